@@ -1,0 +1,17 @@
+import type { AlarmTransition } from '../domain/alarm.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+
+/**
+ * What an operator can do about alarms. Each act resolves after its commit.
+ *
+ * @throws {OperatingError} 'alarm-unknown' | 'alarm-not-acknowledgeable' | 'alarm-not-shelved' (reject),
+ *   and the record store's own errors.
+ */
+export interface AlarmDesk {
+  /** Last transition of each watch that has an alarm configured, normal ones too, in the order of the config. */
+  list(): readonly AlarmTransition[];
+  acknowledge(watch: string, by: string): Promise<AlarmTransition>;
+  /** @param untilMs Shelving always ends by itself (ISA-18.2). */
+  shelve(watch: string, untilMs: EpochMs, by: string): Promise<AlarmTransition>;
+  unshelve(watch: string, by: string): Promise<AlarmTransition>;
+}

@@ -1,0 +1,35 @@
+import type { AlarmTransition } from '../domain/alarm.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { Quality, QualityReason } from '../domain/quality.ts';
+import type { Verdict } from '../domain/verdict.ts';
+
+/** What live subscribers hear. Verdicts and alarms come after their commit, with the id of their record. */
+export type LiveEvent =
+  | { readonly type: 'verdict'; readonly verdict: Verdict; readonly id: string }
+  | { readonly type: 'alarm'; readonly transition: AlarmTransition; readonly id: string }
+  | { readonly type: 'tags'; readonly tags: readonly TagReading[] };
+
+/** A tag's last value, for people and subscribers. */
+export type TagReading = {
+  readonly tag: string;
+  readonly value: number | undefined;
+  readonly unit: string;
+  readonly timestampMs: EpochMs;
+  readonly quality: Quality;
+  readonly reason: QualityReason;
+};
+
+/** Hands events on, in order, synchronously; a listener never throws and never waits. */
+export class LiveEvents {
+  readonly #listeners = new Set<(event: LiveEvent) => void>();
+
+  /** @returns Ends the subscription. */
+  subscribe(listener: (event: LiveEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  emit(event: LiveEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}

@@ -1,0 +1,13 @@
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { SampleBatch } from '../domain/sample-batch.ts';
+
+/** One tag's samples as columns, oldest first; lengths are equal. */
+export type TagSeries = { readonly tag: string; readonly timesMs: Float64Array; readonly values: Float64Array };
+
+/** The box's own historian: good samples by tag and time, for charts, training and backtests. */
+export interface SampleHistory {
+  /** Keeps the good samples of a gated batch; copies what it keeps. Loses at most the last few seconds in a crash. */
+  add(batch: SampleBatch): void;
+  /** Samples in [fromMs, toMs], thinned evenly to at most `limit` a tag; limit undefined gives all. */
+  read(tags: readonly string[], fromMs: EpochMs, toMs: EpochMs, limit?: number): Promise<readonly TagSeries[]>;
+}

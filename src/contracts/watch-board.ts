@@ -1,0 +1,19 @@
+import type { AlarmState } from '../domain/alarm.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import type { TagReading } from './live-events.ts';
+
+/** A watch as people look at it: what it is bound to, and how it stands. */
+export type WatchOverview = {
+  readonly watch: string;
+  readonly model: string;
+  readonly tags: readonly TagReading[];
+  readonly stepMs: number | 'scan';
+  readonly hopMs: number | 'scan';
+  readonly alarmState: AlarmState | undefined;
+  readonly lastVerdict: Verdict | undefined;
+};
+
+export interface WatchBoard {
+  watches(): readonly WatchOverview[];
+  tags(): readonly TagReading[];
+}

@@ -1,0 +1,46 @@
+/** How far a value can be trusted, in OPC's three steps. Only `good` values are judged by a model. */
+export type Quality = 'good' | 'uncertain' | 'bad';
+
+/** Position is the code that travels in a SampleBatch: 0 good, 1 uncertain, 2 bad. */
+export const qualities = ['good', 'uncertain', 'bad'] as const satisfies readonly Quality[];
+
+/**
+ * Why a value is not good. Position is the code that travels in a SampleBatch; 0 is "no reason: it is good".
+ * Append only: the codes are stored with the samples.
+ */
+export const qualityReasons = [
+  'none',
+  'not-read-yet',
+  'out-of-range',
+  'not-finite',
+  'precision-lost',
+  'timeout',
+  'refused',
+  'garbled-answer',
+  'link-down',
+  'unit-set-aside',
+  'payload-invalid',
+  'time-invalid',
+  'time-in-future',
+  'source-stopped',
+  'clock-jumped',
+] as const;
+
+export type QualityReason = (typeof qualityReasons)[number];
+
+export const GOOD = 0;
+export const UNCERTAIN = 1;
+export const BAD = 2;
+export type QualityCode = typeof GOOD | typeof UNCERTAIN | typeof BAD;
+
+export function qualityOf(code: number): Quality {
+  return qualities[code] ?? 'bad';
+}
+
+export function reasonOf(code: number): QualityReason {
+  return qualityReasons[code] ?? 'none';
+}
+
+export function reasonCode(reason: QualityReason): number {
+  return qualityReasons.indexOf(reason);
+}

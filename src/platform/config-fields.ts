@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import * as z from 'zod';
+import { byteSizePattern, parseByteSize } from '../domain/byte-size.ts';
+import { durationPattern, parseDurationMs } from '../domain/duration.ts';
+import { errorMessage, OperatingError } from './errors.ts';
+
+/** A duration such as `100ms`, `5s` or `7d`; milliseconds after parsing. */
+export function duration(description: string, limits: { readonly minMs?: number; readonly maxMs?: number } = {}) {
+  return z
+    .string({ error: 'expected a duration such as 100ms, 5s, 10m or 7d' })
+    .regex(durationPattern, { error: 'expected a duration such as 100ms, 5s, 10m or 7d' })
+    .transform((text) => parseDurationMs(text) ?? 0)
+    .refine((value) => value >= (limits.minMs ?? 0), { error: `must be ${limits.minMs ?? 0} ms or more` })
+    .refine((value) => value <= (limits.maxMs ?? Number.MAX_SAFE_INTEGER), {
+      error: `must be ${limits.maxMs} ms or less`,
+    })
+    .describe(description);
+}
+
+/** A size such as `64kB`, `512MB` or `2GB`; bytes after parsing. */
+export function byteSize(description: string) {
+  return z
+    .string({ error: 'expected a size such as 64kB, 512MB or 2GB' })
+    .regex(byteSizePattern, { error: 'expected a size such as 64kB, 512MB or 2GB' })
+    .transform((text) => parseByteSize(text) ?? 0)
+    .describe(description);
+}
+
+/** Where a secret is: never in the configuration itself. */
+export const secretReference = z
+  .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
+    error: 'expected { env: NAME } or { file: PATH }: a secret is never written in the configuration',
+  })
+  .describe('A secret by reference: { env: NAME } or { file: PATH }');
+export type SecretReference = z.infer<typeof secretReference>;
+
+/**
+ * Reads a secret; a file's trailing line break is not part of it.
+ * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).
+ */
+export function readSecret(
+  reference: SecretReference,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  if ('env' in reference) {
+    const value = env[reference.env];
+    if (value === undefined || value === '')
+      throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set`);
+    return value;
+  }
+  try {
+    return readFileSync(reference.file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new OperatingError('secret-missing', 'retry', `Secret file ${reference.file}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}

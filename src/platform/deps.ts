@@ -1,0 +1,14 @@
+import type { Clock } from './clock.ts';
+import type { Health } from './health.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Time, chance and telemetry, handed in so that a test can hold them. */
+export type Deps = {
+  readonly clock: Clock;
+  /** 0 ≤ n < 1. */
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+};

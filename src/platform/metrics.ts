@@ -1,0 +1,62 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** A metric as docs/metrics.md and `# HELP` show it. Durations in seconds, sizes in bytes. */
+export type MetricDefinition = {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds; histograms only. */
+  readonly buckets?: readonly number[];
+};
+
+export type MetricCatalogue = Readonly<Record<`andon_${string}`, MetricDefinition>>;
+
+type MetricOf<D extends MetricDefinition> = D['type'] extends 'counter'
+  ? Counter
+  : D['type'] extends 'gauge'
+    ? Gauge
+    : Histogram;
+
+/** Metrics by name. In a hot path, keep the child that `.labels(…)` returns instead of naming labels each time. */
+export type MetricsOf<C extends MetricCatalogue> = {
+  readonly [Name in keyof C]: C[Name] extends MetricDefinition ? MetricOf<C[Name]> : never;
+};
+
+/** Fits scans, runs and commits: 0.5 ms to 10 s. */
+export const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** The agent's Prometheus registry. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  /** Makes the catalogue's metrics, or finds them where another instance of the same kind already did. */
+  of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
+    const metrics = Object.entries(catalogue).map(([name, definition]) => [
+      name,
+      this.#registry.getSingleMetric(name) ?? this.#create(name, definition),
+    ]);
+    // The entries are built from the catalogue's own keys and types, which Object.fromEntries cannot express.
+    return Object.fromEntries(metrics) as MetricsOf<C>;
+  }
+
+  /** Prometheus text format 0.0.4. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  #create(name: string, definition: MetricDefinition): Counter | Gauge | Histogram {
+    const common = { name, help: definition.help, labelNames: [...definition.labels], registers: [this.#registry] };
+    switch (definition.type) {
+      case 'counter':
+        return new Counter(common);
+      case 'gauge':
+        return new Gauge(common);
+      case 'histogram':
+        return new Histogram({ ...common, buckets: [...(definition.buckets ?? durationBuckets)] });
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import type { Clock, Timer } from './clock.ts';
+import { errorCode, errorMessage, OperatingError } from './errors.ts';
+
+/** A thread's or child process's whole protocol: what can be asked, and what comes back. */
+export type RpcProtocol = Readonly<Record<string, { readonly params: unknown; readonly result: unknown }>>;
+
+/** One end of a message channel; a worker's MessagePort and a forked process both fit. */
+export interface RpcPort {
+  post(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+}
+
+type Request = { readonly id: number; readonly method: string; readonly params: unknown };
+type Reply =
+  | { readonly id: number; readonly ok: true; readonly result: unknown }
+  | { readonly id: number; readonly ok: false; readonly error: WireError };
+type WireError = { readonly code: string; readonly disposition: 'retry' | 'reject'; readonly message: string };
+
+/** The asking end. Calls settle exactly once: by the reply, the deadline, or `close`. */
+export class RpcClient<P extends RpcProtocol> {
+  readonly #port: RpcPort;
+  readonly #clock: Clock;
+  readonly #pending = new Map<number, PendingCall>();
+  #nextId = 1;
+  #closed: OperatingError | undefined;
+
+  constructor(port: RpcPort, clock: Clock) {
+    this.#port = port;
+    this.#clock = clock;
+    // The peer is our own code, started by us: its messages are what `serveRpc` posts.
+    port.onMessage((message) => this.#settle(message as Reply));
+  }
+
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * @param timeoutMs Deadline for the reply; undefined waits until `close`.
+   * @throws {OperatingError} The peer's own error, 'rpc-timeout' (retry), or what `close` was given.
+   */
+  call<M extends keyof P & string>(method: M, params: P[M]['params'], timeoutMs?: number): Promise<P[M]['result']> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : this.#clock.setTimer(() => this.#expire(id, method, timeoutMs), timeoutMs);
+      this.#pending.set(id, { resolve, reject, timer });
+      try {
+        this.#port.post({ id, method, params } satisfies Request);
+      } catch (error) {
+        this.#take(id)?.reject(new OperatingError('rpc-closed', 'retry', errorMessage(error), { cause: error }));
+      }
+    });
+  }
+
+  /** The peer is gone: every waiting and future call fails with `reason`. */
+  close(reason: OperatingError): void {
+    this.#closed ??= reason;
+    for (const id of this.#pending.keys()) this.#take(id)?.reject(reason);
+  }
+
+  #expire(id: number, method: string, timeoutMs: number): void {
+    this.#take(id)?.reject(
+      new OperatingError('rpc-timeout', 'retry', `No answer to '${method}' within ${timeoutMs} ms`),
+    );
+  }
+
+  #settle(reply: Reply): void {
+    const call = this.#take(reply.id);
+    if (reply.ok) call?.resolve(reply.result);
+    else call?.reject(new OperatingError(reply.error.code, reply.error.disposition, reply.error.message));
+  }
+
+  #take(id: number): PendingCall | undefined {
+    const call = this.#pending.get(id);
+    this.#pending.delete(id);
+    call?.timer?.cancel();
+    return call;
+  }
+}
+
+type PendingCall = {
+  resolve(result: unknown): void;
+  reject(error: OperatingError): void;
+  readonly timer: Timer | undefined;
+};
+
+export type RpcHandlers<P extends RpcProtocol> = {
+  readonly [M in keyof P & string]: (params: P[M]['params']) => P[M]['result'] | Promise<P[M]['result']>;
+};
+
+/** The answering end: one handler a method; what a handler throws travels back with its code and disposition. */
+export function serveRpc<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>): void {
+  port.onMessage((message) => {
+    void answer(port, handlers, message as Request);
+  });
+}
+
+async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>, request: Request): Promise<void> {
+  try {
+    const handler = handlers[request.method];
+    if (handler === undefined)
+      throw new OperatingError('rpc-unknown-method', 'reject', `No method '${request.method}'`);
+    port.post({ id: request.id, ok: true, result: await handler(request.params) } satisfies Reply);
+  } catch (error) {
+    port.post({ id: request.id, ok: false, error: wireError(error) } satisfies Reply);
+  }
+}
+
+function wireError(error: unknown): WireError {
+  const disposition = error instanceof OperatingError ? error.disposition : 'reject';
+  return { code: errorCode(error), disposition, message: errorMessage(error) };
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+import { ProgramsReporter } from './test/support/programs-reporter.ts';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Two workers: the suite starts real brokers, devices and daemons, and must fit a two-core box.
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    reporters: ['default', new ProgramsReporter()],
+  },
+});
