@@ -1,0 +1,81 @@
+import type { Timer } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { MetricCatalogue } from '../platform/metrics.ts';
+import type { ServiceManager } from '../platform/systemd-notify.ts';
+
+export const watchdogMetrics = {
+  andon_watchdog_feeds_total: {
+    type: 'counter',
+    help: 'Signs of life: every part had moved since its limit. systemd gets one each where it asks for them.',
+    labels: [],
+  },
+  andon_watchdog_withheld_total: {
+    type: 'counter',
+    help: 'Signs of life withheld because a part stood still.',
+    labels: ['part'],
+  },
+  andon_event_loop_delay_seconds: {
+    type: 'gauge',
+    help: 'How late the main thread came to its last watchdog timer.',
+    labels: [],
+  },
+} as const satisfies MetricCatalogue;
+
+/** Something that must keep moving for the agent to count as alive. */
+export type WatchedPart = {
+  readonly name: string;
+  /** Monotonic time of its last sign of life. */
+  readonly lastTickMs: () => number;
+};
+
+/** How often the parts are looked at where no service manager says so. */
+const CHECK_MS_DEFAULT = 5_000;
+
+/**
+ * Feeds systemd's watchdog only while the main loop turns (this timer), commits happen, sources tick and children
+ * answer. A part that stands still for a whole watchdog period starves it, and systemd restarts the agent.
+ */
+export class Watchdog implements Disposable {
+  readonly #parts: readonly WatchedPart[];
+  readonly #manager: ServiceManager;
+  readonly #deps: Deps;
+  readonly #metrics;
+  readonly #checkMs: number;
+  readonly #stillMsMax: number;
+  #timer: Timer | undefined;
+  #dueMs = 0;
+
+  constructor(parts: readonly WatchedPart[], manager: ServiceManager, deps: Deps) {
+    this.#parts = parts;
+    this.#manager = manager;
+    this.#deps = deps;
+    this.#metrics = deps.metrics.of(watchdogMetrics);
+    // Three looks a period, so that one late timer does not cost the service its life.
+    this.#checkMs = manager.watchdogMs === undefined ? CHECK_MS_DEFAULT : manager.watchdogMs / 3;
+    this.#stillMsMax = this.#checkMs * 3;
+  }
+
+  start(): void {
+    this.#dueMs = this.#deps.clock.monotonicMs() + this.#checkMs;
+    this.#timer = this.#deps.clock.setTimer(() => this.#check(), this.#checkMs);
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.cancel();
+  }
+
+  #check(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    this.#metrics.andon_event_loop_delay_seconds.set((nowMs - this.#dueMs) / 1000);
+    const still = this.#parts.filter((part) => nowMs - part.lastTickMs() > this.#stillMsMax);
+    if (still.length === 0) {
+      this.#metrics.andon_watchdog_feeds_total.inc();
+      this.#manager.notify('WATCHDOG=1');
+    }
+    for (const { name, lastTickMs } of still) {
+      this.#metrics.andon_watchdog_withheld_total.inc({ part: name });
+      this.#deps.log.error({ part: name, stillMs: Math.round(nowMs - lastTickMs()) }, 'A part stands still; the watchdog is not fed.');
+    }
+    this.start();
+  }
+}

@@ -1,0 +1,124 @@
+import type { RunningAgent } from '../app/agent.ts';
+import { startAgent } from '../app/agent.ts';
+import type { LoadedConfig } from '../app/config-file.ts';
+import { loadConfig } from '../app/config-file.ts';
+import { SystemClock } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { ConfigError, errorMessage } from '../platform/errors.ts';
+import { Health } from '../platform/health.ts';
+import type { MetricCatalogue } from '../platform/metrics.ts';
+import { createLogger } from '../platform/log.ts';
+import { Metrics } from '../platform/metrics.ts';
+import type { ServiceManager } from '../platform/systemd-notify.ts';
+import { systemdServiceManager } from '../platform/systemd-notify.ts';
+
+export const processMetrics = {
+  andon_log_lines_dropped_total: {
+    type: 'counter',
+    help: 'Log lines dropped because the reader of the log stood still.',
+    labels: [],
+  },
+  andon_config_reloads_total: {
+    type: 'counter',
+    help: 'Times that SIGHUP was obeyed (`applied`) or the new configuration refused (`refused`).',
+    labels: ['outcome'],
+  },
+} as const satisfies MetricCatalogue;
+
+/** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */
+const STOP_TIMEOUT_MS = 20_000;
+
+/**
+ * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration anew.
+ * @returns Exit code: 0 stopped, 70 our bug, 78 the configuration is wrong.
+ */
+export async function runCommand(file: string): Promise<number> {
+  const loaded = await loadConfig(file);
+  const clock = new SystemClock();
+  const metrics = new Metrics();
+  const counters = metrics.of(processMetrics);
+  const { log, flush } = createLogger({
+    level: loaded.config.log.level,
+    fd: 1,
+    onDrop: () => counters.andon_log_lines_dropped_total.inc(),
+  });
+  const deps: Deps = { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
+  const manager = systemdServiceManager(process.env, log);
+  for (const warning of loaded.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
+
+  let agent = await startAgent(loaded, { ...deps, clock }, manager);
+  manager.notify('READY=1', `STATUS=${agent.summary}`);
+  const ending = nextEnding();
+  const reloads = reloadOnHangup(async () => {
+    agent = await reload(file, agent, { ...deps, clock }, manager);
+  }, deps);
+
+  const reason = await ending;
+  log.info({ reason: reason.text }, 'Stopping.');
+  manager.notify('STOPPING=1');
+  const limit = clock.setTimer(() => process.exit(70), STOP_TIMEOUT_MS, { background: true });
+  await reloads.idle();
+  await agent[Symbol.asyncDispose]();
+  limit.cancel();
+  log.info({ reason: reason.text }, 'Stopped.');
+  await flush();
+  return reason.exitCode;
+
+  async function reload(path: string, running: RunningAgent, all: Deps & { readonly clock: SystemClock }, to: ServiceManager): Promise<RunningAgent> {
+    const next = await reread(path, all);
+    if (next === undefined) {
+      counters.andon_config_reloads_total.inc({ outcome: 'refused' });
+      return running;
+    }
+    to.notify('RELOADING=1');
+    await running[Symbol.asyncDispose]();
+    const started = await startAgent(next, all, to);
+    to.notify('READY=1', `STATUS=${started.summary}`);
+    counters.andon_config_reloads_total.inc({ outcome: 'applied' });
+    all.log.info({ file: path }, 'The new configuration is in use.');
+    return started;
+  }
+}
+
+/** The new configuration, or undefined where it is wrong: then nothing changes, and the log says why. */
+async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefined> {
+  try {
+    return await loadConfig(file);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { file: path, line, column, path: key, message } of error.problems)
+      deps.log.error({ file: path, line, column, key }, `The new configuration is refused, the old one stays: ${message}`);
+    return undefined;
+  }
+}
+
+type Ending = { readonly exitCode: number; readonly text: string };
+
+/** The first thing that ends the daemon: a signal, or a bug of ours that nobody caught. */
+function nextEnding(): Promise<Ending> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve({ exitCode: 0, text: signal }));
+    const bug = (error: unknown): void => {
+      process.exitCode = 70;
+      resolve({ exitCode: 70, text: error instanceof Error ? (error.stack ?? error.message) : errorMessage(error) });
+    };
+    process.on('uncaughtException', bug);
+    process.on('unhandledRejection', bug);
+  });
+}
+
+/** Obeys SIGHUPs one at a time; those that come meanwhile are one more. */
+function reloadOnHangup(reload: () => Promise<void>, deps: Deps): { idle(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  let waiting = false;
+  process.on('SIGHUP', () => {
+    if (waiting) return;
+    waiting = true;
+    running = running.then(() => {
+      waiting = false;
+      deps.log.info({ signal: 'SIGHUP' }, 'Reading the configuration anew.');
+      return reload();
+    });
+  });
+  return { idle: () => running };
+}

@@ -1,0 +1,67 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import { alarmPayload } from '../domain/alarm-payload.ts';
+import type { AlarmTransition } from '../domain/alarm.ts';
+import type { Deps } from '../platform/deps.ts';
+import { duration } from '../platform/config-fields.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { alarmJson, errorJson } from './api-schemas.ts';
+
+/** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
+const SHELVE_MS_MAX = 7 * 86_400_000;
+
+const watchParams = z.object({ watch: z.string() });
+const actor = z.string().min(1).max(100).default('operator').describe('Who does it, for the record');
+
+/** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
+export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk, deps: Deps): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const answers = { 200: alarmJson, 404: errorJson, 409: errorJson, 503: errorJson };
+
+  app.get(
+    '/api/v1/alarms',
+    { schema: { summary: 'Every alarm, normal ones too', response: { 200: z.object({ alarms: z.array(alarmJson) }) } } },
+    () => ({ alarms: alarms.list().map(alarmToJson) }),
+  );
+  app.post(
+    '/api/v1/alarms/:watch/acknowledge',
+    { schema: { summary: 'Acknowledge an alarm', params: watchParams, body: z.object({ by: actor }).prefault({}), response: answers } },
+    async ({ params, body }) => alarmToJson(await alarms.acknowledge(params.watch, body.by)),
+  );
+  app.post(
+    '/api/v1/alarms/:watch/shelve',
+    { schema: { summary: 'Shelve an alarm until a time', params: watchParams, body: shelveBody, response: { ...answers, 400: errorJson } } },
+    async ({ params, body }) => {
+      const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
+      checkShelving(untilMs - deps.clock.nowMs());
+      return alarmToJson(await alarms.shelve(params.watch, untilMs, body.by));
+    },
+  );
+  app.post(
+    '/api/v1/alarms/:watch/unshelve',
+    { schema: { summary: 'End shelving', params: watchParams, body: z.object({ by: actor }).prefault({}), response: answers } },
+    async ({ params, body }) => alarmToJson(await alarms.unshelve(params.watch, body.by)),
+  );
+}
+
+const shelveBody = z
+  .object({
+    by: actor,
+    duration: duration('How long, such as 30m').optional(),
+    until_ms: z.number().optional().describe('Until when, epoch milliseconds'),
+  })
+  .refine((body) => (body.duration === undefined) !== (body.until_ms === undefined), {
+    error: "give either 'duration' (such as 30m) or 'until_ms': shelving always ends",
+  });
+
+function checkShelving(forMs: number): void {
+  if (forMs > 0 && forMs <= SHELVE_MS_MAX) return;
+  throw new OperatingError('alarm-shelving-invalid', 'reject', `Shelving must end within 7d from now, not after ${Math.round(forMs / 1000)} s`);
+}
+
+function alarmToJson(transition: AlarmTransition): z.infer<typeof alarmJson> {
+  const untilMs = transition.facts.shelvedUntilMs;
+  return { ...alarmPayload(transition, undefined), shelved_until_ms: untilMs === undefined ? null : Math.round(untilMs) };
+}

@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type * as z from 'zod';
+import type { Deps } from '../platform/deps.ts';
+import { healthJson } from './api-schemas.ts';
+
+export type AgentIdentity = { readonly agentId: string; readonly version: string };
+
+/**
+ * `/healthz` is 200 while the agent answers at all; `/readyz` is 503 while a component starts or has failed.
+ * A degraded component (a device that is away) is no reason to restart or to route around the agent.
+ */
+export function registerHealthRoutes(instance: FastifyInstance, identity: AgentIdentity, deps: Deps): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const report = (): z.infer<typeof healthJson> => ({
+    status: deps.health.overall(),
+    agent: identity.agentId,
+    version: identity.version,
+    components: deps.health
+      .components()
+      .map(({ name, status, reason, sinceMs }) => ({ name, status, reason, since_ms: Math.round(sinceMs) })),
+  });
+
+  app.get('/healthz', { schema: { summary: 'Alive', response: { 200: healthJson } } }, report);
+  app.get('/readyz', { schema: { summary: 'Ready', response: { 200: healthJson, 503: healthJson } } }, async (_request, reply) => {
+    const health = report();
+    const ready = health.status === 'ok' || health.status === 'degraded';
+    reply.code(ready ? 200 : 503);
+    return health;
+  });
+  app.get('/metrics', { schema: { summary: 'Prometheus metrics', hide: true } }, async (_request, reply) =>
+    reply.type(deps.metrics.contentType).send(await deps.metrics.text()),
+  );
+}

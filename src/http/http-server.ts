@@ -1,0 +1,162 @@
+import swagger from '@fastify/swagger';
+import type { FastifyError, FastifyInstance } from 'fastify';
+import fastify from 'fastify';
+import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { LiveEvents } from '../contracts/live-events.ts';
+import { Backoff } from '../platform/backoff.ts';
+import type { Timer } from '../platform/clock.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { accessCheck } from './access.ts';
+import { registerAlarmRoutes } from './alarm-routes.ts';
+import { registerEventStream } from './event-stream.ts';
+import type { AgentIdentity } from './health-routes.ts';
+import { registerHealthRoutes } from './health-routes.ts';
+import { httpMetrics } from './http-metrics.ts';
+import type { WatchRoutesOptions } from './watch-routes.ts';
+import { registerWatchRoutes } from './watch-routes.ts';
+
+export type HttpServerOptions = WatchRoutesOptions & {
+  readonly identity: AgentIdentity;
+  readonly alarms: AlarmDesk;
+  readonly events: LiveEvents;
+  readonly endpoint: HttpEndpoint;
+};
+
+export type HttpEndpoint = {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly loopback: boolean;
+  readonly token: string | undefined;
+  readonly requestTimeoutMs: number;
+  readonly connectionsMax: number;
+  readonly bodyBytesMax: number;
+};
+
+/** The agent's HTTP endpoint: health, metrics, alarms, watches, live events, and the description of all that. */
+export class HttpServer implements AsyncDisposable {
+  readonly #options: HttpServerOptions;
+  readonly #health: ComponentHealth;
+  readonly #backoff: Backoff;
+  #app: FastifyInstance | undefined;
+  #retry: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#health = options.deps.health.component('http');
+    this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
+  }
+
+  /** Listens; an address that is taken is reported and tried again, while the watching goes on. */
+  async start(): Promise<void> {
+    const { endpoint, deps } = this.#options;
+    try {
+      const app = await this.#build();
+      this.#app = app;
+      await app.listen({ host: endpoint.host, port: endpoint.port });
+      if (this.#stopped) await app.close();
+      this.#backoff.reset();
+      this.#health.report('ok');
+    } catch (error) {
+      await this.#app?.close();
+      this.#app = undefined;
+      const waitMs = this.#backoff.nextMs();
+      const where = `${endpoint.host}:${endpoint.port}`;
+      this.#health.report('degraded', `http-listen-failed: ${where}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`);
+      if (!this.#stopped) this.#retry = deps.clock.setTimer(() => void this.start(), waitMs);
+    }
+  }
+
+  /** Where it listens; undefined until it does. */
+  get url(): string | undefined {
+    const address = this.#app?.server.address();
+    if (address === null || address === undefined || typeof address === 'string') return undefined;
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    const app = this.#app;
+    this.#app = undefined;
+    await app?.close();
+  }
+
+  async #build(): Promise<FastifyInstance> {
+    const { endpoint, identity, deps } = this.#options;
+    // Fastify's own limits default to none at all.
+    const app = fastify({
+      logger: false,
+      bodyLimit: endpoint.bodyBytesMax,
+      connectionTimeout: endpoint.requestTimeoutMs * 2,
+      requestTimeout: endpoint.requestTimeoutMs,
+      keepAliveTimeout: 60_000,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: 200 },
+    });
+    app.server.maxConnections = endpoint.connectionsMax;
+    app.setValidatorCompiler(validatorCompiler);
+    app.setSerializerCompiler(serializerCompiler);
+    app.setErrorHandler<FastifyError>((error, _request, reply) => {
+      const { status, message } = errorAnswer(error);
+      void reply.code(status).send({ error: message });
+    });
+    app.setNotFoundHandler((request, reply) => {
+      void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see /api/v1/openapi.json` });
+    });
+    acceptEmptyJson(app);
+    app.addHook('onRequest', accessCheck(endpoint));
+    this.#measure(app);
+    await app.register(swagger, {
+      openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },
+      transform: jsonSchemaTransform,
+    });
+    registerHealthRoutes(app, identity, deps);
+    registerAlarmRoutes(app, this.#options.alarms, deps);
+    registerWatchRoutes(app, this.#options);
+    registerEventStream(app, this.#options.events, deps);
+    app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    return app;
+  }
+
+  #measure(app: FastifyInstance): void {
+    const durations = this.#options.deps.metrics.of(httpMetrics).andon_http_request_duration_seconds;
+    app.addHook('onResponse', async (request, reply) => {
+      const route = request.routeOptions.url ?? 'unknown';
+      durations.observe({ route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    });
+  }
+}
+
+/** An acknowledgement needs no body; `curl -X POST -H 'content-type: application/json'` sends an empty one. */
+function acceptEmptyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else parse(request, body.toString(), done);
+  });
+}
+
+/** Codes that a caller can do nothing about by changing the request. */
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  'alarm-unknown': 404,
+  'alarm-not-acknowledgeable': 409,
+  'alarm-not-shelved': 409,
+  'alarm-shelving-invalid': 400,
+};
+
+function errorAnswer(error: FastifyError): { readonly status: number; readonly message: string } {
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const problems = error.validation.map(({ instancePath, message }) => `${instancePath.slice(1) || 'body'}: ${message}`);
+    return { status: 400, message: problems.join('; ') };
+  }
+  if (error instanceof OperatingError) {
+    const status = STATUS_OF_CODE[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
+    return { status, message: error.message };
+  }
+  return { status: error.statusCode ?? 500, message: errorMessage(error) };
+}

@@ -1,0 +1,127 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import type { InferenceHost, ModelStatus } from '../contracts/inference.ts';
+import type { RecordStore } from '../contracts/record-store.ts';
+import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
+import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
+import type { StoredRecord } from '../domain/record.ts';
+import { recordJson } from '../domain/record.ts';
+import { verdictPayload } from '../domain/verdict-payload.ts';
+import type { Deps } from '../platform/deps.ts';
+import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
+import { tagJson } from './event-stream.ts';
+
+const HISTORY_MS_DEFAULT = 3_600_000;
+const VERDICTS_MAX = 5_000;
+const SAMPLES_PER_TAG_MAX = 5_000;
+
+export type WatchRoutesOptions = {
+  readonly board: WatchBoard;
+  readonly records: RecordStore;
+  readonly history: SampleHistory | undefined;
+  readonly inference: InferenceHost;
+  readonly deps: Deps;
+};
+
+/** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
+export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
+  const { board, inference } = options;
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+
+  app.get(
+    '/api/v1/watches',
+    { schema: { summary: 'Watches, their tags and last verdicts', response: { 200: z.object({ watches: z.array(watchJson) }) } } },
+    () => ({ watches: board.watches().map(watchToJson) }),
+  );
+  app.get(
+    '/api/v1/tags',
+    { schema: { summary: 'Last value of every tag', response: { 200: z.object({ tags: z.array(tagReadingJson) }) } } },
+    () => ({ tags: board.tags().map(tagJson) }),
+  );
+  app.get(
+    '/api/v1/models',
+    { schema: { summary: 'Models, and the execution provider each really runs on', response: { 200: z.object({ models: z.array(modelJson) }) } } },
+    () => ({ models: inference.statuses().map(modelToJson) }),
+  );
+  registerHistory(app, options);
+}
+
+const historyQuery = z
+  .object({
+    from: z.coerce.number().optional().describe('Epoch milliseconds; an hour before `to` where absent'),
+    to: z.coerce.number().optional().describe('Epoch milliseconds; now where absent'),
+    limit: z.coerce.number().int().min(1).max(VERDICTS_MAX).default(VERDICTS_MAX),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, { error: "'from' must not be after 'to'" });
+
+function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions): void {
+  const { board, records, history, deps } = options;
+  const answer = z.object({
+    watch: z.string(),
+    from_ms: z.number(),
+    to_ms: z.number(),
+    verdicts: z.array(verdictJson),
+    alarms: z.array(z.looseObject({ id: z.string() })),
+    tags: z.array(tagSeriesJson),
+  });
+  instance.withTypeProvider<ZodTypeProvider>().get(
+    '/api/v1/watches/:watch/history',
+    {
+      schema: {
+        summary: 'Verdicts and alarms of a watch, and the samples behind them',
+        params: z.object({ watch: z.string() }),
+        querystring: historyQuery,
+        response: { 200: answer, 404: errorJson },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const overview = board.watches().find(({ watch }) => watch === params.watch);
+      if (overview === undefined) return reply.code(404).send({ error: `There is no watch '${params.watch}'` });
+      const toMs = query.to ?? deps.clock.nowMs();
+      const fromMs = query.from ?? toMs - HISTORY_MS_DEFAULT;
+      const range = { watch: params.watch, fromMs, toMs, limit: query.limit };
+      const [verdicts, alarms, series] = await Promise.all([
+        records.history({ ...range, kind: 'verdict' }),
+        records.history({ ...range, kind: 'alarm' }),
+        history?.read(overview.tags.map(({ tag }) => tag), fromMs, toMs, SAMPLES_PER_TAG_MAX) ?? [],
+      ]);
+      return {
+        watch: params.watch,
+        from_ms: fromMs,
+        to_ms: toMs,
+        verdicts: verdicts.map((record) => verdictJson.parse(recordToJson(record))),
+        alarms: alarms.map((record) => alarmRecord.parse(recordToJson(record))),
+        tags: series.map(seriesToJson),
+      };
+    },
+  );
+}
+
+const alarmRecord = z.looseObject({ id: z.string() });
+
+function recordToJson(record: StoredRecord): unknown {
+  return JSON.parse(recordJson(record));
+}
+
+function seriesToJson({ tag, timesMs, values }: TagSeries): z.infer<typeof tagSeriesJson> {
+  return { tag, timestamps_ms: [...timesMs], values: [...values] };
+}
+
+function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
+  const { lastVerdict } = overview;
+  return {
+    watch: overview.watch,
+    model: overview.model,
+    step_ms: overview.stepMs,
+    hop_ms: overview.hopMs,
+    alarm_state: overview.alarmState ?? null,
+    tags: overview.tags.map(tagJson),
+    last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, '')),
+  };
+}
+
+function modelToJson(status: ModelStatus): z.infer<typeof modelJson> {
+  const { name, version, state, reason, provider, fallbacks } = status;
+  return { name, version, state, reason, provider: provider ?? null, fallbacks: [...fallbacks] };
+}
