@@ -1,0 +1,65 @@
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import { Aedes } from 'aedes';
+
+export type MqttBrokerOptions = {
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Loopback unless said otherwise: the broker asks nobody for a password. */
+  readonly host?: string;
+};
+
+/** Largest backlog of one slow subscriber before aedes drops it. */
+const CLIENT_QUEUE_MAX = 10_000;
+
+/**
+ * An MQTT 3.1.1 broker within this process, for the demo, the simulator and the tests.
+ *
+ * It keeps everything in memory and lets everybody in; a plant's broker is a program of its own.
+ */
+export class MqttBroker implements AsyncDisposable {
+  readonly aedes: Aedes;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(aedes: Aedes) {
+    this.aedes = aedes;
+    this.#server = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      socket.setNoDelay(true);
+      aedes.handle(socket);
+    });
+  }
+
+  /** Resolves once it listens. Rejects with Node's own error (`EADDRINUSE`) where it can't. */
+  static async listen(options: MqttBrokerOptions): Promise<MqttBroker> {
+    const broker = new MqttBroker(await Aedes.createBroker({ queueLimit: CLIENT_QUEUE_MAX }));
+    await new Promise<void>((resolve, reject) => {
+      broker.#server.once('error', reject);
+      broker.#server.listen(options.port, options.host ?? '127.0.0.1', resolve);
+    });
+    return broker;
+  }
+
+  get port(): number {
+    // A server that listens on TCP has an address with a port.
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
+  /** Ends every connection and stops listening. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => {
+      this.aedes.close(() => resolve());
+    });
+    await closed;
+  }
+}

@@ -1,0 +1,22 @@
+import type { MqttConnectionOptions } from '../../src/platform/mqtt-client-options.ts';
+
+/** A connection for a test: quick to come back, and with the limits given. */
+export function brokerOptions(url: string, overrides: Partial<MqttConnectionOptions> = {}): MqttConnectionOptions {
+  return {
+    name: 'test',
+    url,
+    clientId: `test-${crypto.randomUUID()}`,
+    protocolVersion: 'auto',
+    keepaliveMs: 15_000,
+    username: undefined,
+    password: undefined,
+    tls: { ca: undefined, cert: undefined, key: undefined },
+    clean: true,
+    will: undefined,
+    connectTimeoutMs: 5000,
+    reconnectMsMin: 20,
+    reconnectMsMax: 100,
+    bytesPerMessageMax: 1_000_000,
+    ...overrides,
+  };
+}
