@@ -22,17 +22,33 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk
 
   app.get(
     '/api/v1/alarms',
-    { schema: { summary: 'Every alarm, normal ones too', response: { 200: z.object({ alarms: z.array(alarmJson) }) } } },
+    {
+      schema: { summary: 'Every alarm, normal ones too', response: { 200: z.object({ alarms: z.array(alarmJson) }) } },
+    },
     () => ({ alarms: alarms.list().map(alarmToJson) }),
   );
   app.post(
     '/api/v1/alarms/:watch/acknowledge',
-    { schema: { summary: 'Acknowledge an alarm', params: watchParams, body: z.object({ by: actor }).prefault({}), response: answers } },
+    {
+      schema: {
+        summary: 'Acknowledge an alarm',
+        params: watchParams,
+        body: z.object({ by: actor }),
+        response: answers,
+      },
+    },
     async ({ params, body }) => alarmToJson(await alarms.acknowledge(params.watch, body.by)),
   );
   app.post(
     '/api/v1/alarms/:watch/shelve',
-    { schema: { summary: 'Shelve an alarm until a time', params: watchParams, body: shelveBody, response: { ...answers, 400: errorJson } } },
+    {
+      schema: {
+        summary: 'Shelve an alarm until a time',
+        params: watchParams,
+        body: shelveBody,
+        response: { ...answers, 400: errorJson },
+      },
+    },
     async ({ params, body }) => {
       const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
       checkShelving(untilMs - deps.clock.nowMs());
@@ -41,7 +57,7 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk
   );
   app.post(
     '/api/v1/alarms/:watch/unshelve',
-    { schema: { summary: 'End shelving', params: watchParams, body: z.object({ by: actor }).prefault({}), response: answers } },
+    { schema: { summary: 'End shelving', params: watchParams, body: z.object({ by: actor }), response: answers } },
     async ({ params, body }) => alarmToJson(await alarms.unshelve(params.watch, body.by)),
   );
 }
@@ -58,10 +74,13 @@ const shelveBody = z
 
 function checkShelving(forMs: number): void {
   if (forMs > 0 && forMs <= SHELVE_MS_MAX) return;
-  throw new OperatingError('alarm-shelving-invalid', 'reject', `Shelving must end within 7d from now, not after ${Math.round(forMs / 1000)} s`);
+  throw new OperatingError(
+    'alarm-shelving-invalid',
+    'reject',
+    `Shelving must end within 7d from now, not after ${Math.round(forMs / 1000)} s`,
+  );
 }
 
 function alarmToJson(transition: AlarmTransition): z.infer<typeof alarmJson> {
-  const untilMs = transition.facts.shelvedUntilMs;
-  return { ...alarmPayload(transition, undefined), shelved_until_ms: untilMs === undefined ? null : Math.round(untilMs) };
+  return alarmPayload(transition, undefined);
 }

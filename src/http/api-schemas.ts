@@ -39,6 +39,7 @@ export const alarmJson = z.object({
   by: z.string().nullable(),
   score: z.number().nullable(),
   timestamp_ms: z.number(),
+  number: z.number().describe('Counts the changes of this alarm'),
   shelved_until_ms: z.number().nullable(),
 });
 

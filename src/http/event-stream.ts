@@ -21,7 +21,10 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
   let clients = 0;
   app.get('/api/v1/events', { schema: { hide: true } }, (request, reply) => {
     if (clients >= CLIENTS_MAX) {
-      reply.code(503).header('retry-after', '10').send({ error: `${CLIENTS_MAX} clients listen already` });
+      reply
+        .code(503)
+        .header('retry-after', '10')
+        .send({ error: `${CLIENTS_MAX} clients listen already` });
       return;
     }
     const stream = reply.hijack().raw;

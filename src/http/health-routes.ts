@@ -22,12 +22,16 @@ export function registerHealthRoutes(instance: FastifyInstance, identity: AgentI
   });
 
   app.get('/healthz', { schema: { summary: 'Alive', response: { 200: healthJson } } }, report);
-  app.get('/readyz', { schema: { summary: 'Ready', response: { 200: healthJson, 503: healthJson } } }, async (_request, reply) => {
-    const health = report();
-    const ready = health.status === 'ok' || health.status === 'degraded';
-    reply.code(ready ? 200 : 503);
-    return health;
-  });
+  app.get(
+    '/readyz',
+    { schema: { summary: 'Ready', response: { 200: healthJson, 503: healthJson } } },
+    async (_request, reply) => {
+      const health = report();
+      const ready = health.status === 'ok' || health.status === 'degraded';
+      reply.code(ready ? 200 : 503);
+      return health;
+    },
+  );
   app.get('/metrics', { schema: { summary: 'Prometheus metrics', hide: true } }, async (_request, reply) =>
     reply.type(deps.metrics.contentType).send(await deps.metrics.text()),
   );

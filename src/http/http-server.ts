@@ -1,7 +1,12 @@
 import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import fastify from 'fastify';
-import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import {
+  hasZodFastifySchemaValidationErrors,
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+} from 'fastify-type-provider-zod';
 import type { AlarmDesk } from '../contracts/alarm-desk.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import { Backoff } from '../platform/backoff.ts';
@@ -65,7 +70,10 @@ export class HttpServer implements AsyncDisposable {
       this.#app = undefined;
       const waitMs = this.#backoff.nextMs();
       const where = `${endpoint.host}:${endpoint.port}`;
-      this.#health.report('degraded', `http-listen-failed: ${where}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`);
+      this.#health.report(
+        'degraded',
+        `http-listen-failed: ${where}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
+      );
       if (!this.#stopped) this.#retry = deps.clock.setTimer(() => void this.start(), waitMs);
     }
   }
@@ -136,8 +144,11 @@ export class HttpServer implements AsyncDisposable {
 function acceptEmptyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else parse(request, body.toString(), done);
+    if (body === '') done(null, {});
+    else void parse(request, body.toString(), done);
+  });
+  app.addHook('preValidation', async (request) => {
+    if (request.method === 'POST') request.body ??= {};
   });
 }
 
@@ -151,7 +162,9 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 
 function errorAnswer(error: FastifyError): { readonly status: number; readonly message: string } {
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const problems = error.validation.map(({ instancePath, message }) => `${instancePath.slice(1) || 'body'}: ${message}`);
+    const problems = error.validation.map(
+      ({ instancePath, message }) => `${instancePath.slice(1) || 'body'}: ${message}`,
+    );
     return { status: 400, message: problems.join('; ') };
   }
   if (error instanceof OperatingError) {

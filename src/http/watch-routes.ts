@@ -31,7 +31,12 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
 
   app.get(
     '/api/v1/watches',
-    { schema: { summary: 'Watches, their tags and last verdicts', response: { 200: z.object({ watches: z.array(watchJson) }) } } },
+    {
+      schema: {
+        summary: 'Watches, their tags and last verdicts',
+        response: { 200: z.object({ watches: z.array(watchJson) }) },
+      },
+    },
     () => ({ watches: board.watches().map(watchToJson) }),
   );
   app.get(
@@ -41,7 +46,12 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
   );
   app.get(
     '/api/v1/models',
-    { schema: { summary: 'Models, and the execution provider each really runs on', response: { 200: z.object({ models: z.array(modelJson) }) } } },
+    {
+      schema: {
+        summary: 'Models, and the execution provider each really runs on',
+        response: { 200: z.object({ models: z.array(modelJson) }) },
+      },
+    },
     () => ({ models: inference.statuses().map(modelToJson) }),
   );
   registerHistory(app, options);
@@ -53,7 +63,9 @@ const historyQuery = z
     to: z.coerce.number().optional().describe('Epoch milliseconds; now where absent'),
     limit: z.coerce.number().int().min(1).max(VERDICTS_MAX).default(VERDICTS_MAX),
   })
-  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, { error: "'from' must not be after 'to'" });
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
+    error: "'from' must not be after 'to'",
+  });
 
 function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions): void {
   const { board, records, history, deps } = options;
@@ -84,7 +96,12 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
       const [verdicts, alarms, series] = await Promise.all([
         records.history({ ...range, kind: 'verdict' }),
         records.history({ ...range, kind: 'alarm' }),
-        history?.read(overview.tags.map(({ tag }) => tag), fromMs, toMs, SAMPLES_PER_TAG_MAX) ?? [],
+        history?.read(
+          overview.tags.map(({ tag }) => tag),
+          fromMs,
+          toMs,
+          SAMPLES_PER_TAG_MAX,
+        ) ?? [],
       ]);
       return {
         watch: params.watch,
@@ -117,7 +134,7 @@ function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
     hop_ms: overview.hopMs,
     alarm_state: overview.alarmState ?? null,
     tags: overview.tags.map(tagJson),
-    last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, '')),
+    last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
 }
 

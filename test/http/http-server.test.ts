@@ -1,0 +1,370 @@
+import { connect, createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import type { InferenceHost } from '../../src/contracts/inference.ts';
+import { LiveEvents } from '../../src/contracts/live-events.ts';
+import type { RecordStore } from '../../src/contracts/record-store.ts';
+import type { SampleHistory } from '../../src/contracts/sample-history.ts';
+import type { WatchBoard } from '../../src/contracts/watch-board.ts';
+import type { AlarmTransition } from '../../src/domain/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm.ts';
+import type { Verdict } from '../../src/domain/verdict.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
+import type { HttpEndpoint } from '../../src/http/http-server.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
+import { testDeps } from '../support/test-deps.ts';
+
+const atMs = Date.UTC(2026, 0, 1);
+
+const transition: AlarmTransition = {
+  watch: 'pump-1',
+  number: 3,
+  state: 'unacknowledged',
+  previous: 'normal',
+  priority: 'high',
+  cause: 'score-above-threshold',
+  message: 'pump-1.vibration is 4.1 g',
+  by: undefined,
+  timestampMs: atMs,
+  score: 1.4,
+  facts: { ...normalFacts, active: true, acknowledged: false },
+};
+
+const verdict: Verdict = {
+  watch: 'pump-1',
+  timestampMs: atMs,
+  verdict: 'abnormal',
+  score: 1.4,
+  threshold: 1,
+  reason: '',
+  judgedBy: { model: 'pump-anomaly', version: 1, provider: 'cpu', fallbacks: [] },
+  contributions: [{ tag: 'pump-1.vibration', share: 0.8 }],
+};
+
+/** An operator's desk with one alarm, which remembers what it was asked. */
+class Desk implements AlarmDesk {
+  readonly asked: unknown[] = [];
+
+  list() {
+    return [transition];
+  }
+
+  async acknowledge(watch: string, by: string) {
+    this.#check(watch);
+    this.asked.push(['acknowledge', watch, by]);
+    return { ...transition, state: 'acknowledged' as const, by };
+  }
+
+  async shelve(watch: string, untilMs: number, by: string) {
+    this.#check(watch);
+    this.asked.push(['shelve', watch, by]);
+    return { ...transition, state: 'shelved' as const, facts: { ...transition.facts, shelvedUntilMs: untilMs } };
+  }
+
+  async unshelve(watch: string): Promise<AlarmTransition> {
+    throw new OperatingError('alarm-not-shelved', 'reject', `The alarm of '${watch}' is not shelved`);
+  }
+
+  #check(watch: string): void {
+    if (watch !== 'pump-1') throw new OperatingError('alarm-unknown', 'reject', `There is no alarm of '${watch}'`);
+  }
+}
+
+const board: WatchBoard = {
+  tags: () => [
+    { tag: 'pump-1.vibration', value: 4.1, unit: 'g', timestampMs: atMs, quality: 'good', reason: 'none' },
+    { tag: 'pump-1.current', value: undefined, unit: 'A', timestampMs: atMs, quality: 'bad', reason: 'timeout' },
+  ],
+  watches: () => [
+    {
+      watch: 'pump-1',
+      model: 'pump-anomaly',
+      tags: board.tags(),
+      stepMs: 1000,
+      hopMs: 1000,
+      alarmState: 'unacknowledged',
+      lastVerdict: verdict,
+    },
+  ],
+};
+
+const records: Pick<RecordStore, 'history'> = {
+  history: async ({ kind, watch }) => [
+    {
+      id: `edge/1/${kind}`,
+      sequence: 7,
+      kind,
+      timestampMs: atMs,
+      watch,
+      body: JSON.stringify({ watch, score: 1.4, threshold: 1, verdict: 'abnormal', reason: '' }),
+    },
+  ],
+};
+
+const history: SampleHistory = {
+  add: () => {},
+  read: async (tags) => tags.map((tag) => ({ tag, timesMs: Float64Array.of(atMs), values: Float64Array.of(4.1) })),
+};
+
+const inference: Pick<InferenceHost, 'statuses'> = {
+  statuses: () => [
+    {
+      name: 'pump-anomaly',
+      version: 1,
+      state: 'ready',
+      reason: '',
+      provider: 'cpu',
+      fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
+    },
+  ],
+};
+
+describe('the HTTP endpoint', () => {
+  let deps = testDeps();
+  let desk = new Desk();
+  let events = new LiveEvents();
+  let server: HttpServer;
+
+  async function serve(endpoint: Partial<HttpEndpoint> = {}): Promise<string> {
+    server = new HttpServer({
+      endpoint: {
+        host: '127.0.0.1',
+        port: 0,
+        loopback: true,
+        token: undefined,
+        requestTimeoutMs: 5_000,
+        connectionsMax: 32,
+        bodyBytesMax: 65_536,
+        ...endpoint,
+      },
+      identity: { agentId: 'edge', version: '0.0.0' },
+      alarms: desk,
+      board,
+      // Routes use these members only; the rest of the contract is the outbox's and the host's own tests'.
+      records: records as RecordStore,
+      history,
+      inference: inference as InferenceHost,
+      events,
+      deps,
+    });
+    await server.start();
+    return server.url ?? '';
+  }
+
+  beforeEach(() => {
+    deps = testDeps();
+    desk = new Desk();
+    events = new LiveEvents();
+  });
+
+  afterEach(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+
+  test('a degraded device leaves the agent ready; a failed part does not', async () => {
+    const url = await serve();
+    const source = deps.health.component('source/plc-1');
+    source.report('degraded', 'away');
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    source.report('failed', 'broken');
+    const answer = await fetch(`${url}/readyz`);
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({
+      status: 'failed',
+      components: expect.arrayContaining([
+        expect.objectContaining({ name: 'source/plc-1', status: 'failed', reason: 'broken' }),
+      ]),
+    });
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  test('metrics are in the Prometheus text format with HELP', async () => {
+    const url = await serve();
+    const answer = await fetch(`${url}/metrics`);
+    expect(answer.headers.get('content-type')).toContain('text/plain');
+    expect(await answer.text()).toContain('# HELP andon_component_ok');
+  });
+
+  test('an acknowledgement names who did it and needs no body', async () => {
+    const url = await serve();
+    const plain = await fetch(`${url}/api/v1/alarms/pump-1/acknowledge`, { method: 'POST' });
+    expect(await plain.json()).toMatchObject({ watch: 'pump-1', state: 'acknowledged', by: 'operator' });
+    const empty = await fetch(`${url}/api/v1/alarms/pump-1/acknowledge`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(empty.status).toBe(200);
+    const named = await post(`${url}/api/v1/alarms/pump-1/acknowledge`, { by: 'anna' });
+    expect(await named.json()).toMatchObject({ by: 'anna' });
+    expect(desk.asked).toEqual([
+      ['acknowledge', 'pump-1', 'operator'],
+      ['acknowledge', 'pump-1', 'operator'],
+      ['acknowledge', 'pump-1', 'anna'],
+    ]);
+  });
+
+  test('shelving has an end, within a week', async () => {
+    const url = await serve();
+    const shelve = (body: unknown) => post(`${url}/api/v1/alarms/pump-1/shelve`, body);
+    const shelved = await shelve({ duration: '30m' });
+    expect(await shelved.json()).toMatchObject({ state: 'shelved', shelved_until_ms: expect.any(Number) });
+    for (const body of [
+      {},
+      { duration: '30m', until_ms: 5 },
+      { duration: '8d' },
+      { until_ms: atMs - 1 },
+      { duration: 'soon' },
+    ]) {
+      const refused = await shelve(body);
+      expect([refused.status, await refused.json()]).toEqual([400, { error: expect.stringMatching(/\w/) }]);
+    }
+    expect(desk.asked).toHaveLength(1);
+  });
+
+  test('an unknown alarm is 404 and an act that does not fit its state is 409, with the reason', async () => {
+    const url = await serve();
+    const unknown = await post(`${url}/api/v1/alarms/pump-9/acknowledge`, {});
+    expect([unknown.status, await unknown.json()]).toEqual([404, { error: "There is no alarm of 'pump-9'" }]);
+    expect((await post(`${url}/api/v1/alarms/pump-1/unshelve`, {})).status).toBe(409);
+  });
+
+  test('a watch shows its tags with quality, its last verdict and its history', async () => {
+    const url = await serve();
+    const { watches } = await json(`${url}/api/v1/watches`);
+    expect(watches[0]).toMatchObject({
+      watch: 'pump-1',
+      last_verdict: { verdict: 'abnormal', score: 1.4 },
+      tags: [
+        { value: 4.1, quality: 'good' },
+        { value: null, quality: 'bad', reason: 'timeout' },
+      ],
+    });
+    const past = await json(`${url}/api/v1/watches/pump-1/history?from=${atMs}&to=${atMs + 1}`);
+    expect(past).toMatchObject({
+      verdicts: [{ id: 'edge/1/verdict', score: 1.4 }],
+      alarms: [{ id: 'edge/1/alarm' }],
+      tags: [{ tag: 'pump-1.vibration', timestamps_ms: [atMs], values: [4.1] }, { tag: 'pump-1.current' }],
+    });
+    expect((await fetch(`${url}/api/v1/watches/pump-9/history`)).status).toBe(404);
+    expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
+  });
+
+  test('the models say which provider runs and why not the first', async () => {
+    const url = await serve();
+    expect(await json(`${url}/api/v1/models`)).toEqual({
+      models: [
+        {
+          name: 'pump-anomaly',
+          version: 1,
+          state: 'ready',
+          reason: '',
+          provider: 'cpu',
+          fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
+        },
+      ],
+    });
+  });
+
+  test('events stream tags, verdicts and alarms with the id of their record', async () => {
+    const url = await serve();
+    const answer = await fetch(`${url}/api/v1/events`);
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = (await reader?.read())?.value ?? '';
+    events.emit({ type: 'verdict', verdict, id: 'edge/1/7' });
+    events.emit({ type: 'alarm', transition, id: 'edge/1/8' });
+    events.emit({ type: 'tags', tags: board.tags() });
+    while (!text.includes('event: tags\ndata: ')) text += (await reader?.read())?.value ?? '';
+    expect(text).toContain('event: verdict\nid: edge/1/7\ndata: {"watch":"pump-1"');
+    expect(text).toContain('event: alarm\nid: edge/1/8\n');
+    await reader?.cancel();
+    await expect.poll(async () => (await deps.metrics.text()).includes('andon_http_event_clients 0')).toBe(true);
+  });
+
+  test('openapi.json describes every path of the API', async () => {
+    const url = await serve();
+    const { paths } = await json(`${url}/api/v1/openapi.json`);
+    expect(Object.keys(paths)).toEqual(
+      expect.arrayContaining([
+        '/healthz',
+        '/api/v1/alarms/{watch}/shelve',
+        '/api/v1/watches/{watch}/history',
+        '/api/v1/models',
+      ]),
+    );
+  });
+
+  test('with a token, strangers see health and nothing else', async () => {
+    const url = await serve({ token: 'open sesame', loopback: false });
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    for (const path of ['/metrics', '/api/v1/alarms', '/api/v1/events'])
+      expect((await fetch(url + path)).status).toBe(401);
+    expect((await fetch(`${url}/api/v1/alarms`, { headers: { authorization: 'Bearer open sesame' } })).status).toBe(
+      200,
+    );
+    expect((await fetch(`${url}/api/v1/alarms`, { headers: { authorization: 'Bearer open sesamf' } })).status).toBe(
+      401,
+    );
+  });
+
+  test('a page of another site can neither post nor rebind its name to this machine', async () => {
+    const url = await serve();
+    const foreign = await fetch(`${url}/api/v1/alarms/pump-1/acknowledge`, {
+      method: 'POST',
+      headers: { origin: 'https://evil.example' },
+    });
+    expect(foreign.status).toBe(403);
+    expect(await statusWithHost(url, 'evil.example')).toContain('403');
+    expect(desk.asked).toEqual([]);
+  });
+
+  test('a path or body that makes no sense is answered with an error in words', async () => {
+    const url = await serve();
+    expect(await json(`${url}/nowhere`)).toEqual({ error: expect.stringContaining('/nowhere') });
+    const broken = await fetch(`${url}/api/v1/alarms/pump-1/shelve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"by":',
+    });
+    expect(broken.status).toBe(400);
+    const large = await post(`${url}/api/v1/alarms/pump-1/shelve`, { by: 'x'.repeat(70_000) });
+    expect(large.status).toBe(413);
+  });
+
+  test('an address that is taken degrades the endpoint alone, and it comes when the address is free', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const address = holder.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    await serve({ port });
+    expect(deps.health.components().find(({ name }) => name === 'http')).toMatchObject({
+      status: 'degraded',
+      reason: expect.stringContaining(String(port)),
+    });
+    holder.close();
+    await expect.poll(() => server.url, { timeout: 5_000 }).toBe(`http://127.0.0.1:${port}`);
+  });
+});
+
+function post(url: string, body: unknown): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- Tests look into answers of any shape.
+async function json(url: string): Promise<any> {
+  return (await fetch(url)).json();
+}
+
+/** fetch sets Host itself; a raw request can lie about it as a rebound name does. */
+async function statusWithHost(url: string, host: string): Promise<string> {
+  const { port, hostname } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () =>
+      socket.write(`GET /api/v1/alarms HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+    );
+    socket.once('data', (data) => {
+      resolve(data.toString().split('\r\n')[0] ?? '');
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
+}
