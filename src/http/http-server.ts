@@ -12,13 +12,16 @@ import type { LiveEvents } from '../contracts/live-events.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage, invariant, OperatingError } from '../platform/errors.ts';
+import { readSecret } from '../platform/config-fields.ts';
 import { accessCheck } from './access.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
 import { httpMetrics } from './http-metrics.ts';
+import type { HttpConfig, ListenAddress } from './http-config.ts';
+import { listenAddress } from './http-config.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
@@ -26,18 +29,7 @@ export type HttpServerOptions = WatchRoutesOptions & {
   readonly identity: AgentIdentity;
   readonly alarms: AlarmDesk;
   readonly events: LiveEvents;
-  readonly endpoint: HttpEndpoint;
-};
-
-export type HttpEndpoint = {
-  readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
-  readonly loopback: boolean;
-  readonly token: string | undefined;
-  readonly requestTimeoutMs: number;
-  readonly connectionsMax: number;
-  readonly bodyBytesMax: number;
+  readonly config: HttpConfig;
 };
 
 /** The agent's HTTP endpoint: health, metrics, alarms, watches, live events, and the description of all that. */
@@ -45,23 +37,27 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #health: ComponentHealth;
   readonly #backoff: Backoff;
+  readonly #address: ListenAddress;
   #app: FastifyInstance | undefined;
   #retry: Timer | undefined;
   #stopped = false;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    const address = listenAddress(options.config.listen);
+    invariant(address !== undefined, `http.listen '${options.config.listen}' passed the schema`);
+    this.#address = address;
     this.#health = options.deps.health.component('http');
     this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
   }
 
   /** Listens; an address that is taken is reported and tried again, while the watching goes on. */
   async start(): Promise<void> {
-    const { endpoint, deps } = this.#options;
+    const { config, deps } = this.#options;
     try {
       const app = await this.#build();
       this.#app = app;
-      await app.listen({ host: endpoint.host, port: endpoint.port });
+      await app.listen({ host: this.#address.host, port: this.#address.port });
       if (this.#stopped) await app.close();
       this.#backoff.reset();
       this.#health.report('ok');
@@ -69,10 +65,9 @@ export class HttpServer implements AsyncDisposable {
       await this.#app?.close();
       this.#app = undefined;
       const waitMs = this.#backoff.nextMs();
-      const where = `${endpoint.host}:${endpoint.port}`;
       this.#health.report(
         'degraded',
-        `http-listen-failed: ${where}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
+        `http-listen-failed: ${config.listen}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
       );
       if (!this.#stopped) this.#retry = deps.clock.setTimer(() => void this.start(), waitMs);
     }
@@ -95,18 +90,19 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #build(): Promise<FastifyInstance> {
-    const { endpoint, identity, deps } = this.#options;
+    const { config, identity, deps } = this.#options;
+    const token = config.token === undefined ? undefined : readSecret(config.token);
     // Fastify's own limits default to none at all.
     const app = fastify({
       logger: false,
-      bodyLimit: endpoint.bodyBytesMax,
-      connectionTimeout: endpoint.requestTimeoutMs * 2,
-      requestTimeout: endpoint.requestTimeoutMs,
+      bodyLimit: config.maxBody,
+      connectionTimeout: config.requestTimeout * 2,
+      requestTimeout: config.requestTimeout,
       keepAliveTimeout: 60_000,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: 200 },
     });
-    app.server.maxConnections = endpoint.connectionsMax;
+    app.server.maxConnections = config.maxConnections;
     app.setValidatorCompiler(validatorCompiler);
     app.setSerializerCompiler(serializerCompiler);
     app.setErrorHandler<FastifyError>((error, _request, reply) => {
@@ -117,7 +113,7 @@ export class HttpServer implements AsyncDisposable {
       void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see /api/v1/openapi.json` });
     });
     acceptEmptyJson(app);
-    app.addHook('onRequest', accessCheck(endpoint));
+    app.addHook('onRequest', accessCheck({ token, loopback: this.#address.loopback }));
     this.#measure(app);
     await app.register(swagger, {
       openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },

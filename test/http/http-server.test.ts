@@ -1,4 +1,7 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
 import type { InferenceHost } from '../../src/contracts/inference.ts';
@@ -10,7 +13,7 @@ import type { AlarmTransition } from '../../src/domain/alarm.ts';
 import { normalFacts } from '../../src/domain/alarm.ts';
 import type { Verdict } from '../../src/domain/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import type { HttpEndpoint } from '../../src/http/http-server.ts';
+import { httpConfigSchema } from '../../src/http/http-config.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
@@ -125,18 +128,11 @@ describe('the HTTP endpoint', () => {
   let events = new LiveEvents();
   let server: HttpServer;
 
-  async function serve(endpoint: Partial<HttpEndpoint> = {}): Promise<string> {
+  async function serve(
+    settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
+  ): Promise<string> {
     server = new HttpServer({
-      endpoint: {
-        host: '127.0.0.1',
-        port: 0,
-        loopback: true,
-        token: undefined,
-        requestTimeoutMs: 5_000,
-        connectionsMax: 32,
-        bodyBytesMax: 65_536,
-        ...endpoint,
-      },
+      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', maxBody: '64kB', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
       alarms: desk,
       board,
@@ -294,7 +290,7 @@ describe('the HTTP endpoint', () => {
   });
 
   test('with a token, strangers see health and nothing else', async () => {
-    const url = await serve({ token: 'open sesame', loopback: false });
+    const url = await serve({ listen: '0.0.0.0:0', token: { file: secretFile('open sesame\n') } });
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     for (const path of ['/metrics', '/api/v1/alarms', '/api/v1/events'])
       expect((await fetch(url + path)).status).toBe(401);
@@ -335,7 +331,7 @@ describe('the HTTP endpoint', () => {
     await new Promise((resolve) => holder.once('listening', resolve));
     const address = holder.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await serve({ port });
+    await serve({ listen: `127.0.0.1:${port}` });
     expect(deps.health.components().find(({ name }) => name === 'http')).toMatchObject({
       status: 'degraded',
       reason: expect.stringContaining(String(port)),
@@ -344,6 +340,12 @@ describe('the HTTP endpoint', () => {
     await expect.poll(() => server.url, { timeout: 5_000 }).toBe(`http://127.0.0.1:${port}`);
   });
 });
+
+function secretFile(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'andon-')), 'token');
+  writeFileSync(path, text);
+  return path;
+}
 
 function post(url: string, body: unknown): Promise<Response> {
   return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
