@@ -1,0 +1,168 @@
+import { parseByteSize } from '../domain/byte-size.ts';
+import { parseDurationMs } from '../domain/duration.ts';
+import { isPlainObject } from './config-document.ts';
+import type { SchemaNode } from './config-json-schema.ts';
+import { branches, fieldKind } from './config-json-schema.ts';
+import { nearest } from './config-suggestions.ts';
+
+const TEXT_SHOWN_MAX = 60;
+const NAMES_SHOWN_MAX = 6;
+
+/** What a field takes, in words: 'a whole number from 1 to 125', 'one of holding, input'. */
+export function expectedOf(node: SchemaNode): string {
+  const kind = fieldKind(node);
+  if (kind === 'duration') return 'a duration such as 100ms, 5s, 10m or 7d';
+  if (kind === 'size') return 'a size such as 64kB, 512MB or 2GB';
+  if (kind === 'secret') return '{ env: NAME } or { file: PATH }';
+  const all = branches(node);
+  if (all.length > 1) return [...new Set(all.map(expectedOf))].join(' or ');
+  if (node.const !== undefined) return textOf(node.const);
+  if (node.enum !== undefined) return `one of ${node.enum.map(String).join(', ')}`;
+  switch (node.type) {
+    case 'integer':
+      return `a whole number${rangeOf(node)}`;
+    case 'number':
+      return `a number${rangeOf(node)}`;
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return listOf(node);
+    case 'object':
+      return mapOf(node);
+    default:
+      return node.minLength === 1 ? 'a text that is not empty' : 'a text';
+  }
+}
+
+function rangeOf(node: SchemaNode): string {
+  const min = believable(node.minimum);
+  const max = believable(node.maximum);
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of ${min} or more`;
+  if (max !== undefined) return ` of ${max} or less`;
+  if (node.exclusiveMinimum !== undefined) return ` above ${node.exclusiveMinimum}`;
+  return node.exclusiveMaximum === undefined ? '' : ` below ${node.exclusiveMaximum}`;
+}
+
+/** A bound somebody chose; the bounds of a double's whole numbers say nothing to a reader. */
+function believable(bound: number | undefined): number | undefined {
+  return bound === undefined || Math.abs(bound) >= Number.MAX_SAFE_INTEGER ? undefined : bound;
+}
+
+function listOf({ prefixItems, items, minItems }: SchemaNode): string {
+  if (prefixItems !== undefined) return `a list [${prefixItems.map(expectedOf).join(', ')}]`;
+  const least =
+    minItems === undefined ? '' : minItems === 1 ? ' with at least one entry' : ` with at least ${minItems} entries`;
+  const item = typeof items === 'object' ? items : undefined;
+  return `a list${least}${item?.enum === undefined ? '' : ` of ${item.enum.map(String).join(', ')}`}`;
+}
+
+function mapOf({ properties, additionalProperties }: SchemaNode): string {
+  const keys = Object.keys(properties ?? {});
+  if (keys.length === 0) return typeof additionalProperties === 'object' ? "a map of 'name: …' entries" : 'a map';
+  return `a map with the keys ${shortList(keys)}`;
+}
+
+function shortList(names: readonly string[]): string {
+  return names.length <= NAMES_SHOWN_MAX ? names.join(', ') : `${names.slice(0, NAMES_SHOWN_MAX).join(', ')}, …`;
+}
+
+/** A value as it stands in the file, cut where long; a password in a URL is not repeated. */
+export function textOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  if (typeof value === 'string') {
+    const shown = value.length > TEXT_SHOWN_MAX ? `${value.slice(0, TEXT_SHOWN_MAX)}…` : value;
+    return `'${withoutPassword(shown).replaceAll(/\p{Cc}/gu, '?')}'`;
+  }
+  if (typeof value === 'number')
+    return Number.isNaN(value)
+      ? '.nan (not a number)'
+      : value === Infinity
+        ? '.inf'
+        : value === -Infinity
+          ? '-.inf'
+          : `${value}`;
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+  const keys = isPlainObject(value) ? Object.keys(value) : [];
+  return keys.length === 0 ? 'an empty map' : `a map with ${shortList(keys)}`;
+}
+
+function withoutPassword(text: string): string {
+  return text.replace(/(\/\/[^/:@]*):[^/@]*(@|…)/, '$1:***$2');
+}
+
+/** What the value was likely meant to be, as '; did you mean …?'; '' where nothing comes to mind. */
+export function hintFor(node: SchemaNode, value: unknown): string {
+  const kind = fieldKind(node);
+  if (kind === 'duration') return meant(durationMeant(value));
+  if (kind === 'size') return meant(sizeMeant(value));
+  const choices = branches(node).flatMap((branch) => branch.enum ?? (branch.const === undefined ? [] : [branch.const]));
+  if (choices.length > 0 && typeof value === 'string') {
+    const near = meant(nearest(value, choices.map(String)));
+    if (near !== '') return near;
+  }
+  const all = branches(node);
+  if (all.some((branch) => fieldKind(branch) === 'duration')) return meant(durationMeant(value));
+  if (all.length > 1) return '';
+  switch (node.type) {
+    case 'integer':
+    case 'number':
+      return typeof value === 'string' ? numberHint(value) : '';
+    case 'boolean':
+      return meant(booleanMeant(value));
+    case 'string':
+      return typeof value === 'number' || typeof value === 'boolean' ? `; put it in quotes: '${value}'` : '';
+    case 'array':
+      return typeof value === 'string' || typeof value === 'number' ? meant(`[${value}]`) : '';
+    default:
+      return '';
+  }
+}
+
+function meant(text: string | undefined): string {
+  return text === undefined ? '' : `; did you mean ${text}?`;
+}
+
+const DURATION_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^(ms|msec|msecs|millis|milliseconds?)$/, 'ms'],
+  [/^(s|sec|secs|seconds?)$/, 's'],
+  [/^(m|min|mins|minutes?)$/, 'm'],
+  [/^(h|hr|hrs|hours?)$/, 'h'],
+  [/^(d|days?)$/, 'd'],
+];
+
+/** A bare number below this is taken for seconds: nobody waits 5 ms, and few scan every 100 s. */
+const BARE_SECONDS_MAX = 60;
+
+function durationMeant(value: unknown): string | undefined {
+  const [, amount, word] = /^\s*(\d+(?:[.,]\d+)?)\s*([a-z]*)\s*$/i.exec(String(value)) ?? [];
+  if (amount === undefined || word === undefined) return undefined;
+  const plain = amount.replace(',', '.');
+  if (word === '') return `${plain}${Number(plain) < BARE_SECONDS_MAX ? 's' : 'ms'}`;
+  const unit = DURATION_WORDS.find(([pattern]) => pattern.test(word.toLowerCase()))?.[1];
+  const text = `${plain}${unit ?? ''}`;
+  return unit === undefined || text === value || parseDurationMs(text) === undefined ? undefined : text;
+}
+
+function sizeMeant(value: unknown): string | undefined {
+  const [, amount, letter] = /^\s*(\d+(?:[.,]\d+)?)\s*([kmg]?)i?b?(?:ytes?)?\s*$/i.exec(String(value)) ?? [];
+  if (amount === undefined || letter === undefined) return undefined;
+  const plain = amount.replace(',', '.');
+  const unit = { k: 'kB', m: 'MB', g: 'GB' }[letter.toLowerCase()] ?? (Number(plain) % 1e6 === 0 ? undefined : 'B');
+  const text = unit === undefined ? `${Number(plain) / 1e6}MB` : `${plain}${unit}`;
+  return text === value || parseByteSize(text) === undefined ? undefined : text;
+}
+
+function numberHint(text: string): string {
+  const plain = text.replaceAll(/[_\s]/g, '').replace(',', '.');
+  if (plain !== '' && Number.isFinite(Number(plain)))
+    return plain === text ? '; write it without quotes' : meant(plain);
+  return /^\d+(\.\d+)?\s*[a-z%°]+/i.test(text) ? '; write the number alone, without a unit' : '';
+}
+
+function booleanMeant(value: unknown): string | undefined {
+  const text = String(value).toLowerCase();
+  if (['yes', 'on', '1', 'true', 'y'].includes(text)) return 'true';
+  return ['no', 'off', '0', 'false', 'n'].includes(text) ? 'false' : undefined;
+}

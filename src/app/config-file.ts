@@ -1,0 +1,128 @@
+import { dirname, resolve } from 'node:path';
+import type * as z from 'zod';
+import type { ConfigProblem } from '../platform/errors.ts';
+import { ConfigError } from '../platform/errors.ts';
+import { checkConfig } from './config-checks.ts';
+import type { ConfigPath, DocumentProblem } from './config-document.ts';
+import { ConfigDocument, isPlainObject } from './config-document.ts';
+import { configJsonSchema } from './config-json-schema.ts';
+import { ConfigMessages, noDefaultMessages } from './config-messages.ts';
+import { resolvePaths } from './config-paths.ts';
+import type { AgentConfig } from './config-schema.ts';
+import { configSchema } from './config-schema.ts';
+import { readConfigText } from './config-text.ts';
+
+/** A configuration that passed every check, with paths made absolute. */
+export type LoadedConfig = {
+  readonly config: AgentConfig;
+  /** As it was named to us; in messages. */
+  readonly file: string;
+  /** Absolute; relative paths in the file start here. */
+  readonly directory: string;
+  /** What works and is likely not meant. */
+  readonly warnings: readonly ConfigProblem[];
+};
+
+/**
+ * Reads a configuration and checks all of it.
+ * @throws {ConfigError} with every problem at once, in the order of the file.
+ */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const read = await readConfigText(file);
+  if ('problem' in read) throw new ConfigError([{ file, line: 1, column: 1, path: '', message: read.problem }]);
+  const directory = dirname(resolve(file));
+  const checked = await checkText(read.text, directory);
+  const inFile = (problems: readonly DocumentProblem[]) => fileProblems(file, problems);
+  if (checked.config === undefined) throw new ConfigError(inFile(checked.problems));
+  return { config: checked.config, file, directory, warnings: inFile(checked.warnings) };
+}
+
+type CheckedText = {
+  /** Undefined where there are problems. */
+  readonly config: AgentConfig | undefined;
+  readonly problems: readonly DocumentProblem[];
+  readonly warnings: readonly DocumentProblem[];
+};
+
+async function checkText(text: string, directory: string): Promise<CheckedText> {
+  const document = new ConfigDocument(text);
+  const failed = (problems: readonly DocumentProblem[]) => ({ config: undefined, problems, warnings: [] });
+  if (!document.readable) return failed(document.problems);
+  if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
+  const messages = new ConfigMessages(document, configJsonSchema());
+  const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
+  const wrong = parsed.success ? [] : messages.problems(parsed.error.issues);
+  const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
+  const findings = await checkConfig(resolvePaths(sound, directory), document.value);
+  const placed = findings.map(({ path, at, message, severity }) => ({
+    ...document.position(path, at),
+    path,
+    message,
+    severity,
+  }));
+  const problems = [...document.problems, ...wrong, ...placed.filter(({ severity }) => severity === 'error')];
+  if (!parsed.success || problems.length > 0) return failed(problems);
+  const warnings = placed.filter(({ severity }) => severity === 'warning');
+  return { config: resolvePaths(parsed.data, directory), problems: [], warnings };
+}
+
+/** Maps whose entries stand for themselves: one that is wrong says nothing about its neighbours. */
+const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, watches: 2, uplinks: 2 };
+const ROUNDS_MAX = 5;
+
+/**
+ * What is left of a configuration without its wrong parts, so that the checks across sections can find the rest of
+ * the problems in the same run. A wrong tag takes only itself away, a wrong source only itself.
+ */
+function soundParts(file: unknown, issues: readonly z.core.$ZodIssue[]): Partial<AgentConfig> {
+  const partial = configSchema.partial();
+  const rest: unknown = structuredClone(file);
+  let wrong = issues;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    // The second time round, an entry that lost a part and is wrong without it goes as a whole.
+    for (const { path, code } of wrong)
+      remove(rest, partToRemove(path.map(String), round), code === 'unrecognized_keys');
+    const parsed = partial.safeParse(rest);
+    if (parsed.success) return parsed.data;
+    wrong = parsed.error.issues;
+  }
+  return {};
+}
+
+function partToRemove(path: readonly string[], round: number): readonly string[] {
+  const [section = '', , below] = path;
+  const depth = ENTRY_DEPTH[section] ?? 1;
+  const isTag = section === 'sources' && below === 'tags' && path.length > 3 && round === 0;
+  return path.slice(0, isTag ? 4 : depth);
+}
+
+function remove(root: unknown, path: readonly string[], isUnknownKeys: boolean): void {
+  let here = root;
+  for (const step of path.slice(0, -1)) here = isPlainObject(here) ? here[step] : undefined;
+  const last = path.at(-1);
+  if (last !== undefined && typeof here === 'object' && here !== null) Reflect.deleteProperty(here, last);
+  else if (path.length === 0 && isUnknownKeys && isPlainObject(root)) removeUnknownSections(root);
+}
+
+function removeUnknownSections(root: Readonly<Record<string, unknown>>): void {
+  for (const key of Object.keys(root)) if (!Object.hasOwn(configSchema.shape, key)) Reflect.deleteProperty(root, key);
+}
+
+function notAMap(value: unknown): DocumentProblem {
+  const found = value === null ? 'the file is empty' : "the file does not begin with 'key: value' lines";
+  return { line: 1, column: 1, path: [], message: `${found}: expected sections such as agent:, sources: and watches:` };
+}
+
+function fileProblems(file: string, problems: readonly DocumentProblem[]): readonly ConfigProblem[] {
+  return problems
+    .map(({ line, column, path, message }) => ({ file, line, column, path: pathText(path), message }))
+    .toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** `sources.plc-1.tags.pump-1.pressure.range[0]`. */
+function pathText(path: ConfigPath): string {
+  return path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    .join('')
+    .replace(/^\./, '');
+}

@@ -1,0 +1,146 @@
+import type * as z from 'zod';
+import { isPlainObject, valueAt } from './config-document.ts';
+import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
+import { expectedOf, hintFor, textOf } from './config-expectations.ts';
+import type { SchemaNode } from './config-json-schema.ts';
+import { chosenBranches, fieldKind, keyPlaces, schemaAt } from './config-json-schema.ts';
+import { nearest, nearestKey } from './config-suggestions.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * What the schema found wrong, each at its place in the file and in words for whoever has to put it right: the
+ * value found, what is expected, and the likely remedy.
+ *
+ * Fields without an error text of their own must have been parsed with `noDefaultMessages`.
+ */
+export class ConfigMessages {
+  readonly #document: ConfigDocument;
+  readonly #schema: SchemaNode;
+
+  constructor(document: ConfigDocument, schema: SchemaNode) {
+    this.#document = document;
+    this.#schema = schema;
+  }
+
+  problems(issues: readonly Issue[]): readonly DocumentProblem[] {
+    return issues.flatMap((issue) => this.#problemsOf(issue, pathOf(issue)));
+  }
+
+  #problemsOf(issue: Issue, path: ConfigPath): readonly DocumentProblem[] {
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => this.#at([...path, key], 'key', this.#unknownKey(path, key)));
+    if (issue.code === 'invalid_key') return [this.#at(path, 'key', this.#invalidName(issue, path))];
+    const value = valueAt(this.#document.value, path);
+    if (value === undefined) return [this.#at(path, 'key', this.#missing(issue, path))];
+    if (issue.code === 'invalid_union') {
+      const inside = unionIssues(issue);
+      if (inside !== undefined) return inside.flatMap((inner) => this.#problemsOf(inner, [...path, ...pathOf(inner)]));
+    }
+    return [this.#at(path, 'value', this.#wrongValue(issue, path, value))];
+  }
+
+  #wrongValue(issue: Issue, path: ConfigPath, value: unknown): string {
+    const node = schemaAt(this.#schema, path, this.#document.value);
+    const types = discriminatorOptions(issue);
+    if (types !== undefined) {
+      const meant = typeof value === 'string' ? nearest(value, types) : undefined;
+      return `unknown type ${textOf(value)}: expected ${listed(types)}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+    }
+    if (node !== undefined && fieldKind(node) === 'secret') return secretMessage(value);
+    // A rule over several fields says itself what it found.
+    if (issue.code === 'custom' && !/^(expected|must) /.test(issue.message)) return issue.message;
+    const expected = issue.message === '' ? expectedPhrase(node) : issue.message;
+    return `${expected}, found ${textOf(value)}${node === undefined ? '' : hintFor(node, value)}`;
+  }
+
+  #missing(issue: Issue, path: ConfigPath): string {
+    const types = discriminatorOptions(issue);
+    if (types !== undefined) return `required and missing: expected ${listed(types)}`;
+    const node = schemaAt(this.#schema, path, this.#document.value);
+    const expected = node === undefined ? '' : `: expected ${expectedOf(node)}`;
+    const description = node?.description === undefined ? '' : ` (${firstSentence(node.description)})`;
+    return `required and missing${expected}${description}`;
+  }
+
+  #invalidName(issue: Issue, path: ConfigPath): string {
+    const own =
+      issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).find((text) => text !== '') : '';
+    const name = textOf(path.at(-1));
+    return `${name} can't be a name here: ${own === undefined || own === '' ? 'it has characters that are not allowed' : own}`;
+  }
+
+  #unknownKey(path: ConfigPath, key: string): string {
+    const node = schemaAt(this.#schema, path, this.#document.value);
+    const value = valueAt(this.#document.value, path);
+    const present = new Set(isPlainObject(value) ? Object.keys(value) : []);
+    const known =
+      node === undefined ? [] : chosenBranches(node, value).flatMap(({ properties }) => Object.keys(properties ?? {}));
+    const absent = known.filter((name) => !present.has(name));
+    const meant = nearestKey(key, absent) ?? nearest(key, known);
+    if (meant !== undefined)
+      return `unknown key '${key}': did you mean '${meant}'${present.has(meant) ? ', which stands here already' : ''}?`;
+    const elsewhere = this.#elsewhere(key);
+    return `unknown key '${key}': ${elsewhere}keys here are ${listed(known)}`;
+  }
+
+  /** Where a key belongs that has lost its way, for instance one level up. */
+  #elsewhere(key: string): string {
+    const all = keyPlaces(this.#schema);
+    const meant = nearest(key, [...new Set(all.map((place) => place.key))]);
+    const places = [...new Set(all.filter((place) => place.key === meant).map(({ place }) => place))];
+    if (meant === undefined || places.length === 0) return '';
+    const shown = places.slice(0, 3).map((place) => `${place}`);
+    const more = places.length > shown.length ? ` and ${places.length - shown.length} more` : '';
+    return `it belongs to ${shown.join(', ')}${more}; `;
+  }
+
+  #at(path: ConfigPath, at: 'key' | 'value', message: string): DocumentProblem {
+    return { ...this.#document.position(path, at), path, message };
+  }
+}
+
+/** For zod's `error` option: an empty text stands for "no text of its own", and is worded here. */
+export function noDefaultMessages(): string {
+  return '';
+}
+
+function pathOf(issue: Issue): ConfigPath {
+  return issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+}
+
+/** The issues inside the branch that the value was meant for: the one branch whose outer form fits. */
+function unionIssues(issue: Issue): readonly Issue[] | undefined {
+  if (issue.code !== 'invalid_union' || issue.message !== '') return undefined;
+  const meant = issue.errors.filter((issues) =>
+    issues.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'),
+  );
+  return meant.length === 1 ? meant[0] : undefined;
+}
+
+function discriminatorOptions(issue: Issue): readonly string[] | undefined {
+  if (issue.code !== 'invalid_union' || issue.discriminator === undefined) return undefined;
+  // zod 4.6 gives the options and leaves them out of the issue's type.
+  return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : undefined;
+}
+
+function secretMessage(value: unknown): string {
+  const expected = 'expected { env: NAME } or { file: PATH }';
+  if (isPlainObject(value)) return `${expected}, found a map with ${listed(Object.keys(value)) || 'nothing in it'}`;
+  return `${expected}: a secret is never written in the configuration (the value found is not shown; replace it if others could read it)`;
+}
+
+function expectedPhrase(node: SchemaNode | undefined): string {
+  return node === undefined ? 'not valid' : `expected ${expectedOf(node)}`;
+}
+
+function firstSentence(text: string): string {
+  return text.split(/[.;]\s/)[0] ?? text;
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function listed(names: readonly string[], word = 'or'): string {
+  const unique = [...new Set(names)];
+  const last = unique.at(-1) ?? '';
+  return unique.length < 2 ? last : `${unique.slice(0, -1).join(', ')} ${word} ${last}`;
+}

@@ -1,0 +1,45 @@
+import { resolve } from 'node:path';
+import { isPlainObject } from './config-document.ts';
+import type { AgentConfig } from './config-schema.ts';
+
+/** Keys whose text is the path of a file or folder. In tags and headers these words are names that a user chose. */
+const PATH_KEYS = new Set(['directory', 'path', 'ca', 'cert', 'key', 'file']);
+const CHOSEN_NAMES = new Set(['tags', 'headers']);
+
+/** Sections that name files; `sources` and `uplinks` do so in their entries. */
+const SECTIONS = ['models', 'outbox', 'http', 'publish'] as const;
+const ENTRY_SECTIONS = ['sources', 'uplinks'] as const;
+
+/**
+ * Makes each relative path absolute, so that it means the same wherever andon is started.
+ * @param directory Absolute; the folder of the configuration file.
+ */
+export function resolvePaths<C extends Partial<AgentConfig>>(config: C, directory: string): C {
+  const changed: Record<string, unknown> = { ...config };
+  for (const section of SECTIONS) if (section in changed) changed[section] = absolute(changed[section], directory);
+  for (const section of ENTRY_SECTIONS) {
+    const entries: unknown = changed[section];
+    if (!isPlainObject(entries)) continue;
+    changed[section] = Object.fromEntries(
+      Object.entries(entries).map(([id, entry]) => [id, absolute(entry, directory)]),
+    );
+  }
+  // The same keys with the same types of values: only the text of paths differs.
+  return changed as C;
+}
+
+function absolute(value: unknown, directory: string): unknown {
+  if (!isPlainObject(value)) return value;
+  const entries = Object.entries(value).map(([key, item]): readonly [string, unknown] => {
+    if (PATH_KEYS.has(key) && typeof item === 'string') return [key, resolve(directory, item)];
+    if (key === 'tags') return [key, item];
+    return [key, CHOSEN_NAMES.has(key) ? headerSecrets(item, directory) : absolute(item, directory)];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** A header named `file` is a header; the secret that it refers to may be a file. */
+function headerSecrets(headers: unknown, directory: string): unknown {
+  if (!isPlainObject(headers)) return headers;
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, absolute(value, directory)]));
+}
