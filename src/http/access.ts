@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { dashboardPaths } from './dashboard-routes.ts';
 
 export type AccessOptions = {
   /** Asked of every request but health; undefined on a loopback-only endpoint without one. */
@@ -8,8 +9,8 @@ export type AccessOptions = {
   readonly loopback: boolean;
 };
 
-/** Supervisors and load balancers ask for these without a secret. */
-const OPEN_PATHS = new Set(['/healthz', '/readyz']);
+/** Supervisors and load balancers ask for health without a secret; the dashboard's page holds no data. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', ...dashboardPaths]);
 
 const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 

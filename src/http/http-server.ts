@@ -16,6 +16,7 @@ import { errorMessage, invariant, OperatingError } from '../platform/errors.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { accessCheck } from './access.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
+import { registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
@@ -122,6 +123,7 @@ export class HttpServer implements AsyncDisposable {
     registerHealthRoutes(app, identity, deps);
     registerAlarmRoutes(app, this.#options.alarms, deps);
     registerWatchRoutes(app, this.#options);
+    registerDashboard(app);
     registerEventStream(app, this.#options.events, deps);
     app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     return app;

@@ -289,6 +289,15 @@ describe('the HTTP endpoint', () => {
     );
   });
 
+  test('the dashboard is a page that needs nothing from elsewhere', async () => {
+    const url = await serve();
+    const page = await fetch(url);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const links = [...(await page.text()).matchAll(/(?:src|href)="(\/[^"]+)"/g)].map((match) => match[1] ?? '');
+    expect(links).toHaveLength(3);
+    for (const link of [...links, '/dashboard/uplot.js']) expect((await fetch(url + link)).status).toBe(200);
+  });
+
   test('with a token, strangers see health and nothing else', async () => {
     const url = await serve({ listen: '0.0.0.0:0', token: { file: secretFile('open sesame\n') } });
     expect((await fetch(`${url}/healthz`)).status).toBe(200);

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+
+const own = (name: string) => new URL(`./dashboard/${name}`, import.meta.url);
+const uplot = (name: string) => join(dirname(createRequire(import.meta.url).resolve('uplot')), name);
+
+/** The page and what it loads; all of it comes from this package, so that it works on a box without internet. */
+const FILES: readonly { readonly path: string; readonly type: string; readonly file: () => URL | string }[] = [
+  { path: '/', type: 'text/html; charset=utf-8', file: () => own('index.html') },
+  { path: '/dashboard/dashboard.js', type: 'text/javascript; charset=utf-8', file: () => own('dashboard.js') },
+  { path: '/dashboard/dashboard.css', type: 'text/css; charset=utf-8', file: () => own('dashboard.css') },
+  { path: '/dashboard/uplot.js', type: 'text/javascript; charset=utf-8', file: () => uplot('uPlot.esm.js') },
+  { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },
+];
+
+/** Paths that hold no data: they are served without a token, and the page asks for one itself. */
+export const dashboardPaths: ReadonlySet<string> = new Set(FILES.map(({ path }) => path));
+
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** `GET /`: the dashboard. */
+export function registerDashboard(app: FastifyInstance): void {
+  for (const { path, type, file } of FILES) {
+    const content = readFileSync(file());
+    app.get(path, { schema: { hide: true } }, (_request, reply) =>
+      reply
+        .type(type)
+        .headers({
+          'content-security-policy': CONTENT_SECURITY_POLICY,
+          'x-content-type-options': 'nosniff',
+          'cache-control': 'no-cache',
+        })
+        .send(content),
+    );
+  }
+}
