@@ -14,7 +14,11 @@ export interface UplinkTransport extends AsyncDisposable {
    *   on the error is obeyed where present.
    */
   send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void>;
+  /** Tells, now and at each change, how a lasting connection stands; absent where every send connects by itself. */
+  onConnection?(listener: (state: ConnectionState) => void): void;
 }
+
+export type ConnectionState = { readonly connected: true } | { readonly connected: false; readonly reason: string };
 
 /** An uplink at work: a cursor in the outbox, a transport, a pace. Disposal finishes or gives back the batch in flight. */
 export interface Uplink extends AsyncDisposable {

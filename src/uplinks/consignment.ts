@@ -1,0 +1,103 @@
+import type { StoredRecord } from '../domain/record.ts';
+import { recordJson } from '../domain/record.ts';
+
+/** Records that travel together; `bytes` is their JSON with the commas between. */
+export type Batch = { readonly records: readonly StoredRecord[]; readonly bytes: number };
+
+export type BatchLimits = { readonly recordsMax: number; readonly bytesMax: number };
+
+/** What the outbox is to be told about records, in their order. */
+export type Settlement =
+  | { readonly type: 'acknowledge'; readonly records: readonly StoredRecord[] }
+  | {
+      readonly type: 'set-aside';
+      readonly records: readonly StoredRecord[];
+      readonly code: string;
+      readonly reason: string;
+    };
+
+type Outcome = 'waiting' | 'under-way' | Settlement;
+
+/** Cuts records into batches, in order; a record over `bytesMax` is a batch of its own. */
+export function planBatches(records: readonly StoredRecord[], limits: BatchLimits): readonly Batch[] {
+  const batches: Batch[] = [];
+  let current: StoredRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const recordBytes = Buffer.byteLength(recordJson(record)) + 1;
+    if (current.length > 0 && (current.length >= limits.recordsMax || bytes + recordBytes > limits.bytesMax)) {
+      batches.push({ records: current, bytes });
+      current = [];
+      bytes = 0;
+    }
+    current.push(record);
+    bytes += recordBytes;
+  }
+  if (current.length > 0) batches.push({ records: current, bytes });
+  return batches;
+}
+
+/**
+ * What was read from the outbox in one go, on its way.
+ *
+ * Batches may be under way several at once and come back in any order; what the outbox hears of them is in the
+ * order of the records, because its cursor only ever moves over what is settled.
+ */
+export class Consignment {
+  readonly #batches: { batch: Batch; outcome: Outcome }[];
+
+  constructor(batches: readonly Batch[]) {
+    this.#batches = batches.map((batch) => ({ batch, outcome: 'waiting' }));
+  }
+
+  /** The oldest batch that waits, now under way; undefined where none waits. */
+  next(): Batch | undefined {
+    const entry = this.#batches.find(({ outcome }) => outcome === 'waiting');
+    if (entry !== undefined) entry.outcome = 'under-way';
+    return entry?.batch;
+  }
+
+  /** True while something is not settled. */
+  get open(): boolean {
+    return this.#batches.some(({ outcome }) => typeof outcome === 'string');
+  }
+
+  /** The batch did not arrive, or nobody knows: it waits again, in its old place. */
+  giveBack(batch: Batch): void {
+    this.#conclude(batch, 'waiting');
+  }
+
+  acknowledge(batch: Batch): void {
+    this.#conclude(batch, { type: 'acknowledge', records: batch.records });
+  }
+
+  refuse(batch: Batch, code: string, reason: string): void {
+    this.#conclude(batch, { type: 'set-aside', records: batch.records, code, reason });
+  }
+
+  /** Two halves wait in the place of a batch of two records or more. */
+  split(batch: Batch): void {
+    const middle = Math.ceil(batch.records.length / 2);
+    const index = this.#batches.findIndex((entry) => entry.batch === batch);
+    const halves = [batch.records.slice(0, middle), batch.records.slice(middle)].flatMap((records) =>
+      planBatches(records, { recordsMax: records.length, bytesMax: Infinity }),
+    );
+    this.#batches.splice(index, 1, ...halves.map((half) => ({ batch: half, outcome: 'waiting' as const })));
+  }
+
+  /** Takes out what the outbox can be told now: the settled batches before the first that is not. */
+  takeSettled(): readonly Settlement[] {
+    const settled: Settlement[] = [];
+    for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {
+      if (typeof first.outcome === 'string') break;
+      settled.push(first.outcome);
+      this.#batches.shift();
+    }
+    return settled;
+  }
+
+  #conclude(batch: Batch, outcome: Outcome): void {
+    const entry = this.#batches.find((candidate) => candidate.batch === batch);
+    if (entry !== undefined) entry.outcome = outcome;
+  }
+}

@@ -1,0 +1,63 @@
+import { UplinkError } from '../uplink-errors.ts';
+
+/** What came back of a request: as much as is needed to judge it. */
+export type HttpAnswer = {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly location: string | undefined;
+  /** Begin of the body, for the operator. */
+  readonly text: string;
+};
+
+/** Characters of the receiver's own words that go into a reason. */
+const WORDS_MAX = 200;
+
+/**
+ * Judges an answer: undefined where the receiver has the batch (2xx).
+ *
+ * @param keepStatuses Statuses of the 4xx range that speak of the agent, not of the records.
+ * @param nowMs For a Retry-After that is a date.
+ */
+export function answerError(
+  answer: HttpAnswer,
+  keepStatuses: readonly number[],
+  nowMs: number,
+): UplinkError | undefined {
+  const { status } = answer;
+  if (status >= 200 && status < 300) return undefined;
+  const retryAfterMs = parseRetryAfterMs(answer.retryAfter, nowMs);
+  const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
+  const text = answer.text.replace(/[\p{C}\s]+/gu, ' ').trim();
+  const words = text === '' ? '' : `: ${text.slice(0, WORDS_MAX)}`;
+  const message = `HTTP ${status}${words}`;
+  if (status >= 500 || status === 408)
+    return new UplinkError('uplink-receiver-failed', `The receiver failed with ${message}`, asked);
+  if (status === 429)
+    return new UplinkError('uplink-overloaded', `The receiver asks to slow down with ${message}`, asked);
+  if (keepStatuses.includes(status))
+    return new UplinkError('uplink-not-admitted', `The receiver does not admit this agent: ${message}`, asked);
+  if (status === 413) return new UplinkError('uplink-batch-too-large', `The batch is too large: ${message}`);
+  if (status >= 400) return new UplinkError('uplink-refused', `The receiver refused the batch with ${message}`);
+  if (status >= 300) {
+    const target = answer.location === undefined ? '' : ` to ${answer.location.slice(0, WORDS_MAX)}`;
+    return new UplinkError(
+      'uplink-redirected',
+      `Redirected with HTTP ${status}${target}, which is not followed`,
+      asked,
+    );
+  }
+  return new UplinkError('uplink-answer-invalid', `The receiver answered with ${message}, which says nothing`);
+}
+
+/**
+ * Reads a Retry-After: whole seconds, or a date.
+ *
+ * @returns Milliseconds from now, 0 for a date that has passed; undefined where there is none or it is neither.
+ * @see RFC 9110, section 10.2.3.
+ */
+export function parseRetryAfterMs(text: string | undefined, nowMs: number): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000;
+  const dateMs = Date.parse(text);
+  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
+}

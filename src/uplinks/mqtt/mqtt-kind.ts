@@ -1,0 +1,101 @@
+import * as z from 'zod';
+import type { ConnectionState, UplinkKind, UplinkTransport } from '../../contracts/uplink.ts';
+import type { StoredRecord } from '../../domain/record.ts';
+import { recordJson } from '../../domain/record.ts';
+import { duration } from '../../platform/config-fields.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { checkMqttConfig, mqttConnectionOptions, mqttFields, randomClientId } from '../../platform/mqtt-config.ts';
+import { MqttConnection } from '../../platform/mqtt-connection.ts';
+import { UplinkError } from '../uplink-errors.ts';
+import { uplinkFields } from '../uplink-fields.ts';
+import { UplinkPump } from '../uplink-pump.ts';
+
+export const mqttUplinkSchema = z
+  .strictObject({
+    type: z.literal('mqtt'),
+    ...mqttFields,
+    topic: z
+      .string()
+      .regex(/^[^+#\0]+$/, { error: 'expected a topic without the wildcards + and #' })
+      .refine((topic) => Buffer.byteLength(topic) <= 65_535, { error: 'a topic has at most 65535 bytes' })
+      .optional()
+      .describe('Where batches are published; andon/v1/<agent.id>/records where absent'),
+    publishTimeout: duration('How long the broker may take to acknowledge a batch', {
+      minMs: 100,
+      maxMs: 600_000,
+    }).prefault('15s'),
+    batchesInFlight: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(20)
+      .describe('Most batches that wait for their acknowledgement at once; they stay in order'),
+    // Brokers in a cloud commonly take no more than 128 kB (AWS IoT Core) or 256 kB (Azure) a message.
+    ...uplinkFields({ recordsMax: 100, bytesMax: '100kB', linger: '20ms' }),
+  })
+  .superRefine(checkMqttConfig);
+
+/** Durations in milliseconds, sizes in bytes. */
+export type MqttUplinkConfig = z.infer<typeof mqttUplinkSchema>;
+
+/** Publishes batches of records with QoS 1; the broker's PUBACK acknowledges them. */
+export const mqttUplinkKind: UplinkKind<MqttUplinkConfig> = {
+  type: 'mqtt',
+  schema: mqttUplinkSchema,
+  create: ({ id, agentId, config, records, deps }) =>
+    new UplinkPump({
+      id,
+      config,
+      records,
+      transport: new MqttTransport(id, agentId, config, deps),
+      inFlightMax: config.batchesInFlight,
+      deps,
+    }),
+};
+
+/**
+ * One connection; what is published on it arrives in order (MQTT 3.1.1, section 4.6), so several batches may be
+ * under way at once. A new connection begins only after every batch of the old one has failed.
+ */
+export class MqttTransport implements UplinkTransport {
+  readonly #connection: MqttConnection;
+  readonly #topic: string;
+  readonly #timeoutMs: number;
+
+  constructor(id: string, agentId: string, config: MqttUplinkConfig, deps: Deps) {
+    const who = { name: `uplink/${id}`, clientId: randomClientId(deps.random) };
+    this.#connection = new MqttConnection(mqttConnectionOptions(config, who), deps);
+    this.#topic = config.topic ?? `andon/v1/${agentId}/records`;
+    this.#timeoutMs = config.publishTimeout;
+  }
+
+  start(): void {
+    this.#connection.start();
+  }
+
+  onConnection(listener: (state: ConnectionState) => void): void {
+    this.#connection.onState(({ connected, reason }) =>
+      listener(connected ? { connected } : { connected, reason: reason === '' ? 'Connecting to the broker' : reason }),
+    );
+  }
+
+  async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
+    const payload = `[${records.map(recordJson).join(',')}]`;
+    const options = { qos: 1, retain: false, timeoutMs: this.#timeoutMs } as const;
+    await unlessAborted(this.#connection.publish(this.#topic, payload, options), signal);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#connection[Symbol.asyncDispose]();
+  }
+}
+
+/** The promise, or 'uplink-stopped' where the signal is first. */
+function unlessAborted(published: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new UplinkError('uplink-stopped', 'The uplink stopped before the broker answered'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    published.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

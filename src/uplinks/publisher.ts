@@ -1,0 +1,221 @@
+import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
+import { alarmPayload } from '../domain/alarm-payload.ts';
+import type { AlarmTransition } from '../domain/alarm.ts';
+import { verdictPayload } from '../domain/verdict-payload.ts';
+import type { Timer } from '../platform/clock.ts';
+import { sleep } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import { mqttConnectionOptions, randomClientId } from '../platform/mqtt-config.ts';
+import type { MqttState } from '../platform/mqtt-connection.ts';
+import { MqttConnection } from '../platform/mqtt-connection.ts';
+import type { PublishConfig } from './publish-config.ts';
+import { publishMetrics } from './publish-metrics.ts';
+
+export type PublisherOptions = {
+  readonly agentId: string;
+  readonly config: PublishConfig;
+  readonly events: LiveEvents;
+  readonly alarms: AlarmDesk;
+  readonly deps: Deps;
+};
+
+type TopicKind = 'state' | 'alarm' | 'verdict' | 'tag';
+
+type Message = { readonly kind: TopicKind; readonly topic: string; readonly payload: string; readonly retain: boolean };
+
+/** Messages that wait for their acknowledgement; what comes beyond waits, the newest of each topic. */
+const IN_FLIGHT_MAX = 50;
+/** An alarm that a connected broker did not take is sent again after this. */
+const ALARM_RETRY_MS = 10_000;
+/** For the goodbye of a stop. */
+const GOODBYE_TIMEOUT_MS = 2000;
+
+/**
+ * Tells local subscribers, on `andon/v1/<agent.id>/…`, what the agent sees: QoS 1.
+ *
+ * A stage for the present, not a store: while the broker is away nothing waits but the last state of each alarm,
+ * which is retained and published again, for every watch, after each connect. With a slow broker the newest
+ * message of each topic waits, alarms ahead of verdicts, verdicts ahead of tags; what it replaced is counted. So
+ * memory is bounded by the number of topics. All of it is in the outbox for the uplinks.
+ */
+export class Publisher implements AsyncDisposable {
+  readonly #options: PublisherOptions;
+  readonly #base: string;
+  readonly #connection: MqttConnection;
+  readonly #health: ComponentHealth;
+  readonly #metrics;
+  readonly #tags: ReadonlySet<string> | 'all';
+  /** Ids of the last transitions; a transition of before this start has none here. */
+  readonly #alarmIds = new Map<string, { readonly number: number; readonly id: string }>();
+  readonly #waiting = {
+    state: new Map<string, Message>(),
+    alarm: new Map<string, Message>(),
+    verdict: new Map<string, Message>(),
+    tag: new Map<string, Message>(),
+  } as const satisfies Record<TopicKind, Map<string, Message>>;
+  readonly #inFlight = new Set<Promise<void>>();
+  #unsubscribe: (() => void) | undefined;
+  #alarmRetry: Timer | undefined;
+  #connected = false;
+  #disposed: Promise<void> | undefined;
+
+  constructor(options: PublisherOptions) {
+    const { agentId, config, deps } = options;
+    this.#options = options;
+    this.#base = `andon/v1/${agentId}`;
+    this.#tags = config.tags === true ? 'all' : new Set(config.tags === false ? [] : config.tags);
+    this.#metrics = deps.metrics.of(publishMetrics);
+    this.#health = deps.health.component('publish');
+    const { topic, payload, retain } = this.#stateMessage('offline');
+    this.#connection = new MqttConnection(
+      mqttConnectionOptions(config, {
+        name: 'publish',
+        clientId: randomClientId(deps.random),
+        will: { topic, payload, qos: 1, retain },
+      }),
+      deps,
+    );
+  }
+
+  /** Connects, and goes on by itself. */
+  start(): void {
+    if (this.#unsubscribe !== undefined || this.#disposed !== undefined) return;
+    this.#unsubscribe = this.#options.events.subscribe((event) => this.#take(event));
+    this.#connection.onState((state) => this.#whenState(state));
+    this.#connection.start();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
+    this.#unsubscribe?.();
+    this.#alarmRetry?.cancel();
+    // The broker publishes no will after a goodbye.
+    if (this.#connected) this.#send(this.#stateMessage('offline'));
+    const done = new AbortController();
+    const settled = this.#settled().then(() => done.abort());
+    await Promise.race([settled, sleep(this.#options.deps.clock, GOODBYE_TIMEOUT_MS, done.signal)]);
+    await this.#connection[Symbol.asyncDispose]();
+    this.#health.remove();
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+  }
+
+  #whenState({ connected, reason }: MqttState): void {
+    const before = this.#connected;
+    this.#connected = connected;
+    if (!connected) {
+      this.#dropWaiting();
+      this.#health.report('degraded', reason === '' ? 'Connecting to the broker' : reason);
+    } else if (!before) {
+      this.#health.report('ok');
+      this.#send(this.#stateMessage('online'));
+      this.#sendAlarms();
+    }
+  }
+
+  #take(event: LiveEvent): void {
+    switch (event.type) {
+      case 'verdict':
+        return this.#offer('verdict', event.verdict.watch, verdictPayload(event.verdict, event.id), false);
+      case 'alarm': {
+        const { transition, id } = event;
+        this.#alarmIds.set(transition.watch, { number: transition.number, id });
+        return this.#offerAlarm(transition);
+      }
+      case 'tags':
+        for (const reading of event.tags) {
+          if (this.#tags === 'all' || this.#tags.has(reading.tag))
+            this.#offer('tag', reading.tag, tagPayload(reading), false);
+        }
+    }
+  }
+
+  #sendAlarms(): void {
+    for (const transition of this.#options.alarms.list()) this.#offerAlarm(transition);
+  }
+
+  #offerAlarm(transition: AlarmTransition): void {
+    const known = this.#alarmIds.get(transition.watch);
+    const id = known?.number === transition.number ? known.id : undefined;
+    this.#offer('alarm', transition.watch, alarmPayload(transition, id), true);
+  }
+
+  #offer(kind: TopicKind, name: string, payload: object, retain: boolean): void {
+    if (!this.#connected) this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: 'not-connected' });
+    else this.#send({ kind, topic: `${this.#base}/${kind}/${name}`, payload: JSON.stringify(payload), retain });
+  }
+
+  #send(message: Message): void {
+    const queue = this.#waiting[message.kind];
+    if (queue.delete(message.topic))
+      this.#metrics.andon_publish_dropped_total.inc({ topic: message.kind, reason: 'superseded' });
+    queue.set(message.topic, message);
+    this.#sendWaiting();
+  }
+
+  #sendWaiting(): void {
+    for (const queue of Object.values(this.#waiting)) {
+      for (const [topic, message] of queue) {
+        if (this.#inFlight.size >= IN_FLIGHT_MAX) return;
+        queue.delete(topic);
+        const sending = this.#publish(message).then(() => {
+          this.#inFlight.delete(sending);
+          this.#sendWaiting();
+        });
+        this.#inFlight.add(sending);
+      }
+    }
+  }
+
+  async #publish({ kind, topic, payload, retain }: Message): Promise<void> {
+    const timeoutMs = this.#options.config.publishTimeout;
+    try {
+      await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });
+      this.#metrics.andon_publish_sent_total.inc({ topic: kind });
+      if (this.#connected) this.#health.report('ok');
+    } catch (error) {
+      this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: errorCode(error) });
+      this.#failed(kind, error);
+    }
+  }
+
+  /** A lost connection speaks for itself; here the broker is there and did not take it. */
+  #failed(kind: TopicKind, error: unknown): void {
+    if (!this.#connected || this.#disposed !== undefined) return;
+    this.#health.report('degraded', errorMessage(error));
+    if (kind !== 'alarm' && kind !== 'state') return;
+    this.#alarmRetry?.cancel();
+    this.#alarmRetry = this.#options.deps.clock.setTimer(() => this.#sendAgain(), ALARM_RETRY_MS, { background: true });
+  }
+
+  #sendAgain(): void {
+    if (!this.#connected) return;
+    this.#send(this.#stateMessage('online'));
+    this.#sendAlarms();
+  }
+
+  #dropWaiting(): void {
+    for (const [kind, queue] of Object.entries(this.#waiting)) {
+      this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: 'not-connected' }, queue.size);
+      queue.clear();
+    }
+  }
+
+  #stateMessage(state: 'online' | 'offline'): Message {
+    const payload = JSON.stringify({ state, timestamp_ms: Math.round(this.#options.deps.clock.nowMs()) });
+    return { kind: 'state', topic: `${this.#base}/state`, payload, retain: true };
+  }
+}
+
+function tagPayload({ value, timestampMs, quality }: TagReading): object {
+  return { value: value ?? null, timestamp_ms: Math.round(timestampMs), quality };
+}

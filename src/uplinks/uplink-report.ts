@@ -1,0 +1,142 @@
+import type { ConnectionState } from '../contracts/uplink.ts';
+import type { RecordStore } from '../contracts/record-store.ts';
+import { formatDuration } from '../domain/duration.ts';
+import type { Timer } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { OperatingError } from '../platform/errors.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import type { Batch, Settlement } from './consignment.ts';
+import { uplinkMetrics } from './uplink-metrics.ts';
+
+/** How often the outbox is asked how much waits. */
+const LAG_INTERVAL_MS = 10_000;
+
+type Lag = { readonly waiting: number; readonly oldestWaitingMs: number | undefined };
+
+/** What operators and Prometheus hear of one uplink, under `uplink/<id>`. */
+export class UplinkReport {
+  readonly #id: string;
+  readonly #records: RecordStore;
+  readonly #deps: Deps;
+  readonly #health: ComponentHealth;
+  readonly #metrics;
+  #lag: Lag = { waiting: 0, oldestWaitingMs: undefined };
+  #lagTimer: Timer | undefined;
+  #failure: string | undefined;
+  #connection: ConnectionState | undefined;
+  #closed = false;
+
+  constructor(id: string, records: RecordStore, deps: Deps) {
+    this.#id = id;
+    this.#records = records;
+    this.#deps = deps;
+    this.#health = deps.health.component(`uplink/${id}`);
+    this.#metrics = deps.metrics.of(uplinkMetrics);
+  }
+
+  /** Begins to measure the lag. */
+  start(): void {
+    void this.#measureLag();
+  }
+
+  connection(state: ConnectionState): void {
+    this.#connection = state;
+    if (state.connected) this.#failure = undefined;
+    this.#show();
+  }
+
+  /** The receiver acknowledged a batch, or nothing waits. */
+  well(): void {
+    this.#failure = undefined;
+    this.#show();
+  }
+
+  sent(batch: Batch, durationMs: number): void {
+    const labels = { uplink: this.#id };
+    this.#metrics.andon_uplink_records_sent_total.inc(labels, batch.records.length);
+    this.#metrics.andon_uplink_sent_bytes_total.inc(labels, batch.bytes);
+    this.#metrics.andon_uplink_send_duration_seconds.observe(labels, durationMs / 1000);
+    this.well();
+  }
+
+  failed(error: OperatingError): void {
+    this.#metrics.andon_uplink_failures_total.inc({ uplink: this.#id, code: error.code });
+    this.#fail(error.message);
+  }
+
+  split(): void {
+    this.#metrics.andon_uplink_splits_total.inc({ uplink: this.#id });
+  }
+
+  storeFailed(error: unknown): void {
+    this.#metrics.andon_uplink_store_failures_total.inc({ uplink: this.#id, code: errorCode(error) });
+    this.#fail(`The outbox cannot be used: ${errorMessage(error)}`);
+  }
+
+  /** Records became dead letters: they will not be sent again, so a human should know. */
+  setAside(settlement: Settlement & { readonly type: 'set-aside' }): void {
+    const { records, code, reason } = settlement;
+    this.#metrics.andon_uplink_dead_letters_total.inc({ uplink: this.#id, code }, records.length);
+    const fields = { uplink: this.#id, code, records: records.length, first: records[0]?.id, last: records.at(-1)?.id };
+    this.#deps.log.error(fields, `Records set aside as dead letters: ${reason}`);
+  }
+
+  refused(error: OperatingError, records: number): void {
+    this.#fail(`${records} records were refused and set aside as dead letters: ${error.message}`);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#lagTimer?.cancel();
+    this.#health.remove();
+    this.#metrics.andon_uplink_records_waiting.remove({ uplink: this.#id });
+    this.#metrics.andon_uplink_oldest_waiting_seconds.remove({ uplink: this.#id });
+  }
+
+  #fail(reason: string): void {
+    this.#failure = reason;
+    this.#show();
+  }
+
+  #show(): void {
+    if (this.#closed) return;
+    const lost = this.#connection?.connected === false ? this.#connection.reason : undefined;
+    const reason = lost ?? this.#failure;
+    if (reason === undefined) this.#health.report('ok');
+    else this.#health.report('degraded', `${reason}${this.#lagInWords()}`);
+  }
+
+  #lagInWords(): string {
+    const { waiting, oldestWaitingMs } = this.#lag;
+    if (waiting === 0 || oldestWaitingMs === undefined) return '';
+    const ageS = Math.max(0, Math.round((this.#deps.clock.nowMs() - oldestWaitingMs) / 1000));
+    return `; ${waiting} records wait, the oldest for ${ageS === 0 ? '0s' : formatDuration(ageS * 1000)}`;
+  }
+
+  async #measureLag(): Promise<void> {
+    const lag = await this.#readLag();
+    if (this.#closed) return;
+    if (lag !== undefined) this.#take(lag);
+    this.#lagTimer = this.#deps.clock.setTimer(() => void this.#measureLag(), LAG_INTERVAL_MS, { background: true });
+  }
+
+  /** Undefined where the outbox does not answer: it reports that itself, and the last figures stand. */
+  async #readLag(): Promise<Lag | undefined> {
+    try {
+      const { uplinks } = await this.#records.stats();
+      return uplinks.find(({ uplink }) => uplink === this.#id) ?? { waiting: 0, oldestWaitingMs: undefined };
+    } catch (error) {
+      this.#metrics.andon_uplink_store_failures_total.inc({ uplink: this.#id, code: errorCode(error) });
+      return undefined;
+    }
+  }
+
+  #take(lag: Lag): void {
+    this.#lag = lag;
+    const ageMs = lag.oldestWaitingMs === undefined ? 0 : this.#deps.clock.nowMs() - lag.oldestWaitingMs;
+    this.#metrics.andon_uplink_records_waiting.set({ uplink: this.#id }, lag.waiting);
+    this.#metrics.andon_uplink_oldest_waiting_seconds.set({ uplink: this.#id }, Math.max(0, ageMs) / 1000);
+    if (this.#failure !== undefined || this.#connection?.connected === false) this.#show();
+  }
+}
