@@ -1,0 +1,162 @@
+import { OperatingError } from '../platform/errors.ts';
+import { slowestAutocorrelationRows } from './autocorrelation.ts';
+import { despike } from './despike.ts';
+import { quantile } from './quantile.ts';
+import type { TrainingRows } from './training-rows.ts';
+import { checkTrainingRows, countRows, sliceRows } from './training-rows.ts';
+import type { WpcaModel, WpcaStatistics } from './wpca.ts';
+import { fitWpca, windowRows, wpcaStatistics } from './wpca.ts';
+
+/** Contiguous blocks that the limits are checked on, each by a fit that never saw it. */
+const BLOCKS = 8;
+/** Rows of real history before a block, so that its first windows are full. */
+const LEAD_ROWS = 64;
+/** A remainder of a run shorter than this teaches nothing. */
+const SEGMENT_ROWS_MIN = 40;
+/** Fewest rows that a detector is trained on. */
+export const DETECTOR_ROWS_MIN = 200;
+/** T² stands for drift, which is often harmless: its margin is this many times R²'s. */
+const DRIFT_MARGIN_FACTOR = 3;
+/** Fewer independent spans in the training rows than this, and the limits are a guess. */
+const INDEPENDENT_SPANS_MIN = 5;
+
+/** Limit of a statistic that normal running never moved: it decides nothing. Finite in float32. */
+const NO_LIMIT = 1e30;
+
+/** Where the limit of a statistic lies: at this quantile of blocked normal running, times the margin. */
+export type LimitPolicy = { readonly quantile: number; readonly margin: number };
+
+/** For minutes of normal running, where the next hour may well look different. */
+export const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
+/** For hours of stationary running, where the highest of the statistic has been seen. */
+export const longHistoryLimits: LimitPolicy = { quantile: 0.99, margin: 1 };
+
+/** A model with its limits: score = max(T² / driftLimit, R² / restLimit), abnormal above 1, normal again at 0.8. */
+export type WpcaDetector = {
+  readonly model: WpcaModel;
+  /** Margins included. */
+  readonly driftLimit: number;
+  readonly restLimit: number;
+  /** Training rows over the autocorrelation time of the slowest tag: how often the rows saw the machine anew. */
+  readonly independentSpans: number;
+  /** For an operator: what speaks against trusting the limits; empty where nothing does. */
+  readonly warnings: readonly string[];
+};
+
+/**
+ * Learns normal running.
+ *
+ * The limits come from rows that the fit did not see: limits from the training rows themselves are far too tight
+ * (98 % false alarms on a stationary plant, where blocked ones give 0.3 %).
+ *
+ * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-value-invalid' |
+ *   'training-no-variance' (reject).
+ */
+export function trainWpca(segments: readonly TrainingRows[], policy: LimitPolicy = shortHistoryLimits): WpcaDetector {
+  checkTrainingRows(segments, DETECTOR_ROWS_MIN);
+  const clean = segments.filter(({ count }) => count >= SEGMENT_ROWS_MIN).map(despike);
+  checkTrainingRows(clean, DETECTOR_ROWS_MIN);
+  const model = fitWpca(clean);
+  const statistics = blockedStatistics(clean, model);
+  const limit = (values: Float64Array, factor: number) => {
+    const value = quantile(values, policy.quantile) * policy.margin * factor;
+    return value > 0 ? value : NO_LIMIT;
+  };
+  const independentSpans = countRows(clean) / slowestAutocorrelationRows(clean);
+  return {
+    model,
+    driftLimit: limit(statistics.drift, DRIFT_MARGIN_FACTOR),
+    restLimit: limit(statistics.rest, 1),
+    independentSpans,
+    warnings: limitWarnings(independentSpans, policy),
+  };
+}
+
+/** Score of every row; the first `windowRows − 1` look back on fewer rows than the model wants. */
+export function detectorScores(detector: WpcaDetector, rows: TrainingRows): Float64Array {
+  const { drift, rest } = wpcaStatistics(detector.model, rows);
+  return drift.map((value, row) => Math.max(value / detector.driftLimit, (rest[row] ?? 0) / detector.restLimit));
+}
+
+/**
+ * Statistics of each block by a fit on the other rows, at the same lag depth. Rows near the start of a run, whose
+ * windows are not full, are left out.
+ */
+function blockedStatistics(segments: readonly TrainingRows[], model: WpcaModel): WpcaStatistics {
+  const total = countRows(segments);
+  const drift: Float64Array[] = [];
+  const rest: Float64Array[] = [];
+  for (let block = 0; block < BLOCKS; block += 1) {
+    const from = Math.floor((block * total) / BLOCKS);
+    const to = Math.floor(((block + 1) * total) / BLOCKS);
+    const others = outside(segments, from, to).filter(({ count }) => count >= SEGMENT_ROWS_MIN);
+    if (others.length === 0) continue;
+    const fitted = fitWpca(others, model.lags);
+    for (const { rows, skip } of inside(segments, from, to, windowRows(model) + 1)) {
+      const statistics = wpcaStatistics(fitted, rows);
+      drift.push(statistics.drift.subarray(skip));
+      rest.push(statistics.rest.subarray(skip));
+    }
+  }
+  const pooled = { drift: concatenate(drift), rest: concatenate(rest) };
+  if (pooled.rest.length === 0)
+    throw new OperatingError(
+      'training-too-few-rows',
+      'reject',
+      `No run among the ${total} training rows is long enough to check limits on`,
+    );
+  return pooled;
+}
+
+/** What is left of the runs without rows [from, to) of all rows. */
+function outside(segments: readonly TrainingRows[], from: number, to: number): readonly TrainingRows[] {
+  return positions(segments).flatMap(({ segment, first }) => {
+    const cut = (row: number) => Math.min(Math.max(row - first, 0), segment.count);
+    if (cut(from) === cut(to)) return [segment];
+    return [sliceRows(segment, 0, cut(from)), sliceRows(segment, cut(to), segment.count)];
+  });
+}
+
+/** Rows [from, to) of all rows, run by run, with their lead-in; `skip` rows at the start are not to be counted. */
+function inside(
+  segments: readonly TrainingRows[],
+  from: number,
+  to: number,
+  warmUpRows: number,
+): readonly { readonly rows: TrainingRows; readonly skip: number }[] {
+  return positions(segments).flatMap(({ segment, first }) => {
+    const begin = Math.max(from - first, 0);
+    const end = Math.min(to - first, segment.count);
+    if (begin >= end) return [];
+    const lead = Math.max(begin - LEAD_ROWS, 0);
+    const skip = Math.max(begin, warmUpRows) - lead;
+    return lead + skip >= end ? [] : [{ rows: sliceRows(segment, lead, end), skip }];
+  });
+}
+
+function positions(segments: readonly TrainingRows[]): readonly { segment: TrainingRows; first: number }[] {
+  let first = 0;
+  return segments.map((segment) => {
+    const position = { segment, first };
+    first += segment.count;
+    return position;
+  });
+}
+
+function concatenate(parts: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function limitWarnings(independentSpans: number, policy: LimitPolicy): readonly string[] {
+  if (independentSpans >= INDEPENDENT_SPANS_MIN) return [];
+  const seen = `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times`;
+  const margin = policy.margin < shortHistoryLimits.margin ? '; a margin of 1.5 or more is advised' : '';
+  return [`${seen}: expect false alarms when it goes where it has not been${margin}. Train on a longer span.`];
+}

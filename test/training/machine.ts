@@ -1,0 +1,31 @@
+import type { TrainingRows } from '../../src/training/training-rows.ts';
+import { seededRandom } from './seeded-random.ts';
+
+/**
+ * A machine of three coupled tags: a load that wanders, a flow that follows it late, a temperature that follows
+ * later still.
+ *
+ * @param fault From this row on, the flow meter reads 2 too much.
+ */
+export function machineRows(count: number, seed: number, fault = Number.POSITIVE_INFINITY): TrainingRows {
+  const random = seededRandom(seed);
+  const noise = () => random() + random() + random() - 1.5;
+  let load = 0;
+  let flow = 0;
+  let temperature = 0;
+  const values = new Float64Array(count * 3);
+  for (let row = 0; row < count; row += 1) {
+    load += -load / 20 + noise() * 0.3;
+    flow += (load - flow) / 3;
+    temperature += (load - temperature) / 15;
+    values.set(
+      [
+        100 + 8 * load + noise() * 0.2,
+        20 + flow + noise() * 0.05 + (row < fault ? 0 : 2),
+        300 + temperature + noise() * 0.02,
+      ],
+      row * 3,
+    );
+  }
+  return { count, tags: 3, values };
+}
