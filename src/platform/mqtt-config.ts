@@ -94,10 +94,10 @@ export function mqttConnectionOptions(
   };
 }
 
-/** A client id that no other connection has: `andon-` and 16 hexadecimal digits. */
-export function randomClientId(random: () => number): string {
-  const digits = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16));
-  return `andon-${digits.join('')}`;
+/** A client id that no other connection has: `andon-`, who owns it, and 16 hexadecimal digits. */
+export function randomClientId(random: () => number, owner = ''): string {
+  const digits = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join('');
+  return ['andon', ...owner.split(/[^A-Za-z0-9]+/).filter(Boolean), digits].join('-');
 }
 
 function checkUrl(text: string, context: z.RefinementCtx): void {

@@ -4,6 +4,7 @@ export type PacketBreach =
   | { readonly kind: 'malformed'; readonly what: string };
 
 const PUBLISH = 3;
+const TOPIC_SHOWN_MAX = 200;
 /** What a broker may send to a client that uses QoS 0 and 1: CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT. */
 const FROM_BROKER: ReadonlySet<number> = new Set([2, PUBLISH, 4, 9, 13, 14]);
 
@@ -71,11 +72,13 @@ export class MqttPacketGuard {
     return undefined;
   }
 
-  /** Topic of a publish that is too large, for the operator, where the same chunk holds it. */
+  /** Topic of a publish that is too large, fit to be shown to an operator, where the same chunk holds it. */
   #topic(chunk: Uint8Array, from: number): string | undefined {
     if (this.#type !== PUBLISH || chunk.length < from + 2) return undefined;
     const length = (chunk[from] ?? 0) * 256 + (chunk[from + 1] ?? 0);
     if (chunk.length < from + 2 + length) return undefined;
-    return Buffer.from(chunk.subarray(from + 2, from + 2 + length)).toString('utf8');
+    const topic = Buffer.from(chunk.subarray(from + 2, from + 2 + length)).toString('utf8');
+    // A topic from outside may carry escape sequences for the terminal of whoever reads this.
+    return topic.slice(0, TOPIC_SHOWN_MAX).replaceAll(/\p{Cc}/gu, '?');
   }
 }

@@ -1,0 +1,72 @@
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+/** No number that a device sends is longer; what is longer is not worth a copy. */
+const NUMBER_BYTES_MAX = 64;
+/** 2000-01-01: a device whose clock was never set, or that counts seconds, is before. */
+const EPOCH_MS_MIN = 946_684_800_000;
+const iso = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:[Zz]|([+-])(\d\d):?(\d\d))$/;
+
+/**
+ * A payload that is just a value: `12.5`, `-3e2`, `true`.
+ * @returns undefined where it is none; true and false are 1 and 0.
+ */
+export function decodePlainValue(payload: Buffer): number | undefined {
+  if (payload.length === 0 || payload.length > NUMBER_BYTES_MAX) return undefined;
+  return numberOfText(payload.toString('latin1'));
+}
+
+/** A value out of a JSON document: a number, a boolean (1 or 0), or a text that is a number. */
+export function decodeJsonValue(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return typeof value === 'string' && value.length <= NUMBER_BYTES_MAX ? numberOfText(value) : undefined;
+}
+
+/** @returns undefined where the payload is no JSON. */
+export function decodeJson(payload: Buffer): { readonly document: unknown } | undefined {
+  try {
+    return { document: JSON.parse(payload.toString('utf8')) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A time out of a JSON document: epoch milliseconds, or ISO 8601 with a zone.
+ *
+ * @returns undefined where it is none, or before the year 2000. A local time without a zone is none: nobody
+ *   knows which zone the device meant, and in autumn an hour comes twice.
+ */
+export function decodeTime(value: unknown): EpochMs | undefined {
+  const timeMs = typeof value === 'string' ? timeOfText(value) : value;
+  if (typeof timeMs !== 'number' || !Number.isFinite(timeMs)) return undefined;
+  return timeMs >= EPOCH_MS_MIN ? timeMs : undefined;
+}
+
+function numberOfText(text: string): number | undefined {
+  const trimmed = text.trim();
+  if (decimal.test(trimmed)) return Number(trimmed);
+  if (trimmed === 'true') return 1;
+  return trimmed === 'false' ? 0 : undefined;
+}
+
+function timeOfText(text: string): EpochMs | undefined {
+  const match = iso.exec(text);
+  if (match === null) return text.length <= NUMBER_BYTES_MAX && decimal.test(text) ? Number(text) : undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [number, ...number[]];
+  return epochMs(match, year, [month ?? 0, day ?? 0, hour ?? 0, minute ?? 0, second ?? 0]);
+}
+
+function epochMs(match: RegExpExecArray, year: number, parts: readonly number[]): EpochMs | undefined {
+  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+  const [fraction = '0', sign, zoneHours = '0', zoneMinutes = '0'] = match.slice(7);
+  const midnightMs = Date.UTC(year, month - 1, day);
+  // Date.UTC carries the 30th of February over into March; the day that comes out must be the one that went in.
+  const date = new Date(midnightMs);
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  if (hour > 23 || minute > 59 || second > 59 || Number(zoneHours) > 23 || Number(zoneMinutes) > 59) return undefined;
+  const zoneMs = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000 * (sign === '-' ? -1 : 1);
+  const timeOfDayMs = ((hour * 60 + minute) * 60 + second) * 1000 + Number(`0.${fraction}`) * 1000;
+  return midnightMs + timeOfDayMs - zoneMs;
+}
