@@ -1,0 +1,42 @@
+import type { ErrorCatalogue } from '../../platform/errors.ts';
+
+export const modbusErrors = {
+  'modbus-connect-failed': {
+    disposition: 'retry',
+    meaning:
+      'No connection to the Modbus device: it refused, could not be reached, or did not accept within connectTimeout.',
+    remedy:
+      "Check the device's power, its network, the url's host and port, and whether another master holds its last connection. andon goes on trying with growing waits.",
+  },
+  'modbus-connection-lost': {
+    disposition: 'retry',
+    meaning: 'The device closed the connection, or the network broke it, before a read was answered.',
+    remedy: 'A device that closes again and again often allows few connections at once, or ends idle ones.',
+  },
+  'modbus-link-down': {
+    disposition: 'retry',
+    meaning:
+      'Nothing was asked, because there is no connection at present. The tags of the scan are bad with reason link-down.',
+    remedy: 'See the reason of the source in the health report: it names why the connection cannot be made.',
+  },
+  'modbus-timeout': {
+    disposition: 'retry',
+    meaning:
+      'A unit did not answer within timeout. The connection was ended, so that the answer cannot be taken for the answer to a later read.',
+    remedy: "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
+  },
+  'modbus-garbled-answer': {
+    disposition: 'retry',
+    meaning:
+      'The answer did not belong to the question: its transaction id, protocol id, length, unit id, function code or byte count was another. The connection was ended and nothing of the answer used.',
+    remedy:
+      'Once in a while: noise on the serial side of a gateway. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.',
+  },
+  'modbus-refused': {
+    disposition: 'reject',
+    meaning:
+      'The device answered with an exception. A joined read is split until the refused tag is found; the tag is set aside and tried again now and then, the others keep their rate.',
+    remedy:
+      "Check the tag's register kind and address against the device's manual (many number from 1, andon counts from 0 as on the wire).",
+  },
+} as const satisfies ErrorCatalogue;

@@ -1,0 +1,19 @@
+import type { SourceKind } from '../../contracts/source.ts';
+import type { TagDefinition } from '../../domain/tag.ts';
+import type { ModbusSourceConfig } from './modbus-config.ts';
+import { modbusSourceSchema } from './modbus-config.ts';
+import { ModbusSource } from './modbus-source.ts';
+import { planScans } from './scan-plan.ts';
+
+/** Reads Modbus devices; never writes to one. */
+export const modbusKind: SourceKind<ModbusSourceConfig> = {
+  type: 'modbus',
+  schema: modbusSourceSchema,
+  tags: tagDefinitions,
+  plan: planScans,
+  create: (context) => new ModbusSource(context),
+};
+
+function tagDefinitions(config: ModbusSourceConfig): readonly TagDefinition[] {
+  return Object.entries(config.tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+}

@@ -1,0 +1,147 @@
+import type { Source, SourceContext } from '../../contracts/source.ts';
+import { formatDuration } from '../../domain/duration.ts';
+import type { ComponentHealth } from '../../platform/health.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { ModbusSourceConfig } from './modbus-config.ts';
+import { ModbusMeters } from './modbus-metrics.ts';
+import { ModbusTcpLink } from './modbus-tcp-link.ts';
+import { parseModbusUrl } from './modbus-url.ts';
+import { ScanClass } from './scan-class.ts';
+import { planScanClasses, readLimits } from './scan-plan.ts';
+import { Scanner } from './scanner.ts';
+import { UnitBreaker } from './unit-breaker.ts';
+
+/** Names shown in a health reason; the metric and the log have all of them. */
+const NAMES_SHOWN_MAX = 5;
+
+type ScheduledClass = { readonly scanner: Scanner; readonly scanClass: ScanClass; readonly scanIntervalMs: number };
+
+/** A unit of a Modbus device, read by scan classes over a link. */
+export class ModbusSource implements Source {
+  readonly #context: SourceContext<ModbusSourceConfig>;
+  readonly #meters: ModbusMeters;
+  readonly #link: ModbusTcpLink;
+  readonly #breaker: UnitBreaker;
+  readonly #classes: readonly ScheduledClass[];
+  #health: ComponentHealth | undefined;
+  #state: 'new' | 'started' | 'disposed' = 'new';
+  /** False until the first scan ended: there is nothing to report before. */
+  #scanned = false;
+
+  constructor(context: SourceContext<ModbusSourceConfig>) {
+    const { config, deps, id } = context;
+    this.#context = context;
+    this.#meters = new ModbusMeters(deps.metrics, id);
+    this.#breaker = new UnitBreaker(deps.random);
+    this.#link = new ModbusTcpLink(
+      {
+        endpoint: parseModbusUrl(config.url),
+        connectTimeoutMs: config.connectTimeout,
+        reconnectFirstMs: config.reconnect.first,
+        reconnectMaxMs: config.reconnect.max,
+        meters: this.#meters,
+        onChange: () => this.#report(),
+      },
+      deps,
+    );
+    this.#classes = this.#createClasses();
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'started';
+    this.#health = this.#context.deps.health.component(`source/${this.#context.id}`);
+    this.#link.start();
+    for (const { scanner, scanClass } of this.#classes) scanner.start(scanClass);
+  }
+
+  lastTickMs(): number {
+    const linkMs = this.#link.lastTickMs();
+    const scannersMs = this.#classes.map(({ scanner, scanClass }) =>
+      // A running scan lives by its reads, each of which ends with an answer or its deadline.
+      scanClass.running ? Math.max(scanner.lastTickMs(), linkMs) : scanner.lastTickMs(),
+    );
+    return Math.min(...scannersMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = 'disposed';
+    for (const { scanner } of this.#classes) scanner.stop();
+    await this.#link[Symbol.asyncDispose]();
+    this.#health = undefined;
+  }
+
+  #createClasses(): readonly ScheduledClass[] {
+    const { id, config, tagNumbers, sink, deps } = this.#context;
+    return planScanClasses(config).map(({ scanIntervalMs, blocks }) => {
+      const scanner = new Scanner({
+        scanIntervalMs,
+        clock: deps.clock,
+        onMissed: (scans) => this.#meters.missedScans(scans),
+      });
+      const scanClass = new ScanClass({
+        source: id,
+        unitId: config.unitId,
+        blocks: blocks.map((block) => ({
+          ...block,
+          items: block.items.map((tag) => ({ ...tag, number: numberOf(tag.name, tagNumbers) })),
+        })),
+        limits: readLimits(config),
+        timeoutMs: config.timeout,
+        retries: config.retries,
+        link: this.#link,
+        breaker: this.#breaker,
+        meters: this.#meters,
+        sink,
+        deps,
+        onScanEnd: (answered) => this.#onScanEnd(scanner, answered),
+        onChange: () => this.#report(),
+      });
+      return { scanner, scanClass, scanIntervalMs };
+    });
+  }
+
+  #onScanEnd(scanner: Scanner, answered: boolean): void {
+    scanner.scanEnded(answered);
+    if (this.#scanned) return;
+    this.#scanned = true;
+    this.#report();
+  }
+
+  /** Called where something changed, never per scan or read. */
+  #report(): void {
+    const aside = this.#classes.flatMap(({ scanClass }) => scanClass.partsAside());
+    const namesAside = aside.flatMap(({ block }) => block.items.map(({ name }) => name));
+    this.#meters.tagsSetAside(namesAside.length);
+    this.#meters.unitsAway(this.#breaker.away ? 1 : 0);
+    const linkProblem = this.#link.problem();
+    const problems = [
+      ...(linkProblem === undefined ? [] : [linkProblem]),
+      ...(this.#breaker.away
+        ? [`unit ${this.#context.config.unitId} does not answer, and is asked only now and then`]
+        : []),
+      ...(linkProblem === undefined ? this.#scanProblems() : []),
+      ...(namesAside.length === 0 ? [] : [`${nameSome(namesAside)} set aside: ${aside[0]?.setAside?.message}`]),
+    ];
+    if (problems.length > 0) this.#health?.report('degraded', problems.join('; '));
+    else if (this.#scanned) this.#health?.report('ok');
+  }
+
+  #scanProblems(): readonly string[] {
+    return this.#classes.flatMap(({ scanClass, scanIntervalMs }) => {
+      const problem = scanClass.problem();
+      return problem === undefined ? [] : [`scan every ${formatDuration(scanIntervalMs)}: ${problem}`];
+    });
+  }
+}
+
+function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
+  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+}
+
+function numberOf(name: string, tagNumbers: ReadonlyMap<string, number>): number {
+  const number = tagNumbers.get(name);
+  invariant(number !== undefined, `Tag ${name} has no number`);
+  return number;
+}

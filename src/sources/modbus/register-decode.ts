@@ -1,0 +1,119 @@
+export const valueTypes = [
+  'bool',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'float32',
+  'float64',
+] as const;
+export type ValueType = (typeof valueTypes)[number];
+
+/**
+ * How a device lays bytes out over registers, named for 32 bits; A is the most significant byte.
+ * The Modbus specification defines 16-bit registers only, so every vendor chose its own order.
+ *
+ * | order | 16 bits | 32 bits | 64 bits |
+ * | --- | --- | --- | --- |
+ * | ABCD | AB | ABCD | ABCDEFGH |
+ * | CDAB | AB | CDAB | GHEFCDAB |
+ * | BADC | BA | BADC | BADCFEHG |
+ * | DCBA | BA | DCBA | HGFEDCBA |
+ */
+export const byteOrders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const;
+export type ByteOrder = (typeof byteOrders)[number];
+
+/**
+ * Takes one raw value out of an answer.
+ *
+ * @param bytes An answer.
+ * @param offset Byte where the value's first register is.
+ * @returns The raw value before scaling; NaN and infinities pass through for the caller to judge. A 64-bit
+ *   integer beyond 2^53 is rounded to the nearest double: not `Number.isSafeInteger`.
+ */
+export type Decoder = (bytes: Buffer, offset: number) => number;
+
+const registersOfType: Readonly<Record<ValueType, number>> = {
+  bool: 1,
+  int16: 1,
+  uint16: 1,
+  int32: 2,
+  uint32: 2,
+  int64: 4,
+  uint64: 4,
+  float32: 2,
+  float64: 4,
+};
+
+/** Registers that a value of the type takes. */
+export function registersOf(type: ValueType): number {
+  return registersOfType[type];
+}
+
+/** True for the types whose values a double may not hold exactly. */
+export function mayLosePrecision(type: ValueType): boolean {
+  return type === 'int64' || type === 'uint64';
+}
+
+/**
+ * The decoder for a value in registers.
+ *
+ * @param bit For `bool` only: which bit of the register, 0 is the least significant; undefined is true for
+ *   any register that is not 0.
+ */
+export function registerDecoder(type: ValueType, byteOrder: ByteOrder, bit?: number): Decoder {
+  if (type === 'bool') return bit === undefined ? isNotZero : registerBit(byteOrder, bit);
+  const decode = bigEndianDecoders[type];
+  const places = bytePlaces(byteOrder, registersOf(type) * 2);
+  if (places === undefined) return decode;
+  return (bytes, offset) => {
+    for (let index = 0; index < places.length; index += 1) scratch[index] = bytes[offset + (places[index] ?? 0)] ?? 0;
+    return decode(scratch, 0);
+  };
+}
+
+/** The decoder for one bit of a coil or discrete input answer; the first bit asked for is bit 0. */
+export function bitDecoder(bitIndex: number): Decoder {
+  const byteIndex = bitIndex >>> 3;
+  const shift = bitIndex & 7;
+  return (bytes, offset) => ((bytes[offset + byteIndex] ?? 0) >>> shift) & 1;
+}
+
+/** Bytes of the value being decoded, most significant first; decoding is synchronous, so one will do. */
+const scratch = Buffer.alloc(8);
+
+const bigEndianDecoders: Readonly<Record<Exclude<ValueType, 'bool'>, Decoder>> = {
+  int16: (bytes, offset) => bytes.readInt16BE(offset),
+  uint16: (bytes, offset) => bytes.readUInt16BE(offset),
+  int32: (bytes, offset) => bytes.readInt32BE(offset),
+  uint32: (bytes, offset) => bytes.readUInt32BE(offset),
+  // Both halves are exact, so the sum is rounded once: the double nearest to the integer.
+  int64: (bytes, offset) => bytes.readInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4),
+  uint64: (bytes, offset) => bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4),
+  float32: (bytes, offset) => bytes.readFloatBE(offset),
+  float64: (bytes, offset) => bytes.readDoubleBE(offset),
+};
+
+/** For each byte from the most significant on, where it is in the registers; undefined where it is in place. */
+function bytePlaces(byteOrder: ByteOrder, size: number): readonly number[] | undefined {
+  const swapsBytes = byteOrder === 'BADC' || byteOrder === 'DCBA';
+  const swapsWords = (byteOrder === 'CDAB' || byteOrder === 'DCBA') && size > 2;
+  if (!swapsBytes && !swapsWords) return undefined;
+  return Array.from({ length: size }, (_, index) => {
+    const inWordOrder = swapsWords ? size - 2 - (index & ~1) + (index & 1) : index;
+    return swapsBytes ? inWordOrder ^ 1 : inWordOrder;
+  });
+}
+
+function isNotZero(bytes: Buffer, offset: number): number {
+  return bytes.readUInt16BE(offset) === 0 ? 0 : 1;
+}
+
+function registerBit(byteOrder: ByteOrder, bit: number): Decoder {
+  const swapsBytes = byteOrder === 'BADC' || byteOrder === 'DCBA';
+  return swapsBytes
+    ? (bytes, offset) => (bytes.readUInt16LE(offset) >>> bit) & 1
+    : (bytes, offset) => (bytes.readUInt16BE(offset) >>> bit) & 1;
+}

@@ -1,0 +1,69 @@
+import type * as z from 'zod';
+import type { Source } from '../../src/contracts/source.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import type { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
+import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
+import type { RecordedScan } from './modbus-recording-sink.ts';
+import { RecordingSink } from './modbus-recording-sink.ts';
+import { testDeps } from './test-deps.ts';
+
+export type ModbusConfigInput = Omit<z.input<typeof modbusSourceSchema>, 'type'>;
+
+/** A Modbus source named `plc` with a recording sink; numbers of its tags follow the order of the configuration. */
+export class ModbusSourceFixture implements AsyncDisposable {
+  readonly sink = new RecordingSink();
+  readonly deps: Deps;
+  readonly source: Source;
+  readonly names: readonly string[];
+
+  constructor(input: ModbusConfigInput, deps: Deps = testDeps()) {
+    this.deps = deps;
+    const config = modbusKind.schema.parse({ type: 'modbus', ...input });
+    this.names = modbusKind.tags(config).map(({ name }) => name);
+    this.source = modbusKind.create({
+      id: 'plc',
+      config,
+      tagNumbers: new Map(this.names.map((name, number) => [name, number])),
+      sink: this.sink,
+      deps,
+    });
+  }
+
+  /** A started source. */
+  static start(input: ModbusConfigInput, deps?: Deps): ModbusSourceFixture {
+    const fixture = new ModbusSourceFixture(input, deps);
+    fixture.source.start();
+    return fixture;
+  }
+
+  number(name: string): number {
+    return this.names.indexOf(name);
+  }
+
+  /** `value` of a good sample, `quality reason` of another. */
+  show(scan: RecordedScan): Readonly<Record<string, number | string>> {
+    return Object.fromEntries(
+      [...scan].map(([tag, { value, quality, reason }]) => [
+        this.names[tag] ?? `tag ${tag}`,
+        quality === 'good' ? value : `${quality} ${reason}`,
+      ]),
+    );
+  }
+
+  /** The next scan that shows these tags so. */
+  async shows(wanted: Readonly<Record<string, number | string>>): Promise<RecordedScan> {
+    return this.sink.next((scan) => {
+      const shown = this.show(scan);
+      return Object.entries(wanted).every(([name, value]) => shown[name] === value);
+    });
+  }
+
+  get health(): { readonly status: string; readonly reason: string } {
+    const found = this.deps.health.components().find(({ name }) => name === 'source/plc');
+    return { status: found?.status ?? 'absent', reason: found?.reason ?? '' };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.source[Symbol.asyncDispose]();
+  }
+}
