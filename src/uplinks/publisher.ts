@@ -56,7 +56,8 @@ export class Publisher implements AsyncDisposable {
     verdict: new Map<string, Message>(),
     tag: new Map<string, Message>(),
   } as const satisfies Record<TopicKind, Map<string, Message>>;
-  readonly #inFlight = new Set<Promise<void>>();
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
   #unsubscribe: (() => void) | undefined;
   #alarmRetry: Timer | undefined;
   #connected = false;
@@ -73,7 +74,7 @@ export class Publisher implements AsyncDisposable {
     this.#connection = new MqttConnection(
       mqttConnectionOptions(config, {
         name: 'publish',
-        clientId: randomClientId(deps.random),
+        clientId: randomClientId(deps.random, 'publish'),
         will: { topic, payload, qos: 1, retain },
       }),
       deps,
@@ -99,14 +100,10 @@ export class Publisher implements AsyncDisposable {
     // The broker publishes no will after a goodbye.
     if (this.#connected) this.#send(this.#stateMessage('offline'));
     const done = new AbortController();
-    const settled = this.#settled().then(() => done.abort());
-    await Promise.race([settled, sleep(this.#options.deps.clock, GOODBYE_TIMEOUT_MS, done.signal)]);
+    this.#onIdle = () => done.abort();
+    if (this.#inFlight > 0) await sleep(this.#options.deps.clock, GOODBYE_TIMEOUT_MS, done.signal);
     await this.#connection[Symbol.asyncDispose]();
     this.#health.remove();
-  }
-
-  async #settled(): Promise<void> {
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
   }
 
   #whenState({ connected, reason }: MqttState): void {
@@ -165,19 +162,16 @@ export class Publisher implements AsyncDisposable {
   #sendWaiting(): void {
     for (const queue of Object.values(this.#waiting)) {
       for (const [topic, message] of queue) {
-        if (this.#inFlight.size >= IN_FLIGHT_MAX) return;
+        if (this.#inFlight >= IN_FLIGHT_MAX) return;
         queue.delete(topic);
-        const sending = this.#publish(message).then(() => {
-          this.#inFlight.delete(sending);
-          this.#sendWaiting();
-        });
-        this.#inFlight.add(sending);
+        void this.#publish(message);
       }
     }
   }
 
   async #publish({ kind, topic, payload, retain }: Message): Promise<void> {
     const timeoutMs = this.#options.config.publishTimeout;
+    this.#inFlight += 1;
     try {
       await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });
       this.#metrics.andon_publish_sent_total.inc({ topic: kind });
@@ -186,6 +180,9 @@ export class Publisher implements AsyncDisposable {
       this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: errorCode(error) });
       this.#failed(kind, error);
     }
+    this.#inFlight -= 1;
+    this.#sendWaiting();
+    if (this.#inFlight === 0) this.#onIdle?.();
   }
 
   /** A lost connection speaks for itself; here the broker is there and did not take it. */

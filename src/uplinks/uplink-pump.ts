@@ -197,16 +197,17 @@ export class UplinkPump implements Uplink {
   async #sendAll(consignment: Consignment): Promise<OperatingError | undefined> {
     const underWay = new Set<Promise<void>>();
     let pause: OperatingError | undefined;
+    const settle = async (batch: Batch) => {
+      const error = await this.#send(batch, consignment);
+      pause ??= error;
+    };
     for (;;) {
       const goes = await this.#waitForPace();
       if (!goes || pause !== undefined) break;
       const batch = consignment.next();
       if (batch === undefined) break;
       this.#pace.book(batch.records.length, batch.bytes);
-      const sending = this.#send(batch, consignment).then((error) => {
-        underWay.delete(sending);
-        pause ??= error;
-      });
+      const sending = settle(batch).finally(() => underWay.delete(sending));
       underWay.add(sending);
       if (underWay.size >= this.#options.inFlightMax) await Promise.race(underWay);
     }

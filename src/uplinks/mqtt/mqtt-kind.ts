@@ -63,8 +63,9 @@ export class MqttTransport implements UplinkTransport {
   readonly #timeoutMs: number;
 
   constructor(id: string, agentId: string, config: MqttUplinkConfig, deps: Deps) {
-    const who = { name: `uplink/${id}`, clientId: randomClientId(deps.random) };
-    this.#connection = new MqttConnection(mqttConnectionOptions(config, who), deps);
+    const name = `uplink/${id}`;
+    const clientId = randomClientId(deps.random, name);
+    this.#connection = new MqttConnection(mqttConnectionOptions(config, { name, clientId }), deps);
     this.#topic = config.topic ?? `andon/v1/${agentId}/records`;
     this.#timeoutMs = config.publishTimeout;
   }
