@@ -1,14 +1,31 @@
-import type { ConfigPath } from './config-document.ts';
+import type { CheckContext, Finding } from './config-finding.ts';
+import { checkContext, warning } from './config-finding.ts';
+import type { ModelLookup } from './config-model-checks.ts';
+import { modelFindings } from './config-model-checks.ts';
+import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
+import { tagFindings } from './config-tag-checks.ts';
+import { watchFindings } from './config-watch-checks.ts';
 
-/** Something that no single section can see. */
-export type Finding = {
-  readonly severity: 'error' | 'warning';
-  readonly path: ConfigPath;
-  readonly at: 'key' | 'value';
-  readonly message: string;
-};
+/**
+ * What is wrong, or likely not meant, between the sections of a configuration that are right by themselves.
+ *
+ * @param config The sound parts, paths absolute.
+ * @param file The file as plain data, right or wrong: a tag that is declared wrongly is declared all the same.
+ * @param models What is known of the models on disk.
+ */
+export function checkConfig(config: Partial<AgentConfig>, file: unknown, models: ModelLookup): readonly Finding[] {
+  const context = checkContext(config, file);
+  return [
+    ...tagFindings(context),
+    ...watchFindings(context),
+    ...modelFindings(context, models),
+    ...networkFindings(context),
+    ...purposeFindings(context),
+  ];
+}
 
-export async function checkConfig(_config: Partial<AgentConfig>, _file: unknown): Promise<readonly Finding[]> {
-  return [];
+function purposeFindings({ config }: CheckContext): readonly Finding[] {
+  if (config.watches === undefined || Object.keys(config.watches).length > 0) return [];
+  return [warning(['watches'], 'no watches: values are read and kept, but nothing is judged and no alarm is raised')];
 }

@@ -15,6 +15,8 @@ export function expectedOf(node: SchemaNode): string {
   if (kind === 'size') return 'a size such as 64kB, 512MB or 2GB';
   if (kind === 'secret') return '{ env: NAME } or { file: PATH }';
   const all = branches(node);
+  const types = all.flatMap(({ properties }) => properties?.['type']?.const ?? []);
+  if (all.length > 1 && types.length === all.length) return `a map with type: ${types.map(String).join(' or ')}`;
   if (all.length > 1) return [...new Set(all.map(expectedOf))].join(' or ');
   if (node.const !== undefined) return textOf(node.const);
   if (node.enum !== undefined) return `one of ${node.enum.map(String).join(', ')}`;

@@ -6,6 +6,7 @@ import { checkConfig } from './config-checks.ts';
 import type { ConfigPath, DocumentProblem } from './config-document.ts';
 import { ConfigDocument, isPlainObject } from './config-document.ts';
 import { configJsonSchema } from './config-json-schema.ts';
+import { lookUpModels } from './config-model-checks.ts';
 import { ConfigMessages, noDefaultMessages } from './config-messages.ts';
 import { resolvePaths } from './config-paths.ts';
 import type { AgentConfig } from './config-schema.ts';
@@ -23,15 +24,23 @@ export type LoadedConfig = {
   readonly warnings: readonly ConfigProblem[];
 };
 
+export type LoadOptions = {
+  /**
+   * Whether a watch whose model is missing or damaged is an error. 'optional' makes it a warning: the box must run
+   * before there is a model, to collect what the model is trained on, and one bad model must not stop the others.
+   */
+  readonly models: 'required' | 'optional';
+};
+
 /**
  * Reads a configuration and checks all of it.
  * @throws {ConfigError} with every problem at once, in the order of the file.
  */
-export async function loadConfig(file: string): Promise<LoadedConfig> {
+export async function loadConfig(file: string, options: LoadOptions = { models: 'optional' }): Promise<LoadedConfig> {
   const read = await readConfigText(file);
   if ('problem' in read) throw new ConfigError([{ file, line: 1, column: 1, path: '', message: read.problem }]);
   const directory = dirname(resolve(file));
-  const checked = await checkText(read.text, directory);
+  const checked = await checkText(read.text, directory, options);
   const inFile = (problems: readonly DocumentProblem[]) => fileProblems(file, problems);
   if (checked.config === undefined) throw new ConfigError(inFile(checked.problems));
   return { config: checked.config, file, directory, warnings: inFile(checked.warnings) };
@@ -44,7 +53,7 @@ type CheckedText = {
   readonly warnings: readonly DocumentProblem[];
 };
 
-async function checkText(text: string, directory: string): Promise<CheckedText> {
+async function checkText(text: string, directory: string, options: LoadOptions): Promise<CheckedText> {
   const document = new ConfigDocument(text);
   const failed = (problems: readonly DocumentProblem[]) => ({ config: undefined, problems, warnings: [] });
   if (!document.readable) return failed(document.problems);
@@ -53,7 +62,9 @@ async function checkText(text: string, directory: string): Promise<CheckedText> 
   const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
   const wrong = parsed.success ? [] : messages.problems(parsed.error.issues);
   const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
-  const findings = await checkConfig(resolvePaths(sound, directory), document.value);
+  const resolved = resolvePaths(sound, directory);
+  const lookup = await lookUpModels(resolved, options.models === 'required' ? 'error' : 'warning');
+  const findings = checkConfig(resolved, document.value, lookup);
   const placed = findings.map(({ path, at, message, severity }) => ({
     ...document.position(path, at),
     path,

@@ -44,7 +44,8 @@ export function configJsonSchema(): SchemaNode {
       const { def } = zodSchema._zod;
       // zod leaves out the default of a field that parses its text: it is in the parsed form, which nobody writes.
       if (def.type !== 'default' || typeof def.defaultValue !== 'number') return;
-      if (jsonSchema.pattern === durationPattern.source) jsonSchema.default = formatDuration(def.defaultValue);
+      const isDuration = branches(jsonSchema as SchemaNode).some(({ pattern }) => pattern === durationPattern.source);
+      if (isDuration) jsonSchema.default = formatDuration(def.defaultValue);
       else if (jsonSchema.pattern === byteSizePattern.source) jsonSchema.default = sizeText(def.defaultValue);
       else jsonSchema.default = def.defaultValue;
     },
@@ -68,8 +69,9 @@ export type FieldKind = 'duration' | 'size' | 'secret' | 'other';
 export function fieldKind(node: SchemaNode): FieldKind {
   if (node.pattern === durationPattern.source) return 'duration';
   if (node.pattern === byteSizePattern.source) return 'size';
-  const keys = (node.anyOf ?? []).flatMap((branch) => Object.keys(branch.properties ?? {}));
-  return keys.length === 2 && keys.includes('env') && keys.includes('file') ? 'secret' : 'other';
+  const all = branches(node);
+  const keys = all.flatMap((branch) => Object.keys(branch.properties ?? {}));
+  return all.length === 2 && keys.length === 2 && keys.includes('env') && keys.includes('file') ? 'secret' : 'other';
 }
 
 /** The branches of a union; a node that is none is its own only branch. */

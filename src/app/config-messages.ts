@@ -55,6 +55,7 @@ export class ConfigMessages {
   }
 
   #missing(issue: Issue, path: ConfigPath): string {
+    if (issue.code === 'custom') return issue.message;
     const types = discriminatorOptions(issue);
     if (types !== undefined) return `required and missing: expected ${listed(types)}`;
     const node = schemaAt(this.#schema, path, this.#document.value);

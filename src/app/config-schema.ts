@@ -1,14 +1,18 @@
 import * as z from 'zod';
 import { httpConfigSchema } from '../http/http-config.ts';
 import { logLevels } from '../platform/log.ts';
-import { modbusSourceSchema } from '../sources/modbus/modbus-config.ts';
+import { modelsConfigSchema } from '../inference/models-config.ts';
+import { outboxConfigSchema } from '../outbox/outbox-config.ts';
+import { watchSchema } from '../pipeline/watch-config.ts';
+import { publishSchema } from '../uplinks/publish-config.ts';
+import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name: they become topics, file names and metric labels. */
 const NAME_LENGTH_MAX = 128;
 
 /** Names become levels of MQTT topics and paths of URLs: '+', '#' and '/' mean something there. */
 const NAME_PATTERN = /^(?![$\s])[^+#/\p{Cc}]*[^+#/\s\p{Cc}]$/u;
-const NAME_EXPECTED =
+export const NAME_EXPECTED =
   "expected a name of 1 to 128 characters that can stand in an MQTT topic: no '+', '#', '/' or control character, no '$' in front, no space at either end";
 
 const nameSchema = z
@@ -48,8 +52,24 @@ const logSchema = z
 /** The whole configuration; each section is described beside the code that it configures. */
 export const configSchema = z.strictObject({
   agent: agentSchema,
-  sources: z.record(nameSchema, modbusSourceSchema).describe('Live connections to devices and topics, by id'),
-  http: httpConfigSchema.optional(),
+  sources: z
+    .record(nameSchema, schemaOfKinds(sourceKinds))
+    .refine((sources) => Object.keys(sources).length > 0, { error: 'expected at least one source' })
+    .describe('Live connections to devices and topics, by id'),
+  models: modelsConfigSchema.prefault({}).describe('Where the models are, and what they run on'),
+  watches: z
+    .record(nameSchema, watchSchema)
+    .default({})
+    .describe('Models bound to tags, by id, each with the alarm that it raises'),
+  publish: publishSchema.optional(),
+  outbox: outboxConfigSchema
+    .prefault({})
+    .describe('Records and samples kept on the box, until they are sent and after'),
+  uplinks: z
+    .record(nameSchema, schemaOfKinds(uplinkKinds))
+    .default({})
+    .describe('Receivers of records, by id; each has its own place in the outbox, one that is down holds up no other'),
+  http: httpConfigSchema.prefault({}),
   log: logSchema,
 });
 

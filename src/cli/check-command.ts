@@ -1,0 +1,77 @@
+import type { LoadedConfig } from '../app/config-file.ts';
+import { loadConfig } from '../app/config-file.ts';
+import { agentTags } from '../app/config-tags.ts';
+import type { ConfigProblem } from '../platform/errors.ts';
+import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
+import type { Output } from './output.ts';
+
+/** EX_CONFIG: systemd does not restart a unit that ends with it. */
+const EXIT_CONFIG = 78;
+
+export type CheckOptions = {
+  /** One JSON document on standard output, and nothing else there. */
+  readonly json: boolean;
+};
+
+/**
+ * `andon check FILE`: every problem of a configuration at once, and what works but is likely not meant.
+ * @returns Exit code: 0 where it can run, 78 where not.
+ */
+export async function checkCommand(file: string, options: CheckOptions, output: Output): Promise<number> {
+  try {
+    const loaded = await loadConfig(file, { models: 'required' });
+    if (options.json) output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));
+    else {
+      for (const warning of loaded.warnings) output.err(formatWarning(warning));
+      output.out(summary(loaded));
+    }
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { problems } = error;
+    if (options.json) output.out(json({ ok: false, file, problems, warnings: [] }));
+    else {
+      for (const problem of problems) output.err(formatConfigProblem(problem));
+      output.err(`config wrong: ${plural(problems.length, 'problem')} in ${file}`);
+    }
+    return EXIT_CONFIG;
+  }
+}
+
+/** `file:line:col: warning: path: message`. */
+export function formatWarning(warning: ConfigProblem): string {
+  const { file, line, column, path, message } = warning;
+  return `${file}:${line}:${column}: warning: ${path === '' ? '' : `${path}: `}${message}`;
+}
+
+type Counts = Readonly<Record<'sources' | 'tags' | 'watches' | 'uplinks', number>>;
+
+function counts({ config }: LoadedConfig): Counts {
+  return {
+    sources: Object.keys(config.sources).length,
+    tags: agentTags(config).length,
+    watches: Object.keys(config.watches).length,
+    uplinks: Object.keys(config.uplinks).length,
+  };
+}
+
+function summary(loaded: LoadedConfig): string {
+  const { sources, tags, watches, uplinks } = counts(loaded);
+  const parts = [
+    plural(sources, 'source'),
+    plural(tags, 'tag'),
+    plural(watches, 'watch', 'watches'),
+    plural(uplinks, 'uplink'),
+  ];
+  const warnings = loaded.warnings.length === 0 ? '' : `; ${plural(loaded.warnings.length, 'warning')}`;
+  return `config ok: ${parts.join(', ')}${warnings}`;
+}
+
+/** `1 tag`, `2 tags`. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function json(document: unknown): string {
+  return JSON.stringify(document, undefined, 2);
+}

@@ -1,0 +1,8 @@
+import { configJsonSchema } from '../app/config-json-schema.ts';
+import type { Output } from './output.ts';
+
+/** `andon schema`: the configuration's JSON Schema, for editors that complete and check while one types. */
+export function schemaCommand(output: Output): number {
+  output.out(JSON.stringify(configJsonSchema(), undefined, 2));
+  return 0;
+}
