@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+
+const middle = () => 0.5;
+
+describe('a unit that stops answering', () => {
+  test('is asked as always after one silent read, but without retries', () => {
+    const unit = new UnitBreaker(middle);
+    expect(unit.retries(2)).toBe(2);
+    unit.silent(0);
+    expect(unit.away).toBe(false);
+    expect(unit.mayAsk(0)).toBe(true);
+    expect(unit.retries(2)).toBe(0);
+  });
+
+  test('is away after two silent reads in a row, and then asked once per wait', () => {
+    const unit = awayAt(0);
+    expect(unit.mayAsk(749)).toBe(false);
+    expect(unit.mayAsk(750)).toBe(true);
+    expect(unit.mayAsk(750)).toBe(false);
+  });
+
+  test('is asked ever less often, up to a longest wait', () => {
+    const unit = awayAt(0);
+    const waits = [750, 1500, 3000, 6000, 12_000, 22_500, 22_500];
+    let nowMs = 0;
+    for (const waitMs of waits) {
+      expect(unit.mayAsk(nowMs + waitMs - 1)).toBe(false);
+      nowMs += waitMs;
+      expect(unit.mayAsk(nowMs)).toBe(true);
+      unit.silent(nowMs);
+    }
+  });
+
+  test('is back with its first answer, and the waits start over', () => {
+    const unit = awayAt(0);
+    unit.mayAsk(750);
+    unit.silent(750);
+    unit.mayAsk(2250);
+    unit.answered();
+    expect(unit.away).toBe(false);
+    expect(unit.retries(2)).toBe(2);
+    unit.silent(3000);
+    unit.silent(3000);
+    expect(unit.mayAsk(3750)).toBe(true);
+  });
+
+  test('keeps its turn when the link was down for the trial', () => {
+    const unit = awayAt(0);
+    unit.mayAsk(750);
+    unit.undecided();
+    expect(unit.mayAsk(751)).toBe(true);
+  });
+
+  test('that answers between two silent reads is not away', () => {
+    const unit = new UnitBreaker(middle);
+    unit.silent(0);
+    unit.answered();
+    unit.silent(1);
+    expect(unit.away).toBe(false);
+  });
+});
+
+function awayAt(nowMs: number): UnitBreaker {
+  const unit = new UnitBreaker(middle);
+  unit.silent(nowMs);
+  unit.silent(nowMs);
+  return unit;
+}
