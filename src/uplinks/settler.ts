@@ -73,6 +73,7 @@ export class Settler {
       try {
         await this.#tell(settlement);
         backoff.reset();
+        report.storeWell();
         return;
       } catch (error) {
         if (error instanceof InvariantError) throw error;

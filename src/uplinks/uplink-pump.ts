@@ -19,7 +19,10 @@ export type UplinkPumpOptions = {
   readonly config: UplinkFields;
   readonly records: RecordStore;
   readonly transport: UplinkTransport;
-  /** Batches that may be under way at once; over 1 only where the transport keeps their order, as one connection does. */
+  /**
+   * Batches that may be under way at once; over 1 only where the transport keeps their order, as one connection
+   * does, and never finds one too large.
+   */
   readonly inFlightMax: number;
   readonly deps: Deps;
 };
@@ -137,7 +140,8 @@ export class UplinkPump implements Uplink {
     // After a refusal only a batch that is taken proves the receiver well.
     if (this.#refusedInARow === 0) this.#report.well();
     await this.#committed.wait(SAFETY_LOOK_MS);
-    await sleep(this.#deps.clock, this.#options.config.batch.linger, this.#stopping.signal);
+    const { linger } = this.#options.config.batch;
+    if (linger > 0) await sleep(this.#deps.clock, linger, this.#stopping.signal);
   }
 
   /** @returns Undefined where the outbox could not be read. */
@@ -174,6 +178,7 @@ export class UplinkPump implements Uplink {
       bytesMax: config.batch.bytesMax * batches,
     });
     this.#storeBackoff.reset();
+    this.#report.storeWell();
     return found;
   }
 

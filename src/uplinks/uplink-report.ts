@@ -24,6 +24,7 @@ export class UplinkReport {
   #lag: Lag = { waiting: 0, oldestWaitingMs: undefined };
   #lagTimer: Timer | undefined;
   #failure: string | undefined;
+  #storeFailure: string | undefined;
   #connection: ConnectionState | undefined;
   #closed = false;
 
@@ -71,7 +72,15 @@ export class UplinkReport {
 
   storeFailed(error: unknown): void {
     this.#metrics.andon_uplink_store_failures_total.inc({ uplink: this.#id, code: errorCode(error) });
-    this.#fail(`The outbox cannot be used: ${errorMessage(error)}`);
+    this.#storeFailure = `The outbox cannot be used: ${errorMessage(error)}`;
+    this.#show();
+  }
+
+  /** The outbox did as asked. */
+  storeWell(): void {
+    if (this.#storeFailure === undefined) return;
+    this.#storeFailure = undefined;
+    this.#show();
   }
 
   /** Records became dead letters: they will not be sent again, so a human should know. */
@@ -102,7 +111,7 @@ export class UplinkReport {
   #show(): void {
     if (this.#closed) return;
     const lost = this.#connection?.connected === false ? this.#connection.reason : undefined;
-    const reason = lost ?? this.#failure;
+    const reason = lost ?? this.#failure ?? this.#storeFailure;
     if (reason === undefined) this.#health.report('ok');
     else this.#health.report('degraded', `${reason}${this.#lagInWords()}`);
   }

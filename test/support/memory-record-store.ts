@@ -1,0 +1,153 @@
+import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../../src/contracts/record-store.ts';
+import type { AlarmTransition } from '../../src/domain/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record.ts';
+import { recordId, recordJson } from '../../src/domain/record.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
+
+type Cursor = { backlog: number; live: { from: number; acknowledged: number } | undefined };
+type DeadLetter = { readonly uplink: string; readonly record: StoredRecord; readonly reason: string };
+
+/** The outbox's contract in memory, for tests of those who read it; strict where the real one may be lenient. */
+export class MemoryRecordStore implements RecordStore {
+  readonly stored: StoredRecord[] = [];
+  readonly deadLetters: DeadLetter[] = [];
+  readonly reads: ReadRequest[] = [];
+  /** While set, every call but `append` fails with 'outbox-unavailable'. */
+  unavailable = false;
+  /** Milliseconds that `acknowledge` takes. */
+  acknowledgeMs = 0;
+  readonly #agentId: string;
+  readonly #cursors = new Map<string, Cursor>();
+  readonly #listeners: ((count: number) => void)[] = [];
+
+  constructor(agentId = 'edge-01') {
+    this.#agentId = agentId;
+  }
+
+  append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+    const ids = drafts.map((draft) => {
+      const sequence = this.stored.length + 1;
+      const id = recordId(this.#agentId, 'e1', sequence);
+      const { kind, timestampMs, watch, body } = draft;
+      this.stored.push({ id, sequence, kind, timestampMs, watch, body: JSON.stringify(body) });
+      return id;
+    });
+    for (const listener of this.#listeners) listener(ids.length);
+    return Promise.resolve(ids);
+  }
+
+  /** Verdicts numbered from 0 in their bodies, each with `padding` more characters. */
+  appendVerdicts(count: number, padding = 0, kind: RecordKind = 'verdict'): Promise<readonly string[]> {
+    return this.append(
+      Array.from({ length: count }, (_, number) => ({
+        kind,
+        timestampMs: 1_767_225_600_000 + number,
+        watch: 'pump-1',
+        body: { number, padding: 'x'.repeat(padding) },
+        alarm: undefined,
+      })),
+    );
+  }
+
+  async read(request: ReadRequest): Promise<readonly StoredRecord[]> {
+    this.#fail();
+    this.reads.push(request);
+    const cursor = this.#cursor(request.uplink);
+    if (request.lane === 'live') cursor.live ??= { from: this.stored.length, acknowledged: this.stored.length };
+    const from = request.lane === 'live' ? (cursor.live?.acknowledged ?? 0) : cursor.backlog;
+    const through = request.lane === 'live' ? Infinity : (cursor.live?.from ?? Infinity);
+    const found: StoredRecord[] = [];
+    let bytes = 0;
+    for (const record of this.stored.slice(from)) {
+      bytes += Buffer.byteLength(recordJson(record));
+      const full = found.length > 0 && bytes > request.bytesMax;
+      if (record.sequence > through || found.length >= request.recordsMax || full) break;
+      if (request.kinds.includes(record.kind)) found.push(record);
+    }
+    return found;
+  }
+
+  async acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void> {
+    if (this.acknowledgeMs > 0) await new Promise((resolve) => setTimeout(resolve, this.acknowledgeMs));
+    this.#fail();
+    this.#advance(uplink, records);
+  }
+
+  async setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void> {
+    this.#fail();
+    this.#advance(uplink, records);
+    for (const record of records) this.deadLetters.push({ uplink, record, reason });
+  }
+
+  history({ watch, kind, fromMs, toMs, limit }: HistoryQuery): Promise<readonly StoredRecord[]> {
+    const found = this.stored.filter(
+      (record) =>
+        record.watch === watch && record.kind === kind && record.timestampMs >= fromMs && record.timestampMs <= toMs,
+    );
+    return Promise.resolve(found.slice(0, limit));
+  }
+
+  alarms(): Promise<readonly AlarmTransition[]> {
+    return Promise.resolve([]);
+  }
+
+  async stats(): Promise<OutboxStats> {
+    this.#fail();
+    return {
+      epoch: 'e1',
+      sequence: this.stored.length,
+      records: this.stored.length,
+      bytes: 0,
+      bytesMax: 1e9,
+      oldestMs: this.stored[0]?.timestampMs,
+      deadLetters: this.deadLetters.length,
+      lost: 0,
+      hoursLeft: undefined,
+      uplinks: [...this.#cursors.keys()].map((uplink) => {
+        const acknowledgedSequence = this.#cursor(uplink).backlog;
+        return {
+          uplink,
+          acknowledgedSequence,
+          waiting: this.waiting(uplink),
+          oldestWaitingMs: this.stored[acknowledgedSequence]?.timestampMs,
+        };
+      }),
+    };
+  }
+
+  onCommit(listener: (count: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  lastTickMs(): number {
+    return 0;
+  }
+
+  /** Records that the uplink has neither acknowledged nor set aside. */
+  waiting(uplink: string): number {
+    const { backlog, live } = this.#cursor(uplink);
+    if (live === undefined) return this.stored.length - backlog;
+    return live.from - backlog + this.stored.length - live.acknowledged;
+  }
+
+  #cursor(uplink: string): Cursor {
+    const cursor = this.#cursors.get(uplink) ?? { backlog: 0, live: undefined };
+    this.#cursors.set(uplink, cursor);
+    return cursor;
+  }
+
+  #advance(uplink: string, records: readonly StoredRecord[]): void {
+    const cursor = this.#cursor(uplink);
+    for (const { sequence, id } of records) {
+      const lane = cursor.live !== undefined && sequence > cursor.live.from ? cursor.live : undefined;
+      const last = lane?.acknowledged ?? cursor.backlog;
+      if (sequence <= last) throw new Error(`${id} was settled before, or out of order: the cursor is at ${last}`);
+      if (lane === undefined) cursor.backlog = sequence;
+      else lane.acknowledged = sequence;
+    }
+  }
+
+  #fail(): void {
+    if (this.unavailable) throw new OperatingError('outbox-unavailable', 'retry', 'The outbox is being reopened');
+  }
+}

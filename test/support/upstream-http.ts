@@ -1,0 +1,138 @@
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
+
+/** What the receiver does with the next request instead of storing it and answering 200. */
+export type HttpFault =
+  /** Stores, and answers after so many milliseconds. */
+  | { readonly type: 'slow'; readonly delayMs: number }
+  /** Stores nothing, and answers with the status. */
+  | {
+      readonly type: 'status';
+      readonly status: number;
+      readonly headers?: Record<string, string>;
+      readonly body?: string;
+    }
+  /** Stores nothing, and resets the connection. */
+  | { readonly type: 'reset' }
+  /** Stores nothing, and never answers. */
+  | { readonly type: 'hang' }
+  /** Stores, then resets before it answers: the agent cannot know, and must repeat. */
+  | { readonly type: 'store-then-reset' }
+  /** Stores, answers 200 and then sends a body without end. */
+  | { readonly type: 'endless-body' };
+
+export type ReceivedRecord = { readonly id: string; readonly kind: string; readonly [field: string]: unknown };
+export type ReceivedRequest = {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly agent: string;
+  readonly records: readonly ReceivedRecord[];
+};
+
+/** A receiver of records with faults to switch on; keeps all it is sent, repeats too. */
+export class UpstreamHttp implements AsyncDisposable {
+  /** Every request that was read in full, answered well or not. */
+  readonly requests: ReceivedRequest[] = [];
+  /** Every record that was stored, in order of arrival, repeats too. */
+  readonly stored: ReceivedRecord[] = [];
+  /** Taken from the front, one a request. */
+  readonly faults: HttpFault[] = [];
+  /** Taken when `faults` is empty. */
+  fault: HttpFault | undefined;
+  connections = 0;
+  readonly #server: Server;
+  readonly #scheme: string;
+  #port = 0;
+
+  constructor(tls?: { readonly cert: string; readonly key: string }) {
+    const listener: RequestListener = (request, response) => void this.#take(request, response);
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+    this.#server.on('connection', () => (this.connections += 1));
+  }
+
+  /** @param port 0 takes any; another comes back where a stopped one was. */
+  async listen(port = 0): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
+    // A server on TCP has an address of this form.
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this;
+  }
+
+  get url(): string {
+    return `${this.#scheme}://127.0.0.1:${this.#port}/ingest`;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Ids in the order of their first arrival. */
+  get ids(): readonly string[] {
+    return [...new Set(this.stored.map(({ id }) => id))];
+  }
+
+  closeConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      return; // The agent broke off.
+    }
+    const raw = Buffer.concat(chunks);
+    const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
+    const { agent, records } = JSON.parse(body.toString('utf8'));
+    const { url = '', method = '', headers } = request;
+    this.requests.push({ url, method, headers, agent, records });
+    this.#behave(records, request, response);
+  }
+
+  #behave(records: readonly ReceivedRecord[], request: IncomingMessage, response: ServerResponse): void {
+    const fault = this.faults.shift() ?? this.fault;
+    const store = () => void this.stored.push(...records);
+    switch (fault?.type) {
+      case undefined:
+        store();
+        response.end('{"ok":true}');
+        return;
+      case 'slow':
+        store();
+        setTimeout(() => response.end('{"ok":true}'), fault.delayMs);
+        return;
+      case 'status':
+        response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
+        return;
+      case 'reset':
+        request.socket.resetAndDestroy();
+        return;
+      case 'hang':
+        return;
+      case 'store-then-reset':
+        store();
+        request.socket.resetAndDestroy();
+        return;
+      case 'endless-body':
+        store();
+        response.writeHead(200);
+        writeWithoutEnd(response);
+    }
+  }
+}
+
+function writeWithoutEnd(response: ServerResponse): void {
+  while (!response.destroyed && response.write('x'.repeat(16_384)));
+  if (!response.destroyed) response.once('drain', () => writeWithoutEnd(response));
+}

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { StoredRecord } from '../../src/domain/record.ts';
+import { recordJson } from '../../src/domain/record.ts';
+import { Consignment, planBatches } from '../../src/uplinks/consignment.ts';
+
+function record(sequence: number, padding = 0): StoredRecord {
+  const body = JSON.stringify({ padding: 'é'.repeat(padding) });
+  return { id: `edge/e1/${sequence}`, sequence, kind: 'verdict', timestampMs: 1000, watch: 'pump-1', body };
+}
+
+function recordsOf(paddings: readonly number[]): readonly StoredRecord[] {
+  return paddings.map((padding, index) => record(index + 1, padding));
+}
+
+describe('a batch', () => {
+  const paddings = fc.array(fc.nat(400), { maxLength: 60 });
+
+  test('never goes over its limits, and every record is in exactly one, in order', () => {
+    fc.assert(
+      fc.property(
+        paddings,
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 4000 }),
+        (sizes, most, bytes) => {
+          const records = recordsOf(sizes);
+          const batches = planBatches(records, { recordsMax: most, bytesMax: bytes });
+          expect(batches.flatMap((batch) => batch.records)).toEqual(records);
+          for (const batch of batches) {
+            expect(batch.records.length).toBeLessThanOrEqual(most);
+            expect(batch.bytes).toBe(
+              batch.records.reduce((sum, one) => sum + Buffer.byteLength(recordJson(one)) + 1, 0),
+            );
+            if (batch.records.length > 1) expect(batch.bytes).toBeLessThanOrEqual(bytes);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('the outbox hears of batches', () => {
+  test('in the order of the records, each once, in whatever order the answers come', () => {
+    const answers = fc.array(fc.tuple(fc.nat(9), fc.constantFrom('acknowledge', 'refuse', 'give-back', 'split')));
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 40 }), answers, (count, script) => {
+        const records = recordsOf(Array.from({ length: count }, () => 0));
+        const consignment = new Consignment(planBatches(records, { recordsMax: 4, bytesMax: 1e6 }));
+        const told: StoredRecord[] = [];
+        const underWay: ReturnType<typeof planBatches>[number][] = [];
+        const answer = ([pick, what]: readonly [number, string]) => {
+          const next = consignment.next();
+          if (next !== undefined) underWay.push(next);
+          const [batch] = underWay.splice(pick % Math.max(1, underWay.length), 1);
+          if (batch === undefined) return;
+          if (what === 'acknowledge') consignment.acknowledge(batch);
+          else if (what === 'refuse') consignment.refuse(batch, 'code', 'reason');
+          else if (what === 'split' && batch.records.length > 1) consignment.split(batch);
+          else consignment.giveBack(batch);
+          for (const settlement of consignment.takeSettled()) told.push(...settlement.records);
+        };
+        script.forEach(answer);
+        expect(told).toEqual(records.slice(0, told.length));
+        for (let turn = 0; turn < 2 * count + 10; turn += 1) answer([0, 'acknowledge']);
+        expect(told).toEqual(records);
+        expect(consignment.open).toBe(false);
+      }),
+    );
+  });
+
+  test('an acknowledged batch waits untold while an older one is still under way', () => {
+    const consignment = new Consignment(planBatches(recordsOf([0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
+    const older = consignment.next();
+    const newer = consignment.next();
+    if (older === undefined || newer === undefined) throw new Error('two batches were planned');
+    consignment.acknowledge(newer);
+    expect(consignment.takeSettled()).toEqual([]);
+    consignment.refuse(older, 'uplink-refused', 'HTTP 400');
+    expect(consignment.takeSettled().map(({ type }) => type)).toEqual(['set-aside', 'acknowledge']);
+  });
+});
