@@ -26,8 +26,11 @@ export type AlarmMemory = { readonly facts: AlarmFacts; readonly delay: AlarmDel
 
 export const noDelay: AlarmDelay = { passedMs: 0, lastMs: undefined };
 
-/** What a step of the machine came to; `cause` is undefined where the facts stayed as they were. */
-export type AlarmStep = { readonly memory: AlarmMemory; readonly cause: AlarmCause | undefined };
+/** The causes that lie in the plant; the others are acts of people, of the clock or of the configuration. */
+export type PlantCause = Extract<AlarmCause, 'score-above-threshold' | 'score-below-threshold' | 'returned-to-normal'>;
+
+/** What a verdict came to; `cause` is undefined where the facts stayed as they were. */
+export type AlarmStep = { readonly memory: AlarmMemory; readonly cause: PlantCause | undefined };
 
 /**
  * Applies one verdict.

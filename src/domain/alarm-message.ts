@@ -1,3 +1,4 @@
+import type { PlantCause } from './alarm-logic.ts';
 import type { AlarmCause } from './alarm.ts';
 import type { EpochMs } from './epoch-ms.ts';
 
@@ -24,10 +25,7 @@ const TAGS_NAMED_MAX = 3;
  * Says in a sentence what an operator should look at: 'pump-1.vibration is at 4.2 g (62 % of the score): the score of
  * pump-1 is 1.37, above its threshold of 1.'
  */
-export function scoreMessage(
-  cause: 'score-above-threshold' | 'score-below-threshold' | 'returned-to-normal',
-  occasion: AlarmOccasion,
-): string {
+export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string {
   const score = formatNumber(occasion.score);
   const threshold = formatNumber(occasion.threshold);
   switch (cause) {
@@ -42,7 +40,7 @@ export function scoreMessage(
 
 /** The same for what people, the clock or the configuration did. */
 export function actMessage(
-  cause: Exclude<AlarmCause, Parameters<typeof scoreMessage>[0]>,
+  cause: Exclude<AlarmCause, PlantCause>,
   act: { readonly watch: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
 ): string {
   const by = act.by === undefined ? '' : ` by ${act.by}`;

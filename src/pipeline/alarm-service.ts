@@ -1,0 +1,345 @@
+import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { LiveEvents } from '../contracts/live-events.ts';
+import type { RecordStore } from '../contracts/record-store.ts';
+import type { AlarmRules, AlarmStep } from '../domain/alarm-logic.ts';
+import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm-logic.ts';
+import type { BlamedTag } from '../domain/alarm-message.ts';
+import { actMessage, scoreMessage } from '../domain/alarm-message.ts';
+import { alarmPayload } from '../domain/alarm-payload.ts';
+import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm.ts';
+import { alarmState, normalFacts } from '../domain/alarm.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import { Backoff } from '../platform/backoff.ts';
+import type { Timer } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import { alarmMetrics } from './alarm-metrics.ts';
+import type { Entry, Recorder } from './recorder.ts';
+import type { AlarmConfig, WatchConfig } from './watch-config.ts';
+
+/** Verdicts that wait while the stored alarms cannot be read; past it the oldest is left out and counted. */
+const UNAPPLIED_MAX = 10_000;
+
+/** A verdict with the tags that a message would name. `abnormal` is the side in force for the watch. */
+export type AlarmVerdict = {
+  readonly verdict: Verdict;
+  readonly abnormal: 'above' | 'below';
+  readonly tags: readonly BlamedTag[];
+};
+
+type Alarm = {
+  readonly watch: string;
+  readonly config: AlarmConfig;
+  memory: AlarmStep['memory'];
+  last: AlarmTransition;
+  /** Highest number given out; ahead of `last.number` where an operator's act could not be stored. */
+  number: number;
+  /** Last transition that is in the outbox: what others may know. */
+  stored: AlarmTransition;
+  shelving: Timer | undefined;
+};
+
+/**
+ * The alarms of all watches: what they are, what operators do about them, and their way into the outbox.
+ *
+ * A change counts in memory at once, is stored, and only then listed and announced. While an alarm is suppressed, what the plant
+ * does to it is stored, since a journal must have no holes, but not announced. Until the stored alarms could be read
+ * (`start`), verdicts wait and operators are refused.
+ */
+export class AlarmService implements AlarmDesk, AsyncDisposable {
+  readonly #records: RecordStore;
+  readonly #recorder: Recorder;
+  readonly #events: LiveEvents;
+  readonly #deps: Deps;
+  readonly #metrics;
+  readonly #health: ComponentHealth;
+  readonly #alarms: ReadonlyMap<string, Alarm>;
+  readonly #backoff: Backoff;
+  #unapplied: AlarmVerdict[] = [];
+  #restored = false;
+  #retry: Timer | undefined;
+  #disposed = false;
+
+  constructor(options: {
+    readonly watches: ReadonlyMap<string, WatchConfig>;
+    readonly records: RecordStore;
+    readonly recorder: Recorder;
+    readonly events: LiveEvents;
+    readonly deps: Deps;
+  }) {
+    this.#records = options.records;
+    this.#recorder = options.recorder;
+    this.#events = options.events;
+    this.#deps = options.deps;
+    this.#metrics = options.deps.metrics.of(alarmMetrics);
+    this.#health = options.deps.health.component('alarms');
+    this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
+    const nowMs = options.deps.clock.nowMs();
+    const alarms = [...options.watches].flatMap(([watch, { alarm }]) =>
+      alarm === undefined ? [] : [newAlarm(watch, alarm, nowMs)],
+    );
+    this.#alarms = new Map(alarms.map((alarm) => [alarm.watch, alarm]));
+  }
+
+  /** Reads the stored alarms; where that fails, it is tried again in the background. Never rejects. */
+  async start(): Promise<void> {
+    this.#retry = undefined;
+    try {
+      const stored = await this.#records.alarms();
+      if (this.#disposed || this.#restored) return;
+      this.#restore(stored);
+      this.#health.report('ok');
+    } catch (error) {
+      if (this.#disposed) return;
+      this.#health.report('degraded', `The stored alarms could not be read: ${errorMessage(error)}`);
+      this.#retry = this.#deps.clock.setTimer(() => void this.start(), this.#backoff.nextMs(), { background: true });
+    }
+  }
+
+  list(): readonly AlarmTransition[] {
+    return [...this.#alarms.values()].map(({ stored }) => stored);
+  }
+
+  /** @returns Undefined for a watch without an alarm. */
+  stateOf(watch: string): AlarmState | undefined {
+    return this.#alarms.get(watch)?.stored.state;
+  }
+
+  /** Whether the plant is in alarm, acknowledged or suppressed or not. */
+  isActive(watch: string): boolean {
+    return this.#alarms.get(watch)?.memory.facts.active === true;
+  }
+
+  /** @returns What has to be stored along with the verdict's own record: the alarm's change, if it came to one. */
+  apply(input: AlarmVerdict): readonly Entry[] {
+    const alarm = this.#alarms.get(input.verdict.watch);
+    if (alarm === undefined) return [];
+    if (!this.#restored) {
+      this.#unapplied.push(input);
+      if (this.#unapplied.length > UNAPPLIED_MAX) {
+        this.#unapplied.shift();
+        this.#metrics.andon_alarm_verdicts_dropped_total.inc();
+      }
+      return [];
+    }
+    const { verdict, timestampMs, score, threshold } = input.verdict;
+    const step = applyVerdict(alarm.memory, verdict, timestampMs, rulesOf(alarm.config, input.abnormal));
+    const previous = alarm.memory.facts;
+    alarm.memory = { facts: previous, delay: step.memory.delay };
+    if (step.cause === undefined) return [];
+    const { cause } = step;
+    const message = scoreMessage(cause, { watch: alarm.watch, score, threshold, tags: input.tags });
+    return [this.#change(alarm, step.memory.facts, { cause, message, by: undefined, timestampMs, score })];
+  }
+
+  async acknowledge(watch: string, by: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(watch);
+    const facts = acknowledge(alarm.memory.facts);
+    if (facts === undefined)
+      throw new OperatingError('alarm-not-acknowledgeable', 'reject', `The alarm of ${watch} is ${alarm.last.state}`);
+    return this.#act(alarm, facts, 'acknowledged', by);
+  }
+
+  async shelve(watch: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(watch);
+    const facts = shelve(alarm.memory.facts, untilMs);
+    if (facts === undefined)
+      throw new OperatingError('alarm-out-of-service', 'reject', `The alarm of ${watch} is out of service`);
+    return this.#act(alarm, facts, 'shelved', by);
+  }
+
+  async unshelve(watch: string, by: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(watch);
+    if (alarm.memory.facts.suppression !== 'shelved')
+      throw new OperatingError('alarm-not-shelved', 'reject', `The alarm of ${watch} is ${alarm.last.state}`);
+    return this.#act(alarm, endSuppression(alarm.memory.facts), 'unshelved', by);
+  }
+
+  /** The wall clock was set: shelving ends at the time on the wall, which is nearer or further now. */
+  clockJumped(): void {
+    for (const alarm of this.#alarms.values()) this.#timeShelving(alarm);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    this.#retry?.cancel();
+    for (const alarm of this.#alarms.values()) alarm.shelving?.cancel();
+  }
+
+  #restore(stored: readonly AlarmTransition[]): void {
+    this.#restored = true;
+    for (const transition of stored) {
+      const alarm = this.#alarms.get(transition.watch);
+      if (alarm === undefined) continue;
+      alarm.memory = { facts: transition.facts, delay: noDelay };
+      alarm.last = { ...transition, priority: alarm.config.priority };
+      alarm.number = transition.number;
+      alarm.stored = alarm.last;
+    }
+    const entries: Entry[] = [];
+    for (const alarm of this.#alarms.values()) {
+      this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority: alarm.config.priority });
+      entries.push(...this.#putInService(alarm));
+      this.#timeShelving(alarm);
+    }
+    for (const input of this.#unapplied.splice(0)) entries.push(...this.apply(input));
+    this.#recorder.store(entries);
+  }
+
+  /** Brings an alarm in line with what the configuration says about its service. */
+  #putInService(alarm: Alarm): readonly Entry[] {
+    const { facts } = alarm.memory;
+    if (alarm.config.outOfService) {
+      const suppressed = suppress(facts, 'out-of-service');
+      return suppressed === undefined ? [] : [this.#ofConfig(alarm, suppressed, 'out-of-service')];
+    }
+    return facts.suppression === 'out-of-service'
+      ? [this.#ofConfig(alarm, endSuppression(facts), 'returned-to-service')]
+      : [];
+  }
+
+  #ofConfig(alarm: Alarm, facts: AlarmFacts, cause: 'out-of-service' | 'returned-to-service'): Entry {
+    const by = 'configuration';
+    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    return this.#change(alarm, facts, { cause, message, by, timestampMs: this.#deps.clock.nowMs(), score: undefined });
+  }
+
+  /** @throws {OperatingError} 'alarm-unknown', 'alarms-not-restored' */
+  #alarm(watch: string): Alarm {
+    const alarm = this.#alarms.get(watch);
+    if (alarm === undefined) throw new OperatingError('alarm-unknown', 'reject', `No watch '${watch}' has an alarm`);
+    if (!this.#restored)
+      throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
+    return alarm;
+  }
+
+  /** An operator's act: where it cannot be stored, it is as if it had not been. */
+  async #act(
+    alarm: Alarm,
+    facts: AlarmFacts,
+    cause: 'acknowledged' | 'shelved' | 'unshelved',
+    by: string,
+  ): Promise<AlarmTransition> {
+    const before = { facts: alarm.memory.facts, last: alarm.last };
+    const timestampMs = this.#deps.clock.nowMs();
+    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
+    const entry = this.#change(alarm, facts, { cause, message, by, timestampMs, score: before.last.score });
+    const transition = alarm.last;
+    this.#timeShelving(alarm);
+    try {
+      await this.#recorder.storeNow(entry);
+    } catch (error) {
+      // A change that came meanwhile was built on the act, which must then be stored after all.
+      if (alarm.last === transition) this.#takeBack(alarm, before);
+      else this.#recorder.keep([entry]);
+      throw error;
+    }
+    return transition;
+  }
+
+  #takeBack(alarm: Alarm, before: { readonly facts: AlarmFacts; readonly last: AlarmTransition }): void {
+    this.#count(alarm.last.state, before.last.state, alarm.config.priority);
+    alarm.memory = { facts: before.facts, delay: alarm.memory.delay };
+    alarm.last = before.last;
+    this.#timeShelving(alarm);
+  }
+
+  #change(
+    alarm: Alarm,
+    facts: AlarmFacts,
+    change: Pick<AlarmTransition, 'cause' | 'message' | 'by' | 'timestampMs' | 'score'>,
+  ): Entry {
+    alarm.number += 1;
+    const transition: AlarmTransition = {
+      watch: alarm.watch,
+      number: alarm.number,
+      state: alarmState(facts),
+      previous: alarm.last.state,
+      priority: alarm.config.priority,
+      ...change,
+      facts,
+    };
+    alarm.memory = { facts, delay: alarm.memory.delay };
+    alarm.last = transition;
+    this.#count(transition.previous, transition.state, transition.priority);
+    this.#metrics.andon_alarm_transitions_total.inc({ watch: alarm.watch, state: transition.state });
+    const { timestamp_ms: _, ...body } = alarmPayload(transition, undefined);
+    const draft = {
+      kind: 'alarm',
+      timestampMs: transition.timestampMs,
+      watch: alarm.watch,
+      body,
+      alarm: transition,
+    } as const;
+    return { draft, stored: (id) => this.#announce(alarm, transition, id) };
+  }
+
+  #announce(alarm: Alarm, transition: AlarmTransition, id: string): void {
+    // A record that was kept for long may come after a newer one; subscribers must not fall back to the old state.
+    if (transition.number <= alarm.stored.number) return;
+    alarm.stored = transition;
+    if (transition.facts.suppression !== 'none' && isOfPlant(transition.cause)) return;
+    this.#events.emit({ type: 'alarm', transition, id });
+  }
+
+  #count(from: AlarmState, to: AlarmState, priority: AlarmPriority): void {
+    this.#metrics.andon_alarms.dec({ state: from, priority });
+    this.#metrics.andon_alarms.inc({ state: to, priority });
+  }
+
+  #timeShelving(alarm: Alarm): void {
+    alarm.shelving?.cancel();
+    alarm.shelving = undefined;
+    const untilMs = alarm.memory.facts.shelvedUntilMs;
+    if (untilMs === undefined || this.#disposed) return;
+    const delayMs = untilMs - this.#deps.clock.nowMs();
+    alarm.shelving = this.#deps.clock.setTimer(() => this.#endShelving(alarm), delayMs, { background: true });
+  }
+
+  #endShelving(alarm: Alarm): void {
+    const { facts } = alarm.memory;
+    const nowMs = this.#deps.clock.nowMs();
+    // A timer may fire early by a fraction, and gives up after 24 days.
+    if (facts.shelvedUntilMs !== undefined && facts.shelvedUntilMs - nowMs >= 1) return this.#timeShelving(alarm);
+    alarm.shelving = undefined;
+    const cause = 'shelving-ended';
+    const message = actMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
+    const change = { cause, message, by: undefined, timestampMs: nowMs, score: alarm.last.score } as const;
+    this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
+  }
+}
+
+function isOfPlant(cause: AlarmCause): boolean {
+  return cause === 'score-above-threshold' || cause === 'score-below-threshold' || cause === 'returned-to-normal';
+}
+
+function rulesOf(config: AlarmConfig, abnormal: 'above' | 'below'): AlarmRules {
+  return { onDelayMs: config.onDelay, offDelayMs: config.offDelay, abnormal };
+}
+
+function newAlarm(watch: string, config: AlarmConfig, nowMs: EpochMs): Alarm {
+  const last: AlarmTransition = {
+    watch,
+    number: 0,
+    state: 'normal',
+    previous: 'normal',
+    priority: config.priority,
+    cause: 'returned-to-normal',
+    message: `${watch} has had no alarm yet.`,
+    by: undefined,
+    timestampMs: nowMs,
+    score: undefined,
+    facts: normalFacts,
+  };
+  return {
+    watch,
+    config,
+    memory: { facts: normalFacts, delay: noDelay },
+    last,
+    number: 0,
+    stored: last,
+    shelving: undefined,
+  };
+}

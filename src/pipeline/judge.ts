@@ -1,0 +1,270 @@
+import type { InferenceHost, ModelReference, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import { shortestFloat32 } from '../domain/verdict-rule.ts';
+import type { JudgedBy } from '../domain/verdict.ts';
+import type { DueWindow } from '../domain/window-plan.ts';
+import type { Deps } from '../platform/deps.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { pipelineMetrics } from './pipeline-metrics.ts';
+import { formatModelReference } from './watch-config.ts';
+
+/**
+ * Windows of one watch that may wait for one run. More fall due in a turn only after a stall; then the newest are
+ * judged, the others superseded.
+ */
+const WINDOWS_OF_WATCH_MAX = 16;
+/** Decided windows that wait behind a run to keep the order of their watch; past it they go ahead of it. */
+const DECIDED_WAITING_MAX = 1024;
+
+/** A due window on its way to its verdict. */
+export type Ticket = {
+  readonly watch: string;
+  readonly window: DueWindow;
+  /** Shape of the window's values. */
+  readonly steps: number;
+  readonly columns: number;
+  /** Monotonic time at which it fell due. */
+  readonly dueMs: number;
+};
+
+export type Judgement =
+  | {
+      readonly outcome: 'judged';
+      readonly ticket: Ticket;
+      readonly score: number;
+      /** What the model says of each tag; undefined where it explains nothing. */
+      readonly parts: readonly number[] | undefined;
+      readonly manifest: ModelManifest;
+      readonly judgedBy: JudgedBy;
+    }
+  | {
+      /** 'unfit': values missing; 'superseded': a newer window took its place; 'failed': the model or its host. */
+      readonly outcome: 'unfit' | 'superseded' | 'failed';
+      readonly ticket: Ticket;
+      readonly reason: string;
+    };
+
+export type JudgeOptions = {
+  readonly inference: InferenceHost;
+  /** Gets every ticket exactly once, those of a watch in order of time. Must not throw. */
+  readonly onJudged: (judgements: readonly Judgement[]) => void;
+  readonly deps: Deps;
+};
+
+/**
+ * Brings due windows to their models: those that fall due in the same turn of the event loop go as one run per model.
+ *
+ * One run per model is under way, and one batch waits. Windows of a later turn take the place of those of their watch
+ * that still wait, which are 'superseded'. Nothing is dropped without a judgement.
+ */
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #queues = new Map<string, ModelQueue>();
+  #immediate: NodeJS.Immediate | undefined;
+  #turn = 0;
+
+  constructor(options: JudgeOptions) {
+    this.#options = options;
+  }
+
+  enqueue(model: ModelReference, ticket: Ticket): void {
+    const key = formatModelReference(model);
+    let queue = this.#queues.get(key);
+    if (queue === undefined) this.#queues.set(key, (queue = new ModelQueue(model, this.#options)));
+    queue.add(ticket, this.#turn);
+    this.#immediate ??= setImmediate(() => this.#flush());
+  }
+
+  /** Resolves when everything that was enqueued has been judged. */
+  async settle(): Promise<void> {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    this.#flush();
+    await Promise.all([...this.#queues.values()].map((queue) => queue.settle()));
+  }
+
+  #flush(): void {
+    this.#immediate = undefined;
+    this.#turn += 1;
+    for (const queue of this.#queues.values()) queue.run();
+  }
+}
+
+/** What waits of one watch: windows that fell due in one and the same turn. */
+type Lot = { turn: number; readonly tickets: Ticket[] };
+
+class ModelQueue {
+  readonly #model: ModelReference;
+  readonly #options: JudgeOptions;
+  readonly #metrics;
+  readonly #lots = new Map<string, Lot>();
+  /** Superseded while they waited, in the order in which they fell due. */
+  #decided: Judgement[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(model: ModelReference, options: JudgeOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#metrics = options.deps.metrics.of(pipelineMetrics);
+  }
+
+  add(ticket: Ticket, turn: number): void {
+    let lot = this.#lots.get(ticket.watch);
+    if (lot === undefined) this.#lots.set(ticket.watch, (lot = { turn, tickets: [] }));
+    if (lot.turn !== turn) this.#supersede(lot, lot.tickets.length, ticket);
+    lot.turn = turn;
+    lot.tickets.push(ticket);
+    if (lot.tickets.length > WINDOWS_OF_WATCH_MAX) this.#supersede(lot, 1, ticket);
+  }
+
+  /** Runs what waits unless a run is under way, which then runs it at its end. */
+  run(): void {
+    if (this.#running !== undefined || (this.#lots.size === 0 && this.#decided.length === 0)) return;
+    const tickets = [...this.#lots.values()].flatMap(({ tickets: waiting }) => waiting);
+    const decided = this.#decided;
+    this.#lots.clear();
+    this.#decided = [];
+    this.#running = this.#judge(tickets)
+      .then((judgements) => this.#options.onJudged([...decided, ...judgements]))
+      .finally(() => {
+        this.#running = undefined;
+        this.run();
+      });
+  }
+
+  async settle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  #supersede(lot: Lot, count: number, by: Ticket): void {
+    for (const ticket of lot.tickets.splice(0, count)) {
+      const reason = `superseded: a window ${Math.round(by.window.timestampMs - ticket.window.timestampMs)} ms newer was due before this one could run`;
+      // Its values are let go; only the verdict about it waits.
+      const light = { ...ticket, window: { ...ticket.window, values: undefined } };
+      this.#decided.push(
+        ticket.window.reason === ''
+          ? { outcome: 'superseded', ticket: light, reason }
+          : { outcome: 'unfit', ticket: light, reason: ticket.window.reason },
+      );
+    }
+    if (this.#decided.length >= DECIDED_WAITING_MAX) this.#options.onJudged(this.#decided.splice(0));
+  }
+
+  /** @returns One judgement for each ticket, in their order. */
+  async #judge(tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+    const fit = tickets.filter(({ window }) => window.values !== undefined);
+    const judged = fit.length === 0 ? [] : await this.#judgeFit(fit);
+    const byTicket = new Map(judged.map((judgement) => [judgement.ticket, judgement]));
+    return tickets.map((ticket) => {
+      const judgement = byTicket.get(ticket);
+      return judgement ?? { outcome: 'unfit', ticket, reason: ticket.window.reason };
+    });
+  }
+
+  async #judgeFit(tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+    const ready = this.#options.inference.ready(this.#model);
+    if (ready === undefined) {
+      const reason = notReadyReason(this.#options.inference, this.#model);
+      return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason }));
+    }
+    const fitting = tickets.filter((ticket) => misfit(ready.manifest, ticket) === '');
+    const others = tickets.flatMap((ticket): readonly Judgement[] => {
+      const reason = misfit(ready.manifest, ticket);
+      return reason === '' ? [] : [{ outcome: 'failed', ticket, reason }];
+    });
+    return fitting.length === 0 ? others : [...others, ...(await this.#runSplitting(ready, fitting))];
+  }
+
+  /**
+   * A batch that the model refuses is split until the window is found that is to blame, so that one machine's values
+   * cannot blind the watches of all the others.
+   */
+  async #runSplitting(ready: ReadyModel, tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+    try {
+      return await this.#runOnce(ready, tickets);
+    } catch (error) {
+      if (tickets.length === 1 || !(error instanceof OperatingError) || error.disposition === 'retry') {
+        const reason = errorMessage(error);
+        return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason }));
+      }
+      const half = Math.ceil(tickets.length / 2);
+      const first = await this.#runSplitting(ready, tickets.slice(0, half));
+      return [...first, ...(await this.#runSplitting(ready, tickets.slice(half)))];
+    }
+  }
+
+  async #runOnce(ready: ReadyModel, tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+    this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, tickets.length);
+    const input = tensorOf(tickets);
+    const result = await this.#options.inference.run(this.#model, { [ready.manifest.input]: input });
+    const manifest = this.#manifestOf(result, ready);
+    const { output } = manifest;
+    const scores = numbersOf(result, output.score, tickets.length);
+    const parts =
+      output.contributions === undefined
+        ? undefined
+        : numbersOf(result, output.contributions, tickets.length * manifest.tags.length);
+    const columns = manifest.tags.length;
+    return tickets.map((ticket, index) => ({
+      outcome: 'judged',
+      ticket,
+      score: shortestFloat32(scores[index] ?? Number.NaN),
+      parts: parts?.slice(index * columns, (index + 1) * columns),
+      manifest,
+      judgedBy: result.judgedBy,
+    }));
+  }
+
+  /** The manifest of the version that really ran: another may have been activated since the batch was made. */
+  #manifestOf(result: RunResult, ready: ReadyModel): ModelManifest {
+    const { version } = result.judgedBy;
+    if (version === ready.manifest.version) return ready.manifest;
+    const now = this.#options.inference.ready(this.#model)?.manifest;
+    if (now?.version === version) return now;
+    throw new OperatingError(
+      'model-not-ready',
+      'retry',
+      `Model ${this.#model.name} changed from version ${ready.manifest.version} to ${version} while it judged`,
+    );
+  }
+}
+
+/** Why a model cannot run, for an operator. */
+export function notReadyReason(inference: InferenceHost, model: ModelReference): string {
+  const status = inference
+    .statuses()
+    .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
+  const why =
+    status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
+  return `model ${formatModelReference(model)} is not ready: ${why}`;
+}
+
+function misfit(manifest: ModelManifest, ticket: Ticket): string {
+  const { steps } = manifest.window;
+  const columns = manifest.tags.length;
+  if (columns !== ticket.columns)
+    return `model ${manifest.name}@${manifest.version} sees ${columns} tags, the watch binds ${ticket.columns}`;
+  if (steps !== ticket.steps)
+    return `model ${manifest.name}@${manifest.version} sees ${steps} rows, this window has ${ticket.steps}`;
+  return '';
+}
+
+/** Shape [batch, steps, tags]. Windows in it have the same shape. */
+function tensorOf(tickets: readonly Ticket[]): Tensor {
+  const { steps, columns } = tickets[0] ?? { steps: 0, columns: 0 };
+  const data = new Float32Array(tickets.length * steps * columns);
+  for (const [index, { window }] of tickets.entries()) {
+    if (window.values !== undefined) data.set(window.values, index * steps * columns);
+  }
+  return { type: 'float32', dims: [tickets.length, steps, columns], data };
+}
+
+/** @throws {OperatingError} 'model-output-invalid' where an output is not `length` finite numbers. */
+function numbersOf(result: RunResult, name: string, length: number): readonly number[] {
+  const numbers = Array.from<unknown, number>(result.outputs[name]?.data ?? [], Number);
+  if (numbers.length === length && numbers.every(Number.isFinite)) return numbers;
+  throw new OperatingError(
+    'model-output-invalid',
+    'reject',
+    `Output '${name}' of ${result.judgedBy.model}@${result.judgedBy.version} is not ${length} finite numbers`,
+  );
+}

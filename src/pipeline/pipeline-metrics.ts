@@ -1,0 +1,65 @@
+import type { MetricCatalogue } from '../platform/metrics.ts';
+
+export const pipelineMetrics = {
+  andon_samples_total: {
+    type: 'counter',
+    help: 'Samples that passed the quality gate, by the quality it gave them.',
+    labels: ['quality'],
+  },
+  andon_samples_left_out_total: {
+    type: 'counter',
+    help: 'Samples whose tag number is not in the tag table.',
+    labels: [],
+  },
+  andon_samples_late_total: {
+    type: 'counter',
+    help: 'Samples that came after the window row they belonged to was sealed.',
+    labels: ['watch'],
+  },
+  andon_windows_due_total: {
+    type: 'counter',
+    help: 'Windows that fell due.',
+    labels: ['watch'],
+  },
+  andon_windows_decided_total: {
+    type: 'counter',
+    help: 'What due windows came to: judged, unfit (values missing), superseded (a newer one took its place), failed (model or host).',
+    labels: ['watch', 'outcome'],
+  },
+  andon_windows_restarted_total: {
+    type: 'counter',
+    help: 'Times the windows of a watch began to fill anew: at start, after a jump of the clock, with another model.',
+    labels: ['watch'],
+  },
+  andon_verdicts_total: {
+    type: 'counter',
+    help: 'Verdicts, those without a due window included.',
+    labels: ['watch', 'verdict'],
+  },
+  andon_score: {
+    type: 'gauge',
+    help: "Last score of the watch's model.",
+    labels: ['watch'],
+  },
+  andon_verdict_latency_seconds: {
+    type: 'histogram',
+    help: 'Time from a window falling due to its verdict, before it is stored.',
+    labels: [],
+  },
+  andon_batch_windows: {
+    type: 'histogram',
+    help: 'Windows that went to the inference host in one run.',
+    labels: ['model'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+  },
+  andon_pipeline_records_lost_total: {
+    type: 'counter',
+    help: 'Records that could not be handed to the outbox.',
+    labels: ['kind'],
+  },
+  andon_alarm_records_waiting: {
+    type: 'gauge',
+    help: 'Alarm records kept in memory until the outbox takes them again.',
+    labels: [],
+  },
+} as const satisfies MetricCatalogue;

@@ -1,0 +1,345 @@
+import type { InferenceHost } from '../contracts/inference.ts';
+import type { LiveEvents } from '../contracts/live-events.ts';
+import type { SampleHistory } from '../contracts/sample-history.ts';
+import type { SampleSink } from '../contracts/sample-sink.ts';
+import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
+import type { TagReading } from '../contracts/live-events.ts';
+import type { BlamedTag } from '../domain/alarm-message.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import { qualities } from '../domain/quality.ts';
+import { QualityGate } from '../domain/quality-gate.ts';
+import { SampleBatch } from '../domain/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/tag.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import type { DueWindow } from '../domain/window-plan.ts';
+import type { Timer } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { invariant } from '../platform/errors.ts';
+import type { AlarmService } from './alarm-service.ts';
+import type { Judgement } from './judge.ts';
+import { Judge } from './judge.ts';
+import { pipelineMetrics } from './pipeline-metrics.ts';
+import type { Entry, Recorder } from './recorder.ts';
+import { sampleDraft } from './sample-record.ts';
+import { tagRoutes } from './tag-routes.ts';
+import { TagTable } from './tag-table.ts';
+import { verdictDraft } from './verdict-record.ts';
+import type { WatchConfig } from './watch-config.ts';
+import { formatModelReference } from './watch-config.ts';
+import { Watch } from './watch.ts';
+import { WatchTelemetry } from './watch-telemetry.ts';
+
+/** Tag values go to live subscribers this often, changed ones only, and at most so many at a time. */
+const TAG_EVENTS_INTERVAL_MS = 500;
+const TAGS_IN_EVENT_MAX = 1000;
+/** Longest time between two looks at windows and models. */
+const TICK_MS_MAX = 1000;
+/** While a model is not there yet, it is looked for this often. */
+const MODEL_LOOK_MS = 100;
+
+export type PipelineOptions = {
+  /** In order of their numbers. */
+  readonly tags: readonly Tag[];
+  /** Every tag they name is in `tags`. */
+  readonly watches: ReadonlyMap<string, WatchConfig>;
+  readonly inference: InferenceHost;
+  readonly recorder: Recorder;
+  readonly history: SampleHistory | undefined;
+  readonly events: LiveEvents;
+  /** Whether samples become records for the uplinks, too. */
+  readonly sampleRecords: boolean;
+  readonly alarms: AlarmService;
+  readonly deps: Deps;
+};
+
+/**
+ * The way of a sample: quality gate → tag table, history → windows → model → verdict → alarm → outbox → subscribers.
+ *
+ * A sample costs no object. Every due window comes to exactly one verdict record. Besides those there is one
+ * `unknown` record each time a watch begins to fill its window (at start, after a jump of the clock, with a model of
+ * another length), so that nobody takes the last verdict for the present one.
+ */
+export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
+  readonly #options: PipelineOptions;
+  readonly #gate: QualityGate;
+  readonly #table: TagTable;
+  readonly #watches: readonly Watch[];
+  readonly #telemetry: readonly WatchTelemetry[];
+  readonly #byId: ReadonlyMap<string, number>;
+  readonly #routes;
+  readonly #judge: Judge;
+  readonly #metrics;
+  readonly #sampleCounters;
+  readonly #sampleCounts = new Float64Array(qualities.length);
+  /** Scratch, grown to the largest batch that a source has. */
+  #gated = new SampleBatch(64);
+  #reported = new Uint8Array(64);
+  /** Watches that the present batch has samples for; each once. */
+  readonly #touched: Int32Array;
+  readonly #isTouched: Uint8Array;
+  #tick: Timer | undefined;
+  #tagEvents: Timer | undefined;
+  #nextDeadlineMs = Infinity;
+  #running = false;
+
+  constructor(options: PipelineOptions) {
+    const { tags, watches, inference, deps } = options;
+    this.#options = options;
+    const numbers = new Map(tags.map(({ name, number }) => [name, number]));
+    this.#gate = new QualityGate(tags);
+    this.#table = new TagTable(tags);
+    this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, numbers)));
+    this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
+    this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
+    this.#routes = tagRoutes(
+      tags.length,
+      this.#watches.map(({ tagNumbers }) => tagNumbers),
+    );
+    this.#touched = new Int32Array(this.#watches.length);
+    this.#isTouched = new Uint8Array(this.#watches.length);
+    this.#judge = new Judge({ inference, deps, onJudged: (judgements) => this.#conclude(judgements) });
+    this.#metrics = deps.metrics.of(pipelineMetrics);
+    this.#sampleCounters = qualities.map((quality) => this.#metrics.andon_samples_total.labels({ quality }));
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    const nowMs = this.#options.deps.clock.nowMs();
+    for (const watch of this.#watches) this.#lookForModel(watch, nowMs);
+    this.#recordFilling(nowMs, '');
+    this.#look();
+  }
+
+  accept(batch: SampleBatch): void {
+    if (!this.#running) return;
+    const nowMs = this.#options.deps.clock.nowMs();
+    if (nowMs >= this.#nextDeadlineMs) this.#advance(nowMs);
+    if (batch.length > this.#gated.tags.length) {
+      this.#gated = new SampleBatch(batch.tags.length);
+      this.#reported = new Uint8Array(batch.tags.length);
+    }
+    const leftOut = this.#gate.pass(batch, nowMs, this.#gated, this.#reported);
+    if (leftOut > 0) this.#metrics.andon_samples_left_out_total.inc(leftOut);
+    this.#table.update(this.#gated, this.#reported);
+    this.#options.history?.add(this.#gated);
+    this.#fillWindows(this.#gated);
+    this.#recordSamples();
+    if (this.#table.changed > 0) this.#tagEvents ??= this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
+  }
+
+  watches(): readonly WatchOverview[] {
+    const { inference, alarms, deps } = this.#options;
+    const nowMs = deps.clock.nowMs();
+    return this.#watches.map((watch) => ({
+      watch: watch.id,
+      model: formatModelReference(watch.model),
+      tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
+      stepMs: watch.config.window.step,
+      hopMs: watch.config.window.hop ?? watch.config.window.step,
+      alarmState: alarms.stateOf(watch.id),
+      lastVerdict: watch.lastVerdict(inference, nowMs),
+    }));
+  }
+
+  tags(): readonly TagReading[] {
+    return this.#options.tags.map(({ number }) => this.#table.reading(number));
+  }
+
+  /**
+   * The wall clock was set: windows would mix times of before and after, so they fill anew. Call it after the agent's
+   * clock has taken the new time.
+   *
+   * @param leadMs By how much it was set forward; negative for back.
+   */
+  clockJumped(leadMs: number): void {
+    if (!this.#running) return;
+    const nowMs = this.#options.deps.clock.nowMs();
+    for (const [index, watch] of this.#watches.entries()) {
+      watch.windower?.restart(nowMs);
+      this.#telemetry[index]?.restarted();
+    }
+    const direction = leadMs < 0 ? 'back' : 'forward';
+    this.#recordFilling(nowMs, `the clock was set ${direction} by ${Math.round(Math.abs(leadMs))} ms: `);
+    this.#look();
+  }
+
+  /** Takes no more samples; what fell due is judged and stored. The inference host must still run. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#running = false;
+    this.#tick?.cancel();
+    this.#tagEvents?.cancel();
+    await this.#judge.settle();
+    for (const telemetry of this.#telemetry) telemetry.remove();
+  }
+
+  #fillWindows(gated: SampleBatch): void {
+    const { first, watches, columns } = this.#routes;
+    let touchedCount = 0;
+    this.#sampleCounts.fill(0);
+    for (let index = 0; index < gated.length; index += 1) {
+      const tag = gated.tags[index] ?? 0;
+      const quality = gated.qualities[index] ?? 2;
+      this.#sampleCounts[quality] = (this.#sampleCounts[quality] ?? 0) + 1;
+      const end = first[tag + 1] ?? 0;
+      for (let route = first[tag] ?? 0; route < end; route += 1) {
+        const number = watches[route] ?? 0;
+        const windower = this.#watches[number]?.windower;
+        if (windower === undefined) continue;
+        if (this.#isTouched[number] === 0) {
+          this.#isTouched[number] = 1;
+          this.#touched[touchedCount] = number;
+          touchedCount += 1;
+        }
+        windower.add(
+          columns[route] ?? 0,
+          gated.timesMs[index] ?? 0,
+          gated.values[index] ?? 0,
+          quality === 0,
+          gated.reasons[index] ?? 0,
+        );
+      }
+    }
+    for (let index = 0; index < touchedCount; index += 1) {
+      const number = this.#touched[index] ?? 0;
+      this.#isTouched[number] = 0;
+      this.#endBatch(number);
+    }
+    for (const [code, counter] of this.#sampleCounters.entries()) {
+      const count = this.#sampleCounts[code] ?? 0;
+      if (count > 0) counter.inc(count);
+    }
+  }
+
+  #endBatch(number: number): void {
+    const watch = this.#watches[number];
+    if (watch?.windower === undefined) return;
+    watch.windower.endBatch();
+    const late = watch.windower.lateSamples - watch.lateSamplesCounted;
+    if (late === 0) return;
+    watch.lateSamplesCounted += late;
+    this.#telemetry[number]?.late(late);
+  }
+
+  #recordSamples(): void {
+    if (!this.#options.sampleRecords) return;
+    const draft = sampleDraft(this.#gated, this.#reported, this.#options.tags);
+    if (draft !== undefined) this.#options.recorder.store([{ draft, stored: () => undefined }]);
+  }
+
+  /** Looks after what no sample moves on: rows that wait for late samples, models that became ready. */
+  #look(): void {
+    this.#tick?.cancel();
+    const nowMs = this.#options.deps.clock.nowMs();
+    this.#advance(nowMs);
+    const waitMs = Math.min(Math.max(this.#nextDeadlineMs - nowMs, 1), TICK_MS_MAX);
+    const waits = this.#watches.some(({ windower }) => windower === undefined);
+    this.#tick = this.#timer(() => this.#look(), waits ? Math.min(waitMs, MODEL_LOOK_MS) : waitMs);
+  }
+
+  #advance(nowMs: EpochMs): void {
+    let nextMs = Infinity;
+    for (const watch of this.#watches) {
+      this.#lookForModel(watch, nowMs);
+      watch.windower?.advance(nowMs);
+      nextMs = Math.min(nextMs, watch.windower?.deadlineMs() ?? Infinity);
+    }
+    this.#nextDeadlineMs = nextMs;
+  }
+
+  /** The model says how long a window is: one that became ready, or was replaced by one of another length. */
+  #lookForModel(watch: Watch, nowMs: EpochMs): void {
+    const steps = this.#options.inference.ready(watch.model)?.manifest.window.steps;
+    if (steps === undefined || steps === watch.steps) return;
+    const replaced = watch.windower !== undefined;
+    watch.plan(steps, nowMs, (window) => this.#enqueue(watch, window));
+    this.#telemetry[this.#byId.get(watch.id) ?? -1]?.restarted();
+    if (replaced) this.#recordUnknown([watch], nowMs, `the model sees ${steps} rows now: `);
+  }
+
+  #enqueue(watch: Watch, window: DueWindow): void {
+    this.#telemetry[this.#byId.get(watch.id) ?? -1]?.due();
+    this.#judge.enqueue(watch.model, {
+      watch: watch.id,
+      window,
+      steps: watch.steps,
+      columns: watch.tagNumbers.length,
+      dueMs: this.#options.deps.clock.monotonicMs(),
+    });
+  }
+
+  #recordFilling(nowMs: EpochMs, because: string): void {
+    this.#recordUnknown(this.#watches, nowMs, because);
+  }
+
+  #recordUnknown(watches: readonly Watch[], nowMs: EpochMs, because: string): void {
+    const { inference, recorder } = this.#options;
+    recorder.store(
+      watches.flatMap((watch) => {
+        const verdict = watch.unknown(`${because}${watch.fillingReason(inference)}`, nowMs);
+        return this.#entries(watch, verdict, undefined, true);
+      }),
+    );
+  }
+
+  /** Verdicts, alarms and records of windows that were judged together: one append for all of them. */
+  #conclude(judgements: readonly Judgement[]): void {
+    const entries: Entry[] = [];
+    for (const judgement of judgements) {
+      const number = this.#byId.get(judgement.ticket.watch) ?? -1;
+      const watch = this.#watches[number];
+      if (watch === undefined) continue;
+      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
+      const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.ticket.dueMs;
+      this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
+      // That the model was too slow says nothing about the plant: it must not hold up an alarm's delay.
+      const concernsAlarm = judgement.outcome !== 'superseded';
+      entries.push(...this.#entries(watch, verdict, judgement.ticket.window.lastRow, concernsAlarm));
+    }
+    this.#options.recorder.store(entries);
+  }
+
+  #entries(
+    watch: Watch,
+    verdict: Verdict,
+    lastRow: Float32Array | undefined,
+    concernsAlarm: boolean,
+  ): readonly Entry[] {
+    const { alarms, events, inference } = this.#options;
+    const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
+    const draft = verdictDraft(verdict, lastRow, readings);
+    const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
+    if (!concernsAlarm || watch.config.alarm === undefined) return [entry];
+    const abnormal = watch.config.alarm.abnormal ?? inference.ready(watch.model)?.manifest.abnormal ?? 'above';
+    return [entry, ...alarms.apply({ verdict, abnormal, tags: blamedTags(verdict, readings) })];
+  }
+
+  #emitTags(): void {
+    this.#tagEvents = undefined;
+    this.#options.events.emit({ type: 'tags', tags: this.#table.takeChanged(TAGS_IN_EVENT_MAX) });
+    if (this.#table.changed > 0) this.#tagEvents = this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
+  }
+
+  #timer(callback: () => void, delayMs: number): Timer {
+    return this.#options.deps.clock.setTimer(callback, delayMs, { background: true });
+  }
+}
+
+/** @throws {InvariantError} where a tag is not in the table: the configuration was checked before. */
+function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string, TagNumber>): readonly TagNumber[] {
+  return config.tags.map((name) => {
+    const number = numbers.get(name);
+    invariant(number !== undefined, `watch ${id} binds '${name}', which is no tag`);
+    return number;
+  });
+}
+
+/** The tags that a message names: those the model blames, or all of them where it blames none. */
+function blamedTags(verdict: Verdict, readings: readonly TagReading[]): readonly BlamedTag[] {
+  if (verdict.contributions.length === 0)
+    return readings.map(({ tag, value, unit }) => ({ tag, value, unit, share: undefined }));
+  return verdict.contributions.map(({ tag, share }) => {
+    const reading = readings.find((candidate) => candidate.tag === tag);
+    return { tag, value: reading?.value, unit: reading?.unit ?? '', share };
+  });
+}

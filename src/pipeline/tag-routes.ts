@@ -1,0 +1,22 @@
+import type { TagNumber } from '../domain/tag.ts';
+
+/**
+ * Which column of which watch each tag feeds, as flat arrays: the routes of tag t are those from `first[t]` to
+ * `first[t + 1]`, and route r leads to column `columns[r]` of watch `watches[r]`.
+ */
+export type TagRoutes = { readonly first: Int32Array; readonly watches: Int32Array; readonly columns: Int32Array };
+
+/** @param watches The tag numbers of each watch, in the order of its columns. */
+export function tagRoutes(tagCount: number, watches: readonly (readonly TagNumber[])[]): TagRoutes {
+  const routes = watches
+    .flatMap((numbers, watch) => numbers.map((tag, column) => ({ tag, watch, column })))
+    .toSorted((a, b) => a.tag - b.tag || a.watch - b.watch);
+  const first = new Int32Array(tagCount + 1);
+  for (const { tag } of routes) first[tag + 1] = (first[tag + 1] ?? 0) + 1;
+  for (let tag = 0; tag < tagCount; tag += 1) first[tag + 1] = (first[tag + 1] ?? 0) + (first[tag] ?? 0);
+  return {
+    first,
+    watches: Int32Array.from(routes, ({ watch }) => watch),
+    columns: Int32Array.from(routes, ({ column }) => column),
+  };
+}

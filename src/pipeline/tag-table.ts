@@ -1,0 +1,81 @@
+import type { TagReading } from '../contracts/live-events.ts';
+import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/quality.ts';
+import type { SampleBatch } from '../domain/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/tag.ts';
+
+/** The last sample of every tag, as columns by tag number, and which of them changed since somebody last asked. */
+export class TagTable {
+  readonly #tags: readonly Tag[];
+  readonly #values: Float64Array;
+  readonly #timesMs: Float64Array;
+  readonly #qualities: Uint8Array;
+  readonly #reasons: Uint8Array;
+  /** 1 where the tag is in `#changed`, a ring of tag numbers: each is in it once at most, so it never overflows. */
+  readonly #isChanged: Uint8Array;
+  readonly #changed: Int32Array;
+  #changedFirst = 0;
+  #changedCount = 0;
+
+  /** @param tags In order of their numbers. */
+  constructor(tags: readonly Tag[]) {
+    this.#tags = tags;
+    this.#values = new Float64Array(tags.length).fill(Number.NaN);
+    this.#timesMs = new Float64Array(tags.length);
+    this.#qualities = new Uint8Array(tags.length).fill(BAD);
+    this.#reasons = new Uint8Array(tags.length).fill(reasonCode('not-read-yet'));
+    this.#isChanged = new Uint8Array(tags.length);
+    this.#changed = new Int32Array(tags.length);
+  }
+
+  get changed(): number {
+    return this.#changedCount;
+  }
+
+  /**
+   * @param gated Samples of the quality gate.
+   * @param reported The gate's flags: whether a sample changed what is reported of its tag.
+   */
+  update(gated: SampleBatch, reported: Uint8Array): void {
+    for (let index = 0; index < gated.length; index += 1) {
+      const tag = gated.tags[index] ?? 0;
+      this.#values[tag] = gated.values[index] ?? Number.NaN;
+      this.#timesMs[tag] = gated.timesMs[index] ?? 0;
+      this.#qualities[tag] = gated.qualities[index] ?? BAD;
+      this.#reasons[tag] = gated.reasons[index] ?? 0;
+      if (reported[index] === 1 && this.#isChanged[tag] === 0) this.#markChanged(tag);
+    }
+  }
+
+  /** The tags that changed, those that waited longest first, at most `limit`; the rest stay for the next call. */
+  takeChanged(limit: number): readonly TagReading[] {
+    const readings: TagReading[] = [];
+    while (this.#changedCount > 0 && readings.length < limit) {
+      const tag = this.#changed[this.#changedFirst] ?? 0;
+      this.#changedFirst = this.#changedFirst + 1 === this.#changed.length ? 0 : this.#changedFirst + 1;
+      this.#changedCount -= 1;
+      this.#isChanged[tag] = 0;
+      readings.push(this.reading(tag));
+    }
+    return readings;
+  }
+
+  reading(number: TagNumber): TagReading {
+    const tag = this.#tags[number];
+    const value = this.#values[number] ?? Number.NaN;
+    return {
+      tag: tag?.name ?? '',
+      value: Number.isFinite(value) ? value : undefined,
+      unit: tag?.unit ?? '',
+      timestampMs: this.#timesMs[number] ?? 0,
+      quality: qualityOf(this.#qualities[number] ?? BAD),
+      reason: reasonOf(this.#reasons[number] ?? 0),
+    };
+  }
+
+  #markChanged(tag: TagNumber): void {
+    this.#isChanged[tag] = 1;
+    const end = this.#changedFirst + this.#changedCount;
+    this.#changed[end < this.#changed.length ? end : end - this.#changed.length] = tag;
+    this.#changedCount += 1;
+  }
+}

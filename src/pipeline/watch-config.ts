@@ -1,0 +1,105 @@
+import * as z from 'zod';
+import type { ModelReference } from '../contracts/inference.ts';
+import { alarmPriorities } from '../domain/alarm.ts';
+import { duration } from '../platform/config-fields.ts';
+
+/** Rows that may wait for late samples; with more, memory would grow without making any verdict better. */
+const LATE_ROWS_MAX = 10_000;
+
+const modelReference = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}(@[1-9]\d{0,8})?$/, {
+    error: 'expected a model such as pump-anomaly or pump-anomaly@3',
+  })
+  .transform((text): ModelReference => {
+    const [name = '', version] = text.split('@');
+    return { name, version: version === undefined ? undefined : Number(version) };
+  })
+  .describe('Name of the model; its active version, or a pinned one as in pump-anomaly@3');
+
+const durationOrScan = (description: string) =>
+  z.union([z.literal('scan'), duration(description, { minMs: 1, maxMs: 86_400_000 })], {
+    error: 'expected a duration of 1ms to 1d, or scan',
+  });
+
+const windowSchema = z
+  .strictObject({
+    step: durationOrScan('Spacing of the rows')
+      .default(1000)
+      .describe(
+        'Spacing of the rows, which lie on its multiples since 1970; scan makes a row of each batch with the first tag',
+      ),
+    hop: durationOrScan('Advance between windows')
+      .optional()
+      .describe('Advance between windows, a multiple of step; every row where left out, or with scan'),
+    maxAge: duration('A value is held for this long; then it counts as missing', { minMs: 1 })
+      .optional()
+      .describe('A value is held for this long, then it counts as missing; 5s or three steps, whichever is longer'),
+    lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
+      .optional()
+      .describe('How long a row waits for late samples; half a step, but 250ms at most. Not used with step: scan'),
+    minGood: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(1)
+      .describe('Share of good values every tag needs in a window; gaps within it are filled with the value before'),
+  })
+  .superRefine((window, context) => {
+    const { step, hop, lateness } = window;
+    if (step === 'scan' || hop === 'scan' || hop === undefined) {
+      if (step !== 'scan' && (lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
+      return;
+    }
+    if (hop < step || Math.abs(hop / step - Math.round(hop / step)) > 1e-9)
+      context.addIssue({ code: 'custom', path: ['hop'], message: `must be a multiple of step, ${step} ms` });
+    if ((lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
+
+    function tooLate(): void {
+      const message = `must be ${LATE_ROWS_MAX} steps or less`;
+      context.addIssue({ code: 'custom', path: ['lateness'], message });
+    }
+  });
+
+const alarmSchema = z.strictObject({
+  threshold: z
+    .union([z.literal('model'), z.number()], { error: 'expected model or a number' })
+    .default('model')
+    .describe("Decision line for the score; model takes the model's own"),
+  abnormal: z
+    .enum(['above', 'below'])
+    .optional()
+    .describe("Side of the threshold that is abnormal; the model's own where left out"),
+  deadband: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("How far back past the threshold the score must come to be normal again; the model's own where left out"),
+  onDelay: duration('How long verdicts must be abnormal before the alarm is raised').default(0),
+  offDelay: duration('How long verdicts must be normal before the alarm clears').default(0),
+  priority: z.enum(alarmPriorities).default('medium').describe('How urgent an operator has to act'),
+  outOfService: z
+    .boolean()
+    .default(false)
+    .describe('Takes the alarm out of service: it is judged and recorded, and nobody is alarmed'),
+});
+
+/** One entry of `watches:`: a model bound to tags, and the alarm it raises. */
+export const watchSchema = z.strictObject({
+  model: modelReference,
+  tags: z
+    .array(z.string().min(1))
+    .min(1, { error: 'a watch needs at least one tag' })
+    .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is named twice' })
+    .describe("Tags in the model's column order"),
+  window: windowSchema.prefault({}).describe('How samples become windows; the length comes from the model'),
+  alarm: alarmSchema.optional().describe('The alarm that abnormal verdicts raise; without it they are recorded only'),
+});
+
+export type WatchConfig = z.infer<typeof watchSchema>;
+export type AlarmConfig = z.infer<typeof alarmSchema>;
+
+/** As the configuration writes it: `pump-anomaly` or `pump-anomaly@3`. */
+export function formatModelReference(model: ModelReference): string {
+  return model.version === undefined ? model.name : `${model.name}@${model.version}`;
+}

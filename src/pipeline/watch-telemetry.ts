@@ -1,0 +1,47 @@
+import type { Verdict } from '../domain/verdict.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import type { Judgement } from './judge.ts';
+import { pipelineMetrics } from './pipeline-metrics.ts';
+
+/** What a watch tells the outside about itself, besides its records. Reports under `watch/<id>`. */
+export class WatchTelemetry {
+  readonly #watch: string;
+  readonly #metrics;
+  readonly #health: ComponentHealth;
+
+  constructor(watch: string, deps: Deps) {
+    this.#watch = watch;
+    this.#metrics = deps.metrics.of(pipelineMetrics);
+    this.#health = deps.health.component(`watch/${watch}`);
+    this.#health.report('ok');
+  }
+
+  restarted(): void {
+    this.#metrics.andon_windows_restarted_total.inc({ watch: this.#watch });
+  }
+
+  late(samples: number): void {
+    this.#metrics.andon_samples_late_total.inc({ watch: this.#watch }, samples);
+  }
+
+  due(): void {
+    this.#metrics.andon_windows_due_total.inc({ watch: this.#watch });
+  }
+
+  decided(outcome: Judgement['outcome'], verdict: Verdict, waitedMs: number): void {
+    const watch = this.#watch;
+    this.#metrics.andon_windows_decided_total.inc({ watch, outcome });
+    this.#metrics.andon_verdicts_total.inc({ watch, verdict: verdict.verdict });
+    this.#metrics.andon_verdict_latency_seconds.observe(waitedMs / 1000);
+    if (verdict.score !== undefined) this.#metrics.andon_score.set({ watch }, verdict.score);
+    if (verdict.verdict === 'unknown') this.#health.report('degraded', verdict.reason);
+    else this.#health.report('ok');
+  }
+
+  /** The watch is no more. */
+  remove(): void {
+    this.#health.remove();
+    this.#metrics.andon_score.remove({ watch: this.#watch });
+  }
+}

@@ -1,0 +1,131 @@
+import type { InferenceHost, ModelReference } from '../contracts/inference.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { TagNumber } from '../domain/tag.ts';
+import type { VerdictRule } from '../domain/verdict-rule.ts';
+import { contributionsOf, judgeScore } from '../domain/verdict-rule.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import type { DueListener, Windower, WindowPlan } from '../domain/window-plan.ts';
+import { createWindower } from '../domain/windower.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { Judgement } from './judge.ts';
+import { notReadyReason } from './judge.ts';
+import type { WatchConfig } from './watch-config.ts';
+
+const MAX_AGE_MS_DEFAULT = 5000;
+const LATENESS_MS_DEFAULT_MAX = 250;
+
+/** A watch at work: its windows, its decision line, and its last verdict. */
+export class Watch {
+  readonly id: string;
+  readonly config: WatchConfig;
+  readonly tagNumbers: readonly TagNumber[];
+  /** Undefined until the model, which says how long a window is, was ready once. */
+  windower: Windower | undefined;
+  lateSamplesCounted = 0;
+  #steps = 0;
+  #lastVerdict: Verdict | undefined;
+  /** Side of the last verdict that knew one. */
+  #wasAbnormal: boolean | undefined;
+
+  constructor(id: string, config: WatchConfig, tagNumbers: readonly TagNumber[]) {
+    this.id = id;
+    this.config = config;
+    this.tagNumbers = tagNumbers;
+  }
+
+  get model(): ModelReference {
+    return this.config.model;
+  }
+
+  /** Rows of its windows; 0 while unknown. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Begins to fill windows of `steps` rows. */
+  plan(steps: number, startMs: EpochMs, onDue: DueListener): void {
+    this.#steps = steps;
+    this.windower = createWindower(windowPlan(this.config, steps), startMs, onDue);
+    this.lateSamplesCounted = 0;
+  }
+
+  /** The last verdict, or while windows fill, how far they are; for people. */
+  lastVerdict(inference: InferenceHost, nowMs: EpochMs): Verdict {
+    const filling = this.windower === undefined || this.windower.rows < this.#steps;
+    if (this.#lastVerdict !== undefined && !filling) return this.#lastVerdict;
+    return this.unknown(this.fillingReason(inference), nowMs);
+  }
+
+  /** Why there is no verdict yet. */
+  fillingReason(inference: InferenceHost): string {
+    if (this.windower === undefined) return notReadyReason(inference, this.model);
+    return `window filling, ${this.windower.rows} of ${this.#steps} rows`;
+  }
+
+  /** A verdict outside of any window: that nothing can be known, and why. */
+  unknown(reason: string, timestampMs: EpochMs): Verdict {
+    return {
+      watch: this.id,
+      timestampMs,
+      verdict: 'unknown',
+      score: undefined,
+      threshold: undefined,
+      reason,
+      judgedBy: undefined,
+      contributions: [],
+    };
+  }
+
+  /** @param alarmIsActive Stands in for the last verdict after a start, so that the dead band holds across it. */
+  decide(judgement: Judgement, alarmIsActive: boolean): Verdict {
+    const { timestampMs } = judgement.ticket.window;
+    const verdict =
+      judgement.outcome === 'judged'
+        ? this.#judged(judgement, timestampMs, alarmIsActive)
+        : this.unknown(judgement.reason, timestampMs);
+    this.#lastVerdict = verdict;
+    return verdict;
+  }
+
+  #judged(judgement: Judgement & { outcome: 'judged' }, timestampMs: EpochMs, alarmIsActive: boolean): Verdict {
+    const rule = verdictRule(this.config, judgement.manifest);
+    const verdict = judgeScore(judgement.score, rule, this.#wasAbnormal ?? alarmIsActive);
+    this.#wasAbnormal = verdict === 'abnormal';
+    return {
+      watch: this.id,
+      timestampMs,
+      verdict,
+      score: judgement.score,
+      threshold: rule.threshold,
+      reason: '',
+      judgedBy: judgement.judgedBy,
+      contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
+    };
+  }
+}
+
+/** The decision line in force: what the watch says, and for the rest the model. */
+export function verdictRule(config: WatchConfig, manifest: ModelManifest): VerdictRule {
+  const { alarm } = config;
+  const threshold = alarm?.threshold ?? 'model';
+  return {
+    threshold: threshold === 'model' ? manifest.threshold : threshold,
+    abnormal: alarm?.abnormal ?? manifest.abnormal,
+    deadband: alarm?.deadband ?? manifest.deadband,
+  };
+}
+
+/** The plan of a watch's windows, its defaults filled in; for a backtest as for the live pipeline. */
+export function windowPlan(config: WatchConfig, steps: number): WindowPlan {
+  const { step, hop, maxAge, lateness, minGood } = config.window;
+  const stepMs = step === 'scan' ? 0 : step;
+  return {
+    tags: config.tags,
+    steps,
+    stepMs: step,
+    hopMs: hop ?? step,
+    maxAgeMs: maxAge ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * stepMs),
+    latenessMs: lateness ?? Math.min(stepMs / 2, LATENESS_MS_DEFAULT_MAX),
+    minGood,
+  };
+}
