@@ -21,6 +21,7 @@ export class MqttBroker implements AsyncDisposable {
   readonly aedes: Aedes;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #port = 0;
 
   private constructor(aedes: Aedes) {
     this.aedes = aedes;
@@ -39,12 +40,14 @@ export class MqttBroker implements AsyncDisposable {
       broker.#server.once('error', reject);
       broker.#server.listen(options.port, options.host ?? '127.0.0.1', resolve);
     });
+    // A server that listens on TCP has an address with a port.
+    broker.#port = (broker.#server.address() as AddressInfo).port;
     return broker;
   }
 
+  /** The port it listens on, or listened on until its end. */
   get port(): number {
-    // A server that listens on TCP has an address with a port.
-    return (this.#server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   get url(): string {

@@ -204,7 +204,8 @@ export class MqttSession {
   #send(pending: Pending, topic: string, payload: string | Buffer, { qos, retain }: MqttPublishOptions): void {
     if (qos === 1) this.#unacknowledged += 1;
     this.#client.publish(topic, payload, { qos, retain }, (error) => {
-      if (this.#state === 'ended') return;
+      // mqtt.js flushes its callbacks with 'Connection closed' just before it tells that the connection is lost.
+      if (this.#state === 'ended' || (error instanceof Error && !isReasonCode(error))) return;
       if (qos === 1) this.#unacknowledged -= 1;
       this.#settle(pending, error instanceof Error ? publishRefused(topic, error) : undefined);
       this.#held.shift()?.();
@@ -266,6 +267,11 @@ function createClient(options: MqttConnectionOptions, version: MqttProtocolVersi
     // TLS material is parsed here; a key that is none throws.
     throw new OperatingError('mqtt-unreachable', 'retry', `${options.url}: ${errorMessage(error)}`, { cause: error });
   }
+}
+
+/** Whether the error is an answer of the broker: mqtt.js puts its reason code where Node puts a text. */
+function isReasonCode(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'number';
 }
 
 function publishRefused(topic: string, error: Error): OperatingError {
