@@ -1,0 +1,60 @@
+import * as z from 'zod';
+import type { Deps } from '../platform/deps.ts';
+import { mqttConnectionOptions, mqttFields, randomClientId } from '../platform/mqtt-config.ts';
+import { MqttConnection } from '../platform/mqtt-connection.ts';
+
+/** Deadline for a message to leave; a live value that is later than this is worth nothing. */
+const PUBLISH_TIMEOUT_MS = 1000;
+/** Messages handed over at once, well below what the connection allows in flight. */
+const MESSAGES_AT_ONCE = 100;
+
+export type PublishedValue = { readonly topic: string; readonly payload: Readonly<Record<string, number>> };
+
+/**
+ * Publishes live values as a sensor does: QoS 0, now or never. What the broker is away for is dropped and counted;
+ * the connection comes back by itself.
+ */
+export class ValuePublisher implements AsyncDisposable {
+  readonly #connection: MqttConnection;
+  #dropped = 0;
+
+  /** @param name Component in the metrics of the connection. */
+  constructor(options: { readonly url: string; readonly name: string }, deps: Deps) {
+    const config = z.strictObject(mqttFields).parse({ url: options.url });
+    const clientId = randomClientId(deps.random, options.name);
+    this.#connection = new MqttConnection(mqttConnectionOptions(config, { name: options.name, clientId }), deps);
+  }
+
+  /** Values that found no connection or did not leave in time. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get connected(): boolean {
+    return this.#connection.connected;
+  }
+
+  start(): void {
+    this.#connection.start();
+  }
+
+  /** Resolves when every value has left or was dropped; awaiting it holds the caller to the broker's pace. */
+  async publish(values: readonly PublishedValue[]): Promise<void> {
+    for (let from = 0; from < values.length; from += MESSAGES_AT_ONCE) {
+      const sent = await Promise.allSettled(
+        values.slice(from, from + MESSAGES_AT_ONCE).map(({ topic, payload }) =>
+          this.#connection.publish(topic, JSON.stringify(payload), {
+            qos: 0,
+            retain: false,
+            timeoutMs: PUBLISH_TIMEOUT_MS,
+          }),
+        ),
+      );
+      this.#dropped += sent.filter(({ status }) => status === 'rejected').length;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+  }
+}
