@@ -21,4 +21,9 @@ export const trainingErrors = {
     meaning: 'No tag changes in the training rows, so that there is nothing to learn normal running from.',
     remedy: 'Train on rows where the machine runs; look for a source that held its last value.',
   },
+  'model-not-written': {
+    disposition: 'retry',
+    meaning: 'The trained model can not be put into the model directory.',
+    remedy: 'Check free space and who may write there; the message names the folder and the reason.',
+  },
 } as const satisfies ErrorCatalogue;

@@ -1,0 +1,148 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { PumpReading } from '../src/plant/pump-plant.ts';
+import { PumpPlant } from '../src/plant/pump-plant.ts';
+import type { PumpTimings } from '../src/plant/pump-scenario.ts';
+import { demoTimings, foreverNormal } from '../src/plant/pump-scenario.ts';
+import { seededRandom } from '../src/plant/seeded-random.ts';
+import type { ModelDraft } from '../src/training/model-draft.ts';
+import { anomalyDraft, regressionDraft, windowAt } from '../src/training/model-draft.ts';
+import { modelFiles } from '../src/training/model-writer.ts';
+import { trainRidge } from '../src/training/ridge.ts';
+import type { TrainingRows } from '../src/training/training-rows.ts';
+import { windowRows } from '../src/training/wpca.ts';
+import { detectorScores, trainWpca } from '../src/training/wpca-detector.ts';
+
+/*
+ * Makes the bundled models from the simulated plant, byte for byte the same each time: `npm run models`.
+ */
+
+/** Step of the simulation, as the demo runs it. */
+const PLANT_STEP_MS = 100;
+/** Grid of the models; two steps of the plant. */
+const STEP_MS = 200;
+const MINUTE_MS = 60_000;
+const FILL_WINDOW_ROWS = 10;
+
+type Column = { readonly name: string; readonly unit: string; readonly of: (reading: PumpReading) => number };
+
+const vibration: Column = { name: 'pump-1.vibration', unit: 'g', of: ({ vibrationG }) => vibrationG };
+const current: Column = { name: 'pump-1.current', unit: 'A', of: ({ currentA }) => currentA };
+const pressure: Column = { name: 'pump-1.pressure', unit: 'bar', of: ({ pressureBar }) => pressureBar };
+const flow: Column = { name: 'pump-1.flow', unit: 'm3/h', of: ({ flowM3h }) => flowM3h };
+const temperature: Column = { name: 'pump-1.temperature', unit: '°C', of: ({ temperatureC }) => temperatureC };
+
+const pumpColumns = [vibration, current, pressure, flow, temperature];
+const fillColumns = [pressure, flow, temperature];
+
+/** One run of the plant as the agent sees it on its grid. */
+type Run = {
+  readonly rows: TrainingRows;
+  /** At each row: is the pump in order? */
+  readonly normal: readonly boolean[];
+  readonly fillWeightG: Float64Array;
+};
+
+/** The draft of each bundled model; the same at every call. */
+export function bundledModels(): ReadonlyMap<string, ModelDraft> {
+  return new Map([
+    ['pump-anomaly', pumpAnomaly()],
+    ['fill-weight', fillWeight()],
+  ]);
+}
+
+function pumpAnomaly(): ModelDraft {
+  const training = run({ seed: 1, timings: foreverNormal, minutes: 60, columns: pumpColumns });
+  const normal = run({ seed: 2, timings: foreverNormal, minutes: 240, columns: pumpColumns });
+  const degraded = run({ seed: 3, timings: demoTimings, minutes: 30, columns: pumpColumns });
+  const detector = trainWpca([training.rows]);
+  const steps = windowRows(detector.model);
+  const normalScores = detectorScores(detector, normal.rows).subarray(steps);
+  const degradedScores = detectorScores(detector, degraded.rows);
+  const onsets = degraded.normal.flatMap((isNormal, row) =>
+    !isNormal && degraded.normal[row - 1] === true ? [row] : [],
+  );
+  const delays = onsets.map((onset) => degradedScores.subarray(onset).findIndex((score) => score > 1) * STEP_MS);
+  const worst = degradedScores.indexOf(degradedScores.reduce((a, b) => Math.max(a, b)));
+  return anomalyDraft(detector, {
+    description: 'Notices bearing wear and cavitation of the simulated pump: whitened PCA of its five measurements.',
+    tags: pumpColumns.map(({ name, unit }) => ({ name, unit })),
+    stepMs: STEP_MS,
+    rows: [training.rows],
+    golden: [
+      windowAt(normal.rows, 500, steps),
+      windowAt(normal.rows, 5000, steps),
+      windowAt(degraded.rows, worst, steps),
+    ],
+    training: { data: 'simulated pump, normal running, seed 1', rows: training.rows.count, minutes: 60 },
+    metrics: {
+      held_out_normal_hours: 4,
+      held_out_false_alarm_rate: normalScores.filter((score) => score > 1).length / normalScores.length,
+      held_out_normal_score_max: normalScores.reduce((a, b) => Math.max(a, b)),
+      degradations: onsets.length,
+      degradations_missed: delays.filter((delayMs) => delayMs < 0).length,
+      detection_delay_seconds_mean: delays.reduce((sum, delayMs) => sum + delayMs, 0) / delays.length / 1000,
+      detection_delay_seconds_max: Math.max(...delays) / 1000,
+    },
+  });
+}
+
+function fillWeight(): ModelDraft {
+  const timings = { normalMs: 4 * MINUTE_MS, bearingWearMs: MINUTE_MS, cavitationMs: MINUTE_MS, recoveringMs: 10_000 };
+  const { rows, fillWeightG } = run({ seed: 4, timings, minutes: 60, columns: fillColumns });
+  const check = run({ seed: 5, timings: demoTimings, minutes: 2, columns: fillColumns });
+  const trained = trainRidge(rows, fillWeightG, FILL_WINDOW_ROWS);
+  return regressionDraft(
+    trained,
+    { threshold: 490, abnormal: 'below', deadband: 1, unit: 'g' },
+    {
+      description: 'Predicts the weight of the bottles being filled from the pump that feeds the filler.',
+      tags: fillColumns.map(({ name, unit }) => ({ name, unit })),
+      stepMs: STEP_MS,
+      rows: [rows],
+      golden: [100, 250, check.normal.lastIndexOf(false)].map((row) => windowAt(check.rows, row, FILL_WINDOW_ROWS)),
+      training: { data: 'simulated filler with weighed bottles, seed 4', rows: rows.count, minutes: 60 },
+      metrics: {},
+    },
+  );
+}
+
+/**
+ * Runs the plant and samples it as the agent does: on the grid each tag has the last value read, which is up to a
+ * scan old, and not equally old for each tag.
+ */
+function run(options: {
+  readonly seed: number;
+  readonly timings: PumpTimings;
+  readonly minutes: number;
+  readonly columns: readonly Column[];
+}): Run {
+  const plant = new PumpPlant({ random: seededRandom(options.seed), timings: options.timings });
+  const late = seededRandom(options.seed + 1000);
+  const count = (options.minutes * MINUTE_MS) / STEP_MS;
+  const tags = options.columns.length;
+  const values = new Float64Array(count * tags);
+  const fillWeightG = new Float64Array(count);
+  const normal: boolean[] = [];
+  for (let row = 0; row < count; row += 1) {
+    const earlier = plant.step(PLANT_STEP_MS);
+    const reading = plant.step(PLANT_STEP_MS);
+    options.columns.forEach((column, tag) => {
+      values[row * tags + tag] = column.of(late() < 0.5 ? earlier : reading);
+    });
+    fillWeightG[row] = reading.fillWeightG;
+    normal.push(reading.phase === 'normal');
+  }
+  return { rows: { count, tags, values }, normal, fillWeightG };
+}
+
+if (import.meta.main) {
+  const directory = resolve(import.meta.dirname, '../models');
+  for (const [name, draft] of bundledModels()) {
+    const folder = join(directory, name, '1');
+    await mkdir(folder, { recursive: true });
+    for (const [file, content] of modelFiles(name, 1, draft)) await writeFile(join(folder, file), content);
+    await writeFile(join(directory, name, 'active'), '1\n');
+    console.log(name, draft.graph.length, 'bytes', draft.manifest.metrics);
+  }
+}
