@@ -194,8 +194,10 @@ export class UplinkPump implements Uplink {
 
   #waitMs(error: OperatingError): number {
     const askedMs = 'retryAfterMs' in error ? error.retryAfterMs : undefined;
-    const backoffMs = this.#backoff.nextMs();
-    return typeof askedMs === 'number' ? Math.min(askedMs, this.#options.config.retry.retryAfterMax) : backoffMs;
+    if (typeof askedMs !== 'number') return this.#backoff.nextMs();
+    const { first, retryAfterMax } = this.#options.config.retry;
+    // On top, so that agents which were all told the same do not come back in one instant, nor a 0 makes a storm.
+    return Math.min(askedMs, retryAfterMax) + (first * (1 + this.#deps.random())) / 2;
   }
 
   /** Sends what waits, in order, until all of it is out or something says to pause. @returns Why to pause. */

@@ -58,6 +58,7 @@ export function answerError(
 export function parseRetryAfterMs(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000;
-  const dateMs = Date.parse(text);
+  // Date.parse takes nearly anything for a date; one of HTTP begins with the name of a day.
+  const dateMs = /^\s*[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
