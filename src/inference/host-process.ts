@@ -1,0 +1,146 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import type { Clock } from '../platform/clock.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import type { RpcPort } from '../platform/rpc.ts';
+import { RpcClient } from '../platform/rpc.ts';
+import type { HostProtocol } from './host-protocol.ts';
+import { inferenceFailure } from './inference-failure.ts';
+
+/** Characters kept of what the host last wrote to stderr. */
+const LAST_WORDS_MAX = 2_000;
+
+export type KillReason = 'timeout' | 'hang' | 'provider' | 'memory' | 'stopped';
+
+export type HostExit = {
+  readonly reason: KillReason | 'crash';
+  /** For an operator: exit code or signal, and the last words on stderr. */
+  readonly detail: string;
+};
+
+/** One inference host: a forked process, its protocol, and what it died of. It is never started again; make another. */
+export class HostProcess {
+  readonly #child: ChildProcess;
+  readonly #clock: Clock;
+  readonly #rpc: RpcClient<HostProtocol>;
+  readonly #exited = Promise.withResolvers<HostExit>();
+  /** Private to this user (0700); holds a model only while it is being loaded, and goes with the host. */
+  readonly stagingDirectory: Promise<string>;
+  #killed: KillReason | undefined;
+  #lastWords = '';
+  #lastAnswerMs: number | undefined;
+
+  constructor(entry: URL, clock: Clock) {
+    this.#clock = clock;
+    this.stagingDirectory = mkdtemp(join(tmpdir(), 'andon-models-'));
+    // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
+    this.stagingDirectory.catch(() => undefined);
+    this.#child = fork(entry, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host.
+      execArgv: [],
+    });
+    this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_MAX);
+    });
+    this.#child.on('error', (error) => void this.#end(`could not be started or reached: ${errorMessage(error)}`));
+    this.#child.on(
+      'close',
+      (code, signal) => void this.#end(signal === null ? `exit code ${code}` : `signal ${signal}`),
+    );
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Whether it was killed or its channel is gone; its end will be seen soon, and nothing more should be asked of it. */
+  get doomed(): boolean {
+    return this.#killed !== undefined || !this.#child.connected;
+  }
+
+  /** Monotonic time of its last answer; undefined before the first. */
+  get lastAnswerMs(): number | undefined {
+    return this.#lastAnswerMs;
+  }
+
+  /** Resolves once the process is gone. */
+  get exited(): Promise<HostExit> {
+    return this.#exited.promise;
+  }
+
+  /**
+   * Asks the host; past the deadline the host is killed, since a blocked run cannot be called back.
+   *
+   * @throws {OperatingError} What the host answered, 'inference-timeout', or 'host-crashed'.
+   */
+  async call<M extends keyof HostProtocol>(
+    method: M,
+    params: HostProtocol[M]['params'],
+    timeoutMs: number,
+    reason: KillReason = 'timeout',
+  ): Promise<HostProtocol[M]['result']> {
+    try {
+      const result = await this.#rpc.call(method, params, timeoutMs);
+      this.#lastAnswerMs = this.#clock.monotonicMs();
+      return result;
+    } catch (error) {
+      switch (errorCode(error)) {
+        case 'rpc-timeout':
+          this.kill(reason);
+          throw inferenceFailure('inference-timeout', `The host did not finish '${method}' within ${timeoutMs} ms`, {
+            cause: error,
+          });
+        case 'rpc-closed':
+          throw inferenceFailure('host-crashed', `The inference host is gone: ${errorMessage(error)}`, {
+            cause: error,
+          });
+        default:
+          if (!isLoss(error)) this.#lastAnswerMs = this.#clock.monotonicMs();
+          throw error;
+      }
+    }
+  }
+
+  /** SIGKILL: it has nothing to save, and anything gentler waits for a run that may never end. */
+  kill(reason: KillReason): void {
+    this.#killed ??= reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  async #end(how: string): Promise<void> {
+    const words = stripVTControlCharacters(this.#lastWords)
+      .trim()
+      .replaceAll(/\s*\n\s*/g, ' | ');
+    const detail = words === '' ? how : `${how}; last words: ${words}`;
+    this.#rpc.close(inferenceFailure('host-crashed', `The inference host ended (${detail})`));
+    const reason = this.#killed ?? 'crash';
+    this.#killed ??= 'stopped';
+    // Killed while it loaded a model, it leaves the copy behind.
+    const staging = await this.stagingDirectory.catch(() => undefined);
+    if (staging !== undefined) await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+    this.#exited.resolve({ reason, detail });
+  }
+}
+
+/** Whether the host itself was lost, rather than answering with an error. */
+export function isLoss(error: unknown): boolean {
+  return error instanceof OperatingError && (error.code === 'host-crashed' || error.code === 'inference-timeout');
+}
+
+function childPort(child: ChildProcess): RpcPort {
+  return {
+    post: (message) => {
+      if (!child.connected) throw inferenceFailure('host-crashed', 'its channel is closed');
+      // A failed write is told by 'error' or 'close' as well, which settle the call.
+      child.send(message as object, () => undefined);
+    },
+    onMessage: (listener) => child.on('message', listener),
+  };
+}

@@ -1,0 +1,63 @@
+import type { ErrorCatalogue } from '../platform/errors.ts';
+
+export const inferenceErrors = {
+  'model-not-ready': {
+    disposition: 'retry',
+    meaning: 'The model is loading, its host is being replaced, or it failed; its windows become unknown verdicts.',
+    remedy: 'See the component model/<name> in /healthz for the reason.',
+  },
+  'inference-queue-full': {
+    disposition: 'retry',
+    meaning: 'models.maxQueuedRuns runs were waiting for the host already.',
+    remedy: 'Ask less often, lengthen the hop of the watches, or use smaller models.',
+  },
+  'host-crashed': {
+    disposition: 'retry',
+    meaning: 'The inference host ended while the run was under way. It is started again by itself.',
+    remedy:
+      'The reason (signal, last words) is in the health of `inference`; a model that does it often is quarantined.',
+  },
+  'inference-timeout': {
+    disposition: 'retry',
+    meaning: 'A run took longer than models.deadline; the host was killed and is started again by itself.',
+    remedy: 'Raise models.deadline, use a smaller model, or give the machine more time.',
+  },
+  'model-input-invalid': {
+    disposition: 'reject',
+    meaning: 'The inputs do not fit the graph: a name, type, shape or length is wrong, or a value is not finite.',
+    remedy: 'Compare with `andon models show NAME`; the message names the input.',
+  },
+  'model-output-invalid': {
+    disposition: 'reject',
+    meaning: 'The model gave NaN or infinity; the window becomes an unknown verdict.',
+    remedy: 'Check the tags against the ranges the model was trained on; train it anew if they are right.',
+  },
+  'model-run-failed': {
+    disposition: 'reject',
+    meaning: 'ONNX Runtime refused the run or failed in it.',
+    remedy: 'The message is ONNX Runtime’s own; `andon models verify NAME` tells whether the model still works.',
+  },
+  'model-load-failed': {
+    disposition: 'reject',
+    meaning: 'ONNX Runtime could not load the graph, or the graph does not do what model.yaml says.',
+    remedy: 'Export or train the model again.',
+  },
+  'model-file-invalid': {
+    disposition: 'reject',
+    meaning:
+      'model.onnx or model.yaml is missing, too large, outside the model directory, not what its SHA-256 says, or refers to other files.',
+    remedy: 'Install the model again from where it came; put the weights inside the graph.',
+  },
+  'model-golden-mismatch': {
+    disposition: 'reject',
+    meaning: 'The model no longer gives the outputs that model.yaml expects for its golden vectors, so it is not used.',
+    remedy: 'Roll back to the version before; if the model is right, write new golden vectors.',
+  },
+  'provider-unavailable': {
+    disposition: 'retry',
+    meaning: 'An execution provider marked `required: true` cannot be used, or none of the list can.',
+    remedy: 'Install what the message names (driver, library), or allow a fallback.',
+  },
+} as const satisfies ErrorCatalogue;
+
+export type InferenceErrorCode = keyof typeof inferenceErrors;

@@ -1,0 +1,37 @@
+import { durationBuckets } from '../platform/metrics.ts';
+import type { MetricCatalogue } from '../platform/metrics.ts';
+
+export const inferenceMetrics = {
+  andon_inference_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from asking the host for a run to its answer, without the wait in the queue.',
+    labels: ['model'],
+    buckets: [0.0001, 0.00025, ...durationBuckets],
+  },
+  andon_inference_runs_total: {
+    type: 'counter',
+    help: "Runs by how they ended: 'ok' or the code of the error.",
+    labels: ['model', 'outcome'],
+  },
+  andon_inference_queued_runs: { type: 'gauge', help: 'Runs that wait for the inference host.', labels: [] },
+  andon_inference_host_restarts_total: {
+    type: 'counter',
+    help: 'Inference hosts replaced, by reason: crash, timeout, hang, provider, memory.',
+    labels: ['reason'],
+  },
+  andon_inference_host_resident_bytes: {
+    type: 'gauge',
+    help: 'Resident memory of the inference host, as it said itself at its last ping.',
+    labels: [],
+  },
+  andon_inference_provider_info: {
+    type: 'gauge',
+    help: '1 for the execution provider that the model really runs on.',
+    labels: ['model', 'version', 'provider'],
+  },
+  andon_model_quarantines_total: {
+    type: 'counter',
+    help: 'Times that a model was set aside for taking the host down too often.',
+    labels: ['model'],
+  },
+} as const satisfies MetricCatalogue;

@@ -1,0 +1,89 @@
+import { isMap, LineCounter, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
+import type * as z from 'zod';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import { modelManifestSchema } from '../contracts/model-manifest.ts';
+import type { ConfigProblem } from '../platform/errors.ts';
+
+export type ManifestReading =
+  | { readonly manifest: ModelManifest; readonly problems: readonly [] }
+  | { readonly manifest: undefined; readonly problems: readonly ConfigProblem[] };
+
+/**
+ * Reads the text of a `model.yaml`, with every problem at its line.
+ *
+ * @param expected Name and version of the folders it lies in; a model that was copied by hand often disagrees.
+ */
+export function readManifest(
+  file: string,
+  text: string,
+  expected: { readonly name: string; readonly version: number },
+): ManifestReading {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  if (document.errors.length > 0)
+    return failed(document.errors.map(({ message, pos }) => ({ ...at(pos[0]), path: '', message })));
+  const problemAt = (path: readonly PropertyKey[], message: string): ConfigProblem => ({
+    ...at(offsetOf(document, path)),
+    path: path.map(String).join('.'),
+    message,
+  });
+  // An alias bomb would be expanded here; ten are more than any manifest needs.
+  const parsed = modelManifestSchema.safeParse(document.toJS({ maxAliasCount: 10 }));
+  if (!parsed.success) return failed(parsed.error.issues.flatMap((issue) => issueProblems(issue, problemAt)));
+  const manifest = parsed.data;
+  const problems = [
+    ...(manifest.name === expected.name
+      ? []
+      : [problemAt(['name'], `is '${manifest.name}', but the folder is '${expected.name}'`)]),
+    ...(manifest.version === expected.version
+      ? []
+      : [problemAt(['version'], `is ${manifest.version}, but the folder is ${expected.version}`)]),
+    ...manifest.golden.flatMap((golden, index) => {
+      const found = golden.inputs[manifest.input]?.length;
+      const wanted = manifest.window.steps * manifest.tags.length;
+      if (found === wanted) return [];
+      return [
+        problemAt(
+          ['golden', index, 'inputs'],
+          `'${manifest.input}' has ${found ?? 'no'} values, expected ${wanted} (${manifest.window.steps} steps × ${manifest.tags.length} tags)`,
+        ),
+      ];
+    }),
+  ];
+  return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+function failed(problems: readonly ConfigProblem[]): ManifestReading {
+  return { manifest: undefined, problems };
+}
+
+/** One problem for each unknown key, so that each has its own line. */
+function issueProblems(
+  issue: z.core.$ZodIssue,
+  problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
+): readonly ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => problemAt([...issue.path, key], 'is not a key that model.yaml has'));
+  return [problemAt(issue.path, issue.message)];
+}
+
+/** Offset of the key, or of the nearest part of the path that is there. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const last = path[length - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find(({ key }) => String(key) === String(last));
+      const range = (pair?.key as { range?: readonly number[] } | undefined)?.range;
+      if (range?.[0] !== undefined) return range[0];
+    }
+    const node = document.getIn(path.slice(0, length), true) as { range?: readonly number[] } | undefined;
+    if (node?.range?.[0] !== undefined) return node.range[0];
+  }
+  return 0;
+}

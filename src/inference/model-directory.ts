@@ -1,0 +1,158 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ModelReference } from '../contracts/inference.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { ConfigProblem } from '../platform/errors.ts';
+import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import { externalDataTensors } from './external-data.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import { readManifest } from './manifest-file.ts';
+import { checkDigest, readBounded } from './model-file.ts';
+
+/** Golden vectors of wide windows are the bulk of a manifest. */
+const MANIFEST_BYTES_MAX = 8_000_000;
+const ACTIVE_BYTES_MAX = 64;
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const versionPattern = /^[1-9]\d{0,8}$/;
+
+/** One version on disk, its manifest checked against its folders. */
+export type StoredModel = {
+  readonly name: string;
+  readonly version: number;
+  readonly modelPath: string;
+  readonly manifest: ModelManifest;
+};
+
+/**
+ * `models/<name>/<version>/model.onnx` and `model.yaml`, with `models/<name>/active` naming the active version.
+ *
+ * Everything is read with a bound and never from outside the directory, whatever links lead there.
+ */
+export class ModelDirectory {
+  readonly #path: string;
+  readonly #modelBytesMax: number;
+
+  /** @param path Absolute. */
+  constructor(path: string, options: { readonly modelBytesMax: number }) {
+    this.#path = path;
+    this.#modelBytesMax = options.modelBytesMax;
+  }
+
+  /** In alphabetical order; empty where the directory does not exist yet. */
+  async names(): Promise<readonly string[]> {
+    return (await folders(this.#path)).filter((name) => namePattern.test(name)).toSorted();
+  }
+
+  /** Ascending. */
+  async versions(name: string): Promise<readonly number[]> {
+    if (!namePattern.test(name)) return [];
+    const found = await folders(join(this.#path, name));
+    return found
+      .filter((version) => versionPattern.test(version))
+      .map(Number)
+      .toSorted((a, b) => a - b);
+  }
+
+  /**
+   * The version that `active` names; undefined where there is no such file: nothing was activated yet.
+   * @throws {OperatingError} 'model-file-invalid' where it does not hold a version.
+   */
+  async activeVersion(name: string): Promise<number | undefined> {
+    const path = join(this.#path, name, 'active');
+    const text = await this.#textIfAny(path, ACTIVE_BYTES_MAX);
+    if (text === undefined) return undefined;
+    if (!versionPattern.test(text.trim()))
+      throw inferenceFailure('model-file-invalid', `${path} holds '${text.trim()}', expected the number of a version`);
+    return Number(text.trim());
+  }
+
+  /**
+   * Finds a model and reads its manifest; `model.onnx` is not opened.
+   *
+   * @throws {ConfigError} Every problem of its model.yaml, with line and column.
+   * @throws {OperatingError} 'model-file-invalid'.
+   */
+  async find(model: ModelReference): Promise<StoredModel> {
+    const { name } = model;
+    if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
+    const version = model.version ?? (await this.activeVersion(name));
+    if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
+    const folder = join(this.#path, name, String(version));
+    const file = join(folder, 'model.yaml');
+    const text = new TextDecoder().decode(await readBounded(file, this.#path, MANIFEST_BYTES_MAX));
+    const { manifest, problems } = readManifest(file, text, { name, version });
+    if (manifest === undefined) throw new ConfigError(problems);
+    return { name, version, modelPath: join(folder, 'model.onnx'), manifest };
+  }
+
+  /**
+   * Everything that can be said about a version without running it: manifest, size, SHA-256, external data.
+   *
+   * @returns The problems, each with its file and line; empty where it is sound.
+   */
+  async check(model: ModelReference): Promise<readonly ConfigProblem[]> {
+    try {
+      const stored = await this.find(model);
+      await this.readModel(stored);
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems;
+      if (!(error instanceof OperatingError)) throw error;
+      const file = join(this.#path, model.name, String(model.version ?? 'active'));
+      return [{ file, line: 1, column: 1, path: '', message: error.message }];
+    }
+  }
+
+  /**
+   * The bytes of `model.onnx`, read once, that were hashed and found complete in themselves.
+   *
+   * @throws {OperatingError} 'model-file-invalid'.
+   */
+  async readModel(stored: StoredModel): Promise<Uint8Array> {
+    const bytes = await readBounded(stored.modelPath, this.#path, this.#modelBytesMax);
+    checkDigest(stored.modelPath, bytes, stored.manifest.sha256);
+    const external = externalTensors(stored.modelPath, bytes);
+    if (external.length > 0)
+      throw inferenceFailure(
+        'model-file-invalid',
+        `${stored.modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}); they must be inside it`,
+      );
+    return bytes;
+  }
+
+  async #noActiveVersion(name: string): Promise<string> {
+    const versions = await this.versions(name);
+    if (versions.length === 0) return `There is no model '${name}' in ${this.#path}`;
+    return `Model '${name}' has versions ${versions.join(', ')}, but none is active: andon models activate ${name}@${versions.at(-1)}`;
+  }
+
+  async #textIfAny(path: string, bytesMax: number): Promise<string | undefined> {
+    try {
+      return new TextDecoder().decode(await readBounded(path, this.#path, bytesMax));
+    } catch (error) {
+      if (error instanceof Error && errorCode(error.cause) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}
+
+function externalTensors(path: string, bytes: Uint8Array): readonly string[] {
+  try {
+    return externalDataTensors(bytes);
+  } catch (error) {
+    throw inferenceFailure('model-file-invalid', `${path} is not an ONNX model: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function folders(path: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw inferenceFailure('model-file-invalid', `${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import type { Tensor, Tensors, TensorSpec } from '../contracts/inference.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { batchSize, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
+import { checkGolden } from './golden.ts';
+import { checkGraphContract } from './graph-contract.ts';
+import type { HostRun, LoadedSession, LoadParams } from './host-protocol.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import { ModelDirectory } from './model-directory.ts';
+import { nodesByProvider, ranOn } from './provider-proof.ts';
+import { providerObstacle, providerReason } from './provider-reason.ts';
+import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from './tensor-check.ts';
+
+type Runnable = {
+  readonly session: ort.InferenceSession;
+  /** The graph takes one row; batches go through it row by row. */
+  readonly rowByRow: boolean;
+};
+
+/** ONNX Runtime's sessions. Lives in the host's process only: `session.run` blocks its thread. */
+export class SessionRunner {
+  readonly #sessions = new Map<string, Runnable>();
+
+  /**
+   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use.
+   *
+   * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
+   *   'provider-unavailable' (the model may still run on another provider).
+   */
+  async load(params: LoadParams): Promise<LoadedSession> {
+    await this.unload(params.key);
+    const staging = await mkdtemp(join(params.stagingDirectory, 'model-'));
+    try {
+      const session = await createSession(params, staging);
+      try {
+        const loaded = await proveSession(session, params, staging);
+        this.#sessions.set(params.key, { session, rowByRow: takesOneRow(...rawSpecs(session)) });
+        return loaded;
+      } catch (error) {
+        await session.release();
+        throw error;
+      }
+    } finally {
+      await rm(staging, { recursive: true, force: true });
+    }
+  }
+
+  async unload(key: string): Promise<void> {
+    const runnable = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await runnable?.session.release();
+  }
+
+  /**
+   * @param inputs Names, types and shapes were checked by the agent.
+   * @throws {OperatingError} 'model-not-ready', 'model-input-invalid', 'model-output-invalid', 'model-run-failed'.
+   */
+  async run(key: string, inputs: Tensors): Promise<HostRun> {
+    const runnable = this.#sessions.get(key);
+    if (runnable === undefined) throw inferenceFailure('model-not-ready', `No session '${key}' in the host`);
+    return runChecked(runnable, inputs);
+  }
+}
+
+async function createSession(params: LoadParams, staging: string): Promise<ort.InferenceSession> {
+  const { provider } = params;
+  const obstacle = providerObstacle(provider.name);
+  if (obstacle !== undefined) throw inferenceFailure('provider-unavailable', obstacle);
+  const directory = new ModelDirectory(params.directory, { modelBytesMax: params.modelBytesMax });
+  const path = join(staging, 'model.onnx');
+  // What was hashed is what is loaded, whatever happens to the model directory meanwhile.
+  await writeFile(path, await directory.readModel(params.model), { mode: 0o600, flag: 'wx' });
+  try {
+    return await ort.InferenceSession.create(path, {
+      executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
+      intraOpNumThreads: params.intraOpThreads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      logSeverityLevel: 3,
+      enableProfiling: provider.name !== 'cpu',
+      profileFilePrefix: join(staging, 'profile'),
+      // A thread that spins for the next run takes a core from the scan of the machines.
+      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+    });
+  } catch (error) {
+    if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', errorMessage(error), { cause: error });
+    throw inferenceFailure('provider-unavailable', providerReason(errorMessage(error)), { cause: error });
+  }
+}
+
+async function proveSession(
+  session: ort.InferenceSession,
+  params: LoadParams,
+  staging: string,
+): Promise<LoadedSession> {
+  const [inputs, outputs] = rawSpecs(session);
+  const rowByRow = takesOneRow(inputs, outputs);
+  const seen = rowByRow ? { inputs: withAnyBatch(inputs), outputs: withAnyBatch(outputs) } : { inputs, outputs };
+  checkGraphContract(params.model.manifest, seen.inputs, seen.outputs);
+  const golden = await checkGolden(
+    params.model.manifest,
+    seen.inputs,
+    async (feeds) => (await runChecked({ session, rowByRow }, feeds)).outputs,
+  );
+  return { ...seen, golden, nodesByProvider: await proveProvider(session, params, staging) };
+}
+
+async function proveProvider(
+  session: ort.InferenceSession,
+  params: LoadParams,
+  staging: string,
+): Promise<Readonly<Record<string, number>>> {
+  const { name } = params.provider;
+  if (name === 'cpu') return {};
+  session.endProfiling();
+  const profile = (await readdir(staging)).find((file) => file.startsWith('profile'));
+  const counts = profile === undefined ? {} : await nodesByProvider(join(staging, profile));
+  if (!ranOn(name, counts))
+    throw inferenceFailure(
+      'provider-unavailable',
+      'no operator of this graph runs on it; ONNX Runtime put all on the CPU',
+    );
+  return counts;
+}
+
+async function runChecked(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
+  checkFiniteInputs(inputs);
+  const { outputs, runMs } = runnable.rowByRow
+    ? await runRows(runnable.session, inputs)
+    : await runOnce(runnable.session, inputs);
+  checkFiniteOutputs(outputs);
+  return { outputs, runMs };
+}
+
+async function runRows(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
+  const rows = batchSize(inputs);
+  if (rows === undefined) throw inferenceFailure('model-input-invalid', 'The inputs have different batch sizes');
+  const results: HostRun[] = [];
+  for (let row = 0; row < rows; row += 1) results.push(await runOnce(session, rowOf(inputs, row)));
+  return {
+    outputs: joinRows(results.map(({ outputs }) => outputs)),
+    runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
+  };
+}
+
+async function runOnce(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, ortTensor(tensor)]));
+  const startedMs = performance.now();
+  try {
+    const results = await session.run(feeds);
+    const runMs = performance.now() - startedMs;
+    return {
+      outputs: Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(value)])),
+      runMs,
+    };
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    throw inferenceFailure('model-run-failed', errorMessage(error), { cause: error });
+  }
+}
+
+function ortTensor(tensor: Tensor): ort.Tensor {
+  // The types go together by construction; ONNX Runtime declares one overload for each and none for their union.
+  return new ort.Tensor(tensor.type as 'float32', tensor.data as Float32Array, tensor.dims);
+}
+
+function fromOrt(value: ort.OnnxValue): Tensor {
+  if (!('data' in value) || !isTensorType(value.type))
+    throw inferenceFailure('model-run-failed', `An output is of type ${'type' in value ? value.type : 'unknown'}`);
+  return { type: value.type, dims: value.dims, data: value.data };
+}
+
+/** The graph's inputs and outputs as it declares them. */
+function rawSpecs(session: ort.InferenceSession): [readonly TensorSpec[], readonly TensorSpec[]] {
+  return [session.inputMetadata.map(tensorSpec), session.outputMetadata.map(tensorSpec)];
+}
+
+function tensorSpec(value: ort.InferenceSession.ValueMetadata): TensorSpec {
+  if (!value.isTensor || !isTensorType(value.type))
+    throw inferenceFailure(
+      'model-load-failed',
+      `'${value.name}' is ${value.isTensor ? value.type : 'no tensor'}, which andon does not pass on`,
+    );
+  return {
+    name: value.name,
+    type: value.type,
+    dims: value.shape.map((size) => (typeof size === 'number' ? size : -1)),
+  };
+}

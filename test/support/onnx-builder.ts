@@ -1,0 +1,99 @@
+import onnxProto from 'onnx-proto';
+import type { onnx as Onnx } from 'onnx-proto';
+
+const { onnx } = onnxProto;
+
+/** A name is a dimension of any size. */
+export type GraphDim = number | string;
+export type GraphTensorType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool' | 'string';
+export type GraphValue = { readonly name: string; readonly type: GraphTensorType; readonly dims: readonly GraphDim[] };
+export type GraphInitializer = {
+  readonly name: string;
+  readonly type: 'float32' | 'int64' | 'bool';
+  readonly dims: readonly number[];
+  readonly data: readonly number[];
+  /** Makes the data external, at this location, as a file that somebody tampered with would. */
+  readonly externalLocation?: string;
+};
+export type GraphAttribute = number | readonly number[] | { readonly float: number } | GraphDefinition;
+export type GraphNode = {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes?: Readonly<Record<string, GraphAttribute>>;
+};
+export type GraphDefinition = {
+  readonly inputs: readonly GraphValue[];
+  readonly outputs: readonly GraphValue[];
+  readonly initializers?: readonly GraphInitializer[];
+  readonly nodes: readonly GraphNode[];
+};
+
+const elementTypes: Readonly<Record<GraphTensorType, number>> = {
+  float32: onnx.TensorProto.DataType.FLOAT,
+  float64: onnx.TensorProto.DataType.DOUBLE,
+  int32: onnx.TensorProto.DataType.INT32,
+  int64: onnx.TensorProto.DataType.INT64,
+  uint8: onnx.TensorProto.DataType.UINT8,
+  bool: onnx.TensorProto.DataType.BOOL,
+  string: onnx.TensorProto.DataType.STRING,
+};
+
+/** Bytes of a `model.onnx`, opset 13. */
+export function buildOnnx(graph: GraphDefinition): Uint8Array {
+  return onnx.ModelProto.encode(
+    onnx.ModelProto.create({
+      irVersion: 8,
+      producerName: 'andon-test',
+      opsetImport: [{ domain: '', version: 13 }],
+      graph: graphProto(graph, 'graph'),
+    }),
+  ).finish();
+}
+
+function graphProto(graph: GraphDefinition, name: string): Onnx.IGraphProto {
+  return {
+    name,
+    input: graph.inputs.map(valueInfo),
+    output: graph.outputs.map(valueInfo),
+    initializer: (graph.initializers ?? []).map(tensorProto),
+    node: graph.nodes.map((node, index) => ({
+      name: `${name}-${node.op}-${index}`,
+      opType: node.op,
+      input: [...node.inputs],
+      output: [...node.outputs],
+      attribute: Object.entries(node.attributes ?? {}).map(([key, value]) => attributeProto(key, value)),
+    })),
+  };
+}
+
+function valueInfo(value: GraphValue): Onnx.IValueInfoProto {
+  const dim = value.dims.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
+  return { name: value.name, type: { tensorType: { elemType: elementTypes[value.type], shape: { dim } } } };
+}
+
+function tensorProto(tensor: GraphInitializer): Onnx.ITensorProto {
+  const common = { name: tensor.name, dims: [...tensor.dims], dataType: elementTypes[tensor.type] };
+  if (tensor.externalLocation !== undefined)
+    return {
+      ...common,
+      dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+      externalData: [{ key: 'location', value: tensor.externalLocation }],
+    };
+  switch (tensor.type) {
+    case 'float32':
+      return { ...common, floatData: [...tensor.data] };
+    case 'int64':
+      return { ...common, int64Data: [...tensor.data] };
+    case 'bool':
+      return { ...common, int32Data: [...tensor.data] };
+  }
+}
+
+function attributeProto(name: string, value: GraphAttribute): Onnx.IAttributeProto {
+  const { AttributeType } = onnx.AttributeProto;
+  if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
+  if (Array.isArray(value)) return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] };
+  if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float };
+  return { name, type: AttributeType.GRAPH, g: graphProto(value as GraphDefinition, `body-of-${name}`) };
+}

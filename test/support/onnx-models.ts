@@ -1,0 +1,103 @@
+import type { GraphInitializer } from './onnx-builder.ts';
+import { buildOnnx } from './onnx-builder.ts';
+
+/** `score` = mean over steps and tags of the window; `[batch, steps, tags]` → `[batch]`. */
+export function meanModel(steps: number, tags: number, batch: number | 'batch' = 'batch'): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: [batch, steps, tags] }],
+    outputs: [{ name: 'score', type: 'float32', dims: [batch] }],
+    nodes: [{ op: 'ReduceMean', inputs: ['window'], outputs: ['score'], attributes: { axes: [1, 2], keepdims: 0 } }],
+  });
+}
+
+/** A reconstruction by two layers, scored by its mean squared error: what `andon train` and the zoo's models look like. */
+export function autoencoderModel(steps: number, tags: number, hidden: number, seed = 1): Uint8Array {
+  const width = steps * tags;
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', steps, tags] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    initializers: [
+      weights('w1', [width, hidden], seed),
+      weights('b1', [hidden], seed + 1),
+      weights('w2', [hidden, width], seed + 2),
+      weights('b2', [width], seed + 3),
+    ],
+    nodes: [
+      { op: 'Flatten', inputs: ['window'], outputs: ['flat'], attributes: { axis: 1 } },
+      { op: 'Gemm', inputs: ['flat', 'w1', 'b1'], outputs: ['h'] },
+      { op: 'Tanh', inputs: ['h'], outputs: ['code'] },
+      { op: 'Gemm', inputs: ['code', 'w2', 'b2'], outputs: ['rebuilt'] },
+      { op: 'Sub', inputs: ['flat', 'rebuilt'], outputs: ['residual'] },
+      { op: 'Mul', inputs: ['residual', 'residual'], outputs: ['squared'] },
+      { op: 'ReduceMean', inputs: ['squared'], outputs: ['score'], attributes: { axes: [1], keepdims: 0 } },
+    ],
+  });
+}
+
+/** Takes its batch size from `Shape`, as exporters write it: such nodes run on the CPU whatever the provider. */
+export function shapeOpsModel(steps: number, tags: number): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', steps, tags] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    initializers: [
+      { name: 'zero', type: 'int64', dims: [1], data: [0] },
+      { name: 'rest', type: 'int64', dims: [1], data: [-1] },
+    ],
+    nodes: [
+      { op: 'Shape', inputs: ['window'], outputs: ['shape'] },
+      { op: 'Gather', inputs: ['shape', 'zero'], outputs: ['size'] },
+      { op: 'Concat', inputs: ['size', 'rest'], outputs: ['flat-shape'], attributes: { axis: 0 } },
+      { op: 'Reshape', inputs: ['window', 'flat-shape'], outputs: ['flat'] },
+      { op: 'ReduceMean', inputs: ['flat'], outputs: ['score'], attributes: { axes: [1], keepdims: 0 } },
+    ],
+  });
+}
+
+/** Adds 1 to the window's sum `trips` times in a `Loop`: minutes of `session.run` for a large number. */
+export function loopModel(trips: number): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    initializers: [
+      { name: 'trips', type: 'int64', dims: [], data: [trips] },
+      { name: 'forever', type: 'bool', dims: [], data: [1] },
+      { name: 'one', type: 'float32', dims: [1], data: [1] },
+      { name: 'axes', type: 'int64', dims: [2], data: [1, 2] },
+    ],
+    nodes: [
+      { op: 'ReduceSum', inputs: ['window', 'axes'], outputs: ['sum'], attributes: { keepdims: 0 } },
+      {
+        op: 'Loop',
+        inputs: ['trips', 'forever', 'sum'],
+        outputs: ['score'],
+        attributes: {
+          body: {
+            inputs: [
+              { name: 'i', type: 'int64', dims: [] },
+              { name: 'go-in', type: 'bool', dims: [] },
+              { name: 'sum-in', type: 'float32', dims: ['batch'] },
+            ],
+            outputs: [
+              { name: 'go-out', type: 'bool', dims: [] },
+              { name: 'sum-out', type: 'float32', dims: ['batch'] },
+            ],
+            nodes: [
+              { op: 'Identity', inputs: ['go-in'], outputs: ['go-out'] },
+              { op: 'Add', inputs: ['sum-in', 'one'], outputs: ['sum-out'] },
+            ],
+          },
+        },
+      },
+    ],
+  });
+}
+
+/** Small numbers, the same for the same seed (a linear congruential generator, Numerical Recipes). */
+function weights(name: string, dims: readonly number[], seed: number): GraphInitializer {
+  let state = seed;
+  const data = Array.from({ length: dims.reduce((product, size) => product * size, 1) }, () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return state / 4_294_967_296 - 0.5;
+  });
+  return { name, type: 'float32', dims, data };
+}
