@@ -1,5 +1,5 @@
-import type { Node, Pair, ParsedNode } from 'yaml';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { Document, Node, Pair, ParsedNode } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import { plainYamlMessage } from './config-yaml-messages.ts';
 
 /** Keys and list positions from the top. */
@@ -82,9 +82,14 @@ class DocumentReader {
     const options = { lineCounter: this.lines, prettyErrors: false, strict: true, uniqueKeys: false } as const;
     try {
       const document = parseDocument<ParsedNode, true>(this.#text, options);
+      const offsets = new Set<number>();
       for (const error of [...document.errors, ...document.warnings]) {
         this.broken = true;
-        this.#report(error.pos[0], [], plainYamlMessage(error.code, error.message));
+        const offset = isOpenQuote(error) ? lastQuote(document) : undefined;
+        // Two complaints about one place are one mistake.
+        if (offsets.has(error.pos[0])) continue;
+        offsets.add(error.pos[0]);
+        this.#report(offset ?? error.pos[0], [], plainYamlMessage(error.code, error.message));
       }
       if (this.broken) return undefined;
       return this.#located(document.contents, [], undefined, 0);
@@ -167,6 +172,21 @@ class DocumentReader {
   #report(offset: number, path: ConfigPath, message: string): void {
     this.problems.push({ ...placeOf(this.lines, offset), path, message });
   }
+}
+
+function isOpenQuote({ code, message }: { readonly code: string; readonly message: string }): boolean {
+  return code === 'MISSING_CHAR' && message.includes('quote');
+}
+
+/** Where the last text in quotes begins: a quote that is never closed reaches to the end of the file. */
+function lastQuote(document: Document<ParsedNode, true>): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Scalar: (_, { type, range }) => {
+      if (type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE') offset = range?.[0];
+    },
+  });
+  return offset;
 }
 
 /** A key as text: `1:` is '1', as written; undefined where it is no scalar. */

@@ -53,10 +53,10 @@ function believable(bound: number | undefined): number | undefined {
 
 function listOf({ prefixItems, items, minItems }: SchemaNode): string {
   if (prefixItems !== undefined) return `a list [${prefixItems.map(expectedOf).join(', ')}]`;
-  const least =
-    minItems === undefined ? '' : minItems === 1 ? ' with at least one entry' : ` with at least ${minItems} entries`;
-  const item = typeof items === 'object' ? items : undefined;
-  return `a list${least}${item?.enum === undefined ? '' : ` of ${item.enum.map(String).join(', ')}`}`;
+  const choices = typeof items === 'object' ? items.enum : undefined;
+  const what = choices === undefined ? 'a list' : `a list of ${choices.map(String).join(', ')}`;
+  if (minItems === undefined) return what;
+  return `${what} with at least ${minItems === 1 ? 'one entry' : `${minItems} entries`}`;
 }
 
 function mapOf({ properties, additionalProperties }: SchemaNode): string {
@@ -96,6 +96,7 @@ function withoutPassword(text: string): string {
 
 /** What the value was likely meant to be, as '; did you mean …?'; '' where nothing comes to mind. */
 export function hintFor(node: SchemaNode, value: unknown): string {
+  if (value === null) return '; give it a value or remove the key';
   const kind = fieldKind(node);
   if (kind === 'duration') return meant(durationMeant(value));
   if (kind === 'size') return meant(sizeMeant(value));
@@ -110,13 +111,13 @@ export function hintFor(node: SchemaNode, value: unknown): string {
   switch (node.type) {
     case 'integer':
     case 'number':
-      return typeof value === 'string' ? numberHint(value) : '';
+      return typeof value === 'string' ? numberHint(value, node.type === 'integer') : addressHint(node, value);
     case 'boolean':
       return meant(booleanMeant(value));
     case 'string':
       return typeof value === 'number' || typeof value === 'boolean' ? `; put it in quotes: '${value}'` : '';
     case 'array':
-      return typeof value === 'string' || typeof value === 'number' ? meant(`[${value}]`) : '';
+      return node.prefixItems === undefined && typeof value === 'string' ? meant(`[${value}]`) : '';
     default:
       return '';
   }
@@ -156,11 +157,22 @@ function sizeMeant(value: unknown): string | undefined {
   return text === value || parseByteSize(text) === undefined ? undefined : text;
 }
 
-function numberHint(text: string): string {
+function numberHint(text: string, isWhole: boolean): string {
   const plain = text.replaceAll(/[_\s]/g, '').replace(',', '.');
-  if (plain !== '' && Number.isFinite(Number(plain)))
+  const number = plain === '' ? NaN : Number(plain);
+  if (Number.isFinite(number) && (!isWhole || Number.isInteger(number)))
     return plain === text ? '; write it without quotes' : meant(plain);
   return /^\d+(\.\d+)?\s*[a-z%°]+/i.test(text) ? '; write the number alone, without a unit' : '';
+}
+
+const ADDRESS_MAX = 65_535;
+
+/** Manuals with more than 9999 registers number them in six digits: the kind in front, then the number from 1. */
+function addressHint(node: SchemaNode, value: unknown): string {
+  if (node.maximum !== ADDRESS_MAX || typeof value !== 'number') return '';
+  const number = value % 100_000;
+  const isModicon = [0, 1, 3, 4].includes(Math.floor(value / 100_000)) && value > ADDRESS_MAX && number >= 1;
+  return isModicon && number <= ADDRESS_MAX + 1 ? `; a manual's ${value} is address ${number - 1} here` : '';
 }
 
 function booleanMeant(value: unknown): string | undefined {

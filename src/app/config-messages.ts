@@ -1,9 +1,10 @@
 import type * as z from 'zod';
+import { formatDuration } from '../domain/duration.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
 import type { SchemaNode } from './config-json-schema.ts';
-import { chosenBranches, fieldKind, keyPlaces, schemaAt } from './config-json-schema.ts';
+import { branches, chosenBranches, fieldKind, keyPlaces, schemaAt } from './config-json-schema.ts';
 import { nearest, nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -24,7 +25,14 @@ export class ConfigMessages {
   }
 
   problems(issues: readonly Issue[]): readonly DocumentProblem[] {
-    return issues.flatMap((issue) => this.#problemsOf(issue, pathOf(issue)));
+    const found = issues.flatMap((issue) => this.#problemsOf(issue, pathOf(issue)));
+    // The first problem of a value is its cause; what follows at the same place, follows from it. That holds for
+    // a value that several entries share through an alias, too.
+    const seen = new Set<string>();
+    return found.filter(({ line, column, path }) => {
+      const place = `${line}:${column}:${path.at(-1) ?? ''}`;
+      return !seen.has(place) && seen.add(place).size > 0;
+    });
   }
 
   #problemsOf(issue: Issue, path: ConfigPath): readonly DocumentProblem[] {
@@ -47,10 +55,10 @@ export class ConfigMessages {
       const meant = typeof value === 'string' ? nearest(value, types) : undefined;
       return `unknown type ${textOf(value)}: expected ${listed(types)}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
     }
-    if (node !== undefined && fieldKind(node) === 'secret') return secretMessage(value);
     // A rule over several fields says itself what it found.
     if (issue.code === 'custom' && !/^(expected|must) /.test(issue.message)) return issue.message;
-    const expected = issue.message === '' ? expectedPhrase(node) : issue.message;
+    if (node !== undefined && fieldKind(node) === 'secret') return secretMessage(value);
+    const expected = issue.message === '' ? expectedPhrase(node) : inOwnUnits(issue.message, node);
     return `${expected}, found ${textOf(value)}${node === undefined ? '' : hintFor(node, value)}`;
   }
 
@@ -78,7 +86,7 @@ export class ConfigMessages {
     const known =
       node === undefined ? [] : chosenBranches(node, value).flatMap(({ properties }) => Object.keys(properties ?? {}));
     const absent = known.filter((name) => !present.has(name));
-    const meant = nearestKey(key, absent) ?? nearest(key, known);
+    const meant = nearestKey(key, absent) ?? nearestKey(key, known);
     if (meant !== undefined)
       return `unknown key '${key}': did you mean '${meant}'${present.has(meant) ? ', which stands here already' : ''}?`;
     const elsewhere = this.#elsewhere(key);
@@ -135,8 +143,14 @@ function expectedPhrase(node: SchemaNode | undefined): string {
   return node === undefined ? 'not valid' : `expected ${expectedOf(node)}`;
 }
 
+/** Limits of durations are worded in milliseconds; '1d' says more than '86400000 ms'. */
+function inOwnUnits(message: string, node: SchemaNode | undefined): string {
+  const isDuration = node !== undefined && branches(node).some((branch) => fieldKind(branch) === 'duration');
+  return isDuration ? message.replaceAll(/\b(\d+) ms\b/g, (_, ms: string) => formatDuration(Number(ms))) : message;
+}
+
 function firstSentence(text: string): string {
-  return text.split(/[.;]\s/)[0] ?? text;
+  return text.replaceAll(/\s*\([^)]*\)/g, '').split(/[.;]\s/)[0] ?? text;
 }
 
 /** `a`, `a or b`, `a, b or c`. */

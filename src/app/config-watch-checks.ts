@@ -36,7 +36,7 @@ function unknownTags(
 
 function tagHint(tag: string, declared: readonly DeclaredTag[]): string {
   if (declared.length === 0) return ': no source declares any tag';
-  const names = declared.map(({ name }) => name);
+  const names = [...new Set(declared.map(({ name }) => name))];
   const meant = nearest(tag, names) ?? names.find((name) => name.endsWith(`.${tag}`) || tag.endsWith(`.${name}`));
   if (meant !== undefined) return `; did you mean '${meant}'?`;
   return names.length <= 8 ? `; there are ${names.join(', ')}` : '';

@@ -12,7 +12,9 @@ export const httpConfigSchema = z
     listen: z
       .string()
       .regex(LISTEN_PATTERN, { error: LISTEN_EXPECTED })
-      .refine((text) => (listenAddress(text)?.port ?? 0) <= PORT_MAX, { error: `the port must be ${PORT_MAX} or less` })
+      .refine((text) => (listenAddress(text)?.port ?? 0) <= PORT_MAX, {
+        error: `must have a port of ${PORT_MAX} or less`,
+      })
       .default('127.0.0.1:8080')
       .describe('Address and port; off loopback only with a token. Port 0 takes a free one')
       .meta({ examples: ['127.0.0.1:8080', '0.0.0.0:8080'] }),
