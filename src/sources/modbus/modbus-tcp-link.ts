@@ -10,6 +10,8 @@ import type { TcpEndpoint } from './modbus-url.ts';
 import type { ReadRequest } from './read-pdu.ts';
 
 const TRANSACTION_IDS = 65_536;
+/** Connections in a row without one answer after which the link is down: the first may be bad luck. */
+const FRUITLESS_CONNECTIONS_MAX = 2;
 
 export type TcpLinkOptions = {
   readonly endpoint: TcpEndpoint;
@@ -24,8 +26,8 @@ export type TcpLinkOptions = {
 /**
  * A Modbus TCP connection that comes back: each attempt is a new client, with growing waits between attempts.
  *
- * A lost connection that had worked is made anew while reads wait; once an attempt has failed the link is
- * down, and reads fail at once until it is up. The waits start over with the first good answer, and after a
+ * A lost connection is made anew while reads wait; once an attempt has failed, or two connections in a row
+ * were good for nothing, the link is down, and reads fail at once until it is up. The waits start over with the first good answer, and after a
  * timeout: a unit that is away is paced by its own breaker and must not cost the others their connection.
  */
 export class ModbusTcpLink implements ModbusLink {
@@ -40,6 +42,8 @@ export class ModbusTcpLink implements ModbusLink {
   #state: 'new' | 'running' | 'disposed' = 'new';
   /** Set while reads fail at once. */
   #down: ReadFailure | undefined;
+  /** Connections in a row that ended before their first answer. */
+  #fruitless = 0;
   #answeredSinceConnect = false;
   #lastTickMs: number;
 
@@ -133,6 +137,7 @@ export class ModbusTcpLink implements ModbusLink {
     this.#options.meters.answer(durationMs);
     if (this.#answeredSinceConnect) return;
     this.#answeredSinceConnect = true;
+    this.#fruitless = 0;
     this.#backoff.reset();
   }
 
@@ -143,10 +148,11 @@ export class ModbusTcpLink implements ModbusLink {
     this.#client = undefined;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
     if (end.code === 'modbus-timeout') this.#backoff.reset();
+    else if (!this.#answeredSinceConnect) this.#fruitless += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
 
-    const hadWorked = this.#answeredSinceConnect || end.code === 'modbus-timeout';
-    if (!hadWorked) this.#setDown({ code: 'modbus-link-down', message: end.message });
+    const down = end.code === 'modbus-connect-failed' || this.#fruitless >= FRUITLESS_CONNECTIONS_MAX;
+    if (down) this.#setDown({ code: 'modbus-link-down', message: end.message });
     if (end.code !== 'modbus-connect-failed') read?.listener.failed({ code: end.code, message: end.message });
   }
 
