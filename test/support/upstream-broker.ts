@@ -1,0 +1,103 @@
+import type { AddressInfo, Server } from 'node:net';
+import { createServer } from 'node:net';
+import { Aedes } from 'aedes';
+import { Recorder } from './broker-recorder.ts';
+
+/** What the broker does with the next publish instead of storing and acknowledging it. */
+export type BrokerFault =
+  /** Stores nothing, and ends the connection. */
+  | 'lose'
+  /** Stores, and ends the connection before the PUBACK: the agent cannot know, and must repeat. */
+  | 'store-then-lose';
+
+export type Published = {
+  readonly topic: string;
+  readonly payload: string;
+  readonly retain: boolean;
+  readonly qos: number;
+};
+
+/** A broker with faults to switch on; keeps all it is sent, repeats too. Retained messages survive a stop. */
+export class UpstreamBroker implements AsyncDisposable {
+  /** Taken from the front, one a publish. */
+  readonly faults: (BrokerFault | undefined)[] = [];
+  /** Every publish that was stored, wills too, in order of arrival. */
+  readonly published = new Recorder<Published>();
+  /** Last message of each retained topic. */
+  readonly retained = new Map<string, string>();
+  /** While true no PUBACK is sent; `release` sends those held. */
+  holds = false;
+  heldMost = 0;
+  #held: (() => void)[] = [];
+  #broker: Aedes | undefined;
+  #server: Server | undefined;
+  #port = 0;
+
+  async listen(): Promise<this> {
+    const lost = new WeakSet<object>();
+    const broker = await Aedes.createBroker({
+      authorizePublish: (client, { topic, payload, retain, qos }, done) => {
+        // What follows a lost message on its connection is lost too; aedes would still take what it has read.
+        if (client !== null && lost.has(client)) return;
+        const fault = client === null ? undefined : this.faults.shift();
+        if (fault !== undefined && client !== null) lost.add(client);
+        if (fault !== 'lose') this.#store({ topic, payload: payload.toString(), retain, qos });
+        if (fault !== undefined) client?.conn.destroy();
+        else if (this.holds) this.#hold(() => done(null));
+        else done(null);
+      },
+    });
+    const server = createServer((socket) => void broker.handle(socket));
+    await new Promise<void>((resolve) => {
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#broker = broker;
+    this.#server = server;
+    this.#port = (server.address() as AddressInfo).port;
+    return this;
+  }
+
+  get url(): string {
+    return `mqtt://127.0.0.1:${this.#port}`;
+  }
+
+  release(): void {
+    this.holds = false;
+    for (const go of this.#held.splice(0)) go();
+  }
+
+  /** Payloads on a topic, parsed, in order of arrival. */
+  on(topic: string): readonly unknown[] {
+    return this.published.items.filter((one) => one.topic === topic).map(({ payload }) => JSON.parse(payload));
+  }
+
+  /** Ends every connection; `listen` comes back on the same port. */
+  async stop(): Promise<void> {
+    const [broker, server] = [this.#broker, this.#server];
+    this.#broker = undefined;
+    this.#held = [];
+    if (broker === undefined || server === undefined) return;
+    const closed = new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    await new Promise<void>((resolve) => {
+      broker.close(() => resolve());
+    });
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #store(message: Published): void {
+    if (message.topic.startsWith('$SYS')) return;
+    if (message.retain) this.retained.set(message.topic, message.payload);
+    this.published.push(message);
+  }
+
+  #hold(go: () => void): void {
+    this.#held.push(go);
+    this.heldMost = Math.max(this.heldMost, this.#held.length);
+  }
+}

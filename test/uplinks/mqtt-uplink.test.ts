@@ -1,0 +1,201 @@
+import { connectAsync } from 'mqtt';
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import type { z } from 'zod';
+import type { Uplink } from '../../src/contracts/uplink.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-kind.ts';
+import { MemoryRecordStore } from '../support/memory-record-store.ts';
+import { Mosquitto } from '../support/mosquitto.ts';
+import { describeWith } from '../support/programs.ts';
+import { testDeps } from '../support/test-deps.ts';
+import type { BrokerFault } from '../support/upstream-broker.ts';
+import { UpstreamBroker } from '../support/upstream-broker.ts';
+
+const topic = 'andon/v1/edge-01/records';
+const quick = {
+  reconnectMin: '10ms',
+  reconnectMax: '20ms',
+  retry: { first: '10ms', max: '20ms' },
+  batch: { linger: '0ms', recordsMax: 3 },
+} as const;
+
+type Config = Partial<z.input<typeof mqttUplinkSchema>>;
+type Bench = {
+  readonly store: MemoryRecordStore;
+  readonly broker: UpstreamBroker;
+  readonly deps: Deps;
+  start(config?: Config): Uplink;
+  delivered(): Promise<void>;
+};
+
+async function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const broker = stack.use(await new UpstreamBroker().listen());
+  const store = new MemoryRecordStore();
+  const deps = { ...testDeps(), random: Math.random };
+  const start = (config: Config = {}) => {
+    const parsed = mqttUplinkSchema.parse({ type: 'mqtt', url: broker.url, stopTimeout: '0ms', ...quick, ...config });
+    const uplink = mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps });
+    stack.use(uplink);
+    uplink.start();
+    return uplink;
+  };
+  const delivered = () => eventually(() => expect(store.waiting('cloud')).toBe(0));
+  await run({ store, broker, deps, start, delivered });
+}
+
+function eventually(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+}
+
+function health(deps: Deps) {
+  return deps.health.components().find(({ name }) => name === 'uplink/cloud');
+}
+
+function ids(payloads: readonly unknown[]): readonly string[] {
+  return [...new Set(payloads.flatMap((payload) => (payload as { id: string }[]).map(({ id }) => id)))];
+}
+
+test('a batch is a JSON array of records with QoS 1 on the agent’s own topic', async () => {
+  await withBench(async ({ store, broker, start, delivered }) => {
+    await store.appendVerdicts(2);
+    start();
+    await delivered();
+    expect(broker.published.items[0]).toMatchObject({ topic, qos: 1, retain: false });
+    expect(broker.on(topic)[0]).toMatchObject([
+      { id: 'edge-01/e1/1', kind: 'verdict', timestamp_ms: 1_767_225_600_000, number: 0 },
+      { id: 'edge-01/e1/2', number: 1 },
+    ]);
+  });
+});
+
+test('a record is acknowledged by the PUBACK and not before', async () => {
+  await withBench(async ({ store, broker, start, delivered }) => {
+    broker.holds = true;
+    await store.appendVerdicts(3);
+    start();
+    await broker.published.count(1);
+    expect(store.waiting('cloud')).toBe(3);
+    broker.release();
+    await delivered();
+  });
+});
+
+test('several batches are under way at once, as many as batchesInFlight and no more', async () => {
+  await withBench(async ({ store, broker, start, delivered }) => {
+    broker.holds = true;
+    await store.appendVerdicts(60);
+    start({ batchesInFlight: 5 });
+    await broker.published.count(5);
+    expect(broker.heldMost).toBe(5);
+    broker.release();
+    await delivered();
+    expect(broker.heldMost).toBe(5);
+    expect(ids(broker.on(topic))).toEqual(store.stored.map(({ id }) => id));
+  });
+});
+
+test('a broker that loses connections gets every record at least once, first arrivals in order', async () => {
+  const fault = fc.constantFrom<BrokerFault | undefined>(undefined, undefined, 'lose', 'store-then-lose');
+  const faults = fc.array(fault, { maxLength: 10 });
+  await fc.assert(
+    fc.asyncProperty(
+      faults,
+      fc.integer({ min: 1, max: 25 }),
+      fc.integer({ min: 1, max: 6 }),
+      async (script, count, window) => {
+        await withBench(async ({ store, broker, start, delivered }) => {
+          broker.faults.push(...script);
+          await store.appendVerdicts(count);
+          start({ batchesInFlight: window });
+          await delivered();
+          expect(ids(broker.on(topic))).toEqual(store.stored.map(({ id }) => id));
+          expect(store.deadLetters).toEqual([]);
+        });
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+describe('a broker that is away', () => {
+  test('is said to be away while nothing waits, too, and gets what waited when it is back', async () => {
+    await withBench(async ({ store, broker, deps, start, delivered }) => {
+      await store.appendVerdicts(1);
+      // The uplink must not sit out its own backoff when the broker is back.
+      start({ retry: { first: '1h', max: '1h' } });
+      await delivered();
+      expect(health(deps)?.status).toBe('ok');
+      await broker.stop();
+      await eventually(() => expect(health(deps)?.status).toBe('degraded'));
+      await store.appendVerdicts(7);
+      await broker.listen();
+      await delivered();
+      expect(ids(broker.on(topic)).length).toBe(8);
+      await eventually(() => expect(health(deps)?.status).toBe('ok'));
+    });
+  });
+
+  test('does not hold up a stop, and keeps its records', async () => {
+    await withBench(async ({ store, broker, start }) => {
+      await broker.stop();
+      await store.appendVerdicts(3);
+      const uplink = start({ stopTimeout: '10s' });
+      await uplink[Symbol.asyncDispose]();
+      expect(store.waiting('cloud')).toBe(3);
+    });
+  });
+});
+
+test('a broker that acknowledges nothing is given up after publishTimeout, and the batch is sent again', async () => {
+  await withBench(async ({ store, broker, deps, start, delivered }) => {
+    broker.holds = true;
+    await store.appendVerdicts(1);
+    start({ publishTimeout: '150ms' });
+    await eventually(() => expect(health(deps)?.reason).toContain('did not acknowledge'));
+    broker.release();
+    await delivered();
+    expect(ids(broker.on(topic))).toEqual(['edge-01/e1/1']);
+  });
+});
+
+test('a topic of its own may be given, but no wildcard', async () => {
+  await withBench(async ({ store, broker, start, delivered }) => {
+    await store.appendVerdicts(1);
+    start({ topic: 'plant/lyon/andon' });
+    await delivered();
+    expect(broker.on('plant/lyon/andon').length).toBe(1);
+  });
+  expect(mqttUplinkSchema.safeParse({ type: 'mqtt', url: 'mqtt://a:1', topic: 'plant/#' }).success).toBe(false);
+});
+
+describeWith(['mosquitto'], 'with mosquitto', () => {
+  test('another subscriber gets every record across a killed and restarted broker', async () => {
+    await using stack = new AsyncDisposableStack();
+    const first = await Mosquitto.start();
+    const store = new MemoryRecordStore();
+    const config = mqttUplinkSchema.parse({ type: 'mqtt', url: first.url, ...quick });
+    const deps = testDeps();
+    const uplink = stack.use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
+    uplink.start();
+    const received: unknown[] = [];
+    const subscribe = async (url: string) => {
+      const client = await connectAsync(url, { reconnectPeriod: 0 });
+      client.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
+      await client.subscribeAsync(topic, { qos: 1 });
+      return client;
+    };
+    const before = await subscribe(first.url);
+    await store.appendVerdicts(10);
+    await eventually(() => expect(ids(received).length).toBe(10));
+    await before.endAsync(true);
+    await first.kill();
+    const second = stack.use(await Mosquitto.start({ port: first.port }));
+    const after = await subscribe(second.url);
+    await store.appendVerdicts(10);
+    await eventually(() => expect(ids(received)).toEqual(store.stored.map(({ id }) => id)));
+    await eventually(() => expect(store.waiting('cloud')).toBe(0));
+    await after.endAsync(true);
+  });
+});
