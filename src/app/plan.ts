@@ -1,0 +1,120 @@
+import type { ScanPlan } from '../contracts/source.ts';
+import { formatModelReference } from '../pipeline/watch-config.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { ModelLookup } from './config-model-checks.ts';
+import type { AgentConfig } from './config-schema.ts';
+import { agentTags } from './config-tags.ts';
+import { sourceKindOf } from './kinds.ts';
+
+/** What would run with a configuration, before anything does. */
+export type AgentPlan = {
+  readonly scans: readonly ScanPlan[];
+  readonly links: readonly LinkPlan[];
+  readonly windows: readonly WindowPlan[];
+  readonly models: readonly ModelPlan[];
+  /** Tags that their source sends by itself: there is nothing to scan. */
+  readonly tagsNotPolled: number;
+};
+
+/** One device or gateway, asked by one or more sources. */
+export type LinkPlan = {
+  readonly url: string;
+  readonly sources: readonly string[];
+  /** Share of its time that all scans together need; above 1 they can't be met. Scans without a pause are left out. */
+  readonly load: number;
+  /** What to change where they can't be met; '' where they can. */
+  readonly advice: string;
+};
+
+export type WindowPlan = {
+  readonly watch: string;
+  readonly model: string;
+  readonly columns: number;
+  /** Rows of a window; undefined where the model is not there to say. */
+  readonly steps: number | undefined;
+  readonly stepMs: number | 'scan';
+  readonly hopMs: number | 'scan';
+  /** What a window spans in time; undefined where it depends on the scans or on a model that is not there. */
+  readonly lengthMs: number | undefined;
+  readonly alarmPriority: string | undefined;
+};
+
+export type ModelPlan = {
+  readonly model: string;
+  /** The pinned or active one; undefined where there is none. */
+  readonly version: number | undefined;
+  readonly task: string | undefined;
+  /** In the order in which they are tried; which one runs, only the box itself can say. */
+  readonly executionProviders: readonly string[];
+  readonly watches: readonly string[];
+  /** Why it can't be used; '' where it can. */
+  readonly problem: string;
+};
+
+/** Works out scans, windows and models. */
+export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
+  const scans = Object.entries(config.sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
+  const polled = scans.reduce((sum, { tags }) => sum + tags, 0);
+  return {
+    scans,
+    links: linkPlans(config, scans),
+    windows: Object.entries(config.watches).map(([id, watch]) => windowPlan(id, watch, lookup)),
+    models: modelPlans(config, lookup),
+    tagsNotPolled: agentTags(config).length - polled,
+  };
+}
+
+/** Whether every scan can be met. */
+export function canBeMet({ scans, links }: AgentPlan): boolean {
+  return scans.every(({ advice }) => advice === '') && links.every(({ advice }) => advice === '');
+}
+
+/** Share of the scan interval that a scan is busy; undefined where it scans without a pause. */
+export function scanLoad({ busTimeMs, scanIntervalMs }: ScanPlan): number | undefined {
+  return scanIntervalMs === 0 ? undefined : busTimeMs / scanIntervalMs;
+}
+
+function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readonly LinkPlan[] {
+  const links = new Map<string, string[]>();
+  for (const [id, { url }] of Object.entries(sources))
+    if (scans.some(({ source }) => source === id)) links.set(url, [...(links.get(url) ?? []), id]);
+  return [...links].map(([url, members]) => {
+    const load = scans
+      .filter(({ source }) => members.includes(source))
+      .reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);
+    return { url, sources: members, load, advice: load <= 1 ? '' : linkAdvice(members, load) };
+  });
+}
+
+function linkAdvice(sources: readonly string[], load: number): string {
+  const who = sources.length === 1 ? 'its scans need' : `the scans of ${sources.join(', ')} together need`;
+  return `${who} ${Math.round(load * 100)} % of its time: scan less often, or fewer tags`;
+}
+
+function windowPlan(id: string, { model, tags, window, alarm }: WatchConfig, lookup: ModelLookup): WindowPlan {
+  const name = formatModelReference(model);
+  const found = lookup.models.get(name);
+  const steps = found !== undefined && 'manifest' in found ? found.manifest.window.steps : undefined;
+  return {
+    watch: id,
+    model: name,
+    columns: tags.length,
+    steps,
+    stepMs: window.step,
+    hopMs: window.hop ?? window.step,
+    lengthMs: steps === undefined || window.step === 'scan' ? undefined : steps * window.step,
+    alarmPriority: alarm?.priority,
+  };
+}
+
+function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): readonly ModelPlan[] {
+  const executionProviders = models.executionProviders.map(({ name }) => name);
+  return [...lookup.models].map(([name, found]) => ({
+    model: name,
+    version: 'manifest' in found ? found.manifest.version : undefined,
+    task: 'manifest' in found ? found.manifest.task : undefined,
+    executionProviders,
+    watches: Object.entries(watches).flatMap(([id, { model }]) => (formatModelReference(model) === name ? [id] : [])),
+    problem: 'problem' in found ? found.problem : '',
+  }));
+}

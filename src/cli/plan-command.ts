@@ -1,0 +1,148 @@
+import { loadConfig } from '../app/config-file.ts';
+import { lookUpModels } from '../app/config-model-checks.ts';
+import type { AgentPlan } from '../app/plan.ts';
+import { canBeMet, planAgent, scanLoad } from '../app/plan.ts';
+import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
+import { formatDuration } from '../domain/duration.ts';
+import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
+import { formatWarning, plural } from './check-command.ts';
+import type { Output } from './output.ts';
+import { table } from './table.ts';
+
+/** EX_CONFIG. */
+const EXIT_CONFIG = 78;
+
+/** Requests that are listed for people; a plant can have thousands, and `--json` has them all. */
+const REQUESTS_SHOWN_MAX = 40;
+
+export type PlanOptions = {
+  /** One JSON document on standard output, and nothing else there. */
+  readonly json: boolean;
+};
+
+/**
+ * `andon plan FILE`: requests and bus time of each scan against its interval, windows, models and providers.
+ * @returns Exit code: 0, 1 where a scan can't be met, 78 where the configuration is wrong.
+ */
+export async function planCommand(file: string, options: PlanOptions, output: Output): Promise<number> {
+  try {
+    const { config, warnings } = await loadConfig(file);
+    const plan = planAgent(config, await lookUpModels(config, 'warning'));
+    const met = canBeMet(plan);
+    if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
+    else {
+      for (const warning of warnings) output.err(formatWarning(warning));
+      output.out(sections(plan).join('\n\n'));
+    }
+    return met ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    if (options.json) output.out(JSON.stringify({ ok: false, file, problems: error.problems }, undefined, 2));
+    else for (const problem of error.problems) output.err(formatConfigProblem(problem));
+    return EXIT_CONFIG;
+  }
+}
+
+function sections(plan: AgentPlan): readonly string[] {
+  const notPolled = plan.tagsNotPolled;
+  return [
+    ...(plan.scans.length === 0 ? [] : [`SCANS\n${scanTable(plan.scans)}`, `REQUESTS\n${requestTable(plan.scans)}`]),
+    ...(notPolled === 0 ? [] : [`${plural(notPolled, 'tag')} not polled: the source sends by itself.`]),
+    ...(plan.windows.length === 0 ? [] : [`WINDOWS\n${windowTable(plan)}`]),
+    ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
+    conclusion(plan),
+  ];
+}
+
+function scanTable(scans: readonly ScanPlan[]): string {
+  const head = ['source', 'unit', 'tags', 'requests', 'bus time', 'scan interval', 'load'];
+  const rows = scans.map((scan) => [
+    scan.source,
+    String(scan.unitId),
+    String(scan.tags),
+    String(scan.requests.length),
+    `${formatDuration(scan.busTimeMs)}`,
+    scan.scanIntervalMs === 0 ? 'no pause' : formatDuration(scan.scanIntervalMs),
+    percent(scanLoad(scan)),
+  ]);
+  return table(head, rows);
+}
+
+/** Modbus application protocol 1.1b3, section 6. */
+const READ_OF_FUNCTION: Readonly<Record<number, string>> = { 1: 'coil', 2: 'discrete', 3: 'holding', 4: 'input' };
+
+function requestTable(scans: readonly ScanPlan[]): string {
+  const all = scans.flatMap((scan) => scan.requests.map((request) => ({ scan, request })));
+  const rows = all
+    .slice(0, REQUESTS_SHOWN_MAX)
+    .map(({ scan, request }) => [
+      scan.source,
+      String(scan.unitId),
+      `${request.functionCode} (${READ_OF_FUNCTION[request.functionCode] ?? 'other'})`,
+      addresses(request),
+      String(request.count),
+      String(request.tags.length),
+    ]);
+  const shown = table(['source', 'unit', 'function', 'addresses', 'count', 'tags'], rows);
+  const more = all.length - rows.length;
+  return more <= 0 ? shown : `${shown}\n… and ${plural(more, 'request')} more; --json shows all`;
+}
+
+function addresses({ address, count }: PlannedRead): string {
+  return count === 1 ? String(address) : `${address}–${address + count - 1}`;
+}
+
+function windowTable({ windows }: AgentPlan): string {
+  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm'];
+  const rows = windows.map((window) => [
+    window.watch,
+    window.model,
+    String(window.columns),
+    window.steps === undefined ? '?' : String(window.steps),
+    intervalText(window.stepMs),
+    intervalText(window.hopMs),
+    window.lengthMs === undefined ? '?' : formatDuration(window.lengthMs),
+    window.alarmPriority ?? 'none',
+  ]);
+  return table(head, rows);
+}
+
+function intervalText(interval: number | 'scan'): string {
+  return interval === 'scan' ? 'scan' : formatDuration(interval);
+}
+
+function modelTable({ models }: AgentPlan): string {
+  const rows = models.map(({ model, version, task, executionProviders, watches, problem }) => [
+    model,
+    version === undefined ? '?' : String(version),
+    task ?? '?',
+    executionProviders.join(' → '),
+    watches.join(', '),
+    problem === '' ? 'ok' : problem,
+  ]);
+  return table(['model', 'version', 'task', 'providers', 'watches', 'state'], rows);
+}
+
+function conclusion(plan: AgentPlan): string {
+  const advice = [
+    ...plan.scans.flatMap(({ source, unitId, advice: text }) =>
+      text === '' ? [] : [`source ${source}, unit ${unitId}: ${text}`],
+    ),
+    // A link with one source repeats what the source's own scans say.
+    ...plan.links.flatMap(({ url, sources, advice: text }) =>
+      text === '' || sources.length === 1 ? [] : [`${url}: ${text}`],
+    ),
+  ];
+  if (!canBeMet(plan)) {
+    const links = plan.links.flatMap(({ url, advice: text }) => (text === '' ? [] : [`${url}: ${text}`]));
+    return `CANNOT BE MET\n${(advice.length > 0 ? advice : links).join('\n')}`;
+  }
+  const busiest = Math.max(0, ...plan.links.map(({ load }) => load));
+  return plan.links.length === 0
+    ? 'Nothing is polled.'
+    : `Every scan can be met; the busiest device needs ${percent(busiest)} of its time.`;
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? '–' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
