@@ -1,0 +1,55 @@
+import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
+
+/** What a test hands to a windower, in order. `add` and `advance` carry times; `endBatch` closes a batch. */
+export type Step =
+  | { readonly kind: 'batch'; readonly samples: readonly Sample[] }
+  | { readonly kind: 'advance'; readonly nowMs: number };
+export type Sample = {
+  readonly column: number;
+  readonly timeMs: number;
+  readonly value: number;
+  readonly good: boolean;
+};
+
+/**
+ * The rules of the grid, as naively as they can be written: every sample is kept, every row is looked up anew.
+ * What the real one does with rings and cursors must come to the same windows.
+ */
+export function naiveWindows(
+  plan: WindowPlan & { readonly stepMs: number },
+  startMs: number,
+  steps: readonly Step[],
+): readonly Pick<DueWindow, 'timestampMs' | 'lastRow'>[] {
+  const arrived: Sample[] = [];
+  const due: { timestampMs: number; lastRow: Float32Array }[] = [];
+  const first = Math.ceil(startMs / plan.stepMs);
+  let next = first;
+  const sealThrough = (untilMs: number): void => {
+    for (; next * plan.stepMs <= untilMs; next += 1) {
+      const rowMs = next * plan.stepMs;
+      const lastRow = Float32Array.from(plan.tags, (_, column) => valueAt(arrived, column, rowMs, plan.maxAgeMs));
+      const hopRows = plan.hopMs === 'scan' ? 1 : plan.hopMs / plan.stepMs;
+      if (next - first + 1 >= plan.steps && next % hopRows === 0) due.push({ timestampMs: rowMs, lastRow });
+    }
+  };
+  for (const step of steps) {
+    if (step.kind === 'advance') sealThrough(step.nowMs - plan.latenessMs);
+    else {
+      arrived.push(...step.samples);
+      const seen = plan.tags.map((_, column) =>
+        Math.max(-Infinity, ...arrived.filter((sample) => sample.column === column).map(({ timeMs }) => timeMs)),
+      );
+      if (step.samples.length > 0) sealThrough(Math.min(...seen));
+    }
+  }
+  return due;
+}
+
+function valueAt(arrived: readonly Sample[], column: number, rowMs: number, maxAgeMs: number): number {
+  let best: Sample | undefined;
+  for (const sample of arrived) {
+    if (sample.column !== column || !sample.good || sample.timeMs > rowMs) continue;
+    if (best === undefined || sample.timeMs >= best.timeMs) best = sample;
+  }
+  return best !== undefined && rowMs - best.timeMs <= maxAgeMs ? best.value : Number.NaN;
+}

@@ -1,0 +1,290 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { reasonCode } from '../../src/domain/quality.ts';
+import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
+import { createWindower } from '../../src/domain/windower.ts';
+import type { Sample, Step } from './windower-reference.ts';
+import { naiveWindows } from './windower-reference.ts';
+
+const plan = {
+  tags: ['vibration', 'current'],
+  steps: 3,
+  stepMs: 100,
+  hopMs: 100,
+  maxAgeMs: 250,
+  latenessMs: 40,
+  minGood: 1,
+} as const satisfies WindowPlan;
+
+const timeout = reasonCode('timeout');
+
+/** Hands the steps to a real windower and collects what falls due. */
+function windowsOf(ofPlan: WindowPlan, startMs: number, steps: readonly Step[]): readonly DueWindow[] {
+  const due: DueWindow[] = [];
+  const windower = createWindower(ofPlan, startMs, (window) => due.push(window));
+  for (const step of steps) {
+    if (step.kind === 'advance') windower.advance(step.nowMs);
+    else {
+      for (const { column, timeMs, value, good } of step.samples)
+        windower.add(column, timeMs, value, good, good ? 0 : timeout);
+      windower.endBatch();
+    }
+  }
+  return due;
+}
+
+function batch(...samples: readonly [column: number, timeMs: number, value: number][]): Step {
+  return { kind: 'batch', samples: samples.map(([column, timeMs, value]) => ({ column, timeMs, value, good: true })) };
+}
+
+/** Both tags good at each of the times, with the time as value. */
+function regular(fromMs: number, toMs: number, everyMs: number): readonly Step[] {
+  const steps: Step[] = [];
+  for (let timeMs = fromMs; timeMs <= toMs; timeMs += everyMs)
+    steps.push(batch([0, timeMs, timeMs], [1, timeMs, -timeMs]));
+  return steps;
+}
+
+describe('windows on a grid', () => {
+  const arrivals = fc
+    .array(
+      fc.record({
+        gapMs: fc.integer({ min: 0, max: 120 }),
+        samples: fc.array(
+          fc.record({
+            column: fc.integer({ min: 0, max: 1 }),
+            // Up to 400 ms late, and up to 300 ms ahead of the agent's clock.
+            delayMs: fc.integer({ min: -300, max: 400 }),
+            value: fc.integer({ min: -1000, max: 1000 }),
+            good: fc.boolean(),
+          }),
+          { maxLength: 4 },
+        ),
+      }),
+      { maxLength: 60 },
+    )
+    .map((batches) => {
+      let nowMs = 10_000;
+      return batches.flatMap(({ gapMs, samples }): readonly Step[] => {
+        nowMs += gapMs;
+        const stamped = samples.map(({ delayMs, ...sample }): Sample => ({ ...sample, timeMs: nowMs - delayMs }));
+        return [
+          { kind: 'advance', nowMs },
+          { kind: 'batch', samples: stamped },
+        ];
+      });
+    });
+
+  test('rows are what the naive rules say, for any order of arrival, lateness and quality', () => {
+    fc.assert(
+      fc.property(arrivals, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 3 }), (steps, rows, hop) => {
+        const ofPlan = { ...plan, steps: rows, hopMs: hop * 100 };
+        const due = windowsOf(ofPlan, 10_000, steps);
+        expect(due.map(({ timestampMs, lastRow }) => ({ timestampMs, lastRow }))).toEqual(
+          naiveWindows(ofPlan, 10_000, steps),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a window is the last rows in order, and unfit exactly where one of them misses a value', () => {
+    fc.assert(
+      fc.property(arrivals, fc.integer({ min: 1, max: 5 }), (steps, rows) => {
+        const all = naiveWindows({ ...plan, steps: 1 }, 10_000, steps).map(({ lastRow }) => [...lastRow]);
+        const due = windowsOf({ ...plan, steps: rows }, 10_000, steps);
+        expect(due).toHaveLength(Math.max(0, all.length - rows + 1));
+        for (const [index, window] of due.entries()) {
+          const cells = all.slice(index, index + rows).flat();
+          expect(window.values === undefined).toBe(cells.some(Number.isNaN));
+          if (window.values !== undefined) expect([...window.values]).toEqual(cells);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('tags of different rates meet on the grid, each with its newest value at or before it', () => {
+    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [
+      batch([0, 920, 1], [1, 950, 7]),
+      batch([0, 990, 2]),
+      batch([0, 1010, 3]),
+      batch([1, 1050, 8]),
+    ]);
+    expect(window).toMatchObject({ timestampMs: 1000, values: Float32Array.of(2, 7), reason: '' });
+  });
+
+  test('a row waits for no one once every tag was seen past it', () => {
+    const steps = [batch([0, 1000, 1]), batch([1, 1000, 2])];
+    expect(windowsOf({ ...plan, steps: 1 }, 1000, steps)).toHaveLength(1);
+  });
+
+  test('a row waits for the lateness and no longer where a tag is silent', () => {
+    const before = [batch([0, 1000, 1]), { kind: 'advance', nowMs: 1039 } as const];
+    expect(windowsOf({ ...plan, steps: 1 }, 1000, before)).toHaveLength(0);
+    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [...before, { kind: 'advance', nowMs: 1040 }]);
+    expect(window?.reason).toBe('current: no good value yet (nothing was received)');
+  });
+
+  test('a late sample counts until its row is sealed; afterwards it is counted as late and serves later rows', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower({ ...plan, steps: 1 }, 1000, (window) => due.push(window));
+    windower.add(0, 1000, 1, true, 0);
+    windower.endBatch();
+    windower.add(1, 990, 5, true, 0);
+    windower.endBatch();
+    windower.advance(1040);
+    windower.add(1, 995, 6, true, 0);
+    windower.endBatch();
+    windower.advance(1140);
+    expect(due.map(({ lastRow }) => [...lastRow])).toEqual([
+      [1, 5],
+      [1, 6],
+    ]);
+    expect(windower.lateSamples).toBe(1);
+  });
+
+  test('a value is held for maxAge; then the window is unknown, and says which tag, for how long and why', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(plan, 1000, (window) => due.push(window));
+    const feed = (timeMs: number, currentIsGood: boolean): void => {
+      windower.add(0, timeMs, 1, true, 0);
+      windower.add(1, timeMs, 2, currentIsGood, currentIsGood ? 0 : timeout);
+      windower.endBatch();
+    };
+    for (let timeMs = 1000; timeMs <= 1200; timeMs += 100) feed(timeMs, true);
+    for (let timeMs = 1300; timeMs <= 1500; timeMs += 100) feed(timeMs, false);
+    expect(due.map(({ reason }) => reason)).toEqual(['', '', '', 'current: no good value for 0.3 s (timeout)']);
+  });
+
+  test('a window that holds a gap of the past says how much is missing', () => {
+    const due = windowsOf({ ...plan, maxAgeMs: 50 }, 1000, [...regular(1000, 1200, 100), ...regular(1400, 1500, 100)]);
+    const past = 'vibration: 1 of 3 values of the window are missing; current: 1 of 3 values of the window are missing';
+    expect(due.map(({ reason }) => reason)).toEqual([
+      '',
+      expect.stringContaining('vibration: no good value for 0.1 s'),
+      past,
+      past,
+    ]);
+  });
+
+  test('gaps within minGood take the value before them, or at the beginning the first one after', () => {
+    const samples = [batch([0, 1000, 1], [1, 1050, 5]), batch([0, 1100, 2]), batch([0, 1200, 3], [1, 1200, 9])];
+    const [window] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 1000, samples);
+    expect(window).toMatchObject({ reason: '', values: Float32Array.of(1, 9, 2, 9, 3, 9) });
+    const tail = [
+      batch([0, 1000, 1], [1, 1000, 5]),
+      batch([0, 1100, 2]),
+      batch([0, 1200, 3]),
+      { kind: 'advance', nowMs: 1240 } as const,
+    ];
+    const [held] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 1000, tail);
+    expect(held?.values).toEqual(Float32Array.of(1, 5, 2, 5, 3, 5));
+    expect([...(held?.lastRow ?? [])]).toEqual([3, Number.NaN]);
+  });
+
+  test('a tag that never came is never made up, however little has to be good', () => {
+    const steps = [
+      batch([0, 1000, 1]),
+      batch([0, 1100, 1]),
+      batch([0, 1200, 1]),
+      { kind: 'advance', nowMs: 1300 } as const,
+    ];
+    const [window] = windowsOf({ ...plan, minGood: 0 }, 1000, steps);
+    expect(window).toMatchObject({ values: undefined, reason: 'current: no good value yet (nothing was received)' });
+  });
+
+  test('windows fall due at multiples of the hop since 1970, so that all watches are due together', () => {
+    const due = windowsOf({ ...plan, hopMs: 300 }, 1010, regular(1010, 2500, 10));
+    expect(due.map(({ timestampMs }) => timestampMs)).toEqual([1500, 1800, 2100, 2400]);
+  });
+
+  test('nothing is due before the first window is full', () => {
+    expect(windowsOf(plan, 1000, regular(1000, 1100, 100))).toHaveLength(0);
+    expect(windowsOf(plan, 1000, regular(1000, 1200, 100))).toHaveLength(1);
+  });
+
+  test('a restart forgets every value: windows mix no times of before and after a jump', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(plan, 10_000, (window) => due.push(window));
+    for (let timeMs = 10_000; timeMs <= 10_200; timeMs += 100) {
+      windower.add(0, timeMs, 1, true, 0);
+      windower.add(1, timeMs, 1, true, 0);
+      windower.endBatch();
+    }
+    windower.restart(5000);
+    expect(windower.rows).toBe(0);
+    for (let timeMs = 5000; timeMs <= 5200; timeMs += 100) {
+      windower.add(0, timeMs, 2, true, 0);
+      windower.add(1, timeMs, 2, true, 0);
+      windower.endBatch();
+    }
+    expect(due.map(({ timestampMs }) => timestampMs)).toEqual([10_200, 5200]);
+    expect([...(due[1]?.values ?? [])]).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
+  test('a gap longer than anything a window could hold starts anew instead of sealing row after row', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(plan, 1000, (window) => due.push(window));
+    windower.advance(1_000_000_000_000);
+    expect(windower.rows).toBeLessThanOrEqual(1);
+    expect(due).toHaveLength(0);
+  });
+
+  test('a sample from far in the future opens no rows', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower({ ...plan, steps: 1 }, 1000, (window) => due.push(window));
+    windower.add(0, 9_999_999, 1, true, 0);
+    windower.add(1, 9_999_999, 1, true, 0);
+    windower.endBatch();
+    expect(due).toHaveLength(0);
+    expect(windower.deadlineMs()).toBe(1040);
+  });
+});
+
+describe('windows by scan', () => {
+  const scanPlan = { ...plan, stepMs: 'scan', hopMs: 'scan', latenessMs: 0, steps: 2 } as const satisfies WindowPlan;
+
+  test("each batch with the first tag makes a row at that tag's time, without waiting", () => {
+    const due = windowsOf(scanPlan, 0, [batch([0, 1003, 1], [1, 1005, 7]), batch([1, 1050, 8]), batch([0, 1101, 2])]);
+    expect(due).toHaveLength(1);
+    expect(due[0]).toMatchObject({ timestampMs: 1101, values: Float32Array.of(1, 7, 2, 8) });
+  });
+
+  test('another tag is held up to maxAge and then missing', () => {
+    const due = windowsOf(scanPlan, 0, [batch([0, 1000, 1], [1, 1000, 7]), batch([0, 1250, 2]), batch([0, 1251, 3])]);
+    expect(due.map(({ reason }) => reason)).toEqual(['', 'current: no good value for 0.3 s (nothing was received)']);
+  });
+
+  test('a batch that is not newer than the last row makes none, and counts as late', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(scanPlan, 0, (window) => due.push(window));
+    for (const timeMs of [1000, 1100, 1100, 1050]) {
+      windower.add(0, timeMs, 1, true, 0);
+      windower.add(1, timeMs, 1, true, 0);
+      windower.endBatch();
+    }
+    expect(due).toHaveLength(1);
+    expect(windower.lateSamples).toBe(2);
+  });
+
+  test('a hop thins the windows, not the rows', () => {
+    const due = windowsOf({ ...scanPlan, hopMs: 200 }, 0, regular(1000, 1500, 50));
+    expect(due.map(({ timestampMs }) => timestampMs)).toEqual([1050, 1250, 1450]);
+  });
+
+  test('a source that falls silent is said once, not taken for a plant that is well', () => {
+    const due = windowsOf(scanPlan, 0, [
+      ...regular(1000, 1100, 100),
+      { kind: 'advance', nowMs: 1349 },
+      { kind: 'advance', nowMs: 1350 },
+      { kind: 'advance', nowMs: 5000 },
+      ...regular(6000, 6000, 100),
+    ]);
+    expect(due.map(({ timestampMs, reason }) => [timestampMs, reason])).toEqual([
+      [1100, ''],
+      [1350, 'vibration: no good value for 0.3 s (nothing was received)'],
+      [6000, ''],
+    ]);
+  });
+});

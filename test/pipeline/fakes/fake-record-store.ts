@@ -1,0 +1,64 @@
+import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
+import type { AlarmTransition } from '../../../src/domain/alarm.ts';
+import type { RecordDraft, StoredRecord } from '../../../src/domain/record.ts';
+import { OperatingError } from '../../../src/platform/errors.ts';
+
+/** A store in memory with fault switches; ids are the numbers of the records. */
+export class FakeRecordStore implements RecordStore {
+  /** What each append brought, in order. */
+  readonly appends: (readonly RecordDraft[])[] = [];
+  /** Transitions found at start. */
+  restored: readonly AlarmTransition[] = [];
+  /** While set, `append` and `alarms` fail. */
+  down = false;
+  /** While set, appends wait until `release`. */
+  held = false;
+  #sequence = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+    if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.down) throw new OperatingError('outbox-unavailable', 'retry', 'the disk is gone');
+    this.appends.push(drafts);
+    return drafts.map(() => String((this.#sequence += 1)));
+  }
+
+  async alarms(): Promise<readonly AlarmTransition[]> {
+    if (this.down) throw new OperatingError('outbox-unavailable', 'retry', 'the disk is gone');
+    return this.restored;
+  }
+
+  release(): void {
+    this.held = false;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  get drafts(): readonly RecordDraft[] {
+    return this.appends.flat();
+  }
+
+  bodies(kind: RecordDraft['kind']): readonly RecordDraft['body'][] {
+    return this.drafts.filter((draft) => draft.kind === kind).map(({ body }) => body);
+  }
+
+  async read(): Promise<readonly StoredRecord[]> {
+    return [];
+  }
+
+  async acknowledge(): Promise<void> {}
+  async setAside(): Promise<void> {}
+
+  async history(): Promise<readonly StoredRecord[]> {
+    return [];
+  }
+
+  stats(): Promise<OutboxStats> {
+    return Promise.reject(new OperatingError('outbox-unavailable', 'retry', 'no statistics here'));
+  }
+
+  onCommit(): void {}
+
+  lastTickMs(): number {
+    return 0;
+  }
+}

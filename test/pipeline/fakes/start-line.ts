@@ -1,0 +1,99 @@
+import type { LiveEvent } from '../../../src/contracts/live-events.ts';
+import { LiveEvents } from '../../../src/contracts/live-events.ts';
+import type { QualityReason } from '../../../src/domain/quality.ts';
+import { BAD, GOOD } from '../../../src/domain/quality.ts';
+import { SampleBatch } from '../../../src/domain/sample-batch.ts';
+import type { Tag } from '../../../src/domain/tag.ts';
+import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
+import { Pipeline } from '../../../src/pipeline/pipeline.ts';
+import { Recorder } from '../../../src/pipeline/recorder.ts';
+import { watchSchema } from '../../../src/pipeline/watch-config.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { testDeps } from '../../support/test-deps.ts';
+import { FakeInferenceHost } from './fake-inference-host.ts';
+import { FakeRecordStore } from './fake-record-store.ts';
+
+export const tagsOfLine: readonly Tag[] = [
+  { name: 'vibration', unit: 'g', range: [0, 50], deadband: 0, number: 0, source: 'plc-1' },
+  { name: 'current', unit: 'A', range: undefined, deadband: 0.5, number: 1, source: 'plc-1' },
+  { name: 'pressure', unit: 'bar', range: undefined, deadband: 0, number: 2, source: 'cell' },
+];
+
+export type LineOptions = {
+  /** Entries of `watches:`; one called pump-1 where left out. */
+  readonly watches?: Readonly<Record<string, object>>;
+  readonly sampleRecords?: boolean;
+  readonly store?: FakeRecordStore;
+  readonly inference?: FakeInferenceHost;
+};
+
+/** A pipeline on fakes and a clock stepped by hand, started. Score: the last cell of a window, abnormal above 1. */
+export async function startLine(options: LineOptions = {}) {
+  const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  const deps = testDeps(clock);
+  const store = options.store ?? new FakeRecordStore();
+  const inference = options.inference ?? new FakeInferenceHost();
+  const events = new LiveEvents();
+  const heard: LiveEvent[] = [];
+  events.subscribe((event) => heard.push(event));
+  const entries = Object.entries(options.watches ?? { 'pump-1': { alarm: {} } });
+  const watches = new Map(
+    entries.map(([id, entry]) => [
+      id,
+      watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry }),
+    ]),
+  );
+  const recorder = new Recorder({ records: store, deps });
+  const alarms = new AlarmService({ watches, records: store, recorder, events, deps });
+  const pipeline = new Pipeline({
+    tags: tagsOfLine,
+    watches,
+    inference,
+    recorder,
+    history: undefined,
+    events,
+    sampleRecords: options.sampleRecords ?? false,
+    alarms,
+    deps,
+  });
+  recorder.start();
+  await alarms.start();
+  pipeline.start();
+  await clock.advance(0);
+
+  return {
+    clock,
+    deps,
+    store,
+    inference,
+    events,
+    heard,
+    recorder,
+    alarms,
+    pipeline,
+    /** One good sample of both tags now; then a second passes. */
+    async second(vibration: number, current: number): Promise<void> {
+      pipeline.accept(scan(clock.nowMs(), [vibration, current]));
+      await clock.advance(1000);
+    },
+    /** The verdicts of due windows, without the one that says that the window fills. */
+    verdicts: () => store.bodies('verdict').filter(({ reason }) => !String(reason).includes('window filling')),
+    async stop(): Promise<void> {
+      await pipeline[Symbol.asyncDispose]();
+      await alarms[Symbol.asyncDispose]();
+      await recorder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A batch with the values of tags 0, 1, …; undefined is bad with `reason`. */
+export function scan(
+  timeMs: number,
+  values: readonly (number | undefined)[],
+  reason: QualityReason = 'timeout',
+): SampleBatch {
+  const batch = new SampleBatch(values.length);
+  for (const [tag, value] of values.entries())
+    batch.add(tag, value ?? Number.NaN, timeMs, value === undefined ? BAD : GOOD, reason);
+  return batch;
+}
