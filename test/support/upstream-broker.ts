@@ -38,8 +38,9 @@ export class UpstreamBroker implements AsyncDisposable {
     const broker = await Aedes.createBroker({
       authorizePublish: (client, { topic, payload, retain, qos }, done) => {
         // What follows a lost message on its connection is lost too; aedes would still take what it has read.
-        if (client !== null && lost.has(client)) return;
-        const fault = client === null ? undefined : this.faults.shift();
+        if (client !== null && lost.has(client) && !client.closed) return;
+        // A client that is gone publishes nothing but its will.
+        const fault = client === null || client.closed ? undefined : this.faults.shift();
         if (fault !== undefined && client !== null) lost.add(client);
         if (fault !== 'lose') this.#store({ topic, payload: payload.toString(), retain, qos });
         if (fault !== undefined) client?.conn.destroy();

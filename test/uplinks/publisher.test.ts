@@ -1,0 +1,292 @@
+import { connectAsync } from 'mqtt';
+import { describe, expect, test, vi } from 'vitest';
+import type { z } from 'zod';
+import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import { LiveEvents } from '../../src/contracts/live-events.ts';
+import type { AlarmState, AlarmTransition } from '../../src/domain/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm.ts';
+import type { Verdict } from '../../src/domain/verdict.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { publishSchema } from '../../src/uplinks/publish-config.ts';
+import { Publisher } from '../../src/uplinks/publisher.ts';
+import { Mosquitto } from '../support/mosquitto.ts';
+import { describeWith } from '../support/programs.ts';
+import { metricValue, testDeps } from '../support/test-deps.ts';
+import { UpstreamBroker } from '../support/upstream-broker.ts';
+
+const base = 'andon/v1/edge-01';
+const timestampMs = 1_767_225_600_000;
+
+type Config = Partial<z.input<typeof publishSchema>>;
+type Bench = {
+  readonly broker: UpstreamBroker;
+  readonly events: LiveEvents;
+  readonly transitions: Map<string, AlarmTransition>;
+  readonly deps: Deps;
+  readonly publisher: Publisher;
+  online(): Promise<void>;
+};
+
+async function withBench(run: (bench: Bench) => Promise<void>, config: Config = {}): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const broker = stack.use(await new UpstreamBroker().listen());
+  const events = new LiveEvents();
+  const transitions = new Map<string, AlarmTransition>();
+  const deps = { ...testDeps(), random: Math.random };
+  const publisher = stack.use(publisherOn(broker.url, events, transitions, deps, config));
+  publisher.start();
+  const online = () => eventually(() => expect(health(deps)?.status).toBe('ok'));
+  await online();
+  await run({ broker, events, transitions, deps, publisher, online });
+}
+
+function publisherOn(
+  url: string,
+  events: LiveEvents,
+  transitions: ReadonlyMap<string, AlarmTransition>,
+  deps: Deps,
+  config: Config = {},
+): Publisher {
+  const parsed = publishSchema.parse({ type: 'mqtt', url, reconnectMin: '10ms', reconnectMax: '20ms', ...config });
+  return new Publisher({ agentId: 'edge-01', config: parsed, events, alarms: deskOf(transitions), deps });
+}
+
+function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmDesk {
+  const nobody = () => Promise.reject(new Error('nobody acts on alarms here'));
+  return { list: () => [...transitions.values()], acknowledge: nobody, shelve: nobody, unshelve: nobody };
+}
+
+function transition(watch: string, state: AlarmState, number = 1): AlarmTransition {
+  return {
+    watch,
+    number,
+    state,
+    previous: 'normal',
+    priority: 'high',
+    cause: 'score-above-threshold',
+    message: 'vibration is high',
+    by: undefined,
+    timestampMs,
+    score: 0.9,
+    facts: { ...normalFacts, active: true, acknowledged: false },
+  };
+}
+
+function verdict(watch: string, score: number): Verdict {
+  return {
+    watch,
+    timestampMs,
+    verdict: 'abnormal',
+    score,
+    threshold: 0.5,
+    reason: '',
+    judgedBy: { model: 'pump-anomaly', version: 3, provider: 'cpu', fallbacks: [] },
+    contributions: [{ tag: 'pump-1.vibration', share: 0.75 }],
+  };
+}
+
+function eventually(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+}
+
+function health(deps: Deps) {
+  return deps.health.components().find(({ name }) => name === 'publish');
+}
+
+describe('the state of the agent', () => {
+  test('is online after the connect and offline after a clean stop, retained', async () => {
+    await withBench(async ({ broker, publisher }) => {
+      await eventually(() => expect(broker.on(`${base}/state`)).toMatchObject([{ state: 'online' }]));
+      await publisher[Symbol.asyncDispose]();
+      expect(broker.on(`${base}/state`)).toMatchObject([{ state: 'online' }, { state: 'offline' }]);
+      expect(JSON.parse(broker.retained.get(`${base}/state`) ?? '')).toEqual({
+        state: 'offline',
+        timestamp_ms: expect.any(Number),
+      });
+    });
+  });
+
+  test('is said to be offline by the broker when the agent is gone without a goodbye', async () => {
+    await withBench(async ({ broker, events, online }) => {
+      await eventually(() => expect(broker.on(`${base}/state`).length).toBe(1));
+      broker.faults.push('lose');
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.9), id: 'edge-01/e1/1' });
+      await eventually(() =>
+        expect(broker.on(`${base}/state`)).toMatchObject([
+          { state: 'online' },
+          { state: 'offline' },
+          { state: 'online' },
+        ]),
+      );
+      await online();
+    });
+  });
+});
+
+describe('a verdict', () => {
+  test('reaches subscribers on the topic of its watch, with the id of its record', async () => {
+    await withBench(async ({ broker, events }) => {
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.9), id: 'edge-01/e1/7' });
+      await eventually(() => expect(broker.on(`${base}/verdict/pump-1`).length).toBe(1));
+      expect(broker.on(`${base}/verdict/pump-1`)[0]).toEqual({
+        watch: 'pump-1',
+        timestamp_ms: timestampMs,
+        score: 0.9,
+        threshold: 0.5,
+        verdict: 'abnormal',
+        reason: '',
+        model: 'pump-anomaly',
+        version: 3,
+        contributions: [{ tag: 'pump-1.vibration', share: 0.75 }],
+        id: 'edge-01/e1/7',
+      });
+      const message = broker.published.items.find(({ topic }) => topic.includes('/verdict/'));
+      expect(message).toMatchObject({ qos: 1, retain: false });
+    });
+  });
+
+  test('is dropped and counted while the broker is away, and never comes late', async () => {
+    await withBench(async ({ broker, events, deps, online }) => {
+      await broker.stop();
+      await eventually(() => expect(health(deps)?.status).toBe('degraded'));
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.1), id: 'edge-01/e1/1' });
+      await broker.listen();
+      await online();
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.2), id: 'edge-01/e1/2' });
+      await eventually(() => expect(broker.on(`${base}/verdict/pump-1`)).toMatchObject([{ score: 0.2 }]));
+      const dropped = 'andon_publish_dropped_total{topic="verdict",reason="not-connected"}';
+      expect(await metricValue(deps, dropped)).toBe(1);
+    });
+  });
+
+  test('gives way to the next of its watch while the broker is slow, behind every alarm', async () => {
+    await withBench(async ({ broker, events, deps }) => {
+      await eventually(() => expect(broker.on(`${base}/state`).length).toBe(1));
+      broker.holds = true;
+      for (let score = 1; score <= 500; score += 1)
+        events.emit({ type: 'verdict', verdict: verdict(`pump-${score % 2}`, score), id: `edge-01/e1/${score}` });
+      events.emit({ type: 'alarm', transition: transition('pump-1', 'unacknowledged'), id: 'edge-01/e1/501' });
+      await eventually(() => expect(broker.heldMost).toBeGreaterThan(40));
+      expect(broker.heldMost).toBeLessThanOrEqual(50);
+      broker.release();
+      await eventually(() => expect(broker.on(`${base}/verdict/pump-0`).at(-1)).toMatchObject({ score: 500 }));
+      expect(broker.on(`${base}/verdict/pump-1`).at(-1)).toMatchObject({ score: 499 });
+      const topics = broker.published.items.map(({ topic }) => topic);
+      expect(topics.indexOf(`${base}/alarm/pump-1`)).toBeLessThan(topics.lastIndexOf(`${base}/verdict/pump-0`));
+      const dropped = 'andon_publish_dropped_total{topic="verdict",reason="superseded"}';
+      expect(await metricValue(deps, dropped)).toBe(448);
+    });
+  });
+});
+
+describe('an alarm', () => {
+  test('is retained on the topic of its watch', async () => {
+    await withBench(async ({ broker, events }) => {
+      events.emit({ type: 'alarm', transition: transition('pump-1', 'unacknowledged'), id: 'edge-01/e1/9' });
+      await eventually(() => expect(broker.retained.has(`${base}/alarm/pump-1`)).toBe(true));
+      expect(JSON.parse(broker.retained.get(`${base}/alarm/pump-1`) ?? '')).toMatchObject({
+        watch: 'pump-1',
+        state: 'unacknowledged',
+        previous: 'normal',
+        priority: 'high',
+        cause: 'score-above-threshold',
+        timestamp_ms: timestampMs,
+        score: 0.9,
+        id: 'edge-01/e1/9',
+      });
+    });
+  });
+
+  test('of every watch is published again after each connect, as it stands then', async () => {
+    await withBench(async ({ broker, events, transitions, deps, online }) => {
+      transitions.set('pump-1', transition('pump-1', 'unacknowledged'));
+      transitions.set('pump-2', transition('pump-2', 'normal'));
+      await broker.stop();
+      await eventually(() => expect(health(deps)?.status).toBe('degraded'));
+      const acknowledged = transition('pump-1', 'acknowledged', 2);
+      transitions.set('pump-1', acknowledged);
+      events.emit({ type: 'alarm', transition: acknowledged, id: 'edge-01/e1/12' });
+      broker.retained.clear();
+      await broker.listen();
+      await online();
+      await eventually(() => expect(broker.retained.size).toBe(3));
+      expect(broker.on(`${base}/alarm/pump-1`)).toMatchObject([{ state: 'acknowledged', id: 'edge-01/e1/12' }]);
+      expect(broker.on(`${base}/alarm/pump-2`)).toMatchObject([{ state: 'normal' }]);
+    });
+  });
+});
+
+describe('tag values', () => {
+  const reading = { unit: 'bar', timestampMs, quality: 'good', reason: 'none' } as const;
+  const event = {
+    type: 'tags',
+    tags: [
+      { ...reading, tag: 'pump-1.pressure', value: 4.2 },
+      { ...reading, tag: 'pump-1.current', value: undefined, quality: 'bad', reason: 'timeout' },
+    ],
+  } as const;
+
+  test.each([
+    [false, []],
+    [true, ['pump-1.current', 'pump-1.pressure']],
+    [['pump-1.pressure'], ['pump-1.pressure']],
+  ] as const)('are published on request only: tags %j gives %j', async (tags, expected) => {
+    await withBench(
+      async ({ broker, events }) => {
+        events.emit(event);
+        events.emit({ type: 'verdict', verdict: verdict('pump-1', 1), id: 'edge-01/e1/1' });
+        await eventually(() => expect(broker.on(`${base}/verdict/pump-1`).length).toBe(1));
+        const of = (tag: string) => broker.on(`${base}/tag/${tag}`);
+        await eventually(() =>
+          expect(['pump-1.current', 'pump-1.pressure'].filter((tag) => of(tag).length === 1)).toEqual(expected),
+        );
+        if (expected.length > 0)
+          expect(of('pump-1.pressure')).toEqual([{ value: 4.2, timestamp_ms: timestampMs, quality: 'good' }]);
+        if (tags === true)
+          expect(of('pump-1.current')).toEqual([{ value: null, timestamp_ms: timestampMs, quality: 'bad' }]);
+      },
+      { tags: tags === true || tags === false ? tags : [...tags] },
+    );
+  });
+});
+
+test('a stop while the broker is away is quick, and may come twice, or before the start', async () => {
+  await withBench(async ({ broker, publisher, deps }) => {
+    await broker.stop();
+    await eventually(() => expect(health(deps)?.status).toBe('degraded'));
+    await Promise.all([publisher[Symbol.asyncDispose](), publisher[Symbol.asyncDispose]()]);
+    expect(health(deps)).toBeUndefined();
+  });
+  const never = publisherOn('mqtt://127.0.0.1:1', new LiveEvents(), new Map(), testDeps());
+  await never[Symbol.asyncDispose]();
+  never.start();
+});
+
+describeWith(['mosquitto'], 'with mosquitto', () => {
+  test('a subscriber that comes later sees the retained alarm and state', async () => {
+    await using broker = await Mosquitto.start();
+    const deps = testDeps();
+    const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);
+    await using publisher = publisherOn(broker.url, new LiveEvents(), transitions, deps);
+    publisher.start();
+    await eventually(async () => {
+      expect(await metricValue(deps, 'andon_publish_sent_total{topic="alarm"}')).toBe(1);
+    });
+    const client = await connectAsync(broker.url);
+    const seen = new Map<string, unknown>();
+    client.on('message', (topic, payload, { retain }) => retain && seen.set(topic, JSON.parse(payload.toString())));
+    await client.subscribeAsync(`${base}/#`);
+    await eventually(() => expect(seen.get(`${base}/alarm/pump-1`)).toMatchObject({ state: 'unacknowledged' }));
+    expect(seen.get(`${base}/state`)).toMatchObject({ state: 'online' });
+    await client.endAsync(true);
+  });
+
+  test('a broker that does not let alarms be published is named in health', async () => {
+    await using broker = await Mosquitto.start({ acl: `topic write ${base}/state\n` });
+    const deps = testDeps();
+    const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);
+    await using publisher = publisherOn(broker.url, new LiveEvents(), transitions, deps);
+    publisher.start();
+    await eventually(() => expect(health(deps)?.reason).toContain(`${base}/alarm/pump-1`));
+  });
+});
