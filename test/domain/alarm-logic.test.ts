@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { AlarmMemory, AlarmRules } from '../../src/domain/alarm-logic.ts';
+import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../../src/domain/alarm-logic.ts';
+import type { AlarmFacts } from '../../src/domain/alarm.ts';
+import { alarmState, normalFacts } from '../../src/domain/alarm.ts';
+
+type Reading = 'normal' | 'abnormal' | 'unknown';
+
+const rules: AlarmRules = { onDelayMs: 3000, offDelayMs: 2000, abnormal: 'above' };
+const atOnce: AlarmRules = { onDelayMs: 0, offDelayMs: 0, abnormal: 'above' };
+const normal: AlarmMemory = { facts: normalFacts, delay: noDelay };
+const active: AlarmFacts = { ...normalFacts, active: true, acknowledged: false };
+
+/** One verdict a second; the second at which each change came, and its cause. */
+function changes(readings: readonly Reading[], ofRules = rules, start = normal): readonly [number, string][] {
+  let memory = start;
+  return readings.flatMap((reading, second): readonly [number, string][] => {
+    const step = applyVerdict(memory, reading, second * 1000, ofRules);
+    memory = step.memory;
+    return step.cause === undefined ? [] : [[second, step.cause]];
+  });
+}
+
+const repeat = (reading: Reading, times: number): readonly Reading[] => Array.from({ length: times }, () => reading);
+
+describe('an alarm is raised and clears with its delays', () => {
+  test('it is raised once verdicts have been abnormal for the on-delay', () => {
+    expect(changes(repeat('abnormal', 6))).toEqual([[3, 'score-above-threshold']]);
+  });
+
+  test('without an on-delay the first abnormal verdict raises it', () => {
+    expect(changes(['normal', 'abnormal'], atOnce)).toEqual([[1, 'score-above-threshold']]);
+  });
+
+  test('a normal verdict sets the on-delay back', () => {
+    expect(changes(['abnormal', 'abnormal', 'abnormal', 'normal', ...repeat('abnormal', 3)])).toEqual([]);
+    expect(changes(['abnormal', 'abnormal', 'abnormal', 'normal', ...repeat('abnormal', 4)])).toHaveLength(1);
+  });
+
+  test('it clears once verdicts have been normal for the off-delay', () => {
+    const start = { facts: active, delay: noDelay };
+    expect(changes(repeat('normal', 4), rules, start)).toEqual([[2, 'returned-to-normal']]);
+    expect(changes(['normal', 'normal', 'abnormal', 'normal', 'normal'], rules, start)).toEqual([]);
+  });
+
+  test('where low is abnormal, the cause says so', () => {
+    expect(changes(['abnormal'], { ...atOnce, abnormal: 'below' })).toEqual([[0, 'score-below-threshold']]);
+  });
+
+  test('unknown neither raises nor clears', () => {
+    expect(changes(repeat('unknown', 20))).toEqual([]);
+    expect(changes(repeat('unknown', 20), atOnce, { facts: active, delay: noDelay })).toEqual([]);
+  });
+
+  test('unknown pauses the on-delay: what had passed is kept, and time without knowledge does not count', () => {
+    const readings: readonly Reading[] = [
+      'abnormal',
+      'abnormal',
+      'abnormal',
+      ...repeat('unknown', 60),
+      'abnormal',
+      'abnormal',
+    ];
+    expect(changes(readings)).toEqual([[64, 'score-above-threshold']]);
+  });
+
+  test('unknown pauses the off-delay in the same way', () => {
+    const start = { facts: active, delay: noDelay };
+    expect(changes(['normal', 'normal', 'unknown', 'normal', 'normal'], rules, start)).toEqual([
+      [4, 'returned-to-normal'],
+    ]);
+  });
+
+  test('a clock that goes back neither raises nor holds up an alarm', () => {
+    const times = [10_000, 11_000, 5000, 6000, 7000];
+    let memory = normal;
+    const causes = times.map((timestampMs) => {
+      const step = applyVerdict(memory, 'abnormal', timestampMs, rules);
+      memory = step.memory;
+      return step.cause;
+    });
+    expect(causes).toEqual([undefined, undefined, undefined, undefined, 'score-above-threshold']);
+  });
+
+  test('raising and clearing alternate, for any sequence of verdicts', () => {
+    const reading = fc.constantFrom<Reading>('normal', 'abnormal', 'unknown');
+    fc.assert(
+      fc.property(fc.array(reading, { maxLength: 200 }), (readings) => {
+        const causes = changes(readings).map(([, cause]) => cause);
+        expect(causes).toEqual(
+          causes.map((_, index) => (index % 2 === 0 ? 'score-above-threshold' : 'returned-to-normal')),
+        );
+      }),
+    );
+  });
+});
+
+describe('ISA-18.2 states', () => {
+  const after = (facts: AlarmFacts, reading: Reading): AlarmFacts =>
+    applyVerdict({ facts, delay: noDelay }, reading, 0, atOnce).memory.facts;
+
+  test('normal → unacknowledged when it is raised', () => {
+    expect(alarmState(after(normalFacts, 'abnormal'))).toBe('unacknowledged');
+  });
+
+  test('unacknowledged → acknowledged by the operator', () => {
+    const facts = acknowledge(active);
+    expect(facts && alarmState(facts)).toBe('acknowledged');
+  });
+
+  test('acknowledged → normal when the plant returns to normal', () => {
+    expect(alarmState(after({ ...active, acknowledged: true }, 'normal'))).toBe('normal');
+  });
+
+  test('unacknowledged → returned-unacknowledged when the plant returns to normal', () => {
+    expect(alarmState(after(active, 'normal'))).toBe('returned-unacknowledged');
+  });
+
+  test('returned-unacknowledged → normal by the operator', () => {
+    const facts = acknowledge(after(active, 'normal'));
+    expect(facts && alarmState(facts)).toBe('normal');
+  });
+
+  test('returned-unacknowledged → unacknowledged when it is raised again', () => {
+    expect(alarmState(after(after(active, 'normal'), 'abnormal'))).toBe('unacknowledged');
+  });
+
+  test('an acknowledged alarm that is raised again after it was normal must be acknowledged again', () => {
+    const acknowledged = { ...active, acknowledged: true };
+    expect(alarmState(after(after(acknowledged, 'normal'), 'abnormal'))).toBe('unacknowledged');
+  });
+
+  test('what is acknowledged, normal or suppressed cannot be acknowledged', () => {
+    expect(acknowledge(normalFacts)).toBeUndefined();
+    expect(acknowledge({ ...active, acknowledged: true })).toBeUndefined();
+    expect(acknowledge({ ...active, suppression: 'shelved' })).toBeUndefined();
+  });
+
+  test('a shelved alarm stays shelved whatever the plant does, and its facts go on', () => {
+    const shelved = shelve(normalFacts, 1000) ?? normalFacts;
+    const raised = after(shelved, 'abnormal');
+    expect([alarmState(shelved), alarmState(raised), raised.active]).toEqual(['shelved', 'shelved', true]);
+  });
+
+  test('an alarm that is active when shelving ends annunciates anew, acknowledged before or not', () => {
+    for (const acknowledged of [true, false]) {
+      const shelved = shelve({ ...active, acknowledged }, 1000) ?? normalFacts;
+      expect(alarmState(endSuppression(shelved))).toBe('unacknowledged');
+    }
+  });
+
+  test('an alarm that is not active when shelving ends is normal', () => {
+    const shelved = shelve(active, 1000) ?? normalFacts;
+    expect(endSuppression(after(shelved, 'normal'))).toEqual(normalFacts);
+  });
+
+  test('shelving again moves the end', () => {
+    expect(shelve(shelve(active, 1000) ?? active, 2000)?.shelvedUntilMs).toBe(2000);
+  });
+
+  test('out of service outranks shelving and suppression by design', () => {
+    const out = suppress(shelve(active, 1000) ?? active, 'out-of-service') ?? active;
+    expect([alarmState(out), out.shelvedUntilMs]).toEqual(['out-of-service', undefined]);
+    expect(shelve(out, 1000)).toBeUndefined();
+    expect(suppress(out, 'suppressed-by-design')).toBeUndefined();
+    expect(suppress(out, 'out-of-service')).toBeUndefined();
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { QualityGate } from '../../src/domain/quality-gate.ts';
+import type { QualityCode, QualityReason } from '../../src/domain/quality.ts';
+import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/quality.ts';
+import { SampleBatch } from '../../src/domain/sample-batch.ts';
+import type { Tag } from '../../src/domain/tag.ts';
+
+const tags: readonly Tag[] = [
+  { name: 'pressure', unit: 'bar', range: [0, 16], deadband: 0.5, number: 0, source: 'plc' },
+  { name: 'count', unit: '', range: undefined, deadband: 0, number: 1, source: 'plc' },
+];
+const nowMs = Date.UTC(2026, 0, 1);
+
+type Read = {
+  readonly tag?: number;
+  readonly value: number;
+  readonly timeMs?: number;
+  readonly quality?: QualityCode;
+  readonly reason?: QualityReason;
+};
+
+/** What the gate makes of samples, one batch each. */
+function gated(...reads: readonly Read[]) {
+  const gate = new QualityGate(tags);
+  const to = new SampleBatch(1);
+  const reported = new Uint8Array(1);
+  return reads.map(({ tag = 0, value, timeMs = nowMs, quality = GOOD, reason = 'none' }) => {
+    const from = new SampleBatch(1);
+    from.add(tag, value, timeMs, quality, reason);
+    gate.pass(from, nowMs, to, reported);
+    return {
+      value: to.values[0],
+      timeMs: to.timesMs[0],
+      quality: qualityOf(to.qualities[0] ?? 2),
+      reason: reasonOf(to.reasons[0] ?? 0),
+      reported: reported[0] === 1,
+    };
+  });
+}
+
+describe('how far a value can be trusted', () => {
+  test.each([
+    ['in range', { value: 16 }, 'good', 'none'],
+    ['above range', { value: 16.01 }, 'uncertain', 'out-of-range'],
+    ['below range', { value: -0.01 }, 'uncertain', 'out-of-range'],
+    ['not a number', { value: Number.NaN }, 'bad', 'not-finite'],
+    ['infinite', { value: -Infinity }, 'bad', 'not-finite'],
+    ['infinite in float32', { tag: 1, value: 1e39 }, 'bad', 'not-finite'],
+    ['from the future', { value: 1, timeMs: nowMs + 1001 }, 'uncertain', 'time-in-future'],
+    ['ahead by no more than a second', { value: 1, timeMs: nowMs + 1000 }, 'good', 'none'],
+    ['without a time', { value: 1, timeMs: Number.NaN }, 'bad', 'time-invalid'],
+    ['before 1970', { value: 1, timeMs: -1 }, 'bad', 'time-invalid'],
+    [
+      'uncertain at its source',
+      { value: 1, quality: UNCERTAIN, reason: 'precision-lost' },
+      'uncertain',
+      'precision-lost',
+    ],
+    ['bad at its source, though in range', { value: 1, quality: BAD, reason: 'timeout' }, 'bad', 'timeout'],
+    [
+      'bad at its source, with an impossible time',
+      { value: 1, quality: BAD, reason: 'timeout', timeMs: Infinity },
+      'bad',
+      'timeout',
+    ],
+  ] as const)('a value %s', (_, read, quality, reason) => {
+    expect(gated(read)[0]).toMatchObject({ quality, reason });
+  });
+
+  test('an impossible time is replaced by the present, so that it cannot stop the windows', () => {
+    expect(gated({ value: 1, timeMs: 9e15 })[0]?.timeMs).toBe(nowMs);
+  });
+});
+
+describe('report by exception', () => {
+  test('a change smaller than the deadband keeps the last reported value and takes the new time', () => {
+    const [, second] = gated({ value: 1, timeMs: nowMs - 10 }, { value: 1.49, timeMs: nowMs });
+    expect(second).toMatchObject({ value: 1, timeMs: nowMs, reported: false });
+  });
+
+  test('slow drift is reported once it has added up to the deadband', () => {
+    const values = gated(...[1, 1.3, 1.6, 1.9, 2.2].map((value) => ({ value }))).map(({ value }) => value);
+    expect(values).toEqual([1, 1, 1.6, 1.6, 2.2]);
+  });
+
+  test('without a deadband every change is reported, and a repeat is not', () => {
+    const reads = [7, 7, 8].map((value) => ({ tag: 1, value }));
+    expect(gated(...reads).map(({ reported }) => reported)).toEqual([true, false, true]);
+  });
+
+  test('a change of quality is always reported, and the value after it is the one that was read', () => {
+    const reads = gated({ value: 1 }, { value: 1, quality: BAD, reason: 'timeout' }, { value: 1.2 });
+    expect(reads.map(({ value, reported }) => [value, reported])).toEqual([
+      [1, true],
+      [1, true],
+      [1.2, true],
+    ]);
+  });
+});
+
+test('a batch passes in order, and only what names no tag is left out', () => {
+  const from = new SampleBatch(3);
+  from.add(1, 5, nowMs, GOOD, 'none');
+  from.add(2, 6, nowMs, GOOD, 'none');
+  from.add(0, 7, nowMs, GOOD, 'none');
+  const to = new SampleBatch(3);
+  expect(new QualityGate(tags).pass(from, nowMs, to, new Uint8Array(3))).toBe(1);
+  expect([to.length, [...to.tags.subarray(0, 2)], [...to.values.subarray(0, 2)]]).toEqual([2, [1, 0], [5, 7]]);
+});

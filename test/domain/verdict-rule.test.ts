@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/verdict-rule.ts';
+
+const above = { threshold: 1, abnormal: 'above', deadband: 0.2 } as const;
+const below = { threshold: 1, abnormal: 'below', deadband: 0.2 } as const;
+
+describe('the decision line', () => {
+  test.each([
+    ['above', 1, false, 'normal'],
+    ['above', 1.001, false, 'abnormal'],
+    ['above', 0.9, true, 'abnormal'],
+    ['above', 0.8, true, 'normal'],
+    ['above', 0.9, false, 'normal'],
+  ] as const)('%s 1 with dead band 0.2: a score of %f (abnormal before: %s) is %s', (_, score, before, verdict) => {
+    expect(judgeScore(score, above, before)).toBe(verdict);
+  });
+
+  test.each([
+    [1, false, 'normal'],
+    [0.999, false, 'abnormal'],
+    [1.1, true, 'abnormal'],
+    [1.2, true, 'normal'],
+  ] as const)('below 1 with dead band 0.2: a score of %f (abnormal before: %s) is %s', (score, before, verdict) => {
+    expect(judgeScore(score, below, before)).toBe(verdict);
+  });
+
+  test('a score that moves by less than the dead band changes the verdict once at most', () => {
+    const wobble = fc.array(fc.double({ min: 0.9, max: 1.1, noNaN: true }), { maxLength: 50 });
+    fc.assert(
+      fc.property(wobble, (scores) => {
+        let abnormal = false;
+        let changes = 0;
+        for (const score of scores) {
+          const now: boolean = judgeScore(score, { ...above, deadband: 0.25 }, abnormal) === 'abnormal';
+          if (now !== abnormal) changes += 1;
+          abnormal = now;
+        }
+        expect(changes).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+});
+
+describe('who is to blame', () => {
+  test('shares are of the whole, largest first, five tags at most', () => {
+    const tags = ['a', 'b', 'c', 'd', 'e', 'f'];
+    expect(contributionsOf([1, 2, 3, 4, 5, 5], tags)).toEqual([
+      { tag: 'e', share: 0.25 },
+      { tag: 'f', share: 0.25 },
+      { tag: 'd', share: 0.2 },
+      { tag: 'c', share: 0.15 },
+      { tag: 'b', share: 0.1 },
+    ]);
+  });
+
+  test('a negative part speaks for its tag; without a positive one nobody is blamed', () => {
+    expect(contributionsOf([-1, 2], ['a', 'b'])).toEqual([{ tag: 'b', share: 1 }]);
+    expect(contributionsOf([-1, 0], ['a', 'b'])).toEqual([]);
+  });
+
+  test('shares add up to 1 or less', () => {
+    fc.assert(
+      fc.property(fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { maxLength: 20 }), (parts) => {
+        const tags = parts.map((_, index) => `tag-${index}`);
+        const sum = contributionsOf(parts, tags).reduce((total, { share }) => total + share, 0);
+        expect(sum).toBeLessThanOrEqual(1 + 1e-9);
+      }),
+    );
+  });
+});
+
+test('a float32 is written with as few digits as name it', () => {
+  expect(shortestFloat32(Math.fround(0.1))).toBe(0.1);
+  fc.assert(
+    fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      expect(Math.fround(shortestFloat32(value))).toBe(value + 0 === 0 ? 0 : value);
+    }),
+  );
+});

@@ -1,0 +1,226 @@
+import { describe, expect, test } from 'vitest';
+import { normalFacts } from '../../src/domain/alarm.ts';
+import type { AlarmTransition } from '../../src/domain/alarm.ts';
+import { metricValue } from '../support/test-deps.ts';
+import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
+import { FakeRecordStore } from './fakes/fake-record-store.ts';
+import { startLine } from './fakes/start-line.ts';
+
+const active: AlarmTransition = {
+  watch: 'pump-1',
+  number: 7,
+  state: 'unacknowledged',
+  previous: 'normal',
+  priority: 'low',
+  cause: 'score-above-threshold',
+  message: 'from before the start',
+  by: undefined,
+  timestampMs: Date.UTC(2025, 11, 31),
+  score: 2,
+  facts: { ...normalFacts, active: true, acknowledged: false },
+};
+
+/** A line whose alarm pump-1 is active. */
+async function alarmedLine(alarm: object = {}, inference = new FakeInferenceHost()) {
+  const line = await startLine({ watches: { 'pump-1': { alarm } }, inference });
+  for (let second = 0; second < 2; second += 1) await line.second(4.2, 2);
+  return line;
+}
+
+const states = (line: Awaited<ReturnType<typeof startLine>>) => line.store.bodies('alarm').map(({ state }) => state);
+const announced = (line: Awaited<ReturnType<typeof startLine>>) =>
+  line.heard.flatMap((event) => (event.type === 'alarm' ? [event.transition.state] : []));
+
+describe('what an alarm tells', () => {
+  test('the record is the payload of subscribers: states, priority, cause, score and a sentence', async () => {
+    const inference = new FakeInferenceHost({ output: { contributions: 'contributions' } });
+    inference.contributions = () => [62, 38];
+    const line = await alarmedLine({ priority: 'high' }, inference);
+    expect(line.store.bodies('alarm')).toEqual([
+      {
+        watch: 'pump-1',
+        state: 'unacknowledged',
+        previous: 'normal',
+        priority: 'high',
+        cause: 'score-above-threshold',
+        message: 'vibration is at 4.2 g (62 % of the score): the score of pump-1 is 2, above its threshold of 1.',
+        by: null,
+        score: 2,
+        number: 1,
+        shelved_until_ms: null,
+      },
+    ]);
+  });
+
+  test('where the model explains nothing, the message shows the tags as they are', async () => {
+    const line = await alarmedLine();
+    expect(line.store.bodies('alarm')[0]?.['message']).toBe(
+      'vibration is at 4.2 g, current is at 2 A: the score of pump-1 is 2, above its threshold of 1.',
+    );
+  });
+
+  test('a threshold of the watch overrides that of the model', async () => {
+    const line = await alarmedLine({ threshold: 2.5 });
+    expect(states(line)).toEqual([]);
+    await line.second(1, 3);
+    expect(states(line)).toEqual(['unacknowledged']);
+  });
+
+  test('where low is abnormal, a score below raises it', async () => {
+    const line = await alarmedLine({ abnormal: 'below', threshold: 3 });
+    expect(line.store.bodies('alarm')[0]).toMatchObject({ cause: 'score-below-threshold' });
+  });
+
+  test('alarms are counted by state and priority', async () => {
+    const line = await alarmedLine({ priority: 'critical' });
+    expect(await metricValue(line.deps, 'andon_alarms{state="unacknowledged",priority="critical"}')).toBe(1);
+    expect(await metricValue(line.deps, 'andon_alarms{state="normal",priority="critical"}')).toBe(0);
+  });
+});
+
+describe('what operators do', () => {
+  test('acknowledging resolves after its commit, with who did it', async () => {
+    const line = await alarmedLine();
+    line.store.held = true;
+    const acknowledged = line.alarms.acknowledge('pump-1', 'Lea');
+    await line.clock.advance(0);
+    expect(line.alarms.list()[0]?.state).toBe('unacknowledged');
+    line.store.release();
+    expect(await acknowledged).toMatchObject({ state: 'acknowledged', cause: 'acknowledged', by: 'Lea', number: 2 });
+    expect(line.alarms.list()[0]?.state).toBe('acknowledged');
+    expect(announced(line)).toEqual(['unacknowledged', 'acknowledged']);
+  });
+
+  test('an act that cannot be stored is as if it had not been, and can be repeated', async () => {
+    const line = await alarmedLine();
+    line.store.down = true;
+    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'outbox-unavailable' });
+    line.store.down = false;
+    expect(await line.alarms.acknowledge('pump-1', 'Lea')).toMatchObject({
+      state: 'acknowledged',
+      previous: 'unacknowledged',
+      number: 3,
+    });
+    expect(await metricValue(line.deps, 'andon_alarms{state="acknowledged",priority="medium"}')).toBe(1);
+    expect(await metricValue(line.deps, 'andon_alarms{state="unacknowledged",priority="medium"}')).toBe(0);
+  });
+
+  test('a normal alarm cannot be acknowledged, one that is not shelved not unshelved, an unknown one nothing', async () => {
+    const line = await startLine();
+    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'alarm-not-acknowledgeable' });
+    await expect(line.alarms.unshelve('pump-1', 'Lea')).rejects.toMatchObject({ code: 'alarm-not-shelved' });
+    await expect(line.alarms.shelve('pump-9', 1, 'Lea')).rejects.toMatchObject({ code: 'alarm-unknown' });
+  });
+
+  test('shelving suppresses annunciation while the journal goes on, and ends by itself', async () => {
+    const line = await startLine();
+    await line.second(1, 0);
+    await line.alarms.shelve('pump-1', line.clock.nowMs() + 5000, 'Lea');
+    await line.second(1, 2);
+    await line.second(1, 2);
+    expect(announced(line)).toEqual(['shelved']);
+    expect(line.store.bodies('alarm').map(({ state, cause }) => [state, cause])).toEqual([
+      ['shelved', 'shelved'],
+      ['shelved', 'score-above-threshold'],
+    ]);
+    await line.clock.advance(3000);
+    expect(announced(line)).toEqual(['shelved', 'unacknowledged']);
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ previous: 'shelved', cause: 'shelving-ended' });
+  });
+
+  test('unshelving brings an active alarm back at once, and no timer ends shelving a second time', async () => {
+    const line = await alarmedLine();
+    await line.alarms.shelve('pump-1', line.clock.nowMs() + 5000, 'Lea');
+    expect(await line.alarms.unshelve('pump-1', 'Lea')).toMatchObject({ state: 'unacknowledged', cause: 'unshelved' });
+    await line.clock.advance(10_000);
+    expect(states(line)).toEqual(['unacknowledged', 'shelved', 'unacknowledged']);
+  });
+});
+
+describe('across a restart', () => {
+  test('an alarm is what it was, and numbers go on', async () => {
+    const store = new FakeRecordStore();
+    store.restored = [active];
+    const line = await startLine({ store });
+    expect(line.alarms.list()).toEqual([{ ...active, priority: 'medium' }]);
+    expect(await line.alarms.acknowledge('pump-1', 'Lea')).toMatchObject({ number: 8, state: 'acknowledged' });
+  });
+
+  test('an active alarm is not raised again by the next abnormal verdict, and clears by a normal one', async () => {
+    const store = new FakeRecordStore();
+    store.restored = [active];
+    const line = await startLine({ store });
+    for (const current of [2, 2, 0]) await line.second(1, current);
+    expect(line.store.bodies('alarm').map(({ state, number }) => [state, number])).toEqual([
+      ['returned-unacknowledged', 8],
+    ]);
+  });
+
+  test('the dead band holds across it: a score between its edges leaves an active alarm active', async () => {
+    const store = new FakeRecordStore();
+    store.restored = [active];
+    const line = await startLine({ store, watches: { 'pump-1': { alarm: { deadband: 0.6 } } } });
+    for (const current of [0.5, 0.5]) await line.second(1, current);
+    expect(line.store.bodies('verdict').at(-1)).toMatchObject({ verdict: 'abnormal', score: 0.5 });
+  });
+
+  test('shelving that ran out while the agent was down ends at the start', async () => {
+    const store = new FakeRecordStore();
+    const facts = { ...active.facts, suppression: 'shelved', shelvedUntilMs: Date.UTC(2025, 11, 31, 12) } as const;
+    store.restored = [{ ...active, state: 'shelved', facts }];
+    const line = await startLine({ store });
+    expect(states(line)).toEqual(['unacknowledged']);
+  });
+
+  test('while the stored alarms cannot be read, verdicts wait, operators are refused, and nothing is lost', async () => {
+    const store = new FakeRecordStore();
+    store.down = true;
+    store.restored = [{ ...active, state: 'normal', facts: normalFacts }];
+    const line = await startLine({ store });
+    await line.second(1, 2);
+    await line.second(1, 2);
+    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'alarms-not-restored' });
+    store.down = false;
+    await line.clock.advance(5000);
+    expect(line.store.bodies('alarm').map(({ state, number }) => [state, number])).toEqual([['unacknowledged', 8]]);
+    expect(line.deps.health.components().find(({ name }) => name === 'alarms')?.status).toBe('ok');
+  });
+
+  test('the configuration takes an alarm out of service and puts it back', async () => {
+    const store = new FakeRecordStore();
+    store.restored = [active];
+    const out = await startLine({ store, watches: { 'pump-1': { alarm: { outOfService: true } } } });
+    expect(states(out)).toEqual(['out-of-service']);
+    const [stored] = out.alarms.list();
+    await out.stop();
+
+    const after = new FakeRecordStore();
+    after.restored = stored === undefined ? [] : [stored];
+    const back = await startLine({ store: after });
+    expect(back.store.bodies('alarm')).toEqual([
+      expect.objectContaining({
+        state: 'unacknowledged',
+        cause: 'returned-to-service',
+        by: 'configuration',
+        number: 9,
+      }),
+    ]);
+  });
+});
+
+test('windows that were superseded do not hold up an on-delay', async () => {
+  const line = await startLine({ watches: { 'pump-1': { alarm: { onDelay: '2s' } } } });
+  await line.second(1, 0);
+  await line.second(1, 2);
+  line.inference.held = true;
+  for (let second = 0; second < 2; second += 1) await line.second(1, 2);
+  line.inference.release();
+  await line.clock.advance(0);
+  line.inference.held = true;
+  await line.second(1, 2);
+  await line.second(1, 2);
+  await line.second(1, 2);
+  line.inference.release();
+  await line.clock.advance(0);
+  expect(states(line)).toEqual(['unacknowledged']);
+});
