@@ -74,7 +74,10 @@ export class Watchdog implements Disposable {
     }
     for (const { name, lastTickMs } of still) {
       this.#metrics.andon_watchdog_withheld_total.inc({ part: name });
-      this.#deps.log.error({ part: name, stillMs: Math.round(nowMs - lastTickMs()) }, 'A part stands still; the watchdog is not fed.');
+      this.#deps.log.error(
+        { part: name, stillMs: Math.round(nowMs - lastTickMs()) },
+        'A part stands still; the watchdog is not fed.',
+      );
     }
     this.start();
   }

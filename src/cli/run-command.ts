@@ -64,7 +64,12 @@ export async function runCommand(file: string): Promise<number> {
   await flush();
   return reason.exitCode;
 
-  async function reload(path: string, running: RunningAgent, all: Deps & { readonly clock: SystemClock }, to: ServiceManager): Promise<RunningAgent> {
+  async function reload(
+    path: string,
+    running: RunningAgent,
+    all: Deps & { readonly clock: SystemClock },
+    to: ServiceManager,
+  ): Promise<RunningAgent> {
     const next = await reread(path, all);
     if (next === undefined) {
       counters.andon_config_reloads_total.inc({ outcome: 'refused' });
@@ -87,7 +92,10 @@ async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefine
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const { file: path, line, column, path: key, message } of error.problems)
-      deps.log.error({ file: path, line, column, key }, `The new configuration is refused, the old one stays: ${message}`);
+      deps.log.error(
+        { file: path, line, column, key },
+        `The new configuration is refused, the old one stays: ${message}`,
+      );
     return undefined;
   }
 }
@@ -97,7 +105,8 @@ type Ending = { readonly exitCode: number; readonly text: string };
 /** The first thing that ends the daemon: a signal, or a bug of ours that nobody caught. */
 function nextEnding(): Promise<Ending> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve({ exitCode: 0, text: signal }));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => resolve({ exitCode: 0, text: signal }));
     const bug = (error: unknown): void => {
       process.exitCode = 70;
       resolve({ exitCode: 70, text: error instanceof Error ? (error.stack ?? error.message) : errorMessage(error) });

@@ -1,0 +1,162 @@
+import { LiveEvents } from '../contracts/live-events.ts';
+import type { Tag } from '../domain/tag.ts';
+import { HttpServer } from '../http/http-server.ts';
+import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
+import type { Source } from '../contracts/source.ts';
+import { Outbox } from '../outbox/outbox.ts';
+import type { UplinkInterest } from '../outbox/storage-protocol.ts';
+import { SampleHistoryStore } from '../outbox/sample-history.ts';
+import { AlarmService } from '../pipeline/alarm-service.ts';
+import { Pipeline } from '../pipeline/pipeline.ts';
+import { Recorder } from '../pipeline/recorder.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { SystemClock } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { ServiceManager } from '../platform/systemd-notify.ts';
+import { WallClockWatch } from '../platform/wall-clock-watch.ts';
+import { Publisher } from '../uplinks/publisher.ts';
+import type { AgentConfig } from './config-schema.ts';
+import type { LoadedConfig } from './config-file.ts';
+import { agentTags } from './config-tags.ts';
+import { inferenceHostEntry, storageWorkerEntry } from './entries.ts';
+import { createSource, createUplink, uplinkKindsWanted } from './kinds.ts';
+import { packageVersion } from './package-version.ts';
+import type { WatchedPart } from './watchdog.ts';
+import { Watchdog } from './watchdog.ts';
+
+export type AgentDeps = Deps & { readonly clock: SystemClock };
+
+/** A running agent; disposal stops it cleanly, producers first. */
+export type RunningAgent = AsyncDisposable & {
+  readonly events: LiveEvents;
+  /** Where HTTP listens; undefined while it does not. */
+  readonly httpUrl: () => string | undefined;
+  /** One line for `systemctl status`. */
+  readonly summary: string;
+};
+
+/**
+ * The composition root: whoever reads this function has seen the whole flow. Wiring first; then the order, consumers
+ * before producers. Disposal runs backwards, so that what a source still delivers finds its way to the disk.
+ */
+export async function startAgent(
+  loaded: LoadedConfig,
+  deps: AgentDeps,
+  manager: ServiceManager,
+): Promise<RunningAgent> {
+  const { config } = loaded;
+  const agentId = config.agent.id;
+  const watches = new Map(Object.entries(config.watches));
+  const tags = agentTags(config);
+  const tagNumbers = new Map(tags.map(({ name, number }) => [name, number]));
+  const events = new LiveEvents();
+  const wanted = interests(config);
+  await using stack = new AsyncDisposableStack();
+
+  const outbox = stack.use(
+    new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
+  );
+  const history = stack.use(new SampleHistoryStore({ outbox, tags: historyTags(tags, watches), deps }));
+  const inference = stack.use(
+    new SupervisedInferenceHost({
+      entry: inferenceHostEntry,
+      config: config.models,
+      models: [...watches.values()].map(({ model }) => model),
+      deps,
+    }),
+  );
+  const recorder = stack.use(new Recorder({ records: outbox, deps }));
+  const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
+  const pipeline = stack.use(
+    new Pipeline({
+      tags,
+      watches,
+      inference,
+      recorder,
+      history,
+      events,
+      sampleRecords: wanted.some(({ kinds }) => kinds.includes('sample')),
+      alarms,
+      deps,
+    }),
+  );
+  const uplinks = Object.entries(config.uplinks).map(([id, uplink]) =>
+    stack.use(createUplink({ id, agentId, config: uplink, records: outbox, deps })),
+  );
+  const publisher =
+    config.publish === undefined
+      ? undefined
+      : stack.use(new Publisher({ agentId, config: config.publish, events, alarms, deps }));
+  const http = stack.use(
+    new HttpServer({
+      config: config.http,
+      identity: { agentId, version: packageVersion },
+      alarms,
+      board: pipeline,
+      records: outbox,
+      history,
+      inference,
+      events,
+      deps,
+    }),
+  );
+  const clockWatch = stack.use(
+    new WallClockWatch({
+      clock: deps.clock,
+      log: deps.log,
+      metrics: deps.metrics,
+      onJump: (leadMs) => pipeline.clockJumped(leadMs),
+    }),
+  );
+  const sources = new Map(
+    Object.entries(config.sources).map(([id, source]) => [
+      id,
+      stack.use(createSource({ id, config: source, tagNumbers, sink: pipeline, deps })),
+    ]),
+  );
+  const watchdog = stack.use(new Watchdog(parts(outbox, inference, sources), manager, deps));
+
+  await outbox.start();
+  await alarms.start();
+  inference.start();
+  recorder.start();
+  pipeline.start();
+  for (const uplink of uplinks) uplink.start();
+  publisher?.start();
+  await http.start();
+  clockWatch.start();
+  for (const source of sources.values()) source.start();
+  watchdog.start();
+
+  const started = stack.move();
+  const summary = `${watches.size} watches on ${tags.length} tags from ${sources.size} sources`;
+  deps.log.info(
+    { agent: agentId, http: http.url, sources: sources.size, tags: tags.length, watches: watches.size },
+    'Started.',
+  );
+  return { events, httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Which uplink wants which kinds of records: the outbox keeps a record until all of them have it. */
+function interests(config: AgentConfig): readonly UplinkInterest[] {
+  return Object.entries(config.uplinks).map(([id, uplink]) => ({ id, kinds: uplinkKindsWanted(uplink) }));
+}
+
+/** Tags of the watches: what models are trained on, and what a chart of a verdict shows. */
+function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
+  const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
+  return tags.filter(({ name }) => watched.has(name));
+}
+
+/** What must keep moving for the service to count as alive. */
+function parts(
+  outbox: Outbox,
+  inference: SupervisedInferenceHost,
+  sources: ReadonlyMap<string, Source>,
+): readonly WatchedPart[] {
+  return [
+    { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
+    { name: 'inference', lastTickMs: () => inference.lastTickMs() },
+    ...[...sources].map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
+  ];
+}

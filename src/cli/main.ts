@@ -1,0 +1,192 @@
+import { Command, CommanderError, Option } from 'commander';
+import { packageVersion } from '../app/package-version.ts';
+import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { checkCommand } from './check-command.ts';
+import { demoCommand } from './demo-command.ts';
+import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models-command.ts';
+import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
+import type { Output } from './output.ts';
+import { planCommand } from './plan-command.ts';
+import { runCommand } from './run-command.ts';
+import { schemaCommand } from './schema-command.ts';
+import { simulateCommand } from './simulate-command.ts';
+import { statusCommand } from './status-command.ts';
+
+/** sysexits.h, as interface of every command: 0 done, 1 the check found something, and these. */
+const EXIT_USAGE = 64;
+const EXIT_BUG = 70;
+const EXIT_CONFIG = 78;
+
+const output: Output = {
+  out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+  err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+};
+
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : EXIT_BUG));
+
+process.exitCode = await main(process.argv);
+
+async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = commands((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv]);
+    return exitCode;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof ConfigError) {
+    output.err(error.message);
+    return EXIT_CONFIG;
+  }
+  if (error instanceof OperatingError) {
+    output.err(`andon: ${error.message} (${error.code})`);
+    return 1;
+  }
+  const bug =
+    error instanceof InvariantError ? 'an invariant of andon is broken' : 'andon failed in a way it should not';
+  output.err(`andon: ${bug}: ${error instanceof Error ? (error.stack ?? error.message) : errorMessage(error)}`);
+  return EXIT_BUG;
+}
+
+/** @param done Takes the exit code of the command that ran. */
+function commands(done: (exitCode: number) => void): Command {
+  const program = new Command('andon')
+    .description('The signal lamp over the line, with a mind: reads machines, judges them with models, raises alarms.')
+    .version(packageVersion)
+    .exitOverride()
+    .showHelpAfterError('(andon --help shows the commands)')
+    .configureHelp({ sortSubcommands: false });
+  const config = () => new Option('-c, --config <file>', 'configuration file').default('/etc/andon/andon.yaml');
+  const json = () => new Option('--json', 'one JSON document and nothing else on standard output');
+
+  program
+    .command('demo')
+    .description('the main job with nothing else installed: a simulated plant, a broker, and the agent')
+    .option('--seconds <n>', 'end by itself after this long', positiveNumber)
+    .addOption(json())
+    .action(async (options: { seconds?: number; json?: boolean }) => done(await demoCommand(options, output)));
+  program
+    .command('run')
+    .description('the daemon; stops on SIGTERM, reads its configuration anew on SIGHUP')
+    .addOption(config())
+    .action(async (options: { config: string }) => done(await runCommand(options.config)));
+  program
+    .command('check')
+    .argument('<file>', 'configuration file')
+    .description('every problem of a configuration at once, with line and suggestion')
+    .addOption(json())
+    .action(async (file: string, options: { json?: boolean }) =>
+      done(await checkCommand(file, { json: options.json === true }, output)),
+    );
+  program
+    .command('plan')
+    .argument('<file>', 'configuration file')
+    .description('what would run: requests, bus time against the scan interval, windows, models')
+    .addOption(json())
+    .action(async (file: string, options: { json?: boolean }) =>
+      done(await planCommand(file, { json: options.json === true }, output)),
+    );
+  program
+    .command('simulate')
+    .argument('<csv>', "a historian's CSV")
+    .description('replays a CSV as a live Modbus device and/or MQTT publisher')
+    .option('--modbus <url>', 'serve as a Modbus device on tcp://host:port (port 0 takes a free one)')
+    .option('--mqtt <url>', 'publish to a broker, one topic a column')
+    .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
+    .option('--loop', 'begin anew at the end')
+    .option('--time <column>', 'the time column, where its name does not say so')
+    .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
+  addModelsCommands(program, done, config, json);
+  addOutboxCommands(program, done, config, json);
+  program
+    .command('status')
+    .description("the running agent's health")
+    .option('--url <url>', 'of the agent', 'http://127.0.0.1:8080')
+    .option('--token-file <file>', 'where the token of http.token is')
+    .addOption(json())
+    .action(async (options: { url: string; tokenFile?: string; json?: boolean }) =>
+      done(await statusCommand(options, output)),
+    );
+  program
+    .command('schema')
+    .description("the configuration's JSON Schema")
+    .action(() => done(schemaCommand(output)));
+  return program;
+}
+
+export type SimulateOptions = {
+  readonly modbus?: string;
+  readonly mqtt?: string;
+  readonly speed: number;
+  readonly loop?: boolean;
+  readonly time?: string;
+};
+
+function addModelsCommands(
+  program: Command,
+  done: (exitCode: number) => void,
+  config: () => Option,
+  json: () => Option,
+): void {
+  const models = program.command('models').description('the model directory');
+  models
+    .command('list')
+    .description('models and versions, which is active, and the provider each runs on')
+    .addOption(config())
+    .addOption(json())
+    .action(async (options: { config: string; json?: boolean }) => done(await modelsListCommand(options, output)));
+  models
+    .command('show')
+    .argument('<model>', 'NAME or NAME@VERSION')
+    .description('what a model is, expects and was trained on')
+    .addOption(config())
+    .addOption(json())
+    .action(async (model: string, options: { config: string; json?: boolean }) =>
+      done(await modelsShowCommand(model, options, output)),
+    );
+  models
+    .command('verify')
+    .argument('[model]', 'NAME or NAME@VERSION; all where absent')
+    .description('hash, graph and golden vectors; exit 1 where one does not hold')
+    .addOption(config())
+    .addOption(json())
+    .action(async (model: string | undefined, options: { config: string; json?: boolean }) =>
+      done(await modelsVerifyCommand(model, options, output)),
+    );
+}
+
+function addOutboxCommands(
+  program: Command,
+  done: (exitCode: number) => void,
+  config: () => Option,
+  json: () => Option,
+): void {
+  const outbox = program.command('outbox').description('records on the box');
+  outbox
+    .command('stats')
+    .description('what waits for which uplink, and how many hours are left')
+    .addOption(config())
+    .addOption(json())
+    .action(async (options: { config: string; json?: boolean }) => done(await outboxStatsCommand(options, output)));
+  outbox
+    .command('export')
+    .description('records as JSON lines, oldest first')
+    .addOption(config())
+    .option('--from <sequence>', 'first sequence number', positiveNumber)
+    .action(async (options: { config: string; from?: number }) => done(await outboxExportCommand(options, output)));
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new CommanderError(EXIT_USAGE, 'commander.invalidArgument', `expected a number above 0, not '${text}'`);
+  return value;
+}

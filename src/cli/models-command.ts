@@ -1,0 +1,189 @@
+import { loadConfig } from '../app/config-file.ts';
+import { probeModels } from '../app/model-probe.ts';
+import type { ModelReference, ModelStatus } from '../contracts/inference.ts';
+import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
+import type { StoredModel } from '../inference/model-directory.ts';
+import { ModelDirectory } from '../inference/model-directory.ts';
+import type { ModelsConfig } from '../inference/models-config.ts';
+import { ConfigError, formatConfigProblem, OperatingError } from '../platform/errors.ts';
+import type { Output } from './output.ts';
+import { quietDeps } from './quiet-deps.ts';
+import { table } from './table.ts';
+
+export type ModelsOptions = { readonly config: string; readonly json?: boolean };
+
+/**
+ * `andon models list`: every version in the directory; the active ones are loaded, to tell the provider that each
+ * really runs on and why not the ones before it.
+ * @returns 1 where an active model cannot be used.
+ */
+export async function modelsListCommand(options: ModelsOptions, output: Output): Promise<number> {
+  const models = (await loadConfig(options.config)).config.models;
+  const rows = await listModels(models);
+  if (options.json === true) output.out(JSON.stringify({ directory: models.directory, models: rows }));
+  else if (rows.length === 0) output.out(`There is no model in ${models.directory}.`);
+  else {
+    output.out(table(['model', 'version', 'active', 'task', 'state', 'provider', 'reason'], rows.map(cells)));
+  }
+  return rows.some(({ active, state }) => active && state !== 'ready') ? 1 : 0;
+}
+
+type ListedModel = {
+  readonly name: string;
+  readonly version: number;
+  readonly active: boolean;
+  readonly task: string | undefined;
+  /** `stored` where it was not loaded, because it is not active. */
+  readonly state: ModelStatus['state'] | 'stored';
+  readonly provider: string | undefined;
+  readonly fallbacks: ModelStatus['fallbacks'];
+  readonly reason: string;
+};
+
+function cells(row: ListedModel): readonly string[] {
+  const fallbacks = row.fallbacks.map(({ provider, reason }) => `not on ${provider}: ${reason}`);
+  const reasons = [...(row.reason === '' ? [] : [row.reason]), ...fallbacks].join('; ');
+  return [
+    row.name,
+    String(row.version),
+    row.active ? 'yes' : '',
+    row.task ?? '',
+    row.state,
+    row.provider ?? '',
+    reasons,
+  ];
+}
+
+async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]> {
+  const directory = modelDirectory(models);
+  const active: ModelReference[] = [];
+  for (const name of await directory.names()) {
+    const version = await directory.activeVersion(name);
+    if (version !== undefined) active.push({ name, version });
+  }
+  const statuses = new Map((await probeModels(models, active, quietDeps())).map((status) => [status.name, status]));
+  const rows: ListedModel[] = [];
+  for (const name of await directory.names())
+    for (const version of await directory.versions(name)) {
+      const status = active.some((model) => model.name === name && model.version === version)
+        ? statuses.get(name)
+        : undefined;
+      const stored = await findOrProblem(directory, { name, version });
+      rows.push({
+        name,
+        version,
+        active: status !== undefined,
+        task: typeof stored === 'string' ? undefined : stored.manifest.task,
+        state: status?.state ?? (typeof stored === 'string' ? 'failed' : 'stored'),
+        provider: status?.provider,
+        fallbacks: status?.fallbacks ?? [],
+        reason: status?.reason ?? (typeof stored === 'string' ? stored : ''),
+      });
+    }
+  return rows;
+}
+
+/** `andon models show NAME[@VERSION]`. */
+export async function modelsShowCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
+  const models = (await loadConfig(options.config)).config.models;
+  const { manifest } = await modelDirectory(models).find(referenceOf(text));
+  if (options.json === true) {
+    output.out(JSON.stringify(manifest));
+    return 0;
+  }
+  const { name, version, task, description, window, threshold, abnormal, deadband, output: graphOutput } = manifest;
+  const step = window.step === undefined ? '' : ` at ${window.step} ms`;
+  output.out(
+    `${name}@${version}  ${task}
+${description}
+  window     ${window.steps} steps${step}
+  abnormal   ${abnormal} ${threshold} ${graphOutput.unit}`.trimEnd() +
+      `, normal again ${deadband} back from it
+  golden     ${manifest.golden.length} vectors, tolerance ${manifest.goldenTolerance}
+  sha256     ${manifest.sha256}`,
+  );
+  output.out(
+    table(
+      ['tag', 'unit', 'normal range'],
+      manifest.tags.map(({ name: tag, unit, range }) => [
+        tag,
+        unit,
+        range?.map((limit) => limit.toPrecision(4)).join(' – ') ?? '',
+      ]),
+    ),
+  );
+  output.out(
+    table(
+      ['metric', 'value'],
+      Object.entries(manifest.metrics).map(([metric, value]) => [metric, value.toPrecision(4)]),
+    ),
+  );
+  output.out(
+    table(
+      ['training', ''],
+      Object.entries(manifest.training).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
+    ),
+  );
+  return 0;
+}
+
+/**
+ * `andon models verify [NAME[@VERSION]]`: manifest, SHA-256, graph, and the golden vectors in a real session.
+ * @returns 1 where one does not hold.
+ */
+export async function modelsVerifyCommand(
+  text: string | undefined,
+  options: ModelsOptions,
+  output: Output,
+): Promise<number> {
+  const models = (await loadConfig(options.config)).config.models;
+  const directory = modelDirectory(models);
+  const wanted = text === undefined ? await everyVersion(directory) : [referenceOf(text)];
+  const results = [];
+  for (const model of wanted) {
+    const problems = (await directory.check(model)).map(formatConfigProblem);
+    const [status] = problems.length > 0 ? [] : await probeModels(models, [model], quietDeps());
+    const reasons = status === undefined || status.state === 'ready' ? problems : [status.reason];
+    results.push({
+      model: formatModelReference(model),
+      ok: reasons.length === 0,
+      provider: status?.provider,
+      problems: reasons,
+    });
+  }
+  if (options.json === true) output.out(JSON.stringify({ models: results }));
+  else
+    for (const { model, ok, provider, problems } of results)
+      output.out(ok ? `${model}: ok (${provider ?? ''})` : `${model}: ${problems.join('\n  ')}`);
+  return results.every(({ ok }) => ok) ? 0 : 1;
+}
+
+async function everyVersion(directory: ModelDirectory): Promise<readonly ModelReference[]> {
+  const models: ModelReference[] = [];
+  for (const name of await directory.names())
+    for (const version of await directory.versions(name)) models.push({ name, version });
+  return models;
+}
+
+function modelDirectory(models: ModelsConfig): ModelDirectory {
+  return new ModelDirectory(models.directory, { modelBytesMax: models.maxModelSize });
+}
+
+async function findOrProblem(directory: ModelDirectory, model: ModelReference): Promise<StoredModel | string> {
+  try {
+    return await directory.find(model);
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof OperatingError) return error.message.split('\n')[0] ?? '';
+    throw error;
+  }
+}
+
+function referenceOf(text: string): ModelReference {
+  const model = parseModelReference(text);
+  if (model === undefined)
+    throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
+  return model;
+}
