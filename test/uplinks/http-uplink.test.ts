@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
@@ -30,8 +30,8 @@ type Bench = {
   readonly upstream: UpstreamHttp;
   readonly deps: Deps;
   readonly stack: AsyncDisposableStack;
-  start(config?: Config): Uplink;
-  delivered(): Promise<void>;
+  readonly start: (config?: Config) => Uplink;
+  readonly delivered: () => Promise<void>;
 };
 
 async function withBench(run: (bench: Bench) => Promise<void>, upstream = new UpstreamHttp()): Promise<void> {

@@ -1,5 +1,5 @@
 import { connectAsync } from 'mqtt';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
 import type { Uplink } from '../../src/contracts/uplink.ts';
@@ -25,8 +25,8 @@ type Bench = {
   readonly store: MemoryRecordStore;
   readonly broker: UpstreamBroker;
   readonly deps: Deps;
-  start(config?: Config): Uplink;
-  delivered(): Promise<void>;
+  readonly start: (config?: Config) => Uplink;
+  readonly delivered: () => Promise<void>;
 };
 
 async function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
