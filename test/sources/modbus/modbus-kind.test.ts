@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import type { ModbusSourceConfig } from '../../../src/sources/modbus/modbus-config.ts';
+import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
+
+const pressure = { register: 'holding', address: 0, type: 'float32', unit: 'bar', range: [0, 16], deadband: 0.01 };
+const running = { register: 'discrete', address: 3, type: 'bool' };
+const source = { type: 'modbus', url: 'tcp://10.0.0.7:502', tags: { pressure, running } };
+
+function parse(more: object = {}): ModbusSourceConfig {
+  return modbusKind.schema.parse({ ...source, ...more });
+}
+
+/** `path: message` of every problem. */
+function problems(more: object): readonly string[] {
+  const result = modbusKind.schema.safeParse({ ...source, ...more });
+  return result.error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? [];
+}
+
+function tagProblems(tag: object): readonly string[] {
+  return problems({ tags: { tag: { ...pressure, ...tag } } });
+}
+
+describe('the configuration of a Modbus source', () => {
+  test('needs a url and tags only', () => {
+    expect(parse()).toMatchObject({
+      unitId: 1,
+      scanInterval: 1000,
+      timeout: 1000,
+      connectTimeout: 3000,
+      retries: 1,
+      byteOrder: 'ABCD',
+      maxGap: 16,
+      maxRegistersPerRequest: 125,
+      maxBitsPerRequest: 2000,
+      reconnect: { first: 100, max: 30_000 },
+    });
+  });
+
+  test.each([
+    ['rtu+tcp://10.0.0.7:502', 'rtu+tcp:// (Modbus RTU framing over TCP) is not supported by this version'],
+    [
+      'serial:///dev/ttyUSB0?baudRate=19200',
+      'serial:// (Modbus RTU on a serial port) is not supported by this version',
+    ],
+    ['http://10.0.0.7', 'expected tcp://host:port, such as tcp://10.0.0.7:502; not http://'],
+    ['10.0.0.7:502', 'expected tcp://host:port'],
+    ['tcp://', 'expected tcp://host:port'],
+    ['tcp://10.0.0.7:502/unit/1', 'expected tcp://host:port'],
+    ['tcp://10.0.0.7:70000', 'expected tcp://host:port'],
+  ])('says what is wrong with the url %s', (url, message) => {
+    expect(problems({ url })).toEqual([expect.stringContaining(`url: ${message}`)]);
+  });
+
+  test.each(['tcp://plc.acme.example', 'tcp://[::1]:1502', 'tcp://127.0.0.1:502/'])('takes the url %s', (url) => {
+    expect(problems({ url })).toEqual([]);
+  });
+
+  test('finds a tag that its device cannot have', () => {
+    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: a coil is a bool, not a float32']);
+    expect(tagProblems({ address: 65_535 })).toEqual([
+      'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
+    ]);
+    expect(tagProblems({ bit: 3 })).toEqual(['tags.tag.bit: only a bool in a holding or input register has a bit']);
+    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value comes first']);
+    expect(tagProblems({ scale: 0 })).toEqual(['tags.tag.scale: must not be 0: every value would be the offset']);
+  });
+
+  test('finds a value that is wider than the longest read allowed', () => {
+    expect(problems({ maxRegistersPerRequest: 1 })).toEqual([
+      'tags.pressure.type: a float32 takes 2 registers, which are never split over two reads; maxRegistersPerRequest is 1',
+    ]);
+  });
+
+  test.each([
+    { unitId: 256 },
+    { retries: -1 },
+    { timeout: '0s' },
+    { tags: {} },
+    { scanIntervall: '1s' },
+    { reconnect: { first: '1m' } },
+  ])('refuses %o', (more) => {
+    expect(problems(more)).not.toEqual([]);
+  });
+
+  test('has a description for every field of its JSON Schema', () => {
+    const schema = z.toJSONSchema(modbusKind.schema, { io: 'input' });
+    expect(fieldsWithoutDescription(schema, '')).toEqual(['.type']);
+  });
+});
+
+describe('the tags of a Modbus source', () => {
+  test('are defined with unit, range and deadband', () => {
+    expect(modbusKind.tags(parse())).toEqual([
+      { name: 'pressure', unit: 'bar', range: [0, 16], deadband: 0.01 },
+      { name: 'running', unit: '', range: undefined, deadband: 0 },
+    ]);
+  });
+});
+
+describe('the plan of a Modbus source', () => {
+  test('shows each scan class with its reads, shortest interval first', () => {
+    const plan = modbusKind.plan(
+      'plc-1',
+      parse({ unitId: 5, tags: { pressure, running: { ...running, scanInterval: '100ms' } } }),
+    );
+    expect(plan).toEqual([
+      {
+        source: 'plc-1',
+        unitId: 5,
+        scanIntervalMs: 100,
+        tags: 1,
+        requests: [{ functionCode: 2, address: 3, count: 1, tags: ['running'] }],
+        busTimeMs: 2,
+        advice: '',
+      },
+      {
+        source: 'plc-1',
+        unitId: 5,
+        scanIntervalMs: 1000,
+        tags: 1,
+        requests: [{ functionCode: 3, address: 0, count: 2, tags: ['pressure'] }],
+        busTimeMs: 2,
+        advice: '',
+      },
+    ]);
+  });
+
+  test('says what to change where a scan cannot be met', () => {
+    const tags = spread(10);
+    const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
+    expect(plan?.advice).toBe(
+      '10 requests need about 20 ms, more than the scan interval of 10ms: scan less often, or join reads with a larger maxGap (now 16)',
+    );
+  });
+
+  test('says so where all scans together are too much for the link', () => {
+    const tags = { ...spread(8), slow: { ...pressure, address: 50_000, scanInterval: '3ms' } };
+    const plan = modbusKind.plan('plc-1', parse({ scanInterval: '20ms', tags }));
+    expect(plan.map(({ advice }) => advice)).toEqual([
+      expect.stringContaining('All scans of 10.0.0.7:502 together need 147 % of its time'),
+      expect.stringContaining('All scans of 10.0.0.7:502 together need 147 % of its time'),
+    ]);
+  });
+});
+
+function spread(count: number): object {
+  return Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [`t${index}`, { ...pressure, address: index * 200 }]),
+  );
+}
+
+function fieldsWithoutDescription(schema: unknown, path: string): readonly string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  const properties: object =
+    'properties' in schema && typeof schema.properties === 'object' ? (schema.properties ?? {}) : {};
+  const fields: readonly (readonly [string, unknown])[] = Object.entries(properties);
+  const undescribed = fields.filter(
+    ([, field]) => typeof field !== 'object' || field === null || !('description' in field),
+  );
+  const below = fields.flatMap(([name, field]) => fieldsWithoutDescription(field, `${path}.${name}`));
+  const items =
+    'additionalProperties' in schema ? fieldsWithoutDescription(schema.additionalProperties, `${path}.*`) : [];
+  return [...undescribed.map(([name]) => `${path}.${name}`), ...below, ...items];
+}
