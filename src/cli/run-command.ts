@@ -6,24 +6,11 @@ import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { ConfigError, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
 import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { systemdServiceManager } from '../platform/systemd-notify.ts';
-
-export const processMetrics = {
-  andon_log_lines_dropped_total: {
-    type: 'counter',
-    help: 'Log lines dropped because the reader of the log stood still.',
-    labels: [],
-  },
-  andon_config_reloads_total: {
-    type: 'counter',
-    help: 'Times that SIGHUP was obeyed (`applied`) or the new configuration refused (`refused`).',
-    labels: ['outcome'],
-  },
-} as const satisfies MetricCatalogue;
+import { processMetrics } from './process-metrics.ts';
 
 /** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */
 const STOP_TIMEOUT_MS = 20_000;
