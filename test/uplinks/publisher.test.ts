@@ -174,7 +174,9 @@ describe('a verdict', () => {
       const topics = broker.published.items.map(({ topic }) => topic);
       expect(topics.indexOf(`${base}/alarm/pump-1`)).toBeLessThan(topics.lastIndexOf(`${base}/verdict/pump-0`));
       const dropped = 'andon_publish_dropped_total{topic="verdict",reason="superseded"}';
-      expect(await metricValue(deps, dropped)).toBe(448);
+      const arrived = broker.published.items.filter(({ topic }) => topic.startsWith(`${base}/verdict/`)).length;
+      expect(arrived).toBeLessThan(60);
+      expect(await metricValue(deps, dropped), 'each is sent or counted').toBe(500 - arrived);
     });
   });
 });

@@ -101,7 +101,7 @@ export class HttpTransport implements UplinkTransport {
 }
 
 /** `{"agent","records":[…]}`; the records' own JSON is not parsed again. */
-export function requestJson(agentId: string, records: readonly StoredRecord[]): string {
+function requestJson(agentId: string, records: readonly StoredRecord[]): string {
   return `{"agent":${JSON.stringify(agentId)},"records":[${records.map(recordJson).join(',')}]}`;
 }
 

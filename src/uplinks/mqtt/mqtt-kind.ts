@@ -57,7 +57,7 @@ export const mqttUplinkKind: UplinkKind<MqttUplinkConfig> = {
  * One connection; what is published on it arrives in order (MQTT 3.1.1, section 4.6), so several batches may be
  * under way at once. A new connection begins only after every batch of the old one has failed.
  */
-export class MqttTransport implements UplinkTransport {
+class MqttTransport implements UplinkTransport {
   readonly #connection: MqttConnection;
   readonly #topic: string;
   readonly #timeoutMs: number;
