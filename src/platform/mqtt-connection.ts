@@ -181,21 +181,28 @@ export class MqttConnection implements AsyncDisposable {
     this.#connectedAtMs = undefined;
     this.#timer?.cancel();
     this.#metrics.connected.set(0);
+    if (this.#fallsBack(reason)) return;
     this.#metrics.losses.inc({ connection: this.#options.name, code: reason.code });
     if (connectedAtMs !== undefined && this.#deps.clock.monotonicMs() - connectedAtMs >= STABLE_MS)
       this.#backoff.reset();
-    if (connectedAtMs === undefined) this.#reconsiderVersion(reason);
+    if (connectedAtMs === undefined) this.#doubtVersion(reason);
     const retryInMs = this.#backoff.nextMs();
     this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), retryInMs);
     this.#tell(reason.message, retryInMs);
   }
 
-  /** A broker that knows no MQTT 5 says so, or closes the connection, or answers what MQTT 5 can't read. */
-  #reconsiderVersion(reason: OperatingError): void {
+  /** A broker that says it knows no MQTT 5 is there and well: the next attempt follows at once, and nobody is told. */
+  #fallsBack(reason: OperatingError): boolean {
+    if (this.#options.protocolVersion !== 'auto' || this.#version === 4 || !isVersionRefused(reason)) return false;
+    this.#version = 4;
+    this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), 0);
+    return true;
+  }
+
+  /** A broker that knows no MQTT 5 may also just hang up on it, or answer what MQTT 5 can't read. */
+  #doubtVersion({ code }: OperatingError): void {
     if (this.#options.protocolVersion !== 'auto') return;
-    if (isVersionRefused(reason)) this.#version = 4;
-    else if (reason.code === 'mqtt-closed' || reason.code === 'mqtt-malformed-packet')
-      this.#version = this.#version === 5 ? 4 : 5;
+    if (code === 'mqtt-closed' || code === 'mqtt-malformed-packet') this.#version = this.#version === 5 ? 4 : 5;
   }
 
   #subscribe(subscriptions: readonly Subscription[]): void {

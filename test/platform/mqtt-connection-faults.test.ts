@@ -129,6 +129,18 @@ describe('a connection to a broker that misbehaves', () => {
   });
 });
 
+test('a broker that hangs up on MQTT 5 without a word is tried with 3.1.1 next', async () => {
+  broker.connack = undefined;
+  const { connection, states } = connectTo({ protocolVersion: 'auto' });
+  connection.start();
+  await broker.whenReceived('connect');
+  broker.connack = [0x20, 2, 0, 0];
+  broker.sockets.items[0]?.destroy();
+  await states.when((state) => state.connected);
+  // The byte after the protocol's name, "MQTT" with its length.
+  expect(broker.received('connect').map(({ body }) => body[6])).toEqual([5, 4]);
+});
+
 describe('publishing', () => {
   test('before the login it fails at once: nothing is queued', async () => {
     const { connection } = connectTo();

@@ -160,6 +160,13 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
   });
 });
 
+test('a broker that knows only MQTT 3.1.1 is spoken to in it, and nobody hears of a failure', async () => {
+  const broker = own(await MqttBroker.listen({ port: 0 }));
+  const { connection, states } = await publisher(broker.url);
+  expect(connection.protocolVersion).toBe(4);
+  expect(states.items).toMatchObject([{ connected: true, reason: '' }]);
+});
+
 describe('a broker that refuses', () => {
   test('a login is tried again and again, and succeeds once the broker lets it', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));

@@ -1,0 +1,180 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
+import { decodeMessage } from '../../../src/sources/mqtt/message-decode.ts';
+import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
+import { planTopics } from '../../../src/sources/mqtt/topic-plan.ts';
+
+const NOW_MS = Date.UTC(2026, 5, 1, 12);
+const TOLERANCE_MS = 5000;
+
+/** What the one tag of a topic becomes. */
+function decode(payload: string | Buffer, tag: Record<string, unknown> = {}, retain = false) {
+  return decodeAll(payload, { t: tag }, retain)[0];
+}
+
+function decodeAll(payload: string | Buffer, tags: Record<string, Record<string, unknown>>, retain = false) {
+  const entries = Object.entries(tags).map(([name, tag]) => [name, { topic: 'a', ...tag }]);
+  const config = mqttKind.schema.parse({ type: 'mqtt', url: 'mqtt://b', tags: Object.fromEntries(entries) });
+  const numbers = new Map(Object.keys(tags).map((name, index) => [name, index]));
+  const plan = planTopics(config, numbers).get('a');
+  if (plan === undefined) throw new Error('No plan for the topic');
+  const fault = decodeMessage(plan, Buffer.from(payload), {
+    timeMs: NOW_MS,
+    retain,
+    futureToleranceMs: TOLERANCE_MS,
+  });
+  return Array.from({ length: plan.batch.length }, (_, index) => ({
+    value: plan.batch.values[index],
+    timeMs: plan.batch.timesMs[index],
+    quality: qualityOf(plan.batch.qualities[index] ?? 2),
+    reason: reasonOf(plan.batch.reasons[index] ?? 0),
+    fault: fault?.text ?? '',
+  }));
+}
+
+describe('a payload that is the value', () => {
+  test('every finite number comes out as it went in', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+        expect(decode(`${value}`)).toMatchObject({ value: value === 0 ? 0 : value, quality: 'good', timeMs: NOW_MS });
+      }),
+    );
+  });
+
+  test.each([
+    ['true', 1],
+    ['false', 0],
+    ['+1.', 1],
+    ['.5', 0.5],
+    [' 12.5\r\n', 12.5],
+    ['-3e2', -300],
+  ])('%j is %d', (payload, value) => {
+    expect(decode(payload)).toMatchObject({ value, quality: 'good', reason: 'none' });
+  });
+
+  test.each(['', ' ', 'NaN', 'Infinity', '1,5', '0x10', '12 bar', '1e', '--1', '{"v":1}', 'null', '1'.repeat(65)])(
+    '%j is no number, and bad',
+    (payload) => {
+      expect(decode(payload)).toMatchObject({
+        value: Number.NaN,
+        quality: 'bad',
+        reason: 'payload-invalid',
+        fault: 't: the payload is no number',
+      });
+    },
+  );
+
+  test('scale and offset turn it into engineering units', () => {
+    expect(decode('120', { scale: 0.1, offset: -4 })).toMatchObject({ value: 8 });
+  });
+
+  test('a number that scaling makes infinite is bad', () => {
+    expect(decode('1e308', { scale: 1000 })).toMatchObject({ quality: 'bad', reason: 'not-finite' });
+    expect(decode('1e999')).toMatchObject({ quality: 'bad', reason: 'not-finite' });
+  });
+});
+
+describe('a JSON payload', () => {
+  test('brings every tag of its topic; one that is missing costs only itself', () => {
+    const payload = JSON.stringify({ rms: 1.5, motor: { on: true, amps: ['2.25'] } });
+    const samples = decodeAll(payload, {
+      rms: { value: '$.rms' },
+      on: { value: '$.motor.on' },
+      amps: { value: '$.motor.amps[0]' },
+      absent: { value: '$.motor.volts' },
+    });
+    expect(samples.map(({ value }) => value)).toEqual([1.5, 1, 2.25, Number.NaN]);
+    expect(samples.map(({ reason }) => reason)).toEqual(['none', 'none', 'none', 'payload-invalid']);
+    expect(samples[0]?.fault).toBe('absent: the value is no number');
+  });
+
+  test.each([['null'], ['"on"'], ['{}'], ['[1]'], ['""']])('a value of %s is bad', (value) => {
+    expect(decode(`{"v":${value}}`, { value: '$.v' })).toMatchObject({ quality: 'bad', reason: 'payload-invalid' });
+  });
+
+  test.each(['{"v":', '', '\u0000', '{"v":1}}'])('%j is no JSON', (payload) => {
+    expect(decode(payload, { value: '$.v' })).toMatchObject({
+      reason: 'payload-invalid',
+      fault: 't: the payload is no JSON',
+    });
+  });
+
+  test('any bytes at all give one sample a tag, good only with a finite value', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array(), fc.json()), (payload) => {
+        const bytes = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload);
+        const samples = decodeAll(bytes, { plain: {}, path: { value: '$[0]', time: '$[1]' } });
+        expect(samples).toHaveLength(2);
+        for (const { value, quality, timeMs } of samples) {
+          expect(Number.isFinite(timeMs)).toBe(true);
+          expect(quality === 'bad' || Number.isFinite(value)).toBe(true);
+        }
+      }),
+    );
+  });
+});
+
+describe('the time of a payload', () => {
+  const at = (time: unknown, retain = false) =>
+    decode(JSON.stringify({ v: 1, t: time }), { value: '$.v', time: '$.t' }, retain);
+
+  test('an ISO time with any zone is the same instant as its epoch milliseconds', () => {
+    const instant = fc.integer({ min: Date.UTC(2000, 0, 2), max: NOW_MS - 1 });
+    fc.assert(
+      fc.property(instant, fc.integer({ min: -14 * 60, max: 14 * 60 }), (timeMs, zoneMinutes) => {
+        const local = new Date(timeMs + zoneMinutes * 60_000).toISOString().slice(0, -1);
+        const two = (part: number): string => String(Math.floor(part)).padStart(2, '0');
+        const zone = `${zoneMinutes < 0 ? '-' : '+'}${two(Math.abs(zoneMinutes) / 60)}:${two(Math.abs(zoneMinutes) % 60)}`;
+        expect(at(`${local}${zone}`)).toMatchObject({ timeMs, quality: 'good' });
+        expect(at(timeMs)).toMatchObject({ timeMs, quality: 'good' });
+        expect(at(String(timeMs))).toMatchObject({ timeMs, quality: 'good' });
+      }),
+    );
+  });
+
+  test('fractions below a millisecond are kept', () => {
+    expect(at('2026-05-01T10:00:00.123456Z')?.timeMs).toBeCloseTo(Date.UTC(2026, 4, 1, 10) + 123.456, 3);
+  });
+
+  test.each([
+    ['absent', undefined],
+    ['null', null],
+    ['no date', 'yesterday'],
+    ['without a zone, which nobody can place', '2026-05-01T10:00:00'],
+    ['on a day that is not in the calendar', '2026-02-30T10:00:00Z'],
+    ['at an hour that no day has', '2026-05-01T24:00:00Z'],
+    ['in seconds, or from a clock that was never set', 1_780_000_000],
+    ['negative', -1],
+  ])('%s makes the value uncertain and stamps it at arrival', (_what, time) => {
+    expect(at(time)).toMatchObject({ value: 1, timeMs: NOW_MS, quality: 'uncertain', reason: 'time-invalid' });
+    expect(at(time)?.fault).toBe('t: the time is none');
+  });
+
+  test('ahead of our clock is believed up to the tolerance, and beyond it stamped at arrival', () => {
+    expect(at(NOW_MS + TOLERANCE_MS)).toMatchObject({ timeMs: NOW_MS + TOLERANCE_MS, quality: 'good' });
+    expect(at(NOW_MS + TOLERANCE_MS + 1)).toMatchObject({
+      timeMs: NOW_MS,
+      quality: 'uncertain',
+      reason: 'time-in-future',
+    });
+  });
+
+  test('long ago is believed: the age of a sample is not for its source to judge', () => {
+    expect(at('2001-01-01T00:00:00Z')).toMatchObject({ timeMs: Date.UTC(2001, 0, 1), quality: 'good' });
+  });
+
+  test('of a retained message is the payload’s own', () => {
+    expect(at(NOW_MS - 60_000, true)).toMatchObject({ timeMs: NOW_MS - 60_000, quality: 'good' });
+  });
+
+  test('of a retained message without one is unknown, which is no fault of anybody', () => {
+    expect(decode('1', {}, true)).toMatchObject({
+      value: 1,
+      timeMs: NOW_MS,
+      quality: 'uncertain',
+      reason: 'time-invalid',
+      fault: '',
+    });
+  });
+});

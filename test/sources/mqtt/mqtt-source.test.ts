@@ -1,0 +1,243 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { SampleBatch } from '../../../src/domain/sample-batch.ts';
+import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
+import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
+import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
+import { brokerOptions } from '../../support/broker-options.ts';
+import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
+import { Recorder } from '../../support/broker-recorder.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { Mosquitto } from '../../support/mosquitto.ts';
+import { programPath } from '../../support/programs.ts';
+import { metricValue, testDeps } from '../../support/test-deps.ts';
+
+type Sample = { tag: string; value: number; timeMs: number; quality: string; reason: string };
+type Batch = readonly Sample[];
+
+let opened: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const each of opened.toReversed()) await each[Symbol.asyncDispose]();
+  opened = [];
+});
+
+function own<T extends AsyncDisposable>(resource: T): T {
+  opened.push(resource);
+  return resource;
+}
+
+/** A source named `cell`, with every batch that it gave. */
+function sourceOf(url: string, tags: Record<string, Record<string, unknown>>, settings: Record<string, unknown> = {}) {
+  const deps = testDeps();
+  const config = mqttKind.schema.parse({
+    type: 'mqtt',
+    url,
+    reconnectMin: '20ms',
+    reconnectMax: '100ms',
+    ...settings,
+    tags,
+  });
+  const names = Object.keys(tags);
+  const batches = new Recorder<Batch>();
+  const tagNumbers = new Map(names.map((name, number) => [name, number]));
+  const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, names)) };
+  const source = own(mqttKind.create({ id: 'cell', config, tagNumbers, sink, deps }));
+  const health = () => deps.health.components().find(({ name }) => name === 'source/cell');
+  return { source, batches, deps, health };
+}
+
+function samplesOf(batch: SampleBatch, names: readonly string[]): Batch {
+  return Array.from({ length: batch.length }, (_, index) => ({
+    tag: names[batch.tags[index] ?? -1] ?? '?',
+    value: batch.values[index] ?? Number.NaN,
+    timeMs: batch.timesMs[index] ?? Number.NaN,
+    quality: qualityOf(batch.qualities[index] ?? 2),
+    reason: reasonOf(batch.reasons[index] ?? 0),
+  }));
+}
+
+async function publisher(url: string) {
+  const connection = own(new MqttConnection(brokerOptions(url), testDeps()));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  connection.onState(({ connected }) => {
+    if (connected) resolve();
+  });
+  connection.start();
+  await promise;
+  return (topic: string, payload: string, retain = false) =>
+    connection.publish(topic, payload, { qos: 1, retain, timeoutMs: 10_000 });
+}
+
+/** Publishes until a value has come through: the source subscribes in its own time. */
+async function whenFlowing(batches: Recorder<Batch>, publish: () => Promise<void>, from = 0): Promise<void> {
+  const isThere = () => batches.items.slice(from).some((batch) => batch[0]?.quality === 'good');
+  while (!isThere()) {
+    await publish();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const tags = {
+  rms: { topic: 'pump/vibration', value: '$.rms', time: '$.t' },
+  peak: { topic: 'pump/vibration', value: '$.peak', time: '$.t' },
+  speed: { topic: 'pump/speed', qos: 0 },
+};
+
+const brokers: readonly (readonly [
+  string,
+  (port?: number) => Promise<AsyncDisposable & { url: string; port: number }>,
+])[] = [
+  ['the embedded broker', (port = 0) => MqttBroker.listen({ port })],
+  ...(programPath('mosquitto') === undefined ? [] : [['mosquitto', (port = 0) => Mosquitto.start({ port })] as const]),
+];
+
+describe.each(brokers)('a source on %s', (_name, startBroker) => {
+  test('gives one batch a message, with all tags of its topic', async () => {
+    const broker = own(await startBroker());
+    const { source, batches, health } = sourceOf(broker.url, tags);
+    source.start();
+    const publish = await publisher(broker.url);
+    await whenFlowing(batches, () => publish('pump/speed', '1480'));
+    const timeMs = Date.now() - 1000;
+    await publish('pump/vibration', JSON.stringify({ rms: 2.5, peak: 7, t: timeMs }));
+    const batch = await batches.when(([first]) => first?.tag === 'rms');
+    expect(batch).toEqual([
+      { tag: 'rms', value: 2.5, timeMs, quality: 'good', reason: 'none' },
+      { tag: 'peak', value: 7, timeMs, quality: 'good', reason: 'none' },
+    ]);
+    expect(health()).toMatchObject({ status: 'ok', reason: '' });
+  });
+
+  test('a broker that goes makes every tag bad once, and its return makes them good again', async () => {
+    const broker = await startBroker();
+    const { source, batches, health } = sourceOf(broker.url, tags);
+    source.start();
+    const publish = await publisher(broker.url);
+    await whenFlowing(batches, () => publish('pump/speed', '1480'));
+    const before = batches.items.length;
+    await broker[Symbol.asyncDispose]();
+    const lost = await batches.when(([first]) => first?.reason === 'link-down', before);
+    expect(lost.map(({ tag, quality, reason }) => [tag, quality, reason])).toEqual(
+      ['rms', 'peak', 'speed'].map((tag) => [tag, 'bad', 'link-down']),
+    );
+    expect(health()?.status).toBe('degraded');
+    expect(health()?.reason).toMatch(/; next attempt in 0\.\d s$/);
+
+    own(await startBroker(broker.port));
+    const publishAgain = await publisher(broker.url);
+    await whenFlowing(batches, () => publishAgain('pump/speed', '1490'), before);
+    const told = batches.items.slice(before).filter(([first]) => first?.reason === 'link-down');
+    expect(told).toHaveLength(1);
+    expect(health()?.status).toBe('ok');
+  });
+
+  test('a retained message counts with the time of its payload; without one its age is unknown', async () => {
+    const broker = own(await startBroker());
+    const publish = await publisher(broker.url);
+    const timeMs = Date.UTC(2026, 0, 1);
+    await publish('pump/vibration', JSON.stringify({ rms: 1, peak: 2, t: timeMs }), true);
+    await publish('pump/speed', '1480', true);
+    const { source, batches } = sourceOf(broker.url, tags);
+    source.start();
+    const vibration = await batches.when(([first]) => first?.tag === 'rms');
+    const speed = await batches.when(([first]) => first?.tag === 'speed');
+    expect(vibration[0]).toMatchObject({ timeMs, quality: 'good' });
+    expect(speed[0]).toMatchObject({ value: 1480, quality: 'uncertain', reason: 'time-invalid' });
+  });
+});
+
+describe('a source', () => {
+  test('a broker that is away at the start is degraded with the reason, and its tags are bad', async () => {
+    const { source, batches, health } = sourceOf('mqtt://127.0.0.1:1', tags);
+    source.start();
+    await batches.when(([first]) => first?.reason === 'link-down');
+    expect(health()?.status).toBe('degraded');
+    expect(health()?.reason).toContain('ECONNREFUSED');
+  });
+
+  test('a payload that is none costs its own tag only, is counted, and is named in health', async () => {
+    const broker = own(await MqttBroker.listen({ port: 0 }));
+    const { source, batches, deps, health } = sourceOf(broker.url, tags);
+    source.start();
+    const publish = await publisher(broker.url);
+    await whenFlowing(batches, () => publish('pump/speed', '1480'));
+    for (let index = 0; index < 3; index += 1) await publish('pump/vibration', '{"rms": 2.5');
+    await publish('pump/speed', '1481');
+    await batches.when(([first]) => first?.value === 1481);
+    const invalid = batches.items.find(([first]) => first?.tag === 'rms');
+    expect(invalid?.map(({ quality, reason }) => `${quality} ${reason}`)).toEqual([
+      'bad payload-invalid',
+      'bad payload-invalid',
+    ]);
+    expect(health()).toMatchObject({ status: 'degraded', reason: 'pump/vibration: rms: the payload is no JSON' });
+    const counted = 'andon_mqtt_message_faults_total{source="cell",reason="payload-invalid"}';
+    expect(await metricValue(deps, counted)).toBe(3);
+  });
+
+  test('a topic that the broker refuses makes its tags bad and leaves the others alone', async () => {
+    const broker = own(await MqttBroker.listen({ port: 0 }));
+    broker.aedes.authorizeSubscribe = (_client, subscription, done) =>
+      done(null, subscription.topic === 'pump/vibration' ? null : subscription);
+    const { source, batches, health } = sourceOf(broker.url, tags);
+    source.start();
+    const refused = await batches.when(([first]) => first?.reason === 'refused');
+    expect(refused.map(({ tag, quality }) => `${tag} ${quality}`)).toEqual(['rms bad', 'peak bad']);
+    expect(health()?.status).toBe('degraded');
+    expect(health()?.reason).toContain('refused the subscription to pump/vibration');
+    const publish = await publisher(broker.url);
+    await whenFlowing(batches, () => publish('pump/speed', '1480'), batches.items.length);
+  });
+
+  test('after disposal nothing reaches the sink, though the broker goes on sending', async () => {
+    const broker = own(await RawBroker.listen());
+    const { source, batches } = sourceOf(broker.url, { speed: { topic: 'pump/speed' } }, { protocolVersion: '3.1.1' });
+    source.start();
+    await broker.whenReceived('subscribe');
+    broker.send(publishPacket('pump/speed', '1'));
+    await batches.count(1);
+    const disposed = source[Symbol.asyncDispose]();
+    broker.send(publishPacket('pump/speed', '2'));
+    await disposed;
+    await source[Symbol.asyncDispose]();
+    expect(batches.items).toHaveLength(1);
+  });
+
+  test('shows a sign of life while the broker is silent', async () => {
+    const clock = new FakeClock();
+    const broker = own(await RawBroker.listen());
+    const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, tags: { speed: { topic: 's' } } });
+    const context = { id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink: { accept: () => undefined } };
+    const source = own(mqttKind.create({ ...context, deps: testDeps(clock) }));
+    source.start();
+    const before = source.lastTickMs();
+    await clock.advance(2500);
+    expect(source.lastTickMs()).toBeGreaterThanOrEqual(before + 2000);
+    await source[Symbol.asyncDispose]();
+    expect(clock.timers).toBe(0);
+  });
+});
+
+describe('the configuration of a source', () => {
+  const issues = (settings: Record<string, unknown>, tag: Record<string, unknown> = {}) => {
+    const input = { type: 'mqtt', url: 'mqtt://b', ...settings, tags: { t: { topic: 'a', ...tag } } };
+    return mqttKind.schema.safeParse(input).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+
+  test('needs no more than a broker and a topic', () => {
+    expect(issues({})).toBeUndefined();
+  });
+
+  test.each([
+    ['a wildcard', {}, { topic: 'a/+/b' }, 'tags.t.topic: a tag reads one topic: + and # are not allowed'],
+    ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: a topic has no control characters'],
+    ['a path that names many values', {}, { value: '$..a' }, 'tags.t.value: expected a path to one value'],
+    ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: the first number must be the smaller one'],
+    ['a scheme that is none of MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
+    ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password are not written in the url'],
+    ['a kept session without a name', { cleanSession: false }, {}, 'clientId: cleanSession: false needs a clientId'],
+    ['a key without its certificate', { tls: { key: 'k' } }, {}, 'tls: cert and key belong together'],
+  ])('%s is refused', (_what, settings, tag, message) => {
+    expect(issues(settings, tag)).toEqual([expect.stringContaining(message)]);
+  });
+});
