@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+import { serveRpc } from '../platform/rpc.ts';
+import { invariant } from '../platform/errors.ts';
+import { Storage } from '../outbox/storage.ts';
+import type { StorageOptions, StorageProtocol } from '../outbox/storage-protocol.ts';
+
+/*
+ * Entry file of the storage worker: the thread that owns every SQLite connection. An fsync of 300 ms stalls the
+ * thread that asked for it for 304 ms, which must not be the one with the sockets.
+ */
+const port = parentPort;
+invariant(port !== null, 'storage-worker.ts is started as a worker thread');
+
+const storage = new Storage({
+  // Made by Outbox, which starts this file.
+  ...(workerData as StorageOptions),
+  // Sorts by time, and is still unique where two clocks, or one that was set back, agree.
+  newEpoch: (nowMs) => `${Math.floor(nowMs).toString(36).padStart(9, '0')}${randomBytes(4).toString('hex')}`,
+});
+
+serveRpc<StorageProtocol>(
+  { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },
+  storage.handlers(),
+);

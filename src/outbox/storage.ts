@@ -1,0 +1,254 @@
+import { dirname, join } from 'node:path';
+import type { OutboxStats } from '../contracts/record-store.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { StoredRecord } from '../domain/record.ts';
+import { OperatingError } from '../platform/errors.ts';
+import type { RpcHandlers } from '../platform/rpc.ts';
+import { AlarmStore } from './alarm-store.ts';
+import { alarmKey } from './alarm-database.ts';
+import { makeFolderFor, truncateWal } from './database-file.ts';
+import { GrowthRate } from './growth-rate.ts';
+import { HistoryStore } from './history-store.ts';
+import type { OpenOutbox, OutboxFileOptions } from './outbox-file.ts';
+import { OutboxFile } from './outbox-file.ts';
+import { outboxStatsOf } from './outbox-stats.ts';
+import { appendBatch, ROW_BYTES } from './record-appender.ts';
+import type {
+  AppendBatch,
+  AppendOutcome,
+  RecordRun,
+  StorageProtocol,
+  StorageReport,
+  StoreHealth,
+} from './storage-protocol.ts';
+
+/** Losses are gathered for so long before they become records, so that a full outbox does not fill up with them. */
+const LOSS_REPORT_MS = 10_000;
+/** A quiet outbox folds its WAL and syncs its mark this often. */
+const IDLE_CARE_MS = 30_000;
+/** Moved cursors reach the file at least this often, with a commit or by themselves. */
+const CURSOR_SAVE_MS = 250;
+
+/**
+ * Everything the storage worker does: the outbox, the alarms and the sample history, each in its own file beside
+ * the other. Synchronous throughout, and without timers: the main thread asks for each slice of upkeep.
+ */
+export class Storage {
+  readonly #options: OutboxFileOptions;
+  readonly #outbox: OutboxFile;
+  readonly #alarms: AlarmStore;
+  readonly #history: HistoryStore;
+  readonly #rate = new GrowthRate();
+  #bytesSinceUpkeep = 0;
+  #nowMs: EpochMs = 0;
+  #lossReportedMs = -Infinity;
+  #idleCareMs = 0;
+  #cursorsSavedMs = 0;
+
+  constructor(options: OutboxFileOptions) {
+    this.#options = options;
+    const { path } = options.config;
+    this.#outbox = new OutboxFile(options);
+    this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
+    this.#history = new HistoryStore(join(dirname(path), 'history.db'), options.config);
+  }
+
+  handlers(): RpcHandlers<StorageProtocol> {
+    return {
+      open: ({ nowMs }) => this.#openAll(nowMs),
+      append: (batch) => this.#append(batch),
+      read: ({ nowMs, ...request }) => {
+        this.#nowMs = nowMs;
+        return this.#outbox.use(nowMs, ({ lanes }) => lanes.read(request, nowMs));
+      },
+      acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
+      setAside: ({ uplink, records, reason, nowMs }) => this.#setAside(uplink, records, reason, nowMs),
+      history: (query) => this.#outbox.use(this.#nowMs, ({ lanes }) => lanes.history(query)),
+      alarms: () => this.#alarms.alarms(this.#nowMs),
+      stats: () => this.#stats(),
+      upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
+      historyAppend: (batch) => this.#history.append(batch, this.#nowMs),
+      historyRead: (request) => this.#history.read(request, this.#nowMs),
+      close: () => this.#close(),
+    };
+  }
+
+  /** @throws {OperatingError} 'outbox-path-unusable'; a bad file does not throw. */
+  #openAll(nowMs: EpochMs): StorageReport {
+    this.#nowMs = nowMs;
+    makeFolderFor(this.#options.config.path);
+    this.#alarms.ensureOpen(nowMs);
+    this.#outbox.ensureOpen(nowMs);
+    this.#history.ensureOpen(nowMs);
+    return this.#report(0, true);
+  }
+
+  #append(batch: AppendBatch): AppendOutcome {
+    const nowMs = this.#nowMs;
+    const alarms = batch.alarms.map(({ index, transition }) => ({ transition, body: batch.bodies[index] ?? '{}' }));
+    if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
+    const { ids, bytes } = this.#outbox.use(nowMs, (outbox) =>
+      appendBatch(outbox, batch, this.#options.config.onFull, nowMs),
+    );
+    this.#outbox.mark();
+    this.#bytesSinceUpkeep += bytes;
+    this.#cursorsSavedMs = nowMs;
+    this.#alarms.clear(batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition));
+    return { ids };
+  }
+
+  #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {
+    this.#nowMs = nowMs;
+    this.#outbox.use(nowMs, ({ lanes }) => lanes.acknowledge(run));
+    if (nowMs - this.#cursorsSavedMs >= CURSOR_SAVE_MS) this.#saveCursors(nowMs);
+  }
+
+  #setAside(uplink: string, records: readonly StoredRecord[], reason: string, nowMs: EpochMs): undefined {
+    this.#nowMs = nowMs;
+    const [first, last] = [records[0], records.at(-1)];
+    if (first === undefined || last === undefined) return undefined;
+    this.#outbox.use(nowMs, ({ database, lanes, space }) => {
+      database.commit(() => {
+        lanes.acknowledge({ uplink, first, last });
+        for (const { id, kind, watch, timestampMs, body } of records)
+          database.statements.addDeadLetter.run(uplink, reason, nowMs, id, kind, watch, timestampMs, body);
+        space.trimDeadLetters(nowMs);
+      });
+    });
+  }
+
+  #stats(): OutboxStats {
+    return this.#outbox.use(this.#nowMs, (outbox) =>
+      outboxStatsOf(outbox, (bytesFree) => this.#rate.hoursLeft(bytesFree)),
+    );
+  }
+
+  /** A slice of what is not urgent: a few tens of milliseconds at most, so that no append waits long for it. */
+  #upkeep(nowMs: EpochMs, idle: boolean): StorageReport {
+    this.#nowMs = nowMs;
+    this.#alarms.ensureOpen(nowMs);
+    this.#outbox.ensureOpen(nowMs);
+    this.#history.ensureOpen(nowMs);
+    this.#rate.add(this.#bytesSinceUpkeep, nowMs);
+    this.#bytesSinceUpkeep = 0;
+    let stored = 0;
+    let more = false;
+    try {
+      stored += this.#storePendingAlarms(nowMs);
+      stored += this.#reportLosses(nowMs);
+      more = this.#outbox.salvage(nowMs);
+      more = this.#outbox.use(nowMs, ({ space }) => space.expire(nowMs)) || more;
+      this.#saveCursors(nowMs);
+      if (idle && nowMs - this.#idleCareMs >= IDLE_CARE_MS) this.#careWhenIdle(nowMs);
+    } catch (error) {
+      // What is wrong with the file is in its health by now; the next slice tries again.
+      if (!(error instanceof OperatingError)) throw error;
+    }
+    more = this.#history.upkeep(nowMs) || more;
+    return this.#report(stored, more);
+  }
+
+  /** Alarms whose record did not reach the outbox: the process ended in between, or the outbox had failed. */
+  #storePendingAlarms(nowMs: EpochMs): number {
+    const pending = this.#alarms.pending(nowMs);
+    if (pending.length === 0) return 0;
+    const stored = this.#outbox.use(nowMs, ({ database, space }) => {
+      const bytes = pending.reduce((total, { body }) => total + body.length + ROW_BYTES, 0);
+      if (!space.makeRoom(bytes, 'alarm', nowMs)) return undefined;
+      return database.commit(() => {
+        const missing = pending.filter(
+          ({ watch, number }) => database.statements.byKey.get(alarmKey(watch, number)) === undefined,
+        );
+        for (const { watch, number, timestampMs, body } of missing)
+          database.insert({ kind: 'alarm', watch, timestampMs, body, key: alarmKey(watch, number), originalId: null });
+        return missing.length;
+      });
+    });
+    if (stored === undefined) return 0;
+    this.#outbox.mark();
+    this.#alarms.clear(pending);
+    this.#alarms.settle(nowMs);
+    return stored;
+  }
+
+  /** Makes what was lost since into records, one for each kind, reason and epoch. */
+  #reportLosses(nowMs: EpochMs): number {
+    if (nowMs - this.#lossReportedMs < LOSS_REPORT_MS) return 0;
+    const stored = this.#outbox.use(nowMs, (outbox) => storeLosses(outbox, nowMs));
+    if (stored === 0) return 0;
+    this.#lossReportedMs = nowMs;
+    this.#outbox.mark();
+    return stored;
+  }
+
+  #saveCursors(nowMs: EpochMs): void {
+    this.#cursorsSavedMs = nowMs;
+    this.#outbox.use(nowMs, ({ database }) => {
+      if (database.cursorsMoved) database.commit(() => undefined);
+    });
+  }
+
+  #careWhenIdle(nowMs: EpochMs): void {
+    this.#idleCareMs = nowMs;
+    this.#outbox.sync();
+    this.#outbox.use(nowMs, ({ database }) => truncateWal(database.sqlite));
+  }
+
+  #report(stored: number, more: boolean): StorageReport {
+    const open = this.#outbox.current;
+    const space = open?.space.space;
+    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices(), ...this.#history.takeNotices()];
+    return {
+      outbox: worse(this.#outbox.health, this.#alarms.health),
+      history: this.#history.health,
+      epoch: open?.database.epoch ?? '',
+      epochsStarted: this.#outbox.epochsStarted,
+      bytes: space?.bytesUsed ?? 0,
+      bytesMax: space?.bytesMax ?? 0,
+      historyBytes: this.#history.bytes,
+      lost: open?.database.lost ?? [],
+      notices,
+      stored,
+      more,
+    };
+  }
+
+  #close(): undefined {
+    try {
+      this.#saveCursors(this.#nowMs);
+      this.#outbox.use(this.#nowMs, ({ database }) => truncateWal(database.sqlite));
+    } catch (error) {
+      // A failing disk must not keep the agent from stopping; everything acknowledged is in the file already.
+      if (!(error instanceof OperatingError)) throw error;
+    } finally {
+      this.#outbox.close();
+      this.#alarms.close();
+      this.#history.close();
+    }
+  }
+}
+
+function storeLosses({ database, space }: OpenOutbox, nowMs: EpochMs): number {
+  const losses = database.statements.losses.all() as {
+    readonly kind: string;
+    readonly reason: string;
+    readonly epoch: string;
+    readonly from_sequence: number;
+    readonly to_sequence: number;
+    readonly count: number;
+    readonly last_ms: number;
+  }[];
+  if (losses.length === 0 || !space.makeRoom(losses.length * 512, 'loss', nowMs)) return 0;
+  return database.commit(() => {
+    for (const { kind, reason, epoch, from_sequence: from, to_sequence: to, count, last_ms: timestampMs } of losses) {
+      const body = JSON.stringify({ records: kind, reason, epoch, from, to, count });
+      database.insert({ kind: 'loss', watch: '', timestampMs, body, key: null, originalId: null });
+      database.statements.removeLoss.run(kind, reason, epoch);
+    }
+    return losses.length;
+  });
+}
+
+function worse(outbox: StoreHealth, alarms: StoreHealth): StoreHealth {
+  return outbox.status === 'ok' ? alarms : outbox;
+}
