@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Clock } from '../platform/clock.ts';
-import { sleep } from '../platform/clock.ts';
 import { entryFile } from '../platform/entry-file.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
@@ -56,13 +55,9 @@ export class PlantProcess implements AsyncDisposable {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
     if (this.#child.connected) this.#child.disconnect();
-    const enough = new AbortController();
-    const killing = sleep(this.#clock, STOP_MS_MAX, enough.signal).then(() => {
-      if (!enough.signal.aborted) this.#child.kill('SIGKILL');
-    });
+    const killing = this.#clock.setTimer(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
-    enough.abort();
-    await killing;
+    killing.cancel();
   }
 }
 

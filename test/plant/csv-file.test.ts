@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parseNumber, parseTimeMs, splitCells } from '../../src/plant/csv-cells.ts';
+import type { CsvOptions, CsvRow } from '../../src/plant/csv-file.ts';
+import { CsvFile } from '../../src/plant/csv-file.ts';
+
+describe('an export of a historian is read as it is written', () => {
+  test.each([
+    ['semicolons and points', 'time;a;b\n2026-01-01T00:00:00Z;1.5;2\n'],
+    ['semicolons and decimal commas', 'time;a;b\n2026-01-01 00:00:00;1,5;2\n'],
+    ['commas and quotes', '"time","a","b"\r\n"2026-01-01 00:00:00","1.5","2"\r\n'],
+    ['tabs, no line break at the end', 'Timestamp\ta\tb\n01.01.2026 00:00:00\t1,5\t2'],
+    ['a byte order mark, blank lines, epoch milliseconds', '\uFEFF\n\nts;a;b\n\n1767225600000;1.5;2\n\n'],
+    ['epoch seconds with a zone-free name', 'DateTime,a,b\n1767225600,1.5,2\n'],
+  ])('%s', async (_, text) => {
+    const { file, rows } = await read(text);
+    expect(file.layout.columns).toEqual(['a', 'b']);
+    expect(rows).toHaveLength(1);
+    expect(rows[0]).toMatchObject({ row: 0, timeMs: Date.UTC(2026, 0, 1), values: Float64Array.of(1.5, 2) });
+  });
+
+  test('missing values are NaN, and columns of text are left out by name', async () => {
+    const { file, rows } = await read('time;a;state;b\n1767225600;;running;Bad\n1767225601;1;stopped;No Data\n');
+    expect(file.layout.columns).toEqual(['a', 'b']);
+    expect(file.layout.textColumns).toEqual(['state']);
+    expect(rows.map(({ values }) => Array.from(values))).toEqual([
+      [Number.NaN, Number.NaN],
+      [1, Number.NaN],
+    ]);
+  });
+
+  test('columns are read in the order asked for, and any column may hold the time', async () => {
+    const { file, rows } = await read('a;b;when\n1;2;2026-01-01T01:00:00+01:00\n', {
+      columns: ['b', 'a'],
+      timeColumn: 'when',
+    });
+    expect(file.layout.columns).toEqual(['b', 'a']);
+    expect(rows[0]).toMatchObject({ timeMs: Date.UTC(2026, 0, 1), values: Float64Array.of(2, 1) });
+  });
+
+  test('without a time column rows have no time', async () => {
+    const { rows } = await read('a;b\n1;2\n');
+    expect(rows[0]?.timeMs).toBeUndefined();
+  });
+
+  test('the usual interval is found from the first rows', async () => {
+    const { file } = await read('ts;a\n10;1\n12;1\n13;1\n14;1\n99;1\n');
+    expect(file.layout.intervalMs).toBe(1000);
+  });
+});
+
+describe('what can not be read is named with its line', () => {
+  test.each([
+    ['text among numbers', 'a;b\n1;2\n3;x4\n', 'csv-value-invalid', /:3: column 'b' holds "x4", expected a number/],
+    ['a time that is none', 'time;a\nyesterday;1\n', 'csv-value-invalid', /:2: column 'time' holds "yesterday"/],
+    ['an ambiguous date', 'time;a\n03/04/2026;1\n', 'csv-value-invalid', /:2: column 'time'/],
+    ['half a row at the end', 'a;b\n1;2\n3', 'csv-row-invalid', /:3: 1 cells; the header has 2/],
+    ['an open quotation mark', 'a;b\n"1;2\n', 'csv-row-invalid', /:2: a quotation mark/],
+    ['no rows', 'a;b\n', 'csv-empty', /no rows/],
+    ['nothing at all', '\n\n', 'csv-empty', /no header/],
+    ['a column named twice', 'a;a\n1;2\n', 'csv-header-invalid', /'a' is there twice/],
+    ['nothing but text', 'a;b\nx;y\n', 'csv-header-invalid', /no column holds numbers/],
+    ['a line without an end', `a;b\n1;${'9'.repeat(1_100_000)}`, 'csv-line-too-long', /:2: /],
+  ])('%s', async (_, text, code, message) => {
+    await expect(read(text)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  test('a column that is not there is refused with those that are', async () => {
+    await expect(read('a;b\n1;2\n', { columns: ['c'] })).rejects.toThrow(/no column 'c'; the header has: a, b/);
+  });
+
+  test('a file that is not there', async () => {
+    await expect(CsvFile.open('/nowhere/x.csv')).rejects.toMatchObject({ code: 'csv-unreadable' });
+  });
+});
+
+test('cells survive quoting, whatever they hold', () => {
+  const cell = fc.string().filter((text) => !/[\r\n]/.test(text) && text.trim() === text);
+  fc.assert(
+    fc.property(fc.array(cell, { minLength: 1 }), fc.constantFrom(';', ',', '\t'), (cells, separator) => {
+      const line = cells.map((text) => `"${text.replaceAll('"', '""')}"`).join(separator);
+      expect(splitCells(line, separator)).toEqual(cells);
+    }),
+  );
+});
+
+test('a number survives with point and with comma', () => {
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      expect(parseNumber(String(value), '.')).toBe(value);
+      expect(parseNumber(String(value).replace('.', ','), ',')).toBe(value);
+    }),
+  );
+});
+
+test('a time survives in every spelling', () => {
+  const time = fc.date({ min: new Date('1974-01-01'), max: new Date('2100-01-01'), noInvalidDate: true });
+  fc.assert(
+    fc.property(time, (date) => {
+      const iso = date.toISOString();
+      expect(parseTimeMs(iso)).toBe(date.getTime());
+      expect(parseTimeMs(iso.replace('T', ' ').replace('Z', ''))).toBe(date.getTime());
+      expect(parseTimeMs(String(date.getTime()))).toBe(date.getTime());
+    }),
+  );
+});
+
+async function read(text: string, options?: CsvOptions): Promise<{ file: CsvFile; rows: readonly CsvRow[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-csv-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'export.csv');
+  writeFileSync(path, text);
+  const file = await CsvFile.open(path, options);
+  const rows: CsvRow[] = [];
+  for await (const row of file.rows()) rows.push(row);
+  return { file, rows };
+}
