@@ -1,0 +1,49 @@
+import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** One value that the device serves, as libmodbus encoded it. */
+export type ServedTag = {
+  readonly register: 'holding' | 'input' | 'coil' | 'discrete';
+  readonly address: number;
+  readonly type: string;
+  readonly byteOrder: string;
+  readonly value: number;
+};
+
+/** A Modbus TCP device of libmodbus, compiled from libmodbus-server.c beside this file. */
+export class LibmodbusServer implements AsyncDisposable {
+  readonly port: number;
+  readonly tags: readonly ServedTag[];
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number, tags: readonly ServedTag[]) {
+    this.#child = child;
+    this.port = port;
+    this.tags = tags;
+  }
+
+  static async start(): Promise<LibmodbusServer> {
+    const program = join(mkdtempSync(join(tmpdir(), 'libmodbus-')), 'server');
+    const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'libmodbus'], { encoding: 'utf8' })
+      .trim()
+      .split(/\s+/);
+    execFileSync('gcc', ['-O1', '-o', program, join(import.meta.dirname, 'libmodbus-server.c'), ...flags]);
+    const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const [line] = await once(createInterface(child.stdout), 'line');
+    const { port, tags } = JSON.parse(String(line)) as { readonly port: number; readonly tags: readonly ServedTag[] };
+    return new LibmodbusServer(child, port, tags);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin?.end();
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+  }
+}
+
+/** Where Debian's libmodbus-dev puts its header; a test needs it besides gcc and pkg-config. */
+export const libmodbusHeader = '/usr/include/modbus/modbus.h';
