@@ -1,7 +1,7 @@
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { Backoff } from '../platform/backoff.ts';
 import type { Clock } from '../platform/clock.ts';
-import { InvariantError } from '../platform/errors.ts';
+import { InvariantError, OperatingError } from '../platform/errors.ts';
 import { Bell } from './bell.ts';
 import type { Settlement } from './consignment.ts';
 import type { UplinkReport } from './uplink-report.ts';
@@ -20,7 +20,7 @@ export type SettlerOptions = {
  *
  * Neighbouring acknowledgements are joined, since each costs the outbox a commit. Bounded by the consignment that
  * it settles. A call that fails is repeated until the outbox takes it, or until `stop`; what is then untold is sent
- * again at the next start.
+ * again at the next start. What the outbox rejects is given up, after a wait: reading begins at its cursor again.
  */
 export class Settler {
   readonly #options: SettlerOptions;
@@ -78,13 +78,12 @@ export class Settler {
       } catch (error) {
         if (error instanceof InvariantError) throw error;
         report.storeFailed(error);
-        if (this.#stopping) {
-          // The cursor must not move past what was not told, so nothing after it is told either.
-          this.#queue = [];
-          return;
-        }
+        const final = this.#stopping || (error instanceof OperatingError && error.disposition === 'reject');
+        // The cursor must not move past what was not told, so nothing after it is told either.
+        if (final) this.#queue = [];
+        if (!this.#stopping) await this.#stopped.wait(backoff.nextMs());
+        if (final) return;
       }
-      await this.#stopped.wait(backoff.nextMs());
     }
   }
 

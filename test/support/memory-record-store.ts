@@ -14,8 +14,8 @@ export class MemoryRecordStore implements RecordStore {
   readonly reads: ReadRequest[] = [];
   /** While set, every call but `append` fails with 'outbox-unavailable'. */
   unavailable = false;
-  /** Milliseconds that `acknowledge` takes. */
-  acknowledgeMs = 0;
+  /** So many acknowledgements to come are rejected for good, as out of order. */
+  rejections = 0;
   readonly #agentId: string;
   readonly #cursors = new Map<string, Cursor>();
   readonly #listeners: ((count: number) => void)[] = [];
@@ -68,8 +68,11 @@ export class MemoryRecordStore implements RecordStore {
   }
 
   async acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void> {
-    if (this.acknowledgeMs > 0) await new Promise((resolve) => setTimeout(resolve, this.acknowledgeMs));
     this.#fail();
+    if (this.rejections > 0) {
+      this.rejections -= 1;
+      throw new OperatingError('acknowledge-out-of-order', 'reject', 'An older record waits');
+    }
     this.#advance(uplink, records);
   }
 

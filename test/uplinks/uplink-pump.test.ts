@@ -352,4 +352,18 @@ describe('an outbox that is being reopened', () => {
     expect(health(deps)?.status).toBe('ok');
     await pump[Symbol.asyncDispose]();
   });
+
+  test('and rejects an acknowledgement for good gives the records again, at its own pace', async () => {
+    const { clock, store, pipe, pump, deps } = bench();
+    store.rejections = 5;
+    await store.appendVerdicts(6);
+    pump.start();
+    await pass(clock, 5000);
+    expect(health(deps)?.reason).toContain('An older record waits');
+    expect(pipe.arrived.length, 'no storm of repeats').toBeLessThanOrEqual(30);
+    await advanceUntil(clock, () => store.waiting('lake') === 0);
+    expect(pipe.ids).toEqual(store.stored.map(({ id }) => id));
+    expect(health(deps)?.status).toBe('ok');
+    await pump[Symbol.asyncDispose]();
+  });
 });
