@@ -1,0 +1,69 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Titled } from '../src/app/catalogue.ts';
+import { errorCatalogues, metricCatalogues } from '../src/app/catalogue.ts';
+import { configJsonSchema } from '../src/app/config-json-schema.ts';
+import { processMetrics } from '../src/cli/process-metrics.ts';
+import type { MetricCatalogue } from '../src/platform/metrics.ts';
+import { durationBuckets } from '../src/platform/metrics.ts';
+import { cell, configurationDocs } from './configuration-docs.ts';
+
+/*
+ * Writes the docs that are made from the code: `npm run docs`. A test fails where one of them is stale.
+ */
+
+const root = resolve(import.meta.dirname, '..');
+
+/** Paths from the repository's root, and what must stand there. */
+export function generatedDocs(): ReadonlyMap<string, string> {
+  const example = readFileSync(join(root, 'config/andon.yaml'), 'utf8');
+  return new Map([
+    ['docs/configuration.md', made(configurationDocs(example))],
+    ['docs/errors.md', made(errorDocs())],
+    ['docs/metrics.md', made(metricDocs())],
+    ['docs/andon.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
+  ]);
+}
+
+function made(markdown: string): string {
+  return `<!-- Made by scripts/make-docs.ts (npm run docs); do not edit. -->\n\n${markdown}`;
+}
+
+function errorDocs(): string {
+  const sections = errorCatalogues.map(({ title, catalogue }) => {
+    const entries = Object.entries(catalogue).map(([errorCode, { disposition, meaning, remedy }]) => {
+      const kind = disposition === 'retry' ? 'andon tries again' : 'the same again would fail again';
+      return `### ${errorCode}\n\n${meaning}\n\n*${disposition}: ${kind}.* **What to do:** ${remedy}\n`;
+    });
+    return `## ${title}\n\n${entries.join('\n')}`;
+  });
+  return `# Errors
+
+Each error has a stable code, used as a label of metrics and in the reasons of the health report. \`retry\` means that andon
+goes on trying by itself; \`reject\` that trying the same again is no use.
+
+${sections.join('\n')}`;
+}
+
+function metricDocs(): string {
+  const catalogues: readonly Titled<MetricCatalogue>[] = [
+    ...metricCatalogues,
+    { title: 'Process', catalogue: processMetrics },
+  ];
+  const sections = catalogues.map(({ title, catalogue }) => {
+    const rows = Object.entries(catalogue).map(([name, { type, labels, help, buckets }]) => {
+      const labelText = labels.map((label) => `\`${label}\``).join(', ');
+      const own = buckets === undefined ? '' : ` Buckets: ${buckets.join(', ')}.`;
+      return `| \`${name}\` | ${type} | ${labelText} | ${cell(help)}${own} |`;
+    });
+    return `## ${title}\n\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+  });
+  return `# Metrics
+
+\`GET /metrics\` in Prometheus' text format. Durations are in seconds, sizes in bytes, counters end in \`_total\`. Histograms have
+the buckets ${durationBuckets.join(', ')} s unless others are listed.
+
+${sections.join('\n')}`;
+}
+
+if (import.meta.main) for (const [path, text] of generatedDocs()) writeFileSync(join(root, path), text);

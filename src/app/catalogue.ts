@@ -1,0 +1,107 @@
+import { alarmErrors } from '../pipeline/alarm-errors.ts';
+import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
+import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
+import { httpErrors } from '../http/http-errors.ts';
+import { httpMetrics } from '../http/http-metrics.ts';
+import { inferenceErrors } from '../inference/inference-errors.ts';
+import { inferenceMetrics } from '../inference/inference-metrics.ts';
+import { outboxErrors } from '../outbox/outbox-errors.ts';
+import { outboxMetrics } from '../outbox/outbox-metrics.ts';
+import { plantErrors } from '../plant/plant-errors.ts';
+import type { ErrorCatalogue } from '../platform/errors.ts';
+import { healthMetrics } from '../platform/health.ts';
+import type { MetricCatalogue } from '../platform/metrics.ts';
+import { mqttErrors } from '../platform/mqtt-errors.ts';
+import { mqttMetrics } from '../platform/mqtt-metrics.ts';
+import { wallClockMetrics } from '../platform/wall-clock-watch.ts';
+import { modbusErrors } from '../sources/modbus/modbus-errors.ts';
+import { modbusMetrics } from '../sources/modbus/modbus-metrics.ts';
+import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
+import { trainingErrors } from '../training/training-errors.ts';
+import { publishMetrics } from '../uplinks/publish-metrics.ts';
+import { uplinkErrors } from '../uplinks/uplink-errors.ts';
+import { uplinkMetrics } from '../uplinks/uplink-metrics.ts';
+import { watchdogMetrics } from './watchdog.ts';
+
+/** Errors of the agent as a whole, which no single part of it owns. */
+export const agentErrors = {
+  'config-invalid': {
+    disposition: 'reject',
+    meaning: 'The configuration is wrong. Every problem is shown with its file, line and column; the exit code is 78.',
+    remedy: 'Mend what the lines name and try `andon check FILE`. systemd does not restart the agent until you do.',
+  },
+  'invariant-broken': {
+    disposition: 'reject',
+    meaning: 'Something happened that andon itself rules out: a bug. The outbox is flushed and the exit code is 70.',
+    remedy: 'systemd restarts the agent. Please report it, with the lines of the log before it.',
+  },
+  'secret-missing': {
+    disposition: 'retry',
+    meaning:
+      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read.',
+    remedy:
+      'Set the variable or put the file in its place (`/etc/andon/credentials` under systemd). It is read anew at each attempt.',
+  },
+  'rpc-closed': {
+    disposition: 'retry',
+    meaning: 'A child process or thread of the agent ended while a call to it was under way.',
+    remedy: 'It is started anew by itself. Seen again and again: look for the reason in the log lines just before.',
+  },
+  'rpc-timeout': {
+    disposition: 'retry',
+    meaning: 'A child process or thread of the agent did not answer in time.',
+    remedy: 'A box that is overloaded or short of memory, or a disk that stalls. The call is repeated by its owner.',
+  },
+  'rpc-unknown-method': {
+    disposition: 'reject',
+    meaning: 'A child process of another version of andon was called.',
+    remedy: 'Restart the agent after an upgrade, so that all of it is of one version.',
+  },
+} as const satisfies ErrorCatalogue;
+
+/** Errors of commands that are not the daemon. */
+export const commandErrors = {
+  'agent-not-reached': {
+    disposition: 'retry',
+    meaning: 'The command found no running agent at the URL it was given.',
+    remedy: 'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`.',
+  },
+  'simulate-nowhere': {
+    disposition: 'reject',
+    meaning: '`andon simulate` was not told where to serve the recording.',
+    remedy: 'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',
+  },
+} as const satisfies ErrorCatalogue;
+
+/** A catalogue with the part of andon that it belongs to, as a heading of the docs. */
+export type Titled<Catalogue> = { readonly title: string; readonly catalogue: Catalogue };
+
+/** Every error code there is. */
+export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
+  { title: 'The agent', catalogue: agentErrors },
+  { title: 'Modbus sources', catalogue: modbusErrors },
+  { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
+  { title: 'Models', catalogue: inferenceErrors },
+  { title: 'Alarms', catalogue: alarmErrors },
+  { title: 'Outbox', catalogue: outboxErrors },
+  { title: 'Uplinks', catalogue: uplinkErrors },
+  { title: 'HTTP', catalogue: httpErrors },
+  { title: 'Training', catalogue: trainingErrors },
+  { title: 'Simulated plant', catalogue: plantErrors },
+  { title: 'Commands', catalogue: commandErrors },
+];
+
+/** Every metric of the agent; the process itself adds its own (cli/process-metrics.ts). */
+export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
+  { title: 'Health', catalogue: { ...healthMetrics, ...watchdogMetrics, ...wallClockMetrics } },
+  { title: 'Modbus sources', catalogue: modbusMetrics },
+  { title: 'MQTT sources', catalogue: mqttSourceMetrics },
+  { title: 'MQTT connections', catalogue: mqttMetrics },
+  { title: 'Watches', catalogue: pipelineMetrics },
+  { title: 'Models', catalogue: inferenceMetrics },
+  { title: 'Alarms', catalogue: alarmMetrics },
+  { title: 'Outbox', catalogue: outboxMetrics },
+  { title: 'Local subscribers', catalogue: publishMetrics },
+  { title: 'Uplinks', catalogue: uplinkMetrics },
+  { title: 'HTTP', catalogue: httpMetrics },
+];
