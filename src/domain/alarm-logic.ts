@@ -86,7 +86,12 @@ export function endSuppression(facts: AlarmFacts): AlarmFacts {
   return facts.active ? { ...normalFacts, active: true, acknowledged: false } : normalFacts;
 }
 
-/** Begins suppression by the plant's state or by the configuration. Out of service outranks the other two. */
+/**
+ * Begins suppression by the plant's state or by the configuration. Out of service outranks shelving, and shelving
+ * suppression by design, which may begin when shelving ends.
+ *
+ * @returns Undefined where the facts stay as they are.
+ */
 export function suppress(facts: AlarmFacts, by: 'suppressed-by-design' | 'out-of-service'): AlarmFacts | undefined {
   if (facts.suppression === by) return undefined;
   if (by === 'suppressed-by-design' && facts.suppression !== 'none') return undefined;

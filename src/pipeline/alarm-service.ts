@@ -22,11 +22,15 @@ import type { AlarmConfig, WatchConfig } from './watch-config.ts';
 /** Verdicts that wait while the stored alarms cannot be read; past it the oldest is left out and counted. */
 const UNAPPLIED_MAX = 10_000;
 
-/** A verdict with the tags that a message would name. `abnormal` is the side in force for the watch. */
+/** A verdict, and how the plant was when it was made. */
 export type AlarmVerdict = {
   readonly verdict: Verdict;
+  /** Side of the threshold that is abnormal for the watch. */
   readonly abnormal: 'above' | 'below';
+  /** Tags that a message would name. */
   readonly tags: readonly BlamedTag[];
+  /** Whether the plant is in the state that suppresses the alarm by design; undefined where that is not known. */
+  readonly suppressed: boolean | undefined;
 };
 
 type Alarm = {
@@ -112,7 +116,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     return this.#alarms.get(watch)?.memory.facts.active === true;
   }
 
-  /** @returns What has to be stored along with the verdict's own record: the alarm's change, if it came to one. */
+  /** @returns What has to be stored along with the verdict's own record: the changes of the alarm that it came to. */
   apply(input: AlarmVerdict): readonly Entry[] {
     const alarm = this.#alarms.get(input.verdict.watch);
     if (alarm === undefined) return [];
@@ -124,14 +128,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
       }
       return [];
     }
-    const { verdict, timestampMs, score, threshold } = input.verdict;
-    const step = applyVerdict(alarm.memory, verdict, timestampMs, rulesOf(alarm.config, input.abnormal));
-    const previous = alarm.memory.facts;
-    alarm.memory = { facts: previous, delay: step.memory.delay };
-    if (step.cause === undefined) return [];
-    const { cause } = step;
-    const message = scoreMessage(cause, { watch: alarm.watch, score, threshold, tags: input.tags });
-    return [this.#change(alarm, step.memory.facts, { cause, message, by: undefined, timestampMs, score })];
+    return [...this.#applySuppression(alarm, input), ...this.#applyVerdict(alarm, input)];
   }
 
   async acknowledge(watch: string, by: string): Promise<AlarmTransition> {
@@ -168,6 +165,30 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     for (const alarm of this.#alarms.values()) alarm.shelving?.cancel();
   }
 
+  #applyVerdict(alarm: Alarm, { verdict, abnormal, tags }: AlarmVerdict): readonly Entry[] {
+    const { timestampMs, score, threshold } = verdict;
+    const { facts } = alarm.memory;
+    const step = applyVerdict(alarm.memory, verdict.verdict, timestampMs, rulesOf(alarm.config, abnormal));
+    alarm.memory = { facts, delay: step.memory.delay };
+    const { cause } = step;
+    if (cause === undefined) return [];
+    const message = scoreMessage(cause, { watch: alarm.watch, score, threshold, tags });
+    return [this.#change(alarm, step.memory.facts, { cause, message, by: undefined, timestampMs, score })];
+  }
+
+  #applySuppression(alarm: Alarm, { verdict, suppressed }: AlarmVerdict): readonly Entry[] {
+    const { facts } = alarm.memory;
+    const ends = suppressed === false && facts.suppression === 'suppressed-by-design';
+    const next =
+      suppressed === true ? suppress(facts, 'suppressed-by-design') : ends ? endSuppression(facts) : undefined;
+    if (next === undefined) return [];
+    const cause = ends ? 'returned-to-service' : 'suppressed-by-design';
+    const by = alarm.config.suppressWhen?.tag;
+    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    const { timestampMs } = verdict;
+    return [this.#change(alarm, next, { cause, message, by, timestampMs, score: alarm.last.score })];
+  }
+
   #restore(stored: readonly AlarmTransition[]): void {
     this.#restored = true;
     for (const transition of stored) {
@@ -195,7 +216,8 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
       const suppressed = suppress(facts, 'out-of-service');
       return suppressed === undefined ? [] : [this.#ofConfig(alarm, suppressed, 'out-of-service')];
     }
-    return facts.suppression === 'out-of-service'
+    const suppressedNoMore = facts.suppression === 'suppressed-by-design' && alarm.config.suppressWhen === undefined;
+    return facts.suppression === 'out-of-service' || suppressedNoMore
       ? [this.#ofConfig(alarm, endSuppression(facts), 'returned-to-service')]
       : [];
   }

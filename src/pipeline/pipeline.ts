@@ -65,6 +65,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   readonly #table: TagTable;
   readonly #watches: readonly Watch[];
   readonly #telemetry: readonly WatchTelemetry[];
+  readonly #numbers: ReadonlyMap<string, TagNumber>;
   readonly #byId: ReadonlyMap<string, number>;
   readonly #routes;
   readonly #judge: Judge;
@@ -85,10 +86,10 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   constructor(options: PipelineOptions) {
     const { tags, watches, inference, deps } = options;
     this.#options = options;
-    const numbers = new Map(tags.map(({ name, number }) => [name, number]));
+    this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
     this.#gate = new QualityGate(tags);
     this.#table = new TagTable(tags);
-    this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, numbers)));
+    this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
     this.#routes = tagRoutes(
@@ -155,6 +156,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   clockJumped(leadMs: number): void {
     if (!this.#running) return;
     const nowMs = this.#options.deps.clock.nowMs();
+    this.#options.alarms.clockJumped();
     for (const [index, watch] of this.#watches.entries()) {
       watch.windower?.restart(nowMs);
       this.#telemetry[index]?.restarted();
@@ -306,12 +308,22 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     concernsAlarm: boolean,
   ): readonly Entry[] {
     const { alarms, events, inference } = this.#options;
+    const { alarm } = watch.config;
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = verdictDraft(verdict, lastRow, readings);
     const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
-    if (!concernsAlarm || watch.config.alarm === undefined) return [entry];
-    const abnormal = watch.config.alarm.abnormal ?? inference.ready(watch.model)?.manifest.abnormal ?? 'above';
-    return [entry, ...alarms.apply({ verdict, abnormal, tags: blamedTags(verdict, readings) })];
+    if (!concernsAlarm || alarm === undefined) return [entry];
+    const abnormal = alarm.abnormal ?? inference.ready(watch.model)?.manifest.abnormal ?? 'above';
+    const tags = blamedTags(verdict, readings);
+    return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
+  }
+
+  /** Undefined where the tag that tells is not good: then nothing changes. */
+  #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
+    if (alarm?.suppressWhen === undefined) return false;
+    const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
+    const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
+    return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
   }
 
   #emitTags(): void {
@@ -327,6 +339,11 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
 
 /** @throws {InvariantError} where a tag is not in the table: the configuration was checked before. */
 function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string, TagNumber>): readonly TagNumber[] {
+  const suppressing = config.alarm?.suppressWhen?.tag;
+  invariant(
+    suppressing === undefined || numbers.has(suppressing),
+    `watch ${id} names '${suppressing}', which is no tag`,
+  );
   return config.tags.map((name) => {
     const number = numbers.get(name);
     invariant(number !== undefined, `watch ${id} binds '${name}', which is no tag`);

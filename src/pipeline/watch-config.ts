@@ -61,6 +61,16 @@ const windowSchema = z
     }
   });
 
+const suppressWhenSchema = z
+  .strictObject({
+    tag: z.string().min(1).describe('Tag that tells the state of the plant, such as whether the pump runs'),
+    above: z.number().optional().describe('Suppressed while the tag is above this'),
+    below: z.number().optional().describe('Suppressed while the tag is below this'),
+  })
+  .refine(({ above, below }) => (above === undefined) !== (below === undefined), {
+    error: 'expected either above or below',
+  });
+
 const alarmSchema = z.strictObject({
   threshold: z
     .union([z.literal('model'), z.number()], { error: 'expected model or a number' })
@@ -78,6 +88,9 @@ const alarmSchema = z.strictObject({
   onDelay: duration('How long verdicts must be abnormal before the alarm is raised').default(0),
   offDelay: duration('How long verdicts must be normal before the alarm clears').default(0),
   priority: z.enum(alarmPriorities).default('medium').describe('How urgent an operator has to act'),
+  suppressWhen: suppressWhenSchema
+    .optional()
+    .describe('Suppresses the alarm by design in a state of the plant where it means nothing, such as a stopped pump'),
   outOfService: z
     .boolean()
     .default(false)

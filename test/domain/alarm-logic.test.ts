@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AlarmMemory, AlarmRules } from '../../src/domain/alarm-logic.ts';
 import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../../src/domain/alarm-logic.ts';

@@ -4,7 +4,7 @@ import type { AlarmTransition } from '../../src/domain/alarm.ts';
 import { metricValue } from '../support/test-deps.ts';
 import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
-import { startLine } from './fakes/start-line.ts';
+import { scan, startLine } from './fakes/start-line.ts';
 
 const active: AlarmTransition = {
   watch: 'pump-1',
@@ -206,6 +206,53 @@ describe('across a restart', () => {
       }),
     ]);
   });
+});
+
+describe('suppression by design', () => {
+  const watches = { 'pump-1': { alarm: { suppressWhen: { tag: 'pressure', below: 0.5 } } } };
+
+  async function seconds(
+    line: Awaited<ReturnType<typeof startLine>>,
+    current: number,
+    ...pressures: readonly (number | undefined)[]
+  ): Promise<void> {
+    for (const pressure of pressures) {
+      line.pipeline.accept(scan(line.clock.nowMs(), [1, current, pressure]));
+      await line.clock.advance(1000);
+    }
+  }
+
+  test('an alarm raised while the plant stands still is journalled and not announced, until the plant runs', async () => {
+    const line = await startLine({ watches });
+    await seconds(line, 2, 0.1, 0.1);
+    expect(line.store.bodies('alarm').map(({ state, cause }) => [state, cause])).toEqual([
+      ['suppressed-by-design', 'suppressed-by-design'],
+      ['suppressed-by-design', 'score-above-threshold'],
+    ]);
+    await seconds(line, 2, 3);
+    expect(announced(line)).toEqual(['suppressed-by-design', 'unacknowledged']);
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ cause: 'returned-to-service', by: 'pressure' });
+  });
+
+  test('a tag that is not good changes nothing: what was suppressed stays so, what was not is raised', async () => {
+    const suppressed = await startLine({ watches });
+    await seconds(suppressed, 0, 0.1, 0.1, undefined, undefined);
+    expect(states(suppressed)).toEqual(['suppressed-by-design']);
+    const running = await startLine({ watches });
+    await seconds(running, 2, undefined, undefined);
+    expect(states(running)).toEqual(['unacknowledged']);
+  });
+});
+
+test('after the clock was set, shelving ends at the time on the wall', async () => {
+  const line = await startLine();
+  await line.second(1, 0);
+  await line.alarms.shelve('pump-1', line.clock.nowMs() + 3_600_000, 'Lea');
+  const nowMs = line.clock.nowMs.bind(line.clock);
+  line.clock.nowMs = () => nowMs() + 3_599_000;
+  line.pipeline.clockJumped(3_599_000);
+  await line.clock.advance(1000);
+  expect(line.alarms.list()[0]).toMatchObject({ state: 'normal', cause: 'shelving-ended' });
 });
 
 test('windows that were superseded do not hold up an on-delay', async () => {

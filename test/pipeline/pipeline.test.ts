@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';

@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import type { Judgement, Ticket } from '../../src/pipeline/judge.ts';
+import { Judge } from '../../src/pipeline/judge.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { testDeps } from '../support/test-deps.ts';
+import { FakeInferenceHost, manifestOf } from './fakes/fake-inference-host.ts';
+
+const model = { name: 'pump-anomaly', version: undefined };
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A window whose score is `number`. */
+function ticket(watch: string, number: number, reason = ''): Ticket {
+  const values = reason === '' ? Float32Array.of(0, 0, 0, number) : undefined;
+  const window = { timestampMs: number * 1000, values, lastRow: Float32Array.of(0, number), reason };
+  return { watch, window, steps: 2, columns: 2, dueMs: 0 };
+}
+
+function startJudge() {
+  const inference = new FakeInferenceHost();
+  const calls: (readonly Judgement[])[] = [];
+  const deps = testDeps(new FakeClock());
+  const judge = new Judge({ inference, deps, onJudged: (judgements) => calls.push(judgements) });
+  const outcomes = () => calls.flat().map(({ ticket: { window }, outcome }) => [window.timestampMs / 1000, outcome]);
+  return { inference, calls, judge, outcomes };
+}
+
+describe('the queue in front of a model', () => {
+  test('no more than 16 windows of a watch go into one run; those before them are superseded, in order', async () => {
+    const { inference, judge, outcomes } = startJudge();
+    for (let number = 1; number <= 20; number += 1) judge.enqueue(model, ticket('a', number));
+    await turn();
+    expect(inference.runs.map(({ dims }) => dims[0])).toEqual([16]);
+    expect(outcomes()).toEqual(
+      Array.from({ length: 20 }, (_, index) => [index + 1, index < 4 ? 'superseded' : 'judged']),
+    );
+  });
+
+  test('a model that hangs keeps no values of windows that were superseded, and their verdicts come in bounded lots', async () => {
+    const { inference, calls, judge, outcomes } = startJudge();
+    inference.held = true;
+    judge.enqueue(model, ticket('a', 1));
+    await turn();
+    for (let number = 2; number <= 1100; number += 1) {
+      judge.enqueue(model, ticket('a', number));
+      await turn();
+    }
+    expect(calls.map(({ length }) => length)).toEqual([1024]);
+    expect(calls.flat().every(({ ticket: { window } }) => window.values === undefined)).toBe(true);
+    inference.release();
+    await judge.settle();
+    expect(outcomes()).toHaveLength(1100);
+    expect(new Set(outcomes().map(([number]) => number)).size).toBe(1100);
+    expect(outcomes().at(-1)).toEqual([1100, 'judged']);
+  });
+
+  test('a window that misses values keeps its place in the order of its watch and its own reason', async () => {
+    const { inference, judge, outcomes, calls } = startJudge();
+    inference.held = true;
+    judge.enqueue(model, ticket('a', 1));
+    await turn();
+    judge.enqueue(model, ticket('a', 2, 'vibration: no good value'));
+    await turn();
+    judge.enqueue(model, ticket('a', 3));
+    await turn();
+    expect(outcomes()).toEqual([]);
+    inference.release();
+    await judge.settle();
+    expect(outcomes()).toEqual([
+      [1, 'judged'],
+      [2, 'unfit'],
+      [3, 'judged'],
+    ]);
+    expect(calls.flat()[1]).toMatchObject({ reason: 'vibration: no good value' });
+  });
+
+  test('a batch that is refused is halved until the one to blame is found; a host that is away is not asked again', async () => {
+    const { inference, judge, outcomes } = startJudge();
+    inference.score = (values) => (values[3] === 5 ? Number.NaN : 1);
+    for (let number = 1; number <= 8; number += 1) judge.enqueue(model, ticket(`watch-${number}`, number));
+    await turn();
+    await judge.settle();
+    expect(outcomes()).toEqual(Array.from({ length: 8 }, (_, index) => [index + 1, index === 4 ? 'failed' : 'judged']));
+    expect(inference.runs.length).toBeLessThanOrEqual(7);
+
+    inference.failure = new OperatingError('host-crashed', 'retry', 'the host crashed');
+    const before = inference.runs.length;
+    for (let number = 11; number <= 18; number += 1) judge.enqueue(model, ticket(`watch-${number}`, number));
+    await turn();
+    await judge.settle();
+    expect(inference.runs.length - before).toBe(1);
+  });
+
+  test('a version activated while a batch runs judges with its own threshold, not with that of the one before', async () => {
+    const { inference, judge, calls } = startJudge();
+    const run = inference.run.bind(inference);
+    inference.run = (reference, inputs) => {
+      inference.manifest = manifestOf({ version: 2, threshold: 7 });
+      return run(reference, inputs);
+    };
+    judge.enqueue(model, ticket('a', 1));
+    await turn();
+    await judge.settle();
+    expect(calls.flat()[0]).toMatchObject({ outcome: 'judged', manifest: { version: 2, threshold: 7 } });
+  });
+
+  test('an output that is not there is a failure with a reason', async () => {
+    const { inference, judge, calls } = startJudge();
+    inference.manifest = manifestOf({ output: { score: 'mse' } });
+    judge.enqueue(model, ticket('a', 1));
+    await turn();
+    await judge.settle();
+    expect(calls.flat()[0]).toMatchObject({
+      outcome: 'failed',
+      reason: "Output 'mse' of pump-anomaly@1 is not 1 finite numbers",
+    });
+  });
+});

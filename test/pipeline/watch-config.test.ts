@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { formatModelReference, watchSchema } from '../../src/pipeline/watch-config.ts';
+import { windowPlan } from '../../src/pipeline/watch.ts';
+
+const minimal = { model: 'pump-anomaly', tags: ['a', 'b'] };
+const problems = (entry: object) =>
+  watchSchema.safeParse(entry).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+
+describe('an entry of watches', () => {
+  test('needs no more than a model and tags: one row a second, held for 5 s, judged every row, no alarm', () => {
+    const config = watchSchema.parse(minimal);
+    expect(config.alarm).toBeUndefined();
+    expect(windowPlan(config, 60)).toEqual({
+      tags: ['a', 'b'],
+      steps: 60,
+      stepMs: 1000,
+      hopMs: 1000,
+      maxAgeMs: 5000,
+      latenessMs: 250,
+      minGood: 1,
+    });
+  });
+
+  test.each([
+    ['100ms', { maxAgeMs: 5000, latenessMs: 50, hopMs: 100 }],
+    ['10s', { maxAgeMs: 30_000, latenessMs: 250, hopMs: 10_000 }],
+    ['scan', { maxAgeMs: 5000, latenessMs: 0, hopMs: 'scan' }],
+  ])('with step %s the other times follow from it', (step, expected) => {
+    expect(windowPlan(watchSchema.parse({ ...minimal, window: { step } }), 10)).toMatchObject(expected);
+  });
+
+  test('an alarm takes what it leaves out from the model, and is raised at once', () => {
+    expect(watchSchema.parse({ ...minimal, alarm: {} }).alarm).toEqual({
+      threshold: 'model',
+      onDelay: 0,
+      offDelay: 0,
+      priority: 'medium',
+      outOfService: false,
+    });
+  });
+
+  test('a model may be pinned to a version, and reads back as it was written', () => {
+    expect(watchSchema.parse({ ...minimal, model: 'pump-anomaly@3' }).model).toEqual({
+      name: 'pump-anomaly',
+      version: 3,
+    });
+    for (const model of ['pump-anomaly@3', 'pump-anomaly'])
+      expect(formatModelReference(watchSchema.parse({ ...minimal, model }).model)).toBe(model);
+  });
+
+  test.each([
+    [{ tags: [] }, ['tags: a watch needs at least one tag']],
+    [{ tags: ['a', 'a'] }, ['tags: a tag is named twice']],
+    [{ model: 'pump@0' }, ['model: expected a model such as pump-anomaly or pump-anomaly@3']],
+    [{ window: { step: '1s', hop: '1500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],
+    [{ window: { step: '1s', hop: '500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],
+    [{ window: { step: '1ms', lateness: '11s' } }, ['window.lateness: must be 10000 steps or less']],
+    [{ window: { step: '0ms' } }, ['window.step: must be 1 ms or more']],
+    [{ alarm: { suppressWhen: { tag: 'a' } } }, ['alarm.suppressWhen: expected either above or below']],
+    [
+      { alarm: { suppressWhen: { tag: 'a', above: 1, below: 2 } } },
+      ['alarm.suppressWhen: expected either above or below'],
+    ],
+  ])('%j is refused with what is expected', (change, expected) => {
+    expect(problems({ ...minimal, ...change })).toEqual(expected);
+  });
+});
