@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { Worker } from 'node:worker_threads';
 import type { HostProtocol } from '../inference/host-protocol.ts';
 import { SessionRunner } from '../inference/session-runner.ts';
+import { entryFile } from '../platform/entry-file.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { serveRpc } from '../platform/rpc.ts';
@@ -17,6 +19,7 @@ process.on('SIGINT', stayUntilDisconnected);
 process.on('SIGTERM', stayUntilDisconnected);
 
 preferAsVictim();
+new Worker(entryFile(import.meta.url, './parent-watch.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
 const runner = new SessionRunner();
 serveRpc<HostProtocol>(agentPort(), {

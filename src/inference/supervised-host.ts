@@ -43,7 +43,7 @@ export type SupervisedInferenceHostOptions = {
   readonly deps: Deps;
 };
 
-type Job = RunJob | { readonly kind: 'load'; readonly slot: ModelSlot };
+type Job = RunJob | { readonly kind: 'load'; readonly slot: ModelSlot } | { readonly kind: 'ping' };
 type RunJob = {
   readonly kind: 'run';
   readonly slot: ModelSlot;
@@ -100,6 +100,11 @@ export class SupervisedInferenceHost implements InferenceHost {
     if (this.#slots.size === 0) return this.#health.report('ok', 'no model is configured');
     this.#spawn();
     this.#schedulePing();
+  }
+
+  /** Process id of the host; undefined while it is being replaced. */
+  get hostPid(): number | undefined {
+    return this.#liveHost()?.pid;
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
@@ -169,10 +174,21 @@ export class SupervisedInferenceHost implements InferenceHost {
     if (this.#current !== undefined || host?.lastAnswerMs === undefined) return;
     const job = this.#jobs.shift();
     if (job === undefined) return;
-    this.#current = (job.kind === 'run' ? this.#doRun(host, job) : this.#doLoad(host, job.slot)).finally(() => {
+    this.#current = this.#do(host, job).finally(() => {
       this.#current = undefined;
       this.#pump();
     });
+  }
+
+  #do(host: HostProcess, job: Job): Promise<void> {
+    switch (job.kind) {
+      case 'run':
+        return this.#doRun(host, job);
+      case 'load':
+        return this.#doLoad(host, job.slot);
+      case 'ping':
+        return this.#doPing(host);
+    }
   }
 
   async #doRun(host: HostProcess, job: RunJob): Promise<void> {
@@ -303,17 +319,18 @@ export class SupervisedInferenceHost implements InferenceHost {
   #schedulePing(): void {
     this.#setTimer('ping', PING_INTERVAL_MS, () => {
       this.#schedulePing();
-      const host = this.#liveHost();
-      // A busy host cannot answer, and has its own deadline.
-      if (host?.lastAnswerMs !== undefined && this.#current === undefined) void this.#ping(host);
+      // In turn with the runs: a host that is busy has that run's deadline, and cannot answer before.
+      if (!this.#jobs.some(({ kind }) => kind === 'ping')) this.#jobs.push({ kind: 'ping' });
+      this.#pump();
     });
   }
 
-  async #ping(host: HostProcess): Promise<void> {
+  async #doPing(host: HostProcess): Promise<void> {
     try {
       const { residentBytes } = await host.call('ping', undefined, PING_DEADLINE_MS, 'hang');
       this.#metrics.andon_inference_host_resident_bytes.set(residentBytes);
-      if (residentBytes > this.#config.maxMemory) await this.#recycle(host, residentBytes);
+      // Runs go on in the old host while the fresh one loads.
+      if (residentBytes > this.#config.maxMemory) void this.#recycle(host, residentBytes);
     } catch (error) {
       // A lost host is dealt with where its end is seen.
       if (!isLoss(error)) throw error;
@@ -343,7 +360,8 @@ export class SupervisedInferenceHost implements InferenceHost {
       this.#pump();
     } catch (error) {
       fresh.kill('stopped');
-      this.#health.report('degraded', `${reason}, and no fresh host could take over: ${errorMessage(error)}`);
+      if (this.#state === 'running')
+        this.#health.report('degraded', `${reason}, and no fresh host could take over: ${errorMessage(error)}`);
     } finally {
       this.#replacement = undefined;
     }

@@ -53,34 +53,35 @@ export function shapeOpsModel(steps: number, tags: number): Uint8Array {
   });
 }
 
-/** Adds 1 to the window's sum `trips` times in a `Loop`: minutes of `session.run` for a large number. */
-export function loopModel(trips: number): Uint8Array {
+/** Counts to its one value in a `Loop`: `[1, 1, 1]` → `[1]`. A billion keeps `session.run` busy for minutes. */
+export function loopModel(): Uint8Array {
   return buildOnnx({
-    inputs: [{ name: 'window', type: 'float32', dims: ['batch', 1, 1] }],
-    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    inputs: [{ name: 'window', type: 'float32', dims: [1, 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: [1] }],
     initializers: [
-      { name: 'trips', type: 'int64', dims: [], data: [trips] },
+      { name: 'scalar', type: 'int64', dims: [0], data: [] },
       { name: 'forever', type: 'bool', dims: [], data: [1] },
-      { name: 'one', type: 'float32', dims: [1], data: [1] },
-      { name: 'axes', type: 'int64', dims: [2], data: [1, 2] },
+      { name: 'zero', type: 'float32', dims: [1], data: [0] },
     ],
     nodes: [
-      { op: 'ReduceSum', inputs: ['window', 'axes'], outputs: ['sum'], attributes: { keepdims: 0 } },
+      { op: 'Reshape', inputs: ['window', 'scalar'], outputs: ['count'] },
+      { op: 'Cast', inputs: ['count'], outputs: ['trips'], attributes: { to: 7 } },
       {
         op: 'Loop',
-        inputs: ['trips', 'forever', 'sum'],
+        inputs: ['trips', 'forever', 'zero'],
         outputs: ['score'],
         attributes: {
           body: {
             inputs: [
               { name: 'i', type: 'int64', dims: [] },
               { name: 'go-in', type: 'bool', dims: [] },
-              { name: 'sum-in', type: 'float32', dims: ['batch'] },
+              { name: 'sum-in', type: 'float32', dims: [1] },
             ],
             outputs: [
               { name: 'go-out', type: 'bool', dims: [] },
-              { name: 'sum-out', type: 'float32', dims: ['batch'] },
+              { name: 'sum-out', type: 'float32', dims: [1] },
             ],
+            initializers: [{ name: 'one', type: 'float32', dims: [1], data: [1] }],
             nodes: [
               { op: 'Identity', inputs: ['go-in'], outputs: ['go-out'] },
               { op: 'Add', inputs: ['sum-in', 'one'], outputs: ['sum-out'] },
@@ -88,6 +89,48 @@ export function loopModel(trips: number): Uint8Array {
           },
         },
       },
+    ],
+  });
+}
+
+/** Square root of each row's mean: NaN for a negative window. */
+export function rootModel(): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    nodes: [
+      { op: 'ReduceMean', inputs: ['window'], outputs: ['mean'], attributes: { axes: [1, 2], keepdims: 0 } },
+      { op: 'Sqrt', inputs: ['mean'], outputs: ['score'] },
+    ],
+  });
+}
+
+/** Mean over the batch as well: right for one row, wrong for each of several. */
+export function batchMixingModel(): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    initializers: [{ name: 'zero', type: 'float32', dims: [1], data: [0] }],
+    nodes: [
+      { op: 'ReduceMean', inputs: ['window'], outputs: ['mean'], attributes: { axes: [0, 1, 2], keepdims: 0 } },
+      { op: 'ReduceMean', inputs: ['window'], outputs: ['own'], attributes: { axes: [1, 2], keepdims: 0 } },
+      { op: 'Mul', inputs: ['own', 'zero'], outputs: ['nothing'] },
+      { op: 'Add', inputs: ['mean', 'nothing'], outputs: ['score'] },
+    ],
+  });
+}
+
+/** Spreads its one value over as many floats as it says, and takes their mean: memory on demand. */
+export function hungryModel(): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: [1, 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: [1] }],
+    initializers: [{ name: 'vector', type: 'int64', dims: [1], data: [1] }],
+    nodes: [
+      { op: 'Reshape', inputs: ['window', 'vector'], outputs: ['value'] },
+      { op: 'Cast', inputs: ['value'], outputs: ['size'], attributes: { to: 7 } },
+      { op: 'Expand', inputs: ['value', 'size'], outputs: ['spread'] },
+      { op: 'ReduceMean', inputs: ['spread'], outputs: ['score'], attributes: { axes: [0], keepdims: 1 } },
     ],
   });
 }

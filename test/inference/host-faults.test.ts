@@ -1,0 +1,217 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { describeWith } from '../support/programs.ts';
+import type { TestModel } from '../support/onnx-directory.ts';
+import { TestModelDirectory } from '../support/onnx-directory.ts';
+import { HostHarness, hostEntry, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
+import { hungryModel, loopModel } from '../support/onnx-models.ts';
+import { metricValue } from '../support/test-deps.ts';
+
+/*
+ * Invariant: whatever becomes of the host, every run settles, the agent's process lives, and the models that did
+ * nothing wrong come back by themselves. The faults are real: signals to the real child, a graph that really loops.
+ */
+const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden: [{ window: [3], score: 3 }] };
+const forMinutes = windowOf(1e9, [1, 1, 1]);
+
+describe('the host is replaced', () => {
+  test.each(['SIGKILL', 'SIGSEGV', 'SIGABRT'] as const)(
+    'when %s ends it during a run, and the run is told',
+    async (signal) => {
+      await using harness = new HostHarness([loop, meanOf4x2], { deadline: '10s' });
+      await harness.ready('mean');
+      const pid = await pidOf(harness);
+      const run = harness.host.run(model('loop'), forMinutes);
+      const queued = harness.host.run(model('mean'), windowOf(1));
+      process.kill(pid, signal);
+      await expect(run).rejects.toMatchObject({ code: 'host-crashed', message: expect.stringContaining(signal) });
+      await expect(queued).rejects.toMatchObject({ code: 'model-not-ready', disposition: 'retry' });
+      expect(harness.host.ready(model('mean'))).toBeUndefined();
+      await harness.ready('mean');
+      expect((await harness.host.run(model('mean'), windowOf(2))).outputs['score']?.data[0]).toBe(2);
+      expect(await pidOf(harness)).not.toBe(pid);
+      expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="crash"}')).toBe(1);
+    },
+  );
+
+  test('when it dies with nothing to do, and no model is blamed', async () => {
+    await using harness = new HostHarness([meanOf4x2], { quarantine: { crashes: 1 } });
+    await harness.ready('mean');
+    const pid = await pidOf(harness);
+    process.kill(pid, 'SIGKILL');
+    await until(
+      () => harness.health('inference')?.status === 'degraded',
+      () => 'health of the host',
+    );
+    expect(harness.health('inference')?.reason).toContain('signal SIGKILL');
+    await harness.ready('mean');
+    expect(harness.health('inference')?.status).toBe('ok');
+  });
+
+  test('when a run passes its deadline', async () => {
+    await using harness = new HostHarness([loop], { deadline: '200ms' });
+    await harness.ready('loop');
+    await expect(harness.host.run(model('loop'), forMinutes)).rejects.toMatchObject({
+      code: 'inference-timeout',
+      disposition: 'retry',
+    });
+    await harness.ready('loop');
+    expect((await harness.host.run(model('loop'), windowOf(5, [1, 1, 1]))).outputs['score']?.data[0]).toBe(5);
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout"}')).toBe(1);
+  });
+
+  test('when it hangs with nothing to do', async () => {
+    await using harness = new HostHarness([meanOf4x2]);
+    await harness.ready('mean');
+    const pid = await pidOf(harness);
+    process.kill(pid, 'SIGSTOP');
+    await until(
+      () => harness.host.hostPid !== pid,
+      () => 'the stopped host is let go',
+    );
+    await harness.ready('mean');
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="hang"}')).toBe(1);
+  });
+
+  test('when it grows past its memory, without any run failing', async () => {
+    await using harness = new HostHarness([meanOf4x2], { maxMemory: '1MB' });
+    await harness.ready('mean');
+    const pid = await pidOf(harness);
+    let runs = 0;
+    while (harness.host.hostPid === pid) {
+      await harness.host.run(model('mean'), windowOf(1));
+      runs += 1;
+    }
+    for (let after = 0; after < 100; after += 1) await harness.host.run(model('mean'), windowOf(1));
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="memory"}')).toBe(1);
+    expect(await metricValue(harness.deps, 'andon_inference_runs_total{model="mean",outcome="ok"}')).toBe(runs + 100);
+    await until(
+      () => !alive(pid),
+      () => 'the old host ends',
+    );
+  });
+});
+
+test('a model that keeps taking the host down is set aside while the others go on', async () => {
+  await using harness = new HostHarness([loop, meanOf4x2], {
+    deadline: '100ms',
+    quarantine: { crashes: 2, retryAfter: '1s' },
+  });
+  for (let crash = 0; crash < 2; crash += 1) {
+    await harness.ready('loop');
+    await expect(harness.host.run(model('loop'), forMinutes)).rejects.toMatchObject({ code: 'inference-timeout' });
+  }
+  const status = await harness.state('loop', 'quarantined');
+  expect(status.reason).toContain('2 times within 10m');
+  expect(harness.health('model/loop')?.status).toBe('failed');
+  await expect(harness.host.run(model('loop'), windowOf(1, [1, 1, 1]))).rejects.toMatchObject({
+    code: 'model-not-ready',
+  });
+  await harness.ready('mean');
+  expect((await harness.host.run(model('mean'), windowOf(7))).outputs['score']?.data[0]).toBe(7);
+  expect(await metricValue(harness.deps, 'andon_model_quarantines_total{model="loop"}')).toBe(1);
+  await harness.ready('loop');
+  await expect(harness.host.run(model('loop'), forMinutes)).rejects.toMatchObject({ code: 'inference-timeout' });
+  await harness.state('loop', 'quarantined');
+});
+
+test('no more runs wait than may, and one that waited past its deadline is not begun', async () => {
+  await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1s', maxQueuedRuns: 1 });
+  await harness.ready('mean');
+  const busy = harness.host.run(model('loop'), forMinutes);
+  const waiting = harness.host.run(model('mean'), windowOf(1));
+  await expect(harness.host.run(model('mean'), windowOf(1))).rejects.toMatchObject({ code: 'inference-queue-full' });
+  await expect(busy).rejects.toMatchObject({ code: 'inference-timeout' });
+  await expect(waiting).rejects.toMatchObject({ disposition: 'retry' });
+});
+
+test('stopping ends the host and leaves nothing behind, even during a run', async () => {
+  const before = stagingFolders();
+  const harness = new HostHarness([loop], { deadline: '10s' });
+  await harness.ready('loop');
+  const pid = await pidOf(harness);
+  const run = harness.host.run(model('loop'), forMinutes);
+  const refused = expect(run).rejects.toMatchObject({ code: 'host-crashed' });
+  await harness[Symbol.asyncDispose]();
+  await refused;
+  expect(alive(pid)).toBe(false);
+  expect(stagingFolders()).toEqual(before);
+  expect(harness.deps.health.components()).toEqual([]);
+});
+
+test('the host ends with the agent, even in the middle of an endless run', async () => {
+  using directory = new TestModelDirectory([loop]);
+  const support = new URL('../support/onnx-agent.ts', import.meta.url).pathname;
+  const agent = spawn(process.execPath, [support, hostEntry.href, directory.path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pid = await new Promise<number>((resolve) =>
+    agent.stdout.on('data', (text: Buffer) => resolve(Number(text.toString()))),
+  );
+  expect(alive(pid)).toBe(true);
+  agent.kill('SIGKILL');
+  await until(
+    () => !alive(pid),
+    () => `host ${pid} outlives its agent`,
+  );
+});
+
+test("the agent's own process never loads ONNX Runtime", async () => {
+  await using harness = new HostHarness([meanOf4x2]);
+  await harness.ready('mean');
+  const pid = await pidOf(harness);
+  expect(mapped(pid), 'the canary: the host has it').toContain('onnxruntime');
+  expect(mapped(process.pid)).not.toContain('onnxruntime');
+});
+
+describeWith(['prlimit'], 'with little memory', () => {
+  test('a run that asks for more than there is fails alone', async () => {
+    const hungry: TestModel = {
+      name: 'hungry',
+      bytes: hungryModel(),
+      steps: 1,
+      tags: 1,
+      golden: [{ window: [4], score: 4 }],
+    };
+    await using harness = new HostHarness([hungry], { deadline: '10s' });
+    await harness.ready('hungry');
+    const pid = await pidOf(harness);
+    execFileSync('prlimit', [`--pid=${pid}`, `--as=${addressSpaceBytes(pid) + 200e6}`]);
+    await expect(harness.host.run(model('hungry'), windowOf(1e9, [1, 1, 1]))).rejects.toMatchObject({
+      code: 'model-run-failed',
+    });
+    expect((await harness.host.run(model('hungry'), windowOf(9, [1, 1, 1]))).outputs['score']?.data[0]).toBe(9);
+    expect(harness.host.hostPid).toBe(pid);
+  });
+});
+
+async function pidOf(harness: HostHarness): Promise<number> {
+  await until(
+    () => harness.host.hostPid !== undefined,
+    () => 'a host',
+  );
+  return harness.host.hostPid ?? 0;
+}
+
+function alive(pid: number): boolean {
+  try {
+    // A zombie still has its entry, but it runs no more.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function mapped(pid: number): string {
+  return readFileSync(`/proc/${pid}/maps`, 'utf8');
+}
+
+function addressSpaceBytes(pid: number): number {
+  return Number(/^VmSize:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+}
+
+function stagingFolders(): readonly string[] {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('andon-models-'));
+}

@@ -1,0 +1,90 @@
+import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import { parseModelReference } from '../../src/inference/model-reference.ts';
+import type { ModelReference, ModelStatus, Tensors } from '../../src/contracts/inference.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { TestModelDirectory } from './onnx-directory.ts';
+import type { TestModel } from './onnx-directory.ts';
+import { meanModel } from './onnx-models.ts';
+import { testDeps } from './test-deps.ts';
+
+export const hostEntry = new URL('../../src/hosts/inference-host.ts', import.meta.url);
+
+export const meanOf4x2: TestModel = {
+  name: 'mean',
+  bytes: meanModel(4, 2),
+  steps: 4,
+  tags: 2,
+  golden: [
+    { window: [1, 2, 3, 4, 5, 6, 7, 8], score: 4.5 },
+    { window: [0, 0, 0, 0, 0, 0, 0, 8], score: 1 },
+  ],
+};
+
+/** A batch of `rows` windows, all of one value. */
+export function windowOf(value: number, dims: readonly number[] = [1, 4, 2]): Tensors {
+  const length = dims.reduce((product, size) => product * size, 1);
+  return { window: { type: 'float32', dims, data: new Float32Array(length).fill(value) } };
+}
+
+export function model(text: string): ModelReference {
+  const reference = parseModelReference(text);
+  if (reference === undefined) throw new Error(`'${text}' is no model`);
+  return reference;
+}
+
+/** A running host on a model directory of its own. */
+export class HostHarness implements AsyncDisposable {
+  readonly directory: TestModelDirectory;
+  readonly deps: Deps;
+  readonly host: SupervisedInferenceHost;
+
+  constructor(models: readonly TestModel[], config: Readonly<Record<string, unknown>> = {}) {
+    this.directory = new TestModelDirectory(models);
+    this.deps = testDeps();
+    this.host = new SupervisedInferenceHost({
+      entry: hostEntry,
+      config: modelsConfigSchema.parse({ directory: this.directory.path, ...config }),
+      models: models.map(({ name }) => ({ name, version: undefined })),
+      deps: this.deps,
+    });
+    this.host.start();
+  }
+
+  status(name: string): ModelStatus | undefined {
+    return this.host.statuses().find((status) => status.name === name);
+  }
+
+  health(name: string): { readonly status: string; readonly reason: string } | undefined {
+    return this.deps.health.components().find((component) => component.name === name);
+  }
+
+  async ready(name: string): Promise<void> {
+    await until(
+      () => this.host.ready(model(name)) !== undefined,
+      () => JSON.stringify(this.status(name)),
+    );
+  }
+
+  async state(name: string, state: ModelStatus['state']): Promise<ModelStatus> {
+    await until(
+      () => this.status(name)?.state === state,
+      () => JSON.stringify(this.status(name)),
+    );
+    return this.status(name) as ModelStatus;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host[Symbol.asyncDispose]();
+    this.directory[Symbol.dispose]();
+  }
+}
+
+/** Polls, since what is awaited happens in other processes; 15 s at most. */
+export async function until(condition: () => boolean, describe: () => string): Promise<void> {
+  const endMs = performance.now() + 15_000;
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error(`Waited 15 s in vain: ${describe()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
