@@ -9,6 +9,7 @@ import type { Output } from './output.ts';
 import { planCommand } from './plan-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
+import type { SimulateOptions } from './simulate-command.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 
@@ -121,14 +122,6 @@ function commands(done: (exitCode: number) => void): Command {
     .action(() => done(schemaCommand(output)));
   return program;
 }
-
-export type SimulateOptions = {
-  readonly modbus?: string;
-  readonly mqtt?: string;
-  readonly speed: number;
-  readonly loop?: boolean;
-  readonly time?: string;
-};
 
 function addModelsCommands(
   program: Command,
