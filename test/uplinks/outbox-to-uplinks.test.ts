@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { recordKinds } from '../../src/domain/record.ts';
+import type { RecordDraft } from '../../src/domain/record.ts';
+import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
+import { Outbox } from '../../src/outbox/outbox.ts';
+import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
+import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
+import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-kind.ts';
+import { testDeps } from '../support/test-deps.ts';
+import { UpstreamBroker } from '../support/upstream-broker.ts';
+import { UpstreamHttp } from '../support/upstream-http.ts';
+
+/*
+ * Invariant: with the outbox on disk, a receiver that loses, repeats and fails, a broker that loses connections and a
+ * receiver that is not there, each of the first two gets every record, and the third's place stays at the begin.
+ */
+const BACKLOG = 4000;
+const LIVE = 100;
+const retry = { first: '10ms', max: '50ms' } as const;
+
+test.each(['oldest-first', 'live-first'] as const)(
+  'what the outbox holds reaches every receiver that is there, %s',
+  async (order) => {
+    await using stack = new AsyncDisposableStack();
+    const folder = mkdtempSync(join(tmpdir(), 'andon-uplinks-'));
+    stack.defer(() => rmSync(folder, { recursive: true }));
+    const deps = testDeps();
+    const outbox = stack.use(
+      new Outbox({
+        agentId: 'edge-01',
+        entry: new URL('../../src/hosts/storage-worker.ts', import.meta.url),
+        config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db') }),
+        uplinks: ['lake', 'cloud', 'gone'].map((id) => ({ id, kinds: recordKinds })),
+        deps,
+      }),
+    );
+    await outbox.start();
+    const lake = stack.use(await new UpstreamHttp().listen());
+    const cloud = stack.use(await new UpstreamBroker().listen());
+    lake.faults.push({ type: 'store-then-reset' }, { type: 'status', status: 500 }, { type: 'reset' });
+    cloud.faults.push(undefined, 'lose', undefined, 'store-then-lose');
+    const ids = [...(await outbox.append(verdicts(BACKLOG)))];
+
+    const common = { agentId: 'edge-01', records: outbox, deps };
+    const http = { type: 'http', order, retry, stopTimeout: '0ms' } as const;
+    const mqtt = { type: 'mqtt', url: cloud.url, order, retry, reconnectMin: '10ms', reconnectMax: '20ms' } as const;
+    const uplinks = [
+      httpUplinkKind.create({ ...common, id: 'lake', config: httpUplinkSchema.parse({ ...http, url: lake.url }) }),
+      mqttUplinkKind.create({ ...common, id: 'cloud', config: mqttUplinkSchema.parse(mqtt) }),
+      httpUplinkKind.create({
+        ...common,
+        id: 'gone',
+        config: httpUplinkSchema.parse({ ...http, url: 'http://127.0.0.1:1/' }),
+      }),
+    ];
+    for (const uplink of uplinks) stack.use(uplink).start();
+    for (let record = 0; record < LIVE; record += 10) ids.push(...(await outbox.append(verdicts(10))));
+
+    const waiting = async () => {
+      const { uplinks: places } = await outbox.stats();
+      return Object.fromEntries(places.map((place) => [place.uplink, place.waiting]));
+    };
+    await vi.waitFor(async () => expect(await waiting()).toEqual({ lake: 0, cloud: 0, gone: BACKLOG + LIVE }), {
+      timeout: 15_000,
+      interval: 20,
+    });
+    const published = cloud.on('andon/v1/edge-01/records').flatMap((batch) => batch as { readonly id: string }[]);
+    const arrived = { lake: lake.ids, cloud: [...new Set(published.map(({ id }) => id))] };
+    const inOrder = (some: readonly string[]) => (order === 'oldest-first' ? some : some.toSorted());
+    expect(inOrder(arrived.lake)).toEqual(inOrder(ids));
+    expect(inOrder(arrived.cloud)).toEqual(inOrder(ids));
+  },
+);
+
+function verdicts(count: number): readonly RecordDraft[] {
+  return Array.from({ length: count }, (_, number) => ({
+    kind: 'verdict',
+    timestampMs: Date.now(),
+    watch: 'pump-1',
+    body: { number },
+    alarm: undefined,
+  }));
+}
