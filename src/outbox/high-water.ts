@@ -61,7 +61,7 @@ export class HighWaterFile {
     const fd = openSync(temporary, 'w', 0o640);
     this.#turn = 0;
     try {
-      writeSync(fd, Buffer.concat([slot(mark, this.#turn), slot(mark, this.#turn)]), 0, 2 * SLOT_BYTES, 0);
+      writeSync(fd, Buffer.concat([slotBytes(mark, this.#turn), slotBytes(mark, this.#turn)]), 0, 2 * SLOT_BYTES, 0);
       fsyncSync(fd);
     } catch (error) {
       closeSync(fd);
@@ -76,7 +76,7 @@ export class HighWaterFile {
   write(mark: HighWaterMark): void {
     if (this.#fd === undefined) return;
     this.#turn += 1;
-    writeSync(this.#fd, slot(mark, this.#turn), 0, SLOT_BYTES, (this.#turn % 2) * SLOT_BYTES);
+    writeSync(this.#fd, slotBytes(mark, this.#turn), 0, SLOT_BYTES, (this.#turn % 2) * SLOT_BYTES);
   }
 
   sync(): void {
@@ -90,7 +90,7 @@ export class HighWaterFile {
   }
 }
 
-function slot(mark: HighWaterMark, turn: number): Buffer {
+function slotBytes(mark: HighWaterMark, turn: number): Buffer {
   const text = JSON.stringify({ turn, ...mark });
   return Buffer.from(`${crc32(text).toString(16).padStart(8, '0')} ${text}`.padEnd(SLOT_BYTES - 1).concat('\n'));
 }
@@ -99,7 +99,7 @@ function parseSlot(bytes: Uint8Array): { readonly turn: number; readonly mark: H
   const text = Buffer.from(bytes).toString('utf8').trimEnd();
   const json = text.slice(9);
   if (Number.parseInt(text.slice(0, 8), 16) !== crc32(json)) return undefined;
-  // The CRC says that this is a text that `slot` made.
+  // The CRC says that this is a text that `slotBytes` made.
   const { turn, ...mark } = JSON.parse(json) as HighWaterMark & { readonly turn: number };
   return { turn, mark };
 }

@@ -72,7 +72,11 @@ export class HistoryDatabase {
       for (const [index, name] of tags.entries()) {
         const count = counts[index] ?? 0;
         const end = offset + count;
-        this.#addChunk(this.#tagOf(name), { timesMs: timesMs.subarray(offset, end), values: values.subarray(offset, end) }, 0);
+        this.#addChunk(
+          this.#tagOf(name),
+          { timesMs: timesMs.subarray(offset, end), values: values.subarray(offset, end) },
+          0,
+        );
         offset = end;
       }
     });
@@ -80,7 +84,9 @@ export class HistoryDatabase {
 
   /** Joins the small chunks of one tag. @returns True where another tag is due. */
   join(): boolean {
-    const due = [...this.#small].filter(([, { chunks, samples }]) => chunks >= SMALL_CHUNKS_MAX || samples >= CHUNK_SAMPLES);
+    const due = [...this.#small].filter(
+      ([, { chunks, samples }]) => chunks >= SMALL_CHUNKS_MAX || samples >= CHUNK_SAMPLES,
+    );
     const tag = due[0]?.[0];
     if (tag === undefined) return false;
     this.#transaction(() => this.#joinTag(tag));
@@ -100,7 +106,11 @@ export class HistoryDatabase {
       if (columns !== undefined) take(columns, buffer, fromMs, after, Math.min(next ?? toMs, toMs), stride);
     }
     const { timesMs, values } = sorted(buffer.columns);
-    return { timesMs: timesMs.slice(), values: values.slice(), next: next === undefined || next >= toMs ? undefined : next };
+    return {
+      timesMs: timesMs.slice(),
+      values: values.slice(),
+      next: next === undefined || next >= toMs ? undefined : next,
+    };
   }
 
   /** Deletes chunks that ended before `oldestMs`, oldest first. @returns True where there may be more. */

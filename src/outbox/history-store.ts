@@ -30,7 +30,10 @@ export class HistoryStore {
     if (this.#trouble !== undefined) return { status: 'degraded', reason: this.#trouble };
     const damaged = this.#database?.damaged ?? 0;
     if (damaged === 0) return { status: 'ok', reason: '' };
-    return { status: 'degraded', reason: `${damaged} chunks of the sample history failed their checksum and are left out` };
+    return {
+      status: 'degraded',
+      reason: `${damaged} chunks of the sample history failed their checksum and are left out`,
+    };
   }
 
   get bytes(): number {
@@ -102,7 +105,8 @@ export class HistoryStore {
       if (room >= bytes) return;
       if (database.deleteOldest() === 0) break;
     }
-    if (diskShort) throw unavailable('The disk is nearly full: the sample history leaves what is left to records and alarms');
+    if (diskShort)
+      throw unavailable('The disk is nearly full: the sample history leaves what is left to records and alarms');
   }
 
   #use<T>(nowMs: EpochMs, work: (database: HistoryDatabase) => T): T {

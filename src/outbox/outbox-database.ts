@@ -205,7 +205,9 @@ export class OutboxDatabase {
   }
 
   #load(): void {
-    this.#epochs = this.sqlite.prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence').all() as EpochRow[];
+    this.#epochs = this.sqlite
+      .prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence')
+      .all() as EpochRow[];
     this.#sequence = this.#lastSequence();
     this.#places = this.#loadPlaces();
     this.#movedCursors.clear();

@@ -3,8 +3,10 @@ import type { ErrorCatalogue } from '../platform/errors.ts';
 export const outboxErrors = {
   'outbox-unavailable': {
     disposition: 'retry',
-    meaning: 'The storage worker or its disk does not take records at the moment: it restarts, or the disk is full or failing.',
-    remedy: 'andon tries again by itself. Look at the health of `outbox`, at free space and at the kernel log of the disk.',
+    meaning:
+      'The storage worker or its disk does not take records at the moment: it restarts, or the disk is full or failing.',
+    remedy:
+      'andon tries again by itself. Look at the health of `outbox`, at free space and at the kernel log of the disk.',
   },
   'outbox-full': {
     disposition: 'retry',

@@ -60,7 +60,9 @@ function store(
   onFull: OutboxConfig['onFull'],
   nowMs: EpochMs,
 ): readonly (string | undefined)[] {
-  const keys = new Map(batch.alarms.map(({ index, transition }) => [index, alarmKey(transition.watch, transition.number)]));
+  const keys = new Map(
+    batch.alarms.map(({ index, transition }) => [index, alarmKey(transition.watch, transition.number)]),
+  );
   const left = onFull === 'reject-new' ? undefined : '';
   if (kinds.size === 0 && left === undefined) return batch.kinds.map(() => undefined);
   return database.commit(() =>

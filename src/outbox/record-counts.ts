@@ -58,7 +58,9 @@ export class RecordCounts {
    * Buckets that changed since the last call and get no new records, with their counts; undefined for an empty one.
    * @param sequence Last sequence given out: its bucket still grows, and is left out until it is full.
    */
-  takeChanged(sequence: number): readonly { readonly bucket: number; readonly counts: readonly number[] | undefined }[] {
+  takeChanged(
+    sequence: number,
+  ): readonly { readonly bucket: number; readonly counts: readonly number[] | undefined }[] {
     const growing = bucketOf(sequence);
     const taken = [...this.#changed].filter((bucket) => bucket < growing);
     for (const bucket of taken) this.#changed.delete(bucket);

@@ -78,7 +78,9 @@ export class RecordLanes {
     for (const range of cursor.ranges)
       for (const span of counts.spans(interest.kinds, range.acknowledged, range.through ?? sequence))
         count += span.whole ? span.count : Number(statements.pendingCount.get(span.after, span.through, kinds));
-    const oldest = cursor.ranges.map((range) => this.#firstPending(range, interest.kinds)).find((row) => row !== undefined);
+    const oldest = cursor.ranges
+      .map((range) => this.#firstPending(range, interest.kinds))
+      .find((row) => row !== undefined);
     return { count, oldestMs: oldest?.timestamp };
   }
 
@@ -108,12 +110,12 @@ export class RecordLanes {
   }
 
   #openLive({ cursor, interest }: UplinkPlace, nowMs: EpochMs): void {
-    const fresh = cursor.live;
+    const wasLive = cursor.live;
     cursor.readLive(nowMs);
     const last = cursor.ranges.at(-1);
     const next = last === undefined ? undefined : this.#firstPending(last, interest.kinds);
     if (next === undefined) return;
-    if (fresh && nowMs - next.timestamp <= LIVE_AGE_MS_MAX) return;
+    if (wasLive && nowMs - next.timestamp <= LIVE_AGE_MS_MAX) return;
     if (cursor.splitAt(this.#database.sequence)) this.#database.cursorMoved(interest.id);
   }
 
@@ -153,7 +155,11 @@ export class RecordLanes {
       this.#database.recount(sequence);
       const epoch = this.#database.epochAt(sequence);
       const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-      this.#database.addLoss({ kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 }, timestampMs, epoch);
+      this.#database.addLoss(
+        { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
+        timestampMs,
+        epoch,
+      );
     });
     return undefined;
   }

@@ -130,11 +130,9 @@ export class RecordSpace {
  * Which undelivered records go for a newcomer, group by group, each oldest first. Alarms go last, for an alarm
  * only; a sample never pushes out a verdict where samples are to go first.
  */
-export function dropOrder(
-  onFull: OutboxConfig['onFull'],
-  newcomer: RecordKind,
-): readonly (readonly RecordKind[])[] {
-  const alarms: readonly (readonly RecordKind[])[] = newcomer === 'alarm' || newcomer === 'loss' ? [['loss'], ['alarm']] : [];
+export function dropOrder(onFull: OutboxConfig['onFull'], newcomer: RecordKind): readonly (readonly RecordKind[])[] {
+  const alarms: readonly (readonly RecordKind[])[] =
+    newcomer === 'alarm' || newcomer === 'loss' ? [['loss'], ['alarm']] : [];
   switch (onFull) {
     case 'drop-samples-first':
       return newcomer === 'sample' ? [['sample']] : [['sample'], ['verdict'], ...alarms];

@@ -116,7 +116,9 @@ export class Salvage {
     const source = new Database(this.#file, { readonly: true });
     try {
       source.pragma('trusted_schema = OFF');
-      this.#epochs = source.prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence').all() as EpochRow[];
+      this.#epochs = source
+        .prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence')
+        .all() as EpochRow[];
     } catch (error) {
       if (databaseFault(error) === 'other' && !isMissingTable(error)) {
         source.close();
@@ -133,7 +135,8 @@ export class Salvage {
     const { statements } = this.#database;
     this.#database.commit(() => {
       for (const { row, kind, id } of sound) {
-        if (this.#missing !== undefined && row.sequence >= this.#missing.from && row.original_id === null) this.#found += 1;
+        if (this.#missing !== undefined && row.sequence >= this.#missing.from && row.original_id === null)
+          this.#found += 1;
         if (statements.byOriginalId.get(id) !== undefined) continue;
         if (row.key !== null && statements.byKey.get(row.key) !== undefined) continue;
         const { watch, timestamp: timestampMs, body, key } = row;
@@ -162,7 +165,8 @@ export class Salvage {
       if (this.#missing === undefined) return;
       const { epoch, from, to } = this.#missing;
       const count = to - from + 1 - this.#found;
-      if (count > 0) this.#database.addLoss({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
+      if (count > 0)
+        this.#database.addLoss({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
     });
     writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
   }
@@ -173,5 +177,7 @@ function isNoDatabase(error: unknown): boolean {
 }
 
 function isMissingTable(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR' && error.message.includes('no such table');
+  return (
+    error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR' && error.message.includes('no such table')
+  );
 }

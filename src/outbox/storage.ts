@@ -93,7 +93,9 @@ export class Storage {
     this.#outbox.mark();
     this.#bytesSinceUpkeep += bytes;
     this.#cursorsSavedMs = nowMs;
-    this.#alarms.clear(batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition));
+    this.#alarms.clear(
+      batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition),
+    );
     return { ids };
   }
 

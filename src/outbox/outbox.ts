@@ -1,0 +1,215 @@
+import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
+import type { AlarmTransition } from '../domain/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record.ts';
+import type { Deps } from '../platform/deps.ts';
+import { errorCode } from '../platform/errors.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import { AppendQueue } from './append-queue.ts';
+import type { OutboxConfig } from './outbox-config.ts';
+import { outboxMetrics } from './outbox-metrics.ts';
+import { StorageLink } from './storage-link.ts';
+import type {
+  AppendBatch,
+  AppendOutcome,
+  HistoryBatch,
+  HistoryPage,
+  HistoryPageRequest,
+  StorageReport,
+  UplinkInterest,
+} from './storage-protocol.ts';
+
+export type OutboxOptions = {
+  readonly agentId: string;
+  /** URL of hosts/storage-worker.ts. */
+  readonly entry: URL;
+  /** `path` is absolute. */
+  readonly config: OutboxConfig;
+  /** Who reads, and which kinds are kept for them. */
+  readonly uplinks: readonly UplinkInterest[];
+  readonly deps: Deps;
+};
+
+/**
+ * The outbox as the agent's main thread sees it: gathers appends, and asks the storage worker for everything else.
+ *
+ * While the worker is away every call fails with 'outbox-unavailable' (retry); health `outbox` says why. An append
+ * that fails so may have been stored all the same: whoever tries again may store a record twice, under two ids.
+ * Alarms are never stored twice.
+ */
+export class Outbox implements RecordStore, AsyncDisposable {
+  /** How long good samples wait for the history, in milliseconds. */
+  readonly historyFlushIntervalMs: number;
+  readonly #deps: Deps;
+  readonly #link: StorageLink;
+  readonly #queue: AppendQueue;
+  readonly #health: ComponentHealth;
+  readonly #historyHealth: ComponentHealth;
+  readonly #metrics;
+  readonly #listeners = new Set<(count: number) => void>();
+  #seenLost = new Map<string, number>();
+  #seenEpochs = 0;
+  #disposed: Promise<void> | undefined;
+
+  constructor(options: OutboxOptions) {
+    const { agentId, entry, config, uplinks, deps } = options;
+    this.#deps = deps;
+    this.historyFlushIntervalMs = config.historyFlushInterval;
+    this.#metrics = deps.metrics.of(outboxMetrics);
+    this.#health = deps.health.component('outbox');
+    this.#historyHealth = deps.health.component('history');
+    this.#link = new StorageLink({
+      entry,
+      storage: { agentId, config, uplinks },
+      onReport: (report) => this.#take(report),
+      onDown: (reason) => this.#down(reason),
+      deps,
+    });
+    this.#queue = new AppendQueue({
+      clock: deps.clock,
+      commitIntervalMs: config.commitInterval,
+      commitRowsMax: config.commitRowsMax,
+      commitBytesMax: config.commitBytesMax,
+      queueRowsMax: config.queueRowsMax,
+      queueBytesMax: config.queueBytesMax,
+      recordBytesMax: config.recordBytesMax,
+      commit: (batch) => this.#commit(batch),
+    });
+  }
+
+  /**
+   * Opens the files; a damaged one goes to quarantine and does not stop the start.
+   * @throws {OperatingError} 'outbox-path-unusable' where the folder cannot be made.
+   */
+  async start(): Promise<void> {
+    await this.#link.start();
+  }
+
+  async append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+    try {
+      return await this.#queue.push(drafts);
+    } catch (error) {
+      this.#metrics.andon_outbox_append_failures_total.inc({ code: errorCode(error) });
+      throw error;
+    }
+  }
+
+  read(request: ReadRequest): Promise<readonly StoredRecord[]> {
+    return this.#link.call('read', { ...request, nowMs: this.#deps.clock.nowMs() });
+  }
+
+  async acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void> {
+    const [first, last] = [records[0], records.at(-1)];
+    if (first === undefined || last === undefined) return;
+    await this.#link.call('acknowledge', {
+      uplink,
+      first: { id: first.id, sequence: first.sequence },
+      last: { id: last.id, sequence: last.sequence },
+      nowMs: this.#deps.clock.nowMs(),
+    });
+  }
+
+  async setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void> {
+    await this.#link.call('setAside', { uplink, records, reason, nowMs: this.#deps.clock.nowMs() });
+  }
+
+  history(query: HistoryQuery): Promise<readonly StoredRecord[]> {
+    return this.#link.call('history', query);
+  }
+
+  alarms(): Promise<readonly AlarmTransition[]> {
+    return this.#link.call('alarms', undefined);
+  }
+
+  stats(): Promise<OutboxStats> {
+    return this.#link.call('stats', undefined);
+  }
+
+  onCommit(listener: (count: number) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  lastTickMs(): number {
+    return this.#link.lastTickMs;
+  }
+
+  /** For the sample history, which lives in the same worker. @throws {OperatingError} 'outbox-unavailable' (retry). */
+  async appendSamples(batch: HistoryBatch): Promise<void> {
+    await this.#link.call('historyAppend', batch);
+  }
+
+  readSamples(request: HistoryPageRequest): Promise<HistoryPage> {
+    return this.#link.call('historyRead', request);
+  }
+
+  /** Commits what waits, closes the files. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
+    await this.#queue.drain();
+    await this.#link.close();
+  }
+
+  async #commit(batch: AppendBatch): Promise<AppendOutcome> {
+    this.#metrics.andon_outbox_queue_rows.set(this.#queue.rows);
+    const startedMs = this.#deps.clock.monotonicMs();
+    const outcome = await this.#link.call('append', batch);
+    this.#metrics.andon_outbox_commit_seconds.observe((this.#deps.clock.monotonicMs() - startedMs) / 1000);
+    this.#metrics.andon_outbox_queue_rows.set(this.#queue.rows);
+    this.#count(batch, outcome);
+    return outcome;
+  }
+
+  #count({ kinds }: AppendBatch, { ids }: AppendOutcome): void {
+    const stored = new Map<RecordKind, number>();
+    for (const [index, kind] of kinds.entries()) {
+      const id = ids[index];
+      if (id !== undefined && id !== '') stored.set(kind, (stored.get(kind) ?? 0) + 1);
+    }
+    let total = 0;
+    for (const [kind, count] of stored) {
+      this.#metrics.andon_outbox_records_appended_total.inc({ kind }, count);
+      total += count;
+    }
+    // Once the callers' own promises have settled: a subscriber of commits never knows before the one who appended.
+    if (total > 0) setImmediate(() => this.#tell(total));
+  }
+
+  #tell(count: number): void {
+    for (const listener of this.#listeners) listener(count);
+  }
+
+  #take(report: StorageReport): void {
+    this.#health.report(report.outbox.status, report.outbox.reason);
+    this.#historyHealth.report(report.history.status, report.history.reason);
+    for (const notice of report.notices) this.#deps.log.error({ component: 'outbox' }, notice);
+    this.#metrics.andon_outbox_database_bytes.set(report.bytes);
+    this.#metrics.andon_outbox_database_bytes_max.set(report.bytesMax);
+    this.#metrics.andon_history_bytes.set(report.historyBytes);
+    this.#countLosses(report);
+    if (report.stored > 0) this.#tell(report.stored);
+  }
+
+  /** The worker's totals start anew with the worker and with each new file. */
+  #countLosses({ lost, epochsStarted }: StorageReport): void {
+    const seen = new Map<string, number>();
+    for (const { kind, reason, count } of lost) {
+      const before = this.#seenLost.get(`${kind}/${reason}`) ?? 0;
+      this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count >= before ? count - before : count);
+      seen.set(`${kind}/${reason}`, count);
+    }
+    this.#seenLost = seen;
+    const epochs = epochsStarted >= this.#seenEpochs ? epochsStarted - this.#seenEpochs : epochsStarted;
+    this.#metrics.andon_outbox_epochs_total.inc(epochs);
+    this.#seenEpochs = epochsStarted;
+  }
+
+  #down(reason: string): void {
+    this.#health.report('degraded', reason);
+    this.#historyHealth.report('degraded', reason);
+    this.#seenLost = new Map();
+    this.#seenEpochs = 0;
+  }
+}
