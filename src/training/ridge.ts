@@ -48,7 +48,8 @@ export type TrainedRidge = {
  *
  * @param rows In order of time, one run.
  * @param quality The measured quality of each row, in its own unit.
- * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-value-invalid' (reject).
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
+ *   'training-value-invalid' (reject).
  * @see Hoerl and Kennard, Ridge Regression, Technometrics 12(1), 1970.
  */
 export function trainRidge(rows: TrainingRows, quality: Float64Array, windowRows: number): TrainedRidge {

@@ -11,6 +11,11 @@ export const trainingErrors = {
     meaning: 'There are more rows than the box fits in memory and in reasonable time.',
     remedy: 'Train on a shorter span, or at a longer step; weeks of one state teach no more than hours of it.',
   },
+  'training-too-many-tags': {
+    disposition: 'reject',
+    meaning: 'A watch has more tags than one model is fitted on.',
+    remedy: 'Split the watch: one model for each machine finds more, and names the tag to look at.',
+  },
   'training-value-invalid': {
     disposition: 'reject',
     meaning: 'A training row holds a value that is missing or not finite.',

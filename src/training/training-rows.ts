@@ -9,6 +9,9 @@ export type TrainingRows = { readonly count: number; readonly tags: number; read
 /** Most values (rows × tags) that one model is fitted on: 64 MB, and about a minute of one core. */
 export const TRAINING_VALUES_MAX = 8_000_000;
 
+/** Most tags of one model; more than any machine's, and what a stack of one row can be fitted on. */
+export const TRAINING_TAGS_MAX = 500;
+
 /** Rows from arrays of equal length; for recorded data and tests. */
 export function trainingRows(rows: readonly (readonly number[])[]): TrainingRows {
   const tags = rows[0]?.length ?? 0;
@@ -31,7 +34,8 @@ export function countRows(segments: readonly TrainingRows[]): number {
 /**
  * Refuses what nothing should be learned from.
  *
- * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-value-invalid' (reject).
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
+ *   'training-value-invalid' (reject).
  */
 export function checkTrainingRows(segments: readonly TrainingRows[], rowsMin: number): void {
   const count = countRows(segments);
@@ -41,6 +45,12 @@ export function checkTrainingRows(segments: readonly TrainingRows[], rowsMin: nu
       'training-too-few-rows',
       'reject',
       `${count} training rows; a model of ${tags} tags needs ${rowsMin} or more`,
+    );
+  if (tags > TRAINING_TAGS_MAX)
+    throw new OperatingError(
+      'training-too-many-tags',
+      'reject',
+      `${tags} tags; a model has ${TRAINING_TAGS_MAX} or fewer`,
     );
   if (count * tags > TRAINING_VALUES_MAX)
     throw new OperatingError(

@@ -50,8 +50,8 @@ export type WpcaDetector = {
  * (98 % false alarms on a stationary plant, where blocked ones give 0.3 %).
  *
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
- * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-value-invalid' |
- *   'training-no-variance' (reject).
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
+ *   'training-value-invalid' | 'training-no-variance' (reject).
  */
 export function trainWpca(segments: readonly TrainingRows[], policy: LimitPolicy = shortHistoryLimits): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);

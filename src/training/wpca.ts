@@ -10,6 +10,8 @@ import { countRows } from './training-rows.ts';
 const LAGS_MAX = 20;
 /** Training rows wanted for each lag-stacked feature. */
 const ROWS_PER_FEATURE = 3;
+/** Most lag-stacked features; eigenvectors cost their cube. Tags beyond 30 are stacked less deep. */
+const FEATURES_MAX = 600;
 /** Share of the variance that the drift components carry at least. */
 const DRIFT_VARIANCE_SHARE = 0.7;
 /** Added to the remaining eigenvalues, as a share of their mean, so that the smallest directions do not rule. */
@@ -45,9 +47,10 @@ export function windowRows(model: { readonly lags: number; readonly smoothingRow
   return model.lags + model.smoothingRows - 1;
 }
 
-/** As deep as the rows allow: about three rows for each lag-stacked feature. */
+/** As deep as the rows allow, about three for each lag-stacked feature, within `LAGS_MAX` and `FEATURES_MAX`. */
 export function defaultLags(rows: number, tags: number): number {
-  return Math.min(Math.max(Math.floor(rows / (ROWS_PER_FEATURE * tags)), 1), LAGS_MAX);
+  const deepest = Math.min(Math.floor(rows / (ROWS_PER_FEATURE * tags)), Math.floor(FEATURES_MAX / tags), LAGS_MAX);
+  return Math.max(deepest, 1);
 }
 
 /**

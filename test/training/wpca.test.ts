@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { lagMoments } from '../../src/training/lag-covariance.ts';
 import type { TrainingRows } from '../../src/training/training-rows.ts';
 import { sliceRows, trainingRows } from '../../src/training/training-rows.ts';
-import { fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
+import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
 import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca-detector.ts';
 import { machineRows } from './machine.ts';
 import { skabFiles, skabReference, skabRows } from './skab.ts';
@@ -64,6 +64,12 @@ describe('what nothing can be learned from is refused, with the numbers', () => 
       /row 100 .*tag 2/,
     ],
     [
+      'more tags than any machine has',
+      { count: 300, tags: 501, values: new Float64Array(300 * 501) },
+      'training-too-many-tags',
+      /501 tags/,
+    ],
+    [
       'a machine that stands still',
       trainingRows(Array.from({ length: 300 }, () => [1, 2])),
       'training-no-variance',
@@ -78,6 +84,13 @@ describe('what nothing can be learned from is refused, with the numbers', () => 
     expect(trainWpca([ramp]).warnings).toEqual([expect.stringContaining('slowest tag')]);
     expect(trainWpca([machineRows(3000, 1)]).warnings).toEqual([]);
   });
+});
+
+test('many tags are stacked less deep, so that a fit stays affordable', () => {
+  expect(defaultLags(100_000, 8)).toBe(20);
+  expect(defaultLags(400, 8)).toBe(16);
+  expect(defaultLags(100_000, 100)).toBe(6);
+  expect(defaultLags(10, 8)).toBe(1);
 });
 
 test('the covariance by shifted products is the covariance of the stacked rows', () => {
