@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import type { IPublishPacket, MqttClient } from 'mqtt';
 import { connect, ReasonCodes } from 'mqtt';
 import type { Clock, Timer } from './clock.ts';
-import { errorMessage, OperatingError } from './errors.ts';
+import { errorMessage, InvariantError, OperatingError } from './errors.ts';
 import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
 import { mqttClientOptions } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
@@ -56,6 +56,7 @@ export class MqttSession {
   readonly #pending = new Set<Pending>();
   /** Publishes that wait until the broker's own limit for unacknowledged ones allows them. */
   readonly #held: (() => void)[] = [];
+  #releasing = false;
   #unacknowledged = 0;
   #unacknowledgedMax = 65_535;
   #deadline: Timer | undefined;
@@ -104,7 +105,8 @@ export class MqttSession {
       const timer = this.#clock.setTimer(() => this.#expire(pending, topic, options.timeoutMs), options.timeoutMs);
       const pending: Pending = { resolve, reject, timer };
       this.#pending.add(pending);
-      if (options.qos === 1 && this.#unacknowledged >= this.#unacknowledgedMax)
+      // Behind what is held already, whatever its QoS: nothing overtakes.
+      if (this.#held.length > 0 || (options.qos === 1 && this.#unacknowledged >= this.#unacknowledgedMax))
         this.#held.push(() => this.#send(pending, topic, payload, options));
       else this.#send(pending, topic, payload, options);
     });
@@ -113,6 +115,7 @@ export class MqttSession {
   /** @param onAnswer Called once, when the broker has answered for every topic; never after the session's end. */
   subscribe(topics: readonly string[], qos: 0 | 1, onAnswer: (refused: RefusedTopics) => void): void {
     const refused = new Map<string, string>();
+    if (topics.length === 0) return onAnswer(refused);
     let chunksOpen = Math.ceil(topics.length / TOPICS_PER_SUBSCRIBE);
     for (let start = 0; start < topics.length; start += TOPICS_PER_SUBSCRIBE) {
       const chunk = topics.slice(start, start + TOPICS_PER_SUBSCRIBE);
@@ -181,8 +184,12 @@ export class MqttSession {
     done();
   }
 
-  /** MQTT has no refusal for a message: only a new connection makes the broker send it again. */
+  /**
+   * MQTT has no refusal for a message: only a new connection makes the broker send it again.
+   * @throws {InvariantError} Our own bug goes up to whoever ends the agent.
+   */
   #handlerFailed(topic: string, error: unknown): void {
+    if (error instanceof InvariantError) throw error;
     this.#fail('mqtt-handler-failed', `A message on ${topic} could not be taken over: ${errorMessage(error)}`, error);
   }
 
@@ -208,7 +215,17 @@ export class MqttSession {
       if (this.#state === 'ended' || (error instanceof Error && !isReasonCode(error))) return;
       if (qos === 1) this.#unacknowledged -= 1;
       this.#settle(pending, error instanceof Error ? publishRefused(topic, error) : undefined);
-      this.#held.shift()?.();
+      this.#releaseSoon();
+    });
+  }
+
+  /** Sends what was held, once for all acknowledgements that came together: one write to the socket instead of many. */
+  #releaseSoon(): void {
+    if (this.#held.length === 0 || this.#releasing) return;
+    this.#releasing = true;
+    setImmediate(() => {
+      this.#releasing = false;
+      while (this.#unacknowledged < this.#unacknowledgedMax && this.#held.length > 0) this.#held.shift()?.();
     });
   }
 

@@ -6,6 +6,7 @@ import { MqttConnection } from '../../src/platform/mqtt-connection.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { publishPacket, RawBroker, remainingLength } from '../support/broker-raw.ts';
 import { Recorder } from '../support/broker-recorder.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 
 /*
@@ -127,6 +128,29 @@ describe('a connection to a broker that misbehaves', () => {
     // The middle of each upper half, as the test's own chance has it: 10, 20, 40, 60, 60.
     expect(waits.slice(0, 5)).toEqual([7.5, 15, 30, 45, 45]);
   });
+});
+
+test('a connection that held begins again with the shortest wait; one that did not goes on with longer ones', async () => {
+  const clock = new FakeClock();
+  const options = brokerOptions(broker.url, { protocolVersion: 4, reconnectMsMin: 1000, reconnectMsMax: 60_000 });
+  const connection = new MqttConnection(options, testDeps(clock));
+  open.push(connection);
+  const states = new Recorder<MqttState>();
+  connection.onState(states.push);
+  connection.start();
+  const waits: (number | undefined)[] = [];
+  for (const heldMs of [0, 0, 0, 10_000, 0]) {
+    const from = states.items.length;
+    await states.when((state) => state.connected, Math.max(0, from - 1));
+    await clock.advance(heldMs);
+    broker.sockets.items.at(-1)?.destroy();
+    const { retryInMs = 0 } = await states.when((state) => !state.connected, from);
+    waits.push(retryInMs);
+    const next = states.when((state) => state.connected, states.items.length);
+    await clock.advance(retryInMs);
+    await next;
+  }
+  expect(waits).toEqual([750, 1500, 3000, 750, 1500]);
 });
 
 test('a broker that hangs up on MQTT 5 without a word is tried with 3.1.1 next', async () => {

@@ -10,6 +10,7 @@ import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { TcpProxy } from '../support/broker-proxy.ts';
 import { Recorder } from '../support/broker-recorder.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith, programPath } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -207,6 +208,52 @@ describe('a broker that refuses', () => {
     expect(state?.reason).toContain('refused the subscription to secret');
     await connection.publish('open', '1', publishing);
     await messages.count(1);
+  });
+});
+
+test('a topic that was refused is asked for again, and comes without a reconnect', async () => {
+  const clock = new FakeClock();
+  const broker = own(await MqttBroker.listen({ port: 0 }));
+  let allowed = false;
+  broker.aedes.authorizeSubscribe = (_client, subscription, done) => done(null, allowed ? subscription : null);
+  const connection = own(new MqttConnection(brokerOptions(broker.url, { protocolVersion: 4 }), testDeps(clock)));
+  const states = new Recorder<MqttState>();
+  connection.onState(states.push);
+  connection.subscribe(['secret'], () => undefined);
+  connection.start();
+  await states.when(({ refusedTopics }) => refusedTopics.length === 1);
+  allowed = true;
+  const before = states.items.length;
+  await clock.advance(60_000);
+  await states.when(({ subscribed, refusedTopics }) => subscribed && refusedTopics.length === 0, before);
+  expect(states.items.every(({ connected }) => connected)).toBe(true);
+});
+
+describeWith(['mosquitto'], 'a retained message over the limit, on mosquitto', () => {
+  async function withLargeMessage(protocolVersion: 4 | 5) {
+    const broker = own(await Mosquitto.start());
+    const { connection } = await publisher(broker.url);
+    await connection.publish('large', 'x'.repeat(200_000), { ...publishing, retain: true });
+    await connection.publish('small', '1', { ...publishing, retain: true });
+    const { connection: reader, states } = connectTo(broker.url, { bytesPerMessageMax: 100_000, protocolVersion });
+    const topics = new Recorder<string>();
+    reader.subscribe(['large', 'small'], (topic) => topics.push(topic));
+    reader.start();
+    return { states, topics };
+  }
+
+  test('is held back by the broker with MQTT 5, and the other topics go on', async () => {
+    const { states, topics } = await withLargeMessage(5);
+    await topics.when((topic) => topic === 'small');
+    await states.when(({ subscribed }) => subscribed);
+    expect(states.items.every(({ connected }) => connected)).toBe(true);
+    expect(topics.items).not.toContain('large');
+  });
+
+  test('ends the connection with MQTT 3.1.1, and is named with its topic', async () => {
+    const { states } = await withLargeMessage(4);
+    const { reason } = await states.when(({ connected }) => !connected);
+    expect(reason).toMatch(/message of 2000\d\d bytes on large; maxMessageSize is 100000/);
   });
 });
 

@@ -175,6 +175,34 @@ describe('a source', () => {
     expect(await metricValue(deps, counted)).toBe(3);
   });
 
+  test('a payload that is now good, now not, does not make health flicker', async () => {
+    const clock = new FakeClock();
+    const deps = testDeps(clock);
+    const broker = own(await RawBroker.listen());
+    const config = mqttKind.schema.parse({
+      type: 'mqtt',
+      url: broker.url,
+      protocolVersion: '3.1.1',
+      tags: { speed: { topic: 'pump/speed' } },
+    });
+    const batches = new Recorder<Batch>();
+    const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, ['speed'])) };
+    const source = own(mqttKind.create({ id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink, deps }));
+    source.start();
+    await broker.whenReceived('subscribe');
+    const seen: unknown[] = [];
+    for (const payload of ['1', 'x', '2', 'x', '3']) {
+      broker.send(publishPacket('pump/speed', payload));
+      await batches.count(seen.length + 1);
+      seen.push(deps.health.components()[0]?.status);
+    }
+    expect(seen).toEqual(['ok', 'degraded', 'degraded', 'degraded', 'degraded']);
+    await clock.advance(9000);
+    expect(deps.health.components()[0]?.reason).toBe('pump/speed: speed: the payload is no number');
+    await clock.advance(2000);
+    expect(deps.health.components()[0]).toMatchObject({ status: 'ok', reason: '' });
+  });
+
   test('a topic that the broker refuses makes its tags bad and leaves the others alone', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));
     broker.aedes.authorizeSubscribe = (_client, subscription, done) =>
