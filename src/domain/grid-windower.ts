@@ -12,9 +12,9 @@ const ROWS_AT_ONCE_MAX = 10_000;
 /**
  * Puts tags that arrive at different rates on one grid.
  *
- * The row at grid point g holds each tag's newest good value stamped at or before g, held for at most `maxAgeMs`.
- * It is sealed when every tag has been seen at g or later, or `latenessMs` after g, whichever is first; until then a
- * sample counts however late it comes.
+ * The row at grid point g holds each tag's newest good value stamped at or before g, held for at most `maxAgeMs`. It is
+ * sealed when every tag has been seen at g or later, or `latenessMs` after g, whichever is first; until then a sample
+ * counts however late it comes.
  */
 export class GridWindower implements Windower {
   readonly #plan: WindowPlan;
@@ -44,7 +44,7 @@ export class GridWindower implements Windower {
     this.#stepMs = stepMs;
     this.#hopRows = plan.hopMs === 'scan' ? 1 : Math.max(1, Math.round(plan.hopMs / stepMs));
     this.#onDue = onDue;
-    this.#buffer = new WindowBuffer(plan);
+    this.#buffer = new WindowBuffer(plan, startMs);
     this.#columns = new WindowColumns(columns);
     this.#row = new Float32Array(columns);
     this.#pendingRows = Math.ceil((plan.latenessMs + AHEAD_MS_MAX) / stepMs) + 2;
@@ -101,7 +101,7 @@ export class GridWindower implements Windower {
     this.#added = false;
     this.#pendingMs.fill(-Infinity);
     this.#columns.clear();
-    this.#buffer.clear();
+    this.#buffer.restart(nowMs);
   }
 
   #sealThrough(point: number): void {
@@ -123,7 +123,7 @@ export class GridWindower implements Windower {
     }
     this.#sealed = point;
     this.#head = this.#head + 1 === this.#pendingRows ? 0 : this.#head + 1;
-    this.#buffer.push(this.#row);
+    this.#buffer.push(rowMs, this.#row);
     if (this.#buffer.full && point % this.#hopRows === 0) this.#onDue(this.#buffer.cut(rowMs, this.#columns.explain));
   }
 }

@@ -25,7 +25,7 @@ export class ScanWindower implements Windower {
   constructor(plan: WindowPlan, startMs: EpochMs, onDue: DueListener) {
     this.#plan = plan;
     this.#onDue = onDue;
-    this.#buffer = new WindowBuffer(plan);
+    this.#buffer = new WindowBuffer(plan, startMs);
     this.#columns = new WindowColumns(plan.tags.length);
     this.#row = new Float32Array(plan.tags.length);
     this.#silentFromMs = startMs + plan.maxAgeMs + plan.latenessMs;
@@ -54,7 +54,7 @@ export class ScanWindower implements Windower {
       this.#row[column] = this.#columns.valueAt(column, rowMs, this.#plan.maxAgeMs);
     this.#lastRowMs = rowMs;
     this.#silentFromMs = rowMs + this.#plan.maxAgeMs + this.#plan.latenessMs;
-    this.#buffer.push(this.#row);
+    this.#buffer.push(rowMs, this.#row);
     if (!this.#buffer.full) return;
     if (this.#plan.hopMs !== 'scan' && rowMs - this.#lastDueMs < this.#plan.hopMs) return;
     this.#lastDueMs = rowMs;
@@ -83,6 +83,6 @@ export class ScanWindower implements Windower {
     this.#lastDueMs = -Infinity;
     this.#silentFromMs = nowMs + this.#plan.maxAgeMs + this.#plan.latenessMs;
     this.#columns.clear();
-    this.#buffer.clear();
+    this.#buffer.restart(nowMs);
   }
 }

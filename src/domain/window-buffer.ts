@@ -17,14 +17,16 @@ export class WindowBuffer {
   readonly #goodRowsMin: number;
   #next = 0;
   #rows = 0;
+  #patientUntilMs: EpochMs;
 
-  constructor(plan: WindowPlan) {
+  constructor(plan: WindowPlan, startMs: EpochMs) {
     this.#plan = plan;
     this.#columns = plan.tags.length;
     this.#cells = new Float32Array(plan.steps * this.#columns);
     this.#missing = new Int32Array(this.#columns);
     // The small term keeps 0.7 × 10 from asking for 8 rows.
     this.#goodRowsMin = Math.max(1, Math.ceil(plan.minGood * plan.steps - 1e-9));
+    this.#patientUntilMs = startMs + plan.maxAgeMs;
   }
 
   get rows(): number {
@@ -35,14 +37,21 @@ export class WindowBuffer {
     return this.#rows === this.#plan.steps;
   }
 
-  clear(): void {
+  restart(startMs: EpochMs): void {
     this.#next = 0;
     this.#rows = 0;
     this.#missing.fill(0);
+    this.#patientUntilMs = startMs + this.#plan.maxAgeMs;
   }
 
-  /** @param row One cell a tag, NaN where missing; copied. */
-  push(row: Float32Array): void {
+  /**
+   * Takes the next row. The first one is complete, unless `maxAgeMs` have passed since the start: sources take a moment
+   * to bring every tag, and the gaps of that moment would make the first full window unfit.
+   *
+   * @param row One cell a tag, NaN where missing; copied.
+   */
+  push(rowMs: EpochMs, row: Float32Array): void {
+    if (this.#rows === 0 && rowMs < this.#patientUntilMs && row.some(Number.isNaN)) return;
     const full = this.full;
     let cell = this.#next * this.#columns;
     for (let column = 0; column < this.#columns; column += 1, cell += 1) {

@@ -64,9 +64,9 @@ export class Recorder implements AsyncDisposable {
     entry.stored(id ?? '');
   }
 
-  /** Keeps an alarm entry that could not be stored for the next attempt. */
+  /** Keeps alarm entries that could not be stored for the next attempt, those of a watch in order of their numbers. */
   keep(entries: readonly Entry[]): void {
-    const all = [...entries, ...this.#waiting];
+    const all = inOrderOfNumber([...entries, ...this.#waiting]);
     const lost = all.splice(0, Math.max(0, all.length - WAITING_MAX));
     for (const { draft } of lost) {
       this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
@@ -129,4 +129,14 @@ export class Recorder implements AsyncDisposable {
     this.#waiting = entries;
     this.#metrics.andon_alarm_records_waiting.set(entries.length);
   }
+}
+
+/** Calls that fail come back in any order; each watch keeps its places among the entries, and its own order in them. */
+function inOrderOfNumber(entries: readonly Entry[]): Entry[] {
+  const number = ({ draft }: Entry): number => draft.alarm?.number ?? 0;
+  const byWatch = Map.groupBy(entries, ({ draft }) => draft.watch);
+  const sorted = new Map(
+    [...byWatch].map(([watch, own]) => [watch, own.toSorted((a, b) => number(a) - number(b)).values()]),
+  );
+  return entries.map((entry) => sorted.get(entry.draft.watch)?.next().value ?? entry);
 }

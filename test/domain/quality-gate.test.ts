@@ -98,6 +98,20 @@ describe('report by exception', () => {
   });
 });
 
+test('a value that leaves its range by less than the deadband is not hidden behind the last good one', () => {
+  const reads = gated({ value: 16 }, { value: 16.01 }, { value: 15.9 });
+  expect(reads.map(({ value, quality }) => [value, quality])).toEqual([
+    [16, 'good'],
+    [16.01, 'uncertain'],
+    [15.9, 'good'],
+  ]);
+});
+
+test('a bad sample is left as it was read', () => {
+  const reads = [1, 1.2].map((value) => ({ value, quality: BAD, reason: 'timeout' }) as const);
+  expect(gated(...reads).map(({ value }) => value)).toEqual([1, 1.2]);
+});
+
 test('a batch passes in order, and only what names no tag is left out', () => {
   const from = new SampleBatch(3);
   from.add(1, 5, nowMs, GOOD, 'none');

@@ -22,14 +22,15 @@ export function naiveWindows(
 ): readonly Pick<DueWindow, 'timestampMs' | 'lastRow'>[] {
   const arrived: Sample[] = [];
   const due: { timestampMs: number; lastRow: Float32Array }[] = [];
-  const first = Math.ceil(startMs / plan.stepMs);
-  let next = first;
+  let next = Math.ceil(startMs / plan.stepMs);
+  let rows = 0;
   const sealThrough = (untilMs: number): void => {
     for (; next * plan.stepMs <= untilMs; next += 1) {
       const rowMs = next * plan.stepMs;
       const lastRow = Float32Array.from(plan.tags, (_, column) => valueAt(arrived, column, rowMs, plan.maxAgeMs));
       const hopRows = plan.hopMs === 'scan' ? 1 : plan.hopMs / plan.stepMs;
-      if (next - first + 1 >= plan.steps && next % hopRows === 0) due.push({ timestampMs: rowMs, lastRow });
+      if (rows > 0 || rowMs >= startMs + plan.maxAgeMs || !lastRow.some(Number.isNaN)) rows += 1;
+      if (rows >= plan.steps && next % hopRows === 0) due.push({ timestampMs: rowMs, lastRow });
     }
   };
   for (const step of steps) {

@@ -120,8 +120,8 @@ describe('windows on a grid', () => {
 
   test('a row waits for the lateness and no longer where a tag is silent', () => {
     const before = [batch([0, 1000, 1]), { kind: 'advance', nowMs: 1039 } as const];
-    expect(windowsOf({ ...plan, steps: 1 }, 1000, before)).toHaveLength(0);
-    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [...before, { kind: 'advance', nowMs: 1040 }]);
+    expect(windowsOf({ ...plan, steps: 1, maxAgeMs: 0 }, 1000, before)).toHaveLength(0);
+    const [window] = windowsOf({ ...plan, steps: 1, maxAgeMs: 0 }, 1000, [...before, { kind: 'advance', nowMs: 1040 }]);
     expect(window?.reason).toBe('current: no good value yet (nothing was received)');
   });
 
@@ -169,7 +169,7 @@ describe('windows on a grid', () => {
 
   test('gaps within minGood take the value before them, or at the beginning the first one after', () => {
     const samples = [batch([0, 1000, 1], [1, 1050, 5]), batch([0, 1100, 2]), batch([0, 1200, 3], [1, 1200, 9])];
-    const [window] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 1000, samples);
+    const [window] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 900, samples);
     expect(window).toMatchObject({ reason: '', values: Float32Array.of(1, 9, 2, 9, 3, 9) });
     const tail = [
       batch([0, 1000, 1], [1, 1000, 5]),
@@ -177,7 +177,7 @@ describe('windows on a grid', () => {
       batch([0, 1200, 3]),
       { kind: 'advance', nowMs: 1240 } as const,
     ];
-    const [held] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 1000, tail);
+    const [held] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 900, tail);
     expect(held?.values).toEqual(Float32Array.of(1, 5, 2, 5, 3, 5));
     expect([...(held?.lastRow ?? [])]).toEqual([3, Number.NaN]);
   });
@@ -189,8 +189,45 @@ describe('windows on a grid', () => {
       batch([0, 1200, 1]),
       { kind: 'advance', nowMs: 1300 } as const,
     ];
-    const [window] = windowsOf({ ...plan, minGood: 0 }, 1000, steps);
+    const [window] = windowsOf({ ...plan, minGood: 0 }, 700, steps);
     expect(window).toMatchObject({ values: undefined, reason: 'current: no good value yet (nothing was received)' });
+  });
+
+  test.each([
+    [0.5, 2],
+    [2 / 3, 2],
+    [0.7, 3],
+    [0.1, 1],
+  ])('a share of %f of three rows is %i good values, of every tag by itself', (minGood, goodRows) => {
+    for (const good of [goodRows - 1, goodRows]) {
+      const steps = [1000, 1100, 1200].map((timeMs, row) =>
+        row < good ? batch([0, timeMs, 1], [1, timeMs, 1]) : batch([0, timeMs, 1]),
+      );
+      const ofPlan = { ...plan, maxAgeMs: 40, minGood };
+      const [window] = windowsOf(ofPlan, 900, [...steps, { kind: 'advance', nowMs: 1240 }]);
+      expect(window?.values !== undefined).toBe(good === goodRows);
+    }
+  });
+
+  test('the first row waits until every tag is there, but no longer than a value would be held', () => {
+    const late = [
+      batch([0, 1000, 1]),
+      batch([0, 1100, 1]),
+      batch([0, 1150, 1], [1, 1150, 2]),
+      batch([0, 1200, 3], [1, 1200, 4]),
+    ];
+    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [...late, { kind: 'advance', nowMs: 1200 }]);
+    expect(window).toMatchObject({ timestampMs: 1200, values: Float32Array.of(3, 4) });
+    const never = [1000, 1100, 1200, 1300].map((timeMs) => batch([0, timeMs, 1]));
+    const due = windowsOf({ ...plan, steps: 1 }, 1000, [...never, { kind: 'advance', nowMs: 1340 }]);
+    expect(due.map(({ timestampMs, values }) => [timestampMs, values])).toEqual([[1300, undefined]]);
+  });
+
+  test('a sample of before the start is not late: a retained message is how things stood', () => {
+    const windower = createWindower(plan, 1000, () => undefined);
+    windower.add(0, 10, 1, true, 0);
+    windower.endBatch();
+    expect(windower.lateSamples).toBe(0);
   });
 
   test('windows fall due at multiples of the hop since 1970, so that all watches are due together', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { normalFacts } from '../../src/domain/alarm.ts';
 import type { AlarmTransition } from '../../src/domain/alarm.ts';
+import { UNCERTAIN } from '../../src/domain/quality.ts';
 import { metricValue } from '../support/test-deps.ts';
 import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
@@ -137,6 +138,56 @@ describe('what operators do', () => {
   });
 });
 
+test('an act that failed is stored after all where the plant changed the alarm meanwhile', async () => {
+  const line = await alarmedLine();
+  line.store.held = true;
+  const act = line.alarms.acknowledge('pump-1', 'Lea');
+  const refused = act.catch((error: unknown) => error);
+  await line.second(1, 0);
+  line.store.down = true;
+  line.store.release();
+  expect(await refused).toMatchObject({ code: 'outbox-unavailable' });
+  line.store.down = false;
+  await line.clock.advance(5000);
+  expect(line.store.bodies('alarm').map(({ number, state }) => [number, state])).toEqual([
+    [1, 'unacknowledged'],
+    [2, 'acknowledged'],
+    [3, 'normal'],
+  ]);
+  expect(line.alarms.list()[0]).toMatchObject({ number: 3, state: 'normal' });
+  expect(announced(line).at(-1)).toBe('normal');
+});
+
+test('a change that is stored only after a newer one does not take subscribers back to the old state', async () => {
+  const line = await startLine();
+  await line.second(1, 0);
+  line.store.held = true;
+  await line.second(1, 2);
+  line.store.held = false;
+  await line.second(1, 0);
+  line.store.down = true;
+  line.store.release();
+  await line.clock.advance(0);
+  line.store.down = false;
+  await line.clock.advance(5000);
+  expect(line.store.bodies('alarm').map(({ number }) => number)).toEqual([2, 1]);
+  expect(announced(line)).toEqual(['returned-unacknowledged']);
+  expect(line.alarms.list()[0]?.state).toBe('returned-unacknowledged');
+});
+
+test('a thousand alarm records wait for the outbox, then the oldest are lost and counted', async () => {
+  const line = await startLine();
+  line.store.down = true;
+  await line.second(1, 0);
+  for (let second = 0; second < 1010; second += 1) await line.second(1, second % 2 === 0 ? 2 : 0);
+  expect(await metricValue(line.deps, 'andon_alarm_records_waiting')).toBe(1000);
+  expect(await metricValue(line.deps, 'andon_pipeline_records_lost_total{kind="alarm"}')).toBe(10);
+  line.store.down = false;
+  await line.second(1, 2);
+  const numbers = line.store.bodies('alarm').map(({ number }) => number);
+  expect(numbers).toEqual(Array.from({ length: 1001 }, (_, index) => index + 11));
+});
+
 describe('across a restart', () => {
   test('an alarm is what it was, and numbers go on', async () => {
     const store = new FakeRecordStore();
@@ -241,6 +292,14 @@ describe('suppression by design', () => {
     const running = await startLine({ watches });
     await seconds(running, 2, undefined, undefined);
     expect(states(running)).toEqual(['unacknowledged']);
+    const doubtful = await startLine({ watches });
+    for (let second = 0; second < 2; second += 1) {
+      const batch = scan(doubtful.clock.nowMs(), [1, 2, 0.1]);
+      batch.qualities[2] = UNCERTAIN;
+      doubtful.pipeline.accept(batch);
+      await doubtful.clock.advance(1000);
+    }
+    expect(states(doubtful)).toEqual(['unacknowledged']);
   });
 });
 
@@ -256,18 +315,14 @@ test('after the clock was set, shelving ends at the time on the wall', async () 
 });
 
 test('windows that were superseded do not hold up an on-delay', async () => {
-  const line = await startLine({ watches: { 'pump-1': { alarm: { onDelay: '2s' } } } });
+  const line = await startLine({ watches: { 'pump-1': { alarm: { onDelay: '3s' } } } });
   await line.second(1, 0);
   await line.second(1, 2);
   line.inference.held = true;
-  for (let second = 0; second < 2; second += 1) await line.second(1, 2);
+  for (let second = 0; second < 3; second += 1) await line.second(1, 2);
   line.inference.release();
   await line.clock.advance(0);
-  line.inference.held = true;
-  await line.second(1, 2);
-  await line.second(1, 2);
-  await line.second(1, 2);
-  line.inference.release();
-  await line.clock.advance(0);
+  const verdicts = line.verdicts().map(({ verdict }) => verdict);
+  expect(verdicts).toEqual(['abnormal', 'abnormal', 'unknown', 'abnormal']);
   expect(states(line)).toEqual(['unacknowledged']);
 });

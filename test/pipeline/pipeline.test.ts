@@ -98,6 +98,7 @@ describe('from sample to verdict', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { minLength: 4, maxLength: 25 }), async (happenings) => {
         const line = await startLine();
+        await line.second(1, 0);
         for (const { vibration, current, host } of happenings) {
           if (host === 'hold') line.inference.held = true;
           if (host === 'release') line.inference.release();
@@ -125,7 +126,37 @@ describe('from sample to verdict', () => {
   }, 20_000);
 });
 
+test('the dead band holds a verdict abnormal, also while the alarm still waits for its on-delay', async () => {
+  const line = await startLine({ watches: { 'pump-1': { alarm: { deadband: 0.6, onDelay: '1m' } } } });
+  for (const current of [0, 2, 0.6, 0]) await line.second(1, current);
+  expect(line.verdicts().map(({ verdict }) => verdict)).toEqual(['abnormal', 'abnormal', 'normal']);
+});
+
+test('after a stall of the process the samples that come first find their rows', async () => {
+  const line = await startLine();
+  await line.second(1, 0);
+  const nowMs = line.clock.nowMs.bind(line.clock);
+  line.clock.nowMs = () => nowMs() + 60_000;
+  line.pipeline.accept(scan(line.clock.nowMs(), [1, 7]));
+  await line.clock.advance(0);
+  expect(line.verdicts().at(-1)).toMatchObject({ tags: { vibration: 1, current: 7 } });
+});
+
 describe('what cannot be judged is unknown, and says why', () => {
+  test('a tag that fell silent is bad in the record, though its last sample was good', async () => {
+    const line = await startLine({ watches: { 'pump-1': { window: { maxAge: '2s' } } } });
+    await line.second(1, 0);
+    for (let second = 0; second < 4; second += 1) {
+      line.pipeline.accept(scan(line.clock.nowMs(), [1]));
+      await line.clock.advance(1000);
+    }
+    expect(line.verdicts().at(-1)).toMatchObject({
+      reason: 'current: no good value for 4 s (nothing was received)',
+      tags: { current: null },
+      quality: { vibration: 'good', current: 'bad' },
+    });
+  });
+
   test('values older than maxAge, with the tag, the age and the reason', async () => {
     const line = await startLine({ watches: { 'pump-1': { window: { maxAge: '2s' } } } });
     for (let second = 0; second < 3; second += 1) await line.second(1, 0);
