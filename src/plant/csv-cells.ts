@@ -55,10 +55,16 @@ export function detectFormat(header: string, rows: readonly string[]): CsvFormat
   return { separator, decimal };
 }
 
-/** @returns NaN for a missing value, undefined for text that is neither number nor missing. */
+/**
+ * Reads a number. Thousands separators are refused, not guessed at: 1.234 in a file with decimal commas may well be
+ * 1234, and a wrong value is worse than none.
+ *
+ * @returns NaN for a missing value, undefined for text that is neither number nor missing.
+ */
 export function parseNumber(cell: string, decimal: '.' | ','): number | undefined {
   const text = decimal === ',' ? cell.replace(',', '.') : cell;
-  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
+  if (isNumber && (decimal === '.' || !cell.includes('.'))) return Number(text);
   if (/^(true|false)$/i.test(text)) return text.toLowerCase() === 'true' ? 1 : 0;
   return missingMarks.has(text.toLowerCase()) ? Number.NaN : undefined;
 }

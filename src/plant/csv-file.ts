@@ -7,7 +7,9 @@ import { csvLines } from './csv-lines.ts';
 /** Names that a time column goes by; compared in lower case. */
 const timeNames: ReadonlySet<string> = new Set(['time', 'timestamp', 'datetime', 'ts']);
 /** Rows looked at to find out how the file is written and which columns hold numbers. */
-const ROWS_LOOKED_AT = 50;
+const ROWS_LOOKED_AT = 1000;
+/** Characters of them at most, where rows are very long. */
+const CHARACTERS_LOOKED_AT = 4_000_000;
 /** Most columns that are read; as many as a Modbus device has room for, with some to spare. */
 const COLUMNS_MAX = 10_000;
 
@@ -58,12 +60,7 @@ export class CsvFile {
    * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-line-too-long' (reject).
    */
   static async open(path: string, options: CsvOptions = {}): Promise<CsvFile> {
-    const lines: CsvLine[] = [];
-    for await (const line of csvLines(path)) {
-      lines.push(line);
-      if (lines.length > ROWS_LOOKED_AT) break;
-    }
-    const [header, ...rows] = lines;
+    const [header, ...rows] = await firstLines(path);
     if (header === undefined || rows.length === 0)
       throw new OperatingError('csv-empty', 'reject', `${path} has ${header === undefined ? 'no header' : 'no rows'}`);
     const format = detectFormat(
@@ -71,7 +68,7 @@ export class CsvFile {
       rows.map(({ text }) => text),
     );
     const headers = splitCells(header.text, format.separator) ?? [];
-    checkHeaders(path, headers);
+    checkHeaders(path, headers, format);
     const timeColumn = options.timeColumn ?? headers.find((name) => timeNames.has(name.toLowerCase()));
     const others = headers.filter((name) => name !== timeColumn && name !== '');
     const isText = (name: string) => holdsText(rows, headers.indexOf(name), format);
@@ -135,7 +132,20 @@ export class CsvFile {
   }
 }
 
-function checkHeaders(path: string, headers: readonly string[]): void {
+async function firstLines(path: string): Promise<readonly CsvLine[]> {
+  const lines: CsvLine[] = [];
+  let characters = 0;
+  for await (const line of csvLines(path)) {
+    lines.push(line);
+    characters += line.text.length;
+    if (lines.length > ROWS_LOOKED_AT || (lines.length > 1 && characters > CHARACTERS_LOOKED_AT)) break;
+  }
+  return lines;
+}
+
+function checkHeaders(path: string, headers: readonly string[], { decimal }: CsvFormat): void {
+  if (headers.every((name) => parseNumber(name, decimal) !== undefined))
+    throw headerInvalid(path, 'the first line holds numbers where the names of the columns should be');
   if (headers.length > COLUMNS_MAX)
     throw headerInvalid(path, `${headers.length} columns; at most ${COLUMNS_MAX} are read`);
   const twice = headers.find((name, index) => name !== '' && headers.indexOf(name) !== index);

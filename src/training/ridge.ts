@@ -6,7 +6,7 @@ import type { TrainingRows } from './training-rows.ts';
 import { checkTrainingRows, sliceRows } from './training-rows.ts';
 
 /** Fewest rows that a regression is trained on. */
-export const REGRESSION_ROWS_MIN = 100;
+const REGRESSION_ROWS_MIN = 100;
 /** Penalties tried, as a share of the number of rows; the best on the validation rows is kept. */
 const PENALTIES = [1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1] as const;
 /** The first rows fit, the next choose the penalty, the last are held out. Never shuffled: the future is not known. */
@@ -25,7 +25,7 @@ export type RidgeModel = {
 };
 
 /** Errors on the held-out rows, in the unit of the quality, beside those of a guess that needs no model. */
-export type RegressionMetrics = {
+type RegressionMetrics = {
   readonly heldOutRows: number;
   readonly rmse: number;
   readonly mae: number;

@@ -30,7 +30,7 @@ export type TrainedAnomaly = {
   readonly warnings: readonly string[];
 };
 
-export type AnomalyTrial = {
+type AnomalyTrial = {
   readonly heldOutRows: number;
   /** Share of the held-out rows in alarm, 0–1; 0.05 and more is warned of. */
   readonly falseAlarmRate: number;

@@ -7,10 +7,10 @@ import { invariant, OperatingError } from '../platform/errors.ts';
 export type TrainingRows = { readonly count: number; readonly tags: number; readonly values: Float64Array };
 
 /** Most values (rows × tags) that one model is fitted on: 64 MB, and about a minute of one core. */
-export const TRAINING_VALUES_MAX = 8_000_000;
+const TRAINING_VALUES_MAX = 8_000_000;
 
 /** Most tags of one model; more than any machine's, and what a stack of one row can be fitted on. */
-export const TRAINING_TAGS_MAX = 500;
+const TRAINING_TAGS_MAX = 500;
 
 /** Rows from arrays of equal length; for recorded data and tests. */
 export function trainingRows(rows: readonly (readonly number[])[]): TrainingRows {

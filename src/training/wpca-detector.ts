@@ -27,7 +27,7 @@ const NO_LIMIT = 1e30;
 export type LimitPolicy = { readonly quantile: number; readonly margin: number };
 
 /** For minutes of normal running, where the next hour may well look different. */
-export const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
+const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
 /** For hours of stationary running, where the highest of the statistic has been seen. */
 export const longHistoryLimits: LimitPolicy = { quantile: 0.99, margin: 1 };
 
