@@ -4,6 +4,7 @@ import type * as z from 'zod';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { modelManifestSchema } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 
 export type ManifestReading =
   | { readonly manifest: ModelManifest; readonly problems: readonly [] }
@@ -32,8 +33,9 @@ export function readManifest(
     path: path.map(String).join('.'),
     message,
   });
-  // An alias bomb would be expanded here; ten are more than any manifest needs.
-  const parsed = modelManifestSchema.safeParse(document.toJS({ maxAliasCount: 10 }));
+  const values = plainValues(document);
+  if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
+  const parsed = modelManifestSchema.safeParse(values);
   if (!parsed.success) return failed(parsed.error.issues.flatMap((issue) => issueProblems(issue, problemAt)));
   const manifest = parsed.data;
   const problems = [
@@ -56,6 +58,15 @@ export function readManifest(
     }),
   ];
   return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+/** Aliases that refer to aliases grow without end when expanded (an alias bomb); no manifest needs more than ten. */
+function plainValues(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 10 });
+  } catch (error) {
+    return new Error(errorMessage(error), { cause: error });
+  }
 }
 
 function failed(problems: readonly ConfigProblem[]): ManifestReading {

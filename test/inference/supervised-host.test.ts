@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { HostHarness, meanOf4x2, model, windowOf } from '../support/onnx-host-harness.ts';
 import { batchMixingModel, meanModel, rootModel } from '../support/onnx-models.ts';
@@ -64,6 +64,13 @@ describe('a model that is well', () => {
 });
 
 describe('what does not fit is refused before ONNX Runtime sees it', () => {
+  let harness: HostHarness;
+  beforeAll(async () => {
+    harness = new HostHarness([meanOf4x2, root]);
+    await Promise.all([harness.ready('mean'), harness.ready('root')]);
+  });
+  afterAll(() => harness[Symbol.asyncDispose]());
+
   test.each([
     ['an unknown name', { ...windowOf(1), speed: { type: 'float32', dims: [1], data: Float32Array.of(1) } }, "'speed'"],
     ['a missing input', {}, "'window' is missing"],
@@ -79,8 +86,6 @@ describe('what does not fit is refused before ONNX Runtime sees it', () => {
     ],
     ['a value that is not finite', windowOf(Number.NaN), 'NaN at 0'],
   ] as const)('%s', async (_, inputs, message) => {
-    await using harness = new HostHarness([meanOf4x2]);
-    await harness.ready('mean');
     await expect(harness.host.run(model('mean'), inputs)).rejects.toMatchObject({
       code: 'model-input-invalid',
       disposition: 'reject',
@@ -89,8 +94,6 @@ describe('what does not fit is refused before ONNX Runtime sees it', () => {
   });
 
   test('a score that is not finite is no score', async () => {
-    await using harness = new HostHarness([root]);
-    await harness.ready('root');
     await expect(harness.host.run(model('root'), windowOf(-1, [1, 1, 1]))).rejects.toMatchObject({
       code: 'model-output-invalid',
     });
@@ -141,7 +144,7 @@ describe('a model is not used', () => {
   test('but the others are', async () => {
     await using harness = new HostHarness([{ ...root, bytes: Buffer.from('not a model') }, meanOf4x2]);
     await harness.ready('mean');
-    await harness.state('root', 'failed');
+    expect((await harness.state('root', 'failed')).provider).toBeUndefined();
   });
 });
 

@@ -6,7 +6,7 @@ import type { Deps } from '../../src/platform/deps.ts';
 import { TestModelDirectory } from './onnx-directory.ts';
 import type { TestModel } from './onnx-directory.ts';
 import { meanModel } from './onnx-models.ts';
-import { testDeps } from './test-deps.ts';
+import { metricValue, testDeps } from './test-deps.ts';
 
 export const hostEntry = new URL('../../src/hosts/inference-host.ts', import.meta.url);
 
@@ -72,6 +72,12 @@ export class HostHarness implements AsyncDisposable {
       () => JSON.stringify(this.status(name)),
     );
     return this.status(name) as ModelStatus;
+  }
+
+  /** A run may stand behind a ping or a load; resolves once none waits any more. */
+  async runBegun(): Promise<void> {
+    while ((await metricValue(this.deps, 'andon_inference_queued_runs')) > 0)
+      await new Promise((resolve) => setTimeout(resolve, 2));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
