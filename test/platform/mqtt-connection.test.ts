@@ -10,6 +10,7 @@ import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { TcpProxy } from '../support/broker-proxy.ts';
 import { Recorder } from '../support/broker-recorder.ts';
+import { WebSocketBroker } from '../support/broker-websocket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith, programPath } from '../support/programs.ts';
@@ -161,6 +162,18 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
   });
 });
 
+test('a broker behind a WebSocket is reached on its path, and its oversized message is given up', async () => {
+  const broker = own(await WebSocketBroker.listen());
+  const { messages, states } = await subscriber(`${broker.url}/mqtt?line=2`, ['a'], { bytesPerMessageMax: 100_000 });
+  const { connection } = await publisher(`${broker.url}/mqtt`);
+  await connection.publish('a', 'x'.repeat(90_000), publishing);
+  await messages.count(1);
+  await connection.publish('a', 'x'.repeat(110_000), publishing);
+  const { reason } = await states.when(({ connected }) => !connected);
+  expect(reason).toMatch(/message of 1100\d\d bytes; maxMessageSize is 100000/);
+  expect(broker.paths.slice(0, 2)).toEqual(['/mqtt?line=2', '/mqtt?line=2']);
+});
+
 test('a broker that knows only MQTT 3.1.1 is spoken to in it, and nobody hears of a failure', async () => {
   const broker = own(await MqttBroker.listen({ port: 0 }));
   const { connection, states } = await publisher(broker.url);
@@ -287,7 +300,9 @@ describeWith(['mosquitto', 'openssl'], 'mosquitto behind TLS', () => {
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-    execFileSync('openssl', [...request, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+    execFileSync(programPath('openssl') ?? 'openssl', [...request, '-keyout', key, '-out', cert, ...subject], {
+      stdio: 'ignore',
+    });
     const broker = own(await Mosquitto.start({ lines: [`certfile ${cert}`, `keyfile ${key}`] }));
     const url = broker.url.replace('mqtt:', 'mqtts:');
 
