@@ -33,7 +33,7 @@ export const pipelineMetrics = {
   },
   andon_verdicts_total: {
     type: 'counter',
-    help: 'Verdicts, those without a due window included.',
+    help: 'Verdicts on due windows.',
     labels: ['watch', 'verdict'],
   },
   andon_score: {

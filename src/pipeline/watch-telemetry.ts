@@ -1,20 +1,27 @@
 import type { Verdict } from '../domain/verdict.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { Judgement } from './judge.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
+
+/** A watch that misses single windows is degraded all the while, instead of changing its health with each verdict. */
+const OK_AFTER_MS = 10_000;
 
 /** What a watch tells the outside about itself, besides its records. Reports under `watch/<id>`. */
 export class WatchTelemetry {
   readonly #watch: string;
   readonly #metrics;
   readonly #health: ComponentHealth;
+  readonly #clock: Clock;
+  #unknownMs = -Infinity;
 
   constructor(watch: string, deps: Deps) {
     this.#watch = watch;
     this.#metrics = deps.metrics.of(pipelineMetrics);
     this.#health = deps.health.component(`watch/${watch}`);
     this.#health.report('ok');
+    this.#clock = deps.clock;
   }
 
   restarted(): void {
@@ -35,8 +42,11 @@ export class WatchTelemetry {
     this.#metrics.andon_verdicts_total.inc({ watch, verdict: verdict.verdict });
     this.#metrics.andon_verdict_latency_seconds.observe(waitedMs / 1000);
     if (verdict.score !== undefined) this.#metrics.andon_score.set({ watch }, verdict.score);
-    if (verdict.verdict === 'unknown') this.#health.report('degraded', verdict.reason);
-    else this.#health.report('ok');
+    const nowMs = this.#clock.monotonicMs();
+    if (verdict.verdict === 'unknown') {
+      this.#unknownMs = nowMs;
+      this.#health.report('degraded', verdict.reason);
+    } else if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
   }
 
   /** The watch is no more. */

@@ -174,6 +174,20 @@ describe('what cannot be judged is unknown, and says why', () => {
     expect(line.deps.health.components().find(({ name }) => name === 'watch/pump-1')?.status).toBe('degraded');
   });
 
+  test('a watch that misses single windows stays degraded instead of flickering, and is ok after ten good seconds', async () => {
+    const line = await startLine({ watches: { 'pump-1': { window: { maxAge: '500ms' } } } });
+    const health = () => line.deps.health.components().find(({ name }) => name === 'watch/pump-1')?.status;
+    const seen = [health()];
+    for (const vibration of [1, 1, undefined, 1, 1, 1, undefined, 1, 1, 1]) {
+      line.pipeline.accept(scan(line.clock.nowMs(), [vibration, 0]));
+      await line.clock.advance(1000);
+      seen.push(health());
+    }
+    expect(seen.filter((status, index) => status !== seen[index - 1])).toEqual(['ok', 'degraded']);
+    for (let second = 0; second < 10; second += 1) await line.second(1, 0);
+    expect(health()).toBe('ok');
+  });
+
   test('a value outside its range is uncertain and enters no window', async () => {
     const line = await startLine({ watches: { 'pump-1': { window: { maxAge: '500ms' } } } });
     await line.second(1, 0);
