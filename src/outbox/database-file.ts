@@ -48,6 +48,27 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
   }
 }
 
+/**
+ * Opens a database for reading beside the agent that writes it. Reads must be short: an open one keeps the agent
+ * from folding its WAL.
+ */
+export function openReadOnly(path: string): SqliteDatabase {
+  // Without a WAL nobody writes, and a folder that we may not write to need not hold an index of it.
+  const quiet = !existsSync(`${path}-wal`);
+  const name = quiet ? `file:${encodeURI(path).replaceAll('?', '%3f').replaceAll('#', '%23')}?immutable=1` : path;
+  const database = new Database(name, { readonly: true, fileMustExist: true });
+  try {
+    database.pragma('busy_timeout = 5000');
+    database.pragma('trusted_schema = OFF');
+    database.pragma('cell_size_check = ON');
+    database.pragma('mmap_size = 0');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 function assertPragma(database: SqliteDatabase, name: string, expected: unknown): void {
   const value = database.pragma(name, { simple: true });
   if (value !== expected) throw new DatabaseDamage(`pragma ${name} is ${String(value)}, not ${String(expected)}`);

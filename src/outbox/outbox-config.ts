@@ -31,7 +31,7 @@ export const outboxConfigSchema = z.strictObject({
     maxMs: 1000,
   }).prefault('25ms'),
   commitRowsMax: z.int().min(1).max(10_000).default(500).describe('Rows that make a commit due before its interval'),
-  commitBytesMax: sizeOf('Bytes that make a commit due before its interval', 1024, 16e6).prefault('256kB'),
+  commitBytesMax: sizeOf('Bytes that make a commit due before its interval', 1000, 16e6).prefault('256kB'),
   queueRowsMax: z
     .int()
     .min(1)
@@ -39,7 +39,7 @@ export const outboxConfigSchema = z.strictObject({
     .default(20_000)
     .describe('Rows that may wait for the disk; past it an append fails with outbox-queue-full'),
   queueBytesMax: sizeOf('Bytes that may wait for the disk', 64e3, 1e9).prefault('32MB'),
-  recordBytesMax: sizeOf('Largest body of one record', 1024, 16e6).prefault('256kB'),
+  recordBytesMax: sizeOf('Largest body of one record', 1000, 16e6).prefault('256kB'),
   deadLettersMax: z
     .int()
     .min(0)

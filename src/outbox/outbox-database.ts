@@ -3,7 +3,7 @@ import type { RecordKind, StoredRecord } from '../domain/record.ts';
 import { recordId, recordKinds } from '../domain/record.ts';
 import { invariant } from '../platform/errors.ts';
 import type { SqliteDatabase } from './database-file.ts';
-import { DatabaseDamage, openDatabase } from './database-file.ts';
+import { DatabaseDamage, openDatabase, openReadOnly } from './database-file.ts';
 import type { EpochRow, OutboxRow, OutboxStatements } from './outbox-schema.ts';
 import { createSchema, prepareStatements } from './outbox-schema.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
@@ -17,6 +17,8 @@ export type OutboxDatabaseOptions = {
   readonly agentId: string;
   readonly bytesMax: number;
   readonly uplinks: readonly UplinkInterest[];
+  /** For another process than the agent: nothing is written, and `commit` fails. */
+  readonly readOnly?: boolean;
 };
 
 /** A row on its way in. */
@@ -53,9 +55,10 @@ export class OutboxDatabase {
   /** @throws {Error} SqliteError or DatabaseDamage where the file is not a sound outbox. */
   constructor(options: OutboxDatabaseOptions) {
     this.#options = options;
-    this.sqlite = openDatabase(options.path, options.bytesMax);
+    const readOnly = options.readOnly === true;
+    this.sqlite = readOnly ? openReadOnly(options.path) : openDatabase(options.path, options.bytesMax);
     try {
-      createSchema(this.sqlite);
+      if (!readOnly) createSchema(this.sqlite);
       this.statements = prepareStatements(this.sqlite);
       this.#load();
     } catch (error) {

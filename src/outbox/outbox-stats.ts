@@ -1,9 +1,18 @@
 import type { OutboxStats } from '../contracts/record-store.ts';
-import type { OpenOutbox } from './outbox-file.ts';
+import type { Space } from './database-file.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
+import type { RecordLanes } from './record-lanes.ts';
+
+/** An outbox as far as it is counted. */
+type CountedOutbox = {
+  readonly database: OutboxDatabase;
+  readonly lanes: RecordLanes;
+  readonly space: { readonly space: Space };
+};
 
 /** How the outbox stands. Counting takes a few milliseconds however much waits: see RecordCounts. */
 export function outboxStatsOf(
-  { database, lanes, space }: OpenOutbox,
+  { database, lanes, space }: CountedOutbox,
   hoursLeft: (bytesFree: number) => number | undefined,
 ): OutboxStats {
   const { bytesUsed, bytesMax } = space.space;

@@ -1,0 +1,155 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { AlarmTransition } from '../../src/domain/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record.ts';
+import type { Lane, OutboxStats } from '../../src/contracts/record-store.ts';
+import { Outbox } from '../../src/outbox/outbox.ts';
+import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
+import { Storage } from '../../src/outbox/storage.ts';
+import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/outbox/storage-protocol.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { testDeps } from '../support/test-deps.ts';
+
+export const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
+export const allKinds: readonly RecordKind[] = ['alarm', 'verdict', 'sample', 'loss'];
+export const cloud: UplinkInterest = { id: 'cloud', kinds: allKinds };
+
+/** In memory where there is such a place: a test opens many files, and each open waits for the disk some ten times. */
+const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+/** A folder that goes with the test. */
+export function testFolder(): string {
+  const folder = mkdtempSync(join(base, 'andon-outbox-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export type OpenOptions = {
+  readonly folder: string;
+  readonly uplinks?: readonly UplinkInterest[];
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly deps?: Deps;
+};
+
+/** A started outbox on `<folder>/outbox.db`; stopped when the test ends, or before by `await using`. */
+export async function openOutbox({ folder, uplinks = [cloud], config = {}, deps = testDeps() }: OpenOptions) {
+  const outbox = new Outbox({
+    agentId: 'edge-01',
+    entry: storageEntry,
+    config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
+    uplinks,
+    deps,
+  });
+  onTestFinished(() => outbox[Symbol.asyncDispose]());
+  await outbox.start();
+  return outbox;
+}
+
+/** The storage itself, without its thread: for tests of what is on the disk. `stop` is a clean end, leaving it away a crash. */
+export function openStorage(
+  folder: string,
+  {
+    config = {},
+    uplinks = [cloud],
+    nowMs = 1_800_000_000_000,
+  }: Partial<OpenOptions> & { readonly nowMs?: number } = {},
+) {
+  let epochs = 0;
+  const handlers = new Storage({
+    agentId: 'edge-01',
+    config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
+    uplinks,
+    newEpoch: (atMs) => `${atMs.toString(36)}-${(epochs += 1)}-${Math.random().toString(36).slice(2, 8)}`,
+  }).handlers();
+  const opened = handlers.open({ nowMs }) as StorageReport;
+  return {
+    opened,
+    append: (...drafts: readonly RecordDraft[]) =>
+      (
+        handlers.append({
+          kinds: drafts.map(({ kind }) => kind),
+          timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
+          watches: drafts.map(({ watch }) => watch),
+          bodies: drafts.map(({ body }) => JSON.stringify(body)),
+          alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
+        }) as AppendOutcome
+      ).ids,
+    read: (lane: Lane = 'backlog', recordsMax = 500, uplink = 'cloud', kinds = allKinds, atMs = nowMs) =>
+      handlers.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6, nowMs: atMs }) as readonly StoredRecord[],
+    acknowledge: (records: readonly StoredRecord[], uplink = 'cloud', atMs = nowMs) => {
+      const [first, last] = [records[0], records.at(-1)];
+      if (first !== undefined && last !== undefined) void handlers.acknowledge({ uplink, first, last, nowMs: atMs });
+    },
+    upkeep: (atMs = nowMs, idle = false) => handlers.upkeep({ nowMs: atMs, idle }) as StorageReport,
+    stats: () => handlers.stats(undefined) as OutboxStats,
+    alarms: () => handlers.alarms(undefined) as readonly AlarmTransition[],
+    handlers,
+    stop: () => void handlers.close(undefined),
+  };
+}
+
+export type TestStorage = ReturnType<typeof openStorage>;
+
+/** Everything that waits for the uplink, acknowledged on the way. */
+export function drainStorage(storage: TestStorage): readonly StoredRecord[] {
+  const all: StoredRecord[] = [];
+  for (let records = storage.read(); records.length > 0; records = storage.read()) {
+    all.push(...records);
+    storage.acknowledge(records);
+  }
+  return all;
+}
+
+export function draft(kind: RecordKind, number: number, bytes = 0): RecordDraft {
+  const body = { number, padding: 'x'.repeat(bytes) };
+  return {
+    kind,
+    timestampMs: 1_800_000_000_000 + number,
+    watch: kind === 'verdict' ? 'pump-1' : '',
+    body,
+    alarm: undefined,
+  };
+}
+
+export function alarmDraft(number: number): RecordDraft {
+  const alarm: AlarmTransition = {
+    watch: 'pump-1',
+    number,
+    state: 'unacknowledged',
+    previous: 'normal',
+    priority: 'high',
+    cause: 'score-above-threshold',
+    message: 'Vibration of pump-1 is high',
+    by: undefined,
+    timestampMs: 1_800_000_000_000 + number,
+    score: 0.9,
+    facts: { ...normalFacts, active: true, acknowledged: false },
+  };
+  return { kind: 'alarm', timestampMs: alarm.timestampMs, watch: 'pump-1', body: { number }, alarm };
+}
+
+/** What an uplink gets until it has everything, acknowledged batch by batch. */
+export async function drain(
+  outbox: Outbox,
+  { uplink, kinds }: { readonly uplink: string; readonly kinds: readonly RecordKind[] } = {
+    uplink: 'cloud',
+    kinds: allKinds,
+  },
+  lane: Lane = 'backlog',
+  recordsMax = 500,
+): Promise<readonly StoredRecord[]> {
+  const all: StoredRecord[] = [];
+  for (;;) {
+    const records = await outbox.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6 });
+    if (records.length === 0) return all;
+    all.push(...records);
+    await outbox.acknowledge(uplink, records);
+  }
+}
+
+export function numberOf(record: StoredRecord): number {
+  return Number((JSON.parse(record.body) as { readonly number: unknown }).number);
+}
