@@ -30,6 +30,8 @@ type Subscription = {
 
 /** Messages handed over and not acknowledged; more are refused, so that the outbox stays the only queue. */
 const IN_FLIGHT_MAX = 200;
+/** Type, remaining length, length of the topic, message id, and no properties: the most that a PUBLISH has. */
+const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
 /** A connection that held this long was a good one: the next loss begins with the shortest wait. */
 const STABLE_MS = 10_000;
 /** Access rights change on a broker without a reconnect. */
@@ -104,7 +106,7 @@ export class MqttConnection implements AsyncDisposable {
    */
   publish(topic: string, payload: string | Buffer, options: MqttPublishOptions): Promise<void> {
     const session = this.#session;
-    const refusal = this.#refusal(session, topic);
+    const refusal = this.#refusal(session, topic, payload);
     if (refusal !== undefined || session === undefined) {
       this.#metrics.failure(refusal);
       return Promise.reject(refusal ?? this.#notConnected());
@@ -248,7 +250,7 @@ export class MqttConnection implements AsyncDisposable {
     this.#metrics.inFlight.set(this.#session?.inFlight ?? 0);
   }
 
-  #refusal(session: MqttSession | undefined, topic: string): OperatingError | undefined {
+  #refusal(session: MqttSession | undefined, topic: string, payload: string | Buffer): OperatingError | undefined {
     if (session?.connected !== true) return this.#notConnected();
     if (session.inFlight >= IN_FLIGHT_MAX) {
       const text = `${IN_FLIGHT_MAX} messages wait for the acknowledgement of ${this.#options.url}`;
@@ -256,7 +258,13 @@ export class MqttConnection implements AsyncDisposable {
     }
     if (!isTopicName(topic))
       return new OperatingError('mqtt-message-invalid', 'reject', `${JSON.stringify(topic)} is no topic to publish on`);
-    return undefined;
+    const bytesMax = session.packetBytesMax;
+    if (bytesMax === undefined) return undefined;
+    // A broker ends the connection over a packet past its limit, and would do so at each attempt to send it.
+    const bytes = PUBLISH_HEAD_BYTES + Buffer.byteLength(topic) + Buffer.byteLength(payload);
+    if (bytes <= bytesMax) return undefined;
+    const text = `A message of ${bytes} bytes on ${topic}; the broker takes ${bytesMax}`;
+    return new OperatingError('mqtt-message-invalid', 'reject', text);
   }
 
   #notConnected(): OperatingError {

@@ -99,6 +99,11 @@ export class MqttSession {
     return this.#pending.size;
   }
 
+  /** Largest packet that the broker said it takes (MQTT 5); undefined where it said nothing. */
+  get packetBytesMax(): number | undefined {
+    return this.#client.serverProperties?.maximumPacketSize;
+  }
+
   /** As `MqttConnection.publish`; the caller keeps the limit. */
   publish(topic: string, payload: string | Buffer, options: MqttPublishOptions): Promise<void> {
     return new Promise((resolve, reject) => {

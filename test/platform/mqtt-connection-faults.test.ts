@@ -237,6 +237,18 @@ describe('publishing', () => {
     await published;
   });
 
+  test('a message larger than the broker said it takes is refused before it costs the connection', async () => {
+    broker.connack = [0x20, 8, 0, 0, 5, 0x27, 0, 0, 3, 232];
+    const { connection } = await connected({ protocolVersion: 5 });
+    await connection.publish('a', 'x'.repeat(980), publishing);
+    await expect(connection.publish('a', 'x'.repeat(990), publishing)).rejects.toMatchObject({
+      code: 'mqtt-message-invalid',
+      disposition: 'reject',
+      message: 'A message of 1001 bytes on a; the broker takes 1000',
+    });
+    expect(connection.connected).toBe(true);
+  });
+
   test.each(['', 'a/+', 'a/#', 'a\0b'])('%j is no topic to publish on', async (topic) => {
     const { connection } = await connected();
     await expect(connection.publish(topic, '1', publishing)).rejects.toMatchObject({
