@@ -1,6 +1,6 @@
 import type { Document, Node, Pair, ParsedNode } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import { plainYamlMessage } from './config-yaml-messages.ts';
+import { plainYamlMessage, TOO_DEEP } from './config-yaml-messages.ts';
 
 /** Keys and list positions from the top. */
 export type ConfigPath = readonly (string | number)[];
@@ -96,7 +96,7 @@ class DocumentReader {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.broken = true;
-      this.#report(0, [], 'lists or maps are nested too deeply to be read');
+      this.#report(0, [], TOO_DEEP);
       return undefined;
     }
   }

@@ -7,7 +7,7 @@ import type { ConfigPath, DocumentProblem } from './config-document.ts';
 import { ConfigDocument, isPlainObject } from './config-document.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
-import { ConfigMessages, noDefaultMessages } from './config-messages.ts';
+import { ConfigMessages, noDefaultMessages, PROBLEMS_MAX } from './config-messages.ts';
 import { resolvePaths } from './config-paths.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { configSchema } from './config-schema.ts';
@@ -58,9 +58,8 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const failed = (problems: readonly DocumentProblem[]) => ({ config: undefined, problems, warnings: [] });
   if (!document.readable) return failed(document.problems);
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
-  const messages = new ConfigMessages(document, configJsonSchema());
   const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
-  const wrong = parsed.success ? [] : messages.problems(parsed.error.issues);
+  const wrong = parsed.success ? [] : new ConfigMessages(document, configJsonSchema()).problems(parsed.error.issues);
   const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
   const resolved = resolvePaths(sound, directory);
   const lookup = await lookUpModels(resolved, options.models === 'required' ? 'error' : 'warning');
@@ -125,9 +124,16 @@ function notAMap(value: unknown): DocumentProblem {
 }
 
 function fileProblems(file: string, problems: readonly DocumentProblem[]): readonly ConfigProblem[] {
-  return problems
+  const all = problems
     .map(({ line, column, path, message }) => ({ file, line, column, path: pathText(path), message }))
     .toSorted((a, b) => a.line - b.line || a.column - b.column);
+  const shown = all.slice(0, PROBLEMS_MAX);
+  const last = shown.at(-1);
+  if (last === undefined || all.length === shown.length) return shown;
+  return [
+    ...shown,
+    { ...last, path: '', message: `more than ${PROBLEMS_MAX} problems: those after this line are not shown` },
+  ];
 }
 
 /** `sources.plc-1.tags.pump-1.pressure.range[0]`. */

@@ -3,11 +3,14 @@ import { formatDuration } from '../domain/duration.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
-import type { SchemaNode } from './config-json-schema.ts';
+import type { KeyPlace, SchemaNode } from './config-json-schema.ts';
 import { branches, chosenBranches, fieldKind, keyPlaces, schemaAt } from './config-json-schema.ts';
 import { nearest, nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
+
+/** Most problems that are worded and shown in one run; a file with more is another kind of file. */
+export const PROBLEMS_MAX = 500;
 
 /**
  * What the schema found wrong, each at its place in the file and in words for whoever has to put it right: the
@@ -18,26 +21,33 @@ type Issue = z.core.$ZodIssue;
 export class ConfigMessages {
   readonly #document: ConfigDocument;
   readonly #schema: SchemaNode;
+  readonly #keyPlaces: readonly KeyPlace[];
 
   constructor(document: ConfigDocument, schema: SchemaNode) {
     this.#document = document;
     this.#schema = schema;
+    this.#keyPlaces = keyPlaces(schema);
   }
 
   problems(issues: readonly Issue[]): readonly DocumentProblem[] {
-    const found = issues.flatMap((issue) => this.#problemsOf(issue, pathOf(issue)));
     // The first problem of a value is its cause; what follows at the same place, follows from it. That holds for
     // a value that several entries share through an alias, too.
-    const seen = new Set<string>();
-    return found.filter(({ line, column, path }) => {
-      const place = `${line}:${column}:${path.at(-1) ?? ''}`;
-      return !seen.has(place) && seen.add(place).size > 0;
-    });
+    const found = new Map<string, DocumentProblem>();
+    for (const issue of issues) {
+      for (const problem of this.#problemsOf(issue, pathOf(issue))) {
+        const place = `${problem.line}:${problem.column}:${problem.path.at(-1) ?? ''}`;
+        if (!found.has(place)) found.set(place, problem);
+      }
+      if (found.size > PROBLEMS_MAX) break;
+    }
+    return [...found.values()];
   }
 
   #problemsOf(issue: Issue, path: ConfigPath): readonly DocumentProblem[] {
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => this.#at([...path, key], 'key', this.#unknownKey(path, key)));
+      return issue.keys
+        .slice(0, PROBLEMS_MAX + 1)
+        .map((key) => this.#at([...path, key], 'key', this.#unknownKey(path, key)));
     if (issue.code === 'invalid_key') return [this.#at(path, 'key', this.#invalidName(issue, path))];
     const value = valueAt(this.#document.value, path);
     if (value === undefined) return [this.#at(path, 'key', this.#missing(issue, path))];
@@ -82,20 +92,20 @@ export class ConfigMessages {
   #unknownKey(path: ConfigPath, key: string): string {
     const node = schemaAt(this.#schema, path, this.#document.value);
     const value = valueAt(this.#document.value, path);
-    const present = new Set(isPlainObject(value) ? Object.keys(value) : []);
+    const isPresent = (name: string) => isPlainObject(value) && Object.hasOwn(value, name);
     const known =
       node === undefined ? [] : chosenBranches(node, value).flatMap(({ properties }) => Object.keys(properties ?? {}));
-    const absent = known.filter((name) => !present.has(name));
+    const absent = known.filter((name) => !isPresent(name));
     const meant = nearestKey(key, absent) ?? nearestKey(key, known);
     if (meant !== undefined)
-      return `unknown key '${key}': did you mean '${meant}'${present.has(meant) ? ', which stands here already' : ''}?`;
+      return `unknown key '${key}': did you mean '${meant}'${isPresent(meant) ? ', which stands here already' : ''}?`;
     const elsewhere = this.#elsewhere(key);
     return `unknown key '${key}': ${elsewhere}keys here are ${listed(known)}`;
   }
 
   /** Where a key belongs that has lost its way, for instance one level up. */
   #elsewhere(key: string): string {
-    const all = keyPlaces(this.#schema);
+    const all = this.#keyPlaces;
     const meant = nearest(key, [...new Set(all.map((place) => place.key))]);
     const places = [...new Set(all.filter((place) => place.key === meant).map(({ place }) => place))];
     if (meant === undefined || places.length === 0) return '';

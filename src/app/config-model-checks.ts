@@ -44,8 +44,12 @@ async function find(
   try {
     return await directory.find(model);
   } catch (caught) {
-    const meant = names.includes(model.name) ? undefined : nearest(model.name, names);
-    if (meant !== undefined) return { problem: `there is no model '${model.name}'; did you mean '${meant}'?` };
+    const { name, version } = model;
+    const meant = names.includes(name) ? undefined : nearest(name, names);
+    if (meant !== undefined) return { problem: `there is no model '${name}'; did you mean '${meant}'?` };
+    const versions = await directory.versions(name);
+    if (version !== undefined && versions.length > 0 && !versions.includes(version))
+      return { problem: `there is no version ${version} of '${name}'; there is ${versions.join(', ')}` };
     if (caught instanceof ConfigError)
       return { problem: `its description is wrong: ${caught.message.replaceAll('\n', '; ')}` };
     if (caught instanceof OperatingError) return { problem: errorMessage(caught) };

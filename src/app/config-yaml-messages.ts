@@ -15,8 +15,11 @@ const MESSAGES: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab indents this line: YAML takes spaces only',
 };
 
+export const TOO_DEEP = 'lists or maps are nested too deeply to be read';
+
 /** @param code The parser's error code, such as 'TAB_AS_INDENT'. */
 export function plainYamlMessage(code: string, message: string): string {
+  if (/call stack/i.test(message)) return TOO_DEEP;
   if (code === 'MISSING_CHAR' && message.includes('quote')) return 'a quote is opened and never closed';
   if (code === 'TAG_RESOLVE_FAILED') return `${message}: remove the tag, values need none`;
   const plain = MESSAGES[code];

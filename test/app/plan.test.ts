@@ -1,0 +1,109 @@
+import { join, resolve } from 'node:path';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { planCommand } from '../../src/cli/plan-command.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'andon-plan-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function plan(file: string, json = false) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const exitCode = await planCommand(file, { json }, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  return { exitCode, out: out.join('\n'), err: err.join('\n') };
+}
+
+/** A source that reads `count` registers too far apart to be joined. */
+function source(id: string, options: { url: string; unitId: number; scanInterval: string; count: number }): string {
+  const tags = Array.from(
+    { length: options.count },
+    (_, index) => `      ${id}.t${index}: { register: holding, address: ${index * 1000}, type: int16 }`,
+  );
+  return `  ${id}:
+    type: modbus
+    url: ${options.url}
+    unitId: ${options.unitId}
+    scanInterval: ${options.scanInterval}
+    tags:
+${tags.join('\n')}
+`;
+}
+
+async function fileWith(...sources: readonly string[]): Promise<string> {
+  const path = join(folder, 'andon.yaml');
+  await writeFile(path, `agent: { id: edge-01 }\nsources:\n${sources.join('')}`);
+  return path;
+}
+
+describe('andon plan', () => {
+  test('the demo can be met: its scans, windows and models are shown', async () => {
+    const { exitCode, out, err } = await plan(join(root, 'config/demo.yaml'));
+    expect(err).toBe('');
+    expect(exitCode).toBe(0);
+    for (const part of [
+      'SCANS',
+      'REQUESTS',
+      '3 (holding)',
+      '1 tag not polled',
+      'WINDOWS',
+      'pump-anomaly',
+      'MODELS',
+      'Every scan can be met',
+    ])
+      expect(out).toContain(part);
+  });
+
+  test('tags next to one another are one request', async () => {
+    const { out } = await plan(join(root, 'config/demo.yaml'), true);
+    const document: unknown = JSON.parse(out);
+    expect(document).toMatchObject({
+      ok: true,
+      tagsNotPolled: 1,
+      models: [
+        { version: 1, problem: '' },
+        { version: 1, problem: '' },
+      ],
+    });
+    expect(document).toHaveProperty('scans');
+    expect(JSON.stringify(document)).toContain('"tags":["pump-1.current","pump-1.flow","pump-1.temperature"]');
+  });
+
+  test('a scan that takes longer than its interval ends with 1 and says what to change', async () => {
+    const file = await fileWith(
+      source('plc-1', { url: 'tcp://10.0.0.7:502', unitId: 1, scanInterval: '10ms', count: 20 }),
+    );
+    const { exitCode, out } = await plan(file);
+    expect(exitCode).toBe(1);
+    expect(out).toContain('CANNOT BE MET');
+    expect(out).toContain('source plc-1, unit 1: 20 requests need');
+  });
+
+  test('sources that can be met alone and not together, behind one gateway, end with 1', async () => {
+    const url = 'tcp://10.0.0.7:502';
+    const units = [1, 2, 3].map((unitId) => source(`unit-${unitId}`, { url, unitId, scanInterval: '50ms', count: 12 }));
+    const { exitCode, out } = await plan(await fileWith(...units));
+    expect(exitCode).toBe(1);
+    expect(out).toContain(`${url}: the scans of unit-1, unit-2, unit-3 together need`);
+    expect((await plan(await fileWith(units[0] ?? ''))).exitCode).toBe(0);
+  });
+
+  test('a wrong configuration ends with 78 and its problems', async () => {
+    const { exitCode, out, err } = await plan(join(root, 'test/golden/config/key-misspelt/andon.yaml'));
+    expect(exitCode).toBe(78);
+    expect(out).toBe('');
+    expect(err).toContain("did you mean 'scanInterval'?");
+  });
+
+  test('a thousand requests are not all listed', async () => {
+    const file = await fileWith(
+      source('plc-1', { url: 'tcp://10.0.0.7:502', unitId: 1, scanInterval: '10s', count: 60 }),
+    );
+    expect((await plan(file)).out).toContain('… and 20 requests more; --json shows all');
+  });
+});
