@@ -22,7 +22,8 @@ export class BrokerProcess implements AsyncDisposable {
     const child = fork(entryFile(import.meta.url, '../hosts/broker.ts'), [String(port)]);
     const exit = once(child, 'exit');
     const told = await Promise.race([once(child, 'message'), exit.then(() => undefined)]);
-    if (told === undefined) throw new OperatingError('plant-exited', 'retry', `The embedded broker did not start on port ${port}`);
+    if (told === undefined)
+      throw new OperatingError('plant-exited', 'retry', `The embedded broker did not start on port ${port}`);
     // The only message of our own entry file: it listens, and where.
     const { port: listening } = told[0] as { readonly port: number };
     return new BrokerProcess(listening, async () => {
