@@ -50,13 +50,9 @@ export class ModelSlot {
     this.#health = deps.health.component(`model/${this.label}`);
   }
 
-  /** The version found at its first load; a host that is replaced must not change it by the way. */
+  /** The version that last became ready. */
   get stored(): StoredModel | undefined {
     return this.#stored;
-  }
-
-  set stored(stored: StoredModel | undefined) {
-    this.#stored = stored;
   }
 
   get state(): ModelStatus['state'] {
@@ -116,6 +112,12 @@ export class ModelSlot {
     this.#state = 'loading';
     // What is on disk may have been put right meanwhile.
     this.#stored = undefined;
+  }
+
+  /** A newer version could not be loaded; the one that runs goes on. */
+  keep(reason: string): void {
+    const version = this.#stored?.version ?? 0;
+    this.#health.report('degraded', `version ${version} goes on; the one now active could not be loaded: ${reason}`);
   }
 
   /** The model itself cannot run; it is tried again slowly. */

@@ -24,18 +24,19 @@ export class SessionRunner {
   readonly #sessions = new Map<string, Runnable>();
 
   /**
-   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use.
+   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. A session
+   * already under its key goes on until then.
    *
    * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
    *   'provider-unavailable' (the model may still run on another provider).
    */
   async load(params: LoadParams): Promise<LoadedSession> {
-    await this.unload(params.key);
     const staging = await mkdtemp(join(params.stagingDirectory, 'model-'));
     try {
       const session = await createSession(params, staging);
       try {
         const loaded = await proveSession(session, params, staging);
+        await this.unload(params.key);
         this.#sessions.set(params.key, { session, rowByRow: takesOneRow(...rawSpecs(session)) });
         return loaded;
       } catch (error) {

@@ -15,10 +15,11 @@ import type { HostExit } from './host-process.ts';
 import { HostProcess, isLoss } from './host-process.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
+import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { formatModelReference } from './model-reference.ts';
 import { ModelSlot } from './model-slot.ts';
-import type { ModelsConfig } from './models-config.ts';
+import type { ModelsConfig, ProviderConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 import { checkInputs } from './tensor-check.ts';
 
@@ -105,6 +106,18 @@ export class SupervisedInferenceHost implements InferenceHost {
   /** Process id of the host; undefined while it is being replaced. */
   get hostPid(): number | undefined {
     return this.#liveHost()?.pid;
+  }
+
+  /**
+   * Looks again at which versions are active, and tries again what failed or is quarantined. A new version takes over
+   * once it has proved itself; until then, and where it does not, the one before goes on.
+   */
+  reload(): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.state === 'failed' || slot.state === 'quarantined') slot.retry();
+      this.#enqueueLoad(slot);
+    }
+    this.#pump();
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
@@ -220,25 +233,28 @@ export class SupervisedInferenceHost implements InferenceHost {
 
   async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
     let provider: string | undefined;
+    const running = slot.readyIn(host);
     try {
-      const stored = (slot.stored ??= await this.#directory.find(slot.reference));
+      // A host that is replaced must not change the version by the way; only `reload` and a retry look again.
+      const known = running === undefined ? slot.stored : undefined;
+      const stored = known ?? (await this.#directory.find(slot.reference));
+      if (running?.manifest.version === stored.version && running.manifest.sha256 === stored.manifest.sha256) return;
       const session = await loadOnFirstProvider(this.#config.executionProviders, slot.givenUp, (candidate) => {
         provider = candidate.name;
-        return this.#loadSession(host, slot, candidate);
+        return this.#loadSession(host, slot, stored, candidate);
       });
       slot.becomeReady(stored, session, host);
       this.#health.report('ok');
     } catch (error) {
       if (this.#state === 'stopped') return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
+      if (running !== undefined) return slot.keep(loadFailureText(error));
       slot.fail(loadFailureText(error));
       this.#retryLater(slot);
     }
   }
 
-  async #loadSession(host: HostProcess, slot: ModelSlot, provider: ModelsConfig['executionProviders'][number]) {
-    const { stored } = slot;
-    if (stored === undefined) throw inferenceFailure('model-not-ready', `Model '${slot.label}' was not found yet`);
+  async #loadSession(host: HostProcess, slot: ModelSlot, stored: StoredModel, provider: ProviderConfig) {
     return host.call(
       'load',
       {
@@ -375,7 +391,7 @@ export class SupervisedInferenceHost implements InferenceHost {
       const provider = this.#config.executionProviders.find(({ name }) => name === judgedBy?.provider);
       const { stored } = slot;
       if (judgedBy === undefined || provider === undefined || stored === undefined) continue;
-      const session = await this.#loadSession(fresh, slot, provider);
+      const session = await this.#loadSession(fresh, slot, stored, provider);
       loaded.push(() => slot.becomeReady(stored, { loaded: session, provider, fallbacks: judgedBy.fallbacks }, fresh));
     }
     return loaded;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestModel } from '../support/onnx-directory.ts';
-import { HostHarness, meanOf4x2, model, windowOf } from '../support/onnx-host-harness.ts';
+import { HostHarness, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
 import { batchMixingModel, meanModel, rootModel } from '../support/onnx-models.ts';
 import { metricValue } from '../support/test-deps.ts';
 
@@ -145,6 +145,50 @@ describe('a model is not used', () => {
     await using harness = new HostHarness([{ ...root, bytes: Buffer.from('not a model') }, meanOf4x2]);
     await harness.ready('mean');
     expect((await harness.state('root', 'failed')).provider).toBeUndefined();
+  });
+});
+
+describe('a version that is activated while the agent runs', () => {
+  test('takes over once it has proved itself, and no window goes unjudged meanwhile', async () => {
+    await using harness = new HostHarness([meanOf4x2]);
+    await harness.ready('mean');
+    harness.directory.add({ ...meanOf4x2, version: 2 });
+    const before = harness.host.run(model('mean'), windowOf(1));
+    harness.host.reload();
+    const after = harness.host.run(model('mean'), windowOf(1));
+    expect((await Promise.all([before, after])).map(({ judgedBy }) => judgedBy.version)).toEqual([1, 2]);
+    expect(
+      await metricValue(harness.deps, 'andon_inference_provider_info{model="mean",version="1",provider="cpu"}'),
+    ).toBe(0);
+  });
+
+  test('and does not prove itself leaves the one before at work, and the reason in the health', async () => {
+    await using harness = new HostHarness([meanOf4x2]);
+    await harness.ready('mean');
+    harness.directory.add({ ...meanOf4x2, version: 2, bytes: meanModel(5, 2) });
+    harness.host.reload();
+    await until(
+      () => harness.health('model/mean')?.status === 'degraded',
+      () => 'the health of the model',
+    );
+    expect(harness.health('model/mean')?.reason).toContain('version 1 goes on');
+    expect((await harness.host.run(model('mean'), windowOf(6))).outputs['score']?.data[0]).toBe(6);
+    process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
+    await until(
+      () => harness.host.hostPid === undefined,
+      () => 'the end of the host',
+    );
+    await harness.ready('mean');
+    expect(harness.host.ready(model('mean'))?.judgedBy.version).toBe(1);
+  });
+
+  test('that failed before is tried again', async () => {
+    await using harness = new HostHarness([{ ...meanOf4x2, bytes: meanModel(5, 2) }]);
+    await harness.state('mean', 'failed');
+    harness.directory.add({ ...meanOf4x2, version: 2 });
+    harness.host.reload();
+    await harness.ready('mean');
+    expect(harness.health('model/mean')).toMatchObject({ status: 'ok', reason: '' });
   });
 });
 
