@@ -26,6 +26,7 @@ export class Settler {
   readonly #options: SettlerOptions;
   readonly #stopped: Bell;
   #stopping = false;
+  #givenUp = false;
   #queue: Settlement[] = [];
   #working: Promise<void> | undefined;
 
@@ -35,13 +36,16 @@ export class Settler {
   }
 
   push(settlements: readonly Settlement[]): void {
+    // The cursor must not move past what was not told, so nothing after it is told either.
+    if (this.#givenUp) return;
     this.#queue.push(...settlements);
     if (this.#queue.length > 0) this.#working ??= this.#work();
   }
 
-  /** Resolves once the outbox knows all that was pushed. */
+  /** Resolves once the outbox knows all that was pushed, or it was given up; the next consignment begins anew. */
   async drained(): Promise<void> {
     await this.#working;
+    this.#givenUp = false;
   }
 
   /** What waits is tried once more and then given up. */
@@ -78,11 +82,10 @@ export class Settler {
       } catch (error) {
         if (error instanceof InvariantError) throw error;
         report.storeFailed(error);
-        const final = this.#stopping || (error instanceof OperatingError && error.disposition === 'reject');
-        // The cursor must not move past what was not told, so nothing after it is told either.
-        if (final) this.#queue = [];
+        this.#givenUp = this.#stopping || (error instanceof OperatingError && error.disposition === 'reject');
+        if (this.#givenUp) this.#queue = [];
         if (!this.#stopping) await this.#stopped.wait(backoff.nextMs());
-        if (final) return;
+        if (this.#givenUp) return;
       }
     }
   }

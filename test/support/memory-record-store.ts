@@ -4,7 +4,11 @@ import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/rec
 import { recordId, recordJson } from '../../src/domain/record.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 
-type Cursor = { backlog: number; live: { from: number; acknowledged: number } | undefined };
+type Cursor = {
+  backlog: number;
+  live: { from: number; acknowledged: number } | undefined;
+  kinds: readonly RecordKind[];
+};
 type DeadLetter = { readonly uplink: string; readonly record: StoredRecord; readonly reason: string };
 
 /** The outbox's contract in memory, for tests of those who read it; strict where the real one may be lenient. */
@@ -53,6 +57,7 @@ export class MemoryRecordStore implements RecordStore {
     this.#fail();
     this.reads.push(request);
     const cursor = this.#cursor(request.uplink);
+    cursor.kinds = request.kinds;
     if (request.lane === 'live') cursor.live ??= { from: this.stored.length, acknowledged: this.stored.length };
     const from = request.lane === 'live' ? (cursor.live?.acknowledged ?? 0) : cursor.backlog;
     const through = request.lane === 'live' ? Infinity : (cursor.live?.from ?? Infinity);
@@ -134,7 +139,7 @@ export class MemoryRecordStore implements RecordStore {
   }
 
   #cursor(uplink: string): Cursor {
-    const cursor = this.#cursors.get(uplink) ?? { backlog: 0, live: undefined };
+    const cursor = this.#cursors.get(uplink) ?? { backlog: 0, live: undefined, kinds: [] };
     this.#cursors.set(uplink, cursor);
     return cursor;
   }
@@ -145,6 +150,8 @@ export class MemoryRecordStore implements RecordStore {
       const lane = cursor.live !== undefined && sequence > cursor.live.from ? cursor.live : undefined;
       const last = lane?.acknowledged ?? cursor.backlog;
       if (sequence <= last) throw new Error(`${id} was settled before, or out of order: the cursor is at ${last}`);
+      const skipped = this.stored.slice(last, sequence - 1).find(({ kind }) => cursor.kinds.includes(kind));
+      if (skipped !== undefined) throw new Error(`${id} was settled before ${skipped.id}`);
       if (lane === undefined) cursor.backlog = sequence;
       else lane.acknowledged = sequence;
     }

@@ -31,6 +31,8 @@ export class UpstreamPipe implements UplinkTransport {
   holds = false;
   /** Calls `listener` with each state that the test tells. */
   tell: (state: ConnectionState) => void = () => undefined;
+  /** What a lost connection asks for; undefined asks for nothing. */
+  retryAfterMs: number | undefined;
   inFlightMost = 0;
   disposed = 0;
   readonly #line: OnTheLine[] = [];
@@ -83,7 +85,9 @@ export class UpstreamPipe implements UplinkTransport {
     const fate = this.fates.shift() ?? 'stored';
     if (fate === 'stored' || fate === 'stored-and-lost') this.arrived.push(...batch.records);
     if (fate === 'lost' || fate === 'stored-and-lost') {
-      for (const { reject } of this.#line.splice(0)) reject(new UplinkError('uplink-unreachable', 'connection lost'));
+      const asked = this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs };
+      for (const { reject } of this.#line.splice(0))
+        reject(new UplinkError('uplink-unreachable', 'connection lost', asked));
       return;
     }
     this.#line.shift();

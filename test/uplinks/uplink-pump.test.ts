@@ -236,6 +236,33 @@ describe('a receiver that is away', () => {
   });
 });
 
+describe('a receiver that was away', () => {
+  test('is tried again as quickly as at first, when it fails again after a success', async () => {
+    const { clock, store, pipe, pump } = bench();
+    pipe.fates.push(...Array.from({ length: 10 }, () => 'lost' as const), 'stored', 'lost');
+    await store.appendVerdicts(3);
+    pump.start();
+    await advanceUntil(clock, () => pipe.arrived.length === 3);
+    await pass(clock, 1000);
+    await store.appendVerdicts(3);
+    await pass(clock, 1500);
+    expect(pipe.arrived.length).toBe(6);
+    await pump[Symbol.asyncDispose]();
+  });
+
+  test('is left alone for the time it asks for and a little more, even where it asks for none', async () => {
+    const { clock, store, pipe, pump } = bench();
+    pipe.retryAfterMs = 0;
+    pipe.fates.push(...Array.from({ length: 1000 }, () => 'lost' as const));
+    await store.appendVerdicts(3);
+    pump.start();
+    await pass(clock, 60_000);
+    expect(pipe.batches.length).toBeGreaterThan(50);
+    expect(pipe.batches.length).toBeLessThan(130);
+    await pump[Symbol.asyncDispose]();
+  });
+});
+
 describe('a refused batch', () => {
   test('becomes dead letters with the reason, and what follows goes on', async () => {
     const { clock, store, pipe, pump, deps } = bench();
@@ -351,6 +378,23 @@ describe('an outbox that is being reopened', () => {
     expect(pipe.arrived.length, 'nothing is sent twice').toBe(30);
     expect(health(deps)?.status).toBe('ok');
     await pump[Symbol.asyncDispose]();
+  });
+
+  test('does not hold up a stop', async () => {
+    const { clock, store, pipe, pump } = bench({ retry: { first: '1h', max: '1h' }, stopTimeout: '1m' });
+    pipe.holds = true;
+    await store.appendVerdicts(3);
+    pump.start();
+    await pass(clock, 0);
+    store.unavailable = true;
+    pipe.release();
+    await pass(clock, 10);
+    const startedMs = clock.monotonicMs();
+    const stopping = pump[Symbol.asyncDispose]();
+    await pass(clock, 0);
+    await stopping;
+    expect(clock.monotonicMs()).toBe(startedMs);
+    expect(store.waiting('lake'), 'sent again at the next start').toBe(3);
   });
 
   test('and rejects an acknowledgement for good gives the records again, at its own pace', async () => {
