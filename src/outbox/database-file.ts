@@ -50,13 +50,11 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
 
 /**
  * Opens a database for reading beside the agent that writes it. Reads must be short: an open one keeps the agent
- * from folding its WAL.
+ * from folding its WAL. Needs write permission on the folder while no agent runs, for the index of the WAL; run by
+ * root, SQLite gives that to the owner of the database.
  */
 export function openReadOnly(path: string): SqliteDatabase {
-  // Without a WAL nobody writes, and a folder that we may not write to need not hold an index of it.
-  const quiet = !existsSync(`${path}-wal`);
-  const name = quiet ? `file:${encodeURI(path).replaceAll('?', '%3f').replaceAll('#', '%23')}?immutable=1` : path;
-  const database = new Database(name, { readonly: true, fileMustExist: true });
+  const database = new Database(path, { readonly: true, fileMustExist: true });
   try {
     database.pragma('busy_timeout = 5000');
     database.pragma('trusted_schema = OFF');

@@ -34,6 +34,7 @@ export class OutboxFile {
   #inode = 0;
   #salvage: Salvage | undefined;
   #trouble: string | undefined;
+  #fullTrouble: string | undefined;
   #markTrouble: string | undefined;
   #epochsStarted = 0;
 
@@ -51,7 +52,8 @@ export class OutboxFile {
   }
 
   get health(): StoreHealth {
-    if (this.#trouble !== undefined) return { status: 'degraded', reason: this.#trouble };
+    const trouble = this.#trouble ?? this.#fullTrouble;
+    if (trouble !== undefined) return { status: 'degraded', reason: trouble };
     if (this.#salvage !== undefined)
       return {
         status: 'degraded',
@@ -93,9 +95,17 @@ export class OutboxFile {
     }
   }
 
+  /** After a commit that failed for want of space: tries whether there is some again. */
+  probeSpace(nowMs: EpochMs): void {
+    if (this.#fullTrouble === undefined) return;
+    this.use(nowMs, ({ database }) => database.commit(() => database.setMeta('probed', String(nowMs))));
+    this.#fullTrouble = undefined;
+  }
+
   /** Says what is committed; call after each commit that gave out sequences, before anyone hears of them. */
   mark(): void {
     if (this.#open === undefined) return;
+    this.#fullTrouble = undefined;
     try {
       this.#highWater.write(this.#markOf(this.#open.database, false));
       this.#markTrouble = undefined;
@@ -208,10 +218,10 @@ export class OutboxFile {
       case 'other':
         return error;
       case 'full':
-        this.#trouble = open.space.space.atCap
+        this.#fullTrouble = open.space.space.atCap
           ? 'The outbox is full and nothing in it may be dropped'
           : 'No space is left on the disk of the outbox';
-        return unavailable(this.#trouble, error);
+        return unavailable(this.#fullTrouble, error);
       case 'io':
         // The connection's idea of the file can no longer be trusted: the next commit could 'succeed'.
         this.#trouble = `The disk of the outbox failed: ${errorMessage(error)}`;

@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** Samples of one tag as columns of equal length. Times in milliseconds, kept to the microsecond. */
+/** Samples of one tag as columns of equal length. Times in milliseconds, kept to the microsecond (until the year 2109). */
 export type Columns = { readonly timesMs: Float64Array; readonly values: Float64Array };
 
 /*

@@ -136,6 +136,7 @@ export class Storage {
     let stored = 0;
     let more = false;
     try {
+      this.#outbox.probeSpace(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);

@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record.ts';
+import { errorCode } from '../../src/platform/errors.ts';
 import { exportRecords } from '../../src/outbox/outbox-reader.ts';
 import { alarmDraft, draft, drainStorage, numberOf, openStorage, testFolder } from './outbox-fixture.ts';
 
@@ -237,8 +238,7 @@ describe('the disk lies', () => {
       const fresh = appendStubbornly(second.append);
       expect(given.has(fresh)).toBe(false);
       for (const record of drainStubbornly(second)) {
-        const body = given.get(record.id);
-        if (body !== undefined) expect(record.body).toBe(body);
+        expect([undefined, record.body]).toContain(given.get(record.id));
       }
       second.stop();
     }
@@ -251,7 +251,7 @@ function appendStubbornly(append: (draft: ReturnType<typeof alarmDraft>) => read
     try {
       return append(draft('verdict', 999))[0] ?? '';
     } catch (error) {
-      expect(error).toMatchObject({ code: 'outbox-unavailable' });
+      if (errorCode(error) !== 'outbox-unavailable') throw error;
     }
   }
   throw new Error('the outbox does not come back');
@@ -262,7 +262,7 @@ function drainStubbornly(storage: Parameters<typeof drainStorage>[0]): readonly 
     try {
       return drainStorage(storage);
     } catch (error) {
-      expect(error).toMatchObject({ code: 'outbox-unavailable' });
+      if (errorCode(error) !== 'outbox-unavailable') throw error;
       for (let slices = 0; storage.upkeep().more && slices < 6000; slices += 1);
     }
   }

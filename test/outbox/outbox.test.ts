@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -229,6 +229,7 @@ describe('the storage worker', () => {
     await outbox.append([draft('verdict', 1), draft('verdict', 2)]);
     await outbox.append([draft('verdict', 3)]);
     await all;
+    expect(heard).toBe(3);
   });
 
   test('a stop stores what waits', async () => {
