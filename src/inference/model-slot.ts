@@ -35,6 +35,7 @@ export class ModelSlot {
   /** Monotonic times of crashes within the period. */
   #crashesMs: readonly number[] = [];
   #failedRuns = 0;
+  #lookAgain = true;
 
   constructor(
     reference: ModelReference,
@@ -48,6 +49,18 @@ export class ModelSlot {
     this.#deps = deps;
     this.#metrics = metrics;
     this.#health = deps.health.component(`model/${this.label}`);
+  }
+
+  /** Asks for the active version to be looked up at the next load, even if the host is lost before. */
+  lookAgain(): void {
+    this.#lookAgain = true;
+  }
+
+  /** The version to load; undefined where it is to be looked up. A host that is replaced must not change it by the way. */
+  takeKnown(): StoredModel | undefined {
+    const known = this.#lookAgain ? undefined : this.#stored;
+    this.#lookAgain = false;
+    return known;
   }
 
   /** The version that last became ready. */
@@ -111,7 +124,7 @@ export class ModelSlot {
   retry(): void {
     this.#state = 'loading';
     // What is on disk may have been put right meanwhile.
-    this.#stored = undefined;
+    this.#lookAgain = true;
   }
 
   /** A newer version could not be loaded; the one that runs goes on. */

@@ -31,8 +31,9 @@ const RESPAWN_MS_FIRST = 100;
 const RESPAWN_MS_MAX = 30_000;
 /** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
 const STEADY_MS = 60_000;
-/** A model that needs more memory than it may would have its host replaced without end. */
 const RECYCLE_INTERVAL_MS_MIN = 60_000;
+/** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
+const RECYCLE_GROWTH = 1.5;
 
 export type SupervisedInferenceHostOptions = {
   /** The host's entry file, `src/hosts/inference-host.ts`. */
@@ -71,11 +72,14 @@ export class SupervisedInferenceHost implements InferenceHost {
   readonly #slots: ReadonlyMap<string, ModelSlot>;
   readonly #jobs: Job[] = [];
   readonly #timers = new Map<string, Timer>();
+  /** Every process that lives: the host, one that is to take over, one that has been let go. */
+  readonly #hosts = new Set<HostProcess>();
   #host: HostProcess | undefined;
   #hostStartedMs = 0;
   #queuedRuns = 0;
   #current: Promise<void> | undefined;
-  #replacement: HostProcess | undefined;
+  #replacing = false;
+  #residentBytesMax: number;
   #replacedMs = Number.NEGATIVE_INFINITY;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -83,6 +87,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#options = options;
     this.#deps = options.deps;
     this.#config = options.config;
+    this.#residentBytesMax = this.#config.maxMemory;
     this.#directory = new ModelDirectory(this.#config.directory, { modelBytesMax: this.#config.maxModelSize });
     this.#metrics = this.#deps.metrics.of(inferenceMetrics);
     this.#health = this.#deps.health.component('inference');
@@ -115,6 +120,7 @@ export class SupervisedInferenceHost implements InferenceHost {
   reload(): void {
     for (const slot of this.#slots.values()) {
       if (slot.state === 'failed' || slot.state === 'quarantined') slot.retry();
+      slot.lookAgain();
       this.#enqueueLoad(slot);
     }
     this.#pump();
@@ -151,7 +157,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#state = 'stopped';
     for (const timer of this.#timers.values()) timer.cancel();
     this.#rejectQueue('The inference host is stopping');
-    const hosts = [this.#host, this.#replacement].filter((host) => host !== undefined);
+    const hosts = [...this.#hosts];
     for (const host of hosts) host.kill('stopped');
     await Promise.all(hosts.map((host) => host.exited));
     await this.#current;
@@ -235,9 +241,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     let provider: string | undefined;
     const running = slot.readyIn(host);
     try {
-      // A host that is replaced must not change the version by the way; only `reload` and a retry look again.
-      const known = running === undefined ? slot.stored : undefined;
-      const stored = known ?? (await this.#directory.find(slot.reference));
+      const stored = slot.takeKnown() ?? (await this.#directory.find(slot.reference));
       if (running?.manifest.version === stored.version && running.manifest.sha256 === stored.manifest.sha256) return;
       const session = await loadOnFirstProvider(this.#config.executionProviders, slot.givenUp, (candidate) => {
         provider = candidate.name;
@@ -301,12 +305,14 @@ export class SupervisedInferenceHost implements InferenceHost {
 
   #newHost(): HostProcess {
     const host = new HostProcess(this.#options.entry, this.#deps.clock);
+    this.#hosts.add(host);
     void this.#watch(host);
     return host;
   }
 
   async #watch(host: HostProcess): Promise<void> {
     const exit = await host.exited;
+    this.#hosts.delete(host);
     if (this.#host === host) this.#lost(exit);
   }
 
@@ -346,7 +352,7 @@ export class SupervisedInferenceHost implements InferenceHost {
       const { residentBytes } = await host.call('ping', undefined, PING_DEADLINE_MS, 'hang');
       this.#metrics.andon_inference_host_resident_bytes.set(residentBytes);
       // Runs go on in the old host while the fresh one loads.
-      if (residentBytes > this.#config.maxMemory) void this.#recycle(host, residentBytes);
+      if (residentBytes > this.#residentBytesMax) void this.#recycle(host, residentBytes);
     } catch (error) {
       // A lost host is dealt with where its end is seen.
       if (!isLoss(error)) throw error;
@@ -356,16 +362,19 @@ export class SupervisedInferenceHost implements InferenceHost {
   /** Starts a fresh host, loads in it what runs now, and only then lets go of the old one, after its run. */
   async #recycle(old: HostProcess, residentBytes: number): Promise<void> {
     const nowMs = this.#deps.clock.monotonicMs();
-    if (this.#replacement !== undefined || nowMs - this.#replacedMs < RECYCLE_INTERVAL_MS_MIN) return;
+    if (this.#replacing || nowMs - this.#replacedMs < RECYCLE_INTERVAL_MS_MIN) return;
     this.#replacedMs = nowMs;
     const reason = `${formatByteSize(residentBytes)} of ${formatByteSize(this.#config.maxMemory)} resident`;
     this.#deps.log.info({ residentBytes }, 'Inference host is too large; a fresh one takes over.');
     const fresh = this.#newHost();
-    this.#replacement = fresh;
+    this.#replacing = true;
     try {
       await this.#begin(fresh);
       const loaded = await this.#loadAsIn(old, fresh);
+      const needed = await fresh.call('ping', undefined, START_DEADLINE_MS, 'hang');
       if (this.#host !== old) return fresh.kill('stopped');
+      // Its end has been seen already, so nobody would notice that it is not there.
+      if (fresh.doomed) throw inferenceFailure('host-crashed', 'it ended before it took over');
       this.#host = fresh;
       this.#hostStartedMs = this.#deps.clock.monotonicMs();
       for (const becomeReady of loaded) becomeReady();
@@ -373,14 +382,24 @@ export class SupervisedInferenceHost implements InferenceHost {
       this.#loadWhatIsMissing();
       await this.#current;
       old.kill('memory');
+      this.#reportMemory(needed.residentBytes);
       this.#pump();
     } catch (error) {
       fresh.kill('stopped');
       if (this.#state === 'running')
         this.#health.report('degraded', `${reason}, and no fresh host could take over: ${errorMessage(error)}`);
     } finally {
-      this.#replacement = undefined;
+      this.#replacing = false;
     }
+  }
+
+  /** @param residentBytes What a fresh host takes up with every model loaded. */
+  #reportMemory(residentBytes: number): void {
+    const bytesMax = this.#config.maxMemory;
+    this.#residentBytesMax = Math.max(bytesMax, residentBytes * RECYCLE_GROWTH);
+    if (residentBytes <= bytesMax) return this.#health.report('ok');
+    const sizes = `${formatByteSize(residentBytes)} of ${formatByteSize(bytesMax)}`;
+    this.#health.report('degraded', `a fresh host takes ${sizes} with its models; raise models.maxMemory`);
   }
 
   /** Loads each model that is ready in `old` on the same provider in `fresh`. */

@@ -94,6 +94,10 @@ describe('the host is replaced', () => {
       () => !alive(pid),
       () => 'the old host ends',
     );
+    expect(harness.health('inference')).toMatchObject({
+      status: 'degraded',
+      reason: expect.stringContaining('raise models.maxMemory'),
+    });
   });
 });
 
