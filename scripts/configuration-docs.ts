@@ -78,7 +78,7 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
       meaning(key, child),
     ];
     const below = nested === undefined ? [] : keyRows([...childPath, ...nested.step], nested.node, examples);
-    return [`| ${row.map(cell).join(' | ')} |`, ...below];
+    return [[`| ${row.map(cell).join(' | ')} |`], below].flat();
   });
 }
 
@@ -97,7 +97,7 @@ function meaning(key: string, node: SchemaNode): string {
 }
 
 function takes(node: SchemaNode): string {
-  if (node.const !== undefined) return code(String(node.const));
+  if (node.const !== undefined) return code(yamlText(node.const));
   const kind = fieldKind(node);
   if (kind === 'duration') return 'a duration';
   if (kind === 'size') return 'a size';

@@ -81,7 +81,7 @@ class DocumentReader {
   read(): Located | undefined {
     const options = { lineCounter: this.lines, prettyErrors: false, strict: true, uniqueKeys: false } as const;
     try {
-      const document = parseDocument<ParsedNode, true>(this.#text, options);
+      const document = parseDocument(this.#text, options);
       const offsets = new Set<number>();
       for (const error of [...document.errors, ...document.warnings]) {
         this.broken = true;
@@ -179,7 +179,7 @@ function isOpenQuote({ code, message }: { readonly code: string; readonly messag
 }
 
 /** Where the last text in quotes begins: a quote that is never closed reaches to the end of the file. */
-function lastQuote(document: Document<ParsedNode, true>): number | undefined {
+function lastQuote(document: Document<ParsedNode>): number | undefined {
   let offset: number | undefined;
   visit(document, {
     Scalar: (_, { type, range }) => {
@@ -192,7 +192,7 @@ function lastQuote(document: Document<ParsedNode, true>): number | undefined {
 /** A key as text: `1:` is '1', as written; undefined where it is no scalar. */
 function keyText(key: Node | null): string | undefined {
   if (!isScalar(key) || key.value === null) return undefined;
-  return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
+  return typeof key.value === 'string' ? key.value : key.source;
 }
 
 export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -20,7 +20,7 @@ export function expectedOf(node: SchemaNode): string {
   if (all.length > 1) return [...new Set(all.map(expectedOf))].join(' or ');
   if (node.const !== undefined) return textOf(node.const);
   if (node.enum !== undefined) return `one of ${node.enum.map(String).join(', ')}`;
-  switch (node.type) {
+  switch (node.type ?? 'string') {
     case 'integer':
       return `a whole number${rangeOf(node)}`;
     case 'number':
@@ -108,7 +108,7 @@ export function hintFor(node: SchemaNode, value: unknown): string {
   const all = branches(node);
   if (all.some((branch) => fieldKind(branch) === 'duration')) return meant(durationMeant(value));
   if (all.length > 1) return '';
-  switch (node.type) {
+  switch (node.type ?? 'string') {
     case 'integer':
     case 'number':
       return typeof value === 'string' ? numberHint(value, node.type === 'integer') : addressHint(node, value);

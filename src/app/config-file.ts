@@ -5,6 +5,7 @@ import { ConfigError } from '../platform/errors.ts';
 import { checkConfig } from './config-checks.ts';
 import type { ConfigPath, DocumentProblem } from './config-document.ts';
 import { ConfigDocument, isPlainObject } from './config-document.ts';
+import type { Finding } from './config-finding.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
 import { ConfigMessages, noDefaultMessages, PROBLEMS_MAX } from './config-messages.ts';
@@ -64,16 +65,15 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const resolved = resolvePaths(sound, directory);
   const lookup = await lookUpModels(resolved, options.models === 'required' ? 'error' : 'warning');
   const findings = checkConfig(resolved, document.value, lookup);
-  const placed = findings.map(({ path, at, message, severity }) => ({
-    ...document.position(path, at),
-    path,
-    message,
-    severity,
-  }));
-  const problems = [...document.problems, ...wrong, ...placed.filter(({ severity }) => severity === 'error')];
+  const found = (severity: Finding['severity']) =>
+    findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));
+  const problems = [...document.problems, ...wrong, ...found('error')];
   if (!parsed.success || problems.length > 0) return failed(problems);
-  const warnings = placed.filter(({ severity }) => severity === 'warning');
-  return { config: resolvePaths(parsed.data, directory), problems: [], warnings };
+  return { config: resolvePaths(parsed.data, directory), problems: [], warnings: found('warning') };
+}
+
+function placed(document: ConfigDocument, { path, at, message }: Finding): DocumentProblem {
+  return { ...document.position(path, at), path, message };
 }
 
 /** Maps whose entries stand for themselves: one that is wrong says nothing about its neighbours. */

@@ -41,13 +41,14 @@ export function configJsonSchema(): SchemaNode {
     target: 'draft-2020-12',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
-      const { def } = zodSchema._zod;
       // zod leaves out the default of a field that parses its text: it is in the parsed form, which nobody writes.
-      if (def.type !== 'default' || typeof def.defaultValue !== 'number') return;
+      if (!(zodSchema instanceof z.ZodDefault)) return;
+      const { defaultValue } = zodSchema.def;
+      if (typeof defaultValue !== 'number') return;
       const isDuration = branches(jsonSchema as SchemaNode).some(({ pattern }) => pattern === durationPattern.source);
-      if (isDuration) jsonSchema.default = formatDuration(def.defaultValue);
-      else if (jsonSchema.pattern === byteSizePattern.source) jsonSchema.default = sizeText(def.defaultValue);
-      else jsonSchema.default = def.defaultValue;
+      if (isDuration) jsonSchema.default = formatDuration(defaultValue);
+      else if (jsonSchema.pattern === byteSizePattern.source) jsonSchema.default = sizeText(defaultValue);
+      else jsonSchema.default = defaultValue;
     },
   });
   // What zod makes is a JSON Schema document; its own type is wider than the part used here.
@@ -76,8 +77,8 @@ export function fieldKind(node: SchemaNode): FieldKind {
 
 /** The branches of a union; a node that is none is its own only branch. */
 export function branches(node: SchemaNode): readonly SchemaNode[] {
-  const below = node.oneOf ?? node.anyOf;
-  return below === undefined ? [node] : below.flatMap(branches);
+  const alternatives = node.oneOf ?? node.anyOf;
+  return alternatives === undefined ? [node] : alternatives.flatMap(branches);
 }
 
 /**
@@ -121,21 +122,19 @@ export type KeyPlace = {
   readonly key: string;
   readonly place: string;
   readonly node: SchemaNode;
-  readonly required: boolean;
 };
 
 /** Every key there is, from the top down, in the order of the schema. */
 export function keyPlaces(node: SchemaNode, place = ''): readonly KeyPlace[] {
   return branches(node).flatMap((branch) => {
-    const required = new Set(branch.required);
     const own = Object.entries(branch.properties ?? {}).flatMap(([key, child]) => {
       const childPlace = place === '' ? key : `${place}.${key}`;
-      return [{ key, place: childPlace, node: child, required: required.has(key) }, ...keyPlaces(child, childPlace)];
+      return [[{ key, place: childPlace, node: child }], keyPlaces(child, childPlace)].flat();
     });
     const { additionalProperties, items } = branch;
     const entries =
       typeof additionalProperties === 'object' ? keyPlaces(additionalProperties, `${place}.<${entryName(place)}>`) : [];
-    return [...own, ...entries, ...(typeof items === 'object' ? keyPlaces(items, `${place}[]`) : [])];
+    return [own, entries, typeof items === 'object' ? keyPlaces(items, `${place}[]`) : []].flat();
   });
 }
 

@@ -109,7 +109,7 @@ export class ConfigMessages {
     const meant = nearest(key, [...new Set(all.map((place) => place.key))]);
     const places = [...new Set(all.filter((place) => place.key === meant).map(({ place }) => place))];
     if (meant === undefined || places.length === 0) return '';
-    const shown = places.slice(0, 3).map((place) => `${place}`);
+    const shown = places.slice(0, 3);
     const more = places.length > shown.length ? ` and ${places.length - shown.length} more` : '';
     return `it belongs to ${shown.join(', ')}${more}; `;
   }

@@ -4,11 +4,10 @@ import { sourceKindOf } from './kinds.ts';
 
 /** Every tag of every source, in the order of the configuration; its number is its place. */
 export function agentTags(config: Pick<AgentConfig, 'sources'>): readonly Tag[] {
-  return Object.entries(config.sources)
-    .flatMap(([source, sourceConfig]) =>
-      sourceKindOf(sourceConfig)
-        .tags(sourceConfig)
-        .map((tag) => ({ ...tag, source })),
-    )
-    .map((tag, number) => ({ ...tag, number }));
+  const tags: Tag[] = [];
+  for (const [source, sourceConfig] of Object.entries(config.sources)) {
+    const definitions = sourceKindOf(sourceConfig).tags(sourceConfig);
+    for (const tag of definitions) tags.push({ ...tag, source, number: tags.length });
+  }
+  return tags;
 }

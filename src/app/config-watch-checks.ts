@@ -8,11 +8,9 @@ import { nearest } from './config-suggestions.ts';
 export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
-    ...watches.flatMap(([id, watch]) => [
-      ...unknownTags(watch.tags, ['watches', id, 'tags'], context),
-      ...ageFindings(id, watch, context),
-      ...scanFindings(id, watch, context),
-    ]),
+    ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
+    ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
+    ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
     ...publishFindings(context),
   ];
 }

@@ -27,13 +27,12 @@ type AnyUplinkKind = UplinkKind<UplinkConfig>;
 
 /** The kind that a source's `type` names. */
 export function sourceKindOf(config: SourceConfig): AnySourceKind {
-  // The compiler can't see that a kind and a configuration of the same `type` belong together.
-  return kindOf(sourceKinds, config.type) as unknown as AnySourceKind;
+  return kindOf(sourceKinds, config.type);
 }
 
 /** The kind that an uplink's `type` names. */
 export function uplinkKindOf(config: UplinkConfig): AnyUplinkKind {
-  return kindOf(uplinkKinds, config.type) as unknown as AnyUplinkKind;
+  return kindOf(uplinkKinds, config.type);
 }
 
 /** A source of whatever kind its `type` names. */

@@ -61,7 +61,7 @@ function scanTable(scans: readonly ScanPlan[]): string {
     String(scan.unitId),
     String(scan.tags),
     String(scan.requests.length),
-    `${formatDuration(scan.busTimeMs)}`,
+    formatDuration(scan.busTimeMs),
     scan.scanIntervalMs === 0 ? 'no pause' : formatDuration(scan.scanIntervalMs),
     percent(scanLoad(scan)),
   ]);
