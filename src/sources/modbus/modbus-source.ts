@@ -68,6 +68,7 @@ export class ModbusSource implements Source {
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
     await this.#link[Symbol.asyncDispose]();
+    this.#health?.remove();
     this.#health = undefined;
   }
 

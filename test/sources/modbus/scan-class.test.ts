@@ -1,0 +1,150 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
+import type { ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
+import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { RecordingSink } from '../../support/modbus-recording-sink.ts';
+import { testDeps } from '../../support/test-deps.ts';
+
+/** A link to a device whose registers are all 7, in no time, but for the addresses that it refuses. */
+class InstantLink implements ModbusLink {
+  readonly refused = new Set<number>();
+  readonly asked: (readonly [address: number, count: number])[] = [];
+  down = false;
+
+  start(): void {}
+
+  prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener): PreparedRead {
+    return { request, timeoutMs, listener, frame: Buffer.alloc(0) };
+  }
+
+  submit({ request: { address, count }, listener }: PreparedRead): void {
+    if (this.down) return listener.failed({ code: 'modbus-link-down', message: 'down' });
+    this.asked.push([address, count]);
+    const refuses = [...this.refused].some((at) => address <= at && at < address + count);
+    if (refuses) listener.refused(2);
+    else listener.answered(Buffer.alloc(count * 2, Buffer.of(0, 7)), 0);
+  }
+
+  problem(): undefined {
+    return undefined;
+  }
+
+  lastTickMs(): number {
+    return 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+let clock: FakeClock;
+let link: InstantLink;
+let sink: RecordingSink;
+let scanClass: ScanClass;
+
+const tags = Array.from({ length: 100 }, (_, address): NumberedTag => ({
+  name: `r${address}`,
+  number: address,
+  functionCode: 3,
+  address,
+  width: 1,
+  type: 'int16',
+  byteOrder: 'ABCD',
+  bit: undefined,
+  scale: 1,
+  offset: 0,
+}));
+
+beforeEach(() => {
+  clock = new FakeClock();
+  const deps = testDeps(clock);
+  link = new InstantLink();
+  sink = new RecordingSink();
+  scanClass = new ScanClass({
+    source: 'plc',
+    unitId: 1,
+    blocks: [blockOf(tags)],
+    limits: { maxGap: 16, maxRegisters: 125, maxBits: 2000 },
+    timeoutMs: 1000,
+    retries: 1,
+    link,
+    breaker: new UnitBreaker(deps.random),
+    meters: new ModbusMeters(deps.metrics, 'plc'),
+    sink,
+    deps,
+    onScanEnd: () => undefined,
+    onChange: () => undefined,
+  });
+});
+
+/** Reads that one scan makes, and the tags that are not good in it. */
+function scan(): { readonly asked: readonly (readonly [number, number])[]; readonly notGood: readonly number[] } {
+  link.asked.length = 0;
+  scanClass.begin();
+  const last = sink.scans.at(-1) ?? new Map();
+  expect(last.size, 'every tag of the class is in every batch').toBe(tags.length);
+  return {
+    asked: [...link.asked],
+    notGood: [...last].filter(([, { quality }]) => quality !== 'good').map(([number]) => number),
+  };
+}
+
+describe('a register that is refused', () => {
+  test('is tried again on its own after a wait, ever less often', async () => {
+    link.refused.add(61);
+    scan();
+    const triedAtMs: number[] = [];
+    for (let second = 1; second <= 60; second += 1) {
+      await clock.advance(1000);
+      if (scan().asked.some(([address, count]) => address === 61 && count === 1)) triedAtMs.push(clock.monotonicMs());
+    }
+    // Waits of 3.75, 7.5, 15 and 30 s, seen by scans that are a second apart.
+    expect(triedAtMs).toEqual([4000, 12_000, 27_000, 57_000]);
+  });
+
+  test('goes back into the planned read once the device has it', async () => {
+    link.refused.add(61);
+    scan();
+    expect(scan().asked).toEqual([
+      [0, 61],
+      [62, 38],
+    ]);
+    link.refused.clear();
+    await clock.advance(4000);
+    expect(scan().notGood).toEqual([]);
+    expect(scan()).toEqual({ asked: [[0, 100]], notGood: [] });
+  });
+
+  test('is found within the scan that it is first refused in', () => {
+    link.refused.add(0).add(99);
+    expect(scan().asked.length).toBeLessThan(30);
+    scan();
+    expect(scan()).toEqual({ asked: [[1, 98]], notGood: [0, 99] });
+  });
+});
+
+describe('a device that refuses everything for a while', () => {
+  test('is asked a bounded number of times a scan, and read as planned again afterwards', async () => {
+    for (const { address } of tags) link.refused.add(address);
+    for (let scans = 0; scans < 40; scans += 1) expect(scan().asked.length).toBeLessThanOrEqual(24);
+    expect(scan().asked).toEqual([]);
+    link.refused.clear();
+    for (let scans = 0; scans < 40; scans += 1) {
+      await clock.advance(1000);
+      expect(scan().asked.length).toBeLessThanOrEqual(24);
+    }
+    expect(scan()).toEqual({ asked: [[0, 100]], notGood: [] });
+  });
+});
+
+describe('a link that is down', () => {
+  test('ends the scan at once, with every tag bad', () => {
+    link.down = true;
+    expect(scan().notGood).toHaveLength(100);
+    expect(sink.scans.at(-1)?.get(50)?.reason).toBe('link-down');
+  });
+});
