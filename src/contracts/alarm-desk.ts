@@ -4,8 +4,8 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 /**
  * What an operator can do about alarms. Each act resolves after its commit.
  *
- * @throws {OperatingError} 'alarm-unknown' | 'alarm-not-acknowledgeable' | 'alarm-not-shelved' (reject),
- *   and the record store's own errors.
+ * @throws {OperatingError} 'alarm-unknown' | 'alarm-not-acknowledgeable' | 'alarm-not-shelved' |
+ *   'alarm-out-of-service' (reject), 'alarms-not-restored' (retry), and the record store's own errors.
  */
 export interface AlarmDesk {
   /** Last transition of each watch that has an alarm configured, normal ones too, in the order of the config. */

@@ -1,10 +1,8 @@
 import type { EpochMs } from './epoch-ms.ts';
+import { AHEAD_MS_MAX } from './quality-gate.ts';
 import { WindowBuffer } from './window-buffer.ts';
 import { WindowColumns } from './window-columns.ts';
 import type { DueListener, Windower, WindowPlan } from './window-plan.ts';
-
-/** Clocks of devices may be ahead by this much; a sample from further in the future is left out. */
-export const AHEAD_MS_MAX = 1000;
 
 /** Rows sealed in one go; a longer gap starts the windows anew, since all they could hold is stale. */
 const ROWS_AT_ONCE_MAX = 10_000;

@@ -5,8 +5,8 @@ import type { Tag } from './tag.ts';
 
 /** Models compute in float32; a larger number would become infinite there. */
 const FLOAT32_MAX = 3.4028234663852886e38;
-/** Clocks of devices may be ahead by this much. */
-const AHEAD_MS_MAX = 1000;
+/** Clocks of devices may be ahead of the agent's by this much; windows keep room for it. */
+export const AHEAD_MS_MAX = 1000;
 
 const OUT_OF_RANGE = reasonCode('out-of-range');
 const NOT_FINITE = reasonCode('not-finite');

@@ -138,6 +138,17 @@ describe('what operators do', () => {
   });
 });
 
+test('shelving outlasts a timer that fires too early', async () => {
+  const line = await startLine();
+  const setTimer = line.clock.setTimer.bind(line.clock);
+  line.clock.setTimer = (callback, delayMs) => setTimer(callback, Math.min(delayMs, 1000));
+  await line.alarms.shelve('pump-1', line.clock.nowMs() + 3500, 'Lea');
+  await line.clock.advance(3000);
+  expect(line.alarms.list()[0]?.state).toBe('shelved');
+  await line.clock.advance(600);
+  expect(line.alarms.list()[0]?.state).toBe('normal');
+});
+
 test('an act that failed is stored after all where the plant changed the alarm meanwhile', async () => {
   const line = await alarmedLine();
   line.store.held = true;
