@@ -13,7 +13,7 @@ import { testDeps } from '../../support/test-deps.ts';
 import { FakeInferenceHost } from './fake-inference-host.ts';
 import { FakeRecordStore } from './fake-record-store.ts';
 
-export const tagsOfLine: readonly Tag[] = [
+const tagsOfLine: readonly Tag[] = [
   { name: 'vibration', unit: 'g', range: [0, 50], deadband: 0, number: 0, source: 'plc-1' },
   { name: 'current', unit: 'A', range: undefined, deadband: 0.5, number: 1, source: 'plc-1' },
   { name: 'pressure', unit: 'bar', range: undefined, deadband: 0, number: 2, source: 'cell' },
