@@ -24,7 +24,7 @@ import { uplinkMetrics } from '../uplinks/uplink-metrics.ts';
 import { watchdogMetrics } from './watchdog.ts';
 
 /** Errors of the agent as a whole, which no single part of it owns. */
-export const agentErrors = {
+const agentErrors = {
   'config-invalid': {
     disposition: 'reject',
     meaning: 'The configuration is wrong. Every problem is shown with its file, line and column; the exit code is 78.',
@@ -60,7 +60,7 @@ export const agentErrors = {
 } as const satisfies ErrorCatalogue;
 
 /** Errors of commands that are not the daemon. */
-export const commandErrors = {
+const commandErrors = {
   'agent-not-reached': {
     disposition: 'retry',
     meaning: 'The command found no running agent at the URL it was given.',

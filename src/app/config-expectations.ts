@@ -2,7 +2,7 @@ import { parseByteSize } from '../domain/byte-size.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isPlainObject } from './config-document.ts';
 import type { SchemaNode } from './config-json-schema.ts';
-import { branches, fieldKind } from './config-json-schema.ts';
+import { branches, fieldKind, mayHoldSecret } from './config-json-schema.ts';
 import { nearest } from './config-suggestions.ts';
 
 const TEXT_SHOWN_MAX = 60;
@@ -15,6 +15,7 @@ export function expectedOf(node: SchemaNode): string {
   if (kind === 'size') return 'a size such as 64kB, 512MB or 2GB';
   if (kind === 'secret') return '{ env: NAME } or { file: PATH }';
   const all = branches(node);
+  if (mayHoldSecret(node)) return 'a text, { env: NAME } or { file: PATH }';
   const types = all.flatMap(({ properties }) => properties?.['type']?.const ?? []);
   if (all.length > 1 && types.length === all.length) return `a map with type: ${types.map(String).join(' or ')}`;
   if (all.length > 1) return [...new Set(all.map(expectedOf))].join(' or ');

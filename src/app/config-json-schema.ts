@@ -70,9 +70,13 @@ export type FieldKind = 'duration' | 'size' | 'secret' | 'other';
 export function fieldKind(node: SchemaNode): FieldKind {
   if (node.pattern === durationPattern.source) return 'duration';
   if (node.pattern === byteSizePattern.source) return 'size';
-  const all = branches(node);
-  const keys = all.flatMap((branch) => Object.keys(branch.properties ?? {}));
-  return all.length === 2 && keys.length === 2 && keys.includes('env') && keys.includes('file') ? 'secret' : 'other';
+  return branches(node).length === 2 && mayHoldSecret(node) ? 'secret' : 'other';
+}
+
+/** Whether a value here can be a secret: a header, for one, is a text or a reference. */
+export function mayHoldSecret(node: SchemaNode): boolean {
+  const keys = branches(node).flatMap(({ properties }) => Object.keys(properties ?? {}));
+  return keys.length === 2 && keys.includes('env') && keys.includes('file');
 }
 
 /** The branches of a union; a node that is none is its own only branch. */

@@ -4,7 +4,7 @@ import { isPlainObject, valueAt } from './config-document.ts';
 import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
 import type { KeyPlace, SchemaNode } from './config-json-schema.ts';
-import { branches, chosenBranches, fieldKind, keyPlaces, schemaAt } from './config-json-schema.ts';
+import { branches, chosenBranches, fieldKind, keyPlaces, mayHoldSecret, schemaAt } from './config-json-schema.ts';
 import { nearest, nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -68,6 +68,7 @@ export class ConfigMessages {
     // A rule over several fields says itself what it found.
     if (issue.code === 'custom' && !/^(expected|must) /.test(issue.message)) return issue.message;
     if (node !== undefined && fieldKind(node) === 'secret') return secretMessage(value);
+    if (node !== undefined && mayHoldSecret(node)) return `${expectedPhrase(node)} (the value found is not shown)`;
     const expected = issue.message === '' ? expectedPhrase(node) : inOwnUnits(issue.message, node);
     return `${expected}, found ${textOf(value)}${node === undefined ? '' : hintFor(node, value)}`;
   }
@@ -164,7 +165,7 @@ function firstSentence(text: string): string {
 }
 
 /** `a`, `a or b`, `a, b or c`. */
-export function listed(names: readonly string[], word = 'or'): string {
+function listed(names: readonly string[], word = 'or'): string {
   const unique = [...new Set(names)];
   const last = unique.at(-1) ?? '';
   return unique.length < 2 ? last : `${unique.slice(0, -1).join(', ')} ${word} ${last}`;

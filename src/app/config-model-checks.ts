@@ -10,7 +10,7 @@ import type { AgentConfig } from './config-schema.ts';
 import { nearest } from './config-suggestions.ts';
 
 /** A model as it lies on the disk, or why it can't be used. */
-export type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: string };
+type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: string };
 
 /** What the watches' models were found to be. */
 export type ModelLookup = {

@@ -31,7 +31,7 @@ export function sourceKindOf(config: SourceConfig): AnySourceKind {
 }
 
 /** The kind that an uplink's `type` names. */
-export function uplinkKindOf(config: UplinkConfig): AnyUplinkKind {
+function uplinkKindOf(config: UplinkConfig): AnyUplinkKind {
   return kindOf(uplinkKinds, config.type);
 }
 

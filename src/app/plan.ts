@@ -17,7 +17,7 @@ export type AgentPlan = {
 };
 
 /** One device or gateway, asked by one or more sources. */
-export type LinkPlan = {
+type LinkPlan = {
   readonly url: string;
   readonly sources: readonly string[];
   /** Share of its time that all scans together need; above 1 they can't be met. Scans without a pause are left out. */
@@ -26,7 +26,7 @@ export type LinkPlan = {
   readonly advice: string;
 };
 
-export type WindowPlan = {
+type WindowPlan = {
   readonly watch: string;
   readonly model: string;
   readonly columns: number;
@@ -39,7 +39,7 @@ export type WindowPlan = {
   readonly alarmPriority: string | undefined;
 };
 
-export type ModelPlan = {
+type ModelPlan = {
   readonly model: string;
   /** The pinned or active one; undefined where there is none. */
   readonly version: number | undefined;
