@@ -4,7 +4,6 @@ import { HttpServer } from '../http/http-server.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
-import type { UplinkInterest } from '../outbox/storage-protocol.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
@@ -15,12 +14,12 @@ import type { Deps } from '../platform/deps.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
-import type { AgentConfig } from './config-schema.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { agentTags } from './config-tags.ts';
 import { inferenceHostEntry, storageWorkerEntry } from './entries.ts';
-import { createSource, createUplink, uplinkKindsWanted } from './kinds.ts';
+import { createSource, createUplink } from './kinds.ts';
 import { packageVersion } from './package-version.ts';
+import { recordInterests } from './record-interests.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -50,7 +49,7 @@ export async function startAgent(
   const tags = agentTags(config);
   const tagNumbers = new Map(tags.map(({ name, number }) => [name, number]));
   const events = new LiveEvents();
-  const wanted = interests(config);
+  const wanted = recordInterests(config);
   await using stack = new AsyncDisposableStack();
 
   const outbox = stack.use(
@@ -135,11 +134,6 @@ export async function startAgent(
     'Started.',
   );
   return { events, httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
-/** Which uplink wants which kinds of records: the outbox keeps a record until all of them have it. */
-function interests(config: AgentConfig): readonly UplinkInterest[] {
-  return Object.entries(config.uplinks).map(([id, uplink]) => ({ id, kinds: uplinkKindsWanted(uplink) }));
 }
 
 /** Tags of the watches: what models are trained on, and what a chart of a verdict shows. */

@@ -1,9 +1,11 @@
 import { Command, CommanderError, Option } from 'commander';
+import { recordKinds } from '../domain/record.ts';
 import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo-command.ts';
 import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models-command.ts';
+import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output.ts';
 import { planCommand } from './plan-command.ts';
@@ -174,7 +176,8 @@ function addOutboxCommands(
     .description('records as JSON lines, oldest first')
     .addOption(config())
     .option('--from <sequence>', 'first sequence number', positiveNumber)
-    .action(async (options: { config: string; from?: number }) => done(await outboxExportCommand(options, output)));
+    .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
+    .action(async (options: OutboxExportOptions) => done(await outboxExportCommand(options, output)));
 }
 
 function positiveNumber(text: string): number {
