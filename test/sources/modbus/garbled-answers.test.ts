@@ -60,7 +60,7 @@ const spoiling: fc.Arbitrary<Spoiling> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Spoiling>({ kind: 'late' }) },
 );
 
-const READS = 5000;
+const READS = 4000;
 const TIMEOUT_MS = 25;
 
 test('of thousands of spoilt answers, none is handed over with a wrong value', async () => {
