@@ -3,7 +3,7 @@ import type { Quality, QualityReason } from '../../src/domain/quality.ts';
 import { qualityOf, reasonOf } from '../../src/domain/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample-batch.ts';
 
-export type RecordedSample = {
+type RecordedSample = {
   readonly value: number;
   readonly timeMs: number;
   readonly quality: Quality;

@@ -31,7 +31,7 @@ export function stampTransactionId(frame: Buffer, transactionId: number): void {
 
 /** What an answer is: still on its way, whole, or not the answer to what was asked. */
 export type AnswerCheck = 'incomplete' | 'data' | 'exception' | AnswerFault;
-export type AnswerFault =
+type AnswerFault =
   | 'wrong-transaction-id'
   | 'wrong-protocol-id'
   | 'wrong-length'

@@ -1,6 +1,6 @@
 /** The four ways to read; andon knows no others, so that it cannot write to a device. */
 export const readFunctionCodes = { coil: 1, discrete: 2, holding: 3, input: 4 } as const;
-export type RegisterKind = keyof typeof readFunctionCodes;
+type RegisterKind = keyof typeof readFunctionCodes;
 export type ReadFunctionCode = (typeof readFunctionCodes)[RegisterKind];
 
 /** Function code, address, count. */
