@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
@@ -42,6 +43,9 @@ export class HostProcess {
     this.#child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless told not to before they
+      // are loaded. Everything else is passed on as fork would: drivers and libraries are found by it.
+      env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
       // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host.
       execArgv: [],
     });

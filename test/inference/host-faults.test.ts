@@ -1,7 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import { errorCode } from '../../src/platform/errors.ts';
 import { describeWith } from '../support/programs.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
@@ -136,17 +137,30 @@ test('no more runs wait than may, and one that waited past its deadline is not b
   await expect(waiting).rejects.toMatchObject({ disposition: 'retry' });
 });
 
+test('ONNX Runtime reports nothing to anybody', async () => {
+  await using harness = new HostHarness([meanOf4x2]);
+  await harness.ready('mean');
+  const environment = readFileSync(`/proc/${await pidOf(harness)}/environ`, 'utf8').split('\0');
+  expect(environment).toContain('ORT_DISABLE_TELEMETRY=1');
+});
+
 test('stopping ends the host and leaves nothing behind, even during a run', async () => {
-  const before = stagingFolders();
+  // Other tests run beside this one and stage models of their own.
+  const temporary = mkdtempSync(join(tmpdir(), 'andon-test-'));
+  vi.stubEnv('TMPDIR', temporary);
   const harness = new HostHarness([loop], { deadline: '10s' });
   await harness.ready('loop');
+  expect(readdirSync(temporary).filter((name) => name.startsWith('andon-models-'))).toHaveLength(1);
   const pid = await pidOf(harness);
   const outcome = harness.host.run(model('loop'), forMinutes).catch(errorCode);
   await harness.runBegun();
   await harness[Symbol.asyncDispose]();
   expect(await outcome).toBe('host-crashed');
   expect(alive(pid)).toBe(false);
-  expect(stagingFolders()).toEqual(before);
+  // The runtime's telemetry would leave its session file here.
+  expect(readdirSync(temporary)).toEqual([]);
+  vi.unstubAllEnvs();
+  rmSync(temporary, { recursive: true });
   expect(harness.deps.health.components()).toEqual([]);
 });
 
@@ -219,8 +233,4 @@ function mapped(pid: number): string {
 
 function addressSpaceBytes(pid: number): number {
   return Number(/^VmSize:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}
-
-function stagingFolders(): readonly string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('andon-models-'));
 }
