@@ -4,9 +4,9 @@ import type { onnx as Onnx } from 'onnx-proto';
 const { onnx } = onnxProto;
 
 /** A name is a dimension of any size. */
-export type GraphDim = number | string;
-export type GraphTensorType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool' | 'string';
-export type GraphValue = { readonly name: string; readonly type: GraphTensorType; readonly dims: readonly GraphDim[] };
+type GraphDim = number | string;
+type GraphTensorType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool' | 'string';
+type GraphValue = { readonly name: string; readonly type: GraphTensorType; readonly dims: readonly GraphDim[] };
 export type GraphInitializer = {
   readonly name: string;
   readonly type: 'float32' | 'int64' | 'bool';
@@ -15,8 +15,8 @@ export type GraphInitializer = {
   /** Makes the data external, at this location, as a file that somebody tampered with would. */
   readonly externalLocation?: string;
 };
-export type GraphAttribute = number | readonly number[] | { readonly float: number } | GraphDefinition;
-export type GraphNode = {
+type GraphAttribute = number | readonly number[] | { readonly float: number } | GraphDefinition;
+type GraphNode = {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
