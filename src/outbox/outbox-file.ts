@@ -131,6 +131,11 @@ export class OutboxFile {
     this.mark();
     if (more) return true;
     this.#notices.push(`Salvaged ${salvage.salvaged} records from the quarantined outbox.`);
+    if (salvage.trouble !== undefined) {
+      this.#notices.push(`The quarantined outbox could not be marked as salvaged: ${salvage.trouble}`);
+      this.#salvage = undefined;
+      return false;
+    }
     this.#salvage = this.#nextSalvage(this.#open);
     return this.#salvage !== undefined;
   }
@@ -138,9 +143,16 @@ export class OutboxFile {
   close(): void {
     const open = this.#open;
     if (open === undefined) return;
+    const mark = this.#markOf(open.database, true);
     this.#closeQuietly();
-    this.#highWater.begin(this.#markOf(open.database, true));
-    this.#highWater.close();
+    try {
+      this.#highWater.begin(mark);
+    } catch (error) {
+      // The mark of the last commit stays: it proves as much, until the machine is switched off.
+      this.#notices.push(`The high-water file could not be closed cleanly: ${errorMessage(error)}`);
+    } finally {
+      this.#highWater.close();
+    }
   }
 
   #openSound(nowMs: EpochMs): OpenOutbox {

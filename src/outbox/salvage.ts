@@ -3,6 +3,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { recordId } from '../domain/record.ts';
+import { errorMessage } from '../platform/errors.ts';
 import type { SqliteDatabase } from './database-file.ts';
 import { databaseFault } from './database-file.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
@@ -55,6 +56,7 @@ export class Salvage {
   #failures = 0;
   #salvaged = 0;
   #found = 0;
+  #trouble: string | undefined;
 
   constructor(options: {
     readonly file: string;
@@ -73,6 +75,11 @@ export class Salvage {
 
   get salvaged(): number {
     return this.#salvaged;
+  }
+
+  /** Set where the file could not be marked as done. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   /** @returns False when it is done. */
@@ -168,7 +175,12 @@ export class Salvage {
       if (count > 0)
         this.#database.addLoss({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
     });
-    writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
+    try {
+      writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
+    } catch (error) {
+      // The next start salvages again, and finds everything there already.
+      this.#trouble = errorMessage(error);
+    }
   }
 }
 

@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import { AppendQueue } from '../../src/outbox/append-queue.ts';
+import { Outbox } from '../../src/outbox/outbox.ts';
+import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
+import { exportRecords, outboxStats } from '../../src/outbox/outbox-reader.ts';
+import { GrowthRate } from '../../src/outbox/growth-rate.ts';
+import type { AppendBatch } from '../../src/outbox/storage-protocol.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { metricValue, testDeps } from '../support/test-deps.ts';
+import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';
+import { join } from 'node:path';
+
+/** A queue in front of a disk that takes `commitMs`, or is done at once. */
+function queueOn(
+  clock: FakeClock,
+  limits: { readonly rowsMax?: number; readonly queueRowsMax?: number; readonly stuck?: boolean } = {},
+) {
+  const commits: { readonly atMs: number; readonly rows: number }[] = [];
+  const queue = new AppendQueue({
+    clock,
+    commitIntervalMs: 25,
+    commitRowsMax: limits.rowsMax ?? 500,
+    commitBytesMax: 256_000,
+    queueRowsMax: limits.queueRowsMax ?? 1000,
+    queueBytesMax: 1e6,
+    recordBytesMax: 1000,
+    commit: (batch: AppendBatch) => {
+      commits.push({ atMs: clock.monotonicMs(), rows: batch.kinds.length });
+      if (limits.stuck === true) return new Promise(() => undefined);
+      return Promise.resolve({ ids: batch.kinds.map((_, index) => `id-${index}`) });
+    },
+  });
+  const push = (count = 1) => void queue.push(Array.from({ length: count }, (_, index) => draft('verdict', index)));
+  return { queue, commits, push };
+}
+
+test('the first append after a pause is committed at once, with what came in the same turn', async () => {
+  const clock = new FakeClock();
+  const { commits, push } = queueOn(clock);
+  push();
+  push();
+  await clock.advance(0);
+  expect(commits).toEqual([{ atMs: 0, rows: 2 }]);
+  await clock.advance(100);
+  push();
+  await clock.advance(0);
+  expect(commits.at(-1)).toEqual({ atMs: 100, rows: 1 });
+});
+
+test('under load commits keep their interval and share it', async () => {
+  const clock = new FakeClock();
+  const { commits, push } = queueOn(clock);
+  for (let ms = 0; ms < 100; ms += 5) {
+    push();
+    await clock.advance(0);
+    await clock.advance(5);
+  }
+  expect(commits.map(({ atMs }) => atMs)).toEqual([0, 25, 50, 75, 100]);
+  expect(commits.map(({ rows }) => rows)).toEqual([1, 4, 5, 5, 5]);
+});
+
+test('rows enough make a commit due before its interval', async () => {
+  const clock = new FakeClock();
+  const { commits, push } = queueOn(clock, { rowsMax: 10 });
+  push();
+  await clock.advance(1);
+  push(9);
+  await clock.advance(1);
+  expect(commits).toHaveLength(1);
+  push(1);
+  await clock.advance(0);
+  expect(commits.at(-1)).toEqual({ atMs: 2, rows: 10 });
+});
+
+test('an alarm does not wait for the interval', async () => {
+  const clock = new FakeClock();
+  const { queue, commits, push } = queueOn(clock);
+  push();
+  await clock.advance(1);
+  push();
+  void queue.push([alarmDraft(1)]);
+  await clock.advance(0);
+  expect(commits.at(-1)).toEqual({ atMs: 1, rows: 2 });
+});
+
+test('what is over the limit of the queue is refused at once, as retryable', async () => {
+  const clock = new FakeClock();
+  const { queue, push } = queueOn(clock, { queueRowsMax: 100, stuck: true });
+  push(50);
+  await clock.advance(50);
+  push(50);
+  await clock.advance(50);
+  push(100);
+  await expect(queue.push([draft('verdict', 1)])).rejects.toMatchObject({
+    code: 'outbox-queue-full',
+    disposition: 'retry',
+  });
+});
+
+test('a storage worker that dies is replaced; the append under way fails as retryable', async () => {
+  const deps = testDeps();
+  const outbox = new Outbox({
+    agentId: 'edge-01',
+    entry: new URL('dying-storage-worker.ts', import.meta.url),
+    config: outboxConfigSchema.parse({ path: join(testFolder(), 'outbox.db') }),
+    uplinks: [],
+    deps,
+  });
+  await outbox.start();
+  const health = () => deps.health.components().find(({ name }) => name === 'outbox');
+  await expect(outbox.append([draft('verdict', 1)])).rejects.toMatchObject({
+    code: 'outbox-unavailable',
+    disposition: 'retry',
+  });
+  expect(health()).toMatchObject({ status: 'degraded', reason: expect.stringContaining('out of order') as unknown });
+  await expect.poll(() => health()?.status, { timeout: 10_000 }).toBe('ok');
+  expect(await metricValue(deps, 'andon_outbox_worker_restarts_total')).toBe(1);
+  await outbox[Symbol.asyncDispose]();
+});
+
+test('another process reads the records and the figures while the agent runs', async () => {
+  const folder = testFolder();
+  const path = join(folder, 'outbox.db');
+  const outbox = await openOutbox({ folder });
+  await outbox.append(Array.from({ length: 700 }, (_, index) => draft('verdict', index)));
+  const records = await Array.fromAsync(exportRecords({ path, agentId: 'edge-01', fromSequence: 2 }));
+  expect(records.map(numberOf)).toEqual(Array.from({ length: 699 }, (_, index) => index + 1));
+  const seen = await outboxStats({ path, agentId: 'edge-01', bytesMax: 2e9, uplinks: [cloud] });
+  const own = await outbox.stats();
+  expect({ ...seen, hoursLeft: 0 }).toEqual({ ...own, hoursLeft: 0 });
+  expect(seen.hoursLeft).toBeGreaterThan(0);
+  await outbox.append([draft('verdict', 700)]);
+});
+
+test('a file that is no outbox is said to be unreadable', async () => {
+  const path = join(testFolder(), 'missing.db');
+  await expect(outboxStats({ path, agentId: 'edge-01', bytesMax: 2e9, uplinks: [] })).rejects.toMatchObject({
+    code: 'outbox-unavailable',
+  });
+});
+
+test('the hours left follow the rate at which bytes come in', () => {
+  const rate = new GrowthRate();
+  for (let second = 0; second <= 30; second += 1) rate.add(1000, second * 1000);
+  expect(rate.hoursLeft(3_600_000), 'too early to say').toBeUndefined();
+  for (let second = 31; second <= 120; second += 1) rate.add(1000, second * 1000);
+  expect(rate.hoursLeft(3_600_000)).toBeCloseTo(1, 1);
+});
