@@ -16,7 +16,7 @@ const FLUSH_SAMPLES = 65_536;
 const SAMPLES_MAX = 1_000_000;
 
 /** What the history needs of the outbox: the worker it shares. */
-export type SampleStorage = {
+type SampleStorage = {
   readonly historyFlushIntervalMs: number;
   appendSamples(batch: HistoryBatch): Promise<void>;
   readSamples(request: HistoryPageRequest): Promise<HistoryPage>;

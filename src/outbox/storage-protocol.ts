@@ -47,7 +47,7 @@ export type Loss = {
   readonly count: number;
 };
 
-export type LossReason =
+type LossReason =
   | 'outbox-full'
   | 'row-damaged'
   | 'dead-letters-full'

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record.ts';
 import { errorCode } from '../../src/platform/errors.ts';
@@ -54,7 +55,7 @@ describe('the outbox process is killed', () => {
   );
 
   async function idsUntilKilled(folder: string, count: number): Promise<readonly string[]> {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'append-until-killed.ts'), folder], {
+    const child = spawn(process.execPath, [fileURLToPath(new URL('append-until-killed.ts', import.meta.url)), folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let text = '';

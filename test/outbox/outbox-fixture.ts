@@ -13,7 +13,7 @@ import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/out
 import type { Deps } from '../../src/platform/deps.ts';
 import { testDeps } from '../support/test-deps.ts';
 
-export const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
+const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
 export const allKinds: readonly RecordKind[] = ['alarm', 'verdict', 'sample', 'loss'];
 export const cloud: UplinkInterest = { id: 'cloud', kinds: allKinds };
 

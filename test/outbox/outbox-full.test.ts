@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RecordKind, StoredRecord } from '../../src/domain/record.ts';
 import { dropOrder } from '../../src/outbox/record-space.ts';
+import { programPath } from '../support/programs.ts';
 import type { TestStorage } from './outbox-fixture.ts';
 import {
   alarmDraft,
@@ -168,9 +169,9 @@ describe('the disk itself is full', () => {
   /** A disk of 4 MB; undefined where this user may not have one. */
   function smallDisk(): string | undefined {
     const folder = testFolder();
-    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
+    const { status } = spawnSync(programPath('mount') ?? 'none', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
     if (status !== 0) return undefined;
-    onTestFinished(() => void spawnSync('umount', ['-l', folder]));
+    onTestFinished(() => void spawnSync(programPath('umount') ?? 'none', ['-l', folder]));
     return folder;
   }
 
