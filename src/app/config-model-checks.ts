@@ -1,9 +1,9 @@
+import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ModelDirectory } from '../inference/model-directory.ts';
 import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import { formatModelReference } from '../pipeline/watch-config.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';

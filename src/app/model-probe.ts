@@ -1,4 +1,5 @@
-import type { ModelReference, ModelStatus } from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import type { ModelStatus } from '../contracts/inference.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
 import { sleep } from '../platform/clock.ts';

@@ -1,5 +1,5 @@
+import { formatModelReference } from '../domain/model-reference.ts';
 import type { ScanPlan } from '../contracts/source.ts';
-import { formatModelReference } from '../pipeline/watch-config.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import type { AgentConfig } from './config-schema.ts';

@@ -1,6 +1,7 @@
+import type { ModelReference } from '../domain/model-reference.ts';
 import { loadConfig } from '../app/config-file.ts';
 import { probeModels } from '../app/model-probe.ts';
-import type { ModelReference, ModelStatus } from '../contracts/inference.ts';
+import type { ModelStatus } from '../contracts/inference.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
 import type { StoredModel } from '../inference/model-directory.ts';
 import { ModelDirectory } from '../inference/model-directory.ts';

@@ -1,13 +1,13 @@
+import type { ModelReference } from '../domain/model-reference.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { JudgedBy, ProviderFallback } from '../domain/verdict.ts';
 import type { ModelManifest } from './model-manifest.ts';
 
 export const executionProviders = ['cuda', 'webgpu', 'cpu'] as const;
 export type ExecutionProvider = (typeof executionProviders)[number];
 
-/** `pump-anomaly` (the active version) or `pump-anomaly@3`. */
-export type ModelReference = { readonly name: string; readonly version: number | undefined };
-
 export type TensorType =
+  | 'float16'
   | 'float32'
   | 'float64'
   | 'int8'
@@ -21,7 +21,7 @@ export type TensorType =
   | 'bool'
   | 'string';
 
-/** Row-major. The data belongs to whoever made it until the run's promise settles. */
+/** Row-major; float16 as its bits in a Uint16Array. The data belongs to whoever made it until the run's promise settles. */
 export type Tensor = { readonly type: TensorType; readonly dims: readonly number[]; readonly data: TensorData };
 export type TensorData =
   | Float32Array
@@ -66,6 +66,24 @@ export type RunResult = {
   readonly runMs: number;
 };
 
+/** Who waits: a watch, whose windows go first, or a visitor, whose request may be told to come again. */
+export type RunPriority = 'watch' | 'visitor';
+
+/** What a model has done since it was loaded; times in nanoseconds, as the Open Inference Protocol's statistics have them. */
+export type ModelStatistics = {
+  readonly name: string;
+  readonly version: number;
+  readonly lastInferenceMs: EpochMs;
+  /** Rows judged. */
+  readonly inferences: number;
+  /** Runs of the session: fewer than rows where they were batched. */
+  readonly executions: number;
+  readonly succeeded: { readonly count: number; readonly ns: number };
+  readonly failed: { readonly count: number; readonly ns: number };
+  readonly queued: { readonly count: number; readonly ns: number };
+  readonly computed: { readonly count: number; readonly ns: number };
+};
+
 /** Runs models in supervised child processes; nothing of ONNX Runtime is ever loaded in the agent's own process. */
 export interface InferenceHost extends AsyncDisposable {
   /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
@@ -76,10 +94,11 @@ export interface InferenceHost extends AsyncDisposable {
   /**
    * One run. Names, types and shapes are checked before, that every float is finite before and after.
    *
-   * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' (retry);
+   * @param priority 'watch' where left out.
+   * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
-  run(model: ModelReference, inputs: Tensors): Promise<RunResult>;
+  run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
   /** Monotonic time of the child's last answer to a ping; the watchdog is fed only while it advances. */
   lastTickMs(): number;
 }

@@ -1,6 +1,6 @@
+import type { ModelReference } from '../domain/model-reference.ts';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelReference } from '../contracts/inference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';

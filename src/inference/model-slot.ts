@@ -1,4 +1,6 @@
-import type { ModelReference, ModelStatus, ReadyModel } from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model-reference.ts';
+import type { ModelStatus, ReadyModel } from '../contracts/inference.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -7,7 +9,6 @@ import type { MetricsOf } from '../platform/metrics.ts';
 import type { HostProcess } from './host-process.ts';
 import type { inferenceMetrics } from './inference-metrics.ts';
 import type { StoredModel } from './model-directory.ts';
-import { formatModelReference } from './model-reference.ts';
 import type { ModelsConfig } from './models-config.ts';
 import type { ProvidedSession } from './provider-order.ts';
 import { fallbackText } from './provider-order.ts';

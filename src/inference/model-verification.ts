@@ -1,11 +1,11 @@
-import type { ModelReference } from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { GoldenReport } from './host-protocol.ts';
 import { HostProcess } from './host-process.ts';
 import { ModelDirectory } from './model-directory.ts';
-import { formatModelReference } from './model-reference.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 

@@ -1,11 +1,6 @@
-import type {
-  InferenceHost,
-  ModelReference,
-  ModelStatus,
-  ReadyModel,
-  RunResult,
-  Tensors,
-} from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model-reference.ts';
+import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
@@ -17,7 +12,6 @@ import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
-import { formatModelReference } from './model-reference.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';

@@ -3,6 +3,7 @@ import { inferenceFailure } from './inference-failure.ts';
 
 /** What the values of each type come as. */
 const arrayTypes = {
+  float16: Uint16Array,
   float32: Float32Array,
   float64: Float64Array,
   int8: Int8Array,
@@ -25,6 +26,8 @@ export function isTensorType(name: string): name is TensorType {
 /** Values of a type from plain numbers. */
 export function tensorData(type: TensorType, values: readonly number[]): TensorData {
   switch (type) {
+    case 'float16':
+      return new Uint16Array(Float16Array.from(values).buffer);
     case 'int64':
       return BigInt64Array.from(values, BigInt);
     case 'uint64':

@@ -1,4 +1,6 @@
-import type { InferenceHost, ModelReference, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model-reference.ts';
+import type { InferenceHost, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { shortestFloat32 } from '../domain/verdict-rule.ts';
 import type { JudgedBy } from '../domain/verdict.ts';
@@ -6,7 +8,6 @@ import type { DueWindow } from '../domain/window-plan.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
-import { formatModelReference } from './watch-config.ts';
 
 /**
  * Windows of one watch that may wait for one run. More fall due in a turn only after a stall; then the newest are

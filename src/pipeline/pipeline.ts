@@ -1,3 +1,4 @@
+import { formatModelReference } from '../domain/model-reference.ts';
 import type { InferenceHost } from '../contracts/inference.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
@@ -25,7 +26,6 @@ import { tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { verdictDraft } from './verdict-record.ts';
 import type { WatchConfig } from './watch-config.ts';
-import { formatModelReference } from './watch-config.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 

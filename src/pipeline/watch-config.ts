@@ -1,5 +1,6 @@
+import type { ModelReference } from '../domain/model-reference.ts';
+import { parseModelReference } from '../domain/model-reference.ts';
 import * as z from 'zod';
-import type { ModelReference } from '../contracts/inference.ts';
 import { alarmPriorities } from '../domain/alarm.ts';
 import { duration } from '../platform/config-fields.ts';
 
@@ -8,12 +9,11 @@ const LATE_ROWS_MAX = 10_000;
 
 const modelReference = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}(@[1-9]\d{0,8})?$/, {
-    error: 'expected a model such as pump-anomaly or pump-anomaly@3',
-  })
-  .transform((text): ModelReference => {
-    const [name = '', version] = text.split('@');
-    return { name, version: version === undefined ? undefined : Number(version) };
+  .transform((text, context): ModelReference => {
+    const model = parseModelReference(text);
+    if (model !== undefined) return model;
+    context.addIssue({ code: 'custom', message: 'expected a model such as pump-anomaly or pump-anomaly@3' });
+    return z.NEVER;
   })
   .describe('Name of the model; its active version, or a pinned one as in pump-anomaly@3');
 
@@ -111,8 +111,3 @@ export const watchSchema = z.strictObject({
 
 export type WatchConfig = z.infer<typeof watchSchema>;
 export type AlarmConfig = z.infer<typeof alarmSchema>;
-
-/** As the configuration writes it: `pump-anomaly` or `pump-anomaly@3`. */
-export function formatModelReference(model: ModelReference): string {
-  return model.version === undefined ? model.name : `${model.name}@${model.version}`;
-}

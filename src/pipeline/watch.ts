@@ -1,4 +1,5 @@
-import type { InferenceHost, ModelReference } from '../contracts/inference.ts';
+import type { ModelReference } from '../domain/model-reference.ts';
+import type { InferenceHost } from '../contracts/inference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/tag.ts';
 import type { VerdictRule } from '../domain/verdict-rule.ts';

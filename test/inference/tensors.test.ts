@@ -1,8 +1,8 @@
+import { formatModelReference, parseModelReference } from '../../src/domain/model-reference.ts';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { batchSize, joinRows, rowOf } from '../../src/inference/batch-rows.ts';
 import { nodesByProvider, ranOn } from '../../src/inference/provider-proof.ts';
-import { formatModelReference, parseModelReference } from '../../src/inference/model-reference.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { checkInputs, tensorData } from '../../src/inference/tensor-check.ts';
 import { OperatingError } from '../../src/platform/errors.ts';

@@ -1,5 +1,6 @@
+import { formatModelReference } from '../../src/domain/model-reference.ts';
 import { describe, expect, test } from 'vitest';
-import { formatModelReference, watchSchema } from '../../src/pipeline/watch-config.ts';
+import { watchSchema } from '../../src/pipeline/watch-config.ts';
 import { windowPlan } from '../../src/pipeline/watch.ts';
 
 const minimal = { model: 'pump-anomaly', tags: ['a', 'b'] };

@@ -1,7 +1,8 @@
+import type { ModelReference } from '../../src/domain/model-reference.ts';
+import { parseModelReference } from '../../src/domain/model-reference.ts';
 import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
-import { parseModelReference } from '../../src/inference/model-reference.ts';
-import type { ModelReference, ModelStatus, Tensors } from '../../src/contracts/inference.ts';
+import type { ModelStatus, Tensors } from '../../src/contracts/inference.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { TestModelDirectory } from './onnx-directory.ts';
 import type { TestModel } from './onnx-directory.ts';

@@ -1,11 +1,5 @@
-import type {
-  InferenceHost,
-  ModelReference,
-  ModelStatus,
-  ReadyModel,
-  RunResult,
-  Tensors,
-} from '../../../src/contracts/inference.ts';
+import type { ModelReference } from '../../../src/domain/model-reference.ts';
+import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../../../src/contracts/inference.ts';
 import type { ModelManifest } from '../../../src/contracts/model-manifest.ts';
 import { modelManifestSchema } from '../../../src/contracts/model-manifest.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
