@@ -8,6 +8,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    // Tests that load onnxruntime-node themselves must not report to its maker either.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     reporters: ['default', new ProgramsReporter()],
   },
 });

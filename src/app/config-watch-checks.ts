@@ -9,6 +9,7 @@ export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
     ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
+    ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
     ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
     ...publishFindings(context),
@@ -26,10 +27,16 @@ function unknownTags(
   { declaredTags }: CheckContext,
 ): readonly Finding[] {
   const known = new Set(declaredTags.map(({ name }) => name));
-  return tags.flatMap((tag, index) => {
-    if (known.has(tag)) return [];
-    return [error([...path, index], `no source has a tag '${tag}'${tagHint(tag, declaredTags)}`)];
-  });
+  return tags.flatMap((tag, index) => (known.has(tag) ? [] : [error([...path, index], unknownTag(tag, declaredTags))]));
+}
+
+function suppressionFindings(id: string, tag: string | undefined, { declaredTags }: CheckContext): readonly Finding[] {
+  if (tag === undefined || declaredTags.some(({ name }) => name === tag)) return [];
+  return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, declaredTags))];
+}
+
+function unknownTag(tag: string, declared: readonly DeclaredTag[]): string {
+  return `no source has a tag '${tag}'${tagHint(tag, declared)}`;
 }
 
 function tagHint(tag: string, declared: readonly DeclaredTag[]): string {

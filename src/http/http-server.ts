@@ -155,6 +155,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-unknown': 404,
   'alarm-not-acknowledgeable': 409,
   'alarm-not-shelved': 409,
+  'alarm-out-of-service': 409,
   'alarm-shelving-invalid': 400,
 };
 

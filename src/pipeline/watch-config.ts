@@ -1,5 +1,5 @@
 import type { ModelReference } from '../domain/model-reference.ts';
-import { parseModelReference } from '../domain/model-reference.ts';
+import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
 import * as z from 'zod';
 import { alarmPriorities } from '../domain/alarm.ts';
 import { duration } from '../platform/config-fields.ts';
@@ -9,12 +9,8 @@ const LATE_ROWS_MAX = 10_000;
 
 const modelReference = z
   .string()
-  .transform((text, context): ModelReference => {
-    const model = parseModelReference(text);
-    if (model !== undefined) return model;
-    context.addIssue({ code: 'custom', message: 'expected a model such as pump-anomaly or pump-anomaly@3' });
-    return z.NEVER;
-  })
+  .regex(modelReferencePattern, { error: 'expected a model such as pump-anomaly or pump-anomaly@3' })
+  .transform((text): ModelReference => parseModelReference(text) ?? { name: text, version: undefined })
   .describe('Name of the model; its active version, or a pinned one as in pump-anomaly@3');
 
 const durationOrScan = (description: string) =>

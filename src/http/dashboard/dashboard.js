@@ -103,11 +103,11 @@ function makeChart(parent, data) {
       legend: { show: false },
       cursor: { y: false },
       axes: [axis, { ...axis, size: 56 }],
-      scales: { y: { range: (_chart, low, high) => [Math.min(0, low), Math.max(high * 1.1, 0.1)] } },
+      scales: { y: { range: (_chart, low, high) => padded(low, high) } },
       series: [
         {},
-        { label: 'score', stroke: '#3d7fd6', width: 2, spanGaps: false },
-        { label: 'threshold', stroke: resolveColor('--red'), width: 1, dash: [6, 4] },
+        { label: 'score', stroke: '#3d7fd6', width: 2, points: { show: false } },
+        { label: 'threshold', stroke: resolveColor('--red'), width: 1, dash: [6, 4], points: { show: false } },
       ],
     },
     data,
@@ -125,6 +125,13 @@ function makeChart(parent, data) {
     probe.remove();
     return resolved;
   }
+}
+
+/** Room around score and threshold; from zero up where zero is near. */
+function padded(low, high) {
+  if (low === null || high === null) return [0, 1];
+  const room = Math.max((high - low) * 0.15, Math.abs(high) * 0.01, 0.05);
+  return [low >= 0 && low < high / 2 ? 0 : low - room, high + room];
 }
 
 function showVerdict(verdict, live = true) {
