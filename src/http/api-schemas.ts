@@ -5,7 +5,7 @@ import { qualities, qualityReasons } from '../domain/quality.ts';
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
 export const errorJson = z.object({ error: z.string() });
 
-export const componentJson = z.object({
+const componentJson = z.object({
   name: z.string(),
   status: z.enum(['starting', 'ok', 'degraded', 'failed']),
   reason: z.string(),

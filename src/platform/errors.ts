@@ -2,7 +2,7 @@
 export type Disposition = 'retry' | 'reject';
 
 /** Text for docs/errors.md, kept beside the code that throws. */
-export type ErrorDocumentation = {
+type ErrorDocumentation = {
   readonly disposition: Disposition;
   /** What happened, for an operator. */
   readonly meaning: string;
