@@ -1,10 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { stringify } from 'yaml';
 
 export type LogLine = { readonly level: number; readonly msg: string; readonly [field: string]: unknown };
@@ -17,30 +18,53 @@ export class AgentProcess implements AsyncDisposable {
   readonly log: LogLine[] = [];
   /** What came on standard error: nothing, in a healthy life. */
   stderr = '';
+  /** Resolves once it says 'Started.'; rejects where it ends before. */
+  readonly started: Promise<void>;
   readonly #exit: Promise<readonly unknown[]>;
+  readonly #listeners = new Set<(line: LogLine) => void>();
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcessByStdio<null, Readable, Readable>) {
     this.child = child;
-    this.#exit = once(child, 'exit');
-    child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    // With 'close' all that it wrote is read.
+    this.#exit = once(child, 'close');
+    child.stderr.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    createInterface(child.stdout).on('line', (text) => this.#take(text));
+    const ended = this.#exit.then(([code, signal]) => {
+      throw new Error(`andon run ended with ${String(code ?? signal)}: ${this.stderr}`);
+    });
+    this.started = Promise.race([this.logged(({ msg }) => msg === 'Started.').then(() => undefined), ended]);
+    // Whoever kills it in its start does not wait for it.
+    this.started.catch(() => undefined);
+  }
+
+  /** Returns at once; `env` is on top of the test's own. */
+  static spawn(configFile: string, env: NodeJS.ProcessEnv = {}): AgentProcess {
+    const child = spawn(process.execPath, [program, 'run', '-c', configFile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
+    return new AgentProcess(child);
   }
 
   /** Resolves once it says 'Started.'; rejects where it ends before. */
-  static async start(configFile: string): Promise<AgentProcess> {
-    const child = spawn(process.execPath, [program, 'run', '-c', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const agent = new AgentProcess(child);
-    const started = new Promise<void>((resolve, reject) => {
-      createInterface(child.stdout).on('line', (text) => {
-        const line = JSON.parse(text) as LogLine;
-        agent.log.push(line);
-        if (line.msg === 'Started.') resolve();
-      });
-      void agent.#exit.then(([code, signal]) =>
-        reject(new Error(`andon run ended with ${String(code ?? signal)}: ${agent.stderr}`)),
-      );
-    });
-    await started;
+  static async start(configFile: string, env: NodeJS.ProcessEnv = {}): Promise<AgentProcess> {
+    const agent = AgentProcess.spawn(configFile, env);
+    await agent.started;
     return agent;
+  }
+
+  /** The first line of its log that fits, past or to come. */
+  logged(fits: (line: LogLine) => boolean): Promise<LogLine> {
+    const past = this.log.find(fits);
+    if (past !== undefined) return Promise.resolve(past);
+    return new Promise((resolve) => {
+      const listener = (line: LogLine): void => {
+        if (!fits(line)) return;
+        this.#listeners.delete(listener);
+        resolve(line);
+      };
+      this.#listeners.add(listener);
+    });
   }
 
   /** Where it listens for HTTP, as it says itself. */
@@ -51,12 +75,36 @@ export class AgentProcess implements AsyncDisposable {
   /** @returns Exit code, or the signal that ended it. */
   async end(signal: NodeJS.Signals): Promise<number | string> {
     this.child.kill(signal);
+    return this.ended();
+  }
+
+  /** Waits for its end. @returns Exit code, or the signal that ended it. */
+  async ended(): Promise<number | string> {
     const [code, by] = await this.#exit;
     return (code ?? by) as number | string;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) await this.end('SIGKILL');
+  }
+
+  #take(text: string): void {
+    const line = parseLine(text);
+    // A killed process may leave half a line; in any other life this is as wrong as standard error.
+    if (line === undefined) {
+      this.stderr += `${text}\n`;
+      return;
+    }
+    this.log.push(line);
+    for (const listener of this.#listeners) listener(line);
+  }
+}
+
+function parseLine(text: string): LogLine | undefined {
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    return undefined;
   }
 }
 
