@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { AlarmTransition } from '../domain/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { SqliteDatabase } from './database-file.ts';
+import { isIntactText } from './row-checksum.ts';
 import { openDatabase } from './database-file.ts';
 
 /** Alarms are few: a transition is under a kilobyte, and only the last of each watch is kept. */
@@ -98,14 +99,14 @@ export class AlarmDatabase {
 
   pending(): readonly PendingAlarm[] {
     return (this.#statements.pending.all() as PendingRow[])
-      .filter(({ body, checksum }) => crc32(body) === checksum)
+      .filter(({ body, checksum }) => isIntactText(body, checksum))
       .map(({ watch, number, timestamp, body }) => ({ watch, number, timestampMs: timestamp, body }));
   }
 
   /** Last transition of every alarm; `damaged` counts those that are not what was stored, and are left out. */
   alarms(): { readonly transitions: readonly AlarmTransition[]; readonly damaged: number } {
     const rows = this.#statements.all.all() as { readonly checksum: number; readonly transition: string }[];
-    const sound = rows.filter(({ checksum, transition }) => crc32(transition) === checksum);
+    const sound = rows.filter(({ checksum, transition }) => isIntactText(transition, checksum));
     // The checksum says that these are texts that `store` wrote.
     const transitions = sound.map(({ transition }) => JSON.parse(transition) as AlarmTransition);
     return { transitions, damaged: rows.length - sound.length };

@@ -97,7 +97,8 @@ export type DatabaseFault =
 export function databaseFault(error: unknown): DatabaseFault {
   if (error instanceof DatabaseDamage) return 'damaged';
   if (!(error instanceof Database.SqliteError)) return 'other';
-  if (/^SQLITE_(CORRUPT|NOTADB|FORMAT)/.test(error.code)) return 'damaged';
+  // Our statements fit our schema: where SQLite cannot make sense of one, the schema in the file is not ours any more.
+  if (/^SQLITE_(CORRUPT|NOTADB|FORMAT|ERROR|SCHEMA|MISMATCH|CONSTRAINT)/.test(error.code)) return 'damaged';
   if (error.code === 'SQLITE_FULL') return 'full';
   if (/^SQLITE_(IOERR|CANTOPEN|READONLY|BUSY|LOCKED|PERM|PROTOCOL|NOMEM)/.test(error.code)) return 'io';
   return 'other';

@@ -211,7 +211,8 @@ export class HistoryDatabase {
   }
 
   #decoded({ checksum, data }: ChunkRow): Columns | undefined {
-    if (crc32(data) === checksum) return decodeSeries(data);
+    // Damage may turn a blob into something else, whatever its column says.
+    if (data instanceof Uint8Array && crc32(data) === checksum) return decodeSeries(data);
     this.damaged += 1;
     return undefined;
   }

@@ -7,7 +7,7 @@ import { DatabaseDamage, openDatabase, openReadOnly } from './database-file.ts';
 import type { EpochRow, OutboxRow, OutboxStatements } from './outbox-schema.ts';
 import { createSchema, prepareStatements } from './outbox-schema.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
-import { rowChecksum } from './row-checksum.ts';
+import { isIntact, rowChecksum } from './row-checksum.ts';
 import type { Loss, UplinkInterest } from './storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 import { UplinkCursor } from './uplink-cursor.ts';
@@ -192,7 +192,7 @@ export class OutboxDatabase {
   verified(row: OutboxRow): StoredRecord | undefined {
     const { sequence, kind, watch, timestamp, body } = row;
     if (!isRecordKind(kind)) return undefined;
-    if (rowChecksum(this.epochAt(sequence), { ...row, kind }) !== row.checksum) return undefined;
+    if (!isIntact(this.epochAt(sequence), { ...row, kind })) return undefined;
     return { id: this.idOf(row), sequence, kind, timestampMs: timestamp, watch, body };
   }
 

@@ -21,3 +21,17 @@ export function rowChecksum(epoch: string, row: CheckedRow): number {
   const place = `${epoch}/${row.sequence}/${row.kind}/${row.timestamp}/${row.watch}/${row.original_id ?? ''}`;
   return crc32(row.body, crc32(place));
 }
+
+/** True where the row is what was stored. Damage may turn a text into a number or a blob, whatever its column says. */
+export function isIntact(epoch: string, row: CheckedRow & { readonly checksum: number }): boolean {
+  return isText(row.body) && isText(row.watch) && rowChecksum(epoch, row) === row.checksum;
+}
+
+/** A stored text whose CRC-32 holds. */
+export function isIntactText(text: unknown, checksum: number): text is string {
+  return isText(text) && crc32(text) === checksum;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}

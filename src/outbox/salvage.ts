@@ -11,7 +11,7 @@ import { isRecordKind } from './outbox-database.ts';
 import type { EpochRow, OutboxRow } from './outbox-schema.ts';
 import { ROW_COLUMNS } from './outbox-schema.ts';
 import type { RecordSpace } from './record-space.ts';
-import { rowChecksum } from './row-checksum.ts';
+import { isIntact } from './row-checksum.ts';
 
 /** What the records of a quarantined file are missed from; kept in the new file's meta until the salvage is done. */
 export type MissingRange = { readonly epoch: string; readonly from: number; readonly to: number };
@@ -109,8 +109,8 @@ export class Salvage {
       this.#after = rows.at(-1)?.sequence ?? this.#after;
       return rows;
     } catch (error) {
-      if (databaseFault(error) === 'other' && !isMissingTable(error)) throw error;
-      if (this.#source === undefined || isMissingTable(error) || isNoDatabase(error)) return [];
+      if (databaseFault(error) === 'other') throw error;
+      if (this.#source === undefined || isHopeless(error)) return [];
       this.#failures += 1;
       if (this.#rows > 1) this.#rows = Math.ceil(this.#rows / 8);
       else this.#after += SKIPPED_SEQUENCES;
@@ -127,7 +127,7 @@ export class Salvage {
         .prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence')
         .all() as EpochRow[];
     } catch (error) {
-      if (databaseFault(error) === 'other' && !isMissingTable(error)) {
+      if (databaseFault(error) === 'other') {
         source.close();
         throw error;
       }
@@ -159,7 +159,7 @@ export class Salvage {
     if (!isRecordKind(kind)) return undefined;
     const known = this.#epochs.findLast(({ first_sequence }) => first_sequence <= row.sequence)?.epoch;
     const epoch = [known, this.#missing?.epoch].find(
-      (candidate) => candidate !== undefined && rowChecksum(candidate, { ...row, kind }) === row.checksum,
+      (candidate) => candidate !== undefined && isIntact(candidate, { ...row, kind }),
     );
     if (epoch === undefined) return undefined;
     return { row, kind, body: row.body, id: row.original_id ?? recordId(this.#agentId, epoch, row.sequence) };
@@ -184,12 +184,7 @@ export class Salvage {
   }
 }
 
-function isNoDatabase(error: unknown): boolean {
-  return error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CANTOPEN)/.test(error.code);
-}
-
-function isMissingTable(error: unknown): boolean {
-  return (
-    error instanceof Database.SqliteError && error.code === 'SQLITE_ERROR' && error.message.includes('no such table')
-  );
+/** No place in the file will be better than this one. */
+function isHopeless(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CANTOPEN|ERROR|SCHEMA)/.test(error.code);
 }

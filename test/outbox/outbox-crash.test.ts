@@ -236,7 +236,7 @@ describe('the disk lies', () => {
       writeFileSync(file, bytes);
       const second = openStorage(kept);
       for (let slices = 0; second.upkeep().more && slices < 6000; slices += 1);
-      const fresh = appendStubbornly(second.append);
+      const fresh = appendStubbornly(second);
       expect(given.has(fresh)).toBe(false);
       for (const record of drainStubbornly(second)) {
         expect([undefined, record.body]).toContain(given.get(record.id));
@@ -247,18 +247,20 @@ describe('the disk lies', () => {
 });
 
 /** The first append may find the damage, and is told to try again. */
-function appendStubbornly(append: (draft: ReturnType<typeof alarmDraft>) => readonly (string | undefined)[]): string {
+function appendStubbornly(storage: Parameters<typeof drainStorage>[0]): string {
+  const reason = () => storage.upkeep().outbox.reason;
   for (let attempt = 0; attempt < 3; attempt += 1) {
     try {
-      return append(draft('verdict', 999))[0] ?? '';
+      return storage.append(draft('verdict', 999))[0] ?? '';
     } catch (error) {
       if (errorCode(error) !== 'outbox-unavailable') throw error;
     }
   }
-  throw new Error('the outbox does not come back');
+  throw new Error(`the outbox does not come back: ${JSON.stringify(reason())}`);
 }
 
 function drainStubbornly(storage: Parameters<typeof drainStorage>[0]): readonly StoredRecord[] {
+  const reason = () => storage.upkeep().outbox.reason;
   for (let attempt = 0; attempt < 3; attempt += 1) {
     try {
       return drainStorage(storage);
@@ -267,7 +269,7 @@ function drainStubbornly(storage: Parameters<typeof drainStorage>[0]): readonly 
       for (let slices = 0; storage.upkeep().more && slices < 6000; slices += 1);
     }
   }
-  throw new Error('the outbox does not come back');
+  throw new Error(`the outbox does not come back: ${JSON.stringify(reason())}`);
 }
 
 /** The files as a crash at this moment leaves them. */
