@@ -32,18 +32,19 @@ export type FittedModel = {
   readonly windowRows: number;
   /**
    * From raw rows to the score, as the contract of model.yaml has it: input `window`, float32 [batch, windowRows, tags];
-   * output `score`, float32 [batch]; where `explains`, output `contributions`, float32 [batch, tags], shares of 0–1
-   * that add up to 1 (or are all 0). Same bytes at every call.
+   * output `score`, float32 [batch]; where there is an `explain`, output `contributions`, float32 [batch, tags], shares
+   * of 0–1 that add up to 1 (or are all 0). Same bytes at every call.
    *
    * A classification may give `probabilities`, float32 [batch, classes], besides.
    */
   readonly graph: () => Uint8Array;
-  readonly explains: boolean;
   /**
    * The fit's own arithmetic, in doubles, which the graph is held to. Judges every row with a full window: result i is
    * that of row windowRows − 1 + i.
    */
   readonly judge: (rows: TrainingRows) => Judged;
+  /** Share of each tag in the score of one window (windowRows rows), as the graph's `contributions`; undefined where it explains nothing. */
+  readonly explain: ((window: TrainingRows) => Float64Array) | undefined;
   /** What was chosen while fitting, for `training:` in model.yaml and the report: depth, penalty, rounds. */
   readonly details: Readonly<Record<string, unknown>>;
   /** For an operator: what speaks against trusting the fit; empty where nothing does. */
@@ -59,8 +60,6 @@ export type Judged = {
   readonly scores: Float64Array;
   /** Classification only: calibrated probabilities, shape [scores, classes], row-major. */
   readonly probabilities?: Float64Array;
-  /** Where the fit explains itself: shape [scores, tags], row-major, as the graph's `contributions`. */
-  readonly contributions?: Float64Array;
 };
 
 /** One way to learn; each is one file, and one line in algorithms.ts. */
