@@ -87,13 +87,15 @@ export class ModelSlot {
     return host !== undefined && host === this.#host ? this.#ready : undefined;
   }
 
-  status(): ModelStatus {
+  /** @param host The one that can be asked: a model that is ready in another, which is on its way out, loads again. */
+  status(host: HostProcess | undefined): ModelStatus {
     const { name, version } = this.reference;
+    const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
       version: this.#stored?.version ?? version ?? 0,
-      state: this.#state,
-      reason: this.#state === 'ready' ? '' : this.#reason,
+      state: leaving ? 'loading' : this.#state,
+      reason: leaving ? 'the inference host is being replaced' : this.#reason,
       provider: this.#ready?.judgedBy.provider,
       fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.#givenUp].map(fallback),
     };

@@ -125,7 +125,7 @@ export class SupervisedInferenceHost implements InferenceHost {
   }
 
   statuses(): readonly ModelStatus[] {
-    return [...this.#slots.values()].map((slot) => slot.status());
+    return [...this.#slots.values()].map((slot) => slot.status(this.#liveHost()));
   }
 
   /** While a host is being replaced, or is busy within a deadline, the supervision itself is what answers. */
@@ -163,8 +163,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     const slot = this.#slots.get(label);
     if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not configured`);
     const ready = slot.readyIn(this.#liveHost());
-    if (ready === undefined)
-      throw inferenceFailure('model-not-ready', `Model '${label}' is ${slot.state}: ${slot.reason}`);
+    if (ready === undefined) throw this.#notReady(slot);
     checkInputs(ready.inputs, inputs);
     if (this.#queuedRuns >= this.#config.maxQueuedRuns)
       throw inferenceFailure('inference-queue-full', `${this.#queuedRuns} runs wait for the inference host already`);
@@ -174,6 +173,11 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#jobs.push({ kind: 'run', slot, inputs, queuedMs, resolve, reject });
     this.#pump();
     return promise;
+  }
+
+  #notReady(slot: ModelSlot): OperatingError {
+    const { state, reason } = slot.status(this.#liveHost());
+    return inferenceFailure('model-not-ready', `Model '${slot.label}' is ${state}: ${reason}`);
   }
 
   /** The host, unless it is on its way out. */
@@ -208,8 +212,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     const { slot, inputs } = job;
     this.#setQueuedRuns(this.#queuedRuns - 1);
     const ready = slot.readyIn(host);
-    if (ready === undefined)
-      return job.reject(inferenceFailure('model-not-ready', `Model '${slot.label}' is ${slot.state}: ${slot.reason}`));
+    if (ready === undefined) return job.reject(this.#notReady(slot));
     const startedMs = this.#deps.clock.monotonicMs();
     if (startedMs - job.queuedMs > this.#config.deadline)
       return job.reject(

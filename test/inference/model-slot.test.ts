@@ -35,7 +35,12 @@ test('crashes that lie further apart than the period do not add up', async () =>
   }
   expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(false);
   expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(true);
-  expect(slot.status()).toMatchObject({ state: 'quarantined', reason: expect.stringContaining('signal SIGSEGV') });
+  expect(slot.status(undefined)).toMatchObject({ state: 'quarantined', reason: expect.stringContaining('signal SIGSEGV') });
+});
+
+test('a model whose host is on its way out is not called ready', () => {
+  const slot = readySlot(new FakeClock(), ['cpu']);
+  expect(slot.status(undefined)).toMatchObject({ state: 'loading', reason: 'the inference host is being replaced' });
 });
 
 test('a quarantined model that crashes at its next try is set aside at once', () => {
