@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BrokerProcess } from '../src/plant/broker-process.ts';
+import { Mosquitto } from '../test/support/mosquitto.ts';
+import { programPath } from '../test/support/programs.ts';
+import type { DeviceProtocol } from './device.ts';
+import { writeBenchModel } from './model.ts';
+import { Peer } from './peer.ts';
+import type { SubscriberProtocol } from './subscriber.ts';
+
+/** What stands around the agent and the script alike: devices, broker, subscriber, a model directory and a folder. */
+export class BenchSite implements AsyncDisposable {
+  readonly folder: string;
+  readonly modelDirectory: string;
+  readonly modelFile: string;
+  readonly brokerName: string;
+  readonly brokerUrl: string;
+  readonly devicePort: number;
+  readonly device: Peer<DeviceProtocol>;
+  readonly subscriber: Peer<SubscriberProtocol>;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    stack: AsyncDisposableStack,
+    folder: string,
+    broker: { readonly name: string; readonly url: string },
+    device: { readonly peer: Peer<DeviceProtocol>; readonly port: number },
+    subscriber: Peer<SubscriberProtocol>,
+  ) {
+    this.#stack = stack;
+    this.folder = folder;
+    this.modelDirectory = join(folder, 'models');
+    this.modelFile = writeBenchModel(this.modelDirectory);
+    this.brokerName = broker.name;
+    this.brokerUrl = broker.url;
+    this.device = device.peer;
+    this.devicePort = device.port;
+    this.subscriber = subscriber;
+  }
+
+  static async start(): Promise<BenchSite> {
+    await using stack = new AsyncDisposableStack();
+    const folder = mkdtempSync(join(tmpdir(), 'andon-bench-'));
+    stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const broker = await startBroker(stack);
+    const device = stack.use(new Peer<DeviceProtocol>('device.ts'));
+    const port = await device.call('listen', undefined);
+    const subscriber = stack.use(new Peer<SubscriberProtocol>('subscriber.ts'));
+    await subscriber.call('subscribe', { url: broker.url });
+    return new BenchSite(stack.move(), folder, broker, { peer: device, port }, subscriber);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+async function startBroker(stack: AsyncDisposableStack): Promise<{ readonly name: string; readonly url: string }> {
+  if (programPath('mosquitto') === undefined) {
+    const broker = stack.use(await BrokerProcess.start(0));
+    return { name: 'the embedded broker (mosquitto is not installed)', url: `mqtt://127.0.0.1:${broker.port}` };
+  }
+  // Without it messages to the subscriber wait for one another, up to 40 ms.
+  const broker = stack.use(await Mosquitto.start({ lines: ['set_tcp_nodelay true'] }));
+  return { name: 'mosquitto', url: broker.url };
+}

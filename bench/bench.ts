@@ -1,0 +1,91 @@
+import { cpus, release } from 'node:os';
+import { Command } from 'commander';
+import { table } from '../src/cli/table.ts';
+import { BenchSite } from './bench-site.ts';
+import type { Figure } from './figure.ts';
+import { goalText, meetsGoal } from './figure.ts';
+import { loadFigures } from './load-figures.ts';
+import { benchParts, partFigure } from './part-figures.ts';
+import { loads } from './workload.ts';
+
+/*
+ * `npm run bench`: the agent against the bare libraries it is made of, both measured in the same run. What each figure
+ * means is in docs/benchmarks.md.
+ */
+
+const ids = [...loads, ...benchParts].map(({ id }) => id);
+
+const program = new Command('npm run bench --')
+  .description('Measures the agent against the bare libraries it is made of')
+  .option('--json', 'print one JSON document and nothing else on standard output', false)
+  .option('--quick', 'one short round of each, for a first look', false)
+  .option('--rounds <n>', 'rounds of each, of which the medians are shown', Number)
+  .option('--only <ids>', `some of ${ids.join(', ')}, joined by commas`)
+  .parse();
+const options = program.opts<{ json: boolean; quick: boolean; rounds?: number; only?: string }>();
+const only = options.only?.split(',') ?? ids;
+const unknown = only.filter((id) => !ids.includes(id));
+if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is none of ${ids.join(', ')}`, { exitCode: 64 });
+
+const rounds = options.rounds ?? (options.quick ? 1 : 3);
+const loadTimes = { rounds, warmUpMs: options.quick ? 1500 : 3000, measureMs: options.quick ? 4000 : 8000 };
+const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
+
+const figures: Figure[] = [];
+await using site = await BenchSite.start();
+for (const load of loads.filter(({ id }) => only.includes(id)))
+  figures.push(...(await loadFigures(site, load, loadTimes, say)));
+for (const part of benchParts.filter(({ id }) => only.includes(id)))
+  figures.push(await partFigure(site, part, partTimes, say));
+
+const machine = {
+  cores: cpus().length,
+  model: cpus()[0]?.model ?? 'unknown',
+  kernel: release(),
+  node: process.versions.node,
+  broker: site.brokerName,
+};
+if (options.json)
+  console.log(
+    JSON.stringify({ date: new Date().toISOString(), rounds, machine, figures: figures.map(jsonOf) }, null, 2),
+  );
+else print();
+
+function print(): void {
+  const { cores, model, kernel, node, broker } = machine;
+  console.log(`\n${cores} × ${model}, Linux ${kernel}, Node ${node}, ${broker}; medians of ${rounds}\n`);
+  const rows = figures.map((figure) => [
+    figure.title,
+    figure.unit,
+    short(figure.agent),
+    short(figure.limit),
+    comparedText(figure),
+    goalText(figure),
+    verdictText(figure),
+  ]);
+  console.log(table(['', 'unit', 'agent', 'limit', 'compared', 'goal', ''], rows));
+}
+
+function jsonOf(figure: Figure): object {
+  return { ...figure, met: meetsGoal(figure) };
+}
+
+function comparedText({ compared, goal, unit }: Figure): string {
+  if (compared === undefined) return '';
+  if (goal?.kind !== 'difference-at-most') return `${compared.toFixed(2)}×`;
+  return `${compared < 0 ? '−' : '+'}${short(Math.abs(compared))} ${unit}`;
+}
+
+function verdictText(figure: Figure): string {
+  const met = meetsGoal(figure);
+  return met === undefined ? '' : met ? 'met' : 'not met';
+}
+
+function short(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return '–';
+  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}
+
+function say(text: string): void {
+  console.error(text);
+}

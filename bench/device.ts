@@ -1,0 +1,106 @@
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { servePeer } from './peer.ts';
+import { FLOATS_PER_READ, machineMs, READS, REGISTERS_PER_READ } from './workload.ts';
+
+/*
+ * The devices of the bench: one Modbus TCP server on a raw socket, with nothing between a request and its answer but the
+ * copy of a template. modbus-serial's own server needs 1.2 ms a request, which would measure the server.
+ *
+ * Each read of a device's first registers begins a new state of the plant: the first float is a counter, which the
+ * model passes through into its score, and every other value differs from the state before.
+ */
+
+const REQUEST_BYTES = 12;
+const HEADER_BYTES = 9;
+const ANSWER_BYTES = HEADER_BYTES + REGISTERS_PER_READ * 2;
+/** States that a value goes through. */
+const VARIANTS = 4;
+
+/** When each state was first told, as columns. */
+export type Changes = {
+  readonly units: Int32Array;
+  readonly counters: Float64Array;
+  readonly timesMs: Float64Array;
+};
+
+export type DeviceProtocol = {
+  /** @returns The port. */
+  readonly listen: { readonly params: undefined; readonly result: number };
+  /** What changed since the last call. */
+  readonly takeChanges: { readonly params: undefined; readonly result: Changes };
+};
+
+const templates = Array.from({ length: VARIANTS }, (_, variant) =>
+  Array.from({ length: READS }, (__, read) => template(read, variant)),
+);
+const counters = new Map<number, number>();
+let units: number[] = [];
+let values: number[] = [];
+let timesMs: number[] = [];
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let rest: Buffer = Buffer.alloc(0);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let offset = 0;
+    for (; offset + REQUEST_BYTES <= rest.length; offset += REQUEST_BYTES) answer(socket, rest, offset);
+    rest = rest.subarray(offset);
+  });
+});
+
+servePeer<DeviceProtocol>({
+  listen: async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  },
+  takeChanges: () => {
+    const changes = {
+      units: Int32Array.from(units),
+      counters: Float64Array.from(values),
+      timesMs: Float64Array.from(timesMs),
+    };
+    units = [];
+    values = [];
+    timesMs = [];
+    return changes;
+  },
+});
+
+function answer(socket: Socket, request: Buffer, offset: number): void {
+  const unitId = request[offset + 6] ?? 0;
+  const read = request.readUInt16BE(offset + 8) / REGISTERS_PER_READ;
+  const counter = (counters.get(unitId) ?? 0) + (read === 0 ? 1 : 0);
+  const found = templates[counter % VARIANTS]?.[read];
+  if (found === undefined || request.readUInt16BE(offset + 10) !== REGISTERS_PER_READ) {
+    // Nothing else is read here; a device that keeps silent would look like a slow one.
+    socket.destroy(new Error('the bench reads whole blocks only'));
+    return;
+  }
+  const frame = Buffer.from(found);
+  frame[0] = request[offset] ?? 0;
+  frame[1] = request[offset + 1] ?? 0;
+  frame[6] = unitId;
+  if (read === 0) {
+    counters.set(unitId, counter);
+    frame.writeFloatBE(counter, HEADER_BYTES);
+    units.push(unitId);
+    values.push(counter);
+    timesMs.push(machineMs());
+  }
+  socket.write(frame);
+}
+
+function template(read: number, variant: number): Buffer {
+  const frame = Buffer.alloc(ANSWER_BYTES);
+  frame.writeUInt16BE(ANSWER_BYTES - 6, 4);
+  frame[7] = 3;
+  frame[8] = REGISTERS_PER_READ * 2;
+  for (let index = 0; index < FLOATS_PER_READ; index += 1)
+    frame.writeFloatBE(20 + read + index / 7 + variant / 4, HEADER_BYTES + index * 4);
+  frame.writeUInt16BE(1000 + variant, ANSWER_BYTES - 2);
+  return frame;
+}

@@ -1,0 +1,59 @@
+import { connectAsync } from 'mqtt';
+import { recordJson } from '../src/domain/record.ts';
+import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
+import { startOutbox } from './outbox-rows.ts';
+import { benchDeps } from './part-rate.ts';
+import type { PartOptions } from './parts.ts';
+import { AGENT_ID, machineMs } from './workload.ts';
+import { verdictDrafts } from './verdict-drafts.ts';
+
+const UPLINK = 'head-office';
+const BACKLOG = 50_000;
+const DRAFTS_PER_APPEND = 500;
+/** The uplink's own defaults. */
+const RECORDS_PER_MESSAGE = 100;
+const MESSAGES_IN_FLIGHT = 20;
+
+/** Records a second of a backlog to a broker: read, checked against their checksums, sent, acknowledged, cursor moved. */
+export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<number> {
+  const deps = benchDeps();
+  await using outbox = await startOutbox(folder, [{ id: UPLINK, kinds: ['verdict'] }], deps);
+  const drafts = verdictDrafts(DRAFTS_PER_APPEND);
+  for (let stored = 0; stored < BACKLOG; stored += drafts.length) await outbox.append(drafts);
+  const config = mqttUplinkKind.schema.parse({ type: 'mqtt', url: brokerUrl, records: ['verdict'] });
+  await using uplink = mqttUplinkKind.create({ id: UPLINK, agentId: AGENT_ID, config, records: outbox, deps });
+  const fromMs = machineMs();
+  uplink.start();
+  while (((await outbox.stats()).uplinks[0]?.waiting ?? 0) > 0)
+    await new Promise<void>((resolve) => deps.clock.setTimer(resolve, 5));
+  return (BACKLOG * 1000) / (machineMs() - fromMs);
+}
+
+/** The same bytes in the same messages by mqtt.js alone, with as many in flight; nothing is read and nothing kept. */
+export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
+  const fromMs = machineMs();
+  await using stack = new AsyncDisposableStack();
+  const client = await connectAsync(brokerUrl);
+  stack.defer(() => client.endAsync());
+  const records = verdictDrafts(RECORDS_PER_MESSAGE).map(({ kind, timestampMs, watch, body }, index) =>
+    recordJson({
+      id: `${AGENT_ID}/0123456789abcdefg/${index}`,
+      sequence: index,
+      kind,
+      timestampMs,
+      watch,
+      body: JSON.stringify(body),
+    }),
+  );
+  const payload = `[${records.join(',')}]`;
+  let left = BACKLOG / RECORDS_PER_MESSAGE;
+  await Promise.all(
+    Array.from({ length: MESSAGES_IN_FLIGHT }, async () => {
+      while (left > 0) {
+        left -= 1;
+        await client.publishAsync(`andon/v1/${AGENT_ID}/records`, payload, { qos: 1 });
+      }
+    }),
+  );
+  return (BACKLOG * 1000) / (machineMs() - fromMs);
+}

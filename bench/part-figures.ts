@@ -1,0 +1,82 @@
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BenchSite } from './bench-site.ts';
+import type { Figure, Goal } from './figure.ts';
+import type { PartName, PartProtocol } from './parts.ts';
+import { Peer } from './peer.ts';
+import { median } from './statistics.ts';
+
+export type Part = {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly agent: PartName;
+  readonly limit: PartName;
+  readonly goal: Goal | undefined;
+};
+
+export const benchParts: readonly Part[] = [
+  {
+    id: 'scan',
+    title: 'Scans of 1,000 registers, against a bare modbus-serial loop',
+    unit: 'scans/s',
+    agent: 'scansAgent',
+    limit: 'scansLimit',
+    goal: { kind: 'ratio-at-least', value: 0.9 },
+  },
+  {
+    id: 'outbox',
+    title: 'Outbox, against bare better-sqlite3 at 500 rows a FULL commit',
+    unit: 'rows/s',
+    agent: 'outboxAgent',
+    limit: 'outboxLimit',
+    goal: { kind: 'ratio-at-least', value: 0.7 },
+  },
+  {
+    id: 'samples',
+    title: 'Windows, host, alarms, history, outbox, against run and INSERT alone',
+    unit: 'samples/s',
+    agent: 'samplesAgent',
+    limit: 'samplesLimit',
+    goal: undefined,
+  },
+  {
+    id: 'drain',
+    title: 'Backlog to an MQTT broker, against bare mqtt.js',
+    unit: 'records/s',
+    agent: 'drainAgent',
+    limit: 'drainLimit',
+    goal: undefined,
+  },
+];
+
+export async function partFigure(
+  site: BenchSite,
+  part: Part,
+  times: { readonly rounds: number; readonly measureMs: number },
+  say: (text: string) => void,
+): Promise<Figure> {
+  const pairs: { readonly agent: number; readonly limit: number }[] = [];
+  for (let round = 1; round <= times.rounds; round += 1) {
+    say(`${part.id}: ${part.title}, round ${round} of ${times.rounds}`);
+    const agent = await measured(site, part.agent, times.measureMs);
+    const limit = await measured(site, part.limit, times.measureMs);
+    pairs.push({ agent, limit });
+  }
+  return {
+    id: part.id,
+    title: part.title,
+    unit: part.unit,
+    agent: median(pairs.map(({ agent }) => agent)),
+    limit: median(pairs.map(({ limit }) => limit)),
+    compared: median(pairs.map(({ agent, limit }) => agent / limit)),
+    goal: part.goal,
+  };
+}
+
+async function measured(site: BenchSite, part: PartName, measureMs: number): Promise<number> {
+  await using peer = new Peer<PartProtocol>('parts.ts');
+  const { devicePort, brokerUrl, modelDirectory, modelFile } = site;
+  const folder = mkdtempSync(join(site.folder, `${part}-`));
+  return await peer.call('measure', { part, folder, devicePort, brokerUrl, modelDirectory, modelFile, measureMs });
+}

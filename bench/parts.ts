@@ -1,0 +1,41 @@
+import { drainAgent, drainLimit } from './drain.ts';
+import { outboxAgent, outboxLimit } from './outbox-rows.ts';
+import { samplesAgent, samplesLimit } from './samples.ts';
+import { scansAgent, scansLimit } from './scans.ts';
+import { servePeer } from './peer.ts';
+
+/*
+ * The process in which one part of the agent, or the bare library that it is held against, is measured: a fresh one each
+ * time, so that neither inherits the other's compiled code or garbage.
+ */
+
+export type PartOptions = {
+  /** An empty folder for files. */
+  readonly folder: string;
+  readonly devicePort: number;
+  readonly brokerUrl: string;
+  readonly modelDirectory: string;
+  readonly modelFile: string;
+  /** How long to measure, after a warm-up of a third of it. */
+  readonly measureMs: number;
+};
+
+const parts = {
+  scansAgent,
+  scansLimit,
+  outboxAgent,
+  outboxLimit,
+  samplesAgent,
+  samplesLimit,
+  drainAgent,
+  drainLimit,
+} as const satisfies Readonly<Record<string, (options: PartOptions) => Promise<number>>>;
+
+export type PartName = keyof typeof parts;
+
+export type PartProtocol = {
+  /** @returns What was done, per second. */
+  readonly measure: { readonly params: PartOptions & { readonly part: PartName }; readonly result: number };
+};
+
+servePeer<PartProtocol>({ measure: ({ part, ...options }) => parts[part](options) });

@@ -1,0 +1,43 @@
+import ModbusRTU from 'modbus-serial';
+import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
+import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
+import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
+import type { PartOptions } from './parts.ts';
+import { deviceTags } from './subject.ts';
+import { READS, REGISTERS_PER_READ } from './workload.ts';
+
+/** Scans a second of a Modbus source without a pause: read, checked, decoded, stamped. */
+export async function scansAgent({ devicePort, measureMs }: PartOptions): Promise<number> {
+  const config = modbusSourceSchema.parse({
+    type: 'modbus',
+    url: `tcp://127.0.0.1:${devicePort}`,
+    scanInterval: '0s',
+    tags: deviceTags(1),
+  });
+  const tagNumbers = new Map(Object.keys(config.tags).map((name, number) => [name, number]));
+  let scans = 0;
+  const context = {
+    id: 'device',
+    config,
+    tagNumbers,
+    bindTag: () => 'too-many' as const,
+    sink: { accept: () => void (scans += 1) },
+    history: { add: () => undefined, stored: () => Promise.resolve() },
+    deps: benchDeps(),
+  };
+  await using source = modbusKind.create(context);
+  source.start();
+  return await rateOf(() => scans, measureMs);
+}
+
+/** The same registers with modbus-serial, one read after another; nothing is decoded. */
+export async function scansLimit({ devicePort, measureMs }: PartOptions): Promise<number> {
+  const modbus = new ModbusRTU.default();
+  await modbus.connectTCP('127.0.0.1', { port: devicePort });
+  modbus.setTimeout(1000);
+  return rateOfSteps(async () => {
+    for (let read = 0; read < READS; read += 1)
+      await modbus.readHoldingRegisters(read * REGISTERS_PER_READ, REGISTERS_PER_READ);
+    return 1;
+  }, measureMs);
+}

@@ -1,0 +1,106 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { AgentFolder, AgentProcess } from '../test/support/start-agent.ts';
+import type { BenchSite } from './bench-site.ts';
+import type { MinimalScriptOptions } from './minimal-script.ts';
+import type { Load } from './workload.ts';
+import {
+  AGENT_ID,
+  FLOATS_PER_READ,
+  MODEL,
+  READS,
+  REGISTERS_PER_READ,
+  TAGS_PER_READ,
+  WATCHED_TAGS,
+  watchOf,
+} from './workload.ts';
+
+/** A process that is measured, together with what it starts itself. */
+export type Subject = AsyncDisposable & { readonly pid: number };
+
+/** The agent as its user runs it, with everything on: records on disk, quality, history, alarms. */
+export async function startAgentSubject(site: BenchSite, load: Load): Promise<Subject> {
+  const folder = new AgentFolder();
+  folder.configure(agentSections(site, load));
+  const agent = await AgentProcess.start(folder.configFile);
+  return {
+    pid: agent.child.pid ?? 0,
+    async [Symbol.asyncDispose]() {
+      await agent.end('SIGTERM');
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** The bare loop with the same libraries. */
+export async function startMinimalSubject(site: BenchSite, load: Load): Promise<Subject> {
+  const options: MinimalScriptOptions = {
+    devicePort: site.devicePort,
+    brokerUrl: site.brokerUrl,
+    modelFile: site.modelFile,
+    devices: load.devices,
+    scanIntervalMs: load.scanIntervalMs,
+  };
+  const script = fileURLToPath(new URL('minimal-script.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit'] });
+  await once(child, 'spawn');
+  return {
+    pid: child.pid ?? 0,
+    [Symbol.asyncDispose]: () => end(child),
+  };
+}
+
+/** The agent's configuration for a load; `agent` and `http` are the folder's own defaults but for the id. */
+export function agentSections(site: Pick<BenchSite, 'devicePort' | 'brokerUrl' | 'modelDirectory'>, load: Load) {
+  const units = Array.from({ length: load.devices }, (_, index) => index + 1);
+  return {
+    agent: { id: AGENT_ID },
+    sources: Object.fromEntries(
+      units.map((unitId) => [
+        `device-${unitId}`,
+        {
+          type: 'modbus',
+          url: `tcp://127.0.0.1:${site.devicePort}`,
+          unitId,
+          scanInterval: `${load.scanIntervalMs}ms`,
+          tags: deviceTags(unitId),
+        },
+      ]),
+    ),
+    models: { directory: site.modelDirectory },
+    watches: Object.fromEntries(
+      units.map((unitId) => [
+        watchOf(unitId),
+        {
+          model: MODEL,
+          tags: Object.keys(deviceTags(unitId)).slice(0, WATCHED_TAGS),
+          window: { step: 'scan' },
+          alarm: { onDelay: '1s', offDelay: '1s', priority: 'high' },
+        },
+      ]),
+    ),
+    publish: { type: 'mqtt', url: site.brokerUrl },
+  };
+}
+
+/** Tags of a device by name, in the order of their registers; those that are watched have the range of the quality gate. */
+export function deviceTags(unitId: number) {
+  return Object.fromEntries(
+    Array.from({ length: READS * TAGS_PER_READ }, (_, index) => {
+      const place = index % TAGS_PER_READ;
+      const address = Math.floor(index / TAGS_PER_READ) * REGISTERS_PER_READ + place * 2;
+      const type = place < FLOATS_PER_READ ? 'float32' : 'uint16';
+      const judged = index < WATCHED_TAGS ? { unit: 'bar', range: [-1, 1e9] } : {};
+      return [`m${unitId}.t${index}`, { register: 'holding', address, type, ...judged }];
+    }),
+  );
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+}

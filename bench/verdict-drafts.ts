@@ -1,0 +1,29 @@
+import type { RecordDraft } from '../src/domain/record.ts';
+import { verdictDraft } from '../src/pipeline/verdict-record.ts';
+import { MODEL, WATCHED_TAGS, watchOf } from './workload.ts';
+
+/** Records as the agent stores them: verdicts on 32 tags. */
+export function verdictDrafts(count: number): readonly RecordDraft[] {
+  return Array.from({ length: count }, (_, index) => {
+    const row = Float32Array.from({ length: WATCHED_TAGS }, (__, tag) => index + tag / 7);
+    const verdict = {
+      watch: watchOf((index % 64) + 1),
+      timestampMs: 1_750_000_000_000 + index * 100,
+      verdict: 'normal',
+      score: index / 1000,
+      threshold: 1,
+      reason: '',
+      judgedBy: { model: MODEL, version: 1, provider: 'cpu', fallbacks: [] },
+      contributions: [],
+    } as const;
+    const readings = Array.from(row, (value, tag) => ({
+      tag: `m1.t${tag}`,
+      value,
+      unit: 'bar',
+      timestampMs: verdict.timestampMs,
+      quality: 'good' as const,
+      reason: 'none' as const,
+    }));
+    return verdictDraft(verdict, row, readings);
+  });
+}
