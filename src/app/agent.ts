@@ -1,4 +1,5 @@
 import { LiveEvents } from '../contracts/live-events.ts';
+import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
@@ -11,15 +12,16 @@ import { Recorder } from '../pipeline/recorder.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
+import { OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import type { LoadedConfig } from './config-file.ts';
-import { agentTags } from './config-tags.ts';
 import { inferenceHostEntry, storageWorkerEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
 import { packageVersion } from './package-version.ts';
 import { recordInterests } from './record-interests.ts';
+import { TagRegister } from './tag-register.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -46,8 +48,9 @@ export async function startAgent(
   const { config } = loaded;
   const agentId = config.agent.id;
   const watches = new Map(Object.entries(config.watches));
-  const tags = agentTags(config);
-  const tagNumbers = new Map(tags.map(({ name, number }) => [name, number]));
+  const register = new TagRegister(config);
+  const { tags } = register;
+  const tagNumbers = register.numbers();
   const events = new LiveEvents();
   const wanted = recordInterests(config);
   await using stack = new AsyncDisposableStack();
@@ -110,7 +113,17 @@ export async function startAgent(
   const sources = new Map(
     Object.entries(config.sources).map(([id, source]) => [
       id,
-      stack.use(createSource({ id, config: source, tagNumbers, sink: pipeline, deps })),
+      stack.use(
+        createSource({
+          id,
+          config: source,
+          tagNumbers,
+          bindTag: (pattern, name) => register.bind(id, pattern, name),
+          sink: pipeline,
+          history: sourceHistory(history),
+          deps,
+        }),
+      ),
     ]),
   );
   const watchdog = stack.use(new Watchdog(parts(outbox, inference, sources), manager, deps));
@@ -128,9 +141,9 @@ export async function startAgent(
   watchdog.start();
 
   const started = stack.move();
-  const summary = `${watches.size} watches on ${tags.length} tags from ${sources.size} sources`;
+  const summary = `${watches.size} watches on ${tagNumbers.size} tags from ${sources.size} sources`;
   deps.log.info(
-    { agent: agentId, http: http.url, sources: sources.size, tags: tags.length, watches: watches.size },
+    { agent: agentId, http: http.url, sources: sources.size, tags: tagNumbers.size, watches: watches.size },
     'Started.',
   );
   return { events, httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
@@ -140,6 +153,22 @@ export async function startAgent(
 function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
   const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
   return tags.filter(({ name }) => watched.has(name));
+}
+
+/** For one source: whether anything was lost since it last asked. */
+function sourceHistory(history: SampleHistoryStore): SourceHistory {
+  let lost = history.lost;
+  return {
+    add: (batch) => history.add(batch),
+    stored: async () => {
+      await history.flush();
+      const lostNow = history.lost - lost;
+      lost = history.lost;
+      if (lostNow === 0) return;
+      const text = `${lostNow} samples could not be stored in the history`;
+      throw new OperatingError('samples-not-stored', 'retry', text);
+    },
+  };
 }
 
 /** What must keep moving for the service to count as alive. */

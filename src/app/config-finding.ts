@@ -1,4 +1,6 @@
 import type { Tag } from '../domain/tag.ts';
+import type { TagTemplate } from '../domain/tag-template.ts';
+import { parseTagTemplate } from '../domain/tag-template.ts';
 import type { ConfigPath } from './config-document.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
@@ -22,6 +24,9 @@ export type CheckContext = {
   readonly config: Partial<AgentConfig>;
   readonly tags: ReadonlyMap<string, Tag>;
   readonly declaredTags: readonly DeclaredTag[];
+  readonly declaredNames: ReadonlySet<string>;
+  /** Templates of the patterns in the file, whether or not the rest of a pattern is right. */
+  readonly declaredTemplates: readonly TagTemplate[];
   /** How often a tag is read; a tag that its source sends by itself has no entry. */
   readonly scanIntervalMs: ReadonlyMap<string, number>;
 };
@@ -29,11 +34,14 @@ export type CheckContext = {
 /** @param file The file as plain data, right or wrong. */
 export function checkContext(config: Partial<AgentConfig>, file: unknown): CheckContext {
   const sources = config.sources ?? {};
+  const declared = declaredTags(file);
   const plans = Object.entries(sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
   return {
     config,
-    tags: new Map(agentTags({ sources }).map((tag) => [tag.name, tag])),
-    declaredTags: declaredTags(file),
+    tags: new Map(agentTags({ ...config, sources }).map((tag) => [tag.name, tag])),
+    declaredTags: declared,
+    declaredNames: new Set(declared.map(({ name }) => name)),
+    declaredTemplates: declaredTemplates(file),
     scanIntervalMs: new Map(
       plans.flatMap(({ requests, scanIntervalMs }) =>
         requests.flatMap(({ tags }) => tags.map((tag) => [tag, scanIntervalMs] as const)),
@@ -47,6 +55,18 @@ function declaredTags(file: unknown): readonly DeclaredTag[] {
   return Object.keys(isPlainObject(sources) ? sources : {}).flatMap((source) => {
     const tags = valueAt(file, ['sources', source, 'tags']);
     return Object.keys(isPlainObject(tags) ? tags : {}).map((name) => ({ name, source }));
+  });
+}
+
+function declaredTemplates(file: unknown): readonly TagTemplate[] {
+  const sources = valueAt(file, ['sources']);
+  return Object.keys(isPlainObject(sources) ? sources : {}).flatMap((source) => {
+    const patterns = valueAt(file, ['sources', source, 'patterns']);
+    return Object.keys(isPlainObject(patterns) ? patterns : {}).flatMap((pattern) => {
+      const text = valueAt(file, ['sources', source, 'patterns', pattern, 'tag']);
+      const template = typeof text === 'string' ? parseTagTemplate(text) : undefined;
+      return template === undefined ? [] : [template];
+    });
   });
 }
 

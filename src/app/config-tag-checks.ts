@@ -28,8 +28,9 @@ function nameFindings({ declaredTags }: CheckContext): readonly Finding[] {
   });
 }
 
-function boundFindings({ name, source, range, deadband }: Tag): readonly Finding[] {
-  if (range === undefined) return [];
+function boundFindings({ name, source, pattern, range, deadband }: Tag): readonly Finding[] {
+  // The bounds of a pattern are checked where it is described.
+  if (range === undefined || pattern !== undefined) return [];
   const path = ['sources', source, 'tags', name];
   const [min, max] = range;
   if (min >= max)

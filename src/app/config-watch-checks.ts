@@ -1,4 +1,5 @@
 import { formatDuration } from '../domain/duration.ts';
+import { canMakeTag } from '../domain/tag-template.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
@@ -21,22 +22,24 @@ function publishFindings(context: CheckContext): readonly Finding[] {
   return Array.isArray(tags) ? unknownTags(tags, ['publish', 'tags'], context) : [];
 }
 
-function unknownTags(
-  tags: readonly string[],
-  path: readonly string[],
-  { declaredTags }: CheckContext,
-): readonly Finding[] {
-  const known = new Set(declaredTags.map(({ name }) => name));
-  return tags.flatMap((tag, index) => (known.has(tag) ? [] : [error([...path, index], unknownTag(tag, declaredTags))]));
+function unknownTags(tags: readonly string[], path: readonly string[], context: CheckContext): readonly Finding[] {
+  return tags.flatMap((tag, index) => (canBe(tag, context) ? [] : [error([...path, index], unknownTag(tag, context))]));
 }
 
-function suppressionFindings(id: string, tag: string | undefined, { declaredTags }: CheckContext): readonly Finding[] {
-  if (tag === undefined || declaredTags.some(({ name }) => name === tag)) return [];
-  return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, declaredTags))];
+function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
+  if (tag === undefined || canBe(tag, context)) return [];
+  return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
 }
 
-function unknownTag(tag: string, declared: readonly DeclaredTag[]): string {
-  return `no source has a tag '${tag}'${tagHint(tag, declared)}`;
+/** Whether a source names the tag, or one of its patterns can make it. */
+function canBe(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
+  return declaredNames.has(tag) || declaredTemplates.some((template) => canMakeTag(template, tag));
+}
+
+function unknownTag(tag: string, { declaredTags, declaredTemplates }: CheckContext): string {
+  if (declaredTemplates.length === 0) return `no source has a tag '${tag}'${tagHint(tag, declaredTags)}`;
+  const hint = declaredTags.length === 0 ? '' : tagHint(tag, declaredTags);
+  return `no source has a tag '${tag}', and no pattern can make it${hint}`;
 }
 
 function tagHint(tag: string, declared: readonly DeclaredTag[]): string {

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
-import type { TagDefinition, TagNumber } from '../domain/tag.ts';
+import type { TagDefinition, TagNumber, TagPattern } from '../domain/tag.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';
 
 /**
@@ -24,8 +25,29 @@ export type SourceContext<Config> = {
   readonly config: Config;
   /** Numbers of the tags that `tags(config)` named. */
   readonly tagNumbers: ReadonlyMap<string, TagNumber>;
+  /** Gives a name that one of `patterns(config)` made its place in the tag table, the same at each call. */
+  readonly bindTag: BindTag;
   readonly sink: SampleSink;
+  readonly history: SourceHistory;
   readonly deps: Deps;
+};
+
+export type BindTag = (pattern: string, name: string) => TagNumber | TagRefusal;
+
+/**
+ * Why a name got no place: it can't stand in a topic or URL, another tag has it, or the pattern's places are taken.
+ */
+export type TagRefusal = 'name-unfit' | 'name-taken' | 'too-many';
+
+/** The box's own history as a source sees it. */
+export type SourceHistory = Pick<SampleHistory, 'add'> & {
+  /**
+   * Resolves once every good sample that this source has handed over is on the disk; samples that the history does
+   * not keep do not count.
+   *
+   * @throws {OperatingError} 'samples-not-stored' (retry) where any were lost since the last call.
+   */
+  stored(): Promise<void>;
 };
 
 /** One line of `andon plan`: a scan class of a unit, and what it costs. */
@@ -54,6 +76,8 @@ export type SourceKind<Config extends { readonly type: string }> = {
   readonly type: Config['type'];
   readonly schema: z.ZodType<Config>;
   tags(config: Config): readonly TagDefinition[];
+  /** Tags that are made of what the source finds; absent where it finds none by itself. */
+  patterns?(config: Config): readonly TagPattern[];
   /** Empty where the source does not poll. */
   plan(id: string, config: Config): readonly ScanPlan[];
   create(context: SourceContext<Config>): Source;

@@ -24,6 +24,9 @@ export const qualityReasons = [
   'time-in-future',
   'source-stopped',
   'clock-jumped',
+  'marked-not-good',
+  'device-offline',
+  'sequence-lost',
 ] as const;
 
 export type QualityReason = (typeof qualityReasons)[number];

@@ -12,5 +12,26 @@ export type TagDefinition = {
   readonly deadband: number;
 };
 
-/** A tag definition with its place in the table and the source that reads it. */
-export type Tag = TagDefinition & { readonly number: TagNumber; readonly source: string };
+/**
+ * Tags that a source makes of what it finds, all with the same unit, range and deadband. Their names are known only
+ * once they are seen.
+ */
+export type TagPattern = Omit<TagDefinition, 'name'> & {
+  /** Id of the pattern within its source. */
+  readonly pattern: string;
+  /** Text with places, `{asset}.{name}`: what names it can make. */
+  readonly template: string;
+  /** Places kept for it in the tag table; what is seen beyond is left out. */
+  readonly tagsMax: number;
+};
+
+/**
+ * A tag definition with its place in the table and the source that reads it.
+ * The name is '' while the place is kept for a tag that a pattern has not made yet.
+ */
+export type Tag = TagDefinition & {
+  readonly number: TagNumber;
+  readonly source: string;
+  /** The pattern that makes it; undefined where the configuration names it. */
+  readonly pattern?: string;
+};

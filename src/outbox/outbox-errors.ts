@@ -1,6 +1,11 @@
 import type { ErrorCatalogue } from '../platform/errors.ts';
 
 export const outboxErrors = {
+  'samples-not-stored': {
+    disposition: 'retry',
+    meaning: 'Samples of messages that are acknowledged only once they are stored could not be put into the history.',
+    remedy: 'Look at the health of `outbox` and at the disk. The broker sends the messages again.',
+  },
   'outbox-unavailable': {
     disposition: 'retry',
     meaning:
@@ -22,6 +27,12 @@ export const outboxErrors = {
     disposition: 'retry',
     meaning: 'The folder of `outbox.path` does not exist and cannot be made, or cannot be written to.',
     remedy: 'Create the folder and give it to the user andon runs as, or change `outbox.path`.',
+  },
+  'outbox-in-use': {
+    disposition: 'retry',
+    meaning: 'Another agent writes to the outbox at `outbox.path`. The second one does not start (exit code 1).',
+    remedy:
+      'Give each agent an `outbox.path` of its own. On a box with one agent it already runs: `systemctl status andon`, or `fuser <outbox.path>` names the process.',
   },
   'record-too-large': {
     disposition: 'reject',

@@ -41,6 +41,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #taken;
   readonly #dropped;
   #waiting = 0;
+  #lost = 0;
   #flushing: Promise<void> | undefined;
   #timer: Timer | undefined;
   #stopped = false;
@@ -51,6 +52,11 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#taken = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
+  }
+
+  /** Samples taken and never stored, since the start. */
+  get lost(): number {
+    return this.#lost;
   }
 
   add(batch: SampleBatch): void {
@@ -65,7 +71,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
       if (taken <= room) series.buffer.push(batch.timesMs[index] ?? 0, batch.values[index] ?? 0);
     }
     const kept = Math.min(taken, room);
-    if (kept < taken) this.#dropped.inc({ reason: 'buffer-full' }, taken - kept);
+    if (kept < taken) this.#drop(taken - kept, 'buffer-full');
     this.#waiting += kept;
     this.#taken.inc(kept);
     if (this.#waiting >= FLUSH_SAMPLES) void this.flush();
@@ -106,10 +112,15 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     try {
       await this.#options.outbox.appendSamples(batch);
     } catch (error) {
-      this.#dropped.inc({ reason: errorCode(error) }, batch.timesMs.length);
+      this.#drop(batch.timesMs.length, errorCode(error));
     } finally {
       this.#flushing = undefined;
     }
+  }
+
+  #drop(count: number, reason: string): void {
+    this.#lost += count;
+    this.#dropped.inc({ reason }, count);
   }
 
   #takeBatch(): HistoryBatch {

@@ -38,7 +38,7 @@ const TICK_MS_MAX = 1000;
 const MODEL_LOOK_MS = 100;
 
 export type PipelineOptions = {
-  /** In order of their numbers. */
+  /** In order of their numbers; a place that a pattern keeps gets its name in this very array. */
   readonly tags: readonly Tag[];
   /** Every tag they name is in `tags`. */
   readonly watches: ReadonlyMap<string, WatchConfig>;
@@ -144,7 +144,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 
   tags(): readonly TagReading[] {
-    return this.#options.tags.map(({ number }) => this.#table.reading(number));
+    return this.#options.tags.flatMap(({ name, number }) => (name === '' ? [] : [this.#table.reading(number)]));
   }
 
   /**

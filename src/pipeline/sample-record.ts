@@ -21,7 +21,7 @@ export function sampleDraft(gated: SampleBatch, reported: Uint8Array, tags: read
   const values: Record<string, readonly unknown[]> = {};
   for (let index = 0; index < gated.length; index += 1) {
     const name = tags[gated.tags[index] ?? -1]?.name;
-    if (reported[index] !== 1 || name === undefined) continue;
+    if (reported[index] !== 1 || name === undefined || name === '') continue;
     const value = gated.values[index] ?? Number.NaN;
     const offsetMs = Math.round((gated.timesMs[index] ?? timestampMs) - timestampMs);
     const sample = [Number.isFinite(value) ? value : null, qualityOf(gated.qualities[index] ?? 2)];

@@ -16,7 +16,7 @@ export class TagTable {
   #changedFirst = 0;
   #changedCount = 0;
 
-  /** @param tags In order of their numbers. */
+  /** @param tags In order of their numbers; read anew at each look, since names come later. */
   constructor(tags: readonly Tag[]) {
     this.#tags = tags;
     this.#values = new Float64Array(tags.length).fill(Number.NaN);

@@ -4,6 +4,7 @@ import { qualityOf, reasonOf } from '../../src/domain/quality.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
 import { libmodbusHeader, LibmodbusServer } from '../support/libmodbus-server.ts';
 import { describeWith } from '../support/programs.ts';
+import { plainSource } from '../support/source-context.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 /*
@@ -41,6 +42,7 @@ describeWith(['gcc', 'pkg-config', libmodbusHeader], 'a device made with libmodb
       config,
       tagNumbers: new Map(server.tags.map((_, index) => [name(index), index])),
       sink: { accept },
+      ...plainSource,
       deps: testDeps(),
     });
     source.start();

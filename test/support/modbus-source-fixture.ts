@@ -5,6 +5,7 @@ import type { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
 import type { RecordedScan } from './modbus-recording-sink.ts';
 import { RecordingSink } from './modbus-recording-sink.ts';
+import { plainSource } from './source-context.ts';
 import { testDeps } from './test-deps.ts';
 
 export type ModbusConfigInput = Omit<z.input<typeof modbusSourceSchema>, 'type'>;
@@ -25,6 +26,7 @@ export class ModbusSourceFixture implements AsyncDisposable {
       config,
       tagNumbers: new Map(this.names.map((name, number) => [name, number])),
       sink: this.sink,
+      ...plainSource,
       deps,
     });
   }

@@ -9,6 +9,7 @@ import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
 import { Recorder } from '../../support/broker-recorder.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Mosquitto } from '../../support/mosquitto.ts';
+import { plainSource } from '../../support/source-context.ts';
 import { programPath } from '../../support/programs.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
 
@@ -42,7 +43,7 @@ function sourceOf(url: string, tags: Record<string, Record<string, unknown>>, se
   const batches = new Recorder<Batch>();
   const tagNumbers = new Map(names.map((name, number) => [name, number]));
   const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, names)) };
-  const source = own(mqttKind.create({ id: 'cell', config, tagNumbers, sink, deps }));
+  const source = own(mqttKind.create({ id: 'cell', config, tagNumbers, sink, ...plainSource, deps }));
   const health = () => deps.health.components().find(({ name }) => name === 'source/cell');
   return { source, batches, deps, health };
 }
@@ -187,7 +188,9 @@ describe('a source', () => {
     });
     const batches = new Recorder<Batch>();
     const sink = { accept: (batch: SampleBatch) => batches.push(samplesOf(batch, ['speed'])) };
-    const source = own(mqttKind.create({ id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink, deps }));
+    const source = own(
+      mqttKind.create({ id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink, ...plainSource, deps }),
+    );
     source.start();
     await broker.whenReceived('subscribe');
     const seen: unknown[] = [];
@@ -236,7 +239,7 @@ describe('a source', () => {
     const broker = own(await RawBroker.listen());
     const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, tags: { speed: { topic: 's' } } });
     const context = { id: 'cell', config, tagNumbers: new Map([['speed', 0]]), sink: { accept: () => undefined } };
-    const source = own(mqttKind.create({ ...context, deps: testDeps(clock) }));
+    const source = own(mqttKind.create({ ...context, ...plainSource, deps: testDeps(clock) }));
     source.start();
     const before = source.lastTickMs();
     await clock.advance(2500);
