@@ -40,6 +40,7 @@ export type RunningAgent = AsyncDisposable & {
  * The composition root: whoever reads this function has seen the whole flow. Wiring first; then the order, consumers
  * before producers. Disposal runs backwards, so that what a source still delivers finds its way to the disk.
  */
+// oxlint-disable-next-line max-lines-per-function -- That the whole flow is in one function is its point.
 export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,

@@ -18,7 +18,7 @@ export function createLogger(options: {
   /** 1 stdout, 2 stderr. */
   readonly fd: number;
   readonly onDrop: () => void;
-}): { readonly log: Logger; flush(): Promise<void> } {
+}): { readonly log: Logger; readonly flush: () => Promise<void> } {
   const destination = pino.destination({ fd: options.fd, sync: false, maxLength: LOG_BYTES_MAX });
   destination.on('drop', options.onDrop);
   const log = pino({ level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);

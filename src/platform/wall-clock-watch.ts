@@ -25,7 +25,12 @@ export class WallClockWatch implements Disposable {
   readonly #onJump: (leadMs: number) => void;
   #timer: Timer | undefined;
 
-  constructor(options: { readonly clock: SystemClock; readonly log: Logger; readonly metrics: Metrics; readonly onJump: (leadMs: number) => void }) {
+  constructor(options: {
+    readonly clock: SystemClock;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+    readonly onJump: (leadMs: number) => void;
+  }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#jumps = options.metrics.of(wallClockMetrics).andon_wall_clock_jumps_total;
