@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveRpc } from '../platform/rpc.ts';
 import { invariant } from '../platform/errors.ts';
+import { behindLock, OutboxLock } from '../outbox/outbox-lock.ts';
 import { Storage } from '../outbox/storage.ts';
 import type { StorageOptions, StorageProtocol } from '../outbox/storage-protocol.ts';
 
@@ -12,14 +13,15 @@ import type { StorageOptions, StorageProtocol } from '../outbox/storage-protocol
 const port = parentPort;
 invariant(port !== null, 'storage-worker.ts is started as a worker thread');
 
+// Made by Outbox, which starts this file.
+const options = workerData as StorageOptions;
 const storage = new Storage({
-  // Made by Outbox, which starts this file.
-  ...(workerData as StorageOptions),
+  ...options,
   // Sorts by time, and is still unique where two clocks, or one that was set back, agree.
   newEpoch: (nowMs) => `${Math.floor(nowMs).toString(36).padStart(9, '0')}${randomBytes(4).toString('hex')}`,
 });
 
 serveRpc<StorageProtocol>(
   { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },
-  storage.handlers(),
+  behindLock(new OutboxLock(options.config.path), storage.handlers()),
 );

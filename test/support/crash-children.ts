@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Process ids of the living children of a process (Linux); none where it is gone. */
+export function childPids(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+        .split(' ')
+        .flatMap((text) => (text.trim() === '' ? [] : [Number(text)])),
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** The processes of those that still live; a zombie is dead. */
+export function living(pids: readonly number[]): readonly number[] {
+  return pids.filter((pid) => {
+    try {
+      return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Command line of a process; '' where it is gone. */
+export function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+/** The inference host among the children of an agent; undefined while there is none. */
+export function inferenceHostPid(agentPid: number): number | undefined {
+  return childPids(agentPid).find((pid) => commandLine(pid).includes('inference-host'));
+}
