@@ -38,7 +38,12 @@ else
 fi
 cp -Rn "$bundle/models/." "$root/var/lib/andon/models/"
 cp "$bundle/systemd/andon.service" "$root/etc/systemd/system/andon.service"
-ln -sfn /opt/andon/bin/andon.js "$root/usr/local/bin/andon"
+# Not a link: the box may have no Node but the one in the bundle.
+cat >"$root/usr/local/bin/andon" <<'WRAPPER'
+#!/bin/sh
+exec /opt/andon/node_modules/node/bin/node /opt/andon/bin/andon.js "$@"
+WRAPPER
+chmod 0755 "$root/usr/local/bin/andon"
 echo "records        $root/var/lib/andon"
 
 if [ -z "$root" ]; then
