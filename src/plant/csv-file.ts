@@ -18,6 +18,8 @@ export type CsvOptions = {
   readonly timeColumn?: string | undefined;
   /** Headers to read, in this order; undefined reads every column that holds numbers. */
   readonly columns?: readonly string[] | undefined;
+  /** Headers of cells wanted as they are written, such as labels. */
+  readonly texts?: readonly string[] | undefined;
 };
 
 /** How a file is laid out; found once, from its header and first rows. */
@@ -40,6 +42,10 @@ export type CsvRow = {
   readonly line: number;
   /** Undefined in a file without a time column. */
   readonly timeMs: number | undefined;
+  /** As the file writes it; '' without a time column. */
+  readonly timeText: string;
+  /** The cells that `texts` asked for. */
+  readonly texts: readonly string[];
   /** One a column; NaN where the file has no value. */
   readonly values: Float64Array;
 };
@@ -48,10 +54,12 @@ export type CsvRow = {
 export class CsvFile {
   readonly layout: CsvLayout;
   readonly #headers: readonly string[];
+  readonly #texts: readonly string[];
 
-  private constructor(layout: CsvLayout, headers: readonly string[]) {
+  private constructor(layout: CsvLayout, headers: readonly string[], texts: readonly string[]) {
     this.layout = layout;
     this.#headers = headers;
+    this.#texts = texts;
   }
 
   /**
@@ -72,8 +80,9 @@ export class CsvFile {
     const timeColumn = options.timeColumn ?? headers.find((name) => timeNames.has(name.toLowerCase()));
     const others = headers.filter((name) => name !== timeColumn && name !== '');
     const isText = (name: string) => holdsText(rows, headers.indexOf(name), format);
+    const { texts = [] } = options;
     const columns = options.columns ?? others.filter((name) => !isText(name));
-    for (const name of [...columns, ...(timeColumn === undefined ? [] : [timeColumn])]) {
+    for (const name of [...columns, ...texts, ...(timeColumn === undefined ? [] : [timeColumn])]) {
       if (!headers.includes(name))
         throw headerInvalid(path, `there is no column '${name}'; the header has: ${headers.join(', ')}`);
     }
@@ -81,13 +90,14 @@ export class CsvFile {
     const textColumns = others.filter((name) => !columns.includes(name) && isText(name));
     const timeCells = rows.map(({ text }) => splitCells(text, format.separator)?.[headers.indexOf(timeColumn ?? '')]);
     const intervalMs = medianInterval(timeCells.map((cell) => parseTimeMs(cell ?? '')));
-    return new CsvFile({ path, format, columns, timeColumn, intervalMs, textColumns }, headers);
+    return new CsvFile({ path, format, columns, timeColumn, intervalMs, textColumns }, headers, texts);
   }
 
   /** @throws {OperatingError} 'csv-row-invalid' | 'csv-value-invalid' | 'csv-unreadable' | 'csv-line-too-long' (reject). */
   async *rows(): AsyncGenerator<CsvRow, void, undefined> {
     const { path, columns, timeColumn } = this.layout;
     const places = columns.map((name) => this.#headers.indexOf(name));
+    const textPlaces = this.#texts.map((name) => this.#headers.indexOf(name));
     const timePlace = timeColumn === undefined ? undefined : this.#headers.indexOf(timeColumn);
     // The first line that is not blank is the header.
     let row = -2;
@@ -95,9 +105,11 @@ export class CsvFile {
       row += 1;
       if (row < 0) continue;
       const cells = this.#cells(line, text);
-      const timeMs = timePlace === undefined ? undefined : this.#time(line, cells[timePlace] ?? '');
+      const timeText = timePlace === undefined ? '' : (cells[timePlace] ?? '');
+      const timeMs = timePlace === undefined ? undefined : this.#time(line, timeText);
+      const texts = textPlaces.map((place) => cells[place] ?? '');
       const values = Float64Array.from(places, (place) => this.#number(line, place, cells[place] ?? ''));
-      yield { row, line, timeMs, values };
+      yield { row, line, timeMs, timeText, texts, values };
     }
   }
 
