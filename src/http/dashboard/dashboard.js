@@ -78,8 +78,8 @@ function addWatch(overview, past) {
   for (const { timestamp_ms, score, threshold } of past.verdicts) push(data, timestamp_ms, score, threshold);
   const watch = { node, verdict, tags, data, shares: new Map(), chart: makeChart(plot, data) };
   watches.set(overview.watch, watch);
-  if (overview.last_verdict !== null) showVerdict(overview.last_verdict, false);
   for (const reading of overview.tags) showTag(reading);
+  if (overview.last_verdict !== null) showVerdict(overview.last_verdict, false);
 }
 
 function push(data, timestampMs, score, threshold) {
