@@ -7,7 +7,7 @@ import { errorMessage, OperatingError } from './errors.ts';
 /** Published by the broker when the connection ends without a goodbye. */
 export type MqttWill = {
   readonly topic: string;
-  readonly payload: string;
+  readonly payload: string | Uint8Array;
   readonly qos: 0 | 1;
   readonly retain: boolean;
 };
@@ -28,15 +28,18 @@ export type MqttConnectionOptions = {
   readonly username: string | undefined;
   /** Read anew for each attempt, so that a changed password is taken over without a restart. */
   readonly password: SecretReference | undefined;
-  /** Paths of PEM files, read anew for each attempt. */
+  /** Paths of PEM files, or secrets with their text; read anew for each attempt, so that a renewed one is taken over. */
   readonly tls: {
-    readonly ca: string | undefined;
-    readonly cert: string | undefined;
-    readonly key: string | undefined;
+    readonly ca: PemSource | undefined;
+    readonly cert: PemSource | undefined;
+    readonly key: PemSource | undefined;
   };
   /** False: the broker keeps subscriptions and QoS 1 messages while the client is away. */
   readonly clean: boolean;
-  readonly will: MqttWill | undefined;
+  /** How long the broker keeps the session of a client that is away, with MQTT 5; in 3.1.1 the broker decides. */
+  readonly sessionExpiryMs: number;
+  /** A function is asked for each attempt. */
+  readonly will: MqttWill | (() => MqttWill) | undefined;
   /** For the login, and again for the answers to the subscriptions. */
   readonly connectTimeoutMs: number;
   readonly reconnectMsMin: number;
@@ -45,8 +48,13 @@ export type MqttConnectionOptions = {
   readonly bytesPerMessageMax: number;
 };
 
-/** How long a broker keeps the session of a client that is away, MQTT 5; in 3.1.1 the broker decides. */
-const SESSION_EXPIRY_SECONDS = 7 * 86_400;
+/** A PEM file by its path, or a secret that is the PEM text. */
+export type PemSource = string | SecretReference;
+
+/** Messages that a broker of MQTT 5 may send ahead of their acknowledgement. */
+export const RECEIVE_MAX = 1000;
+/** The largest that MQTT 5 knows but one; the largest means for ever. */
+const SESSION_EXPIRY_SECONDS_MAX = 0xff_ff_ff_fe;
 
 /**
  * What mqtt.js needs for one attempt.
@@ -67,7 +75,7 @@ export function mqttClientOptions(options: MqttConnectionOptions, version: MqttP
     log: () => undefined,
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: readSecret(options.password) }),
-    ...(options.will === undefined ? {} : { will: { ...options.will, payload: Buffer.from(options.will.payload) } }),
+    ...willOf(options),
     ...(version === 5 ? { properties: propertiesOf(options) } : {}),
     ...tlsFiles(options.tls),
     wsOptions: { maxPayload: options.bytesPerMessageMax + 5, perMessageDeflate: false },
@@ -99,8 +107,19 @@ function endpoint(url: string): IClientOptions {
 function propertiesOf(options: MqttConnectionOptions): NonNullable<IClientOptions['properties']> {
   return {
     maximumPacketSize: options.bytesPerMessageMax,
-    ...(options.clean ? {} : { sessionExpiryInterval: SESSION_EXPIRY_SECONDS }),
+    receiveMaximum: RECEIVE_MAX,
+    ...(options.clean ? {} : { sessionExpiryInterval: sessionExpirySeconds(options.sessionExpiryMs) }),
   };
+}
+
+function sessionExpirySeconds(sessionExpiryMs: number): number {
+  return Math.min(Math.ceil(sessionExpiryMs / 1000), SESSION_EXPIRY_SECONDS_MAX);
+}
+
+function willOf({ will }: MqttConnectionOptions): IClientOptions {
+  if (will === undefined) return {};
+  const { payload, ...rest } = typeof will === 'function' ? will() : will;
+  return { will: { ...rest, payload: Buffer.from(payload) } };
 }
 
 function tlsFiles(tls: MqttConnectionOptions['tls']): IClientOptions {
@@ -111,10 +130,13 @@ function tlsFiles(tls: MqttConnectionOptions['tls']): IClientOptions {
   };
 }
 
-function readPem(path: string): Buffer {
+function readPem(source: PemSource): Buffer {
+  if (typeof source !== 'string') return Buffer.from(readSecret(source));
   try {
-    return readFileSync(path);
+    return readFileSync(source);
   } catch (error) {
-    throw new OperatingError('mqtt-unreachable', 'retry', `TLS file ${path}: ${errorMessage(error)}`, { cause: error });
+    throw new OperatingError('mqtt-unreachable', 'retry', `TLS file ${source}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -1,14 +1,20 @@
 import * as z from 'zod';
 import { byteSize, duration, secretReference } from './config-fields.ts';
-import type { MqttConnectionOptions, MqttWill } from './mqtt-client-options.ts';
+import type { MqttConnectionOptions } from './mqtt-client-options.ts';
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
 
+const pem = (description: string) =>
+  z
+    .union([z.string().min(1), secretReference], { error: 'expected a path, { file: PATH } or { env: NAME }' })
+    .optional()
+    .describe(description);
+
 const tlsSchema = z
   .strictObject({
-    ca: z.string().min(1).optional().describe('PEM file with the certificate authority of the broker'),
-    cert: z.string().min(1).optional().describe('PEM file with the certificate that the agent shows'),
-    key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
+    ca: pem('PEM file with the certificate authority of the broker, or a secret that is its text'),
+    cert: pem('PEM file with the certificate that the agent shows, or a secret that is its text'),
+    key: pem('PEM file with the private key of cert, or a secret that is its text'),
   })
   .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
     error: 'cert and key belong together: give both or neither',
@@ -37,6 +43,7 @@ export const mqttFields = {
     .boolean()
     .default(true)
     .describe('false: the broker keeps subscriptions and messages while the agent is away; needs clientId'),
+  sessionExpiry: duration('How long it keeps them, with MQTT 5; in 3.1.1 the broker decides').prefault('7d'),
   keepalive: duration('A silent broker is given up after 1.5 times this; whole seconds', {
     minMs: 1000,
     maxMs: 65_535_000,
@@ -73,7 +80,7 @@ export function checkMqttConfig(
 /** @param who The component that owns the connection, its client id where none is configured, and its will. */
 export function mqttConnectionOptions(
   config: MqttConfig,
-  who: { readonly name: string; readonly clientId: string; readonly will?: MqttWill },
+  who: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
 ): MqttConnectionOptions {
   const { ca, cert, key } = config.tls;
   return {
@@ -86,6 +93,7 @@ export function mqttConnectionOptions(
     password: config.password,
     tls: { ca, cert, key },
     clean: config.cleanSession,
+    sessionExpiryMs: config.sessionExpiry,
     will: who.will,
     connectTimeoutMs: config.connectTimeout,
     reconnectMsMin: config.reconnectMin,

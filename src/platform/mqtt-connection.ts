@@ -4,6 +4,8 @@ import type { Deps } from './deps.ts';
 import { errorCode, errorMessage, invariant, OperatingError } from './errors.ts';
 import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
 import { mqttMetrics } from './mqtt-metrics.ts';
+import type { TopicFilter } from './mqtt-topic-filter.ts';
+import { isPlainTopic, matchesTopicFilter, parseTopicFilter } from './mqtt-topic-filter.ts';
 import type { MqttPublishOptions, RefusedTopics } from './mqtt-session.ts';
 import { MqttSession } from './mqtt-session.ts';
 
@@ -19,7 +21,7 @@ export type MqttState = {
   readonly refusedTopics: readonly string[];
 };
 
-/** Takes a message; its promise settles when the message is safe. The payload is valid until then. */
+/** Takes a message; its promise settles when the message is safe. The payload is valid during the call only. */
 export type MqttMessageHandler = (topic: string, payload: Buffer, retain: boolean) => void | Promise<void>;
 
 type Subscription = {
@@ -52,7 +54,9 @@ export class MqttConnection implements AsyncDisposable {
   readonly #metrics: ReturnType<typeof metricsOf>;
   readonly #listeners: ((state: MqttState) => void)[] = [];
   readonly #subscriptions: Subscription[] = [];
+  /** By topic, and those with wildcards by filter. */
   readonly #handlers = new Map<string, MqttMessageHandler>();
+  readonly #wildcards: { readonly filter: TopicFilter; readonly onMessage: MqttMessageHandler }[] = [];
   readonly #refused = new Map<string, string>();
   #version: MqttProtocolVersion;
   #session: MqttSession | undefined;
@@ -119,17 +123,21 @@ export class MqttConnection implements AsyncDisposable {
   /**
    * Subscribes now and after each connect.
    *
-   * Messages are handed over one at a time, in order. With QoS 1 the broker gets its acknowledgement only after
-   * the handler's promise has settled; a handler that fails leaves the message unacknowledged and ends the
-   * connection, so that the broker sends it again where the session is kept. While a handler waits, nothing else
-   * is read from the broker, acknowledgements and pings included: it must be done well within the keepalive.
+   * Messages are handed over in order; the payload is valid during the call. With QoS 1 the broker gets its
+   * acknowledgement only after the handler's promise has settled, in the order of the messages. A handler that fails
+   * leaves its message unacknowledged and ends the connection, so that the broker sends it again where the session is
+   * kept. While 1000 messages wait nothing else is read from the broker, acknowledgements and pings included.
    *
-   * @param topics Plain topics, no wildcards; each may have one handler.
+   * @param topics Topics or filters with wildcards, shared ones too; each may have one handler. A message goes to the
+   *   handler of its very topic, or else to the first filter that fits.
    */
   subscribe(topics: readonly string[], onMessage: MqttMessageHandler, qos: 0 | 1 = 1): void {
     const subscription = { topics, qos, onMessage };
     this.#subscriptions.push(subscription);
-    for (const topic of topics) this.#handlers.set(topic, onMessage);
+    for (const topic of topics) {
+      if (isPlainTopic(topic)) this.#handlers.set(topic, onMessage);
+      else this.#wildcards.push({ filter: parseTopicFilter(topic), onMessage });
+    }
     if (this.connected) this.#subscribe([subscription]);
   }
 
@@ -237,11 +245,17 @@ export class MqttConnection implements AsyncDisposable {
   }
 
   #deliver(topic: string, payload: Buffer, retain: boolean): void | Promise<void> {
-    const handler = this.#handlers.get(topic);
+    const handler = this.#handlers.get(topic) ?? this.#wildcardHandler(topic);
     // A kept session may still hold a topic that an earlier configuration asked for.
     if (handler === undefined) return undefined;
     this.#metrics.received.inc();
     return handler(topic, payload, retain);
+  }
+
+  #wildcardHandler(topic: string): MqttMessageHandler | undefined {
+    if (this.#wildcards.length === 0) return undefined;
+    const levels = topic.split('/');
+    return this.#wildcards.find(({ filter }) => matchesTopicFilter(filter, levels))?.onMessage;
   }
 
   #countPublish(error: OperatingError | undefined): void {

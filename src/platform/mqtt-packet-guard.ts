@@ -1,10 +1,11 @@
+import { shownTopic } from './mqtt-topic-filter.ts';
+
 /** What is wrong with a byte stream, found before anything buffers it. */
 export type PacketBreach =
   | { readonly kind: 'too-large'; readonly bytes: number; readonly topic: string | undefined }
   | { readonly kind: 'malformed'; readonly what: string };
 
 const PUBLISH = 3;
-const TOPIC_SHOWN_MAX = 200;
 /** What a broker may send to a client that uses QoS 0 and 1: CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT. */
 const FROM_BROKER: ReadonlySet<number> = new Set([2, PUBLISH, 4, 9, 13, 14]);
 
@@ -79,6 +80,6 @@ export class MqttPacketGuard {
     if (chunk.length < from + 2 + length) return undefined;
     const topic = Buffer.from(chunk.subarray(from + 2, from + 2 + length)).toString('utf8');
     // A topic from outside may carry escape sequences for the terminal of whoever reads this.
-    return topic.slice(0, TOPIC_SHOWN_MAX).replaceAll(/\p{Cc}/gu, '?');
+    return shownTopic(topic);
   }
 }

@@ -4,7 +4,7 @@ import { connect, ReasonCodes } from 'mqtt';
 import type { Clock, Timer } from './clock.ts';
 import { errorMessage, InvariantError, OperatingError } from './errors.ts';
 import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
-import { mqttClientOptions } from './mqtt-client-options.ts';
+import { mqttClientOptions, RECEIVE_MAX } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
 import { MqttPacketGuard } from './mqtt-packet-guard.ts';
@@ -34,6 +34,12 @@ const TOPICS_PER_SUBSCRIBE = 8;
 /** For the goodbye on the line; after it the socket is destroyed. */
 const CLOSE_TIMEOUT_MS = 1000;
 
+/** A message that was taken and is not acknowledged yet. */
+type Owed = { readonly messageId: number | undefined; settled: boolean };
+
+/** Handed to mqtt.js in place of its acknowledgement: it then goes on with the next packet and sends none itself. */
+const OWED = new Error('acknowledged later');
+
 type Pending = {
   readonly resolve: () => void;
   readonly reject: (error: OperatingError) => void;
@@ -57,6 +63,10 @@ export class MqttSession {
   /** Publishes that wait until the broker's own limit for unacknowledged ones allows them. */
   readonly #held: (() => void)[] = [];
   #releasing = false;
+  /** In the order in which they came. */
+  readonly #owed: Owed[] = [];
+  #acknowledging = false;
+  #readOn: (() => void) | undefined;
   #unacknowledged = 0;
   #unacknowledgedMax = 65_535;
   #deadline: Timer | undefined;
@@ -168,25 +178,47 @@ export class MqttSession {
     this.#events.onConnected();
   }
 
-  #take({ topic, payload, retain }: IPublishPacket, done: (error?: Error) => void): void {
+  #take({ topic, payload, retain, qos, messageId }: IPublishPacket, done: (error?: Error) => void): void {
     // Without done() mqtt.js takes nothing more from this connection.
     if (this.#state === 'ended') return;
     try {
       const taken = this.#events.onMessage(topic, typeof payload === 'string' ? Buffer.from(payload) : payload, retain);
-      if (taken === undefined) return done();
-      void this.#acknowledgeAfter(taken, topic, done);
+      if (taken === undefined && this.#owed.length === 0) return done();
+      const owed: Owed = { messageId: qos === 1 ? messageId : undefined, settled: taken === undefined };
+      this.#owed.push(owed);
+      if (taken !== undefined) void this.#acknowledgeAfter(taken, topic, owed);
+      if (this.#owed.length < RECEIVE_MAX) done(OWED);
+      else this.#readOn = () => done(OWED);
     } catch (error) {
       this.#handlerFailed(topic, error);
     }
   }
 
-  async #acknowledgeAfter(taken: Promise<void>, topic: string, done: () => void): Promise<void> {
+  async #acknowledgeAfter(taken: Promise<void>, topic: string, owed: Owed): Promise<void> {
     try {
       await taken;
     } catch (error) {
       return this.#handlerFailed(topic, error);
     }
-    done();
+    owed.settled = true;
+    if (this.#acknowledging) return;
+    this.#acknowledging = true;
+    // Once for all that became safe together.
+    setImmediate(() => this.#acknowledge());
+  }
+
+  /** In the order of the messages. @see MQTT 3.1.1, section 4.6. */
+  #acknowledge(): void {
+    this.#acknowledging = false;
+    if (this.#state === 'ended') return;
+    const waiting = this.#owed.findIndex(({ settled }) => !settled);
+    const safe = this.#owed.splice(0, waiting === -1 ? this.#owed.length : waiting);
+    const packets = safe.flatMap(({ messageId }) => (messageId === undefined ? [] : puback(messageId)));
+    if (packets.length > 0) this.#client.stream.write(Buffer.from(packets));
+    if (this.#owed.length >= RECEIVE_MAX) return;
+    const readOn = this.#readOn;
+    this.#readOn = undefined;
+    readOn?.();
   }
 
   /**
@@ -289,6 +321,11 @@ function createClient(options: MqttConnectionOptions, version: MqttProtocolVersi
     // TLS material is parsed here; a key that is none throws.
     throw new OperatingError('mqtt-unreachable', 'retry', `${options.url}: ${errorMessage(error)}`, { cause: error });
   }
+}
+
+/** With a reason code of 0, which MQTT 5 leaves out. @see MQTT 5, section 3.4. */
+function puback(messageId: number): readonly number[] {
+  return [0x40, 2, messageId >> 8, messageId & 0xff];
 }
 
 /** Whether the error is an answer of the broker: mqtt.js puts its reason code where Node puts a text. */

@@ -283,6 +283,50 @@ describe('a message from the broker', () => {
     expect([...body]).toEqual([0, 7]);
   });
 
+  test('that waits holds up no other, and acknowledgements keep the order of the messages', async () => {
+    const gates = new Map(['1', '2', '3'].map((payload) => [payload, Promise.withResolvers<void>()]));
+    const taken = new Recorder<string>();
+    const { connection, states } = connectTo();
+    connection.subscribe(['a'], (_topic, payload) => {
+      taken.push(payload.toString());
+      return gates.get(payload.toString())?.promise;
+    });
+    connection.start();
+    await states.when((state) => state.subscribed);
+    for (const [index, payload] of ['1', '2', 'at once', '3'].entries())
+      broker.send(publishPacket('a', payload, index + 1));
+    await taken.count(4);
+    gates.get('2')?.resolve();
+    gates.get('3')?.resolve();
+    // An answer that the broker can only get after those two had their chance.
+    await connection.publish('b', 'x', publishing);
+    expect(broker.received('puback')).toEqual([]);
+    gates.get('1')?.resolve();
+    await broker.packets.when(({ first, body }) => first === 0x40 && body[1] === 4);
+    expect(broker.received('puback').map(({ body }) => body.readUInt16BE(0))).toEqual([1, 2, 3, 4]);
+  });
+
+  test('is the last that is read while 1000 wait, and reading goes on with the first that is safe', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const taken = new Recorder<string>();
+    const { connection, states } = connectTo();
+    connection.subscribe(['a'], (_topic, payload) => {
+      taken.push(payload.toString());
+      return promise;
+    });
+    connection.start();
+    await states.when((state) => state.subscribed);
+    broker.send(Buffer.concat(Array.from({ length: 1500 }, (_, index) => publishPacket('a', `${index}`, index + 1))));
+    await taken.count(1000);
+    // Nothing can be awaited for what must not come: a turn of the loop in which 500 messages would have come.
+    await new Promise((done) => setTimeout(done, 50));
+    expect(taken.items).toHaveLength(1000);
+    resolve();
+    await taken.count(1500);
+    await broker.packets.when(({ first, body }) => first === 0x40 && body.readUInt16BE(0) === 1500);
+    expect(broker.received('puback')).toHaveLength(1500);
+  });
+
   test.each([
     [
       'throws',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { MqttConnection } from '../../src/platform/mqtt-connection.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { TcpProxy } from '../support/broker-proxy.ts';
+import { TestCertificates } from '../support/broker-certificates.ts';
 import { Recorder } from '../support/broker-recorder.ts';
 import { WebSocketBroker } from '../support/broker-websocket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -147,6 +148,28 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     await lost.states.when(({ connected }) => !connected);
     await messages.count(1);
     expect(messages.items.map(({ payload }) => payload)).toEqual(['lost']);
+  });
+
+  test('a filter with wildcards brings every topic that fits, and a topic of its own goes before it', async () => {
+    const broker = own(await kind.start());
+    const { connection, states } = connectTo(broker.url);
+    const taken = new Recorder<string>();
+    connection.subscribe(['acme/+/speed', 'all/#'], (topic) => taken.push(`wild ${topic}`));
+    connection.subscribe(['acme/pump-1/speed'], (topic) => taken.push(`own ${topic}`));
+    connection.start();
+    await states.when((state) => state.subscribed);
+    for (const topic of ['acme/pump-2/speed', 'acme/pump-1/speed', 'all', 'all/a/b', 'acme/speed', 'acme/a/b/speed'])
+      await connection.publish(topic, '1', publishing);
+    await connection.publish('all/end', '1', publishing);
+    await taken.when((text) => text === 'wild all/end');
+    // Brokers may send a message once for each filter that fits it.
+    expect([...new Set(taken.items)]).toEqual([
+      'wild acme/pump-2/speed',
+      'own acme/pump-1/speed',
+      'wild all',
+      'wild all/a/b',
+      'wild all/end',
+    ]);
   });
 
   test('a kept session delivers what came while the client was away', async () => {
@@ -290,6 +313,88 @@ describeWith(['mosquitto', 'mosquitto_passwd'], 'mosquitto with access rights', 
       disposition: 'retry',
     });
     expect(connection.connected).toBe(true);
+  });
+});
+
+describeWith(['mosquitto'], 'mosquitto and its sessions', () => {
+  test('each message of a shared subscription goes to one member of the group', async () => {
+    const broker = own(await Mosquitto.start());
+    const members = await Promise.all([1, 2].map(() => subscriber(broker.url, ['$share/line-2/acme/+'])));
+    const { connection } = await publisher(broker.url);
+    const payloads = Array.from({ length: 40 }, (_, index) => `${index}`);
+    for (const payload of payloads) await connection.publish('acme/a', payload, publishing);
+    await expect
+      .poll(() => members.reduce((sum, { messages }) => sum + messages.items.length, 0), { timeout: 10_000 })
+      .toBe(40);
+    const got = members.map(({ messages }) => messages.items.map(({ payload }) => payload));
+    expect(got.flat().toSorted()).toEqual(payloads.toSorted());
+    expect(got.every((each) => each.length > 0)).toBe(true);
+  });
+
+  test('a session is kept no longer than its expiry', async () => {
+    const broker = own(await Mosquitto.start());
+    const session = { clientId: `kept-${crypto.randomUUID()}`, clean: false, sessionExpiryMs: 1000 };
+    const before = await subscriber(broker.url, ['kept'], session);
+    await before.connection[Symbol.asyncDispose]();
+    // The broker looks for expired sessions once a second.
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    const { connection } = await publisher(broker.url);
+    await connection.publish('kept', 'meanwhile', publishing);
+    const { messages } = await subscriber(broker.url, ['kept'], session);
+    await connection.publish('kept', 'after', publishing);
+    await messages.count(1);
+    expect(messages.items.map(({ payload }) => payload)).toEqual(['after']);
+  });
+
+  test('a message that nobody could take over comes again', async () => {
+    const broker = own(await Mosquitto.start());
+    const { connection, states } = connectTo(broker.url, { clientId: `kept-${crypto.randomUUID()}`, clean: false });
+    const taken = new Recorder<string>();
+    let diskIsFull = true;
+    connection.subscribe(['a'], async (_topic, payload) => {
+      taken.push(payload.toString());
+      if (diskIsFull) throw new Error('disk full');
+    });
+    connection.start();
+    await states.when((state) => state.subscribed);
+    const { connection: sender } = await publisher(broker.url);
+    await sender.publish('a', 'kept safe', publishing);
+    await states.when(({ reason }) => reason.includes('could not be taken over: disk full'));
+    diskIsFull = false;
+    await taken.count(2);
+    expect(taken.items).toEqual(['kept safe', 'kept safe']);
+  });
+});
+
+describeWith(['mosquitto', 'openssl'], 'mosquitto that asks for a certificate', () => {
+  test('lets in who shows one of its authority, from files or secrets, and nobody else', async () => {
+    const certificates = own(TestCertificates.make());
+    const { ca, server, client } = certificates;
+    const lines = [`cafile ${ca}`, `certfile ${server.cert}`, `keyfile ${server.key}`, 'require_certificate true'];
+    const broker = own(await Mosquitto.start({ lines }));
+    const url = broker.url.replace('mqtt:', 'mqtts:');
+
+    const nobody = connectTo(url, { tls: { ca, cert: undefined, key: undefined } });
+    nobody.connection.start();
+    await nobody.states.when(({ reason }) => /certificate required|ECONNRESET|closed the connection/.test(reason));
+
+    const { connection } = await publisher(url, { tls: { ca, ...client } });
+    await connection.publish('a', '1', publishing);
+
+    process.env['ANDON_TEST_CLIENT_KEY'] = readFileSync(client.key, 'utf8');
+    const secrets = { ca, cert: { file: client.cert }, key: { env: 'ANDON_TEST_CLIENT_KEY' } };
+    const second = await publisher(url, { tls: secrets });
+    await second.connection.publish('a', '1', publishing);
+  });
+
+  test('a key that is not the certificate’s is named, and tried again', async () => {
+    const { ca, server, client } = own(TestCertificates.make());
+    const { connection, states } = connectTo('mqtts://127.0.0.1:1', {
+      tls: { ca, cert: client.cert, key: server.key },
+    });
+    connection.start();
+    await states.count(2);
+    expect(states.items[1]?.reason).toMatch(/key values mismatch/);
   });
 });
 

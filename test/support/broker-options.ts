@@ -12,6 +12,7 @@ export function brokerOptions(url: string, overrides: Partial<MqttConnectionOpti
     password: undefined,
     tls: { ca: undefined, cert: undefined, key: undefined },
     clean: true,
+    sessionExpiryMs: 3_600_000,
     will: undefined,
     connectTimeoutMs: 5000,
     reconnectMsMin: 20,

@@ -95,13 +95,13 @@ export class RawBroker implements AsyncDisposable {
   }
 }
 
-/** A PUBLISH with QoS 1 and message id 7, as a broker sends it. */
-export function publishPacket(topic: string, payload: string | Buffer): Buffer {
-  const name = Buffer.from(topic);
+/** A PUBLISH with QoS 1, as a broker sends it. */
+export function publishPacket(topic: string | Buffer, payload: string | Buffer, messageId = 7): Buffer {
+  const name = typeof topic === 'string' ? Buffer.from(topic) : topic;
   const body = Buffer.concat([
     Buffer.of(name.length >> 8, name.length & 0xff),
     name,
-    Buffer.of(0, 7),
+    Buffer.of(messageId >> 8, messageId & 0xff),
     Buffer.from(payload),
   ]);
   return Buffer.concat([Buffer.of(0x32), remainingLength(body.length), body]);
