@@ -1,9 +1,10 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { QualityCode, QualityReason } from '../../domain/quality.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
+import type { SampleBatch } from '../../domain/sample-batch.ts';
 import { valueAtPath } from './json-path.ts';
-import { decodeJson, decodeJsonValue, decodePlainValue, decodeTime } from './payload-decode.ts';
-import type { TagPlan, TopicPlan } from './topic-plan.ts';
+import { decodeJson, decodeJsonValue, decodePlainValue, decodeQuality, decodeTime } from './payload-decode.ts';
+import type { PartPlan, TagPlan, TopicPlan } from './topic-plan.ts';
 
 export type Arrival = {
   readonly timeMs: EpochMs;
@@ -14,43 +15,91 @@ export type Arrival = {
 };
 
 /** What an operator must know about a message that was not good; the first fault is enough. */
-export type MessageFault = { readonly reason: QualityReason; readonly text: string };
+export type MessageFault = { readonly reason: QualityReason | 'samples-left-out'; readonly text: string };
+
+/** Elements of a list of samples that are read; a payload of 1 MB can have half a million. */
+export const SAMPLES_PER_MESSAGE_MAX = 10_000;
 
 type Stamp = { readonly timeMs: EpochMs; readonly quality: QualityCode; readonly reason: QualityReason };
+/** A payload, or an element of its list of samples; `document` is undefined where there is no JSON. */
+type Item = { readonly payload: Buffer | undefined; readonly document: unknown; readonly isJson: boolean };
 
 /**
- * Fills the topic's batch with one sample for each of its tags, whatever the payload is.
+ * Hands over one batch a message with one sample for each of its tags, whatever the payload is; for a list of samples
+ * one batch for each of its elements, in their order.
  *
+ * @param accept Gets the plan's own batch, which is filled anew for the next one.
  * @returns The first fault, or undefined. A retained message without a time is uncertain but no fault: it comes
  *   with every subscription.
  */
-export function decodeMessage(plan: TopicPlan, payload: Buffer, arrival: Arrival): MessageFault | undefined {
-  const { batch } = plan;
+export function decodeMessage(
+  plan: TopicPlan,
+  payload: Buffer,
+  arrival: Arrival,
+  accept: (batch: SampleBatch) => void,
+): MessageFault | undefined {
   const json = plan.json ? decodeJson(payload) : undefined;
+  const whole: Item = { payload, document: json?.document, isJson: json !== undefined };
+  let fault: MessageFault | undefined;
+  for (const part of plan.parts) {
+    const found = part.samples === undefined ? decodeItem(part, whole, arrival, accept) : decodeList(part, whole);
+    fault ??= found;
+  }
+  return fault;
+
+  function decodeList(part: PartPlan, { document }: Item): MessageFault | undefined {
+    const list = part.samples === undefined ? undefined : valueAtPath(document, part.samples);
+    // Tags of a list that is not there are bad, as those of a value that is not there.
+    if (!Array.isArray(list)) return decodeItem(part, { ...whole, payload: undefined }, arrival, accept);
+    let first: MessageFault | undefined;
+    const elements: readonly unknown[] =
+      list.length > SAMPLES_PER_MESSAGE_MAX ? list.slice(0, SAMPLES_PER_MESSAGE_MAX) : list;
+    for (const element of elements) {
+      const found = decodeItem(part, { payload: undefined, document: element, isJson: true }, arrival, accept);
+      first ??= found;
+    }
+    if (elements.length === list.length) return first;
+    const text = `${list.length} samples in a message; ${SAMPLES_PER_MESSAGE_MAX} of them were read`;
+    return { reason: 'samples-left-out', text };
+  }
+}
+
+function decodeItem(
+  { tags, batch }: PartPlan,
+  item: Item,
+  arrival: Arrival,
+  accept: (batch: SampleBatch) => void,
+): MessageFault | undefined {
   let fault: MessageFault | undefined;
   batch.clear();
-  for (const tag of plan.tags) {
-    const raw = tag.value === undefined ? decodePlainValue(payload) : decodeAt(json, tag.value);
+  for (const tag of tags) {
+    const raw = rawValue(tag, item);
     const value = raw === undefined ? Number.NaN : raw * tag.scale + tag.offset;
-    const stamp = stampOf(tag, json, arrival);
-    if (raw === undefined) batch.add(tag.tag, value, stamp.timeMs, BAD, 'payload-invalid');
+    const stamp = stampOf(tag, item, arrival);
+    const marked = tag.quality === undefined ? GOOD : decodeQuality(valueAtPath(item.document, tag.quality));
+    if (marked === BAD) batch.add(tag.tag, value, stamp.timeMs, BAD, 'marked-not-good');
+    else if (raw === undefined) batch.add(tag.tag, value, stamp.timeMs, BAD, 'payload-invalid');
     else if (!Number.isFinite(value)) batch.add(tag.tag, value, stamp.timeMs, BAD, 'not-finite');
+    else if (marked === UNCERTAIN) batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'marked-not-good');
     else batch.add(tag.tag, value, stamp.timeMs, stamp.quality, stamp.reason);
-    fault ??= faultOf(tag, json !== undefined, value, raw, stamp);
+    // What the sender itself calls bad is no fault of the message.
+    if (marked !== BAD) fault ??= faultOf(tag, item.isJson, value, raw, stamp);
   }
+  accept(batch);
   return fault;
 }
 
-function decodeAt(json: { readonly document: unknown } | undefined, path: TagPlan['value'] & {}): number | undefined {
-  return json === undefined ? undefined : decodeJsonValue(valueAtPath(json.document, path));
+function rawValue({ value }: TagPlan, { payload, document }: Item): number | undefined {
+  if (value !== undefined) return decodeJsonValue(valueAtPath(document, value));
+  return payload === undefined ? undefined : decodePlainValue(payload);
 }
 
-function stampOf({ time }: TagPlan, json: { readonly document: unknown } | undefined, arrival: Arrival): Stamp {
+function stampOf({ time }: TagPlan, { document }: Item, arrival: Arrival): Stamp {
   if (time === undefined)
     return arrival.retain
       ? { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-invalid' }
       : { timeMs: arrival.timeMs, quality: GOOD, reason: 'none' };
-  const timeMs = json === undefined ? undefined : decodeTime(valueAtPath(json.document, time));
+  const timeMs = decodeTime(valueAtPath(document, time));
   if (timeMs === undefined) return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-invalid' };
   if (timeMs > arrival.timeMs + arrival.futureToleranceMs)
     return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-in-future' };

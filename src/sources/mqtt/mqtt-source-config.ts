@@ -1,8 +1,10 @@
 import * as z from 'zod';
-import type { TagDefinition } from '../../domain/tag.ts';
+import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
 import { duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
 import { parseJsonPath } from './json-path.ts';
+import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
 const jsonPath = (description: string) =>
   z
@@ -12,23 +14,15 @@ const jsonPath = (description: string) =>
     })
     .describe(description);
 
-const tagSchema = z.strictObject({
-  topic: z
-    .string()
-    .min(1)
-    .max(65_535)
-    .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed' })
-    // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
-    .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'a topic has no control characters' })
-    .describe('Topic that carries the value; several tags may read the same one'),
-  value: jsonPath('Where the value is in a JSON payload, such as $.rms; absent: the payload is the value').optional(),
-  time: jsonPath(
-    'Where the time is in a JSON payload: epoch milliseconds, or ISO 8601 with a zone; absent: the time of arrival',
-  ).optional(),
-  qos: z
-    .union([z.literal(0), z.literal(1)])
-    .default(1)
-    .describe('0 at most once, 1 at least once'),
+const topicText = z
+  .string()
+  .min(1)
+  .max(65_535)
+  // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'a topic has no control characters' });
+
+/** What tags have in common, wherever their values come from. */
+export const tagFields = {
   unit: z.string().default('').describe('Engineering unit, for people'),
   range: z
     .tuple([z.number(), z.number()])
@@ -38,25 +32,149 @@ const tagSchema = z.strictObject({
   deadband: z.number().min(0).default(0).describe('Smallest change worth reporting, in engineering units'),
   scale: z.number().default(1).describe('Factor from the payload to engineering units'),
   offset: z.number().default(0).describe('Added after scale, in engineering units'),
-});
+} as const;
+
+/** What patterns have in common. */
+export const patternFields = {
+  tag: z
+    .string()
+    .min(1)
+    .refine((text) => parseTagTemplate(text) !== undefined, {
+      error: 'expected the name of a tag with places, such as {asset}.{name}',
+    })
+    .describe('Names of the tags, made of what stands in the places: {asset}.{name}'),
+  maxTags: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1000)
+    .describe('Most tags that it makes; what is found beyond is left out, counted and told in health'),
+} as const;
+
+const readingFields = {
+  format: z
+    .enum(['paths', 'uns'])
+    .default('paths')
+    .describe(
+      'uns: {"value","timestamp_ms","quality"} of a unified namespace, which stands for value: $.value, time: $.timestamp_ms, quality: $.quality; paths: as value, time and quality say',
+    ),
+  samples: jsonPath(
+    'Where a list of samples is in a JSON payload, such as $.samples; value, time and quality are then looked for in each of its elements: $.v, or $[1] where an element is a list itself',
+  ).optional(),
+  value: jsonPath('Where the value is in a JSON payload, such as $.rms; absent: the payload is the value').optional(),
+  time: jsonPath(
+    'Where the time is in a JSON payload: epoch milliseconds, or ISO 8601 with a zone; absent: the time of arrival',
+  ).optional(),
+  quality: jsonPath(
+    'Where the sender says how good the value is: good, uncertain or bad, true or false, or an OPC quality (192 and up is good, below 64 bad); absent, or not in the payload: good',
+  ).optional(),
+  qos: z
+    .union([z.literal(0), z.literal(1)])
+    .default(1)
+    .describe('0 at most once, 1 at least once'),
+  ...tagFields,
+} as const;
+
+/** How a tag is read out of the payload of its topic. */
+export type MqttReading = z.infer<typeof readingSchema>;
+const readingSchema = z.strictObject(readingFields);
+
+const tagSchema = z
+  .strictObject({
+    topic: topicText
+      .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed; patterns make tags of many topics' })
+      .describe('Topic that carries the value; several tags may read the same one'),
+    ...readingFields,
+  })
+  .superRefine(checkReading);
+
+const patternSchema = z
+  .strictObject({
+    topic: topicText
+      .refine((text) => parseTopicPattern(text) !== undefined, {
+        error: 'expected a topic whose levels are texts, + or {places}, each place once: acme/+/{asset}/{name}',
+      })
+      .describe('Topics that carry values: + is any level, {name} is any level whose text the tag is named by'),
+    ...patternFields,
+    ...readingFields,
+  })
+  .superRefine(checkReading)
+  .superRefine(({ topic, tag }, context) => {
+    const places = new Set(placesOfTopic(parseTopicPattern(topic) ?? []));
+    const unknown = placesOf(parseTagTemplate(tag) ?? []).filter((place) => !places.has(place));
+    for (const place of unknown)
+      context.addIssue({ code: 'custom', path: ['tag'], message: `the topic has no place {${place}}` });
+  });
 
 /** A source of type mqtt: tags bound to topics of one broker. */
 export const mqttSourceSchema = z
   .strictObject({
     type: z.literal('mqtt'),
     ...mqttFields,
+    sharedGroup: z
+      .string()
+      .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+      .optional()
+      .describe(
+        'Subscribes as $share/<group>/<topic>: the broker gives each message to one member of the group only, and no retained ones',
+      ),
+    acknowledge: z
+      .enum(['received', 'stored'])
+      .default('received')
+      .describe(
+        'When the broker hears that a message arrived: at once, or once its samples are in the history of the box (those of tags that a watch reads); stored needs cleanSession: false, and qos: 1 at the tags',
+      ),
     futureTolerance: duration(
       'How far ahead of our clock a time in a payload may be; one further ahead is uncertain and stamped at arrival',
     ).prefault('5s'),
-    tags: z
-      .record(z.string().min(1), tagSchema)
-      .refine((tags) => Object.keys(tags).length > 0, { error: 'a source needs at least one tag' })
-      .describe('Tags by name'),
+    tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+    patterns: z
+      .record(z.string().min(1), patternSchema)
+      .default({})
+      .describe('Tags made of the topics that are seen, by an id; a topic that a tag names itself makes none'),
   })
-  .superRefine(checkMqttConfig);
+  .superRefine(checkMqttConfig)
+  .superRefine(checkHasTags)
+  .superRefine(({ acknowledge, cleanSession }, context) => {
+    if (acknowledge === 'received' || !cleanSession) return;
+    const message =
+      'stored needs cleanSession: false: a broker sends nothing again into a session that it does not keep';
+    context.addIssue({ code: 'custom', path: ['acknowledge'], message });
+  });
 
+/** Durations in milliseconds. */
 export type MqttSourceConfig = z.infer<typeof mqttSourceSchema>;
 
 export function mqttTagDefinitions(config: MqttSourceConfig): readonly TagDefinition[] {
   return Object.entries(config.tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+}
+
+export function mqttTagPatterns(config: MqttSourceConfig): readonly TagPattern[] {
+  return Object.entries(config.patterns).map(([pattern, { tag, maxTags, unit, range, deadband }]) => ({
+    pattern,
+    template: tag,
+    tagsMax: maxTags,
+    unit,
+    range,
+    deadband,
+  }));
+}
+
+/** Refinement for a source with `tags` and `patterns`. */
+export function checkHasTags(
+  config: { readonly tags: object; readonly patterns: object },
+  context: { addIssue(issue: { code: 'custom'; path: PropertyKey[]; message: string; input: unknown }): void },
+): void {
+  if (Object.keys(config.tags).length + Object.keys(config.patterns).length > 0) return;
+  const message = 'a source needs at least one tag or pattern';
+  context.addIssue({ code: 'custom', path: ['tags'], message, input: config });
+}
+
+function checkReading(reading: MqttReading, context: z.RefinementCtx): void {
+  const { format, samples, value, time, quality } = reading;
+  const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+  if (samples !== undefined && format === 'paths' && (value === undefined || time === undefined))
+    issue('samples', 'a list of samples needs value and time: where they are in each of its elements');
+  if (quality !== undefined && format === 'paths' && value === undefined)
+    issue('quality', 'a payload that is the value itself has no quality: say where the value is');
 }

@@ -2,42 +2,42 @@ import type { SourceContext, Source } from '../../contracts/source.ts';
 import type { QualityReason } from '../../domain/quality.ts';
 import { BAD } from '../../domain/quality.ts';
 import { SampleBatch } from '../../domain/sample-batch.ts';
+import type { TagNumber } from '../../domain/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { mqttConnectionOptions, randomClientId } from '../../platform/mqtt-config.ts';
 import type { MqttState } from '../../platform/mqtt-connection.ts';
 import { MqttConnection } from '../../platform/mqtt-connection.ts';
-import type { MessageFault } from './message-decode.ts';
+import { shownTopic } from '../../platform/mqtt-topic-filter.ts';
+import { GroupedWait } from '../grouped-wait.ts';
+import { HeldFaults } from './held-faults.ts';
 import { decodeMessage } from './message-decode.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
 import { mqttSourceMetrics } from './mqtt-source-metrics.ts';
-import type { TopicPlan } from './topic-plan.ts';
-import { planTopics } from './topic-plan.ts';
+import type { RefusedTopic } from './topic-router.ts';
+import { TopicRouter } from './topic-router.ts';
 
 /** Shows that the source's own scheduling lives, when the broker has nothing to say. */
 const HEARTBEAT_MS = 1000;
-/** A topic with a faulty message is named in health for this long, so that one that flaps makes no flood of log lines. */
-const FAULT_HELD_MS = 10_000;
-/** Topics with faults, and refused ones, that are named; the rest is a number. */
-const NAMED_MAX = 3;
-
-type HeldFault = { readonly text: string; readonly untilMs: number };
 
 /**
- * Tags from the topics of one broker. A message is one batch with all tags of its topic.
+ * Tags from the topics of one broker. A message is one batch with all tags of its topic; one with a list of samples
+ * is one batch for each.
  *
  * While the broker is away its tags are bad with `link-down`, told once; the ones of a topic that the broker
  * refuses are bad with `refused`.
  */
 export class MqttSource implements Source {
   readonly #context: SourceContext<MqttSourceConfig>;
-  readonly #plans: ReadonlyMap<string, TopicPlan>;
+  readonly #router: TopicRouter;
   readonly #connection: MqttConnection;
-  readonly #faultsTotal;
-  readonly #faults = new Map<string, HeldFault>();
+  readonly #metrics;
+  readonly #faults: HeldFaults;
+  /** Undefined where a message is acknowledged as it comes. */
+  readonly #stored: GroupedWait | undefined;
   #health: ComponentHealth | undefined;
   #state: MqttState | undefined;
-  #refusedTopics: readonly string[] = [];
+  #refusedFilters: readonly string[] = [];
   /** Whether the tags were last told to be bad for want of a connection. */
   #linkDown = false;
   #heartbeat: Timer | undefined;
@@ -45,10 +45,12 @@ export class MqttSource implements Source {
   #disposed = false;
 
   constructor(context: SourceContext<MqttSourceConfig>) {
-    const { id, config, tagNumbers, deps } = context;
+    const { id, config, history, deps } = context;
     this.#context = context;
-    this.#plans = planTopics(config, tagNumbers);
-    this.#faultsTotal = deps.metrics.of(mqttSourceMetrics).andon_mqtt_message_faults_total;
+    this.#router = new TopicRouter(context);
+    this.#metrics = deps.metrics.of(mqttSourceMetrics);
+    this.#faults = new HeldFaults(deps.clock);
+    this.#stored = config.acknowledge === 'stored' ? new GroupedWait(() => history.stored()) : undefined;
     this.#tickMs = deps.clock.monotonicMs();
     const name = `source/${id}`;
     const clientId = randomClientId(deps.random, name);
@@ -57,12 +59,13 @@ export class MqttSource implements Source {
 
   start(): void {
     if (this.#disposed) return;
-    const { id, deps } = this.#context;
+    const { id, config, deps } = this.#context;
     this.#health = deps.health.component(`source/${id}`);
     this.#connection.onState((state) => this.#whenState(state));
-    for (const [qos, plans] of Map.groupBy(this.#plans.values(), (plan) => plan.qos)) {
-      const topics = plans.map(({ topic }) => topic);
-      this.#connection.subscribe(topics, (topic, payload, retain) => this.#take(topic, payload, retain), qos);
+    const prefix = sharePrefix(config);
+    for (const [qos, members] of Map.groupBy(this.#router.subscriptions(), (each) => each.qos)) {
+      const filters = members.map(({ filter }) => `${prefix}${filter}`);
+      this.#connection.subscribe(filters, (topic, payload, retain) => this.#take(topic, payload, retain), qos);
     }
     this.#beat();
     this.#connection.start();
@@ -80,25 +83,30 @@ export class MqttSource implements Source {
     this.#health = undefined;
   }
 
-  #take(topic: string, payload: Buffer, retain: boolean): void {
-    const plan = this.#plans.get(topic);
-    if (plan === undefined || this.#disposed) return;
-    const { config, sink, deps } = this.#context;
+  readonly #accept = (batch: SampleBatch): void => this.#context.sink.accept(batch);
+
+  #take(topic: string, payload: Buffer, retain: boolean): void | Promise<void> {
+    if (this.#disposed) return undefined;
+    const { config, deps } = this.#context;
     this.#tickMs = deps.clock.monotonicMs();
-    const fault = decodeMessage(plan, payload, {
-      timeMs: deps.clock.nowMs(),
-      retain,
-      futureToleranceMs: config.futureTolerance,
-    });
-    if (fault !== undefined) this.#note(topic, fault);
-    sink.accept(plan.batch);
+    const plan = this.#router.find(topic, (refused) => this.#noteRefused(refused));
+    if (plan === undefined) return undefined;
+    const arrival = { timeMs: deps.clock.nowMs(), retain, futureToleranceMs: config.futureTolerance };
+    const fault = decodeMessage(plan, payload, arrival, this.#accept);
+    if (fault !== undefined) {
+      this.#metrics.andon_mqtt_message_faults_total.inc({ source: this.#context.id, reason: fault.reason });
+      this.#note(topic, `${shownTopic(topic)}: ${fault.text}`);
+    }
+    return this.#stored?.join();
   }
 
-  #note(topic: string, fault: MessageFault): void {
-    this.#faultsTotal.inc({ source: this.#context.id, reason: fault.reason });
-    const isNew = !this.#faults.has(topic);
-    this.#faults.set(topic, { text: `${topic}: ${fault.text}`, untilMs: this.#tickMs + FAULT_HELD_MS });
-    if (isNew) this.#report();
+  #noteRefused({ pattern, reason, text }: RefusedTopic): void {
+    this.#metrics.andon_mqtt_topics_left_out_total.inc({ source: this.#context.id, pattern, reason });
+    this.#note(`${pattern} ${reason}`, shownTopic(text));
+  }
+
+  #note(key: string, text: string): void {
+    if (this.#faults.note(key, text)) this.#report();
   }
 
   #whenState(state: MqttState): void {
@@ -107,34 +115,39 @@ export class MqttSource implements Source {
     if (state.connected) this.#linkDown = false;
     else if (!this.#linkDown) {
       this.#linkDown = true;
-      this.#refusedTopics = [];
-      this.#tellBad([...this.#plans.values()], 'link-down');
+      this.#refusedFilters = [];
+      this.#tellBad(this.#router.tags(), 'link-down');
     }
     if (state.subscribed) this.#tellRefused(state.refusedTopics);
     this.#report();
   }
 
-  #tellRefused(topics: readonly string[]): void {
-    const told = new Set(this.#refusedTopics);
-    this.#refusedTopics = topics;
-    const plans = topics.filter((topic) => !told.has(topic)).flatMap((topic) => this.#plans.get(topic) ?? []);
-    if (plans.length > 0) this.#tellBad(plans, 'refused');
+  #tellRefused(filters: readonly string[]): void {
+    const told = new Set(this.#refusedFilters);
+    this.#refusedFilters = filters;
+    const prefix = sharePrefix(this.#context.config);
+    const fresh = filters.filter((filter) => !told.has(filter));
+    this.#tellBad(
+      fresh.flatMap((filter) => this.#router.tagsOf(filter.slice(prefix.length))),
+      'refused',
+    );
   }
 
-  #tellBad(plans: readonly TopicPlan[], reason: QualityReason): void {
+  #tellBad(tags: readonly TagNumber[], reason: QualityReason): void {
+    if (tags.length === 0) return;
     const { sink, deps } = this.#context;
-    const tags = plans.flatMap((plan) => plan.tags);
     const batch = new SampleBatch(tags.length);
-    for (const { tag } of tags) batch.add(tag, Number.NaN, deps.clock.nowMs(), BAD, reason);
+    for (const tag of tags) batch.add(tag, Number.NaN, deps.clock.nowMs(), BAD, reason);
     sink.accept(batch);
   }
 
   #beat(): void {
-    this.#tickMs = this.#context.deps.clock.monotonicMs();
-    const over = [...this.#faults].filter(([, { untilMs }]) => untilMs <= this.#tickMs);
-    for (const [topic] of over) this.#faults.delete(topic);
-    if (over.length > 0) this.#report();
-    this.#heartbeat = this.#context.deps.clock.setTimer(() => this.#beat(), HEARTBEAT_MS);
+    const { id, deps } = this.#context;
+    this.#tickMs = deps.clock.monotonicMs();
+    for (const { pattern, tags } of this.#router.made())
+      this.#metrics.andon_mqtt_pattern_tags.set({ source: id, pattern }, tags);
+    if (this.#faults.forget()) this.#report();
+    this.#heartbeat = deps.clock.setTimer(() => this.#beat(), HEARTBEAT_MS);
   }
 
   #report(): void {
@@ -146,13 +159,11 @@ export class MqttSource implements Source {
     }
     // Connected and not subscribed yet: what was reported last still holds.
     if (!state.subscribed) return;
-    const texts = [state.reason, this.#faultsText()].filter((text) => text !== '');
+    const texts = [state.reason, this.#faults.text()].filter((text) => text !== '');
     this.#health?.report(texts.length === 0 ? 'ok' : 'degraded', texts.join('; '));
   }
+}
 
-  #faultsText(): string {
-    const named = [...this.#faults.values()].slice(0, NAMED_MAX).map(({ text }) => text);
-    const more = this.#faults.size > NAMED_MAX ? [`${this.#faults.size - NAMED_MAX} more topics`] : [];
-    return [...named, ...more].join('; ');
-  }
+function sharePrefix({ sharedGroup }: MqttSourceConfig): string {
+  return sharedGroup === undefined ? '' : `$share/${sharedGroup}/`;
 }

@@ -1,4 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { QualityCode } from '../../domain/quality.ts';
+import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
 
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** No number that a device sends is longer; what is longer is not worth a copy. */
@@ -42,6 +44,20 @@ export function decodeTime(value: unknown): EpochMs | undefined {
   const timeMs = typeof value === 'string' ? timeOfText(value) : value;
   if (typeof timeMs !== 'number' || !Number.isFinite(timeMs)) return undefined;
   return timeMs >= EPOCH_MS_MIN ? timeMs : undefined;
+}
+
+/**
+ * What the sender says about its value: good, uncertain or bad, true or false, or an OPC quality.
+ * @returns Good where it says nothing, uncertain where it can't be understood.
+ * @see OPC DA 3.0, section 6.8: the two top bits of the low byte; 11 is good, 01 uncertain, 00 bad.
+ */
+export function decodeQuality(value: unknown): QualityCode {
+  if (value === undefined || value === null || value === true) return GOOD;
+  if (value === false) return BAD;
+  if (typeof value === 'number') return value >= 192 && value <= 255 ? GOOD : value >= 64 ? UNCERTAIN : BAD;
+  if (typeof value !== 'string') return UNCERTAIN;
+  const text = value.slice(0, NUMBER_BYTES_MAX).toLowerCase();
+  return text === 'good' ? GOOD : text === 'bad' ? BAD : UNCERTAIN;
 }
 
 function numberOfText(text: string): number | undefined {

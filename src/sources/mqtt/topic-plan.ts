@@ -1,11 +1,10 @@
 import { SampleBatch } from '../../domain/sample-batch.ts';
 import type { TagNumber } from '../../domain/tag.ts';
-import { invariant } from '../../platform/errors.ts';
 import type { JsonPath } from './json-path.ts';
-import { parseJsonPath } from './json-path.ts';
-import type { MqttSourceConfig } from './mqtt-source-config.ts';
+import { formatJsonPath, parseJsonPath } from './json-path.ts';
+import type { MqttReading } from './mqtt-source-config.ts';
 
-/** How one tag is read out of a message. */
+/** How one tag is read out of a message, or out of one element of its list of samples. */
 export type TagPlan = {
   readonly name: string;
   readonly tag: TagNumber;
@@ -13,51 +12,63 @@ export type TagPlan = {
   readonly value: JsonPath | undefined;
   /** undefined: the time of arrival. */
   readonly time: JsonPath | undefined;
+  /** undefined: the sender says nothing about its quality. */
+  readonly quality: JsonPath | undefined;
   readonly scale: number;
   readonly offset: number;
+};
+
+/** Tags whose samples come together: one each a message, or one each for every element of a list. */
+export type PartPlan = {
+  /** Where the list of samples is; undefined: the message is one sample. */
+  readonly samples: JsonPath | undefined;
+  readonly tags: readonly TagPlan[];
+  /** Filled anew for each sample. */
+  readonly batch: SampleBatch;
 };
 
 /** Everything that one message on a topic brings. */
 export type TopicPlan = {
   readonly topic: string;
-  /** The highest that one of its tags asks for. */
-  readonly qos: 0 | 1;
-  readonly tags: readonly TagPlan[];
+  readonly parts: readonly PartPlan[];
   /** Whether any tag needs the payload as JSON. */
   readonly json: boolean;
-  /** Filled anew for each message. */
-  readonly batch: SampleBatch;
 };
 
-/** Sorts the tags by topic and compiles their paths, once. */
-export function planTopics(
-  config: MqttSourceConfig,
-  tagNumbers: ReadonlyMap<string, TagNumber>,
-): ReadonlyMap<string, TopicPlan> {
-  const byTopic = Map.groupBy(Object.entries(config.tags), ([, { topic }]) => topic);
-  return new Map(
-    [...byTopic].map(([topic, entries]) => {
-      const tags = entries.map(([name, tag]) => planTag(name, tag, tagNumbers));
-      const plan: TopicPlan = {
-        topic,
-        qos: entries.some(([, { qos }]) => qos === 1) ? 1 : 0,
-        tags,
-        json: tags.some(({ value, time }) => value !== undefined || time !== undefined),
-        batch: new SampleBatch(tags.length),
-      };
-      return [topic, plan];
-    }),
+/** A tag that a topic carries, before its paths are compiled. */
+export type TopicTag = { readonly name: string; readonly tag: TagNumber; readonly reading: MqttReading };
+
+/** @param tags At least one. */
+export function planTopic(topic: string, tags: readonly TopicTag[]): TopicPlan {
+  const plans = tags.map(planTag);
+  const bySamples = Map.groupBy(plans, ({ samples }) => (samples === undefined ? '' : formatJsonPath(samples)));
+  const parts = [...bySamples.values()].map((members) => ({
+    samples: members[0]?.samples,
+    tags: members.map(({ tag }) => tag),
+    batch: new SampleBatch(members.length),
+  }));
+  const json = parts.some(
+    ({ samples, tags: members }) =>
+      samples !== undefined || members.some(({ value, time }) => value !== undefined || time !== undefined),
   );
+  return { topic, parts, json };
 }
 
-function planTag(
-  name: string,
-  { value, time, scale, offset }: MqttSourceConfig['tags'][string],
-  tagNumbers: ReadonlyMap<string, TagNumber>,
-): TagPlan {
-  const tag = tagNumbers.get(name);
-  invariant(tag !== undefined, `The tag ${name} has no number`);
-  return { name, tag, value: compile(value), time: compile(time), scale, offset };
+function planTag({ name, tag, reading }: TopicTag): { readonly samples: JsonPath | undefined; readonly tag: TagPlan } {
+  const isUns = reading.format === 'uns';
+  const path = (own: string | undefined, uns: string) => compile(own ?? (isUns ? uns : undefined));
+  return {
+    samples: compile(reading.samples),
+    tag: {
+      name,
+      tag,
+      value: path(reading.value, '$.value'),
+      time: path(reading.time, '$.timestamp_ms'),
+      quality: path(reading.quality, '$.quality'),
+      scale: reading.scale,
+      offset: reading.offset,
+    },
+  };
 }
 
 function compile(path: string | undefined): JsonPath | undefined {

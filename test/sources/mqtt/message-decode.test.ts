@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
 import { decodeMessage } from '../../../src/sources/mqtt/message-decode.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
-import { planTopics } from '../../../src/sources/mqtt/topic-plan.ts';
+import { TopicRouter } from '../../../src/sources/mqtt/topic-router.ts';
 
 const NOW_MS = Date.UTC(2026, 5, 1, 12);
 const TOLERANCE_MS = 5000;
@@ -17,20 +17,21 @@ function decodeAll(payload: string | Buffer, tags: Record<string, Record<string,
   const entries = Object.entries(tags).map(([name, tag]) => [name, { topic: 'a', ...tag }]);
   const config = mqttKind.schema.parse({ type: 'mqtt', url: 'mqtt://b', tags: Object.fromEntries(entries) });
   const numbers = new Map(Object.keys(tags).map((name, index) => [name, index]));
-  const plan = planTopics(config, numbers).get('a');
+  const router = new TopicRouter({ config, tagNumbers: numbers, bindTag: () => 'too-many' });
+  const plan = router.find('a', () => undefined);
   if (plan === undefined) throw new Error('No plan for the topic');
-  const fault = decodeMessage(plan, Buffer.from(payload), {
-    timeMs: NOW_MS,
-    retain,
-    futureToleranceMs: TOLERANCE_MS,
+  const samples: { value: number; timeMs: number; quality: string; reason: string }[] = [];
+  const arrival = { timeMs: NOW_MS, retain, futureToleranceMs: TOLERANCE_MS };
+  const fault = decodeMessage(plan, Buffer.from(payload), arrival, (batch) => {
+    for (let index = 0; index < batch.length; index += 1)
+      samples.push({
+        value: batch.values[index] ?? Number.NaN,
+        timeMs: batch.timesMs[index] ?? Number.NaN,
+        quality: qualityOf(batch.qualities[index] ?? 2),
+        reason: reasonOf(batch.reasons[index] ?? 0),
+      });
   });
-  return Array.from({ length: plan.batch.length }, (_, index) => ({
-    value: plan.batch.values[index],
-    timeMs: plan.batch.timesMs[index],
-    quality: qualityOf(plan.batch.qualities[index] ?? 2),
-    reason: reasonOf(plan.batch.reasons[index] ?? 0),
-    fault: fault?.text ?? '',
-  }));
+  return samples.map((sample) => ({ ...sample, fault: fault?.text ?? '' }));
 }
 
 describe('a payload that is the value', () => {

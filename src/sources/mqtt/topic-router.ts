@@ -1,0 +1,144 @@
+import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
+import type { TagNumber } from '../../domain/tag.ts';
+import type { TagTemplate } from '../../domain/tag-template.ts';
+import { fillTagTemplate, parseTagTemplate } from '../../domain/tag-template.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { MqttReading, MqttSourceConfig } from './mqtt-source-config.ts';
+import type { TopicPattern } from './topic-pattern.ts';
+import { matchTopicPattern, parseTopicPattern, topicFilterOf } from './topic-pattern.ts';
+import type { TopicPlan, TopicTag } from './topic-plan.ts';
+import { planTopic } from './topic-plan.ts';
+
+type CompiledPattern = {
+  readonly id: string;
+  readonly topic: TopicPattern;
+  readonly template: TagTemplate;
+  readonly filter: string;
+  readonly reading: MqttReading & { readonly maxTags: number };
+  readonly bound: Set<TagNumber>;
+};
+
+/** A topic that a pattern fits and that makes no tag. */
+export type RefusedTopic = { readonly pattern: string; readonly reason: TagRefusal; readonly text: string };
+
+export type TopicSubscription = { readonly filter: string; readonly qos: 0 | 1 };
+
+/** What a decoder puts for bytes that are no UTF-8: two topics could look the same. */
+const NOT_UTF8 = '\uFFFD';
+
+/**
+ * Which tags a topic carries. Topics that tags name are known from the start; one that a pattern fits is bound to its
+ * tags when it is first seen, and stays so. At most `maxTags` a pattern are, and nothing is kept of the others.
+ */
+export class TopicRouter {
+  readonly #context: Pick<SourceContext<MqttSourceConfig>, 'bindTag'>;
+  readonly #plans = new Map<string, TopicPlan>();
+  readonly #patterns: readonly CompiledPattern[];
+  readonly #fixed: readonly { readonly topic: string; readonly qos: 0 | 1; readonly tags: readonly TopicTag[] }[];
+  /** Two topics must not take turns in one tag: the first that was seen has it. */
+  readonly #topicOfTag = new Map<TagNumber, string>();
+
+  constructor({
+    config,
+    tagNumbers,
+    bindTag,
+  }: Pick<SourceContext<MqttSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>) {
+    this.#context = { bindTag };
+    const byTopic = Map.groupBy(Object.entries(config.tags), ([, { topic }]) => topic);
+    this.#fixed = [...byTopic].map(([topic, entries]) => ({
+      topic,
+      qos: entries.some(([, { qos }]) => qos === 1) ? 1 : 0,
+      tags: entries.map(([name, reading]) => ({ name, tag: numberOf(name, tagNumbers), reading })),
+    }));
+    for (const { topic, tags } of this.#fixed) this.#plans.set(topic, planTopic(topic, tags));
+    this.#patterns = Object.entries(config.patterns).map(compilePattern);
+  }
+
+  /** What to subscribe to: each filter once. */
+  subscriptions(): readonly TopicSubscription[] {
+    const byFilter = new Map<string, 0 | 1>();
+    for (const { topic, qos } of this.#fixed) byFilter.set(topic, qos);
+    for (const { filter, reading } of this.#patterns)
+      byFilter.set(filter, reading.qos === 1 ? 1 : (byFilter.get(filter) ?? 0));
+    return [...byFilter].map(([filter, qos]) => ({ filter, qos }));
+  }
+
+  /**
+   * @param onRefused Called for each pattern that fits the topic and can make no tag of it.
+   * @returns undefined where the topic carries no tag.
+   */
+  find(topic: string, onRefused: (refused: RefusedTopic) => void): TopicPlan | undefined {
+    const known = this.#plans.get(topic);
+    if (known !== undefined) return known;
+    const levels = topic.split('/');
+    const tags = this.#patterns.flatMap((pattern): readonly TopicTag[] => {
+      const values = matchTopicPattern(pattern.topic, levels);
+      if (values === undefined) return [];
+      const name = fillTagTemplate(pattern.template, values);
+      const tag = this.#bind(pattern, name, topic);
+      if (typeof tag === 'number') return [{ name, tag, reading: pattern.reading }];
+      onRefused({ pattern: pattern.id, reason: tag, text: refusalText(pattern, tag, name, topic) });
+      return [];
+    });
+    if (tags.length === 0) return undefined;
+    const plan = planTopic(topic, tags);
+    this.#plans.set(topic, plan);
+    return plan;
+  }
+
+  /** Tags bound to topics that a subscription brings. */
+  tagsOf(filter: string): readonly TagNumber[] {
+    const fixed = this.#fixed.filter(({ topic }) => topic === filter).flatMap(({ tags }) => tags.map(({ tag }) => tag));
+    const made = this.#patterns.filter((pattern) => pattern.filter === filter).flatMap(({ bound }) => [...bound]);
+    return [...fixed, ...made];
+  }
+
+  /** Every tag that is bound to a topic by now. */
+  tags(): readonly TagNumber[] {
+    const fixed = this.#fixed.flatMap(({ tags }) => tags.map(({ tag }) => tag));
+    return [...fixed, ...this.#patterns.flatMap(({ bound }) => [...bound])];
+  }
+
+  /** How many tags each pattern has made. */
+  made(): readonly { readonly pattern: string; readonly tags: number }[] {
+    return this.#patterns.map(({ id, bound }) => ({ pattern: id, tags: bound.size }));
+  }
+
+  #bind(pattern: CompiledPattern, name: string, topic: string): TagNumber | TagRefusal {
+    if (name.includes(NOT_UTF8)) return 'name-unfit';
+    const tag = this.#context.bindTag(pattern.id, name);
+    if (typeof tag !== 'number') return tag;
+    const first = this.#topicOfTag.get(tag);
+    if (first !== undefined && first !== topic) return 'name-taken';
+    this.#topicOfTag.set(tag, topic);
+    pattern.bound.add(tag);
+    return tag;
+  }
+}
+
+function compilePattern([id, reading]: readonly [string, MqttSourceConfig['patterns'][string]]): CompiledPattern {
+  const topic = parseTopicPattern(reading.topic);
+  const template = parseTagTemplate(reading.tag);
+  invariant(
+    topic !== undefined && template !== undefined,
+    `The schema lets no wrong pattern through, and ${id} is one`,
+  );
+  return { id, topic, template, filter: topicFilterOf(topic), reading, bound: new Set() };
+}
+
+function refusalText({ id, reading }: CompiledPattern, reason: TagRefusal, name: string, topic: string): string {
+  switch (reason) {
+    case 'too-many':
+      return `pattern ${id} has made ${reading.maxTags} tags, its maxTags; ${topic} is left out`;
+    case 'name-taken':
+      return `pattern ${id}: another topic has the tag ${name} already; ${topic} is left out`;
+    case 'name-unfit':
+      return `pattern ${id}: ${name} can't be the name of a tag; ${topic} is left out`;
+  }
+}
+
+function numberOf(name: string, tagNumbers: ReadonlyMap<string, TagNumber>): TagNumber {
+  const tag = tagNumbers.get(name);
+  invariant(tag !== undefined, `The tag ${name} has no number`);
+  return tag;
+}
