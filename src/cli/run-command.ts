@@ -1,10 +1,10 @@
-import type { RunningAgent } from '../app/agent.ts';
+import type { AgentDeps, RunningAgent } from '../app/agent.ts';
 import { startAgent } from '../app/agent.ts';
 import type { LoadedConfig } from '../app/config-file.ts';
 import { loadConfig } from '../app/config-file.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { ConfigError, errorMessage } from '../platform/errors.ts';
+import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
 import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
@@ -33,11 +33,13 @@ export async function runCommand(file: string): Promise<number> {
   const manager = systemdServiceManager(process.env, log);
   for (const warning of loaded.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
 
-  let agent = await startAgent(loaded, { ...deps, clock }, manager);
-  manager.notify('READY=1', `STATUS=${agent.summary}`);
+  let current: Running = { loaded, agent: await startAgent(loaded, { ...deps, clock }, manager) };
+  manager.notify('READY=1', `STATUS=${current.agent.summary}`);
   const ending = nextEnding();
   const reloads = reloadOnHangup(async () => {
-    agent = await reload(file, agent, { ...deps, clock }, manager);
+    const before = current.loaded;
+    current = await reloadConfig(file, current, { ...deps, clock }, manager);
+    counters.andon_config_reloads_total.inc({ outcome: current.loaded === before ? 'refused' : 'applied' });
   }, deps);
 
   const reason = await ending;
@@ -45,30 +47,44 @@ export async function runCommand(file: string): Promise<number> {
   manager.notify('STOPPING=1');
   const limit = clock.setTimer(() => process.exit(70), STOP_TIMEOUT_MS, { background: true });
   await reloads.idle();
-  await agent[Symbol.asyncDispose]();
+  await current.agent[Symbol.asyncDispose]();
   limit.cancel();
   log.info({ reason: reason.text }, 'Stopped.');
   await flush();
   return reason.exitCode;
+}
 
-  async function reload(
-    path: string,
-    running: RunningAgent,
-    all: Deps & { readonly clock: SystemClock },
-    to: ServiceManager,
-  ): Promise<RunningAgent> {
-    const next = await reread(path, all);
-    if (next === undefined) {
-      counters.andon_config_reloads_total.inc({ outcome: 'refused' });
-      return running;
-    }
-    to.notify('RELOADING=1');
-    await running[Symbol.asyncDispose]();
-    const started = await startAgent(next, all, to);
-    to.notify('READY=1', `STATUS=${started.summary}`);
-    counters.andon_config_reloads_total.inc({ outcome: 'applied' });
-    all.log.info({ file: path }, 'The new configuration is in use.');
-    return started;
+type Running = { readonly loaded: LoadedConfig; readonly agent: RunningAgent };
+
+/** @returns What runs now: the new configuration, or the old one where the new is wrong or cannot be started. */
+async function reloadConfig(file: string, running: Running, deps: AgentDeps, manager: ServiceManager): Promise<Running> {
+  const next = await reread(file, deps);
+  if (next === undefined) return running;
+  manager.notify('RELOADING=1');
+  await running.agent[Symbol.asyncDispose]();
+  const started = await startOrGoBack(next, running.loaded, deps, manager);
+  deps.log.level = started.loaded.config.log.level;
+  manager.notify('READY=1', `STATUS=${started.agent.summary}`);
+  if (started.loaded === next) deps.log.info({ file }, 'The new configuration is in use.');
+  return started;
+}
+
+/** What no check can know, such as that a folder can't be made, shows when it is tried. */
+async function startOrGoBack(
+  next: LoadedConfig,
+  before: LoadedConfig,
+  deps: AgentDeps,
+  manager: ServiceManager,
+): Promise<Running> {
+  try {
+    return { loaded: next, agent: await startAgent(next, deps, manager) };
+  } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
+    deps.log.error(
+      { file: next.file, code: error.code },
+      `The new configuration cannot be started, the old one stays: ${error.message}`,
+    );
+    return { loaded: before, agent: await startAgent(before, deps, manager) };
   }
 }
 
