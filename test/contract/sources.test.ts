@@ -1,0 +1,19 @@
+import { describe, expect, test } from 'vitest';
+import { sourceKinds } from '../../src/app/kinds.ts';
+import { createContractSource, sourceFixtures } from '../support/contract-fixtures.ts';
+import { lifecycleTests } from '../support/contract-tests.ts';
+
+/*
+ * What every kind of source promises (contracts/source.ts), against its real peer behind a line that goes silent, refuses
+ * and dies. Nothing here knows a protocol: a new kind needs a line in sourceKinds and a fixture.
+ */
+test('every kind of source has a fixture, and every fixture a kind', () => {
+  expect(Object.keys(sourceFixtures).toSorted()).toEqual(sourceKinds.map(({ type }) => type).toSorted());
+});
+
+describe.each(sourceKinds.map(({ type }) => type))('a source of kind %s', (type) => {
+  lifecycleTests({
+    peer: async () => sourceFixtures[type]?.peer() ?? Promise.reject(new Error(`no fixture for ${type}`)),
+    create: (port, _peer, deps) => createContractSource(type, port, deps),
+  });
+});

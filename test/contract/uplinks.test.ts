@@ -1,0 +1,19 @@
+import { describe, expect, test } from 'vitest';
+import { uplinkKinds } from '../../src/app/kinds.ts';
+import { createContractUplink, uplinkFixtures } from '../support/contract-fixtures.ts';
+import { lifecycleTests } from '../support/contract-tests.ts';
+
+/*
+ * What every kind of uplink promises (contracts/uplink.ts), against its real peer behind a line that goes silent, refuses
+ * and dies. Nothing here knows a protocol: a new kind needs a line in uplinkKinds and a fixture.
+ */
+test('every kind of uplink has a fixture, and every fixture a kind', () => {
+  expect(Object.keys(uplinkFixtures).toSorted()).toEqual(uplinkKinds.map(({ type }) => type).toSorted());
+});
+
+describe.each(uplinkKinds.map(({ type }) => type))('an uplink of kind %s', (type) => {
+  lifecycleTests({
+    peer: async () => uplinkFixtures[type]?.peer() ?? Promise.reject(new Error(`no fixture for ${type}`)),
+    create: (port, peer, deps) => createContractUplink(type, port, () => peer.arrived(), deps),
+  });
+});

@@ -1,0 +1,161 @@
+import { connectAsync } from 'mqtt';
+import type * as z from 'zod';
+import { createSource, createUplink, sourceKinds, uplinkKinds } from '../../src/app/kinds.ts';
+import type { SourceConfig, UplinkConfig } from '../../src/app/kinds.ts';
+import { GOOD } from '../../src/domain/quality.ts';
+import type { SampleBatch } from '../../src/domain/sample-batch.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { MemoryRecordStore } from './memory-record-store.ts';
+import { ModbusRawServer } from './modbus-raw-server.ts';
+import { plainSource } from './source-context.ts';
+import { UpstreamBroker } from './upstream-broker.ts';
+import { UpstreamHttp } from './upstream-http.ts';
+
+/** A peer as a contract test needs it, behind a line with faults. */
+export type ContractPeer = AsyncDisposable & { readonly port: number };
+
+/** What the contract tests need to know about a kind: its peer, and a configuration that reaches it. */
+export type SourceFixture = {
+  /** The peer, which has a value to give all the time. */
+  readonly peer: () => Promise<ContractPeer>;
+  /** Waits short enough for a test. */
+  readonly config: (port: number) => Readonly<Record<string, unknown>>;
+};
+
+export type UplinkFixture = {
+  readonly peer: () => Promise<ContractPeer & { readonly arrived: () => number }>;
+  readonly config: (port: number) => Readonly<Record<string, unknown>>;
+};
+
+const EVERY_MS = 50;
+const quickMqtt = { connectTimeout: '300ms', reconnectMin: '20ms', reconnectMax: '100ms', keepalive: '1s' };
+
+/** One a kind, by its `type`. */
+export const sourceFixtures: Readonly<Record<string, SourceFixture>> = {
+  modbus: {
+    peer: () => ModbusRawServer.listen(),
+    config: (port) => ({
+      url: `tcp://127.0.0.1:${port}`,
+      scanInterval: `${EVERY_MS}ms`,
+      timeout: '200ms',
+      connectTimeout: '300ms',
+      reconnect: { first: '20ms', max: '100ms' },
+      tags: { value: { register: 'holding', address: 0, type: 'uint16' } },
+    }),
+  },
+  mqtt: {
+    peer: () => publishingBroker('contract/value'),
+    config: (port) => ({
+      url: `mqtt://127.0.0.1:${port}`,
+      ...quickMqtt,
+      tags: { value: { topic: 'contract/value' } },
+    }),
+  },
+};
+
+const quickUplink = { retry: { first: '20ms', max: '100ms' }, stopTimeout: '500ms' };
+
+/** One a kind, by its `type`. */
+export const uplinkFixtures: Readonly<Record<string, UplinkFixture>> = {
+  http: {
+    peer: async () => {
+      const upstream = await new UpstreamHttp().listen();
+      return Object.assign(upstream, { arrived: () => upstream.ids.length });
+    },
+    config: (port) => ({
+      url: `http://127.0.0.1:${port}/ingest`,
+      timeout: '300ms',
+      connectTimeout: '300ms',
+      ...quickUplink,
+    }),
+  },
+  mqtt: {
+    peer: async () => {
+      const broker = await new UpstreamBroker().listen();
+      const arrived = () =>
+        new Set(
+          broker
+            .on('andon/v1/edge-01/records')
+            .flat()
+            .map((one) => JSON.stringify(one)),
+        ).size;
+      const { port } = new URL(broker.url);
+      return { port: Number(port), arrived, [Symbol.asyncDispose]: () => broker[Symbol.asyncDispose]() };
+    },
+    config: (port) => ({ url: `mqtt://127.0.0.1:${port}`, publishTimeout: '300ms', ...quickMqtt, ...quickUplink }),
+  },
+};
+
+/** A source or an uplink at work, and how much came of it. */
+export type Subject = AsyncDisposable & {
+  start(): void;
+  /** Good samples, or records that arrived. */
+  readonly delivered: () => number;
+  readonly health: () => { readonly status: string; readonly reason: string } | undefined;
+};
+
+export function createContractSource(type: string, port: number, deps: Deps): Subject {
+  const kind = sourceKinds.find((one) => one.type === type);
+  const config = parse<SourceConfig>(kind?.schema, type, sourceFixtures[type]?.config(port));
+  let good = 0;
+  const source = createSource({
+    id: 'peer',
+    config,
+    tagNumbers: new Map([['value', 0]]),
+    ...plainSource,
+    sink: { accept: (batch) => (good += goodSamples(batch)) },
+    deps,
+  });
+  return {
+    start: () => source.start(),
+    delivered: () => good,
+    health: () => deps.health.components().find(({ name }) => name === 'source/peer'),
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}
+
+/** @param arrived What the peer counts. */
+export function createContractUplink(type: string, port: number, arrived: () => number, deps: Deps): Subject {
+  const kind = uplinkKinds.find((one) => one.type === type);
+  const config = parse<UplinkConfig>(kind?.schema, type, uplinkFixtures[type]?.config(port));
+  const records = new MemoryRecordStore('edge-01');
+  const uplink = createUplink({ id: 'peer', agentId: 'edge-01', config, records, deps });
+  let feeding: NodeJS.Timeout | undefined;
+  return {
+    start: () => {
+      feeding = setInterval(() => void records.appendVerdicts(1), EVERY_MS);
+      uplink.start();
+    },
+    delivered: arrived,
+    health: () => deps.health.components().find(({ name }) => name === 'uplink/peer'),
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(feeding);
+      await uplink[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function parse<Config>(schema: z.ZodType | undefined, type: string, config: object | undefined): Config {
+  if (schema === undefined || config === undefined) throw new Error(`There is no fixture for the kind '${type}'`);
+  // The schema is that of the kind, and so is what it gives.
+  return schema.parse({ type, ...config }) as Config;
+}
+
+function goodSamples(batch: SampleBatch): number {
+  return batch.qualities.subarray(0, batch.length).filter((quality) => quality === GOOD).length;
+}
+
+/** A broker on which a value is published all the time. */
+async function publishingBroker(topic: string): Promise<ContractPeer> {
+  const broker = await new UpstreamBroker().listen();
+  const client = await connectAsync(broker.url);
+  const publishing = setInterval(() => client.publish(topic, '7'), EVERY_MS);
+  return {
+    port: Number(new URL(broker.url).port),
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(publishing);
+      await client.endAsync(true);
+      await broker[Symbol.asyncDispose]();
+    },
+  };
+}
