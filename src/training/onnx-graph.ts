@@ -8,7 +8,20 @@ const OPSET = 13;
 /** File format version that goes with the operator set. */
 const IR_VERSION = 7;
 
-type Attribute = number | readonly number[];
+/** Operator set of the tree operators, in the domain of their own. */
+const ML_DOMAIN = 'ai.onnx.ml';
+const ML_OPSET = 1;
+
+/** A whole number, whole numbers, or what says otherwise which kind it is. */
+type Attribute =
+  | number
+  | readonly number[]
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
+  | { readonly text: string };
+
+/** Types that a value can be cast to. */
+const castTypes = { float32: TensorProto.DataType.FLOAT, float64: TensorProto.DataType.DOUBLE } as const;
 
 /**
  * Builds an ONNX graph node by node; the same calls always give the same bytes.
@@ -21,6 +34,7 @@ export class OnnxGraph {
   readonly #constants: onnxProto.onnx.ITensorProto[] = [];
   readonly #inputs: onnxProto.onnx.IValueInfoProto[] = [];
   readonly #outputs: onnxProto.onnx.IValueInfoProto[] = [];
+  #usesLearned = false;
 
   constructor(name: string) {
     this.#name = name;
@@ -28,14 +42,14 @@ export class OnnxGraph {
 
   /** @param dims A name is a dimension of any size. */
   input(name: string, dims: readonly (number | string)[]): string {
-    this.#inputs.push(floatInfo(name, dims));
+    this.#inputs.push(tensorInfo(name, dims, 'float32'));
     return name;
   }
 
   /** Makes the graph give `value` under `name`. */
-  output(name: string, value: string, dims: readonly (number | string)[]): void {
+  output(name: string, value: string, dims: readonly (number | string)[], type: 'float32' | 'int64' = 'float32'): void {
     this.#nodes.push({ opType: 'Identity', name, input: [value], output: [name] });
-    this.#outputs.push(floatInfo(name, dims));
+    this.#outputs.push(tensorInfo(name, dims, type));
   }
 
   /** A float32 tensor in the file, row-major; values are rounded to the nearest float32. */
@@ -44,6 +58,13 @@ export class OnnxGraph {
     // ONNX stores raw data little-endian, whatever the machine.
     for (let index = 0; index < values.length; index += 1) data.setFloat32(index * 4, values[index] ?? 0, true);
     return this.#constant(name, dims, TensorProto.DataType.FLOAT, data);
+  }
+
+  /** A float64 tensor in the file, row-major. */
+  doubles(name: string, dims: readonly number[], values: ArrayLike<number>): string {
+    const data = new DataView(new ArrayBuffer(values.length * 8));
+    for (let index = 0; index < values.length; index += 1) data.setFloat64(index * 8, values[index] ?? 0, true);
+    return this.#constant(name, dims, TensorProto.DataType.DOUBLE, data);
   }
 
   /** An int64 tensor of one dimension, as operators take for axes and shapes. */
@@ -60,12 +81,24 @@ export class OnnxGraph {
     inputs: readonly string[],
     attributes: Readonly<Record<string, Attribute>> = {},
   ): string {
-    const attribute = Object.entries(attributes).map(([key, value]) =>
-      typeof value === 'number'
-        ? { name: key, type: AttributeProto.AttributeType.INT, i: value }
-        : { name: key, type: AttributeProto.AttributeType.INTS, ints: [...value] },
-    );
-    this.#nodes.push({ opType, name, input: [...inputs], output: [name], attribute });
+    this.#nodes.push({ opType, name, input: [...inputs], output: [name], attribute: attributesOf(attributes) });
+    return name;
+  }
+
+  cast(name: string, value: string, type: keyof typeof castTypes): string {
+    return this.node('Cast', name, [value], { to: castTypes[type] });
+  }
+
+  /** Adds an operator of the machine learning domain (tree ensembles) with one result, which gets the node's name. */
+  learned(
+    opType: string,
+    name: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>>,
+  ): string {
+    const attribute = attributesOf(attributes);
+    this.#nodes.push({ opType, name, domain: ML_DOMAIN, input: [...inputs], output: [name], attribute });
+    this.#usesLearned = true;
     return name;
   }
 
@@ -74,7 +107,10 @@ export class OnnxGraph {
     const model = onnx.ModelProto.create({
       irVersion: IR_VERSION,
       producerName: 'andon',
-      opsetImport: [{ domain: '', version: OPSET }],
+      opsetImport: [
+        { domain: '', version: OPSET },
+        ...(this.#usesLearned ? [{ domain: ML_DOMAIN, version: ML_OPSET }] : []),
+      ],
       graph: {
         name: this.#name,
         node: this.#nodes,
@@ -92,7 +128,24 @@ export class OnnxGraph {
   }
 }
 
-function floatInfo(name: string, dims: readonly (number | string)[]): onnxProto.onnx.IValueInfoProto {
+function attributesOf(attributes: Readonly<Record<string, Attribute>>): onnxProto.onnx.IAttributeProto[] {
+  const { INT, INTS, FLOATS, STRING, STRINGS } = AttributeProto.AttributeType;
+  const utf8 = new TextEncoder();
+  return Object.entries(attributes).map(([name, value]) => {
+    if (typeof value === 'number') return { name, type: INT, i: value };
+    if ('floats' in value) return { name, type: FLOATS, floats: [...value.floats] };
+    if ('strings' in value) return { name, type: STRINGS, strings: value.strings.map((text) => utf8.encode(text)) };
+    if ('text' in value) return { name, type: STRING, s: utf8.encode(value.text) };
+    return { name, type: INTS, ints: [...value] };
+  });
+}
+
+function tensorInfo(
+  name: string,
+  dims: readonly (number | string)[],
+  type: 'float32' | 'int64',
+): onnxProto.onnx.IValueInfoProto {
   const dim = dims.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
-  return { name, type: { tensorType: { elemType: TensorProto.DataType.FLOAT, shape: { dim } } } };
+  const elemType = type === 'float32' ? TensorProto.DataType.FLOAT : TensorProto.DataType.INT64;
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
