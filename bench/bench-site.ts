@@ -5,6 +5,7 @@ import { BrokerProcess } from '../src/plant/broker-process.ts';
 import { Mosquitto } from '../test/support/mosquitto.ts';
 import { programPath } from '../test/support/programs.ts';
 import type { DeviceProtocol } from './device.ts';
+import { installAgent } from './installed-agent.ts';
 import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import type { SubscriberProtocol } from './subscriber.ts';
@@ -12,6 +13,7 @@ import type { SubscriberProtocol } from './subscriber.ts';
 /** What stands around the agent and the script alike: devices, broker, subscriber, a model directory and a folder. */
 export class BenchSite implements AsyncDisposable {
   readonly folder: string;
+  readonly agentProgram: string;
   readonly modelDirectory: string;
   readonly modelFile: string;
   readonly brokerName: string;
@@ -30,6 +32,7 @@ export class BenchSite implements AsyncDisposable {
   ) {
     this.#stack = stack;
     this.folder = folder;
+    this.agentProgram = installAgent(join(folder, 'installed'));
     this.modelDirectory = join(folder, 'models');
     this.modelFile = writeBenchModel(this.modelDirectory);
     this.brokerName = broker.name;

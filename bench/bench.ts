@@ -28,7 +28,9 @@ const unknown = only.filter((id) => !ids.includes(id));
 if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is none of ${ids.join(', ')}`, { exitCode: 64 });
 
 const rounds = options.rounds ?? (options.quick ? 1 : 3);
-const loadTimes = { rounds, warmUpMs: options.quick ? 1500 : 3000, measureMs: options.quick ? 4000 : 8000 };
+const loadTimes = options.quick
+  ? { rounds, warmUpMs: 2000, sideBySideWarmUpMs: 10_000, measureMs: 4000 }
+  : { rounds, warmUpMs: 4000, sideBySideWarmUpMs: 60_000, measureMs: 7000 };
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
 
 const figures: Figure[] = [];

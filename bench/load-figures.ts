@@ -1,13 +1,19 @@
+import { invariant } from '../src/platform/errors.ts';
 import type { BenchSite } from './bench-site.ts';
 import type { Figure, Goal } from './figure.ts';
 import type { LoadRound } from './load-round.ts';
-import { measureLoad } from './load-round.ts';
+import { measureRound, warmUp } from './load-round.ts';
 import { median } from './statistics.ts';
-import type { Subject } from './subject.ts';
-import { startAgentSubject, startMinimalSubject } from './subject.ts';
+import { startAgent, startMinimalScript } from './subject.ts';
 import type { Load, LoadId } from './workload.ts';
 
-export type LoadTimes = { readonly rounds: number; readonly warmUpMs: number; readonly measureMs: number };
+export type LoadTimes = {
+  readonly rounds: number;
+  /** Of each process, or of both where they run side by side. */
+  readonly warmUpMs: number;
+  readonly sideBySideWarmUpMs: number;
+  readonly measureMs: number;
+};
 
 type Pair = { readonly agent: LoadRound; readonly limit: LoadRound };
 
@@ -21,20 +27,15 @@ const goals: Readonly<Record<LoadId, Readonly<Record<string, Goal>>>> = {
   w3: { verdictsPerSecond: { kind: 'ratio-at-least', value: 0.6 } },
 };
 
-/** The agent and the minimal script in turn, so that whatever else the machine does meets both alike. */
+/** What a load comes to for the agent and for the minimal script. */
 export async function loadFigures(
   site: BenchSite,
   load: Load,
   times: LoadTimes,
   say: (text: string) => void,
 ): Promise<readonly Figure[]> {
-  const pairs: Pair[] = [];
-  for (let round = 1; round <= times.rounds; round += 1) {
-    say(`${load.id}: ${load.title}, round ${round} of ${times.rounds}`);
-    const agent = await measured(site, await startAgentSubject(site, load), times);
-    const limit = await measured(site, await startMinimalSubject(site, load), times);
-    pairs.push({ agent, limit });
-  }
+  say(`${load.id}: ${load.title}, ${times.rounds} ${times.rounds === 1 ? 'round' : 'rounds'}`);
+  const pairs = load.sideBySide ? await sideBySide(site, load, times) : await inTurn(site, load, times);
   const figure = figureMaker(load.id, pairs);
   return [
     figure('cpu', 'CPU, with children', '% of a core', 100),
@@ -48,9 +49,34 @@ export async function loadFigures(
   ];
 }
 
-async function measured(site: BenchSite, subject: Subject, times: LoadTimes): Promise<LoadRound> {
-  await using running = subject;
-  return await measureLoad(site, running, times);
+async function sideBySide(site: BenchSite, load: Load, times: LoadTimes): Promise<readonly Pair[]> {
+  await using agent = startAgent(site, load);
+  await using script = startMinimalScript(site, load);
+  await warmUp(site, [agent, script], times.sideBySideWarmUpMs);
+  const pairs: Pair[] = [];
+  for (let round = 0; round < times.rounds; round += 1)
+    pairs.push(pairOf(await measureRound(site, [agent, script], times.measureMs)));
+  return pairs;
+}
+
+/** Whatever else the machine does meets both alike, more or less: a round is one after the other. */
+async function inTurn(site: BenchSite, load: Load, times: LoadTimes): Promise<readonly Pair[]> {
+  const pairs: Pair[] = [];
+  for (let round = 0; round < times.rounds; round += 1) {
+    const rounds: LoadRound[] = [];
+    for (const start of [startAgent, startMinimalScript]) {
+      await using subject = start(site, load);
+      await warmUp(site, [subject], times.warmUpMs);
+      rounds.push(...(await measureRound(site, [subject], times.measureMs)));
+    }
+    pairs.push(pairOf(rounds));
+  }
+  return pairs;
+}
+
+function pairOf([agent, limit]: readonly LoadRound[]): Pair {
+  invariant(agent !== undefined && limit !== undefined, 'a round has the agent and the script in it');
+  return { agent, limit };
 }
 
 function figureMaker(id: LoadId, pairs: readonly Pair[]) {

@@ -27,60 +27,65 @@ export type LoadRound = {
   readonly latencyMsP99: number;
 };
 
-/** Measures a subject once it has warmed up. */
-export async function measureLoad(
+/** Measures what runs, all of it over the same time. @returns One round for each subject, in their order. */
+export async function measureRound(
   site: BenchSite,
-  subject: Subject,
-  times: { readonly warmUpMs: number; readonly measureMs: number },
-): Promise<LoadRound> {
-  await firstVerdict(site);
-  await sleep(times.warmUpMs);
+  subjects: readonly Subject[],
+  measureMs: number,
+): Promise<readonly LoadRound[]> {
   await site.device.call('takeChanges', undefined);
   await site.subscriber.call('takeMessages', undefined);
-  const before = processTreeFigures(subject.pid);
+  const before = subjects.map(({ pid }) => processTreeFigures(pid));
   const fromMs = machineMs();
-  await sleep(times.measureMs);
-  const after = processTreeFigures(subject.pid);
+  await sleep(measureMs);
+  const after = subjects.map(({ pid }) => processTreeFigures(pid));
   const toMs = machineMs();
   await sleep(SETTLE_MS);
   const changes = await site.device.call('takeChanges', undefined);
   const messages = await site.subscriber.call('takeMessages', undefined);
-  const { scans, latenciesMs } = joinChanges(changes, messages, fromMs, toMs);
   const seconds = (toMs - fromMs) / 1000;
-  const cpuMs = after.cpuMs - before.cpuMs;
-  return {
-    cpu: cpuMs / (toMs - fromMs),
-    cpuMsPerVerdict: cpuMs / latenciesMs.length,
-    residentBytes: after.residentBytes,
-    proportionalBytes: after.proportionalBytes,
-    scansPerSecond: scans / seconds,
-    verdictsPerSecond: latenciesMs.length / seconds,
-    latencyMsP50: percentile(latenciesMs, 0.5),
-    latencyMsP99: percentile(latenciesMs, 0.99),
-  };
+  return subjects.map((subject, index) => {
+    const { scans, latenciesMs } = joinChanges(subject, changes, messages, fromMs, toMs);
+    const cpuMs = (after[index]?.cpuMs ?? Number.NaN) - (before[index]?.cpuMs ?? Number.NaN);
+    return {
+      cpu: cpuMs / (toMs - fromMs),
+      cpuMsPerVerdict: cpuMs / latenciesMs.length,
+      residentBytes: after[index]?.residentBytes ?? Number.NaN,
+      proportionalBytes: after[index]?.proportionalBytes ?? Number.NaN,
+      scansPerSecond: scans / seconds,
+      verdictsPerSecond: latenciesMs.length / seconds,
+      latencyMsP50: percentile(latenciesMs, 0.5),
+      latencyMsP99: percentile(latenciesMs, 0.99),
+    };
+  });
 }
 
-async function firstVerdict(site: BenchSite): Promise<void> {
+/** Waits until each of the subjects had a verdict heard, and then for the warm-up. */
+export async function warmUp(site: BenchSite, subjects: readonly Subject[], warmUpMs: number): Promise<void> {
   const giveUpMs = machineMs() + FIRST_VERDICT_MS_MAX;
-  for (;;) {
-    const { counters } = await site.subscriber.call('takeMessages', undefined);
-    if (counters.length > 0) return;
+  const silent = new Set(subjects);
+  while (silent.size > 0) {
     if (machineMs() > giveUpMs) throw new Error(`No verdict within ${FIRST_VERDICT_MS_MAX} ms`);
     await sleep(50);
+    const { units } = await site.subscriber.call('takeMessages', undefined);
+    if (!subjects.every(({ running }) => running())) throw new Error('The agent or the script ended by itself');
+    for (const subject of silent) if (units.some((unitId) => subject.reads(unitId))) silent.delete(subject);
   }
+  await sleep(warmUpMs);
 }
 
-/** Changes in [fromMs, toMs], and how long those took whose message came. */
-function joinChanges(changes: Changes, messages: Messages, fromMs: number, toMs: number) {
+/** The subject's changes in [fromMs, toMs], and how long those took whose message came. */
+function joinChanges(subject: Subject, changes: Changes, messages: Messages, fromMs: number, toMs: number) {
   const arrivals = new Map<string, number>();
   for (const [index, counter] of messages.counters.entries())
     arrivals.set(`${messages.units[index]}/${counter}`, messages.timesMs[index] ?? Number.NaN);
   let scans = 0;
   const latenciesMs: number[] = [];
   for (const [index, timeMs] of changes.timesMs.entries()) {
-    if (timeMs < fromMs || timeMs > toMs) continue;
+    const unitId = changes.units[index] ?? 0;
+    if (timeMs < fromMs || timeMs > toMs || !subject.reads(unitId)) continue;
     scans += 1;
-    const arrivalMs = arrivals.get(`${changes.units[index]}/${changes.counters[index]}`);
+    const arrivalMs = arrivals.get(`${unitId}/${changes.counters[index]}`);
     if (arrivalMs !== undefined) latenciesMs.push(arrivalMs - timeMs);
   }
   return { scans, latenciesMs: latenciesMs.sort((a, b) => a - b) };

@@ -22,11 +22,13 @@ export type MinimalScriptOptions = {
   readonly devicePort: number;
   readonly brokerUrl: string;
   readonly modelFile: string;
+  /** Unit id of its first device; the others follow. */
+  readonly firstUnitId: number;
   readonly devices: number;
   readonly scanIntervalMs: number;
 };
 
-const { devicePort, brokerUrl, modelFile, devices, scanIntervalMs } = JSON.parse(
+const { devicePort, brokerUrl, modelFile, firstUnitId, devices, scanIntervalMs } = JSON.parse(
   process.argv[2] ?? '{}',
 ) as MinimalScriptOptions;
 
@@ -37,7 +39,7 @@ const session = await ort.InferenceSession.create(modelFile, {
 });
 const mqtt = await connectAsync(brokerUrl);
 
-await Promise.all(Array.from({ length: devices }, (_, index) => scan(index + 1)));
+await Promise.all(Array.from({ length: devices }, (_, index) => scan(firstUnitId + index)));
 
 async function scan(unitId: number): Promise<void> {
   const modbus = new ModbusRTU.default();

@@ -1,6 +1,5 @@
 import * as ort from 'onnxruntime-node';
 import { inferenceHostEntry } from '../src/app/entries.ts';
-import type { InferenceHost } from '../src/contracts/inference.ts';
 import { LiveEvents } from '../src/contracts/live-events.ts';
 import type { ModelReference } from '../src/domain/model-reference.ts';
 import { SampleBatch } from '../src/domain/sample-batch.ts';
@@ -49,9 +48,9 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
   const history = stack.use(new SampleHistoryStore({ outbox, tags: watched, deps }));
-  const host = stack.use(startHost(modelDirectory, deps));
-  await modelReady(host, deps);
-  const { inference, runEnded } = countingRuns(host);
+  const inference = stack.use(startHost(modelDirectory, deps));
+  await modelReady(inference, deps);
+  const { runEnded } = tellRuns(inference);
   const events = new LiveEvents();
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
@@ -123,29 +122,23 @@ function startHost(directory: string, deps: Deps): SupervisedInferenceHost {
   return host;
 }
 
-async function modelReady(host: InferenceHost, deps: Deps): Promise<void> {
+async function modelReady(host: SupervisedInferenceHost, deps: Deps): Promise<void> {
   const model: ModelReference = { name: MODEL, version: undefined };
   while (host.ready(model) === undefined) await new Promise<void>((resolve) => deps.clock.setTimer(resolve, 10));
 }
 
-/** The host as it is, with word of the end of each run. */
-function countingRuns(host: SupervisedInferenceHost) {
+/** Makes the host tell the end of each run. */
+function tellRuns(host: SupervisedInferenceHost) {
   let next = Promise.withResolvers<void>();
-  const inference: InferenceHost = {
-    start: () => host.start(),
-    ready: (model) => host.ready(model),
-    statuses: () => host.statuses(),
-    lastTickMs: () => host.lastTickMs(),
-    async run(model, inputs) {
-      try {
-        return await host.run(model, inputs);
-      } finally {
-        const ended = next;
-        next = Promise.withResolvers<void>();
-        ended.resolve();
-      }
-    },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+  const run = host.run.bind(host);
+  host.run = async (...request) => {
+    try {
+      return await run(...request);
+    } finally {
+      const ended = next;
+      next = Promise.withResolvers<void>();
+      ended.resolve();
+    }
   };
-  return { inference, runEnded: () => next.promise };
+  return { runEnded: () => next.promise };
 }

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { AgentFolder, AgentProcess } from '../test/support/start-agent.ts';
+import { AgentFolder } from '../test/support/start-agent.ts';
 import type { BenchSite } from './bench-site.ts';
 import type { MinimalScriptOptions } from './minimal-script.ts';
 import type { Load } from './workload.ts';
@@ -12,42 +12,58 @@ import {
   MODEL,
   READS,
   REGISTERS_PER_READ,
+  SCRIPT_UNITS_FROM,
   TAGS_PER_READ,
   WATCHED_TAGS,
   watchOf,
 } from './workload.ts';
 
-/** A process that is measured, together with what it starts itself. */
-export type Subject = AsyncDisposable & { readonly pid: number };
+/** As systemd/andon.service sets it. */
+const SERVICE_NODE_OPTIONS = '--max-semi-space-size=4';
 
-/** The agent as its user runs it, with everything on: records on disk, quality, history, alarms. */
-export async function startAgentSubject(site: BenchSite, load: Load): Promise<Subject> {
+/** A process that is measured, together with what it starts itself. */
+export type Subject = AsyncDisposable & {
+  readonly pid: number;
+  /** Whether a device is one of its own. */
+  readonly reads: (unitId: number) => boolean;
+  readonly running: () => boolean;
+};
+
+/** The agent as its service runs it, with everything on: records on disk, quality, history, alarms. */
+export function startAgent(site: BenchSite, load: Load): Subject {
   const folder = new AgentFolder();
   folder.configure(agentSections(site, load));
-  const agent = await AgentProcess.start(folder.configFile);
+  const child = spawn(process.execPath, [site.agentProgram, 'run', '-c', folder.configFile], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { NODE_OPTIONS: SERVICE_NODE_OPTIONS, ...process.env },
+  });
   return {
-    pid: agent.child.pid ?? 0,
+    pid: child.pid ?? 0,
+    reads: (unitId) => unitId <= SCRIPT_UNITS_FROM,
+    running: () => isRunning(child),
     async [Symbol.asyncDispose]() {
-      await agent.end('SIGTERM');
+      await end(child);
       folder[Symbol.dispose]();
     },
   };
 }
 
 /** The bare loop with the same libraries. */
-export async function startMinimalSubject(site: BenchSite, load: Load): Promise<Subject> {
+export function startMinimalScript(site: BenchSite, load: Load): Subject {
   const options: MinimalScriptOptions = {
     devicePort: site.devicePort,
     brokerUrl: site.brokerUrl,
     modelFile: site.modelFile,
+    firstUnitId: SCRIPT_UNITS_FROM + 1,
     devices: load.devices,
     scanIntervalMs: load.scanIntervalMs,
   };
   const script = fileURLToPath(new URL('minimal-script.ts', import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'inherit'] });
-  await once(child, 'spawn');
   return {
     pid: child.pid ?? 0,
+    reads: (unitId) => unitId > SCRIPT_UNITS_FROM,
+    running: () => isRunning(child),
     [Symbol.asyncDispose]: () => end(child),
   };
 }
@@ -98,8 +114,12 @@ export function deviceTags(unitId: number) {
   );
 }
 
+function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (!isRunning(child)) return;
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   await exited;

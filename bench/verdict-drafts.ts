@@ -4,11 +4,12 @@ import { MODEL, WATCHED_TAGS, watchOf } from './workload.ts';
 
 /** Records as the agent stores them: verdicts on 32 tags. */
 export function verdictDrafts(count: number): readonly RecordDraft[] {
+  const nowMs = Date.now();
   return Array.from({ length: count }, (_, index) => {
     const row = Float32Array.from({ length: WATCHED_TAGS }, (__, tag) => index + tag / 7);
     const verdict = {
       watch: watchOf((index % 64) + 1),
-      timestampMs: 1_750_000_000_000 + index * 100,
+      timestampMs: nowMs + index,
       verdict: 'normal',
       score: index / 1000,
       threshold: 1,
