@@ -17,7 +17,7 @@ import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import type { LoadedConfig } from './config-file.ts';
-import { inferenceHostEntry, storageWorkerEntry } from './entries.ts';
+import { inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
 import { packageVersion } from './package-version.ts';
 import { recordInterests } from './record-interests.ts';
@@ -100,6 +100,7 @@ export async function startAgent(
       history,
       inference,
       events,
+      codecEntry: tensorCodecEntry,
       deps,
     }),
   );

@@ -3,6 +3,8 @@ import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
 import { httpErrors } from '../http/http-errors.ts';
 import { httpMetrics } from '../http/http-metrics.ts';
+import { v2Errors } from '../http/v2/v2-errors.ts';
+import { v2Metrics } from '../http/v2/v2-metrics.ts';
 import { inferenceErrors } from '../inference/inference-errors.ts';
 import { inferenceMetrics } from '../inference/inference-metrics.ts';
 import { outboxErrors } from '../outbox/outbox-errors.ts';
@@ -17,6 +19,7 @@ import { wallClockMetrics } from '../platform/wall-clock-watch.ts';
 import { modbusErrors } from '../sources/modbus/modbus-errors.ts';
 import { modbusMetrics } from '../sources/modbus/modbus-metrics.ts';
 import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
+import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
 import { uplinkErrors } from '../uplinks/uplink-errors.ts';
@@ -86,6 +89,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
   { title: 'HTTP', catalogue: httpErrors },
+  { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },
   { title: 'Commands', catalogue: commandErrors },
@@ -96,6 +100,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Health', catalogue: { ...healthMetrics, ...watchdogMetrics, ...wallClockMetrics } },
   { title: 'Modbus sources', catalogue: modbusMetrics },
   { title: 'MQTT sources', catalogue: mqttSourceMetrics },
+  { title: 'Sparkplug sources', catalogue: sparkplugSourceMetrics },
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
@@ -103,5 +108,5 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Outbox', catalogue: outboxMetrics },
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
-  { title: 'HTTP', catalogue: httpMetrics },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...v2Metrics } },
 ];

@@ -5,12 +5,20 @@ import { dashboardPaths } from './dashboard-routes.ts';
 export type AccessOptions = {
   /** Asked of every request but health; undefined on a loopback-only endpoint without one. */
   readonly token: string | undefined;
+  /** Good for everything that the token is, and for the model repository. */
+  readonly adminToken: string | undefined;
   /** True where `http.listen` is a loopback address. */
   readonly loopback: boolean;
 };
 
 /** Supervisors and load balancers ask for health without a secret; the dashboard's page holds no data. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', ...dashboardPaths]);
+const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/readyz',
+  '/v2/health/live',
+  '/v2/health/ready',
+  ...dashboardPaths,
+]);
 
 const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 
@@ -26,7 +34,9 @@ export function accessCheck(options: AccessOptions) {
     if (origin !== undefined && originHost(origin) !== host)
       return reply.code(403).send({ error: `Requests from pages of ${origin} are refused` });
     if (options.token === undefined || OPEN_PATHS.has(request.url.split('?')[0] ?? '')) return undefined;
-    if (sameSecret(bearerToken(request), options.token)) return undefined;
+    const given = bearerToken(request);
+    if (sameSecret(given, options.token)) return undefined;
+    if (options.adminToken !== undefined && sameSecret(given, options.adminToken)) return undefined;
     return reply
       .code(401)
       .header('www-authenticate', 'Bearer')
@@ -34,12 +44,12 @@ export function accessCheck(options: AccessOptions) {
   };
 }
 
-function bearerToken(request: FastifyRequest): string {
+export function bearerToken(request: FastifyRequest): string {
   return /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
 }
 
 /** Compares digests, so that neither length nor content shows in the time it takes. */
-function sameSecret(given: string, expected: string): boolean {
+export function sameSecret(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));
 }

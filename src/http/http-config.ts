@@ -21,6 +21,9 @@ export const httpConfigSchema = z
     token: secretReference
       .optional()
       .describe('Bearer token asked of every request but /healthz and /readyz; required off loopback'),
+    adminToken: secretReference
+      .optional()
+      .describe('Bearer token for the model repository under /v2 (index, load, unload), which is closed without it'),
     requestTimeout: duration('Time for a request to arrive, headers and body', { minMs: 100, maxMs: 600_000 }).prefault(
       '10s',
     ),

@@ -23,6 +23,8 @@ import { registerHealthRoutes } from './health-routes.ts';
 import { httpMetrics } from './http-metrics.ts';
 import type { HttpConfig, ListenAddress } from './http-config.ts';
 import { listenAddress } from './http-config.ts';
+import { TensorCodec } from './v2/tensor-codec.ts';
+import { registerV2Routes } from './v2/v2-routes.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
@@ -31,6 +33,8 @@ export type HttpServerOptions = WatchRoutesOptions & {
   readonly alarms: AlarmDesk;
   readonly events: LiveEvents;
   readonly config: HttpConfig;
+  /** URL of hosts/tensor-codec.ts. */
+  readonly codecEntry: URL;
 };
 
 /** The agent's HTTP endpoint: health, metrics, alarms, watches, live events, and the description of all that. */
@@ -39,6 +43,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #backoff: Backoff;
   readonly #address: ListenAddress;
+  readonly #codec: TensorCodec;
   #app: FastifyInstance | undefined;
   #retry: Timer | undefined;
   #stopped = false;
@@ -48,6 +53,8 @@ export class HttpServer implements AsyncDisposable {
     const address = listenAddress(options.config.listen);
     invariant(address !== undefined, `http.listen '${options.config.listen}' passed the schema`);
     this.#address = address;
+    const { config, codecEntry, deps } = options;
+    this.#codec = new TensorCodec({ entry: codecEntry, bodyBytesMax: config.maxBody, deps });
     this.#health = options.deps.health.component('http');
     this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
   }
@@ -88,11 +95,13 @@ export class HttpServer implements AsyncDisposable {
     const app = this.#app;
     this.#app = undefined;
     await app?.close();
+    await this.#codec[Symbol.asyncDispose]();
   }
 
   async #build(): Promise<FastifyInstance> {
     const { config, identity, deps } = this.#options;
     const token = config.token === undefined ? undefined : readSecret(config.token);
+    const adminToken = config.adminToken === undefined ? undefined : readSecret(config.adminToken);
     // Fastify's own limits default to none at all.
     const app = fastify({
       logger: false,
@@ -114,7 +123,7 @@ export class HttpServer implements AsyncDisposable {
       void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see /api/v1/openapi.json` });
     });
     acceptEmptyJson(app);
-    app.addHook('onRequest', accessCheck({ token, loopback: this.#address.loopback }));
+    app.addHook('onRequest', accessCheck({ token, adminToken, loopback: this.#address.loopback }));
     this.#measure(app);
     await app.register(swagger, {
       openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },
@@ -125,6 +134,14 @@ export class HttpServer implements AsyncDisposable {
     registerWatchRoutes(app, this.#options);
     registerDashboard(app);
     registerEventStream(app, this.#options.events, deps);
+    await registerV2Routes(app, {
+      inference: this.#options.inference,
+      codec: this.#codec,
+      version: identity.version,
+      bodyBytesMax: config.maxBody,
+      adminToken,
+      deps,
+    });
     app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     return app;
   }

@@ -141,6 +141,7 @@ describe('the HTTP endpoint', () => {
       history,
       inference: inference as InferenceHost,
       events,
+      codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
       deps,
     });
     await server.start();

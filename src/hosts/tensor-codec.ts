@@ -1,0 +1,21 @@
+import { parentPort } from 'node:worker_threads';
+import type { CodecProtocol } from '../http/v2/codec-protocol.ts';
+import { parseInferRequest } from '../http/v2/infer-request.ts';
+import { encodeInferResponse } from '../http/v2/infer-response.ts';
+import { invariant } from '../platform/errors.ts';
+import { serveRpc } from '../platform/rpc.ts';
+
+/*
+ * Entry file of the codec thread: reads and writes inference requests whose text would hold up the thread with the
+ * sockets. It has no state; whoever started it starts another.
+ */
+const port = parentPort;
+invariant(port !== null, 'tensor-codec.ts is started as a worker thread');
+
+serveRpc<CodecProtocol>(
+  { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },
+  {
+    decode: ({ body, headerLength }) => parseInferRequest(body, headerLength),
+    encode: (answer) => encodeInferResponse(answer),
+  },
+);

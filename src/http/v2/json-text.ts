@@ -1,0 +1,80 @@
+import { errorMessage } from '../../platform/errors.ts';
+import { RANK_MAX } from './tensor-shape.ts';
+import { invalid } from './v2-errors.ts';
+
+/** The request, its list of inputs, an input, its data, and one level for each dimension. */
+const DEPTH_MAX = RANK_MAX + 4;
+/** Digits of the longest 64-bit integer, with its sign; a longer number fits no integer, and BigInt is slow with long ones. */
+const LONG_DIGITS_MAX = 20;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * @param bytes JSON as UTF-8.
+ * @throws {OperatingError} 'infer-request-invalid' where it is neither, or nested deeper than any request is: what follows may
+ *   then recurse, and a few brackets cannot cost much memory.
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  checkDepth(bytes);
+  const text = jsonText(bytes);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw invalid(`The request is not JSON: ${errorMessage(error)}`);
+  }
+}
+
+/**
+ * The same JSON with integers that a double cannot hold as bigint; several times slower, so only for what needs it.
+ *
+ * @param bytes What `parseJson` has accepted.
+ */
+export function parseExactly(bytes: Uint8Array): unknown {
+  return JSON.parse(jsonText(bytes), exactInteger);
+}
+
+/** Whether `parseExactly` may find more than `parseJson` did: 2^53 has 16 digits. */
+export function hasLongNumbers(bytes: Uint8Array): boolean {
+  return /\d{16}/.test(jsonText(bytes));
+}
+
+function exactInteger(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source ?? '';
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || source.length > LONG_DIGITS_MAX) return value;
+  return /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+function jsonText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw invalid('The request is not UTF-8');
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+function checkDepth(bytes: Uint8Array): void {
+  let depth = 0;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index];
+    if (byte === QUOTE) index = endOfString(bytes, index);
+    else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) depth += 1;
+    else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth -= 1;
+    if (depth > DEPTH_MAX) throw invalid(`The request is nested deeper than ${DEPTH_MAX} levels at byte ${index}`);
+  }
+}
+
+/** Index of the closing quote; past the end where there is none, which the parser will say. */
+function endOfString(bytes: Uint8Array, start: number): number {
+  for (let index = start + 1; index < bytes.length; index += 1) {
+    if (bytes[index] === BACKSLASH) index += 1;
+    else if (bytes[index] === QUOTE) return index;
+  }
+  return bytes.length;
+}

@@ -1,0 +1,52 @@
+import type { InferenceHost, ModelStatus, ServedModel } from '../../contracts/inference.ts';
+import type { ModelReference } from '../../domain/model-reference.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { v2Failure } from './v2-errors.ts';
+
+export type FoundModel = { readonly reference: ModelReference; readonly served: ServedModel };
+
+type Models = Pick<InferenceHost, 'served' | 'statuses'>;
+
+/**
+ * Finds a model that can run now. Without a version it is the active one, or where only pinned versions are loaded the
+ * highest of them.
+ *
+ * @param version As in the URL; undefined where the URL has none.
+ * @throws {OperatingError} 'model-unknown' | 'model-not-ready' with the reason.
+ */
+export function lookUpModel(models: Models, name: string, version: string | undefined): FoundModel {
+  const found = servedVersions(models, name);
+  const model =
+    version === undefined
+      ? (found.find(({ reference }) => reference.version === undefined) ?? found[0])
+      : found.find(({ served }) => String(served.judgedBy.version) === version);
+  if (model !== undefined) return model;
+  const label = version === undefined ? `'${name}'` : `'${name}' version ${version}`;
+  const status = models
+    .statuses()
+    .find((each) => each.name === name && (version === undefined || String(each.version) === version));
+  if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
+  throw notReady(label, status);
+}
+
+/** Versions of a model that can run now, newest first; each once. */
+export function servedVersions(models: Models, name: string): readonly FoundModel[] {
+  const loaded = models.statuses().filter((status) => status.name === name);
+  const references = [{ name, version: undefined }, ...loaded.map(({ version }) => ({ name, version }))];
+  const found = new Map<number, FoundModel>();
+  for (const reference of references) {
+    const served = models.served(reference);
+    if (served !== undefined && !found.has(served.judgedBy.version))
+      found.set(served.judgedBy.version, { reference, served });
+  }
+  return [...found.values()].sort((a, b) => b.served.judgedBy.version - a.served.judgedBy.version);
+}
+
+function notReady(label: string, { state, reason }: ModelStatus): OperatingError {
+  const why = reason === '' ? '' : `: ${reason}`;
+  return new OperatingError(
+    'model-not-ready',
+    'retry',
+    `Model ${label} is ${state === 'ready' ? 'loading' : state}${why}`,
+  );
+}

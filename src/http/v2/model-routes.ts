@@ -1,0 +1,63 @@
+import type { FastifyInstance } from 'fastify';
+import type { InferenceHost, ModelStatistics } from '../../contracts/inference.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { configurationJson, metadataJson, statisticsJson } from './model-json.ts';
+import { lookUpModel, servedVersions } from './model-lookup.ts';
+import { v2Failure } from './v2-errors.ts';
+
+type ModelParams = { readonly model: string; readonly version?: string };
+type ModelRoute = { readonly Params: ModelParams };
+
+const MODEL_PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const;
+
+/** Metadata, configuration, readiness and statistics of models; each path with and without a version. */
+export function registerModelRoutes(app: FastifyInstance, inference: InferenceHost): void {
+  for (const path of MODEL_PATHS) {
+    app.get<ModelRoute>(path, { schema: schema('Metadata of a model') }, async ({ params }) => {
+      const { served } = lookUpModel(inference, params.model, params.version);
+      const versions = servedVersions(inference, params.model).map((each) => each.served.judgedBy.version);
+      return metadataJson(params.model, versions, served);
+    });
+    app.get<ModelRoute>(`${path}/config`, { schema: schema('Configuration of a model') }, async ({ params }) =>
+      configurationJson(params.model, lookUpModel(inference, params.model, params.version).served),
+    );
+    app.get<ModelRoute>(
+      `${path}/ready`,
+      { schema: schema('Whether a model can run now') },
+      async ({ params }, reply) => {
+        const readiness = modelReadiness(inference, params);
+        return reply.code(readiness.ready ? 200 : 503).send(readiness);
+      },
+    );
+    app.get<ModelRoute>(`${path}/stats`, { schema: schema('Statistics of a model') }, async ({ params }) => ({
+      model_stats: statisticsOf(inference, params).map(statisticsJson),
+    }));
+  }
+  app.get('/v2/models/stats', { schema: schema('Statistics of every model') }, async () => ({
+    model_stats: inference.statistics().map(statisticsJson),
+  }));
+}
+
+/** @throws {OperatingError} 'model-unknown' where no such model is loaded; a loaded one is ready or not. */
+function modelReadiness(inference: InferenceHost, { model, version }: ModelParams) {
+  try {
+    lookUpModel(inference, model, version);
+    return { name: model, ready: true };
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === 'model-not-ready')
+      return { name: model, ready: false, error: errorMessage(error) };
+    throw error;
+  }
+}
+
+function statisticsOf(inference: InferenceHost, { model, version }: ModelParams): readonly ModelStatistics[] {
+  const found = inference
+    .statistics()
+    .filter((each) => each.name === model && (version === undefined || String(each.version) === version));
+  if (found.length === 0) throw v2Failure('model-unknown', `There is no model '${model}' loaded here`);
+  return found;
+}
+
+function schema(summary: string) {
+  return { summary, tags: ['Open Inference Protocol v2'] };
+}

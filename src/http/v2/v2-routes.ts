@@ -1,0 +1,98 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { InferenceHost } from '../../contracts/inference.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode } from '../../platform/errors.ts';
+import { BodyBudget } from './body-budget.ts';
+import { contentCoding, decompress } from './body-encoding.ts';
+import { sendError } from './error-answer.ts';
+import { inferHandler } from './infer-route.ts';
+import { registerModelRoutes } from './model-routes.ts';
+import { registerRepositoryRoutes } from './repository-routes.ts';
+import type { TensorCodec } from './tensor-codec.ts';
+import { v2Metrics } from './v2-metrics.ts';
+
+/** Requests of the largest size that may be under way at once. */
+const LARGEST_BODIES_MAX = 8;
+
+export type V2RoutesOptions = {
+  readonly inference: InferenceHost;
+  readonly codec: TensorCodec;
+  readonly version: string;
+  readonly bodyBytesMax: number;
+  readonly adminToken: string | undefined;
+  readonly deps: Deps;
+};
+
+/**
+ * The Open Inference Protocol v2, as KServe's and Triton's clients speak it over HTTP.
+ *
+ * @see https://github.com/kserve/open-inference-protocol and Triton's extensions binary_tensor_data, statistics,
+ *   model_configuration and model_repository.
+ */
+export async function registerV2Routes(root: FastifyInstance, options: V2RoutesOptions): Promise<void> {
+  // In a scope of its own: bodies come as bytes here, and errors in the protocol's form.
+  await root.register(async (app) => {
+    acceptBytes(app, options);
+    const refused = options.deps.metrics.of(v2Metrics).andon_http_infer_refused_total;
+    app.setErrorHandler((error, _request, reply) => {
+      refused.inc({ code: errorCode(error) });
+      return sendError(reply, error);
+    });
+    registerServerRoutes(app, options);
+    registerModelRoutes(app, options.inference);
+    registerRepositoryRoutes(app, options);
+    registerInfer(app, options);
+  });
+}
+
+function registerServerRoutes(app: FastifyInstance, { inference, version, adminToken }: V2RoutesOptions): void {
+  const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters'];
+  const metadata = {
+    name: 'andon',
+    version,
+    extensions: adminToken === undefined ? extensions : [...extensions, 'model_repository'],
+  };
+  for (const path of ['/v2', '/v2/']) app.get(path, { schema: schema('Metadata of the server') }, async () => metadata);
+  app.get('/v2/health/live', { schema: schema('Alive') }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: schema('Whether every model can run') }, async (_request, reply) => {
+    const ready = inference.statuses().every(({ state }) => state === 'ready');
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+}
+
+function registerInfer(app: FastifyInstance, options: V2RoutesOptions): void {
+  const budget = new BodyBudget(options.bodyBytesMax * LARGEST_BODIES_MAX, options.deps);
+  const handler = inferHandler(options);
+  const route = {
+    schema: schema('Run a model'),
+    // Before the body is read: what does not fit is not taken in. 'close' comes however the request ends.
+    preParsing: async (request: FastifyRequest, reply: { readonly raw: NodeJS.EventEmitter }) => {
+      reply.raw.once('close', budget.take(bytesAhead(request, options.bodyBytesMax)));
+    },
+    handler,
+  };
+  app.post('/v2/models/:model/infer', route);
+  app.post('/v2/models/:model/versions/:version/infer', route);
+}
+
+/** What a body may come to in memory: its length where that is known, the limit where it is compressed or comes in chunks. */
+function bytesAhead({ headers }: FastifyRequest, bodyBytesMax: number): number {
+  const length =
+    headers['content-encoding'] === undefined ? Number(headers['content-length'] ?? Number.NaN) : Number.NaN;
+  return Number.isNaN(length) ? bodyBytesMax : Math.min(length, bodyBytesMax);
+}
+
+/** Clients send `application/json`, `application/octet-stream`, or no type at all; the bytes mean the same. */
+function acceptBytes(app: FastifyInstance, { bodyBytesMax }: V2RoutesOptions): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: bodyBytesMax },
+    async (request: FastifyRequest, body: Buffer) =>
+      decompress(body, contentCoding(request.headers['content-encoding']), bodyBytesMax),
+  );
+}
+
+function schema(summary: string) {
+  return { summary, tags: ['Open Inference Protocol v2'] };
+}
