@@ -96,7 +96,8 @@ export type Subject = AsyncDisposable & {
 
 export function createContractSource(type: string, port: number, deps: Deps): Subject {
   const kind = sourceKinds.find((one) => one.type === type);
-  const config = parse<SourceConfig>(kind?.schema, type, sourceFixtures[type]?.config(port));
+  // The schema is that of the kind, and so is what it gives.
+  const config = parse(kind?.schema, type, sourceFixtures[type]?.config(port)) as SourceConfig;
   let good = 0;
   const source = createSource({
     id: 'peer',
@@ -117,7 +118,7 @@ export function createContractSource(type: string, port: number, deps: Deps): Su
 /** @param arrived What the peer counts. */
 export function createContractUplink(type: string, port: number, arrived: () => number, deps: Deps): Subject {
   const kind = uplinkKinds.find((one) => one.type === type);
-  const config = parse<UplinkConfig>(kind?.schema, type, uplinkFixtures[type]?.config(port));
+  const config = parse(kind?.schema, type, uplinkFixtures[type]?.config(port)) as UplinkConfig;
   const records = new MemoryRecordStore('edge-01');
   const uplink = createUplink({ id: 'peer', agentId: 'edge-01', config, records, deps });
   let feeding: NodeJS.Timeout | undefined;
@@ -135,10 +136,9 @@ export function createContractUplink(type: string, port: number, arrived: () => 
   };
 }
 
-function parse<Config>(schema: z.ZodType | undefined, type: string, config: object | undefined): Config {
+function parse(schema: z.ZodType | undefined, type: string, config: object | undefined): unknown {
   if (schema === undefined || config === undefined) throw new Error(`There is no fixture for the kind '${type}'`);
-  // The schema is that of the kind, and so is what it gives.
-  return schema.parse({ type, ...config }) as Config;
+  return schema.parse({ type, ...config });
 }
 
 function goodSamples(batch: SampleBatch): number {
