@@ -42,7 +42,7 @@ async function find(
   names: readonly string[],
 ): Promise<FoundModel> {
   try {
-    return await directory.find(model);
+    return await directory.findForWatch(model);
   } catch (caught) {
     const { name, version } = model;
     const meant = names.includes(name) ? undefined : nearest(name, names);

@@ -3,6 +3,8 @@ import { loadConfig } from '../app/config-file.ts';
 import { probeModels } from '../app/model-probe.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { StoredModel } from '../inference/model-directory.ts';
 import { ModelDirectory } from '../inference/model-directory.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
@@ -92,27 +94,15 @@ export async function modelsShowCommand(text: string, options: ModelsOptions, ou
     output.out(JSON.stringify(manifest));
     return 0;
   }
-  const { name, version, task, description, window, threshold, abnormal, deadband, output: graphOutput } = manifest;
-  const step = window.step === undefined ? '' : ` at ${window.step} ms`;
+  const { name, version, task, description, golden, goldenTolerance, sha256 } = manifest;
   output.out(
     `${name}@${version}  ${task}
 ${description}
-  window     ${window.steps} steps${step}
-  abnormal   ${abnormal} ${threshold} ${graphOutput.unit}`.trimEnd() +
-      `, normal again ${deadband} back from it
-  golden     ${manifest.golden.length} vectors, tolerance ${manifest.goldenTolerance}
-  sha256     ${manifest.sha256}`,
+${judgesWindows(manifest) ? windowText(manifest) : '  For visitors: it judges no windows, so no watch can name it.'}
+  golden     ${golden.length} vectors, tolerance ${goldenTolerance}
+  sha256     ${sha256}`,
   );
-  output.out(
-    table(
-      ['tag', 'unit', 'normal range'],
-      manifest.tags.map(({ name: tag, unit, range }) => [
-        tag,
-        unit,
-        range?.map((limit) => limit.toPrecision(4)).join(' – ') ?? '',
-      ]),
-    ),
-  );
+  if (judgesWindows(manifest)) output.out(columnTable(manifest));
   output.out(
     table(
       ['metric', 'value'],
@@ -129,6 +119,20 @@ ${description}
     ),
   );
   return 0;
+}
+
+function windowText({ window, abnormal, threshold, deadband, output }: ModelManifest): string {
+  const step = window.step === undefined ? '' : ` at ${window.step} ms`;
+  const line = `${abnormal} ${threshold} ${output.unit}`.trimEnd();
+  return `  window     ${window.steps} steps${step}
+  abnormal   ${line}, normal again ${deadband} back from it`;
+}
+
+function columnTable({ tags }: ModelManifest): string {
+  return table(
+    ['tag', 'unit', 'normal range'],
+    tags.map(({ name, unit, range }) => [name, unit, range?.map((limit) => limit.toPrecision(4)).join(' – ') ?? '']),
+  );
 }
 
 /**

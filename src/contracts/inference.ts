@@ -1,7 +1,7 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { JudgedBy, ProviderFallback } from '../domain/verdict.ts';
-import type { ModelManifest } from './model-manifest.ts';
+import type { AnyManifest, ModelManifest } from './model-manifest.ts';
 
 export const executionProviders = ['cuda', 'webgpu', 'cpu'] as const;
 export type ExecutionProvider = (typeof executionProviders)[number];
@@ -41,13 +41,16 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 /** A graph's input or output; -1 is a dimension that may be any size. */
 export type TensorSpec = { readonly name: string; readonly type: TensorType; readonly dims: readonly number[] };
 
-/** A model ready to run. */
-export type ReadyModel = {
-  readonly manifest: ModelManifest;
+/** A model ready to run for visitors: any graph. */
+export type ServedModel = {
+  readonly manifest: AnyManifest;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly judgedBy: JudgedBy;
 };
+
+/** A model ready to run for a watch: it has columns, window and threshold. */
+export type ReadyModel = ServedModel & { readonly manifest: ModelManifest };
 
 export type ModelStatus = {
   readonly name: string;
@@ -84,21 +87,61 @@ export type ModelStatistics = {
   readonly computed: { readonly count: number; readonly ns: number };
 };
 
+/** One version in the model directory. */
+export type RepositoryEntry = {
+  readonly name: string;
+  readonly version: number;
+  /** 'unloaded': on disk only. */
+  readonly state: ModelStatus['state'] | 'unloaded';
+  /** Why it cannot be used, or that it is unverified; '' otherwise. */
+  readonly reason: string;
+  /** Whether the name alone means this version. */
+  readonly active: boolean;
+};
+
 /** Runs models in supervised child processes; nothing of ONNX Runtime is ever loaded in the agent's own process. */
 export interface InferenceHost extends AsyncDisposable {
   /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
   start(): void;
-  /** The model if it can run now; undefined while loading, restarting, failed or quarantined. */
+  /** The watches' model if it can run now; undefined while loading, restarting, failed or quarantined. */
   ready(model: ModelReference): ReadyModel | undefined;
+  /** The model as a visitor's run would find it now, whatever graph it is; undefined as for `ready`. */
+  served(model: ModelReference): ServedModel | undefined;
+  /** One for each model and copy: those of the watches first. */
   statuses(): readonly ModelStatus[];
   /**
-   * One run. Names, types and shapes are checked before, that every float is finite before and after.
+   * One run. Names, types and shapes are checked before. For a watch, that every float is finite, before and after;
+   * a visitor is given what the graph gives, NaN and infinities too.
+   *
+   * A visitor's run waits behind every watch's, and may go as one batch with those of other visitors.
    *
    * @param priority 'watch' where left out.
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
   run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
+  /**
+   * Loads a model for visitors, or loads it anew where it is loaded: a version without number is looked up again.
+   * Resolves once it is ready; one that could not be loaded stays listed with the reason.
+   *
+   * @throws {OperatingError} Why it could not be loaded; 'too-many-models'.
+   */
+  load(model: ModelReference): Promise<void>;
+  /**
+   * Takes a visitors' model out of memory. Nothing happens where it is not loaded.
+   *
+   * @throws {OperatingError} 'model-in-use' where a watch uses it.
+   */
+  unload(model: ModelReference): Promise<void>;
+  /** Every version on disk, and what is loaded of it; in order of name and version. */
+  repository(): Promise<readonly RepositoryEntry[]>;
+  /** Of each version that is loaded, the watches' and the visitors' runs together. */
+  statistics(): readonly ModelStatistics[];
+  /**
+   * Looks again at which versions are active, and tries again what failed or is quarantined. A new version takes over
+   * once it has proved itself; until then, and where it does not, the one before goes on.
+   */
+  reload(): void;
   /** Monotonic time of the child's last answer to a ping; the watchdog is fed only while it advances. */
   lastTickMs(): number;
 }

@@ -14,24 +14,75 @@ const goldenSchema = z.strictObject({
   outputs: z.record(z.string(), z.array(z.number())).describe('Row-major values expected of each graph output'),
 });
 
+const valuesSchema = z.array(z.union([z.number(), z.string(), z.boolean()]));
+
+/** For any tensor: 64-bit integers past 2^53 are written as text. */
+const tensorValuesSchema = z.union([
+  valuesSchema,
+  z.strictObject({ dims: z.array(z.int().min(0)).max(16), data: valuesSchema }),
+]);
+
+const graphGoldenSchema = z.strictObject({
+  inputs: z
+    .record(z.string(), tensorValuesSchema)
+    .describe('Of each graph input: { dims, data }, or the row-major values alone where the shape leaves no doubt'),
+  outputs: z.record(z.string(), tensorValuesSchema).describe('Expected of each graph output named here'),
+});
+
+const servingSchema = z
+  .strictObject({
+    maxBatch: z.int().min(1).max(4096).optional().describe('Rows of several callers that may go as one run'),
+    maxDelay: duration('Longest that a caller waits for company', { maxMs: 10_000 }).optional(),
+    deadline: duration('Longest a run may take', { minMs: 10, maxMs: 600_000 }).optional(),
+    intraOpThreads: z.int().min(1).max(64).optional().describe('Threads within one operator'),
+  })
+  .prefault({})
+  .describe('What whoever made the model knows of how it is best run; `models.limits` goes before it');
+
+const generationSchema = z
+  .strictObject({
+    tokens: z.string().default('input_ids').describe('Input of token ids, int64 [1, tokens]'),
+    logits: z.string().default('logits').describe('Output of scores, float [1, tokens, vocabulary]'),
+    past: z.string().default('past_key_values').describe('What the names of the cache inputs begin with'),
+    present: z.string().default('present').describe('What the names of the cache outputs begin with'),
+    maxTokens: z.int().min(1).max(1_000_000).default(1024).describe('Tokens of prompt and answer together'),
+    endToken: z.int().min(0).optional().describe('Token that ends an answer'),
+  })
+  .describe('For a decoder that writes token by token with a key-value cache');
+
+const identityFields = {
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected lower-case letters, digits, dot, dash or underscore' }),
+  version: z.int().min(1),
+  description: z.string().default(''),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: 'expected 64 hexadecimal digits' })
+    .describe('SHA-256 of model.onnx'),
+};
+
+const sharedFields = {
+  goldenTolerance: z
+    .number()
+    .positive()
+    .default(1e-4)
+    .describe('Largest difference allowed, relative to max(1, |expected|)'),
+  serving: servingSchema,
+  training: z.record(z.string(), z.unknown()).default({}).describe('How and on what it was trained'),
+  metrics: z.record(z.string(), z.number()).default({}).describe('Its scores on held-out data'),
+};
+
 /**
- * `model.yaml`: what a model is, what it expects, and how anyone can check that it still does what it did.
+ * `model.yaml` of a model that judges windows, which is what a watch may name: what a model is, what it expects, and how anyone can check that it still does what it did.
  *
  * The graph takes one input `window` of float32, shape [batch, steps, tags], raw values in engineering units
  * (scaler and threshold arithmetic are inside), and gives `score`, float32 [batch], and where it explains
  * itself `contributions`, float32 [batch, tags].
  */
 export const modelManifestSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected lower-case letters, digits, dot, dash or underscore' }),
-  version: z.int().min(1),
+  ...identityFields,
   task: z.enum(['anomaly', 'regression', 'classification']),
-  description: z.string().default(''),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, { error: 'expected 64 hexadecimal digits' })
-    .describe('SHA-256 of model.onnx'),
   tags: z.array(tagSchema).min(1).describe('Columns of the window, in order'),
   window: z.strictObject({
     steps: z.int().min(1).max(100_000).describe('Grid points that the model sees'),
@@ -53,13 +104,34 @@ export const modelManifestSchema = z.strictObject({
     .default(0)
     .describe('How far back past the threshold the score must come to be normal again'),
   golden: z.array(goldenSchema).min(1).describe('Golden vectors, checked before the model is used'),
-  goldenTolerance: z
-    .number()
-    .positive()
-    .default(1e-4)
-    .describe('Largest difference allowed, relative to max(1, |expected|)'),
-  training: z.record(z.string(), z.unknown()).default({}).describe('How and on what it was trained'),
-  metrics: z.record(z.string(), z.number()).default({}).describe('Its scores on held-out data'),
+  ...sharedFields,
 });
 
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
+
+/**
+ * `model.yaml` of any other graph, which visitors may run: whatever inputs and outputs it has, of any type and shape.
+ * Only `task: other` may go without golden vectors; it is served unverified, and its status says so.
+ */
+export const graphManifestSchema = z
+  .strictObject({
+    ...identityFields,
+    task: z.enum(['regression', 'classification', 'other']),
+    generation: generationSchema.optional(),
+    golden: z.array(graphGoldenSchema).describe('Golden vectors, checked before the model is used'),
+    ...sharedFields,
+  })
+  .refine(({ task, golden }) => task === 'other' || golden.length > 0, {
+    path: ['golden'],
+    error: 'must have a vector: only a model of `task: other` is served unverified',
+  });
+
+export type GraphManifest = z.infer<typeof graphManifestSchema>;
+export type AnyManifest = ModelManifest | GraphManifest;
+/** Of a golden vector: row-major values, with their shape where it must be said. */
+export type GoldenValues = z.infer<typeof tensorValuesSchema>;
+
+/** Whether a watch may name the model. */
+export function judgesWindows(manifest: AnyManifest): manifest is ModelManifest {
+  return 'window' in manifest;
+}

@@ -24,7 +24,7 @@ new Worker(entryFile(import.meta.url, './parent-watch.ts'), { workerData: { pare
 const runner = new SessionRunner();
 serveRpc<HostProtocol>(agentPort(), {
   load: (params) => runner.load(params),
-  run: ({ key, inputs }) => runner.run(key, inputs),
+  run: (params) => runner.run(params),
   unload: async ({ key }) => {
     await runner.unload(key);
     return undefined;

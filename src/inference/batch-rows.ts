@@ -7,6 +7,11 @@ export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly Ten
   return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === 1);
 }
 
+/** Whether every input and output has a first dimension of any size, as a batch has. */
+export function hasRows(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
+  return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === -1);
+}
+
 /** The same specs as the agent sees them: any number of rows, which the host runs one after another. */
 export function withAnyBatch(specs: readonly TensorSpec[]): readonly TensorSpec[] {
   return specs.map((spec) => ({ ...spec, dims: [-1, ...spec.dims.slice(1)] }));
@@ -20,11 +25,16 @@ export function batchSize(inputs: Tensors): number | undefined {
 
 /** Row `row` of each tensor as a batch of one; the data is shared, not copied. */
 export function rowOf(tensors: Tensors, row: number): Tensors {
+  return rowsOf(tensors, row, 1);
+}
+
+/** `count` rows of each tensor from `first` on; the data is shared, not copied. */
+export function rowsOf(tensors: Tensors, first: number, count: number): Tensors {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, { type, dims, data }]) => {
-      const rowDims = [1, ...dims.slice(1)];
-      const length = elementCount(rowDims);
-      return [name, { type, dims: rowDims, data: slice(data, row * length, (row + 1) * length) }];
+      const length = elementCount(dims.slice(1));
+      const part = slice(data, first * length, (first + count) * length);
+      return [name, { type, dims: [count, ...dims.slice(1)], data: part }];
     }),
   );
 }

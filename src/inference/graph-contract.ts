@@ -1,15 +1,46 @@
 import type { TensorSpec } from '../contracts/inference.ts';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { AnyManifest, GraphManifest, ModelManifest } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/model-manifest.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { shapeText } from './tensor-check.ts';
 
 /**
- * Holds the graph to what its manifest says: one input `[batch, steps, tags]` of float32 beside which nothing
- * else is needed, and outputs for the score and, where named, the contributions.
+ * Holds the graph to what its manifest says. Of a graph that judges no windows this is that the golden vectors name
+ * what it has.
  *
  * @throws {OperatingError} 'model-load-failed'
  */
 export function checkGraphContract(
+  manifest: AnyManifest,
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+): void {
+  if (judgesWindows(manifest)) checkWindowContract(manifest, inputs, outputs);
+  else checkGoldenNames(manifest, inputs, outputs);
+}
+
+function checkGoldenNames(
+  { golden }: GraphManifest,
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+): void {
+  for (const vector of golden) {
+    const input = Object.keys(vector.inputs).find((key) => !inputs.some(({ name }) => name === key));
+    if (input !== undefined)
+      throw mismatch(`has inputs ${names(inputs)}, but no '${input}' as the golden vectors have`);
+    const output = Object.keys(vector.outputs).find((key) => !outputs.some(({ name }) => name === key));
+    if (output !== undefined)
+      throw mismatch(`has outputs ${names(outputs)}, but no '${output}' as the golden vectors have`);
+  }
+}
+
+/**
+ * One input `[batch, steps, tags]` of float32 beside which nothing
+ * else is needed, and outputs for the score and, where named, the contributions.
+ *
+ * @throws {OperatingError} 'model-load-failed'
+ */
+function checkWindowContract(
   manifest: ModelManifest,
   inputs: readonly TensorSpec[],
   outputs: readonly TensorSpec[],

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
@@ -35,7 +35,8 @@ export class HostProcess {
   #lastWords = '';
   #lastAnswerMs: number | undefined;
 
-  constructor(entry: URL, clock: Clock) {
+  /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
+  constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
     this.stagingDirectory = mkdtemp(join(tmpdir(), 'andon-models-'));
     // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
@@ -49,6 +50,7 @@ export class HostProcess {
       // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host.
       execArgv: [],
     });
+    if (niceness > 0) giveWay(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_MAX);
@@ -130,6 +132,16 @@ export class HostProcess {
     const staging = await this.stagingDirectory.catch(() => undefined);
     if (staging !== undefined) await rm(staging, { recursive: true, force: true }).catch(() => undefined);
     this.#exited.resolve({ reason, detail });
+  }
+}
+
+/** One that could not be started, or a system that knows no priorities, is none the worse. */
+function giveWay(pid: number | undefined, niceness: number): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, niceness);
+  } catch {
+    // Its own priority only; that it runs at all is seen elsewhere.
   }
 }
 

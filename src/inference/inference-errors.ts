@@ -8,7 +8,8 @@ export const inferenceErrors = {
   },
   'inference-queue-full': {
     disposition: 'retry',
-    meaning: 'models.maxQueuedRuns runs were waiting for the host already.',
+    meaning:
+      'models.maxQueuedRuns runs of watches, or models.limits.<name>.maxQueue requests of visitors, were waiting already.',
     remedy: 'Ask less often, lengthen the hop of the watches, or use smaller models.',
   },
   'host-crashed': {
@@ -22,9 +23,20 @@ export const inferenceErrors = {
     meaning: 'A run took longer than models.deadline; the host was killed and is started again by itself.',
     remedy: 'Raise models.deadline, use a smaller model, or give the machine more time.',
   },
+  'too-many-models': {
+    disposition: 'reject',
+    meaning: 'models.maxServed models are loaded for visitors already.',
+    remedy: 'Unload one that nobody asks for, or raise models.maxServed.',
+  },
+  'model-in-use': {
+    disposition: 'reject',
+    meaning: 'A watch uses the model, so a visitor cannot unload it.',
+    remedy: 'Take it out of the watches in the configuration first.',
+  },
   'model-input-invalid': {
     disposition: 'reject',
-    meaning: 'The inputs do not fit the graph: a name, type, shape or length is wrong, or a value is not finite.',
+    meaning:
+      'The inputs do not fit the graph: a name, type, shape or length is wrong, there are more rows than maxBatch, or a value of a watch is not finite.',
     remedy: 'Compare with `andon models show NAME`; the message names the input.',
   },
   'model-output-invalid': {
@@ -46,7 +58,8 @@ export const inferenceErrors = {
     disposition: 'reject',
     meaning:
       'model.onnx or model.yaml is missing, too large, outside the model directory, not what its SHA-256 says, or refers to other files.',
-    remedy: 'Install the model again from where it came; put the weights inside the graph.',
+    remedy:
+      'Install the model again from where it came; put the weights inside the graph. A graph that came alone needs a model.yaml of five lines, which the message gives.',
   },
   'model-golden-mismatch': {
     disposition: 'reject',

@@ -13,21 +13,31 @@ export const inferenceMetrics = {
     help: "Runs by how they ended: 'ok' or the code of the error.",
     labels: ['model', 'outcome'],
   },
-  andon_inference_queued_runs: { type: 'gauge', help: 'Runs that wait for the inference host.', labels: [] },
+  andon_inference_queued_runs: {
+    type: 'gauge',
+    help: 'Runs that wait for an inference host, those of visitors included.',
+    labels: ['host'],
+  },
   andon_inference_host_restarts_total: {
     type: 'counter',
     help: 'Inference hosts replaced, by reason: crash, timeout, hang, provider, memory.',
-    labels: ['reason'],
+    labels: ['reason', 'host'],
   },
   andon_inference_host_resident_bytes: {
     type: 'gauge',
-    help: 'Resident memory of the inference host, as it said itself at its last ping.',
-    labels: [],
+    help: 'Resident memory of an inference host, as it said itself at its last ping.',
+    labels: ['host'],
   },
   andon_inference_provider_info: {
     type: 'gauge',
     help: '1 for the execution provider that the model really runs on.',
-    labels: ['model', 'version', 'provider'],
+    labels: ['model', 'version', 'provider', 'host'],
+  },
+  andon_inference_batch_rows: {
+    type: 'histogram',
+    help: 'Rows that went as one run for visitors.',
+    labels: ['model'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128],
   },
   andon_model_quarantines_total: {
     type: 'counter',

@@ -1,13 +1,13 @@
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import type * as z from 'zod';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
-import { modelManifestSchema } from '../contracts/model-manifest.ts';
+import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts';
+import { graphManifestSchema, judgesWindows, modelManifestSchema } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { errorMessage } from '../platform/errors.ts';
 
 export type ManifestReading =
-  | { readonly manifest: ModelManifest; readonly problems: readonly [] }
+  | { readonly manifest: AnyManifest; readonly problems: readonly [] }
   | { readonly manifest: undefined; readonly problems: readonly ConfigProblem[] };
 
 /**
@@ -35,7 +35,7 @@ export function readManifest(
   });
   const values = plainValues(document);
   if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
-  const parsed = modelManifestSchema.safeParse(values);
+  const parsed = (isOfGraph(values) ? graphManifestSchema : modelManifestSchema).safeParse(values);
   if (!parsed.success) return failed(parsed.error.issues.flatMap((issue) => issueProblems(issue, problemAt)));
   const manifest = parsed.data;
   const problems = [
@@ -45,19 +45,30 @@ export function readManifest(
     ...(manifest.version === expected.version
       ? []
       : [problemAt(['version'], `is ${manifest.version}, but the folder is ${expected.version}`)]),
-    ...manifest.golden.flatMap((golden, index) => {
-      const found = golden.inputs[manifest.input]?.length;
-      const wanted = manifest.window.steps * manifest.tags.length;
-      if (found === wanted) return [];
-      return [
-        problemAt(
-          ['golden', index, 'inputs'],
-          `'${manifest.input}' has ${found ?? 'no'} values, expected ${wanted} (${manifest.window.steps} steps × ${manifest.tags.length} tags)`,
-        ),
-      ];
-    }),
+    ...(judgesWindows(manifest) ? goldenProblems(manifest, problemAt) : []),
   ];
   return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+/** Whether it is the manifest of a graph that judges no windows; one that merely forgot its window is told so. */
+function isOfGraph(values: unknown): boolean {
+  if (typeof values !== 'object' || values === null) return false;
+  if ('task' in values && values.task === 'other') return true;
+  const task = 'task' in values ? values.task : undefined;
+  return task !== 'anomaly' && !('tags' in values || 'window' in values || 'threshold' in values);
+}
+
+function goldenProblems(
+  { golden, input, window, tags }: ModelManifest,
+  problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
+): readonly ConfigProblem[] {
+  const wanted = window.steps * tags.length;
+  return golden.flatMap(({ inputs }, index) => {
+    const found = inputs[input]?.length;
+    if (found === wanted) return [];
+    const counted = `${wanted} (${window.steps} steps × ${tags.length} tags)`;
+    return [problemAt(['golden', index, 'inputs'], `'${input}' has ${found ?? 'no'} values, expected ${counted}`)];
+  });
 }
 
 /** Aliases that refer to aliases grow without end when expanded (an alias bomb); no manifest needs more than ten. */

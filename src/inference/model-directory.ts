@@ -1,7 +1,8 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { externalDataTensors } from './external-data.ts';
@@ -21,8 +22,11 @@ export type StoredModel = {
   readonly name: string;
   readonly version: number;
   readonly modelPath: string;
-  readonly manifest: ModelManifest;
+  readonly manifest: AnyManifest;
 };
+
+/** One that a watch may name. */
+export type StoredWatchModel = StoredModel & { readonly manifest: ModelManifest };
 
 /**
  * `models/<name>/<version>/model.onnx` and `model.yaml`, with `models/<name>/active` naming the active version.
@@ -84,6 +88,22 @@ export class ModelDirectory {
     const { manifest, problems } = readManifest(file, text, { name, version });
     if (manifest === undefined) throw new ConfigError(problems);
     return { name, version, modelPath: join(folder, 'model.onnx'), manifest };
+  }
+
+  /**
+   * Finds a model for a watch.
+   *
+   * @throws {ConfigError} Every problem of its model.yaml, with line and column.
+   * @throws {OperatingError} 'model-file-invalid', also where the model judges no windows of tags.
+   */
+  async findForWatch(model: ModelReference): Promise<StoredWatchModel> {
+    const stored = await this.find(model);
+    const { manifest } = stored;
+    if (judgesWindows(manifest)) return { ...stored, manifest };
+    throw inferenceFailure(
+      'model-file-invalid',
+      `Model ${stored.name}@${stored.version} judges no windows: its model.yaml has no tags, window and threshold, so visitors may run it, but no watch`,
+    );
   }
 
   /**

@@ -1,60 +1,136 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { ModelStatus, ReadyModel } from '../contracts/inference.ts';
+import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } from '../contracts/inference.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
+import { invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricsOf } from '../platform/metrics.ts';
 import type { HostProcess } from './host-process.ts';
-import type { inferenceMetrics } from './inference-metrics.ts';
+import { batchSize } from './batch-rows.ts';
+import { rowShape } from './golden.ts';
+import type { Batching } from './host-protocol.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import { inferenceMetrics } from './inference-metrics.ts';
+import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
-import type { ModelsConfig } from './models-config.ts';
+import type { ModelsConfig, ProviderConfig } from './models-config.ts';
+import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 import type { ProvidedSession } from './provider-order.ts';
 import { fallbackText } from './provider-order.ts';
+import type { RunRequest } from './run-queue.ts';
+import type { Serving } from './serving.ts';
+import { providersOf, servingOf } from './serving.ts';
+
+/** Said in its health and in the repository of a model that has no golden vectors. */
+export const UNVERIFIED = 'unverified: it has no golden vectors';
 
 /** Times that a GPU may take the host down, within the quarantine's period, before the next provider is used. */
 const PROVIDER_CRASHES_MAX = 2;
 /** Runs that may fail one after another on a GPU before the host is replaced: a lost device does not come back in place. */
 const PROVIDER_FAILURES_MAX = 3;
 
+export type ModelSlotOptions = {
+  /** Under which it reports: `model/pump-anomaly`. */
+  readonly component: string;
+  /** Name of the host that it runs in. */
+  readonly host: string;
+  readonly config: ModelsConfig;
+  readonly deps: Deps;
+};
+
 /** One configured model: where it stands, what it runs on, and what it did to the host. */
 export class ModelSlot {
   readonly reference: ModelReference;
   /** As its watch names it; the key of its session in the host. */
   readonly label: string;
+  readonly providers: readonly ProviderConfig[];
+  readonly #hostName: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof inferenceMetrics>;
+  readonly #nvMetrics: MetricsOf<typeof nvInferenceMetrics>;
   readonly #health: ComponentHealth;
   readonly #givenUp = new Map<string, string>();
   #state: ModelStatus['state'] = 'loading';
   #reason = 'not loaded yet';
   #stored: StoredModel | undefined;
-  #ready: ReadyModel | undefined;
+  #ready: ServedModel | undefined;
+  #serving: Serving | undefined;
+  #batching: Batching = 'none';
+  #counts: ModelCounts | undefined;
+  /** Who waits for it to be ready or not. */
+  #settled = Promise.withResolvers<void>();
   #host: HostProcess | undefined;
   /** Monotonic times of crashes within the period. */
   #crashesMs: readonly number[] = [];
   #failedRuns = 0;
   #lookAgain = true;
 
-  constructor(
-    reference: ModelReference,
-    config: ModelsConfig,
-    deps: Deps,
-    metrics: MetricsOf<typeof inferenceMetrics>,
-  ) {
-    this.reference = reference;
-    this.label = formatModelReference(reference);
+  constructor(model: ModelReference, options: ModelSlotOptions) {
+    const { component, config, deps } = options;
+    this.reference = model;
+    this.label = formatModelReference(model);
+    this.providers = providersOf(config, model.name);
+    this.#hostName = options.host;
     this.#config = config;
     this.#deps = deps;
-    this.#metrics = metrics;
-    this.#health = deps.health.component(`model/${this.label}`);
+    this.#metrics = deps.metrics.of(inferenceMetrics);
+    this.#nvMetrics = deps.metrics.of(nvInferenceMetrics);
+    this.#health = deps.health.component(component);
+  }
+
+  /** How it is run. Only a model that is ready is run. */
+  get serving(): Serving {
+    invariant(this.#serving !== undefined, `model '${this.label}' was ready before it was run`);
+    return this.#serving;
+  }
+
+  /** Resolves once the load that is under way has ended, well or not. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  statistics(): ModelStatistics | undefined {
+    return this.#counts?.statistics();
+  }
+
+  /**
+   * How many rows a request has, and with which others it can go as one run.
+   *
+   * @throws {OperatingError} 'model-input-invalid' where a visitor's are more than one run may have.
+   */
+  rowsOf(inputs: Tensors, priority: RunPriority): { readonly rows: number; readonly joinKey: string | undefined } {
+    const rows = this.#batching === 'none' ? undefined : batchSize(inputs);
+    if (rows === undefined || priority === 'watch') return { rows: rows ?? 1, joinKey: undefined };
+    const { batchMax } = this.serving;
+    if (rows > batchMax)
+      throw inferenceFailure(
+        'model-input-invalid',
+        `${rows} rows at once, but model '${this.label}' takes ${batchMax}; send fewer, or raise models.limits.${this.reference.name}.maxBatch`,
+      );
+    return { rows, joinKey: this.#batching === 'rows' ? rowShape(inputs) : undefined };
+  }
+
+  /** A run ended well, for all these requests together. */
+  noteExecuted(requests: readonly RunRequest[], startedMs: number, runMs: number): void {
+    this.#counts?.executed();
+    for (const { rows, queuedMs } of requests) this.#counts?.succeeded({ rows, queuedMs, startedMs, runMs });
+    if (requests.some(({ priority }) => priority === 'watch')) return;
+    const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+    this.#metrics.andon_inference_batch_rows.observe({ model: this.label }, rows);
+  }
+
+  /** @param queuedMs Monotonic time at which the request was made. */
+  noteFailed(queuedMs: number): void {
+    this.#counts?.failed(queuedMs);
   }
 
   /** Asks for the active version to be looked up at the next load, even if the host is lost before. */
   lookAgain(): void {
     this.#lookAgain = true;
+    this.#settled = Promise.withResolvers<void>();
   }
 
   /** The version to load; undefined where it is to be looked up. A host that is replaced must not change it by the way. */
@@ -83,7 +159,7 @@ export class ModelSlot {
   }
 
   /** The model as it runs in this host; undefined where it does not. */
-  readyIn(host: HostProcess | undefined): ReadyModel | undefined {
+  readyIn(host: HostProcess | undefined): ServedModel | undefined {
     return host !== undefined && host === this.#host ? this.#ready : undefined;
   }
 
@@ -114,13 +190,25 @@ export class ModelSlot {
       outputs: loaded.outputs,
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
     };
+    this.#serving = servingOf(this.#config, stored.manifest);
+    this.#batching = loaded.batching;
+    if (this.#counts?.version !== stored.version)
+      this.#counts = new ModelCounts(stored, this.#deps.clock, this.#nvMetrics);
+    this.#settle();
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
     const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
-    const detail = { nodes: loaded.nodesByProvider, goldenDifference: loaded.golden.largestDifference };
+    const { largestDifference, vectors } = loaded.golden;
+    const detail = { host: this.#hostName, nodes: loaded.nodesByProvider, goldenDifference: largestDifference };
     this.#deps.log.info({ ...fields, ...detail }, 'Model ready.');
     if (this.#givenUp.size > 0) this.#health.report('degraded', `on ${provider.name}; ${fallbackText(fallbacks)}`);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
-    else this.#health.report('ok', fallbacks.length === 0 ? '' : `on ${provider.name}; ${fallbackText(fallbacks)}`);
+    else {
+      const remarks = [
+        ...(vectors === 0 ? [UNVERIFIED] : []),
+        ...(fallbacks.length === 0 ? [] : [`on ${provider.name}; ${fallbackText(fallbacks)}`]),
+      ];
+      this.#health.report('ok', remarks.join('; '));
+    }
   }
 
   /** A model that failed or was set aside gets one more try; its health stays what it was until that has ended. */
@@ -130,9 +218,15 @@ export class ModelSlot {
     this.#lookAgain = true;
   }
 
+  /** The version on disk is the one that runs. */
+  unchanged(): void {
+    this.#settle();
+  }
+
   /** A newer version could not be loaded; the one that runs goes on. */
   keep(reason: string): void {
     const version = this.#stored?.version ?? 0;
+    this.#settle();
     this.#health.report('degraded', `version ${version} goes on; the one now active could not be loaded: ${reason}`);
   }
 
@@ -187,10 +281,11 @@ export class ModelSlot {
   remove(): void {
     this.#clearProviderInfo();
     this.#health.remove();
+    this.#settle();
   }
 
   #mayFallBackFrom(provider: string): boolean {
-    const providers = this.#config.executionProviders;
+    const { providers } = this;
     const index = providers.findIndex(({ name }) => name === provider);
     return provider !== 'cpu' && index >= 0 && index < providers.length - 1 && providers[index]?.required === false;
   }
@@ -202,6 +297,11 @@ export class ModelSlot {
     this.#ready = undefined;
     this.#host = undefined;
     this.#failedRuns = 0;
+    if (state === 'failed' || state === 'quarantined') this.#settle();
+  }
+
+  #settle(): void {
+    this.#settled.resolve();
   }
 
   #clearProviderInfo(): void {
@@ -209,8 +309,9 @@ export class ModelSlot {
     this.#metrics.andon_inference_provider_info.remove(this.#providerLabels(this.#ready));
   }
 
-  #providerLabels({ judgedBy }: ReadyModel) {
-    return { model: this.label, version: String(judgedBy.version), provider: judgedBy.provider };
+  #providerLabels({ judgedBy }: ServedModel) {
+    const { version, provider } = judgedBy;
+    return { model: this.label, version: String(version), provider, host: this.#hostName };
   }
 }
 

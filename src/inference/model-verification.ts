@@ -1,6 +1,6 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { GoldenReport } from './host-protocol.ts';
@@ -10,7 +10,7 @@ import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 
 export type ModelVerification = {
-  readonly manifest: ModelManifest;
+  readonly manifest: AnyManifest;
   readonly provider: string;
   readonly fallbacks: readonly ProviderFallback[];
   readonly golden: GoldenReport;

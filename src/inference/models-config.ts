@@ -2,6 +2,9 @@ import * as z from 'zod';
 import { executionProviders } from '../contracts/inference.ts';
 import { byteSize, duration } from '../platform/config-fields.ts';
 
+/** Each is a process of some 60 MB before its first model. */
+const HOSTS_MAX = 16;
+
 const providerName = z.enum(executionProviders, { error: `expected one of ${executionProviders.join(', ')}` });
 
 const providerSchema = z
@@ -18,6 +21,41 @@ const providerSchema = z
   ])
   .describe('A provider by name, or { name, required, deviceId }');
 
+const providerList = z
+  .array(providerSchema)
+  .min(1)
+  .max(executionProviders.length)
+  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
+    error: 'each provider may be named once',
+  });
+
+const hostName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' });
+
+const modelName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected the name of a model, without a version' });
+
+const limitsSchema = z.strictObject({
+  maxBatch: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Rows of several visitors that may go as one run, and of one visitor at most; 32 where nobody says'),
+  maxDelay: duration('Longest that a visitor waits for company; 0ms takes what waits already', {
+    maxMs: 10_000,
+  }).optional(),
+  maxQueue: z.int().min(1).max(10_000).default(256).describe("Visitors' requests that may wait; one more is refused"),
+  deadline: duration('As models.deadline', { minMs: 10, maxMs: 600_000 }).optional(),
+  intraOpThreads: z.int().min(1).max(64).optional().describe('As models.intraOpThreads'),
+  executionProviders: providerList.optional().describe('As models.executionProviders'),
+  host: hostName
+    .optional()
+    .describe("Process it runs in; `main` for a watch's model and `visitors` for any other where left out"),
+});
+
 /** `models:` in the configuration. */
 export const modelsConfigSchema = z.strictObject({
   directory: z
@@ -25,13 +63,25 @@ export const modelsConfigSchema = z.strictObject({
     .min(1)
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
-  executionProviders: z
-    .array(providerSchema)
-    .min(1)
-    .max(executionProviders.length)
-    .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
-      error: 'each provider may be named once',
+  serve: z
+    .union([z.enum(['all', 'none']), z.array(modelName).max(1000)], {
+      error: 'expected all, none or a list of names of models',
     })
+    .default('none')
+    .describe(
+      "Models loaded at the start for visitors beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not is shared, and visitors wait behind the watch",
+    ),
+  maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for visitors at a time'),
+  limits: z
+    .record(modelName, limitsSchema)
+    .default({})
+    .describe('By name of a model: how it is batched, queued and run'),
+  hosts: z
+    .record(hostName, z.strictObject({ maxMemory: byteSize('As models.maxMemory, for this host').optional() }))
+    .refine((hosts) => Object.keys(hosts).length <= HOSTS_MAX, { error: `no more than ${HOSTS_MAX} hosts` })
+    .default({})
+    .describe('By name of a host: its own bounds'),
+  executionProviders: providerList
     .prefault(['cpu'])
     .describe('Tried in this order for each model; the one really in use is always reported'),
   deadline: duration('Longest a run may take; past it the host is killed and the run fails', {
@@ -51,7 +101,7 @@ export const modelsConfigSchema = z.strictObject({
     .min(1)
     .max(10_000)
     .default(256)
-    .describe('Runs that may wait for the host; one more is refused and counted'),
+    .describe('Runs of watches that may wait for a host; one more is refused and counted'),
   intraOpThreads: z
     .int()
     .min(1)
@@ -72,4 +122,5 @@ export const modelsConfigSchema = z.strictObject({
 
 /** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */
 export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
+export type ModelLimits = z.infer<typeof limitsSchema>;
 export type ProviderConfig = ModelsConfig['executionProviders'][number];

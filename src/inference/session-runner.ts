@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { batchSize, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
+import { judgesWindows } from '../contracts/model-manifest.ts';
+import { batchSize, hasRows, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
 import { checkGolden } from './golden.ts';
 import { checkGraphContract } from './graph-contract.ts';
-import type { HostRun, LoadedSession, LoadParams } from './host-protocol.ts';
+import type { HostRun, LoadedSession, LoadParams, RunParams } from './host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
@@ -37,7 +38,7 @@ export class SessionRunner {
       try {
         const loaded = await proveSession(session, params, staging);
         await this.unload(params.key);
-        this.#sessions.set(params.key, { session, rowByRow: takesOneRow(...rawSpecs(session)) });
+        this.#sessions.set(params.key, { session, rowByRow: loaded.batching === 'row-by-row' });
         return loaded;
       } catch (error) {
         await session.release();
@@ -58,10 +59,10 @@ export class SessionRunner {
    * @param inputs Names, types and shapes were checked by the agent.
    * @throws {OperatingError} 'model-not-ready', 'model-input-invalid', 'model-output-invalid', 'model-run-failed'.
    */
-  async run(key: string, inputs: Tensors): Promise<HostRun> {
+  async run({ key, inputs, finite }: RunParams): Promise<HostRun> {
     const runnable = this.#sessions.get(key);
     if (runnable === undefined) throw inferenceFailure('model-not-ready', `No session '${key}' in the host`);
-    return runChecked(runnable, inputs);
+    return finite ? runFinite(runnable, inputs) : runAny(runnable, inputs);
   }
 }
 
@@ -97,15 +98,19 @@ async function proveSession(
   staging: string,
 ): Promise<LoadedSession> {
   const [inputs, outputs] = rawSpecs(session);
-  const rowByRow = takesOneRow(inputs, outputs);
+  const { manifest } = params.model;
+  const rowByRow = judgesWindows(manifest) && takesOneRow(inputs, outputs);
   const seen = rowByRow ? { inputs: withAnyBatch(inputs), outputs: withAnyBatch(outputs) } : { inputs, outputs };
-  checkGraphContract(params.model.manifest, seen.inputs, seen.outputs);
+  checkGraphContract(manifest, seen.inputs, seen.outputs);
+  const run = judgesWindows(manifest) ? runFinite : runAny;
   const golden = await checkGolden(
-    params.model.manifest,
+    manifest,
     seen.inputs,
-    async (feeds) => (await runChecked({ session, rowByRow }, feeds)).outputs,
+    async (feeds) => (await run({ session, rowByRow }, feeds)).outputs,
   );
-  return { ...seen, golden, nodesByProvider: await proveProvider(session, params, staging) };
+  const apart = golden.rowsStayApart && hasRows(inputs, outputs);
+  const batching = rowByRow ? 'row-by-row' : apart ? 'rows' : 'none';
+  return { ...seen, golden, batching, nodesByProvider: await proveProvider(session, params, staging) };
 }
 
 async function proveProvider(
@@ -126,13 +131,15 @@ async function proveProvider(
   return counts;
 }
 
-async function runChecked(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
+async function runFinite(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
   checkFiniteInputs(inputs);
-  const { outputs, runMs } = runnable.rowByRow
-    ? await runRows(runnable.session, inputs)
-    : await runOnce(runnable.session, inputs);
-  checkFiniteOutputs(outputs);
-  return { outputs, runMs };
+  const result = await runAny(runnable, inputs);
+  checkFiniteOutputs(result.outputs);
+  return result;
+}
+
+function runAny({ session, rowByRow }: Runnable, inputs: Tensors): Promise<HostRun> {
+  return rowByRow ? runRows(session, inputs) : runOnce(session, inputs);
 }
 
 async function runRows(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
@@ -170,7 +177,11 @@ function ortTensor(tensor: Tensor): ort.Tensor {
 function fromOrt(value: ort.OnnxValue): Tensor {
   if (!('data' in value) || !isTensorType(value.type))
     throw inferenceFailure('model-run-failed', `An output is of type ${'type' in value ? value.type : 'unknown'}`);
-  return { type: value.type, dims: value.dims, data: value.data };
+  const { type, dims, data } = value;
+  // Where the engine has Float16Array, ONNX Runtime gives that; the bits are what crosses to the agent.
+  if (type === 'float16' && ArrayBuffer.isView(data))
+    return { type, dims, data: new Uint16Array(data.buffer, data.byteOffset, data.length) };
+  return { type, dims, data };
 }
 
 /** The graph's inputs and outputs as it declares them. */

@@ -23,15 +23,15 @@ export function isTensorType(name: string): name is TensorType {
   return Object.hasOwn(arrayTypes, name);
 }
 
-/** Values of a type from plain numbers. */
-export function tensorData(type: TensorType, values: readonly number[]): TensorData {
+/** Values of a type from plain ones; 64-bit integers may come as text. */
+export function tensorData(type: TensorType, values: readonly (number | string | boolean)[]): TensorData {
   switch (type) {
     case 'float16':
-      return new Uint16Array(Float16Array.from(values).buffer);
+      return new Uint16Array(Float16Array.from(values.map(Number)).buffer);
     case 'int64':
-      return BigInt64Array.from(values, BigInt);
+      return BigInt64Array.from(values, wholeNumber);
     case 'uint64':
-      return BigUint64Array.from(values, BigInt);
+      return BigUint64Array.from(values, wholeNumber);
     case 'string':
       return values.map(String);
     case 'float32':
@@ -43,8 +43,24 @@ export function tensorData(type: TensorType, values: readonly number[]): TensorD
     case 'uint16':
     case 'uint32':
     case 'bool':
-      return arrayTypes[type].from(values);
+      return arrayTypes[type].from(values.map(Number));
   }
+}
+
+/** @throws {OperatingError} 'model-input-invalid' */
+function wholeNumber(value: number | string | boolean): bigint {
+  try {
+    return BigInt(value);
+  } catch (error) {
+    throw inferenceFailure('model-input-invalid', `'${value}' is not a whole number`, { cause: error });
+  }
+}
+
+/** Halves as numbers; every other type as it is. */
+export function readable({ type, data }: Tensor): TensorData | Float16Array {
+  return type === 'float16' && data instanceof Uint16Array
+    ? new Float16Array(data.buffer, data.byteOffset, data.length)
+    : data;
 }
 
 export function elementCount(dims: readonly number[]): number {
@@ -57,20 +73,22 @@ export function elementCount(dims: readonly number[]): number {
  * ONNX Runtime (1.30) leaks about 0.7 KiB in each run it refuses and takes unknown inputs silently, so nothing
  * wrong may reach it.
  *
+ * @param sizeMin Least size of a dimension: 0 lets in a tensor without values, such as the cache of a decoder that has
+ *   read nothing yet. There is no window without rows.
  * @throws {OperatingError} 'model-input-invalid', naming the input and both shapes.
  */
-export function checkInputs(specs: readonly TensorSpec[], inputs: Tensors): void {
+export function checkInputs(specs: readonly TensorSpec[], inputs: Tensors, sizeMin = 1): void {
   for (const name of Object.keys(inputs))
     if (!specs.some((spec) => spec.name === name))
       throw invalid(`The model has no input '${name}'; it takes ${specs.map((spec) => `'${spec.name}'`).join(', ')}`);
   for (const spec of specs) {
     const tensor = Object.hasOwn(inputs, spec.name) ? inputs[spec.name] : undefined;
     if (tensor === undefined) throw invalid(`Input '${spec.name}' is missing`);
-    checkTensor(spec, tensor);
+    checkTensor(spec, tensor, sizeMin);
   }
 }
 
-function checkTensor(spec: TensorSpec, tensor: Tensor): void {
+function checkTensor(spec: TensorSpec, tensor: Tensor, sizeMin: number): void {
   const { dims, data } = tensor;
   if (tensor.type !== spec.type)
     throw invalid(`Input '${spec.name}' is ${tensor.type}, but the model takes ${spec.type}`);
@@ -80,7 +98,7 @@ function checkTensor(spec: TensorSpec, tensor: Tensor): void {
     dims.length === spec.dims.length &&
     spec.dims.every((size, axis) => {
       const found = dims[axis] ?? 0;
-      return Number.isSafeInteger(found) && found >= 1 && (size === -1 || size === found);
+      return Number.isSafeInteger(found) && found >= sizeMin && (size === -1 || size === found);
     });
   if (!fits) throw invalid(`Input '${spec.name}' is ${shapeText(dims)}, but the model takes ${shapeText(spec.dims)}`);
   if (data.length !== elementCount(dims))

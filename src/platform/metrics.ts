@@ -9,7 +9,8 @@ export type MetricDefinition = {
   readonly buckets?: readonly number[];
 };
 
-export type MetricCatalogue = Readonly<Record<`andon_${string}`, MetricDefinition>>;
+/** Names are ours, but for those by which tools for inference servers look (Triton's). */
+export type MetricCatalogue = Readonly<Record<`andon_${string}` | `nv_inference_${string}`, MetricDefinition>>;
 
 type MetricOf<D extends MetricDefinition> = D['type'] extends 'counter'
   ? Counter

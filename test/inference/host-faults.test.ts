@@ -36,7 +36,9 @@ describe('the host is replaced', () => {
       await harness.ready('mean');
       expect((await harness.host.run(model('mean'), windowOf(2))).outputs['score']?.data[0]).toBe(2);
       expect(await pidOf(harness)).not.toBe(pid);
-      expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="crash"}')).toBe(1);
+      expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="crash",host="main"}')).toBe(
+        1,
+      );
     },
   );
 
@@ -63,7 +65,9 @@ describe('the host is replaced', () => {
     });
     await harness.ready('loop');
     expect((await harness.host.run(model('loop'), windowOf(5, [1, 1, 1]))).outputs['score']?.data[0]).toBe(5);
-    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout"}')).toBe(1);
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout",host="main"}')).toBe(
+      1,
+    );
   });
 
   test('when it hangs with nothing to do', async () => {
@@ -76,7 +80,7 @@ describe('the host is replaced', () => {
       () => 'the stopped host is let go',
     );
     await harness.ready('mean');
-    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="hang"}')).toBe(1);
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="hang",host="main"}')).toBe(1);
   });
 
   test('when it grows past its memory, without any run failing', async () => {
@@ -89,7 +93,7 @@ describe('the host is replaced', () => {
       runs += 1;
     }
     for (let after = 0; after < 100; after += 1) await harness.host.run(model('mean'), windowOf(1));
-    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="memory"}')).toBe(1);
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="memory",host="main"}')).toBe(1);
     expect(await metricValue(harness.deps, 'andon_inference_runs_total{model="mean",outcome="ok"}')).toBe(runs + 100);
     await until(
       () => !alive(pid),

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import type { HostProcess } from '../../src/inference/host-process.ts';
-import { inferenceMetrics } from '../../src/inference/inference-metrics.ts';
 import { ModelSlot } from '../../src/inference/model-slot.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { readManifest } from '../../src/inference/manifest-file.ts';
@@ -11,7 +10,7 @@ import { testDeps } from '../support/test-deps.ts';
 function readySlot(clock: FakeClock, executionProviders: readonly unknown[], quarantine = {}): ModelSlot {
   const config = modelsConfigSchema.parse({ executionProviders, quarantine });
   const deps = testDeps(clock);
-  const slot = new ModelSlot({ name: 'm', version: 1 }, config, deps, deps.metrics.of(inferenceMetrics));
+  const slot = new ModelSlot({ name: 'm', version: 1 }, { component: 'model/m@1', host: 'main', config, deps });
   makeReady(slot, config.executionProviders[0]);
   return slot;
 }
@@ -20,7 +19,8 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   const text = `{name: m, version: 1, task: anomaly, sha256: '${'0'.repeat(64)}', tags: [{name: t}], window: {steps: 1}, threshold: 1, golden: [{inputs: {window: [1]}, outputs: {}}]}`;
   const { manifest } = readManifest('model.yaml', text, { name: 'm', version: 1 });
   if (manifest === undefined || provider === undefined) throw new Error('the test model is not sound');
-  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden: { vectors: 1, largestDifference: 0 } };
+  const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
+  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none' } as const;
   const stored = { name: 'm', version: 1, modelPath: '', manifest };
   // Only its identity is looked at.
   slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);
@@ -35,7 +35,10 @@ test('crashes that lie further apart than the period do not add up', async () =>
   }
   expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(false);
   expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(true);
-  expect(slot.status(undefined)).toMatchObject({ state: 'quarantined', reason: expect.stringContaining('signal SIGSEGV') });
+  expect(slot.status(undefined)).toMatchObject({
+    state: 'quarantined',
+    reason: expect.stringContaining('signal SIGSEGV'),
+  });
 });
 
 test('a model whose host is on its way out is not called ready', () => {

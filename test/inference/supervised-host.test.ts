@@ -24,7 +24,10 @@ describe('a model that is well', () => {
     expect(result.judgedBy).toEqual({ model: 'mean', version: 1, provider: 'cpu', fallbacks: [] });
     expect(await metricValue(harness.deps, 'andon_inference_runs_total{model="mean",outcome="ok"}')).toBe(1);
     expect(
-      await metricValue(harness.deps, 'andon_inference_provider_info{model="mean",version="1",provider="cpu"}'),
+      await metricValue(
+        harness.deps,
+        'andon_inference_provider_info{model="mean",version="1",provider="cpu",host="main"}',
+      ),
     ).toBe(1);
   });
 
@@ -158,7 +161,10 @@ describe('a version that is activated while the agent runs', () => {
     const after = harness.host.run(model('mean'), windowOf(1));
     expect((await Promise.all([before, after])).map(({ judgedBy }) => judgedBy.version)).toEqual([1, 2]);
     expect(
-      await metricValue(harness.deps, 'andon_inference_provider_info{model="mean",version="1",provider="cpu"}'),
+      await metricValue(
+        harness.deps,
+        'andon_inference_provider_info{model="mean",version="1",provider="cpu",host="main"}',
+      ),
     ).toBe(0);
   });
 

@@ -70,7 +70,10 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
     });
     expect(harness.health('model/loop')).toMatchObject({ status: 'degraded' });
     expect(
-      await metricValue(harness.deps, 'andon_inference_provider_info{model="loop",version="1",provider="cpu"}'),
+      await metricValue(
+        harness.deps,
+        'andon_inference_provider_info{model="loop",version="1",provider="cpu",host="main"}',
+      ),
     ).toBe(1);
   });
 

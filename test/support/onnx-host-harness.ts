@@ -77,7 +77,7 @@ export class HostHarness implements AsyncDisposable {
 
   /** A run may stand behind a ping or a load; resolves once none waits any more. */
   async runBegun(): Promise<void> {
-    while ((await metricValue(this.deps, 'andon_inference_queued_runs')) > 0)
+    while ((await metricValue(this.deps, 'andon_inference_queued_runs{host="main"}')) > 0)
       await new Promise((resolve) => setTimeout(resolve, 2));
   }
 

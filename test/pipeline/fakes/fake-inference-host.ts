@@ -73,6 +73,24 @@ export class FakeInferenceHost implements InferenceHost {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
+  served(model: ModelReference): ReadyModel | undefined {
+    return this.ready(model);
+  }
+
+  async load(): Promise<void> {}
+
+  async unload(): Promise<void> {}
+
+  async repository(): Promise<readonly never[]> {
+    return [];
+  }
+
+  statistics(): readonly never[] {
+    return [];
+  }
+
+  reload(): void {}
+
   lastTickMs(): number {
     return 0;
   }

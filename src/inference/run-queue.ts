@@ -1,0 +1,148 @@
+import type { RunPriority, RunResult, Tensors } from '../contracts/inference.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import type { ModelSlot } from './model-slot.ts';
+
+export type RunRequest = {
+  readonly slot: ModelSlot;
+  readonly priority: RunPriority;
+  readonly inputs: Tensors;
+  /** 1 where nobody knows that there are rows. */
+  readonly rows: number;
+  /** Requests of the same key can be joined; undefined where this one must go alone. */
+  readonly joinKey: string | undefined;
+  /** Monotonic. */
+  readonly queuedMs: number;
+  resolve(result: RunResult): void;
+  reject(error: unknown): void;
+};
+
+export type Job =
+  /** Of one model; several are visitors' requests that go as one batch. */
+  | { readonly kind: 'run'; readonly slot: ModelSlot; readonly requests: readonly RunRequest[] }
+  | { readonly kind: 'load'; readonly slot: ModelSlot }
+  | { readonly kind: 'ping' };
+
+/**
+ * What waits for one host. Watches' runs, loads and pings keep their order and go before every visitor; visitors'
+ * requests wait by model, so that those of one model can go together, and the model whose request is oldest goes first.
+ *
+ * Bounded: `watchRunsMax` runs of watches, and of each model as many visitors as its `queueMax`; one more is refused.
+ */
+export class RunQueue {
+  readonly #watchRunsMax: number;
+  readonly #jobs: Job[] = [];
+  readonly #visitors = new Map<ModelSlot, RunRequest[]>();
+
+  constructor(options: { readonly watchRunsMax: number }) {
+    this.#watchRunsMax = options.watchRunsMax;
+  }
+
+  /** Runs that wait. */
+  get runs(): number {
+    return this.#watchRuns() + [...this.#visitors.values()].reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** @throws {OperatingError} 'inference-queue-full' */
+  push(request: RunRequest): void {
+    const { slot, priority } = request;
+    if (priority === 'watch') {
+      if (this.#watchRuns() >= this.#watchRunsMax)
+        throw inferenceFailure(
+          'inference-queue-full',
+          `${this.#watchRunsMax} runs wait for the inference host already`,
+        );
+      this.#jobs.push({ kind: 'run', slot, requests: [request] });
+      return;
+    }
+    const waiting = this.#visitors.get(slot) ?? [];
+    const { queueMax } = slot.serving;
+    if (waiting.length >= queueMax)
+      throw inferenceFailure('inference-queue-full', `${queueMax} requests wait for model '${slot.label}' already`);
+    waiting.push(request);
+    this.#visitors.set(slot, waiting);
+  }
+
+  /** Puts requests back in front that failed as a batch, each to go alone. They were counted before. */
+  pushAlone(requests: readonly RunRequest[]): void {
+    for (const [slot, waiting] of this.#visitors) {
+      const again = requests.filter((request) => request.slot === slot);
+      waiting.unshift(...again.map((request) => ({ ...request, joinKey: undefined })));
+    }
+  }
+
+  load(slot: ModelSlot): void {
+    if (!this.#jobs.some((job) => job.kind === 'load' && job.slot === slot)) this.#jobs.push({ kind: 'load', slot });
+  }
+
+  ping(): void {
+    if (!this.#jobs.some(({ kind }) => kind === 'ping')) this.#jobs.push({ kind: 'ping' });
+  }
+
+  /** Takes what is to be done now; undefined where nothing is, or only visitors wait who wait for company. */
+  take(nowMs: number): Job | undefined {
+    const job = this.#jobs.shift();
+    if (job !== undefined) return job;
+    let oldest: { readonly slot: ModelSlot; readonly waiting: RunRequest[]; readonly queuedMs: number } | undefined;
+    for (const [slot, waiting] of this.#visitors) {
+      const queuedMs = waiting[0]?.queuedMs;
+      if (queuedMs === undefined || dueMs(slot, waiting) > nowMs) continue;
+      if (oldest === undefined || queuedMs < oldest.queuedMs) oldest = { slot, waiting, queuedMs };
+    }
+    if (oldest === undefined) return undefined;
+    return { kind: 'run', slot: oldest.slot, requests: takeBatch(oldest.waiting, oldest.slot.serving.batchMax) };
+  }
+
+  /** Monotonic time at which `take` has something again if nothing new comes; undefined where nothing waits. */
+  dueMs(): number | undefined {
+    const times = [...this.#visitors].flatMap(([slot, waiting]) =>
+      waiting.length === 0 ? [] : [dueMs(slot, waiting)],
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Everything that waits for a model that goes. */
+  reject(slot: ModelSlot, error: Error): void {
+    for (const { reject } of this.#visitors.get(slot) ?? []) reject(error);
+    this.#visitors.delete(slot);
+    const others = this.#jobs.filter((job) => job.kind === 'ping' || job.slot !== slot);
+    for (const job of this.#jobs.splice(0, this.#jobs.length, ...others))
+      if (job.kind === 'run' && job.slot === slot) for (const { reject } of job.requests) reject(error);
+  }
+
+  rejectAll(error: Error): void {
+    for (const job of this.#jobs.splice(0))
+      if (job.kind === 'run') for (const { reject } of job.requests) reject(error);
+    for (const waiting of this.#visitors.values()) for (const { reject } of waiting.splice(0)) reject(error);
+  }
+
+  #watchRuns(): number {
+    return this.#jobs.reduce((count, { kind }) => count + (kind === 'run' ? 1 : 0), 0);
+  }
+}
+
+/** At once where the batch is full or there is no joining; else when the oldest has waited long enough. */
+function dueMs(slot: ModelSlot, waiting: readonly RunRequest[]): number {
+  const first = waiting[0];
+  if (first === undefined) return Number.POSITIVE_INFINITY;
+  const { batchMax, delayMsMax } = slot.serving;
+  if (first.joinKey === undefined) return first.queuedMs;
+  const rows = waiting.reduce((sum, request) => sum + (request.joinKey === first.joinKey ? request.rows : 0), 0);
+  return rows >= batchMax ? first.queuedMs : first.queuedMs + delayMsMax;
+}
+
+/** The oldest, and those after it that can be joined to it up to `rowsMax` rows; they leave `waiting`. */
+function takeBatch(waiting: RunRequest[], rowsMax: number): readonly RunRequest[] {
+  const first = waiting[0];
+  const batch: RunRequest[] = [];
+  const others: RunRequest[] = [];
+  let rows = 0;
+  for (const request of waiting) {
+    const joins =
+      request === first ||
+      (request.joinKey !== undefined && request.joinKey === first?.joinKey && rows + request.rows <= rowsMax);
+    if (joins) rows += request.rows;
+    (joins ? batch : others).push(request);
+  }
+  waiting.splice(0, waiting.length, ...others);
+  return batch;
+}
