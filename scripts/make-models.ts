@@ -5,16 +5,15 @@ import { PumpPlant } from '../src/plant/pump-plant.ts';
 import type { PumpTimings } from '../src/plant/pump-scenario.ts';
 import { demoTimings, foreverNormal } from '../src/plant/pump-scenario.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
+import { algorithmFor } from '../src/training/algorithms.ts';
 import type { ModelDraft } from '../src/training/model-draft.ts';
-import { anomalyDraft, regressionDraft, windowAt } from '../src/training/model-draft.ts';
 import { modelFiles } from '../src/training/model-writer.ts';
-import { trainRidge } from '../src/training/ridge.ts';
+import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
 import type { TrainingRows } from '../src/training/training-rows.ts';
-import { windowRows } from '../src/training/wpca.ts';
-import { detectorScores, trainWpca } from '../src/training/wpca-detector.ts';
 
 /*
- * Makes the bundled models from the simulated plant, byte for byte the same each time: `npm run models`.
+ * Makes the bundled models from the simulated plant, through the function behind `andon train`, byte for byte the same
+ * each time: `npm run models`.
  */
 
 /** Step of the simulation, as the demo runs it. */
@@ -44,67 +43,74 @@ type Run = {
 };
 
 /** The draft of each bundled model; the same at every call. */
-export function bundledModels(): ReadonlyMap<string, ModelDraft> {
+export async function bundledModels(): Promise<ReadonlyMap<string, ModelDraft>> {
   return new Map([
-    ['pump-anomaly', pumpAnomaly()],
-    ['fill-weight', fillWeight()],
+    ['pump-anomaly', await pumpAnomaly()],
+    ['fill-weight', await fillWeight()],
   ]);
 }
 
-function pumpAnomaly(): ModelDraft {
+async function pumpAnomaly(): Promise<ModelDraft> {
   const training = run({ seed: 1, timings: foreverNormal, minutes: 60, columns: pumpColumns });
   const normal = run({ seed: 2, timings: foreverNormal, minutes: 240, columns: pumpColumns });
   const degraded = run({ seed: 3, timings: demoTimings, minutes: 30, columns: pumpColumns });
-  const detector = trainWpca([training.rows]);
-  const steps = windowRows(detector.model);
-  const normalScores = detectorScores(detector, normal.rows).subarray(steps);
-  const degradedScores = detectorScores(detector, degraded.rows);
-  const onsets = degraded.normal.flatMap((isNormal, row) =>
-    !isNormal && degraded.normal[row - 1] === true ? [row] : [],
-  );
-  const delays = onsets.map((onset) => degradedScores.subarray(onset).findIndex((score) => score > 1) * STEP_MS);
-  const worst = degradedScores.indexOf(degradedScores.reduce((a, b) => Math.max(a, b)));
-  return anomalyDraft(detector, {
-    description: 'Notices bearing wear and cavitation of the simulated pump: whitened PCA of its five measurements.',
+  const { draft, fitted } = await trainModel({
+    task: 'anomaly',
+    algorithm: algorithmFor('anomaly', undefined),
+    segments: [training.rows],
+    targets: undefined,
+    classes: [],
     tags: pumpColumns.map(({ name, unit }) => ({ name, unit })),
     stepMs: STEP_MS,
-    rows: [training.rows],
-    golden: [
-      windowAt(normal.rows, 500, steps),
-      windowAt(normal.rows, 5000, steps),
-      windowAt(degraded.rows, worst, steps),
-    ],
-    training: { data: 'simulated pump, normal running, seed 1', rows: training.rows.count, minutes: 60 },
-    metrics: {
-      held_out_normal_hours: 4,
-      held_out_false_alarm_rate: normalScores.filter((score) => score > 1).length / normalScores.length,
-      held_out_normal_score_max: normalScores.reduce((a, b) => Math.max(a, b)),
-      degradations: onsets.length,
-      degradations_missed: delays.filter((delayMs) => delayMs < 0).length,
-      detection_delay_seconds_mean: delays.reduce((sum, delayMs) => sum + delayMs, 0) / delays.length / 1000,
-      detection_delay_seconds_max: Math.max(...delays) / 1000,
-    },
+    description: 'Notices bearing wear and cavitation of the simulated pump: whitened PCA of its five measurements.',
+    decision: anomalyDecision,
+    faulty: [degraded.rows],
+    provenance: { data: 'simulated pump, normal running, seed 1', minutes: 60 },
+  });
+  const normalScores = fitted.judge(normal.rows).scores;
+  const degradedScores = fitted.judge(degraded.rows).scores.map((score) => Number(score > 1));
+  const first = fitted.windowRows - 1;
+  const onsets = degraded.normal.flatMap((isNormal, row) =>
+    row > first && !isNormal && degraded.normal[row - 1] === true ? [row - first] : [],
+  );
+  const delays = onsets.map((onset) => degradedScores.subarray(onset).indexOf(1) * STEP_MS);
+  return withMetrics(draft, {
+    held_out_normal_hours: 4,
+    held_out_false_alarm_rate: normalScores.filter((score) => score > 1).length / normalScores.length,
+    held_out_normal_score_max: normalScores.reduce((a, b) => Math.max(a, b)),
+    degradations: onsets.length,
+    degradations_missed: delays.filter((delayMs) => delayMs < 0).length,
+    detection_delay_seconds_mean: delays.reduce((sum, delayMs) => sum + delayMs, 0) / delays.length / 1000,
+    detection_delay_seconds_max: Math.max(...delays) / 1000,
   });
 }
 
-function fillWeight(): ModelDraft {
+async function fillWeight(): Promise<ModelDraft> {
   const timings = { normalMs: 4 * MINUTE_MS, bearingWearMs: MINUTE_MS, cavitationMs: MINUTE_MS, recoveringMs: 10_000 };
   const { rows, fillWeightG } = run({ seed: 4, timings, minutes: 60, columns: fillColumns });
-  const check = run({ seed: 5, timings: demoTimings, minutes: 2, columns: fillColumns });
-  const trained = trainRidge(rows, fillWeightG, FILL_WINDOW_ROWS);
-  return regressionDraft(
-    trained,
-    { threshold: 490, abnormal: 'below', deadband: 1, unit: 'g' },
-    {
-      description: 'Predicts the weight of the bottles being filled from the pump that feeds the filler.',
-      tags: fillColumns.map(({ name, unit }) => ({ name, unit })),
-      stepMs: STEP_MS,
-      rows: [rows],
-      golden: [100, 250, check.normal.lastIndexOf(false)].map((row) => windowAt(check.rows, row, FILL_WINDOW_ROWS)),
-      training: { data: 'simulated filler with weighed bottles, seed 4', rows: rows.count, minutes: 60 },
-      metrics: {},
-    },
-  );
+  const { draft } = await trainModel({
+    task: 'regression',
+    algorithm: algorithmFor('regression', 'ridge'),
+    segments: [rows],
+    targets: [fillWeightG],
+    classes: [],
+    tags: fillColumns.map(({ name, unit }) => ({ name, unit })),
+    stepMs: STEP_MS,
+    description: 'Predicts the weight of the bottles being filled from the pump that feeds the filler.',
+    decision: { threshold: 490, abnormal: 'below', deadband: 1, unit: 'g' },
+    windowRows: FILL_WINDOW_ROWS,
+    provenance: { data: 'simulated filler with weighed bottles, seed 4', minutes: 60 },
+  });
+  return draft;
+}
+
+/** What was measured on other runs of the plant, besides what the trial says. */
+function withMetrics(draft: ModelDraft, metrics: Readonly<Record<string, number>>): ModelDraft {
+  const short = Object.entries(metrics).map(([name, value]) => [name, Number(value.toPrecision(7))]);
+  return {
+    ...draft,
+    manifest: { ...draft.manifest, metrics: { ...draft.manifest.metrics, ...Object.fromEntries(short) } },
+  };
 }
 
 /**
@@ -138,7 +144,7 @@ function run(options: {
 
 if (import.meta.main) {
   const directory = resolve(import.meta.dirname, '../models');
-  for (const [name, draft] of bundledModels()) {
+  for (const [name, draft] of await bundledModels()) {
     const folder = join(directory, name, '1');
     await mkdir(folder, { recursive: true });
     for (const [file, content] of modelFiles(name, 1, draft)) await writeFile(join(folder, file), content);

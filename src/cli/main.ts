@@ -14,6 +14,7 @@ import { schemaCommand } from './schema-command.ts';
 import type { SimulateOptions } from './simulate-command.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { statusCommand } from './status-command.ts';
+import { addTrainingCommands } from './training-commands.ts';
 
 /** sysexits.h, as interface of every command: 0 done, 1 the check found something, and these. */
 const EXIT_USAGE = 64;
@@ -107,6 +108,7 @@ function commands(done: (exitCode: number) => void): Command {
     .option('--loop', 'begin anew at the end')
     .option('--time <column>', 'the time column, where its name does not say so')
     .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
+  addTrainingCommands(program, { output, done, config, json });
   addModelsCommands(program, done, config, json);
   addOutboxCommands(program, done, config, json);
   program

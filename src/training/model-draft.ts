@@ -2,15 +2,9 @@ import { createHash } from 'node:crypto';
 import type * as z from 'zod';
 import type { modelManifestSchema } from '../contracts/model-manifest.ts';
 import { formatDuration } from '../domain/duration.ts';
-import type { TrainedRidge } from './ridge.ts';
-import { predictRidge } from './ridge.ts';
-import { ridgeGraph } from './ridge-graph.ts';
+import type { FittedModel, TrainingTask } from './algorithm.ts';
 import type { TrainingRows } from './training-rows.ts';
 import { sliceRows } from './training-rows.ts';
-import { windowRows } from './wpca.ts';
-import type { WpcaDetector } from './wpca-detector.ts';
-import { detectorScores } from './wpca-detector.ts';
-import { wpcaGraph } from './wpca-graph.ts';
 
 /** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
 export type ManifestText = z.input<typeof modelManifestSchema>;
@@ -19,11 +13,24 @@ export type ManifestText = z.input<typeof modelManifestSchema>;
 export type ModelDraft = {
   readonly graph: Uint8Array;
   readonly manifest: Omit<ManifestText, 'name' | 'version'>;
+  /** Files for people beside the two that the agent reads, by name; undefined where there is no report. */
+  readonly report?: ReadonlyMap<string, string>;
 };
 
 export type TagLabel = { readonly name: string; readonly unit: string };
 
+/** The decision line for the score, and the score's unit. */
+export type Decision = {
+  readonly threshold: number;
+  readonly abnormal: 'above' | 'below';
+  readonly deadband: number;
+  /** Of the score; '' where it has none. */
+  readonly unit: string;
+};
+
 export type DraftFacts = {
+  readonly task: TrainingTask;
+  readonly algorithm: string;
   readonly description: string;
   /** In the columns' order. */
   readonly tags: readonly TagLabel[];
@@ -33,94 +40,48 @@ export type DraftFacts = {
   readonly rows: readonly TrainingRows[];
   /** Real windows, oldest row first, to check the model with whenever it is loaded; at least one. */
   readonly golden: readonly TrainingRows[];
-  /** How and on what it was trained: times, seeds, files, penalties. */
+  readonly decision: Decision;
+  /** How and on what it was trained: times, seeds, files. */
   readonly training: Readonly<Record<string, unknown>>;
   readonly metrics: Readonly<Record<string, number>>;
 };
 
-/** Score at which a window is abnormal, and normal again (score · limit, so 1 is the limit itself). */
-const ANOMALY_THRESHOLD = 1;
-const ANOMALY_DEADBAND = 0.2;
-
-export function anomalyDraft(detector: WpcaDetector, facts: DraftFacts): ModelDraft {
-  const graph = wpcaGraph(detector);
-  const { lags, smoothingRows, drift, rest } = detector.model;
+/** The same facts and fit always make the same bytes. */
+export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
+  const graph = fitted.graph();
+  const { threshold, abnormal, deadband, unit } = facts.decision;
   return {
     graph,
     manifest: {
-      task: 'anomaly',
-      ...commonManifest(facts, graph, windowRows(detector.model)),
-      threshold: ANOMALY_THRESHOLD,
-      abnormal: 'above',
-      deadband: ANOMALY_DEADBAND,
-      golden: facts.golden.map((window) => goldenVector(window, (rows) => detectorScores(detector, rows).at(-1))),
-      training: {
-        algorithm: 'wpca',
-        ...facts.training,
-        lags,
-        smoothingRows,
-        driftComponents: drift.components,
-        restComponents: rest.components,
-        independentSpans: short(detector.independentSpans),
-        warnings: [...detector.warnings],
+      task: facts.task,
+      description: facts.description,
+      sha256: createHash('sha256').update(graph).digest('hex'),
+      tags: facts.tags.map((tag, index) => ({ ...tag, range: extremes(facts.rows, index) })),
+      window: {
+        steps: fitted.windowRows,
+        ...(facts.stepMs === undefined ? {} : { step: formatDuration(facts.stepMs) }),
       },
+      output: {
+        score: 'score',
+        ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
+        ...(unit === '' ? {} : { unit }),
+      },
+      metrics: Object.fromEntries(Object.entries(facts.metrics).map(([name, value]) => [name, short(value)])),
+      threshold,
+      abnormal,
+      deadband,
+      golden: facts.golden.map((window) => goldenVector(window, fitted)),
+      training: { algorithm: facts.algorithm, ...facts.training, ...fitted.details },
     },
-  };
-}
-
-/** @param judgement Decision line in the unit of the quality. */
-export function regressionDraft(
-  trained: TrainedRidge,
-  judgement: Pick<ManifestText, 'threshold' | 'abnormal' | 'deadband'> & { readonly unit: string },
-  facts: DraftFacts,
-): ModelDraft {
-  const graph = ridgeGraph(trained.model);
-  const { unit, ...decision } = judgement;
-  const { heldOutRows, rmse, mae, naiveRmse, r2 } = trained.metrics;
-  const common = commonManifest(facts, graph, trained.model.windowRows);
-  return {
-    graph,
-    manifest: {
-      task: 'regression',
-      ...common,
-      ...decision,
-      output: { ...common.output, unit },
-      golden: facts.golden.map((window) => goldenVector(window, (rows) => predictRidge(trained.model, rows).at(-1))),
-      training: {
-        algorithm: 'ridge',
-        ...facts.training,
-        penalty: trained.penalty,
-        warnings: [...trained.warnings],
-      },
-      metrics: {
-        held_out_rows: heldOutRows,
-        rmse: short(rmse),
-        mae: short(mae),
-        naive_rmse: short(naiveRmse),
-        r2: short(r2),
-        ...facts.metrics,
-      },
-    },
-  };
-}
-
-function commonManifest(facts: DraftFacts, graph: Uint8Array, steps: number) {
-  return {
-    description: facts.description,
-    sha256: createHash('sha256').update(graph).digest('hex'),
-    tags: facts.tags.map((tag, index) => ({ ...tag, range: extremes(facts.rows, index) })),
-    window: facts.stepMs === undefined ? { steps } : { steps, step: formatDuration(facts.stepMs) },
-    output: { score: 'score', contributions: 'contributions' },
-    metrics: Object.fromEntries(Object.entries(facts.metrics).map(([name, value]) => [name, short(value)])),
   };
 }
 
 /** The fit's own score of a window is what the graph is held to: the two share no arithmetic. */
-function goldenVector(window: TrainingRows, score: (rows: TrainingRows) => number | undefined) {
+function goldenVector(window: TrainingRows, fitted: FittedModel) {
   // Short numbers keep the file readable; the score is that of the values as they are written and float32 has them.
   const written = Array.from(window.values, short);
-  const rows = { ...window, values: Float64Array.from(written, Math.fround) };
-  return { inputs: { window: written }, outputs: { score: [short(score(rows) ?? Number.NaN)] } };
+  const { scores } = fitted.judge({ ...window, values: Float64Array.from(written, Math.fround) });
+  return { inputs: { window: written }, outputs: { score: [short(scores.at(-1) ?? Number.NaN)] } };
 }
 
 function extremes(segments: readonly TrainingRows[], tag: number): [number, number] {

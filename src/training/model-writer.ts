@@ -42,6 +42,7 @@ export function modelFiles(name: string, version: number, draft: ModelDraft): Re
   return new Map<string, Uint8Array | string>([
     ['model.onnx', draft.graph],
     ['model.yaml', document.toString({ lineWidth: 0, flowCollectionPadding: false })],
+    ...(draft.report ?? []),
   ]);
 }
 

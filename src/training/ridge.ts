@@ -3,15 +3,14 @@ import { OperatingError } from '../platform/errors.ts';
 import type { Standardisation } from './standardisation.ts';
 import { fitStandardisation, standardise } from './standardisation.ts';
 import type { TrainingRows } from './training-rows.ts';
-import { checkTrainingRows, sliceRows } from './training-rows.ts';
+import { sliceRows } from './training-rows.ts';
 
-/** Fewest rows that a regression is trained on. */
-const REGRESSION_ROWS_MIN = 100;
+/** Fewest rows that a regression is fitted on. */
+export const RIDGE_ROWS_MIN = 60;
 /** Penalties tried, as a share of the number of rows; the best on the validation rows is kept. */
 const PENALTIES = [1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1] as const;
-/** The first rows fit, the next choose the penalty, the last are held out. Never shuffled: the future is not known. */
-const FIT_SHARE = 0.6;
-const VALIDATION_SHARE = 0.2;
+/** The first rows fit, the last ones choose the penalty. Never shuffled: the future is not known. */
+const FIT_SHARE = 0.75;
 
 /** prediction = intercept + Σ coefficient · z, where z is the standardised mean of a tag over the window. */
 export type RidgeModel = {
@@ -24,75 +23,67 @@ export type RidgeModel = {
   readonly intercept: number;
 };
 
-/** Errors on the held-out rows, in the unit of the quality, beside those of a guess that needs no model. */
-type RegressionMetrics = {
-  readonly heldOutRows: number;
-  readonly rmse: number;
-  readonly mae: number;
-  /** Always guessing the mean of the rows before. */
-  readonly naiveRmse: number;
-  /** Share of the naive guess's squared error that the model explains; 0 or below is useless. */
-  readonly r2: number;
-};
-
-export type TrainedRidge = {
-  readonly model: RidgeModel;
-  readonly penalty: number;
-  readonly metrics: RegressionMetrics;
-  /** For an operator; empty where nothing speaks against using the model. */
-  readonly warnings: readonly string[];
-};
+export type TrainedRidge = { readonly model: RidgeModel; readonly penalty: number };
 
 /**
- * Fits a ridge regression of a quality on the tags' means over a window, and measures it on the last rows.
+ * Fits a ridge regression of a quality on the tags' means over a window.
  *
- * @param rows In order of time, one run.
- * @param quality The measured quality of each row, in its own unit.
- * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
- *   'training-value-invalid' (reject).
+ * @param segments In order of time; no window crosses from one to the next.
+ * @param targets The measured quality of each row, in its own unit; NaN where nobody measured.
+ * @throws {OperatingError} 'training-too-few-rows' (reject) where too few rows with a full window were measured.
  * @see Hoerl and Kennard, Ridge Regression, Technometrics 12(1), 1970.
  */
-export function trainRidge(rows: TrainingRows, quality: Float64Array, windowRows: number): TrainedRidge {
-  checkTrainingRows([rows], REGRESSION_ROWS_MIN + windowRows);
-  const missing = quality.findIndex((value) => !Number.isFinite(value));
-  if (missing >= 0 || quality.length !== rows.count)
+export function trainRidge(
+  segments: readonly TrainingRows[],
+  targets: readonly Float64Array[],
+  windowRows: number,
+): TrainedRidge {
+  const measured = measuredMeans(segments, targets, windowRows);
+  const { count } = measured.means;
+  if (count < RIDGE_ROWS_MIN)
     throw new OperatingError(
-      'training-value-invalid',
+      'training-too-few-rows',
       'reject',
-      `${rows.count} training rows, ${quality.length} qualities; the first that is missing or not finite is row ${missing}`,
+      `${count} rows have a full window of ${windowRows} rows and a measured quality; ${RIDGE_ROWS_MIN} or more are needed`,
     );
-  const means = windowMeans(rows, windowRows);
-  const targets = quality.subarray(windowRows - 1);
-  const validationFrom = Math.floor(means.count * FIT_SHARE);
-  const heldOutFrom = Math.floor(means.count * (FIT_SHARE + VALIDATION_SHARE));
+  const validationFrom = Math.floor(count * FIT_SHARE);
   const fit = (to: number, penalty: number) =>
-    fitRidge(sliceRows(means, 0, to), targets.subarray(0, to), windowRows, penalty);
-  const errorOf = (model: RidgeModel, from: number, to: number) =>
-    errors(predictMeans(model, sliceRows(means, from, to)), targets.subarray(from, to));
-  const tried = PENALTIES.map((penalty) => ({
-    penalty,
-    rmse: errorOf(fit(validationFrom, penalty), validationFrom, heldOutFrom).rmse,
-  }));
-  const { penalty } = tried.reduce((best, next) => (next.rmse < best.rmse ? next : best));
-  const model = fit(heldOutFrom, penalty);
-  const { rmse, mae } = errorOf(model, heldOutFrom, means.count);
-  const heldOut = targets.subarray(heldOutFrom);
-  const naive = errors(
-    heldOut.map(() => model.intercept),
-    heldOut,
-  );
-  const r2 = naive.rmse === 0 ? 0 : 1 - rmse ** 2 / naive.rmse ** 2;
-  return {
-    model,
-    penalty,
-    metrics: { heldOutRows: heldOut.length, rmse, mae, naiveRmse: naive.rmse, r2 },
-    warnings: r2 > 0 ? [] : ['On held-out rows the model is no better than always guessing the mean.'],
-  };
+    fitRidge(sliceRows(measured.means, 0, to), measured.targets.subarray(0, to), windowRows, penalty);
+  const tried = PENALTIES.map((penalty) => {
+    const predictions = predictMeans(fit(validationFrom, penalty), sliceRows(measured.means, validationFrom, count));
+    return { penalty, error: squaredError(predictions, measured.targets.subarray(validationFrom)) };
+  });
+  const { penalty } = tried.reduce((best, next) => (next.error < best.error ? next : best));
+  return { model: fit(count, penalty), penalty };
 }
 
 /** Prediction for every row with a full window: `rows.count − windowRows + 1` values. */
 export function predictRidge(model: RidgeModel, rows: TrainingRows): Float64Array {
   return predictMeans(model, windowMeans(rows, model.windowRows));
+}
+
+/** What each tag adds to the prediction of one window: coefficient · z, in the unit of the quality. */
+export function ridgeTerms(model: RidgeModel, window: TrainingRows): Float64Array {
+  const { values } = standardise(windowMeans(window, model.windowRows), model.standardisation);
+  return model.coefficients.map((coefficient, tag) => coefficient * (values[tag] ?? 0));
+}
+
+/** Window means and qualities of the rows that have both, run after run. */
+function measuredMeans(segments: readonly TrainingRows[], targets: readonly Float64Array[], windowRows: number) {
+  const tags = segments[0]?.tags ?? 0;
+  const rows: number[] = [];
+  const qualities: number[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const means = windowMeans(segment, windowRows);
+    for (let row = 0; row < means.count; row += 1) {
+      const quality = targets[index]?.[row + windowRows - 1] ?? Number.NaN;
+      if (!Number.isFinite(quality)) continue;
+      qualities.push(quality);
+      for (let tag = 0; tag < tags; tag += 1) rows.push(means.values[row * tags + tag] ?? 0);
+    }
+  }
+  const means: TrainingRows = { count: qualities.length, tags, values: Float64Array.from(rows) };
+  return { means, targets: Float64Array.from(qualities) };
 }
 
 /** Row t is the mean of rows t … t + windowRows − 1. */
@@ -139,9 +130,6 @@ function predictMeans(model: RidgeModel, means: TrainingRows): Float64Array {
   });
 }
 
-function errors(predictions: Float64Array, targets: Float64Array): { readonly rmse: number; readonly mae: number } {
-  const differences = predictions.map((prediction, row) => prediction - (targets[row] ?? 0));
-  const squares = differences.reduce((sum, difference) => sum + difference ** 2, 0);
-  const absolutes = differences.reduce((sum, difference) => sum + Math.abs(difference), 0);
-  return { rmse: Math.sqrt(squares / targets.length), mae: absolutes / targets.length };
+function squaredError(predictions: Float64Array, targets: Float64Array): number {
+  return predictions.reduce((sum, prediction, row) => sum + (prediction - (targets[row] ?? 0)) ** 2, 0);
 }

@@ -4,8 +4,9 @@ import { countRows } from './training-rows.ts';
 /** Per tag, in engineering units: z = (x − mean) / deviation. */
 export type Standardisation = { readonly means: Float64Array; readonly deviations: Float64Array };
 
-/** Below this a tag stood still, and is left in its own unit. */
+/** Below this a tag stood still, and is left in its own unit; the share of the mean is what float32 can tell apart. */
 const DEVIATION_MIN = 1e-12;
+const DEVIATION_SHARE_MIN = 1e-7;
 
 /** Mean and population deviation of each tag over all segments; two passes, so that a large offset costs no digits. */
 export function fitStandardisation(segments: readonly TrainingRows[]): Standardisation {
@@ -13,9 +14,10 @@ export function fitStandardisation(segments: readonly TrainingRows[]): Standardi
   const count = countRows(segments);
   const means = perTag(segments, tags, (value) => value).map((sum) => sum / count);
   const squares = perTag(segments, tags, (value, tag) => (value - (means[tag] ?? 0)) ** 2);
-  const deviations = squares.map((sum) => {
+  const deviations = squares.map((sum, tag) => {
     const deviation = Math.sqrt(sum / count);
-    return deviation < DEVIATION_MIN ? 1 : deviation;
+    const least = Math.max(DEVIATION_MIN, DEVIATION_SHARE_MIN * Math.abs(means[tag] ?? 0));
+    return deviation < least ? 1 : deviation;
   });
   return { means, deviations };
 }

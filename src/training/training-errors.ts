@@ -26,6 +26,31 @@ export const trainingErrors = {
     meaning: 'No tag changes in the training rows, so that there is nothing to learn normal running from.',
     remedy: 'Train on rows where the machine runs; look for a source that held its last value.',
   },
+  'training-algorithm-unknown': {
+    disposition: 'reject',
+    meaning: 'No algorithm of that name is there for the task.',
+    remedy: 'Take one of the names in the message; `andon train --help` says what each is good at.',
+  },
+  'training-labels-invalid': {
+    disposition: 'reject',
+    meaning: 'A classification or regression has no labels to learn from, or labels that make no sense for it.',
+    remedy: 'Name the column with `--label`; a classification needs two classes or more, a regression numbers.',
+  },
+  'rows-invalid': {
+    disposition: 'reject',
+    meaning: '`--rows`, `--from` or `--to` of a training or an evaluation cannot be understood.',
+    remedy: 'Rows count from 0 after the header: `0-399`, `400-`. Times are ISO 8601 or an age such as `7d`.',
+  },
+  'watch-unknown': {
+    disposition: 'reject',
+    meaning: 'The configuration has no watch of the name given with `--watch`.',
+    remedy: 'Take one of the names in the message.',
+  },
+  'model-not-proven': {
+    disposition: 'reject',
+    meaning: 'A version was written, and the runtime does not load it or gives other scores than the fit.',
+    remedy: 'Do not activate it. A bug, or a runtime of another version: please report it with the data.',
+  },
   'model-not-written': {
     disposition: 'retry',
     meaning: 'The trained model can not be put into the model directory.',

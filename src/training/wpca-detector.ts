@@ -31,6 +31,12 @@ const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
 /** For hours of stationary running, where the highest of the statistic has been seen. */
 export const longHistoryLimits: LimitPolicy = { quantile: 0.99, margin: 1 };
 
+export type WpcaOptions = {
+  readonly limits?: LimitPolicy;
+  /** Takes the share that is done, 0–1. */
+  readonly onProgress?: (share: number) => void;
+};
+
 /** A model with its limits: score = max(T² / driftLimit, R² / restLimit), abnormal above 1, normal again at 0.8. */
 export type WpcaDetector = {
   readonly model: WpcaModel;
@@ -53,12 +59,14 @@ export type WpcaDetector = {
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' (reject).
  */
-export function trainWpca(segments: readonly TrainingRows[], policy: LimitPolicy = shortHistoryLimits): WpcaDetector {
+export function trainWpca(segments: readonly TrainingRows[], options: WpcaOptions = {}): WpcaDetector {
+  const { limits: policy = shortHistoryLimits, onProgress = () => undefined } = options;
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.filter(({ count }) => count >= SEGMENT_ROWS_MIN).map(despike);
   checkTrainingRows(clean, DETECTOR_ROWS_MIN);
   const model = fitWpca(clean);
-  const statistics = blockedStatistics(clean, model);
+  onProgress(1 / (BLOCKS + 1));
+  const statistics = blockedStatistics(clean, model, onProgress);
   const limit = (values: Float64Array, factor: number) => {
     const value = quantile(values, policy.quantile) * policy.margin * factor;
     return value > 0 ? value : NO_LIMIT;
@@ -83,7 +91,11 @@ export function detectorScores(detector: WpcaDetector, rows: TrainingRows): Floa
  * Statistics of each block by a fit on the other rows, at the same lag depth. Rows near the start of a run, whose
  * windows are not full, are left out.
  */
-function blockedStatistics(segments: readonly TrainingRows[], model: WpcaModel): WpcaStatistics {
+function blockedStatistics(
+  segments: readonly TrainingRows[],
+  model: WpcaModel,
+  onProgress: (share: number) => void,
+): WpcaStatistics {
   const total = countRows(segments);
   const drift: Float64Array[] = [];
   const rest: Float64Array[] = [];
@@ -98,6 +110,7 @@ function blockedStatistics(segments: readonly TrainingRows[], model: WpcaModel):
       drift.push(statistics.drift.subarray(skip));
       rest.push(statistics.rest.subarray(skip));
     }
+    onProgress((block + 2) / (BLOCKS + 1));
   }
   const pooled = { drift: concatenate(drift), rest: concatenate(rest) };
   if (pooled.rest.length === 0)

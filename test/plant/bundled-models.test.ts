@@ -9,7 +9,7 @@ import { runGraph } from '../training/run-graph.ts';
 
 const directory = resolve(import.meta.dirname, '../../models');
 
-describe.each([...bundledModels()])('the bundled model %s', (name, draft) => {
+describe.each([...(await bundledModels())])('the bundled model %s', (name, draft) => {
   const folder = join(directory, name, '1');
   const manifest = modelManifestSchema.parse(parse(readFileSync(join(folder, 'model.yaml'), 'utf8')));
 
@@ -40,15 +40,15 @@ describe.each([...bundledModels()])('the bundled model %s', (name, draft) => {
   });
 });
 
-test('the pump model finds every held-out degradation within seconds, and nothing in held-out normal hours', () => {
-  const metrics = bundledModels().get('pump-anomaly')?.manifest.metrics;
+test('the pump model finds every held-out degradation within seconds, and nothing in held-out normal hours', async () => {
+  const metrics = (await bundledModels()).get('pump-anomaly')?.manifest.metrics;
   expect(metrics).toMatchObject({ degradations_missed: 0, held_out_false_alarm_rate: 0 });
   expect(metrics?.['degradations']).toBeGreaterThan(20);
   expect(metrics?.['detection_delay_seconds_max']).toBeLessThan(10);
 });
 
-test('the fill-weight model is far better than the mean on held-out rows', () => {
-  const metrics = bundledModels().get('fill-weight')?.manifest.metrics;
+test('the fill-weight model is far better than the mean on held-out rows', async () => {
+  const metrics = (await bundledModels()).get('fill-weight')?.manifest.metrics;
   expect(metrics?.['r2']).toBeGreaterThan(0.9);
   expect(metrics?.['rmse']).toBeLessThan((metrics?.['naive_rmse'] ?? 0) / 3);
 });

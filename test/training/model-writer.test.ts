@@ -5,10 +5,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import type { ModelDraft } from '../../src/training/model-draft.ts';
-import { anomalyDraft, windowAt } from '../../src/training/model-draft.ts';
 import { writeModel } from '../../src/training/model-writer.ts';
-import { windowRows } from '../../src/training/wpca.ts';
-import { trainWpca } from '../../src/training/wpca-detector.ts';
+import { algorithmFor } from '../../src/training/algorithms.ts';
+import { anomalyDecision, trainModel } from '../../src/training/train-model.ts';
 import { machineRows } from './machine.ts';
 
 describe('a trained model goes into the model directory', () => {
@@ -31,10 +30,16 @@ describe('a trained model goes into the model directory', () => {
       threshold: 1,
       window: { steps: 49, step: 1000 },
       training: { algorithm: 'wpca', lags: 20, file: 'history.csv' },
-      metrics: { held_out_rows: 123 },
+      metrics: { held_out_rows: 102 },
     });
     expect(manifest.tags.map(({ name }) => name)).toEqual(['load', 'flow', 'temperature']);
     expect(manifest.golden[0]?.inputs['window']).toHaveLength(49 * 3);
+  });
+
+  test('with its report beside it', async () => {
+    const directory = folder();
+    await writeModel(directory, 'pump', { ...draft(), report: new Map([['report.md', '# Pump']]) });
+    expect(readFileSync(join(directory, 'pump/1/report.md'), 'utf8')).toBe('# Pump');
   });
 
   test('two trainings that end together get two versions', async () => {
@@ -61,18 +66,20 @@ describe('a trained model goes into the model directory', () => {
   });
 });
 
-let made: ModelDraft | undefined;
+const { draft: made } = await trainModel({
+  task: 'anomaly',
+  algorithm: algorithmFor('anomaly', 'wpca'),
+  segments: [machineRows(600, 1)],
+  targets: undefined,
+  classes: [],
+  description: 'A machine',
+  tags: ['load', 'flow', 'temperature'].map((name) => ({ name, unit: '' })),
+  stepMs: 1000,
+  decision: anomalyDecision,
+  provenance: { file: 'history.csv' },
+});
 
 function draft(): ModelDraft {
-  made ??= anomalyDraft(trainWpca([machineRows(600, 1)]), {
-    description: 'A machine',
-    tags: ['load', 'flow', 'temperature'].map((name) => ({ name, unit: '' })),
-    stepMs: 1000,
-    rows: [machineRows(600, 1)],
-    golden: [windowAt(machineRows(600, 2), 300, windowRows({ lags: 20, smoothingRows: 30 }))],
-    training: { file: 'history.csv' },
-    metrics: { held_out_rows: 123 },
-  });
   return made;
 }
 

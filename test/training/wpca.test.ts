@@ -50,7 +50,7 @@ describe('normal running is learned', () => {
 
   test('hours of stationary running allow tighter limits than minutes', () => {
     const rows = machineRows(3000, 10);
-    expect(trainWpca([rows], longHistoryLimits).restLimit).toBeLessThan(trainWpca([rows]).restLimit);
+    expect(trainWpca([rows], { limits: longHistoryLimits }).restLimit).toBeLessThan(trainWpca([rows]).restLimit);
   });
 });
 

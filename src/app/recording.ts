@@ -1,0 +1,127 @@
+import { basename } from 'node:path';
+import { parseNumber } from '../plant/csv-cells.ts';
+import { CsvFile } from '../plant/csv-file.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { nearest } from './config-suggestions.ts';
+
+/** One line of a recording. */
+export type RecordedRow = {
+  /** Counts from 0 after the header. */
+  readonly row: number;
+  readonly timeMs: number | undefined;
+  /** As the file writes it; '' without a time column. */
+  readonly timeText: string;
+  /** '' where there is no label. */
+  readonly label: string;
+  /** One a tag, in the watch's order; NaN where the file has no value. */
+  readonly values: Float64Array;
+};
+
+/** Recorded data of a watch's tags, read from the start each time it is asked for, and never held. */
+export type Recording = {
+  /** For people and for the manifest; no path, which says nothing on another machine. */
+  readonly name: string;
+  /** Usual time between rows; undefined where there are no times. */
+  readonly usualMs: number | undefined;
+  readonly hasTimes: boolean;
+  /** Reads a label as a number, in the file's own notation; NaN where it is none. */
+  readonly labelNumber: (label: string) => number;
+  readonly rows: () => AsyncIterable<RecordedRow>;
+};
+
+/** First and last row that count, both included. */
+export type RowRange = { readonly first: number; readonly last: number };
+
+export type CsvRecordingOptions = {
+  readonly path: string;
+  readonly tags: readonly string[];
+  /** Tag → header, where they differ. */
+  readonly columns: ReadonlyMap<string, string>;
+  readonly timeColumn: string | undefined;
+  readonly labelColumn: string | undefined;
+};
+
+/**
+ * Opens a CSV as the recording of some tags, which are found by its header.
+ *
+ * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-line-too-long' (reject).
+ */
+export async function csvRecording(options: CsvRecordingOptions): Promise<Recording> {
+  const { path, tags, columns, timeColumn, labelColumn } = options;
+  const strangers = [...columns.keys()].filter((tag) => !tags.includes(tag));
+  if (strangers.length > 0)
+    throw headerInvalid(`--columns names ${strangers.join(', ')}; the watch has the tags ${tags.join(', ')}`);
+  const layoutOnly = await CsvFile.open(path, { timeColumn });
+  const { columns: numbers, textColumns, timeColumn: time } = layoutOnly.layout;
+  const known = [...numbers, ...textColumns, ...(time === undefined ? [] : [time])];
+  const headers = tags.map((tag) => columns.get(tag) ?? tag);
+  const missing = headers.filter((header) => !known.includes(header));
+  const [first] = missing;
+  if (first !== undefined) {
+    const meant = nearest(first, known);
+    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
+    throw headerInvalid(
+      `${path}: no column for ${missing.join(', ')}${hint} The header has ${known.join(', ')}; --columns tag=header,… names the others`,
+    );
+  }
+  const texts = labelColumn === undefined ? [] : [labelColumn];
+  const file = await CsvFile.open(path, { timeColumn, columns: [...new Set(headers)], texts });
+  const places = headers.map((header) => file.layout.columns.indexOf(header));
+  return {
+    name: basename(path),
+    usualMs: file.layout.intervalMs,
+    hasTimes: file.layout.timeColumn !== undefined,
+    labelNumber: (label) => parseNumber(label, file.layout.format.decimal) ?? Number.NaN,
+    rows: async function* () {
+      for await (const { row, timeMs, timeText, texts: [label = ''] = [], values } of file.rows())
+        yield {
+          row,
+          timeMs,
+          timeText,
+          label,
+          values: Float64Array.from(places, (place) => values[place] ?? Number.NaN),
+        };
+    },
+  };
+}
+
+/**
+ * Reads `0-399`, `400-` or `-399`.
+ * @throws {OperatingError} 'rows-invalid' (reject).
+ */
+export function parseRowRange(text: string | undefined): RowRange {
+  if (text === undefined) return { first: 0, last: Infinity };
+  const match = /^(\d*)-(\d*)$/.exec(text.trim());
+  const first = Number(match?.[1] ?? '');
+  const last = match?.[2] === '' ? Infinity : Number(match?.[2] ?? '');
+  if (match !== null && text.trim() !== '-' && last >= first) return { first, last };
+  throw new OperatingError('rows-invalid', 'reject', `--rows ${text}: expected such as 0-399, 400- or -399`);
+}
+
+/**
+ * Reads `tag=header,tag=header`.
+ * @throws {OperatingError} 'csv-header-invalid' (reject).
+ */
+export function parseColumns(text: string | undefined): ReadonlyMap<string, string> {
+  const pairs = (text ?? '').split(',').filter((pair) => pair.trim() !== '');
+  return new Map(
+    pairs.map((pair): [string, string] => {
+      const at = pair.indexOf('=');
+      if (at <= 0) throw headerInvalid(`--columns: '${pair}' is not tag=header`);
+      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    }),
+  );
+}
+
+/** Words that label normal running, besides 0. */
+const NORMAL_LABELS: ReadonlySet<string> = new Set(['normal', 'ok', 'good', 'healthy', 'false', 'no', 'none']);
+
+/** Whether a label says normal running; undefined where it says nothing. */
+export function isNormalLabel(label: string): boolean | undefined {
+  if (label === '' || label.toLowerCase() === 'nan') return undefined;
+  return Number(label.replace(',', '.')) === 0 || NORMAL_LABELS.has(label.toLowerCase());
+}
+
+function headerInvalid(message: string): OperatingError {
+  return new OperatingError('csv-header-invalid', 'reject', message);
+}

@@ -1,0 +1,23 @@
+import { OperatingError } from '../platform/errors.ts';
+import type { TrainingAlgorithm, TrainingTask } from './algorithm.ts';
+import { ridgeAlgorithm } from './ridge-algorithm.ts';
+import { wpcaAlgorithm } from './wpca-algorithm.ts';
+
+/** Every way to learn; the first that has a task is its default. */
+export const algorithms: readonly TrainingAlgorithm[] = [wpcaAlgorithm, ridgeAlgorithm];
+
+/**
+ * @param name Undefined takes the default of the task.
+ * @throws {OperatingError} 'training-algorithm-unknown' (reject).
+ */
+export function algorithmFor(task: TrainingTask, name: string | undefined): TrainingAlgorithm {
+  const able = algorithms.filter(({ tasks }) => tasks.includes(task));
+  const found = able.find((algorithm) => name === undefined || algorithm.name === name);
+  if (found !== undefined) return found;
+  const names = able.map((algorithm) => algorithm.name).join(', ');
+  throw new OperatingError(
+    'training-algorithm-unknown',
+    'reject',
+    `No algorithm '${name ?? ''}' for ${task}; there is ${names === '' ? 'none' : names}`,
+  );
+}

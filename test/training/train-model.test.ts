@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
+import { algorithmFor } from '../../src/training/algorithms.ts';
+import type { TrainingOrder } from '../../src/training/train-model.ts';
+import { anomalyDecision, trainModel } from '../../src/training/train-model.ts';
+import { modelFiles } from '../../src/training/model-writer.ts';
+import type { TrainingRows } from '../../src/training/training-rows.ts';
+import { machineRows } from './machine.ts';
+import { runGraph } from './run-graph.ts';
+import { seededRandom } from './seeded-random.ts';
+
+describe('training an anomaly model says how good it is', () => {
+  test('a machine that goes on as before has next to no false alarms', async () => {
+    const { assessment, warnings, draft } = await trainModel(order([machineRows(3000, 1)]));
+    expect(assessment?.metrics['held_out_rows']).toBe(750 - 48);
+    expect(assessment?.metrics['held_out_false_alarm_rate']).toBeLessThan(0.01);
+    expect(warnings).toEqual([]);
+    expect(draft.manifest.metrics).toMatchObject({ held_out_false_alarm_rate: expect.any(Number) });
+  });
+
+  test('a machine that changed in the last quarter is warned of', async () => {
+    const { assessment, warnings } = await trainModel(order([machineRows(3000, 1, 2300)]));
+    expect(assessment?.metrics['held_out_false_alarm_rate']).toBeGreaterThan(0.8);
+    expect(warnings).toEqual([expect.stringMatching(/% of the last quarter/)]);
+  });
+
+  test('few rows make a model and a warning, and no claim', async () => {
+    const { assessment, warnings, draft } = await trainModel(order([machineRows(220, 1)]));
+    expect(assessment).toBeUndefined();
+    expect(warnings).toContainEqual(expect.stringContaining('too few'));
+    expect(draft.manifest.metrics).toEqual({});
+  });
+
+  test('the same rows give the same bytes', async () => {
+    const files = async () => modelFiles('pump', 1, (await trainModel(order([machineRows(600, 1)]))).draft);
+    expect(await files()).toEqual(await files());
+  });
+});
+
+describe('what a model says of itself is what its graph does', () => {
+  test('its golden vectors, one of them of a fault that was shown to it', async () => {
+    const faulty = [machineRows(300, 3, 0)];
+    const { draft, fitted } = await trainModel({ ...order([machineRows(600, 1), machineRows(300, 2)]), faulty });
+    const manifest = modelManifestSchema.parse({ name: 'x', version: 1, ...draft.manifest });
+    const scores = manifest.golden.map(({ outputs }) => outputs['score']?.[0] ?? Number.NaN);
+    for (const [index, { inputs }] of manifest.golden.entries()) {
+      const window = Float32Array.from(inputs['window'] ?? []);
+      const { score } = await runGraph(draft.graph, window, [1, fitted.windowRows, 3]);
+      const expected = scores[index] ?? Number.NaN;
+      expect(Math.abs((score[0] ?? Number.NaN) - expected)).toBeLessThan(1e-5 * Math.max(1, expected));
+    }
+    expect(new Set(scores.map((score) => score > 1))).toEqual(new Set([true, false]));
+  });
+
+  test('its explanation names the tag that is to blame, and the graph agrees', async () => {
+    const { draft, fitted } = await trainModel(order([machineRows(1500, 1)]));
+    const window = lastRows(machineRows(400, 5, 300), fitted.windowRows);
+    const shares = fitted.explain?.(window) ?? new Float64Array();
+    const { contributions } = await runGraph(draft.graph, Float32Array.from(window.values), [1, fitted.windowRows, 3]);
+    expect(shares.indexOf(Math.max(...shares))).toBe(1);
+    shares.forEach((share, tag) => expect(contributions[tag]).toBeCloseTo(share, 4));
+  });
+});
+
+describe('a regression is measured on rows that it has not seen', () => {
+  test('against the naive guess of the mean', async () => {
+    const rows = machineRows(1500, 1);
+    const quality = Float64Array.from({ length: rows.count }, (_, row) => 500 - 3 * (rows.values[row * 3 + 1] ?? 0));
+    const { assessment, warnings } = await trainModel(regression(rows, quality));
+    expect(assessment?.metrics['rmse']).toBeLessThan((assessment?.metrics['naive_rmse'] ?? 0) / 2);
+    expect(warnings).toEqual([]);
+  });
+
+  test('and one that is no better than the mean is warned of', async () => {
+    const quality = Float64Array.from({ length: 400 }, seededRandom(3));
+    const { assessment, warnings } = await trainModel(regression(machineRows(400, 2), quality));
+    const r2 = assessment?.metrics['r2'] ?? Number.NaN;
+    expect(r2).toBeLessThan(0.05);
+    expect(warnings).toEqual(r2 > 0 ? [] : [expect.stringContaining('no better')]);
+  });
+});
+
+function order(segments: readonly TrainingRows[]): TrainingOrder {
+  return {
+    task: 'anomaly',
+    algorithm: algorithmFor('anomaly', 'wpca'),
+    segments,
+    targets: undefined,
+    classes: [],
+    tags: ['load', 'flow', 'temperature'].map((name) => ({ name, unit: '' })),
+    stepMs: 1000,
+    description: 'A machine',
+    decision: anomalyDecision,
+    provenance: { data: 'machine' },
+  };
+}
+
+function regression(rows: TrainingRows, quality: Float64Array): TrainingOrder {
+  return {
+    ...order([rows]),
+    task: 'regression',
+    algorithm: algorithmFor('regression', 'ridge'),
+    targets: [quality],
+    decision: { threshold: 0, abnormal: 'below', deadband: 0, unit: 'g' },
+  };
+}
+
+function lastRows(rows: TrainingRows, count: number): TrainingRows {
+  return { count, tags: rows.tags, values: rows.values.slice(-count * rows.tags) };
+}
