@@ -107,7 +107,7 @@ export function databaseFault(error: unknown): DatabaseFault {
 /** Makes the folder of a database. @throws {OperatingError} 'outbox-path-unusable'. */
 export function makeFolderFor(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
+    makeFolder(dirname(path));
   } catch (error) {
     throw new OperatingError(
       'outbox-path-unusable',
@@ -119,13 +119,23 @@ export function makeFolderFor(path: string): void {
 }
 
 /**
+ * Not by mkdir's own `recursive`: where a file system answers ENOENT to a mkdir, as /proc and some network mounts do,
+ * Node (24) tries again without end, and the storage thread would never answer.
+ */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o750 });
+}
+
+/**
  * Moves a database with its -wal and -shm out of the way, for salvage and for an expert.
  *
  * @returns Path of the moved database, in a folder of its own under `<path>.quarantine/`; at most `QUARANTINES_MAX` are kept.
  */
 export function quarantine(path: string, nowMs: number): string {
   const folder = `${path}.quarantine`;
-  mkdirSync(folder, { recursive: true, mode: 0o750 });
+  makeFolder(folder);
   const place = freshFolder(folder, new Date(nowMs).toISOString().replaceAll(':', ''));
   for (const suffix of ['', '-wal', '-shm'])
     if (existsSync(path + suffix)) renameSync(path + suffix, join(place, basename(path) + suffix));
@@ -153,16 +163,28 @@ export type Space = {
 };
 
 /** Space as SQLite counts it, without touching the disk. Free pages inside the file count as free. */
-export function spaceOf(database: SqliteDatabase, bytesMax: number): Space {
-  const pages = Number(database.pragma('page_count', { simple: true }));
-  const free = Number(database.pragma('freelist_count', { simple: true }));
-  const pagesMax = Math.ceil(bytesMax / PAGE_BYTES);
-  return {
-    bytesUsed: (pages - free) * PAGE_BYTES,
-    bytesInFile: pages * PAGE_BYTES,
-    bytesMax: pagesMax * PAGE_BYTES,
-    atCap: pages >= pagesMax - 1,
-  };
+export class SpaceGauge {
+  readonly #pagesMax: number;
+  // Prepared once: it is read before every commit.
+  readonly #pages;
+  readonly #freePages;
+
+  constructor(database: SqliteDatabase, bytesMax: number) {
+    this.#pagesMax = Math.ceil(bytesMax / PAGE_BYTES);
+    this.#pages = database.prepare('PRAGMA page_count').pluck();
+    this.#freePages = database.prepare('PRAGMA freelist_count').pluck();
+  }
+
+  read(): Space {
+    const pages = Number(this.#pages.get());
+    const free = Number(this.#freePages.get());
+    return {
+      bytesUsed: (pages - free) * PAGE_BYTES,
+      bytesInFile: pages * PAGE_BYTES,
+      bytesMax: this.#pagesMax * PAGE_BYTES,
+      atCap: pages >= this.#pagesMax - 1,
+    };
+  }
 }
 
 /** Folds the WAL into the file and cuts it. @returns False where a reader held it back. */

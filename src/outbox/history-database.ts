@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { SqliteDatabase } from './database-file.ts';
-import { openDatabase, spaceOf } from './database-file.ts';
+import { openDatabase, SpaceGauge } from './database-file.ts';
 import type { Columns } from './series-codec.ts';
 import { decodeSeries, encodeSeries } from './series-codec.ts';
 import { SeriesBuffer } from './series-buffer.ts';
@@ -42,7 +42,7 @@ type ChunkRow = { readonly chunk: number; readonly checksum: number; readonly da
 /** The open history file: chunks of samples by tag and time. */
 export class HistoryDatabase {
   readonly #sqlite: SqliteDatabase;
-  readonly #bytesMax: number;
+  readonly #gauge: SpaceGauge;
   readonly #statements;
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
@@ -50,10 +50,10 @@ export class HistoryDatabase {
   damaged = 0;
 
   constructor(path: string, bytesMax: number) {
-    this.#bytesMax = bytesMax;
     this.#sqlite = openDatabase(path, bytesMax);
     try {
       this.#sqlite.exec(SCHEMA);
+      this.#gauge = new SpaceGauge(this.#sqlite, bytesMax);
       this.#statements = prepareHistoryStatements(this.#sqlite);
       this.#load();
     } catch (error) {
@@ -63,7 +63,7 @@ export class HistoryDatabase {
   }
 
   get space() {
-    return spaceOf(this.#sqlite, this.#bytesMax);
+    return this.#gauge.read();
   }
 
   append({ tags, counts, timesMs, values }: HistoryBatch): void {

@@ -3,7 +3,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { RecordKind, StoredRecord } from '../domain/record.ts';
 import { recordKinds } from '../domain/record.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { spaceOf } from './database-file.ts';
+import { SpaceGauge } from './database-file.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { outboxStatsOf } from './outbox-stats.ts';
@@ -66,7 +66,7 @@ export type OutboxStatsOptions = {
 export async function outboxStats({ path, agentId, bytesMax, uplinks }: OutboxStatsOptions): Promise<OutboxStats> {
   const database = open(path, agentId, uplinks);
   try {
-    const space = spaceOf(database.sqlite, bytesMax);
+    const space = new SpaceGauge(database.sqlite, bytesMax).read();
     const perHour = recordsOfLastHour(database);
     const recordBytes = space.bytesUsed / Math.max(1, database.counts.total());
     return outboxStatsOf({ database, lanes: new RecordLanes(database), space: { space } }, (bytesFree) =>

@@ -2,7 +2,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { RecordKind } from '../domain/record.ts';
 import { recordKinds } from '../domain/record.ts';
 import type { Space } from './database-file.ts';
-import { PAGE_BYTES, spaceOf } from './database-file.ts';
+import { PAGE_BYTES, SpaceGauge } from './database-file.ts';
 import type { OutboxConfig } from './outbox-config.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 
@@ -12,6 +12,8 @@ const DELETE_ROWS_MAX = 2000;
 const DELETES_MAX = 50;
 /** Room left over by everything but alarms and losses: for those, and for the bookkeeping of the deletes. */
 const SPARE_BYTES = 32 * PAGE_BYTES;
+/** Where nothing was old enough, the oldest rows are looked at again after this, or sooner where the retention is short. */
+const EXPIRE_LOOK_MS = 10_000;
 /** Room that alarms and losses leave over. */
 const SPARE_BYTES_MIN = 8 * PAGE_BYTES;
 
@@ -24,14 +26,17 @@ type Step = { readonly kinds: readonly RecordKind[]; readonly delivered: boolean
 export class RecordSpace {
   readonly #database: OutboxDatabase;
   readonly #config: OutboxConfig;
+  readonly #gauge: SpaceGauge;
+  #nothingExpiredMs = -Infinity;
 
   constructor(database: OutboxDatabase, config: OutboxConfig) {
     this.#database = database;
     this.#config = config;
+    this.#gauge = new SpaceGauge(database.sqlite, config.maxSize);
   }
 
   get space(): Space {
-    return spaceOf(this.#database.sqlite, this.#config.maxSize);
+    return this.#gauge.read();
   }
 
   /**
@@ -54,7 +59,10 @@ export class RecordSpace {
 
   /** Deletes what every uplink has and is older than the retention, a chunk a call. @returns True where there may be more. */
   expire(nowMs: EpochMs): boolean {
-    const oldestMs = nowMs - this.#config.retention;
+    const { retention } = this.#config;
+    // Also after the clock was set back.
+    if (Math.abs(nowMs - this.#nothingExpiredMs) < Math.min(EXPIRE_LOOK_MS, retention / 10)) return false;
+    const oldestMs = nowMs - retention;
     for (const kind of recordKinds) {
       const found = this.#oldest([kind], this.#database.deliveredThrough(kind), 0);
       const expired = found.filter(({ timestamp }) => timestamp < oldestMs);
@@ -62,6 +70,7 @@ export class RecordSpace {
       this.#database.commit(() => this.#database.remove(expired));
       return true;
     }
+    this.#nothingExpiredMs = nowMs;
     return false;
   }
 
