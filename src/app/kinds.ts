@@ -5,6 +5,7 @@ import type { RecordKind } from '../domain/record.ts';
 import { invariant } from '../platform/errors.ts';
 import { modbusKind } from '../sources/modbus/modbus-kind.ts';
 import { mqttKind } from '../sources/mqtt/mqtt-kind.ts';
+import { sparkplugKind } from '../sources/sparkplug/sparkplug-kind.ts';
 import { httpUplinkKind } from '../uplinks/http/http-kind.ts';
 import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
 
@@ -12,7 +13,7 @@ import { mqttUplinkKind } from '../uplinks/mqtt/mqtt-kind.ts';
  * What andon can talk to. A new kind is one file and one line here: that line enrols it in the configuration's schema,
  * in the generated docs and in the contract tests.
  */
-export const sourceKinds = [modbusKind, mqttKind] as const;
+export const sourceKinds = [modbusKind, mqttKind, sparkplugKind] as const;
 export const uplinkKinds = [mqttUplinkKind, httpUplinkKind] as const;
 
 /** Configuration of a source, after parsing, whatever its kind. */

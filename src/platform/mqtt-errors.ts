@@ -63,6 +63,11 @@ export const mqttErrors = {
     meaning: 'The broker announced a message larger than maxMessageSize; it was not read. The connection is made anew.',
     remedy: 'Raise maxMessageSize, or keep that publisher from the topic; a retained message comes again each time.',
   },
+  'sparkplug-payload-invalid': {
+    disposition: 'reject',
+    meaning: 'A message on a Sparkplug topic is no payload of Sparkplug B; it was left out and counted.',
+    remedy: 'Look at the edge node that the message names: another version, or another program on its topic.',
+  },
   'mqtt-handler-failed': {
     disposition: 'retry',
     meaning: 'A message could not be taken over, was not acknowledged, and the connection was made anew.',

@@ -1,0 +1,133 @@
+import type { TagNumber } from '../../domain/tag.ts';
+import type { MetricTag } from './metric-router.ts';
+
+/** A metric of the last birth that carries tags. */
+export type BornMetric = {
+  readonly device: string;
+  readonly dataType: number | undefined;
+  readonly tags: readonly MetricTag[];
+};
+
+/** How a message stands to the ones before it. */
+export type Continuity = 'next' | 'repeat' | 'gap' | 'not-born';
+
+/**
+ * The session of one edge node, from its birth to its death.
+ *
+ * Values count only while every message since the birth was seen: a metric is reported only when it changes, and an
+ * alias means what the last birth said. So a gap in the sequence leaves nothing to trust until the next birth.
+ *
+ * @see Sparkplug 3.0, sections 5.4 (births and deaths) and 6.4.10 (sequence numbers).
+ */
+export class EdgeNode {
+  readonly group: string;
+  readonly id: string;
+  /** Monotonic time of the last request for a rebirth. */
+  rebirthAskedMs = -Infinity;
+  readonly #byAlias = new Map<number, BornMetric>();
+  readonly #byName = new Map<string, BornMetric>();
+  readonly #deadDevices = new Set<string>();
+  #state: 'not-born' | 'alive' | 'lost' | 'dead' = 'not-born';
+  #sequence = 0;
+  #bdSeq: number | undefined;
+
+  constructor(group: string, id: string) {
+    this.group = group;
+    this.id = id;
+  }
+
+  get isAlive(): boolean {
+    return this.#state === 'alive';
+  }
+
+  /** What an operator should know; '' where all is well. */
+  get trouble(): string {
+    const name = `${this.group}/${this.id}`;
+    switch (this.#state) {
+      case 'not-born':
+        return `edge node ${name} has not said its birth since we listen`;
+      case 'lost':
+        return `messages of edge node ${name} were lost, its values wait for its next birth`;
+      case 'dead':
+        return `edge node ${name} is dead`;
+      case 'alive':
+        return [...this.#deadDevices].map((device) => `device ${name}/${device} is dead`).join('; ');
+    }
+  }
+
+  /** The birth of the edge node: everything before it is forgotten, its devices too. */
+  begin(sequence: number, bdSeq: number | undefined): void {
+    this.#forget();
+    this.#deadDevices.clear();
+    this.#state = 'alive';
+    this.#sequence = sequence;
+    this.#bdSeq = bdSeq;
+  }
+
+  /** Takes the sequence number of a message other than a birth or death of the edge node itself. */
+  follow(sequence: number | undefined): Continuity {
+    if (this.#state !== 'alive') return 'not-born';
+    // A broker may deliver a message once for each subscription that fits.
+    if (sequence === this.#sequence) return 'repeat';
+    if (sequence !== (this.#sequence + 1) % 256) return 'gap';
+    this.#sequence = sequence;
+    return 'next';
+  }
+
+  /** A device's birth replaces what it said before. */
+  beginDevice(device: string): void {
+    this.#deadDevices.delete(device);
+    this.#forgetDevice(device);
+  }
+
+  /** @param name At least one of name and alias is given. */
+  learn(name: string, alias: number | undefined, metric: BornMetric): void {
+    this.#byName.set(`${metric.device}/${name}`, metric);
+    if (alias !== undefined) this.#byAlias.set(alias, metric);
+  }
+
+  /** The metric that a message means, where it carries tags. */
+  find(device: string, name: string | undefined, alias: number | undefined): BornMetric | undefined {
+    const found = alias === undefined ? undefined : this.#byAlias.get(alias);
+    if (found !== undefined) return found.device === device ? found : undefined;
+    return name === undefined || name === '' ? undefined : this.#byName.get(`${device}/${name}`);
+  }
+
+  /** Whether a death is of this session, and not the late will of an earlier one. */
+  isOwnDeath(bdSeq: number | undefined): boolean {
+    return bdSeq === undefined || this.#bdSeq === undefined || bdSeq === this.#bdSeq;
+  }
+
+  /** @returns The tags that have no value now. */
+  end(state: 'not-born' | 'lost' | 'dead'): readonly TagNumber[] {
+    const tags = this.tags();
+    this.#state = state;
+    this.#deadDevices.clear();
+    this.#forget();
+    return tags;
+  }
+
+  /** @returns The tags that have no value now. */
+  endDevice(device: string): readonly TagNumber[] {
+    const tags = this.tags(device);
+    this.#deadDevices.add(device);
+    this.#forgetDevice(device);
+    return tags;
+  }
+
+  /** Tags of what was born, of one device or of all. */
+  tags(device?: string): readonly TagNumber[] {
+    const metrics = [...this.#byName.values()].filter((metric) => device === undefined || metric.device === device);
+    return metrics.flatMap(({ tags }) => tags.map(({ tag }) => tag));
+  }
+
+  #forget(): void {
+    this.#byAlias.clear();
+    this.#byName.clear();
+  }
+
+  #forgetDevice(device: string): void {
+    for (const [alias, metric] of this.#byAlias) if (metric.device === device) this.#byAlias.delete(alias);
+    for (const [name, metric] of this.#byName) if (metric.device === device) this.#byName.delete(name);
+  }
+}

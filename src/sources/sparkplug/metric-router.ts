@@ -1,0 +1,125 @@
+import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
+import type { TagNumber } from '../../domain/tag.ts';
+import { fillTagTemplate, parseTagTemplate } from '../../domain/tag-template.ts';
+import { invariant } from '../../platform/errors.ts';
+import { matchesTopicFilter, parseTopicFilter } from '../../platform/mqtt-topic-filter.ts';
+import { sparkplugFilter } from '../../platform/sparkplug-topic.ts';
+import type { SparkplugPatternConfig, SparkplugSourceConfig } from './sparkplug-source-config.ts';
+import { placeOf } from './sparkplug-source-config.ts';
+
+/** Who says something: `device` is '' for the edge node itself. */
+export type MetricAddress = {
+  readonly group: string;
+  readonly edgeNode: string;
+  readonly device: string;
+  readonly metric: string;
+};
+
+/** A tag that a metric carries. */
+export type MetricTag = { readonly tag: TagNumber; readonly scale: number; readonly offset: number };
+
+export type RefusedMetric = { readonly pattern: string; readonly reason: TagRefusal; readonly text: string };
+
+type RouterContext = Pick<SourceContext<SparkplugSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>;
+
+/** Which tags a metric carries; asked once a metric at its birth. */
+export class MetricRouter {
+  readonly #context: RouterContext;
+  readonly #fixed = new Map<string, MetricTag[]>();
+  readonly #patterns: readonly (readonly [string, SparkplugPatternConfig])[];
+  /** Two metrics must not take turns in one tag: the first that was born has it. */
+  readonly #ownerOfTag = new Map<TagNumber, string>();
+
+  constructor(context: RouterContext) {
+    this.#context = context;
+    const { tags, patterns } = context.config;
+    for (const [name, { group, edgeNode, device = '', metric, scale, offset }] of Object.entries(tags)) {
+      const tag = context.tagNumbers.get(name);
+      invariant(tag !== undefined, `The tag ${name} has no number`);
+      const key = keyOf({ group, edgeNode, device, metric });
+      this.#fixed.set(key, [...(this.#fixed.get(key) ?? []), { tag, scale, offset }]);
+    }
+    this.#patterns = Object.entries(patterns);
+  }
+
+  filters(): readonly string[] {
+    const { tags, patterns } = this.#context.config;
+    const wanted = [...Object.values(tags), ...Object.values(patterns)];
+    const filters = [...new Set(wanted.map(({ group, edgeNode }) => sparkplugFilter(anyOf(group), anyOf(edgeNode))))];
+    // A broker may deliver a message once for each filter that fits it.
+    return filters.filter((filter) => !filters.some((other) => other !== filter && covers(other, filter)));
+  }
+
+  /** Edge nodes that the configuration names, each once. */
+  edgeNodes(): readonly { readonly group: string; readonly edgeNode: string }[] {
+    const { tags, patterns } = this.#context.config;
+    const named = [...Object.values(tags), ...Object.values(patterns)].filter(
+      ({ group, edgeNode }) => anyOf(group) !== '+' && anyOf(edgeNode) !== '+',
+    );
+    return [...new Map(named.map(({ group, edgeNode }) => [`${group}/${edgeNode}`, { group, edgeNode }])).values()];
+  }
+
+  /** @param onRefused Called for each pattern that fits the metric and can make no tag of it. */
+  find(address: MetricAddress, onRefused: (refused: RefusedMetric) => void): readonly MetricTag[] {
+    const fixed = this.#fixed.get(keyOf(address));
+    if (fixed !== undefined) return fixed;
+    return this.#patterns.flatMap(([id, pattern]): readonly MetricTag[] => {
+      const values = matchPattern(pattern, address);
+      if (values === undefined) return [];
+      const name = fillTagTemplate(parseTagTemplate(pattern.tag) ?? [], values);
+      const tag = this.#bind(id, name, keyOf(address));
+      if (typeof tag === 'number') return [{ tag, scale: pattern.scale, offset: pattern.offset }];
+      const why = tag === 'too-many' ? `has made ${pattern.maxTags} tags, its maxTags` : `can't make the tag ${name}`;
+      onRefused({ pattern: id, reason: tag, text: `pattern ${id} ${why}: ${keyOf(address)} is left out` });
+      return [];
+    });
+  }
+
+  /** Tags that the configuration names. */
+  fixedTags(): readonly TagNumber[] {
+    return [...this.#fixed.values()].flatMap((tags) => tags.map(({ tag }) => tag));
+  }
+
+  #bind(pattern: string, name: string, key: string): TagNumber | TagRefusal {
+    if (name.includes('\uFFFD')) return 'name-unfit';
+    const tag = this.#context.bindTag(pattern, name);
+    if (typeof tag !== 'number') return tag;
+    const owner = this.#ownerOfTag.get(tag);
+    if (owner !== undefined && owner !== key) return 'name-taken';
+    this.#ownerOfTag.set(tag, key);
+    return tag;
+  }
+}
+
+/** Only a metric's name can hold a slash, and it comes last. */
+function keyOf({ group, edgeNode, device, metric }: MetricAddress): string {
+  return `${group}/${edgeNode}/${device}/${metric}`;
+}
+
+/** Whether every topic of the one filter is the other's, too; both are of Sparkplug. */
+function covers(wider: string, narrower: string): boolean {
+  return matchesTopicFilter(parseTopicFilter(wider), narrower.split('/'));
+}
+
+function anyOf(text: string): string {
+  return placeOf(text) === undefined ? text : '+';
+}
+
+function matchPattern(
+  pattern: SparkplugPatternConfig,
+  address: MetricAddress,
+): ReadonlyMap<string, string> | undefined {
+  const values = new Map<string, string>();
+  const pairs = [
+    [pattern.group, address.group],
+    [pattern.edgeNode, address.edgeNode],
+    [pattern.device ?? '', address.device],
+    [pattern.metric, address.metric],
+  ] as const;
+  for (const [wanted, found] of pairs) {
+    const place = placeOf(wanted);
+    if (place === undefined ? wanted !== found && !(wanted === '+' && found !== '') : found === '') return undefined;
+    if (place !== undefined) values.set(place, found.replaceAll('/', '.'));
+  }
+  return values;
+}

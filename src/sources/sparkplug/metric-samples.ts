@@ -1,0 +1,54 @@
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { QualityCode, QualityReason } from '../../domain/quality.ts';
+import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
+import type { SampleBatch } from '../../domain/sample-batch.ts';
+import type { SparkplugMetric } from '../../platform/sparkplug-payload.ts';
+import type { BornMetric } from './edge-node.ts';
+import { metricNumber } from './metric-number.ts';
+
+export type MetricArrival = {
+  readonly timeMs: EpochMs;
+  /** Of the payload as a whole, for metrics without a time of their own. */
+  readonly sentMs: EpochMs | undefined;
+  readonly futureToleranceMs: number;
+};
+
+/** 2000-01-01: a device whose clock was never set is before. */
+const EPOCH_MS_MIN = 946_684_800_000;
+
+/** Adds one sample for each tag that the metric carries. */
+export function addSamples(
+  batch: SampleBatch,
+  metric: SparkplugMetric,
+  { tags, dataType }: BornMetric,
+  arrival: MetricArrival,
+): void {
+  const number = metricNumber(metric.value, metric.dataType ?? dataType);
+  const sentMs = metric.timestampMs ?? arrival.sentMs ?? arrival.timeMs;
+  const inFuture = sentMs > arrival.timeMs + arrival.futureToleranceMs;
+  const timeMs = inFuture || sentMs < EPOCH_MS_MIN ? arrival.timeMs : sentMs;
+  const marked = markedQuality(metric.quality);
+  for (const { tag, scale, offset } of tags) {
+    const value = number === undefined ? Number.NaN : number.value * scale + offset;
+    if (marked === BAD) batch.add(tag, value, timeMs, BAD, 'marked-not-good');
+    else if (number === undefined) batch.add(tag, value, timeMs, BAD, 'payload-invalid');
+    else if (!Number.isFinite(value)) batch.add(tag, value, timeMs, BAD, 'not-finite');
+    else {
+      const doubt = doubtOf(marked, number.isExact, inFuture, timeMs !== sentMs);
+      batch.add(tag, value, timeMs, doubt === 'none' ? GOOD : UNCERTAIN, doubt);
+    }
+  }
+}
+
+function doubtOf(marked: QualityCode, isExact: boolean, inFuture: boolean, isStampedHere: boolean): QualityReason {
+  if (marked === UNCERTAIN) return 'marked-not-good';
+  if (!isExact) return 'precision-lost';
+  if (inFuture) return 'time-in-future';
+  return isStampedHere ? 'time-invalid' : 'none';
+}
+
+/** @see Sparkplug 3.0, section 6.4.18: 0 is bad, 192 good, 500 stale. */
+function markedQuality(quality: number | undefined): QualityCode {
+  if (quality === undefined || (quality >= 192 && quality <= 255)) return GOOD;
+  return quality >= 64 && quality < 192 ? UNCERTAIN : BAD;
+}

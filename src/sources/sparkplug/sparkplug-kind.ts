@@ -1,0 +1,17 @@
+import type { SourceKind } from '../../contracts/source.ts';
+import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
+import { sparkplugSourceSchema, sparkplugTagDefinitions, sparkplugTagPatterns } from './sparkplug-source-config.ts';
+import { SparkplugSource } from './sparkplug-source.ts';
+
+/**
+ * Sources of type sparkplug. A kind of its own and no format of the mqtt kind: its topics are fixed, its tags are named
+ * by metrics and not by topics, and what a message means depends on those before it.
+ */
+export const sparkplugKind: SourceKind<SparkplugSourceConfig> = {
+  type: 'sparkplug',
+  schema: sparkplugSourceSchema,
+  tags: sparkplugTagDefinitions,
+  patterns: sparkplugTagPatterns,
+  plan: () => [],
+  create: (context) => new SparkplugSource(context),
+};

@@ -1,0 +1,103 @@
+import * as z from 'zod';
+import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
+import { duration } from '../../platform/config-fields.ts';
+import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import { checkHasTags, patternFields, tagFields } from '../mqtt/mqtt-source-config.ts';
+
+const level = (description: string) =>
+  z
+    .string()
+    .regex(/^[^/+#{}\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+    .describe(description);
+
+const LEVEL_OR_PLACE = /^(\+|\{[A-Za-z_]\w*\}|[^/+#{}\p{Cc}]+)$/u;
+const levelOrPlace = (description: string) =>
+  z
+    .string()
+    .regex(LEVEL_OR_PLACE, { error: 'expected a name, + for any, or a {place} that the tag is named by' })
+    .describe(description);
+
+const tagSchema = z.strictObject({
+  group: level('Group id'),
+  edgeNode: level('Edge node id'),
+  device: level('Device id; absent: a metric of the edge node itself').optional(),
+  metric: z.string().min(1).describe('Name of the metric, as its birth says it: Pump/Pressure'),
+  ...tagFields,
+});
+
+const patternSchema = z
+  .strictObject({
+    group: levelOrPlace('Group id, + for any, or a place such as {group}'),
+    edgeNode: levelOrPlace('Edge node id, + for any, or a place such as {node}'),
+    device: levelOrPlace(
+      'Device id, + for any, or a place such as {device}; absent: metrics of the edge node itself',
+    ).optional(),
+    metric: z
+      .string()
+      .min(1)
+      .regex(/^(\{[A-Za-z_]\w*\}|[^{}]+)$/, { error: 'expected the name of a metric, or a {place} for any' })
+      .describe("Name of the metric, or a place such as {metric} for any; a '/' in it becomes a '.' in the tag"),
+    ...patternFields,
+    ...tagFields,
+  })
+  .superRefine((pattern, context) => {
+    const places = new Set(sparkplugPlaces(pattern));
+    for (const place of placesOf(parseTagTemplate(pattern.tag) ?? []))
+      if (!places.has(place))
+        context.addIssue({ code: 'custom', path: ['tag'], message: `there is no place {${place}}` });
+  });
+
+/** A source of type sparkplug: a host application that reads the edge nodes of one broker. */
+export const sparkplugSourceSchema = z
+  .strictObject({
+    type: z.literal('sparkplug'),
+    ...mqttFields,
+    hostId: level(
+      'Name of this host application: it says on spBv1.0/STATE/<hostId> that it is there, for edge nodes that wait for their primary host; absent: it only listens',
+    ).optional(),
+    rebirth: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether edge nodes are asked for their births, at the start and when messages of theirs were lost: a write to the device, at most every 30 s for each; without it their tags stay bad until they are born again by themselves',
+      ),
+    futureTolerance: duration(
+      'How far ahead of our clock the time of a metric may be; one further ahead is uncertain and stamped at arrival',
+    ).prefault('5s'),
+    tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+    patterns: z
+      .record(z.string().min(1), patternSchema)
+      .default({})
+      .describe('Tags made of the metrics that are born, by an id; a metric that a tag names itself makes none'),
+  })
+  .superRefine(checkMqttConfig)
+  .superRefine(checkHasTags);
+
+/** Durations in milliseconds. */
+export type SparkplugSourceConfig = z.infer<typeof sparkplugSourceSchema>;
+export type SparkplugPatternConfig = SparkplugSourceConfig['patterns'][string];
+
+export function sparkplugTagDefinitions({ tags }: SparkplugSourceConfig): readonly TagDefinition[] {
+  return Object.entries(tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+}
+
+export function sparkplugTagPatterns({ patterns }: SparkplugSourceConfig): readonly TagPattern[] {
+  return Object.entries(patterns).map(([pattern, { tag, maxTags, unit, range, deadband }]) => ({
+    pattern,
+    template: tag,
+    tagsMax: maxTags,
+    unit,
+    range,
+    deadband,
+  }));
+}
+
+/** The place that a field is; undefined where it is a text or '+'. */
+export function placeOf(text: string | undefined): string | undefined {
+  return /^\{(\w+)\}$/.exec(text ?? '')?.[1];
+}
+
+function sparkplugPlaces({ group, edgeNode, device, metric }: SparkplugPatternConfig): readonly string[] {
+  return [group, edgeNode, device, metric].flatMap((text) => placeOf(text) ?? []);
+}

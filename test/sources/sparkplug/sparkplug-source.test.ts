@@ -1,0 +1,276 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import type { SparkplugMetricDraft } from '../../../src/platform/sparkplug-payload.ts';
+import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/platform/sparkplug-payload.ts';
+import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
+import { sparkplugKind } from '../../../src/sources/sparkplug/sparkplug-kind.ts';
+import { brokerOptions } from '../../support/broker-options.ts';
+import { Recorder } from '../../support/broker-recorder.ts';
+import { SourceHarness } from '../../support/source-harness.ts';
+import { nodeBirth, nodeData } from '../../support/sparkplug-bytes.ts';
+import { metricValue, testDeps } from '../../support/test-deps.ts';
+
+const TIME_MS = 1_780_000_000_000;
+const NODE = 'spBv1.0/acme/NBIRTH/line-2';
+let opened: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const each of opened.toReversed()) await each[Symbol.asyncDispose]();
+  opened = [];
+});
+
+function own<T extends AsyncDisposable>(resource: T): T {
+  opened.push(resource);
+  return resource;
+}
+
+const of = (metric: string, device?: string) => ({ group: 'acme', edgeNode: 'line-2', device, metric });
+
+/** A started source that is subscribed, and an edge node's connection to the same broker. */
+async function plantWith(settings: Record<string, unknown>, tagsMax?: number) {
+  const broker = own(await MqttBroker.listen({ port: 0 }));
+  const deps = testDeps();
+  const config = sparkplugKind.schema.parse({
+    type: 'sparkplug',
+    url: broker.url,
+    protocolVersion: '3.1.1',
+    reconnectMin: '20ms',
+    reconnectMax: '100ms',
+    ...settings,
+  });
+  const harness = new SourceHarness(Object.keys(config.tags), tagsMax);
+  const { tagNumbers, bindTag, sink, history } = harness;
+  const source = own(sparkplugKind.create({ id: 'line', config, tagNumbers, bindTag, sink, history, deps }));
+  const subscribed = new Promise<void>((resolve) => broker.aedes.once('subscribe', () => resolve()));
+  source.start();
+  await subscribed;
+  const connection = own(new MqttConnection(brokerOptions(broker.url, { protocolVersion: 4 }), testDeps()));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  connection.onState(({ connected }) => (connected ? resolve() : undefined));
+  const heard = new Recorder<{ topic: string; payload: Buffer; retain: boolean }>();
+  connection.subscribe(['spBv1.0/acme/NCMD/+', 'spBv1.0/STATE/+'], (topic, payload, retain) =>
+    heard.push({ topic, payload: Buffer.from(payload), retain }),
+  );
+  connection.start();
+  await promise;
+  const say = (topic: string, payload: Uint8Array) =>
+    connection.publish(topic, Buffer.from(payload), { qos: 0, retain: false, timeoutMs: 10_000 });
+  const health = () => deps.health.components().find(({ name }) => name === 'source/line');
+  const leftOut = (reason: string) =>
+    metricValue(deps, `andon_sparkplug_messages_left_out_total{source="line",reason="${reason}"}`);
+  return { broker, harness, deps, say, heard, health, leftOut, source };
+}
+
+const double = (name: string, value: number): SparkplugMetricDraft => ({
+  name,
+  timestampMs: TIME_MS,
+  dataType: dataTypes.Double,
+  value,
+});
+const payload = (sequence: number | undefined, ...metrics: readonly SparkplugMetricDraft[]) =>
+  encodeSparkplug(TIME_MS, sequence, metrics);
+const bdSeq = (value: number): SparkplugMetricDraft => ({
+  name: 'bdSeq',
+  timestampMs: TIME_MS,
+  dataType: dataTypes.UInt64,
+  value,
+});
+
+describe('an edge node of another program', () => {
+  const tags = Object.fromEntries(
+    ['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'float', 'double', 'bool', 'text'].map((name) => [
+      name,
+      of(name),
+    ]),
+  );
+
+  test('gives every kind of number from its birth, and nothing that is none', async () => {
+    const { harness, say, health } = await plantWith({ tags });
+    await say(NODE, nodeBirth);
+    const birth = await harness.batches.when(([first]) => first?.tag === 'i8');
+    expect(birth.map(({ tag, value }) => [tag, value])).toEqual([
+      ...[
+        ['i8', -5],
+        ['i16', -300],
+        ['i32', -70_000],
+        ['i64', -7],
+        ['u8', 250],
+        ['u16', 65_000],
+      ],
+      ...[
+        ['u32', 4_000_000_000],
+        ['u64', 2 ** 53],
+        ['float', 1.5],
+        ['double', 0.1],
+        ['bool', 1],
+        ['text', Number.NaN],
+      ],
+    ]);
+    const notGood = birth.filter(({ quality }) => quality !== 'good');
+    expect(notGood.map(({ tag, quality, reason }) => `${tag} ${quality} ${reason}`)).toEqual([
+      'u64 uncertain precision-lost',
+      'text bad payload-invalid',
+    ]);
+    expect(birth[0]?.timeMs).toBe(TIME_MS);
+    expect(health()).toMatchObject({ status: 'ok', reason: '' });
+  });
+
+  test('is understood by alias, with the types of the birth; its past goes to the history alone', async () => {
+    const { harness, deps, say } = await plantWith({ tags });
+    await say(NODE, nodeBirth);
+    await say('spBv1.0/acme/NDATA/line-2', nodeData);
+    const data = await harness.batches.when(([first]) => first?.timeMs === TIME_MS + 1000);
+    expect(data.map(({ tag, value, quality, reason }) => [tag, value, quality, reason])).toEqual([
+      ['i8', -1, 'good', 'none'],
+      ['i16', -2, 'good', 'none'],
+      ['i64', -9, 'good', 'none'],
+      ['u32', 4_000_000_001, 'good', 'none'],
+      ['float', 2.5, 'bad', 'marked-not-good'],
+      ['bool', Number.NaN, 'bad', 'payload-invalid'],
+    ]);
+    expect(harness.past).toMatchObject([{ tag: 'double', value: 99.5, timeMs: TIME_MS + 1000, quality: 'good' }]);
+    for (const reason of ['data-set', 'template', 'bytes'])
+      expect(await metricValue(deps, `andon_sparkplug_metrics_left_out_total{source="line",reason="${reason}"}`)).toBe(
+        1,
+      );
+  });
+});
+
+describe('a value counts only while the session is whole', () => {
+  const tags = { pressure: of('Pressure', 'pump-1'), load: of('Load') };
+  const birth = [NODE, payload(0, bdSeq(3), double('Load', 1))] as const;
+  const deviceBirth = ['spBv1.0/acme/DBIRTH/line-2/pump-1', payload(1, double('Pressure', 5))] as const;
+  const deviceData = (sequence: number, value: number) =>
+    ['spBv1.0/acme/DDATA/line-2/pump-1', payload(sequence, double('Pressure', value))] as const;
+
+  async function born(settings: Record<string, unknown> = {}) {
+    const plant = await plantWith({ tags, ...settings });
+    await plant.say(...birth);
+    await plant.say(...deviceBirth);
+    await plant.harness.batches.when(([first]) => first?.tag === 'pressure' && first.value === 5);
+    return plant;
+  }
+
+  test('the death of a device takes its tags, and that of the edge node all of them', async () => {
+    const { harness, say, health } = await born();
+    await say('spBv1.0/acme/DDEATH/line-2/pump-1', payload(2));
+    await harness.batches.when(([first]) => first?.reason === 'device-offline');
+    expect(harness.last('pressure')).toMatchObject({ quality: 'bad', reason: 'device-offline' });
+    expect(harness.last('load')).toMatchObject({ quality: 'good' });
+    expect(health()).toMatchObject({ status: 'degraded', reason: 'device acme/line-2/pump-1 is dead' });
+    await say('spBv1.0/acme/NDEATH/line-2', payload(undefined, bdSeq(3)));
+    await harness.batches.when(([first]) => first?.tag === 'load' && first.reason === 'device-offline');
+    expect(health()).toMatchObject({ status: 'degraded', reason: 'edge node acme/line-2 is dead' });
+    await say(...birth);
+    await harness.batches.when(([first]) => first?.tag === 'load' && first.quality === 'good', 4);
+    expect(health()).toMatchObject({ status: 'ok' });
+  });
+
+  test('the late death of an earlier session takes nothing', async () => {
+    const { harness, say, leftOut } = await born();
+    await say('spBv1.0/acme/NDEATH/line-2', payload(undefined, bdSeq(2)));
+    await say(...deviceData(2, 6));
+    await harness.batches.when(([first]) => first?.value === 6);
+    expect(harness.batches.items.flat().every(({ reason }) => reason === 'none')).toBe(true);
+    expect(await leftOut('old-death')).toBe(1);
+  });
+
+  test('a lost message makes every tag bad until the next birth, and nobody writes to the device', async () => {
+    const { harness, say, heard, health, leftOut } = await born();
+    await say(...deviceData(3, 6));
+    await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
+    expect(harness.last('pressure')).toMatchObject({ quality: 'bad', reason: 'sequence-lost' });
+    expect(harness.last('load')).toMatchObject({ quality: 'bad', reason: 'sequence-lost' });
+    expect(health()?.reason).toBe('messages of edge node acme/line-2 were lost, its values wait for its next birth');
+    await say(...deviceData(4, 7));
+    await say(...birth);
+    await say(...deviceBirth);
+    await harness.batches.when(([first]) => first?.tag === 'pressure' && first.value === 5, 4);
+    expect(harness.batches.items.flat().map(({ value }) => value)).not.toContain(7);
+    expect([await leftOut('gap'), await leftOut('not-born')]).toEqual([1, 1]);
+    expect(heard.items.filter(({ topic }) => topic.includes('NCMD'))).toEqual([]);
+  });
+
+  test('a message that is delivered twice counts once', async () => {
+    const { harness, say, leftOut } = await born();
+    for (const message of [deviceData(2, 6), deviceData(2, 6), deviceData(3, 8)]) await say(...message);
+    await harness.batches.when(([first]) => first?.value === 8);
+    expect(harness.batches.items.flat().map(({ value }) => value)).toEqual([1, 5, 6, 8]);
+    expect(await leftOut('repeat')).toBe(1);
+  });
+
+  test('after 255 comes 0', async () => {
+    const { harness, say } = await born();
+    for (let message = 2; message < 600; message += 1) await say(...deviceData(message % 256, message));
+    await harness.batches.when(([first]) => first?.value === 599);
+    expect(harness.batches.items.flat().every(({ quality }) => quality === 'good')).toBe(true);
+  });
+
+  test('values of an edge node whose birth nobody saw are left out', async () => {
+    const { harness, say, health, leftOut } = await plantWith({ tags });
+    await say(...deviceData(2, 6));
+    await expect.poll(() => leftOut('not-born')).toBe(1);
+    expect(health()?.reason).toBe('edge node acme/line-2 has not said its birth since we listen');
+    expect(harness.batches.items.flat().map(({ value }) => value)).not.toContain(6);
+  });
+
+  test('where rebirth is on, the births are asked for at the start and after a loss', async () => {
+    const { harness, say, heard, deps } = await born({ rebirth: true });
+    await say(...deviceData(9, 6));
+    await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
+    const asked = deps.metrics;
+    expect(await asked.text()).toContain('andon_sparkplug_rebirths_requested_total{source="line"} 1');
+    const commands = heard.items.filter(({ topic }) => topic === 'spBv1.0/acme/NCMD/line-2');
+    for (const command of commands) {
+      const { metrics, sequence } = decodeSparkplug(command.payload);
+      expect(sequence).toBeUndefined();
+      expect(metrics).toMatchObject([
+        { name: 'Node Control/Rebirth', dataType: dataTypes.Boolean, value: { kind: 'boolean', value: true } },
+      ]);
+    }
+  });
+
+  test('a broker that goes makes every tag bad, and a birth after its return makes them good', async () => {
+    const { broker, harness } = await born();
+    await broker[Symbol.asyncDispose]();
+    const lost = await harness.batches.when(([first]) => first?.reason === 'link-down');
+    expect(lost.map(({ tag }) => tag).toSorted()).toEqual(['load', 'pressure']);
+  });
+});
+
+test('a pattern makes tags of what is born, up to its most; the rest is counted and named', async () => {
+  const patterns = {
+    any: { group: 'acme', edgeNode: '+', device: '{device}', metric: '{metric}', tag: '{device}.{metric}' },
+  };
+  const { harness, say, deps, health } = await plantWith({ patterns }, 3);
+  await say(NODE, payload(0, double('Load', 1)));
+  const metrics = ['Motor/Current', 'Pressure', 'Flow', 'Speed', 'a+b'].map((name, index) => double(name, index));
+  await say('spBv1.0/acme/DBIRTH/line-2/pump-1', payload(1, ...metrics));
+  const batch = await harness.batches.when(() => true);
+  expect(batch.map(({ tag, value }) => [tag, value])).toEqual([
+    ['pump-1.Motor.Current', 0],
+    ['pump-1.Pressure', 1],
+    ['pump-1.Flow', 2],
+  ]);
+  expect(await metricValue(deps, 'andon_sparkplug_metrics_left_out_total{source="line",reason="too-many"}')).toBe(2);
+  expect(health()?.reason).toContain('acme/line-2/pump-1/Speed is left out');
+});
+
+test('a payload that is none is counted and named, and the others go on', async () => {
+  const { harness, say, health, leftOut } = await plantWith({ tags: { load: of('Load') } });
+  await say(NODE, payload(0, double('Load', 1)));
+  await say('spBv1.0/acme/NDATA/line-2', Buffer.from('{"value":1}'));
+  await say('spBv1.0/acme/NDATA/line-2', payload(1, double('Load', 2)));
+  await harness.batches.when(([first]) => first?.value === 2);
+  expect(await leftOut('payload-invalid')).toBe(1);
+  expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is no Sparkplug B');
+});
+
+test('a host application with a name says when it is there, and when it goes', async () => {
+  const { heard, source } = await plantWith({ tags: { load: of('Load') }, hostId: 'andon-1' });
+  const state = async (online: boolean) =>
+    heard.when(({ topic, payload: text }) => topic === 'spBv1.0/STATE/andon-1' && text.includes(`"online":${online}`));
+  await state(true);
+  await source[Symbol.asyncDispose]();
+  await state(false);
+});

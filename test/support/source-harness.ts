@@ -1,0 +1,57 @@
+import type { BindTag } from '../../src/contracts/source.ts';
+import type { SampleBatch } from '../../src/domain/sample-batch.ts';
+import { qualityOf, reasonOf } from '../../src/domain/quality.ts';
+import { Recorder } from './broker-recorder.ts';
+
+export type SeenSample = {
+  readonly tag: string;
+  readonly value: number;
+  readonly timeMs: number;
+  readonly quality: string;
+  readonly reason: string;
+};
+
+/** What is around a source: a tag table that grows as names are made, and everything that was handed over. */
+export class SourceHarness {
+  readonly batches = new Recorder<readonly SeenSample[]>();
+  /** Values of the past, which went to the history alone. */
+  readonly past: SeenSample[] = [];
+  readonly names: string[];
+  readonly tagNumbers: ReadonlyMap<string, number>;
+  readonly #tagsMax: number;
+  /** What `history.stored()` does; to be replaced by a test. */
+  stored: () => Promise<void> = () => Promise.resolve();
+
+  /** @param names Tags that the configuration names. @param tagsMax With those that patterns make. */
+  constructor(names: readonly string[], tagsMax = 1000) {
+    this.names = [...names];
+    this.tagNumbers = new Map(names.map((name, number) => [name, number]));
+    this.#tagsMax = tagsMax;
+  }
+
+  readonly sink = { accept: (batch: SampleBatch) => this.batches.push(this.#samplesOf(batch)) };
+  readonly history = {
+    add: (batch: SampleBatch) => void this.past.push(...this.#samplesOf(batch)),
+    stored: () => this.stored(),
+  };
+  readonly bindTag: BindTag = (_pattern, name) => {
+    const known = this.names.indexOf(name);
+    if (known !== -1) return known < this.tagNumbers.size ? 'name-taken' : known;
+    return this.names.length >= this.#tagsMax ? 'too-many' : this.names.push(name) - 1;
+  };
+
+  /** The last sample of a tag. */
+  last(tag: string): SeenSample | undefined {
+    return this.batches.items.flat().findLast((sample) => sample.tag === tag);
+  }
+
+  #samplesOf(batch: SampleBatch): readonly SeenSample[] {
+    return Array.from({ length: batch.length }, (_, index) => ({
+      tag: this.names[batch.tags[index] ?? -1] ?? '?',
+      value: batch.values[index] ?? Number.NaN,
+      timeMs: batch.timesMs[index] ?? Number.NaN,
+      quality: qualityOf(batch.qualities[index] ?? 2),
+      reason: reasonOf(batch.reasons[index] ?? 0),
+    }));
+  }
+}
