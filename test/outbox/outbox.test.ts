@@ -217,6 +217,12 @@ describe('the storage worker', () => {
     });
   });
 
+  test('a file system that knows no such folder stops the start, too, and does not hang it', async () => {
+    await expect(openOutbox({ folder: '/proc/no-such-folder/below' })).rejects.toMatchObject({
+      code: 'outbox-path-unusable',
+    });
+  });
+
   test('subscribers of commits hear of every record', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     let heard = 0;
