@@ -123,8 +123,9 @@ export function makeFolderFor(path: string): void {
  * Node (24) tries again without end, and the storage thread would never answer.
  */
 function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  makeFolder(dirname(folder));
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return;
+  if (found === undefined) makeFolder(dirname(folder));
   mkdirSync(folder, { mode: 0o750 });
 }
 
