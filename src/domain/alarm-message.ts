@@ -8,6 +8,8 @@ export type BlamedTag = {
   readonly value: number | undefined;
   readonly unit: string;
   readonly share: number | undefined;
+  /** Lowest and highest value of normal running, as the model was trained; left out where it does not say. */
+  readonly normalRange?: readonly [number, number] | undefined;
 };
 
 export type AlarmOccasion = {
@@ -22,8 +24,8 @@ export type AlarmOccasion = {
 const TAGS_NAMED_MAX = 3;
 
 /**
- * Says in a sentence what an operator should look at: 'pump-1.vibration is at 4.2 g (62 % of the score): the score of
- * pump-1 is 1.37, above its threshold of 1.'
+ * Says in a sentence what an operator should look at: 'pump-1.vibration is at 4.2 g (normally 0.7 to 0.94 g; 62 % of
+ * the score): the score of pump-1 is 1.37, above its threshold of 1.'
  */
 export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string {
   const score = formatNumber(occasion.score);
@@ -65,13 +67,20 @@ export function actMessage(
 function blame(tags: readonly BlamedTag[]): string {
   const [first] = tags;
   if (first === undefined) return 'Abnormal';
-  if (first.share !== undefined) return `${reading(first)} (${Math.round(first.share * 100)} % of the score)`;
+  if (first.share !== undefined)
+    return `${reading(first)} (${normally(first)}${Math.round(first.share * 100)} % of the score)`;
   return tags.slice(0, TAGS_NAMED_MAX).map(reading).join(', ');
 }
 
 function reading({ tag, value, unit }: BlamedTag): string {
   if (value === undefined) return `${tag} has no value now`;
   return `${tag} is at ${formatNumber(value)}${unit === '' ? '' : ` ${unit}`}`;
+}
+
+function normally({ normalRange, unit }: BlamedTag): string {
+  if (normalRange === undefined) return '';
+  const [low, high] = normalRange;
+  return `normally ${formatNumber(low)} to ${formatNumber(high)}${unit === '' ? '' : ` ${unit}`}; `;
 }
 
 /** Four significant digits are what a person reads off a display. */

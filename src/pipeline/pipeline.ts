@@ -6,6 +6,7 @@ import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { BlamedTag } from '../domain/alarm-message.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/quality.ts';
 import { QualityGate } from '../domain/quality-gate.ts';
@@ -313,8 +314,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     const draft = verdictDraft(verdict, lastRow, readings);
     const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
     if (!concernsAlarm || alarm === undefined) return [entry];
-    const abnormal = alarm.abnormal ?? inference.ready(watch.model)?.manifest.abnormal ?? 'above';
-    const tags = blamedTags(verdict, readings);
+    const manifest = inference.ready(watch.model)?.manifest;
+    const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
+    const tags = blamedTags(verdict, readings, manifest);
     return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
   }
 
@@ -352,11 +354,18 @@ function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string,
 }
 
 /** The tags that a message names: those the model blames, or all of them where it blames none. */
-function blamedTags(verdict: Verdict, readings: readonly TagReading[]): readonly BlamedTag[] {
+function blamedTags(
+  verdict: Verdict,
+  readings: readonly TagReading[],
+  manifest: ModelManifest | undefined,
+): readonly BlamedTag[] {
   if (verdict.contributions.length === 0)
     return readings.map(({ tag, value, unit }) => ({ tag, value, unit, share: undefined }));
   return verdict.contributions.map(({ tag, share }) => {
-    const reading = readings.find((candidate) => candidate.tag === tag);
-    return { tag, value: reading?.value, unit: reading?.unit ?? '', share };
+    const column = readings.findIndex((candidate) => candidate.tag === tag);
+    const reading = readings[column];
+    // The columns of the model are the tags of the watch, in their order.
+    const normalRange = manifest?.tags[column]?.range;
+    return { tag, value: reading?.value, unit: reading?.unit ?? '', share, normalRange };
   });
 }
