@@ -2,6 +2,7 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
 import { HttpServer } from '../http/http-server.ts';
+import { ActivationWatch } from '../inference/activation-watch.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
@@ -16,6 +17,7 @@ import { OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
+import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
@@ -68,6 +70,14 @@ export async function startAgent(
       deps,
     }),
   );
+  const activations = stack.use(
+    new ActivationWatch({
+      directory: config.models.directory,
+      names: [...watches.values()].map(({ model }) => model.name),
+      clock: deps.clock,
+      onChange: () => inference.reload(),
+    }),
+  );
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
   const pipeline = stack.use(
@@ -90,6 +100,10 @@ export async function startAgent(
     config.publish === undefined
       ? undefined
       : stack.use(new Publisher({ agentId, config: config.publish, events, alarms, deps }));
+  const edgeNode =
+    config.sparkplug === undefined
+      ? undefined
+      : stack.use(new SparkplugEdgeNode({ agentId, config: config.sparkplug, events, board: pipeline, alarms, deps }));
   const http = stack.use(
     new HttpServer({
       config: config.http,
@@ -133,10 +147,12 @@ export async function startAgent(
   await outbox.start();
   await alarms.start();
   inference.start();
+  activations.start();
   recorder.start();
   pipeline.start();
   for (const uplink of uplinks) uplink.start();
   publisher?.start();
+  edgeNode?.start();
   await http.start();
   clockWatch.start();
   for (const source of sources.values()) source.start();

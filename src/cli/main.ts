@@ -4,7 +4,14 @@ import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo-command.ts';
-import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models-command.ts';
+import type { ModelsOptions } from './models-command.ts';
+import {
+  modelsActivateCommand,
+  modelsListCommand,
+  modelsRollbackCommand,
+  modelsShowCommand,
+  modelsVerifyCommand,
+} from './models-command.ts';
 import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output.ts';
@@ -149,6 +156,20 @@ function addModelsCommands(
     .action(async (model: string, options: { config: string; json?: boolean }) =>
       done(await modelsShowCommand(model, options, output)),
     );
+  models
+    .command('activate')
+    .argument('<model>', 'NAME@VERSION')
+    .description('makes a version the active one, once its golden vectors hold')
+    .addOption(config())
+    .addOption(json())
+    .action(async (model: string, options: ModelsOptions) => done(await modelsActivateCommand(model, options, output)));
+  models
+    .command('rollback')
+    .argument('<model>', 'NAME')
+    .description('back to the version that was active before')
+    .addOption(config())
+    .addOption(json())
+    .action(async (model: string, options: ModelsOptions) => done(await modelsRollbackCommand(model, options, output)));
   models
     .command('verify')
     .argument('[model]', 'NAME or NAME@VERSION; all where absent')

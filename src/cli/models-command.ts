@@ -5,6 +5,9 @@ import type { ModelStatus } from '../contracts/inference.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
+import { previousVersion, writeActiveVersion } from '../inference/model-activation.ts';
+import { verifyModel } from '../inference/model-verification.ts';
+import { inferenceHostEntry } from '../app/entries.ts';
 import type { StoredModel } from '../inference/model-directory.ts';
 import { ModelDirectory } from '../inference/model-directory.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
@@ -191,4 +194,43 @@ function referenceOf(text: string): ModelReference {
   if (model === undefined)
     throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
   return model;
+}
+
+/**
+ * `andon models activate NAME@VERSION`: proves the version first (hash, graph, golden vectors), then names it active.
+ * A running agent takes it over within seconds, and keeps the old one until the new one has proved itself there too.
+ */
+export async function modelsActivateCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
+  const model = referenceOf(text);
+  if (model.version === undefined)
+    throw new OperatingError('model-file-invalid', 'reject', `Say which version: ${model.name}@VERSION`);
+  return activate({ name: model.name, version: model.version }, options, output);
+}
+
+/** `andon models rollback NAME`: back to the version that was active before, proved like any other. */
+export async function modelsRollbackCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
+  const { directory } = (await loadConfig(options.config)).config.models;
+  const { name } = referenceOf(text);
+  return activate({ name, version: await previousVersion(directory, name) }, options, output);
+}
+
+async function activate(
+  model: { readonly name: string; readonly version: number },
+  options: ModelsOptions,
+  output: Output,
+): Promise<number> {
+  const models = (await loadConfig(options.config)).config.models;
+  const before = await modelDirectory(models).activeVersion(model.name);
+  const proof = await verifyModel({ entry: inferenceHostEntry, config: models, model, clock: quietDeps().clock });
+  await writeActiveVersion(models.directory, model.name, model.version);
+  const label = formatModelReference(model);
+  if (options.json === true)
+    output.out(
+      JSON.stringify({ model: label, previous: before ?? null, provider: proof.provider, golden: proof.golden }),
+    );
+  else
+    output.out(
+      `${label} is active${before === undefined || before === model.version ? '' : `, version ${before} was`}: ${proof.golden.vectors} golden vectors hold on ${proof.provider} (largest difference ${proof.golden.largestDifference.toPrecision(2)}).`,
+    );
+  return 0;
 }

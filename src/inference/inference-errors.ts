@@ -66,6 +66,11 @@ export const inferenceErrors = {
     meaning: 'The model no longer gives the outputs that model.yaml expects for its golden vectors, so it is not used.',
     remedy: 'Roll back to the version before; if the model is right, write new golden vectors.',
   },
+  'model-no-previous': {
+    disposition: 'reject',
+    meaning: 'A rollback was asked for, and the model has had no other active version.',
+    remedy: "Name the version: 'andon models activate NAME@VERSION'.",
+  },
   'provider-unavailable': {
     disposition: 'retry',
     meaning: 'An execution provider marked `required: true` cannot be used, or none of the list can.',
