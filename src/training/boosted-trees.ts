@@ -13,6 +13,8 @@ export type BoostingSettings = TreeSettings & {
   readonly rowShare: number;
   readonly featureShare: number;
   readonly roundsMax: number;
+  /** Rounds on all rows for each that a fold was best after: a fold has a fifth fewer rows, and is tried on other days. */
+  readonly roundsOnAll: number;
   /** Rounds without a better loss on held-out rows after which no better one is expected. */
   readonly patienceRounds: number;
 };
@@ -24,8 +26,9 @@ export const boostingSettings: BoostingSettings = {
   l2: 1,
   learningRate: 0.05,
   rowShare: 0.8,
-  featureShare: 0.5,
+  featureShare: 0.7,
   roundsMax: 500,
+  roundsOnAll: 1.6,
   patienceRounds: 25,
 };
 
@@ -61,7 +64,7 @@ export function fitBoostedTrees(
     onProgress((0.8 * round) / settings.roundsMax);
   }
   const boosting = new Boosting(rows, seed, settings);
-  while (boosting.rounds < best.rounds) boosting.addRound();
+  while (boosting.rounds < best.rounds * settings.roundsOnAll) boosting.addRound();
   onProgress(1);
   const labels = trials.flatMap((trial) => [...trial.heldOut.targets]);
   const logits = best.sums.flatMap((sums) => [...sums]);
@@ -71,7 +74,7 @@ export function fitBoostedTrees(
     trees: boosting.trees,
     temperature:
       rows.classes === 0 ? 1 : fitTemperature(Float64Array.from(logits), Float64Array.from(labels), rows.classes),
-    rounds: best.rounds,
+    rounds: boosting.rounds,
   };
 }
 
