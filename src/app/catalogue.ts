@@ -22,6 +22,7 @@ import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
 import { trainingErrors } from '../training/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
+import { sparkplugPublishMetrics } from '../uplinks/sparkplug/sparkplug-publish-metrics.ts';
 import { uplinkErrors } from '../uplinks/uplink-errors.ts';
 import { uplinkMetrics } from '../uplinks/uplink-metrics.ts';
 import { watchdogMetrics } from './watchdog.ts';
@@ -107,6 +108,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmMetrics },
   { title: 'Outbox', catalogue: outboxMetrics },
   { title: 'Local subscribers', catalogue: publishMetrics },
+  { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
   { title: 'HTTP', catalogue: { ...httpMetrics, ...v2Metrics } },
 ];

@@ -34,6 +34,7 @@ function connections({ config }: CheckContext): readonly Connection[] {
   const sections = [
     ...Object.entries(config.sources ?? {}).map(([id, entry]) => [['sources', id], entry] as const),
     ...(config.publish === undefined ? [] : [[['publish'], config.publish] as const]),
+    ...(config.sparkplug === undefined ? [] : [[['sparkplug'], config.sparkplug] as const]),
     ...Object.entries(config.uplinks ?? {}).map(([id, entry]) => [['uplinks', id], entry] as const),
   ];
   return sections.map(([path, entry]) => ({

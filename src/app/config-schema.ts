@@ -5,6 +5,7 @@ import { modelsConfigSchema } from '../inference/models-config.ts';
 import { outboxConfigSchema } from '../outbox/outbox-config.ts';
 import { watchSchema } from '../pipeline/watch-config.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
+import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name: they become topics, file names and metric labels. */
@@ -62,6 +63,7 @@ export const configSchema = z.strictObject({
     .default({})
     .describe('Models bound to tags, by id, each with the alarm that it raises'),
   publish: publishSchema.optional(),
+  sparkplug: sparkplugPublishSchema.optional(),
   outbox: outboxConfigSchema
     .prefault({})
     .describe('Records and samples kept on the box, until they are sent and after'),

@@ -27,7 +27,7 @@ export class TagRegister {
         free.push(this.#tags.length);
         this.#tags.push({ name: '', unit, range, deadband, source, pattern, number: this.#tags.length });
       }
-      this.#free.set(key(source, pattern), free.reverse());
+      this.#free.set(key(source, pattern), free.toReversed());
     }
   }
 

@@ -385,6 +385,7 @@ describeWith(['mosquitto', 'openssl'], 'mosquitto that asks for a certificate', 
     const secrets = { ca, cert: { file: client.cert }, key: { env: 'ANDON_TEST_CLIENT_KEY' } };
     const second = await publisher(url, { tls: secrets });
     await second.connection.publish('a', '1', publishing);
+    expect(nobody.states.items.some(({ connected }) => connected)).toBe(false);
   });
 
   test('a key that is not the certificate’s is named, and tried again', async () => {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { OperatingError } from '../../src/platform/errors.ts';
 import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../src/platform/sparkplug-payload.ts';
 import { formatSparkplugTopic, parseSparkplugTopic } from '../../src/platform/sparkplug-topic.ts';
 import { nodeBirth, nodeData } from '../support/sparkplug-bytes.ts';
@@ -12,8 +13,8 @@ test('a birth of another program is read, with names, aliases and types', () => 
   expect(metrics.map(({ name, alias, dataType }) => `${name} ${alias} ${dataType}`)).toEqual([
     'bdSeq undefined 8',
     'Node Control/Rebirth undefined 11',
-    ...['i8 1 1', 'i16 2 2', 'i32 3 3', 'i64 4 4', 'u8 5 5', 'u16 6 6', 'u32 7 7', 'u64 8 8'],
-    ...['float 9 9', 'double 10 10', 'bool 11 11', 'text 12 12'],
+    ...'i8 1 1, i16 2 2, i32 3 3, i64 4 4, u8 5 5, u16 6 6, u32 7 7, u64 8 8'.split(', '),
+    ...'float 9 9, double 10 10, bool 11 11, text 12 12'.split(', '),
   ]);
   expect(metrics[0]?.value).toEqual({ kind: 'long', value: 7n });
   expect(metrics[11]?.value).toEqual({ kind: 'double', value: 0.1 });
@@ -21,9 +22,9 @@ test('a birth of another program is read, with names, aliases and types', () => 
 
 test('data sets, templates and bytes are recognised and passed over, and what is around them is read', () => {
   const { metrics } = decodeSparkplug(nodeData);
-  expect(metrics.map(({ value }) => value.kind)).toEqual([
-    ...['int', 'int', 'long', 'int', 'float', 'double', 'none', 'data-set', 'template', 'bytes'],
-  ]);
+  expect(metrics.map(({ value }) => value.kind)).toEqual(
+    'int int long int float double none data-set template bytes'.split(' '),
+  );
   expect(metrics[4]).toMatchObject({ alias: 9, quality: 500, isHistorical: false });
   expect(metrics[5]).toMatchObject({ alias: 10, isHistorical: true, timestampMs: TIME_MS + 1000 });
 });
@@ -68,15 +69,20 @@ test('any bytes at all are a payload or a named error', () => {
     });
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged), (bytes) => {
-      try {
-        decodeSparkplug(bytes);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'sparkplug-payload-invalid', disposition: 'reject' });
-      }
+      expect(outcomeOf(bytes)).toMatch(/^(payload|sparkplug-payload-invalid)$/);
     }),
     { numRuns: 2000 },
   );
 });
+
+function outcomeOf(bytes: Uint8Array): string {
+  try {
+    decodeSparkplug(bytes);
+    return 'payload';
+  } catch (error) {
+    return error instanceof OperatingError ? error.code : 'unexpected';
+  }
+}
 
 test.each([
   ['a megabyte of empty metrics', Buffer.alloc(1_000_000, Buffer.of(0x12, 0))],

@@ -1,0 +1,28 @@
+import * as z from 'zod';
+import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+
+const level = (description: string) =>
+  z
+    .string()
+    .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+    .describe(description);
+
+const { cleanSession: _notOfSparkplug, sessionExpiry: _norThis, ...sparkplugMqttFields } = mqttFields;
+
+/** `sparkplug:` of the configuration. */
+export const sparkplugPublishSchema = z
+  .strictObject({
+    ...sparkplugMqttFields,
+    group: level('Group id'),
+    edgeNode: level("Edge node id; the agent's id where absent").optional(),
+  })
+  .superRefine((config, context) => checkMqttConfig({ ...config, ...CLEAN }, context))
+  .describe(
+    "Broker on which Sparkplug hosts see verdicts and alarms, as metrics of an edge node: '<watch>/Verdict' and so on",
+  );
+
+/** Durations in milliseconds. */
+export type SparkplugPublishConfig = z.infer<typeof sparkplugPublishSchema>;
+
+/** An edge node begins each session anew. @see Sparkplug 3.0, section 5.4. */
+export const CLEAN = { cleanSession: true, sessionExpiry: 0 } as const;
