@@ -169,9 +169,12 @@ async function runOnce(session: ort.InferenceSession, inputs: Tensors): Promise<
   }
 }
 
-function ortTensor(tensor: Tensor): ort.Tensor {
+function ortTensor({ type, data, dims }: Tensor): ort.Tensor {
   // The types go together by construction; ONNX Runtime declares one overload for each and none for their union.
-  return new ort.Tensor(tensor.type as 'float32', tensor.data as Float32Array, tensor.dims);
+  const tensor = new ort.Tensor(type as 'float32', data as Float32Array, dims);
+  // Where the engine has Float16Array, ONNX Runtime (1.30) makes the bits one, which its native half takes for empty.
+  if (type === 'float16') Object.defineProperty(tensor, 'data', { value: data });
+  return tensor;
 }
 
 function fromOrt(value: ort.OnnxValue): Tensor {
