@@ -108,7 +108,6 @@ function rawDims({ name, type, dims }: TensorSpec, bytes: number): readonly numb
 
 function inputsOf(request: JsonObject, header: Uint8Array, binary: BinaryPart | undefined): Tensors {
   const inputs = list(request['inputs'], "'inputs'");
-  if (inputs.length === 0) throw invalid("'inputs' is empty");
   const tensors = new Map<string, Tensor>();
   let exact: readonly unknown[] | undefined;
   for (const [index, value] of inputs.entries()) {

@@ -49,6 +49,10 @@ describe('an inference request', () => {
     );
   });
 
+  test('may have no inputs, as a constant has none', () => {
+    expect(parse({ inputs: [] }).inputs).toEqual({});
+  });
+
   test('keeps every digit of a 64-bit integer', () => {
     const body =
       '{"inputs":[{"name":"x","datatype":"INT64","shape":[2],"data":[9007199254740993,-9223372036854775808]}]}';
@@ -78,7 +82,7 @@ describe('an inference request', () => {
   test.each([
     [{}, "'inputs' is missing"],
     [[], 'no JSON object'],
-    [{ inputs: [] }, "'inputs' is empty"],
+    [{ inputs: {} }, "'inputs' is missing or no array"],
     [{ inputs: [input, input] }, "Input 'x' is there twice"],
     [{ inputs: [{ ...input, datatype: 'FLOAT' }] }, "datatype 'FLOAT'"],
     [{ inputs: [{ ...input, datatype: 'constructor' }] }, "datatype 'constructor'"],
@@ -127,8 +131,8 @@ describe('an inference request', () => {
 
   test('a million open brackets are refused at the first few', () => {
     expect(() => parseInferRequest(Buffer.from('['.repeat(1_000_000)), undefined)).toThrow('deeper than 36 levels');
-    const quoted = `{"inputs":[],"note":"${'['.repeat(100)}\\"${'{'.repeat(100)}"}`;
-    expect(() => parseInferRequest(Buffer.from(quoted), undefined)).toThrow("'inputs' is empty");
+    const quoted = `{"inputs":7,"note":"${'['.repeat(100)}\\"${'{'.repeat(100)}"}`;
+    expect(() => parseInferRequest(Buffer.from(quoted), undefined)).toThrow("'inputs' is missing or no array");
   });
 });
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OperatingError } from '../../../src/platform/errors.ts';
 import { metricValue } from '../../support/test-deps.ts';
 import { echoModel, FakeModels } from './fake-models.ts';
-import { V2Server } from './v2-server.ts';
+import { V2Server } from '../../support/v2-server.ts';
 
 const echo = echoModel('echo', [{ name: 'x', type: 'float32', dims: [-1, 2] }], 3);
 const pinned = echoModel('pinned', [{ name: 'x', type: 'int64', dims: [1] }], 1);

@@ -1,12 +1,12 @@
-import type { AlarmDesk } from '../../../src/contracts/alarm-desk.ts';
-import type { InferenceHost } from '../../../src/contracts/inference.ts';
-import { LiveEvents } from '../../../src/contracts/live-events.ts';
-import type { RecordStore } from '../../../src/contracts/record-store.ts';
-import type { WatchBoard } from '../../../src/contracts/watch-board.ts';
-import { httpConfigSchema } from '../../../src/http/http-config.ts';
-import { HttpServer } from '../../../src/http/http-server.ts';
-import type { Deps } from '../../../src/platform/deps.ts';
-import { testDeps } from '../../support/test-deps.ts';
+import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import type { InferenceHost } from '../../src/contracts/inference.ts';
+import { LiveEvents } from '../../src/contracts/live-events.ts';
+import type { RecordStore } from '../../src/contracts/record-store.ts';
+import type { WatchBoard } from '../../src/contracts/watch-board.ts';
+import { httpConfigSchema } from '../../src/http/http-config.ts';
+import { HttpServer } from '../../src/http/http-server.ts';
+import type { Deps } from '../../src/platform/deps.ts';
+import { testDeps } from './test-deps.ts';
 
 /** The agent's endpoint on a free port with nothing behind it but models. */
 export class V2Server implements AsyncDisposable {
@@ -27,7 +27,7 @@ export class V2Server implements AsyncDisposable {
       identity: { agentId: 'edge', version: '1.2.3' },
       inference,
       events: new LiveEvents(),
-      codecEntry: new URL('../../../src/hosts/tensor-codec.ts', import.meta.url),
+      codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
       deps,
       history: undefined,
       // Nothing under /v2 asks for these.

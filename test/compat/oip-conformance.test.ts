@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { onnxCases, onnxCasesDirectory } from '../support/onnx-cases.ts';
+import { runConformance } from '../support/oip-conformance.ts';
+import { describeWith } from '../support/programs.ts';
+
+/*
+ * A thousand models with inputs and outputs, made by the ONNX project to try out runtimes. Whatever onnxruntime-node by itself
+ * gets right must come out right through the model directory, the inference host and the HTTP endpoint, in JSON and in
+ * the binary form: then nothing between socket and session bends a value, a type or a shape.
+ */
+describeWith([onnxCasesDirectory], "the ONNX project's backend tests", () => {
+  test('pass through the endpoint wherever the runtime passes them', { timeout: 300_000 }, async () => {
+    const { cases, bare, json, binary, lost } = await runConformance(onnxCases());
+    console.log(
+      `ONNX cases ${cases}: onnxruntime-node passes ${bare}, through andon as JSON ${json}, as binary ${binary}`,
+    );
+    expect(lost).toEqual([]);
+    expect(bare).toBeGreaterThan(900);
+  });
+});

@@ -1,0 +1,41 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { datatypes, tensorTypeOf } from '../../src/http/v2/datatypes.ts';
+import { echoModel, FakeModels } from '../http/v2/fake-models.ts';
+import { describeWith, programPath } from '../support/programs.ts';
+import { V2Server } from '../support/v2-server.ts';
+
+const check = join(import.meta.dirname, '../support/tritonclient-check.py');
+const run = promisify(execFile);
+
+describeWith([hasTritonclient() ? 'python3' : "python3 with pip's tritonclient[http]"], "Triton's own client", () => {
+  test('finds everything it knows: every type in either form, compression, versions, errors, the repository', async () => {
+    const models = new FakeModels(
+      datatypes.map((datatype) =>
+        echoModel(`echo-${datatype.toLowerCase()}`, [
+          { name: 'x', type: tensorTypeOf(datatype) ?? 'bool', dims: [-1, 2] },
+        ]),
+      ),
+    );
+    const tokenFile = join(mkdtempSync(join(tmpdir(), 'andon-')), 'token');
+    writeFileSync(tokenFile, 'sesame');
+    await using server = await V2Server.start(models, { adminToken: { file: tokenFile } });
+    const { stdout } = await run('python3', [check, new URL(server.url).host, 'sesame']);
+    expect(stdout).toBe('ok\n');
+    expect(models.repositoryActs).toEqual(['load other', 'unload other']);
+  });
+});
+
+function hasTritonclient(): boolean {
+  if (programPath('python3') === undefined) return false;
+  try {
+    execFileSync('python3', ['-c', 'import tritonclient.http'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
