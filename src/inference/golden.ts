@@ -95,7 +95,7 @@ function companion(feed: Tensors): Tensors {
 
 function reversed(data: TensorData): TensorData {
   if (data instanceof Float32Array || data instanceof Float64Array)
-    return data.map((value) => value / 2 + 0.25).reverse();
+    return data.toReversed().map((value) => value / 2 + 0.25);
   // Of a read-only array `toReversed` makes another, as it does of each typed array.
   return data.toReversed();
 }

@@ -8,7 +8,7 @@ import { ConfigError, errorCode, errorMessage, OperatingError } from '../platfor
 import { externalDataTensors } from './external-data.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
-import { checkDigest, readBounded } from './model-file.ts';
+import { checkDigest, readBounded, sha256 } from './model-file.ts';
 
 /** Golden vectors of wide windows are the bulk of a manifest. */
 const MANIFEST_BYTES_MAX = 8_000_000;
@@ -84,7 +84,8 @@ export class ModelDirectory {
     if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
     const folder = join(this.#path, name, String(version));
     const file = join(folder, 'model.yaml');
-    const text = new TextDecoder().decode(await readBounded(file, this.#path, MANIFEST_BYTES_MAX));
+    const text = await this.#textIfAny(file, MANIFEST_BYTES_MAX);
+    if (text === undefined) throw inferenceFailure('model-file-invalid', await this.#noManifest(name, version, file));
     const { manifest, problems } = readManifest(file, text, { name, version });
     if (manifest === undefined) throw new ConfigError(problems);
     return { name, version, modelPath: join(folder, 'model.onnx'), manifest };
@@ -145,6 +146,21 @@ export class ModelDirectory {
     const versions = await this.versions(name);
     if (versions.length === 0) return `There is no model '${name}' in ${this.#path}`;
     return `Model '${name}' has versions ${versions.join(', ')}, but none is active: andon models activate ${name}@${versions.at(-1)}`;
+  }
+
+  /**
+   * A graph that came alone is not guessed at: nothing says that the bytes are those somebody meant. What must be
+   * written for it is five lines, which are given here.
+   */
+  async #noManifest(name: string, version: number, file: string): Promise<string> {
+    try {
+      const path = join(this.#path, name, String(version), 'model.onnx');
+      const digest = sha256(await readBounded(path, this.#path, this.#modelBytesMax));
+      const text = `{ name: ${name}, version: ${version}, task: other, sha256: ${digest}, golden: [] }`;
+      return `${file} is missing; to serve the graph unverified, let it say: ${text}`;
+    } catch {
+      return `${file} is missing`;
+    }
   }
 
   async #textIfAny(path: string, bytesMax: number): Promise<string | undefined> {

@@ -53,7 +53,7 @@ function fileFailure(path: string, error: unknown): Error {
 }
 
 /** 64 hexadecimal digits. */
-function sha256(bytes: Uint8Array): string {
+export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 

@@ -2,24 +2,24 @@ import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
-import { formatByteSize } from '../domain/byte-size.ts';
 import { Backoff } from '../platform/backoff.ts';
-import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { HostExit } from './host-process.ts';
-import { HostProcess, isLoss } from './host-process.ts';
+import { HostProcess, ignoreLoss, isLoss } from './host-process.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
-import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { ModelSlot } from './model-slot.ts';
-import type { ModelsConfig, ProviderConfig } from './models-config.ts';
+import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
-import { joinRequests, splitOutputs } from './request-batch.ts';
+import { loadSession } from './load-session.ts';
+import { MemoryBound } from './memory-bound.ts';
+import { NamedTimers } from './named-timers.ts';
 import type { Job, RunRequest } from './run-queue.ts';
 import { RunQueue } from './run-queue.ts';
-import { servingOf, WATCH_HOST } from './serving.ts';
+import { runRequests, timelyRequests } from './run-requests.ts';
+import { WATCH_HOST } from './serving.ts';
 import { checkInputs } from './tensor-check.ts';
 
 const PING_INTERVAL_MS = 1_000;
@@ -33,9 +33,6 @@ const RESPAWN_MS_FIRST = 100;
 const RESPAWN_MS_MAX = 30_000;
 /** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
 const STEADY_MS = 60_000;
-const RECYCLE_INTERVAL_MS_MIN = 60_000;
-/** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
-const RECYCLE_GROWTH = 1.5;
 
 export type ModelHostOptions = {
   /** As the configuration names it: `main`, `visitors`. */
@@ -63,16 +60,14 @@ export class ModelHost implements AsyncDisposable {
   readonly #backoff: Backoff;
   readonly #slots = new Map<string, ModelSlot>();
   readonly #queue: RunQueue;
-  readonly #timers = new Map<string, Timer>();
+  readonly #timers: NamedTimers;
   /** Every process that lives: the host, one that is to take over, one that has been let go. */
   readonly #hosts = new Set<HostProcess>();
-  readonly #memoryBytesMax: number;
+  readonly #memory: MemoryBound;
   #host: HostProcess | undefined;
   #hostStartedMs = 0;
   #current: Promise<void> | undefined;
   #replacing = false;
-  #residentBytesMax: number;
-  #replacedMs = Number.NEGATIVE_INFINITY;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: ModelHostOptions) {
@@ -80,9 +75,13 @@ export class ModelHost implements AsyncDisposable {
     this.#options = options;
     this.#deps = deps;
     this.#config = config;
-    this.#memoryBytesMax = config.hosts[name]?.maxMemory ?? config.maxMemory;
-    this.#residentBytesMax = this.#memoryBytesMax;
+    const ownBytesMax = config.hosts[name]?.maxMemory;
+    this.#memory = new MemoryBound(
+      ownBytesMax ?? config.maxMemory,
+      name === WATCH_HOST && ownBytesMax === undefined ? 'models.maxMemory' : `models.hosts.${name}.maxMemory`,
+    );
     this.#directory = new ModelDirectory(config.directory, { modelBytesMax: config.maxModelSize });
+    this.#timers = new NamedTimers(deps.clock);
     this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
     this.#metrics = deps.metrics.of(inferenceMetrics);
     this.#health = deps.health.component(name === WATCH_HOST ? 'inference' : `inference/${name}`);
@@ -119,7 +118,7 @@ export class ModelHost implements AsyncDisposable {
     const slot = this.#slots.get(label);
     if (slot === undefined) return;
     this.#slots.delete(label);
-    this.#timers.get(`retry ${label}`)?.cancel();
+    this.#timers.cancel(`retry ${label}`);
     this.#queue.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
     slot.remove();
     await this.#liveHost()?.call('unload', { key: label }, UNLOAD_DEADLINE_MS).catch(ignoreLoss);
@@ -185,7 +184,7 @@ export class ModelHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
-    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.cancelAll();
     this.#rejectQueue('The inference host is stopping');
     const hosts = [...this.#hosts];
     for (const host of hosts) host.kill('stopped');
@@ -235,54 +234,34 @@ export class ModelHost implements AsyncDisposable {
 
   async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly RunRequest[]): Promise<void> {
     this.#noteQueue();
+    const { clock } = this.#deps;
     const ready = slot.readyIn(host);
-    const startedMs = this.#deps.clock.monotonicMs();
-    const waited = (request: RunRequest) => startedMs - request.queuedMs;
-    const { deadlineMs } = slot.serving;
-    for (const request of requests) {
-      if (ready === undefined) request.reject(this.#notReady(slot));
-      else if (waited(request) > deadlineMs)
-        request.reject(
-          inferenceFailure('inference-timeout', `Waited ${Math.round(waited(request))} ms behind other runs`),
-        );
+    if (ready === undefined) {
+      for (const { reject } of requests) reject(this.#notReady(slot));
+      return;
     }
-    const timely = requests.filter((request) => waited(request) <= deadlineMs);
-    if (ready !== undefined && timely.length > 0) await this.#runTogether(host, ready, slot, timely, startedMs);
+    const timely = timelyRequests(requests, clock.monotonicMs());
+    if (timely.length === 0) return;
+    const outcome = await runRequests(host, slot, ready, timely, clock);
+    switch (outcome.kind) {
+      case 'ran':
+        slot.noteRun(true);
+        this.#metrics.andon_inference_duration_seconds.observe({ model: slot.label }, outcome.tookMs / 1000);
+        return;
+      case 'lost':
+        return this.#noteCrash(slot, ready.judgedBy.provider, outcome.reason);
+      case 'failed':
+      case 'refused':
+        this.#queue.pushAlone(outcome.alone);
+        // What a visitor sends may be at fault; where watches judge, it is not to have the host replaced.
+        if (outcome.kind === 'refused' || (timely[0]?.priority === 'visitor' && this.name === WATCH_HOST)) return;
+        if (slot.noteRun(false)) this.#replaceSick(host, slot, ready.judgedBy.provider, outcome.reason);
+    }
   }
 
-  async #runTogether(
-    host: HostProcess,
-    { judgedBy }: ServedModel,
-    slot: ModelSlot,
-    requests: readonly RunRequest[],
-    startedMs: number,
-  ): Promise<void> {
-    const forWatch = requests.some(({ priority }) => priority === 'watch');
-    try {
-      const params = { key: slot.label, inputs: joinRequests(requests), finite: forWatch };
-      const { outputs, runMs } = await host.call('run', params, slot.serving.deadlineMs);
-      const parts = splitOutputs(outputs, requests);
-      const tookMs = this.#deps.clock.monotonicMs() - startedMs;
-      this.#metrics.andon_inference_duration_seconds.observe({ model: slot.label }, tookMs / 1000);
-      slot.noteRun(true);
-      slot.noteExecuted(requests, startedMs, runMs);
-      for (const [index, request] of requests.entries())
-        request.resolve({ outputs: parts[index] ?? {}, judgedBy, runMs });
-    } catch (error) {
-      if (isLoss(error)) this.#noteCrash(slot, judgedBy.provider, errorMessage(error));
-      // What a visitor sends may be at fault; where watches judge, it is not to have the host replaced.
-      else if (
-        errorCode(error) === 'model-run-failed' &&
-        (forWatch || this.name !== WATCH_HOST) &&
-        slot.noteRun(false)
-      ) {
-        this.#noteCrash(slot, judgedBy.provider, `runs keep failing: ${errorMessage(error)}`);
-        host.kill('provider');
-      }
-      // One visitor's values are not to fail the others'.
-      if (requests.length > 1 && !isLoss(error)) this.#queue.pushAlone(requests);
-      else for (const { reject } of requests) reject(error);
-    }
+  #replaceSick(host: HostProcess, slot: ModelSlot, provider: string, reason: string): void {
+    this.#noteCrash(slot, provider, `runs keep failing: ${reason}`);
+    host.kill('provider');
   }
 
   async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
@@ -290,11 +269,12 @@ export class ModelHost implements AsyncDisposable {
     const running = slot.readyIn(host);
     try {
       const stored = slot.takeKnown() ?? (await this.#directory.find(slot.reference));
+      slot.noteAttempt(stored.version);
       if (running?.manifest.version === stored.version && running.manifest.sha256 === stored.manifest.sha256)
         return slot.unchanged();
       const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
         provider = candidate.name;
-        return this.#loadSession(host, slot, stored, candidate);
+        return loadSession(host, slot.label, stored, candidate, this.#config);
       });
       if (!(await this.#isWanted(host, slot))) return;
       slot.becomeReady(stored, session, host);
@@ -313,22 +293,6 @@ export class ModelHost implements AsyncDisposable {
     if (this.#slots.get(slot.label) === slot) return true;
     if (!this.#slots.has(slot.label)) await host.call('unload', { key: slot.label }, UNLOAD_DEADLINE_MS);
     return false;
-  }
-
-  async #loadSession(host: HostProcess, slot: ModelSlot, stored: StoredModel, provider: ProviderConfig) {
-    return host.call(
-      'load',
-      {
-        key: slot.label,
-        model: stored,
-        directory: this.#config.directory,
-        modelBytesMax: this.#config.maxModelSize,
-        stagingDirectory: await host.stagingDirectory,
-        provider,
-        intraOpThreads: servingOf(this.#config, stored.manifest).intraOpThreads,
-      },
-      this.#config.loadDeadline,
-    );
   }
 
   #noteCrash(slot: ModelSlot, provider: string | undefined, reason: string): void {
@@ -421,7 +385,7 @@ export class ModelHost implements AsyncDisposable {
       const { residentBytes } = await host.call('ping', undefined, PING_DEADLINE_MS, 'hang');
       this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
       // Runs go on in the old host while the fresh one loads.
-      if (residentBytes > this.#residentBytesMax) void this.#recycle(host, residentBytes);
+      if (this.#memory.isPassed(residentBytes, this.#deps.clock.monotonicMs())) void this.#recycle(host, residentBytes);
     } catch (error) {
       // A lost host is dealt with where its end is seen.
       if (!isLoss(error)) throw error;
@@ -430,10 +394,9 @@ export class ModelHost implements AsyncDisposable {
 
   /** Starts a fresh host, loads in it what runs now, and only then lets go of the old one, after its run. */
   async #recycle(old: HostProcess, residentBytes: number): Promise<void> {
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (this.#replacing || nowMs - this.#replacedMs < RECYCLE_INTERVAL_MS_MIN) return;
-    this.#replacedMs = nowMs;
-    const reason = `${formatByteSize(residentBytes)} of ${formatByteSize(this.#memoryBytesMax)} resident`;
+    if (this.#replacing) return;
+    this.#memory.noteRecycling(this.#deps.clock.monotonicMs());
+    const reason = `${this.#memory.sizes(residentBytes)} resident`;
     this.#deps.log.info({ host: this.name, residentBytes }, 'Inference host is too large; a fresh one takes over.');
     const fresh = this.#newHost();
     this.#replacing = true;
@@ -451,7 +414,8 @@ export class ModelHost implements AsyncDisposable {
       this.#loadWhatIsMissing();
       await this.#current;
       old.kill('memory');
-      this.#reportMemory(needed.residentBytes);
+      const remark = this.#memory.noteFresh(needed.residentBytes);
+      this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
       this.#pump();
     } catch (error) {
       fresh.kill('stopped');
@@ -462,18 +426,6 @@ export class ModelHost implements AsyncDisposable {
     }
   }
 
-  /** @param residentBytes What a fresh host takes up with every model loaded. */
-  #reportMemory(residentBytes: number): void {
-    const bytesMax = this.#memoryBytesMax;
-    this.#residentBytesMax = Math.max(bytesMax, residentBytes * RECYCLE_GROWTH);
-    if (residentBytes <= bytesMax) return this.#health.report('ok');
-    const sizes = `${formatByteSize(residentBytes)} of ${formatByteSize(bytesMax)}`;
-    this.#health.report(
-      'degraded',
-      `a fresh host takes ${sizes} with its models; raise ${this.name === WATCH_HOST ? 'models.maxMemory' : `models.hosts.${this.name}.maxMemory`}`,
-    );
-  }
-
   /** Loads each model that is ready in `old` on the same provider in `fresh`. */
   async #loadAsIn(old: HostProcess, fresh: HostProcess): Promise<readonly (() => void)[]> {
     const loaded: (() => void)[] = [];
@@ -482,7 +434,7 @@ export class ModelHost implements AsyncDisposable {
       const provider = slot.providers.find(({ name }) => name === judgedBy?.provider);
       const { stored } = slot;
       if (judgedBy === undefined || provider === undefined || stored === undefined) continue;
-      const session = await this.#loadSession(fresh, slot, stored, provider);
+      const session = await loadSession(fresh, slot.label, stored, provider, this.#config);
       loaded.push(() => {
         if (this.#slots.get(slot.label) === slot)
           slot.becomeReady(stored, { loaded: session, provider, fallbacks: judgedBy.fallbacks }, fresh);
@@ -507,27 +459,13 @@ export class ModelHost implements AsyncDisposable {
   }
 
   #setTimer(name: string, delayMs: number, callback: () => void): void {
-    this.#timers.get(name)?.cancel();
-    this.#timers.set(
-      name,
-      this.#deps.clock.setTimer(
-        () => {
-          this.#timers.delete(name);
-          if (this.#state === 'running') callback();
-        },
-        delayMs,
-        { background: true },
-      ),
-    );
+    this.#timers.set(name, delayMs, () => {
+      if (this.#state === 'running') callback();
+    });
   }
 }
 
 function loadFailureText(error: unknown): string {
   if (error instanceof ConfigError || error instanceof OperatingError) return error.message;
   return `could not be loaded: ${errorMessage(error)}`;
-}
-
-/** A session that went with its host is gone as well. */
-function ignoreLoss(error: unknown): void {
-  if (!isLoss(error)) throw error;
 }

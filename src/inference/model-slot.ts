@@ -56,6 +56,7 @@ export class ModelSlot {
   #state: ModelStatus['state'] = 'loading';
   #reason = 'not loaded yet';
   #stored: StoredModel | undefined;
+  #attempted: number | undefined;
   #ready: ServedModel | undefined;
   #serving: Serving | undefined;
   #batching: Batching = 'none';
@@ -169,7 +170,7 @@ export class ModelSlot {
     const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
-      version: this.#stored?.version ?? version ?? 0,
+      version: (this.#ready === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
       state: leaving ? 'loading' : this.#state,
       reason: leaving ? 'the inference host is being replaced' : this.#reason,
       provider: this.#ready?.judgedBy.provider,
@@ -216,6 +217,11 @@ export class ModelSlot {
     this.#state = 'loading';
     // What is on disk may have been put right meanwhile.
     this.#lookAgain = true;
+  }
+
+  /** The version whose loading is about to be tried. */
+  noteAttempt(version: number): void {
+    this.#attempted = version;
   }
 
   /** The version on disk is the one that runs. */

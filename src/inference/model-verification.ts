@@ -5,9 +5,11 @@ import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { GoldenReport } from './host-protocol.ts';
 import { HostProcess } from './host-process.ts';
+import { loadSession } from './load-session.ts';
 import { ModelDirectory } from './model-directory.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
+import { providersOf } from './serving.ts';
 
 export type ModelVerification = {
   readonly manifest: AnyManifest;
@@ -37,24 +39,10 @@ export async function verifyModel(options: {
   const stored = await new ModelDirectory(config.directory, { modelBytesMax: config.maxModelSize }).find(model);
   const host = new HostProcess(entry, clock);
   try {
-    const stagingDirectory = await host.stagingDirectory;
     const { loaded, provider, fallbacks } = await loadOnFirstProvider(
-      config.executionProviders,
+      providersOf(config, model.name),
       new Map(),
-      (candidate) =>
-        host.call(
-          'load',
-          {
-            key: formatModelReference(model),
-            model: stored,
-            directory: config.directory,
-            modelBytesMax: config.maxModelSize,
-            stagingDirectory,
-            provider: candidate,
-            intraOpThreads: config.intraOpThreads,
-          },
-          config.loadDeadline,
-        ),
+      (candidate) => loadSession(host, formatModelReference(model), stored, candidate, config),
     );
     const { golden, nodesByProvider } = loaded;
     return { manifest: stored.manifest, provider: provider.name, fallbacks, golden, nodesByProvider };

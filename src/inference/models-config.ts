@@ -74,6 +74,9 @@ export const modelsConfigSchema = z.strictObject({
   maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for visitors at a time'),
   limits: z
     .record(modelName, limitsSchema)
+    .refine((limits) => new Set(Object.values(limits).map(({ host }) => host)).size <= HOSTS_MAX, {
+      error: `no more than ${HOSTS_MAX} hosts`,
+    })
     .default({})
     .describe('By name of a model: how it is batched, queued and run'),
   hosts: z

@@ -24,7 +24,11 @@ async function entriesOf(
   ]);
   return Promise.all(
     versions.map(async (version) => {
-      const own = statuses.filter((status) => status.name === name && status.version === version);
+      // One that was named without version, and whose model.yaml could not be read, has none.
+      const own = statuses.filter(
+        (status) =>
+          status.name === name && (status.version === version || (status.version === 0 && version === active)),
+      );
       // Two copies of a model may differ for a moment; the one that can be asked is what counts.
       const status = own.find(({ state }) => state === 'ready') ?? own[0];
       const reason =

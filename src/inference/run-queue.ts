@@ -12,8 +12,8 @@ export type RunRequest = {
   readonly joinKey: string | undefined;
   /** Monotonic. */
   readonly queuedMs: number;
-  resolve(result: RunResult): void;
-  reject(error: unknown): void;
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: unknown) => void;
 };
 
 export type Job =

@@ -1,12 +1,12 @@
 import onnxProto from 'onnx-proto';
 import type { onnx as Onnx } from 'onnx-proto';
+import type { TensorType } from '../../src/contracts/inference.ts';
 
 const { onnx } = onnxProto;
 
 /** A name is a dimension of any size. */
 type GraphDim = number | string;
-type GraphTensorType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'bool' | 'string';
-type GraphValue = { readonly name: string; readonly type: GraphTensorType; readonly dims: readonly GraphDim[] };
+type GraphValue = { readonly name: string; readonly type: TensorType; readonly dims: readonly GraphDim[] };
 export type GraphInitializer = {
   readonly name: string;
   readonly type: 'float32' | 'int64' | 'bool';
@@ -15,7 +15,14 @@ export type GraphInitializer = {
   /** Makes the data external, at this location, as a file that somebody tampered with would. */
   readonly externalLocation?: string;
 };
-type GraphAttribute = number | readonly number[] | { readonly float: number } | GraphDefinition;
+type GraphAttribute =
+  | number
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly text: string }
+  | { readonly texts: readonly string[] }
+  | GraphDefinition;
 type GraphNode = {
   readonly op: string;
   readonly inputs: readonly string[];
@@ -29,7 +36,13 @@ export type GraphDefinition = {
   readonly nodes: readonly GraphNode[];
 };
 
-const elementTypes: Readonly<Record<GraphTensorType, number>> = {
+const elementTypes: Readonly<Record<TensorType, number>> = {
+  float16: onnx.TensorProto.DataType.FLOAT16,
+  int8: onnx.TensorProto.DataType.INT8,
+  int16: onnx.TensorProto.DataType.INT16,
+  uint16: onnx.TensorProto.DataType.UINT16,
+  uint32: onnx.TensorProto.DataType.UINT32,
+  uint64: onnx.TensorProto.DataType.UINT64,
   float32: onnx.TensorProto.DataType.FLOAT,
   float64: onnx.TensorProto.DataType.DOUBLE,
   int32: onnx.TensorProto.DataType.INT32,
@@ -95,5 +108,9 @@ function attributeProto(name: string, value: GraphAttribute): Onnx.IAttributePro
   if (typeof value === 'number') return { name, type: AttributeType.INT, i: value };
   if (Array.isArray(value)) return { name, type: AttributeType.INTS, ints: [...(value as readonly number[])] };
   if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float };
+  if ('floats' in value) return { name, type: AttributeType.FLOATS, floats: [...value.floats] };
+  if ('text' in value) return { name, type: AttributeType.STRING, s: Buffer.from(value.text) };
+  if ('texts' in value)
+    return { name, type: AttributeType.STRINGS, strings: value.texts.map((text) => Buffer.from(text)) };
   return { name, type: AttributeType.GRAPH, g: graphProto(value as GraphDefinition, `body-of-${name}`) };
 }

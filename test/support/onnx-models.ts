@@ -93,6 +93,15 @@ export function loopModel(): Uint8Array {
   });
 }
 
+/** Any graph: `y` = 2x, `[batch, 2]` → `[batch, 2]`. */
+export function twiceModel(): Uint8Array {
+  return buildOnnx({
+    inputs: [{ name: 'x', type: 'float32', dims: ['batch', 2] }],
+    outputs: [{ name: 'y', type: 'float32', dims: ['batch', 2] }],
+    nodes: [{ op: 'Add', inputs: ['x', 'x'], outputs: ['y'] }],
+  });
+}
+
 /** Square root of each row's mean: NaN for a negative window. */
 export function rootModel(): Uint8Array {
   return buildOnnx({

@@ -1,0 +1,54 @@
+import type { ServedModel } from '../contracts/inference.ts';
+import type { Clock } from '../platform/clock.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
+import type { HostProcess } from './host-process.ts';
+import { isLoss } from './host-process.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import type { ModelSlot } from './model-slot.ts';
+import { joinRequests, splitOutputs } from './request-batch.ts';
+import type { RunRequest } from './run-queue.ts';
+
+/**
+ * What a run says of the host. 'lost': it is gone, and the requests with it; 'failed': ONNX Runtime failed in the run;
+ * `alone` are requests that failed as a batch and have not been answered: one's values are not to fail the others'.
+ */
+export type RunOutcome =
+  | { readonly kind: 'ran'; readonly tookMs: number }
+  | { readonly kind: 'lost'; readonly reason: string }
+  | { readonly kind: 'failed' | 'refused'; readonly reason: string; readonly alone: readonly RunRequest[] };
+
+/** Those that did not wait too long; the others are told. */
+export function timelyRequests(requests: readonly RunRequest[], nowMs: number): readonly RunRequest[] {
+  return requests.filter(({ slot, queuedMs, reject }) => {
+    const waitedMs = nowMs - queuedMs;
+    if (waitedMs <= slot.serving.deadlineMs) return true;
+    reject(inferenceFailure('inference-timeout', `Waited ${Math.round(waitedMs)} ms behind other runs`));
+    return false;
+  });
+}
+
+/** Runs requests of one model as one, and answers each; never throws. */
+export async function runRequests(
+  host: HostProcess,
+  slot: ModelSlot,
+  { judgedBy }: ServedModel,
+  requests: readonly RunRequest[],
+  clock: Clock,
+): Promise<RunOutcome> {
+  const startedMs = clock.monotonicMs();
+  const finite = requests.some(({ priority }) => priority === 'watch');
+  try {
+    const params = { key: slot.label, inputs: joinRequests(requests), finite };
+    const { outputs, runMs } = await host.call('run', params, slot.serving.deadlineMs);
+    const parts = splitOutputs(outputs, requests);
+    slot.noteExecuted(requests, startedMs, runMs);
+    for (const [index, { resolve }] of requests.entries()) resolve({ outputs: parts[index] ?? {}, judgedBy, runMs });
+    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };
+  } catch (error) {
+    const reason = errorMessage(error);
+    const alone = requests.length > 1 && !isLoss(error) ? requests : [];
+    if (alone.length === 0) for (const { reject } of requests) reject(error);
+    if (isLoss(error)) return { kind: 'lost', reason };
+    return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };
+  }
+}
