@@ -1,10 +1,21 @@
 import { OperatingError } from '../platform/errors.ts';
 import type { TrainingAlgorithm, TrainingTask } from './algorithm.ts';
+import { boostedTreesAlgorithm } from './boosted-trees-algorithm.ts';
+import { controlChartAlgorithm } from './control-chart-algorithm.ts';
+import { mlpAlgorithm } from './mlp-algorithm.ts';
 import { ridgeAlgorithm } from './ridge-algorithm.ts';
+import { softmaxAlgorithm } from './softmax-algorithm.ts';
 import { wpcaAlgorithm } from './wpca-algorithm.ts';
 
 /** Every way to learn; the first that has a task is its default. */
-export const algorithms: readonly TrainingAlgorithm[] = [wpcaAlgorithm, ridgeAlgorithm];
+export const algorithms: readonly TrainingAlgorithm[] = [
+  wpcaAlgorithm,
+  controlChartAlgorithm,
+  ridgeAlgorithm,
+  softmaxAlgorithm,
+  boostedTreesAlgorithm,
+  mlpAlgorithm,
+];
 
 /**
  * @param name Undefined takes the default of the task.

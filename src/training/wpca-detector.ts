@@ -2,15 +2,12 @@ import { OperatingError } from '../platform/errors.ts';
 import { slowestAutocorrelationRows } from './autocorrelation.ts';
 import { despike } from './despike.ts';
 import { quantile } from './quantile.ts';
+import { BLOCKS, blockBounds, inside, outside } from './training-blocks.ts';
 import type { TrainingRows } from './training-rows.ts';
-import { checkTrainingRows, countRows, sliceRows } from './training-rows.ts';
+import { checkTrainingRows, countRows } from './training-rows.ts';
 import type { WpcaModel, WpcaStatistics } from './wpca.ts';
 import { fitWpca, windowRows, wpcaStatistics } from './wpca.ts';
 
-/** Contiguous blocks that the limits are checked on, each by a fit that never saw it. */
-const BLOCKS = 8;
-/** Rows of real history before a block, so that its first windows are full. */
-const LEAD_ROWS = 64;
 /** A remainder of a run shorter than this teaches nothing. */
 const SEGMENT_ROWS_MIN = 40;
 /** Fewest rows that a detector is trained on. */
@@ -100,8 +97,7 @@ function blockedStatistics(
   const drift: Float64Array[] = [];
   const rest: Float64Array[] = [];
   for (let block = 0; block < BLOCKS; block += 1) {
-    const from = Math.floor((block * total) / BLOCKS);
-    const to = Math.floor(((block + 1) * total) / BLOCKS);
+    const [from, to] = blockBounds(block, total);
     const others = outside(segments, from, to).filter(({ count }) => count >= SEGMENT_ROWS_MIN);
     if (others.length === 0) continue;
     const fitted = fitWpca(others, model.lags);
@@ -120,41 +116,6 @@ function blockedStatistics(
       `No run among the ${total} training rows is long enough to check limits on`,
     );
   return pooled;
-}
-
-/** What is left of the runs without rows [from, to) of all rows. */
-function outside(segments: readonly TrainingRows[], from: number, to: number): readonly TrainingRows[] {
-  return positions(segments).flatMap(({ segment, first }) => {
-    const cut = (row: number) => Math.min(Math.max(row - first, 0), segment.count);
-    if (cut(from) === cut(to)) return [segment];
-    return [sliceRows(segment, 0, cut(from)), sliceRows(segment, cut(to), segment.count)];
-  });
-}
-
-/** Rows [from, to) of all rows, run by run, with their lead-in; `skip` rows at the start are not to be counted. */
-function inside(
-  segments: readonly TrainingRows[],
-  from: number,
-  to: number,
-  warmUpRows: number,
-): readonly { readonly rows: TrainingRows; readonly skip: number }[] {
-  return positions(segments).flatMap(({ segment, first }) => {
-    const begin = Math.max(from - first, 0);
-    const end = Math.min(to - first, segment.count);
-    if (begin >= end) return [];
-    const lead = Math.max(begin - LEAD_ROWS, 0);
-    const skip = Math.max(begin, warmUpRows) - lead;
-    return lead + skip >= end ? [] : [{ rows: sliceRows(segment, lead, end), skip }];
-  });
-}
-
-function positions(segments: readonly TrainingRows[]): readonly { segment: TrainingRows; first: number }[] {
-  let first = 0;
-  return segments.map((segment) => {
-    const position = { segment, first };
-    first += segment.count;
-    return position;
-  });
 }
 
 function concatenate(parts: readonly Float64Array[]): Float64Array {
