@@ -47,18 +47,22 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv]);
     return exitCode;
   } catch (error) {
-    return exitCodeOf(error);
+    return exitCodeOf(error, argv.includes('--json'));
   }
 }
 
-function exitCodeOf(error: unknown): number {
+/** @param json Whoever asked for a document gets one, also about a failure. */
+function exitCodeOf(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
-    output.err(error.message);
+    if (json) output.out(JSON.stringify({ ok: false, problems: error.problems }));
+    else output.err(error.message);
     return EXIT_CONFIG;
   }
   if (error instanceof OperatingError) {
-    output.err(`andon: ${error.message} (${error.code})`);
+    const { code, message } = error;
+    if (json) output.out(JSON.stringify({ ok: false, code, error: message }));
+    else output.err(`andon: ${message} (${code})`);
     return 1;
   }
   const bug =

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { readSecret } from '../platform/config-fields.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { Output } from './output.ts';
 import { table } from './table.ts';
@@ -36,7 +36,7 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
 }
 
 async function askHealth(options: StatusOptions): Promise<z.infer<typeof healthSchema>> {
-  const token = options.tokenFile === undefined ? undefined : readFileSync(options.tokenFile, 'utf8').trim();
+  const token = options.tokenFile === undefined ? undefined : readSecret({ file: options.tokenFile });
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   try {
     const answer = await fetch(new URL('/healthz', options.url), {
