@@ -61,7 +61,7 @@ export class BacktestTally {
   readonly #shares = new Map<string, number>();
   readonly #counts = { truePositives: 0, trueNegatives: 0, falsePositives: 0, falseNegatives: 0 };
   #events = 0;
-  #delaysMs: number[] = [];
+  readonly #delays = { count: 0, sumMs: 0, maxMs: 0 };
   /** The event under way: when it began, and whether it was noticed. */
   #event: { readonly fromMs: number; found: boolean } | undefined;
 
@@ -98,20 +98,14 @@ export class BacktestTally {
   #labelled(falseAlarmsPerDay: number | undefined): LabelledMetrics | undefined {
     const { truePositives, trueNegatives, falsePositives, falseNegatives } = this.#counts;
     if (truePositives + trueNegatives + falsePositives + falseNegatives === 0) return undefined;
-    const delays = this.#delaysMs;
+    const { count, sumMs, maxMs } = this.#delays;
     return {
       ...this.#counts,
       ...pointRates(this.#counts),
       falseAlarmsPerDay,
       events: this.#events,
-      eventsFound: delays.length,
-      detectionDelayMs:
-        delays.length === 0
-          ? undefined
-          : {
-              mean: delays.reduce((sum, delayMs) => sum + delayMs, 0) / delays.length,
-              max: delays.reduce((longest, delayMs) => Math.max(longest, delayMs), 0),
-            },
+      eventsFound: count,
+      detectionDelayMs: count === 0 ? undefined : { mean: sumMs / count, max: maxMs },
     };
   }
 
@@ -138,7 +132,10 @@ export class BacktestTally {
     }
     if (prediction === 0 || this.#event.found) return;
     this.#event.found = true;
-    this.#delaysMs.push(Math.max(0, timeMs - this.#event.fromMs));
+    const delayMs = Math.max(0, timeMs - this.#event.fromMs);
+    this.#delays.count += 1;
+    this.#delays.sumMs += delayMs;
+    this.#delays.maxMs = Math.max(this.#delays.maxMs, delayMs);
   }
 }
 

@@ -50,6 +50,7 @@ export async function chooseRecording(
   }
   if (options.from !== undefined || options.to !== undefined)
     throw invalid('--from and --to are times of the history; of a CSV, --rows chooses the rows');
+  const range = parseRowRange(options.rows);
   const recording = await csvRecording({
     path: options.csv,
     tags: watch.tags,
@@ -60,7 +61,7 @@ export async function chooseRecording(
   const pacing = options.step === undefined ? 'rows' : 'times';
   if (pacing === 'times' && !recording.hasTimes)
     throw invalid(`${options.csv} has no time column that --step could go by; --time names it`);
-  return { binding, recording, range: parseRowRange(options.rows), pacing };
+  return { binding, recording, range, pacing };
 }
 
 function withStep(binding: WatchBinding, text: string): WatchBinding {

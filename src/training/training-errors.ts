@@ -46,6 +46,26 @@ export const trainingErrors = {
     meaning: 'The configuration has no watch of the name given with `--watch`.',
     remedy: 'Take one of the names in the message.',
   },
+  'history-unavailable': {
+    disposition: 'retry',
+    meaning: 'The sample history beside `outbox.path` cannot be read by a command.',
+    remedy: 'Run the command as the user of the agent, after the agent has run; or name a CSV with `--csv`.',
+  },
+  'history-empty': {
+    disposition: 'reject',
+    meaning: 'A tag of the watch has no sample in the history.',
+    remedy: 'Let the agent run for a while: it keeps the good samples of every watched tag for `outbox.history`.',
+  },
+  'file-not-written': {
+    disposition: 'retry',
+    meaning: 'A command cannot write what `--out` or `--report` asked for.',
+    remedy: 'Check that the folder is there, who may write, and the free space.',
+  },
+  'model-misfit': {
+    disposition: 'reject',
+    meaning: 'A model to be evaluated has other columns than the tags of the watch, or has them in another order.',
+    remedy: 'Give the tags in the order that the message names, or train a model for this watch.',
+  },
   'model-not-proven': {
     disposition: 'reject',
     meaning: 'A version was written, and the runtime does not load it or gives other scores than the fit.',

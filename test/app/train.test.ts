@@ -40,7 +40,7 @@ describe('one command makes a model of a CSV', () => {
       fingerprint: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
     });
     for (const file of readdirSync(site.path('models/machine/1')))
-      expect(site.read(`models/machine/2/${file}`).replace('version: 2', 'version: 1'), file).toBe(
+      expect(site.read(`models/machine/2/${file}`).replace('version: 2', 'version: 1'), `${file} differs`).toBe(
         site.read(`models/machine/1/${file}`),
       );
   });
@@ -107,7 +107,7 @@ describe('what nothing can be learned from ends with a message that names it', (
     writeFileSync(site.path('empty.csv'), '');
     await expect(site.train({ csv: site.path('empty.csv') })).rejects.toMatchObject({ code: 'csv-empty' });
     await expect(site.train({ csv: site.path('none.csv') })).rejects.toMatchObject({ code: 'csv-unreadable' });
-    await expect(site.train({ csv: site.path('x.csv'), rows: '9-3' })).rejects.toThrow();
+    await expect(site.train({ csv: site.path('x.csv'), rows: '9-3' })).rejects.toThrow('expected such as 0-399');
     await expect(site.train({})).rejects.toMatchObject({ code: 'history-unavailable' });
   });
 });

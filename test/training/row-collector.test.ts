@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RowCollector } from '../../src/training/row-collector.ts';
 import { countRows } from '../../src/training/training-rows.ts';
