@@ -95,18 +95,18 @@ export class MqttSource implements Source {
     const fault = decodeMessage(plan, payload, arrival, this.#accept);
     if (fault !== undefined) {
       this.#metrics.andon_mqtt_message_faults_total.inc({ source: this.#context.id, reason: fault.reason });
-      this.#note(topic, `${shownTopic(topic)}: ${fault.text}`);
+      this.#note(topic, `${topic}: ${fault.text}`);
     }
     return this.#stored?.join();
   }
 
   #noteRefused({ pattern, reason, text }: RefusedTopic): void {
     this.#metrics.andon_mqtt_topics_left_out_total.inc({ source: this.#context.id, pattern, reason });
-    this.#note(`${pattern} ${reason}`, shownTopic(text));
+    this.#note(`${pattern} ${reason}`, text);
   }
 
   #note(key: string, text: string): void {
-    if (this.#faults.note(key, text)) this.#report();
+    if (this.#faults.note(key, shownTopic(text))) this.#report();
   }
 
   #whenState(state: MqttState): void {

@@ -179,3 +179,86 @@ describe('the time of a payload', () => {
     });
   });
 });
+
+describe('a list of samples', () => {
+  const listed = { samples: '$.s', value: '$.v', time: '$.t' };
+
+  test('is one batch for each element, in their order, with their own times', () => {
+    const s = [3, 1, 2].map((v) => ({ v, t: NOW_MS - 1000 * v }));
+    const samples = decodeAll(JSON.stringify({ s, speed: 1480 }), { rms: listed, speed: { value: '$.speed' } });
+    expect(samples.map(({ value, timeMs }) => [value, timeMs])).toEqual([
+      [3, NOW_MS - 3000],
+      [1, NOW_MS - 1000],
+      [2, NOW_MS - 2000],
+      [1480, NOW_MS],
+    ]);
+  });
+
+  test('may be of lists, and be the whole payload', () => {
+    const tag = { samples: '$', value: '$[1]', time: '$[0]' };
+    expect(decodeAll(JSON.stringify([[NOW_MS - 5, 7]]), { t: tag })).toMatchObject([
+      { value: 7, timeMs: NOW_MS - 5, quality: 'good' },
+    ]);
+  });
+
+  test('one element that is none costs only itself', () => {
+    const samples = decodeAll(JSON.stringify({ s: [{ v: 1, t: NOW_MS }, null, { v: 2, t: NOW_MS }] }), { t: listed });
+    expect(samples.map(({ value, reason }) => [value, reason])).toEqual([
+      [1, 'none'],
+      [Number.NaN, 'payload-invalid'],
+      [2, 'none'],
+    ]);
+  });
+
+  test.each(['{}', '{"s":1}', 'x', '{"s":{"0":1}}'])('%s has none: one bad sample says so', (payload) => {
+    expect(decodeAll(payload, { t: listed })).toMatchObject([{ quality: 'bad', reason: 'payload-invalid' }]);
+  });
+
+  test('longer than is read is cut and said', () => {
+    const s = Array.from({ length: 10_001 }, () => ({ v: 1, t: NOW_MS }));
+    const samples = decodeAll(JSON.stringify({ s }), { t: listed });
+    expect(samples).toHaveLength(10_000);
+    expect(samples[0]?.fault).toBe('10001 samples in a message; 10000 of them were read');
+  });
+});
+
+describe('a payload of a unified namespace', () => {
+  const uns = (payload: object) => decode(JSON.stringify(payload), { format: 'uns' });
+
+  test('has its value and its time', () => {
+    expect(uns({ value: 2.5, timestamp_ms: NOW_MS - 9 })).toMatchObject({
+      value: 2.5,
+      timeMs: NOW_MS - 9,
+      quality: 'good',
+      fault: '',
+    });
+  });
+
+  test.each([
+    ['good', 'good'],
+    ['GOOD', 'good'],
+    [192, 'good'],
+    [216, 'good'],
+    [true, 'good'],
+    [null, 'good'],
+    ['uncertain', 'uncertain'],
+    ['who knows', 'uncertain'],
+    [64, 'uncertain'],
+    [{}, 'uncertain'],
+    ['bad', 'bad'],
+    [0, 'bad'],
+    [false, 'bad'],
+  ])('that says %j is %s', (quality, expected) => {
+    const sample = uns({ value: 1, timestamp_ms: NOW_MS, quality });
+    expect(sample).toMatchObject({
+      quality: expected,
+      reason: expected === 'good' ? 'none' : 'marked-not-good',
+      fault: '',
+    });
+  });
+
+  test('that is bad needs no value, and that is no fault of the message', () => {
+    expect(uns({ value: null, timestamp_ms: NOW_MS, quality: 'bad' })).toMatchObject({ quality: 'bad', fault: '' });
+    expect(uns({ value: null, timestamp_ms: NOW_MS })).toMatchObject({ fault: 't: the value is no number' });
+  });
+});
