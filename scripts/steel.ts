@@ -80,7 +80,7 @@ function pick({ rows, labels }: Plates, wanted: (row: number) => boolean): Plate
   };
 }
 
-function line(name: string, metrics: ClassMetrics, rest: readonly string[]): string {
+function tableRow(name: string, metrics: ClassMetrics, rest: readonly string[]): string {
   const numbers = [metrics.macroF1, metrics.accuracy, metrics.logLoss, metrics.calibrationError];
   return [name.padEnd(14), ...numbers.map((value) => value.toFixed(3).padStart(9)), ...rest].join(' ');
 }
@@ -88,10 +88,10 @@ function line(name: string, metrics: ClassMetrics, rest: readonly string[]): str
 if (import.meta.main) {
   if (!existsSync(steelFile)) throw new Error(`No data: ${steelFile} is missing`);
   console.log(['algorithm     ', ' macro F1', ' accuracy', ' log loss', 'cal.error', '  fit s', 'graph KB'].join(' '));
-  console.log(line('naive', naiveSteelResult(), []));
+  console.log(tableRow('naive', naiveSteelResult(), []));
   for (const algorithm of [softmaxAlgorithm, mlpAlgorithm, boostedTreesAlgorithm]) {
     const result = await steelResult(algorithm);
     const size = (result.graphBytes / 1000).toFixed(0).padStart(8);
-    console.log(line(algorithm.name, result, [result.fitSeconds.toFixed(1).padStart(7), size]));
+    console.log(tableRow(algorithm.name, result, [result.fitSeconds.toFixed(1).padStart(7), size]));
   }
 }

@@ -19,10 +19,10 @@ export type MlpSettings = StepSettings & {
 };
 
 export const mlpSettings: MlpSettings = {
-  hidden: [64, 32],
+  hidden: [128, 64],
   learningRate: 2e-3,
   weightDecay: 0.05,
-  dropout: 0.2,
+  dropout: 0.3,
   batchRows: 64,
   epochsMax: 60,
   patienceEpochs: 10,

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fitTemperature, logLoss, softmax } from '../../src/training/calibration.ts';
 import { classMetrics } from '../../src/training/class-metrics.ts';
