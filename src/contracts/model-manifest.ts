@@ -84,6 +84,11 @@ export const modelManifestSchema = z.strictObject({
   ...identityFields,
   task: z.enum(['anomaly', 'regression', 'classification']),
   tags: z.array(tagSchema).min(1).describe('Columns of the window, in order'),
+  classes: z
+    .array(z.string().min(1))
+    .min(2)
+    .optional()
+    .describe('What a classification tells apart, the normal class first; the score is the probability of the others'),
   window: z.strictObject({
     steps: z.int().min(1).max(100_000).describe('Grid points that the model sees'),
     step: duration('Grid spacing it was trained at').optional(),
@@ -93,6 +98,7 @@ export const modelManifestSchema = z.strictObject({
     .strictObject({
       score: z.string().default('score').describe('Name of the graph output that is judged'),
       contributions: z.string().optional().describe('Name of the graph output with one share a tag'),
+      probabilities: z.string().optional().describe('Name of the graph output with one probability a class'),
       unit: z.string().default('').describe('Unit of the score; a regression predicts a quality in this unit'),
     })
     .prefault({}),
