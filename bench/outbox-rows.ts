@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { storageWorkerEntry } from '../src/app/entries.ts';
 import type { RecordDraft } from '../src/domain/record.ts';
+import { createSchema } from '../src/outbox/outbox-schema.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../src/outbox/outbox-config.ts';
 import type { UplinkInterest } from '../src/outbox/storage-protocol.ts';
@@ -40,6 +41,16 @@ export async function outboxLimit({ folder, measureMs }: PartOptions): Promise<n
   return rateOfSteps(write, measureMs);
 }
 
+/** Like `outboxLimit`, into the agent's own table with its index: what is left is what the agent's code costs. */
+export async function outboxTableLimit({ folder, measureMs }: PartOptions): Promise<number> {
+  const sqlite = new Database(join(folder, 'bare.db'));
+  sqlite.pragma('journal_mode = WAL');
+  sqlite.pragma('synchronous = FULL');
+  createSchema(sqlite);
+  const insert = sqlite.prepare('INSERT INTO outbox (kind, watch, timestamp, checksum, body) VALUES (?, ?, ?, 0, ?)');
+  return rateOfSteps(writer(sqlite, insert, verdictDrafts(BATCH)), measureMs);
+}
+
 /** @returns Writes all drafts in one transaction, and returns how many they are. */
 export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () => number {
   const sqlite = new Database(join(folder, 'bare.db'));
@@ -49,6 +60,10 @@ export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () =
     'CREATE TABLE record (sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, watch TEXT, timestamp REAL, body TEXT)',
   );
   const insert = sqlite.prepare('INSERT INTO record (kind, watch, timestamp, body) VALUES (?, ?, ?, ?)');
+  return writer(sqlite, insert, drafts);
+}
+
+function writer(sqlite: Database.Database, insert: Database.Statement, drafts: readonly RecordDraft[]): () => number {
   const rows = drafts.map(({ kind, watch, timestampMs, body }) => [kind, watch, timestampMs, JSON.stringify(body)]);
   const writeAll = sqlite.transaction(() => {
     for (const row of rows) insert.run(row);

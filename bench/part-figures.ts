@@ -33,6 +33,14 @@ export const benchParts: readonly Part[] = [
     goal: { kind: 'ratio-at-least', value: 0.7 },
   },
   {
+    id: 'outbox-table',
+    title: 'Outbox, against the same with the table and index of the agent',
+    unit: 'rows/s',
+    agent: 'outboxAgent',
+    limit: 'outboxTableLimit',
+    goal: undefined,
+  },
+  {
     id: 'samples',
     title: 'Windows, host, alarms, history, outbox, against run and INSERT alone',
     unit: 'samples/s',

@@ -1,5 +1,5 @@
 import { drainAgent, drainLimit } from './drain.ts';
-import { outboxAgent, outboxLimit } from './outbox-rows.ts';
+import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
 import { scansAgent, scansLimit } from './scans.ts';
 import { servePeer } from './peer.ts';
@@ -25,6 +25,7 @@ const parts = {
   scansLimit,
   outboxAgent,
   outboxLimit,
+  outboxTableLimit,
   samplesAgent,
   samplesLimit,
   drainAgent,
