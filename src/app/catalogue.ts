@@ -1,5 +1,6 @@
 import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
+import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
 import { httpErrors } from '../http/http-errors.ts';
 import { httpMetrics } from '../http/http-metrics.ts';
@@ -104,6 +105,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Sparkplug sources', catalogue: sparkplugSourceMetrics },
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
+  { title: 'Drift', catalogue: driftMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
   { title: 'Alarms', catalogue: alarmMetrics },
   { title: 'Outbox', catalogue: outboxMetrics },

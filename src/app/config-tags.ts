@@ -25,8 +25,8 @@ export function agentTags(config: TagSections): readonly Tag[] {
     known.add(name);
     const made = patternOf(name, patterns);
     if (made === undefined) continue;
-    const { source, pattern, unit, range, deadband } = made;
-    tags.push({ name, unit, range, deadband, source, pattern, number: tags.length });
+    const { template: _template, tagsMax: _tagsMax, ...rules } = made;
+    tags.push({ ...rules, name, number: tags.length });
   }
   return tags;
 }

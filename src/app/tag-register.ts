@@ -20,12 +20,13 @@ export class TagRegister {
     const named = agentTags(config);
     this.#tags = [...named];
     this.#byName = new Map(named.map((tag) => [tag.name, tag]));
-    for (const { source, pattern, unit, range, deadband, tagsMax } of tagPatterns(config)) {
+    for (const { template: _template, tagsMax, ...rules } of tagPatterns(config)) {
+      const { source, pattern } = rules;
       const taken = named.filter((tag) => tag.source === source && tag.pattern === pattern).length;
       const free: TagNumber[] = [];
       for (let place = taken; place < tagsMax; place += 1) {
         free.push(this.#tags.length);
-        this.#tags.push({ name: '', unit, range, deadband, source, pattern, number: this.#tags.length });
+        this.#tags.push({ ...rules, name: '', number: this.#tags.length });
       }
       this.#free.set(key(source, pattern), free.toReversed());
     }

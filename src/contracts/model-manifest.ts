@@ -1,10 +1,25 @@
 import * as z from 'zod';
 import { duration } from '../platform/config-fields.ts';
 
+const distributionSchema = z
+  .strictObject({
+    edges: z.array(z.number()).max(100).describe('Ascending limits of the bins'),
+    shares: z
+      .array(z.number().min(0).max(1))
+      .max(101)
+      .describe('Share of the training in each bin: one more than edges'),
+  })
+  .refine(({ edges, shares }) => shares.length === edges.length + 1, {
+    path: ['shares'],
+    error: 'must be one more than edges',
+  })
+  .describe('How the values were spread in training; drift is measured against it');
+
 const tagSchema = z.strictObject({
   name: z.string().min(1).describe('Name of the column, as it was trained'),
   unit: z.string().default('').describe('Engineering unit the values must have'),
   range: z.tuple([z.number(), z.number()]).optional().describe('Smallest and largest value seen in normal running'),
+  distribution: distributionSchema.optional(),
 });
 
 const goldenSchema = z.strictObject({
@@ -100,6 +115,7 @@ export const modelManifestSchema = z.strictObject({
       contributions: z.string().optional().describe('Name of the graph output with one share a tag'),
       probabilities: z.string().optional().describe('Name of the graph output with one probability a class'),
       unit: z.string().default('').describe('Unit of the score; a regression predicts a quality in this unit'),
+      distribution: distributionSchema.optional(),
     })
     .prefault({}),
   threshold: z.number().describe('Decision line for the score'),

@@ -11,6 +11,8 @@ export type WatchOverview = {
   readonly hopMs: number | 'scan';
   readonly alarmState: AlarmState | undefined;
   readonly lastVerdict: Verdict | undefined;
+  /** Population stability index by tag, and by 'score', over the last drift period; empty before it ended. */
+  readonly drift: ReadonlyMap<string, number>;
 };
 
 export interface WatchBoard {

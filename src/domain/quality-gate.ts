@@ -1,7 +1,7 @@
 import type { EpochMs } from './epoch-ms.ts';
 import { BAD, GOOD, reasonCode, UNCERTAIN } from './quality.ts';
 import type { SampleBatch } from './sample-batch.ts';
-import type { Tag } from './tag.ts';
+import type { Tag, TagNumber } from './tag.ts';
 
 /** Models compute in float32; a larger number would become infinite there. */
 const FLOAT32_MAX = 3.4028234663852886e38;
@@ -10,6 +10,7 @@ export const AHEAD_MS_MAX = 1000;
 
 const OUT_OF_RANGE = reasonCode('out-of-range');
 const NOT_FINITE = reasonCode('not-finite');
+const STUCK = reasonCode('stuck');
 const TIME_INVALID = reasonCode('time-invalid');
 const TIME_IN_FUTURE = reasonCode('time-in-future');
 
@@ -20,6 +21,7 @@ const TIME_IN_FUTURE = reasonCode('time-in-future');
  * - time not a number or before 1970: `bad`, 'time-invalid', stamped with the present
  * - time more than a second ahead: `uncertain`, 'time-in-future', stamped with the present
  * - outside the tag's range: `uncertain`, 'out-of-range'
+ * - within the tag's band for as long as its stuck rule says: `uncertain`, 'stuck'
  * - what the source already called uncertain or bad is never made better
  *
  * Report by exception: a value that differs from the last reported one by less than the tag's deadband is that last
@@ -32,6 +34,11 @@ export class QualityGate {
   readonly #deadband: Float64Array;
   /** Last reported value; NaN before the first and after a bad one. */
   readonly #reported: Float64Array;
+  readonly #stuckAfterMs: Float64Array;
+  readonly #stuckBand: Float64Array;
+  /** Where a value was when it last moved by more than its band, and when; NaN after a bad one. */
+  readonly #anchor: Float64Array;
+  readonly #anchoredMs: Float64Array;
   readonly #qualities: Uint8Array;
   readonly #reasons: Uint8Array;
 
@@ -40,6 +47,10 @@ export class QualityGate {
     this.#low = Float64Array.from(tags, (tag) => tag.range?.[0] ?? -Infinity);
     this.#high = Float64Array.from(tags, (tag) => tag.range?.[1] ?? Infinity);
     this.#deadband = Float64Array.from(tags, (tag) => tag.deadband);
+    this.#stuckAfterMs = Float64Array.from(tags, (tag) => tag.stuck?.afterMs ?? Infinity);
+    this.#stuckBand = Float64Array.from(tags, (tag) => tag.stuck?.band ?? 0);
+    this.#anchor = new Float64Array(tags.length).fill(Number.NaN);
+    this.#anchoredMs = new Float64Array(tags.length);
     this.#reported = new Float64Array(tags.length).fill(Number.NaN);
     this.#qualities = new Uint8Array(tags.length).fill(BAD);
     this.#reasons = new Uint8Array(tags.length).fill(reasonCode('not-read-yet'));
@@ -76,6 +87,10 @@ export class QualityGate {
         quality = UNCERTAIN;
         reason = OUT_OF_RANGE;
       }
+      if (this.#isStuck(tag, value, timeMs, quality) && quality === GOOD) {
+        quality = UNCERTAIN;
+        reason = STUCK;
+      }
       const sameQuality = this.#qualities[tag] === quality && this.#reasons[tag] === reason;
       const last = this.#reported[tag] ?? Number.NaN;
       if (sameQuality && Math.abs(value - last) < (this.#deadband[tag] ?? 0)) value = last;
@@ -92,5 +107,17 @@ export class QualityGate {
     }
     to.length = length;
     return from.length - length;
+  }
+
+  #isStuck(tag: TagNumber, value: number, timeMs: EpochMs, quality: number): boolean {
+    const afterMs = this.#stuckAfterMs[tag] ?? Infinity;
+    if (afterMs === Infinity) return false;
+    const moved = !(Math.abs(value - (this.#anchor[tag] ?? Number.NaN)) <= (this.#stuckBand[tag] ?? 0));
+    if (moved || quality === BAD) {
+      this.#anchor[tag] = quality === BAD ? Number.NaN : value;
+      this.#anchoredMs[tag] = timeMs;
+      return false;
+    }
+    return timeMs - (this.#anchoredMs[tag] ?? timeMs) >= afterMs;
   }
 }

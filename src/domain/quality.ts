@@ -24,6 +24,7 @@ export const qualityReasons = [
   'time-in-future',
   'source-stopped',
   'clock-jumped',
+  'stuck',
   'marked-not-good',
   'device-offline',
   'sequence-lost',

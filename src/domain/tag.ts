@@ -10,7 +10,12 @@ export type TagDefinition = {
   readonly range: readonly [number, number] | undefined;
   /** Smallest change in engineering units that is reported; 0 reports every change. */
   readonly deadband: number;
+  /** When a value that does not move is no longer believed; undefined where a tag may stand still. */
+  readonly stuck?: StuckRule | undefined;
 };
+
+/** A sensor that stays within `band` engineering units for `afterMs` is taken for stuck: `uncertain`. */
+export type StuckRule = { readonly afterMs: number; readonly band: number };
 
 /**
  * Tags that a source makes of what it finds, all with the same unit, range and deadband. Their names are known only

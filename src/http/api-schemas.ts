@@ -71,6 +71,7 @@ export const watchJson = z.object({
   alarm_state: alarmStateJson.nullable(),
   tags: z.array(tagReadingJson),
   last_verdict: verdictJson.nullable(),
+  drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
 });
 
 export const tagSeriesJson = z.object({

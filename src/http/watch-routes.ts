@@ -134,6 +134,7 @@ function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
     hop_ms: overview.hopMs,
     alarm_state: overview.alarmState ?? null,
     tags: overview.tags.map(tagJson),
+    drift: Object.fromEntries(overview.drift),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
 }

@@ -18,6 +18,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
+import { DriftMonitor } from './drift-monitor.ts';
 import type { Judgement } from './judge.ts';
 import { Judge } from './judge.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
@@ -66,6 +67,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   readonly #table: TagTable;
   readonly #watches: readonly Watch[];
   readonly #telemetry: readonly WatchTelemetry[];
+  readonly #drift: readonly DriftMonitor[];
   readonly #numbers: ReadonlyMap<string, TagNumber>;
   readonly #byId: ReadonlyMap<string, number>;
   readonly #routes;
@@ -92,6 +94,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     this.#table = new TagTable(tags);
     this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
+    this.#drift = this.#watches.map(
+      ({ id, config: { drift } }) => new DriftMonitor(id, { periodMs: drift.period, warn: drift.warn }, deps),
+    );
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
     this.#routes = tagRoutes(
       tags.length,
@@ -133,13 +138,14 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   watches(): readonly WatchOverview[] {
     const { inference, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
-    return this.#watches.map((watch) => ({
+    return this.#watches.map((watch, index) => ({
       watch: watch.id,
       model: formatModelReference(watch.model),
       tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
       stepMs: watch.config.window.step,
       hopMs: watch.config.window.hop ?? watch.config.window.step,
       alarmState: alarms.stateOf(watch.id),
+      drift: this.#drift[index]?.indexes ?? new Map(),
       lastVerdict: watch.lastVerdict(inference, nowMs),
     }));
   }
@@ -295,11 +301,18 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.ticket.dueMs;
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
+      this.#observeDrift(number, watch, verdict, judgement.ticket.window.lastRow);
       // That the model was too slow says nothing about the plant: it must not hold up an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
       entries.push(...this.#entries(watch, verdict, judgement.ticket.window.lastRow, concernsAlarm));
     }
     this.#options.recorder.store(entries);
+  }
+
+  #observeDrift(number: number, watch: Watch, { score, timestampMs }: Verdict, lastRow: Float32Array): void {
+    const manifest = this.#options.inference.ready(watch.model)?.manifest;
+    if (manifest === undefined || score === undefined) return;
+    this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, score, timestampMs);
   }
 
   #entries(

@@ -1,6 +1,7 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
 import * as z from 'zod';
+import { MAJOR_DRIFT } from '../domain/drift.ts';
 import { alarmPriorities } from '../domain/alarm.ts';
 import { duration } from '../platform/config-fields.ts';
 
@@ -94,6 +95,17 @@ const alarmSchema = z.strictObject({
 });
 
 /** One entry of `watches:`: a model bound to tags, and the alarm it raises. */
+const driftSchema = z
+  .strictObject({
+    period: duration('Time over which values are counted before they are compared', { minMs: 60_000 }).prefault('1d'),
+    warn: z
+      .number()
+      .positive()
+      .default(MAJOR_DRIFT)
+      .describe('Population stability index above which a tag is named; 0.1 is a slight shift, 0.25 a major one'),
+  })
+  .describe('Warns when the machine no longer has the values that its model was trained on');
+
 export const watchSchema = z.strictObject({
   model: modelReference,
   tags: z
@@ -103,6 +115,7 @@ export const watchSchema = z.strictObject({
     .describe("Tags in the model's column order"),
   window: windowSchema.prefault({}).describe('How samples become windows; the length comes from the model'),
   alarm: alarmSchema.optional().describe('The alarm that abnormal verdicts raise; without it they are recorded only'),
+  drift: driftSchema.prefault({}),
 });
 
 export type WatchConfig = z.infer<typeof watchSchema>;

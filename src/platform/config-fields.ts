@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { byteSizePattern, parseByteSize } from '../domain/byte-size.ts';
+import type { TagDefinition } from '../domain/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 
@@ -24,6 +25,27 @@ export function byteSize(description: string) {
     .regex(byteSizePattern, { error: 'expected a size such as 64kB, 512MB or 2GB' })
     .transform((text) => parseByteSize(text) ?? 0)
     .describe(description);
+}
+
+/** Of every tag, whatever its source. */
+export const stuckFields = {
+  stuckAfter: duration('A value that has not moved for this long is uncertain: the sensor is taken for stuck', {
+    minMs: 1_000,
+  }).optional(),
+  stuckBand: z.number().min(0).default(0).describe('Movement in engineering units that does not count, for stuckAfter'),
+};
+
+/** What a tag's fields in the configuration say of its values, whatever its source. */
+export function tagRules(fields: {
+  readonly unit: string;
+  readonly range?: readonly [number, number] | undefined;
+  readonly deadband: number;
+  readonly stuckAfter?: number | undefined;
+  readonly stuckBand: number;
+}): Omit<TagDefinition, 'name'> {
+  const { unit, range, deadband, stuckAfter, stuckBand } = fields;
+  const stuck = stuckAfter === undefined ? undefined : { afterMs: stuckAfter, band: stuckBand };
+  return { unit, range, deadband, stuck };
 }
 
 /** Where a secret is: never in the configuration itself. */

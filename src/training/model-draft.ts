@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type * as z from 'zod';
 import type { modelManifestSchema } from '../contracts/model-manifest.ts';
+import { distributionOf } from '../domain/drift.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { FittedModel, TrainingTask } from './algorithm.ts';
 import type { TrainingRows } from './training-rows.ts';
@@ -56,7 +57,11 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
       task: facts.task,
       description: facts.description,
       sha256: createHash('sha256').update(graph).digest('hex'),
-      tags: facts.tags.map((tag, index) => ({ ...tag, range: extremes(facts.rows, index) })),
+      tags: facts.tags.map((tag, index) => ({
+        ...tag,
+        range: extremes(facts.rows, index),
+        distribution: shortDistribution(columnOf(facts.rows, index)),
+      })),
       window: {
         steps: fitted.windowRows,
         ...(facts.stepMs === undefined ? {} : { step: formatDuration(facts.stepMs) }),
@@ -65,6 +70,7 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
         score: 'score',
         ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
         ...(unit === '' ? {} : { unit }),
+        distribution: shortDistribution(lastScores(fitted, facts.rows)),
       },
       metrics: Object.fromEntries(Object.entries(facts.metrics).map(([name, value]) => [name, short(value)])),
       threshold,
@@ -94,6 +100,33 @@ function extremes(segments: readonly TrainingRows[], tag: number): [number, numb
     }
   }
   return [short(lowest), short(highest)];
+}
+
+/** Values that a distribution is made of at most; more say nothing more about ten bins. */
+const DISTRIBUTION_VALUES_MAX = 50_000;
+
+function shortDistribution(values: Float64Array): { edges: number[]; shares: number[] } {
+  const { edges, shares } = distributionOf(values);
+  return { edges: edges.map(short), shares: shares.map(short) };
+}
+
+/** A tag's values, thinned evenly. */
+function columnOf(segments: readonly TrainingRows[], tag: number): Float64Array {
+  const count = segments.reduce((sum, rows) => sum + rows.count, 0);
+  const stride = Math.max(1, Math.ceil(count / DISTRIBUTION_VALUES_MAX));
+  const values: number[] = [];
+  for (const rows of segments)
+    for (let row = 0; row < rows.count; row += stride) values.push(rows.values[row * rows.tags + tag] ?? 0);
+  return Float64Array.from(values);
+}
+
+/** Scores of the last of the training rows: those that are most like what comes next. */
+function lastScores(fitted: FittedModel, segments: readonly TrainingRows[]): Float64Array {
+  const rows = segments.at(-1);
+  if (rows === undefined) return Float64Array.of(0);
+  return Float64Array.from(
+    fitted.judge(sliceRows(rows, Math.max(0, rows.count - DISTRIBUTION_VALUES_MAX), rows.count)).scores,
+  );
 }
 
 /** Last `steps` rows up to and including `row`: a window as the agent would hand it over. */

@@ -8,6 +8,15 @@ import type { Tag } from '../../src/domain/tag.ts';
 const tags: readonly Tag[] = [
   { name: 'pressure', unit: 'bar', range: [0, 16], deadband: 0.5, number: 0, source: 'plc' },
   { name: 'count', unit: '', range: undefined, deadband: 0, number: 1, source: 'plc' },
+  {
+    name: 'flow',
+    unit: 'm3/h',
+    range: undefined,
+    deadband: 0,
+    stuck: { afterMs: 1000, band: 0.1 },
+    number: 2,
+    source: 'plc',
+  },
 ];
 const nowMs = Date.UTC(2026, 0, 1);
 
@@ -72,6 +81,49 @@ describe('how far a value can be trusted', () => {
   });
 });
 
+describe('a sensor that is stuck', () => {
+  const flow = (value: number, afterMs: number, quality: QualityCode = GOOD): Read => ({
+    tag: 2,
+    value,
+    timeMs: nowMs - 10_000 + afterMs,
+    quality,
+  });
+  const qualitiesOf = (...reads: readonly Read[]) =>
+    gated(...reads).map(({ quality, reason }) => (quality === 'good' ? quality : reason));
+
+  test('is uncertain once its value has stood still for its time, and good again when it moves', () => {
+    expect(qualitiesOf(flow(5, 0), flow(5, 999), flow(5, 1000), flow(5, 5000), flow(6, 5100))).toEqual([
+      'good',
+      'good',
+      'stuck',
+      'stuck',
+      'good',
+    ]);
+  });
+
+  test('does not move by noise within its band, however long that goes on', () => {
+    expect(qualitiesOf(flow(5, 0), flow(5.05, 500), flow(4.95, 900), flow(5.05, 1200), flow(5.2, 1300))).toEqual([
+      'good',
+      'good',
+      'good',
+      'stuck',
+      'good',
+    ]);
+  });
+
+  test('begins anew after it could not be read', () => {
+    expect(qualitiesOf(flow(5, 0), flow(5, 900, BAD), flow(5, 1000), flow(5, 1900), flow(5, 2000)).slice(2)).toEqual([
+      'good',
+      'good',
+      'stuck',
+    ]);
+  });
+
+  test('is not looked for where the configuration does not ask', () => {
+    expect(gated({ value: 5, timeMs: nowMs - 9_999_999 }, { value: 5 }).at(-1)).toMatchObject({ quality: 'good' });
+  });
+});
+
 describe('report by exception', () => {
   test('a change smaller than the deadband keeps the last reported value and takes the new time', () => {
     const [, second] = gated({ value: 1, timeMs: nowMs - 10 }, { value: 1.49, timeMs: nowMs });
@@ -115,7 +167,7 @@ test('a bad sample is left as it was read', () => {
 test('a batch passes in order, and only what names no tag is left out', () => {
   const from = new SampleBatch(3);
   from.add(1, 5, nowMs, GOOD, 'none');
-  from.add(2, 6, nowMs, GOOD, 'none');
+  from.add(3, 6, nowMs, GOOD, 'none');
   from.add(0, 7, nowMs, GOOD, 'none');
   const to = new SampleBatch(3);
   expect(new QualityGate(tags).pass(from, nowMs, to, new Uint8Array(3))).toBe(1);

@@ -87,6 +87,7 @@ const board: WatchBoard = {
       hopMs: 1000,
       alarmState: 'unacknowledged',
       lastVerdict: verdict,
+      drift: new Map([['pump-1.vibration', 0.31]]),
     },
   ],
 };

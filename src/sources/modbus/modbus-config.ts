@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration } from '../../platform/config-fields.ts';
+import { duration, stuckFields } from '../../platform/config-fields.ts';
 import { modbusUrlProblem } from './modbus-url.ts';
 import { byteOrders, registersOf, valueTypes } from './register-decode.ts';
 
@@ -39,6 +39,7 @@ const tagSchema = z
       .optional()
       .describe('Smallest and largest believable value in engineering units; outside is uncertain'),
     deadband: z.number().min(0).default(0).describe('Smallest change in engineering units that is reported'),
+    ...stuckFields,
     scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
       maxMs: DURATION_MS_MAX,
     }).optional(),

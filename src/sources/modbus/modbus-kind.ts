@@ -1,5 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import type { TagDefinition } from '../../domain/tag.ts';
+import { tagRules } from '../../platform/config-fields.ts';
 import type { ModbusSourceConfig } from './modbus-config.ts';
 import { modbusSourceSchema } from './modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';
@@ -15,5 +16,5 @@ export const modbusKind: SourceKind<ModbusSourceConfig> = {
 };
 
 function tagDefinitions(config: ModbusSourceConfig): readonly TagDefinition[] {
-  return Object.entries(config.tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+  return Object.entries(config.tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
 import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
-import { duration } from '../../platform/config-fields.ts';
+import { duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
@@ -30,6 +30,7 @@ export const tagFields = {
     .optional()
     .describe('Believable values in engineering units; one outside is uncertain'),
   deadband: z.number().min(0).default(0).describe('Smallest change worth reporting, in engineering units'),
+  ...stuckFields,
   scale: z.number().default(1).describe('Factor from the payload to engineering units'),
   offset: z.number().default(0).describe('Added after scale, in engineering units'),
 } as const;
@@ -146,17 +147,15 @@ export const mqttSourceSchema = z
 export type MqttSourceConfig = z.infer<typeof mqttSourceSchema>;
 
 export function mqttTagDefinitions(config: MqttSourceConfig): readonly TagDefinition[] {
-  return Object.entries(config.tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+  return Object.entries(config.tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
 }
 
 export function mqttTagPatterns(config: MqttSourceConfig): readonly TagPattern[] {
-  return Object.entries(config.patterns).map(([pattern, { tag, maxTags, unit, range, deadband }]) => ({
+  return Object.entries(config.patterns).map(([pattern, { tag, maxTags, ...fields }]) => ({
     pattern,
     template: tag,
     tagsMax: maxTags,
-    unit,
-    range,
-    deadband,
+    ...tagRules(fields),
   }));
 }
 

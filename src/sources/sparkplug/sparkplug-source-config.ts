@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
 import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
-import { duration } from '../../platform/config-fields.ts';
+import { duration, tagRules } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
 import { checkHasTags, patternFields, tagFields } from '../mqtt/mqtt-source-config.ts';
 
@@ -79,17 +79,15 @@ export type SparkplugSourceConfig = z.infer<typeof sparkplugSourceSchema>;
 export type SparkplugPatternConfig = SparkplugSourceConfig['patterns'][string];
 
 export function sparkplugTagDefinitions({ tags }: SparkplugSourceConfig): readonly TagDefinition[] {
-  return Object.entries(tags).map(([name, { unit, range, deadband }]) => ({ name, unit, range, deadband }));
+  return Object.entries(tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
 }
 
 export function sparkplugTagPatterns({ patterns }: SparkplugSourceConfig): readonly TagPattern[] {
-  return Object.entries(patterns).map(([pattern, { tag, maxTags, unit, range, deadband }]) => ({
+  return Object.entries(patterns).map(([pattern, { tag, maxTags, ...fields }]) => ({
     pattern,
     template: tag,
     tagsMax: maxTags,
-    unit,
-    range,
-    deadband,
+    ...tagRules(fields),
   }));
 }
 

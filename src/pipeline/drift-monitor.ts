@@ -1,0 +1,119 @@
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { Distribution } from '../domain/drift.ts';
+import { distributionBin, populationStabilityIndex } from '../domain/drift.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import { formatDuration } from '../domain/duration.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import type { MetricCatalogue } from '../platform/metrics.ts';
+
+export const driftMetrics = {
+  andon_drift_index: {
+    type: 'gauge',
+    help: 'Population stability index of a tag, or of the score (tag "score"), over the last drift period against the training; above 0.25 the model judges a machine that it does not know.',
+    labels: ['watch', 'tag'],
+  },
+} as const satisfies MetricCatalogue;
+
+/** Fewest judged windows that say something about a distribution. */
+const WINDOWS_MIN = 200;
+/** Tags that a health reason names. */
+const NAMED_MAX = 3;
+
+export type DriftRules = { readonly periodMs: number; readonly warn: number };
+
+type Series = { readonly tag: string; readonly reference: Distribution; counts: Float64Array };
+
+/**
+ * Compares what a watch's model sees with what it was trained on, tag by tag and by its score, over one period at a
+ * time. Reports under `drift/<watch>`: a drifted tag is no fault of the agent, but its model knows another machine.
+ *
+ * One look a judged window, at its last row; the memory is ten counts a tag.
+ */
+export class DriftMonitor {
+  readonly #watch: string;
+  readonly #rules: DriftRules;
+  readonly #gauge;
+  readonly #health: ComponentHealth;
+  #series: readonly Series[] = [];
+  #model: ModelManifest | undefined;
+  #windows = 0;
+  #beganMs: EpochMs | undefined;
+  #indexes: ReadonlyMap<string, number> = new Map();
+
+  constructor(watch: string, rules: DriftRules, deps: Deps) {
+    this.#watch = watch;
+    this.#rules = rules;
+    this.#gauge = deps.metrics.of(driftMetrics).andon_drift_index;
+    this.#health = deps.health.component(`drift/${watch}`);
+    this.#health.report('ok');
+  }
+
+  /** Index by tag, and by 'score', of the last full period; empty before it ended. */
+  get indexes(): ReadonlyMap<string, number> {
+    return this.#indexes;
+  }
+
+  /**
+   * @param tags Names of the watch's columns, in order.
+   * @param lastRow Raw values, NaN where missing.
+   */
+  observe(
+    model: ModelManifest,
+    tags: readonly string[],
+    lastRow: Float32Array,
+    score: number,
+    timestampMs: EpochMs,
+  ): void {
+    if (this.#model !== model) this.#begin(model, tags);
+    this.#beganMs ??= timestampMs;
+    this.#windows += 1;
+    this.#series.forEach(({ reference, counts }, index) => {
+      const value = index < tags.length ? (lastRow[index] ?? Number.NaN) : score;
+      if (Number.isNaN(value) || reference.shares.length === 0) return;
+      const bin = distributionBin(reference, value);
+      counts[bin] = (counts[bin] ?? 0) + 1;
+    });
+    if (timestampMs - this.#beganMs >= this.#rules.periodMs && this.#windows >= WINDOWS_MIN)
+      this.#conclude(timestampMs);
+  }
+
+  #begin(model: ModelManifest, tags: readonly string[]): void {
+    this.#model = model;
+    const unknown: Distribution = { edges: [], shares: [] };
+    const references = [
+      ...tags.map((tag, index) => ({ tag, reference: model.tags[index]?.distribution ?? unknown })),
+      { tag: 'score', reference: model.output.distribution ?? unknown },
+    ];
+    this.#series = references.map((entry) => ({ ...entry, counts: new Float64Array(entry.reference.shares.length) }));
+    this.#windows = 0;
+    this.#beganMs = undefined;
+  }
+
+  #conclude(timestampMs: EpochMs): void {
+    const known = this.#series.filter(({ reference }) => reference.shares.length > 1);
+    this.#indexes = new Map(
+      known.map(({ tag, counts, reference }) => [tag, populationStabilityIndex(counts, reference)]),
+    );
+    for (const [tag, index] of this.#indexes) this.#gauge.set({ watch: this.#watch, tag }, index);
+    for (const { counts } of this.#series) counts.fill(0);
+    this.#windows = 0;
+    this.#beganMs = timestampMs;
+    this.#report();
+  }
+
+  #report(): void {
+    const drifted = [...this.#indexes].filter(([, index]) => index > this.#rules.warn).toSorted((a, b) => b[1] - a[1]);
+    if (drifted.length === 0) {
+      this.#health.report('ok');
+      return;
+    }
+    const named = drifted.slice(0, NAMED_MAX).map(([tag, index]) => `${tag} (index ${index.toFixed(2)})`);
+    const others = drifted.length > NAMED_MAX ? ` and ${drifted.length - NAMED_MAX} more` : '';
+    const period = formatDuration(this.#rules.periodMs);
+    this.#health.report(
+      'degraded',
+      `Over the last ${period}, ${named.join(', ')}${others} no longer had the values that the model was trained on. If this is the machine's new normal: andon train --watch ${this.#watch}`,
+    );
+  }
+}
