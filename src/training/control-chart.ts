@@ -11,7 +11,7 @@ import { checkTrainingRows, countRows } from './training-rows.ts';
 /** Fewest rows that a chart is made from. */
 export const CHART_ROWS_MIN = 200;
 /** Rows of the window where nobody says otherwise: a smoothing weight of about 0.2. */
-export const CHART_WINDOW_ROWS = 21;
+const CHART_WINDOW_ROWS = 21;
 /** What the row before the window would count for, of what the newest does. */
 const FORGOTTEN = 0.01;
 /** Where a tag's limit lies: at this quantile of blocked normal running, times the margin. */

@@ -6,7 +6,7 @@ const FEATURES_PER_TAG = 3;
 /** One row for each full window, oldest first; feature = tag · (features of a tag) + which. Float32 values. */
 export type FeatureRows = { readonly count: number; readonly features: number; readonly values: Float64Array };
 
-export function featureCount(tags: number, windowRows: number): number {
+function featureCount(tags: number, windowRows: number): number {
   return windowRows === 1 ? tags : tags * FEATURES_PER_TAG;
 }
 
