@@ -1,0 +1,115 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { Recorder } from '../support/broker-recorder.ts';
+import { CrashPlant } from '../support/crash-plant.ts';
+import { describeWith } from '../support/programs.ts';
+import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
+
+/** Takes what comes on a notification socket, as systemd would: a line for each state, and barriers are let go. */
+const listener = `
+import os, socket, sys
+notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notifications.bind(sys.argv[1])
+print('LISTENING', flush=True)
+while True:
+    data, fds, _, _ = socket.recv_fds(notifications, 4096, 8)
+    for fd in fds: os.close(fd)
+    print(data.decode(), flush=True)
+`;
+
+class NotifySocket implements AsyncDisposable {
+  readonly states = new Recorder<string>();
+  readonly path: string;
+  readonly #child;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#child = spawn('python3', ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface(this.#child.stdout).on('line', (line) => this.states.push(line));
+  }
+
+  fed(): number {
+    return this.states.items.filter((state) => state === 'WATCHDOG=1').length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+/*
+ * The daemon beside a listener on NOTIFY_SOCKET, asked for a sign of life every three seconds.
+ *
+ * Invariant: READY=1 comes once it watches; WATCHDOG=1 keeps coming while everything turns, also with devices and uplinks
+ * away; and once a part stands still for good, which from outside looks quite alive, it comes no more.
+ */
+describeWith(['systemd-notify', 'python3', 'mkfifo'], 'the watchdog', () => {
+  const WATCHDOG_MS = 3_000;
+
+  test('is fed while all turns, with a device and an uplink away, until the goodbye', { timeout: 60_000 }, async () => {
+    await using plant = await CrashPlant.start();
+    using folder = new AgentFolder();
+    await using systemd = new NotifySocket(join(folder.path, 'notify'));
+    await systemd.states.when((state) => state === 'LISTENING');
+    const { sources, models } = plant.sections('100ms');
+    const away = { ...sources.plc, url: 'tcp://127.0.0.1:1', tags: { other: sources.plc.tags.level } };
+    const uplinks = { gone: { type: 'http', url: 'http://127.0.0.1:1/none' } };
+    folder.configure({ models, sources: { ...sources, away }, uplinks, watches: { level: watchOfLevel } });
+    await using agent = await AgentProcess.start(folder.configFile, environment(systemd.path));
+
+    await systemd.states.when((state) => state === 'READY=1');
+    expect(systemd.states.items.some((state) => state.startsWith('STATUS=1 watches on '))).toBe(true);
+    await expect.poll(() => systemd.fed(), { timeout: 20_000 }).toBeGreaterThan(4);
+    expect(await agent.end('SIGTERM')).toBe(0);
+    await systemd.states.when((state) => state === 'STOPPING=1');
+  });
+
+  test('is fed no more once the storage hangs, though everything else goes on', { timeout: 90_000 }, async () => {
+    await using plant = await CrashPlant.start();
+    using folder = new AgentFolder();
+    await using systemd = new NotifySocket(join(folder.path, 'notify'));
+    await systemd.states.when((state) => state === 'LISTENING');
+    folder.configure({ ...plant.sections('100ms'), watches: { level: watchOfLevel } });
+    await using agent = await AgentProcess.start(folder.configFile, environment(systemd.path));
+    await expect.poll(() => systemd.fed(), { timeout: 20_000 }).toBeGreaterThan(1);
+
+    await hangStorage(join(folder.path, 'outbox.db'));
+    const withheld = () =>
+      agent.log.filter(({ msg, part }) => msg.includes('stands still') && part === 'outbox').length;
+    // After the second time, a sign of life from before the first has arrived.
+    await expect.poll(withheld, { timeout: 30_000 }).toBeGreaterThan(1);
+
+    const fed = systemd.fed();
+    const scanned = plant.plc.requests.length;
+    await expect.poll(() => plant.plc.requests.length, { timeout: 20_000 }).toBeGreaterThan(scanned + 20);
+    expect(systemd.fed()).toBe(fed);
+    expect((await fetch(`${agent.httpUrl}/healthz`)).status).toBe(200);
+  });
+
+  function environment(socket: string): NodeJS.ProcessEnv {
+    return { NOTIFY_SOCKET: socket, WATCHDOG_USEC: String(WATCHDOG_MS * 1000) };
+  }
+});
+
+const watchOfLevel = { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '5s' } };
+
+/**
+ * Makes the storage thread wait for ever, as a dead disk does: a lock that outlasts its patience has it open the outbox
+ * anew, and there it writes a file that is a pipe nobody reads.
+ */
+async function hangStorage(path: string): Promise<void> {
+  execFileSync('mkfifo', [`${path}.high-water.new`]);
+  const blocker = new Database(path);
+  blocker.exec('BEGIN IMMEDIATE');
+  // Longer than SQLite's busy timeout in the agent, 5 s.
+  await wait(7_000);
+  blocker.exec('ROLLBACK');
+  blocker.close();
+}
