@@ -3,6 +3,7 @@ import { OperatingError } from '../platform/errors.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { TrainingTask } from '../training/algorithm.ts';
 import { algorithmFor, algorithms } from '../training/algorithms.ts';
+import { inNoOrder } from '../training/labelled-rows.ts';
 import type { Decision } from '../training/model-draft.ts';
 import { writeModel } from '../training/model-writer.ts';
 import type { TrainedModel, TrainingStage } from '../training/train-model.ts';
@@ -55,7 +56,10 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
       'reject',
       `${algorithm.name} learns a ${task} from labelled rows: name the column with --label`,
     );
-  const read = await readTrainingRows({ ...order, task, onProgress: (rows) => onProgress('reading', rows) });
+  const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
+  // Rows without times, each judged for itself, are samples and no recording: nothing says which came later.
+  const areSamples = task !== 'anomaly' && !order.recording.hasTimes && (order.windowRows ?? 1) === 1;
+  const read = areSamples ? { ...rows, ...inNoOrder(rows, SEED) } : rows;
   const { step } = binding.watch.window;
   const trained = await trainModel({
     ...read,
@@ -65,11 +69,12 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
     stepMs: step === 'scan' ? undefined : step,
     description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
     decision: decisionFor(task, order, read),
-    windowRows: order.windowRows,
+    windowRows: areSamples ? 1 : order.windowRows,
     provenance: {
       andon: packageVersion,
       ...read.provenance,
       findings: read.findings.map(({ tag, message }) => (tag === undefined ? message : `${tag}: ${message}`)),
+      ...(areSamples ? { order: `samples without times, in an order of chance (seed ${SEED})` } : {}),
       ...(task === 'classification' ? { classes: read.classes } : {}),
     },
     onProgress,
@@ -130,6 +135,9 @@ function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Dec
     }
   }
 }
+
+/** Of the order of samples that have none. */
+const SEED = 1;
 
 /** Dead band of a regression, as a share of the range that was measured. */
 const DEADBAND_SHARE = 0.02;

@@ -1,3 +1,4 @@
+import { SeededDraws } from './seeded-draws.ts';
 import type { TrainingRows } from './training-rows.ts';
 import { countRows, sliceRows } from './training-rows.ts';
 
@@ -29,25 +30,25 @@ function part({ segments, targets }: LabelledRows, from: number, to: number): La
   return { segments: parts, targets: targets === undefined ? undefined : known };
 }
 
-/** Runs of rows of which `wanted` holds, and in which every value is there. Columns before `tags` are values. */
-export function runsWhere(
-  rows: LabelledRows,
-  wanted: (row: Float64Array, target: number | undefined) => boolean,
-): LabelledRows {
-  const segments: TrainingRows[] = [];
-  const targets: Float64Array[] = [];
-  for (const [index, segment] of rows.segments.entries()) {
-    const known = rows.targets?.[index];
-    let from = 0;
-    for (let row = 0; row <= segment.count; row += 1) {
-      const values = segment.values.subarray(row * segment.tags, (row + 1) * segment.tags);
-      if (row < segment.count && wanted(values, known?.[row])) continue;
-      if (row > from) {
-        segments.push(sliceRows(segment, from, row));
-        targets.push(known?.subarray(from, row) ?? new Float64Array());
-      }
-      from = row + 1;
+/**
+ * All rows as one run in an order of chance, the same for the same rows: for samples that do not follow each other in
+ * time, which are often sorted by class, so that the last quarter of them would say nothing.
+ */
+export function inNoOrder({ segments, targets }: LabelledRows, seed: number): LabelledRows {
+  const tags = segments[0]?.tags ?? 0;
+  const count = countRows(segments);
+  const order = Int32Array.from({ length: count }, (_, row) => row);
+  new SeededDraws(seed).shuffle(order);
+  const values = new Float64Array(count * tags);
+  const known = new Float64Array(count);
+  let first = 0;
+  for (const [index, segment] of segments.entries()) {
+    for (let row = 0; row < segment.count; row += 1) {
+      const place = order[first + row] ?? 0;
+      values.set(segment.values.subarray(row * tags, (row + 1) * tags), place * tags);
+      known[place] = targets?.[index]?.[row] ?? Number.NaN;
     }
+    first += segment.count;
   }
-  return { segments, targets: rows.targets === undefined ? undefined : targets };
+  return { segments: [{ count, tags, values }], targets: targets === undefined ? undefined : [known] };
 }
