@@ -6,7 +6,8 @@ import { shortestFloat32 } from '../domain/verdict-rule.ts';
 import type { JudgedBy } from '../domain/verdict.ts';
 import type { DueWindow } from '../domain/window-plan.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
 /**
@@ -28,16 +29,18 @@ export type Ticket = {
   readonly dueMs: number;
 };
 
+export type Judged = {
+  readonly outcome: 'judged';
+  readonly ticket: Ticket;
+  readonly score: number;
+  /** What the model says of each tag, or what hiding the tag changed; undefined where neither is known. */
+  readonly parts: readonly number[] | undefined;
+  readonly manifest: ModelManifest;
+  readonly judgedBy: JudgedBy;
+};
+
 export type Judgement =
-  | {
-      readonly outcome: 'judged';
-      readonly ticket: Ticket;
-      readonly score: number;
-      /** What the model says of each tag; undefined where it explains nothing. */
-      readonly parts: readonly number[] | undefined;
-      readonly manifest: ModelManifest;
-      readonly judgedBy: JudgedBy;
-    }
+  | Judged
   | {
       /** 'unfit': values missing; 'superseded': a newer window took its place; 'failed': the model or its host. */
       readonly outcome: 'unfit' | 'superseded' | 'failed';
@@ -205,14 +208,45 @@ class ModelQueue {
         ? undefined
         : numbersOf(result, output.contributions, tickets.length * manifest.tags.length);
     const columns = manifest.tags.length;
-    return tickets.map((ticket, index) => ({
-      outcome: 'judged',
+    const judged = tickets.map((ticket, index) => ({
+      outcome: 'judged' as const,
       ticket,
       score: shortestFloat32(scores[index] ?? Number.NaN),
       parts: parts?.slice(index * columns, (index + 1) * columns),
       manifest,
       judgedBy: result.judgedBy,
     }));
+    return parts === undefined ? this.#explainByOcclusion(judged) : judged;
+  }
+
+  /** A verdict is worth more than its explanation: where that fails, the verdict goes without. */
+  async #explainByOcclusion(judged: readonly Judged[]): Promise<readonly Judged[]> {
+    const asked = judged
+      .filter(({ manifest, score }) => deservesExplanation(manifest, score))
+      .slice(0, Math.floor(OCCLUSION_ROWS_MAX / (judged[0]?.manifest.tags.length ?? 1)));
+    const manifest = asked[0]?.manifest;
+    if (manifest === undefined) return judged;
+    const tags = manifest.tags.length;
+    const cells = tags * manifest.window.steps * tags;
+    const data = new Float32Array(asked.length * cells);
+    for (const [index, { ticket }] of asked.entries())
+      if (ticket.window.values !== undefined)
+        occlude(ticket.window.values, manifest, data.subarray(index * cells, (index + 1) * cells));
+    try {
+      const input: Tensor = { type: 'float32', dims: [asked.length * tags, manifest.window.steps, tags], data };
+      const result = await this.#options.inference.run(this.#model, { [manifest.input]: input });
+      const scores = numbersOf(result, manifest.output.score, asked.length * tags);
+      const parts = new Map(
+        asked.map((one, index) => [
+          one,
+          occlusionParts(manifest, one.score, scores.slice(index * tags, (index + 1) * tags)),
+        ]),
+      );
+      return judged.map((one) => ({ ...one, parts: parts.get(one) }));
+    } catch (error) {
+      this.#metrics.andon_explanations_failed_total.inc({ model: this.#model.name, code: errorCode(error) });
+      return judged;
+    }
   }
 
   /** The manifest of the version that really ran: another may have been activated since the batch was made. */

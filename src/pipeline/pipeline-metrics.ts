@@ -62,4 +62,9 @@ export const pipelineMetrics = {
     help: 'Alarm records kept in memory until the outbox takes them again.',
     labels: [],
   },
+  andon_explanations_failed_total: {
+    type: 'counter',
+    help: 'Abnormal windows whose explanation by occlusion failed; the verdict stands without it.',
+    labels: ['model', 'code'],
+  },
 } as const satisfies MetricCatalogue;

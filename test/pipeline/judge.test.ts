@@ -116,3 +116,76 @@ describe('the queue in front of a model', () => {
     });
   });
 });
+
+describe('a model that explains nothing', () => {
+  const ranges = {
+    tags: [
+      { name: 'vibration', range: [0, 2] },
+      { name: 'current', range: [0, 4] },
+    ],
+  };
+  // Its score is three parts vibration and one part current of the last row.
+  const weighted = (values: Float32Array) => 3 * (values.at(-2) ?? 0) + (values.at(-1) ?? 0);
+  const window = (watch: string, vibration: number, current: number): Ticket => ({
+    watch,
+    window: {
+      timestampMs: 0,
+      values: Float32Array.of(0, 0, vibration, current),
+      lastRow: Float32Array.of(vibration, current),
+      reason: '',
+    },
+    steps: 2,
+    columns: 2,
+    dueMs: 0,
+  });
+
+  test('is asked again with each tag at its ordinary value, and the tag that made the difference is to blame', async () => {
+    const { inference, calls, judge } = startJudge();
+    inference.manifest = manifestOf(ranges);
+    inference.score = weighted;
+    judge.enqueue(model, window('a', 5, 3));
+    await turn();
+    await judge.settle();
+    // The middles of the ranges are 1 and 2: hiding vibration takes 3·(5−1) off the score, hiding current 3−2.
+    expect(calls.flat()[0]).toMatchObject({ outcome: 'judged', score: 18, parts: [12, 1] });
+    expect(inference.runs.map(({ dims }) => dims[0])).toEqual([1, 2]);
+  });
+
+  test('costs nothing where the window is normal, or the model does not say what is ordinary', async () => {
+    const { inference, calls, judge } = startJudge();
+    inference.score = weighted;
+    judge.enqueue(model, window('a', 5, 3));
+    await turn();
+    await judge.settle();
+    inference.manifest = manifestOf(ranges);
+    judge.enqueue(model, window('a', 0.1, 0.2));
+    await turn();
+    await judge.settle();
+    expect(inference.runs).toHaveLength(2);
+    expect(calls.flat().map((judgement) => ('parts' in judgement ? judgement.parts : 'none'))).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('is asked about no more windows of a batch than the stated number of rows allows', async () => {
+    const { inference, calls, judge } = startJudge();
+    inference.manifest = manifestOf(ranges);
+    inference.score = weighted;
+    for (let number = 0; number < 200; number += 1) judge.enqueue(model, window(`watch-${number}`, 5, 3));
+    await turn();
+    await judge.settle();
+    expect(inference.runs.map(({ dims }) => dims[0])).toEqual([200, 256]);
+    expect(calls.flat().filter((judgement) => 'parts' in judgement && judgement.parts !== undefined)).toHaveLength(128);
+  });
+
+  test('keeps its verdict where the explanation fails', async () => {
+    const { inference, calls, judge } = startJudge();
+    inference.manifest = manifestOf(ranges);
+    inference.score = (values) => (values.at(-2) === 1 ? Number.NaN : weighted(values));
+    judge.enqueue(model, window('a', 5, 3));
+    await turn();
+    await judge.settle();
+    expect(calls.flat()[0]).toMatchObject({ outcome: 'judged', score: 18, parts: undefined });
+  });
+});
