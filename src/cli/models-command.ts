@@ -2,6 +2,7 @@ import type { ModelReference } from '../domain/model-reference.ts';
 import { loadConfig } from '../app/config-file.ts';
 import { probeModels } from '../app/model-probe.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
+import { MAJOR_DRIFT } from '../domain/drift.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
@@ -13,6 +14,8 @@ import { ModelDirectory } from '../inference/model-directory.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
 import { ConfigError, formatConfigProblem, OperatingError } from '../platform/errors.ts';
 import type { Output } from './output.ts';
+import type { WatchDrift } from './live-drift.ts';
+import { liveDrift } from './live-drift.ts';
 import { quietDeps } from './quiet-deps.ts';
 import { table } from './table.ts';
 
@@ -91,10 +94,11 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
 
 /** `andon models show NAME[@VERSION]`. */
 export async function modelsShowCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
-  const models = (await loadConfig(options.config)).config.models;
+  const { models, http } = (await loadConfig(options.config)).config;
   const { manifest } = await modelDirectory(models).find(referenceOf(text));
+  const drift = await liveDrift(http, manifest.name);
   if (options.json === true) {
-    output.out(JSON.stringify(manifest));
+    output.out(JSON.stringify({ ...manifest, drift: drift ?? null }));
     return 0;
   }
   const { name, version, task, description, golden, goldenTolerance, sha256 } = manifest;
@@ -121,7 +125,18 @@ ${judgesWindows(manifest) ? windowText(manifest) : '  For visitors: it judges no
       ]),
     ),
   );
+  output.out(driftText(drift));
   return 0;
+}
+
+function driftText(drift: readonly WatchDrift[] | undefined): string {
+  if (drift === undefined)
+    return 'drift: no agent answers at http.listen, so nothing is known of what the model sees now.';
+  const rows = drift.flatMap(({ watch, indexes }) =>
+    Object.entries(indexes).map(([tag, index]) => [watch, tag, index.toFixed(3), index > MAJOR_DRIFT ? 'drifted' : '']),
+  );
+  if (rows.length === 0) return 'drift: no drift period has ended yet.';
+  return table(['watch', 'tag', 'drift index', ''], rows);
 }
 
 function windowText({ window, abnormal, threshold, deadband, output }: ModelManifest): string {

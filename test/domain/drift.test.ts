@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { distributionBin, distributionOf, MAJOR_DRIFT, populationStabilityIndex } from '../../src/domain/drift.ts';
 
