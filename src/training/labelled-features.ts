@@ -11,8 +11,8 @@ const STRETCHES = 5;
 export const LABELLED_ROWS_MIN = 100;
 /** Rows of a window where nobody says otherwise: each row is judged for itself. */
 export const LABELLED_WINDOW_ROWS = 1;
-/** Up to so many values every block is held out in turn; with more, the last one alone tells as much. */
-const VALUES_FOR_ALL_BLOCKS = 500_000;
+/** Up to so many rows every block is held out in turn; with more, the last one alone tells as much. */
+const ROWS_FOR_ALL_BLOCKS = 5000;
 
 /** The rows that are labelled and have a full window, in order of time. */
 export type LabelledFeatures = FeatureRows & {
@@ -85,7 +85,7 @@ export function pickRows(rows: LabelledFeatures, indices: Int32Array): LabelledF
  */
 export function folds(rows: LabelledFeatures): readonly Fold[] {
   const blockOf = blocks(rows);
-  const all = rows.count * rows.features <= VALUES_FOR_ALL_BLOCKS;
+  const all = rows.count <= ROWS_FOR_ALL_BLOCKS;
   return Array.from({ length: all ? BLOCKS : 1 }, (_, index) => foldOf(rows, blockOf, BLOCKS - 1 - index));
 }
 

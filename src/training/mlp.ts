@@ -26,7 +26,7 @@ export const mlpSettings: MlpSettings = {
   batchRows: 64,
   epochsMax: 60,
   patienceEpochs: 10,
-  rowVisitsMax: 2_000_000,
+  rowVisitsMax: 600_000,
 };
 
 /** Some networks that each held out another part of the rows; the output is the mean of theirs. */

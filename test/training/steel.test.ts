@@ -22,6 +22,6 @@ describeWith([steelFile], 'faults of steel plates are told apart', () => {
       expect(logLoss).toBeLessThan(naiveSteelResult().logLoss / 2);
       expect(calibrationError).toBeLessThan(0.1);
     },
-    60_000,
+    180_000,
   );
 });
