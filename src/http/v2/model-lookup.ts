@@ -15,11 +15,14 @@ type Models = Pick<InferenceHost, 'served' | 'statuses'>;
  * @throws {OperatingError} 'model-unknown' | 'model-not-ready' with the reason.
  */
 export function lookUpModel(models: Models, name: string, version: string | undefined): FoundModel {
-  const found = servedVersions(models, name);
+  // Nearly every request is for the active version: that one is found without a look at all the others.
+  const reference = { name, version: undefined };
+  const active = models.served(reference);
+  if (active !== undefined && (version === undefined || String(active.judgedBy.version) === version))
+    return { reference, served: active };
+  const others = servedVersions(models, name);
   const model =
-    version === undefined
-      ? (found.find(({ reference }) => reference.version === undefined) ?? found[0])
-      : found.find(({ served }) => String(served.judgedBy.version) === version);
+    version === undefined ? others[0] : others.find(({ served }) => String(served.judgedBy.version) === version);
   if (model !== undefined) return model;
   const label = version === undefined ? `'${name}'` : `'${name}' version ${version}`;
   const status = models

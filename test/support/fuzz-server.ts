@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { stringify } from 'yaml';
+import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
+import { buildOnnx } from './onnx-builder.ts';
+import { autoencoderModel } from './onnx-models.ts';
+import { testDeps } from './test-deps.ts';
+import { V2Server } from './v2-server.ts';
+
+/*
+ * A process to be attacked: the endpoint with two real models behind it. Tells its URL, then at each message how its
+ * loop and its memory do.
+ */
+
+export type FuzzServerReport = {
+  readonly url: string;
+  /** Of the main thread since the last report, milliseconds beyond the timer's own resolution. */
+  readonly loopDelayMsP99: number;
+  readonly loopDelayMsMax: number;
+  readonly residentBytes: number;
+  readonly inferences: number;
+};
+
+const RESOLUTION_MS = 1;
+
+const directory = mkdtempSync(join(tmpdir(), 'andon-fuzz-'));
+install('mlp', autoencoderModel(4, 2, 8));
+install('mixed', mixedModel());
+const host = new SupervisedInferenceHost({
+  entry: new URL('../../src/hosts/inference-host.ts', import.meta.url),
+  config: modelsConfigSchema.parse({ directory, serve: 'all' }),
+  models: [],
+  deps: testDeps(),
+});
+host.start();
+for (const name of ['mlp', 'mixed']) await host.load({ name, version: undefined });
+const server = await V2Server.start(host, { maxBody: '1MB', requestTimeout: '5s' });
+const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+delays.enable();
+
+process.on('message', report);
+process.on('disconnect', () => void stop());
+report();
+
+function report(): void {
+  globalThis.gc?.();
+  const { percentile, max } = { percentile: delays.percentile(99), max: delays.max };
+  process.send?.({
+    url: server.url,
+    loopDelayMsP99: percentile / 1e6 - RESOLUTION_MS,
+    loopDelayMsMax: max / 1e6 - RESOLUTION_MS,
+    residentBytes: process.memoryUsage.rss(),
+    inferences: host.statistics().reduce((sum, { inferences }) => sum + inferences, 0),
+  } satisfies FuzzServerReport);
+  delays.reset();
+}
+
+async function stop(): Promise<void> {
+  await server[Symbol.asyncDispose]();
+  await host[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+  process.exit(0);
+}
+
+function mixedModel(): Uint8Array {
+  const types = ['int64', 'bool', 'string', 'float64', 'uint8'] as const;
+  return buildOnnx({
+    inputs: types.map((type) => ({ name: `${type}-in`, type, dims: ['n', 2] })),
+    outputs: types.map((type) => ({ name: `${type}-out`, type, dims: ['n', 2] })),
+    nodes: types.map((type) => ({ op: 'Identity', inputs: [`${type}-in`], outputs: [`${type}-out`] })),
+  });
+}
+
+function install(name: string, bytes: Uint8Array): void {
+  const folder = join(directory, name, '1');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'model.onnx'), bytes);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  writeFileSync(join(folder, 'model.yaml'), stringify({ name, version: 1, task: 'other', sha256, golden: [] }));
+  writeFileSync(join(directory, name, 'active'), '1\n');
+}
