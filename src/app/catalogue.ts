@@ -8,6 +8,7 @@ import { v2Errors } from '../http/v2/v2-errors.ts';
 import { v2Metrics } from '../http/v2/v2-metrics.ts';
 import { inferenceErrors } from '../inference/inference-errors.ts';
 import { inferenceMetrics } from '../inference/inference-metrics.ts';
+import { nvInferenceMetrics } from '../inference/nv-inference-metrics.ts';
 import { outboxErrors } from '../outbox/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/outbox-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
@@ -107,6 +108,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
+  { title: "Models, under Triton's names", catalogue: nvInferenceMetrics },
   { title: 'Alarms', catalogue: alarmMetrics },
   { title: 'Outbox', catalogue: outboxMetrics },
   { title: 'Local subscribers', catalogue: publishMetrics },
