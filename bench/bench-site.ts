@@ -26,13 +26,14 @@ export class BenchSite implements AsyncDisposable {
   private constructor(
     stack: AsyncDisposableStack,
     folder: string,
+    agentProgram: string,
     broker: { readonly name: string; readonly url: string },
     device: { readonly peer: Peer<DeviceProtocol>; readonly port: number },
     subscriber: Peer<SubscriberProtocol>,
   ) {
     this.#stack = stack;
     this.folder = folder;
-    this.agentProgram = installAgent(join(folder, 'installed'));
+    this.agentProgram = agentProgram;
     this.modelDirectory = join(folder, 'models');
     this.modelFile = writeBenchModel(this.modelDirectory);
     this.brokerName = broker.name;
@@ -46,12 +47,13 @@ export class BenchSite implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'andon-bench-'));
     stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const agentProgram = installAgent(join(folder, 'installed'));
     const broker = await startBroker(stack);
     const device = stack.use(new Peer<DeviceProtocol>('device.ts'));
     const port = await device.call('listen', undefined);
     const subscriber = stack.use(new Peer<SubscriberProtocol>('subscriber.ts'));
     await subscriber.call('subscribe', { url: broker.url });
-    return new BenchSite(stack.move(), folder, broker, { peer: device, port }, subscriber);
+    return new BenchSite(stack.move(), folder, agentProgram, broker, { peer: device, port }, subscriber);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
