@@ -3,6 +3,7 @@ import { OperatingError } from '../platform/errors.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { TrainingTask } from '../training/algorithm.ts';
 import { algorithmFor, algorithms } from '../training/algorithms.ts';
+import type { DataFinding } from '../training/data-check.ts';
 import { inNoOrder } from '../training/labelled-rows.ts';
 import type { Decision } from '../training/model-draft.ts';
 import { writeModel } from '../training/model-writer.ts';
@@ -59,7 +60,9 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
   const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
   // Rows without times, each judged for itself, are samples and no recording: nothing says which came later.
   const areSamples = task !== 'anomaly' && !order.recording.hasTimes && (order.windowRows ?? 1) === 1;
-  const read = areSamples ? { ...rows, ...inNoOrder(rows, SEED) } : rows;
+  const read = areSamples
+    ? { ...rows, ...inNoOrder(rows, SEED), findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)) }
+    : rows;
   const { step } = binding.watch.window;
   const trained = await trainModel({
     ...read,
@@ -135,6 +138,9 @@ function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Dec
     }
   }
 }
+
+/** What can only be found in rows that follow each other. */
+const findingsInTime: ReadonlySet<DataFinding['kind']> = new Set(['spikes', 'stuck', 'regime']);
 
 /** Of the order of samples that have none. */
 const SEED = 1;

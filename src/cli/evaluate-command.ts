@@ -10,6 +10,7 @@ import { chooseModel, evaluate } from '../app/evaluate.ts';
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../app/evaluation-report.ts';
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
+import type { StoredModel } from '../inference/model-directory.ts';
 import { ModelDirectory } from '../inference/model-directory.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { Output } from './output.ts';
@@ -43,6 +44,8 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   const { model, note } = await chooseModel(directory, wanted);
   const against =
     options.against === undefined ? undefined : await chooseModel(directory, referenceOf(options.against));
+  const seen = trainedRowsNote(await directory.find(model), chosen);
+  if (seen !== '') output.err(seen);
   const plot = new EvaluationPlot(chosen.binding.watch.tags);
   const run = async (reference: ModelReference, onRow: (row: JudgedRow) => Promise<void> | undefined) => {
     const { task } = (await directory.find(reference)).manifest;
@@ -64,6 +67,15 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
     output.out(table(head, body));
   }
   return options.label === undefined && evaluation.metrics.abnormalRows > 0 ? 1 : 0;
+}
+
+/** A model looks better on rows that it has seen. */
+function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: ChosenRecording): string {
+  const { data, firstRow, lastRow } = manifest.training;
+  if (pacing === 'times' || data !== recording.name || typeof firstRow !== 'number' || typeof lastRow !== 'number')
+    return '';
+  if (range.first > lastRow || range.last < firstRow) return '';
+  return `note: rows ${firstRow} to ${lastRow} of ${recording.name} are what ${formatModelReference(manifest)} was trained on`;
 }
 
 /** `time;score;prediction`, a line a row; the score is empty where nothing could be judged. */

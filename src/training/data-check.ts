@@ -117,9 +117,7 @@ export class DataCheck {
           ? [found('constant', `is ${watch.low} in every row: nothing is learned of it`)]
           : []),
         ...(this.#isStuck(watch) ? [found('stuck', this.#stuckMessage(watch))] : []),
-        ...(count > SPIKES_SHARE * kept
-          ? [found('spikes', `${count} spikes in ${kept} rows; they are smoothed out`)]
-          : []),
+        ...(count > SPIKES_SHARE * kept ? [found('spikes', `${count} spikes in ${kept} rows`)] : []),
         ...(regime === undefined ? [] : [found('regime', regime)]),
       ];
     });

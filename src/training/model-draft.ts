@@ -8,7 +8,7 @@ import type { TrainingRows } from './training-rows.ts';
 import { sliceRows } from './training-rows.ts';
 
 /** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
-export type ManifestText = z.input<typeof modelManifestSchema>;
+type ManifestText = z.input<typeof modelManifestSchema>;
 
 /** A trained model on its way into the model directory, where it gets its version. */
 export type ModelDraft = {

@@ -1,5 +1,5 @@
 /** A line of a plot. NaN breaks it. */
-export type PlotLine = { readonly name: string; readonly values: ArrayLike<number>; readonly colour: string };
+type PlotLine = { readonly name: string; readonly values: ArrayLike<number>; readonly colour: string };
 
 export type PlotPanel = {
   readonly title: string;

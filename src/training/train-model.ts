@@ -46,7 +46,7 @@ export type TrainedModel = {
 };
 
 /** The longest run, with the score of each row that has a full window. */
-export type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
+type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
 
 /**
  * Fits a model on all rows, and says how good it is by a trial on the last quarter of them.

@@ -70,17 +70,3 @@ export function checkTrainingRows(segments: readonly TrainingRows[], rowsMin: nu
     first += segment.count;
   }
 }
-
-/** The runs of rows in which every value is there; rows with a missing (not finite) one are left out. */
-export function completeRuns(rows: TrainingRows): readonly TrainingRows[] {
-  const runs: TrainingRows[] = [];
-  let from = 0;
-  for (let row = 0; row <= rows.count; row += 1) {
-    const complete =
-      row < rows.count && rows.values.subarray(row * rows.tags, (row + 1) * rows.tags).every(Number.isFinite);
-    if (complete) continue;
-    if (row > from) runs.push(sliceRows(rows, from, row));
-    from = row + 1;
-  }
-  return runs;
-}
