@@ -49,7 +49,7 @@ export type MqttConnectionOptions = {
 };
 
 /** A PEM file by its path, or a secret that is the PEM text. */
-export type PemSource = string | SecretReference;
+type PemSource = string | SecretReference;
 
 /** Messages that a broker of MQTT 5 may send ahead of their acknowledgement. */
 export const RECEIVE_MAX = 1000;

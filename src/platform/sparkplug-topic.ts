@@ -1,8 +1,8 @@
 /** Sparkplug B, version 1.0 of the namespace. */
 const NAMESPACE = 'spBv1.0';
 
-export const messageTypes = ['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH', 'NCMD', 'DCMD'] as const;
-export type SparkplugMessageType = (typeof messageTypes)[number];
+const messageTypes = ['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH', 'NCMD', 'DCMD'] as const;
+type SparkplugMessageType = (typeof messageTypes)[number];
 
 /** `spBv1.0/<group>/<type>/<edge node>[/<device>]`. */
 export type SparkplugTopic = {

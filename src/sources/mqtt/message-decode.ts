@@ -18,7 +18,7 @@ export type Arrival = {
 export type MessageFault = { readonly reason: QualityReason | 'samples-left-out'; readonly text: string };
 
 /** Elements of a list of samples that are read; a payload of 1 MB can have half a million. */
-export const SAMPLES_PER_MESSAGE_MAX = 10_000;
+const SAMPLES_PER_MESSAGE_MAX = 10_000;
 
 type Stamp = { readonly timeMs: EpochMs; readonly quality: QualityCode; readonly reason: QualityReason };
 /** A payload, or an element of its list of samples; `document` is undefined where there is no JSON. */
