@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Tensor, TensorType } from '../../src/contracts/inference.ts';
@@ -69,16 +68,17 @@ describe('a visitor', () => {
   });
 
   test('is refused when as many wait as may', async () => {
-    await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } }, deadline: '10s' });
+    await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } }, deadline: '1m' });
     await harness.ready('loop');
-    const runs = Array.from({ length: 4 }, () =>
-      harness.host.run(model('loop'), windowOf(100_000, [1, 1, 1]), 'visitor').then(
+    const run = (count: number) =>
+      harness.host.run(model('loop'), windowOf(count, [1, 1, 1]), 'visitor').then(
         () => 'answered',
         (error: unknown) => (error as { code: string }).code,
-      ),
-    );
-    // One runs, two wait.
-    expect((await Promise.all(runs)).toSorted()).toEqual(['answered', 'answered', 'answered', 'inference-queue-full']);
+      );
+    const long = run(2e6);
+    await harness.runBegun();
+    const outcomes = await Promise.all([long, run(1), run(1), run(1)]);
+    expect(outcomes).toEqual(['answered', 'answered', 'answered', 'inference-queue-full']);
   });
 
   test('asks for one run of no more rows than the model takes', async () => {
@@ -230,7 +230,8 @@ describe('any graph', () => {
 
   test('that came without model.yaml is refused, with what must be written', async () => {
     await using harness = new HostHarness([]);
-    addGraph(harness, 'alone', twiceModel(), [], { task: 'other' }, false);
+    addGraph(harness, 'alone', twiceModel(), []);
+    rmSync(join(harness.directory.path, 'alone/1/model.yaml'));
     await expect(harness.host.load(model('alone'))).rejects.toThrow('golden: [] }');
   });
 
@@ -319,13 +320,6 @@ function addGraph(
   bytes: Uint8Array,
   golden: readonly unknown[],
   more: Readonly<Record<string, unknown>> = {},
-  withManifest = true,
 ): void {
-  const folder = join(harness.directory.path, name, '1');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'model.onnx'), bytes);
-  writeFileSync(join(harness.directory.path, name, 'active'), '1\n');
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const manifest = { name, version: 1, task: 'other', sha256, golden, ...more };
-  if (withManifest) writeFileSync(join(folder, 'model.yaml'), JSON.stringify(manifest));
+  harness.directory.addGraph({ name, bytes, golden, more });
 }

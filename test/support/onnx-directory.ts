@@ -15,6 +15,14 @@ export type TestModel = {
   readonly manifest?: Readonly<Record<string, unknown>>;
 };
 
+export type TestGraph = {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly golden: readonly unknown[];
+  /** Further keys of model.yaml. */
+  readonly more?: Readonly<Record<string, unknown>>;
+};
+
 /** A model directory in the system's temporary folder, gone when it is disposed of. */
 export class TestModelDirectory implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'andon-test-models-'));
@@ -26,9 +34,6 @@ export class TestModelDirectory implements Disposable {
   /** Writes the model and makes it the active version. */
   add(model: TestModel): void {
     const version = model.version ?? 1;
-    const folder = join(this.path, model.name, String(version));
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'model.onnx'), model.bytes);
     const manifest = {
       name: model.name,
       version,
@@ -40,8 +45,22 @@ export class TestModelDirectory implements Disposable {
       golden: model.golden.map(({ window, score }) => ({ inputs: { window }, outputs: { score: [score] } })),
       ...model.manifest,
     };
+    this.#write(model.name, version, model.bytes, manifest);
+  }
+
+  /** Any graph, for visitors. */
+  addGraph(graph: TestGraph): void {
+    const { name, bytes, golden, more } = graph;
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    this.#write(name, 1, bytes, { name, version: 1, task: 'other', sha256, golden, ...more });
+  }
+
+  #write(name: string, version: number, bytes: Uint8Array, manifest: object): void {
+    const folder = join(this.path, name, String(version));
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'model.onnx'), bytes);
     writeFileSync(join(folder, 'model.yaml'), stringify(manifest));
-    writeFileSync(join(this.path, model.name, 'active'), `${version}\n`);
+    writeFileSync(join(this.path, name, 'active'), `${version}\n`);
   }
 
   [Symbol.dispose](): void {
