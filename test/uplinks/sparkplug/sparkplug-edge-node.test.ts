@@ -83,7 +83,8 @@ function edgeNode() {
     stepMs: 1000,
     hopMs: 1000,
     alarmState: undefined,
-    lastVerdict: undefined, drift: new Map(),
+    lastVerdict: undefined,
+    drift: new Map(),
   };
   const board: WatchBoard = { watches: () => [overview], tags: () => [] };
   const never = () => Promise.reject(new Error('Not asked for here'));
