@@ -66,9 +66,9 @@ export function acceptedCoding(header: string | undefined): ContentCoding {
 
 /** Compresses an answer that is large enough to be worth it. */
 export async function compress(
-  body: Uint8Array,
+  body: Uint8Array | string,
   coding: ContentCoding,
-): Promise<{ readonly body: Uint8Array; readonly coding: ContentCoding }> {
+): Promise<{ readonly body: Uint8Array | string; readonly coding: ContentCoding }> {
   if (body.length < COMPRESS_BYTES_MIN) return { body, coding: 'identity' };
   switch (coding) {
     case 'gzip':

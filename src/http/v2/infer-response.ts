@@ -16,7 +16,8 @@ export type InferAnswer = {
 };
 
 export type EncodedAnswer = {
-  readonly body: Uint8Array;
+  /** As text where all of it is: Node writes that in one piece with the head. */
+  readonly body: Uint8Array | string;
   /** Bytes of the JSON at the front; undefined where all of the body is JSON. */
   readonly headerLength: number | undefined;
 };
@@ -32,8 +33,9 @@ export function encodeInferResponse(answer: InferAnswer): EncodedAnswer {
     binary.push(bytes);
     return [outputJson(output.name, tensor, `"parameters":{"binary_data_size":${bytes.length}}`)];
   });
-  const header = Buffer.from(`${headJson(answer)},"outputs":[${outputs.join(',')}]}`);
-  if (binary.length === 0) return { body: header, headerLength: undefined };
+  const text = `${headJson(answer)},"outputs":[${outputs.join(',')}]}`;
+  if (binary.length === 0) return { body: text, headerLength: undefined };
+  const header = Buffer.from(text);
   return { body: Buffer.concat([header, ...binary]), headerLength: header.length };
 }
 
