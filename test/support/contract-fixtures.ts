@@ -5,6 +5,7 @@ import type { SourceConfig, UplinkConfig } from '../../src/app/kinds.ts';
 import { GOOD } from '../../src/domain/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample-batch.ts';
 import type { Deps } from '../../src/platform/deps.ts';
+import { dataTypes, encodeSparkplug } from '../../src/platform/sparkplug-payload.ts';
 import { MemoryRecordStore } from './memory-record-store.ts';
 import { ModbusRawServer } from './modbus-raw-server.ts';
 import { plainSource } from './source-context.ts';
@@ -44,11 +45,19 @@ export const sourceFixtures: Readonly<Record<string, SourceFixture>> = {
     }),
   },
   mqtt: {
-    peer: () => publishingBroker('contract/value'),
+    peer: () => publishingBroker('contract/value', () => '7'),
     config: (port) => ({
       url: `mqtt://127.0.0.1:${port}`,
       ...quickMqtt,
       tags: { value: { topic: 'contract/value' } },
+    }),
+  },
+  sparkplug: {
+    peer: () => publishingBroker('spBv1.0/contract/NBIRTH/node', nodeBirth),
+    config: (port) => ({
+      url: `mqtt://127.0.0.1:${port}`,
+      ...quickMqtt,
+      tags: { value: { group: 'contract', edgeNode: 'node', metric: 'value' } },
     }),
   },
 };
@@ -145,11 +154,19 @@ function goodSamples(batch: SampleBatch): number {
   return batch.qualities.subarray(0, batch.length).filter((quality) => quality === GOOD).length;
 }
 
-/** A broker on which a value is published all the time. */
-async function publishingBroker(topic: string): Promise<ContractPeer> {
+/** An edge node that is born again and again, each time with its value. */
+function nodeBirth(): Buffer {
+  const timestampMs = Date.now();
+  const metric = (name: string, dataType: number, value: number) => ({ name, timestampMs, dataType, value });
+  const metrics = [metric('bdSeq', dataTypes.UInt64, 0), metric('value', dataTypes.Double, 7)];
+  return Buffer.from(encodeSparkplug(timestampMs, 0, metrics));
+}
+
+/** A broker on which something is published all the time. */
+async function publishingBroker(topic: string, payload: () => string | Buffer): Promise<ContractPeer> {
   const broker = await new UpstreamBroker().listen();
   const client = await connectAsync(broker.url);
-  const publishing = setInterval(() => client.publish(topic, '7'), EVERY_MS);
+  const publishing = setInterval(() => client.publish(topic, payload()), EVERY_MS);
   return {
     port: Number(new URL(broker.url).port),
     [Symbol.asyncDispose]: async () => {
