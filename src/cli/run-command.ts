@@ -57,7 +57,12 @@ export async function runCommand(file: string): Promise<number> {
 type Running = { readonly loaded: LoadedConfig; readonly agent: RunningAgent };
 
 /** @returns What runs now: the new configuration, or the old one where the new is wrong or cannot be started. */
-async function reloadConfig(file: string, running: Running, deps: AgentDeps, manager: ServiceManager): Promise<Running> {
+async function reloadConfig(
+  file: string,
+  running: Running,
+  deps: AgentDeps,
+  manager: ServiceManager,
+): Promise<Running> {
   const next = await reread(file, deps);
   if (next === undefined) return running;
   manager.notify('RELOADING=1');
