@@ -150,11 +150,6 @@ export function isLoss(error: unknown): boolean {
   return error instanceof OperatingError && (error.code === 'host-crashed' || error.code === 'inference-timeout');
 }
 
-/** For what a lost host does by being lost, such as forgetting a session. */
-export function ignoreLoss(error: unknown): void {
-  if (!isLoss(error)) throw error;
-}
-
 function childPort(child: ChildProcess): RpcPort {
   return {
     post: (message) => {

@@ -1,3 +1,4 @@
+import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
 import type { LoadedSession } from './host-protocol.ts';
 import type { StoredModel } from './model-directory.ts';
@@ -25,4 +26,10 @@ export async function loadSession(
     },
     config.loadDeadline,
   );
+}
+
+/** Why a model cannot be used, for an operator. */
+export function loadFailureText(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof OperatingError) return error.message;
+  return `could not be loaded: ${errorMessage(error)}`;
 }

@@ -4,16 +4,17 @@ import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Deps } from '../platform/deps.ts';
-import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
+import type { OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import type { HostExit } from './host-process.ts';
-import { HostProcess, ignoreLoss, isLoss } from './host-process.ts';
+import { HostProcess, isLoss } from './host-process.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
-import { loadSession } from './load-session.ts';
+import { loadFailureText, loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import { NamedTimers } from './named-timers.ts';
 import type { Job, RunRequest } from './run-queue.ts';
@@ -113,7 +114,7 @@ export class ModelHost implements AsyncDisposable {
     return slot;
   }
 
-  /** Lets go of a model; its session ends before anything new is run. */
+  /** Lets go of a model: what waits for it is told, the run under way ends, and then its session. */
   async remove(label: string): Promise<void> {
     const slot = this.#slots.get(label);
     if (slot === undefined) return;
@@ -121,7 +122,10 @@ export class ModelHost implements AsyncDisposable {
     this.#timers.cancel(`retry ${label}`);
     this.#queue.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
     slot.remove();
-    await this.#liveHost()?.call('unload', { key: label }, UNLOAD_DEADLINE_MS).catch(ignoreLoss);
+    if (this.#liveHost() === undefined) return;
+    const unloaded = new Promise<void>((resolve) => this.#queue.unload(label, resolve));
+    this.#pump();
+    await unloaded;
   }
 
   start(): void {
@@ -227,6 +231,8 @@ export class ModelHost implements AsyncDisposable {
         return this.#doRun(host, job.slot, job.requests);
       case 'load':
         return this.#doLoad(host, job.slot);
+      case 'unload':
+        return host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).then(job.done, job.done);
       case 'ping':
         return this.#doPing(host);
     }
@@ -463,9 +469,4 @@ export class ModelHost implements AsyncDisposable {
       if (this.#state === 'running') callback();
     });
   }
-}
-
-function loadFailureText(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof OperatingError) return error.message;
-  return `could not be loaded: ${errorMessage(error)}`;
 }

@@ -20,6 +20,8 @@ export type Job =
   /** Of one model; several are visitors' requests that go as one batch. */
   | { readonly kind: 'run'; readonly slot: ModelSlot; readonly requests: readonly RunRequest[] }
   | { readonly kind: 'load'; readonly slot: ModelSlot }
+  /** `done` is called whatever comes of it: a session that went with its host is gone as well. */
+  | { readonly kind: 'unload'; readonly key: string; readonly done: () => void }
   | { readonly kind: 'ping' };
 
 /**
@@ -74,6 +76,11 @@ export class RunQueue {
     if (!this.#jobs.some((job) => job.kind === 'load' && job.slot === slot)) this.#jobs.push({ kind: 'load', slot });
   }
 
+  /** In its turn: a run of the session that is under way ends first. */
+  unload(key: string, done: () => void): void {
+    this.#jobs.push({ kind: 'unload', key, done });
+  }
+
   ping(): void {
     if (!this.#jobs.some(({ kind }) => kind === 'ping')) this.#jobs.push({ kind: 'ping' });
   }
@@ -104,14 +111,16 @@ export class RunQueue {
   reject(slot: ModelSlot, error: Error): void {
     for (const { reject } of this.#visitors.get(slot) ?? []) reject(error);
     this.#visitors.delete(slot);
-    const others = this.#jobs.filter((job) => job.kind === 'ping' || job.slot !== slot);
+    const others = this.#jobs.filter((job) => !('slot' in job) || job.slot !== slot);
     for (const job of this.#jobs.splice(0, this.#jobs.length, ...others))
       if (job.kind === 'run' && job.slot === slot) for (const { reject } of job.requests) reject(error);
   }
 
   rejectAll(error: Error): void {
-    for (const job of this.#jobs.splice(0))
+    for (const job of this.#jobs.splice(0)) {
       if (job.kind === 'run') for (const { reject } of job.requests) reject(error);
+      if (job.kind === 'unload') job.done();
+    }
     for (const waiting of this.#visitors.values()) for (const { reject } of waiting.splice(0)) reject(error);
   }
 

@@ -270,6 +270,24 @@ describe('the repository', () => {
     await expect(harness.host.run(model('twice@1'), {}, 'visitor')).rejects.toMatchObject({ code: 'model-not-ready' });
   });
 
+  test('lets the run under way end before a model goes, and tells those that wait', async () => {
+    await using harness = new HostHarness([meanOf4x2], { deadline: '1m' });
+    await harness.ready('mean');
+    harness.directory.add({ ...loop, name: 'slow' });
+    await harness.host.load(model('slow'));
+    const run = (count: number) => harness.host.run(model('slow'), windowOf(count, [1, 1, 1]), 'visitor');
+    const underWay = run(300_000);
+    await harness.runBegun('visitors');
+    const waiting = run(1);
+    const unloaded = harness.host.unload(model('slow'));
+    await expect(waiting).rejects.toMatchObject({ code: 'model-not-ready' });
+    expect((await underWay).outputs['score']?.data[0]).toBe(300_000);
+    await unloaded;
+    expect(harness.host.served(model('slow'))).toBeUndefined();
+    await harness.host.load(model('slow'));
+    expect((await run(4)).outputs['score']?.data[0]).toBe(4);
+  });
+
   test('serves at the start what the configuration names, with what was asked for at once counted', async () => {
     await using harness = new HostHarness([{ ...meanOf4x2 }, root], { serve: 'all' });
     await until(
