@@ -32,6 +32,8 @@ export type Decision = {
 export type DraftFacts = {
   readonly task: TrainingTask;
   readonly algorithm: string;
+  /** Names of the classes, the normal one first; empty but for a classification. */
+  readonly classes: readonly string[];
   readonly description: string;
   /** In the columns' order. */
   readonly tags: readonly TagLabel[];
@@ -55,6 +57,7 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
     graph,
     manifest: {
       task: facts.task,
+      ...(facts.classes.length === 0 ? {} : { classes: [...facts.classes] }),
       description: facts.description,
       sha256: createHash('sha256').update(graph).digest('hex'),
       tags: facts.tags.map((tag, index) => ({
@@ -69,6 +72,7 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
       output: {
         score: 'score',
         ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
+        ...(facts.classes.length === 0 ? {} : { probabilities: 'probabilities' }),
         ...(unit === '' ? {} : { unit }),
         distribution: shortDistribution(lastScores(fitted, facts.rows)),
       },
