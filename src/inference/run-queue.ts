@@ -64,11 +64,15 @@ export class RunQueue {
     this.#visitors.set(slot, waiting);
   }
 
-  /** Puts requests back in front that failed as a batch, each to go alone. They were counted before. */
+  /**
+   * Puts requests of visitors back in front that failed as a batch, each to go alone; the bound counted them before.
+   * Where their model was unloaded meanwhile they are told.
+   */
   pushAlone(requests: readonly RunRequest[]): void {
-    for (const [slot, waiting] of this.#visitors) {
-      const again = requests.filter((request) => request.slot === slot);
-      waiting.unshift(...again.map((request) => ({ ...request, joinKey: undefined })));
+    for (const request of requests.toReversed()) {
+      const waiting = this.#visitors.get(request.slot);
+      if (waiting !== undefined) waiting.unshift({ ...request, joinKey: undefined });
+      else request.reject(inferenceFailure('model-not-ready', `Model '${request.slot.label}' was unloaded`));
     }
   }
 
