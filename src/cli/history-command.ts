@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import { loadConfig } from '../app/config-file.ts';
 import { historyRows, parseMoment } from '../app/history-recording.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { writeParquet } from './history-parquet.ts';
 import type { Output } from './output.ts';
 import { quietDeps } from './quiet-deps.ts';
 
@@ -19,7 +20,8 @@ export type HistoryExportOptions = {
 const LINES_AT_ONCE = 500;
 
 /**
- * `andon history export`: the good samples of some tags as CSV, a row for each time at which one of them has a sample.
+ * `andon history export`: the good samples of some tags, a row for each time at which one of them has a sample; as
+ * CSV, or as Parquet where `--out` ends in .parquet.
  * Read from the file, whether the agent runs or not; `andon train --csv … --step` reads it back.
  */
 export async function historyExportCommand(options: HistoryExportOptions, output: Output): Promise<number> {
@@ -34,6 +36,10 @@ export async function historyExportCommand(options: HistoryExportOptions, output
     toMs: parseMoment(options.to, nowMs),
     stepMs: undefined,
   });
+  if (options.out?.endsWith('.parquet') === true) {
+    await writeParquet(options.out, tags, rows);
+    return 0;
+  }
   const lines = chunked(rows, tags);
   if (options.out === undefined) for await (const text of lines) output.out(text);
   else await writeLines(options.out, lines);

@@ -29,7 +29,7 @@ export function addTrainingCommands(program: Command, context: CommandContext): 
     .option('--from <time>', 'ISO 8601, or an age such as 24h; the oldest sample where left out')
     .option('--to <time>', 'ISO 8601, or an age; the newest sample where left out')
     .option('--tags <tags>', 'tag,tag,…; every tag of a watch where left out')
-    .option('--out <file>', 'write to a file instead of standard output')
+    .option('--out <file>', 'write to a file instead of standard output; .parquet makes it Parquet')
     .action(async (options: HistoryExportOptions) => context.done(await historyExportCommand(options, context.output)));
 }
 
