@@ -7,7 +7,7 @@ import { elementCount, RANK_MAX, shapeText } from './tensor-shape.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
 /** Of a request or a tensor; the protocol knows no others. */
-export type ParameterValue = string | number | boolean;
+type ParameterValue = string | number | boolean;
 export type InferParameters = Readonly<Record<string, ParameterValue>>;
 
 export type RequestedOutput = { readonly name: string; readonly binary: boolean };

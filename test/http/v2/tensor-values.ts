@@ -5,7 +5,7 @@ import { datatypes, tensorTypeOf } from '../../../src/http/v2/datatypes.ts';
 export const tensorTypes: readonly TensorType[] = datatypes.map((name) => tensorTypeOf(name) ?? 'bool');
 
 /** Text as ONNX can hold it: whole characters, no NUL. */
-export const text = fc.string({ unit: 'binary', maxLength: 20 }).map((raw) => raw.replaceAll('\0', ''));
+const text = fc.string({ unit: 'binary', maxLength: 20 }).map((raw) => raw.replaceAll('\0', ''));
 
 /** Any tensor of a type, of up to 3 dimensions, empty ones too. */
 export function tensorOf(type: TensorType): fc.Arbitrary<Tensor> {
