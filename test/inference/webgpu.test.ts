@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { verifyModel } from '../../src/inference/model-verification.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
@@ -23,13 +23,12 @@ const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, g
 const webgpuFirst = { executionProviders: ['webgpu', 'cpu'], deadline: '10s' };
 
 describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on SwiftShader', () => {
-  const before = { ...process.env };
   beforeAll(() => {
-    process.env['VK_DRIVER_FILES'] = driverFile;
-    process.env['LD_LIBRARY_PATH'] = [dirname(driverFile ?? ''), before['LD_LIBRARY_PATH'] ?? ''].join(':');
+    vi.stubEnv('VK_DRIVER_FILES', driverFile);
+    vi.stubEnv('LD_LIBRARY_PATH', [dirname(driverFile ?? ''), process.env['LD_LIBRARY_PATH'] ?? ''].join(':'));
   });
   afterAll(() => {
-    process.env = before;
+    vi.unstubAllEnvs();
   });
 
   test.each([
@@ -109,12 +108,11 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
 });
 
 describe('without an adapter', () => {
-  const before = { ...process.env };
   beforeAll(() => {
-    process.env['VK_DRIVER_FILES'] = '/nonexistent.json';
+    vi.stubEnv('VK_DRIVER_FILES', '/nonexistent.json');
   });
   afterAll(() => {
-    process.env = before;
+    vi.unstubAllEnvs();
   });
 
   test('WebGPU falls back to the CPU and is named with its reason', async () => {
