@@ -15,7 +15,7 @@ export type TagDefinition = {
 };
 
 /** A sensor that stays within `band` engineering units for `afterMs` is taken for stuck: `uncertain`. */
-export type StuckRule = { readonly afterMs: number; readonly band: number };
+type StuckRule = { readonly afterMs: number; readonly band: number };
 
 /**
  * Tags that a source makes of what it finds, all with the same unit, range and deadband. Their names are known only

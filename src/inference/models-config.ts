@@ -125,5 +125,4 @@ export const modelsConfigSchema = z.strictObject({
 
 /** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */
 export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
-export type ModelLimits = z.infer<typeof limitsSchema>;
 export type ProviderConfig = ModelsConfig['executionProviders'][number];

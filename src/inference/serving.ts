@@ -6,7 +6,7 @@ const MAX_QUEUE_DEFAULT = 256;
 
 /** Processes that models run in where nobody says otherwise. */
 export const WATCH_HOST = 'main';
-export const VISITOR_HOST = 'visitors';
+const VISITOR_HOST = 'visitors';
 
 /** How one model is run: the configuration, then its maker, then the default. */
 export type Serving = {

@@ -29,7 +29,7 @@ export type Ticket = {
   readonly dueMs: number;
 };
 
-export type Judged = {
+type Judged = {
   readonly outcome: 'judged';
   readonly ticket: Ticket;
   readonly score: number;

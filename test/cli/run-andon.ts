@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, onTestFinished } from 'vitest';
 import { CompileCache } from '../support/crash-plant.ts';
 
-export const root = join(import.meta.dirname, '../..');
+const root = join(import.meta.dirname, '../..');
 const program = join(root, 'bin/andon.js');
 export const demoConfig = join(root, 'config/demo.yaml');
 

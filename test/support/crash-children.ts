@@ -25,7 +25,7 @@ export function living(pids: readonly number[]): readonly number[] {
 }
 
 /** Command line of a process; '' where it is gone. */
-export function commandLine(pid: number): string {
+function commandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
   } catch {

@@ -6,7 +6,7 @@ import { TestModelDirectory } from './onnx-directory.ts';
 import { meanModel } from './onnx-models.ts';
 
 /** A model that says what its one value is: abnormal above 1. */
-export function echoModel(): TestModelDirectory {
+function echoModel(): TestModelDirectory {
   return new TestModelDirectory([
     { name: 'echo', bytes: meanModel(1, 1), steps: 1, tags: 1, golden: [{ window: [0.5], score: 0.5 }] },
   ]);
