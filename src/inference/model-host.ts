@@ -146,7 +146,7 @@ export class ModelHost implements AsyncDisposable {
 
   /** Looks again at which version is active, and tries again what failed. What runs goes on meanwhile. */
   reloadOne(slot: ModelSlot): void {
-    if (slot.state === 'failed' || slot.state === 'quarantined') slot.retry();
+    slot.retry();
     slot.lookAgain();
     this.#enqueueLoad(slot);
   }
@@ -309,8 +309,8 @@ export class ModelHost implements AsyncDisposable {
   /** One more try for a model that failed or was set aside, at long intervals. */
   #retryLater(slot: ModelSlot): void {
     this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfter, () => {
-      slot.retry();
-      this.#enqueueLoad(slot);
+      // Where a reload has tried it before its time, there is nothing left to do.
+      if (slot.retry()) this.#enqueueLoad(slot);
     });
   }
 

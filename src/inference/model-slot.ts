@@ -212,11 +212,17 @@ export class ModelSlot {
     }
   }
 
-  /** A model that failed or was set aside gets one more try; its health stays what it was until that has ended. */
-  retry(): void {
+  /**
+   * A model that failed or was set aside gets one more try; its health stays what it was until that has ended.
+   *
+   * @returns False where it did neither, and stays as it is.
+   */
+  retry(): boolean {
+    if (this.#state !== 'failed' && this.#state !== 'quarantined') return false;
     this.#state = 'loading';
     // What is on disk may have been put right meanwhile.
     this.#lookAgain = true;
+    return true;
   }
 
   /** The version whose loading is about to be tried. */

@@ -196,6 +196,25 @@ describe('a version that is activated while the agent runs', () => {
     await harness.ready('mean');
     expect(harness.health('model/mean')).toMatchObject({ status: 'ok', reason: '' });
   });
+
+  test('after a failure stays ready when the retry that the failure had set comes due', async () => {
+    const unsound = meanModel(5, 2);
+    const models = [
+      { ...meanOf4x2, bytes: unsound },
+      { ...meanOf4x2, name: 'later', bytes: unsound },
+    ];
+    await using harness = new HostHarness(models, { quarantine: { retryAfter: '1s' } });
+    await harness.state('mean', 'failed');
+    await harness.state('later', 'failed');
+    harness.directory.add({ ...meanOf4x2, version: 2 });
+    harness.host.reload();
+    await harness.ready('mean');
+    await harness.state('later', 'failed');
+    // The other's retry was put off by the reload: once it has been made, the first one's time is over.
+    harness.directory.add({ ...meanOf4x2, name: 'later', version: 2 });
+    await harness.ready('later');
+    expect(harness.status('mean')).toMatchObject({ state: 'ready', version: 2 });
+  });
 });
 
 test('a host without models starts nothing', async () => {
