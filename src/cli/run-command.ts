@@ -33,9 +33,10 @@ export async function runCommand(file: string): Promise<number> {
   const manager = systemdServiceManager(process.env, log);
   for (const warning of loaded.warnings) log.warn({ file: warning.file, line: warning.line }, warning.message);
 
+  // From here on a signal is obeyed, not deadly: one that comes during the start ends the agent once it is up.
+  const ending = nextEnding();
   let current: Running = { loaded, agent: await startAgent(loaded, { ...deps, clock }, manager) };
   manager.notify('READY=1', `STATUS=${current.agent.summary}`);
-  const ending = nextEnding();
   const reloads = reloadOnHangup(async () => {
     const before = current.loaded;
     current = await reloadConfig(file, current, { ...deps, clock }, manager);
@@ -46,7 +47,8 @@ export async function runCommand(file: string): Promise<number> {
   log.info({ reason: reason.text }, 'Stopping.');
   manager.notify('STOPPING=1');
   const limit = clock.setTimer(() => process.exit(70), STOP_TIMEOUT_MS, { background: true });
-  await reloads.idle();
+  // A reload that failed for good has ended the agent by itself; what is left still stops in order.
+  await reloads.idle().catch(() => undefined);
   await current.agent[Symbol.asyncDispose]();
   limit.cancel();
   log.info({ reason: reason.text }, 'Stopped.');

@@ -14,6 +14,8 @@ export interface UplinkTransport extends AsyncDisposable {
    *   on the error is obeyed where present.
    */
   send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void>;
+  /** Most bytes of records that the receiver said it takes at once; absent or undefined where it said nothing. */
+  bytesMax?(): number | undefined;
   /** Tells, now and at each change, how a lasting connection stands; absent where every send connects by itself. */
   onConnection?(listener: (state: ConnectionState) => void): void;
 }

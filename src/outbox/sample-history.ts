@@ -80,11 +80,13 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   /** Hands everything added so far to the storage worker; resolves when it is on the disk or dropped. */
   async flush(): Promise<void> {
+    // A flush under way took what was there when it began; what has come since goes with the next, whoever begins it.
     await this.#flushing;
-    if (this.#waiting === 0) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#flushing ??= this.#send();
+    if (this.#waiting > 0) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#flushing ??= this.#send();
+    }
     await this.#flushing;
   }
 

@@ -94,6 +94,12 @@ export class MqttConnection implements AsyncDisposable {
     return this.#version;
   }
 
+  /** Most bytes of a payload on `topic` that the broker said it takes; undefined where it said nothing. */
+  payloadBytesMax(topic: string): number | undefined {
+    const bytesMax = this.#session?.packetBytesMax;
+    return bytesMax === undefined ? undefined : bytesMax - PUBLISH_HEAD_BYTES - Buffer.byteLength(topic);
+  }
+
   /** Called at each change, in order, synchronously. */
   onState(listener: (state: MqttState) => void): void {
     this.#listeners.push(listener);
@@ -106,7 +112,7 @@ export class MqttConnection implements AsyncDisposable {
    *
    * @returns Resolves on the broker's acknowledgement; with QoS 0 when it was written to the socket.
    * @throws {OperatingError} 'mqtt-not-connected' | 'mqtt-publish-timeout' | 'mqtt-too-many-in-flight' (more than
-   *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' (reject).
+   *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' | 'mqtt-publish-too-large' (reject).
    */
   publish(topic: string, payload: string | Buffer, options: MqttPublishOptions): Promise<void> {
     const session = this.#session;
@@ -278,7 +284,7 @@ export class MqttConnection implements AsyncDisposable {
     const bytes = PUBLISH_HEAD_BYTES + Buffer.byteLength(topic) + Buffer.byteLength(payload);
     if (bytes <= bytesMax) return undefined;
     const text = `A message of ${bytes} bytes on ${topic}; the broker takes ${bytesMax}`;
-    return new OperatingError('mqtt-message-invalid', 'reject', text);
+    return new OperatingError('mqtt-publish-too-large', 'reject', text);
   }
 
   #notConnected(): OperatingError {

@@ -24,9 +24,13 @@ export const mqttErrors = {
   },
   'mqtt-message-invalid': {
     disposition: 'reject',
-    meaning:
-      'The topic or the payload can never be accepted: a wildcard in the topic, or more bytes than the broker takes.',
-    remedy: 'Correct the topic, or raise the limit on the broker.',
+    meaning: 'The topic can never be accepted, as for a wildcard in it.',
+    remedy: 'Correct the topic.',
+  },
+  'mqtt-publish-too-large': {
+    disposition: 'reject',
+    meaning: 'The message has more bytes than the broker said it takes. An uplink cuts its batches smaller by itself.',
+    remedy: 'For a single record: raise the limit on the broker.',
   },
   'mqtt-unreachable': {
     disposition: 'retry',

@@ -85,6 +85,17 @@ export class Consignment {
     this.#batches.splice(index, 1, ...halves.map((half) => ({ batch: half, outcome: 'waiting' as const })));
   }
 
+  /** Cuts what waits and is larger than `bytesMax` into batches that are not, in its place. */
+  fit(bytesMax: number): void {
+    const fitting = this.#batches.flatMap((entry) => {
+      const { batch, outcome } = entry;
+      if (outcome !== 'waiting' || batch.bytes <= bytesMax) return [entry];
+      const smaller = planBatches(batch.records, { recordsMax: batch.records.length, bytesMax });
+      return smaller.map((part) => ({ batch: part, outcome: 'waiting' as const }));
+    });
+    this.#batches.splice(0, this.#batches.length, ...fitting);
+  }
+
   /** Takes out what the outbox can be told now: the settled batches before the first that is not. */
   takeSettled(): readonly Settlement[] {
     const settled: Settlement[] = [];

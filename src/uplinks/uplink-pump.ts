@@ -186,6 +186,8 @@ export class UplinkPump implements Uplink {
     const consignment = new Consignment(planBatches(records, this.#options.config.batch));
     while (consignment.open && !this.#stopped) {
       this.#again.clear();
+      // Known once connected, and another with each connection: batches under way together must not be refused for it.
+      consignment.fit(this.#options.transport.bytesMax?.() ?? Infinity);
       const error = await this.#sendAll(consignment);
       if (error !== undefined && !this.#stopped) await this.#again.wait(this.#waitMs(error));
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { SampleBatch } from '../../src/domain/sample-batch.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../src/domain/quality.ts';
 import { HistoryDatabase } from '../../src/outbox/history-database.ts';
@@ -72,6 +72,33 @@ describe('the history', () => {
     const reading = new SampleHistoryStore({ outbox: second, tags, deps });
     const [pressure] = await reading.read(['pump-1.pressure'], 0, 1e15);
     expect([...(pressure?.values ?? [])]).toEqual([1, 2]);
+  });
+
+  test('whoever waits for a flush is told once its own samples are stored, also behind another who waits', async () => {
+    const sends: PromiseWithResolvers<void>[] = [];
+    const storage = {
+      historyFlushIntervalMs: 3_600_000,
+      appendSamples: () => {
+        const send = Promise.withResolvers<void>();
+        sends.push(send);
+        return send.promise;
+      },
+      readSamples: () => Promise.reject(new Error('not asked here')),
+    };
+    const history = new SampleHistoryStore({ outbox: storage, tags, deps: testDeps() });
+    history.add(batchOf([0, 1, base]));
+    const first = history.flush();
+    await vi.waitFor(() => expect(sends).toHaveLength(1));
+    history.add(batchOf([0, 2, base + 1]));
+    const told: string[] = [];
+    const others = ['timer', 'source'].map((name) => history.flush().then(() => told.push(name)));
+    sends[0]?.resolve();
+    await first;
+    await vi.waitFor(() => expect(sends).toHaveLength(2));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toEqual([]);
+    sends[1]?.resolve();
+    await Promise.all(others);
   });
 
   /*

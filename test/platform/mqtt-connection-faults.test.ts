@@ -242,7 +242,7 @@ describe('publishing', () => {
     const { connection } = await connected({ protocolVersion: 5 });
     await connection.publish('a', 'x'.repeat(980), publishing);
     await expect(connection.publish('a', 'x'.repeat(990), publishing)).rejects.toMatchObject({
-      code: 'mqtt-message-invalid',
+      code: 'mqtt-publish-too-large',
       disposition: 'reject',
       message: 'A message of 1001 bytes on a; the broker takes 1000',
     });

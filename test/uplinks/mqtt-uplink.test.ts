@@ -198,4 +198,22 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     await eventually(() => expect(store.waiting('cloud')).toBe(0));
     await after.endAsync(true);
   });
+
+  test('a broker that takes small messages only gets small batches, in order, and nothing is set aside', async () => {
+    await using stack = new AsyncDisposableStack();
+    const broker = stack.use(await Mosquitto.start({ lines: ['max_packet_size 1000'] }));
+    const store = new MemoryRecordStore();
+    const config = mqttUplinkSchema.parse({ type: 'mqtt', url: broker.url, ...quick, batch: { recordsMax: 100 } });
+    const deps = testDeps();
+    const received: unknown[] = [];
+    const client = await connectAsync(broker.url, { reconnectPeriod: 0 });
+    client.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
+    await client.subscribeAsync(topic, { qos: 1 });
+    await store.appendVerdicts(60, 100);
+    const uplink = stack.use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps }));
+    uplink.start();
+    await eventually(() => expect(ids(received)).toEqual(store.stored.map(({ id }) => id)));
+    expect(store.deadLetters).toEqual([]);
+    await client.endAsync(true);
+  });
 });

@@ -6,6 +6,7 @@ import { duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { checkMqttConfig, mqttConnectionOptions, mqttFields, randomClientId } from '../../platform/mqtt-config.ts';
 import { MqttConnection } from '../../platform/mqtt-connection.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 import { UplinkPump } from '../uplink-pump.ts';
@@ -80,10 +81,21 @@ class MqttTransport implements UplinkTransport {
     );
   }
 
+  bytesMax(): number | undefined {
+    const bytesMax = this.#connection.payloadBytesMax(this.#topic);
+    // The brackets of the array.
+    return bytesMax === undefined ? undefined : bytesMax - 2;
+  }
+
   async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
     const payload = `[${records.map(recordJson).join(',')}]`;
     const options = { qos: 1, retain: false, timeoutMs: this.#timeoutMs } as const;
-    await unlessAborted(this.#connection.publish(this.#topic, payload, options), signal);
+    try {
+      await unlessAborted(this.#connection.publish(this.#topic, payload, options), signal);
+    } catch (error) {
+      if (errorCode(error) !== 'mqtt-publish-too-large') throw error;
+      throw new UplinkError('uplink-batch-too-large', errorMessage(error), { cause: error });
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
