@@ -283,6 +283,8 @@ export class ModelHost implements AsyncDisposable {
         return loadSession(host, slot.label, stored, candidate, this.#config);
       });
       if (!(await this.#isWanted(host, slot))) return;
+      // A fresh host took over meanwhile; the session goes with this one, and the version is loaded in that one.
+      if (this.#host !== host) return this.reloadOne(slot);
       slot.becomeReady(stored, session, host);
       this.#health.report('ok');
     } catch (error) {

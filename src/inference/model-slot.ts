@@ -131,7 +131,10 @@ export class ModelSlot {
   /** Asks for the active version to be looked up at the next load, even if the host is lost before. */
   lookAgain(): void {
     this.#lookAgain = true;
+    const before = this.#settled;
     this.#settled = Promise.withResolvers<void>();
+    // Who waits already waits for this load too: the one under way may be given up for it.
+    void this.#settled.promise.then(before.resolve);
   }
 
   /** The version to load; undefined where it is to be looked up. A host that is replaced must not change it by the way. */

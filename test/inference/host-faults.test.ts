@@ -106,6 +106,35 @@ describe('the host is replaced', () => {
   });
 });
 
+test('a version that is still loading when a fresh host takes over is loaded there, and none is lost', async () => {
+  const temporary = mkdtempSync(join(tmpdir(), 'andon-test-'));
+  vi.stubEnv('TMPDIR', temporary);
+  try {
+    await using harness = new HostHarness([loop], { maxMemory: '1MB' });
+    await harness.ready('loop');
+    const pid = await pidOf(harness);
+    await until(
+      () => readdirSync(temporary).filter((name) => name.startsWith('andon-models-')).length === 2,
+      () => 'a fresh host is started',
+    );
+    // Its golden vectors take seconds to check, the start of a host less than one.
+    harness.directory.add({ ...loop, version: 2, golden: [{ window: [1e6], score: 1e6 }] });
+    harness.host.reload();
+    await until(
+      () => harness.host.hostPid !== pid,
+      () => 'the fresh host takes over',
+    );
+    await until(
+      () => harness.host.ready(model('loop'))?.judgedBy.version === 2,
+      () => JSON.stringify(harness.status('loop')),
+    );
+    expect((await harness.host.run(model('loop'), windowOf(3, [1, 1, 1]))).judgedBy.version).toBe(2);
+  } finally {
+    vi.unstubAllEnvs();
+    rmSync(temporary, { recursive: true });
+  }
+}, 40_000);
+
 test('a model that keeps taking the host down is set aside while the others go on', async () => {
   await using harness = new HostHarness([loop, meanOf4x2], {
     deadline: '100ms',
