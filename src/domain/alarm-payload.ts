@@ -14,7 +14,7 @@ export type AlarmPayload = {
   readonly by: string | null;
   readonly timestamp_ms: EpochMs;
   readonly score: number | null;
-  /** Counts the changes of this alarm; a receiver that sees a lower one than before has an old message. */
+  /** Counts the changes of this alarm, from the time of its first one; a receiver that sees a lower one than before has an old message. */
   readonly number: number;
   /** When shelving ends by itself; null while not shelved. */
   readonly shelved_until_ms: EpochMs | null;

@@ -53,7 +53,7 @@ export type AlarmCause =
   | 'out-of-service'
   | 'returned-to-service';
 
-/** One stored change of an alarm; `number` counts up per watch and makes the change unique. */
+/** One stored change of an alarm; `number` counts up per watch, from the epoch milliseconds at which it began, and makes the change unique. */
 export type AlarmTransition = {
   readonly watch: string;
   readonly number: number;

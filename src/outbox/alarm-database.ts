@@ -34,6 +34,13 @@ type PendingRow = {
   readonly checksum: number;
 };
 
+type AlarmRow = {
+  readonly watch: string;
+  readonly number: number;
+  readonly checksum: number;
+  readonly transition: string;
+};
+
 /** Key that makes an alarm's record unique in the outbox. */
 export function alarmKey(watch: string, number: number): string {
   return `alarm/${watch}/${number}`;
@@ -62,7 +69,8 @@ export class AlarmDatabase {
           'INSERT OR REPLACE INTO pending (watch, number, timestamp, body, checksum) VALUES (?, ?, ?, ?, ?)',
         ),
         clear: this.#sqlite.prepare('DELETE FROM pending WHERE watch = ? AND number = ?'),
-        all: this.#sqlite.prepare('SELECT number, checksum, transition FROM alarm ORDER BY watch'),
+        all: this.#sqlite.prepare('SELECT watch, number, checksum, transition FROM alarm ORDER BY watch'),
+        remove: this.#sqlite.prepare('DELETE FROM alarm WHERE watch = ?'),
         pending: this.#sqlite.prepare('SELECT * FROM pending ORDER BY timestamp, number LIMIT 500'),
       };
     } catch (error) {
@@ -103,13 +111,24 @@ export class AlarmDatabase {
       .map(({ watch, number, timestamp, body }) => ({ watch, number, timestampMs: timestamp, body }));
   }
 
-  /** Last transition of every alarm; `damaged` counts those that are not what was stored, and are left out. */
+  /**
+   * Last transition of every alarm; `damaged` counts those that are not what was stored. These are deleted: their
+   * number may be wrong, too, and would keep newer transitions out.
+   */
   alarms(): { readonly transitions: readonly AlarmTransition[]; readonly damaged: number } {
-    const rows = this.#statements.all.all() as { readonly checksum: number; readonly transition: string }[];
-    const sound = rows.filter(({ checksum, transition }) => isIntactText(transition, checksum));
-    // The checksum says that these are texts that `store` wrote.
-    const transitions = sound.map(({ transition }) => JSON.parse(transition) as AlarmTransition);
-    return { transitions, damaged: rows.length - sound.length };
+    const rows = this.#statements.all.all() as AlarmRow[];
+    const transitions: AlarmTransition[] = [];
+    const damaged: string[] = [];
+    for (const row of rows) {
+      const transition = transitionOf(row);
+      if (transition === undefined) damaged.push(row.watch);
+      else transitions.push(transition);
+    }
+    if (damaged.length > 0)
+      this.#sqlite.transaction(() => {
+        for (const watch of damaged) this.#statements.remove.run(watch);
+      })();
+    return { transitions, damaged: damaged.length };
   }
 
   close(): void {
@@ -119,4 +138,12 @@ export class AlarmDatabase {
   #removeCleared(): void {
     for (const { watch, number } of this.#cleared) this.#statements.clear.run(watch, number);
   }
+}
+
+/** @returns Undefined where the row is not what `store` wrote. */
+function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
+  if (!isIntactText(text, checksum)) return undefined;
+  // The checksum says that this is a text that `store` wrote.
+  const transition = JSON.parse(text) as AlarmTransition;
+  return transition.watch === watch && transition.number === number ? transition : undefined;
 }

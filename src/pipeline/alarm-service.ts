@@ -341,10 +341,15 @@ function rulesOf(config: AlarmConfig, abnormal: 'above' | 'below'): AlarmRules {
   return { onDelayMs: config.onDelay, offDelayMs: config.offDelay, abnormal };
 }
 
+/**
+ * An alarm that nothing is stored of. It may have had numbers before its stored state was lost, and their records may
+ * still be in the outbox; an alarm changes less often than once a millisecond, so the time is past all of them.
+ */
 function newAlarm(watch: string, config: AlarmConfig, nowMs: EpochMs): Alarm {
+  const number = Math.floor(nowMs);
   const last: AlarmTransition = {
     watch,
-    number: 0,
+    number,
     state: 'normal',
     previous: 'normal',
     priority: config.priority,
@@ -360,7 +365,7 @@ function newAlarm(watch: string, config: AlarmConfig, nowMs: EpochMs): Alarm {
     config,
     memory: { facts: normalFacts, delay: noDelay },
     last,
-    number: 0,
+    number,
     stored: last,
     shelving: undefined,
   };

@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -197,6 +198,21 @@ describe('alarms', () => {
     expect((await second.alarms()).map(({ watch, number, state }) => [watch, number, state])).toEqual([
       ['pump-1', 2, 'unacknowledged'],
     ]);
+  });
+
+  test('a stored alarm that is damaged makes way for the next one, whatever its number says', () => {
+    const folder = testFolder();
+    const first = openStorage(folder);
+    first.append(alarmDraft(5));
+    first.stop();
+    const file = new Database(join(folder, 'alarms.db'));
+    file.exec(`UPDATE alarm SET number = 900, transition = replace(transition, 'high', 'hxgh')`);
+    file.close();
+    const second = openStorage(folder);
+    expect(second.alarms()).toEqual([]);
+    second.append(alarmDraft(6));
+    expect(second.alarms().map(({ number }) => number)).toEqual([6]);
+    second.stop();
   });
 
   test('an alarm that is appended again, because the answer was lost, is stored once', async () => {

@@ -7,6 +7,9 @@ import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
 import { scan, startLine } from './fakes/start-line.ts';
 
+/** Numbers of an alarm that nothing is stored of begin after this: the time at which a line starts. */
+const START_NUMBER = Date.UTC(2026, 0, 1);
+
 const active: AlarmTransition = {
   watch: 'pump-1',
   number: 7,
@@ -47,7 +50,7 @@ describe('what an alarm tells', () => {
         message: 'vibration is at 4.2 g (62 % of the score): the score of pump-1 is 2, above its threshold of 1.',
         by: null,
         score: 2,
-        number: 1,
+        number: START_NUMBER + 1,
         shelved_until_ms: null,
       },
     ]);
@@ -87,7 +90,12 @@ describe('what operators do', () => {
     await line.clock.advance(0);
     expect(line.alarms.list()[0]?.state).toBe('unacknowledged');
     line.store.release();
-    expect(await acknowledged).toMatchObject({ state: 'acknowledged', cause: 'acknowledged', by: 'Lea', number: 2 });
+    expect(await acknowledged).toMatchObject({
+      state: 'acknowledged',
+      cause: 'acknowledged',
+      by: 'Lea',
+      number: START_NUMBER + 2,
+    });
     expect(line.alarms.list()[0]?.state).toBe('acknowledged');
     expect(announced(line)).toEqual(['unacknowledged', 'acknowledged']);
   });
@@ -100,7 +108,7 @@ describe('what operators do', () => {
     expect(await line.alarms.acknowledge('pump-1', 'Lea')).toMatchObject({
       state: 'acknowledged',
       previous: 'unacknowledged',
-      number: 3,
+      number: START_NUMBER + 3,
     });
     expect(await metricValue(line.deps, 'andon_alarms{state="acknowledged",priority="medium"}')).toBe(1);
     expect(await metricValue(line.deps, 'andon_alarms{state="unacknowledged",priority="medium"}')).toBe(0);
@@ -161,11 +169,11 @@ test('an act that failed is stored after all where the plant changed the alarm m
   line.store.down = false;
   await line.clock.advance(5000);
   expect(line.store.bodies('alarm').map(({ number, state }) => [number, state])).toEqual([
-    [1, 'unacknowledged'],
-    [2, 'acknowledged'],
-    [3, 'normal'],
+    [START_NUMBER + 1, 'unacknowledged'],
+    [START_NUMBER + 2, 'acknowledged'],
+    [START_NUMBER + 3, 'normal'],
   ]);
-  expect(line.alarms.list()[0]).toMatchObject({ number: 3, state: 'normal' });
+  expect(line.alarms.list()[0]).toMatchObject({ number: START_NUMBER + 3, state: 'normal' });
   expect(announced(line).at(-1)).toBe('normal');
 });
 
@@ -181,7 +189,7 @@ test('a change that is stored only after a newer one does not take subscribers b
   await line.clock.advance(0);
   line.store.down = false;
   await line.clock.advance(5000);
-  expect(line.store.bodies('alarm').map(({ number }) => number)).toEqual([2, 1]);
+  expect(line.store.bodies('alarm').map(({ number }) => number)).toEqual([START_NUMBER + 2, START_NUMBER + 1]);
   expect(announced(line)).toEqual(['returned-unacknowledged']);
   expect(line.alarms.list()[0]?.state).toBe('returned-unacknowledged');
 });
@@ -196,10 +204,20 @@ test('a thousand alarm records wait for the outbox, then the oldest are lost and
   line.store.down = false;
   await line.second(1, 2);
   const numbers = line.store.bodies('alarm').map(({ number }) => number);
-  expect(numbers).toEqual(Array.from({ length: 1001 }, (_, index) => index + 11));
+  expect(numbers).toEqual(Array.from({ length: 1001 }, (_, index) => START_NUMBER + index + 11));
 });
 
 describe('across a restart', () => {
+  test('an alarm whose stored state is lost takes no number that it had before', async () => {
+    const before = await alarmedLine();
+    await before.stop();
+    const numbers = before.store.bodies('alarm').map(({ number }) => Number(number));
+    const after = await startLine({ store: new FakeRecordStore(), startMs: before.clock.nowMs() });
+    for (let second = 0; second < 2; second += 1) await after.second(4.2, 2);
+    const [number] = after.store.bodies('alarm').map((body) => Number(body['number']));
+    expect(number).toBeGreaterThan(Math.max(...numbers));
+  });
+
   test('an alarm is what it was, and numbers go on', async () => {
     const store = new FakeRecordStore();
     store.restored = [active];

@@ -328,7 +328,7 @@ describe('when the outbox takes nothing', () => {
     await line.second(1, 0);
     await line.second(1, 2);
     expect(line.store.appends.at(-1)?.map(({ kind }) => kind)).toEqual(['verdict', 'alarm']);
-    expect(line.store.appends.at(-1)?.[1]?.alarm).toMatchObject({ watch: 'pump-1', number: 1 });
+    expect(line.store.appends.at(-1)?.[1]?.alarm).toMatchObject({ watch: 'pump-1', number: Date.UTC(2026, 0, 1) + 1 });
   });
 });
 

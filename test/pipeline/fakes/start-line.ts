@@ -25,11 +25,13 @@ export type LineOptions = {
   readonly sampleRecords?: boolean;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
+  /** Wall clock at the start; the beginning of 2026 where left out. */
+  readonly startMs?: number;
 };
 
 /** A pipeline on fakes and a clock stepped by hand, started. Score: the last cell of a window, abnormal above 1. */
 export async function startLine(options: LineOptions = {}) {
-  const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  const clock = new FakeClock(options.startMs ?? Date.UTC(2026, 0, 1));
   const deps = testDeps(clock);
   const store = options.store ?? new FakeRecordStore();
   const inference = options.inference ?? new FakeInferenceHost();
