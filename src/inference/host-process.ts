@@ -1,8 +1,7 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { setPriority, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { setPriority } from 'node:os';
 import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
@@ -11,6 +10,7 @@ import type { RpcPort } from '../platform/rpc.ts';
 import { RpcClient } from '../platform/rpc.ts';
 import type { HostProtocol } from './host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
+import { makeStagingDirectory } from './staging.ts';
 
 /** Characters kept of what the host last wrote to stderr. */
 const LAST_WORDS_MAX = 2_000;
@@ -38,7 +38,7 @@ export class HostProcess {
   /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
   constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
-    this.stagingDirectory = mkdtemp(join(tmpdir(), 'andon-models-'));
+    this.stagingDirectory = makeStagingDirectory();
     // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
     this.stagingDirectory.catch(() => undefined);
     this.#child = fork(entry, {

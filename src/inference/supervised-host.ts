@@ -23,6 +23,7 @@ import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { repositoryEntries } from './repository.ts';
 import { hostOf, WATCH_HOST } from './serving.ts';
+import { sweepStagingDirectories } from './staging.ts';
 
 export type SupervisedInferenceHostOptions = {
   /** The host's entry file, `src/hosts/inference-host.ts`. */
@@ -75,6 +76,7 @@ export class SupervisedInferenceHost implements InferenceHost {
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
+    void sweepStagingDirectories();
     for (const host of this.#hosts.values()) host.start();
     void this.#serveConfigured();
   }
