@@ -2,10 +2,12 @@ import type { AlarmTransition } from '../domain/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 
 /**
- * What an operator can do about alarms. Each act resolves after its commit.
+ * What an operator can do about alarms. Each act resolves after its commit; where the record store takes none for now
+ * ('retry'), the act is in effect and resolves at once, and is listed and announced after its commit. An end of the
+ * agent before that loses it.
  *
  * @throws {OperatingError} 'alarm-unknown' | 'alarm-not-acknowledgeable' | 'alarm-not-shelved' |
- *   'alarm-out-of-service' (reject), 'alarms-not-restored' (retry), and the record store's own errors.
+ *   'alarm-out-of-service' (reject), 'alarms-not-restored' (retry), and the record store's own errors that are no 'retry'.
  */
 export interface AlarmDesk {
   /** Last transition of each watch that has an alarm configured, normal ones too, in the order of the config. */

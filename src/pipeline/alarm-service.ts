@@ -237,7 +237,10 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     return alarm;
   }
 
-  /** An operator's act: where it cannot be stored, it is as if it had not been. */
+  /**
+   * An operator's act. Where the outbox takes none now the act holds all the same, and its record waits for the outbox;
+   * where it can never be stored, it is as if it had not been.
+   */
   async #act(
     alarm: Alarm,
     facts: AlarmFacts,

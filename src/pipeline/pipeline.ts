@@ -291,7 +291,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     );
   }
 
-  /** Verdicts, alarms and records of windows that were judged together: one append for all of them. */
+  /** Verdicts, alarms and records of windows that were judged together, handed over at once. */
   #conclude(judgements: readonly Judgement[]): void {
     const entries: Entry[] = [];
     for (const judgement of judgements) {

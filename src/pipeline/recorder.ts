@@ -3,7 +3,7 @@ import type { RecordDraft } from '../domain/record.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
@@ -21,7 +21,8 @@ export type Entry = {
  * Brings drafts into the outbox and lets nobody know before they are there.
  *
  * Where the outbox refuses, verdicts and samples are lost and counted, since newer ones follow. Alarm records are kept
- * (at most `WAITING_MAX`) and go ahead of the next ones, or by themselves after a while. Reports under `pipeline`.
+ * (at most `WAITING_MAX`) and go ahead of the next alarms, or by themselves after a while; in calls of their own, so
+ * that alarms that cannot be stored take no verdicts and samples along. Reports under `pipeline`.
  */
 export class Recorder implements AsyncDisposable {
   readonly #records: RecordStore;
@@ -31,6 +32,7 @@ export class Recorder implements AsyncDisposable {
   readonly #backoff: Backoff;
   readonly #inFlight = new Set<Promise<void>>();
   #waiting: readonly Entry[] = [];
+  #alarmsUnderWay = 0;
   #retry: Timer | undefined;
   #disposed = false;
 
@@ -46,21 +48,30 @@ export class Recorder implements AsyncDisposable {
     this.#health.report('ok');
   }
 
-  /** Stores the entries in one call, in order, after those that wait. Failing is handled here. */
+  /** Stores telemetry in one call, then alarms in another, those that wait first. Failing is handled here. */
   store(entries: readonly Entry[]): void {
-    const all = [...this.#waiting, ...entries];
-    if (all.length === 0) return;
+    const alarms = [...this.#waiting, ...entries.filter(isAlarm)];
     this.#setWaiting([]);
-    const task = this.#append(all).finally(() => this.#inFlight.delete(task));
-    this.#inFlight.add(task);
+    this.#alarmsUnderWay += alarms.length;
+    this.#begin(entries.filter((entry) => !isAlarm(entry)));
+    this.#begin(alarms);
   }
 
   /**
-   * Stores one entry for somebody who waits for it; kept nowhere if that fails.
-   * @throws {OperatingError} The record store's own errors.
+   * Stores one alarm entry for somebody who waits for it. Where the outbox takes none now, the entry is kept for the
+   * next attempt: the store may have it by half already (its alarm, not its record), so it cannot be undone.
+   *
+   * @throws {OperatingError} Not to be tried again: the entry is not stored, and not kept.
    */
   async storeNow(entry: Entry): Promise<void> {
-    const [id] = await this.#records.append([entry.draft]);
+    let id: string | undefined;
+    try {
+      [id] = await this.#records.append([entry.draft]);
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.disposition !== 'retry') throw error;
+      this.#refused([entry], errorMessage(error));
+      return;
+    }
     entry.stored(id ?? '');
   }
 
@@ -95,22 +106,32 @@ export class Recorder implements AsyncDisposable {
       );
   }
 
+  #begin(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const task = this.#append(entries).finally(() => this.#inFlight.delete(task));
+    this.#inFlight.add(task);
+  }
+
   async #append(entries: readonly Entry[]): Promise<void> {
+    const alarms = entries.filter(isAlarm).length;
     let ids: readonly string[];
     try {
       ids = await this.#records.append(entries.map(({ draft }) => draft));
     } catch (error) {
+      this.#alarmsUnderWay -= alarms;
       this.#refused(entries, errorMessage(error));
       return;
     }
+    this.#alarmsUnderWay -= alarms;
     for (const [index, entry] of entries.entries()) entry.stored(ids[index] ?? '');
-    if (this.#waiting.length > 0) return;
+    // That telemetry was stored does not say that alarms are.
+    if (this.#waiting.length > 0 || this.#alarmsUnderWay > 0) return;
     this.#backoff.reset();
     this.#health.report('ok');
   }
 
   #refused(entries: readonly Entry[], reason: string): void {
-    const alarms = entries.filter(({ draft }) => draft.kind === 'alarm');
+    const alarms = entries.filter(isAlarm);
     for (const { draft } of entries)
       if (draft.kind !== 'alarm') this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
     this.#health.report(
@@ -129,6 +150,10 @@ export class Recorder implements AsyncDisposable {
     this.#waiting = entries;
     this.#metrics.andon_alarm_records_waiting.set(entries.length);
   }
+}
+
+function isAlarm({ draft }: Entry): boolean {
+  return draft.kind === 'alarm';
 }
 
 /** Calls that fail come back in any order; each watch keeps its places among the entries, and its own order in them. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { normalFacts } from '../../src/domain/alarm.ts';
 import type { AlarmTransition } from '../../src/domain/alarm.ts';
 import { UNCERTAIN } from '../../src/domain/quality.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';
 import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
@@ -100,11 +101,23 @@ describe('what operators do', () => {
     expect(announced(line)).toEqual(['unacknowledged', 'acknowledged']);
   });
 
-  test('an act that cannot be stored is as if it had not been, and can be repeated', async () => {
+  test('an act that the outbox does not take now holds, and is stored and announced once it does', async () => {
     const line = await alarmedLine();
     line.store.down = true;
-    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'outbox-unavailable' });
+    expect(await line.alarms.acknowledge('pump-1', 'Lea')).toMatchObject({ state: 'acknowledged', by: 'Lea' });
+    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'alarm-not-acknowledgeable' });
+    expect(announced(line)).toEqual(['unacknowledged']);
     line.store.down = false;
+    await line.clock.advance(5000);
+    expect(states(line)).toEqual(['unacknowledged', 'acknowledged']);
+    expect(announced(line)).toEqual(['unacknowledged', 'acknowledged']);
+  });
+
+  test('an act whose record can never be stored is refused, and can be repeated', async () => {
+    const line = await alarmedLine();
+    line.store.refusal = new OperatingError('record-too-large', 'reject', 'a record of 9 bytes is over 8');
+    await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'record-too-large' });
+    line.store.refusal = undefined;
     expect(await line.alarms.acknowledge('pump-1', 'Lea')).toMatchObject({
       state: 'acknowledged',
       previous: 'unacknowledged',
@@ -157,15 +170,14 @@ test('shelving outlasts a timer that fires too early', async () => {
   expect(line.alarms.list()[0]?.state).toBe('normal');
 });
 
-test('an act that failed is stored after all where the plant changed the alarm meanwhile', async () => {
+test('an act that failed is stored in its place where the plant changed the alarm meanwhile', async () => {
   const line = await alarmedLine();
   line.store.held = true;
   const act = line.alarms.acknowledge('pump-1', 'Lea');
-  const refused = act.catch((error: unknown) => error);
   await line.second(1, 0);
   line.store.down = true;
   line.store.release();
-  expect(await refused).toMatchObject({ code: 'outbox-unavailable' });
+  expect(await act).toMatchObject({ state: 'acknowledged' });
   line.store.down = false;
   await line.clock.advance(5000);
   expect(line.store.bodies('alarm').map(({ number, state }) => [number, state])).toEqual([

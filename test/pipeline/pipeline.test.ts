@@ -323,12 +323,15 @@ describe('when the outbox takes nothing', () => {
     expect(line.store.bodies('alarm')).toHaveLength(1);
   });
 
-  test('a verdict and the alarm it raises are one append, the verdict first', async () => {
+  test('a verdict is stored ahead of the alarm it raises, each in a call of its own', async () => {
     const line = await startLine();
     await line.second(1, 0);
     await line.second(1, 2);
-    expect(line.store.appends.at(-1)?.map(({ kind }) => kind)).toEqual(['verdict', 'alarm']);
-    expect(line.store.appends.at(-1)?.[1]?.alarm).toMatchObject({ watch: 'pump-1', number: Date.UTC(2026, 0, 1) + 1 });
+    expect(line.store.appends.slice(-2).map((drafts) => drafts.map(({ kind }) => kind))).toEqual([
+      ['verdict'],
+      ['alarm'],
+    ]);
+    expect(line.store.appends.at(-1)?.[0]?.alarm).toMatchObject({ watch: 'pump-1', number: Date.UTC(2026, 0, 1) + 1 });
   });
 });
 

@@ -17,6 +17,10 @@ function startRecorder() {
   return { clock, store, recorder, status, stored };
 }
 
+function verdictEntry(watch: string): Entry {
+  return { draft: { kind: 'verdict', timestampMs: 0, watch, body: {}, alarm: undefined }, stored: () => undefined };
+}
+
 function alarmEntry(watch: string, number: number): Entry {
   const alarm = {
     watch,
@@ -54,6 +58,22 @@ describe('alarm records that the outbox refused', () => {
     recorder.store([alarmEntry('b', 1)]);
     await clock.advance(0);
     expect(stored()).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ]);
+  });
+
+  test('take no verdict along while only alarms cannot be stored', async () => {
+    const { clock, store, recorder, stored } = startRecorder();
+    store.alarmsDown = true;
+    recorder.keep([alarmEntry('a', 1)]);
+    recorder.store([verdictEntry('b'), alarmEntry('b', 1)]);
+    await clock.advance(0);
+    expect(stored()).toEqual([['b', undefined]]);
+    store.alarmsDown = false;
+    await clock.advance(5000);
+    expect(stored()).toEqual([
+      ['b', undefined],
       ['a', 1],
       ['b', 1],
     ]);

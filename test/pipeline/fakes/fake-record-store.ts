@@ -11,6 +11,10 @@ export class FakeRecordStore implements RecordStore {
   restored: readonly AlarmTransition[] = [];
   /** While set, `append` and `alarms` fail. */
   down = false;
+  /** While set, `append` fails with it. */
+  refusal: OperatingError | undefined;
+  /** While set, `append` calls that bring an alarm fail. */
+  alarmsDown = false;
   /** While set, appends wait until `release`. */
   held = false;
   #sequence = 0;
@@ -19,6 +23,9 @@ export class FakeRecordStore implements RecordStore {
   async append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.down) throw new OperatingError('outbox-unavailable', 'retry', 'the disk is gone');
+    if (this.refusal !== undefined) throw this.refusal;
+    if (this.alarmsDown && drafts.some(({ alarm }) => alarm !== undefined))
+      throw new OperatingError('outbox-unavailable', 'retry', 'the alarm database is gone');
     this.appends.push(drafts);
     return drafts.map(() => String((this.#sequence += 1)));
   }
