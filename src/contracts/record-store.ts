@@ -8,7 +8,8 @@ export interface RecordStore {
    * Stores drafts in order, in one transaction with whatever else waits.
    *
    * @returns Their ids, once the commit is on disk. An id is '' where `onFull` dropped that very draft; a loss
-   *   record then says so.
+   *   record then says so. An alarm is never dropped: without room the call is refused with 'outbox-full', and the
+   *   alarm waits in the store for room.
    * @throws {OperatingError} 'outbox-unavailable' | 'outbox-full' | 'outbox-queue-full' (retry).
    */
   append(drafts: readonly RecordDraft[]): Promise<readonly string[]>;

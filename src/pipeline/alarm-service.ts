@@ -160,9 +160,14 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
     this.#disposed = true;
     this.#retry?.cancel();
-    for (const alarm of this.#alarms.values()) alarm.shelving?.cancel();
+    for (const alarm of this.#alarms.values()) {
+      alarm.shelving?.cancel();
+      // The gauge outlives this service: after a reload the next one counts the same alarms.
+      if (this.#restored) this.#metrics.andon_alarms.dec({ state: alarm.last.state, priority: alarm.config.priority });
+    }
   }
 
   #applyVerdict(alarm: Alarm, { verdict, abnormal, tags }: AlarmVerdict): readonly Entry[] {
@@ -310,6 +315,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   }
 
   #count(from: AlarmState, to: AlarmState, priority: AlarmPriority): void {
+    if (this.#disposed) return;
     this.#metrics.andon_alarms.dec({ state: from, priority });
     this.#metrics.andon_alarms.inc({ state: to, priority });
   }

@@ -325,7 +325,10 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     const { alarm } = watch.config;
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = verdictDraft(verdict, lastRow, readings);
-    const entry: Entry = { draft, stored: (id) => events.emit({ type: 'verdict', verdict, id }) };
+    const stored = (id: string): void => {
+      if (id !== '') events.emit({ type: 'verdict', verdict, id });
+    };
+    const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = inference.ready(watch.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';

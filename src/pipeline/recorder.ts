@@ -13,7 +13,7 @@ const WAITING_MAX = 1000;
 /** A draft, and what is to be done once it is stored. */
 export type Entry = {
   readonly draft: RecordDraft;
-  /** @param id '' where the outbox dropped this very record under `onFull`. Must not throw. */
+  /** @param id '' where the outbox dropped this very record under `onFull`, which it does to no alarm. Must not throw. */
   readonly stored: (id: string) => void;
 };
 

@@ -83,6 +83,12 @@ describe('what an alarm tells', () => {
   });
 });
 
+test('a service that ends, as at a reload, takes its alarms out of the count', async () => {
+  const line = await alarmedLine({ priority: 'critical' });
+  await line.stop();
+  expect(await metricValue(line.deps, 'andon_alarms{state="unacknowledged",priority="critical"}')).toBe(0);
+});
+
 describe('what operators do', () => {
   test('acknowledging resolves after its commit, with who did it', async () => {
     const line = await alarmedLine();

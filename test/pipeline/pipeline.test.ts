@@ -323,6 +323,17 @@ describe('when the outbox takes nothing', () => {
     expect(line.store.bodies('alarm')).toHaveLength(1);
   });
 
+  test('a verdict that the outbox dropped is told to nobody', async () => {
+    const line = await startLine();
+    await line.second(1, 0);
+    const heard = line.heard.length;
+    line.store.droppedKinds = ['verdict'];
+    await line.second(1, 2);
+    await line.second(1, 2);
+    expect(line.heard.slice(heard).map(({ type }) => type)).not.toContain('verdict');
+    expect(line.heard.slice(heard).map(({ type }) => type)).toContain('alarm');
+  });
+
   test('a verdict is stored ahead of the alarm it raises, each in a call of its own', async () => {
     const line = await startLine();
     await line.second(1, 0);

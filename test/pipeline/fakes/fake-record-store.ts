@@ -11,6 +11,8 @@ export class FakeRecordStore implements RecordStore {
   restored: readonly AlarmTransition[] = [];
   /** While set, `append` and `alarms` fail. */
   down = false;
+  /** Kinds that `append` drops, as `onFull` does. */
+  droppedKinds: readonly RecordDraft['kind'][] = [];
   /** While set, `append` fails with it. */
   refusal: OperatingError | undefined;
   /** While set, `append` calls that bring an alarm fail. */
@@ -27,7 +29,7 @@ export class FakeRecordStore implements RecordStore {
     if (this.alarmsDown && drafts.some(({ alarm }) => alarm !== undefined))
       throw new OperatingError('outbox-unavailable', 'retry', 'the alarm database is gone');
     this.appends.push(drafts);
-    return drafts.map(() => String((this.#sequence += 1)));
+    return drafts.map(({ kind }) => (this.droppedKinds.includes(kind) ? '' : String((this.#sequence += 1))));
   }
 
   async alarms(): Promise<readonly AlarmTransition[]> {
