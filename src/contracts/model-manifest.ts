@@ -153,7 +153,4 @@ export type AnyManifest = ModelManifest | GraphManifest;
 /** Of a golden vector: row-major values, with their shape where it must be said. */
 export type GoldenValues = z.infer<typeof tensorValuesSchema>;
 
-/** Whether a watch may name the model. */
-export function judgesWindows(manifest: AnyManifest): manifest is ModelManifest {
-  return 'window' in manifest;
-}
+export { judgesWindows } from './manifest-kind.ts';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Tensor, TensorData, Tensors, TensorSpec } from '../contracts/inference.ts';
 import type { AnyManifest, GoldenValues } from '../contracts/model-manifest.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { batchSize, joinRows } from './batch-rows.ts';
 import { compareGolden, goldenTensor } from './golden-values.ts';

@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../contracts/inference.ts';
 import type { AnyManifest, GraphManifest, ModelManifest } from '../contracts/model-manifest.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { shapeText } from './tensor-check.ts';
 

@@ -5,10 +5,9 @@ import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts'
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
-import { externalDataTensors } from './external-data.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
-import { checkDigest, readBounded, sha256 } from './model-file.ts';
+import { readBounded, readModelFile, sha256 } from './model-file.ts';
 
 /** Golden vectors of wide windows are the bulk of a manifest. */
 const MANIFEST_BYTES_MAX = 8_000_000;
@@ -126,20 +125,12 @@ export class ModelDirectory {
   }
 
   /**
-   * The bytes of `model.onnx`, read once, that were hashed and found complete in themselves.
+   * As `readModelFile`.
    *
    * @throws {OperatingError} 'model-file-invalid'.
    */
   async readModel(stored: StoredModel): Promise<Uint8Array> {
-    const bytes = await readBounded(stored.modelPath, this.#path, this.#modelBytesMax);
-    checkDigest(stored.modelPath, bytes, stored.manifest.sha256);
-    const external = externalTensors(stored.modelPath, bytes);
-    if (external.length > 0)
-      throw inferenceFailure(
-        'model-file-invalid',
-        `${stored.modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}); they must be inside it`,
-      );
-    return bytes;
+    return readModelFile(stored, this.#path, this.#modelBytesMax);
   }
 
   async #noActiveVersion(name: string): Promise<string> {
@@ -170,16 +161,6 @@ export class ModelDirectory {
       if (error instanceof Error && errorCode(error.cause) === 'ENOENT') return undefined;
       throw error;
     }
-  }
-}
-
-function externalTensors(path: string, bytes: Uint8Array): readonly string[] {
-  try {
-    return externalDataTensors(bytes);
-  } catch (error) {
-    throw inferenceFailure('model-file-invalid', `${path} is not an ONNX model: ${errorMessage(error)}`, {
-      cause: error,
-    });
   }
 }
 

@@ -3,7 +3,38 @@ import { open, realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { formatByteSize } from '../domain/byte-size.ts';
 import { errorMessage } from '../platform/errors.ts';
+import { externalDataTensors } from './external-data.ts';
 import { inferenceFailure } from './inference-failure.ts';
+import type { StoredModel } from './model-directory.ts';
+
+/**
+ * The bytes of a version's `model.onnx`, read once, that were hashed and found complete in themselves.
+ *
+ * @param directory Absolute path of the model directory.
+ * @throws {OperatingError} 'model-file-invalid'.
+ */
+export async function readModelFile(stored: StoredModel, directory: string, bytesMax: number): Promise<Uint8Array> {
+  const { modelPath, manifest } = stored;
+  const bytes = await readBounded(modelPath, directory, bytesMax);
+  checkDigest(modelPath, bytes, manifest.sha256);
+  const external = externalTensors(modelPath, bytes);
+  if (external.length > 0)
+    throw inferenceFailure(
+      'model-file-invalid',
+      `${modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}); they must be inside it`,
+    );
+  return bytes;
+}
+
+function externalTensors(path: string, bytes: Uint8Array): readonly string[] {
+  try {
+    return externalDataTensors(bytes);
+  } catch (error) {
+    throw inferenceFailure('model-file-invalid', `${path} is not an ONNX model: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
 
 /**
  * Reads a file of the model directory once, whole.
@@ -58,7 +89,7 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** @throws {OperatingError} 'model-file-invalid' where the bytes are not the ones the manifest was written for. */
-export function checkDigest(path: string, bytes: Uint8Array, expected: string): void {
+function checkDigest(path: string, bytes: Uint8Array, expected: string): void {
   const found = sha256(bytes);
   if (found !== expected)
     throw inferenceFailure('model-file-invalid', `${path} has SHA-256 ${found}, but model.yaml says ${expected}`);

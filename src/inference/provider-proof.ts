@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import * as z from 'zod';
 import type { ExecutionProvider } from '../contracts/inference.ts';
 
 /** ONNX Runtime's own names, as its profile has them. */
@@ -20,12 +19,6 @@ const idleOperators = new Set([
   'Unsqueeze',
 ]);
 
-const profileSchema = z.array(
-  z.looseObject({
-    args: z.looseObject({ provider: z.string().optional(), op_name: z.string().optional() }).optional(),
-  }),
-);
-
 /**
  * Counts the node executions of a profile by the provider they really ran on, leaving out what only moves data.
  *
@@ -37,11 +30,21 @@ const profileSchema = z.array(
  */
 export async function nodesByProvider(path: string): Promise<Readonly<Record<string, number>>> {
   const counts: Record<string, number> = {};
-  for (const { args } of profileSchema.parse(JSON.parse(await readFile(path, 'utf8')))) {
-    if (args?.provider === undefined || idleOperators.has(args.op_name ?? '')) continue;
-    counts[args.provider] = (counts[args.provider] ?? 0) + 1;
+  const events: unknown = JSON.parse(await readFile(path, 'utf8'));
+  for (const event of Array.isArray(events) ? events : []) {
+    const provider = computingProvider(event);
+    if (provider !== undefined) counts[provider] = (counts[provider] ?? 0) + 1;
   }
   return counts;
+}
+
+/** Undefined where the event of the profile is not that of a node that computes. */
+function computingProvider(event: unknown): string | undefined {
+  if (typeof event !== 'object' || event === null || !('args' in event)) return undefined;
+  const { args } = event;
+  if (typeof args !== 'object' || args === null || !('provider' in args)) return undefined;
+  if ('op_name' in args && typeof args.op_name === 'string' && idleOperators.has(args.op_name)) return undefined;
+  return typeof args.provider === 'string' ? args.provider : undefined;
 }
 
 /** Whether anything was computed on the provider. */

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { batchSize, hasRows, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
 import { checkGolden } from './golden.ts';
 import { checkGraphContract } from './graph-contract.ts';
 import type { HostRun, LoadedSession, LoadParams, RunParams } from './host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
-import { ModelDirectory } from './model-directory.ts';
+import { readModelFile } from './model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
 import { providerObstacle, providerReason } from './provider-reason.ts';
 import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from './tensor-check.ts';
@@ -70,10 +70,12 @@ async function createSession(params: LoadParams, staging: string): Promise<ort.I
   const { provider } = params;
   const obstacle = providerObstacle(provider.name);
   if (obstacle !== undefined) throw inferenceFailure('provider-unavailable', obstacle);
-  const directory = new ModelDirectory(params.directory, { modelBytesMax: params.modelBytesMax });
   const path = join(staging, 'model.onnx');
   // What was hashed is what is loaded, whatever happens to the model directory meanwhile.
-  await writeFile(path, await directory.readModel(params.model), { mode: 0o600, flag: 'wx' });
+  await writeFile(path, await readModelFile(params.model, params.directory, params.modelBytesMax), {
+    mode: 0o600,
+    flag: 'wx',
+  });
   try {
     return await ort.InferenceSession.create(path, {
       executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
