@@ -10,7 +10,12 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
  *   'alarm-out-of-service' (reject), 'alarms-not-restored' (retry), and the record store's own errors that are no 'retry'.
  */
 export interface AlarmDesk {
-  /** Last transition of each watch that has an alarm configured, normal ones too, in the order of the config. */
+  /** Whether the stored alarms could be read; before that nobody knows how the alarms are. */
+  readonly restored: boolean;
+  /**
+   * Last transition of each watch that has an alarm configured, normal ones too, in the order of the config; none
+   * while not `restored`.
+   */
   list(): readonly AlarmTransition[];
   acknowledge(watch: string, by: string): Promise<AlarmTransition>;
   /** @param untilMs Shelving always ends by itself (ISA-18.2). */

@@ -3,10 +3,13 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Quality, QualityReason } from '../domain/quality.ts';
 import type { Verdict } from '../domain/verdict.ts';
 
-/** What live subscribers hear. Verdicts and alarms come after their commit, with the id of their record. */
+/**
+ * What live subscribers hear. Verdicts and alarms come after their commit, with the id of their record; an alarm has
+ * none where it was stored before this start and could be read only now.
+ */
 export type LiveEvent =
   | { readonly type: 'verdict'; readonly verdict: Verdict; readonly id: string }
-  | { readonly type: 'alarm'; readonly transition: AlarmTransition; readonly id: string }
+  | { readonly type: 'alarm'; readonly transition: AlarmTransition; readonly id: string | undefined }
   | { readonly type: 'tags'; readonly tags: readonly TagReading[] };
 
 /** A tag's last value, for people and subscribers. */

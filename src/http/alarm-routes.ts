@@ -23,9 +23,16 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk
   app.get(
     '/api/v1/alarms',
     {
-      schema: { summary: 'Every alarm, normal ones too', response: { 200: z.object({ alarms: z.array(alarmJson) }) } },
+      schema: {
+        summary: 'Every alarm, normal ones too',
+        response: { 200: z.object({ alarms: z.array(alarmJson) }), 503: errorJson },
+      },
     },
-    () => ({ alarms: alarms.list().map(alarmToJson) }),
+    () => {
+      if (!alarms.restored)
+        throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
+      return { alarms: alarms.list().map(alarmToJson) };
+    },
   );
   app.post(
     '/api/v1/alarms/:watch/acknowledge',

@@ -61,8 +61,10 @@ function eventText(event: LiveEvent): string {
   switch (event.type) {
     case 'verdict':
       return `event: verdict\nid: ${event.id}\ndata: ${JSON.stringify(verdictPayload(event.verdict, event.id))}\n\n`;
-    case 'alarm':
-      return `event: alarm\nid: ${event.id}\ndata: ${JSON.stringify(alarmPayload(event.transition, event.id))}\n\n`;
+    case 'alarm': {
+      const id = event.id === undefined ? '' : `id: ${event.id}\n`;
+      return `event: alarm\n${id}data: ${JSON.stringify(alarmPayload(event.transition, event.id))}\n\n`;
+    }
     case 'tags':
       return `event: tags\ndata: ${JSON.stringify(event.tags.map(tagJson))}\n\n`;
   }

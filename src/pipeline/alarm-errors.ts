@@ -23,7 +23,7 @@ export const alarmErrors = {
   },
   'alarms-not-restored': {
     disposition: 'retry',
-    meaning: 'The stored alarms could not be read yet, so that no operator can act on them.',
+    meaning: 'The stored alarms could not be read yet: nobody knows how they are, and no operator can act on them.',
     remedy: 'See the health of the outbox; the agent goes on trying.',
   },
 } as const satisfies ErrorCatalogue;

@@ -50,7 +50,7 @@ type Alarm = {
  *
  * A change counts in memory at once, is stored, and only then listed and announced. While an alarm is suppressed, what the plant
  * does to it is stored, since a journal must have no holes, but not announced. Until the stored alarms could be read
- * (`start`), verdicts wait and operators are refused.
+ * (`start`), verdicts wait, operators are refused and none is listed; read late, each is announced as it was stored.
  */
 export class AlarmService implements AlarmDesk, AsyncDisposable {
   readonly #records: RecordStore;
@@ -63,6 +63,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   readonly #backoff: Backoff;
   #unapplied: AlarmVerdict[] = [];
   #restored = false;
+  #late = false;
   #retry: Timer | undefined;
   #disposed = false;
 
@@ -97,18 +98,23 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
       this.#health.report('ok');
     } catch (error) {
       if (this.#disposed) return;
+      this.#late = true;
       this.#health.report('degraded', `The stored alarms could not be read: ${errorMessage(error)}`);
       this.#retry = this.#deps.clock.setTimer(() => void this.start(), this.#backoff.nextMs(), { background: true });
     }
   }
 
-  list(): readonly AlarmTransition[] {
-    return [...this.#alarms.values()].map(({ stored }) => stored);
+  get restored(): boolean {
+    return this.#restored;
   }
 
-  /** @returns Undefined for a watch without an alarm. */
+  list(): readonly AlarmTransition[] {
+    return !this.#restored ? [] : [...this.#alarms.values()].map(({ stored }) => stored);
+  }
+
+  /** @returns Undefined for a watch without an alarm, and while the stored alarms could not be read. */
   stateOf(watch: string): AlarmState | undefined {
-    return this.#alarms.get(watch)?.stored.state;
+    return !this.#restored ? undefined : this.#alarms.get(watch)?.stored.state;
   }
 
   /** Whether the plant is in alarm, acknowledged or suppressed or not. */
@@ -204,6 +210,9 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
       alarm.number = transition.number;
       alarm.stored = alarm.last;
     }
+    // Subscribers that came in the meantime were told of none.
+    if (this.#late)
+      for (const transition of this.list()) this.#events.emit({ type: 'alarm', transition, id: undefined });
     const entries: Entry[] = [];
     for (const alarm of this.#alarms.values()) {
       this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority: alarm.config.priority });

@@ -125,7 +125,7 @@ export class Publisher implements AsyncDisposable {
         return this.#offer('verdict', event.verdict.watch, verdictPayload(event.verdict, event.id), false);
       case 'alarm': {
         const { transition, id } = event;
-        this.#alarmIds.set(transition.watch, { number: transition.number, id });
+        if (id !== undefined) this.#alarmIds.set(transition.watch, { number: transition.number, id });
         return this.#offerAlarm(transition);
       }
       case 'tags':

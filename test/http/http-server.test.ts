@@ -47,6 +47,7 @@ const verdict: Verdict = {
 /** An operator's desk with one alarm, which remembers what it was asked. */
 class Desk implements AlarmDesk {
   readonly asked: unknown[] = [];
+  restored = true;
 
   list() {
     return [transition];
@@ -261,6 +262,14 @@ describe('the HTTP endpoint', () => {
         },
       ],
     });
+  });
+
+  test('while the stored alarms could not be read, no alarm is made up', async () => {
+    const url = await serve();
+    desk.restored = false;
+    const answer = await fetch(`${url}/api/v1/alarms`);
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toEqual({ error: 'The stored alarms could not be read yet' });
   });
 
   test('events stream tags, verdicts and alarms with the id of their record', async () => {

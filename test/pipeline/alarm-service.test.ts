@@ -278,8 +278,13 @@ describe('across a restart', () => {
     await line.second(1, 2);
     await line.second(1, 2);
     await expect(line.alarms.acknowledge('pump-1', 'Lea')).rejects.toMatchObject({ code: 'alarms-not-restored' });
+    expect(line.alarms).toMatchObject({ restored: false });
+    expect(line.alarms.list()).toEqual([]);
+    expect(line.alarms.stateOf('pump-1')).toBeUndefined();
     store.down = false;
     await line.clock.advance(5000);
+    // What was stored is told first: a subscriber may still hold something older.
+    expect(announced(line)).toEqual(['normal', 'unacknowledged']);
     expect(line.store.bodies('alarm').map(({ state, number }) => [state, number])).toEqual([['unacknowledged', 8]]);
     expect(line.deps.health.components().find(({ name }) => name === 'alarms')?.status).toBe('ok');
   });

@@ -53,7 +53,13 @@ function publisherOn(
 
 function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmDesk {
   const nobody = () => Promise.reject(new Error('nobody acts on alarms here'));
-  return { list: () => [...transitions.values()], acknowledge: nobody, shelve: nobody, unshelve: nobody };
+  return {
+    restored: true,
+    list: () => [...transitions.values()],
+    acknowledge: nobody,
+    shelve: nobody,
+    unshelve: nobody,
+  };
 }
 
 function transition(watch: string, state: AlarmState, number = 1): AlarmTransition {
@@ -196,6 +202,16 @@ describe('an alarm', () => {
         score: 0.9,
         id: 'edge-01/e1/9',
       });
+    });
+  });
+
+  test('that was stored before this start is retained without an id', async () => {
+    await withBench(async ({ broker, events }) => {
+      events.emit({ type: 'alarm', transition: transition('pump-1', 'shelved'), id: undefined });
+      await eventually(() => expect(broker.retained.has(`${base}/alarm/pump-1`)).toBe(true));
+      const payload: unknown = JSON.parse(broker.retained.get(`${base}/alarm/pump-1`) ?? '');
+      expect(payload).toMatchObject({ state: 'shelved' });
+      expect(payload).not.toHaveProperty('id');
     });
   });
 

@@ -114,7 +114,8 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       case 'verdict':
         return this.#tell(verdictMetrics(event.verdict));
       case 'alarm':
-        return this.#tell(alarmMetrics(event.transition));
+        // Alarms that could be read only now are in no birth yet.
+        return event.id === undefined ? this.#bearSoon() : this.#tell(alarmMetrics(event.transition));
       case 'tags':
         return undefined;
     }

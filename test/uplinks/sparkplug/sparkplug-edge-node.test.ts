@@ -88,7 +88,7 @@ function edgeNode() {
   };
   const board: WatchBoard = { watches: () => [overview], tags: () => [] };
   const never = () => Promise.reject(new Error('Not asked for here'));
-  const alarms: AlarmDesk = { list: () => [alarm], acknowledge: never, shelve: never, unshelve: never };
+  const alarms: AlarmDesk = { restored: true, list: () => [alarm], acknowledge: never, shelve: never, unshelve: never };
   const config = sparkplugPublishSchema.parse({
     url: broker.url,
     protocolVersion: '3.1.1',
