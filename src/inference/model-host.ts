@@ -189,11 +189,12 @@ export class ModelHost implements AsyncDisposable {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
     this.#timers.cancelAll();
-    this.#rejectQueue('The inference host is stopping');
     const hosts = [...this.#hosts];
     for (const host of hosts) host.kill('stopped');
     await Promise.all(hosts.map((host) => host.exited));
     await this.#current;
+    // A batch that failed last of all has put its requests back.
+    this.#rejectQueue('The inference host is stopping');
     for (const slot of this.#slots.values()) slot.remove();
     this.#health.remove();
   }
