@@ -199,13 +199,15 @@ function batchOf(entries: readonly Entry[]): AppendBatch {
   return { kinds, timestampsMs: Float64Array.from(timestamps), watches, bodies, alarms };
 }
 
-function settle(entries: readonly Entry[], { ids }: AppendOutcome): void {
+function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome): void {
   let offset = 0;
   for (const { drafts, resolve, reject } of entries) {
     const own = ids.slice(offset, offset + drafts.length);
     offset += drafts.length;
     const given = own.filter((id) => id !== undefined);
     if (given.length === own.length) resolve(given);
+    else if (refusal !== undefined && drafts.some(({ alarm }) => alarm !== undefined))
+      reject(new OperatingError('outbox-unavailable', 'retry', refusal));
     else
       reject(
         new OperatingError(

@@ -26,8 +26,12 @@ export type AppendBatch = {
   readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
 };
 
-/** '' where the draft was dropped, undefined where it was refused as `onFull: reject-new` says. */
-export type AppendOutcome = { readonly ids: readonly (string | undefined)[] };
+export type AppendOutcome = {
+  /** '' where the draft was dropped, undefined where it was refused. */
+  readonly ids: readonly (string | undefined)[];
+  /** Why the alarms were refused where their own file failed; else it was as `onFull: reject-new` says. */
+  readonly refusal?: string;
+};
 
 /** Which records an uplink speaks of: the first and the last of a run without gaps in its lane. */
 export type RecordRun = {

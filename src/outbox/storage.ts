@@ -86,7 +86,12 @@ export class Storage {
   #append(batch: AppendBatch): AppendOutcome {
     const nowMs = this.#nowMs;
     const alarms = batch.alarms.map(({ index, transition }) => ({ transition, body: batch.bodies[index] ?? '{}' }));
-    if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
+    try {
+      if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
+    } catch (error) {
+      if (!(error instanceof OperatingError) || alarms.length === batch.kinds.length) throw error;
+      return this.#appendWithoutAlarms(batch, error.message);
+    }
     const { ids, bytes } = this.#outbox.use(nowMs, (outbox) =>
       appendBatch(outbox, batch, this.#options.config.onFull, nowMs),
     );
@@ -97,6 +102,20 @@ export class Storage {
       batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition),
     );
     return { ids };
+  }
+
+  /** The alarms of a batch cannot be stored: what else is in it can. */
+  #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
+    const refused = new Set(batch.alarms.map(({ index }) => index));
+    const isKept = (_: unknown, index: number): boolean => !refused.has(index);
+    const stored = this.#append({
+      kinds: batch.kinds.filter(isKept),
+      timestampsMs: batch.timestampsMs.filter(isKept),
+      watches: batch.watches.filter(isKept),
+      bodies: batch.bodies.filter(isKept),
+      alarms: [],
+    }).ids.values();
+    return { ids: batch.kinds.map((_, index) => (refused.has(index) ? undefined : stored.next().value)), refusal };
   }
 
   #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {

@@ -215,6 +215,16 @@ describe('alarms', () => {
     second.stop();
   });
 
+  test('alarms that their own file does not take leave the telemetry of the same commit alone', async () => {
+    const folder = testFolder();
+    mkdirSync(join(folder, 'alarms.db'));
+    const outbox = await openOutbox({ folder });
+    const telemetry = outbox.append([draft('verdict', 1)]);
+    await expect(outbox.append([alarmDraft(2)])).rejects.toMatchObject({ code: 'outbox-unavailable' });
+    expect(await telemetry).toHaveLength(1);
+    expect((await drain(outbox)).map(numberOf)).toEqual([1]);
+  });
+
   test('an alarm that is appended again, because the answer was lost, is stored once', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     const once = await outbox.append([alarmDraft(1)]);
