@@ -16,6 +16,7 @@ import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output.ts';
 import { planCommand } from './plan-command.ts';
+import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
 import type { SimulateOptions } from './simulate-command.ts';
@@ -119,6 +120,7 @@ function commands(done: (exitCode: number) => void): Command {
     .option('--loop', 'begin anew at the end')
     .option('--time <column>', 'the time column, where its name does not say so')
     .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
+  addProbeCommand(program, output, done, json);
   addTrainingCommands(program, { output, done, config, json });
   addModelsCommands(program, done, config, json);
   addOutboxCommands(program, done, config, json);
