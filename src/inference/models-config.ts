@@ -61,6 +61,8 @@ export const modelsConfigSchema = z.strictObject({
   directory: z
     .string()
     .min(1)
+    // The one character that no path may have; the folder is read while the configuration is checked.
+    .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
   serve: z

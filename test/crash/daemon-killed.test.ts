@@ -243,5 +243,7 @@ function expectToldAfterCommit(
 function expectAlarmsNumbered(stored: readonly SeenRecord[]): void {
   const numbers = stored.filter(({ kind }) => kind === 'alarm').map(({ number }) => number);
   expect(numbers.length).toBeGreaterThan(KILLS / 4);
-  expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+  // The first is the time of the first life, so that alarms whose stored state is lost never count from below it.
+  const first = Number(numbers[0]);
+  expect(numbers).toEqual(numbers.map((_, index) => first + index));
 }
