@@ -1,6 +1,7 @@
 import type { CheckContext, Finding } from './config-finding.ts';
 import { checkContext, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
+import { linkFindings } from './config-link-checks.ts';
 import { modelFindings } from './config-model-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
@@ -18,6 +19,7 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
   const context = checkContext(config, file);
   return [
     ...tagFindings(context),
+    ...linkFindings(context),
     ...watchFindings(context),
     ...modelFindings(context, models),
     ...networkFindings(context),

@@ -1,4 +1,5 @@
 import type { Tag } from '../domain/tag.ts';
+import { endpointName, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
 import { isTopicSafeName, NAME_EXPECTED } from './config-schema.ts';
@@ -61,7 +62,7 @@ function sameUnitFindings({ config }: CheckContext): readonly Finding[] {
   const first = new Map<string, string>();
   return Object.entries(config.sources ?? {}).flatMap(([source, entry]) => {
     if (entry.type !== 'modbus') return [];
-    const unit = `${entry.url} ${entry.unitId}`;
+    const unit = `${endpointName(parseModbusUrl(entry.url))} ${entry.unitId}`;
     const earlier = first.get(unit);
     if (earlier === undefined) first.set(unit, source);
     const where = `unit ${entry.unitId} at ${entry.url}`;
@@ -69,7 +70,7 @@ function sameUnitFindings({ config }: CheckContext): readonly Finding[] {
     return [
       warning(
         ['sources', source],
-        `source '${earlier}' reads ${where}, too: one source with both lists of tags needs one connection and fewer reads`,
+        `source '${earlier}' reads ${where}, too: one source with both lists of tags needs fewer reads`,
         'key',
       ),
     ];

@@ -1,5 +1,6 @@
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ScanPlan } from '../contracts/source.ts';
+import { endpointName, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
@@ -76,9 +77,13 @@ export function scanLoad({ busTimeMs, scanIntervalMs }: ScanPlan): number | unde
 
 function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readonly LinkPlan[] {
   const links = new Map<string, string[]>();
-  for (const [id, { url }] of Object.entries(sources))
-    if (scans.some(({ source }) => source === id)) links.set(url, [...(links.get(url) ?? []), id]);
-  return [...links].map(([url, members]) => {
+  for (const [id, source] of Object.entries(sources)) {
+    if (!scans.some((scan) => scan.source === id)) continue;
+    const end = source.type === 'modbus' ? endpointName(parseModbusUrl(source.url)) : source.url;
+    links.set(end, [...(links.get(end) ?? []), id]);
+  }
+  return [...links.values()].map((members) => {
+    const url = sources[members[0] ?? '']?.url ?? '';
     const load = scans
       .filter(({ source }) => members.includes(source))
       .reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);

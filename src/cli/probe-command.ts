@@ -47,7 +47,11 @@ export function addProbeCommand(
   const registers = range(REGISTERS_MAX);
   const bits = range(BITS_MAX);
   command
-    .argument('<url>', 'a Modbus device, tcp://host:port', modbusUrl)
+    .argument(
+      '<url>',
+      'a Modbus device: tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200&parity=even',
+      modbusUrl,
+    )
     .description('reads a block once and shows what it may mean, in every type and byte order; never writes')
     .option('--unit <n>', 'unit id, 0-255', unitId, 1)
     .option('--holding <a-b>', 'holding registers, addresses as on the wire', registers)
@@ -73,11 +77,11 @@ export function addProbeCommand(
 
 /** `andon probe`. @returns 0; a device that refuses or does not answer is an `OperatingError`. */
 async function probeCommand(probe: Probe, output: Output): Promise<number> {
-  const { clock } = quietDeps();
+  const deps = quietDeps();
   const { first, last } = probe.range;
   const functionCode = readFunctionCodes[probe.kind];
   const request = { unitId: probe.options.unit, functionCode, address: first, count: last - first + 1 };
-  using connection = new ProbeConnection(parseModbusUrl(probe.url), clock);
+  using connection = new ProbeConnection(parseModbusUrl(probe.url), deps);
   let values = await connection.read(request);
   const stop = new AbortController();
   if (probe.options.watch === true) process.once('SIGINT', () => stop.abort());
@@ -86,12 +90,12 @@ async function probeCommand(probe: Probe, output: Output): Promise<number> {
 
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
-    await sleep(clock, WATCH_INTERVAL_MS, stop.signal);
+    await sleep(deps.clock, WATCH_INTERVAL_MS, stop.signal);
     if (stop.signal.aborted) return 0;
     const before = values;
     // oxlint-disable-next-line no-await-in-loop -- as above
     values = await connection.read(request);
-    output.out(`\n${new Date(clock.nowMs()).toISOString()}`);
+    output.out(`\n${new Date(deps.clock.nowMs()).toISOString()}`);
     show(probe, values, before, output);
   }
 }

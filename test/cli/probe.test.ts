@@ -98,7 +98,7 @@ describe('andon probe', () => {
     ['tcp://127.0.0.1:1', '--holding', '0-1000'],
     ['tcp://127.0.0.1:1', '--holding', '0', '--unit', '256'],
     ['tcp://127.0.0.1:1', '--coils', '0', '--expect', '1'],
-    ['serial:///dev/ttyS0', '--holding', '0'],
+    ['serial:///dev/ttyS0?parity=some', '--holding', '0'],
   ])('refuses %s %s %s %s %s as wrong usage', async (...args) => {
     expect((await andon('probe', ...args)).code).toBe(64);
   });

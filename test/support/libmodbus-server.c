@@ -2,6 +2,7 @@
  * A Modbus TCP device made with libmodbus, for andon to read. What it serves is encoded by libmodbus itself and told
  * on standard output as JSON, so that no line of andon's has a hand in what is expected.
  *
+ *   libmodbus-server PATH   serves RTU as unit 1 on a serial port, 115200 baud without parity; the port told is 0
  *   libmodbus-server        listens on a free port of 127.0.0.1; first line: {"port":…,"tags":[…]}; serves until stdin closes
  */
 #include <arpa/inet.h>
@@ -108,7 +109,41 @@ static void fill(uint16_t *registers, const char *area, int sign)
     put_float(registers, REGISTERS - 2, area, "ABCD", sign * 1e30f);
 }
 
-int main(void)
+static void tell_tags(int port)
+{
+    int i;
+    printf("{\"port\":%d,\"tags\":[", port);
+    fill(map->tab_registers, "holding", 1);
+    fill(map->tab_input_registers, "input", -1);
+    for (i = 0; i < BITS; i++) {
+        put_bit(map->tab_bits, i, "coil", i % 3 == 0);
+        put_bit(map->tab_input_bits, i, "discrete", i % 5 == 2);
+    }
+    printf("]}\n");
+    fflush(stdout);
+}
+
+static int serve_rtu(const char *path)
+{
+    uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+    struct pollfd fds[2];
+    modbus_t *context = modbus_new_rtu(path, 115200, 'N', 8, 1);
+
+    if (context == NULL || modbus_set_slave(context, 1) < 0 || modbus_connect(context) < 0) return 1;
+    tell_tags(0);
+    fds[0].fd = STDIN_FILENO;
+    fds[1].fd = modbus_get_socket(context);
+    fds[0].events = fds[1].events = POLLIN;
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) return 1;
+        if (fds[0].revents) return 0;
+        if (!fds[1].revents) continue;
+        int received = modbus_receive(context, query);
+        if (received > 0) modbus_reply(context, query, received, map);
+    }
+}
+
+int main(int argc, char **argv)
 {
     uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
     struct sockaddr_in bound;
@@ -119,6 +154,7 @@ int main(void)
 
     map = modbus_mapping_new(BITS, BITS, REGISTERS, REGISTERS);
     if (context == NULL || map == NULL) return 1;
+    if (argc > 1) return serve_rtu(argv[1]);
     listener = socket(AF_INET, SOCK_STREAM, 0);
     memset(&bound, 0, sizeof bound);
     bound.sin_family = AF_INET;
@@ -126,16 +162,7 @@ int main(void)
     if (bind(listener, (struct sockaddr *) &bound, sizeof bound) < 0 || listen(listener, 8) < 0) return 1;
     getsockname(listener, (struct sockaddr *) &bound, &length);
 
-    printf("{\"port\":%d,\"tags\":[", ntohs(bound.sin_port));
-    fill(map->tab_registers, "holding", 1);
-    fill(map->tab_input_registers, "input", -1);
-    for (i = 0; i < BITS; i++) {
-        put_bit(map->tab_bits, i, "coil", i % 3 == 0);
-        put_bit(map->tab_input_bits, i, "discrete", i % 5 == 2);
-    }
-    printf("]}\n");
-    fflush(stdout);
-
+    tell_tags(ntohs(bound.sin_port));
     fds[0].fd = STDIN_FILENO;
     fds[1].fd = listener;
     fds[0].events = fds[1].events = POLLIN;

@@ -15,7 +15,7 @@ export type ServedTag = {
   readonly value: number;
 };
 
-/** A Modbus TCP device of libmodbus, compiled from libmodbus-server.c beside this file. */
+/** A Modbus TCP device of libmodbus, or an RTU device on a serial port, compiled from libmodbus-server.c beside this file. */
 export class LibmodbusServer implements AsyncDisposable {
   readonly port: number;
   readonly tags: readonly ServedTag[];
@@ -27,13 +27,14 @@ export class LibmodbusServer implements AsyncDisposable {
     this.tags = tags;
   }
 
-  static async start(): Promise<LibmodbusServer> {
+  /** @param serialPath Serves RTU there instead of Modbus TCP. */
+  static async start(serialPath?: string): Promise<LibmodbusServer> {
     const program = join(mkdtempSync(join(tmpdir(), 'libmodbus-')), 'server');
     const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'libmodbus'], { encoding: 'utf8' })
       .trim()
       .split(/\s+/);
     execFileSync('gcc', ['-O1', '-o', program, join(import.meta.dirname, 'libmodbus-server.c'), ...flags]);
-    const child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(program, serialPath === undefined ? [] : [serialPath], { stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = await once(createInterface(child.stdout), 'line');
     const { port, tags } = JSON.parse(String(line)) as { readonly port: number; readonly tags: readonly ServedTag[] };
     return new LibmodbusServer(child, port, tags);

@@ -1,5 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { crc16 } from '../../src/sources/modbus/rtu-frame.ts';
 
 /** How a device misbehaves; everything is off by default and may be changed while it serves. */
 export type ModbusFaults = {
@@ -30,31 +31,38 @@ export type ServedRequest = {
 };
 
 const HEADER_BYTES = 7;
-const REQUEST_BYTES = 12;
+const MBAP_REQUEST_BYTES = 12;
+const RTU_REQUEST_BYTES = 8;
 
 /**
- * A fast Modbus TCP device on a raw socket, with fault switches. Holding and input registers and bits of every unit
- * are the same memory; a test writes it directly.
+ * A fast Modbus device on a raw socket, with fault switches, speaking Modbus TCP or the RTU frames of a serial server.
+ * Holding and input registers and bits of every unit are the same memory; a test writes it directly.
+ *
+ * Disposal throws where anything but a read ever came: so every frame of every test is checked for what andon must never send.
  */
 export class ModbusRawServer implements AsyncDisposable {
   readonly registers = new Uint16Array(65_536);
   readonly bits = new Uint8Array(65_536);
   readonly requests: ServedRequest[] = [];
-  /** Function codes that came which were no reads; a read-only client leaves it empty. */
+  /** Function codes of frames that were no reads, or -1 for a frame that cannot be told; andon leaves it empty. */
   readonly otherFunctionCodes: number[] = [];
   connections = 0;
   recordRequests = true;
+  /** Answers go to the newest connection, whichever asked. */
+  answersLatestConnection = false;
   faults: ModbusFaults = noFaults();
+  readonly #framing: 'mbap' | 'rtu';
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor() {
+  private constructor(framing: 'mbap' | 'rtu') {
+    this.#framing = framing;
     this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
   }
 
   /** @param port 0 takes a free one. */
-  static async listen(port = 0): Promise<ModbusRawServer> {
-    const server = new ModbusRawServer();
+  static async listen(port = 0, framing: 'mbap' | 'rtu' = 'mbap'): Promise<ModbusRawServer> {
+    const server = new ModbusRawServer(framing);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
       server.#server.listen(port, '127.0.0.1', resolve);
@@ -68,7 +76,11 @@ export class ModbusRawServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `tcp://127.0.0.1:${this.port}`;
+    return `${this.#framing === 'rtu' ? 'rtu+' : ''}tcp://127.0.0.1:${this.port}`;
+  }
+
+  get openConnections(): number {
+    return this.#sockets.size;
   }
 
   /** Ends every connection; new ones are accepted. */
@@ -84,6 +96,10 @@ export class ModbusRawServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.dropConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.otherFunctionCodes.length > 0)
+      throw new Error(
+        `Frames that are no reads reached the device: function codes ${this.otherFunctionCodes.join(', ')}`,
+      );
   }
 
   #serve(socket: Socket): void {
@@ -98,21 +114,25 @@ export class ModbusRawServer implements AsyncDisposable {
     let received: Buffer = Buffer.alloc(0);
     socket.on('data', (chunk) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-      while (received.length >= REQUEST_BYTES) {
-        this.#answer(socket, received.subarray(0, REQUEST_BYTES));
-        received = received.subarray(REQUEST_BYTES);
+      const bytes = this.#framing === 'rtu' ? RTU_REQUEST_BYTES : MBAP_REQUEST_BYTES;
+      while (received.length >= bytes) {
+        this.#answer(socket, received.subarray(0, bytes));
+        received = received.subarray(bytes);
       }
     });
   }
 
   #answer(socket: Socket, bytes: Buffer): void {
+    const isRtu = this.#framing === 'rtu';
+    const at = isRtu ? 0 : 6;
     const request: ServedRequest = {
-      transactionId: bytes.readUInt16BE(0),
-      unitId: bytes.readUInt8(6),
-      functionCode: bytes.readUInt8(7),
-      address: bytes.readUInt16BE(8),
-      count: bytes.readUInt16BE(10),
+      transactionId: isRtu ? 0 : bytes.readUInt16BE(0),
+      unitId: bytes.readUInt8(at),
+      functionCode: bytes.readUInt8(at + 1),
+      address: bytes.readUInt16BE(at + 2),
+      count: bytes.readUInt16BE(at + 4),
     };
+    if (isRtu && bytes.readUInt16LE(6) !== crc16(bytes, 6)) this.otherFunctionCodes.push(-1);
     if (this.recordRequests) this.requests.push(request);
     if (request.functionCode < 1 || request.functionCode > 4) this.otherFunctionCodes.push(request.functionCode);
     const { faults } = this;
@@ -124,7 +144,8 @@ export class ModbusRawServer implements AsyncDisposable {
     else this.#send(socket, pieces);
   }
 
-  #send(socket: Socket, pieces: readonly Buffer[]): void {
+  #send(asker: Socket, pieces: readonly Buffer[]): void {
+    const socket = this.answersLatestConnection ? ([...this.#sockets].at(-1) ?? asker) : asker;
     const parts = this.faults.byteByByte
       ? pieces.flatMap((piece) => [...piece].map((byte) => Buffer.from([byte])))
       : pieces;
@@ -148,7 +169,9 @@ export class ModbusRawServer implements AsyncDisposable {
     frame.writeUInt8(isBlock ? request.functionCode : request.functionCode | 0x80, 7);
     if (isBlock) frame.writeUInt8(data.length, 8);
     data.copy(frame, isBlock ? 9 : 8);
-    return frame;
+    if (this.#framing === 'mbap') return frame;
+    const body = frame.subarray(HEADER_BYTES - 1);
+    return withChecksum(body);
   }
 
   #exceptionCode(request: ServedRequest): number {
@@ -171,6 +194,14 @@ export class ModbusRawServer implements AsyncDisposable {
       if (this.bits[address + index] === 1) data[index >>> 3] = (data[index >>> 3] ?? 0) | (1 << (index & 7));
     return data;
   }
+}
+
+/** An RTU frame of a unit id and a PDU. */
+export function withChecksum(body: Buffer): Buffer {
+  const frame = Buffer.alloc(body.length + 2);
+  body.copy(frame);
+  frame.writeUInt16LE(crc16(body, body.length), body.length);
+  return frame;
 }
 
 export function noFaults(): ModbusFaults {

@@ -10,19 +10,22 @@ import { testDeps } from './test-deps.ts';
 
 export type ModbusConfigInput = Omit<z.input<typeof modbusSourceSchema>, 'type'>;
 
-/** A Modbus source named `plc` with a recording sink; numbers of its tags follow the order of the configuration. */
+/** A Modbus source, named `plc` unless told otherwise, with a recording sink; numbers of its tags follow the order of the configuration. */
 export class ModbusSourceFixture implements AsyncDisposable {
   readonly sink = new RecordingSink();
   readonly deps: Deps;
   readonly source: Source;
   readonly names: readonly string[];
 
-  constructor(input: ModbusConfigInput, deps: Deps = testDeps()) {
+  readonly #id: string;
+
+  constructor(input: ModbusConfigInput, deps: Deps = testDeps(), id = 'plc') {
     this.deps = deps;
+    this.#id = id;
     const config = modbusKind.schema.parse({ type: 'modbus', ...input });
     this.names = modbusKind.tags(config).map(({ name }) => name);
     this.source = modbusKind.create({
-      id: 'plc',
+      id,
       config,
       tagNumbers: new Map(this.names.map((name, number) => [name, number])),
       sink: this.sink,
@@ -32,8 +35,8 @@ export class ModbusSourceFixture implements AsyncDisposable {
   }
 
   /** A started source. */
-  static start(input: ModbusConfigInput, deps?: Deps): ModbusSourceFixture {
-    const fixture = new ModbusSourceFixture(input, deps);
+  static start(input: ModbusConfigInput, deps?: Deps, id?: string): ModbusSourceFixture {
+    const fixture = new ModbusSourceFixture(input, deps, id);
     fixture.source.start();
     return fixture;
   }
@@ -61,7 +64,7 @@ export class ModbusSourceFixture implements AsyncDisposable {
   }
 
   get health(): { readonly status: string; readonly reason: string } {
-    const found = this.deps.health.components().find(({ name }) => name === 'source/plc');
+    const found = this.deps.health.components().find(({ name }) => name === `source/${this.#id}`);
     return { status: found?.status ?? 'absent', reason: found?.reason ?? '' };
   }
 

@@ -1,3 +1,4 @@
+import type { AnswerCheck, Framing } from './framing.ts';
 import type { ReadRequest } from './read-pdu.ts';
 import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, writeReadPdu } from './read-pdu.ts';
 
@@ -8,11 +9,17 @@ const LENGTH_STARTS_AT = 6;
 /** Unit id, function code, exception code. */
 const EXCEPTION_LENGTH = 3;
 
-/** Where an exception's code is, and where an answer's data starts, in a frame that `checkAnswer` passed. */
-export const EXCEPTION_CODE_AT = 8;
-export const ANSWER_DATA_AT = 9;
-/** Longest frame of Modbus TCP: header and a PDU of 253 bytes. */
-export const FRAME_BYTES_MAX = HEADER_BYTES + 253;
+const EXCEPTION_CODE_AT = 8;
+
+/** Frames of Modbus TCP. */
+export const mbapFraming: Framing = {
+  hasTransactionId: true,
+  answerDataAt: 9,
+  exceptionCodeAt: EXCEPTION_CODE_AT,
+  requestFrame,
+  stamp: stampTransactionId,
+  check: checkAnswer,
+};
 
 /** A request as it goes on the wire, with transaction id 0 until `stampTransactionId`. */
 export function requestFrame(request: ReadRequest): Buffer {
@@ -29,28 +36,7 @@ export function stampTransactionId(frame: Buffer, transactionId: number): void {
   frame[1] = transactionId & 0xff;
 }
 
-/** What an answer is: still on its way, whole, or not the answer to what was asked. */
-export type AnswerCheck = 'incomplete' | 'data' | 'exception' | AnswerFault;
-type AnswerFault =
-  | 'wrong-transaction-id'
-  | 'wrong-protocol-id'
-  | 'wrong-length'
-  | 'wrong-unit-id'
-  | 'wrong-function-code'
-  | 'wrong-byte-count'
-  | 'exception-code-zero'
-  | 'bytes-after-the-frame';
-
-/**
- * Holds an answer against what was asked: every field that the protocol fixes must be as fixed.
- *
- * A fault is found with the first byte that cannot belong to the answer, so that a garbled frame does not
- * wait for a deadline. Bytes after the frame are a fault too: with one request in flight nothing may follow.
- *
- * @param bytes What arrived since the request was sent, from byte 0 on.
- * @param length How many bytes of it are valid.
- * @see MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3.
- */
+/** @see MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3. */
 export function checkAnswer(bytes: Buffer, length: number, transactionId: number, request: ReadRequest): AnswerCheck {
   if (length > 0 && bytes[0] !== transactionId >>> 8) return 'wrong-transaction-id';
   if (length > 1 && bytes[1] !== (transactionId & 0xff)) return 'wrong-transaction-id';

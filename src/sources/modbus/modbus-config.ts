@@ -66,11 +66,17 @@ export const modbusSourceSchema = z
         const problem = modbusUrlProblem(url);
         if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
       })
-      .describe('Where the device is: tcp://host:port (Modbus TCP; port 502 where none is given)'),
+      .describe(
+        'Where the device is: tcp://host:port (Modbus TCP), rtu+tcp://host:port (RTU frames over TCP, as serial servers pass them on) or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU). Sources that name the same end share one connection, with one request in flight',
+      ),
     unitId: z.int().min(0).max(255).default(1).describe('Who is meant behind the connection, 0–255'),
     scanInterval: duration('Time between scans; 0s scans without a pause', { maxMs: DURATION_MS_MAX }).prefault('1s'),
     timeout: duration('Longest wait for an answer', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('1s'),
     connectTimeout: duration('Longest wait for a connection', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('3s'),
+    pauseBetweenRequests: duration(
+      'Silence on the link between an answer and the next request, for devices that need it; a serial line keeps its 3.5 characters by itself',
+      { maxMs: 60_000 },
+    ).prefault('0s'),
     retries: z
       .int()
       .min(0)

@@ -4,9 +4,9 @@ export const modbusErrors = {
   'modbus-connect-failed': {
     disposition: 'retry',
     meaning:
-      'No connection to the Modbus device: it refused, could not be reached, or did not accept within connectTimeout.',
+      'No connection to the Modbus device: it refused, could not be reached, or did not accept within connectTimeout; or the serial port could not be opened.',
     remedy:
-      "Check the device's power, its network, the url's host and port, and whether another master holds its last connection. andon goes on trying with growing waits.",
+      "Check the device's power, its network, the url's host and port, and whether another master holds its last connection. For a serial port: its path, the right to open it (group dialout), and that no other program holds it. andon goes on trying with growing waits.",
   },
   'modbus-connection-lost': {
     disposition: 'retry',
@@ -22,15 +22,15 @@ export const modbusErrors = {
   'modbus-timeout': {
     disposition: 'retry',
     meaning:
-      'A unit did not answer within timeout. The connection was ended, so that the answer cannot be taken for the answer to a later read.',
+      'A unit did not answer within timeout. The connection was ended, or on a serial line everything thrown away until it was silent, so that the answer cannot be taken for the answer to a later read.',
     remedy: "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
   },
   'modbus-garbled-answer': {
     disposition: 'retry',
     meaning:
-      'The answer did not belong to the question: its transaction id, protocol id, length, unit id, function code or byte count was another. The connection was ended and nothing of the answer used.',
+      'The answer did not belong to the question: its transaction id, protocol id, length, unit id, function code, byte count or checksum was another. The connection was ended, or on a serial line everything thrown away until it was silent, and nothing of the answer used.',
     remedy:
-      'Once in a while: noise on the serial side of a gateway. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.',
+      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
   },
   'modbus-refused': {
     disposition: 'reject',

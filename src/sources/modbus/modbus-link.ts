@@ -1,7 +1,8 @@
+import type { ModbusMeters } from './modbus-metrics.ts';
 import type { ReadRequest } from './read-pdu.ts';
 
 /**
- * A way to devices that carries one request at a time: a TCP connection now, a serial line in the same place.
+ * A way to devices that carries one request at a time: a TCP connection or a serial line.
  *
  * It knows nothing of tags and scans. Any number of scan classes and unit ids may share it: each has at most
  * one read waiting, and they take turns in the order of asking, so that the queue is never longer than the
@@ -27,6 +28,8 @@ export interface ModbusLink extends AsyncDisposable {
   problem(): string | undefined;
   /** Monotonic time of the last connection attempt, request or answer. */
   lastTickMs(): number;
+  /** True while others share it, whom a unit that does not answer would delay. */
+  shared(): boolean;
 }
 
 /** What becomes of a read. */
@@ -47,8 +50,17 @@ export type ReadFailure = {
   readonly message: string;
 };
 
+/** Who shares a link, and what of it is counted there. */
+export type LinkUser = {
+  readonly meters: ModbusMeters;
+  readonly onChange: () => void;
+  /** Registers that may be read beyond what was asked for, where that tells an answer from a late one. */
+  readonly spareRegisters: number;
+};
+
 /** A read with its frame on the link that prepared it. */
 export type PreparedRead = {
+  readonly user: LinkUser;
   readonly request: ReadRequest;
   readonly timeoutMs: number;
   readonly listener: ReadListener;

@@ -3,8 +3,9 @@ import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { invariant } from '../../platform/errors.ts';
 import type { ModbusSourceConfig } from './modbus-config.ts';
+import { LinkPool } from './link-pool.ts';
+import type { ModbusLink } from './modbus-link.ts';
 import { ModbusMeters } from './modbus-metrics.ts';
-import { ModbusTcpLink } from './modbus-tcp-link.ts';
 import { parseModbusUrl } from './modbus-url.ts';
 import { ScanClass } from './scan-class.ts';
 import { planScanClasses, readLimits } from './scan-plan.ts';
@@ -16,11 +17,11 @@ const NAMES_SHOWN_MAX = 5;
 
 type ScheduledClass = { readonly scanner: Scanner; readonly scanClass: ScanClass; readonly scanIntervalMs: number };
 
-/** A unit of a Modbus device, read by scan classes over a link. */
+/** A unit of a Modbus device, read by scan classes over a link that other sources may share. */
 export class ModbusSource implements Source {
   readonly #context: SourceContext<ModbusSourceConfig>;
   readonly #meters: ModbusMeters;
-  readonly #link: ModbusTcpLink;
+  readonly #link: ModbusLink;
   readonly #breaker: UnitBreaker;
   readonly #classes: readonly ScheduledClass[];
   #health: ComponentHealth | undefined;
@@ -33,16 +34,15 @@ export class ModbusSource implements Source {
     this.#context = context;
     this.#meters = new ModbusMeters(deps.metrics, id);
     this.#breaker = new UnitBreaker(deps.random);
-    this.#link = new ModbusTcpLink(
+    this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
         connectTimeoutMs: config.connectTimeout,
         reconnectFirstMs: config.reconnect.first,
         reconnectMaxMs: config.reconnect.max,
-        meters: this.#meters,
-        onChange: () => this.#report(),
+        pauseMs: config.pauseBetweenRequests,
       },
-      deps,
+      { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
     this.#classes = this.#createClasses();
   }

@@ -1,8 +1,36 @@
-/** Where a Modbus TCP device listens. */
-export type TcpEndpoint = { readonly host: string; readonly port: number };
+/** A device or gateway on the network. */
+export type TcpEndpoint = {
+  readonly medium: 'tcp';
+  /** `rtu`: the frames of a serial line, checksum and all, as serial servers pass them on. */
+  readonly framing: 'mbap' | 'rtu';
+  readonly host: string;
+  readonly port: number;
+  /** Of the serial line behind the gateway; only the plan uses it. */
+  readonly baudRate: number | undefined;
+};
+
+/** A serial line at this machine. RTU needs eight data bits. */
+export type SerialEndpoint = {
+  readonly medium: 'serial';
+  readonly framing: 'rtu';
+  readonly path: string;
+  readonly baudRate: number;
+  readonly parity: Parity;
+  readonly stopBits: 1 | 2;
+};
+
+export type ModbusEndpoint = TcpEndpoint | SerialEndpoint;
+
+const parities = ['none', 'even', 'odd'] as const;
+type Parity = (typeof parities)[number];
 
 const DEFAULT_PORT = 502;
-const expected = 'expected tcp://host:port, such as tcp://10.0.0.7:502';
+/** What every device must offer. @see MODBUS over Serial Line V1.02, sections 2.5.1 and 3.2. */
+const DEFAULT_BAUD_RATE = 19_200;
+const BAUD_RATE_MIN = 300;
+const BAUD_RATE_MAX = 4_000_000;
+const expected =
+  'expected tcp://host:port, rtu+tcp://host:port or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1';
 
 /** @returns What is wrong with the url, for an operator; undefined where it can be used. */
 export function modbusUrlProblem(text: string): string | undefined {
@@ -10,29 +38,85 @@ export function modbusUrlProblem(text: string): string | undefined {
   if (url === null) return expected;
   switch (url.protocol) {
     case 'tcp:':
-      return tcpProblem(url);
     case 'rtu+tcp:':
-      return 'rtu+tcp:// (Modbus RTU framing over TCP) is not supported by this version; set the gateway to Modbus TCP and use tcp://';
+      return tcpProblem(url);
     case 'serial:':
-      return 'serial:// (Modbus RTU on a serial port) is not supported by this version; use a Modbus TCP gateway and tcp://';
+      return serialProblem(url);
     default:
       return `${expected}; not ${url.protocol}//`;
   }
 }
 
 /** @param text A url without a `modbusUrlProblem`. */
-export function parseModbusUrl(text: string): TcpEndpoint {
+export function parseModbusUrl(text: string): ModbusEndpoint {
   const url = new URL(text);
+  const baudRate = url.searchParams.get('baudRate');
+  if (url.protocol === 'serial:')
+    return {
+      medium: 'serial',
+      framing: 'rtu',
+      path: serialPath(url),
+      baudRate: baudRate === null ? DEFAULT_BAUD_RATE : Number(baudRate),
+      parity: parities.find((parity) => parity === url.searchParams.get('parity')) ?? 'even',
+      stopBits: url.searchParams.get('stopBits') === '2' ? 2 : 1,
+    };
   return {
+    medium: 'tcp',
+    framing: url.protocol === 'tcp:' ? 'mbap' : 'rtu',
     // URL keeps the brackets of an IPv6 address, which a socket does not want.
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? DEFAULT_PORT : Number(url.port),
+    baudRate: baudRate === null ? undefined : Number(baudRate),
   };
+}
+
+/** For people, and the same for every way to write the same end: `10.0.0.7:502`, `/dev/ttyUSB0`. */
+export function endpointName(endpoint: ModbusEndpoint): string {
+  switch (endpoint.medium) {
+    case 'tcp':
+      return `${endpoint.host.toLowerCase()}:${endpoint.port}`;
+    case 'serial':
+      return endpoint.path;
+  }
 }
 
 function tcpProblem(url: URL): string | undefined {
   if (url.hostname === '') return expected;
   if (url.port === '0') return 'port 0 is nobody';
-  const nothingElse = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  return nothingElse && (url.pathname === '' || url.pathname === '/') ? undefined : expected;
+  const nothingElse = url.username === '' && url.password === '' && url.hash === '';
+  if (!nothingElse || (url.pathname !== '' && url.pathname !== '/')) return expected;
+  return parameterProblem(url, ['baudRate']);
+}
+
+function serialProblem(url: URL): string | undefined {
+  if (url.host !== '' || url.hash !== '' || url.pathname.length < 2) return expected;
+  return parameterProblem(url, ['baudRate', 'parity', 'stopBits']);
+}
+
+function parameterProblem(url: URL, known: readonly string[]): string | undefined {
+  for (const [name, value] of url.searchParams) {
+    if (!known.includes(name)) return `'${name}' is not known here: there is ${known.join(', ')}`;
+    const problem = valueProblem(name, value);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function valueProblem(name: string, value: string): string | undefined {
+  switch (name) {
+    case 'parity':
+      return parities.some((parity) => parity === value) ? undefined : 'parity is none, even or odd';
+    case 'stopBits':
+      return value === '1' || value === '2' ? undefined : 'stopBits is 1 or 2';
+    default:
+      return /^\d+$/.test(value) && Number(value) >= BAUD_RATE_MIN && Number(value) <= BAUD_RATE_MAX
+        ? undefined
+        : `baudRate is ${BAUD_RATE_MIN} to ${BAUD_RATE_MAX}`;
+  }
+}
+
+/** `serial:///dev/ttyUSB0` is a path, `serial:///COM3` a name. */
+function serialPath(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return /^\/COM\d+$/i.test(path) ? path.slice(1) : path;
 }

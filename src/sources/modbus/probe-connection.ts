@@ -1,41 +1,34 @@
-import type { Clock } from '../../platform/clock.ts';
+import type { Deps } from '../../platform/deps.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import { requestFrame } from './mbap-frame.ts';
-import type { ReadListener } from './modbus-link.ts';
-import type { ConnectionEnd } from './modbus-tcp-client.ts';
-import { ModbusTcpClient } from './modbus-tcp-client.ts';
-import type { TcpEndpoint } from './modbus-url.ts';
+import { EndpointLink } from './endpoint-link.ts';
+import type { LinkUser, ReadListener } from './modbus-link.ts';
+import { ModbusMeters } from './modbus-metrics.ts';
+import type { ModbusEndpoint } from './modbus-url.ts';
 import type { ReadRequest } from './read-pdu.ts';
 import { describeException, readFunctionCodes, readsBits } from './read-pdu.ts';
 import { bitDecoder } from './register-decode.ts';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const ANSWER_TIMEOUT_MS = 2_000;
+const RECONNECT_MS = 200;
 const REGISTERS_PER_REQUEST = 125;
 const BITS_PER_REQUEST = 2_000;
-const TRANSACTION_IDS = 65_536;
 
 /** One connection for a person who looks at a device: no retries, the first failure is told. It only reads. */
 export class ProbeConnection implements Disposable {
-  readonly #client: ModbusTcpClient;
-  readonly #connected = Promise.withResolvers<void>();
-  #pending: { readonly listener: ReadListener; readonly fail: (error: OperatingError) => void } | undefined;
-  #failure: OperatingError | undefined;
-  #transactionId = 0;
+  readonly #link: EndpointLink;
+  readonly #user: LinkUser;
 
-  constructor(endpoint: TcpEndpoint, clock: Clock) {
-    // Whoever reads awaits it; a failure before that is no unhandled rejection.
-    this.#connected.promise.catch(() => undefined);
-    this.#client = new ModbusTcpClient(
-      { ...endpoint, connectTimeoutMs: CONNECT_TIMEOUT_MS, clock, nextTransactionId: () => this.#nextTransactionId() },
-      {
-        onConnected: () => this.#connected.resolve(),
-        onAnswer: (read, bytes, offset) => read.listener.answered(bytes, offset),
-        onException: (read, exceptionCode) => read.listener.refused(exceptionCode),
-        onEnd: (end) => this.#onEnd(end),
-      },
-    );
-    this.#client.connect();
+  constructor(endpoint: ModbusEndpoint, deps: Deps) {
+    this.#user = { meters: new ModbusMeters(deps.metrics, 'probe'), onChange: () => undefined, spareRegisters: 0 };
+    const waits = {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      reconnectFirstMs: RECONNECT_MS,
+      reconnectMaxMs: RECONNECT_MS,
+    };
+    this.#link = new EndpointLink({ endpoint, ...waits, pauseMs: 0 }, deps);
+    this.#link.join(this.#user);
+    this.#link.start();
   }
 
   /**
@@ -46,7 +39,6 @@ export class ProbeConnection implements Disposable {
    *   `modbus-garbled-answer` or `modbus-refused`.
    */
   async read(block: ReadRequest): Promise<readonly number[]> {
-    await this.#connected.promise;
     const most = readsBits(block.functionCode) ? BITS_PER_REQUEST : REGISTERS_PER_REQUEST;
     const values: number[] = [];
     while (values.length < block.count) {
@@ -59,31 +51,21 @@ export class ProbeConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#client.destroy();
+    this.#link.dispose();
   }
 
   async #readOnce(request: ReadRequest): Promise<readonly number[]> {
-    if (this.#failure !== undefined) throw this.#failure;
     const answer = Promise.withResolvers<readonly number[]>();
     const listener: ReadListener = {
       answered: (bytes, offset) => answer.resolve(valuesOf(request, bytes, offset)),
       refused: (exceptionCode) => answer.reject(refusal(request, exceptionCode)),
-      failed: ({ code, message }) => answer.reject(new OperatingError(code, 'retry', message)),
+      failed: ({ code, message }) => {
+        const known = code === 'modbus-link-down' ? 'modbus-connect-failed' : code;
+        answer.reject(new OperatingError(known, 'retry', message));
+      },
     };
-    this.#pending = { listener, fail: (error) => answer.reject(error) };
-    this.#client.send({ request, timeoutMs: ANSWER_TIMEOUT_MS, listener, frame: requestFrame(request) });
+    this.#link.submit(this.#link.prepare(request, ANSWER_TIMEOUT_MS, listener, this.#user));
     return answer.promise;
-  }
-
-  #onEnd({ code, message }: ConnectionEnd): void {
-    this.#failure = new OperatingError(code, 'retry', message);
-    this.#connected.reject(this.#failure);
-    this.#pending?.fail(this.#failure);
-  }
-
-  #nextTransactionId(): number {
-    this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
-    return this.#transactionId;
   }
 }
 

@@ -17,6 +17,12 @@ const SPLITS_PER_SCAN_MAX = 8;
 const TRIALS_PER_SCAN_MAX = 8;
 /** Scans without a proper answer, while the unit answers other reads, after which a read is held to be the cause. */
 const STRIKES_MAX = 3;
+/**
+ * A unit that is away costs its neighbours on the link one timeout, and about the second figure for the line to be clean
+ * again, each time it is tried; it is tried so seldom that this is less than a twentieth of their time.
+ */
+const NEIGHBOURS_SHARE = 25;
+const CLEAN_LINE_MS = 200;
 
 export type ScanClassOptions = {
   readonly source: string;
@@ -186,9 +192,10 @@ export class ScanClass {
 
   /** The unit did not answer, or its gateway says so. */
   #onSilence(part: ReadPart, message: string): void {
-    const { breaker, deps, onChange } = this.#options;
+    const { breaker, deps, link, timeoutMs, onChange } = this.#options;
     const wasAway = breaker.away;
-    breaker.silent(deps.clock.monotonicMs());
+    const waitMsMin = link.shared() ? NEIGHBOURS_SHARE * (timeoutMs + CLEAN_LINE_MS) : 0;
+    breaker.silent(deps.clock.monotonicMs(), waitMsMin);
     if (!wasAway && breaker.away) onChange();
     this.#failPart(part, 'timeout', message);
   }

@@ -1,7 +1,8 @@
 import type { PlannedRead, ScanPlan } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ModbusSourceConfig, ModbusTagConfig } from './modbus-config.ts';
-import { parseModbusUrl } from './modbus-url.ts';
+import { requestMs, silenceMs } from './bus-time.ts';
+import { endpointName, parseModbusUrl } from './modbus-url.ts';
 import type { ByteOrder, ValueType } from './register-decode.ts';
 import { registersOf } from './register-decode.ts';
 import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
@@ -25,11 +26,12 @@ export type PlannedScanClass = {
   readonly blocks: readonly ReadBlock<PlacedTag>[];
 };
 
-/**
- * Guess of what one request costs over Modbus TCP: network round trip, and the device's own cycle, which most
- * answer in. Small PLCs take 1–10 ms; `andon_modbus_request_duration_seconds` has the real figure.
- */
-const TCP_REQUEST_MS = 2;
+/** As the schema allows. */
+const MAX_GAP_MAX = 125;
+/** Steps in which an interval is proposed. */
+const INTERVAL_STEP_MS = 10;
+/** Names in a line of advice; `andon plan` lists every request. */
+const NAMES_SHOWN_MAX = 5;
 
 export function readLimits(config: ModbusSourceConfig): ReadLimits {
   return {
@@ -55,22 +57,28 @@ export function planScanClasses(config: ModbusSourceConfig): readonly PlannedSca
 
 /** What `andon plan` shows: each scan class, its reads and what they cost, and whether the link can carry them all. */
 export function planScans(id: string, config: ModbusSourceConfig): readonly ScanPlan[] {
-  const classes = planScanClasses(config);
-  const load = classes.reduce((sum, { scanIntervalMs, blocks }) => {
-    return scanIntervalMs === 0 ? sum : sum + (blocks.length * TCP_REQUEST_MS) / scanIntervalMs;
+  const classes = planScanClasses(config).map((planned) => ({
+    ...planned,
+    busTimeMs: planned.blocks.reduce((sum, block) => sum + blockMs(block, config), 0),
+  }));
+  const load = classes.reduce((sum, { scanIntervalMs, busTimeMs }) => {
+    return scanIntervalMs === 0 ? sum : sum + busTimeMs / scanIntervalMs;
   }, 0);
-  return classes.map(({ scanIntervalMs, blocks }) => {
-    const busTimeMs = blocks.length * TCP_REQUEST_MS;
-    return {
-      source: id,
-      unitId: config.unitId,
-      scanIntervalMs,
-      tags: blocks.reduce((sum, { items }) => sum + items.length, 0),
-      requests: blocks.map(plannedRead),
-      busTimeMs,
-      advice: advise(config, { scanIntervalMs, requests: blocks.length, busTimeMs, load }),
-    };
-  });
+  return classes.map((planned) => ({
+    source: id,
+    unitId: config.unitId,
+    scanIntervalMs: planned.scanIntervalMs,
+    tags: planned.blocks.reduce((sum, { items }) => sum + items.length, 0),
+    requests: planned.blocks.map(plannedRead),
+    busTimeMs: roundMs(planned.busTimeMs),
+    advice: adviseScan(config, planned, load),
+  }));
+}
+
+function blockMs({ functionCode, address, count }: ReadBlock<PlacedTag>, config: ModbusSourceConfig): number {
+  const endpoint = parseModbusUrl(config.url);
+  const pauseMs = Math.max(config.pauseBetweenRequests, silenceMs(endpoint));
+  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count }, pauseMs);
 }
 
 function placeTag(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): PlacedTag {
@@ -92,16 +100,50 @@ function plannedRead({ functionCode, address, count, items }: ReadBlock<PlacedTa
   return { functionCode, address, count, tags: items.map(({ name }) => name) };
 }
 
-function advise(
-  config: ModbusSourceConfig,
-  scan: { scanIntervalMs: number; requests: number; busTimeMs: number; load: number },
-): string {
-  const { scanIntervalMs, requests, busTimeMs, load } = scan;
+type CostedClass = PlannedScanClass & { readonly busTimeMs: number };
+
+function adviseScan(config: ModbusSourceConfig, scan: CostedClass, load: number): string {
+  const { scanIntervalMs, blocks, busTimeMs } = scan;
   if (scanIntervalMs === 0) return '';
-  const change = `scan less often, or join reads with a larger maxGap (now ${config.maxGap})`;
-  if (busTimeMs > scanIntervalMs)
-    return `${requests} requests need about ${busTimeMs} ms, more than the scan interval of ${formatDuration(scanIntervalMs)}: ${change}`;
+  if (busTimeMs > scanIntervalMs) {
+    const needs = `${blocks.length} requests need about ${roundMs(busTimeMs)} ms, more than the scan interval of ${formatDuration(scanIntervalMs)}`;
+    return `${needs}: ${changes(config, scan)}`;
+  }
   if (load <= 1) return '';
-  const { host, port } = parseModbusUrl(config.url);
-  return `All scans of ${host}:${port} together need ${Math.round(load * 100)} % of its time: ${change}`;
+  const name = endpointName(parseModbusUrl(config.url));
+  return `All scans of ${name} together need ${Math.round(load * 100)} % of its time: ${changes(config, scan)}`;
+}
+
+/** What would help, by name: reads that a larger gap joins, tags that cost a request alone, an interval that fits. */
+function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs }: CostedClass): string {
+  const joined = planReads(
+    blocks.flatMap(({ items }) => items),
+    { ...readLimits(config), maxGap: MAX_GAP_MAX },
+  );
+  const joinedMs = joined.reduce((sum, block) => sum + blockMs(block, config), 0);
+  const alone = blocks.filter(({ items }) => items.length === 1).flatMap(({ items }) => items.map(({ name }) => name));
+  const fitsMs = Math.ceil(busTimeMs / INTERVAL_STEP_MS) * INTERVAL_STEP_MS;
+  return [
+    ...(joinedMs < busTimeMs
+      ? [
+          `a larger maxGap (now ${config.maxGap}) joins reads down to ${joined.length}, about ${roundMs(joinedMs)} ms, if the device has the registers between`,
+        ]
+      : []),
+    ...(alone.length > 0 && blocks.length > 1
+      ? [
+          `${nameSome(alone)} take${alone.length === 1 ? 's' : ''} a request each: scan ${alone.length === 1 ? 'it' : 'them'} less often, or move ${alone.length === 1 ? 'it' : 'them'} next to the others in the device`,
+        ]
+      : []),
+    `scan every ${formatDuration(Math.max(fitsMs, scanIntervalMs * 2))} instead`,
+  ].join('; or ');
+}
+
+function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
+  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+}
+
+/** Tenths are as much as an estimate is worth. */
+function roundMs(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }

@@ -53,15 +53,18 @@ export class UnitBreaker {
     this.#backoff.reset();
   }
 
-  /** A read got no answer, retries included. */
-  silent(nowMs: number): void {
+  /**
+   * A read got no answer, retries included.
+   * @param waitMsMin Least wait before the unit is tried again, for the sake of others whom a trial would delay.
+   */
+  silent(nowMs: number, waitMsMin = 0): void {
     this.#trialInFlight = false;
     if (this.#state === 'answering') {
       this.#state = 'suspect';
       return;
     }
     this.#state = 'away';
-    this.#trialAtMs = nowMs + this.#backoff.nextMs();
+    this.#trialAtMs = nowMs + Math.max(waitMsMin, this.#backoff.nextMs());
   }
 
   /** A read ended in a way that says nothing about the unit. */

@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import { ModbusTcpLink } from '../../../src/sources/modbus/modbus-tcp-link.ts';
+import { LinkPool } from '../../../src/sources/modbus/link-pool.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
 import type { ServedRequest } from '../../support/modbus-raw-server.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
@@ -76,16 +77,15 @@ test('of thousands of spoilt answers, none is handed over with a wrong value', a
   device.faults.delayMs = () => (spoilings[served.length - 1]?.kind === 'late' ? 2 * TIMEOUT_MS : 0);
 
   const deps = testDeps();
-  await using link = new ModbusTcpLink(
+  await using link = LinkPool.of(deps).share(
     {
-      endpoint: { host: '127.0.0.1', port: device.port },
+      endpoint: parseModbusUrl(device.url),
       connectTimeoutMs: 1000,
       reconnectFirstMs: 1,
       reconnectMaxMs: 1,
-      meters: new ModbusMeters(deps.metrics, 'fuzz'),
-      onChange: () => undefined,
+      pauseMs: 0,
     },
-    deps,
+    { meters: new ModbusMeters(deps.metrics, 'fuzz'), onChange: () => undefined, spareRegisters: 0 },
   );
   const outcome = await readOverAndOver(link, device);
   expect(outcome.wrong, `seed ${seed}`).toEqual([]);

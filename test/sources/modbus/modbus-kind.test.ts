@@ -38,12 +38,12 @@ describe('the configuration of a Modbus source', () => {
   });
 
   test.each([
-    ['rtu+tcp://10.0.0.7:502', 'rtu+tcp:// (Modbus RTU framing over TCP) is not supported by this version'],
-    [
-      'serial:///dev/ttyUSB0?baudRate=19200',
-      'serial:// (Modbus RTU on a serial port) is not supported by this version',
-    ],
-    ['http://10.0.0.7', 'expected tcp://host:port, such as tcp://10.0.0.7:502; not http://'],
+    ['serial:///dev/ttyUSB0?baudRate=quick', 'baudRate is 300 to 4000000'],
+    ['serial:///dev/ttyUSB0?parity=mark', 'parity is none, even or odd'],
+    ['serial:///dev/ttyUSB0?stopBits=3', 'stopBits is 1 or 2'],
+    ['serial:///dev/ttyUSB0?baudrate=9600', "'baudrate' is not known here: there is baudRate, parity, stopBits"],
+    ['serial://ttyUSB0', 'expected tcp://host:port'],
+    ['http://10.0.0.7', 'expected tcp://host:port'],
     ['10.0.0.7:502', 'expected tcp://host:port'],
     ['tcp://', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:502/unit/1', 'expected tcp://host:port'],
@@ -52,7 +52,15 @@ describe('the configuration of a Modbus source', () => {
     expect(problems({ url })).toEqual([expect.stringContaining(`url: ${message}`)]);
   });
 
-  test.each(['tcp://plc.acme.example', 'tcp://[::1]:1502', 'tcp://127.0.0.1:502/'])('takes the url %s', (url) => {
+  test.each([
+    'tcp://plc.acme.example',
+    'tcp://[::1]:1502',
+    'tcp://127.0.0.1:502/',
+    'tcp://gateway:502?baudRate=9600',
+    'rtu+tcp://10.0.0.7:4001',
+    'serial:///dev/ttyUSB0',
+    'serial:///dev/ttyUSB0?baudRate=9600&parity=none&stopBits=2',
+  ])('takes the url %s', (url) => {
     expect(problems({ url })).toEqual([]);
   });
 
@@ -130,8 +138,34 @@ describe('the plan of a Modbus source', () => {
     const tags = spread(10);
     const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
     expect(plan?.advice).toBe(
-      '10 requests need about 20 ms, more than the scan interval of 10ms: scan less often, or join reads with a larger maxGap (now 16)',
+      '10 requests need about 20 ms, more than the scan interval of 10ms: t0, t1, t2, t3, t4 and 5 more take a request each: scan them less often, or move them next to the others in the device; or scan every 20ms instead',
     );
+  });
+
+  test('names the gap that would join the reads of a scan that cannot be met', () => {
+    const tags = Object.fromEntries(
+      Array.from({ length: 10 }, (_, index) => [`t${index}`, { ...pressure, address: index * 20 }]),
+    );
+    const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
+    expect(plan?.advice).toContain('a larger maxGap (now 16) joins reads down to 2, about 4 ms');
+  });
+
+  test('reckons a serial line by its bytes, its silences and what the device needs to answer', () => {
+    const url = 'serial:///dev/ttyUSB0?baudRate=9600&parity=even';
+    const [plan] = modbusKind.plan('line', parse({ url, tags: { pressure } }));
+    // 8 bytes there and 9 back of 11 bits each, two silences of 3.5 characters, 5 ms in the device.
+    expect(plan?.busTimeMs).toBeCloseTo(((8 + 9 + 7) * 11 * 1000) / 9600 + 5, 0);
+    expect(plan?.advice).toBe('');
+    const [fast] = modbusKind.plan('line', parse({ url, tags: { pressure }, scanInterval: '20ms' }));
+    expect(fast?.advice).toContain('more than the scan interval of 20ms: scan every 40ms instead');
+  });
+
+  test('reckons with the pause and with the line behind a gateway, where its baud rate is known', () => {
+    const busTimeMs = (more: object) =>
+      modbusKind.plan('gateway', parse({ tags: { pressure }, ...more }))[0]?.busTimeMs;
+    expect(busTimeMs({ pauseBetweenRequests: '50ms' })).toBe(52);
+    expect(busTimeMs({ url: 'rtu+tcp://gateway:502' })).toBe(4);
+    expect(busTimeMs({ url: 'tcp://gateway:502?baudRate=9600' })).toBeGreaterThan(25);
   });
 
   test('says so where all scans together are too much for the link', () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
-import type { ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/modbus-link.ts';
+import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
 import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
@@ -19,7 +19,7 @@ class InstantLink implements ModbusLink {
   start(): void {}
 
   prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener): PreparedRead {
-    return { request, timeoutMs, listener, frame: Buffer.alloc(0) };
+    return { user, request, timeoutMs, listener, frame: Buffer.alloc(0) };
   }
 
   submit({ request: { address, count }, listener }: PreparedRead): void {
@@ -38,9 +38,18 @@ class InstantLink implements ModbusLink {
     return 0;
   }
 
+  shared(): boolean {
+    return false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+const user: LinkUser = {
+  meters: new ModbusMeters(testDeps().metrics, 'plc'),
+  onChange: () => undefined,
+  spareRegisters: 0,
+};
 let clock: FakeClock;
 let link: InstantLink;
 let sink: RecordingSink;

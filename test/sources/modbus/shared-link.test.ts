@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import { ModbusTcpLink } from '../../../src/sources/modbus/modbus-tcp-link.ts';
+import { LinkPool } from '../../../src/sources/modbus/link-pool.ts';
+import type { ModbusLink } from '../../../src/sources/modbus/modbus-link.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
 import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
 import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scanner.ts';
@@ -13,20 +15,19 @@ import { metricValue, testDeps } from '../../support/test-deps.ts';
 class Gateway implements AsyncDisposable {
   readonly deps = testDeps();
   readonly meters = new ModbusMeters(this.deps.metrics, 'gateway');
-  readonly link: ModbusTcpLink;
+  readonly link: ModbusLink;
   readonly #scanners: Scanner[] = [];
 
   constructor(port: number) {
-    this.link = new ModbusTcpLink(
+    this.link = LinkPool.of(this.deps).share(
       {
-        endpoint: { host: '127.0.0.1', port },
+        endpoint: parseModbusUrl(`tcp://127.0.0.1:${port}`),
         connectTimeoutMs: 1000,
         reconnectFirstMs: 5,
         reconnectMaxMs: 20,
-        meters: this.meters,
-        onChange: () => undefined,
+        pauseMs: 0,
       },
-      this.deps,
+      { meters: this.meters, onChange: () => undefined, spareRegisters: 0 },
     );
     this.link.start();
   }

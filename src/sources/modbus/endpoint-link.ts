@@ -1,0 +1,286 @@
+import { Backoff } from '../../platform/backoff.ts';
+import type { Timer } from '../../platform/clock.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { silenceMs, wireMs } from './bus-time.ts';
+import type { Framing } from './framing.ts';
+import { mbapFraming } from './mbap-frame.ts';
+import type { ConnectionEnd, ReadFault } from './modbus-client.ts';
+import { ModbusClient } from './modbus-client.ts';
+import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus-link.ts';
+import { OwedAnswers } from './owed-answers.ts';
+import type { ModbusEndpoint } from './modbus-url.ts';
+import { endpointName } from './modbus-url.ts';
+import type { ReadRequest } from './read-pdu.ts';
+import { rtuFraming } from './rtu-frame.ts';
+import { SerialTransport } from './serial-transport.ts';
+import { TcpTransport } from './tcp-transport.ts';
+import type { Transport } from './transport.ts';
+
+const TRANSACTION_IDS = 65_536;
+/** Connections in a row without one answer after which the link is down: the first may be bad luck. */
+const FRUITLESS_CONNECTIONS_MAX = 2;
+/** Silence after a fault on a line without transaction ids: longer than adapters and gateways hold bytes back. */
+const QUIET_MS = 150;
+
+export type EndpointLinkOptions = {
+  readonly endpoint: ModbusEndpoint;
+  readonly connectTimeoutMs: number;
+  readonly reconnectFirstMs: number;
+  readonly reconnectMaxMs: number;
+  /** Between an answer and the next request; never less than the line itself needs. */
+  readonly pauseMs: number;
+};
+
+/**
+ * The one connection to an endpoint, for all who read there. It comes back by itself: each attempt is a new client, with
+ * growing waits between attempts.
+ *
+ * A lost connection is made anew while reads wait; once an attempt has failed, or two connections in a row
+ * were good for nothing, the link is down, and reads fail at once until it is up. The waits start over with the first good answer, and after a
+ * timeout: a unit that is away is paced by its own breaker and must not cost the others their connection.
+ *
+ * On a framing without transaction ids a unit that owes an answer is asked only for what cannot be taken for it.
+ */
+export class EndpointLink {
+  readonly #options: EndpointLinkOptions;
+  readonly #deps: Deps;
+  readonly #framing: Framing;
+  readonly #backoff: Backoff;
+  readonly #owed: OwedAnswers;
+  /** Reads that go out as they are, whatever their unit owes. */
+  readonly #vetted = new WeakSet<PreparedRead>();
+  readonly #users = new Set<LinkUser>();
+  readonly #waiting: PreparedRead[] = [];
+  #client: ModbusClient | undefined;
+  #reconnectTimer: Timer | undefined;
+  #transactionId = 0;
+  #attempts = 0;
+  #state: 'new' | 'running' | 'disposed' = 'new';
+  #connected = false;
+  /** Set while reads fail at once. */
+  #down: ReadFailure | undefined;
+  /** Connections in a row that ended before their first answer. */
+  #fruitless = 0;
+  #answeredSinceConnect = false;
+  #lastTickMs: number;
+
+  constructor(options: EndpointLinkOptions, deps: Deps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
+    this.#owed = new OwedAnswers(deps.clock);
+    this.#backoff = new Backoff({
+      firstMs: options.reconnectFirstMs,
+      maxMs: options.reconnectMaxMs,
+      random: deps.random,
+    });
+    this.#lastTickMs = deps.clock.monotonicMs();
+  }
+
+  get users(): number {
+    return this.#users.size;
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'running';
+    this.#connect();
+  }
+
+  join(user: LinkUser): void {
+    this.#users.add(user);
+    user.meters.connected(this.#connected);
+  }
+
+  /** Nothing more is said to the user; a read of theirs that is in flight goes on, for the line's sake. */
+  leave(user: LinkUser): void {
+    this.#users.delete(user);
+    user.meters.connected(false);
+    for (let index = this.#waiting.length - 1; index >= 0; index -= 1)
+      if (this.#waiting[index]?.user === user) this.#waiting.splice(index, 1);
+  }
+
+  prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener, user: LinkUser): PreparedRead {
+    return { user, request, timeoutMs, listener, frame: this.#framing.requestFrame(request) };
+  }
+
+  submit(read: PreparedRead): void {
+    if (this.#state === 'disposed' || !this.#users.has(read.user)) return;
+    if (this.#down !== undefined) return read.listener.failed(this.#down);
+    this.#waiting.push(read);
+    this.#sendNext();
+  }
+
+  problem(): string | undefined {
+    return this.#down?.message;
+  }
+
+  lastTickMs(): number {
+    return this.#lastTickMs;
+  }
+
+  dispose(): void {
+    this.#state = 'disposed';
+    this.#reconnectTimer?.cancel();
+    this.#client?.destroy();
+    this.#client = undefined;
+    this.#waiting.length = 0;
+    this.#users.clear();
+  }
+
+  #connect(): void {
+    if (this.#attempts > 0) for (const { meters } of this.#users) meters.reconnect();
+    this.#attempts += 1;
+    this.#answeredSinceConnect = false;
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    const { endpoint, connectTimeoutMs, pauseMs } = this.#options;
+    this.#client = new ModbusClient(
+      {
+        transport: transportTo(endpoint),
+        framing: this.#framing,
+        name: endpointName(endpoint),
+        connectTimeoutMs,
+        clock: this.#deps.clock,
+        nextTransactionId: () => this.#nextTransactionId(),
+        pauseMs: Math.max(pauseMs, silenceMs(endpoint)),
+        wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) : 0),
+        recovery: endpoint.medium === 'serial' ? 'quiet' : 'reconnect',
+        quietMs: QUIET_MS,
+        startsQuiet: endpoint.medium === 'serial' || this.#owed.any(),
+      },
+      {
+        onConnected: () => this.#onConnected(),
+        onReady: () => this.#sendNext(),
+        onAnswer: (read, bytes, offset, durationMs) => {
+          this.#onAnswered(read, durationMs);
+          if (this.#users.has(read.user)) read.listener.answered(bytes, offset);
+        },
+        onException: (read, exceptionCode, durationMs) => {
+          this.#onAnswered(read, durationMs);
+          if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
+        },
+        onFault: (fault, read) => this.#onFault(fault, read),
+        onEnd: (end, read) => this.#onEnd(end, read),
+      },
+    );
+    this.#client.connect();
+  }
+
+  #sendNext(): void {
+    if (this.#client?.idle !== true) return;
+    const read = this.#waiting.shift();
+    if (read === undefined) return;
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    read.user.meters.request();
+    this.#client.send(this.#owed.owedBy(read.request.unitId) ? this.#careful(read) : read);
+  }
+
+  /** The read in a length that no answer still owed to an earlier one has; where there is none, a proof comes first. */
+  #careful(read: PreparedRead): PreparedRead {
+    if (this.#vetted.has(read)) return read;
+    const request = this.#owed.unambiguous(read.request, read.user.spareRegisters);
+    if (request === undefined) return this.#proof(read);
+    return this.#instead(read, request, {
+      answered: (bytes, offset) => read.listener.answered(bytes, offset),
+      // The refusal may be late itself, or mean only what was read beyond: silence, and then the read as it is.
+      refused: () => this.#afterSilence(this.#owed.isAmbiguous(read.request) ? this.#proof(read) : { ...read }),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  /**
+   * A shorter read, which no owed answer looks like: once that is answered, a unit that answers in the order it was asked
+   * owes nothing, and the read itself follows. Where every length is in doubt, silence has to do.
+   */
+  #proof(read: PreparedRead): PreparedRead {
+    const request = this.#owed.shorter(read.request);
+    if (request === undefined) return read;
+    return this.#instead(read, request, {
+      answered: () => {
+        this.#owed.settle(request.unitId);
+        this.#waiting.unshift(read);
+      },
+      refused: () => this.#afterSilence({ ...read }),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  #instead(read: PreparedRead, request: ReadRequest, listener: ReadListener): PreparedRead {
+    return this.prepare(request, read.timeoutMs, listener, read.user);
+  }
+
+  #afterSilence(read: PreparedRead): void {
+    this.#vetted.add(read);
+    this.#waiting.unshift(read);
+    this.#client?.quieten();
+  }
+
+  #onConnected(): void {
+    this.#setConnected(true);
+    if (this.#down !== undefined) this.#setDown(undefined);
+  }
+
+  #onAnswered({ user }: PreparedRead, durationMs: number): void {
+    user.meters.answer(durationMs);
+    if (this.#answeredSinceConnect) return;
+    this.#answeredSinceConnect = true;
+    this.#fruitless = 0;
+    this.#backoff.reset();
+  }
+
+  #onFault({ code, message }: ReadFault, read: PreparedRead | undefined): void {
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    this.#count(code, read);
+    if (read === undefined) return;
+    this.#owed.add(read.request, read.timeoutMs);
+    if (this.#users.has(read.user)) read.listener.failed({ code, message });
+  }
+
+  #onEnd({ code, message }: ConnectionEnd, read: PreparedRead | undefined): void {
+    this.#setConnected(false);
+    this.#count(code, read);
+    this.#client = undefined;
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    if (code === 'modbus-timeout') this.#backoff.reset();
+    else if (!this.#answeredSinceConnect) this.#fruitless += 1;
+    this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
+    if (read !== undefined && !this.#framing.hasTransactionId) this.#owed.add(read.request, read.timeoutMs);
+
+    const down = code === 'modbus-connect-failed' || this.#fruitless >= FRUITLESS_CONNECTIONS_MAX;
+    if (down) this.#setDown({ code: 'modbus-link-down', message });
+    if (code === 'modbus-connect-failed' || read === undefined || !this.#users.has(read.user)) return;
+    read.listener.failed({ code, message });
+  }
+
+  /** An error of a read is its reader's; one of the connection is everybody's. */
+  #count(code: ConnectionEnd['code'], read: PreparedRead | undefined): void {
+    if (read !== undefined) return read.user.meters.error(code);
+    for (const { meters } of this.#users) meters.error(code);
+  }
+
+  #setConnected(connected: boolean): void {
+    this.#connected = connected;
+    for (const { meters } of this.#users) meters.connected(connected);
+  }
+
+  #setDown(down: ReadFailure | undefined): void {
+    this.#down = down;
+    for (const { onChange } of this.#users) onChange();
+    if (down === undefined) return;
+    for (const read of this.#waiting.splice(0)) read.listener.failed(down);
+  }
+
+  #nextTransactionId(): number {
+    this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
+    return this.#transactionId;
+  }
+}
+
+function transportTo(endpoint: ModbusEndpoint): Transport {
+  switch (endpoint.medium) {
+    case 'tcp':
+      return new TcpTransport(endpoint);
+    case 'serial':
+      return new SerialTransport(endpoint);
+  }
+}

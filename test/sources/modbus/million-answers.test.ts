@@ -1,0 +1,264 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Clock, Timer } from '../../../src/platform/clock.ts';
+import type { Framing } from '../../../src/sources/modbus/framing.ts';
+import { mbapFraming } from '../../../src/sources/modbus/mbap-frame.ts';
+import { ModbusClient } from '../../../src/sources/modbus/modbus-client.ts';
+import type { PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { answerDataBytes } from '../../../src/sources/modbus/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
+import type { Transport, TransportListener } from '../../../src/sources/modbus/transport.ts';
+import { seededRandom } from '../../../src/plant/seeded-random.ts';
+import { withChecksum } from '../../support/modbus-raw-server.ts';
+import { testDeps } from '../../support/test-deps.ts';
+
+/*
+ * The invariant: whatever arrives, a value that is handed over is the one that the device gave in answer to that very
+ * request; and two timeouts after the last spoilt answer, proper answers are taken again.
+ *
+ * The method: the client as it is, on a transport and a clock made of nothing, so that a million answers take seconds. Each
+ * answer carries the number of its request. Faults are those that the protocol gives a chance to see: with RTU's checksum
+ * flipped bits anywhere, over TCP flipped bits in the header only.
+ */
+/** Spoilt ones; the proper ones between them come on top. */
+const ANSWERS = 1_000_000;
+const CHUNKS = 100;
+const TIMEOUT_MS = 100;
+const QUIET_MS = 150;
+
+test.each([
+  ['Modbus TCP', mbapFraming, 'reconnect'],
+  ['RTU', rtuFraming, 'quiet'],
+] as const)(
+  'of half a million spoilt answers over %s none is taken for a good one',
+  async (_, framing, recovery) => {
+    const outcome = { wrong: 0, right: 0, failed: 0, slowestMs: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const line = new Line(framing, recovery, seededRandom(seed));
+        await line.exchange(((ANSWERS / 2 / CHUNKS) * 4) / 3);
+        outcome.wrong += line.wrong;
+        outcome.right += line.right;
+        outcome.failed += line.failed;
+        outcome.slowestMs = Math.max(outcome.slowestMs, line.slowestRecoveryMs);
+        expect(line.wrong).toBe(0);
+        expect(line.slowestRecoveryMs).toBeLessThanOrEqual(2 * TIMEOUT_MS + QUIET_MS);
+      }),
+      { numRuns: CHUNKS, endOnFailure: true },
+    );
+    expect(outcome.failed).toBeGreaterThan(ANSWERS / 3);
+    expect(outcome.right).toBeGreaterThan(ANSWERS / 20);
+  },
+  30_000,
+);
+
+/** A clock that a test moves on, without a turn of the event loop. */
+class SteppedClock implements Clock {
+  #nowMs = 0;
+  readonly #timers = new Map<object, { readonly dueMs: number; readonly callback: () => void }>();
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  setTimer(callback: () => void, delayMs: number): Timer {
+    const key = {};
+    this.#timers.set(key, { dueMs: this.#nowMs + delayMs, callback });
+    return { cancel: () => this.#timers.delete(key) };
+  }
+
+  /** To the next timer, which fires. */
+  step(): void {
+    let next: readonly [object, { readonly dueMs: number; readonly callback: () => void }] | undefined;
+    for (const entry of this.#timers) if (next === undefined || entry[1].dueMs < next[1].dueMs) next = entry;
+    if (next === undefined) throw new Error('Nothing is waited for');
+    this.#timers.delete(next[0]);
+    this.#nowMs = Math.max(this.#nowMs, next[1].dueMs);
+    next[1].callback();
+  }
+}
+
+class Line {
+  wrong = 0;
+  right = 0;
+  failed = 0;
+  slowestRecoveryMs = 0;
+  readonly #framing: Framing;
+  readonly #recovery: 'reconnect' | 'quiet';
+  readonly #random: () => number;
+  readonly #clock = new SteppedClock();
+  readonly #user = {
+    meters: new ModbusMeters(testDeps().metrics, 'fuzz'),
+    onChange: () => undefined,
+    spareRegisters: 0,
+  };
+  #client: ModbusClient | undefined;
+  #listener: TransportListener | undefined;
+  #transactionId = 0;
+  #number = 0;
+  #settled = false;
+  #faultAtMs: number | undefined;
+  #lastAnswer: Buffer = Buffer.of(0);
+
+  constructor(framing: Framing, recovery: 'reconnect' | 'quiet', random: () => number) {
+    this.#framing = framing;
+    this.#recovery = recovery;
+    this.#random = random;
+  }
+
+  async exchange(answers: number): Promise<void> {
+    while (this.#number < answers) {
+      while (this.#client?.idle !== true) this.#makeReady();
+      // Every fourth answer is proper, and must be taken.
+      const proper = this.#number % 4 === 0;
+      const read = this.#nextRead();
+      this.#settled = false;
+      this.#client.send(read);
+      const answer = this.#answerTo(read.request);
+      for (const piece of proper ? [answer] : this.#spoil(answer)) this.#listener?.onBytes(piece, piece.length);
+      this.#lastAnswer = answer;
+      if (proper && !this.#settled) throw new Error('A proper answer was not taken');
+      while (!this.#settled) {
+        this.#clock.step();
+        // oxlint-disable-next-line no-await-in-loop -- the client looks once more after a deadline
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  #makeReady(): void {
+    if (this.#client !== undefined) return this.#clock.step();
+    const transport: Transport = {
+      open: (listener) => (this.#listener = listener),
+      write: () => undefined,
+      discardInput: (discarded) => discarded(),
+      destroy: () => undefined,
+    };
+    this.#client = new ModbusClient(
+      {
+        transport,
+        framing: this.#framing,
+        name: 'device',
+        connectTimeoutMs: 1000,
+        clock: this.#clock,
+        nextTransactionId: () => (this.#transactionId = (this.#transactionId + 1) & 0xffff),
+        pauseMs: 0,
+        wireMs: () => 0,
+        recovery: this.#recovery,
+        quietMs: QUIET_MS,
+        startsQuiet: false,
+      },
+      {
+        onConnected: () => undefined,
+        onReady: () => undefined,
+        onAnswer: (read, bytes, offset) => this.#judge(read.request, bytes, offset),
+        onException: () => this.#conclude(),
+        onFault: (_, read) => this.#onFault(read),
+        onEnd: (_, read) => {
+          this.#client = undefined;
+          this.#onFault(read);
+        },
+      },
+    );
+    this.#client.connect();
+    this.#listener?.onOpen();
+  }
+
+  #nextRead(): PreparedRead {
+    this.#number += 1;
+    const count = 1 + this.#below(40);
+    const request: ReadRequest = { unitId: 1 + this.#below(3), functionCode: 3, address: this.#below(1000), count };
+    const listener = { answered: () => undefined, refused: () => undefined, failed: () => undefined };
+    const frame = this.#framing.requestFrame(request);
+    return { user: this.#user, request, timeoutMs: TIMEOUT_MS, listener, frame };
+  }
+
+  #judge(request: ReadRequest, bytes: Buffer, offset: number): void {
+    let right = true;
+    for (let index = 0; index < request.count; index += 1)
+      right &&= bytes.readUInt16BE(offset + index * 2) === this.#value(request, index);
+    if (right) {
+      this.right += 1;
+      if (this.#faultAtMs !== undefined)
+        this.slowestRecoveryMs = Math.max(this.slowestRecoveryMs, this.#clock.monotonicMs() - this.#faultAtMs);
+      this.#faultAtMs = undefined;
+    } else this.wrong += 1;
+    this.#conclude();
+  }
+
+  #onFault(read: PreparedRead | undefined): void {
+    this.failed += 1;
+    this.#faultAtMs = this.#clock.monotonicMs();
+    if (read !== undefined) this.#conclude();
+  }
+
+  #conclude(): void {
+    this.#settled = true;
+  }
+
+  #answerTo(request: ReadRequest): Buffer {
+    const data = Buffer.alloc(answerDataBytes(request));
+    for (let index = 0; index < request.count; index += 1) data.writeUInt16BE(this.#value(request, index), index * 2);
+    const body = Buffer.concat([Buffer.of(request.unitId, request.functionCode, data.length), data]);
+    if (!this.#framing.hasTransactionId) return withChecksum(body);
+    const header = Buffer.alloc(6);
+    header.writeUInt16BE(this.#transactionId, 0);
+    header.writeUInt16BE(body.length, 4);
+    return Buffer.concat([header, body]);
+  }
+
+  /** Made from the address and from the number of the request. */
+  #value(request: ReadRequest, index: number): number {
+    return ((request.address + index) * 257 + this.#number * 13) & 0xffff;
+  }
+
+  /** @returns Pieces in the order of their arrival. */
+  #spoil(answer: Buffer): readonly Buffer[] {
+    // What a checksum covers; over TCP nobody would see a flipped bit in the data.
+    const reach = this.#framing.hasTransactionId ? 9 : answer.length;
+    switch (this.#below(10)) {
+      case 0:
+      case 1:
+      case 2:
+        for (let flips = 1 + this.#below(3); flips > 0; flips -= 1) this.#flip(answer, reach);
+        return [answer];
+      case 3:
+        this.#flip(answer, reach);
+        return [...answer].map((byte) => Buffer.of(byte));
+      case 4:
+        return [Buffer.concat([this.#noise(), answer])];
+      case 5:
+        return [Buffer.concat([answer, this.#noise()])];
+      case 6: {
+        const at = this.#below(answer.length);
+        return [Buffer.concat([answer.subarray(0, at), this.#noise(), answer.subarray(at)])];
+      }
+      case 7:
+        // Rarely, for each costs a deadline.
+        return this.#below(20) === 0 ? [answer.subarray(0, this.#below(answer.length))] : [this.#noise(), answer];
+      case 8:
+        return this.#framing.hasTransactionId ? [this.#lastAnswer] : [Buffer.concat([this.#lastAnswer, answer])];
+      default:
+        return [Buffer.concat([answer, answer])];
+    }
+  }
+
+  #flip(bytes: Buffer, reach: number): void {
+    const bit = this.#below(reach * 8);
+    bytes[bit >>> 3] = (bytes[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
+  }
+
+  #noise(): Buffer {
+    return Buffer.from(Array.from({ length: 1 + this.#below(12) }, () => this.#below(256)));
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit);
+  }
+}
