@@ -112,7 +112,7 @@ export function hintFor(node: SchemaNode, value: unknown): string {
   switch (node.type ?? 'string') {
     case 'integer':
     case 'number':
-      return typeof value === 'string' ? numberHint(value, node.type === 'integer') : addressHint(node, value);
+      return typeof value === 'string' ? numberHint(value, node.type === 'integer') : '';
     case 'boolean':
       return meant(booleanMeant(value));
     case 'string':
@@ -164,16 +164,6 @@ function numberHint(text: string, isWhole: boolean): string {
   if (Number.isFinite(number) && (!isWhole || Number.isInteger(number)))
     return plain === text ? '; write it without quotes' : meant(plain);
   return /^\d+(\.\d+)?\s*[a-z%°]+/i.test(text) ? '; write the number alone, without a unit' : '';
-}
-
-const ADDRESS_MAX = 65_535;
-
-/** Manuals with more than 9999 registers number them in six digits: the kind in front, then the number from 1. */
-function addressHint(node: SchemaNode, value: unknown): string {
-  if (node.maximum !== ADDRESS_MAX || typeof value !== 'number') return '';
-  const number = value % 100_000;
-  const isModicon = [0, 1, 3, 4].includes(Math.floor(value / 100_000)) && value > ADDRESS_MAX && number >= 1;
-  return isModicon && number <= ADDRESS_MAX + 1 ? `; a manual's ${value} is address ${number - 1} here` : '';
 }
 
 function booleanMeant(value: unknown): string | undefined {

@@ -36,11 +36,13 @@ export function checkContext(config: Partial<AgentConfig>, file: unknown): Check
   const sources = config.sources ?? {};
   const declared = declaredTags(file);
   const plans = Object.entries(sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
+  const tagsByName = new Map(agentTags({ ...config, sources }).map((tag) => [tag.name, tag]));
   return {
     config,
-    tags: new Map(agentTags({ ...config, sources }).map((tag) => [tag.name, tag])),
+    tags: tagsByName,
     declaredTags: declared,
-    declaredNames: new Set(declared.map(({ name }) => name)),
+    // The elements of an array are tags that the file does not spell out.
+    declaredNames: new Set([...declared.map(({ name }) => name), ...tagsByName.keys()]),
     declaredTemplates: declaredTemplates(file),
     scanIntervalMs: new Map(
       plans.flatMap(({ requests, scanIntervalMs }) =>

@@ -49,7 +49,7 @@ function addressFindings({ config }: CheckContext): readonly Finding[] {
   return Object.entries(config.sources ?? {}).flatMap(([source, entry]) => {
     if (entry.type !== 'modbus') return [];
     return Object.entries(entry.tags).flatMap(([name, { register, address }]) => {
-      const from = MODICON_FROM[register];
+      const from = register === undefined ? undefined : MODICON_FROM[register];
       if (from === undefined || address < from || address >= from + MODICON_COUNT) return [];
       const path = ['sources', source, 'tags', name, 'address'];
       const meant = `a manual's ${address} is ${register} address ${address - from} here, as on the wire`;

@@ -16,6 +16,8 @@ export type LiveEvent =
 export type TagReading = {
   readonly tag: string;
   readonly value: number | undefined;
+  /** What the value is called, or the text that it stands for; undefined for a plain number. */
+  readonly text?: string | undefined;
   readonly unit: string;
   readonly timestampMs: EpochMs;
   readonly quality: Quality;

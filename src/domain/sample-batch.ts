@@ -15,6 +15,8 @@ export class SampleBatch {
   readonly timesMs: Float64Array;
   readonly qualities: Uint8Array;
   readonly reasons: Uint8Array;
+  /** What tags that are text last said, by tag; their value is a code of the text. Undefined where there are none. */
+  texts: Map<TagNumber, string> | undefined;
   length = 0;
 
   /** @param capacity Most samples it can hold; the filler knows how many tags a scan or message has. */
@@ -26,8 +28,14 @@ export class SampleBatch {
     this.reasons = new Uint8Array(capacity);
   }
 
+  /** Takes the samples out; texts stay until they change. */
   clear(): void {
     this.length = 0;
+  }
+
+  setText(tag: TagNumber, text: string): void {
+    this.texts ??= new Map();
+    this.texts.set(tag, text);
   }
 
   /** @throws {RangeError} when the batch is full: the filler sized it wrongly. */

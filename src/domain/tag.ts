@@ -10,6 +10,8 @@ export type TagDefinition = {
   readonly range: readonly [number, number] | undefined;
   /** Smallest change in engineering units that is reported; 0 reports every change. */
   readonly deadband: number;
+  /** What whole numbers are called, for people: the states of an enumeration. */
+  readonly names?: Readonly<Record<string, string>> | undefined;
   /** When a value that does not move is no longer believed; undefined where a tag may stand still. */
   readonly stuck?: StuckRule | undefined;
 };

@@ -46,6 +46,7 @@ export const alarmJson = z.object({
 export const tagReadingJson = z.object({
   tag: z.string(),
   value: z.number().nullable(),
+  text: z.string().optional().describe('What the value is called, or the text that it stands for'),
   unit: z.string(),
   timestamp_ms: z.number(),
   quality: z.enum(qualities),

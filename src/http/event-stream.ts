@@ -72,6 +72,7 @@ function eventText(event: LiveEvent): string {
 
 /** A tag's reading in the wire's names. */
 export function tagJson(reading: TagReading) {
-  const { tag, value, unit, timestampMs, quality, reason } = reading;
-  return { tag, value: value ?? null, unit, timestamp_ms: Math.round(timestampMs), quality, reason };
+  const { tag, value, text, unit, timestampMs, quality, reason } = reading;
+  const said = text === undefined ? {} : { text };
+  return { tag, value: value ?? null, ...said, unit, timestamp_ms: Math.round(timestampMs), quality, reason };
 }

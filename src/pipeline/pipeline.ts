@@ -128,6 +128,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     }
     const leftOut = this.#gate.pass(batch, nowMs, this.#gated, this.#reported);
     if (leftOut > 0) this.#metrics.andon_samples_left_out_total.inc(leftOut);
+    if (batch.texts !== undefined) this.#table.takeTexts(batch.texts);
     this.#table.update(this.#gated, this.#reported);
     this.#options.history?.add(this.#gated);
     this.#fillWindows(this.#gated);

@@ -13,6 +13,8 @@ export class TagTable {
   /** 1 where the tag is in `#changed`, a ring of tag numbers: each is in it once at most, so it never overflows. */
   readonly #isChanged: Uint8Array;
   readonly #changed: Int32Array;
+  /** Of tags that are text, so no more than there are tags. */
+  readonly #texts = new Map<TagNumber, string>();
   #changedFirst = 0;
   #changedCount = 0;
 
@@ -46,6 +48,11 @@ export class TagTable {
     }
   }
 
+  /** What tags that are text say. */
+  takeTexts(texts: ReadonlyMap<TagNumber, string>): void {
+    for (const [tag, text] of texts) this.#texts.set(tag, text);
+  }
+
   /** The tags that changed, those that waited longest first, at most `limit`; the rest stay for the next call. */
   takeChanged(limit: number): readonly TagReading[] {
     const readings: TagReading[] = [];
@@ -62,9 +69,11 @@ export class TagTable {
   reading(number: TagNumber): TagReading {
     const tag = this.#tags[number];
     const value = this.#values[number] ?? Number.NaN;
+    const text = Number.isFinite(value) ? (tag?.names?.[String(value)] ?? this.#texts.get(number)) : undefined;
     return {
       tag: tag?.name ?? '',
       value: Number.isFinite(value) ? value : undefined,
+      ...(text === undefined ? {} : { text }),
       unit: tag?.unit ?? '',
       timestampMs: this.#timesMs[number] ?? 0,
       quality: qualityOf(this.#qualities[number] ?? BAD),

@@ -213,6 +213,11 @@ export class Publisher implements AsyncDisposable {
   }
 }
 
-function tagPayload({ value, timestampMs, quality }: TagReading): object {
-  return { value: value ?? null, timestamp_ms: Math.round(timestampMs), quality };
+function tagPayload({ value, text, timestampMs, quality }: TagReading): object {
+  return {
+    value: value ?? null,
+    ...(text === undefined ? {} : { text }),
+    timestamp_ms: Math.round(timestampMs),
+    quality,
+  };
 }

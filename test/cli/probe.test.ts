@@ -27,7 +27,9 @@ describe('andon probe', () => {
     const args = ['probe', plc.url, '--input', '100-102', '--expect', '42.5', '--write-config'];
     expect((await andon(...args)).stdout).toBe(
       'tags:\n  input-100: { register: input, address: 100, type: float32, byteOrder: CDAB }\n' +
-        '  # or: input-101: { register: input, address: 101, type: float32, byteOrder: ABCD }\n',
+        '  # or: input-101: { register: input, address: 101, type: float32, byteOrder: ABCD }\n' +
+        '  # or: input-101: { register: input, address: 101, type: int8, byteOrder: ABCD }\n' +
+        '  # or: input-101: { register: input, address: 101, type: uint8, byteOrder: ABCD }\n',
     );
   });
 

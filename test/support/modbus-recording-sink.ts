@@ -16,6 +16,8 @@ export type RecordedScan = ReadonlyMap<number, RecordedSample>;
 /** Keeps every scan, and lets a test wait for one of a kind. */
 export class RecordingSink implements SampleSink {
   readonly scans: RecordedScan[] = [];
+  /** What tags that are text said last. */
+  readonly texts = new Map<number, string>();
   readonly #waiters = new Set<{
     readonly wanted: (scan: RecordedScan) => boolean;
     readonly found: (scan: RecordedScan) => void;
@@ -33,6 +35,7 @@ export class RecordingSink implements SampleSink {
         reason: reasonOf(batch.reasons[index] ?? 0),
       });
     }
+    for (const [tag, text] of batch.texts ?? []) this.texts.set(tag, text);
     this.scans.push(scan);
     for (const waiter of this.#waiters) {
       if (!waiter.wanted(scan)) continue;

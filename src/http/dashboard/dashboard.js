@@ -153,7 +153,7 @@ function showVerdict(verdict, live = true) {
   watch.chart.setData(watch.data);
 }
 
-function showTag({ tag, value, unit, quality, reason }) {
+function showTag({ tag, value, text, unit, quality, reason }) {
   for (const watch of watches.values()) {
     const node = watch.tags.get(tag);
     if (node === undefined) continue;
@@ -161,7 +161,7 @@ function showTag({ tag, value, unit, quality, reason }) {
     node.title = quality === 'good' ? `${tag}: good` : `${tag}: ${quality} (${reason})`;
     if (node.firstChild === null)
       node.append(make('span', { textContent: tag }), make('b'), make('div', { className: 'share' }));
-    node.querySelector('b').textContent = quality === 'bad' ? `– ${reason}` : `${format(value)} ${unit}`;
+    node.querySelector('b').textContent = quality === 'bad' ? `– ${reason}` : `${text ?? format(value)} ${unit}`;
   }
 }
 

@@ -1,60 +1,16 @@
 import * as z from 'zod';
-import { duration, stuckFields } from '../../platform/config-fields.ts';
+import { duration } from '../../platform/config-fields.ts';
+import { DURATION_MS_MAX } from './modbus-limits.ts';
+import { modbusTagSchema } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from './modbus-url.ts';
-import { byteOrders, registersOf, valueTypes } from './register-decode.ts';
-
-/** Longest interval and deadline: a day; beyond that, it is a mistake in the unit. */
-const DURATION_MS_MAX = 86_400_000;
-const ADDRESSES = 65_536;
+import { byteOrders } from './register-decode.ts';
+import { placeProblems } from './tag-place.ts';
 
 const byteOrder = z
   .enum(byteOrders)
   .describe(
     'Order of the bytes over registers, for every width: ABCD high word first, CDAB low word first, BADC and DCBA with swapped bytes',
   );
-
-const tagSchema = z
-  .strictObject({
-    register: z.enum(['holding', 'input', 'coil', 'discrete']).describe('Which of the four address spaces'),
-    address: z
-      .int()
-      .min(0)
-      .max(ADDRESSES - 1)
-      .describe('Address as on the wire, from 0; a manual that says 40001 means holding register 0'),
-    type: z.enum(valueTypes).describe('How the registers are to be understood; bool for coils and discrete inputs'),
-    bit: z
-      .int()
-      .min(0)
-      .max(15)
-      .optional()
-      .describe(
-        'For a bool in a register: which bit, 0 is the least significant; without it any register that is not 0 is true',
-      ),
-    byteOrder: byteOrder.optional(),
-    scale: z.number().default(1).describe('The raw value is multiplied by this'),
-    offset: z.number().default(0).describe('Added after scaling, in engineering units'),
-    unit: z.string().default('').describe('Engineering unit, as shown to people'),
-    range: z
-      .tuple([z.number(), z.number()])
-      .optional()
-      .describe('Smallest and largest believable value in engineering units; outside is uncertain'),
-    deadband: z.number().min(0).default(0).describe('Smallest change in engineering units that is reported'),
-    ...stuckFields,
-    scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
-      maxMs: DURATION_MS_MAX,
-    }).optional(),
-  })
-  .superRefine((tag, context) => {
-    const isBit = tag.register === 'coil' || tag.register === 'discrete';
-    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (isBit && tag.type !== 'bool') refuse('type', `a ${tag.register} is a bool, not a ${tag.type}`);
-    if (tag.bit !== undefined && (isBit || tag.type !== 'bool'))
-      refuse('bit', 'only a bool in a holding or input register has a bit');
-    if (tag.address + registersOf(tag.type) > ADDRESSES)
-      refuse('address', `a ${tag.type} takes ${registersOf(tag.type)} registers, and ${ADDRESSES - 1} is the last`);
-    if (tag.range !== undefined && tag.range[0] > tag.range[1]) refuse('range', 'the smallest value comes first');
-    if (tag.scale === 0) refuse('scale', 'must not be 0: every value would be the offset');
-  });
 
 /** A Modbus device or gateway, and the tags read from one unit behind it. */
 export const modbusSourceSchema = z
@@ -96,6 +52,10 @@ export const modbusSourceSchema = z
       .prefault({})
       .describe('Waits between attempts to connect'),
     byteOrder: byteOrder.default('ABCD'),
+    addressBase: z
+      .union([z.literal(0), z.literal(1)])
+      .default(0)
+      .describe('What the first address is in the tags below: 0 as on the wire, 1 as in many manuals'),
     maxGap: z
       .int()
       .min(0)
@@ -115,20 +75,17 @@ export const modbusSourceSchema = z
       .default(2000)
       .describe('Most coils or discrete inputs that the device gives in one answer'),
     tags: z
-      .record(z.string().min(1), tagSchema)
+      .record(z.string().min(1), modbusTagSchema)
       .refine((tags) => Object.keys(tags).length > 0, { error: 'a source needs at least one tag' })
       .describe('What is read, by tag name'),
   })
   .superRefine((config, context) => {
-    for (const [name, tag] of Object.entries(config.tags)) {
-      if (registersOf(tag.type) <= config.maxRegistersPerRequest) continue;
-      const message = `a ${tag.type} takes ${registersOf(tag.type)} registers, which are never split over two reads; maxRegistersPerRequest is ${config.maxRegistersPerRequest}`;
-      context.addIssue({ code: 'custom', path: ['tags', name, 'type'], message });
-    }
+    for (const [name, tag] of Object.entries(config.tags))
+      for (const { path, message } of placeProblems(tag, config))
+        context.addIssue({ code: 'custom', path: ['tags', name, path], message });
     if (config.reconnect.first > config.reconnect.max)
       context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
   });
 
 /** After parsing: durations are milliseconds. */
 export type ModbusSourceConfig = z.infer<typeof modbusSourceSchema>;
-export type ModbusTagConfig = z.infer<typeof tagSchema>;

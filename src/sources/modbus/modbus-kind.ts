@@ -5,6 +5,7 @@ import type { ModbusSourceConfig } from './modbus-config.ts';
 import { modbusSourceSchema } from './modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';
 import { planScans } from './scan-plan.ts';
+import { tagNames } from './tag-place.ts';
 
 /** Reads Modbus devices; never writes to one. */
 export const modbusKind: SourceKind<ModbusSourceConfig> = {
@@ -16,5 +17,7 @@ export const modbusKind: SourceKind<ModbusSourceConfig> = {
 };
 
 function tagDefinitions(config: ModbusSourceConfig): readonly TagDefinition[] {
-  return Object.entries(config.tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
+  return Object.entries(config.tags).flatMap(([name, fields]) =>
+    tagNames(name, fields).map((itsName) => ({ name: itsName, names: fields.names, ...tagRules(fields) })),
+  );
 }

@@ -4,6 +4,8 @@ import type { SampleBatch } from '../../domain/sample-batch.ts';
 import type { TagNumber } from '../../domain/tag.ts';
 import { Backoff } from '../../platform/backoff.ts';
 import type { Decoder } from './register-decode.ts';
+import type { TextLayout } from './register-text.ts';
+import { decodeText, textCode } from './register-text.ts';
 import { bitDecoder, mayLosePrecision, registerDecoder } from './register-decode.ts';
 import type { ReadBlock } from './register-plan.ts';
 import { readsBits } from './read-pdu.ts';
@@ -26,6 +28,15 @@ type Slot = {
   readonly mayLosePrecision: boolean;
 };
 
+/** A tag that is text, with what its registers held last: text seldom changes, and only a change costs anything. */
+type TextSlot = {
+  readonly tag: TagNumber;
+  readonly layout: TextLayout;
+  readonly byteOffset: number;
+  readonly held: Buffer;
+  code: number | undefined;
+};
+
 /** Why a read is not made with every scan, and when it is tried again. */
 export type SetAside = { readonly reason: QualityReason; readonly message: string; readonly untilMs: number };
 
@@ -41,13 +52,15 @@ export class ReadPart {
   /** The unit's answers at the last strike. */
   answersAtStrike = 0;
   readonly #slots: readonly Slot[];
+  readonly #textSlots: readonly TextSlot[];
   readonly #backoff: Backoff;
   #setAside: SetAside | undefined;
 
   constructor(block: ReadBlock<NumberedTag>, planned: ReadBlock<NumberedTag>, random: () => number) {
     this.block = block;
     this.planned = planned;
-    this.#slots = block.items.map((tag) => slotOf(tag, block));
+    this.#slots = block.items.flatMap((tag) => slotOf(tag, block));
+    this.#textSlots = block.items.flatMap((tag) => textSlotOf(tag, block));
     this.#backoff = new Backoff({ firstMs: SET_ASIDE_MS_FIRST, maxMs: SET_ASIDE_MS_MAX, random });
   }
 
@@ -75,23 +88,47 @@ export class ReadPart {
         batch.add(slot.tag, value, timeMs, UNCERTAIN, 'precision-lost');
       else batch.add(slot.tag, value, timeMs, GOOD, 'none');
     }
+    for (const slot of this.#textSlots) batch.add(slot.tag, readText(slot, bytes, offset, batch), timeMs, GOOD, 'none');
   }
 
   /** Adds every tag as bad, without a value. */
   fail(reason: QualityReason, timeMs: number, batch: SampleBatch): void {
-    for (const slot of this.#slots) batch.add(slot.tag, NaN, timeMs, BAD, reason);
+    for (const { tag } of this.#slots) batch.add(tag, NaN, timeMs, BAD, reason);
+    for (const { tag } of this.#textSlots) batch.add(tag, NaN, timeMs, BAD, reason);
   }
 }
 
-function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): Slot {
+function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[] {
   const distance = tag.address - block.address;
   const isBit = readsBits(block.functionCode);
-  return {
-    tag: tag.number,
-    decode: isBit ? bitDecoder(distance) : registerDecoder(tag.type, tag.byteOrder, tag.bit),
-    byteOffset: isBit ? 0 : distance * 2,
-    scale: tag.scale,
-    offset: tag.offset,
-    mayLosePrecision: mayLosePrecision(tag.type),
-  };
+  const { meaning } = tag;
+  if (meaning.type === 'string') return [];
+  return [
+    {
+      tag: tag.number,
+      decode: isBit ? bitDecoder(distance) : registerDecoder(meaning.type, meaning.byteOrder, meaning.bit),
+      byteOffset: isBit ? 0 : distance * 2,
+      scale: tag.scale,
+      offset: tag.offset,
+      mayLosePrecision: mayLosePrecision(meaning.type),
+    },
+  ];
+}
+
+function textSlotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly TextSlot[] {
+  if (tag.meaning.type !== 'string') return [];
+  const byteOffset = (tag.address - block.address) * 2;
+  return [{ tag: tag.number, layout: tag.meaning, byteOffset, held: Buffer.alloc(tag.width * 2), code: undefined }];
+}
+
+/** @returns The code of the text; the text itself goes with the batch when it is another. */
+function readText(slot: TextSlot, bytes: Buffer, offset: number, batch: SampleBatch): number {
+  const { held, layout, tag } = slot;
+  const from = offset + slot.byteOffset;
+  if (slot.code !== undefined && bytes.compare(held, 0, held.length, from, from + held.length) === 0) return slot.code;
+  bytes.copy(held, 0, from, from + held.length);
+  const text = decodeText(held, 0, layout);
+  slot.code = textCode(text);
+  batch.setText(tag, text);
+  return slot.code;
 }

@@ -8,6 +8,11 @@ export const valueTypes = [
   'uint64',
   'float32',
   'float64',
+  'int8',
+  'uint8',
+  'float16',
+  'bcd16',
+  'bcd32',
 ] as const;
 export type ValueType = (typeof valueTypes)[number];
 
@@ -24,6 +29,19 @@ export type ValueType = (typeof valueTypes)[number];
  */
 export const byteOrders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const;
 export type ByteOrder = (typeof byteOrders)[number];
+
+/** Orders of 64 bits in full, for devices that order the two halves otherwise than the words in them. */
+export const longByteOrders = [
+  'ABCDEFGH',
+  'GHEFCDAB',
+  'BADCFEHG',
+  'HGFEDCBA',
+  'EFGHABCD',
+  'CDABGHEF',
+  'FEHGBADC',
+  'DCBAHGFE',
+] as const;
+export type LongByteOrder = (typeof longByteOrders)[number];
 
 /**
  * Takes one raw value out of an answer.
@@ -45,6 +63,11 @@ const registersOfType: Readonly<Record<ValueType, number>> = {
   uint64: 4,
   float32: 2,
   float64: 4,
+  int8: 1,
+  uint8: 1,
+  float16: 1,
+  bcd16: 1,
+  bcd32: 2,
 };
 
 /** Registers that a value of the type takes. */
@@ -58,12 +81,14 @@ export function mayLosePrecision(type: ValueType): boolean {
 }
 
 /**
- * The decoder for a value in registers.
+ * The decoder for a value in registers. An 8-bit value is the low byte, which in BADC and DCBA is sent first. A BCD number
+ * with a digit above 9 is NaN.
  *
+ * @param byteOrder A long one for 64 bits only.
  * @param bit For `bool` only: which bit of the register, 0 is the least significant; undefined is true for
  *   any register that is not 0.
  */
-export function registerDecoder(type: ValueType, byteOrder: ByteOrder, bit?: number): Decoder {
+export function registerDecoder(type: ValueType, byteOrder: ByteOrder | LongByteOrder, bit?: number): Decoder {
   if (type === 'bool') return bit === undefined ? isNotZero : registerBit(byteOrder, bit);
   const decode = bigEndianDecoders[type];
   const places = bytePlaces(byteOrder, registersOf(type) * 2);
@@ -94,10 +119,37 @@ const bigEndianDecoders: Readonly<Record<Exclude<ValueType, 'bool'>, Decoder>> =
   uint64: (bytes, offset) => bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4),
   float32: (bytes, offset) => bytes.readFloatBE(offset),
   float64: (bytes, offset) => bytes.readDoubleBE(offset),
+  int8: (bytes, offset) => bytes.readInt8(offset + 1),
+  uint8: (bytes, offset) => bytes.readUInt8(offset + 1),
+  float16: (bytes, offset) => float16(bytes.readUInt16BE(offset)),
+  bcd16: (bytes, offset) => bcd(bytes.readUInt16BE(offset), 4),
+  bcd32: (bytes, offset) => bcd(bytes.readUInt32BE(offset), 8),
 };
 
+/** IEEE 754 binary16: sign, 5 bits of exponent, 10 of fraction. */
+function float16(bits: number): number {
+  const sign = bits >>> 15 === 0 ? 1 : -1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** Four bits a decimal digit. */
+function bcd(bits: number, digits: number): number {
+  let value = 0;
+  for (let index = digits - 1; index >= 0; index -= 1) {
+    const digit = (bits >>> (index * 4)) & 0xf;
+    if (digit > 9) return NaN;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 /** For each byte from the most significant on, where it is in the registers; undefined where it is in place. */
-function bytePlaces(byteOrder: ByteOrder, size: number): readonly number[] | undefined {
+function bytePlaces(byteOrder: ByteOrder | LongByteOrder, size: number): readonly number[] | undefined {
+  if (byteOrder.length === 8) return Array.from('ABCDEFGH', (byte) => byteOrder.indexOf(byte));
   const swapsBytes = byteOrder === 'BADC' || byteOrder === 'DCBA';
   const swapsWords = (byteOrder === 'CDAB' || byteOrder === 'DCBA') && size > 2;
   if (!swapsBytes && !swapsWords) return undefined;
@@ -111,7 +163,7 @@ function isNotZero(bytes: Buffer, offset: number): number {
   return bytes.readUInt16BE(offset) === 0 ? 0 : 1;
 }
 
-function registerBit(byteOrder: ByteOrder, bit: number): Decoder {
+function registerBit(byteOrder: ByteOrder | LongByteOrder, bit: number): Decoder {
   const swapsBytes = byteOrder === 'BADC' || byteOrder === 'DCBA';
   return swapsBytes
     ? (bytes, offset) => (bytes.readUInt16LE(offset) >>> bit) & 1

@@ -1,20 +1,31 @@
 import type { PlannedRead, ScanPlan } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
-import type { ModbusSourceConfig, ModbusTagConfig } from './modbus-config.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { ModbusSourceConfig } from './modbus-config.ts';
+import type { ModbusTagConfig } from './modbus-tag-config.ts';
 import { requestMs, silenceMs } from './bus-time.ts';
 import { endpointName, parseModbusUrl } from './modbus-url.ts';
-import type { ByteOrder, ValueType } from './register-decode.ts';
-import { registersOf } from './register-decode.ts';
+import type { ByteOrder, LongByteOrder, ValueType } from './register-decode.ts';
+import type { TextLayout } from './register-text.ts';
+import { placeOf, tagNames, widthOf } from './tag-place.ts';
 import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
 import { planReads } from './register-plan.ts';
-import { readFunctionCodes, readsBits } from './read-pdu.ts';
+import { readFunctionCodes } from './read-pdu.ts';
+
+/** What registers say: a number, or text. Bits are what they are. */
+type Meaning =
+  | {
+      readonly type: ValueType;
+      readonly byteOrder: ByteOrder | LongByteOrder;
+      /** For a bool only. */
+      readonly bit: number | undefined;
+    }
+  | ({ readonly type: 'string' } & TextLayout);
 
 /** A tag at its place in the device, and what its registers mean. */
 export type PlacedTag = Placed & {
   readonly name: string;
-  readonly type: ValueType;
-  readonly byteOrder: ByteOrder;
-  readonly bit: number | undefined;
+  readonly meaning: Meaning;
   readonly scale: number;
   readonly offset: number;
 };
@@ -48,7 +59,7 @@ export function planScanClasses(config: ModbusSourceConfig): readonly PlannedSca
     const scanIntervalMs = tag.scanInterval ?? config.scanInterval;
     const members = classes.get(scanIntervalMs) ?? [];
     classes.set(scanIntervalMs, members);
-    members.push(placeTag(name, tag, config));
+    members.push(...placeTags(name, tag, config));
   }
   return [...classes]
     .toSorted(([a], [b]) => a - b)
@@ -81,19 +92,36 @@ function blockMs({ functionCode, address, count }: ReadBlock<PlacedTag>, config:
   return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count }, pauseMs);
 }
 
-function placeTag(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): PlacedTag {
-  const functionCode = readFunctionCodes[tag.register];
-  return {
-    name,
-    functionCode,
-    address: tag.address,
-    width: readsBits(functionCode) ? 1 : registersOf(tag.type),
-    type: tag.type,
-    byteOrder: tag.byteOrder ?? config.byteOrder,
-    bit: tag.bit,
+/** The tags of one entry: one, or as many as an array has values. */
+function placeTags(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): readonly PlacedTag[] {
+  const place = placeOf(tag, config);
+  invariant(typeof place !== 'string', `The schema lets no tag through that is nowhere, and ${name} is`);
+  const width = widthOf(tag, place.register);
+  const byteOrder = tag.byteOrder ?? config.byteOrder;
+  return tagNames(name, tag).map((itsName, index) => ({
+    name: itsName,
+    functionCode: readFunctionCodes[place.register],
+    address: place.address + index * width,
+    width,
+    meaning: meaningOf(tag, byteOrder),
     scale: tag.scale,
     offset: tag.offset,
-  };
+  }));
+}
+
+function meaningOf(tag: ModbusTagConfig, byteOrder: ByteOrder | LongByteOrder): Meaning {
+  const lowByteFirst = byteOrder === 'BADC' || byteOrder === 'DCBA';
+  if (tag.type === 'string')
+    return {
+      type: 'string',
+      length: tag.length ?? 1,
+      encoding: tag.encoding ?? 'utf8',
+      trim: tag.trim ?? true,
+      lowByteFirst,
+    };
+  if (tag.byte !== 'high') return { type: tag.type, byteOrder, bit: tag.bit };
+  // The other byte is the low one of a register whose bytes are swapped.
+  return { type: tag.type, byteOrder: lowByteFirst ? 'ABCD' : 'BADC', bit: undefined };
 }
 
 function plannedRead({ functionCode, address, count, items }: ReadBlock<PlacedTag>): PlannedRead {

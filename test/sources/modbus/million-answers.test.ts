@@ -121,8 +121,9 @@ class Line {
       this.#settled = false;
       this.#client.send(read);
       const answer = this.#answerTo(read.request);
+      const unspoilt = Buffer.from(answer);
       for (const piece of proper ? [answer] : this.#spoil(answer)) this.#listener?.onBytes(piece, piece.length);
-      this.#lastAnswer = answer;
+      this.#lastAnswer = unspoilt;
       if (proper && !this.#settled) throw new Error('A proper answer was not taken');
       while (!this.#settled) {
         this.#clock.step();

@@ -1,7 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ByteOrder, ValueType } from '../../../src/sources/modbus/register-decode.ts';
-import { bitDecoder, byteOrders, registerDecoder, registersOf } from '../../../src/sources/modbus/register-decode.ts';
+import {
+  bitDecoder,
+  byteOrders,
+  longByteOrders,
+  registerDecoder,
+  registersOf,
+} from '../../../src/sources/modbus/register-decode.ts';
 
 /** Bytes of a value, most significant first. */
 const encoders: Readonly<Record<Exclude<ValueType, 'bool'>, (value: number | bigint) => Buffer>> = {
@@ -13,6 +19,12 @@ const encoders: Readonly<Record<Exclude<ValueType, 'bool'>, (value: number | big
   uint64: (value) => bytesOf(8, (view) => view.setBigUint64(0, BigInt(value))),
   float32: (value) => bytesOf(4, (view) => view.setFloat32(0, Number(value))),
   float64: (value) => bytesOf(8, (view) => view.setFloat64(0, Number(value))),
+  int8: (value) => bytesOf(2, (view) => view.setInt8(1, Number(value))),
+  uint8: (value) => bytesOf(2, (view) => view.setUint8(1, Number(value))),
+  float16: (value) => bytesOf(2, (view) => view.setFloat16(0, Number(value))),
+  // Decimal digits, read as hexadecimal ones.
+  bcd16: (value) => bytesOf(2, (view) => view.setUint16(0, Number(`0x${value}`))),
+  bcd32: (value) => bytesOf(4, (view) => view.setUint32(0, Number(`0x${value}`))),
 };
 
 /** Where a device of that order puts the bytes; written as the specification of the names, not as the decoder does it. */
@@ -32,6 +44,15 @@ const values: Readonly<Record<Exclude<ValueType, 'bool'>, fc.Arbitrary<number | 
   uint64: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   float32: fc.float(),
   float64: fc.double(),
+  int8: fc.integer({ min: -128, max: 127 }),
+  uint8: fc.integer({ min: 0, max: 255 }),
+  float16: fc.nat(0xffff).map((bits) => {
+    const view = new DataView(new ArrayBuffer(2));
+    view.setUint16(0, bits);
+    return view.getFloat16(0);
+  }),
+  bcd16: fc.nat(9999),
+  bcd32: fc.nat(99_999_999),
 };
 
 const types = Object.keys(encoders).filter((type): type is keyof typeof encoders => type in encoders);
@@ -111,3 +132,29 @@ function bytesOf(size: number, write: (view: DataView) => void): Buffer {
 function layOut(bytes: Buffer, byteOrder: ByteOrder): Buffer {
   return Buffer.from((layouts[byteOrder][bytes.length] ?? []).map((from) => bytes[from] ?? 0));
 }
+
+describe('a value of 64 bits', () => {
+  test.each(longByteOrders)('is read in the order %s', (byteOrder) => {
+    const wire = Buffer.from(Array.from(byteOrder, (letter) => letter.charCodeAt(0) - 0x40));
+    expect(registerDecoder('uint64', byteOrder)(wire, 0)).toBe(Number(0x0102030405060708n));
+  });
+
+  test.each([
+    ['ABCD', 'ABCDEFGH'],
+    ['CDAB', 'GHEFCDAB'],
+    ['BADC', 'BADCFEHG'],
+    ['DCBA', 'HGFEDCBA'],
+  ] as const)('in %s is the same as in %s', (short, long) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 8, maxLength: 8 }), (bytes) => {
+        const wire = Buffer.from(bytes);
+        expect(registerDecoder('float64', short)(wire, 0)).toEqual(registerDecoder('float64', long)(wire, 0));
+      }),
+    );
+  });
+});
+
+test('a BCD number with a digit above 9 is no number', () => {
+  expect(registerDecoder('bcd16', 'ABCD')(Buffer.from('12a4', 'hex'), 0)).toBeNaN();
+  expect(registerDecoder('bcd32', 'CDAB')(Buffer.from('56781234', 'hex'), 0)).toBe(12_345_678);
+});

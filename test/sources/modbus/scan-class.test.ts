@@ -61,9 +61,7 @@ const tags = Array.from({ length: 100 }, (_, address): NumberedTag => ({
   functionCode: 3,
   address,
   width: 1,
-  type: 'int16',
-  byteOrder: 'ABCD',
-  bit: undefined,
+  meaning: { type: 'int16', byteOrder: 'ABCD', bit: undefined },
   scale: 1,
   offset: 0,
 }));

@@ -42,9 +42,7 @@ class Gateway implements AsyncDisposable {
       functionCode: 3,
       address: 0,
       width: 1,
-      type: 'uint16',
-      byteOrder: 'ABCD',
-      bit: undefined,
+      meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
       scale: 1,
       offset: 0,
     };
