@@ -65,6 +65,8 @@ export type ModelStatus = {
 export type RunResult = {
   readonly outputs: Tensors;
   readonly judgedBy: JudgedBy;
+  /** Of the version that ran, which need not be the one that was ready when the run was asked for. */
+  readonly manifest: AnyManifest;
   /** Time of `session.run` alone, in the host. */
   readonly runMs: number;
 };

@@ -31,7 +31,7 @@ export function timelyRequests(requests: readonly RunRequest[], nowMs: number): 
 export async function runRequests(
   host: HostProcess,
   slot: ModelSlot,
-  { judgedBy }: ServedModel,
+  { judgedBy, manifest }: ServedModel,
   requests: readonly RunRequest[],
   clock: Clock,
 ): Promise<RunOutcome> {
@@ -42,7 +42,8 @@ export async function runRequests(
     const { outputs, runMs } = await host.call('run', params, slot.serving.deadlineMs);
     const parts = splitOutputs(outputs, requests);
     slot.noteExecuted(requests, startedMs, runMs);
-    for (const [index, { resolve }] of requests.entries()) resolve({ outputs: parts[index] ?? {}, judgedBy, runMs });
+    for (const [index, { resolve }] of requests.entries())
+      resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
     return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };
   } catch (error) {
     const reason = errorMessage(error);

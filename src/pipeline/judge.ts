@@ -1,6 +1,7 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { InferenceHost, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { shortestFloat32 } from '../domain/verdict-rule.ts';
 import type { JudgedBy } from '../domain/verdict.ts';
@@ -200,7 +201,7 @@ class ModelQueue {
     this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, tickets.length);
     const input = tensorOf(tickets);
     const result = await this.#options.inference.run(this.#model, { [ready.manifest.input]: input });
-    const manifest = this.#manifestOf(result, ready);
+    const manifest = windowsManifest(result);
     const { output } = manifest;
     const scores = numbersOf(result, output.score, tickets.length);
     const parts =
@@ -248,19 +249,6 @@ class ModelQueue {
       return judged;
     }
   }
-
-  /** The manifest of the version that really ran: another may have been activated since the batch was made. */
-  #manifestOf(result: RunResult, ready: ReadyModel): ModelManifest {
-    const { version } = result.judgedBy;
-    if (version === ready.manifest.version) return ready.manifest;
-    const now = this.#options.inference.ready(this.#model)?.manifest;
-    if (now?.version === version) return now;
-    throw new OperatingError(
-      'model-not-ready',
-      'retry',
-      `Model ${this.#model.name} changed from version ${ready.manifest.version} to ${version} while it judged`,
-    );
-  }
 }
 
 /** Why a model cannot run, for an operator. */
@@ -281,6 +269,12 @@ function misfit(manifest: ModelManifest, ticket: Ticket): string {
   if (steps !== ticket.steps)
     return `model ${manifest.name}@${manifest.version} sees ${steps} rows, this window has ${ticket.steps}`;
   return '';
+}
+
+/** @throws {OperatingError} 'model-not-ready' where what ran in the meantime judges no windows. */
+function windowsManifest({ manifest, judgedBy }: RunResult): ModelManifest {
+  if (judgesWindows(manifest)) return manifest;
+  throw new OperatingError('model-not-ready', 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
 }
 
 /** Shape [batch, steps, tags]. Windows in it have the same shape. */

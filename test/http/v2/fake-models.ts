@@ -81,7 +81,7 @@ export class FakeModels implements InferenceHost {
     const model = this.#find(reference);
     const served = this.served(reference);
     if (model === undefined || served === undefined) throw new OperatingError('model-not-ready', 'retry', 'Not ready');
-    return { outputs: model.run(inputs), judgedBy: served.judgedBy, runMs: 1 };
+    return { ...served, outputs: model.run(inputs), runMs: 1 };
   }
 
   async load(model: ModelReference): Promise<void> {

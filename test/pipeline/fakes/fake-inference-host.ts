@@ -57,6 +57,7 @@ export class FakeInferenceHost implements InferenceHost {
     const parts = this.contributions;
     return {
       judgedBy: ready.judgedBy,
+      manifest: ready.manifest,
       runMs: 0.1,
       outputs: {
         score: { type: 'float32', dims: [batch], data: scores },
