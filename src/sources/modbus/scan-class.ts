@@ -6,7 +6,7 @@ import type { ModbusLink, PreparedRead, ReadFailure } from './modbus-link.ts';
 import type { ModbusMeters } from './modbus-metrics.ts';
 import type { NumberedTag } from './read-part.ts';
 import { ReadPart } from './read-part.ts';
-import { rejoinParts, splitPart } from './read-split.ts';
+import { canSplit, rejoinParts, splitPart } from './read-split.ts';
 import type { ReadBlock, ReadLimits } from './register-plan.ts';
 import { describeException, refusalKind } from './read-pdu.ts';
 import type { UnitBreaker } from './unit-breaker.ts';
@@ -166,7 +166,7 @@ export class ScanClass {
       case 'function':
         return this.#putAside(part, 'refused', message);
       case 'address':
-        if (part.block.items.length === 1) return this.#putAside(part, 'refused', message);
+        if (!canSplit(part)) return this.#putAside(part, 'refused', message);
         if (this.#splitsLeft === 0) return this.#failPart(part, 'refused', message);
         this.#splitsLeft -= 1;
         this.#replace([part], splitPart(part, this.#options.deps.random));
@@ -210,7 +210,7 @@ export class ScanClass {
     part.answersAtStrike = breaker.answers;
     part.strikes += 1;
     if (part.setAside === undefined && part.strikes < STRIKES_MAX) return;
-    if (part.block.items.length === 1 || part.setAside !== undefined)
+    if (!canSplit(part) || part.setAside !== undefined)
       this.#setAside(part, reasonOfFailure(failure.code), failure.message);
     else this.#unsettledSplit(part, splitPart(part, deps.random));
   }
