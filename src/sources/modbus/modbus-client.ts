@@ -83,6 +83,7 @@ export class ModbusClient {
   #timer: Timer | undefined;
   #timerDueMs = Infinity;
   #rest: Timer | undefined;
+  #pausedUntilMs = 0;
   #quietSinceMs = 0;
 
   constructor(options: ModbusClientOptions, listener: ModbusClientListener) {
@@ -148,6 +149,8 @@ export class ModbusClient {
   /** @returns True to go on reading. */
   #onBytes(chunk: Buffer, length: number): boolean {
     if (this.#state === 'ended') return false;
+    // What a serial port hears while it is being opened belongs to nobody; the silence comes after.
+    if (this.#state === 'connecting') return true;
     if (this.#state === 'quieting') {
       this.#awaitSilence();
       return true;
@@ -194,8 +197,16 @@ export class ModbusClient {
 
   #pause(delayMs: number): void {
     this.#state = 'pausing';
+    this.#pausedUntilMs = this.#clock.monotonicMs() + delayMs;
+    this.#endPause();
+  }
+
+  /** Timers are early by up to a millisecond, which is most of the silence between two frames of a fast line. */
+  #endPause(): void {
+    const leftMs = this.#pausedUntilMs - this.#clock.monotonicMs();
+    if (leftMs <= 0) return this.#resume();
     this.#rest?.cancel();
-    this.#rest = this.#clock.setTimer(() => this.#resume(), delayMs);
+    this.#rest = this.#clock.setTimer(() => this.#endPause(), leftMs);
   }
 
   /** Each byte that arrives begins the silence anew. */
