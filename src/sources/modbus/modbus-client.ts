@@ -107,6 +107,10 @@ export class ModbusClient {
     return this.#state === 'connected' && this.#read === undefined;
   }
 
+  get readInFlight(): PreparedRead | undefined {
+    return this.#read;
+  }
+
   /** Sends a read; only while `idle`. */
   send(read: PreparedRead): void {
     invariant(this.idle, 'One Modbus request is in flight at a time');

@@ -18,11 +18,10 @@ const TRIALS_PER_SCAN_MAX = 8;
 /** Scans without a proper answer, while the unit answers other reads, after which a read is held to be the cause. */
 const STRIKES_MAX = 3;
 /**
- * A unit that is away costs its neighbours on the link one timeout, and about the second figure for the line to be clean
- * again, each time it is tried; it is tried so seldom that this is less than a twentieth of their time.
+ * A unit that is away delays its neighbours on the link each time it is tried; it is tried so seldom that this is less
+ * than a twentieth of their time.
  */
 const NEIGHBOURS_SHARE = 25;
-const CLEAN_LINE_MS = 200;
 
 export type ScanClassOptions = {
   readonly source: string;
@@ -194,8 +193,7 @@ export class ScanClass {
   #onSilence(part: ReadPart, message: string): void {
     const { breaker, deps, link, timeoutMs, onChange } = this.#options;
     const wasAway = breaker.away;
-    const waitMsMin = link.shared() ? NEIGHBOURS_SHARE * (timeoutMs + CLEAN_LINE_MS) : 0;
-    breaker.silent(deps.clock.monotonicMs(), waitMsMin);
+    breaker.silent(deps.clock.monotonicMs(), NEIGHBOURS_SHARE * link.neighbourDelayMs(timeoutMs));
     if (!wasAway && breaker.away) onChange();
     this.#failPart(part, 'timeout', message);
   }

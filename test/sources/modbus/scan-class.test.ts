@@ -42,8 +42,8 @@ class InstantLink implements ModbusLink {
     return 0;
   }
 
-  shared(): boolean {
-    return false;
+  neighbourDelayMs(): number {
+    return 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
