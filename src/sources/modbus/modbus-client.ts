@@ -5,6 +5,7 @@ import { FRAME_BYTES_MAX } from './framing.ts';
 import type { ReadFailure } from './modbus-link.ts';
 import type { PreparedRead } from './modbus-link.ts';
 import type { ReadRequest } from './read-pdu.ts';
+import { isReadFunctionCode } from './read-pdu.ts';
 import type { Transport } from './transport.ts';
 
 /** Room for an answer in pieces; more than a frame, so that a byte too many is seen with its frame. */
@@ -115,6 +116,8 @@ export class ModbusClient {
   send(read: PreparedRead): void {
     invariant(this.idle, 'One Modbus request is in flight at a time');
     const { framing, transport, wireMs, nextTransactionId } = this.#options;
+    // The one place where frames leave: what the types rule out stays ruled out where somebody gets round them.
+    invariant(isReadFunctionCode(read.frame[framing.functionCodeAt]), 'Only reads are ever sent');
     this.#read = read;
     this.#piecesLength = 0;
     this.#transactionId = nextTransactionId();

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ModbusClient } from '../../../src/sources/modbus/modbus-client.ts';
 import type { PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
 import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
 import type { TransportListener } from '../../../src/sources/modbus/transport.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -60,12 +61,13 @@ class Line {
   }
 }
 
+const request: ReadRequest = { unitId: 1, functionCode: 3, address: 0, count: 1 };
 const read: PreparedRead = {
   user: { meters: new ModbusMeters(testDeps().metrics, 'plc'), onChange: () => undefined, spareRegisters: 0 },
-  request: { unitId: 1, functionCode: 3, address: 0, count: 1 },
+  request,
   timeoutMs: 100,
   listener: { answered: () => undefined, refused: () => undefined, failed: () => undefined },
-  frame: Buffer.alloc(8),
+  frame: rtuFraming.requestFrame(request),
 };
 const answer = withChecksum(Buffer.of(1, 3, 2, 0, 7));
 
@@ -118,6 +120,20 @@ test('between an answer and the next request lies the whole pause, though timers
   }
   expect(readyAtMs - answeredAtMs).toBeGreaterThanOrEqual(PAUSE_MS);
   expect(readyAtMs - answeredAtMs).toBeLessThan(PAUSE_MS + 1.5);
+});
+
+test('no frame but a read ever leaves, whoever made it', async () => {
+  const line = new Line();
+  line.client.connect();
+  line.opened();
+  await line.clock.advance(QUIET_MS);
+  const { happened } = line;
+  for (const functionCode of [0, 5, 6, 15, 16, 22, 23, 0x83]) {
+    const frame = Buffer.from(read.frame);
+    frame[1] = functionCode;
+    expect(() => line.client.send({ ...read, frame })).toThrow('Only reads are ever sent');
+  }
+  expect(happened).not.toContain('asked');
 });
 
 /** As Node's: a delay loses its fraction, and as much as a millisecond more for the loop's own idea of the time. */
