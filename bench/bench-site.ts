@@ -9,6 +9,7 @@ import { installAgent } from './installed-agent.ts';
 import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import type { SubscriberProtocol } from './subscriber.ts';
+import { DEVICES_MAX } from './workload.ts';
 
 /** What stands around the agent and the script alike: devices, broker, subscriber, a model directory and a folder. */
 export class BenchSite implements AsyncDisposable {
@@ -18,7 +19,8 @@ export class BenchSite implements AsyncDisposable {
   readonly modelFile: string;
   readonly brokerName: string;
   readonly brokerUrl: string;
-  readonly devicePort: number;
+  /** One for each device. */
+  readonly devicePorts: readonly number[];
   readonly device: Peer<DeviceProtocol>;
   readonly subscriber: Peer<SubscriberProtocol>;
   readonly #stack: AsyncDisposableStack;
@@ -28,7 +30,7 @@ export class BenchSite implements AsyncDisposable {
     folder: string,
     agentProgram: string,
     broker: { readonly name: string; readonly url: string },
-    device: { readonly peer: Peer<DeviceProtocol>; readonly port: number },
+    device: { readonly peer: Peer<DeviceProtocol>; readonly ports: readonly number[] },
     subscriber: Peer<SubscriberProtocol>,
   ) {
     this.#stack = stack;
@@ -39,7 +41,7 @@ export class BenchSite implements AsyncDisposable {
     this.brokerName = broker.name;
     this.brokerUrl = broker.url;
     this.device = device.peer;
-    this.devicePort = device.port;
+    this.devicePorts = device.ports;
     this.subscriber = subscriber;
   }
 
@@ -50,10 +52,10 @@ export class BenchSite implements AsyncDisposable {
     const agentProgram = installAgent(join(folder, 'installed'));
     const broker = await startBroker(stack);
     const device = stack.use(new Peer<DeviceProtocol>('device.ts'));
-    const port = await device.call('listen', undefined);
+    const ports = await device.call('listen', { devices: DEVICES_MAX });
     const subscriber = stack.use(new Peer<SubscriberProtocol>('subscriber.ts'));
     await subscriber.call('subscribe', { url: broker.url });
-    return new BenchSite(stack.move(), folder, agentProgram, broker, { peer: device, port }, subscriber);
+    return new BenchSite(stack.move(), folder, agentProgram, broker, { peer: device, ports }, subscriber);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,7 +68,8 @@ async function startBroker(stack: AsyncDisposableStack): Promise<{ readonly name
     const broker = stack.use(await BrokerProcess.start(0));
     return { name: 'the embedded broker (mosquitto is not installed)', url: `mqtt://127.0.0.1:${broker.port}` };
   }
-  // Without it messages to the subscriber wait for one another, up to 40 ms.
-  const broker = stack.use(await Mosquitto.start({ lines: ['set_tcp_nodelay true'] }));
+  // Without nodelay messages to the subscriber wait for one another, up to 40 ms; without a limit a backlog stays whole.
+  const lines = ['set_tcp_nodelay true', 'max_queued_bytes 0'];
+  const broker = stack.use(await Mosquitto.start({ lines }));
   return { name: 'mosquitto', url: broker.url };
 }

@@ -4,6 +4,7 @@ import { table } from '../src/cli/table.ts';
 import { BenchSite } from './bench-site.ts';
 import type { Figure } from './figure.ts';
 import { goalText, meetsGoal } from './figure.ts';
+import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { loads } from './workload.ts';
@@ -13,7 +14,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -32,6 +33,7 @@ const loadTimes = options.quick
   ? { rounds, warmUpMs: 2000, sideBySideWarmUpMs: 10_000, measureMs: 4000 }
   : { rounds, warmUpMs: 4000, sideBySideWarmUpMs: 60_000, measureMs: 7000 };
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
+const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
@@ -39,6 +41,7 @@ for (const load of loads.filter(({ id }) => only.includes(id)))
   figures.push(...(await loadFigures(site, load, loadTimes, say)));
 for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
+if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
 
 const machine = {
   cores: cpus().length,

@@ -5,16 +5,17 @@ import { servePeer } from './peer.ts';
 import { FLOATS_PER_READ, machineMs, READS, REGISTERS_PER_READ } from './workload.ts';
 
 /*
- * The devices of the bench: one Modbus TCP server on a raw socket, with nothing between a request and its answer but the
+ * The devices of the bench: Modbus TCP on raw sockets, a port for each device, with nothing between a request and its answer but the
  * copy of a template. modbus-serial's own server needs 1.2 ms a request, which would measure the server.
  *
- * Each read of a device's first registers begins a new state of the plant: the first float is a counter, which the
+ * Of the loads, each read of a device's first registers begins a new state of the plant: the first float is a counter, which the
  * model passes through into its score, and every other value differs from the state before.
  */
 
 const REQUEST_BYTES = 12;
 const HEADER_BYTES = 9;
 const ANSWER_BYTES = HEADER_BYTES + REGISTERS_PER_READ * 2;
+const ADDRESSES = 65_536;
 /** States that a value goes through. */
 const VARIANTS = 4;
 
@@ -26,8 +27,8 @@ export type Changes = {
 };
 
 export type DeviceProtocol = {
-  /** @returns The port. */
-  readonly listen: { readonly params: undefined; readonly result: number };
+  /** @returns The port of each device. */
+  readonly listen: { readonly params: { readonly devices: number }; readonly result: readonly number[] };
   /** What changed since the last call. */
   readonly takeChanges: { readonly params: undefined; readonly result: Changes };
 };
@@ -35,28 +36,15 @@ export type DeviceProtocol = {
 const templates = Array.from({ length: VARIANTS }, (_, variant) =>
   Array.from({ length: READS }, (__, read) => template(read, variant)),
 );
+const image = Buffer.alloc(ADDRESSES * 2);
+for (let address = 0; address < ADDRESSES; address += 1) image.writeUInt16BE(address, address * 2);
 const counters = new Map<number, number>();
 let units: number[] = [];
 let values: number[] = [];
 let timesMs: number[] = [];
 
-const server = createServer({ noDelay: true }, (socket) => {
-  let rest: Buffer = Buffer.alloc(0);
-  socket.on('error', () => socket.destroy());
-  socket.on('data', (chunk) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let offset = 0;
-    for (; offset + REQUEST_BYTES <= rest.length; offset += REQUEST_BYTES) answer(socket, rest, offset);
-    rest = rest.subarray(offset);
-  });
-});
-
 servePeer<DeviceProtocol>({
-  listen: async () => {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
-  },
+  listen: ({ devices }) => Promise.all(Array.from({ length: devices }, listen)),
   takeChanges: () => {
     const changes = {
       units: Int32Array.from(units),
@@ -70,21 +58,34 @@ servePeer<DeviceProtocol>({
   },
 });
 
+async function listen(): Promise<number> {
+  const server = createServer({ noDelay: true }, serve).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+function serve(socket: Socket): void {
+  let rest: Buffer = Buffer.alloc(0);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let offset = 0;
+    for (; offset + REQUEST_BYTES <= rest.length; offset += REQUEST_BYTES) answer(socket, rest, offset);
+    rest = rest.subarray(offset);
+  });
+}
+
 function answer(socket: Socket, request: Buffer, offset: number): void {
   const unitId = request[offset + 6] ?? 0;
   const read = request.readUInt16BE(offset + 8) / REGISTERS_PER_READ;
   const counter = (counters.get(unitId) ?? 0) + (read === 0 ? 1 : 0);
-  const found = templates[counter % VARIANTS]?.[read];
-  if (found === undefined || request.readUInt16BE(offset + 10) !== REGISTERS_PER_READ) {
-    // Nothing else is read here; a device that keeps silent would look like a slow one.
-    socket.destroy(new Error('the bench reads whole blocks only'));
-    return;
-  }
-  const frame = Buffer.from(found);
+  const count = request.readUInt16BE(offset + 10);
+  const found = count === REGISTERS_PER_READ ? templates[counter % VARIANTS]?.[read] : undefined;
+  const frame = found === undefined ? imageFrame(request.readUInt16BE(offset + 8), count) : Buffer.from(found);
   frame[0] = request[offset] ?? 0;
   frame[1] = request[offset + 1] ?? 0;
   frame[6] = unitId;
-  if (read === 0) {
+  if (found !== undefined && read === 0) {
     counters.set(unitId, counter);
     frame.writeFloatBE(counter, HEADER_BYTES);
     units.push(unitId);
@@ -92,6 +93,16 @@ function answer(socket: Socket, request: Buffer, offset: number): void {
     timesMs.push(machineMs());
   }
   socket.write(frame);
+}
+
+/** Any other read: each register holds its own address. */
+function imageFrame(address: number, count: number): Buffer {
+  const frame = Buffer.alloc(HEADER_BYTES + count * 2);
+  frame.writeUInt16BE(frame.length - 6, 4);
+  frame[7] = 3;
+  frame[8] = count * 2;
+  image.copy(frame, HEADER_BYTES, address * 2, (address + count) * 2);
+  return frame;
 }
 
 function template(read: number, variant: number): Buffer {

@@ -19,7 +19,7 @@ import {
  */
 
 export type MinimalScriptOptions = {
-  readonly devicePort: number;
+  readonly devicePorts: readonly number[];
   readonly brokerUrl: string;
   readonly modelFile: string;
   /** Unit id of its first device; the others follow. */
@@ -28,7 +28,7 @@ export type MinimalScriptOptions = {
   readonly scanIntervalMs: number;
 };
 
-const { devicePort, brokerUrl, modelFile, firstUnitId, devices, scanIntervalMs } = JSON.parse(
+const { devicePorts, brokerUrl, modelFile, firstUnitId, devices, scanIntervalMs } = JSON.parse(
   process.argv[2] ?? '{}',
 ) as MinimalScriptOptions;
 
@@ -39,11 +39,11 @@ const session = await ort.InferenceSession.create(modelFile, {
 });
 const mqtt = await connectAsync(brokerUrl);
 
-await Promise.all(Array.from({ length: devices }, (_, index) => scan(firstUnitId + index)));
+await Promise.all(Array.from({ length: devices }, (_, index) => scan(firstUnitId + index, devicePorts[index] ?? 0)));
 
-async function scan(unitId: number): Promise<void> {
+async function scan(unitId: number, port: number): Promise<void> {
   const modbus = new ModbusRTU.default();
-  await modbus.connectTCP('127.0.0.1', { port: devicePort });
+  await modbus.connectTCP('127.0.0.1', { port });
   modbus.setID(unitId);
   modbus.setTimeout(1000);
   const watch = watchOf(unitId);

@@ -1,72 +1,81 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { MqttClient } from 'mqtt';
 import { connect, connectAsync } from 'mqtt';
 import type { SampleBatch } from '../src/domain/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
-import { Mosquitto } from '../test/support/mosquitto.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
-import { median } from './statistics.ts';
+import type { PartOptions } from './parts.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * `node bench/mqtt-intake.ts [rounds]`: how fast a source of type mqtt takes messages in, against a bare mqtt.js
- * subscriber that only parses them.
- *
- * Each drains the same backlog of a kept session, QoS 1, from mosquitto: nobody publishes meanwhile, so what is
- * measured is the subscriber and the broker's sending. Each runs in a process of its own.
- *
- *   bare     mqtt.js, JSON.parse, nothing else
- *   tags     a source with a tag for each topic
- *   pattern  a source with one pattern for all topics
- *   stored   as pattern, and each message acknowledged only once it is in the history on the disk
+ * How fast a source of type mqtt takes messages in, against a bare mqtt.js subscriber that only parses them. Each drains
+ * the same backlog of a kept session, QoS 1: nobody publishes meanwhile, so what is measured is the subscriber and the
+ * broker's sending.
  */
-const subjects = ['bare', 'tags', 'pattern', 'stored'] as const;
-type Subject = (typeof subjects)[number];
 
-type Drained = { readonly perSecond: number; readonly cpuMicrosPerMessage: number };
-
-const MESSAGES = 20_000;
+const MESSAGES = 50_000;
 const TOPICS = 100;
 const IN_FLIGHT_MAX = 500;
 const CLIENT_ID = 'bench-intake';
 
-const [, , role = '3', url = ''] = process.argv;
-if (process.send === undefined) await main(Number(role));
-else await runSubject(role as Subject, url);
+/** Messages a second of a source with a tag for each topic. */
+export function intakeTags(options: PartOptions): Promise<number> {
+  return intakeOfSource('tags', options);
+}
 
-async function main(rounds: number): Promise<void> {
-  await using broker = await Mosquitto.start({ lines: ['set_tcp_nodelay true', 'max_queued_bytes 0'] });
-  const drained = new Map<Subject, Drained[]>(subjects.map((subject) => [subject, []]));
-  for (let round = 0; round < rounds; round += 1)
-    for (const subject of subjects) {
-      await fillSession(broker.url);
-      const result = await measure(subject, broker.url);
-      drained.get(subject)?.push(result);
-    }
-  const bare = perSecondOf(drained.get('bare'));
-  for (const [subject, results] of drained) {
-    const perSecond = perSecondOf(results);
-    const cpu = median(results.map(({ cpuMicrosPerMessage }) => cpuMicrosPerMessage));
-    const ratio = (perSecond / bare).toFixed(2);
-    console.log(
-      `${subject.padEnd(8)} ${Math.round(perSecond)} messages/s  ${cpu.toFixed(1)} µs CPU a message  ${ratio} of bare`,
-    );
+/** The same with one pattern for all topics. */
+export function intakePattern(options: PartOptions): Promise<number> {
+  return intakeOfSource('pattern', options);
+}
+
+/** The same with each message acknowledged only once its sample is in the history on the disk. */
+export function intakeStored(options: PartOptions): Promise<number> {
+  return intakeOfSource('stored', options);
+}
+
+/** mqtt.js and JSON.parse, nothing else. */
+export async function intakeLimit({ brokerUrl }: PartOptions): Promise<number> {
+  await fillSession(brokerUrl);
+  const intake = new Intake();
+  const client = await connectSession(brokerUrl, { clean: false }, (_topic, payload) => {
+    const { rms } = JSON.parse(payload.toString()) as { readonly rms: number };
+    if (Number.isFinite(rms)) intake.take();
+  });
+  const perSecond = await intake.done;
+  await client.endAsync(true);
+  return perSecond;
+}
+
+async function intakeOfSource(subject: 'tags' | 'pattern' | 'stored', options: PartOptions): Promise<number> {
+  await fillSession(options.brokerUrl);
+  const intake = new Intake();
+  await using stack = new AsyncDisposableStack();
+  await startSource(subject, options, stack, () => intake.take());
+  return await intake.done;
+}
+
+/** Counts from the first message of the backlog to the last. */
+class Intake {
+  readonly #done = Promise.withResolvers<number>();
+  #count = 0;
+  #fromMs = 0;
+
+  /** Messages a second. */
+  get done(): Promise<number> {
+    return this.#done.promise;
+  }
+
+  take(): void {
+    if (this.#count === 0) this.#fromMs = machineMs();
+    this.#count += 1;
+    if (this.#count === MESSAGES) this.#done.resolve((MESSAGES * 1000) / (machineMs() - this.#fromMs));
   }
 }
 
-function perSecondOf(results: readonly Drained[] = []): number {
-  return median(results.map(({ perSecond }) => perSecond));
-}
-
-/** Subscribes under the subject's name, leaves, and publishes the backlog. */
+/** Begins a session anew, leaves it, and publishes the backlog. */
 async function fillSession(brokerUrl: string): Promise<void> {
-  const subscriber = await connectSession(brokerUrl);
+  const subscriber = await connectSession(brokerUrl, { clean: true });
   await subscriber.subscribeAsync('acme/lyon/+/vibration', { qos: 1 });
   await subscriber.endAsync();
   const publisher = await connectAsync(brokerUrl);
@@ -79,54 +88,13 @@ async function fillSession(brokerUrl: string): Promise<void> {
   await publisher.endAsync();
 }
 
-async function measure(subject: Subject, brokerUrl: string): Promise<Drained> {
-  const child = fork(import.meta.filename, [subject, brokerUrl], { execArgv: [] });
-  const [result] = (await once(child, 'message')) as [Drained];
-  if (child.exitCode === null) await once(child, 'exit');
-  return result;
-}
-
-async function runSubject(subject: Subject, brokerUrl: string): Promise<void> {
-  const { promise: done, resolve } = Promise.withResolvers<Drained>();
-  let count = 0;
-  let fromMs = 0;
-  let fromCpu = process.cpuUsage();
-  const take = (): void => {
-    if (count === 0) {
-      fromMs = machineMs();
-      fromCpu = process.cpuUsage();
-    }
-    count += 1;
-    if (count < MESSAGES) return;
-    const { user, system } = process.cpuUsage(fromCpu);
-    const perSecond = (MESSAGES * 1000) / (machineMs() - fromMs);
-    resolve({ perSecond, cpuMicrosPerMessage: (user + system) / MESSAGES });
-  };
-  await using stack = new AsyncDisposableStack();
-  if (subject === 'bare') await startBare(brokerUrl, stack, take);
-  else await startSource(subject, brokerUrl, stack, take);
-  process.send?.(await done);
-  await stack.disposeAsync();
-  process.exit(0);
-}
-
-async function startBare(brokerUrl: string, stack: AsyncDisposableStack, take: () => void): Promise<void> {
-  const client = await connectSession(brokerUrl, (_topic, payload) => {
-    const { rms } = JSON.parse(payload.toString()) as { readonly rms: number };
-    if (Number.isFinite(rms)) take();
-  });
-  stack.defer(() => client.endAsync(true));
-}
-
 async function startSource(
-  subject: Exclude<Subject, 'bare'>,
-  brokerUrl: string,
+  subject: 'tags' | 'pattern' | 'stored',
+  { brokerUrl, folder }: PartOptions,
   stack: AsyncDisposableStack,
   take: () => void,
 ): Promise<void> {
   const deps = benchDeps();
-  const folder = mkdtempSync(join(tmpdir(), 'andon-bench-intake-'));
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const outbox = stack.use(await startOutbox(folder, [], deps));
   const names = Array.from({ length: TOPICS }, (_, topic) => `pump-${topic}.vibration`);
   const history = stack.use(
@@ -165,10 +133,11 @@ async function startSource(
 
 async function connectSession(
   brokerUrl: string,
+  { clean }: { readonly clean: boolean },
   onMessage: (topic: string, payload: Buffer) => void = () => undefined,
 ): Promise<MqttClient> {
   const properties = { sessionExpiryInterval: 3600, receiveMaximum: 1000 };
-  const client = connect(brokerUrl, { clientId: CLIENT_ID, clean: false, protocolVersion: 5, properties });
+  const client = connect(brokerUrl, { clientId: CLIENT_ID, clean, protocolVersion: 5, properties });
   // What the broker kept comes right after the login.
   client.on('message', onMessage);
   await new Promise<void>((resolve) => {

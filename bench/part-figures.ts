@@ -56,7 +56,24 @@ export const benchParts: readonly Part[] = [
     limit: 'drainLimit',
     goal: undefined,
   },
+  ...intakeParts(),
 ];
+
+function intakeParts(): readonly Part[] {
+  const subjects = [
+    ['mqtt', 'a tag for each topic', 'intakeTags'],
+    ['mqtt-pattern', 'one pattern for all topics', 'intakePattern'],
+    ['mqtt-stored', 'acknowledged once stored', 'intakeStored'],
+  ] as const;
+  return subjects.map(([id, how, agent]) => ({
+    id,
+    title: `MQTT messages in, ${how}, against bare mqtt.js that parses`,
+    unit: 'messages/s',
+    agent,
+    limit: 'intakeLimit',
+    goal: undefined,
+  }));
+}
 
 export async function partFigure(
   site: BenchSite,
@@ -84,7 +101,7 @@ export async function partFigure(
 
 async function measured(site: BenchSite, part: PartName, measureMs: number): Promise<number> {
   await using peer = new Peer<PartProtocol>('parts.ts');
-  const { devicePort, brokerUrl, modelDirectory, modelFile } = site;
+  const { devicePorts, brokerUrl, modelDirectory, modelFile } = site;
   const folder = mkdtempSync(join(site.folder, `${part}-`));
-  return await peer.call('measure', { part, folder, devicePort, brokerUrl, modelDirectory, modelFile, measureMs });
+  return await peer.call('measure', { part, folder, devicePorts, brokerUrl, modelDirectory, modelFile, measureMs });
 }

@@ -1,4 +1,5 @@
 import { drainAgent, drainLimit } from './drain.ts';
+import { intakeLimit, intakePattern, intakeStored, intakeTags } from './mqtt-intake.ts';
 import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
 import { scansAgent, scansLimit } from './scans.ts';
@@ -12,7 +13,7 @@ import { servePeer } from './peer.ts';
 export type PartOptions = {
   /** An empty folder for files. */
   readonly folder: string;
-  readonly devicePort: number;
+  readonly devicePorts: readonly number[];
   readonly brokerUrl: string;
   readonly modelDirectory: string;
   readonly modelFile: string;
@@ -30,6 +31,10 @@ const parts = {
   samplesLimit,
   drainAgent,
   drainLimit,
+  intakeTags,
+  intakePattern,
+  intakeStored,
+  intakeLimit,
 } as const satisfies Readonly<Record<string, (options: PartOptions) => Promise<number>>>;
 
 export type PartName = keyof typeof parts;

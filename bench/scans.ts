@@ -7,7 +7,7 @@ import { deviceTags } from './subject.ts';
 import { READS, REGISTERS_PER_READ } from './workload.ts';
 
 /** Scans a second of a Modbus source without a pause: read, checked, decoded, stamped. */
-export async function scansAgent({ devicePort, measureMs }: PartOptions): Promise<number> {
+export async function scansAgent({ devicePorts: [devicePort = 0], measureMs }: PartOptions): Promise<number> {
   const config = modbusSourceSchema.parse({
     type: 'modbus',
     url: `tcp://127.0.0.1:${devicePort}`,
@@ -31,7 +31,7 @@ export async function scansAgent({ devicePort, measureMs }: PartOptions): Promis
 }
 
 /** The same registers with modbus-serial, one read after another; nothing is decoded. */
-export async function scansLimit({ devicePort, measureMs }: PartOptions): Promise<number> {
+export async function scansLimit({ devicePorts: [devicePort = 0], measureMs }: PartOptions): Promise<number> {
   const modbus = new ModbusRTU.default();
   await modbus.connectTCP('127.0.0.1', { port: devicePort });
   modbus.setTimeout(1000);

@@ -51,7 +51,7 @@ export function startAgent(site: BenchSite, load: Load): Subject {
 /** The bare loop with the same libraries. */
 export function startMinimalScript(site: BenchSite, load: Load): Subject {
   const options: MinimalScriptOptions = {
-    devicePort: site.devicePort,
+    devicePorts: site.devicePorts,
     brokerUrl: site.brokerUrl,
     modelFile: site.modelFile,
     firstUnitId: SCRIPT_UNITS_FROM + 1,
@@ -69,7 +69,7 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
 }
 
 /** The agent's configuration for a load; `agent` and `http` are the folder's own defaults but for the id. */
-export function agentSections(site: Pick<BenchSite, 'devicePort' | 'brokerUrl' | 'modelDirectory'>, load: Load) {
+export function agentSections(site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>, load: Load) {
   const units = Array.from({ length: load.devices }, (_, index) => index + 1);
   return {
     agent: { id: AGENT_ID },
@@ -78,7 +78,7 @@ export function agentSections(site: Pick<BenchSite, 'devicePort' | 'brokerUrl' |
         `device-${unitId}`,
         {
           type: 'modbus',
-          url: `tcp://127.0.0.1:${site.devicePort}`,
+          url: `tcp://127.0.0.1:${site.devicePorts[unitId - 1]}`,
           unitId,
           scanInterval: `${load.scanIntervalMs}ms`,
           tags: deviceTags(unitId),

@@ -18,7 +18,7 @@ export type LoadId = 'w1' | 'w2' | 'w3';
 export type Load = {
   readonly id: LoadId;
   readonly title: string;
-  /** Modbus devices, told apart by their unit ids, which count from 1; each has a connection of its own. */
+  /** Modbus devices, each with a port, a connection, and a unit id, which count from 1. */
   readonly devices: number;
   /** 0 begins the next scan when the last is through. */
   readonly scanIntervalMs: number;
@@ -29,6 +29,9 @@ export type Load = {
    */
   readonly sideBySide: boolean;
 };
+
+/** As many as the largest load has. */
+export const DEVICES_MAX = 64;
 
 /** Unit ids of the script's devices are those of the agent plus this. */
 export const SCRIPT_UNITS_FROM = 100;

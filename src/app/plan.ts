@@ -1,3 +1,4 @@
+import { formatDuration } from '../domain/duration.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ScanPlan } from '../contracts/source.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
@@ -6,6 +7,9 @@ import type { ModelLookup } from './config-model-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { agentTags } from './config-tags.ts';
 import { sourceKindOf } from './kinds.ts';
+
+/** Names in a line of advice; the requests have all of them. */
+const NAMES_SHOWN_MAX = 5;
 
 /** What would run with a configuration, before anything does. */
 export type AgentPlan = {
@@ -84,16 +88,34 @@ function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readon
   }
   return [...links.values()].map((members) => {
     const url = sources[members[0] ?? '']?.url ?? '';
-    const load = scans
-      .filter(({ source }) => members.includes(source))
-      .reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);
-    return { url, sources: members, load, advice: load <= 1 ? '' : linkAdvice(members, load) };
+    const own = scans.filter(({ source }) => members.includes(source));
+    const load = own.reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);
+    return { url, sources: members, load, advice: load <= 1 ? '' : linkAdvice(members, own, load) };
   });
 }
 
-function linkAdvice(sources: readonly string[], load: number): string {
+/** Names the scan that takes most of the link, and of all its tags those that cost a request alone. */
+function linkAdvice(sources: readonly string[], scans: readonly ScanPlan[], load: number): string {
   const who = sources.length === 1 ? 'its scans need' : `the scans of ${sources.join(', ')} together need`;
-  return `${who} ${Math.round(load * 100)} % of its time: scan less often, or fewer tags`;
+  const [heaviest] = scans.toSorted((a, b) => (scanLoad(b) ?? 0) - (scanLoad(a) ?? 0));
+  const most =
+    heaviest === undefined
+      ? ''
+      : `, ${percent(scanLoad(heaviest) ?? 0)} of it for ${heaviest.source} every ${formatDuration(heaviest.scanIntervalMs)}`;
+  const alone = scans
+    .filter(({ requests }) => requests.length > 1)
+    .flatMap(({ requests }) => requests.flatMap(({ tags }) => (tags.length === 1 ? tags : [])));
+  const shown = alone.slice(0, NAMES_SHOWN_MAX).join(', ');
+  const more = alone.length > NAMES_SHOWN_MAX ? ` and ${alone.length - NAMES_SHOWN_MAX} more` : '';
+  const change =
+    alone.length === 0
+      ? 'scan less often'
+      : `scan less often, or move together ${shown}${more}, which take a request each`;
+  return `${who} ${percent(load)} of its time${most}: ${change}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 function windowPlan(id: string, { model, tags, window, alarm }: WatchConfig, lookup: ModelLookup): WindowPlan {

@@ -3,10 +3,9 @@ import { InvalidArgumentError, Option } from 'commander';
 import { sleep } from '../platform/clock.ts';
 import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
 import { ProbeConnection } from '../sources/modbus/probe-connection.ts';
-import type { Fit, Reading } from '../sources/modbus/probe-readings.ts';
-import { rankFits, readings } from '../sources/modbus/probe-readings.ts';
+import type { Fit, ProbedOrder, Reading } from '../sources/modbus/probe-readings.ts';
+import { probedOrders, rankFits, readings } from '../sources/modbus/probe-readings.ts';
 import { readFunctionCodes } from '../sources/modbus/read-pdu.ts';
-import type { ByteOrder } from '../sources/modbus/register-decode.ts';
 import { byteOrders } from '../sources/modbus/register-decode.ts';
 import type { Output } from './output.ts';
 import { quietDeps } from './quiet-deps.ts';
@@ -141,7 +140,7 @@ function fitsTable(fits: readonly Fit[]): string {
 
 /** @param marks One for each register; not empty where it changed. */
 function registerTables(registers: readonly Reading[], marks: readonly string[]): string {
-  const narrow = registers.map((reading, index) => [
+  const overview = registers.map((reading, index) => [
     String(reading.address),
     String(reading.uint16),
     String(reading.int16),
@@ -149,24 +148,32 @@ function registerTables(registers: readonly Reading[], marks: readonly string[])
     ...byteOrders.map((byteOrder) => valueOf(reading, 'float32', byteOrder)),
     marks[index] ?? '',
   ]);
-  const first = table(
-    ['address', 'uint16', 'int16', 'hex', ...byteOrders.map((order) => `float32 ${order}`), ''],
-    narrow,
+  const heads = ['address', 'uint16', 'int16', 'hex', ...byteOrders.map((order) => `float32 ${order}`), ''];
+  const others = registers.flatMap((reading) =>
+    probedOrders
+      .filter((order) => reading.interpretations.some(({ byteOrder }) => byteOrder === order))
+      .map((order) => [String(reading.address), order, ...otherTypes.map((type) => valueOf(reading, type, order))]),
   );
-  const types = ['int32', 'uint32', 'int64', 'uint64', 'float64'] as const;
-  const wide = registers
-    .filter(({ interpretations }) => interpretations.some(({ type }) => type === 'int32'))
-    .flatMap((reading) =>
-      byteOrders.map((order) => [
-        String(reading.address),
-        order,
-        ...types.map((type) => valueOf(reading, type, order)),
-      ]),
-    );
-  return wide.length === 0 ? first : `${first}\n\n${table(['address', 'order', ...types], wide)}`;
+  return `${table(heads, overview)}\n\n${table(['address', 'order', ...otherTypes], others)}`;
 }
 
-function valueOf(reading: Reading, type: string, byteOrder: ByteOrder): string {
+/** An 8-bit value is the low byte, in BADC and DCBA the high one. */
+const otherTypes = [
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'float16',
+  'bcd16',
+  'int32',
+  'uint32',
+  'bcd32',
+  'int64',
+  'uint64',
+  'float64',
+] as const;
+
+function valueOf(reading: Reading, type: string, byteOrder: ProbedOrder): string {
   const found = reading.interpretations.find((way) => way.type === type && way.byteOrder === byteOrder);
   return found === undefined ? '' : number(found.value);
 }

@@ -86,10 +86,17 @@ describe('andon plan', () => {
 
   test('sources that can be met alone and not together, behind one gateway, end with 1', async () => {
     const url = 'tcp://10.0.0.7:502';
-    const units = [1, 2, 3].map((unitId) => source(`unit-${unitId}`, { url, unitId, scanInterval: '50ms', count: 12 }));
+    const units = [
+      source('unit-1', { url, unitId: 1, scanInterval: '50ms', count: 12 }),
+      source('unit-2', { url, unitId: 2, scanInterval: '50ms', count: 15 }),
+      source('unit-3', { url, unitId: 3, scanInterval: '50ms', count: 1 }),
+    ];
     const { exitCode, out } = await plan(await fileWith(...units));
     expect(exitCode).toBe(1);
-    expect(out).toContain(`${url}: the scans of unit-1, unit-2, unit-3 together need`);
+    expect(out).toContain(
+      `${url}: the scans of unit-1, unit-2, unit-3 together need 112 % of its time, 60 % of it for unit-2 every 50ms: ` +
+        'scan less often, or move together unit-1.t0, unit-1.t1, unit-1.t2, unit-1.t3, unit-1.t4 and 22 more, which take a request each',
+    );
     expect((await plan(await fileWith(units[0] ?? ''))).exitCode).toBe(0);
   });
 

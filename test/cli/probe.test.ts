@@ -1,10 +1,14 @@
 import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
 import { ModbusRawServer } from '../support/modbus-raw-server.ts';
+import { describeWith } from '../support/programs.ts';
+import { SerialLine } from '../support/serial-line.ts';
 import { andon, startAndon } from './run-andon.ts';
 
-async function device(): Promise<ModbusRawServer> {
-  const server = await ModbusRawServer.listen();
+async function device(framing: 'mbap' | 'rtu' = 'mbap'): Promise<ModbusRawServer> {
+  const server = await ModbusRawServer.listen(0, framing);
   onTestFinished(async () => server[Symbol.asyncDispose]());
   server.registers.set([0, 0x422a, 7], 100);
   server.bits[5] = 1;
@@ -20,6 +24,35 @@ describe('andon probe', () => {
     expect(stdout).toMatch(/^ *101 +16938 +16938 +422a /m);
     expect(plc.requests).toMatchObject([{ unitId: 3, functionCode: 3, address: 100, count: 3 }]);
     expect(plc.otherFunctionCodes).toEqual([]);
+  });
+
+  test('shows every type in every byte order side by side', async () => {
+    const plc = await device();
+    plc.registers.set([0x1234, 0x5678, 0x9abc, 0x3c00], 200);
+    const { stdout } = await andon('probe', plc.url, '--holding', '200-203');
+    const lines = stdout.split('\n').map((line) => line.trim().split(/ +/));
+    const header = lines.find(([first, second]) => first === 'address' && second === 'order') ?? [];
+    expect(header).toEqual(
+      'address order int8 uint8 int16 uint16 float16 bcd16 int32 uint32 bcd32 int64 uint64 float64'.split(' '),
+    );
+    const rows = lines.filter(([first, second]) => first === '200' && /^[A-H]{4,8}$/.test(second ?? ''));
+    const shown = new Map(rows.map((row) => [row[1], row]));
+    expect([...shown.keys()]).toEqual('ABCD CDAB BADC DCBA EFGHABCD CDABGHEF FEHGBADC DCBAHGFE'.split(' '));
+    expect(shown.get('ABCD')?.slice(2, 11)).toEqual([
+      '52',
+      '52',
+      '4660',
+      '4660',
+      '0.000757217',
+      '1234',
+      '305419896',
+      '305419896',
+      '12345678',
+    ]);
+    expect(shown.get('BADC')?.slice(2, 6)).toEqual(['18', '18', '13330', '13330']);
+    // One half of the 64 bits has changed places with the other; no shorter type is told anything by that.
+    expect(shown.get('EFGHABCD')?.[2]).toBe(shortOf(-0x65_43_c3_ff_ed_cb_a9_88n));
+    expect(stdout).toMatch(/^ *203 +ABCD +0 +0 +15360 +15360 +1 +/m);
   });
 
   test('writes the best fit as a tag, and others that fit as comments', async () => {
@@ -58,21 +91,12 @@ describe('andon probe', () => {
     expect(plc.requests).toMatchObject([{ functionCode: 1, address: 4, count: 2 }]);
   });
 
-  test('marks what changed while it watches, and ends well on Ctrl-C', async () => {
+  test('ends well on Ctrl-C while it watches', async () => {
     const plc = await device();
     const child = startAndon('probe', plc.url, '--holding', '102', '--watch');
-    let shown = '';
-    child.stdout.setEncoding('utf8');
-    for await (const text of child.stdout as AsyncIterable<string>) {
-      shown += text;
-      if (shown.includes('*')) break;
-      plc.registers[102] = 8;
-    }
-    expect(shown).toMatch(/^ *102 +8 +8 +0008 .*\*$/m);
-    const ended = startAndon('probe', plc.url, '--holding', '102', '--watch');
-    const exit = once(ended, 'exit');
-    await once(ended.stdout, 'data');
-    ended.kill('SIGINT');
+    const exit = once(child, 'exit');
+    await once(child.stdout, 'data');
+    child.kill('SIGINT');
     expect(await exit).toEqual([0, null]);
   });
 
@@ -103,5 +127,57 @@ describe('andon probe', () => {
     ['serial:///dev/ttyS0?parity=some', '--holding', '0'],
   ])('refuses %s %s %s %s %s as wrong usage', async (...args) => {
     expect((await andon('probe', ...args)).code).toBe(64);
+  });
+});
+
+/** As the probe shows a number beyond 2^53. */
+function shortOf(value: bigint): string {
+  return Number(value).toPrecision(6);
+}
+
+/** Everything that a person does with a probe, on one kind of link. @returns The function codes that the device saw. */
+async function functionCodesOfProbing(plc: ModbusRawServer, url: string): Promise<ReadonlySet<number>> {
+  const shown = await andon('probe', url, '--unit', '3', '--holding', '100-102', '--expect', '42.5');
+  expect(shown.stderr).toBe('');
+  expect(shown.stdout.split('\n')[1]).toMatch(/^ *100 +float32 +CDAB +1 +42\.5 +0\.00 %$/);
+
+  const written = await andon('probe', url, '--input', '100-102', '--expect', '42.5', '--write-config');
+  expect(written.stdout).toMatch(
+    /^tags:\n {2}input-100: \{ register: input, address: 100, type: float32, byteOrder: CDAB \}\n/,
+  );
+  // What it prints is what a source takes.
+  const source = { type: 'modbus', url, ...(parse(written.stdout) as object) };
+  expect(modbusKind.schema.parse(source).tags).toMatchObject({ 'input-100': { address: 100, byteOrder: 'CDAB' } });
+
+  const child = startAndon('probe', url, '--holding', '102', '--watch');
+  let watched = '';
+  child.stdout.setEncoding('utf8');
+  for await (const text of child.stdout as AsyncIterable<string>) {
+    watched += text;
+    if (watched.includes('*')) break;
+    plc.registers[102] = 8;
+  }
+  expect(watched).toMatch(/^ *102 +8 +8 +0008 .*\*$/m);
+  child.kill('SIGKILL');
+  return new Set(plc.requests.map(({ functionCode }) => functionCode));
+}
+
+describe.each(['mbap', 'rtu'] as const)('andon probe over TCP, framing %s', (framing) => {
+  test('ranks what fits, writes a section that a source takes, and marks what changes', async () => {
+    const plc = await device(framing);
+    expect(await functionCodesOfProbing(plc, plc.url)).toEqual(new Set([3, 4]));
+  });
+});
+
+describeWith(['socat'], 'andon probe on a serial line', () => {
+  test('ranks what fits, writes a section that a source takes, and marks what changes', async () => {
+    const plc = await device('rtu');
+    await using line = await SerialLine.plugIn(plc.port);
+    expect(await functionCodesOfProbing(plc, line.url)).toEqual(new Set([3, 4]));
+  });
+
+  test('names a port that is not there', async () => {
+    const { code, stderr } = await andon('probe', 'serial:///dev/ttyNOWHERE', '--holding', '0');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('/dev/ttyNOWHERE could not be reached')]);
   });
 });

@@ -15,7 +15,10 @@ export type ServedTag = {
   readonly value: number;
 };
 
-/** A Modbus TCP device of libmodbus, or an RTU device on a serial port, compiled from libmodbus-server.c beside this file. */
+/**
+ * A Modbus TCP device of libmodbus, or an RTU device on a serial port, compiled from libmodbus-server.c beside this file.
+ * Disposal throws where anything but a read was asked for.
+ */
 export class LibmodbusServer implements AsyncDisposable {
   readonly port: number;
   readonly tags: readonly ServedTag[];
@@ -43,6 +46,8 @@ export class LibmodbusServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin?.end();
     if (this.#child.exitCode === null) await once(this.#child, 'exit');
+    if (this.#child.exitCode !== 0)
+      throw new Error(`libmodbus ended with ${this.#child.exitCode}: 3 where a frame was no read`);
   }
 }
 

@@ -6,6 +6,8 @@ import { crc16 } from '../../src/sources/modbus/rtu-frame.ts';
 export type ModbusFaults = {
   /** Accepts a connection and resets it at once. */
   resetOnConnect: boolean;
+  /** While there is a connection, further ones are closed at once. */
+  onlyOneConnection: boolean;
   /** Accepts a connection and never says a word on it. */
   silent: boolean;
   /** Units that never answer. */
@@ -47,6 +49,8 @@ export class ModbusRawServer implements AsyncDisposable {
   /** Function codes of frames that were no reads, or -1 for a frame that cannot be told; andon leaves it empty. */
   readonly otherFunctionCodes: number[] = [];
   connections = 0;
+  /** Of them, those that were one too many. */
+  turnedAway = 0;
   recordRequests = true;
   /** Answers go to the newest connection, whichever asked. */
   answersLatestConnection = false;
@@ -107,6 +111,11 @@ export class ModbusRawServer implements AsyncDisposable {
     socket.on('error', () => socket.destroy());
     if (this.faults.resetOnConnect) {
       socket.resetAndDestroy();
+      return;
+    }
+    if (this.faults.onlyOneConnection && this.#sockets.size > 0) {
+      this.turnedAway += 1;
+      socket.destroySoon();
       return;
     }
     this.#sockets.add(socket);
@@ -207,6 +216,7 @@ export function withChecksum(body: Buffer): Buffer {
 export function noFaults(): ModbusFaults {
   return {
     resetOnConnect: false,
+    onlyOneConnection: false,
     silent: false,
     silentUnits: new Set(),
     mutate: undefined,

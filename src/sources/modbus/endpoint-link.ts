@@ -47,6 +47,7 @@ export class EndpointLink {
   readonly #framing: Framing;
   readonly #backoff: Backoff;
   readonly #owed: OwedAnswers;
+  readonly #openTransport: (endpoint: ModbusEndpoint) => Transport;
   /** Reads that go out as they are, whatever their unit owes. */
   readonly #vetted = new WeakSet<PreparedRead>();
   readonly #users = new Set<LinkUser>();
@@ -64,11 +65,21 @@ export class EndpointLink {
   #answeredSinceConnect = false;
   #lastTickMs: number;
 
-  constructor(options: EndpointLinkOptions, deps: Deps) {
+  /**
+   * @param owed What units still owe to an earlier link to the same endpoint.
+   * @param openTransport A way to the endpoint; each connection has a new one.
+   */
+  constructor(
+    options: EndpointLinkOptions,
+    deps: Deps,
+    owed = new OwedAnswers(deps.clock),
+    openTransport = transportTo,
+  ) {
     this.#options = options;
     this.#deps = deps;
     this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
-    this.#owed = new OwedAnswers(deps.clock);
+    this.#owed = owed;
+    this.#openTransport = openTransport;
     this.#backoff = new Backoff({
       firstMs: options.reconnectFirstMs,
       maxMs: options.reconnectMaxMs,
@@ -79,6 +90,13 @@ export class EndpointLink {
 
   get users(): number {
     return this.#users.size;
+  }
+
+  /** From a timeout until the next request may go out, where the endpoint takes connections at once. */
+  get recoveryMsMax(): number {
+    const { endpoint, reconnectFirstMs } = this.#options;
+    const reconnectMs = endpoint.medium === 'tcp' ? reconnectFirstMs : 0;
+    return reconnectMs + (this.#framing.hasTransactionId ? 0 : QUIET_MS);
   }
 
   start(): void {
@@ -122,6 +140,7 @@ export class EndpointLink {
   dispose(): void {
     this.#state = 'disposed';
     this.#reconnectTimer?.cancel();
+    this.#owe(this.#client?.readInFlight);
     this.#client?.destroy();
     this.#client = undefined;
     this.#waiting.length = 0;
@@ -136,7 +155,7 @@ export class EndpointLink {
     const { endpoint, connectTimeoutMs, pauseMs } = this.#options;
     this.#client = new ModbusClient(
       {
-        transport: transportTo(endpoint),
+        transport: this.#openTransport(endpoint),
         framing: this.#framing,
         name: endpointName(endpoint),
         connectTimeoutMs,
@@ -146,7 +165,7 @@ export class EndpointLink {
         wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) : 0),
         recovery: endpoint.medium === 'serial' ? 'quiet' : 'reconnect',
         quietMs: QUIET_MS,
-        startsQuiet: endpoint.medium === 'serial' || this.#owed.any(),
+        startsQuiet: !this.#framing.hasTransactionId,
       },
       {
         onConnected: () => this.#onConnected(),
@@ -167,42 +186,77 @@ export class EndpointLink {
   }
 
   #sendNext(): void {
-    if (this.#client?.idle !== true) return;
-    const read = this.#waiting.shift();
-    if (read === undefined) return;
-    this.#lastTickMs = this.#deps.clock.monotonicMs();
-    read.user.meters.request();
-    this.#client.send(this.#owed.owedBy(read.request.unitId) ? this.#careful(read) : read);
+    for (let read = this.#waiting[0]; read !== undefined && this.#client?.idle === true; read = this.#waiting[0]) {
+      this.#waiting.shift();
+      const sent = this.#owed.owedBy(read.request.unitId) ? this.#careful(read) : read;
+      if (sent === undefined) {
+        this.#failUnasked(read);
+        continue;
+      }
+      this.#lastTickMs = this.#deps.clock.monotonicMs();
+      read.user.meters.request();
+      this.#client.send(sent);
+    }
   }
 
   /** The read in a length that no answer still owed to an earlier one has; where there is none, a proof comes first. */
-  #careful(read: PreparedRead): PreparedRead {
+  #careful(read: PreparedRead): PreparedRead | undefined {
     if (this.#vetted.has(read)) return read;
     const request = this.#owed.unambiguous(read.request, read.user.spareRegisters);
     if (request === undefined) return this.#proof(read);
     return this.#instead(read, request, {
       answered: (bytes, offset) => read.listener.answered(bytes, offset),
-      // The refusal may be late itself, or mean only what was read beyond: silence, and then the read as it is.
-      refused: () => this.#afterSilence(this.#owed.isAmbiguous(read.request) ? this.#proof(read) : { ...read }),
+      // The refusal may be late itself, or mean only what was read beyond.
+      refused: () => {
+        if (this.#owed.isAmbiguous(read.request)) this.#askFirst(read, this.#proofInOtherTable(read));
+        else this.#afterSilence({ ...read });
+      },
       failed: (failure) => read.listener.failed(failure),
     });
   }
 
   /**
    * A shorter read, which no owed answer looks like: once that is answered, a unit that answers in the order it was asked
-   * owes nothing, and the read itself follows. Where every length is in doubt, silence has to do.
+   * owes nothing, and the read itself follows.
    */
-  #proof(read: PreparedRead): PreparedRead {
+  #proof(read: PreparedRead): PreparedRead | undefined {
     const request = this.#owed.shorter(read.request);
-    if (request === undefined) return read;
+    if (request === undefined) return this.#proofInOtherTable(read);
     return this.#instead(read, request, {
-      answered: () => {
-        this.#owed.settle(request.unitId);
-        this.#waiting.unshift(read);
-      },
-      refused: () => this.#afterSilence({ ...read }),
+      answered: () => this.#settled(read),
+      // The refusal may be late itself.
+      refused: () => this.#askFirst(read, this.#proofInOtherTable(read)),
       failed: (failure) => read.listener.failed(failure),
     });
+  }
+
+  /** As `#proof`, and a refusal is as good as any other answer. Undefined where an owed answer could be taken for every read. */
+  #proofInOtherTable(read: PreparedRead): PreparedRead | undefined {
+    const request = this.#owed.inOtherTable(read.request);
+    if (request === undefined) return undefined;
+    return this.#instead(read, request, {
+      answered: () => this.#settled(read),
+      refused: () => this.#settled(read),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  #settled(read: PreparedRead): void {
+    this.#owed.settle(read.request.unitId);
+    this.#waiting.unshift(read);
+  }
+
+  #askFirst(read: PreparedRead, proof: PreparedRead | undefined): void {
+    if (proof === undefined) return this.#failUnasked(read);
+    this.#vetted.add(proof);
+    this.#waiting.unshift(proof);
+  }
+
+  /** Each answer of the unit would be in doubt, so that it is left alone until what it owes cannot come any more. */
+  #failUnasked({ request: { unitId }, listener }: PreparedRead): void {
+    const name = endpointName(this.#options.endpoint);
+    const message = `${name} unit ${unitId} owes late answers that could be taken for any other, and is not asked until they are out of date`;
+    listener.failed({ code: 'modbus-timeout', message });
   }
 
   #instead(read: PreparedRead, request: ReadRequest, listener: ReadListener): PreparedRead {
@@ -232,7 +286,7 @@ export class EndpointLink {
     this.#lastTickMs = this.#deps.clock.monotonicMs();
     this.#count(code, read);
     if (read === undefined) return;
-    this.#owed.add(read.request, read.timeoutMs);
+    this.#owe(read);
     if (this.#users.has(read.user)) read.listener.failed({ code, message });
   }
 
@@ -244,12 +298,16 @@ export class EndpointLink {
     if (code === 'modbus-timeout') this.#backoff.reset();
     else if (!this.#answeredSinceConnect) this.#fruitless += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
-    if (read !== undefined && !this.#framing.hasTransactionId) this.#owed.add(read.request, read.timeoutMs);
+    this.#owe(read);
 
     const down = code === 'modbus-connect-failed' || this.#fruitless >= FRUITLESS_CONNECTIONS_MAX;
     if (down) this.#setDown({ code: 'modbus-link-down', message });
     if (code === 'modbus-connect-failed' || read === undefined || !this.#users.has(read.user)) return;
     read.listener.failed({ code, message });
+  }
+
+  #owe(read: PreparedRead | undefined): void {
+    if (read !== undefined && !this.#framing.hasTransactionId) this.#owed.add(read.request, read.timeoutMs);
   }
 
   /** An error of a read is its reader's; one of the connection is everybody's. */

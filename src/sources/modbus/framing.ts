@@ -4,6 +4,8 @@ import type { ReadRequest } from './read-pdu.ts';
 export interface Framing {
   /** True where an answer names its question; where not, only quiet and proof keep a late answer from being taken for another. */
   readonly hasTransactionId: boolean;
+  /** Where the function code is, in requests and answers. */
+  readonly functionCodeAt: number;
   /** Where the data of an answer starts, in a frame that `check` passed. */
   readonly answerDataAt: number;
   readonly exceptionCodeAt: number;

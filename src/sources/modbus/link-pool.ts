@@ -2,6 +2,7 @@ import type { Deps } from '../../platform/deps.ts';
 import type { EndpointLinkOptions } from './endpoint-link.ts';
 import { EndpointLink } from './endpoint-link.ts';
 import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from './modbus-link.ts';
+import { OwedAnswers } from './owed-answers.ts';
 import { endpointName } from './modbus-url.ts';
 import type { ReadRequest } from './read-pdu.ts';
 
@@ -13,6 +14,8 @@ import type { ReadRequest } from './read-pdu.ts';
 export class LinkPool {
   static readonly #pools = new WeakMap<Deps, LinkPool>();
   readonly #links = new Map<string, EndpointLink>();
+  /** Outlives the links: what a unit owes may come after the configuration was read anew. One for each endpoint ever named. */
+  readonly #owed = new Map<string, OwedAnswers>();
   readonly #deps: Deps;
 
   private constructor(deps: Deps) {
@@ -31,7 +34,9 @@ export class LinkPool {
   /** A share in the link to an endpoint; nothing happens there before a share is started. */
   share(options: EndpointLinkOptions, user: LinkUser): ModbusLink {
     const name = endpointName(options.endpoint);
-    const link = this.#links.get(name) ?? new EndpointLink(options, this.#deps);
+    const owed = this.#owed.get(name) ?? new OwedAnswers(this.#deps.clock);
+    this.#owed.set(name, owed);
+    const link = this.#links.get(name) ?? new EndpointLink(options, this.#deps, owed);
     this.#links.set(name, link);
     link.join(user);
     return new LinkShare(link, user, () => this.#release(name, link));
@@ -44,7 +49,8 @@ export class LinkPool {
   }
 }
 
-class LinkShare implements ModbusLink {
+/** One user’s part in a link. */
+export class LinkShare implements ModbusLink {
   readonly #link: EndpointLink;
   readonly #user: LinkUser;
   readonly #left: () => void;
@@ -76,8 +82,8 @@ class LinkShare implements ModbusLink {
     return this.#link.lastTickMs();
   }
 
-  shared(): boolean {
-    return this.#link.users > 1;
+  neighbourDelayMs(timeoutMs: number): number {
+    return this.#link.users > 1 ? timeoutMs + this.#link.recoveryMsMax : 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,7 @@ const EXCEPTION_CODE_AT = 8;
 /** Frames of Modbus TCP. */
 export const mbapFraming: Framing = {
   hasTransactionId: true,
+  functionCodeAt: HEADER_BYTES,
   answerDataAt: 9,
   exceptionCodeAt: EXCEPTION_CODE_AT,
   requestFrame,

@@ -5,6 +5,7 @@ import { FRAME_BYTES_MAX } from './framing.ts';
 import type { ReadFailure } from './modbus-link.ts';
 import type { PreparedRead } from './modbus-link.ts';
 import type { ReadRequest } from './read-pdu.ts';
+import { isReadFunctionCode } from './read-pdu.ts';
 import type { Transport } from './transport.ts';
 
 /** Room for an answer in pieces; more than a frame, so that a byte too many is seen with its frame. */
@@ -83,6 +84,7 @@ export class ModbusClient {
   #timer: Timer | undefined;
   #timerDueMs = Infinity;
   #rest: Timer | undefined;
+  #pausedUntilMs = 0;
   #quietSinceMs = 0;
 
   constructor(options: ModbusClientOptions, listener: ModbusClientListener) {
@@ -106,10 +108,16 @@ export class ModbusClient {
     return this.#state === 'connected' && this.#read === undefined;
   }
 
+  get readInFlight(): PreparedRead | undefined {
+    return this.#read;
+  }
+
   /** Sends a read; only while `idle`. */
   send(read: PreparedRead): void {
     invariant(this.idle, 'One Modbus request is in flight at a time');
     const { framing, transport, wireMs, nextTransactionId } = this.#options;
+    // The one place where frames leave: what the types rule out stays ruled out where somebody gets round them.
+    invariant(isReadFunctionCode(read.frame[framing.functionCodeAt]), 'Only reads are ever sent');
     this.#read = read;
     this.#piecesLength = 0;
     this.#transactionId = nextTransactionId();
@@ -148,6 +156,8 @@ export class ModbusClient {
   /** @returns True to go on reading. */
   #onBytes(chunk: Buffer, length: number): boolean {
     if (this.#state === 'ended') return false;
+    // What a serial port hears while it is being opened belongs to nobody; the silence comes after.
+    if (this.#state === 'connecting') return true;
     if (this.#state === 'quieting') {
       this.#awaitSilence();
       return true;
@@ -194,8 +204,16 @@ export class ModbusClient {
 
   #pause(delayMs: number): void {
     this.#state = 'pausing';
+    this.#pausedUntilMs = this.#clock.monotonicMs() + delayMs;
+    this.#endPause();
+  }
+
+  /** Timers are early by up to a millisecond, which is most of the silence between two frames of a fast line. */
+  #endPause(): void {
+    const leftMs = this.#pausedUntilMs - this.#clock.monotonicMs();
+    if (leftMs <= 0) return this.#resume();
     this.#rest?.cancel();
-    this.#rest = this.#clock.setTimer(() => this.#resume(), delayMs);
+    this.#rest = this.#clock.setTimer(() => this.#endPause(), leftMs);
   }
 
   /** Each byte that arrives begins the silence anew. */

@@ -28,8 +28,11 @@ export interface ModbusLink extends AsyncDisposable {
   problem(): string | undefined;
   /** Monotonic time of the last connection attempt, request or answer. */
   lastTickMs(): number;
-  /** True while others share it, whom a unit that does not answer would delay. */
-  shared(): boolean;
+  /**
+   * How long the others who share it wait where a read goes unanswered: its timeout, and until the line is clean again.
+   * 0 while there are none.
+   */
+  neighbourDelayMs(timeoutMs: number): number;
 }
 
 /** What becomes of a read. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import type { ReadRequest } from './read-pdu.ts';
-import { answerDataBytes, readsBits } from './read-pdu.ts';
+import { answerDataBytes, readFunctionCodes, readsBits } from './read-pdu.ts';
 
 /** How long after a fault an answer to the read is reckoned with: as many of its timeouts, and no less than this. */
 const TIMEOUTS = 10;
@@ -10,6 +10,7 @@ const BITS_MAX = 2000;
 const BITS_PER_BYTE = 8;
 const BITS_PER_REGISTER = 16;
 const ADDRESSES = 65_536;
+const SHAPES_PER_FUNCTION = 1000;
 
 /** What tells an answer from another where there is no transaction id: function code and length. */
 type Shape = number;
@@ -35,12 +36,7 @@ export class OwedAnswers {
     shapes.set(shapeOf(request), this.#clock.monotonicMs() + Math.max(OWED_MS_MIN, TIMEOUTS * timeoutMs));
   }
 
-  /** Forgets what is overdue. @returns Whether any unit owes anything. */
-  any(): boolean {
-    for (const unitId of this.#untilMs.keys()) this.owedBy(unitId);
-    return this.#untilMs.size > 0;
-  }
-
+  /** Forgets what is overdue. @returns Whether the unit owes anything. */
   owedBy(unitId: number): boolean {
     const shapes = this.#untilMs.get(unitId);
     if (shapes === undefined) return false;
@@ -86,8 +82,22 @@ export class OwedAnswers {
       if (!this.isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
+
+  /**
+   * A read in another table, with a function code under which the unit owes nothing: any answer to it, even that it is
+   * refused, is told by that code from all that is owed. Undefined where something is owed under every code.
+   */
+  inOtherTable(request: ReadRequest): ReadRequest | undefined {
+    const owing = new Set(Array.from(this.#untilMs.get(request.unitId)?.keys() ?? [], functionCodeOf));
+    const functionCode = Object.values(readFunctionCodes).findLast((code) => !owing.has(code));
+    return functionCode === undefined ? undefined : { ...request, functionCode, count: 1 };
+  }
 }
 
 function shapeOf(request: ReadRequest): Shape {
-  return request.functionCode * 1000 + answerDataBytes(request);
+  return request.functionCode * SHAPES_PER_FUNCTION + answerDataBytes(request);
+}
+
+function functionCodeOf(shape: Shape): number {
+  return Math.floor(shape / SHAPES_PER_FUNCTION);
 }

@@ -1,7 +1,18 @@
-import type { ByteOrder, ValueType } from './register-decode.ts';
-import { byteOrders, mayLosePrecision, registerDecoder, registersOf, valueTypes } from './register-decode.ts';
+import type { ByteOrder, LongByteOrder, ValueType } from './register-decode.ts';
+import {
+  byteOrders,
+  mayLosePrecision,
+  mixedByteOrders,
+  registerDecoder,
+  registersOf,
+  valueTypes,
+} from './register-decode.ts';
 
 type NumberType = Exclude<ValueType, 'bool'>;
+export type ProbedOrder = ByteOrder | LongByteOrder;
+
+/** Every order that is not another name for one of them. */
+export const probedOrders: readonly ProbedOrder[] = [...byteOrders, ...mixedByteOrders];
 
 /** Scale factors that devices commonly put into integers, the likeliest first. */
 const SCALES = [1, 0.1, 0.01, 0.001, 10, 100] as const;
@@ -9,7 +20,7 @@ const SCALES = [1, 0.1, 0.01, 0.001, 10, 100] as const;
 const RESOLUTION = 1e-9;
 
 /** One way to understand the registers from an address on. A 64-bit integer beyond 2^53 is rounded. */
-type Interpretation = { readonly type: NumberType; readonly byteOrder: ByteOrder; readonly value: number };
+type Interpretation = { readonly type: NumberType; readonly byteOrder: ProbedOrder; readonly value: number };
 
 /** What a register may mean, alone and with those after it as far as the block goes. */
 export type Reading = {
@@ -26,7 +37,7 @@ export type Reading = {
 export type Fit = {
   readonly address: number;
   readonly type: NumberType;
-  readonly byteOrder: ByteOrder;
+  readonly byteOrder: ProbedOrder;
   readonly scale: number;
   /** Raw value times scale. */
   readonly value: number;
@@ -79,11 +90,16 @@ export function rankFits(all: readonly Reading[], expected: number): readonly Fi
 const ways = valueTypes
   .filter((type) => type !== 'bool')
   .flatMap((type) =>
-    byteOrders
-      // The order of words says nothing about a single one.
-      .filter((byteOrder) => registersOf(type) > 1 || byteOrder === 'ABCD' || byteOrder === 'BADC')
+    probedOrders
+      .filter((byteOrder) => makesADifference(byteOrder, registersOf(type)))
       .map((byteOrder) => ({ type, byteOrder, decode: registerDecoder(type, byteOrder) })),
   );
+
+/** The order of words says nothing about a single one, that of halves nothing about less than four. */
+function makesADifference(byteOrder: ProbedOrder, registers: number): boolean {
+  if (byteOrder.length === 8) return registers === 4;
+  return registers > 1 || byteOrder === 'ABCD' || byteOrder === 'BADC';
+}
 
 function differenceOf(value: number, expected: number): number {
   return Math.abs(value - expected) / (expected === 0 ? 1 : Math.abs(expected));

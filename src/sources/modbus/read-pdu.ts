@@ -19,6 +19,11 @@ export type ReadRequest = {
   readonly count: number;
 };
 
+/** Whether a byte is one of the four function codes that read. */
+export function isReadFunctionCode(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= readFunctionCodes.coil && byte <= readFunctionCodes.input;
+}
+
 export function readsBits(functionCode: ReadFunctionCode): boolean {
   return functionCode === readFunctionCodes.coil || functionCode === readFunctionCodes.discrete;
 }

@@ -30,17 +30,11 @@ export type ValueType = (typeof valueTypes)[number];
 export const byteOrders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const;
 export type ByteOrder = (typeof byteOrders)[number];
 
-/** Orders of 64 bits in full, for devices that order the two halves otherwise than the words in them. */
-export const longByteOrders = [
-  'ABCDEFGH',
-  'GHEFCDAB',
-  'BADCFEHG',
-  'HGFEDCBA',
-  'EFGHABCD',
-  'CDABGHEF',
-  'FEHGBADC',
-  'DCBAHGFE',
-] as const;
+/** Orders of 64 bits of devices that order the two halves otherwise than the words in them. */
+export const mixedByteOrders = ['EFGHABCD', 'CDABGHEF', 'FEHGBADC', 'DCBAHGFE'] as const;
+
+/** Orders of 64 bits in full; the first four are the same as the short ones. */
+export const longByteOrders = ['ABCDEFGH', 'GHEFCDAB', 'BADCFEHG', 'HGFEDCBA', ...mixedByteOrders] as const;
 export type LongByteOrder = (typeof longByteOrders)[number];
 
 /**

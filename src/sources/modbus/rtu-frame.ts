@@ -19,6 +19,7 @@ export const RTU_ANSWER_OVERHEAD_BYTES = HEADER_BYTES + CHECKSUM_BYTES;
  */
 export const rtuFraming: Framing = {
   hasTransactionId: false,
+  functionCodeAt: UNIT_ID_BYTES,
   answerDataAt: HEADER_BYTES,
   exceptionCodeAt: 2,
   requestFrame,

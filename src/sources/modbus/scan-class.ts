@@ -6,7 +6,7 @@ import type { ModbusLink, PreparedRead, ReadFailure } from './modbus-link.ts';
 import type { ModbusMeters } from './modbus-metrics.ts';
 import type { NumberedTag } from './read-part.ts';
 import { ReadPart } from './read-part.ts';
-import { rejoinParts, splitPart } from './read-split.ts';
+import { canSplit, rejoinParts, splitPart } from './read-split.ts';
 import type { ReadBlock, ReadLimits } from './register-plan.ts';
 import { describeException, refusalKind } from './read-pdu.ts';
 import type { UnitBreaker } from './unit-breaker.ts';
@@ -18,11 +18,10 @@ const TRIALS_PER_SCAN_MAX = 8;
 /** Scans without a proper answer, while the unit answers other reads, after which a read is held to be the cause. */
 const STRIKES_MAX = 3;
 /**
- * A unit that is away costs its neighbours on the link one timeout, and about the second figure for the line to be clean
- * again, each time it is tried; it is tried so seldom that this is less than a twentieth of their time.
+ * A unit that is away delays its neighbours on the link each time it is tried; it is tried so seldom that this is less
+ * than a twentieth of their time.
  */
 const NEIGHBOURS_SHARE = 25;
-const CLEAN_LINE_MS = 200;
 
 export type ScanClassOptions = {
   readonly source: string;
@@ -166,7 +165,7 @@ export class ScanClass {
       case 'function':
         return this.#putAside(part, 'refused', message);
       case 'address':
-        if (part.block.items.length === 1) return this.#putAside(part, 'refused', message);
+        if (!canSplit(part)) return this.#putAside(part, 'refused', message);
         if (this.#splitsLeft === 0) return this.#failPart(part, 'refused', message);
         this.#splitsLeft -= 1;
         this.#replace([part], splitPart(part, this.#options.deps.random));
@@ -194,8 +193,7 @@ export class ScanClass {
   #onSilence(part: ReadPart, message: string): void {
     const { breaker, deps, link, timeoutMs, onChange } = this.#options;
     const wasAway = breaker.away;
-    const waitMsMin = link.shared() ? NEIGHBOURS_SHARE * (timeoutMs + CLEAN_LINE_MS) : 0;
-    breaker.silent(deps.clock.monotonicMs(), waitMsMin);
+    breaker.silent(deps.clock.monotonicMs(), NEIGHBOURS_SHARE * link.neighbourDelayMs(timeoutMs));
     if (!wasAway && breaker.away) onChange();
     this.#failPart(part, 'timeout', message);
   }
@@ -210,7 +208,7 @@ export class ScanClass {
     part.answersAtStrike = breaker.answers;
     part.strikes += 1;
     if (part.setAside === undefined && part.strikes < STRIKES_MAX) return;
-    if (part.block.items.length === 1 || part.setAside !== undefined)
+    if (!canSplit(part) || part.setAside !== undefined)
       this.#setAside(part, reasonOfFailure(failure.code), failure.message);
     else this.#unsettledSplit(part, splitPart(part, deps.random));
   }

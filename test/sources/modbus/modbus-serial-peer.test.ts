@@ -11,12 +11,15 @@ test('modbus-serial as the device is read the way it serves', async () => {
   const float = Buffer.alloc(4);
   float.writeFloatBE(-12.25);
   const holding = [float.readUInt16BE(0), float.readUInt16BE(2), 0xfff6];
+  const written: number[] = [];
   const server = new ServerTCP(
     {
       getHoldingRegister: (address: number) => holding[address] ?? 0,
       getInputRegister: (address: number) => 1000 + address,
       getCoil: (address: number) => address % 3 === 0,
       getDiscreteInput: (address: number) => address % 2 === 1,
+      setRegister: (address: number) => void written.push(address),
+      setCoil: (address: number) => void written.push(address),
     },
     { host: '127.0.0.1', port: 0, unitID: 7 },
   );
@@ -40,6 +43,7 @@ test('modbus-serial as the device is read the way it serves', async () => {
   const scan = plc.show(await plc.sink.next());
   await new Promise<void>((resolve) => server.close(() => resolve()));
   expect(scan).toEqual({ pressure: -12.25, level: -5, count: 1040, coil9: 1, coil10: 0, input21: 1, input22: 0 });
+  expect(written).toEqual([]);
 });
 
 /** The library keeps its listening socket to itself in its types. */

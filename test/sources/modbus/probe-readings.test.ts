@@ -10,7 +10,7 @@ test('a register is shown as both 16-bit integers and as it is on the wire', () 
 
 test('a value that would need registers beyond the block is left out', () => {
   const widths = readings([1, 2, 3, 4], 0).map(({ interpretations }) => interpretations.length);
-  expect(widths).toEqual([40, 28, 28, 12]);
+  expect(widths).toEqual([52, 28, 28, 12]);
 });
 
 test.each([

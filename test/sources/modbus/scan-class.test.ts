@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
 import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/modbus-link.ts';
@@ -13,6 +14,8 @@ import { testDeps } from '../../support/test-deps.ts';
 /** A link to a device whose registers are all 7, in no time, but for the addresses that it refuses. */
 class InstantLink implements ModbusLink {
   readonly refused = new Set<number>();
+  /** Whether the next reads are refused, whatever they ask for. */
+  refusals: boolean[] = [];
   readonly asked: (readonly [address: number, count: number])[] = [];
   down = false;
 
@@ -25,7 +28,8 @@ class InstantLink implements ModbusLink {
   submit({ request: { address, count }, listener }: PreparedRead): void {
     if (this.down) return listener.failed({ code: 'modbus-link-down', message: 'down' });
     this.asked.push([address, count]);
-    const refuses = [...this.refused].some((at) => address <= at && at < address + count);
+    const touches = [...this.refused].some((at) => address <= at && at < address + count);
+    const refuses = this.refusals.shift() === true || touches;
     if (refuses) listener.refused(2);
     else listener.answered(Buffer.alloc(count * 2, Buffer.of(0, 7)), 0);
   }
@@ -38,8 +42,8 @@ class InstantLink implements ModbusLink {
     return 0;
   }
 
-  shared(): boolean {
-    return false;
+  neighbourDelayMs(): number {
+    return 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -68,13 +72,17 @@ const tags = Array.from({ length: 100 }, (_, address): NumberedTag => ({
 
 beforeEach(() => {
   clock = new FakeClock();
-  const deps = testDeps(clock);
   link = new InstantLink();
   sink = new RecordingSink();
-  scanClass = new ScanClass({
+  scanClass = scanClassOf(tags);
+});
+
+function scanClassOf(members: readonly NumberedTag[]): ScanClass {
+  const deps = testDeps(clock);
+  return new ScanClass({
     source: 'plc',
     unitId: 1,
-    blocks: [blockOf(tags)],
+    blocks: [blockOf(members)],
     limits: { maxGap: 16, maxRegisters: 125, maxBits: 2000 },
     timeoutMs: 1000,
     retries: 1,
@@ -86,7 +94,7 @@ beforeEach(() => {
     onScanEnd: () => undefined,
     onChange: () => undefined,
   });
-});
+}
 
 /** Reads that one scan makes, and the tags that are not good in it. */
 function scan(): { readonly asked: readonly (readonly [number, number])[]; readonly notGood: readonly number[] } {
@@ -132,6 +140,68 @@ describe('a register that is refused', () => {
     scan();
     expect(scan()).toEqual({ asked: [[1, 98]], notGood: [0, 99] });
   });
+});
+
+describe('a status word of which the device refuses a read', () => {
+  const bit = (index: number, address = 5): NumberedTag => ({
+    name: `bit${index}`,
+    number: index,
+    functionCode: 3,
+    address,
+    width: 1,
+    meaning: { type: 'bool', byteOrder: 'ABCD', bit: index },
+    scale: 1,
+    offset: 0,
+  });
+  const word = Array.from({ length: 16 }, (_, index) => bit(index));
+
+  test('is set aside as a whole, and asked for again in one read', async () => {
+    scanClass = scanClassOf([bit(16, 4), ...word]);
+    link.refused.add(5);
+    scanClass.begin();
+    scanClass.begin();
+    expect(link.asked.slice(-1)).toEqual([[4, 1]]);
+    expect(scanClass.partsAside().map(({ block }) => block.items.length)).toEqual([16]);
+    link.refused.clear();
+    await clock.advance(5000);
+    for (let scans = 0; scans < 2; scans += 1) scanClass.begin();
+    expect(link.asked.slice(-2)).toEqual([
+      [5, 1],
+      [4, 2],
+    ]);
+  });
+});
+
+test('each tag is in each scan once, and good in the end, whatever is refused for how long', async () => {
+  const layout = fc.array(fc.record({ address: fc.nat(12), width: fc.integer({ min: 1, max: 4 }) }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  await fc.assert(
+    fc.asyncProperty(layout, fc.array(fc.boolean(), { maxLength: 60 }), async (places, refusals) => {
+      const members = places.map(({ address, width }, number): NumberedTag => ({
+        name: `t${number}`,
+        number,
+        functionCode: 3,
+        address,
+        width,
+        meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
+        scale: 1,
+        offset: 0,
+      }));
+      const sorted = members.toSorted((a, b) => a.address - b.address);
+      scanClass = scanClassOf(sorted);
+      link.refusals = [...refusals];
+      for (let scans = 0; scans < 70; scans += 1) {
+        scanClass.begin();
+        expect([...(sink.scans.at(-1)?.keys() ?? [])].toSorted((a, b) => a - b)).toEqual(members.map((_, i) => i));
+        // Longer than the longest wait of a tag that is set aside, so that each scan asks for something.
+        await clock.advance(300_001);
+      }
+      expect([...(sink.scans.at(-1)?.values() ?? [])].every(({ quality }) => quality === 'good')).toBe(true);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe('a device that refuses everything for a while', () => {

@@ -3,7 +3,7 @@ import { ModbusRawServer, noFaults } from '../../support/modbus-raw-server.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { describeWith } from '../../support/programs.ts';
 import { SerialLine } from '../../support/serial-line.ts';
-import { metricValue } from '../../support/test-deps.ts';
+import { metricValue, testDeps } from '../../support/test-deps.ts';
 
 /*
  * A device at the far end of a pty, so that the serial library, the driver's ways with bytes and andon's framing are all
@@ -62,6 +62,32 @@ describeWith(['socat'], 'a device on a serial line', () => {
     device.faults = noFaults();
     await plc.shows(allGood);
     expect(wrongValues(plc)).toEqual([]);
+  });
+
+  test('is shared by two units, and found free at once when the configuration is read anew', async () => {
+    const deps = testDeps();
+    const begin = (unitId: number) => ModbusSourceFixture.start({ ...quick, url: line.url, unitId, tags }, deps);
+    const [first, second] = [begin(1), begin(2)];
+    await Promise.all([first.shows(allGood), second.shows(allGood)]);
+    expect(device.connections).toBe(1);
+    await Promise.all([first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
+    await using again = begin(1);
+    expect(again.show(await again.sink.next())).toEqual(allGood);
+    expect(new Set(device.requests.map(({ unitId }) => unitId))).toEqual(new Set([1, 2]));
+  });
+
+  test('that chatters while it is plugged in is read once it is silent', async () => {
+    await using plc = start();
+    await plc.shows(allGood);
+    await line.unplug();
+    await plc.shows({ low: 'bad link-down' });
+    const chatter = setInterval(() => device.sendUnasked(Buffer.of(0xff, 0)), 1);
+    await line.replug();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    clearInterval(chatter);
+    await plc.shows(allGood);
+    expect(wrongValues(plc)).toEqual([]);
+    expect(await metricValue(plc.deps, 'andon_modbus_connected{source="plc"}')).toBe(1);
   });
 
   test('that is unplugged is bad and degraded, and read again once it is back', async () => {

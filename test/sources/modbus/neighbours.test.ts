@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import type { ModbusEndpoint } from '../../../src/sources/modbus/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
+import { requestMs } from '../../../src/sources/modbus/bus-time.ts';
+import { EndpointLink } from '../../../src/sources/modbus/endpoint-link.ts';
+import { LinkShare } from '../../../src/sources/modbus/link-pool.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
+import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
+import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
+import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
+import { Scanner } from '../../../src/sources/modbus/scanner.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { SimulatedLine } from '../../support/simulated-line.ts';
+import { testDeps } from '../../support/test-deps.ts';
+
+/*
+ * The rule: a unit that does not answer moves the scan times of its neighbours on the link by less than 5 %.
+ *
+ * The method: ten minutes on a simulated line, where a request takes what its bytes, its silences and the device take, in a
+ * time that only the test moves; with the dead unit and without it. Neighbours that scan without a pause show what share of
+ * the line is lost; those with an interval show whether their scans stay in time.
+ */
+const MINUTES = 10;
+const DEAD = 9;
+const TIMEOUT_MS = 1000;
+
+type Scans = { readonly count: number; readonly medianMs: number; readonly missed: number };
+
+class Line {
+  readonly clock = new FakeClock();
+  readonly deps = testDeps(this.clock);
+  readonly line: SimulatedLine;
+  readonly link: EndpointLink;
+
+  constructor(endpoint: ModbusEndpoint) {
+    this.line = new SimulatedLine({
+      framing: endpoint.framing,
+      clock: this.clock,
+      word: (address) => address,
+      conduct: (request) => ({ delayMs: request.unitId === DEAD ? Infinity : requestMs(endpoint, request, 0) }),
+    });
+    const options = { connectTimeoutMs: 3000, reconnectFirstMs: 100, reconnectMaxMs: 30_000, pauseMs: 0 };
+    this.link = new EndpointLink({ endpoint, ...options }, this.deps, undefined, this.line.open);
+  }
+
+  /** Sixteen registers of the unit, as a source reads them. @returns What became of its scans so far. */
+  scan(unitId: number, scanIntervalMs: number): () => Scans {
+    const { deps, clock } = this;
+    const durationsMs: number[] = [];
+    let begunAtMs = 0;
+    let missed = 0;
+    const scanner = new Scanner({ scanIntervalMs, clock, onMissed: (scans) => (missed += scans) });
+    const meters = new ModbusMeters(deps.metrics, `unit-${unitId}`);
+    const user = { meters, onChange: () => undefined, spareRegisters: 16 };
+    this.link.join(user);
+    const scanClass = new ScanClass({
+      source: `unit-${unitId}`,
+      unitId,
+      blocks: [blockOf(Array.from({ length: 16 }, (_, address) => register(address)))],
+      limits: { maxGap: 16, maxRegisters: 125, maxBits: 2000 },
+      timeoutMs: TIMEOUT_MS,
+      retries: 1,
+      link: new LinkShare(this.link, user, () => undefined),
+      breaker: new UnitBreaker(deps.random),
+      meters,
+      sink: { accept: () => durationsMs.push(clock.monotonicMs() - begunAtMs) },
+      deps,
+      onScanEnd: (answered) => scanner.scanEnded(answered),
+      onChange: () => undefined,
+    });
+    scanner.start({
+      begin: () => {
+        begunAtMs = clock.monotonicMs();
+        scanClass.begin();
+      },
+    });
+    return () => ({
+      count: durationsMs.length,
+      medianMs: durationsMs.toSorted((a, b) => a - b)[durationsMs.length >>> 1] ?? NaN,
+      missed,
+    });
+  }
+}
+
+function register(address: number): NumberedTag {
+  return {
+    name: `r${address}`,
+    number: address,
+    functionCode: 3,
+    address,
+    width: 1,
+    meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
+    scale: 1,
+    offset: 0,
+  };
+}
+
+async function neighbours(url: string, scanIntervalMs: number, hasDeadUnit: boolean): Promise<readonly Scans[]> {
+  const line = new Line(parseModbusUrl(url));
+  const scans = [1, 2, 3].map((unitId) => line.scan(unitId, scanIntervalMs));
+  if (hasDeadUnit) line.scan(DEAD, 500);
+  line.link.start();
+  await line.clock.advance(MINUTES * 60_000);
+  line.link.dispose();
+  return scans.map((each) => each());
+}
+
+describe.each([
+  ['serial:///dev/ttyUSB0?baudRate=9600'],
+  ['rtu+tcp://10.0.0.9:4001?baudRate=9600'],
+  ['tcp://10.0.0.9?baudRate=9600'],
+])('on %s, a unit that does not answer', (url) => {
+  test.each([
+    ['takes less than 5 % of the time of neighbours that scan without a pause', 0],
+    ['leaves neighbours with an interval at least 95 % of their scans, each as long as before', 500],
+  ])('%s', async (_, scanIntervalMs) => {
+    const alone = await neighbours(url, scanIntervalMs, false);
+    const beside = await neighbours(url, scanIntervalMs, true);
+    for (const [index, { count, missed }] of alone.entries()) {
+      expect(count).toBeGreaterThan(1000);
+      expect(missed).toBe(0);
+      expect(beside[index]?.count).toBeGreaterThan(count * 0.95);
+    }
+    // Sorted, for which of them has the first turn on the line may change.
+    for (const [index, medianMs] of mediansMs(alone).entries())
+      expect(mediansMs(beside)[index]).toBeLessThan(medianMs * 1.05);
+  });
+});
+
+function mediansMs(scans: readonly Scans[]): readonly number[] {
+  return scans.map(({ medianMs }) => medianMs).toSorted((a, b) => a - b);
+}

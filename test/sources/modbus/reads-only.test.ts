@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join, resolve } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { mbapFraming } from '../../../src/sources/modbus/mbap-frame.ts';
+import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
+import { libmodbusHeader, LibmodbusServer } from '../../support/libmodbus-server.ts';
+import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
+import { describeWith } from '../../support/programs.ts';
+
+/*
+ * The rule: andon never writes to a device. Four things hold it: the types know no other function code than 1 to 4; frames
+ * are made in one place; the one place that they leave by looks at each (modbus-client.test.ts); and every device of the
+ * suite looks at each that arrives, and fails the test that it served.
+ */
+const root = resolve(import.meta.dirname, '../../../src');
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+
+function filesWith(pattern: RegExp): readonly string[] {
+  return files.flatMap(({ path, text }) => (pattern.test(text) ? [path] : [])).toSorted();
+}
+
+const WRITE_SINGLE_REGISTER = Buffer.from([0, 1, 0, 0, 0, 6, 1, 6, 0, 0, 0, 1]);
+
+async function send(port: number, bytes: Buffer): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.write(bytes);
+  await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  socket.destroy();
+}
+
+describe('a frame that is sent', () => {
+  test('has a function code of the four that read, as far as types go', () => {
+    expectTypeOf<ReadFunctionCode>().toEqualTypeOf<1 | 2 | 3 | 4>();
+    expectTypeOf<ReadRequest['functionCode']>().toEqualTypeOf<ReadFunctionCode>();
+  });
+
+  test('asks for what the request says and for nothing else, in either framing', () => {
+    const requests = fc.record({
+      unitId: fc.nat(255),
+      functionCode: fc.constantFrom<ReadFunctionCode>(1, 2, 3, 4),
+      address: fc.nat(65_535),
+      count: fc.integer({ min: 1, max: 2000 }),
+    });
+    fc.assert(
+      fc.property(requests, (request) => {
+        const pdu = Buffer.alloc(6);
+        pdu.writeUInt8(request.unitId, 0);
+        pdu.writeUInt8(request.functionCode, 1);
+        pdu.writeUInt16BE(request.address, 2);
+        pdu.writeUInt16BE(request.count, 4);
+        expect(mbapFraming.requestFrame(request)).toEqual(Buffer.concat([Buffer.of(0, 0, 0, 0, 0, 6), pdu]));
+        expect(rtuFraming.requestFrame(request).subarray(0, -2)).toEqual(pdu);
+        for (const framing of [mbapFraming, rtuFraming])
+          expect(framing.requestFrame(request)[framing.functionCodeAt]).toBe(request.functionCode);
+      }),
+    );
+  });
+
+  test('is made in one place, leaves by one, and no library that can write is among the sources', () => {
+    expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/endpoint-link.ts']);
+    expect(filesWith(/\btransport\.write\(/)).toEqual(['sources/modbus/modbus-client.ts']);
+    expect(filesWith(/#(?:socket|port)\?\.write\(/)).toEqual([
+      'sources/modbus/serial-transport.ts',
+      'sources/modbus/tcp-transport.ts',
+    ]);
+    expect(filesWith(/from 'modbus-serial'/)).toEqual(['plant/modbus-device.ts']);
+  });
+});
+
+describe('a write that came all the same', () => {
+  test.each(['mbap', 'rtu'] as const)('would fail the test whose device it reached, over %s', async (framing) => {
+    const device = await ModbusRawServer.listen(0, framing);
+    await send(device.port, framing === 'mbap' ? WRITE_SINGLE_REGISTER : WRITE_SINGLE_REGISTER.subarray(4));
+    await expect(device[Symbol.asyncDispose]()).rejects.toThrow('Frames that are no reads reached the device');
+  });
+});
+
+describeWith(['gcc', 'pkg-config', libmodbusHeader], 'a write to a device made with libmodbus', () => {
+  test('would fail its test', async () => {
+    const device = await LibmodbusServer.start();
+    await send(device.port, WRITE_SINGLE_REGISTER);
+    await expect(device[Symbol.asyncDispose]()).rejects.toThrow('libmodbus ended with 3');
+  });
+});
