@@ -10,11 +10,6 @@ const KEY_BYTES_MAX = 16_384;
 /** Access of anybody but the owner. */
 const OTHERS_ACCESS = 0o077;
 
-/** @throws {OperatingError} 'signing-key-invalid' */
-export async function readPublicKey(path: string): Promise<VerifyingKey> {
-  return parsePublicKey((await readKeyText(path)).text, path);
-}
-
 /**
  * @returns The key, and whether anybody but its owner may read its file or change it.
  * @throws {OperatingError} 'signing-key-invalid'

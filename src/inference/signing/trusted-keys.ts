@@ -18,12 +18,8 @@ export type TrustedKey = VerifyingKey & {
 export function trustedKeys(trust: ModelsConfig['trust']): readonly TrustedKey[] | undefined {
   return trust?.keys.map(({ file, pem }) => {
     invariant(pem !== undefined, `the key ${file ?? ''} was read with the configuration`);
-    return trustedKey(parsePublicKey(pem, file ?? 'the key'), file);
+    const key = parsePublicKey(pem, file ?? 'the key');
+    const place = file === undefined ? '' : ` (${basename(file)})`;
+    return { ...key, label: `${shortKeyId(key.id)}${place}` };
   });
-}
-
-/** @param file Undefined where the key stood in the configuration itself. */
-export function trustedKey(key: VerifyingKey, file: string | undefined): TrustedKey {
-  const place = file === undefined ? '' : ` (${basename(file)})`;
-  return { ...key, label: `${shortKeyId(key.id)}${place}` };
 }
