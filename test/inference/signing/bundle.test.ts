@@ -176,11 +176,11 @@ describe('whatever the bytes', () => {
     );
   });
 
-  test('any JSON is a statement or refused', () => {
+  test('any JSON is refused', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 6 }), (text) => {
-        readOrRefused(() => parseStatement(bytes(text)));
-        readOrRefused(() => parseBundle(bytes(text)));
+        expect(readOrRefused(() => parseStatement(bytes(text)))).toBeUndefined();
+        expect(readOrRefused(() => parseBundle(bytes(text)))).toBeUndefined();
       }),
       { numRuns: 500 },
     );
@@ -202,7 +202,7 @@ describe('whatever the bytes', () => {
     fc.assert(
       fc.property(fc.constantFrom(...paths), fc.jsonValue(), (path, value) => {
         const read = readOrRefused(() => parseStatement(bytes(withMember(statement(), path, value))));
-        if (read !== undefined) expect(read.size).toBe(2);
+        expect(read === undefined || read.size === 2).toBe(true);
       }),
       { numRuns: 1000 },
     );
@@ -214,7 +214,7 @@ function readOrRefused<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    expect(error).toBeInstanceOf(SignatureError);
-    return undefined;
+    if (error instanceof SignatureError) return undefined;
+    throw error;
   }
 }
