@@ -181,17 +181,16 @@ export async function modelsVerifyCommand(
       ok: reasons.length === 0,
       provider: status?.provider,
       problems: reasons,
+      signature: await directory.signature(model),
     });
   }
-  const signatures = await Promise.all(wanted.map((model) => directory.signature(model)));
-  const signed = results.map((result, index) => ({ ...result, signature: signatures[index] ?? { state: 'unsigned' } }));
-  if (options.json === true) output.out(JSON.stringify({ models: signed }));
+  if (options.json === true) output.out(JSON.stringify({ models: results }));
   else
-    for (const { model, ok, provider, problems, signature } of signed)
+    for (const { model, ok, provider, problems, signature } of results)
       output.out(
         ok ? `${model}: ok (${provider ?? ''}), ${signatureText(signature)}` : `${model}: ${problems.join('\n  ')}`,
       );
-  return signed.every(({ ok, signature }) => ok && signature.state !== 'refused') ? 0 : 1;
+  return results.every(({ ok, signature }) => ok && signature.state !== 'refused') ? 0 : 1;
 }
 
 async function everyVersion(directory: ModelDirectory): Promise<readonly ModelReference[]> {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseModelReference } from '../domain/model-reference.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
@@ -5,6 +6,7 @@ import { readKeyText } from '../inference/signing/key-files.ts';
 import type { SignatureReport } from '../inference/signing/signature-report.ts';
 import { signatureReport } from '../inference/signing/signature-report.ts';
 import { trustedKeys } from '../inference/signing/trusted-keys.ts';
+import { OperatingError } from '../platform/errors.ts';
 import type { Output } from './output.ts';
 
 /** Whether an argument names a folder, and no model of the configured directory: `./1`, `build/pump`, `.`. */
@@ -24,6 +26,11 @@ export async function modelsVerifyFolderCommand(
 ): Promise<number> {
   const keys = options.key === undefined ? undefined : trustedKeys(await trustInOnly(options.key));
   const folder = resolve(text);
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new OperatingError('model-file-invalid', 'reject', `${text}: there is no such folder`);
   // A folder that somebody names is read for as long as it takes: how large a model may be is for each box to say.
   const signature = await signatureReport(folder, keys, Infinity);
   if (options.json === true) output.out(JSON.stringify({ folder, signature }));

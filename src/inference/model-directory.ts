@@ -135,14 +135,15 @@ export class ModelDirectory {
     return { name, version, folder: join(this.#path, name, String(version)) };
   }
 
-  /**
-   * How its signature stands, every byte of its files compared; for people, and no leave to use it.
-   *
-   * @throws {OperatingError} 'model-file-invalid' as `locate`.
-   */
+  /** How its signature stands, every byte of its files compared; for people, and no leave to use it. */
   async signature(model: ModelReference): Promise<SignatureReport> {
-    const { folder } = await this.locate(model);
-    return signatureReport(folder, this.#trusted, this.#modelBytesMax);
+    try {
+      const { folder } = await this.locate(model);
+      return await signatureReport(folder, this.#trusted, this.#modelBytesMax);
+    } catch (error) {
+      if (error instanceof OperatingError) return { state: 'refused', reason: error.message };
+      throw error;
+    }
   }
 
   /**

@@ -77,9 +77,10 @@ describe('the commands', { timeout: 60_000 }, () => {
       1,
       /\/nowhere\/key: there is no such/,
     ],
+    ['verify a folder that is not there', ['verify', './nowhere'], 1, /\.\/nowhere: there is no such folder/],
     ['keygen without a file', ['keygen'], 64, /missing required argument 'file'/],
     ['keygen where nothing can be written', ['keygen', '/nowhere/key'], 1, /\/nowhere\/key\.pub: ENOENT/],
-    ['verify with a key that is not there', ['verify', './x', '--key', '/nowhere/key'], 1, /\/nowhere\/key/],
+    ['verify with a key that is not there', ['verify', '.', '--key', '/nowhere/key'], 1, /\/nowhere\/key/],
   ])('%s', async (_, args, code, says) => {
     const outcome = await andon('models', ...args);
     expect(outcome.code).toBe(code);

@@ -82,7 +82,7 @@ describeWith(
       test('signs what andon trusts', async () => {
         const { version, key, privateKey } = site('ed25519');
         expect((await run('python3', [ed25519, 'sign', version, privateKey])).stdout).toBe('ok\n');
-        expect(await ours(version, key)).toEqual({ state: 'trusted', key: key.id.slice(0, 16) });
+        expect(await ours(version, key)).toEqual({ state: 'trusted', keyId: key.id, key: key.id.slice(0, 16) });
       });
     });
   },

@@ -25,14 +25,15 @@ export async function readPrivateKey(
 /** @throws {OperatingError} 'signing-key-invalid' where it is missing, no key by its size, or may not be read. */
 export async function readKeyText(path: string): Promise<{ readonly text: string; readonly exposed: boolean }> {
   try {
-    // Without waiting: a pipe that nobody writes to must not hold the start up.
+    // Without waiting: a pipe that nobody writes to must not hold up the start.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const status = await file.stat();
+    if (!status.isFile()) throw inferenceFailure('signing-key-invalid', `${path} is not a plain file`);
     const { bytesRead, buffer } = await file.read(Buffer.alloc(KEY_BYTES_MAX + 1));
     if (bytesRead > KEY_BYTES_MAX)
       throw inferenceFailure('signing-key-invalid', `${path} has more than the ${KEY_BYTES_MAX} bytes of a key`);
     const text = buffer.subarray(0, bytesRead).toString('utf8');
-    return { text, exposed: status.isFile() && (status.mode & OTHERS_ACCESS) !== 0 };
+    return { text, exposed: (status.mode & OTHERS_ACCESS) !== 0 };
   } catch (error) {
     if (errorCode(error) === 'signing-key-invalid') throw error;
     const reason = errorCode(error) === 'ENOENT' ? 'there is no such file' : errorMessage(error);

@@ -8,7 +8,12 @@ import { compareFiles, readSignature } from './version-signature.ts';
  */
 export type SignatureReport =
   | { readonly state: 'unsigned' }
-  | { readonly state: 'trusted' | 'unchecked'; readonly key: string }
+  | {
+      readonly state: 'trusted' | 'unchecked';
+      readonly keyId: string;
+      /** The key as it is shown to people. */
+      readonly key: string;
+    }
   | { readonly state: 'refused'; readonly reason: string };
 
 /**
@@ -26,7 +31,8 @@ export async function signatureReport(
     const signature = await readSignature(folder, keys);
     if (signature === undefined) return { state: 'unsigned' };
     await compareFiles(folder, signature, { bytesMax, except: [] });
-    return { state: keys === undefined ? 'unchecked' : 'trusted', key: signature.key };
+    const { keyId, key } = signature;
+    return { state: keys === undefined ? 'unchecked' : 'trusted', keyId, key };
   } catch (error) {
     if (error instanceof SignatureError) return { state: 'refused', reason: error.message };
     throw error;

@@ -11,6 +11,7 @@ const KEYS_SHOWN_MAX = 5;
 
 /** What a signature was found to be, before the files are looked at. */
 type ReadSignature = {
+  readonly keyId: string;
   /** The key as it is shown to people. */
   readonly key: string;
   /** Of every file that was signed. */
@@ -32,7 +33,7 @@ export async function readSignature(
   if (bytes === undefined) return undefined;
   const bundle = parseBundle(bytes);
   const key = keys === undefined ? shortKeyId(bundle.keyId) : signerOf(bundle, keys).label;
-  return { key, files: parseStatement(bundle.payload) };
+  return { keyId: bundle.keyId, key, files: parseStatement(bundle.payload) };
 }
 
 /** The key that made the signature. What the bundle says of its key only chooses among those that are trusted. */
@@ -62,9 +63,10 @@ export function keyList(keys: readonly TrustedKey[]): string {
  */
 export async function compareFiles(
   folder: string,
-  { key, files }: ReadSignature,
+  signature: ReadSignature,
   options: { readonly bytesMax: number; readonly except: readonly string[] },
 ): Promise<void> {
+  const { key, files } = signature;
   const names = await versionFileNames(folder);
   const added = names.find((name) => !files.has(name));
   if (added !== undefined) throw new SignatureError(`has the file ${added}, which key ${key} did not sign`);
@@ -72,7 +74,7 @@ export async function compareFiles(
   if (missing !== undefined) throw new SignatureError(`lacks the file ${missing}, which key ${key} signed`);
   for (const name of names)
     if (!options.except.includes(name))
-      compareDigest({ key, files }, name, await fileDigest(folder, name, options.bytesMax));
+      compareDigest(signature, name, await fileDigest(folder, name, options.bytesMax));
 }
 
 /** @throws {SignatureError} where a file is not what was signed. */
