@@ -13,6 +13,7 @@ import { resolvePaths } from './config-paths.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { configSchema } from './config-schema.ts';
 import { readConfigText } from './config-text.ts';
+import { readTrust } from './config-trust.ts';
 
 /** A configuration that passed every check, with paths made absolute. */
 export type LoadedConfig = {
@@ -62,14 +63,21 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
   const wrong = parsed.success ? [] : new ConfigMessages(document, configJsonSchema()).problems(parsed.error.issues);
   const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
-  const resolved = resolvePaths(sound, directory);
+  const paths = resolvePaths(sound, directory);
+  const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
+  const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(resolved, options.models === 'required' ? 'error' : 'warning');
-  const findings = checkConfig(resolved, document.value, lookup);
+  const findings = [...trustFindings, ...checkConfig(resolved, document.value, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];
   if (!parsed.success || problems.length > 0) return failed(problems);
-  return { config: resolvePaths(parsed.data, directory), problems: [], warnings: found('warning') };
+  const config = withTrust(resolvePaths(parsed.data, directory), trust);
+  return { config, problems: [], warnings: found('warning') };
+}
+
+function withTrust<C extends Partial<AgentConfig>>(config: C, trust: AgentConfig['models']['trust']): C {
+  return config.models === undefined ? config : { ...config, models: { ...config.models, trust } };
 }
 
 function placed(document: ConfigDocument, { path, at, message }: Finding): DocumentProblem {

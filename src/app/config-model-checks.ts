@@ -29,7 +29,7 @@ export async function lookUpModels(
 ): Promise<ModelLookup> {
   const found = new Map<string, FoundModel>();
   if (models === undefined) return { directoryHasModels: true, models: found, severity };
-  const directory = new ModelDirectory(models.directory, { modelBytesMax: models.maxModelSize });
+  const directory = ModelDirectory.of(models);
   const names = await directory.names();
   for (const { model } of Object.values(watches))
     found.set(formatModelReference(model), await find(directory, model, names));

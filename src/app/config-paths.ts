@@ -29,6 +29,7 @@ export function resolvePaths<C extends Partial<AgentConfig>>(config: C, director
 }
 
 function absolute(value: unknown, directory: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => absolute(item, directory));
   if (!isPlainObject(value)) return value;
   const entries = Object.entries(value).map(([key, item]): readonly [string, unknown] => {
     if (PATH_KEYS.has(key) && typeof item === 'string') return [key, resolve(directory, item)];

@@ -95,7 +95,7 @@ export type WrittenModel = {
 };
 
 /**
- * Writes the next version and proves it in the runtime, golden vectors and all; activates nothing.
+ * Writes the next version and proves it in the runtime, golden vectors and all; activates nothing, and signs nothing.
  *
  * @throws {OperatingError} 'model-not-written' (retry), 'model-not-proven' (reject).
  */
@@ -107,7 +107,8 @@ export async function writeTrainedModel(
 ): Promise<WrittenModel> {
   const version = await writeModel(models.directory, name, trained.draft);
   const model = formatModelReference({ name, version });
-  const [status] = await probeModels(models, [{ name, version }], deps);
+  // What this process has made a moment ago is tried before anybody can sign it; only then is it worth a signature.
+  const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);
   if (status?.state === 'ready') return { model, version, provider: status.provider };
   throw new OperatingError(
     'model-not-proven',

@@ -39,7 +39,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   const { models } = loaded.config;
   const deps = quietDeps();
   const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
-  const directory = new ModelDirectory(models.directory, { modelBytesMax: models.maxModelSize });
+  const directory = ModelDirectory.of(models);
   const wanted = options.model === undefined ? chosen.binding.watch.model : referenceOf(options.model);
   const { model, note } = await chooseModel(directory, wanted);
   const against =

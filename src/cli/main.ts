@@ -4,7 +4,7 @@ import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo-command.ts';
-import type { ModelsOptions } from './models-command.ts';
+import type { ModelsOptions, VerifyOptions } from './models-command.ts';
 import {
   modelsActivateCommand,
   modelsListCommand,
@@ -20,6 +20,7 @@ import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
 import type { SimulateOptions } from './simulate-command.ts';
+import { addSigningCommands } from './signing-command.ts';
 import { simulateCommand } from './simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training-commands.ts';
@@ -178,13 +179,18 @@ function addModelsCommands(
     .action(async (model: string, options: ModelsOptions) => done(await modelsRollbackCommand(model, options, output)));
   models
     .command('verify')
-    .argument('[model]', 'NAME or NAME@VERSION; all where absent')
+    .argument(
+      '[model]',
+      'NAME or NAME@VERSION, all where absent; or the folder of a version (./1), for its signature alone',
+    )
     .description('hash, graph and golden vectors; exit 1 where one does not hold')
+    .option('--key <file>', 'public key that must have signed it, instead of those in models.trust')
     .addOption(config())
     .addOption(json())
-    .action(async (model: string | undefined, options: { config: string; json?: boolean }) =>
+    .action(async (model: string | undefined, options: VerifyOptions) =>
       done(await modelsVerifyCommand(model, options, output)),
     );
+  addSigningCommands(models, { output, done, config, json });
 }
 
 function addOutboxCommands(

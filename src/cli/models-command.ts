@@ -17,6 +17,7 @@ import type { Output } from './output.ts';
 import type { WatchDrift } from './live-drift.ts';
 import { liveDrift } from './live-drift.ts';
 import { quietDeps } from './quiet-deps.ts';
+import { modelsVerifyFolderCommand, namesFolder, signatureText, trustInOnly } from './signature-check.ts';
 import { table } from './table.ts';
 
 export type ModelsOptions = { readonly config: string; readonly json?: boolean };
@@ -153,16 +154,21 @@ function columnTable({ tags }: ModelManifest): string {
   );
 }
 
+export type VerifyOptions = ModelsOptions & { readonly key?: string };
+
 /**
- * `andon models verify [NAME[@VERSION]]`: manifest, SHA-256, graph, and the golden vectors in a real session.
+ * `andon models verify [NAME[@VERSION]]`: manifest, SHA-256, graph, and the golden vectors in a real session; and how
+ * the signature stands, with `--key` against that key and no other.
  * @returns 1 where one does not hold.
  */
 export async function modelsVerifyCommand(
   text: string | undefined,
-  options: ModelsOptions,
+  options: VerifyOptions,
   output: Output,
 ): Promise<number> {
-  const models = (await loadConfig(options.config)).config.models;
+  if (text !== undefined && namesFolder(text)) return modelsVerifyFolderCommand(text, options, output);
+  const configured = (await loadConfig(options.config)).config.models;
+  const models = options.key === undefined ? configured : { ...configured, trust: await trustInOnly(options.key) };
   const directory = modelDirectory(models);
   const wanted = text === undefined ? await everyVersion(directory) : [referenceOf(text)];
   const results = [];
@@ -175,13 +181,16 @@ export async function modelsVerifyCommand(
       ok: reasons.length === 0,
       provider: status?.provider,
       problems: reasons,
+      signature: await directory.signature(model),
     });
   }
   if (options.json === true) output.out(JSON.stringify({ models: results }));
   else
-    for (const { model, ok, provider, problems } of results)
-      output.out(ok ? `${model}: ok (${provider ?? ''})` : `${model}: ${problems.join('\n  ')}`);
-  return results.every(({ ok }) => ok) ? 0 : 1;
+    for (const { model, ok, provider, problems, signature } of results)
+      output.out(
+        ok ? `${model}: ok (${provider ?? ''}), ${signatureText(signature)}` : `${model}: ${problems.join('\n  ')}`,
+      );
+  return results.every(({ ok, signature }) => ok && signature.state !== 'refused') ? 0 : 1;
 }
 
 async function everyVersion(directory: ModelDirectory): Promise<readonly ModelReference[]> {
@@ -192,7 +201,7 @@ async function everyVersion(directory: ModelDirectory): Promise<readonly ModelRe
 }
 
 function modelDirectory(models: ModelsConfig): ModelDirectory {
-  return new ModelDirectory(models.directory, { modelBytesMax: models.maxModelSize });
+  return ModelDirectory.of(models);
 }
 
 async function findOrProblem(directory: ModelDirectory, model: ModelReference): Promise<StoredModel | string> {
@@ -204,7 +213,7 @@ async function findOrProblem(directory: ModelDirectory, model: ModelReference): 
   }
 }
 
-function referenceOf(text: string): ModelReference {
+export function referenceOf(text: string): ModelReference {
   const model = parseModelReference(text);
   if (model === undefined)
     throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);

@@ -1,6 +1,7 @@
 import { loadConfig } from '../app/config-file.ts';
 import type { TrainResult, WrittenModel } from '../app/train.ts';
 import { trainFromRecording, writeTrainedModel } from '../app/train.ts';
+import type { ModelsConfig } from '../inference/models-config.ts';
 import type { TrainingTask } from '../training/algorithm.ts';
 import { countRows } from '../training/training-rows.ts';
 import type { Output } from './output.ts';
@@ -37,8 +38,8 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
   const { models } = loaded.config;
   const written = await writeTrainedModel(models, chosen.binding.watch.model.name, result, deps);
   const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
-  if (options.json === true) output.out(JSON.stringify(document(result, written, seconds)));
-  else output.out(summary(result, written, seconds, options.config, models.directory));
+  if (options.json === true) output.out(JSON.stringify(document(result, written, seconds, models.trust !== undefined)));
+  else output.out(summary(result, written, seconds, options.config, models));
   return 0;
 }
 
@@ -59,7 +60,12 @@ function progressTo(output: Output, clock: { monotonicMs(): number }) {
   };
 }
 
-function document({ read, trained, algorithm, task }: TrainResult, written: WrittenModel, seconds: number) {
+function document(
+  { read, trained, algorithm, task }: TrainResult,
+  written: WrittenModel,
+  seconds: number,
+  mustBeSigned: boolean,
+) {
   const { findings, rowsRead, segments } = read;
   return {
     model: written.model,
@@ -73,6 +79,7 @@ function document({ read, trained, algorithm, task }: TrainResult, written: Writ
     warnings: trained.warnings,
     provider: written.provider,
     activated: false,
+    mustBeSigned,
     seconds,
   };
 }
@@ -82,7 +89,7 @@ function summary(
   { model, version, provider }: WrittenModel,
   seconds: number,
   configFile: string,
-  directory: string,
+  { directory, trust }: ModelsConfig,
 ): string {
   const { findings, rowsRead, segments } = read;
   const { manifest } = trained.draft;
@@ -94,6 +101,9 @@ function summary(
     ...(metrics.length === 0 ? [] : [table(['on held-out rows', ''], metrics)]),
     ...trained.warnings.map((warning) => `warning: ${warning}`),
     `${model} is in ${directory}, proved on ${provider ?? 'no provider'}, after ${seconds.toFixed(1)} s; report.md is beside it.`,
+    ...(trust === undefined
+      ? []
+      : [`models.trust is set: before it can be used, sign it: andon models sign ${model} -c ${configFile} --key KEY`]),
     `Nothing is activated (version ${version}): andon models activate ${model} -c ${configFile}`,
   ].join('\n');
 }

@@ -61,6 +61,29 @@ export const inferenceErrors = {
     remedy:
       'Install the model again from where it came; put the weights inside the graph. A graph that came alone needs a model.yaml of five lines, which the message gives.',
   },
+  'model-untrusted': {
+    disposition: 'reject',
+    meaning:
+      'models.trust is set, and the version is not signed by one of its keys, or is not what was signed: a file was altered, added or taken away. It is not used.',
+    remedy:
+      'The message names the key or the file. Get the version again from where it came; or, once you know it to be good, sign it (`andon models sign`) with a trusted key. See docs/signing.md.',
+  },
+  'signing-key-invalid': {
+    disposition: 'reject',
+    meaning: 'The file is not a key that can sign or verify models, or it cannot be read.',
+    remedy:
+      'Ed25519, or ECDSA on P-256, P-384 or P-521, in PEM: `andon models keygen FILE` makes a pair. Who signs needs FILE, models.trust.keys has FILE.pub.',
+  },
+  'signing-key-not-written': {
+    disposition: 'reject',
+    meaning: 'A new key pair could not be written, or would have replaced a file.',
+    remedy: 'Name another file; a key that may still be needed is never overwritten.',
+  },
+  'signature-not-written': {
+    disposition: 'retry',
+    meaning: 'model.sig could not be written beside the model. An older signature is still there.',
+    remedy: 'Sign as a user who may write to the folder of the version and the folder above it.',
+  },
   'model-golden-mismatch': {
     disposition: 'reject',
     meaning: 'The model no longer gives the outputs that model.yaml expects for its golden vectors, so it is not used.',

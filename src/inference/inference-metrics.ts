@@ -39,6 +39,11 @@ export const inferenceMetrics = {
     labels: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128],
   },
+  andon_model_untrusted_total: {
+    type: 'counter',
+    help: 'Times that a version was not loaded because no key of models.trust vouches for it as it is.',
+    labels: ['model'],
+  },
   andon_model_quarantines_total: {
     type: 'counter',
     help: 'Times that a model was set aside for taking the host down too often.',

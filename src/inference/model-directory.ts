@@ -8,9 +8,15 @@ import { ConfigError, errorCode, errorMessage, OperatingError } from '../platfor
 import { inferenceFailure } from './inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
 import { readBounded, readModelFile, sha256 } from './model-file.ts';
+import type { ModelsConfig } from './models-config.ts';
+import type { SignatureReport } from './signing/signature-report.ts';
+import { signatureReport } from './signing/signature-report.ts';
+import type { TrustedKey } from './signing/trusted-keys.ts';
+import { trustedKeys } from './signing/trusted-keys.ts';
+import { trustVersion } from './signing/version-trust.ts';
 
 /** Golden vectors of wide windows are the bulk of a manifest. */
-const MANIFEST_BYTES_MAX = 8_000_000;
+export const MANIFEST_BYTES_MAX = 8_000_000;
 const ACTIVE_BYTES_MAX = 64;
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -22,7 +28,11 @@ export type StoredModel = {
   readonly version: number;
   readonly modelPath: string;
   readonly manifest: AnyManifest;
+  /** The trusted key that signed it, as it is shown to people; undefined where nobody asks (`models.trust`). */
+  readonly signedBy: string | undefined;
 };
+
+type ModelPlace = { readonly name: string; readonly version: number; readonly folder: string };
 
 /** One that a watch may name. */
 export type StoredWatchModel = StoredModel & { readonly manifest: ModelManifest };
@@ -30,16 +40,34 @@ export type StoredWatchModel = StoredModel & { readonly manifest: ModelManifest 
 /**
  * `models/<name>/<version>/model.onnx` and `model.yaml`, with `models/<name>/active` naming the active version.
  *
- * Everything is read with a bound and never from outside the directory, whatever links lead there.
+ * Everything is read with a bound and never from outside the directory, whatever links lead there. Whoever uses a model
+ * comes by `find`, so that with `models.trust` set nothing is used that no trusted key signed.
  */
 export class ModelDirectory {
   readonly #path: string;
   readonly #modelBytesMax: number;
+  readonly #trusted: readonly TrustedKey[] | undefined;
 
-  /** @param path Absolute. */
-  constructor(path: string, options: { readonly modelBytesMax: number }) {
+  /**
+   * @param path Absolute.
+   * @param options.trusted Keys that must have signed a version; undefined lets any version pass.
+   */
+  constructor(
+    path: string,
+    options: { readonly modelBytesMax: number; readonly trusted: readonly TrustedKey[] | undefined },
+  ) {
     this.#path = path;
     this.#modelBytesMax = options.modelBytesMax;
+    this.#trusted = options.trusted;
+  }
+
+  /**
+   * The model directory as it is configured.
+   *
+   * @throws {OperatingError} 'signing-key-invalid'
+   */
+  static of({ directory, maxModelSize, trust }: ModelsConfig): ModelDirectory {
+    return new ModelDirectory(directory, { modelBytesMax: maxModelSize, trusted: trustedKeys(trust) });
   }
 
   /** In alphabetical order; empty where the directory does not exist yet. */
@@ -63,8 +91,9 @@ export class ModelDirectory {
    */
   async activeVersion(name: string): Promise<number | undefined> {
     const path = join(this.#path, name, 'active');
-    const text = await this.#textIfAny(path, ACTIVE_BYTES_MAX);
-    if (text === undefined) return undefined;
+    const bytes = await this.#bytesIfAny(path, ACTIVE_BYTES_MAX);
+    if (bytes === undefined) return undefined;
+    const text = new TextDecoder().decode(bytes);
     if (!versionPattern.test(text.trim()))
       throw inferenceFailure('model-file-invalid', `${path} holds '${text.trim()}', expected the number of a version`);
     return Number(text.trim());
@@ -74,27 +103,54 @@ export class ModelDirectory {
    * Finds a model and reads its manifest; `model.onnx` is not opened.
    *
    * @throws {ConfigError} Every problem of its model.yaml, with line and column.
-   * @throws {OperatingError} 'model-file-invalid'.
+   * @throws {OperatingError} 'model-file-invalid', 'model-untrusted'.
    */
   async find(model: ModelReference): Promise<StoredModel> {
-    const { name } = model;
-    if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
-    const version = model.version ?? (await this.activeVersion(name));
-    if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
-    const folder = join(this.#path, name, String(version));
+    const { name, version, folder } = await this.locate(model);
     const file = join(folder, 'model.yaml');
-    const text = await this.#textIfAny(file, MANIFEST_BYTES_MAX);
-    if (text === undefined) throw inferenceFailure('model-file-invalid', await this.#noManifest(name, version, file));
-    const { manifest, problems } = readManifest(file, text, { name, version });
+    const bytes = await this.#bytesIfAny(file, MANIFEST_BYTES_MAX);
+    if (bytes === undefined) throw inferenceFailure('model-file-invalid', await this.#noManifest(name, version, file));
+    const signed =
+      this.#trusted === undefined
+        ? undefined
+        : await trustVersion(
+            { label: `${name}@${version}`, folder, manifest: bytes, bytesMax: this.#modelBytesMax },
+            this.#trusted,
+          );
+    const { manifest, problems } = readManifest(file, new TextDecoder().decode(bytes), { name, version });
     if (manifest === undefined) throw new ConfigError(problems);
-    return { name, version, modelPath: join(folder, 'model.onnx'), manifest };
+    signed?.checkGraph(manifest.sha256);
+    return { name, version, modelPath: join(folder, 'model.onnx'), manifest, signedBy: signed?.key };
+  }
+
+  /**
+   * Where a model lies; nothing of it is read.
+   *
+   * @throws {OperatingError} 'model-file-invalid' where it is named without version and none is active.
+   */
+  async locate({ name, version: wanted }: ModelReference): Promise<ModelPlace> {
+    if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
+    const version = wanted ?? (await this.activeVersion(name));
+    if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
+    return { name, version, folder: join(this.#path, name, String(version)) };
+  }
+
+  /** How its signature stands, every byte of its files compared; for people, and no leave to use it. */
+  async signature(model: ModelReference): Promise<SignatureReport> {
+    try {
+      const { folder } = await this.locate(model);
+      return await signatureReport(folder, this.#trusted, this.#modelBytesMax);
+    } catch (error) {
+      if (error instanceof OperatingError) return { state: 'refused', reason: error.message };
+      throw error;
+    }
   }
 
   /**
    * Finds a model for a watch.
    *
    * @throws {ConfigError} Every problem of its model.yaml, with line and column.
-   * @throws {OperatingError} 'model-file-invalid', also where the model judges no windows of tags.
+   * @throws {OperatingError} 'model-untrusted'; 'model-file-invalid', also where the model judges no windows of tags.
    */
   async findForWatch(model: ModelReference): Promise<StoredWatchModel> {
     const stored = await this.find(model);
@@ -107,7 +163,7 @@ export class ModelDirectory {
   }
 
   /**
-   * Everything that can be said about a version without running it: manifest, size, SHA-256, external data.
+   * Everything that can be said about a version without running it: signature, manifest, size, SHA-256, external data.
    *
    * @returns The problems, each with its file and line; empty where it is sound.
    */
@@ -154,9 +210,9 @@ export class ModelDirectory {
     }
   }
 
-  async #textIfAny(path: string, bytesMax: number): Promise<string | undefined> {
+  async #bytesIfAny(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
     try {
-      return new TextDecoder().decode(await readBounded(path, this.#path, bytesMax));
+      return await readBounded(path, this.#path, bytesMax);
     } catch (error) {
       if (error instanceof Error && errorCode(error.cause) === 'ENOENT') return undefined;
       throw error;

@@ -14,7 +14,7 @@ import { ModelDirectory } from './model-directory.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
-import { loadFailureText, loadSession } from './load-session.ts';
+import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import { NamedTimers } from './named-timers.ts';
 import type { Job, RunRequest } from './run-queue.ts';
@@ -81,7 +81,7 @@ export class ModelHost implements AsyncDisposable {
       ownBytesMax ?? config.maxMemory,
       name === WATCH_HOST && ownBytesMax === undefined ? 'models.maxMemory' : `models.hosts.${name}.maxMemory`,
     );
-    this.#directory = new ModelDirectory(config.directory, { modelBytesMax: config.maxModelSize });
+    this.#directory = ModelDirectory.of(config);
     this.#timers = new NamedTimers(deps.clock);
     this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
     this.#metrics = deps.metrics.of(inferenceMetrics);
@@ -291,8 +291,8 @@ export class ModelHost implements AsyncDisposable {
     } catch (error) {
       if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      if (running !== undefined) return slot.keep(loadFailureText(error));
-      slot.fail(loadFailureText(error));
+      if (running !== undefined) return slot.keep(error);
+      slot.fail(error);
       this.#retryLater(slot);
     }
   }

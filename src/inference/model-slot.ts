@@ -4,7 +4,7 @@ import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } 
 import type { ProviderFallback } from '../domain/verdict.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
-import { invariant } from '../platform/errors.ts';
+import { errorCode, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricsOf } from '../platform/metrics.ts';
 import type { HostProcess } from './host-process.ts';
@@ -13,6 +13,7 @@ import { rowShape } from './golden.ts';
 import type { Batching } from './host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
+import { loadFailureText } from './load-session.ts';
 import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
@@ -203,7 +204,7 @@ export class ModelSlot {
     const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
     const { largestDifference, vectors } = loaded.golden;
     const detail = { host: this.#hostName, nodes: loaded.nodesByProvider, goldenDifference: largestDifference };
-    this.#deps.log.info({ ...fields, ...detail }, 'Model ready.');
+    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
     if (this.#givenUp.size > 0) this.#health.report('degraded', `on ${provider.name}; ${fallbackText(fallbacks)}`);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
     else {
@@ -239,14 +240,20 @@ export class ModelSlot {
   }
 
   /** A newer version could not be loaded; the one that runs goes on. */
-  keep(reason: string): void {
+  keep(error: unknown): void {
     const version = this.#stored?.version ?? 0;
+    this.#countRefusal(error);
     this.#settle();
-    this.#health.report('degraded', `version ${version} goes on; the one now active could not be loaded: ${reason}`);
+    this.#health.report(
+      'degraded',
+      `version ${version} goes on; the one now active could not be loaded: ${loadFailureText(error)}`,
+    );
   }
 
   /** The model itself cannot run; it is tried again slowly. */
-  fail(reason: string): void {
+  fail(error: unknown): void {
+    const reason = loadFailureText(error);
+    this.#countRefusal(error);
     this.#leave('failed', reason);
     this.#health.report('failed', reason);
   }
@@ -313,6 +320,10 @@ export class ModelSlot {
     this.#host = undefined;
     this.#failedRuns = 0;
     if (state === 'failed' || state === 'quarantined') this.#settle();
+  }
+
+  #countRefusal(error: unknown): void {
+    if (errorCode(error) === 'model-untrusted') this.#metrics.andon_model_untrusted_total.inc({ model: this.label });
   }
 
   #settle(): void {

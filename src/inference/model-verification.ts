@@ -36,7 +36,7 @@ export async function verifyModel(options: {
   readonly clock: Clock;
 }): Promise<ModelVerification> {
   const { entry, config, model, clock } = options;
-  const stored = await new ModelDirectory(config.directory, { modelBytesMax: config.maxModelSize }).find(model);
+  const stored = await ModelDirectory.of(config).find(model);
   const host = new HostProcess(entry, clock);
   try {
     const { loaded, provider, fallbacks } = await loadOnFirstProvider(

@@ -56,6 +56,15 @@ const limitsSchema = z.strictObject({
     .describe("Process it runs in; `main` for a watch's model and `visitors` for any other where left out"),
 });
 
+/** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */
+const trustedKeySchema = z
+  .string({ error: 'expected the path of a public key, or its PEM text' })
+  .min(1)
+  .refine((text) => !text.includes('\0'), { error: 'must not hold a NUL character' })
+  .transform((text): { readonly file: string | undefined; readonly pem: string | undefined } =>
+    text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
+  );
+
 /** `models:` in the configuration. */
 export const modelsConfigSchema = z.strictObject({
   directory: z
@@ -65,6 +74,16 @@ export const modelsConfigSchema = z.strictObject({
     .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
+  trust: z
+    .strictObject({
+      keys: z
+        .array(trustedKeySchema)
+        .min(1)
+        .max(100)
+        .describe('Public keys, each the path of a file, relative to the configuration file, or its PEM text'),
+    })
+    .optional()
+    .describe('Once it is set, only versions of models that one of these keys signed are loaded (andon models sign)'),
   serve: z
     .union([z.enum(['all', 'none']), z.array(modelName).max(1000)], {
       error: 'expected all, none or a list of names of models',

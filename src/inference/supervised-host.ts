@@ -63,7 +63,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#options = options;
     this.#config = config;
     this.#deps = deps;
-    this.#directory = new ModelDirectory(config.directory, { modelBytesMax: config.maxModelSize });
+    this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
     this.#hostNamed(WATCH_HOST);
     for (const model of models) {

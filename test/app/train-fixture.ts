@@ -16,7 +16,14 @@ export class TrainingSite {
   readonly folder: string;
   readonly config: string;
 
-  constructor(options: { readonly tags?: readonly string[]; readonly watch?: object; readonly tag?: object } = {}) {
+  constructor(
+    options: {
+      readonly tags?: readonly string[];
+      readonly watch?: object;
+      readonly tag?: object;
+      readonly models?: object;
+    } = {},
+  ) {
     const { tags = machineTags } = options;
     this.folder = mkdtempSync(join(tmpdir(), 'andon-train-'));
     onTestFinished(() => rmSync(this.folder, { recursive: true }));
@@ -30,7 +37,7 @@ export class TrainingSite {
       stringify({
         agent: { id: 'test' },
         sources: { plc: { type: 'modbus', url: 'tcp://127.0.0.1:1', unitId: 1, tags: Object.fromEntries(registers) } },
-        models: { directory: 'models', deadline: '20s', loadDeadline: '60s' },
+        models: { directory: 'models', deadline: '20s', loadDeadline: '60s', ...options.models },
         watches: { machine: { model: 'machine', tags, ...options.watch } },
         outbox: { path: 'outbox.db' },
       }),

@@ -6,7 +6,7 @@ import { buildOnnx } from '../support/onnx-builder.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { meanOf4x2, model } from '../support/onnx-host-harness.ts';
 
-const limits = { modelBytesMax: 1_000_000 };
+const limits = { modelBytesMax: 1_000_000, trusted: undefined };
 
 describe('the model directory', () => {
   test('lists models and their versions in order, and which one is active', async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ModbusRawServer } from './modbus-raw-server.ts';
+import type { TestModel } from './onnx-directory.ts';
 import { TestModelDirectory } from './onnx-directory.ts';
 import { meanModel } from './onnx-models.ts';
 
@@ -35,6 +36,11 @@ export class CrashPlant implements AsyncDisposable {
 
   get modelDirectory(): string {
     return this.#models.path;
+  }
+
+  /** Writes one more version of a model, and makes it the active one. */
+  addModel(model: TestModel): void {
+    this.#models.add(model);
   }
 
   /** `sources:` and `models:` of a configuration that watches this plant. */

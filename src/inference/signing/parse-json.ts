@@ -1,0 +1,23 @@
+import type * as z from 'zod';
+import { SignatureError } from './signature-error.ts';
+
+/**
+ * Parses bytes as JSON of a schema; nothing of them is believed before.
+ *
+ * @throws {SignatureError} Names the first place that is wrong.
+ */
+export function parseJson<T>(what: string, bytes: Uint8Array, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(jsonValue(what, bytes));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.map(String).join('.') ?? '';
+  throw new SignatureError(`has a model.sig whose ${what} is wrong at '${place}': ${issue?.message ?? ''}`);
+}
+
+function jsonValue(what: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new SignatureError(`has a model.sig whose ${what} is not JSON`, { cause: error });
+  }
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open, opendir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatByteSize } from '../../domain/byte-size.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { FILES_MAX, isFileName } from './file-name.ts';
+import { SignatureError } from './signature-error.ts';
+import { SIGNATURE_FILE } from './statement.ts';
+
+/** Read and hashed in one turn of the event loop. */
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Names of a version's files but for its signature, in order.
+ *
+ * @throws {SignatureError} where there is anything that a signature cannot cover: a folder, a link, an odd name.
+ */
+export async function versionFileNames(folder: string): Promise<readonly string[]> {
+  const names: string[] = [];
+  try {
+    for await (const entry of await opendir(folder)) {
+      if (entry.name === SIGNATURE_FILE) continue;
+      if (!entry.isFile()) throw new SignatureError(`has '${entry.name}', which is not a plain file`);
+      if (!isFileName(entry.name))
+        throw new SignatureError(`has a file of the name '${entry.name}', which none may have`);
+      names.push(entry.name);
+      if (names.length > FILES_MAX) throw new SignatureError(`has more than ${FILES_MAX} files`);
+    }
+  } catch (error) {
+    throw readFailure('', error);
+  }
+  return names.toSorted();
+}
+
+/**
+ * SHA-256 of a file, which is read in pieces and never held.
+ *
+ * @throws {SignatureError} where it is missing, no plain file, or larger than `bytesMax`.
+ */
+export async function fileDigest(folder: string, name: string, bytesMax: number): Promise<string> {
+  const hash = createHash('sha256');
+  await readPieces(folder, name, bytesMax, (piece) => hash.update(piece));
+  return hash.digest('hex');
+}
+
+/**
+ * A small file as a whole; undefined where there is none.
+ *
+ * @throws {SignatureError} where it is no plain file, or larger than `bytesMax`.
+ */
+export async function readSmallFile(folder: string, name: string, bytesMax: number): Promise<Uint8Array | undefined> {
+  const pieces: Buffer[] = [];
+  try {
+    await readPieces(folder, name, bytesMax, (piece) => pieces.push(Buffer.from(piece)));
+  } catch (error) {
+    if (error instanceof SignatureError && errorCode(error.cause) === 'ENOENT') return undefined;
+    throw error;
+  }
+  return Buffer.concat(pieces);
+}
+
+async function readPieces(
+  folder: string,
+  name: string,
+  bytesMax: number,
+  take: (piece: Buffer) => void,
+): Promise<void> {
+  try {
+    await using file = await openPlain(join(folder, name));
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let total = 0; ;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      total += bytesRead;
+      if (total > bytesMax)
+        throw new SignatureError(`has a ${name} of more than the ${formatByteSize(bytesMax)} allowed`);
+      take(buffer.subarray(0, bytesRead));
+    }
+  } catch (error) {
+    throw readFailure(name, error);
+  }
+}
+
+/** Follows no link, and waits for no pipe. */
+async function openPlain(path: string): Promise<FileHandle> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw new Error('it is not a plain file');
+}
+
+function readFailure(name: string, error: unknown): SignatureError {
+  if (error instanceof SignatureError) return error;
+  const reason = errorCode(error) === 'ENOENT' ? 'it is missing' : errorMessage(error);
+  return new SignatureError(`cannot be read${name === '' ? '' : ` at ${name}`}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,88 @@
+import type { Bundle } from './bundle.ts';
+import { BUNDLE_BYTES_MAX, parseBundle } from './bundle.ts';
+import { SignatureError } from './signature-error.ts';
+import { shortKeyId, verifyBytes } from './signing-key.ts';
+import type { FileDigests } from './statement.ts';
+import { parseStatement, SIGNATURE_FILE } from './statement.ts';
+import type { TrustedKey } from './trusted-keys.ts';
+import { fileDigest, readSmallFile, versionFileNames } from './version-files.ts';
+
+const KEYS_SHOWN_MAX = 5;
+
+/** What a signature was found to be, before the files are looked at. */
+type ReadSignature = {
+  readonly keyId: string;
+  /** The key as it is shown to people. */
+  readonly key: string;
+  /** Of every file that was signed. */
+  readonly files: FileDigests;
+};
+
+/**
+ * Reads the signature of a version, and proves that one of the keys made it.
+ *
+ * @param keys Undefined where there is none to check it against: then nothing is proved but its form.
+ * @returns Undefined where the version is not signed.
+ * @throws {SignatureError}
+ */
+export async function readSignature(
+  folder: string,
+  keys: readonly TrustedKey[] | undefined,
+): Promise<ReadSignature | undefined> {
+  const bytes = await readSmallFile(folder, SIGNATURE_FILE, BUNDLE_BYTES_MAX);
+  if (bytes === undefined) return undefined;
+  const bundle = parseBundle(bytes);
+  const key = keys === undefined ? shortKeyId(bundle.keyId) : signerOf(bundle, keys).label;
+  return { keyId: bundle.keyId, key, files: parseStatement(bundle.payload) };
+}
+
+/** The key that made the signature. What the bundle says of its key only chooses among those that are trusted. */
+function signerOf(bundle: Bundle, keys: readonly TrustedKey[]): TrustedKey {
+  const key = keys.find(({ id }) => id === bundle.keyId);
+  if (key === undefined)
+    throw new SignatureError(
+      `is signed by key ${shortKeyId(bundle.keyId)}, which is not trusted (trusted: ${keyList(keys)})`,
+    );
+  if (verifyBytes(key, bundle.signedBytes, bundle.signature)) return key;
+  throw new SignatureError(`has a ${SIGNATURE_FILE} that says key ${key.label} made it, but that key did not`);
+}
+
+/** The keys for a message; of many, the first. */
+export function keyList(keys: readonly TrustedKey[]): string {
+  const labels = keys.slice(0, KEYS_SHOWN_MAX).map(({ label }) => label);
+  const more = keys.length - labels.length;
+  return `${labels.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/**
+ * Compares a version's files with what was signed: the same names, and the same bytes.
+ *
+ * @param options.bytesMax Of one file.
+ * @param options.except Files that are not read here, because whoever calls compares their digest itself.
+ * @throws {SignatureError}
+ */
+export async function compareFiles(
+  folder: string,
+  signature: ReadSignature,
+  options: { readonly bytesMax: number; readonly except: readonly string[] },
+): Promise<void> {
+  const { key, files } = signature;
+  const names = await versionFileNames(folder);
+  const added = names.find((name) => !files.has(name));
+  if (added !== undefined) throw new SignatureError(`has the file ${added}, which key ${key} did not sign`);
+  const missing = [...files.keys()].find((name) => !names.includes(name));
+  if (missing !== undefined) throw new SignatureError(`lacks the file ${missing}, which key ${key} signed`);
+  for (const name of names)
+    if (!options.except.includes(name))
+      compareDigest(signature, name, await fileDigest(folder, name, options.bytesMax));
+}
+
+/** @throws {SignatureError} where a file is not what was signed. */
+export function compareDigest({ key, files }: ReadSignature, name: string, sha256: string): void {
+  const signed = files.get(name);
+  if (signed === sha256) return;
+  if (signed === undefined) throw new SignatureError(`has a ${SIGNATURE_FILE} that does not cover ${name}`);
+  throw new SignatureError(
+    `was altered after key ${key} signed it: ${name} has SHA-256 ${sha256}, and ${signed} was signed`,
+  );
+}
