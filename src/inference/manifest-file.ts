@@ -14,11 +14,12 @@ export type ManifestReading =
  * Reads the text of a `model.yaml`, with every problem at its line.
  *
  * @param expected Name and version of the folders it lies in; a model that was copied by hand often disagrees.
+ *   Undefined where it lies in no such folders yet.
  */
 export function readManifest(
   file: string,
   text: string,
-  expected: { readonly name: string; readonly version: number },
+  expected: { readonly name: string; readonly version: number } | undefined,
 ): ManifestReading {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -39,10 +40,10 @@ export function readManifest(
   if (!parsed.success) return failed(parsed.error.issues.flatMap((issue) => issueProblems(issue, problemAt)));
   const manifest = parsed.data;
   const problems = [
-    ...(manifest.name === expected.name
+    ...(expected === undefined || manifest.name === expected.name
       ? []
       : [problemAt(['name'], `is '${manifest.name}', but the folder is '${expected.name}'`)]),
-    ...(manifest.version === expected.version
+    ...(expected === undefined || manifest.version === expected.version
       ? []
       : [problemAt(['version'], `is ${manifest.version}, but the folder is ${expected.version}`)]),
     ...(judgesWindows(manifest) ? goldenProblems(manifest, problemAt) : []),

@@ -10,7 +10,7 @@ import { readManifest } from './manifest-file.ts';
 import { readBounded, readModelFile, sha256 } from './model-file.ts';
 
 /** Golden vectors of wide windows are the bulk of a manifest. */
-const MANIFEST_BYTES_MAX = 8_000_000;
+export const MANIFEST_BYTES_MAX = 8_000_000;
 const ACTIVE_BYTES_MAX = 64;
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
