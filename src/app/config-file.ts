@@ -29,8 +29,9 @@ export type LoadOptions = {
   /**
    * Whether a watch whose model is missing or damaged is an error. 'optional' makes it a warning: the box must run
    * before there is a model, to collect what the model is trained on, and one bad model must not stop the others.
+   * 'unchecked' is for whoever is about to change the models: one that does not fit must not keep it from being changed.
    */
-  readonly models: 'required' | 'optional';
+  readonly models: 'required' | 'optional' | 'unchecked';
 };
 
 /**
@@ -63,7 +64,10 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const wrong = parsed.success ? [] : new ConfigMessages(document, configJsonSchema()).problems(parsed.error.issues);
   const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
   const resolved = resolvePaths(sound, directory);
-  const lookup = await lookUpModels(resolved, options.models === 'required' ? 'error' : 'warning');
+  const lookup = await lookUpModels(
+    options.models === 'unchecked' ? {} : resolved,
+    options.models === 'required' ? 'error' : 'warning',
+  );
   const findings = checkConfig(resolved, document.value, lookup);
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));

@@ -39,9 +39,13 @@ export type ModelProof = {
   /** Of model.onnx. */
   readonly sha256: string;
   readonly provider: string;
-  readonly goldenVectors: number;
-  /** Relative to max(1, |expected|). */
-  readonly largestDifference: number;
+  readonly golden: {
+    readonly vectors: number;
+    /** Relative to max(1, |expected|). */
+    readonly largestDifference: number;
+    /** Whether several vectors as one batch gave what they give one by one. */
+    readonly rowsStayApart: boolean;
+  };
   /** Undefined for a graph without golden vectors that takes no zeros: there is nothing to run it on. */
   readonly latency: LatencyFigures | undefined;
 };

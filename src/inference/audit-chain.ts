@@ -76,6 +76,6 @@ export function chainFault(entry: AuditEntry, expected: ChainPosition): string |
 }
 
 /** 64 hexadecimal digits. */
-export function sha256Text(text: string): string {
+function sha256Text(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

@@ -9,6 +9,7 @@ import type {
   ModelDesk,
   ModelProof,
 } from '../contracts/model-desk.ts';
+import type { AnyManifest } from '../contracts/model-manifest.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
@@ -40,6 +41,8 @@ export type ModelLibraryOptions = {
   readonly config: ModelsConfig;
   /** Versions that something other than `active` needs, and what. */
   readonly inUse: () => Promise<readonly (ExactModel & { readonly by: string })[]>;
+  /** Why watches that name the model cannot be judged by this version; empty where all can. */
+  readonly misfits: (manifest: AnyManifest) => readonly string[];
   /** Another version is active now. */
   readonly onActivated?: () => void;
   readonly deps: Deps;
@@ -256,6 +259,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const check = async (): Promise<void> => {
       await this.#checkExists(model);
       await this.#checkNotPinned(model);
+      await this.#checkFits(model);
       if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version)
         throw libraryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
       previous = await this.#directory.activeVersion(name);
@@ -302,6 +306,12 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       'model-pinned',
       `${name}@${pinned} is pinned, so ${name}@${version} cannot become active: andon models unpin ${name}`,
     );
+  }
+
+  async #checkFits(model: ExactModel): Promise<void> {
+    const { manifest } = await this.#directory.find(model);
+    const misfits = this.#options.misfits(manifest);
+    if (misfits.length > 0) throw libraryFailure('model-misfit', misfits.join('; '));
   }
 
   /** Somebody may have written into the version's folder since. */

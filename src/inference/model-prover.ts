@@ -58,8 +58,7 @@ export class ModelProver {
         clock,
         signal,
       });
-      const { vectors, largestDifference } = golden;
-      return { sha256: manifest.sha256, provider, goldenVectors: vectors, largestDifference, latency };
+      return { sha256: manifest.sha256, provider, golden, latency };
     } catch (error) {
       if (signal.aborted) throw libraryFailure('models-busy', 'The agent stopped while it proved the version');
       throw shortened(error, directory);
