@@ -339,7 +339,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     if (previous === version && !force)
       throw libraryFailure(
         'model-version-in-use',
-        `${label} is what a rollback would go back to; it is removed only by force`,
+        `${label} is what a rollback would go back to; it is removed only by force (--force)`,
       );
   }
 

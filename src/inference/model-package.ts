@@ -51,7 +51,7 @@ export async function receivePackage(
       throw libraryFailure('model-package-invalid', 'A folder has no SHA-256: it is that of an archive');
     return { leftOut: await copyFolder(source.path, folder, bounds), origin: { folder: source.path } };
   }
-  const archive = join(scratch, 'package');
+  const archive = join(scratch, 'archive');
   const deadline = { deadlineMs: config.receiveDeadline, clock, signal };
   const { bytes, bytesTotal } =
     source.kind === 'url' ? await download(source, deadline) : { bytes: source.bytes, bytesTotal: undefined };
