@@ -66,8 +66,8 @@ export class ModelAudit {
       const check = new ChainCheck(expected ?? firstPosition(file, bytes));
       for (const [index, line] of linesOf(bytes).entries()) {
         if (index % LINES_A_TURN === 0) await nextTurn();
-        const reason = check.take(line);
-        if (reason !== undefined) return { entries, broken: { file, line: index + 1, reason } };
+        const fault = check.take(line);
+        if (fault !== undefined) return { entries, broken: { file, ...fault } };
         if (check.last !== undefined) entries.push(check.last);
       }
       const torn = check.unread();
@@ -108,47 +108,50 @@ export class ModelAudit {
   }
 }
 
+/** Lines count from 1. */
+type Fault = { readonly line: number; readonly reason: string };
+
 /** Follows the chain line by line. */
 class ChainCheck {
   position: ChainPosition;
   /** The entry of the line taken last; undefined where it was none. */
   last: AuditEntry | undefined;
   #unread: Buffer[] = [];
-  #unreadLine = 0;
-  #unreadReason = '';
+  #firstUnread: Fault | undefined;
   #line = 0;
 
   constructor(position: ChainPosition) {
     this.position = position;
   }
 
-  /** @returns Why the chain is broken at this line; undefined where it is not, or not yet. */
-  take(line: Buffer): string | undefined {
+  /** @returns The first line at which the chain is broken; undefined where it is not, or not yet. */
+  take(line: Buffer): Fault | undefined {
     this.#line += 1;
     this.last = undefined;
     const entry = readAuditLine(line.toString());
     if (typeof entry === 'string') {
-      if (this.#unread.length === 0) [this.#unreadLine, this.#unreadReason] = [this.#line, entry];
+      if (this.#unread.length === 0) this.#firstUnread = { line: this.#line, reason: entry };
       this.#unread.push(line);
       return undefined;
     }
-    const fault = chainFault(entry, this.position);
-    if (fault !== undefined) return fault;
-    if (this.#unread.length > 0) {
-      if (entry.action !== 'mend' || entry.detail['unread_sha256'] !== digest(joined(this.#unread)))
-        return `follows what is no line: line ${this.#unreadLine} ${this.#unreadReason}`;
-      this.#unread = [];
+    const reason = chainFault(entry, this.position);
+    if (this.#firstUnread !== undefined) {
+      const isMended = entry.action === 'mend' && entry.detail['unread_sha256'] === digest(joined(this.#unread));
+      if (reason !== undefined || !isMended) return this.#firstUnread;
     }
+    if (reason !== undefined) return { line: this.#line, reason };
+    this.#unread = [];
+    this.#firstUnread = undefined;
     this.position = positionAfter(entry);
     this.last = entry;
     return undefined;
   }
 
   /** What stands at the end and is no line; undefined where all was read. */
-  unread(): { readonly line: number; readonly reason: string } | undefined {
-    if (this.#unread.length === 0) return undefined;
-    const reason = `${this.#unreadReason}: a crash cut it off, or somebody did; the next act adds a line that says so`;
-    return { line: this.#unreadLine, reason };
+  unread(): Fault | undefined {
+    if (this.#firstUnread === undefined) return undefined;
+    const { line, reason } = this.#firstUnread;
+    return { line, reason: `${reason}: a crash cut it off, or somebody did; the next act adds a line that says so` };
   }
 }
 
