@@ -20,6 +20,8 @@ const JOURNAL_FILE = '.act.json';
 const LOOK_MS = 20;
 /** Under the lock nothing is done that takes long: no download, no verification. */
 const WAIT_MS_MAX = 10_000;
+/** A refusal is told soon, though it may have waited for the directory already. */
+const REFUSAL_WAIT_MS_MAX = 1_000;
 const REASON_LENGTH_MAX = 2_000;
 const NAME_LENGTH_MAX = 64;
 
@@ -62,9 +64,9 @@ export class ModelActs {
   }
 
   /** Does the work with the directory to itself. @throws {OperatingError} 'models-busy', 'model-directory-unusable'. */
-  async locked<T>(work: () => Promise<T>): Promise<T> {
+  async locked<T>(work: () => Promise<T>, waitMs = WAIT_MS_MAX): Promise<T> {
     try {
-      using _lock = await this.#lock();
+      using _lock = await this.#lock(waitMs);
       await this.#settleInterrupted();
       return await work();
     } catch (error) {
@@ -122,7 +124,7 @@ export class ModelActs {
     const note = { ...act, model, outcome: 'refused', detail: { ...act.detail, code, reason } } as const;
     this.#tell(act, 'refused', `Model directory unchanged: ${reason}`);
     try {
-      await this.locked(() => this.#options.audit.append(note));
+      await this.locked(() => this.#options.audit.append(note), REFUSAL_WAIT_MS_MAX);
     } catch (error) {
       // Nothing was changed, so that the log lacks no change; what the caller must hear is why.
       this.#options.deps.log.error({ action: act.action }, `The refusal is not in the log: ${errorMessage(error)}`);
@@ -137,15 +139,15 @@ export class ModelActs {
     else log.warn(fields, message);
   }
 
-  async #lock(): Promise<FileLock> {
+  async #lock(waitMs: number): Promise<FileLock> {
     const { directory, deps } = this.#options;
     await mkdir(directory, { recursive: true });
-    const endMs = deps.clock.monotonicMs() + WAIT_MS_MAX;
+    const endMs = deps.clock.monotonicMs() + waitMs;
     for (;;) {
       const lock = takeLock(join(directory, LOCK_FILE));
       if (lock !== undefined) return lock;
       if (deps.clock.monotonicMs() > endMs)
-        throw libraryFailure('models-busy', `Another process has had ${directory} locked for ${WAIT_MS_MAX / 1_000} s`);
+        throw libraryFailure('models-busy', `Another process has had ${directory} locked for ${waitMs} ms`);
       await sleep(deps.clock, LOOK_MS);
     }
   }

@@ -405,7 +405,7 @@ describe('many at once', () => {
 test('a directory that cannot be written is told with its path', async () => {
   await using harness = new LibraryHarness();
   writeFileSync(harness.models, 'a file where the folder should be');
-  await expect(harness.library.activate(at(1), me)).rejects.toMatchObject({
+  await expect(harness.install(pump(1))).rejects.toMatchObject({
     code: 'model-directory-unusable',
     disposition: 'retry',
     message: expect.stringContaining(harness.models) as string,
