@@ -311,7 +311,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   async #checkFits(model: ExactModel): Promise<void> {
     const { manifest } = await this.#directory.find(model);
     const misfits = this.#options.misfits(manifest);
-    if (misfits.length > 0) throw libraryFailure('model-misfit', misfits.join('; '));
+    if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
   }
 
   /** Somebody may have written into the version's folder since. */

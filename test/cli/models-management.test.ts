@@ -132,7 +132,7 @@ test(
     expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
       code: 1,
       document: {
-        code: 'model-misfit',
+        code: 'model-watch-misfit',
         error: expect.stringMatching(/watch 'level': 1 tags, but level@2 has 2 columns/) as string,
       },
     });

@@ -227,7 +227,10 @@ describe('a bad version never displaces a good one, and says why', () => {
     await using harness = new LibraryHarness({ misfits: ({ version }) => (version === 2 ? [misfit] : []) });
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
-    await expect(harness.library.activate(at(2), me)).rejects.toMatchObject({ code: 'model-misfit', message: misfit });
+    await expect(harness.library.activate(at(2), me)).rejects.toMatchObject({
+      code: 'model-watch-misfit',
+      message: misfit,
+    });
     expect(harness.pointer('pump', 'active')).toBe(1);
   });
 
