@@ -15,7 +15,8 @@ export const modelLibraryErrors = {
   },
   'model-download-failed': {
     disposition: 'retry',
-    meaning: 'A package could not be fetched: the server did not answer, refused, or did not finish in time.',
+    meaning:
+      'A package did not arrive: its server did not answer, refused, or did not finish in time; or it broke off.',
     remedy: 'Try the URL on the box; `models.receiveDeadline` is the time that a package may take to arrive.',
   },
   'model-version-taken': {

@@ -13,8 +13,7 @@ import type { AnyManifest } from '../contracts/model-manifest.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
-import type { OperatingError } from '../platform/errors.ts';
-import { errorCode } from '../platform/errors.ts';
+import { errorCode, OperatingError } from '../platform/errors.ts';
 import type { AuditNote } from './audit-chain.ts';
 import {
   forgetPreviousVersion,
@@ -80,7 +79,13 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const installed = await this.#attempt(act, () => this.#install(order, act));
     if (!order.activate) return installed;
     const { name, version, proof } = installed;
-    return { ...installed, activated: await this.#activate({ name, version }, 'activate', actor, proof) };
+    try {
+      return { ...installed, activated: await this.#activate({ name, version }, 'activate', actor, proof) };
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      const message = `${formatModelReference(installed)} is installed, but not active: ${error.message}`;
+      throw new OperatingError(error.code, error.disposition, message, { cause: error });
+    }
   }
 
   activate(model: ExactModel, actor: string): Promise<Activated> {
@@ -224,7 +229,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     await this.#acts.commit(act, {
       check: async () => {
         fresh = !(await this.#isInstalled(model, folder));
-        act.detail['already_installed'] = !fresh;
+        if (!fresh) act.detail['already_installed'] = true;
       },
       change: async () => {
         if (!fresh) return;

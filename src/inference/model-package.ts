@@ -54,7 +54,7 @@ export async function receivePackage(
   const archive = join(scratch, 'archive');
   const deadline = { deadlineMs: config.receiveDeadline, clock, signal };
   const { bytes, bytesTotal } =
-    source.kind === 'url' ? await download(source, deadline) : { bytes: source.bytes, bytesTotal: undefined };
+    source.kind === 'url' ? await download(source, deadline) : { bytes: given(source.bytes), bytesTotal: undefined };
   const digest = await store(bytes, archive, packageBytesMax(bounds), (received) =>
     onProgress({ stage: 'receiving', bytes: received, bytesTotal }),
   );
@@ -81,6 +81,17 @@ function originOf(source: PackageSource): Readonly<Record<string, unknown>> {
   if (source.kind !== 'url') return {};
   const { origin, pathname } = new URL(source.url);
   return { url: origin + pathname };
+}
+
+/** A sender that goes away, or a file that cannot be read, is no fault of the model directory. */
+async function* given(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw libraryFailure('model-download-failed', `The archive cannot be read to its end: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** @returns SHA-256 of the bytes. */

@@ -34,8 +34,7 @@ beforeAll(async () => {
 }, 30_000);
 
 afterAll(async () => {
-  expect(await agent.end('SIGTERM')).toBe(0);
-  expect(agent.stderr).toBe('');
+  await agent[Symbol.asyncDispose]();
   folder[Symbol.dispose]();
   await plant[Symbol.asyncDispose]();
 });
@@ -215,6 +214,8 @@ describe('what arrives is bounded', () => {
     await sendSlowly({ chunk: packageArchive(echo(6)).subarray(0, 50), chunks: 2, everyMs: 100, breakOff: true });
     await expect.poll(() => readdirSync(join(plant.modelDirectory, '.staging'))).toEqual([]);
     expect(existsSync(join(plant.modelDirectory, 'echo/6'))).toBe(false);
+    const { body } = await call('GET', '/audit?limit=1');
+    expect(body).toMatchObject({ entries: [{ outcome: 'refused', detail: { code: 'model-download-failed' } }] });
   });
 
   test.each([
@@ -273,6 +274,11 @@ test('the API says what there is', async () => {
     '/api/v1/models/{name}/versions/{version}',
   ]);
   expect(JSON.stringify(paths['/api/v1/models/install'])).toMatch(/application\/gzip/);
+});
+
+test('the agent has nothing to complain of, and stops cleanly', async () => {
+  expect(await agent.end('SIGTERM')).toBe(0);
+  expect(agent.stderr).toBe('');
 });
 
 /** An unknown field of the model, as protocol buffers allow: bytes that a reader skips and no compression makes small. */

@@ -45,14 +45,15 @@ function tarHeader({ name, type = '0', linkName = '' }: TarEntry, size: number):
   header.write('        ', 148);
   header.write(type, 156);
   header.write(linkName, 157, 100);
-  header.write('ustar\0' + '00', 257);
+  header.write('ustar', 257);
+  header.write('00', 263);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return header;
 }
 
 /** The files of a package, by name. */
-export function packageFilesOf(model: TestModel): Readonly<Record<'model.onnx' | 'model.yaml', Buffer>> {
+function packageFilesOf(model: TestModel): Readonly<Record<'model.onnx' | 'model.yaml', Buffer>> {
   return { 'model.onnx': Buffer.from(model.bytes), 'model.yaml': Buffer.from(stringify(testManifest(model))) };
 }
 
