@@ -94,7 +94,7 @@ export class ModelActs {
         await this.#end();
         return changed;
       } catch (error) {
-        if (await this.#options.tookEffect(note)) await this.#settleInterrupted();
+        if (await this.#tookEffect(note)) await this.#settleInterrupted();
         else await this.#end();
         throw error;
       }
@@ -169,18 +169,28 @@ export class ModelActs {
 
   /** Writes the line of an act that was begun and is not in the log: that of a process which was killed. */
   async #settleInterrupted(): Promise<void> {
-    const { audit, tookEffect } = this.#options;
+    const { audit } = this.#options;
     const journal = await this.#interrupted();
     if (journal === undefined) return;
     const { after, note } = journal;
     const last = await audit.last();
     const isInLog = last !== undefined && last.sequence > after && last.action !== 'mend';
     if (!isInLog) {
-      const done = await tookEffect(note);
+      const done = await this.#tookEffect(note);
       const interrupted = done ? 'after the change' : 'before the change';
       await audit.append({ ...note, outcome: done ? 'ok' : 'refused', detail: { ...note.detail, interrupted } });
     }
     await this.#end();
+  }
+
+  /** Where the directory cannot be read, nothing is as the act would have left it; the next act must not fail by that. */
+  async #tookEffect(note: AuditNote): Promise<boolean> {
+    try {
+      return await this.#options.tookEffect(note);
+    } catch (error) {
+      if (error instanceof OperatingError) return false;
+      throw error;
+    }
   }
 
   async #interrupted(): Promise<Journal | undefined> {

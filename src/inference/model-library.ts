@@ -19,6 +19,7 @@ import {
   forgetPreviousVersion,
   pinnedVersion,
   previousVersion,
+  readPointer,
   writeActiveVersion,
   writePinnedVersion,
 } from './model-activation.ts';
@@ -267,7 +268,8 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       await this.#checkFits(model);
       if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version)
         throw libraryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
-      previous = await this.#directory.activeVersion(name);
+      // One that cannot be read is written anew.
+      previous = await readPointer(join(this.#path, name, 'active'));
       act.detail['previous'] = previous ?? null;
     };
     const activated = await this.#attempt(act, async () => {

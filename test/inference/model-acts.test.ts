@@ -46,6 +46,17 @@ test('one that was killed after its line was written is in the log once', async 
   expect(await harness.acts()).toEqual(['install pump@1 ok', 'unpin pump ok']);
 });
 
+test('what cannot be read any more keeps nobody from mending it', async () => {
+  await using harness = new LibraryHarness();
+  await harness.install(pump, { activate: true });
+  leftBehind(harness, 2, 'pin');
+  for (const file of ['active', 'pinned']) writeFileSync(join(harness.models, 'pump', file), 'no number');
+  await harness.library.unpin('pump', 'cli:next');
+  await harness.library.activate({ name: 'pump', version: 1 }, 'cli:next');
+  expect(harness.pointer('pump', 'active')).toBe(1);
+  expect((await harness.acts()).slice(2)).toEqual(['pin pump@1 refused', 'unpin pump ok', 'activate pump@1 ok']);
+});
+
 test('leftovers of killed installs are cleared away, and those of living ones are not', async () => {
   await using harness = new LibraryHarness();
   const area = join(harness.models, '.staging');
