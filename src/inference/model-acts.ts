@@ -188,7 +188,7 @@ export class ModelActs {
     try {
       return await this.#options.tookEffect(note);
     } catch (error) {
-      if (error instanceof OperatingError) return false;
+      if (error instanceof OperatingError || error instanceof ConfigError) return false;
       throw error;
     }
   }

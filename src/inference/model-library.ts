@@ -14,7 +14,7 @@ import { formatModelReference } from '../domain/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import type { AuditNote } from './audit-chain.ts';
+import { tookEffect } from './act-effect.ts';
 import {
   forgetPreviousVersion,
   pinnedVersion,
@@ -69,7 +69,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     this.#acts = new ModelActs({
       directory: config.directory,
       audit: this.#audit,
-      tookEffect: (note) => this.#tookEffect(note),
+      tookEffect: (note) => tookEffect(note, this.#directory, this.#path),
       deps,
     });
     this.#prover = new ModelProver({ entry, config, clock: deps.clock, signal: this.#stopping.signal });
@@ -371,25 +371,5 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
 
   #folderOf({ name, version }: ExactModel): string {
     return join(this.#path, name, String(version));
-  }
-
-  async #tookEffect({ action, model, version }: AuditNote): Promise<boolean> {
-    const versions = await this.#directory.versions(model);
-    switch (action) {
-      case 'train':
-      case 'install':
-        return versions.includes(version ?? 0);
-      case 'remove':
-        return !versions.includes(version ?? 0);
-      case 'activate':
-      case 'rollback':
-        return (await this.#directory.activeVersion(model)) === version;
-      case 'pin':
-        return (await pinnedVersion(this.#path, model)) === version;
-      case 'unpin':
-        return (await pinnedVersion(this.#path, model)) === undefined;
-      case 'mend':
-        return true;
-    }
   }
 }
