@@ -3,6 +3,7 @@ import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { ActivationWatch } from '../inference/activation-watch.ts';
+import { ModelLibrary } from '../inference/model-library.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
@@ -21,6 +22,7 @@ import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from './config-file.ts';
 import { inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
+import { modelUses, watchMisfits } from './model-watches.ts';
 import { packageVersion } from './package-version.ts';
 import { recordInterests } from './record-interests.ts';
 import { TagRegister } from './tag-register.ts';
@@ -78,6 +80,16 @@ export async function startAgent(
       onChange: () => inference.reload(),
     }),
   );
+  const library = stack.use(
+    new ModelLibrary({
+      entry: inferenceHostEntry,
+      config: config.models,
+      inUse: async () => modelUses(config, inference.statuses()),
+      misfits: (manifest) => watchMisfits(config, manifest),
+      onActivated: () => inference.reload(),
+      deps,
+    }),
+  );
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
   const pipeline = stack.use(
@@ -115,6 +127,7 @@ export async function startAgent(
       inference,
       events,
       codecEntry: tensorCodecEntry,
+      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },
       deps,
     }),
   );

@@ -8,6 +8,7 @@ import { v2Errors } from '../http/v2/v2-errors.ts';
 import { v2Metrics } from '../http/v2/v2-metrics.ts';
 import { inferenceErrors } from '../inference/inference-errors.ts';
 import { inferenceMetrics } from '../inference/inference-metrics.ts';
+import { modelLibraryErrors } from '../inference/model-library-errors.ts';
 import { nvInferenceMetrics } from '../inference/nv-inference-metrics.ts';
 import { outboxErrors } from '../outbox/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/outbox-metrics.ts';
@@ -88,6 +89,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Modbus sources', catalogue: modbusErrors },
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
   { title: 'Models', catalogue: inferenceErrors },
+  { title: 'Management of models', catalogue: modelLibraryErrors },
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },

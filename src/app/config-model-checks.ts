@@ -78,7 +78,8 @@ export function modelFindings({ config, tags }: CheckContext, lookup: ModelLooku
   });
 }
 
-type Binding = {
+/** A watch and the model that is to judge for it. */
+export type Binding = {
   readonly path: readonly string[];
   readonly name: string;
   readonly manifest: ModelManifest;
@@ -87,7 +88,8 @@ type Binding = {
   readonly units: ReadonlyMap<string, string | undefined>;
 };
 
-function manifestFindings({ path, name, manifest, watch, units }: Binding): readonly Finding[] {
+/** Whether a model's columns are what the watch gives it. */
+export function manifestFindings({ path, name, manifest, watch, units }: Binding): readonly Finding[] {
   const columns = manifest.tags.map((column) => column.name);
   const { tags, window } = watch;
   if (tags.length !== columns.length) {

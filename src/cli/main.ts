@@ -4,14 +4,9 @@ import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo-command.ts';
-import type { ModelsOptions, VerifyOptions } from './models-command.ts';
-import {
-  modelsActivateCommand,
-  modelsListCommand,
-  modelsRollbackCommand,
-  modelsShowCommand,
-  modelsVerifyCommand,
-} from './models-command.ts';
+import type { VerifyOptions } from './models-command.ts';
+import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models-command.ts';
+import { addModelManagementCommands } from './model-management-commands.ts';
 import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output.ts';
@@ -164,32 +159,19 @@ function addModelsCommands(
       done(await modelsShowCommand(model, options, output)),
     );
   models
-    .command('activate')
-    .argument('<model>', 'NAME@VERSION')
-    .description('makes a version the active one, once its golden vectors hold')
-    .addOption(config())
-    .addOption(json())
-    .action(async (model: string, options: ModelsOptions) => done(await modelsActivateCommand(model, options, output)));
-  models
-    .command('rollback')
-    .argument('<model>', 'NAME')
-    .description('back to the version that was active before')
-    .addOption(config())
-    .addOption(json())
-    .action(async (model: string, options: ModelsOptions) => done(await modelsRollbackCommand(model, options, output)));
-  models
     .command('verify')
     .argument(
       '[model]',
       'NAME or NAME@VERSION, all where absent; or the folder of a version (./1), for its signature alone',
     )
-    .description('hash, graph and golden vectors; exit 1 where one does not hold')
+    .description('hash, graph, golden vectors and latency; exit 1 where one does not hold')
     .option('--key <file>', 'public key that must have signed it, instead of those in models.trust')
     .addOption(config())
     .addOption(json())
     .action(async (model: string | undefined, options: VerifyOptions) =>
       done(await modelsVerifyCommand(model, options, output)),
     );
+  addModelManagementCommands(models, { output, done, config, json });
   addSigningCommands(models, { output, done, config, json });
 }
 

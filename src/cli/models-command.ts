@@ -6,7 +6,8 @@ import { MAJOR_DRIFT } from '../domain/drift.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
-import { previousVersion, writeActiveVersion } from '../inference/model-activation.ts';
+import { pinnedVersion } from '../inference/model-activation.ts';
+import type { ModelVerification } from '../inference/model-verification.ts';
 import { verifyModel } from '../inference/model-verification.ts';
 import { inferenceHostEntry } from '../app/entries.ts';
 import type { StoredModel } from '../inference/model-directory.ts';
@@ -42,6 +43,7 @@ type ListedModel = {
   readonly name: string;
   readonly version: number;
   readonly active: boolean;
+  readonly pinned: boolean;
   readonly task: string | undefined;
   /** `stored` where it was not loaded, because it is not active. */
   readonly state: ModelStatus['state'] | 'stored';
@@ -56,7 +58,7 @@ function cells(row: ListedModel): readonly string[] {
   return [
     row.name,
     String(row.version),
-    row.active ? 'yes' : '',
+    row.active ? (row.pinned ? 'pinned' : 'yes') : '',
     row.task ?? '',
     row.state,
     row.provider ?? '',
@@ -73,7 +75,8 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
   }
   const statuses = new Map((await probeModels(models, active, quietDeps())).map((status) => [status.name, status]));
   const rows: ListedModel[] = [];
-  for (const name of await directory.names())
+  for (const name of await directory.names()) {
+    const pinned = await pinnedVersion(models.directory, name).catch(() => undefined);
     for (const version of await directory.versions(name)) {
       const status = active.some((model) => model.name === name && model.version === version)
         ? statuses.get(name)
@@ -83,6 +86,7 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
         name,
         version,
         active: status !== undefined,
+        pinned: version === pinned,
         task: typeof stored === 'string' ? undefined : stored.manifest.task,
         state: status?.state ?? (typeof stored === 'string' ? 'failed' : 'stored'),
         provider: status?.provider,
@@ -90,6 +94,7 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
         reason: status?.reason ?? (typeof stored === 'string' ? stored : ''),
       });
     }
+  }
   return rows;
 }
 
@@ -157,8 +162,8 @@ function columnTable({ tags }: ModelManifest): string {
 export type VerifyOptions = ModelsOptions & { readonly key?: string };
 
 /**
- * `andon models verify [NAME[@VERSION]]`: manifest, SHA-256, graph, and the golden vectors in a real session; and how
- * the signature stands, with `--key` against that key and no other.
+ * `andon models verify [NAME[@VERSION]]`: manifest, SHA-256, graph, golden vectors and latency in a host of its own; and
+ * how the signature stands, with `--key` against that key and no other.
  * @returns 1 where one does not hold.
  */
 export async function modelsVerifyCommand(
@@ -174,13 +179,14 @@ export async function modelsVerifyCommand(
   const results = [];
   for (const model of wanted) {
     const problems = (await directory.check(model)).map(formatConfigProblem);
-    const [status] = problems.length > 0 ? [] : await probeModels(models, [model], quietDeps());
-    const reasons = status === undefined || status.state === 'ready' ? problems : [status.reason];
+    const proof = problems.length > 0 ? problems : await proofOrProblems(models, model);
+    const ok = 'latency' in proof;
     results.push({
       model: formatModelReference(model),
-      ok: reasons.length === 0,
-      provider: status?.provider,
-      problems: reasons,
+      ok,
+      provider: ok ? proof.provider : undefined,
+      latency: ok ? proof.latency : undefined,
+      problems: ok ? [] : proof,
       signature: await directory.signature(model),
     });
   }
@@ -191,6 +197,18 @@ export async function modelsVerifyCommand(
         ok ? `${model}: ok (${provider ?? ''}), ${signatureText(signature)}` : `${model}: ${problems.join('\n  ')}`,
       );
   return results.every(({ ok, signature }) => ok && signature.state !== 'refused') ? 0 : 1;
+}
+
+async function proofOrProblems(
+  config: ModelsConfig,
+  model: ModelReference,
+): Promise<ModelVerification | readonly string[]> {
+  try {
+    return await verifyModel({ entry: inferenceHostEntry, config, model, clock: quietDeps().clock });
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof OperatingError) return [error.message];
+    throw error;
+  }
 }
 
 async function everyVersion(directory: ModelDirectory): Promise<readonly ModelReference[]> {
@@ -218,43 +236,4 @@ export function referenceOf(text: string): ModelReference {
   if (model === undefined)
     throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
   return model;
-}
-
-/**
- * `andon models activate NAME@VERSION`: proves the version first (hash, graph, golden vectors), then names it active.
- * A running agent takes it over within seconds, and keeps the old one until the new one has proved itself there too.
- */
-export async function modelsActivateCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
-  const model = referenceOf(text);
-  if (model.version === undefined)
-    throw new OperatingError('model-file-invalid', 'reject', `Say which version: ${model.name}@VERSION`);
-  return activate({ name: model.name, version: model.version }, options, output);
-}
-
-/** `andon models rollback NAME`: back to the version that was active before, proved like any other. */
-export async function modelsRollbackCommand(text: string, options: ModelsOptions, output: Output): Promise<number> {
-  const { directory } = (await loadConfig(options.config)).config.models;
-  const { name } = referenceOf(text);
-  return activate({ name, version: await previousVersion(directory, name) }, options, output);
-}
-
-async function activate(
-  model: { readonly name: string; readonly version: number },
-  options: ModelsOptions,
-  output: Output,
-): Promise<number> {
-  const models = (await loadConfig(options.config)).config.models;
-  const before = await modelDirectory(models).activeVersion(model.name);
-  const proof = await verifyModel({ entry: inferenceHostEntry, config: models, model, clock: quietDeps().clock });
-  await writeActiveVersion(models.directory, model.name, model.version);
-  const label = formatModelReference(model);
-  if (options.json === true)
-    output.out(
-      JSON.stringify({ model: label, previous: before ?? null, provider: proof.provider, golden: proof.golden }),
-    );
-  else
-    output.out(
-      `${label} is active${before === undefined || before === model.version ? '' : `, version ${before} was`}: ${proof.golden.vectors} golden vectors hold on ${proof.provider} (largest difference ${proof.golden.largestDifference.toPrecision(2)}).`,
-    );
-  return 0;
 }

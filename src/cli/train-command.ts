@@ -4,6 +4,7 @@ import { trainFromRecording, writeTrainedModel } from '../app/train.ts';
 import type { ModelsConfig } from '../inference/models-config.ts';
 import type { TrainingTask } from '../training/algorithm.ts';
 import { countRows } from '../training/training-rows.ts';
+import { commandActor, openModelLibrary } from './open-model-library.ts';
 import type { Output } from './output.ts';
 import { quietDeps } from './quiet-deps.ts';
 import type { RecordingOptions } from './recording-options.ts';
@@ -36,7 +37,9 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
     onProgress: progressTo(output, deps.clock),
   });
   const { models } = loaded.config;
-  const written = await writeTrainedModel(models, chosen.binding.watch.model.name, result, deps);
+  const { name } = chosen.binding.watch.model;
+  const written = await writeTrainedModel(models, name, result, deps);
+  await openModelLibrary(loaded).noteTrained({ name, version: written.version }, commandActor());
   const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
   if (options.json === true) output.out(JSON.stringify(document(result, written, seconds, models.trust !== undefined)));
   else output.out(summary(result, written, seconds, options.config, models));

@@ -23,7 +23,9 @@ export const httpConfigSchema = z
       .describe('Bearer token asked of every request but /healthz and /readyz; required off loopback'),
     adminToken: secretReference
       .optional()
-      .describe('Bearer token for the model repository under /v2 (index, load, unload), which is closed without it'),
+      .describe(
+        'Bearer token for the model repository: /v2 (index, load, unload) and /api/v1/models (install, activate, …), which are closed without it',
+      ),
     requestTimeout: duration('Time for a request to arrive, headers and body', { minMs: 100, maxMs: 600_000 }).prefault(
       '10s',
     ),

@@ -15,6 +15,7 @@ import type { ComponentHealth } from '../platform/health.ts';
 import { errorMessage, invariant, OperatingError } from '../platform/errors.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { accessCheck } from './access.ts';
+import { limitArrival } from './arrival-deadline.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
 import { registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
@@ -23,6 +24,8 @@ import { registerHealthRoutes } from './health-routes.ts';
 import { httpMetrics } from './http-metrics.ts';
 import type { HttpConfig, ListenAddress } from './http-config.ts';
 import { listenAddress } from './http-config.ts';
+import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
+import { registerModelDeskRoutes } from './model-desk-routes.ts';
 import { TensorCodec } from './v2/tensor-codec.ts';
 import { registerV2Routes } from './v2/v2-routes.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
@@ -35,6 +38,8 @@ export type HttpServerOptions = WatchRoutesOptions & {
   readonly config: HttpConfig;
   /** URL of hosts/tensor-codec.ts. */
   readonly codecEntry: URL;
+  /** Left out where the models cannot be managed. */
+  readonly modelDesk?: Omit<ModelDeskRoutesOptions, 'adminToken'>;
 };
 
 /** The agent's HTTP endpoint: health, metrics, alarms, watches, live events, and the description of all that. */
@@ -99,7 +104,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #build(): Promise<FastifyInstance> {
-    const { config, identity, deps } = this.#options;
+    const { config, identity, modelDesk, deps } = this.#options;
     const token = config.token === undefined ? undefined : readSecret(config.token);
     const adminToken = config.adminToken === undefined ? undefined : readSecret(config.adminToken);
     // Fastify's own limits default to none at all.
@@ -107,7 +112,8 @@ export class HttpServer implements AsyncDisposable {
       logger: false,
       bodyLimit: config.maxBody,
       connectionTimeout: config.requestTimeout * 2,
-      requestTimeout: config.requestTimeout,
+      requestTimeout: Math.max(config.requestTimeout, modelDesk?.receiveDeadlineMs ?? 0),
+      http: { headersTimeout: config.requestTimeout },
       keepAliveTimeout: 60_000,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: 200 },
@@ -124,6 +130,7 @@ export class HttpServer implements AsyncDisposable {
     });
     acceptEmptyJson(app);
     app.addHook('onRequest', accessCheck({ token, adminToken, loopback: this.#address.loopback }));
+    limitArrival(app, config.requestTimeout, deps.clock);
     this.#measure(app);
     await app.register(swagger, {
       openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },
@@ -142,6 +149,7 @@ export class HttpServer implements AsyncDisposable {
       adminToken,
       deps,
     });
+    if (modelDesk !== undefined) await registerModelDeskRoutes(app, { ...modelDesk, adminToken });
     app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     return app;
   }

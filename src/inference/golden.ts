@@ -52,7 +52,8 @@ export async function checkGolden(
   }
 }
 
-function feedOf(golden: Golden, specs: readonly TensorSpec[]): Tensors {
+/** The inputs of a golden vector as the graph takes them. */
+export function feedOf(golden: Pick<Golden, 'inputs'>, specs: readonly TensorSpec[]): Tensors {
   return Object.fromEntries(specs.map((spec) => [spec.name, goldenTensor(spec, golden.inputs[spec.name] ?? [])]));
 }
 

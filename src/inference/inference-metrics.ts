@@ -49,4 +49,9 @@ export const inferenceMetrics = {
     help: 'Times that a model was set aside for taking the host down too often.',
     labels: ['model'],
   },
+  andon_model_acts_total: {
+    type: 'counter',
+    help: "Acts on the model directory (install, activate, …) by how they ended: 'ok' or 'refused'.",
+    labels: ['action', 'outcome'],
+  },
 } as const satisfies MetricCatalogue;

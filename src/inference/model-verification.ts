@@ -3,13 +3,18 @@ import { formatModelReference } from '../domain/model-reference.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { LatencyFigures } from '../contracts/model-desk.ts';
 import type { GoldenReport } from './host-protocol.ts';
 import { HostProcess } from './host-process.ts';
+import { checkLatency } from './latency-check.ts';
 import { loadSession } from './load-session.ts';
 import { ModelDirectory } from './model-directory.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
-import { providersOf } from './serving.ts';
+import { providersOf, servingOf } from './serving.ts';
+
+/** The check is no hurry; the scan of the machines and the watches' models are. */
+const NICENESS = 10;
 
 export type ModelVerification = {
   readonly manifest: AnyManifest;
@@ -18,35 +23,54 @@ export type ModelVerification = {
   readonly golden: GoldenReport;
   /** Of the graph, by the provider they ran on; empty on the CPU. */
   readonly nodesByProvider: Readonly<Record<string, number>>;
+  /** Undefined where there is nothing to run it on. */
+  readonly latency: LatencyFigures | undefined;
 };
 
 /**
  * Proves a version of a model as the agent would before it uses it, in a host of its own that ends with the check:
- * hash, graph against manifest, golden vectors alone and as a batch, provider really in use.
+ * hash, graph against manifest, golden vectors alone and as a batch, provider really in use, and the time of a run
+ * against its deadline once it is warm.
  *
  * @param options.config `directory` absolute.
+ * @param options.signal Ends the check, and its host, at once.
  * @throws {ConfigError} model.yaml is wrong.
  * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
- *   'provider-unavailable', 'host-crashed', 'inference-timeout'.
+ *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow'.
  */
 export async function verifyModel(options: {
   readonly entry: URL;
   readonly config: ModelsConfig;
   readonly model: ModelReference;
   readonly clock: Clock;
+  readonly signal?: AbortSignal;
 }): Promise<ModelVerification> {
-  const { entry, config, model, clock } = options;
+  const { entry, config, model, clock, signal } = options;
   const stored = await ModelDirectory.of(config).find(model);
-  const host = new HostProcess(entry, clock);
+  const host = new HostProcess(entry, clock, NICENESS);
+  const stop = (): void => host.kill('stopped');
+  signal?.addEventListener('abort', stop);
   try {
+    if (signal?.aborted === true) stop();
+    const key = formatModelReference(model);
     const { loaded, provider, fallbacks } = await loadOnFirstProvider(
       providersOf(config, model.name),
       new Map(),
-      (candidate) => loadSession(host, formatModelReference(model), stored, candidate, config),
+      (candidate) => loadSession(host, key, stored, candidate, config),
     );
     const { golden, nodesByProvider } = loaded;
-    return { manifest: stored.manifest, provider: provider.name, fallbacks, golden, nodesByProvider };
+    const latency = await checkLatency({
+      host,
+      key,
+      manifest: stored.manifest,
+      inputs: loaded.inputs,
+      deadlineMs: servingOf(config, stored.manifest).deadlineMs,
+      warmUpTimeoutMs: config.loadDeadline,
+      clock,
+    });
+    return { manifest: stored.manifest, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
   } finally {
+    signal?.removeEventListener('abort', stop);
     host.kill('stopped');
     await host.exited;
   }

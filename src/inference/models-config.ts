@@ -116,7 +116,11 @@ export const modelsConfigSchema = z.strictObject({
     minMs: 100,
     maxMs: 600_000,
   }).prefault('60s'),
-  maxModelSize: byteSize('Largest model.onnx that is read').prefault('512MB'),
+  maxModelSize: byteSize('Largest model.onnx that is read or installed').prefault('512MB'),
+  receiveDeadline: duration('Longest that a package to be installed may take to arrive', {
+    minMs: 1_000,
+    maxMs: 86_400_000,
+  }).prefault('15m'),
   maxMemory: byteSize('Resident memory past which the host is replaced by a fresh one; no run fails by it').prefault(
     '1GB',
   ),

@@ -23,6 +23,21 @@ export type TestGraph = {
   readonly more?: Readonly<Record<string, unknown>>;
 };
 
+/** What `model.yaml` of a test model says, as an object. */
+export function testManifest(model: TestModel): Readonly<Record<string, unknown>> {
+  return {
+    name: model.name,
+    version: model.version ?? 1,
+    task: 'anomaly',
+    sha256: createHash('sha256').update(model.bytes).digest('hex'),
+    tags: Array.from({ length: model.tags }, (_, index) => ({ name: `tag-${index}`, unit: 'bar' })),
+    window: { steps: model.steps },
+    threshold: 1,
+    golden: model.golden.map(({ window, score }) => ({ inputs: { window }, outputs: { score: [score] } })),
+    ...model.manifest,
+  };
+}
+
 /** A model directory in the system's temporary folder, gone when it is disposed of. */
 export class TestModelDirectory implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), 'andon-test-models-'));
@@ -33,19 +48,8 @@ export class TestModelDirectory implements Disposable {
 
   /** Writes the model and makes it the active version. */
   add(model: TestModel): void {
-    const version = model.version ?? 1;
-    const manifest = {
-      name: model.name,
-      version,
-      task: 'anomaly',
-      sha256: createHash('sha256').update(model.bytes).digest('hex'),
-      tags: Array.from({ length: model.tags }, (_, index) => ({ name: `tag-${index}`, unit: 'bar' })),
-      window: { steps: model.steps },
-      threshold: 1,
-      golden: model.golden.map(({ window, score }) => ({ inputs: { window }, outputs: { score: [score] } })),
-      ...model.manifest,
-    };
-    this.#write(model.name, version, model.bytes, manifest);
+    const { name, version = 1, bytes } = model;
+    this.#write(name, version, bytes, testManifest(model));
   }
 
   /** Any graph, for visitors. */

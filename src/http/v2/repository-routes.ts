@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { InferenceHost, RepositoryEntry } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { parseModelReference } from '../../domain/model-reference.ts';
-import { bearerToken, sameSecret } from '../access.ts';
+import { adminCheck } from '../admin-access.ts';
 import { parseJson } from './json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
@@ -16,7 +16,7 @@ type LoadRoute = { readonly Params: { readonly model: string } };
 
 /** The model repository extension: index, load, unload. `NAME@VERSION` in the place of the name means that version. */
 export function registerRepositoryRoutes(app: FastifyInstance, { inference, adminToken }: RepositoryOptions): void {
-  const onRequest = async (request: FastifyRequest): Promise<void> => checkAdmin(request, adminToken);
+  const onRequest = adminCheck(adminToken);
 
   app.post('/v2/repository/index', { onRequest, schema: schema('Models on disk') }, async (request, reply) => {
     const onlyReady = bodyOf(request)['ready'] === true;
@@ -40,14 +40,6 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
       return reply.send({});
     },
   );
-}
-
-/** @throws {OperatingError} 'repository-off' | 'admin-token-needed' */
-function checkAdmin(request: FastifyRequest, adminToken: string | undefined): void {
-  if (adminToken === undefined)
-    throw v2Failure('repository-off', 'The model repository is closed: http.adminToken is not configured');
-  if (!sameSecret(bearerToken(request), adminToken))
-    throw v2Failure('admin-token-needed', 'The admin token is needed: Authorization: Bearer <http.adminToken>');
 }
 
 /** @throws {OperatingError} 'infer-request-unsupported' for a model or its configuration sent along: models come from the disk. */

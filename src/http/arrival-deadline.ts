@@ -1,0 +1,33 @@
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../platform/clock.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Longest that a body may take to arrive; `http.requestTimeout` where left out. */
+    readonly arrivalTimeoutMs?: number;
+  }
+}
+
+/**
+ * Gives each route its own time for a body to arrive: Node has one for a whole server, which must be that of the
+ * slowest. What has not arrived by then is answered with 408, and the connection closed.
+ */
+export function limitArrival(app: FastifyInstance, timeoutMs: number, clock: Clock): void {
+  app.addHook('onRequest', async ({ raw, routeOptions }, reply) => {
+    if (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined) return;
+    const limitMs = routeOptions.config.arrivalTimeoutMs ?? timeoutMs;
+    const timer = clock.setTimer(
+      () => {
+        if (raw.complete || reply.sent) return;
+        reply.raw.once('close', () => raw.destroy());
+        void reply
+          .code(408)
+          .header('connection', 'close')
+          .send({ error: `The request did not arrive within ${limitMs} ms` });
+      },
+      limitMs,
+      { background: true },
+    );
+    reply.raw.once('close', () => timer.cancel());
+  });
+}
