@@ -1,6 +1,8 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../platform/atomic-write.ts';
 import { inferenceFailure } from './inference-failure.ts';
+import { clearRejection } from './rejected-versions.ts';
 
 /** Most bytes of an `active` or `previous` file that are looked at. */
 const POINTER_LENGTH_MAX = 64;
@@ -8,11 +10,13 @@ const POINTER_LENGTH_MAX = 64;
 /**
  * Makes a version the active one. Whoever calls has proved it before (`verifyModel`): nothing is checked here.
  * The one before is kept as `previous`, for `rollback`; a power cut leaves the old or the new, never half of one.
+ * That a trial rejected the version is forgotten: whoever activates it wants it all the same.
  *
  * @param directory Absolute path of the model directory.
  */
 export async function writeActiveVersion(directory: string, name: string, version: number): Promise<void> {
   const folder = join(directory, name);
+  await clearRejection(directory, name, version);
   const before = await readPointer(join(folder, 'active'));
   if (before === version) return;
   if (before !== undefined) await writePointer(join(folder, 'previous'), before);
@@ -41,13 +45,5 @@ export async function readPointer(path: string): Promise<number | undefined> {
 }
 
 async function writePointer(path: string, version: number): Promise<void> {
-  const fresh = `${path}.new`;
-  const file = await open(fresh, 'w', 0o644);
-  try {
-    await file.writeFile(`${version}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(fresh, path);
+  await writeFileAtomically(path, `${version}\n`);
 }
