@@ -22,7 +22,7 @@ export type ModelLookup = {
   readonly severity: Finding['severity'];
 };
 
-/** Looks up every model that a watch names; reads manifests only. */
+/** Looks up every model that a watch names, to use or to try; reads manifests only. */
 export async function lookUpModels(
   { models, watches = {} }: Partial<AgentConfig>,
   severity: Finding['severity'],
@@ -31,8 +31,9 @@ export async function lookUpModels(
   if (models === undefined) return { directoryHasModels: true, models: found, severity };
   const directory = new ModelDirectory(models.directory, { modelBytesMax: models.maxModelSize });
   const names = await directory.names();
-  for (const { model } of Object.values(watches))
-    found.set(formatModelReference(model), await find(directory, model, names));
+  for (const { model, shadow, canary } of Object.values(watches))
+    for (const named of [model, shadow, canary])
+      if (named !== undefined) found.set(formatModelReference(named), await find(directory, named, names));
   return { directoryHasModels: names.length > 0, models: found, severity };
 }
 
@@ -87,7 +88,8 @@ type Binding = {
   readonly units: ReadonlyMap<string, string | undefined>;
 };
 
-function manifestFindings({ path, name, manifest, watch, units }: Binding): readonly Finding[] {
+/** The columns of a model against the tags of a watch. */
+export function manifestFindings({ path, name, manifest, watch, units }: Binding): readonly Finding[] {
   const columns = manifest.tags.map((column) => column.name);
   const { tags, window } = watch;
   if (tags.length !== columns.length) {

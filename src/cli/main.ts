@@ -3,6 +3,7 @@ import { recordKinds } from '../domain/record.ts';
 import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
+import { addCompareCommand } from './compare-command.ts';
 import { demoCommand } from './demo-command.ts';
 import type { ModelsOptions } from './models-command.ts';
 import {
@@ -185,6 +186,7 @@ function addModelsCommands(
     .action(async (model: string | undefined, options: { config: string; json?: boolean }) =>
       done(await modelsVerifyCommand(model, options, output)),
     );
+  addCompareCommand(models, output, done, { config, json });
 }
 
 function addOutboxCommands(

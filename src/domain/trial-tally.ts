@@ -158,9 +158,9 @@ export class TrialTally {
   #addBins(candidate: SideJudgement, incumbent: SideJudgement): void {
     const { bins } = this.state;
     this.#distributions = { candidate: candidate.distribution, incumbent: incumbent.distribution };
-    count(bins.candidate, candidate.distribution, candidate.score);
-    count(bins.incumbent, incumbent.distribution, incumbent.score);
-    count(bins.between, incumbent.distribution, candidate.score);
+    countIn(bins.candidate, candidate.distribution, candidate.score);
+    countIn(bins.incumbent, incumbent.distribution, incumbent.score);
+    countIn(bins.between, incumbent.distribution, candidate.score);
   }
 
   #drift(): TallySummary['drift'] {
@@ -172,9 +172,9 @@ export class TrialTally {
         ? undefined
         : { ...incumbent, shares: bins.incumbent.map((count) => count / seen) };
     return {
-      candidate: index(bins.candidate, candidate),
-      incumbent: index(bins.incumbent, incumbent),
-      between: index(bins.between, now),
+      candidate: driftIndex(bins.candidate, candidate),
+      incumbent: driftIndex(bins.incumbent, incumbent),
+      between: driftIndex(bins.between, now),
     };
   }
 }
@@ -202,14 +202,14 @@ function shown({ score, threshold, verdict }: SideJudgement): Disagreement[Trial
 }
 
 /** Counts a score in its bin; a distribution of another number of bins begins the count anew. */
-function count(bins: number[], distribution: Distribution | undefined, score: number): void {
+function countIn(bins: number[], distribution: Distribution | undefined, score: number): void {
   if (distribution === undefined || distribution.shares.length < 2) return;
   if (bins.length !== distribution.shares.length) bins.splice(0, bins.length, ...distribution.shares.map(() => 0));
   const bin = distributionBin(distribution, score);
   bins[bin] = (bins[bin] ?? 0) + 1;
 }
 
-function index(bins: readonly number[], reference: Distribution | undefined): number | undefined {
+function driftIndex(bins: readonly number[], reference: Distribution | undefined): number | undefined {
   if (reference === undefined || bins.length !== reference.shares.length) return undefined;
   if (bins.reduce((sum, count) => sum + count, 0) < DRIFT_WINDOWS_MIN) return undefined;
   return populationStabilityIndex(Float64Array.from(bins), reference);

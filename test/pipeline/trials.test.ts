@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';
@@ -38,13 +38,13 @@ async function startTrial(
     ledger,
     candidate: bench.models.of('pump-anomaly@4'),
     /** `count` seconds, each with a current as `value` says. */
-    async run(count: number, value: (second: number) => number = () => 0): Promise<void> {
+    run: async (count: number, value: (second: number) => number = () => 0): Promise<void> => {
       for (let second = 0; second < count; second += 1) await line.second(0, value(second));
     },
     health: (name: string) => line.deps.health.components().find((component) => component.name === name),
     report: () => trials.compare('pump-anomaly').trials[0],
     versions: () => line.verdicts().map(({ version }) => version),
-    async end(): Promise<void> {
+    end: async (): Promise<void> => {
       await line.stop();
       await trials[Symbol.asyncDispose]();
     },

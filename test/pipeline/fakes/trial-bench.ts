@@ -47,7 +47,7 @@ export class FakeLedger implements VersionLedger {
 }
 
 /** A process of its own for each version under trial; each is a fake host that a test sets. */
-export class FakeTrialModels implements TrialModels {
+class FakeTrialModels implements TrialModels {
   readonly wanted: string[] = [];
   readonly #hosts = new Map<string, FakeInferenceHost>();
 
@@ -81,7 +81,7 @@ export class FakeTrialModels implements TrialModels {
   }
 }
 
-export const rules = {
+const rules = {
   withinMs: 3_600_000,
   periodMs: 3_600_000,
   minWindows: 10,
