@@ -31,15 +31,20 @@ export async function readRejections(directory: string, name: string): Promise<r
 
 /** Remembers a rejection; an earlier one of the same version gives way to it. */
 export async function writeRejection(directory: string, name: string, rejection: Rejection): Promise<void> {
-  const others = (await readRejections(directory, name)).filter(({ version }) => version !== rejection.version);
+  const others = (await soundRejections(directory, name)).filter(({ version }) => version !== rejection.version);
   await write(directory, name, [...others, rejection].slice(-REJECTIONS_MAX));
 }
 
 /** Forgets that a version was rejected: somebody wants it all the same. */
 export async function clearRejection(directory: string, name: string, version: number): Promise<void> {
-  const rejections = await readRejections(directory, name);
+  const rejections = await soundRejections(directory, name);
   const others = rejections.filter((rejection) => rejection.version !== version);
   if (others.length < rejections.length) await write(directory, name, others);
+}
+
+/** A file that is damaged must not keep anybody from activating a version. */
+async function soundRejections(directory: string, name: string): Promise<readonly Rejection[]> {
+  return readRejections(directory, name).catch(() => []);
 }
 
 async function write(directory: string, name: string, rejections: readonly Rejection[]): Promise<void> {

@@ -21,9 +21,9 @@ import type { WatchConfig } from './watch-config.ts';
 
 /** How often figures are written, so that a power cut costs no more than that. */
 const JOURNAL_MS = 300_000;
-/** While a rollback is under way, or a look at the model directory failed, the next look comes this soon. */
+/** The next look at the model directory, while a rollback is under way, and after one that failed. */
 const LOOK_AGAIN_MS = 500;
-const LOOK_AFTER_FAILURE_MS = 5_000;
+const LOOK_AFTER_FAILURE_MS = 60_000;
 
 export type TrialsOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
@@ -64,7 +64,8 @@ export class Trials implements TrialBoard, AsyncDisposable {
   readonly #judge: Judge;
   readonly #watches: ReadonlyMap<string, WatchTrial>;
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
-  #tallies: ReadonlyMap<string, TallyState> = new Map();
+  /** Of before the last restart, until their trials begin. */
+  readonly #tallies = new Map<string, TallyState>();
   #looking: Promise<void> | undefined;
   #rejecting: Promise<void> = Promise.resolve();
   #lookAgain = false;
@@ -112,7 +113,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
   async start(): Promise<void> {
     if (this.#state !== 'new') return;
     this.#state = 'running';
-    this.#tallies = await this.#options.journal.read();
+    for (const [key, tally] of await this.#options.journal.read()) this.#tallies.set(key, tally);
     for (const name of this.#names()) await finishRollback(this.#options.ledger, name, this.#deps.log);
     this.review();
     await this.#looking;
@@ -230,7 +231,8 @@ export class Trials implements TrialBoard, AsyncDisposable {
     if (trial?.reverting === true && watch.running && this.#isStillIn(trial)) return LOOK_AGAIN_MS;
     const { plan } = planned;
     const isSame = trial !== undefined && plan !== undefined && isSameTrial(trial.plan, plan);
-    if (!isSame || !watch.running) {
+    const isOver = !watch.running || (trial?.stopped !== undefined && trial.decides !== trial.plan.candidate);
+    if (!isSame || isOver) {
       trial?.end();
       watch.running = false;
       this.#release(this.#released(watch));
@@ -252,7 +254,9 @@ export class Trials implements TrialBoard, AsyncDisposable {
 
   #begin(id: string, watch: WatchTrial, config: WatchConfig, plan: TrialPlan): void {
     const { rules, inference, models } = this.#options;
-    const tally = new TrialTally(this.#deps.clock.nowMs(), this.#tallies.get(journalKey(id, plan)));
+    const key = journalKey(id, plan);
+    const tally = new TrialTally(this.#deps.clock.nowMs(), this.#tallies.get(key));
+    this.#tallies.delete(key);
     const host = plan.kind === 'probation' ? inference : models;
     const isQuarantined = () =>
       host
@@ -362,8 +366,8 @@ export class Trials implements TrialBoard, AsyncDisposable {
 
   async #write(): Promise<void> {
     const trials = [...this.#watches.values()].flatMap(({ trial }) => trial ?? []);
-    this.#tallies = new Map(trials.map(({ watch, plan, tally }) => [journalKey(watch, plan), tally.state]));
-    await this.#options.journal.write(this.#tallies);
+    const tallies = new Map(trials.map(({ watch, plan, tally }) => [journalKey(watch, plan), tally.state]));
+    await this.#options.journal.write(tallies);
   }
 
   #timer(callback: () => void, delayMs: number): Timer {
