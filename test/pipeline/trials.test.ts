@@ -151,6 +151,23 @@ describe('a canary', () => {
     await end();
   });
 
+  test('is overtaken by none of its own verdicts while a stand-in is waited for', async () => {
+    const { candidate, inference, run, clock, versions, heard, end } = await startTrial(canaried);
+    await run(1);
+    inference.held = true;
+    candidate.score = () => Number.NaN;
+    await run(1);
+    candidate.score = () => 0;
+    await run(1);
+    expect(versions()).toEqual([4]);
+    inference.release();
+    await clock.advance(0);
+    expect(versions()).toEqual([4, 3, 4]);
+    const times = heard.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    await end();
+  });
+
   test('that goes on failing is stopped, and the watch is back with the active version', async () => {
     const { candidate, run, versions, ledger, health, bench, deps, end } = await startTrial(canaried);
     candidate.score = () => Number.NaN;
@@ -289,7 +306,7 @@ describe('a version that was made active', () => {
  * watch come in order of time.
  */
 test('no window is lost and none overtakes another, whatever the candidate does', async () => {
-  const behaviour = fc.constantFrom('answers', 'crashes', 'nan', 'hangs', 'releases', 'loads');
+  const behaviour = fc.constantFrom('answers', 'crashes', 'nan', 'hangs', 'releases', 'loads', 'incumbent hangs');
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<LineOptions['watches']>(shadowed, canaried, { 'pump-1': { alarm: {} } }),
@@ -308,10 +325,12 @@ test('no window is lost and none overtakes another, whatever the candidate does'
             if (act === 'hangs') host.held = true;
             else host.release();
           }
+          if (act === 'incumbent hangs') inference.held = true;
+          else inference.release();
           inference.score = act === 'nan' ? () => Number.NaN : () => 0;
           await run(1);
         }
-        for (const host of others) host.release();
+        for (const host of [...others, inference]) host.release();
         await end();
         const times = heard.flatMap((event) =>
           event.type === 'verdict' && !event.verdict.reason.includes('filling') ? [event.verdict.timestampMs] : [],
