@@ -33,7 +33,7 @@ export function addCompareCommand(
 
 /**
  * `andon models compare NAME`: asks the running agent.
- * @returns 1 where a candidate was stopped, or is not tried for having been rejected.
+ * @returns 1 where a candidate was stopped.
  */
 async function compareCommand(text: string, options: CompareOptions, output: Output): Promise<number> {
   const name = parseModelReference(text)?.name;

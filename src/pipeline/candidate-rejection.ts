@@ -1,6 +1,6 @@
 import type { VersionLedger } from '../contracts/trial-models.ts';
 import { unfinishedRollback } from '../domain/trial-plan.ts';
-import { errorMessage } from '../platform/errors.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 
 export type RejectedCandidate = {
@@ -15,7 +15,7 @@ export type RejectedCandidate = {
  * Remembers that a candidate was found bad, and rolls it back where it is active. Remembered first: where the power goes
  * between the two, the next start finishes the rollback.
  *
- * @returns Why it could not be rolled back; '' where it was, or did not have to be.
+ * @returns Why it is not to be rolled back; '' where it was, or did not have to be, or the directory cannot be written.
  */
 export async function rejectCandidate(
   ledger: VersionLedger,
@@ -36,7 +36,7 @@ export async function rejectCandidate(
     return '';
   } catch (error) {
     log.error(fields, `It should be rolled back, and could not be: ${errorMessage(error)}`);
-    return errorMessage(error);
+    return errorCode(error) === 'model-rollback-refused' ? errorMessage(error) : '';
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Judgement, Ticket } from './judge.ts';
 import type { Trial, TriedWindow } from './trial.ts';
 
-/** A window in its place in the line. */
-type Place = { readonly window: TriedWindow; readonly trial: Trial; released: boolean };
+/** A window in its place in the line; without a trial, only the watch's own model judges it. */
+type Place = { readonly window: TriedWindow; readonly trial: Trial | undefined; released: boolean };
 
 /** A judgement that becomes a verdict. */
 export type Released = {
@@ -12,20 +12,23 @@ export type Released = {
 };
 
 /**
- * The windows of one watch that two versions judge, from falling due until both are done. Judgements that become
- * verdicts leave in the order in which the windows fell due, whichever side each of them comes from.
+ * The windows of one watch, from falling due until all are done with them that judge them. Judgements that become
+ * verdicts leave in the order in which the windows fell due, whichever side each of them comes from; so the windows
+ * before and after a trial have their places too.
  *
  * Bounded by the judges: each has one run under way and one batch waiting for a model, and answers every window.
  */
 export class TrialLine {
   readonly #places = new Map<number, Place>();
 
-  add(ticket: Ticket, trial: Trial): void {
-    const window: TriedWindow = { ticket, own: undefined, guest: undefined, late: false };
+  add(ticket: Ticket, trial: Trial | undefined): void {
+    // What waits here is its turn; the values are the judges' to keep and to let go.
+    const light = { ...ticket, window: { ...ticket.window, values: undefined } };
+    const window: TriedWindow = { ticket: light, own: undefined, guest: undefined, late: false };
     this.#places.set(ticket.number, { window, trial, released: false });
   }
 
-  /** @returns The window and its trial; undefined where it fell due before the trial began. */
+  /** @returns The window and its trial; undefined where the line does not have it. */
   take(side: 'own' | 'guest', judgement: Judgement, atMs: number): Omit<Place, 'released'> | undefined {
     const place = this.#places.get(judgement.ticket.number);
     if (place === undefined) return undefined;
@@ -40,14 +43,15 @@ export class TrialLine {
     for (const [number, place] of this.#places) {
       const { window, trial } = place;
       if (!place.released && !blocked) {
-        const judgement = trial.decision(window);
+        const judgement = trial === undefined ? window.own?.judgement : trial.decision(window);
         if (judgement === undefined) blocked = true;
         else {
           place.released = true;
-          released.push({ judgement, isStandIn: trial.isStandIn(window, judgement) });
+          released.push({ judgement, isStandIn: trial?.isStandIn(window, judgement) ?? false });
         }
       }
-      if (place.released && window.own !== undefined && window.guest !== undefined) this.#places.delete(number);
+      const isDone = window.own !== undefined && (trial === undefined || window.guest !== undefined);
+      if (place.released && isDone) this.#places.delete(number);
     }
     return released;
   }
@@ -55,7 +59,7 @@ export class TrialLine {
   /** The window in front, where it waits for its guest. */
   waiting(): { readonly trial: Trial; readonly dueMs: number } | undefined {
     const front = this.#front();
-    if (front === undefined || !front.trial.waitsForGuest) return undefined;
+    if (front?.trial === undefined || !front.trial.waitsForGuest) return undefined;
     const { ticket, guest, late } = front.window;
     return guest === undefined && !late ? { trial: front.trial, dueMs: ticket.dueMs } : undefined;
   }

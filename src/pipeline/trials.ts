@@ -133,9 +133,11 @@ export class Trials implements TrialBoard, AsyncDisposable {
   /** A window of a watch fell due, and goes to the watch's own model. */
   enqueue(ticket: Ticket): void {
     const watch = this.#watches.get(ticket.watch);
-    if (watch?.trial === undefined || !watch.running) return;
-    watch.line.add(ticket, watch.trial);
-    this.#judge.enqueue(watch.trial.guest, ticket);
+    if (watch === undefined) return;
+    const trial = watch.running ? watch.trial : undefined;
+    watch.line.add(ticket, trial);
+    if (trial === undefined) return;
+    this.#judge.enqueue(trial.guest, ticket);
     this.#await(watch);
   }
 
@@ -270,26 +272,23 @@ export class Trials implements TrialBoard, AsyncDisposable {
     this.#deps.log.info({ watch: id, kind, model: name, candidate, incumbent }, 'Trial begins.');
   }
 
-  /** @returns What becomes verdicts now; windows that fell due before their watch's trial began go straight through. */
+  /** @returns What becomes verdicts now; those of a watch in order. */
   #take(side: 'own' | 'guest', judgements: readonly Judgement[]): readonly Judgement[] {
     const atMs = this.#deps.clock.monotonicMs();
-    const straight: Judgement[] = [];
     const moved = new Set<WatchTrial>();
     for (const judgement of judgements) {
       const watch = this.#watches.get(judgement.ticket.watch);
       const place = watch?.line.take(side, judgement, atMs);
-      if (watch === undefined || place === undefined) {
-        if (side === 'own') straight.push(judgement);
-        continue;
-      }
+      if (watch === undefined || place === undefined) continue;
       moved.add(watch);
       const { trial, window } = place;
+      if (trial === undefined) continue;
       if (side === 'guest' && watch.trial === trial) watch.telemetry.guestAnswered(trial, judgement);
       const counted = trial.count(window, this.#options.models.deadlineMs(trial.guest), atMs);
       watch.telemetry.counted(counted);
       if (counted.breach !== undefined) for (const other of this.#stop(trial.plan, counted.breach)) moved.add(other);
     }
-    return [...straight, ...[...moved].flatMap((watch) => this.#released(watch))];
+    return [...moved].flatMap((watch) => this.#released(watch));
   }
 
   #release(judgements: readonly Judgement[]): void {

@@ -151,6 +151,36 @@ describe('a canary', () => {
     await end();
   });
 
+  test('begins and ends without a verdict that overtakes another, whatever is under way', async () => {
+    const { inference, candidate, ledger, trials, run, clock, versions, heard, end } = await startTrial(canaried, {
+      active: 4,
+    });
+    inference.held = true;
+    await run(1);
+    // Version 3 is active now, and version 4 a canary beside it: it is done before the window before is.
+    ledger.activate(3);
+    trials.review();
+    await clock.advance(0);
+    inference.manifest = { ...inference.manifest, version: 3 };
+    await run(1);
+    expect(versions()).toEqual([]);
+    inference.release();
+    await clock.advance(0);
+    expect(versions()).toEqual([4, 4]);
+    candidate.held = true;
+    await run(1);
+    ledger.activate(4);
+    trials.review();
+    await clock.advance(0);
+    await run(1);
+    candidate.release();
+    await clock.advance(0);
+    const times = heard.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(versions()).toHaveLength(4);
+    await end();
+  });
+
   test('is overtaken by none of its own verdicts while a stand-in is waited for', async () => {
     const { candidate, inference, run, clock, versions, heard, end } = await startTrial(canaried);
     await run(1);
@@ -263,6 +293,19 @@ describe('a version that was made active', () => {
     expect(judged()).toEqual([4, 3, 3, 3, 3, 3, 3]);
     expect(bench.models.wanted).toEqual([]);
     expect(health('trial/pump-1')?.reason).toContain('was stopped because it crashed once');
+    await end();
+  });
+
+  test('that is bad decides no more where its rollback cannot be written', async () => {
+    const { run, inference, ledger, clock, versions: judged, end } = await startTrial(watches, versions);
+    ledger.readOnly = true;
+    inference.failure = crash;
+    await run(1);
+    inference.failure = undefined;
+    await run(3);
+    await clock.advance(10);
+    expect(ledger.active).toBe(4);
+    expect(judged()).toEqual([3, 3, 3, 3]);
     await end();
   });
 

@@ -19,6 +19,8 @@ export class FakeLedger implements VersionLedger {
   previous: number | undefined;
   activatedMs: number;
   pinned = false;
+  /** While set, nothing can be written. */
+  readOnly = false;
   rejected: Rejection[] = [];
   readonly #clock: Clock;
 
@@ -35,14 +37,27 @@ export class FakeLedger implements VersionLedger {
   }
 
   async reject(_name: string, version: number, reason: string): Promise<void> {
+    this.#checkWritable();
     this.rejected = [...this.rejected, { version, reason, timestampMs: this.#clock.nowMs() }];
   }
 
   async rollback(_name: string, from: number): Promise<void> {
     if (this.pinned) throw new OperatingError('model-rollback-refused', 'reject', 'the model is pinned');
+    this.#checkWritable();
     this.active = this.previous;
     this.previous = from;
     this.activatedMs = this.#clock.nowMs();
+  }
+
+  /** As `andon models activate` of somebody. */
+  activate(version: number): void {
+    this.previous = this.active;
+    this.active = version;
+    this.activatedMs = this.#clock.nowMs();
+  }
+
+  #checkWritable(): void {
+    if (this.readOnly) throw new OperatingError('EROFS', 'retry', 'read-only file system');
   }
 }
 
