@@ -52,8 +52,8 @@ async function lastVersion(agent: AgentProcess, watch = 'tried'): Promise<number
 
 /** Every 50 ms, one verdict, all of them known. */
 async function expectNothingLost(agent: AgentProcess, watch: string): Promise<void> {
+  await expect.poll(async () => (await verdictsOf(agent, watch)).length, { timeout: 20_000 }).toBeGreaterThan(10);
   const verdicts = await verdictsOf(agent, watch);
-  expect(verdicts.length).toBeGreaterThan(10);
   const first = verdicts[0]?.timestamp_ms ?? 0;
   expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(verdicts.map((_, index) => first + index * 50));
   expect(verdicts.filter(({ verdict }) => verdict === 'unknown')).toEqual([]);
