@@ -55,7 +55,18 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
   const pipeline = stack.use(
-    new Pipeline({ tags, watches, inference, recorder, history, events, sampleRecords: false, alarms, deps }),
+    new Pipeline({
+      tags,
+      watches,
+      inference,
+      trials: undefined,
+      recorder,
+      history,
+      events,
+      sampleRecords: false,
+      alarms,
+      deps,
+    }),
   );
   await alarms.start();
   recorder.start();

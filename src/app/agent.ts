@@ -3,14 +3,17 @@ import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { ActivationWatch } from '../inference/activation-watch.ts';
+import { modelLedger } from '../inference/model-ledger.ts';
 import { ModelLibrary } from '../inference/model-library.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
+import { TrialHosts } from '../inference/trial-hosts.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { Recorder } from '../pipeline/recorder.ts';
+import { Trials } from '../pipeline/trials.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -20,12 +23,14 @@ import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from './config-file.ts';
+import type { AgentConfig } from './config-schema.ts';
 import { inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
 import { modelUses, watchMisfits } from './model-watches.ts';
 import { packageVersion } from './package-version.ts';
 import { recordInterests } from './record-interests.ts';
 import { TagRegister } from './tag-register.ts';
+import { trialJournal } from './trial-journal.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -72,22 +77,38 @@ export async function startAgent(
       deps,
     }),
   );
+  const trialHosts = stack.use(new TrialHosts({ entry: inferenceHostEntry, config: config.models, deps }));
+  const onActivated = (): void => {
+    inference.reload();
+    trials.review();
+  };
+  const library = stack.use(
+    new ModelLibrary({
+      entry: inferenceHostEntry,
+      config: config.models,
+      inUse: async () => modelUses(config, [...inference.statuses(), ...trialHosts.statuses()]),
+      misfits: (manifest) => watchMisfits(config, manifest),
+      onActivated,
+      deps,
+    }),
+  );
+  const trials: Trials = stack.use(
+    new Trials({
+      watches,
+      inference,
+      models: trialHosts,
+      ledger: modelLedger(config.models.directory, library, deps.clock),
+      journal: trialJournal(config.outbox.path, deps.log),
+      rules: trialRules(config.models.rollback),
+      deps,
+    }),
+  );
   const activations = stack.use(
     new ActivationWatch({
       directory: config.models.directory,
       names: [...watches.values()].map(({ model }) => model.name),
       clock: deps.clock,
-      onChange: () => inference.reload(),
-    }),
-  );
-  const library = stack.use(
-    new ModelLibrary({
-      entry: inferenceHostEntry,
-      config: config.models,
-      inUse: async () => modelUses(config, inference.statuses()),
-      misfits: (manifest) => watchMisfits(config, manifest),
-      onActivated: () => inference.reload(),
-      deps,
+      onChange: onActivated,
     }),
   );
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
@@ -97,6 +118,7 @@ export async function startAgent(
       tags,
       watches,
       inference,
+      trials,
       recorder,
       history,
       events,
@@ -122,6 +144,7 @@ export async function startAgent(
       identity: { agentId, version: packageVersion },
       alarms,
       board: pipeline,
+      trials,
       records: outbox,
       history,
       inference,
@@ -159,6 +182,8 @@ export async function startAgent(
 
   await outbox.start();
   await alarms.start();
+  // Before any model is loaded, so that none decides that was rejected.
+  await trials.start();
   inference.start();
   activations.start();
   recorder.start();
@@ -200,6 +225,11 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
       throw new OperatingError('samples-not-stored', 'retry', text);
     },
   };
+}
+
+/** When candidates are stopped, and how long a version is on probation. */
+function trialRules({ within, period, ...counts }: AgentConfig['models']['rollback']) {
+  return { ...counts, periodMs: period, withinMs: within };
 }
 
 /** What must keep moving for the service to count as alive. */

@@ -97,6 +97,7 @@ class BacktestRun {
   readonly #judgements = new Map<DueWindow, Judgement>();
   #waiting: WaitingRow[] = [];
   #windows = 0;
+  #number = 0;
   #memory: AlarmMemory = { facts: normalFacts, delay: noDelay };
   #prediction: 0 | 1 = 0;
 
@@ -119,6 +120,7 @@ class BacktestRun {
     this.#judge = new Judge({
       inference,
       deps,
+      explains: () => true,
       onJudged: (judgements) => {
         for (const judgement of judgements) this.#judgements.set(judgement.ticket.window, judgement);
       },
@@ -177,6 +179,7 @@ class BacktestRun {
     const { model, binding, deps } = this.#order;
     this.#judge.enqueue(model, {
       watch: binding.id,
+      number: (this.#number += 1),
       window,
       steps: this.#steps,
       columns: binding.tags.length,

@@ -2,6 +2,7 @@ import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
+import { trialMetrics } from '../pipeline/trial-metrics.ts';
 import { httpErrors } from '../http/http-errors.ts';
 import { httpMetrics } from '../http/http-metrics.ts';
 import { v2Errors } from '../http/v2/v2-errors.ts';
@@ -109,6 +110,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
+  { title: 'Trials of versions', catalogue: trialMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
   { title: "Models, under Triton's names", catalogue: nvInferenceMetrics },
   { title: 'Alarms', catalogue: alarmMetrics },

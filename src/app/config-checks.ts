@@ -6,6 +6,7 @@ import { modelFindings } from './config-model-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { tagFindings } from './config-tag-checks.ts';
+import { trialFindings } from './config-trial-checks.ts';
 import { watchFindings } from './config-watch-checks.ts';
 
 /**
@@ -22,6 +23,7 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
     ...linkFindings(context),
     ...watchFindings(context),
     ...modelFindings(context, models),
+    ...trialFindings(context, models),
     ...networkFindings(context),
     ...purposeFindings(context),
   ];

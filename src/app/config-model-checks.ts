@@ -22,7 +22,7 @@ export type ModelLookup = {
   readonly severity: Finding['severity'];
 };
 
-/** Looks up every model that a watch names; reads manifests only. */
+/** Looks up every model that a watch names, to use or to try; reads manifests only. */
 export async function lookUpModels(
   { models, watches = {} }: Partial<AgentConfig>,
   severity: Finding['severity'],
@@ -31,8 +31,9 @@ export async function lookUpModels(
   if (models === undefined) return { directoryHasModels: true, models: found, severity };
   const directory = ModelDirectory.of(models);
   const names = await directory.names();
-  for (const { model } of Object.values(watches))
-    found.set(formatModelReference(model), await find(directory, model, names));
+  for (const { model, shadow, canary } of Object.values(watches))
+    for (const named of [model, shadow, canary])
+      if (named !== undefined) found.set(formatModelReference(named), await find(directory, named, names));
   return { directoryHasModels: names.length > 0, models: found, severity };
 }
 

@@ -28,13 +28,12 @@ export function modelUses(
   { watches }: Pick<AgentConfig, 'watches'>,
   loaded: readonly Pick<ModelStatus, 'name' | 'version'>[],
 ): readonly ModelUse[] {
-  const named = Object.entries(watches).flatMap(
-    ([
-      id,
-      {
-        model: { name, version },
-      },
-    ]) => (version === undefined ? [] : [{ name, version, by: `watch '${id}' names it` }]),
+  const named = Object.entries(watches).flatMap(([id, { model, shadow, canary }]) =>
+    [model, shadow, canary].flatMap((reference) =>
+      reference?.version === undefined
+        ? []
+        : [{ name: reference.name, version: reference.version, by: `watch '${id}' names it` }],
+    ),
   );
   return [...named, ...loaded.map(({ name, version }) => ({ name, version, by: 'the running agent has it loaded' }))];
 }

@@ -42,6 +42,8 @@ type WindowPlan = {
   /** What a window spans in time; undefined where it depends on the scans or on a model that is not there. */
   readonly lengthMs: number | undefined;
   readonly alarmPriority: string | undefined;
+  /** A version that judges the same windows; undefined where none is tried. */
+  readonly trial: { readonly kind: 'shadow' | 'canary'; readonly model: string } | undefined;
 };
 
 type ModelPlan = {
@@ -118,7 +120,8 @@ function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-function windowPlan(id: string, { model, tags, window, alarm }: WatchConfig, lookup: ModelLookup): WindowPlan {
+function windowPlan(id: string, watch: WatchConfig, lookup: ModelLookup): WindowPlan {
+  const { model, tags, window, alarm } = watch;
   const name = formatModelReference(model);
   const found = lookup.models.get(name);
   const steps = found !== undefined && 'manifest' in found ? found.manifest.window.steps : undefined;
@@ -131,6 +134,7 @@ function windowPlan(id: string, { model, tags, window, alarm }: WatchConfig, loo
     hopMs: window.hop ?? window.step,
     lengthMs: steps === undefined || window.step === 'scan' ? undefined : steps * window.step,
     alarmPriority: alarm?.priority,
+    trial: trialPlan(watch),
   };
 }
 
@@ -141,7 +145,21 @@ function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): read
     version: 'manifest' in found ? found.manifest.version : undefined,
     task: 'manifest' in found ? found.manifest.task : undefined,
     executionProviders,
-    watches: Object.entries(watches).flatMap(([id, { model }]) => (formatModelReference(model) === name ? [id] : [])),
+    watches: Object.entries(watches).flatMap(([id, watch]) => usesOf(id, watch, name)),
     problem: 'problem' in found ? found.problem : '',
   }));
+}
+
+function trialPlan({ shadow, canary }: WatchConfig): WindowPlan['trial'] {
+  if (canary !== undefined) return { kind: 'canary', model: formatModelReference(canary) };
+  return shadow === undefined ? undefined : { kind: 'shadow', model: formatModelReference(shadow) };
+}
+
+/** A watch as a user of a model: `pump-1`, or `pump-1 (shadow)` where it only tries it. */
+function usesOf(id: string, watch: WatchConfig, name: string): readonly string[] {
+  const trial = trialPlan(watch);
+  return [
+    ...(formatModelReference(watch.model) === name ? [id] : []),
+    ...(trial?.model === name ? [`${id} (${trial.kind})`] : []),
+  ];
 }

@@ -3,6 +3,7 @@ import { recordKinds } from '../domain/record.ts';
 import { packageVersion } from '../app/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
+import { addCompareCommand } from './compare-command.ts';
 import { demoCommand } from './demo-command.ts';
 import type { VerifyOptions } from './models-command.ts';
 import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models-command.ts';
@@ -171,6 +172,7 @@ function addModelsCommands(
     .action(async (model: string | undefined, options: VerifyOptions) =>
       done(await modelsVerifyCommand(model, options, output)),
     );
+  addCompareCommand(models, output, done, { config, json });
   addModelManagementCommands(models, { output, done, config, json });
   addSigningCommands(models, { output, done, config, json });
 }

@@ -6,7 +6,7 @@ import { inferenceHostEntry } from '../app/entries.ts';
 import { modelUses, watchMisfits } from '../app/model-watches.ts';
 import { ModelLibrary } from '../inference/model-library.ts';
 import { errorCode } from '../platform/errors.ts';
-import { askAgent } from './live-agent.ts';
+import { askAgent } from './agent-request.ts';
 import { quietDeps } from './quiet-deps.ts';
 
 const modelsSchema = z.object({ models: z.array(z.object({ name: z.string(), version: z.number() })) });
@@ -17,8 +17,9 @@ export function openModelLibrary({ config }: Pick<LoadedConfig, 'config'>): Mode
     entry: inferenceHostEntry,
     config: config.models,
     inUse: async () => {
-      const answer = modelsSchema.safeParse(await askAgent(config.http, '/api/v1/models'));
-      return modelUses(config, answer.data?.models ?? []);
+      // Where no agent runs, none has anything loaded.
+      const answer = await askAgent(config.http, '/api/v1/models').catch(() => undefined);
+      return modelUses(config, modelsSchema.safeParse(answer).data?.models ?? []);
     },
     misfits: (manifest) => watchMisfits(config, manifest),
     deps: quietDeps(),

@@ -1,6 +1,7 @@
 import type { AlarmState } from '../domain/alarm.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { TagReading } from './live-events.ts';
+import type { TrialOverview } from './trial-board.ts';
 
 /** A watch as people look at it: what it is bound to, and how it stands. */
 export type WatchOverview = {
@@ -13,6 +14,8 @@ export type WatchOverview = {
   readonly lastVerdict: Verdict | undefined;
   /** Population stability index by tag, and by 'score', over the last drift period; empty before it ended. */
   readonly drift: ReadonlyMap<string, number>;
+  /** Undefined where no two versions are compared on it. */
+  readonly trial: TrialOverview | undefined;
 };
 
 export interface WatchBoard {

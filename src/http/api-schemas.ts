@@ -73,6 +73,17 @@ export const watchJson = z.object({
   tags: z.array(tagReadingJson),
   last_verdict: verdictJson.nullable(),
   drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
+  trial: z
+    .object({
+      kind: z.enum(['shadow', 'canary', 'probation']),
+      candidate: z.number(),
+      incumbent: z.number(),
+      windows: z.number(),
+      agreement: z.number().nullable(),
+      stopped: z.string().nullable().describe('Why the candidate was stopped'),
+    })
+    .nullable()
+    .describe('Two versions on the same windows; all of it is at /api/v1/models/<name>/compare'),
 });
 
 export const tagSeriesJson = z.object({

@@ -8,6 +8,7 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod';
 import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { TrialBoard } from '../contracts/trial-board.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
@@ -29,11 +30,13 @@ import { registerModelDeskRoutes } from './model-desk-routes.ts';
 import { TensorCodec } from './v2/tensor-codec.ts';
 import { registerV2Routes } from './v2/v2-routes.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
+import { registerTrialRoutes } from './trial-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
 export type HttpServerOptions = WatchRoutesOptions & {
   readonly identity: AgentIdentity;
   readonly alarms: AlarmDesk;
+  readonly trials: TrialBoard;
   readonly events: LiveEvents;
   readonly config: HttpConfig;
   /** URL of hosts/tensor-codec.ts. */
@@ -139,6 +142,7 @@ export class HttpServer implements AsyncDisposable {
     registerHealthRoutes(app, identity, deps);
     registerAlarmRoutes(app, this.#options.alarms, deps);
     registerWatchRoutes(app, this.#options);
+    registerTrialRoutes(app, this.#options.trials);
     registerDashboard(app);
     registerEventStream(app, this.#options.events, deps);
     await registerV2Routes(app, {

@@ -135,8 +135,13 @@ function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
     alarm_state: overview.alarmState ?? null,
     tags: overview.tags.map(tagJson),
     drift: Object.fromEntries(overview.drift),
+    trial: trialToJson(overview.trial),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
+}
+
+function trialToJson(trial: WatchOverview['trial']): z.infer<typeof watchJson>['trial'] {
+  return trial === undefined ? null : { ...trial, agreement: trial.agreement ?? null, stopped: trial.stopped ?? null };
 }
 
 function modelToJson(status: ModelStatus): z.infer<typeof modelJson> {

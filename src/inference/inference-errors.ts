@@ -94,6 +94,12 @@ export const inferenceErrors = {
     meaning: 'A rollback was asked for, and the model has had no other active version.',
     remedy: "Name the version: 'andon models activate NAME@VERSION'.",
   },
+  'model-rollback-refused': {
+    disposition: 'reject',
+    meaning:
+      'A version on probation was found bad, and could not be rolled back: it is pinned, or there is no sound version before it.',
+    remedy: "Choose a version yourself: 'andon models activate NAME@VERSION'.",
+  },
   'provider-unavailable': {
     disposition: 'retry',
     meaning: 'An execution provider marked `required: true` cannot be used, or none of the list can.',

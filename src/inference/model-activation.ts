@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { syncFolder, writeDurably } from '../platform/durable-file.ts';
 import { errorCode } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
+import { clearRejection } from './rejected-versions.ts';
 
 /** Most bytes of an `active` or `previous` file that are looked at. */
 const POINTER_LENGTH_MAX = 64;
@@ -12,11 +13,13 @@ const PINNED = 'pinned';
 /**
  * Makes a version the active one. Whoever calls has proved it before (`verifyModel`): nothing is checked here.
  * The one before is kept as `previous`, for `rollback`; a power cut leaves the old or the new, never half of one.
+ * That a trial rejected the version is forgotten: whoever activates it wants it all the same.
  *
  * @param directory Absolute path of the model directory.
  */
 export async function writeActiveVersion(directory: string, name: string, version: number): Promise<void> {
   const folder = join(directory, name);
+  await clearRejection(directory, name, version);
   const before = await readPointer(join(folder, 'active'));
   if (before === version) return;
   if (before !== undefined) await writeDurably(join(folder, 'previous'), `${before}\n`);

@@ -33,6 +33,8 @@ import { ModelProver } from './model-prover.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { differingFile } from './package-files.ts';
 import { StagingFolder } from './package-staging.ts';
+import { clearRejection } from './rejected-versions.ts';
+import { readStanding, rollbackTarget } from './version-standing.ts';
 
 export type ModelLibraryOptions = {
   /** The inference host's entry file. */
@@ -102,6 +104,30 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     return this.#activate({ name, version }, 'rollback', actor);
   }
 
+  /**
+   * Goes back from a version that failed at work, where it is still the active one. The version before it has judged
+   * beside it until now, so that it is not proved again.
+   *
+   * @throws {OperatingError} 'model-rollback-refused' where the version is pinned, or there is none to go back to.
+   */
+  async rollbackFrom({ name, version: from }: ExactModel, because: string): Promise<void> {
+    const act: Act = { actor: 'agent', action: 'rollback', model: name, version: null, detail: { from, because } };
+    await this.#attempt(act, async () => {
+      const target = async () => rollbackTarget(name, from, await readStanding(this.#path, name));
+      const version = await target();
+      if (version === undefined) return;
+      act.version = version;
+      await this.#acts.commit(act, {
+        check: async () => {
+          if ((await target()) !== version)
+            throw libraryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
+        },
+        change: () => writeActiveVersion(this.#path, name, version),
+      });
+    });
+    this.#options.onActivated?.();
+  }
+
   async pin({ name, version }: ExactModel, actor: string): Promise<void> {
     const act: Act = { actor, action: 'pin', model: name, version, detail: {} };
     const check = async (): Promise<void> => {
@@ -143,6 +169,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
         change: async () => {
           await rename(this.#folderOf(model), join(gone.path, 'removed'));
           await forgetPreviousVersion(this.#path, name, version);
+          await clearRejection(this.#path, name, version);
           await syncFolder(join(this.#path, name));
         },
       });

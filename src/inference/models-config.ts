@@ -65,6 +65,39 @@ const trustedKeySchema = z
     text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
   );
 
+const rollbackSchema = z.strictObject({
+  within: duration(
+    'How long a version that was made active is on probation: the one before observes, and is made active again where it fails; 0ms for never',
+  ).prefault('1h'),
+  period: duration('Time over which everything below is counted', { minMs: 1000 }).prefault('1h'),
+  crashes: z.int().min(1).default(1).describe('Crashes of its process at which a candidate is stopped'),
+  deadlineMisses: z
+    .int()
+    .min(1)
+    .default(3)
+    .describe('Windows at which it is stopped for not having answered within its deadline'),
+  invalidOutputs: z
+    .int()
+    .min(1)
+    .default(3)
+    .describe('Windows at which it is stopped for NaN, infinity or a failed run, where the other version gave a score'),
+  alarmFactor: z
+    .number()
+    .min(1)
+    .default(3)
+    .describe('It is stopped where it calls more than so many times as many windows abnormal as the other version'),
+  alarmFloor: z
+    .int()
+    .min(1)
+    .default(5)
+    .describe('Abnormal windows that the other version is taken to have had at least, when the two are compared'),
+  minWindows: z
+    .int()
+    .min(1)
+    .default(100)
+    .describe('Windows that both must have judged before their rates of abnormal ones are compared'),
+});
+
 /** `models:` in the configuration. */
 export const modelsConfigSchema = z.strictObject({
   directory: z
@@ -146,6 +179,9 @@ export const modelsConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('When a model that takes the host down is set aside, so that the others go on'),
+  rollback: rollbackSchema
+    .prefault({})
+    .describe('When a candidate (a shadow, a canary, or a version just made active) is stopped and rolled back'),
 });
 
 /** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */

@@ -1,8 +1,9 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { InferenceHost, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
+import type { ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { WindowModels } from '../contracts/trial-models.ts';
 import { shortestFloat32 } from '../domain/verdict-rule.ts';
 import type { JudgedBy } from '../domain/verdict.ts';
 import type { DueWindow } from '../domain/window-plan.ts';
@@ -19,9 +20,14 @@ const WINDOWS_OF_WATCH_MAX = 16;
 /** Decided windows that wait behind a run to keep the order of their watch; past it they go ahead of it. */
 const DECIDED_WAITING_MAX = 1024;
 
+/** Why a window failed that its model could not be asked about. */
+const NOT_READY = 'model-not-ready';
+
 /** A due window on its way to its verdict. */
 export type Ticket = {
   readonly watch: string;
+  /** Told apart by it from the other windows of its watch. */
+  readonly number: number;
   readonly window: DueWindow;
   /** Shape of the window's values. */
   readonly steps: number;
@@ -30,7 +36,7 @@ export type Ticket = {
   readonly dueMs: number;
 };
 
-type Judged = {
+export type Judged = {
   readonly outcome: 'judged';
   readonly ticket: Ticket;
   readonly score: number;
@@ -43,14 +49,24 @@ type Judged = {
 export type Judgement =
   | Judged
   | {
-      /** 'unfit': values missing; 'superseded': a newer window took its place; 'failed': the model or its host. */
-      readonly outcome: 'unfit' | 'superseded' | 'failed';
+      /** 'unfit': values missing; 'superseded': a newer window took its place. */
+      readonly outcome: 'unfit' | 'superseded';
       readonly ticket: Ticket;
       readonly reason: string;
+    }
+  | {
+      /** The model or its host. */
+      readonly outcome: 'failed';
+      readonly ticket: Ticket;
+      readonly reason: string;
+      /** Of the error. */
+      readonly code: string;
     };
 
 export type JudgeOptions = {
-  readonly inference: InferenceHost;
+  readonly inference: WindowModels;
+  /** Whether abnormal windows of a model that explains nothing are explained by occlusion: further runs of it. */
+  readonly explains: (model: ModelReference) => boolean;
   /** Gets every ticket exactly once, those of a watch in order of time. Must not throw. */
   readonly onJudged: (judgements: readonly Judgement[]) => void;
   readonly deps: Deps;
@@ -169,12 +185,12 @@ class ModelQueue {
     const ready = this.#options.inference.ready(this.#model);
     if (ready === undefined) {
       const reason = notReadyReason(this.#options.inference, this.#model);
-      return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason }));
+      return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason, code: NOT_READY }));
     }
     const fitting = tickets.filter((ticket) => misfit(ready.manifest, ticket) === '');
     const others = tickets.flatMap((ticket): readonly Judgement[] => {
       const reason = misfit(ready.manifest, ticket);
-      return reason === '' ? [] : [{ outcome: 'failed', ticket, reason }];
+      return reason === '' ? [] : [{ outcome: 'failed', ticket, reason, code: NOT_READY }];
     });
     return fitting.length === 0 ? others : [...others, ...(await this.#runSplitting(ready, fitting))];
   }
@@ -188,8 +204,8 @@ class ModelQueue {
       return await this.#runOnce(ready, tickets);
     } catch (error) {
       if (tickets.length === 1 || !(error instanceof OperatingError) || error.disposition === 'retry') {
-        const reason = errorMessage(error);
-        return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason }));
+        const failure = { reason: errorMessage(error), code: errorCode(error) };
+        return tickets.map((ticket) => ({ outcome: 'failed', ticket, ...failure }));
       }
       const half = Math.ceil(tickets.length / 2);
       const first = await this.#runSplitting(ready, tickets.slice(0, half));
@@ -217,7 +233,7 @@ class ModelQueue {
       manifest,
       judgedBy: result.judgedBy,
     }));
-    return parts === undefined ? this.#explainByOcclusion(judged) : judged;
+    return parts === undefined && this.#options.explains(this.#model) ? this.#explainByOcclusion(judged) : judged;
   }
 
   /** A verdict is worth more than its explanation: where that fails, the verdict goes without. */
@@ -252,7 +268,7 @@ class ModelQueue {
 }
 
 /** Why a model cannot run, for an operator. */
-export function notReadyReason(inference: InferenceHost, model: ModelReference): string {
+export function notReadyReason(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
   const status = inference
     .statuses()
     .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
@@ -274,7 +290,7 @@ function misfit(manifest: ModelManifest, ticket: Ticket): string {
 /** @throws {OperatingError} 'model-not-ready' where what ran in the meantime judges no windows. */
 function windowsManifest({ manifest, judgedBy }: RunResult): ModelManifest {
   if (judgesWindows(manifest)) return manifest;
-  throw new OperatingError('model-not-ready', 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
+  throw new OperatingError(NOT_READY, 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
 }
 
 /** Shape [batch, steps, tags]. Windows in it have the same shape. */

@@ -5,7 +5,6 @@ import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
 import type { TagReading } from '../contracts/live-events.ts';
-import type { BlamedTag } from '../domain/alarm-message.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/quality.ts';
@@ -18,6 +17,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
+import { blamedTags } from './blamed-tags.ts';
 import { DriftMonitor } from './drift-monitor.ts';
 import type { Judgement } from './judge.ts';
 import { Judge } from './judge.ts';
@@ -27,6 +27,7 @@ import { sampleDraft } from './sample-record.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { verdictDraft } from './verdict-record.ts';
+import type { Trials } from './trials.ts';
 import type { WatchConfig } from './watch-config.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
@@ -45,6 +46,8 @@ export type PipelineOptions = {
   /** Every tag they name is in `tags`. */
   readonly watches: ReadonlyMap<string, WatchConfig>;
   readonly inference: InferenceHost;
+  /** Undefined where no versions are ever compared, as in a bench. */
+  readonly trials: Trials | undefined;
   readonly recorder: Recorder;
   readonly history: SampleHistory | undefined;
   readonly events: LiveEvents;
@@ -84,10 +87,12 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   #tick: Timer | undefined;
   #tagEvents: Timer | undefined;
   #nextDeadlineMs = Infinity;
+  /** That fell due since the start. */
+  #windows = 0;
   #running = false;
 
   constructor(options: PipelineOptions) {
-    const { tags, watches, inference, deps } = options;
+    const { tags, watches, inference, trials, deps } = options;
     this.#options = options;
     this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
     this.#gate = new QualityGate(tags);
@@ -104,7 +109,13 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     );
     this.#touched = new Int32Array(this.#watches.length);
     this.#isTouched = new Uint8Array(this.#watches.length);
-    this.#judge = new Judge({ inference, deps, onJudged: (judgements) => this.#conclude(judgements) });
+    this.#judge = new Judge({
+      inference,
+      deps,
+      explains: () => true,
+      onJudged: (judgements) => this.#conclude(trials?.pass(judgements) ?? judgements),
+    });
+    trials?.onReleased((judgements) => this.#conclude(judgements));
     this.#metrics = deps.metrics.of(pipelineMetrics);
     this.#sampleCounters = qualities.map((quality) => this.#metrics.andon_samples_total.labels({ quality }));
   }
@@ -137,7 +148,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 
   watches(): readonly WatchOverview[] {
-    const { inference, alarms, deps } = this.#options;
+    const { inference, trials, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
     return this.#watches.map((watch, index) => ({
       watch: watch.id,
@@ -148,6 +159,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       alarmState: alarms.stateOf(watch.id),
       drift: this.#drift[index]?.indexes ?? new Map(),
       lastVerdict: watch.lastVerdict(inference, nowMs),
+      trial: trials?.trialOf(watch.id),
     }));
   }
 
@@ -180,6 +192,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     this.#tick?.cancel();
     this.#tagEvents?.cancel();
     await this.#judge.settle();
+    await this.#options.trials?.settle();
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
 
@@ -269,13 +282,16 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
 
   #enqueue(watch: Watch, window: DueWindow): void {
     this.#telemetry[this.#byId.get(watch.id) ?? -1]?.due();
-    this.#judge.enqueue(watch.model, {
+    const ticket = {
       watch: watch.id,
+      number: (this.#windows += 1),
       window,
       steps: watch.steps,
       columns: watch.tagNumbers.length,
       dueMs: this.#options.deps.clock.monotonicMs(),
-    });
+    };
+    this.#judge.enqueue(watch.model, ticket);
+    this.#options.trials?.enqueue(ticket);
   }
 
   #recordFilling(nowMs: EpochMs, because: string): void {
@@ -287,7 +303,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     recorder.store(
       watches.flatMap((watch) => {
         const verdict = watch.unknown(`${because}${watch.fillingReason(inference)}`, nowMs);
-        return this.#entries(watch, verdict, undefined, true);
+        return this.#entries(watch, verdict, undefined, undefined, true);
       }),
     );
   }
@@ -302,23 +318,22 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.ticket.dueMs;
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
-      this.#observeDrift(number, watch, verdict, judgement.ticket.window.lastRow);
+      const { lastRow, timestampMs } = judgement.ticket.window;
+      const manifest = judgement.outcome === 'judged' ? judgement.manifest : undefined;
+      if (manifest !== undefined && verdict.score !== undefined)
+        this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
       // That the model was too slow says nothing about the plant: it must not hold up an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
-      entries.push(...this.#entries(watch, verdict, judgement.ticket.window.lastRow, concernsAlarm));
+      entries.push(...this.#entries(watch, verdict, manifest, lastRow, concernsAlarm));
     }
     this.#options.recorder.store(entries);
   }
 
-  #observeDrift(number: number, watch: Watch, { score, timestampMs }: Verdict, lastRow: Float32Array): void {
-    const manifest = this.#options.inference.ready(watch.model)?.manifest;
-    if (manifest === undefined || score === undefined) return;
-    this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, score, timestampMs);
-  }
-
+  /** @param judgedBy Manifest of the version that judged; undefined where none did. */
   #entries(
     watch: Watch,
     verdict: Verdict,
+    judgedBy: ModelManifest | undefined,
     lastRow: Float32Array | undefined,
     concernsAlarm: boolean,
   ): readonly Entry[] {
@@ -331,7 +346,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     };
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
-    const manifest = inference.ready(watch.model)?.manifest;
+    const manifest = judgedBy ?? inference.ready(watch.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = blamedTags(verdict, readings, manifest);
     return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
@@ -367,22 +382,5 @@ function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string,
     const number = numbers.get(name);
     invariant(number !== undefined, `watch ${id} binds '${name}', which is no tag`);
     return number;
-  });
-}
-
-/** The tags that a message names: those the model blames, or all of them where it blames none. */
-function blamedTags(
-  verdict: Verdict,
-  readings: readonly TagReading[],
-  manifest: ModelManifest | undefined,
-): readonly BlamedTag[] {
-  if (verdict.contributions.length === 0)
-    return readings.map(({ tag, value, unit }) => ({ tag, value, unit, share: undefined }));
-  return verdict.contributions.map(({ tag, share }) => {
-    const column = readings.findIndex((candidate) => candidate.tag === tag);
-    const reading = readings[column];
-    // The columns of the model are the tags of the watch, in their order.
-    const normalRange = manifest?.tags[column]?.range;
-    return { tag, value: reading?.value, unit: reading?.unit ?? '', share, normalRange };
   });
 }

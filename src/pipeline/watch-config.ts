@@ -14,6 +14,11 @@ const modelReference = z
   .transform((text): ModelReference => parseModelReference(text) ?? { name: text, version: undefined })
   .describe('Name of the model; its active version, or a pinned one as in pump-anomaly@3');
 
+const versionReference = (description: string) =>
+  modelReference
+    .refine(({ version }) => version !== undefined, { error: 'expected a version, such as pump-anomaly@4' })
+    .describe(description);
+
 const durationOrScan = (description: string) =>
   z.union([z.literal('scan'), duration(description, { minMs: 1, maxMs: 86_400_000 })], {
     error: 'expected a duration of 1ms to 1d, or scan',
@@ -108,6 +113,12 @@ const driftSchema = z
 
 export const watchSchema = z.strictObject({
   model: modelReference,
+  shadow: versionReference(
+    'A version of the same model that judges the same windows in silence, as in pump-anomaly@4: it is counted and compared, and alarms nobody',
+  ).optional(),
+  canary: versionReference(
+    'A version of the same model that decides on this watch, as in pump-anomaly@4; where it fails on a window, the model of the watch decides',
+  ).optional(),
   tags: z
     .array(z.string().min(1))
     .min(1, { error: 'a watch needs at least one tag' })

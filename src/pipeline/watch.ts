@@ -106,7 +106,7 @@ export class Watch {
 }
 
 /** The decision line in force: what the watch says, and for the rest the model. */
-function verdictRule(config: WatchConfig, manifest: ModelManifest): VerdictRule {
+export function verdictRule(config: WatchConfig, manifest: ModelManifest): VerdictRule {
   const { alarm } = config;
   const threshold = alarm?.threshold ?? 'model';
   return {

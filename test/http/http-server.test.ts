@@ -89,6 +89,7 @@ const board: WatchBoard = {
       alarmState: 'unacknowledged',
       lastVerdict: verdict,
       drift: new Map([['pump-1.vibration', 0.31]]),
+      trial: undefined,
     },
   ],
 };
@@ -138,6 +139,7 @@ describe('the HTTP endpoint', () => {
       identity: { agentId: 'edge', version: '0.0.0' },
       alarms: desk,
       board,
+      trials: { compare: () => ({ trials: [], obstacles: [] }), trialOf: () => undefined },
       // Routes use these members only; the rest of the contract is the outbox's and the host's own tests'.
       records: records as RecordStore,
       history,

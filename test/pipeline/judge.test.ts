@@ -13,14 +13,14 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 function ticket(watch: string, number: number, reason = ''): Ticket {
   const values = reason === '' ? Float32Array.of(0, 0, 0, number) : undefined;
   const window = { timestampMs: number * 1000, values, lastRow: Float32Array.of(0, number), reason };
-  return { watch, window, steps: 2, columns: 2, dueMs: 0 };
+  return { watch, number, window, steps: 2, columns: 2, dueMs: 0 };
 }
 
 function startJudge() {
   const inference = new FakeInferenceHost();
   const calls: (readonly Judgement[])[] = [];
   const deps = testDeps(new FakeClock());
-  const judge = new Judge({ inference, deps, onJudged: (judgements) => calls.push(judgements) });
+  const judge = new Judge({ inference, deps, explains: () => true, onJudged: (judgements) => calls.push(judgements) });
   const outcomes = () => calls.flat().map(({ ticket: { window }, outcome }) => [window.timestampMs / 1000, outcome]);
   return { inference, calls, judge, outcomes };
 }
@@ -128,6 +128,7 @@ describe('a model that explains nothing', () => {
   const weighted = (values: Float32Array) => 3 * (values.at(-2) ?? 0) + (values.at(-1) ?? 0);
   const window = (watch: string, vibration: number, current: number): Ticket => ({
     watch,
+    number: 0,
     window: {
       timestampMs: 0,
       values: Float32Array.of(0, 0, vibration, current),

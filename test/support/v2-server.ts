@@ -2,6 +2,7 @@ import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
 import type { InferenceHost } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
+import type { TrialBoard } from '../../src/contracts/trial-board.ts';
 import type { WatchBoard } from '../../src/contracts/watch-board.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
@@ -33,6 +34,7 @@ export class V2Server implements AsyncDisposable {
       // Nothing under /v2 asks for these.
       alarms: {} as AlarmDesk,
       board: {} as WatchBoard,
+      trials: {} as TrialBoard,
       records: {} as RecordStore,
     });
     await server.start();

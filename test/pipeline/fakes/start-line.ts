@@ -7,7 +7,10 @@ import type { Tag } from '../../../src/domain/tag.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
+import type { Trials } from '../../../src/pipeline/trials.ts';
+import type { WatchConfig } from '../../../src/pipeline/watch-config.ts';
 import { watchSchema } from '../../../src/pipeline/watch-config.ts';
+import type { Deps } from '../../../src/platform/deps.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { testDeps } from '../../support/test-deps.ts';
 import { FakeInferenceHost } from './fake-inference-host.ts';
@@ -25,6 +28,8 @@ export type LineOptions = {
   readonly sampleRecords?: boolean;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
+  /** Versions under trial, beside the watches' own. */
+  readonly trials?: (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps) => Trials;
   /** Wall clock at the start; the beginning of 2026 where left out. */
   readonly startMs?: number;
 };
@@ -51,6 +56,7 @@ export async function startLine(options: LineOptions = {}) {
     tags: tagsOfLine,
     watches,
     inference,
+    trials: options.trials?.(watches, inference, deps),
     recorder,
     history: undefined,
     events,

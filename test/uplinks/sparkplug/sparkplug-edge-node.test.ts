@@ -85,6 +85,7 @@ function edgeNode() {
     alarmState: undefined,
     lastVerdict: undefined,
     drift: new Map(),
+    trial: undefined,
   };
   const board: WatchBoard = { watches: () => [overview], tags: () => [] };
   const never = () => Promise.reject(new Error('Not asked for here'));

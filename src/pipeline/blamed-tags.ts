@@ -1,0 +1,21 @@
+import type { TagReading } from '../contracts/live-events.ts';
+import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { BlamedTag } from '../domain/alarm-message.ts';
+import type { Verdict } from '../domain/verdict.ts';
+
+/** The tags that a message names: those the model blames, or all of them where it blames none. */
+export function blamedTags(
+  verdict: Verdict,
+  readings: readonly TagReading[],
+  manifest: ModelManifest | undefined,
+): readonly BlamedTag[] {
+  if (verdict.contributions.length === 0)
+    return readings.map(({ tag, value, unit }) => ({ tag, value, unit, share: undefined }));
+  return verdict.contributions.map(({ tag, share }) => {
+    const column = readings.findIndex((candidate) => candidate.tag === tag);
+    const reading = readings[column];
+    // The columns of the model are the tags of the watch, in their order.
+    const normalRange = manifest?.tags[column]?.range;
+    return { tag, value: reading?.value, unit: reading?.unit ?? '', share, normalRange };
+  });
+}
