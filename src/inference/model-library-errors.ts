@@ -5,7 +5,8 @@ import { OperatingError } from '../platform/errors.ts';
 export const modelLibraryErrors = {
   'model-package-invalid': {
     disposition: 'reject',
-    meaning: 'What was to be installed is no package of a model: model.onnx, model.yaml and perhaps model.sig.',
+    meaning:
+      'What was to be installed is no package of a model: model.onnx, model.yaml, perhaps model.sig and documents.',
     remedy: 'The message names the file or entry at fault; docs/models.md says what a package is.',
   },
   'model-package-too-large': {

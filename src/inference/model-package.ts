@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, readdir, readFile } from 'node:fs/promises';
@@ -12,15 +13,16 @@ import { libraryFailure } from './model-library-errors.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { unpackArchive } from './package-archive.ts';
 import { download } from './package-download.ts';
-import type { PackageBounds, PackageFile } from './package-files.ts';
-import { isPackageFile, packageBounds, packageBytesMax } from './package-files.ts';
+import type { PackageBounds } from './package-files.ts';
+import { fileBytesMax, packageBounds, packageBytesMax, packageFilesMax } from './package-files.ts';
+import { isFileName } from './signing/file-name.ts';
 
 const COPY_CHUNK_BYTES = 1_000_000;
 /** Least bytes between two reports of progress. */
 const PROGRESS_BYTES = 1_000_000;
 
 export type ReceivedPackage = {
-  /** Files of the folder that are no part of a package. */
+  /** What the folder has besides: folders, hidden files, names that no file of a package may have. */
   readonly leftOut: readonly string[];
   /** Where it came from, for the record. */
   readonly origin: Readonly<Record<string, unknown>>;
@@ -123,22 +125,29 @@ async function store(
 
 /** @returns Names of what is no part of a package. */
 async function copyFolder(from: string, to: string, bounds: PackageBounds): Promise<readonly string[]> {
-  const names = await namesIn(from);
-  const files = names.filter(isPackageFile);
+  const entries = await entriesIn(from);
+  const isPart = (entry: Dirent): boolean => isFileName(entry.name) && !entry.isDirectory();
+  const files = entries.filter(isPart).map(({ name }) => name);
   checkComplete(files, from);
-  for (const name of files) await copyFile(join(from, name), join(to, name), bounds[name]);
-  return names.filter((name) => !isPackageFile(name)).toSorted();
+  const filesMax = packageFilesMax(bounds);
+  if (files.length > filesMax)
+    throw libraryFailure('model-package-invalid', `${from} has ${files.length} files, a package ${filesMax} at most`);
+  for (const name of files) await copyFile(join(from, name), join(to, name), fileBytesMax(bounds, name));
+  return entries
+    .filter((entry) => !isPart(entry))
+    .map(({ name }) => name)
+    .toSorted();
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
+async function entriesIn(folder: string): Promise<readonly Dirent[]> {
   try {
-    return await readdir(folder);
+    return await readdir(folder, { withFileTypes: true });
   } catch (error) {
     throw libraryFailure('model-package-invalid', `${folder} cannot be read: ${errorMessage(error)}`, { cause: error });
   }
 }
 
-function checkComplete(files: readonly PackageFile[], where: string): void {
+function checkComplete(files: readonly string[], where: string): void {
   for (const name of ['model.onnx', 'model.yaml'] as const)
     if (!files.includes(name))
       throw libraryFailure('model-package-invalid', `${where} has no ${name}, which every package has`);
@@ -154,10 +163,7 @@ async function copyFile(from: string, to: string, bytesMax: number): Promise<voi
     if (bytesRead === 0) break;
     copied += bytesRead;
     if (copied > bytesMax)
-      throw libraryFailure(
-        'model-package-too-large',
-        `${from} has more than the ${formatByteSize(bytesMax)} allowed (models.maxModelSize)`,
-      );
+      throw libraryFailure('model-package-too-large', `${from} has more than the ${formatByteSize(bytesMax)} allowed`);
     await target.appendFile(chunk.subarray(0, bytesRead));
   }
   await target.sync();

@@ -8,8 +8,9 @@ import type { ReadEntry } from 'tar';
 import { formatByteSize } from '../domain/byte-size.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { libraryFailure } from './model-library-errors.ts';
-import type { PackageBounds, PackageFile } from './package-files.ts';
-import { isPackageFile, packageBytesMax } from './package-files.ts';
+import type { PackageBounds } from './package-files.ts';
+import { fileBytesMax, packageBytesMax, packageFilesMax } from './package-files.ts';
+import { isFileName } from './signing/file-name.ts';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 /** Of an extended header (PAX, GNU long name): what tells a name is far smaller. */
@@ -24,10 +25,9 @@ const filePattern = /^(?:\.\/)?(?:([^/]+)\/)?([^/]+)$/;
 const folderPattern = /^(?:\.\/?|(?:\.\/)?[^/]+\/?)$/;
 
 /**
- * Unpacks an archive into files of fixed names: what an entry is called decides which of them it is, and never where
- * it is written.
+ * Unpacks an archive into files of one folder: an entry's name is a plain one, and never says where it is written.
  *
- * Only plain files of a package are let in, each once, alone or together in one folder. Sizes are bounded while the
+ * Only plain files are let in, each once, alone or together in one folder. Sizes are bounded while the
  * archive is being unpacked, whatever its headers say.
  *
  * @param archive Path of the archive, gzip'd or not.
@@ -39,7 +39,7 @@ export async function unpackArchive(
   archive: string,
   folder: string,
   bounds: PackageBounds,
-): Promise<readonly PackageFile[]> {
+): Promise<readonly string[]> {
   await using unpacking = new Unpacking(folder, bounds);
   try {
     for await (const chunk of tarBytes(archive)) await unpacking.take(chunk);
@@ -76,7 +76,7 @@ class Unpacking implements AsyncDisposable {
   readonly #folder: string;
   readonly #bounds: PackageBounds;
   readonly #parser: Parser;
-  readonly #found = new Set<PackageFile>();
+  readonly #found = new Set<string>();
   readonly #pending: (() => Promise<void>)[] = [];
   #topFolder: string | undefined;
   #folders = 0;
@@ -117,7 +117,7 @@ class Unpacking implements AsyncDisposable {
     await this.#settle();
   }
 
-  async end(): Promise<readonly PackageFile[]> {
+  async end(): Promise<readonly string[]> {
     this.#parser.end();
     await this.#settle();
     return [...this.#found];
@@ -158,21 +158,21 @@ class Unpacking implements AsyncDisposable {
   }
 
   /** @returns Which file of the package it is; undefined for one that is none, which may be a fault. */
-  #admit(entry: ReadEntry): PackageFile | undefined {
+  #admit(entry: ReadEntry): string | undefined {
     if (entry.type === 'Directory') {
       this.#folders += 1;
       if (!folderPattern.test(entry.path) || this.#folders > FOLDERS_MAX) this.#fail(unknownEntry(entry));
       return undefined;
     }
     const [, folder = '', name = ''] = filePattern.exec(entry.path) ?? [];
-    if ((entry.type !== 'File' && entry.type !== 'OldFile') || folder === '..' || !isPackageFile(name)) {
+    if ((entry.type !== 'File' && entry.type !== 'OldFile') || folder === '..' || !isFileName(name)) {
       this.#fail(unknownEntry(entry));
       return undefined;
     }
     if (this.#found.has(name)) this.#fail(invalid(`The archive has ${name} twice`));
     if (folder !== (this.#topFolder ??= folder))
       this.#fail(invalid(`The archive has files of a package in '${this.#topFolder}' and in '${folder}'`));
-    const bytesMax = this.#bounds[name];
+    const bytesMax = fileBytesMax(this.#bounds, name);
     if (entry.size > bytesMax)
       this.#fail(
         libraryFailure(
@@ -181,6 +181,9 @@ class Unpacking implements AsyncDisposable {
         ),
       );
     this.#found.add(name);
+    const filesMax = packageFilesMax(this.#bounds);
+    if (this.#found.size > filesMax)
+      this.#fail(invalid(`The archive has more than the ${filesMax} files of a package`));
     return name;
   }
 }
@@ -188,7 +191,7 @@ class Unpacking implements AsyncDisposable {
 function unknownEntry({ type, path }: ReadEntry): OperatingError {
   const shown = JSON.stringify(path.slice(0, 100));
   return invalid(
-    `The archive has ${shown} (${type}); a package is model.onnx, model.yaml and perhaps model.sig, plain files alone or in one folder`,
+    `The archive has ${shown} (${type}); a package is plain files, model.onnx and model.yaml among them, alone or in one folder`,
   );
 }
 

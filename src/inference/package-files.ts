@@ -1,34 +1,60 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../platform/errors.ts';
 import { MANIFEST_BYTES_MAX } from './model-directory.ts';
+import { SIGNATURE_FILE } from './signing/statement.ts';
 
-const SIGNATURE_BYTES_MAX = 64_000;
-
-/** The files of a package; the last one may be missing. */
-const packageFiles = ['model.onnx', 'model.yaml', 'model.sig'] as const;
-export type PackageFile = (typeof packageFiles)[number];
-/** Bytes that each file may have. */
-export type PackageBounds = Readonly<Record<PackageFile, number>>;
-
-export function isPackageFile(name: string): name is PackageFile {
-  return packageFiles.some((file) => file === name);
-}
+/** Bytes that each file of a package may have, and how many documents there may be beside the model. */
+export type PackageBounds = {
+  readonly modelBytesMax: number;
+  readonly manifestBytesMax: number;
+  readonly signatureBytesMax: number;
+  /** The report of a training with its plots, a licence: a signature covers them as well. */
+  readonly documentBytesMax: number;
+  readonly documentsMax: number;
+};
 
 export function packageBounds(modelBytesMax: number): PackageBounds {
-  return { 'model.onnx': modelBytesMax, 'model.yaml': MANIFEST_BYTES_MAX, 'model.sig': SIGNATURE_BYTES_MAX };
+  return {
+    modelBytesMax,
+    manifestBytesMax: MANIFEST_BYTES_MAX,
+    signatureBytesMax: 64_000,
+    documentBytesMax: 2_000_000,
+    documentsMax: 16,
+  };
+}
+
+export function fileBytesMax(bounds: PackageBounds, name: string): number {
+  switch (name) {
+    case 'model.onnx':
+      return bounds.modelBytesMax;
+    case 'model.yaml':
+      return bounds.manifestBytesMax;
+    case SIGNATURE_FILE:
+      return bounds.signatureBytesMax;
+    default:
+      return bounds.documentBytesMax;
+  }
 }
 
 export function packageBytesMax(bounds: PackageBounds): number {
-  return packageFiles.reduce((sum, file) => sum + bounds[file], 0);
+  const { modelBytesMax, manifestBytesMax, signatureBytesMax, documentBytesMax, documentsMax } = bounds;
+  return modelBytesMax + manifestBytesMax + signatureBytesMax + documentsMax * documentBytesMax;
+}
+
+/** Graph, manifest, signature and documents. */
+export function packageFilesMax({ documentsMax }: PackageBounds): number {
+  return 3 + documentsMax;
 }
 
 /** The first file that is not the same in both folders; undefined where all are. */
-export async function differingFile(folder: string, other: string): Promise<PackageFile | undefined> {
-  for (const file of packageFiles) {
-    const [one, another] = await Promise.all([digestOf(join(folder, file)), digestOf(join(other, file))]);
-    if (one !== another) return file;
+export async function differingFile(folder: string, other: string): Promise<string | undefined> {
+  const names = await Promise.all([readdir(folder), readdir(other)]);
+  for (const name of new Set(names.flat().toSorted())) {
+    const [one, another] = await Promise.all([digestOf(join(folder, name)), digestOf(join(other, name))]);
+    if (one !== another) return name;
   }
   return undefined;
 }

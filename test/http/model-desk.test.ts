@@ -26,7 +26,8 @@ beforeAll(async () => {
   const { models, ...sections } = plant.sections('50ms');
   folder.configure({
     ...sections,
-    models: { ...models, maxModelSize: '1MB', receiveDeadline: '8s', loadDeadline: '4s' },
+    // Without probation, in which the version before stays loaded and cannot be removed.
+    models: { ...models, rollback: { within: '0ms' }, maxModelSize: '1MB', receiveDeadline: '8s', loadDeadline: '4s' },
     watches: { level: { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' }, alarm: {} } },
     http: { listen: '127.0.0.1:0', adminToken: { env: 'ADMIN_TOKEN' }, requestTimeout: '1s', maxBody: '10kB' },
   });
@@ -268,6 +269,7 @@ test('the API says what there is', async () => {
     '/api/v1/models/audit',
     '/api/v1/models/install',
     '/api/v1/models/{name}/activate',
+    '/api/v1/models/{name}/compare',
     '/api/v1/models/{name}/pin',
     '/api/v1/models/{name}/rollback',
     '/api/v1/models/{name}/unpin',

@@ -8,6 +8,7 @@ import { packageArchive, writePackage } from '../support/model-packages.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
 import { loopModel, meanModel } from '../support/onnx-models.ts';
+import { TestKey } from '../support/signing-keys.ts';
 import { metricValue } from '../support/test-deps.ts';
 
 /*
@@ -78,13 +79,30 @@ describe('installing', () => {
     await expect(harness.install(other)).rejects.toThrow(/next free version is 5/);
   });
 
-  test('of a folder takes the files of a package, and says what it left out', async () => {
+  test('of a folder takes the report of its training along, and says what it left out', async () => {
     await using harness = new LibraryHarness();
     const folder = writePackage(join(harness.path, 'trained'), pump(1));
     writeFileSync(join(folder, 'report.md'), '# report');
+    writeFileSync(join(folder, '.editor-state'), '');
+    mkdirSync(join(folder, 'notes'));
     const installed = await harness.install(pump(1), { source: { kind: 'folder', path: folder } });
-    expect(installed.leftOut).toEqual(['report.md']);
-    expect(() => readFileSync(join(harness.models, 'pump/1/report.md'))).toThrow(/ENOENT/);
+    expect(installed.leftOut).toEqual(['.editor-state', 'notes']);
+    expect(readFileSync(join(harness.models, 'pump/1/report.md'), 'utf8')).toBe('# report');
+  });
+
+  test('of a signed folder keeps all that the signature covers', async () => {
+    const key = new TestKey();
+    const config = { trust: key.trust };
+    await using trusting = new LibraryHarness({ config });
+    const folder = writePackage(join(trusting.path, 'trained'), pump(1));
+    writeFileSync(join(folder, 'report.md'), '# report');
+    const order = { source: { kind: 'folder', path: folder } } as const;
+    await expect(trusting.install(pump(1), order)).rejects.toMatchObject({ code: 'model-untrusted' });
+    await key.sign(folder);
+    expect(await trusting.install(pump(1), order)).toMatchObject({ fresh: true });
+    rmSync(join(folder, 'report.md'));
+    await using other = new LibraryHarness({ config });
+    await expect(other.install(pump(1), order)).rejects.toMatchObject({ code: 'model-untrusted' });
   });
 
   test('of a folder follows no link', async () => {

@@ -5,15 +5,22 @@ import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { unpackArchive } from '../../src/inference/package-archive.ts';
+import { fileBytesMax } from '../../src/inference/package-files.ts';
+import { isFileName } from '../../src/inference/signing/file-name.ts';
 import { errorCode } from '../../src/platform/errors.ts';
 import type { TarEntry } from '../support/model-packages.ts';
 import { tarOf } from '../support/model-packages.ts';
 
 /*
- * Whatever an archive says, nothing is written but model.onnx, model.yaml and model.sig, into the one folder they are
- * for, each no larger than it may be; and what is refused is refused with a code and a reason.
+ * Whatever an archive says, nothing is written but plain files of plain names, into the one folder they are for, each no larger than it may be; and what is refused is refused with a code and a reason.
  */
-const bounds = { 'model.onnx': 100_000, 'model.yaml': 10_000, 'model.sig': 1_000 };
+const bounds = {
+  modelBytesMax: 100_000,
+  manifestBytesMax: 10_000,
+  signatureBytesMax: 1_000,
+  documentBytesMax: 500,
+  documentsMax: 2,
+};
 
 let scratch = '';
 let folder = '';
@@ -49,6 +56,11 @@ describe('what a package is', () => {
     expect(readFileSync(join(folder, 'model.yaml'), 'utf8')).toBe('name: pump');
   });
 
+  test('documents beside the model, which its signature covers', async () => {
+    expect(await unpack(tarOf([onnx, yaml, document('report.md')]))).toEqual(['model.onnx', 'model.yaml', 'report.md']);
+    expect(readFileSync(join(folder, 'report.md'), 'utf8')).toBe('x');
+  });
+
   test('a signature and an empty file are taken as they are', async () => {
     expect(await unpack(tarOf([{ name: 'model.onnx' }, yaml, { name: 'model.sig', data: 'sig' }]))).toHaveLength(3);
     expect(readFileSync(join(folder, 'model.onnx'))).toHaveLength(0);
@@ -73,7 +85,15 @@ describe('what is refused', () => {
     ['a device', tarOf([{ name: 'model.onnx', type: '3' }]), 'invalid', /CharacterDevice/],
     ['a pipe', tarOf([{ name: 'model.onnx', type: '6' }]), 'invalid', /FIFO/],
     ['a sparse file', tarOf([{ name: 'model.onnx', type: 'S', data: 'x' }]), 'invalid', /SparseFile|Unsupported/i],
-    ['another file', tarOf([onnx, yaml, { name: 'README.md', data: 'x' }]), 'invalid', /README\.md/],
+    ['a hidden file', tarOf([onnx, yaml, { name: '.profile', data: 'x' }]), 'invalid', /\.profile/],
+    ['a file of an odd name', tarOf([onnx, yaml, { name: 'a b', data: 'x' }]), 'invalid', /a b/],
+    [
+      'three documents of two',
+      tarOf([onnx, yaml, ...['a', 'b', 'c', 'd'].map(document)]),
+      'invalid',
+      /more than the 5/,
+    ],
+    ['a document that is too large', tarOf([{ name: 'a.md', data: 'x'.repeat(501) }]), 'too-large', /a\.md has 501/],
     ['a file twice', tarOf([onnx, yaml, onnx]), 'invalid', /model\.onnx twice/],
     ['files in two folders', tarOf([inFolder('a')(onnx), inFolder('b')(yaml)]), 'invalid', /in 'a' and in 'b'/],
     [
@@ -184,12 +204,16 @@ async function breaches(bytes: Uint8Array): Promise<readonly string[]> {
   return [
     ...[refusal].filter((code) => ![undefined, 'model-package-invalid', 'model-package-too-large'].includes(code)),
     ...readdirSync(scratch).filter((name) => name !== 'archive' && name !== basename(folder)),
-    ...files.filter((file) => !Object.hasOwn(bounds, file.name) || !file.isFile() || isTooLarge(file.name)),
+    ...files.filter((file) => !isFileName(file.name) || !file.isFile() || isTooLarge(file.name)),
   ].map(String);
 }
 
 function isTooLarge(file: string): boolean {
-  return statSync(join(folder, file)).size > bounds[file as keyof typeof bounds];
+  return statSync(join(folder, file)).size > fileBytesMax(bounds, file);
+}
+
+function document(name: string): TarEntry {
+  return { name, data: 'x' };
 }
 
 function inFolder(name: string): (entry: TarEntry) => TarEntry {
