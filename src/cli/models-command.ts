@@ -3,10 +3,12 @@ import { loadConfig } from '../app/config-file.ts';
 import { probeModels } from '../app/model-probe.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { MAJOR_DRIFT } from '../domain/drift.ts';
+import type { Rejection } from '../domain/trial-plan.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import { pinnedVersion } from '../inference/model-activation.ts';
+import { readRejections } from '../inference/rejected-versions.ts';
 import type { ModelVerification } from '../inference/model-verification.ts';
 import { verifyModel } from '../inference/model-verification.ts';
 import { inferenceHostEntry } from '../app/entries.ts';
@@ -77,6 +79,7 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
   const rows: ListedModel[] = [];
   for (const name of await directory.names()) {
     const pinned = await pinnedVersion(models.directory, name).catch(() => undefined);
+    const rejections = await readRejections(models.directory, name).catch(() => []);
     for (const version of await directory.versions(name)) {
       const status = active.some((model) => model.name === name && model.version === version)
         ? statuses.get(name)
@@ -91,11 +94,17 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
         state: status?.state ?? (typeof stored === 'string' ? 'failed' : 'stored'),
         provider: status?.provider,
         fallbacks: status?.fallbacks ?? [],
-        reason: status?.reason ?? (typeof stored === 'string' ? stored : ''),
+        reason: status?.reason ?? (typeof stored === 'string' ? stored : rejectionOf(version, rejections)),
       });
     }
   }
   return rows;
+}
+
+/** Why a trial found the version bad; '' where none did. */
+function rejectionOf(version: number, rejections: readonly Rejection[]): string {
+  const rejection = rejections.find((candidate) => candidate.version === version);
+  return rejection === undefined ? '' : `rejected: ${rejection.reason}`;
 }
 
 /** `andon models show NAME[@VERSION]`. */

@@ -164,3 +164,14 @@ test.each([
 ])('models %j is refused with the reason', async (args, code, reason) => {
   expect(await models(...args)).toMatchObject({ code, stderr: expect.stringMatching(reason) as string });
 });
+
+test('a version that a trial found bad is listed with the reason, until somebody activates it', async () => {
+  await models('install', packageFolder(level(1)), '--activate');
+  await models('install', packageFolder(level(2)));
+  const rejection = { version: 2, reason: 'it crashed once within 1h', time: '2026-01-01T00:00:00.000Z' };
+  writeFileSync(join(folder.path, 'models/level/rejected.json'), JSON.stringify([rejection]));
+  const listed = async () => (await json('list')).document['models'];
+  expect(await listed()).toMatchObject([{ version: 1 }, { version: 2, reason: 'rejected: it crashed once within 1h' }]);
+  await models('activate', 'level@2');
+  expect(await listed()).toMatchObject([{ version: 1 }, { version: 2, active: true, reason: '' }]);
+});
