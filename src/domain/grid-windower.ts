@@ -15,11 +15,11 @@ const ROWS_AT_ONCE_MAX = 10_000;
  * counts however late it comes.
  */
 export class GridWindower implements Windower {
-  readonly #plan: WindowPlan;
+  #plan: WindowPlan;
   readonly #stepMs: number;
   readonly #hopRows: number;
   readonly #onDue: DueListener;
-  readonly #buffer: WindowBuffer;
+  #buffer: WindowBuffer;
   readonly #columns: WindowColumns;
   readonly #row: Float32Array;
   /**
@@ -90,6 +90,11 @@ export class GridWindower implements Windower {
 
   deadlineMs(): EpochMs {
     return (this.#sealed + 1) * this.#stepMs + this.#plan.latenessMs;
+  }
+
+  resize(steps: number): void {
+    this.#plan = { ...this.#plan, steps };
+    this.#buffer = this.#buffer.resized(this.#plan);
   }
 
   restart(nowMs: EpochMs): void {

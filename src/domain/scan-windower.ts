@@ -11,9 +11,9 @@ import type { DueListener, Windower, WindowPlan } from './window-plan.ts';
  * so, since a silent source would otherwise look like a plant that is well.
  */
 export class ScanWindower implements Windower {
-  readonly #plan: WindowPlan;
+  #plan: WindowPlan;
   readonly #onDue: DueListener;
-  readonly #buffer: WindowBuffer;
+  #buffer: WindowBuffer;
   readonly #columns: WindowColumns;
   readonly #row: Float32Array;
   #scanMs = -Infinity;
@@ -75,6 +75,11 @@ export class ScanWindower implements Windower {
 
   deadlineMs(): EpochMs {
     return this.#silentFromMs;
+  }
+
+  resize(steps: number): void {
+    this.#plan = { ...this.#plan, steps };
+    this.#buffer = this.#buffer.resized(this.#plan);
   }
 
   restart(nowMs: EpochMs): void {

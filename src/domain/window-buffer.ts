@@ -37,6 +37,18 @@ export class WindowBuffer {
     return this.#rows === this.#plan.steps;
   }
 
+  /** A buffer for windows of another length, with the newest rows of this one. */
+  resized(plan: WindowPlan): WindowBuffer {
+    const other = new WindowBuffer(plan, Infinity);
+    const capacity = this.#plan.steps;
+    for (let age = Math.min(this.#rows, plan.steps); age > 0; age -= 1) {
+      const row = (this.#next - age + capacity) % capacity;
+      other.push(Infinity, this.#cells.subarray(row * this.#columns, (row + 1) * this.#columns));
+    }
+    other.#patientUntilMs = this.#patientUntilMs;
+    return other;
+  }
+
   restart(startMs: EpochMs): void {
     this.#next = 0;
     this.#rows = 0;

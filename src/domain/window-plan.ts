@@ -37,7 +37,7 @@ export type DueListener = (window: DueWindow) => void;
 
 /**
  * Turns the samples of a watch into windows. Knows no clock: every time is an argument, so that a backtest that
- * hands over the same batches gets the same windows. All memory is taken in the constructor.
+ * hands over the same batches gets the same windows. All memory is taken in the constructor and in `resize`.
  */
 export interface Windower {
   /** Rows there are towards the first window; equals `steps` once windows fall due. */
@@ -56,6 +56,11 @@ export interface Windower {
   advance(nowMs: EpochMs): void;
   /** When `advance` has something to do next; Infinity where only a sample can move it on. */
   deadlineMs(): EpochMs;
+  /**
+   * Goes on with windows of another length. Of the rows there are, the newest stay: shorter windows fall due without a
+   * break, longer ones once the missing rows have come.
+   */
+  resize(steps: number): void;
   /** Forgets all values and starts to fill anew, after a jump of the clock. */
   restart(nowMs: EpochMs): void;
 }

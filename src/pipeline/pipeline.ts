@@ -142,7 +142,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     if (batch.texts !== undefined) this.#table.takeTexts(batch.texts);
     this.#table.update(this.#gated, this.#reported);
     this.#options.history?.add(this.#gated);
-    this.#fillWindows(this.#gated);
+    this.#fillWindows(this.#gated, nowMs);
     this.#recordSamples();
     if (this.#table.changed > 0) this.#tagEvents ??= this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
   }
@@ -196,7 +196,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
 
-  #fillWindows(gated: SampleBatch): void {
+  #fillWindows(gated: SampleBatch, nowMs: EpochMs): void {
     const { first, watches, columns } = this.#routes;
     let touchedCount = 0;
     this.#sampleCounts.fill(0);
@@ -226,7 +226,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     for (let index = 0; index < touchedCount; index += 1) {
       const number = this.#touched[index] ?? 0;
       this.#isTouched[number] = 0;
-      this.#endBatch(number);
+      this.#endBatch(number, nowMs);
     }
     for (const [code, counter] of this.#sampleCounters.entries()) {
       const count = this.#sampleCounts[code] ?? 0;
@@ -234,9 +234,11 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     }
   }
 
-  #endBatch(number: number): void {
+  #endBatch(number: number, nowMs: EpochMs): void {
     const watch = this.#watches[number];
     if (watch?.windower === undefined) return;
+    // A window is cut for the version that will judge it, not for the one before.
+    this.#lookForModel(watch, nowMs);
     watch.windower.endBatch();
     const late = watch.windower.lateSamples - watch.lateSamplesCounted;
     if (late === 0) return;
@@ -276,6 +278,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     if (steps === undefined || steps === watch.steps) return;
     const replaced = watch.windower !== undefined;
     watch.plan(steps, nowMs, (window) => this.#enqueue(watch, window));
+    if (!watch.isFilling) return;
     this.#telemetry[this.#byId.get(watch.id) ?? -1]?.restarted();
     if (replaced) this.#recordUnknown([watch], nowMs, `the model sees ${steps} rows now: `);
   }

@@ -43,17 +43,21 @@ export class Watch {
     return this.#steps;
   }
 
-  /** Begins to fill windows of `steps` rows. */
+  /** Begins to fill windows of `steps` rows, or goes on with windows of that length. */
   plan(steps: number, startMs: EpochMs, onDue: DueListener): void {
     this.#steps = steps;
-    this.windower = createWindower(windowPlan(this.config, steps), startMs, onDue);
-    this.lateSamplesCounted = 0;
+    if (this.windower === undefined) this.windower = createWindower(windowPlan(this.config, steps), startMs, onDue);
+    else this.windower.resize(steps);
+  }
+
+  /** Whether no window can fall due yet. */
+  get isFilling(): boolean {
+    return this.windower === undefined || this.windower.rows < this.#steps;
   }
 
   /** The last verdict, or while windows fill, how far they are; for people. */
   lastVerdict(inference: InferenceHost, nowMs: EpochMs): Verdict {
-    const filling = this.windower === undefined || this.windower.rows < this.#steps;
-    if (this.#lastVerdict !== undefined && !filling) return this.#lastVerdict;
+    if (this.#lastVerdict !== undefined && !this.isFilling) return this.#lastVerdict;
     return this.unknown(this.fillingReason(inference), nowMs);
   }
 

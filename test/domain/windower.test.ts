@@ -45,6 +45,40 @@ function regular(fromMs: number, toMs: number, everyMs: number): readonly Step[]
   return steps;
 }
 
+describe('windows of another length', () => {
+  /** What falls due in the second half of the steps, where the length changes between the halves. */
+  function afterResize(ofPlan: WindowPlan, rowsFirst: number, steps: readonly Step[]): readonly DueWindow[] {
+    let due: DueWindow[] = [];
+    const windower = createWindower({ ...ofPlan, steps: rowsFirst }, 10_000, (window) => due.push(window));
+    for (const [index, step] of steps.entries()) {
+      if (index === steps.length >>> 1) {
+        windower.resize(ofPlan.steps);
+        due = [];
+      }
+      if (step.kind === 'advance') windower.advance(step.nowMs);
+      else {
+        for (const { column, timeMs, value } of step.samples) windower.add(column, timeMs, value, true, 0);
+        windower.endBatch();
+      }
+    }
+    return due;
+  }
+
+  test.each([100, 'scan'] as const)('hold the rows they would have held all along (step %s)', (stepMs) => {
+    const rows = fc.integer({ min: 1, max: 8 });
+    fc.assert(
+      fc.property(rows, rows, fc.integer({ min: 0, max: 30 }), (before, after, count) => {
+        const ofPlan = { ...plan, stepMs, hopMs: stepMs, steps: after };
+        const steps = regular(10_000, 10_000 + count * 100, 100);
+        const due = afterResize(ofPlan, before, steps);
+        const allAlong = afterResize(ofPlan, after, steps);
+        expect(due).toEqual(allAlong.slice(allAlong.length - due.length));
+        expect(allAlong.length - due.length).toBeLessThanOrEqual(Math.max(0, after - before));
+      }),
+    );
+  });
+});
+
 describe('windows on a grid', () => {
   const arrivals = fc
     .array(

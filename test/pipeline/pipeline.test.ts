@@ -258,7 +258,7 @@ describe('what cannot be judged is unknown, and says why', () => {
     expect(line.verdicts().filter(({ verdict }) => verdict === 'normal').length).toBeGreaterThanOrEqual(1);
   });
 
-  test('a new version with a longer window fills anew instead of judging the wrong shape', async () => {
+  test('a new version with a longer window waits for the rows that are missing', async () => {
     const line = await startLine();
     for (let second = 0; second < 3; second += 1) await line.second(1, 0);
     line.inference.manifest = manifestOf({ version: 2, window: { steps: 4 } });
@@ -266,8 +266,22 @@ describe('what cannot be judged is unknown, and says why', () => {
     const { dims } = line.inference.runs.at(-1) ?? { dims: [] };
     expect(dims).toEqual([1, 4, 2]);
     const reasons = line.store.bodies('verdict').map(({ reason }) => reason);
-    expect(reasons).toContain('the model sees 4 rows now: window filling, 0 of 4 rows');
+    expect(reasons).toEqual([
+      'window filling, 0 of 2 rows',
+      ...['', ''],
+      'the model sees 4 rows now: window filling, 2 of 4 rows',
+      ...['', '', '', '', ''],
+    ]);
     expect(line.verdicts().at(-1)).toMatchObject({ verdict: 'normal', version: 2 });
+  });
+
+  test('a new version with a shorter window goes on without a break', async () => {
+    const line = await startLine();
+    for (let second = 0; second < 4; second += 1) await line.second(1, 0);
+    line.inference.manifest = manifestOf({ version: 2, window: { steps: 1 } });
+    for (let second = 0; second < 3; second += 1) await line.second(1, 0);
+    expect(line.inference.runs.map(({ dims }) => dims[1])).toEqual([2, 2, 2, 1, 1, 1]);
+    expect(line.store.bodies('verdict').filter(({ verdict }) => verdict === 'unknown')).toHaveLength(1);
   });
 
   test('after a jump of the wall clock windows fill anew, and subscribers are told', async () => {
