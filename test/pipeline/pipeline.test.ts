@@ -268,9 +268,14 @@ describe('what cannot be judged is unknown, and says why', () => {
     const reasons = line.store.bodies('verdict').map(({ reason }) => reason);
     expect(reasons).toEqual([
       'window filling, 0 of 2 rows',
-      ...['', ''],
+      '',
+      '',
       'the model sees 4 rows now: window filling, 2 of 4 rows',
-      ...['', '', '', '', ''],
+      '',
+      '',
+      '',
+      '',
+      '',
     ]);
     expect(line.verdicts().at(-1)).toMatchObject({ verdict: 'normal', version: 2 });
   });
