@@ -29,7 +29,8 @@ export function generateBody(tokensMax: number) {
   return object({
     id: z
       .string({ error: (issue) => `is ${shown(issue.input)}, expected a string` })
-      .max(ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
+      // Not `max`, which looks at the length of whatever has one, even an object that is no string.
+      .refine((id) => id.length <= ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
       .optional()
       .describe('Given back in each answer'),
     input_ids: tokenIds,

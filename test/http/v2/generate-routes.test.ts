@@ -147,6 +147,8 @@ describe('a request that is wrong is refused in words before a step is run', () 
     [asked([1], []), "'parameters' is no JSON object"],
     [{ ...asked([1]), text: 'hi' }, "The request has the unknown key 'text'; known are id, input_ids, parameters"],
     [asked([1], {}, { id: 7 }), "'id' is 7, expected a string"],
+    [asked([1], {}, { id: 'x'.repeat(1025) }), "'id' has more than 1024 characters"],
+    [asked([1], {}, { id: { length: { toString: 1 } } }), '\'id\' is {"length":{"toString":1}}, expected a string'],
     [[], 'The request is no JSON object'],
     [Buffer.from('{'), expect.stringContaining('The request is not JSON')],
     [Buffer.from([0xff]), 'The request is not UTF-8'],
