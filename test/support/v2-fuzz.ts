@@ -21,6 +21,9 @@ export type FuzzReport = {
   readonly residentBytesGrowth: number;
 };
 
+/** What must hold however many requests there are. */
+export const fuzzBounds = { loopDelayMsP99: 50, residentBytesGrowth: 16 * 1_048_576 } as const;
+
 const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 
@@ -39,7 +42,7 @@ export async function fuzzV2(options: {
   readonly onProgress?: (done: number) => void;
 }): Promise<FuzzReport> {
   const entry = new URL('./fuzz-server.ts', import.meta.url);
-  // With Node's default, the young generation alone grows by a hundred megabytes under such load, and stays so large.
+  // As bin/andon.js starts the agent: else the young generation alone grows by a hundred megabytes, and stays so large.
   const execArgv = ['--expose-gc', '--max-semi-space-size=4'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
   const told = async (): Promise<FuzzServerReport> => {
