@@ -54,10 +54,14 @@ export function decoderOf(served: ServedModel): Decoder {
 }
 
 /**
- * Memory that its last and largest step takes in this process: the caches as they go in and as they come out; and the
+ * Bytes that the largest step takes in this process: the caches as they go in and as they come out at the end, and the
  * scores of the whole prompt, which come with the first.
+ *
+ * @param length Tokens of prompt and answer together, at most.
+ * @param prompt Tokens of the prompt.
  */
-export function stepBytesMax({ caches, served, generation, vocabulary = 0 }: Decoder, length: number, prompt: number) {
+export function stepBytesMax(decoder: Decoder, length: number, prompt: number): number {
+  const { caches, served, generation, vocabulary = 0 } = decoder;
   const cacheBytes = caches.reduce((sum, { type, dims }) => {
     const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
     return sum + product(sizes) * (elementBytesOf(type) ?? 0);

@@ -77,7 +77,8 @@ export class EventChannel {
     return new Promise((resolve) => {
       const giveUp = (): void => {
         this.#stalled = true;
-        raw.destroy();
+        // Not the reply, which may not have its turn on the connection yet.
+        this.#reply.request.raw.socket.destroy();
       };
       const timer = this.#clock.setTimer(giveUp, STALLED_MS, { background: true });
       const done = (): void => {
