@@ -208,15 +208,8 @@ class Generations {
  */
 function goneSignal({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  const abort = (): void => gone.abort();
-  if (socket.destroyed) abort();
   socket.setTimeout(0);
-  // The reply to a request that was sent ahead of other answers does not know its socket yet; there may be many.
-  socket.setMaxListeners(0);
-  socket.once('close', abort);
-  raw.once('close', () => {
-    socket.off('close', abort);
-    abort();
-  });
+  raw.once('close', () => gone.abort());
+  if (raw.destroyed) gone.abort();
   return gone.signal;
 }
