@@ -5,6 +5,7 @@ import { BenchSite } from './bench-site.ts';
 import type { Figure } from './figure.ts';
 import { goalText, meetsGoal } from './figure.ts';
 import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
+import { FUZZ_ID, fuzzFigures } from './fuzz-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { loads } from './workload.ts';
@@ -14,7 +15,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, FUZZ_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -42,6 +43,7 @@ for (const load of loads.filter(({ id }) => only.includes(id)))
 for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
+if (only.includes(FUZZ_ID)) figures.push(...(await fuzzFigures(options.quick ? 20_000 : 300_000, say)));
 
 const machine = {
   cores: cpus().length,

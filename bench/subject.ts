@@ -18,9 +18,6 @@ import {
   watchOf,
 } from './workload.ts';
 
-/** As systemd/andon.service sets it. */
-const SERVICE_NODE_OPTIONS = '--max-semi-space-size=4';
-
 /** A process that is measured, together with what it starts itself. */
 export type Subject = AsyncDisposable & {
   readonly pid: number;
@@ -35,7 +32,6 @@ export function startAgent(site: BenchSite, load: Load): Subject {
   folder.configure(agentSections(site, load));
   const child = spawn(process.execPath, [site.agentProgram, 'run', '-c', folder.configFile], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { NODE_OPTIONS: SERVICE_NODE_OPTIONS, ...process.env },
   });
   return {
     pid: child.pid ?? 0,

@@ -10,11 +10,21 @@ const source = new URL('../src/cli/main.ts', import.meta.url);
 const entry = existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url);
 const [major] = process.versions.node.split('.').map(Number);
 
+// V8 lets the young generation of each thread grow to 128 MB before it collects. It takes another limit from the command
+// line alone: set later, it is one for threads to come, and not for the main one. What runs for long is started with it.
+const HEAP_FLAG = '--max-semi-space-size';
+const isDaemon = ['run', 'demo'].includes(process.argv[2] ?? '');
+const isLimited = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG));
+const flags = isDaemon && !isLimited ? [`${HEAP_FLAG}=4`] : [];
+
 if (major >= 24) {
+  // The same process goes on, with its id, its parent and its standard streams. Windows has no such call.
+  if (flags.length > 0 && process.platform !== 'win32')
+    process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]);
   await import(entry.href);
 } else {
   const node = createRequire(import.meta.url).resolve('node/bin/node');
-  const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [...flags, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     console.error(`andon needs Node 24 and could not start the one in node_modules: ${error.message}. Run npm ci.`);

@@ -13,7 +13,13 @@ import { alarmJson, errorJson } from './api-schemas.ts';
 const SHELVE_MS_MAX = 7 * 86_400_000;
 
 const watchParams = z.object({ watch: z.string() });
-const actor = z.string().min(1).max(100).default('operator').describe('Who does it, for the record');
+const actor = z
+  .string()
+  // Not `min` and `max`, which look at the length of whatever has one, even an object that is no string.
+  .refine((name) => name.length >= 1 && name.length <= 100, { error: 'expected 1 to 100 characters' })
+  .meta({ minLength: 1, maxLength: 100 })
+  .default('operator')
+  .describe('Who does it, for the record');
 
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
 export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk, deps: Deps): void {

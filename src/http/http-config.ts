@@ -6,6 +6,27 @@ const LISTEN_PATTERN = /^(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/;
 const LISTEN_EXPECTED = "expected 'host:port' such as '127.0.0.1:8080' or '[::1]:8080'";
 const PORT_MAX = 65_535;
 
+const generationSchema = z
+  .strictObject({
+    maxConcurrent: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(8)
+      .describe('Generations under way at once; one more is answered with 503'),
+    maxTokens: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1024)
+      .describe('Tokens that one may write at most; more cannot be asked for'),
+    maxMemory: byteSize(
+      'Memory for the caches of all under way, each counted at its fullest, going into a step and coming out of it',
+    ).prefault('64MB'),
+  })
+  .prefault({})
+  .describe('Generation of text by decoders (/v2/models/<name>/generate and generate_stream)');
+
 /** The HTTP endpoint. Fastify's own timeouts and limits default to none, so each one is set here. */
 export const httpConfigSchema = z
   .strictObject({
@@ -31,10 +52,12 @@ export const httpConfigSchema = z
     ),
     maxConnections: z.int().min(1).max(10_000).default(100).describe('Connections at once; one more is refused'),
     maxBody: byteSize('Largest request body; a larger one is answered with 413').prefault('4MB'),
+    generation: generationSchema,
   })
   .describe('HTTP endpoint: health, metrics, alarms, inference and the dashboard');
 
 export type HttpConfig = z.infer<typeof httpConfigSchema>;
+export type GenerationConfig = HttpConfig['generation'];
 
 export type ListenAddress = { readonly host: string; readonly port: number; readonly loopback: boolean };
 

@@ -150,6 +150,7 @@ export class HttpServer implements AsyncDisposable {
       codec: this.#codec,
       version: identity.version,
       bodyBytesMax: config.maxBody,
+      generation: config.generation,
       adminToken,
       deps,
     });

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { env } from 'node:process';
+import { env, execArgv } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
@@ -47,8 +47,9 @@ export class HostProcess {
       // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless told not to before they
       // are loaded. Everything else is passed on as fork would: drivers and libraries are found by it.
       env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
-      // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host.
-      execArgv: [],
+      // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host; the bound of
+      // the heap, which bin/andon.js sets, is.
+      execArgv: execArgv.filter((flag) => flag.startsWith('--max-semi-space-size=')),
     });
     if (niceness > 0) giveWay(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);

@@ -5,7 +5,7 @@ import type { Fold, LabelledFeatures } from './labelled-features.ts';
 import { folds, pickRows } from './labelled-features.ts';
 import type { RegressionTree, TreeSettings } from './regression-tree.ts';
 import { addTree, addTreeOnBins, growTree } from './regression-tree.ts';
-import { SeededDraws } from './seeded-draws.ts';
+import { SeededDraws } from '../domain/seeded-draws.ts';
 import type { FeatureRows } from './window-features.ts';
 
 export type BoostingSettings = TreeSettings & {

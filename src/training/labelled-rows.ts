@@ -1,4 +1,4 @@
-import { SeededDraws } from './seeded-draws.ts';
+import { SeededDraws } from '../domain/seeded-draws.ts';
 import type { TrainingRows } from './training-rows.ts';
 import { countRows, sliceRows } from './training-rows.ts';
 

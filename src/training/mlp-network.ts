@@ -1,5 +1,5 @@
 import { softmax } from './calibration.ts';
-import type { SeededDraws } from './seeded-draws.ts';
+import type { SeededDraws } from '../domain/seeded-draws.ts';
 
 /** One layer: output = input · weights + biases; weights of shape [inputs, outputs], row-major. */
 export type Layer = {

@@ -5,7 +5,7 @@ import type { MlpInputs } from './mlp-inputs.ts';
 import { encodeInputs, fitInputs } from './mlp-inputs.ts';
 import type { Network, StepSettings } from './mlp-network.ts';
 import { NetworkTrainer, networkOutputs, roundedNetwork, startingNetwork } from './mlp-network.ts';
-import { SeededDraws } from './seeded-draws.ts';
+import { SeededDraws } from '../domain/seeded-draws.ts';
 import type { FeatureRows } from './window-features.ts';
 
 export type MlpSettings = StepSettings & {

@@ -344,6 +344,8 @@ describe('the HTTP endpoint', () => {
       body: '{"by":',
     });
     expect(broken.status).toBe(400);
+    for (const by of ['', 'x'.repeat(101), { length: { toString: 1 } }])
+      expect((await post(`${url}/api/v1/alarms/pump-1/acknowledge`, { by })).status).toBe(400);
     const large = await post(`${url}/api/v1/alarms/pump-1/shelve`, { by: 'x'.repeat(70_000) });
     expect(large.status).toBe(413);
   });

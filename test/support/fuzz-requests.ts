@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { Tensor, TensorType } from '../../src/contracts/inference.ts';
-import type { NamedTensor } from './oip-client.ts';
+import type { NamedTensor, OipRequest } from './oip-client.ts';
 import { oipRequest } from './oip-client.ts';
 
 /** A request as bytes on the wire. */
@@ -8,6 +8,8 @@ export type FuzzRequest = {
   readonly bytes: Buffer;
   /** Whether it is well framed, so that an answer must come; otherwise the connection may be closed. */
   readonly framed: boolean;
+  /** Whether the client leaves once the answer has begun. */
+  readonly leaves?: boolean;
 };
 
 /** Draws requests from a seed: the same seed gives the same requests. */
@@ -34,64 +36,66 @@ export class FuzzRequests {
   }
 
   #sound(): FuzzRequest {
-    const { body, headers } = this.#soundRequest();
-    return framed(this.#inferPath(), body, headers);
+    const { path, body, headers } = this.#soundRequest();
+    return { ...framed(path, body, headers), leaves: path.endsWith('_stream') && this.#below(10) === 0 };
   }
 
   /** One value of a sound JSON request replaced by one that does not belong there. */
   #changedValue(): FuzzRequest {
-    const { body, headers } = this.#soundRequest();
+    const { path, body, headers } = this.#soundRequest();
     const length = Number(headers['inference-header-content-length'] ?? body.length);
     const request = JSON.parse(Buffer.from(body).toString('utf8', 0, length)) as object;
     for (let count = this.#below(3); count >= 0; count -= 1) this.#replaceIn(request, this.#below(5));
     const header = Buffer.from(JSON.stringify(request));
     const binary = headers['inference-header-content-length'] === undefined ? {} : lengthHeader(header.length);
-    return framed(this.#inferPath(), Buffer.concat([header, body.subarray(length)]), { ...headers, ...binary });
+    return framed(path, Buffer.concat([header, body.subarray(length)]), { ...headers, ...binary });
   }
 
   #changedBytes(): FuzzRequest {
-    const { body, headers } = this.#soundRequest();
+    const { path, body, headers } = this.#soundRequest();
     const bytes = Buffer.from(body);
     for (let count = this.#below(8); count >= 0; count -= 1) bytes[this.#below(bytes.length)] = this.#below(256);
     const cut = this.#below(4) === 0 ? this.#below(bytes.length) : bytes.length;
-    return framed(this.#inferPath(), bytes.subarray(0, cut), headers);
+    return framed(path, bytes.subarray(0, cut), headers);
   }
 
   #lyingLengths(): FuzzRequest {
-    const { body, headers } = this.#soundRequest();
+    const { path, body, headers } = this.#soundRequest();
     const lies = ['0', '1', '-1', '1e3', '99999999999999999999', String(this.#below(body.length + 10)), 'NaN', '0x10'];
-    return framed(this.#inferPath(), body, { ...headers, 'inference-header-content-length': this.#one(lies) });
+    return framed(path, body, { ...headers, 'inference-header-content-length': this.#one(lies) });
   }
 
   #nested(): FuzzRequest {
     const depth = 1 + this.#below(20_000);
     const open = this.#one(['[', '{"a":', '[0,', '{"inputs":[', '{"parameters":{"a":']);
     const text = open.repeat(Math.min(depth, 60_000 / open.length));
-    return framed(this.#inferPath(), Buffer.from(this.#below(2) === 0 ? text : `{"inputs":[{"data":${text}`), {});
+    const starts = ['', '{"inputs":[{"data":', '{"input_ids":', '{"input_ids":[1],"parameters":'];
+    return framed(this.#path(), Buffer.from(this.#one(starts) + text), {});
   }
 
   #compressed(): FuzzRequest {
-    const { body, headers } = this.#soundRequest();
+    const { path, body, headers } = this.#soundRequest();
     const coding = this.#one(['gzip', 'deflate', 'br', 'gzip, gzip', 'identity', '']);
     const plain = this.#below(20) === 0 ? Buffer.alloc(1_200_000) : Buffer.from(body);
     const bytes = coding === 'deflate' ? deflateSync(plain) : gzipSync(plain);
     if (this.#below(3) === 0) bytes[this.#below(bytes.length)] = this.#below(256);
-    return framed(this.#inferPath(), bytes, { ...headers, 'content-encoding': coding, 'accept-encoding': coding });
+    return framed(path, bytes, { ...headers, 'content-encoding': coding, 'accept-encoding': coding });
   }
 
   #raw(): FuzzRequest {
-    return framed(this.#inferPath(), this.#bytes(this.#below(200)), lengthHeader(0));
+    return framed(this.#path(), this.#bytes(this.#below(200)), lengthHeader(0));
   }
 
   #random(): FuzzRequest {
     const bytes = this.#bytes(this.#below(2_000));
-    return framed(this.#inferPath(), bytes, this.#below(2) === 0 ? {} : lengthHeader(this.#below(2_100)));
+    return framed(this.#path(), bytes, this.#below(2) === 0 ? {} : lengthHeader(this.#below(2_100)));
   }
 
   #oddPath(): FuzzRequest {
     const model = this.#one([
       'mlp',
       'mixed',
+      'gpt',
       'nobody',
       '..',
       '%2e%2e%2f',
@@ -109,7 +113,7 @@ export class FuzzRequests {
       '/versions/1e0',
       '/versions/__proto__',
     ]);
-    const tail = this.#one(['', '/ready', '/config', '/stats', '/infer', '/load', '/generate']);
+    const tail = this.#one(['', '/ready', '/config', '/stats', '/infer', '/load', '/generate', '/generate_stream']);
     const path = this.#one([
       `/v2/models/${model}${version}${tail}`,
       `/v2/repository/models/${model}/load`,
@@ -139,6 +143,10 @@ export class FuzzRequests {
 
   /** Some hundred kilobytes of text. */
   #large(): FuzzRequest {
+    if (this.#below(2) === 0) {
+      const ids = Array.from({ length: 1_000 + this.#below(60_000) }, () => this.#below(29));
+      return framed('/v2/models/gpt/generate', Buffer.from(JSON.stringify({ input_ids: ids })), {});
+    }
     const rows = 2_000 + this.#below(8_000);
     const data = Array.from({ length: rows * 8 }, () => this.#below(1_000) / 8);
     const bad = this.#below(2) === 0 ? [null] : [];
@@ -146,7 +154,25 @@ export class FuzzRequests {
     return framed('/v2/models/mlp/infer', Buffer.from(JSON.stringify({ inputs })), {});
   }
 
-  #soundRequest() {
+  #soundRequest(): OipRequest & { readonly path: string } {
+    if (this.#below(4) === 0) return { path: this.#generatePath(), headers: {}, body: this.#prompt() };
+    return { path: this.#inferPath(), ...this.#tensors() };
+  }
+
+  /** A prompt for a decoder of 29 tokens and 64 positions; one in ten asks for more than there is. */
+  #prompt(): Uint8Array<ArrayBuffer> {
+    const length = this.#below(10) === 0 ? this.#below(80) : 1 + this.#below(8);
+    const parameters = {
+      max_tokens: 1 + this.#below(this.#below(20) === 0 ? 70 : 4),
+      temperature: this.#below(3),
+      top_k: 1 + this.#below(40),
+      seed: this.#below(100),
+    };
+    const ids = Array.from({ length }, () => this.#below(this.#below(50) === 0 ? 40 : 29));
+    return Uint8Array.from(Buffer.from(JSON.stringify({ id: 'f', input_ids: ids, parameters })));
+  }
+
+  #tensors(): OipRequest {
     const rows = 1 + this.#below(4);
     const tensor = (name: string, type: TensorType, dims: readonly number[], data: Tensor['data']): NamedTensor => ({
       name,
@@ -171,6 +197,18 @@ export class FuzzRequests {
         ? [tensor('window', 'float32', [rows, 4, 2], Float32Array.from(numbers(rows * 8)))]
         : mixed();
     return oipRequest(inputs, this.#below(2) === 0 ? 'json' : 'binary');
+  }
+
+  #path(): string {
+    return this.#below(4) === 0 ? this.#generatePath() : this.#inferPath();
+  }
+
+  #generatePath(): string {
+    return this.#one([
+      '/v2/models/gpt/generate',
+      '/v2/models/gpt/generate_stream',
+      '/v2/models/gpt/versions/1/generate_stream',
+    ]);
   }
 
   #inferPath(): string {
@@ -220,6 +258,7 @@ const junk: readonly unknown[] = [
   '\0',
   '\ud800',
   'x'.repeat(2_000),
+  'f'.repeat(1_024),
   [],
   {},
   [[]],

@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { stringify } from 'yaml';
+import { gptDecoder, gptShape } from '../../scripts/make-model-families.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
 import { buildOnnx } from './onnx-builder.ts';
 import { autoencoderModel } from './onnx-models.ts';
-import { testDeps } from './test-deps.ts';
+import { metricValue, testDeps } from './test-deps.ts';
 import { V2Server } from './v2-server.ts';
 
 /*
- * A process to be attacked: the endpoint with two real models behind it. Tells its URL, then at each message how its
+ * A process to be attacked: the endpoint with three real models behind it, one of which writes text. Tells its URL, then at each message how its
  * loop and its memory do.
  */
 
@@ -23,6 +24,7 @@ export type FuzzServerReport = {
   readonly loopDelayMsMax: number;
   readonly residentBytes: number;
   readonly inferences: number;
+  readonly tokens: number;
 };
 
 const RESOLUTION_MS = 1;
@@ -30,6 +32,7 @@ const RESOLUTION_MS = 1;
 const directory = mkdtempSync(join(tmpdir(), 'andon-fuzz-'));
 install('mlp', autoencoderModel(4, 2, 8));
 install('mixed', mixedModel());
+install('gpt', gptDecoder().bytes, { generation: { maxTokens: gptShape.positions, endToken: 0 } });
 const host = new SupervisedInferenceHost({
   entry: new URL('../../src/hosts/inference-host.ts', import.meta.url),
   config: modelsConfigSchema.parse({ directory, serve: 'all' }),
@@ -37,15 +40,17 @@ const host = new SupervisedInferenceHost({
   deps: testDeps(),
 });
 host.start();
-for (const name of ['mlp', 'mixed']) await host.load({ name, version: undefined });
-const server = await V2Server.start(host, { maxBody: '1MB', requestTimeout: '5s' });
+for (const name of ['mlp', 'mixed', 'gpt']) await host.load({ name, version: undefined });
+// Fewer generations than there are attackers, so that some find no place.
+const generation = { maxConcurrent: 4, maxTokens: 64 };
+const server = await V2Server.start(host, { maxBody: '1MB', requestTimeout: '5s', generation });
 const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 
-process.on('message', report);
+process.on('message', () => void report());
 process.on('disconnect', () => void stop());
 process.send?.({ url: server.url });
 
-function report(): void {
+async function report(): Promise<void> {
   globalThis.gc?.();
   const { percentile, max } = { percentile: delays.percentile(99), max: delays.max };
   process.send?.({
@@ -53,6 +58,7 @@ function report(): void {
     loopDelayMsP99: percentile / 1e6 - RESOLUTION_MS,
     loopDelayMsMax: max / 1e6 - RESOLUTION_MS,
     residentBytes: process.memoryUsage.rss(),
+    tokens: await metricValue(server.deps, 'andon_http_generated_tokens_total{model="gpt"}'),
     inferences: host.statistics().reduce((sum, { inferences }) => sum + inferences, 0),
   } satisfies FuzzServerReport);
   // From the first question on: its own timer, a thousand times a second, is load too.
@@ -76,11 +82,14 @@ function mixedModel(): Uint8Array {
   });
 }
 
-function install(name: string, bytes: Uint8Array): void {
+function install(name: string, bytes: Uint8Array, more: object = {}): void {
   const folder = join(directory, name, '1');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'model.onnx'), bytes);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  writeFileSync(join(folder, 'model.yaml'), stringify({ name, version: 1, task: 'other', sha256, golden: [] }));
+  writeFileSync(
+    join(folder, 'model.yaml'),
+    stringify({ name, version: 1, task: 'other', sha256, golden: [], ...more }),
+  );
   writeFileSync(join(directory, name, 'active'), '1\n');
 }

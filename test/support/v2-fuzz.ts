@@ -14,16 +14,21 @@ export type FuzzReport = {
   /** Well-framed requests without an answer, 5xx without a known reason, errors that are not the protocol's. */
   readonly faults: readonly string[];
   readonly inferences: number;
+  /** Written by the decoder. */
+  readonly tokens: number;
   readonly loopDelayMsP99: number;
   readonly loopDelayMsMax: number;
   readonly residentBytesGrowth: number;
 };
 
+/** What must hold however many requests there are. */
+export const fuzzBounds = { loopDelayMsP99: 50, residentBytesGrowth: 16 * 1_048_576 } as const;
+
 const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 
 /** Why a 5xx may come: each says what to do. */
-const EXPLAINED = /wait|Requests under way|not ready|is loading|inference host|could not be read or answered|output/i;
+const EXPLAINED = /wait|under way|not ready|is loading|inference host|could not be read or answered|output/i;
 
 /**
  * Sends hostile requests over sockets to a server in a process of its own.
@@ -37,7 +42,7 @@ export async function fuzzV2(options: {
   readonly onProgress?: (done: number) => void;
 }): Promise<FuzzReport> {
   const entry = new URL('./fuzz-server.ts', import.meta.url);
-  // With Node's default, the young generation alone grows by a hundred megabytes under such load, and stays so large.
+  // As bin/andon.js starts the agent: else the young generation alone grows by a hundred megabytes, and stays so large.
   const execArgv = ['--expose-gc', '--max-semi-space-size=4'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
   const told = async (): Promise<FuzzServerReport> => {
@@ -63,6 +68,7 @@ export async function fuzzV2(options: {
       answers: run.answers,
       faults: run.faults,
       inferences: after.inferences,
+      tokens: after.tokens,
       loopDelayMsP99: after.loopDelayMsP99,
       loopDelayMsMax: after.loopDelayMsMax,
       residentBytesGrowth: after.residentBytes - before.residentBytes,
@@ -124,13 +130,21 @@ class FuzzRun {
 
 function faultOf(request: FuzzRequest, answer: Answer | undefined): string | undefined {
   if (answer === undefined) return request.framed ? 'no answer' : undefined;
-  if (answer.status < 400 || !request.framed || answer.body === '') return undefined;
+  if (answer.status < 400) return answer.isStream && request.leaves !== true ? streamFault(answer.body) : undefined;
+  if (!request.framed || answer.body === '') return undefined;
   if (!/^\{"(error|name|ready)":/.test(answer.body)) return `${answer.status} is no error in words: ${answer.body}`;
   if (answer.status >= 500 && !EXPLAINED.test(answer.body)) return `${answer.status} ${answer.body}`;
   return undefined;
 }
 
-type Answer = { readonly status: number; readonly body: string };
+/** A stream says why it ended, or what went wrong. */
+function streamFault(body: string): string | undefined {
+  if (/"finish_reason":"(end_token|max_tokens|model_limit)","token_count":\d+\}\n\n$/.test(body)) return undefined;
+  const error = /"error":".*"\}\n\n$/.exec(body)?.[0];
+  return error !== undefined && EXPLAINED.test(error) ? undefined : `a stream ended with ${body.slice(-300)}`;
+}
+
+type Answer = { readonly status: number; readonly body: string; readonly isStream: boolean };
 
 /** One connection, one request at a time; reads no more of HTTP than the server writes. */
 class Connection {
@@ -138,6 +152,7 @@ class Connection {
   #received: Buffer = Buffer.alloc(0);
   #settle: ((answer: Answer | undefined) => void) | undefined;
   #isHead = false;
+  #leaves = false;
   ended = false;
 
   private constructor(socket: Socket) {
@@ -158,8 +173,9 @@ class Connection {
   }
 
   /** @returns undefined where the connection was closed without an answer. */
-  ask({ bytes, framed }: FuzzRequest): Promise<Answer | undefined> {
+  ask({ bytes, framed, leaves }: FuzzRequest): Promise<Answer | undefined> {
     this.#isHead = bytes.subarray(0, 5).toString('latin1') === 'HEAD ';
+    this.#leaves = leaves === true;
     return new Promise((resolve) => {
       this.#settle = resolve;
       if (this.ended) return this.#end();
@@ -170,6 +186,7 @@ class Connection {
   }
 
   close(): void {
+    this.ended = true;
     this.#socket.destroy();
   }
 
@@ -177,17 +194,31 @@ class Connection {
     const end = this.#received.indexOf('\r\n\r\n');
     if (end < 0) return;
     const head = this.#received.toString('latin1', 0, end);
-    const length = this.#isHead ? 0 : Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
-    if (this.#received.length < end + 4 + length) return;
-    const status = Number(head.slice(9, 12));
-    const body = /content-encoding/i.test(head)
-      ? ''
-      : this.#received.toString('utf8', end + 4, end + 4 + Math.min(length, 400));
+    const isStream = /transfer-encoding: chunked/i.test(head);
+    const body = isStream ? this.#chunks(end + 4) : this.#body(head, end + 4);
+    if (body === undefined) return;
     this.#received = Buffer.alloc(0);
     if (/connection: close/i.test(head)) this.ended = true;
     const settle = this.#settle;
     this.#settle = undefined;
-    settle?.({ status, body });
+    settle?.({ status: Number(head.slice(9, 12)), body, isStream });
+  }
+
+  /** @returns undefined where it has not come whole; '' where it is compressed. */
+  #body(head: string, start: number): string | undefined {
+    const length = this.#isHead ? 0 : Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    if (this.#received.length < start + length) return undefined;
+    if (/content-encoding/i.test(head)) return '';
+    return this.#received.toString('utf8', start, start + Math.min(length, 400));
+  }
+
+  #chunks(start: number): string | undefined {
+    const text = this.#received.toString('utf8', start);
+    if (this.#leaves) {
+      this.close();
+      return text;
+    }
+    return text.endsWith('\r\n0\r\n\r\n') ? text.replaceAll(/(^|\r\n)[0-9a-f]+\r\n/g, '').slice(0, -2) : undefined;
   }
 
   #end(): void {

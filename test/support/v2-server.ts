@@ -21,8 +21,11 @@ export class V2Server implements AsyncDisposable {
     this.url = server.url ?? '';
   }
 
-  static async start(inference: InferenceHost, settings: Readonly<Record<string, unknown>> = {}): Promise<V2Server> {
-    const deps = testDeps();
+  static async start(
+    inference: InferenceHost,
+    settings: Readonly<Record<string, unknown>> = {},
+    deps = testDeps(),
+  ): Promise<V2Server> {
     const server = new HttpServer({
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings }),
       identity: { agentId: 'edge', version: '1.2.3' },

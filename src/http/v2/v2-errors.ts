@@ -24,6 +24,11 @@ export const v2Errors = {
     meaning: 'The requests under way together hold as much memory as visitors may take; the watches go on.',
     remedy: 'Ask again after the seconds in `Retry-After`; send fewer or smaller requests at once.',
   },
+  'generate-busy': {
+    disposition: 'retry',
+    meaning: 'As many generations of text are under way as `http.generation` allows, or they hold as much memory.',
+    remedy: 'Ask again after the seconds in `Retry-After`, or raise `http.generation`.',
+  },
   'model-unknown': {
     disposition: 'reject',
     meaning: 'A request to `/v2` names a model or version that is not loaded.',

@@ -1,10 +1,12 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, preParsingAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { InferenceHost } from '../../contracts/inference.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
+import type { GenerationConfig } from '../http-config.ts';
 import { BodyBudget } from './body-budget.ts';
 import { contentCoding, decompress } from './body-encoding.ts';
 import { sendError } from './error-answer.ts';
+import { registerGenerateRoutes } from './generate-routes.ts';
 import { inferHandler } from './infer-route.ts';
 import { registerModelRoutes } from './model-routes.ts';
 import { registerRepositoryRoutes } from './repository-routes.ts';
@@ -19,6 +21,7 @@ export type V2RoutesOptions = {
   readonly codec: TensorCodec;
   readonly version: string;
   readonly bodyBytesMax: number;
+  readonly generation: GenerationConfig;
   readonly adminToken: string | undefined;
   readonly deps: Deps;
 };
@@ -41,12 +44,14 @@ export async function registerV2Routes(root: FastifyInstance, options: V2RoutesO
     registerServerRoutes(app, options);
     registerModelRoutes(app, options.inference);
     registerRepositoryRoutes(app, options);
-    registerInfer(app, options);
+    const preParsing = bodyReservation(options);
+    registerInfer(app, options, preParsing);
+    registerGenerateRoutes(app, { ...options, limits: options.generation, preParsing });
   });
 }
 
 function registerServerRoutes(app: FastifyInstance, { inference, version, adminToken }: V2RoutesOptions): void {
-  const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters'];
+  const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters', 'generate'];
   const metadata = {
     name: 'andon',
     version,
@@ -60,26 +65,29 @@ function registerServerRoutes(app: FastifyInstance, { inference, version, adminT
   });
 }
 
-function registerInfer(app: FastifyInstance, options: V2RoutesOptions): void {
-  const budget = new BodyBudget(options.bodyBytesMax * LARGEST_BODIES_MAX, options.deps);
-  const handler = inferHandler(options);
-  const route = {
-    schema: schema('Run a model'),
-    // Before the body is read: what does not fit is not taken in. 'close' comes however the request ends.
-    preParsing: async (request: FastifyRequest, reply: { readonly raw: NodeJS.EventEmitter }) => {
-      reply.raw.once('close', budget.take(bytesAhead(request, options.bodyBytesMax)));
-    },
-    handler,
-  };
+function registerInfer(
+  app: FastifyInstance,
+  options: V2RoutesOptions,
+  preParsing: RouteShorthandOptions['preParsing'],
+): void {
+  const route = { schema: schema('Run a model'), preParsing, handler: inferHandler(options) };
   app.post('/v2/models/:model/infer', route);
   app.post('/v2/models/:model/versions/:version/infer', route);
 }
 
+/** Before a body is read: what does not fit is not taken in. 'close' comes however the request ends. */
+function bodyReservation({ bodyBytesMax, deps }: V2RoutesOptions): preParsingAsyncHookHandler {
+  const budget = new BodyBudget(bodyBytesMax * LARGEST_BODIES_MAX, deps);
+  return async (request, reply) => {
+    reply.raw.once('close', budget.take(bytesAhead(request)));
+  };
+}
+
 /** What a body may come to in memory: its length where that is known, the limit where it is compressed or comes in chunks. */
-function bytesAhead({ headers }: FastifyRequest, bodyBytesMax: number): number {
+function bytesAhead({ headers, routeOptions: { bodyLimit } }: FastifyRequest): number {
   const length =
     headers['content-encoding'] === undefined ? Number(headers['content-length'] ?? Number.NaN) : Number.NaN;
-  return Number.isNaN(length) ? bodyBytesMax : Math.min(length, bodyBytesMax);
+  return Number.isNaN(length) ? bodyLimit : Math.min(length, bodyLimit);
 }
 
 /** Clients send `application/json`, `application/octet-stream`, or no type at all; the bytes mean the same. */
@@ -89,7 +97,7 @@ function acceptBytes(app: FastifyInstance, { bodyBytesMax }: V2RoutesOptions): v
     '*',
     { parseAs: 'buffer', bodyLimit: bodyBytesMax },
     async (request: FastifyRequest, body: Buffer) =>
-      decompress(body, contentCoding(request.headers['content-encoding']), bodyBytesMax),
+      decompress(body, contentCoding(request.headers['content-encoding']), request.routeOptions.bodyLimit),
   );
 }
 

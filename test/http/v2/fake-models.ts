@@ -19,7 +19,8 @@ export type FakeModel = {
   readonly version: number;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  readonly run: (inputs: Tensors) => Tensors;
+  readonly run: (inputs: Tensors) => Tensors | Promise<Tensors>;
+  readonly generation?: GraphManifest['generation'];
   readonly state?: ModelStatus['state'];
 };
 
@@ -81,7 +82,7 @@ export class FakeModels implements InferenceHost {
     const model = this.#find(reference);
     const served = this.served(reference);
     if (model === undefined || served === undefined) throw new OperatingError('model-not-ready', 'retry', 'Not ready');
-    return { ...served, outputs: model.run(inputs), runMs: 1 };
+    return { ...served, outputs: await model.run(inputs), runMs: 1 };
   }
 
   async load(model: ModelReference): Promise<void> {
@@ -123,13 +124,14 @@ export class FakeModels implements InferenceHost {
   }
 }
 
-function manifest({ name, version }: FakeModel): GraphManifest {
+function manifest({ name, version, generation }: FakeModel): GraphManifest {
   return {
     name,
     version,
     description: '',
     sha256: '0'.repeat(64),
     task: 'other',
+    generation,
     golden: [],
     goldenTolerance: 1e-4,
     serving: {},

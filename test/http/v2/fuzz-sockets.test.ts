@@ -10,5 +10,6 @@ test('whatever is sent, every request is answered and the server stays as it was
   const report = await fuzzV2({ seed: 7, requests: 4_000, warmUp: 4_000 });
   expect(report.faults).toEqual([]);
   expect(report.inferences).toBeGreaterThan(200);
+  expect(report.tokens).toBeGreaterThan(200);
   expect(report.residentBytesGrowth).toBeLessThan(64 * 1_048_576);
 });

@@ -43,7 +43,7 @@ describe('models as a service', () => {
     expect(await answer.json()).toEqual({
       name: 'andon',
       version: '1.2.3',
-      extensions: ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters'],
+      extensions: ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters', 'generate'],
     });
   });
 

@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
+
+/*
+ * V8 gives memory of its young generation back to nobody, so that what an agent takes in its worst second it keeps. The
+ * limit is on the command line, which nobody should have to know: `andon run` starts over with it by itself.
+ */
+const MIB = 1_048_576;
+/** Two halves of 4 MiB; whoever may take more soon does. */
+const LIMITED_BYTES = 8 * MIB;
+const probe = new URL('../support/young-generation-probe.ts', import.meta.url);
+
+type Probed = { readonly pid: number; readonly parent: number; readonly threadId: number; readonly bytes: number };
+
+async function probed(flags: string): Promise<{ readonly agent: readonly Probed[]; readonly host: readonly Probed[] }> {
+  using folder = new AgentFolder();
+  folder.configure({
+    sources: {
+      plc: {
+        type: 'modbus',
+        url: 'tcp://127.0.0.1:1',
+        scanInterval: '1s',
+        tags: { a: { register: 'holding', address: 0, type: 'int16' } },
+      },
+    },
+    models: { directory: join(import.meta.dirname, '../../models'), serve: ['pump-anomaly'] },
+  });
+  const env = { NODE_OPTIONS: `--import=${probe.href} ${flags}`, ANDON_PROBE_FOLDER: folder.path };
+  await using agent = await AgentProcess.start(folder.configFile, env);
+  const { pid } = agent.child;
+  const all = () =>
+    readdirSync(folder.path)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => JSON.parse(readFileSync(join(folder.path, name), 'utf8') || '{}') as Probed);
+  const ofAgent = () => all().filter((each) => each.pid === pid);
+  const ofHost = () => all().filter(({ parent }) => parent === pid);
+  await expect.poll(() => [ofAgent().length, ofHost().length], { timeout: 30_000 }).toEqual([2, 2]);
+  return { agent: ofAgent(), host: ofHost() };
+}
+
+test('the young generation is bounded in the agent, its storage thread and its model host', async () => {
+  const { agent, host } = await probed('');
+  for (const { bytes } of [...agent, ...host]) expect(bytes).toBeLessThanOrEqual(LIMITED_BYTES);
+}, 60_000);
+
+test('whoever gives another bound in NODE_OPTIONS has it', async () => {
+  const { agent, host } = await probed('--max-semi-space-size=32');
+  for (const { bytes } of [...agent, ...host]) expect(bytes).toBeGreaterThan(LIMITED_BYTES);
+}, 60_000);
