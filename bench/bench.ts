@@ -7,6 +7,7 @@ import { goalText, meetsGoal } from './figure.ts';
 import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
+import { SERVING_ID, servingFigures } from './serving-figures.ts';
 import { loads } from './workload.ts';
 
 /*
@@ -14,7 +15,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, SERVING_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -35,6 +36,8 @@ const loadTimes = options.quick
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
+const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
+
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
 for (const load of loads.filter(({ id }) => only.includes(id)))
@@ -42,6 +45,7 @@ for (const load of loads.filter(({ id }) => only.includes(id)))
 for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
+if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
 
 const machine = {
   cores: cpus().length,

@@ -19,7 +19,7 @@ import {
 } from './workload.ts';
 
 /** As systemd/andon.service sets it. */
-const SERVICE_NODE_OPTIONS = '--max-semi-space-size=4';
+export const SERVICE_NODE_OPTIONS = '--max-semi-space-size=4';
 
 /** A process that is measured, together with what it starts itself. */
 export type Subject = AsyncDisposable & {
@@ -69,7 +69,10 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
 }
 
 /** The agent's configuration for a load; `agent` and `http` are the folder's own defaults but for the id. */
-export function agentSections(site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>, load: Load) {
+export function agentSections(
+  site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>,
+  load: Pick<Load, 'devices' | 'scanIntervalMs'>,
+) {
   const units = Array.from({ length: load.devices }, (_, index) => index + 1);
   return {
     agent: { id: AGENT_ID },

@@ -1,0 +1,38 @@
+import { AgentFolder, AgentProcess } from '../test/support/start-agent.ts';
+import type { BenchSite } from './bench-site.ts';
+import { agentSections, SERVICE_NODE_OPTIONS } from './subject.ts';
+import { WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
+import { MODEL, WATCHED_TAGS } from './workload.ts';
+
+export type ServingAgent = {
+  readonly pid: number;
+  readonly inferUrl: (model: string) => string;
+};
+
+/** Starts the agent as its service runs it, with one watch, and with every model of the bench served to visitors. */
+export async function startServingAgent(
+  site: BenchSite,
+  scanIntervalMs: number,
+  stack: AsyncDisposableStack,
+): Promise<ServingAgent> {
+  const folder = stack.use(new AgentFolder());
+  const { models, ...sections } = agentSections(site, { devices: 1, scanIntervalMs });
+  const limits = { [WIDE_MODEL]: { maxBatch: 32 }, [WIDE_MODEL_ALONE]: { maxBatch: 1 } };
+  folder.configure({ ...sections, models: { ...models, serve: 'all', limits } });
+  const env = { NODE_OPTIONS: SERVICE_NODE_OPTIONS };
+  const agent = stack.use(await AgentProcess.start(folder.configFile, env, site.agentProgram));
+  const inferUrl = (model: string) => `${agent.httpUrl}/v2/models/${model}/infer`;
+  await Promise.all([MODEL, WIDE_MODEL, WIDE_MODEL_ALONE].map((model) => modelReady(inferUrl(model))));
+  return { pid: agent.child.pid ?? 0, inferUrl };
+}
+
+/** One row for a model, as a client of the Open Inference Protocol writes it. */
+export function inferBody(shape: readonly number[]): string {
+  const data = Array.from({ length: WATCHED_TAGS }, (_, index) => index / 8);
+  return JSON.stringify({ inputs: [{ name: 'window', datatype: 'FP32', shape, data }] });
+}
+
+async function modelReady(url: string): Promise<void> {
+  const ready = url.replace(/infer$/, 'ready');
+  while ((await fetch(ready)).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+}
