@@ -24,16 +24,16 @@ servePeer<BareRouteProtocol>({
     const waiting: ((score: Float32Array) => void)[] = [];
     child.on('message', (score: Float32Array) => waiting.shift()?.(score));
     const app = fastify();
-    app.post('/infer', async (request) => {
-      // The bench's own requests, as the Open Inference Protocol has them.
-      const { inputs } = request.body as Asked;
-      const [{ shape, data }] = inputs;
+    const infer = async (asked: Asked): Promise<object> => {
+      const [{ shape, data }] = asked.inputs;
       const score = await new Promise<Float32Array>((resolve) => {
         waiting.push(resolve);
         child.send({ shape, data: Float32Array.from(data) });
       });
       return { outputs: [{ name: 'score', datatype: 'FP32', shape: [score.length], data: [...score] }] };
-    });
+    };
+    // The bench's own requests, as the Open Inference Protocol has them.
+    app.post('/infer', ({ body }) => infer(body as Asked));
     return `${await app.listen({ host: '127.0.0.1', port: 0 })}/infer`;
   },
 });

@@ -8,6 +8,7 @@ import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { SERVING_ID, servingFigures } from './serving-figures.ts';
+import { VISITORS_ID, visitorsFigures } from './visitors-figures.ts';
 import { loads } from './workload.ts';
 
 /*
@@ -15,7 +16,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, SERVING_ID);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, SERVING_ID, VISITORS_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -37,6 +38,9 @@ const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
+const visitorsTimes = options.quick
+  ? { turns: 3, turnMs: 2000, warmUpMs: 2000 }
+  : { turns: 4 * rounds, turnMs: 2000, warmUpMs: 5000 };
 
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
@@ -46,6 +50,7 @@ for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
 if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
+if (only.includes(VISITORS_ID)) figures.push(...(await visitorsFigures(site, visitorsTimes, say)));
 
 const machine = {
   cores: cpus().length,
