@@ -38,9 +38,7 @@ const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
-const visitorsTimes = options.quick
-  ? { turns: 3, turnMs: 2000, warmUpMs: 2000 }
-  : { turns: 4 * rounds, turnMs: 2000, warmUpMs: 5000 };
+const visitorsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
 
 const figures: Figure[] = [];
 await using site = await BenchSite.start();

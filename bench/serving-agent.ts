@@ -2,7 +2,7 @@ import { AgentFolder, AgentProcess } from '../test/support/start-agent.ts';
 import type { BenchSite } from './bench-site.ts';
 import { agentSections, SERVICE_NODE_OPTIONS } from './subject.ts';
 import { WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
-import { MODEL, WATCHED_TAGS } from './workload.ts';
+import { MODEL } from './workload.ts';
 
 export type ServingAgent = {
   readonly pid: number;
@@ -26,9 +26,10 @@ export async function startServingAgent(
   return { pid: agent.child.pid ?? 0, inferUrl };
 }
 
-/** One row for a model, as a client of the Open Inference Protocol writes it. */
+/** Values for a model, as a client of the Open Inference Protocol writes them. */
 export function inferBody(shape: readonly number[]): string {
-  const data = Array.from({ length: WATCHED_TAGS }, (_, index) => index / 8);
+  const count = shape.reduce((product, size) => product * size, 1);
+  const data = Array.from({ length: count }, (_, index) => Math.fround(Math.sin(index)));
   return JSON.stringify({ inputs: [{ name: 'window', datatype: 'FP32', shape, data }] });
 }
 

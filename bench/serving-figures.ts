@@ -61,7 +61,7 @@ export async function servingFigures(
   }
 
   async function rate(target: Target, connections: number): Promise<number> {
-    const load = { ...target, connections, requestsPerSecond: undefined, durationMs: TURN_MS };
+    const load = { ...target, connections, requestsPerSecond: undefined, status: 200, durationMs: TURN_MS };
     const { answersPerSecond, refused } = await visitors.call('visit', load);
     if (refused > 0) throw new Error(`${target.url} refused ${refused} requests`);
     return answersPerSecond;

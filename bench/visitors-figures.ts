@@ -5,42 +5,59 @@ import type { Figure, Goal } from './figure.ts';
 import { joinChanges, SETTLE_MS } from './load-round.ts';
 import { Peer } from './peer.ts';
 import { inferBody, startServingAgent } from './serving-agent.ts';
-import { percentile } from './statistics.ts';
+import { median, percentile } from './statistics.ts';
 import type { VisitorsProtocol } from './visitors-load.ts';
 import { machineMs, MODEL, WATCHED_TAGS } from './workload.ts';
 
 export const VISITORS_ID = 'visitors';
 
-/** Of the agent's one watch: 50 windows a second. */
-const SCAN_INTERVAL_MS = 20;
-const AGENT = { reads: () => true };
+/** Of the agent's one watch: 20 windows a second, far enough apart that none waits for the commit of the one before. */
+const SCAN_INTERVAL_MS = 50;
+const WATCH = { reads: () => true };
 
-const crowds = [
-  { id: 'bounded', title: '200 requests/s', connections: 4, requestsPerSecond: 200 },
-  { id: 'flatOut', title: '32 clients flat out', connections: 32, requestsPerSecond: undefined },
-] as const;
+/** Who asks. What the bare route takes for a request of 60 kB is one that the agent reads and then refuses. */
+type Crowd = {
+  readonly id: string;
+  readonly title: string;
+  readonly connections: number;
+  readonly requestsPerSecond: number | undefined;
+  readonly body: string;
+  readonly agentStatus: 200 | 400;
+};
 
-/** Latencies of a watch over all turns of one kind. */
-class Turns {
-  readonly latenciesMs: number[] = [];
-  scans = 0;
-  spentMs = 0;
-  requests = 0;
-  refused = 0;
+const oneRow = inferBody([1, 1, WATCHED_TAGS]);
+const flatOut = { connections: 32, requestsPerSecond: undefined };
+const crowds: readonly Crowd[] = [
+  { id: 'bounded', title: '200 requests/s', connections: 4, requestsPerSecond: 200, body: oneRow, agentStatus: 200 },
+  { ...flatOut, id: 'flatOut', title: '32 flat out', body: oneRow, agentStatus: 200 },
+  {
+    ...flatOut,
+    id: 'rows',
+    title: '32 flat out, 32 rows each',
+    body: inferBody([32, 1, WATCHED_TAGS]),
+    agentStatus: 200,
+  },
+  {
+    ...flatOut,
+    id: 'refused',
+    title: '32 flat out, 60 kB each, refused',
+    body: inferBody([96, 1, WATCHED_TAGS]).replace('FP32', 'FP31'),
+    agentStatus: 400,
+  },
+];
 
-  p(share: number): number {
-    return percentile(Float64Array.from(this.latenciesMs).sort(), share);
-  }
-
+/** What the watch did in one turn. */
+type Turn = {
+  readonly latencyMsP50: number;
+  readonly latencyMsP99: number;
   /** Windows of scans that were made, of which no verdict was heard. */
-  get lost(): number {
-    return this.scans - this.latenciesMs.length;
-  }
+  readonly lost: number;
+  readonly windowsPerSecond: number;
+  readonly answersPerSecond: number;
+};
 
-  get heardPerSecond(): number {
-    return (this.latenciesMs.length * 1000) / this.spentMs;
-  }
-}
+/** Visitors inside the agent, and as many beside it, in the turns of one round. */
+type Pair = { readonly inside: Turn; readonly beside: Turn };
 
 /**
  * What visitors do to a watch. They ask the agent, or as many of them ask a bare route in another process, in turns: the
@@ -48,91 +65,95 @@ class Turns {
  */
 export async function visitorsFigures(
   site: BenchSite,
-  times: { readonly turns: number; readonly turnMs: number; readonly warmUpMs: number },
+  times: { readonly turns: number; readonly turnMs: number },
   say: (text: string) => void,
 ): Promise<readonly Figure[]> {
   await using stack = new AsyncDisposableStack();
   const agent = await startServingAgent(site, SCAN_INTERVAL_MS, stack);
   const bare = stack.use(new Peer<BareRouteProtocol>('bare-route.ts'));
   const visitors = stack.use(new Peer<VisitorsProtocol>('visitors-load.ts'));
-  const limitUrl = await bare.call('listen', { modelFile: site.modelFile });
-  const kinds = [
-    { name: 'quiet', url: undefined, crowd: undefined },
-    ...crowds.flatMap((crowd) => [
-      { name: `${crowd.id} beside`, url: limitUrl, crowd },
-      { name: `${crowd.id} inside`, url: agent.inferUrl(MODEL), crowd },
-    ]),
-  ];
-  const turnsOf = new Map(kinds.map(({ name }) => [name, new Turns()]));
-  say(`${VISITORS_ID}: ${times.turns} turns of each of ${kinds.length} kinds`);
-  for (const { url, crowd } of kinds) await turn(url, crowd, times.warmUpMs, new Turns());
-  for (let count = 0; count < times.turns; count += 1)
-    for (const { name, url, crowd } of kinds) await turn(url, crowd, times.turnMs, turnsNamed(name));
-  return figuresOf(turnsNamed);
+  const bareUrl = await bare.call('listen', { modelFile: site.modelFile });
+  const agentUrl = agent.inferUrl(MODEL);
+  const quiet: Turn[] = [];
+  const pairs = new Map<Crowd, Pair[]>(crowds.map((crowd) => [crowd, []]));
+  for (let count = 0; count <= times.turns; count += 1) {
+    say(
+      `${VISITORS_ID}: ${count === 0 ? 'warm-up' : `turn ${count} of ${times.turns}`} of each of ${crowds.length} crowds`,
+    );
+    const alone = await turn(() => sleep(times.turnMs, 0));
+    if (count > 0) quiet.push(alone);
+    for (const crowd of crowds) {
+      const beside = await turn(() => visit(bareUrl, crowd, 200));
+      const inside = await turn(() => visit(agentUrl, crowd, crowd.agentStatus));
+      if (count > 0) pairs.get(crowd)?.push({ inside, beside });
+    }
+  }
+  return [quietFigure(quiet), ...crowds.flatMap((crowd) => crowdFigures(crowd, pairs.get(crowd) ?? []))];
 
-  function turnsNamed(name: string): Turns {
-    return turnsOf.get(name) ?? new Turns();
+  async function visit(url: string, { connections, requestsPerSecond, body }: Crowd, status: number): Promise<number> {
+    const load = { url, body, connections, requestsPerSecond, status, durationMs: times.turnMs };
+    return (await visitors.call('visit', load)).answersPerSecond;
   }
 
-  async function turn(
-    url: string | undefined,
-    crowd: (typeof crowds)[number] | undefined,
-    durationMs: number,
-    turns: Turns,
-  ): Promise<void> {
+  async function turn(go: () => Promise<number>): Promise<Turn> {
     await site.device.call('takeChanges', undefined);
     await site.subscriber.call('takeMessages', undefined);
     const fromMs = machineMs();
-    if (url === undefined || crowd === undefined) await sleep(durationMs);
-    else {
-      const { connections, requestsPerSecond } = crowd;
-      const body = inferBody([1, 1, WATCHED_TAGS]);
-      const run = await visitors.call('visit', { url, body, connections, requestsPerSecond, durationMs });
-      turns.requests += run.answersPerSecond * (durationMs / 1000);
-      turns.refused += run.refused;
-    }
+    const answersPerSecond = await go();
     const toMs = machineMs();
     await sleep(SETTLE_MS);
     const changes = await site.device.call('takeChanges', undefined);
     const messages = await site.subscriber.call('takeMessages', undefined);
-    const { scans, latenciesMs } = joinChanges(AGENT, changes, messages, fromMs, toMs);
-    turns.scans += scans;
-    turns.spentMs += toMs - fromMs;
-    turns.latenciesMs.push(...latenciesMs);
+    const { scans, latenciesMs } = joinChanges(WATCH, changes, messages, fromMs, toMs);
+    return {
+      latencyMsP50: percentile(latenciesMs, 0.5),
+      latencyMsP99: percentile(latenciesMs, 0.99),
+      lost: scans - latenciesMs.length,
+      windowsPerSecond: (latenciesMs.length * 1000) / (toMs - fromMs),
+      answersPerSecond,
+    };
   }
 }
 
-function figuresOf(turnsNamed: (name: string) => Turns): readonly Figure[] {
-  const quiet = turnsNamed('quiet');
-  return crowds.flatMap(({ id, title }) => {
-    const beside = turnsNamed(`${id} beside`);
-    const inside = turnsNamed(`${id} inside`);
-    const figure = (name: string, what: string, unit: string, of: (turns: Turns) => number, goal?: Goal): Figure => ({
-      id: `${VISITORS_ID}.${id}.${name}`,
-      title: `Watch with visitors, ${title}: ${what}`,
-      unit,
-      agent: of(inside),
-      limit: of(beside),
-      compared: goal?.kind === 'difference-at-most' ? of(inside) - of(beside) : of(inside) / of(beside),
-      goal,
-    });
-    return [
-      figure('latencyMsP50', 'register change to message, p50', 'ms', (turns) => turns.p(0.5)),
-      figure('latencyMsP99', 'register change to message, p99', 'ms', (turns) => turns.p(0.99), {
-        kind: 'difference-at-most',
-        value: 5,
-      }),
-      {
-        ...figure('quietMsP99', 'the same without visitors, p99', 'ms', () => quiet.p(0.99)),
-        limit: undefined,
-        compared: undefined,
-      },
-      figure('heard', 'windows judged and heard', '1/s', (turns) => turns.heardPerSecond),
-      {
-        ...figure('lost', 'windows lost', '', (turns) => turns.lost, { kind: 'at-most', value: 0 }),
-        compared: undefined,
-      },
-      figure('requests', 'requests answered', '1/s', (turns) => (turns.requests * 1000) / turns.spentMs),
-    ];
+function quietFigure(turns: readonly Turn[]): Figure {
+  return {
+    id: `${VISITORS_ID}.quiet.latencyMsP99`,
+    title: 'A watch without visitors: register change to message, p99',
+    unit: 'ms',
+    agent: median(turns.map(({ latencyMsP99 }) => latencyMsP99)),
+    limit: undefined,
+    compared: undefined,
+    goal: undefined,
+  };
+}
+
+function crowdFigures({ id, title }: Crowd, pairs: readonly Pair[]): readonly Figure[] {
+  const figure = (name: keyof Turn, what: string, unit: string, goal?: Goal): Figure => ({
+    id: `${VISITORS_ID}.${id}.${name}`,
+    title: `Visitors, ${title}: ${what}`,
+    unit,
+    agent: median(pairs.map(({ inside }) => inside[name])),
+    limit: median(pairs.map(({ beside }) => beside[name])),
+    compared: median(
+      pairs.map(({ inside, beside }) =>
+        goal?.kind === 'difference-at-most' ? inside[name] - beside[name] : inside[name] / beside[name],
+      ),
+    ),
+    goal,
   });
+  const lost = (of: (pair: Pair) => Turn) => pairs.reduce((sum, pair) => sum + of(pair).lost, 0);
+  const lostInside = lost(({ inside }) => inside);
+  const lostBeside = lost(({ beside }) => beside);
+  return [
+    figure('latencyMsP50', 'change to message, p50', 'ms', { kind: 'difference-at-most', value: 5 }),
+    figure('latencyMsP99', 'change to message, p99', 'ms', { kind: 'difference-at-most', value: 5 }),
+    figure('windowsPerSecond', 'windows judged', '1/s'),
+    {
+      ...figure('lost', 'windows lost in all turns', '', { kind: 'difference-at-most', value: 0 }),
+      agent: lostInside,
+      limit: lostBeside,
+      compared: lostInside - lostBeside,
+    },
+    figure('answersPerSecond', 'requests answered', '1/s'),
+  ];
 }

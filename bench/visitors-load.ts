@@ -14,11 +14,13 @@ export type VisitorsLoad = {
   readonly connections: number;
   /** Of all connections together; undefined sends the next request with each answer. */
   readonly requestsPerSecond: number | undefined;
+  /** What the requests are answered with, where not with 503. */
+  readonly status: number;
   readonly durationMs: number;
 };
 
 export type VisitorsRun = {
-  /** Answered with a result. */
+  /** Answered with that status. */
   readonly answersPerSecond: number;
   /** Told to come again (503). */
   readonly refused: number;
@@ -52,10 +54,10 @@ async function visit(load: VisitorsLoad): Promise<VisitorsRun> {
     const intervalMs = load.requestsPerSecond === undefined ? 0 : (1000 * load.connections) / load.requestsPerSecond;
     let dueMs = fromMs + (intervalMs * index) / load.connections;
     while (dueMs < endMs && machineMs() < endMs) {
-      if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, dueMs - machineMs()));
+      if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - machineMs())));
       const sentMs = machineMs();
       const status = await connection.send(request);
-      if (status === 200) latenciesMs.push(machineMs() - sentMs);
+      if (status === load.status) latenciesMs.push(machineMs() - sentMs);
       else if (status === 503) refused += 1;
       else throw new Error(`${load.url} answered ${status}`);
       dueMs = Math.max(dueMs + intervalMs, intervalMs > 0 ? 0 : machineMs());
