@@ -9,6 +9,7 @@ import { installAgent } from './installed-agent.ts';
 import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import type { SubscriberProtocol } from './subscriber.ts';
+import { writeWideModels } from './wide-model.ts';
 import { DEVICES_MAX } from './workload.ts';
 
 /** What stands around the agent and the script alike: devices, broker, subscriber, a model directory and a folder. */
@@ -17,6 +18,7 @@ export class BenchSite implements AsyncDisposable {
   readonly agentProgram: string;
   readonly modelDirectory: string;
   readonly modelFile: string;
+  readonly wideModelFile: string;
   readonly brokerName: string;
   readonly brokerUrl: string;
   /** One for each device. */
@@ -38,6 +40,7 @@ export class BenchSite implements AsyncDisposable {
     this.agentProgram = agentProgram;
     this.modelDirectory = join(folder, 'models');
     this.modelFile = writeBenchModel(this.modelDirectory);
+    this.wideModelFile = writeWideModels(this.modelDirectory);
     this.brokerName = broker.name;
     this.brokerUrl = broker.url;
     this.device = device.peer;

@@ -8,6 +8,8 @@ import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
 import { FUZZ_ID, fuzzFigures } from './fuzz-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
+import { SERVING_ID, servingFigures } from './serving-figures.ts';
+import { VISITORS_ID, visitorsFigures } from './visitors-figures.ts';
 import { loads } from './workload.ts';
 
 /*
@@ -15,7 +17,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, FUZZ_ID);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, FUZZ_ID, SERVING_ID, VISITORS_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -36,6 +38,9 @@ const loadTimes = options.quick
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
+const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
+const visitorsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
+
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
 for (const load of loads.filter(({ id }) => only.includes(id)))
@@ -44,6 +49,8 @@ for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
 if (only.includes(FUZZ_ID)) figures.push(...(await fuzzFigures(options.quick ? 20_000 : 300_000, say)));
+if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
+if (only.includes(VISITORS_ID)) figures.push(...(await visitorsFigures(site, visitorsTimes, say)));
 
 const machine = {
   cores: cpus().length,

@@ -10,7 +10,7 @@ import { machineMs } from './workload.ts';
 /** Longest wait for the first verdict, from the start of the process on. */
 const FIRST_VERDICT_MS_MAX = 60_000;
 /** A change in the last moments may be on its way; it is counted where its message comes within this. */
-const SETTLE_MS = 500;
+export const SETTLE_MS = 500;
 
 /** What one subject did in one round. */
 export type LoadRound = {
@@ -75,7 +75,13 @@ export async function warmUp(site: BenchSite, subjects: readonly Subject[], warm
 }
 
 /** The subject's changes in [fromMs, toMs], and how long those took whose message came. */
-function joinChanges(subject: Subject, changes: Changes, messages: Messages, fromMs: number, toMs: number) {
+export function joinChanges(
+  subject: Pick<Subject, 'reads'>,
+  changes: Changes,
+  messages: Messages,
+  fromMs: number,
+  toMs: number,
+) {
   const arrivals = new Map<string, number>();
   for (const [index, counter] of messages.counters.entries())
     arrivals.set(`${messages.units[index]}/${counter}`, messages.timesMs[index] ?? Number.NaN);

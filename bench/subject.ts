@@ -65,7 +65,10 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
 }
 
 /** The agent's configuration for a load; `agent` and `http` are the folder's own defaults but for the id. */
-export function agentSections(site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>, load: Load) {
+export function agentSections(
+  site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>,
+  load: Pick<Load, 'devices' | 'scanIntervalMs'>,
+) {
   const units = Array.from({ length: load.devices }, (_, index) => index + 1);
   return {
     agent: { id: AGENT_ID },

@@ -6,6 +6,11 @@ export const httpErrors = {
     meaning: 'The HTTP endpoint could not take its address; everything else goes on, and it tries again.',
     remedy: 'See which program holds the address, or give http.listen another one.',
   },
+  'http-busy': {
+    disposition: 'retry',
+    meaning: 'A thousand requests have arrived and wait to be handled; the watches go on.',
+    remedy: 'Ask again after the seconds in `Retry-After`; wait for the answers before the next requests.',
+  },
   'alarm-shelving-invalid': {
     disposition: 'reject',
     meaning: 'An alarm was to be shelved into the past or for longer than a week.',

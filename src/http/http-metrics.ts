@@ -8,6 +8,11 @@ export const httpMetrics = {
     labels: ['route', 'status'],
     buckets: durationBuckets,
   },
+  andon_http_waiting_requests: {
+    type: 'gauge',
+    help: 'Requests and answers that wait for a later turn of the event loop, so that visitors hold up no watch.',
+    labels: [],
+  },
   andon_http_event_clients: {
     type: 'gauge',
     help: 'Clients that listen to /api/v1/events.',

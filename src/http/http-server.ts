@@ -30,6 +30,7 @@ import { registerModelDeskRoutes } from './model-desk-routes.ts';
 import { TensorCodec } from './v2/tensor-codec.ts';
 import { registerV2Routes } from './v2/v2-routes.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
+import { TurnBudget } from './turn-budget.ts';
 import { registerTrialRoutes } from './trial-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
@@ -126,6 +127,7 @@ export class HttpServer implements AsyncDisposable {
     app.setSerializerCompiler(serializerCompiler);
     app.setErrorHandler<FastifyError>((error, _request, reply) => {
       const { status, message } = errorAnswer(error);
+      if (error.code === 'http-busy') reply.header('retry-after', '1');
       void reply.code(status).send({ error: message });
     });
     app.setNotFoundHandler((request, reply) => {
@@ -134,6 +136,8 @@ export class HttpServer implements AsyncDisposable {
     acceptEmptyJson(app);
     app.addHook('onRequest', accessCheck({ token, adminToken, loopback: this.#address.loopback }));
     limitArrival(app, config.requestTimeout, deps.clock);
+    const turns = new TurnBudget(deps);
+    turns.limit(app);
     this.#measure(app);
     await app.register(swagger, {
       openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },
@@ -148,6 +152,7 @@ export class HttpServer implements AsyncDisposable {
     await registerV2Routes(app, {
       inference: this.#options.inference,
       codec: this.#codec,
+      turns,
       version: identity.version,
       bodyBytesMax: config.maxBody,
       generation: config.generation,

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { InferenceHost, RunResult, ServedModel } from '../../contracts/inference.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import type { TurnBudget } from '../turn-budget.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
 import type { InferRequest, RequestedOutput } from './infer-request.ts';
 import { rawInferRequest } from './infer-request.ts';
@@ -15,10 +16,11 @@ const HEADER_LENGTH = 'inference-header-content-length';
 export type InferRouteOptions = {
   readonly inference: Pick<InferenceHost, 'served' | 'statuses' | 'run'>;
   readonly codec: TensorCodec;
+  readonly turns: TurnBudget;
 };
 
 /** `POST /v2/models/<name>[/versions/<version>]/infer`. The body comes decompressed. */
-export function inferHandler({ inference, codec }: InferRouteOptions) {
+export function inferHandler({ inference, codec, turns }: InferRouteOptions) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
     const model = lookUpModel(inference, name, version);
@@ -29,6 +31,7 @@ export function inferHandler({ inference, codec }: InferRouteOptions) {
     const outputs = requestedOutputs(asked, model.served);
     const result = await inference.run(model.reference, asked.inputs, 'visitor');
     checkVersion(model, result, version);
+    await turns.answering();
     const encoded = await codec.encode({
       model: name,
       version: result.judgedBy.version,

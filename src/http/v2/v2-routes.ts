@@ -3,6 +3,7 @@ import type { InferenceHost } from '../../contracts/inference.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { GenerationConfig } from '../http-config.ts';
+import type { TurnBudget } from '../turn-budget.ts';
 import { BodyBudget } from './body-budget.ts';
 import { contentCoding, decompress } from './body-encoding.ts';
 import { sendError } from './error-answer.ts';
@@ -19,6 +20,7 @@ const LARGEST_BODIES_MAX = 8;
 export type V2RoutesOptions = {
   readonly inference: InferenceHost;
   readonly codec: TensorCodec;
+  readonly turns: TurnBudget;
   readonly version: string;
   readonly bodyBytesMax: number;
   readonly generation: GenerationConfig;

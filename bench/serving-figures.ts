@@ -1,0 +1,99 @@
+import type { BareRouteProtocol } from './bare-route.ts';
+import type { BatchCostProtocol } from './batch-cost.ts';
+import type { BenchSite } from './bench-site.ts';
+import type { Figure, Goal } from './figure.ts';
+import { Peer } from './peer.ts';
+import { inferBody, startServingAgent } from './serving-agent.ts';
+import { median } from './statistics.ts';
+import type { VisitorsProtocol } from './visitors-load.ts';
+import { WIDE_COLUMNS, WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
+import { MODEL, WATCHED_TAGS } from './workload.ts';
+
+export const SERVING_ID = 'serving';
+
+const CLIENTS = 32;
+/** The watch that the agent has besides; it is measured in another part. */
+const SCAN_INTERVAL_MS = 1000;
+/** Short, so that whatever else the machine does falls on both that are compared. */
+const TURN_MS = 100;
+const WARM_UP_PAIRS = 20;
+
+/** A turn of each of two, as requests a second. */
+type Pair = { readonly agent: number; readonly limit: number };
+type Target = { readonly url: string; readonly body: string };
+
+/** What the agent's endpoint serves, beside a bare route with the same session, and beside itself without batches. */
+export async function servingFigures(
+  site: BenchSite,
+  { pairs }: { readonly pairs: number },
+  say: (text: string) => void,
+): Promise<readonly Figure[]> {
+  await using stack = new AsyncDisposableStack();
+  const agent = await startServingAgent(site, SCAN_INTERVAL_MS, stack);
+  const bare = stack.use(new Peer<BareRouteProtocol>('bare-route.ts'));
+  const visitors = stack.use(new Peer<VisitorsProtocol>('visitors-load.ts'));
+  const small = inferBody([1, 1, WATCHED_TAGS]);
+  const wide = inferBody([1, WIDE_COLUMNS]);
+  const served = { url: agent.inferUrl(MODEL), body: small };
+  const limit = { url: await bare.call('listen', { modelFile: site.modelFile }), body: small };
+  const batched = { url: agent.inferUrl(WIDE_MODEL), body: wide };
+  const alone = { url: agent.inferUrl(WIDE_MODEL_ALONE), body: wide };
+  return [
+    figure('one', 'one client, small model, against a bare route', await turns(served, limit, 1), atLeast(0.6)),
+    figure('many', `${CLIENTS} clients, small model, against a bare route`, await turns(served, limit, CLIENTS)),
+    figure(
+      'batched',
+      `${CLIENTS} clients, wide model, against maxBatch 1`,
+      await turns(batched, alone, CLIENTS),
+      atLeast(3),
+    ),
+    await batchCost(site),
+  ];
+
+  async function turns(first: Target, second: Target, connections: number): Promise<readonly Pair[]> {
+    say(`${SERVING_ID}: ${connections} at ${first.url}, ${pairs} pairs of turns`);
+    const measured: Pair[] = [];
+    for (let pair = -WARM_UP_PAIRS; pair < pairs; pair += 1) {
+      const rates = { agent: await rate(first, connections), limit: await rate(second, connections) };
+      if (pair >= 0) measured.push(rates);
+    }
+    return measured;
+  }
+
+  async function rate(target: Target, connections: number): Promise<number> {
+    const load = { ...target, connections, requestsPerSecond: undefined, status: 200, durationMs: TURN_MS };
+    const { answersPerSecond, refused } = await visitors.call('visit', load);
+    if (refused > 0) throw new Error(`${target.url} refused ${refused} requests`);
+    return answersPerSecond;
+  }
+}
+
+function figure(name: string, title: string, pairs: readonly Pair[], goal?: Goal): Figure {
+  return {
+    id: `${SERVING_ID}.${name}`,
+    title: `Inference over HTTP, ${title}`,
+    unit: 'requests/s',
+    agent: median(pairs.map(({ agent }) => agent)),
+    limit: median(pairs.map(({ limit }) => limit)),
+    compared: median(pairs.map(({ agent, limit }) => agent / limit)),
+    goal,
+  };
+}
+
+function atLeast(value: number): Goal {
+  return { kind: 'ratio-at-least', value };
+}
+
+/** For the batches' figure to mean something, the runtime itself must gain by them. */
+async function batchCost({ wideModelFile }: BenchSite): Promise<Figure> {
+  await using peer = new Peer<BatchCostProtocol>('batch-cost.ts');
+  return {
+    id: `${SERVING_ID}.batchCost`,
+    title: `Batch of ${CLIENTS} of the wide model, onnxruntime-node alone`,
+    unit: 'single runs',
+    agent: await peer.call('measure', { modelFile: wideModelFile, rows: CLIENTS }),
+    limit: undefined,
+    compared: undefined,
+    goal: { kind: 'at-most', value: 8 },
+  };
+}

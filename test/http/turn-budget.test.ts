@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import fastify from 'fastify';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TurnBudget } from '../../src/http/turn-budget.ts';
+import { testDeps } from '../support/test-deps.ts';
+import { V2Server } from '../support/v2-server.ts';
+import { FakeModels } from './v2/fake-models.ts';
+
+/** Much longer than a turn may be given to requests. */
+const HANDLER_MS = 2;
+
+let app = fastify();
+let turns = new TurnBudget(testDeps());
+
+beforeEach(() => {
+  app = fastify();
+  turns = new TurnBudget(testDeps());
+  turns.limit(app);
+});
+
+afterEach(() => app.close());
+
+test('the event loop turns between any two requests that arrived at once', async () => {
+  const loop = countTurns();
+  const takenUp: number[] = [];
+  app.get('/', () => {
+    takenUp.push(loop.turn);
+    busy();
+    return '';
+  });
+  await sendAtOnce(
+    await listen(),
+    Array.from({ length: 20 }, () => '/'),
+  );
+  loop.stop();
+  expect(takenUp).toHaveLength(20);
+  expect(new Set(takenUp).size).toBe(20);
+});
+
+test('requests are taken up in the order in which they arrived', async () => {
+  const numbers: number[] = [];
+  app.get<{ Params: { number: string } }>('/:number', ({ params }) => {
+    numbers.push(Number(params.number));
+    busy();
+    return '';
+  });
+  await sendAtOnce(
+    await listen(),
+    Array.from({ length: 20 }, (_, index) => `/${index}`),
+  );
+  expect(numbers).toEqual(Array.from({ length: 20 }, (_, index) => index));
+});
+
+test('answers that come all at once are spread over turns too', async () => {
+  const loop = countTurns();
+  const written: number[] = [];
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      await turns.answering();
+      written.push(loop.turn);
+    }),
+  );
+  loop.stop();
+  expect(written).toHaveLength(20);
+  expect(new Set(written).size).toBeGreaterThanOrEqual(5);
+});
+
+test('one more request than may wait is told to come again', async () => {
+  await using server = await V2Server.start(new FakeModels([]));
+  const answers = await sendAtOnce(
+    server.url,
+    Array.from({ length: 1_500 }, () => '/v2'),
+  );
+  const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+  expect(statuses).toHaveLength(1_501);
+  expect(statuses.filter((status) => status === '200').length).toBeGreaterThanOrEqual(1_000);
+  expect(statuses.filter((status) => status === '503').length).toBeGreaterThan(0);
+  expect(answers).toContain('1000 requests wait');
+  expect(answers).toContain('retry-after: 1');
+});
+
+/** Requests that arrive in one piece, on one connection. @returns All that came back. */
+async function sendAtOnce(url: string, paths: readonly string[]): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const last = ['GET /turns/last HTTP/1.1', 'host: 127.0.0.1', 'connection: close', '', ''].join('\r\n');
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`).join('') + last);
+  let answers = '';
+  socket.on('data', (chunk: Buffer) => (answers += chunk.toString()));
+  await once(socket, 'close');
+  return answers;
+}
+
+function listen(): Promise<string> {
+  return app.listen({ host: '127.0.0.1', port: 0 });
+}
+
+function busy(): void {
+  const untilMs = performance.now() + HANDLER_MS;
+  while (performance.now() < untilMs);
+}
+
+/** Counts turns of the event loop by their check phase. */
+function countTurns(): { readonly turn: number; stop(): void } {
+  const loop = { turn: 0, immediate: setImmediate(count), stop: () => clearImmediate(loop.immediate) };
+  function count(): void {
+    loop.turn += 1;
+    loop.immediate = setImmediate(count);
+  }
+  return loop;
+}
