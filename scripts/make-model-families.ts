@@ -3,7 +3,7 @@ import { buildOnnx } from '../test/support/onnx-builder.ts';
 
 /*
  * Small members of the families of models that people serve, each a real ONNX graph with seeded weights. They judge
- * nothing; that each gives what plain arithmetic gives (test/inference/model-families.test.ts) is their use.
+ * nothing; that each gives what plain arithmetic gives (test/http/v2/model-families.test.ts) is their use.
  */
 
 /** Weights by name, as the reference computation wants them. */

@@ -21,8 +21,8 @@ const generationSchema = z
       .default(1024)
       .describe('Tokens that one may write at most; more cannot be asked for'),
     maxMemory: byteSize(
-      'Memory for the caches of all under way, each counted at its fullest, going into a step and coming out of it',
-    ).prefault('64MB'),
+      'Memory for the caches of all under way, each counted at its fullest, going into a step and coming out of it; the larger a cache, the longer a token takes',
+    ).prefault('32MB'),
   })
   .prefault({})
   .describe('Generation of text by decoders (/v2/models/<name>/generate and generate_stream)');

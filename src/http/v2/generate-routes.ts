@@ -37,7 +37,7 @@ type Begun = {
   /** What each answer begins with. */
   readonly head: { readonly id?: string; readonly model_name: string; readonly model_version: string };
   readonly signal: AbortSignal;
-  /** Gives the place back. */
+  /** Gives the place back; from then on the connection has its limit again. */
   readonly release: () => void;
 };
 
@@ -170,7 +170,11 @@ class Generations {
         model_version: String(model.served.judgedBy.version),
       },
       signal: goneSignal(request, reply),
-      release,
+      release: () => {
+        release();
+        // What is still to be sent is sent under the limit that every answer has.
+        request.raw.socket.setTimeout(request.server.server.timeout);
+      },
     };
   }
 
@@ -204,7 +208,7 @@ class Generations {
 
 /**
  * Aborted once the client is gone. Until then the connection has no limit for how long nothing is sent: each step has
- * its deadline, and the stream its own for a client that takes nothing. Node sets the limit anew with the next request.
+ * its deadline, and the stream its own for a client that takes nothing.
  */
 function goneSignal({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
