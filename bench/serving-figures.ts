@@ -5,7 +5,7 @@ import type { Figure, Goal } from './figure.ts';
 import { Peer } from './peer.ts';
 import { inferBody, startServingAgent } from './serving-agent.ts';
 import { median } from './statistics.ts';
-import type { VisitorsProtocol } from './visitors-load.ts';
+import type { VisitorsLoad, VisitorsProtocol } from './visitors-load.ts';
 import { WIDE_COLUMNS, WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
 import { MODEL, WATCHED_TAGS } from './workload.ts';
 
@@ -21,6 +21,7 @@ const WARM_UP_PAIRS = 20;
 /** A turn of each of two, as requests a second. */
 type Pair = { readonly agent: number; readonly limit: number };
 type Target = { readonly url: string; readonly body: string };
+type Crowd = Pick<VisitorsLoad, 'client' | 'clients'>;
 
 /** What the agent's endpoint serves, beside a bare route with the same session, and beside itself without batches. */
 export async function servingFigures(
@@ -38,33 +39,35 @@ export async function servingFigures(
   const limit = { url: await bare.call('listen', { modelFile: site.modelFile }), body: small };
   const batched = { url: agent.inferUrl(WIDE_MODEL), body: wide };
   const alone = { url: agent.inferUrl(WIDE_MODEL_ALONE), body: wide };
+  const one = { client: 'node', clients: 1 } as const;
+  const oneRaw = { client: 'raw', clients: 1 } as const;
+  const many = { client: 'raw', clients: CLIENTS } as const;
   return [
-    figure('one', 'one client, small model, against a bare route', await turns(served, limit, 1), atLeast(0.6)),
-    figure('many', `${CLIENTS} clients, small model, against a bare route`, await turns(served, limit, CLIENTS)),
-    figure(
-      'batched',
-      `${CLIENTS} clients, wide model, against maxBatch 1`,
-      await turns(batched, alone, CLIENTS),
-      atLeast(3),
-    ),
+    figure('one', 'one client, small model, against a bare route', await turns(served, limit, one), atLeast(0.6)),
+    figure('oneRaw', 'the same, of a client on a raw socket', await turns(served, limit, oneRaw)),
+    figure('many', `${CLIENTS} on raw sockets`, await turns(served, limit, many)),
+    figure('batched', `${CLIENTS}, wide model, against maxBatch 1`, await turns(batched, alone, many), atLeast(3)),
     await batchCost(site),
   ];
 
-  async function turns(first: Target, second: Target, connections: number): Promise<readonly Pair[]> {
-    say(`${SERVING_ID}: ${connections} at ${first.url}, ${pairs} pairs of turns`);
+  async function turns(agentTarget: Target, limitTarget: Target, crowd: Crowd): Promise<readonly Pair[]> {
+    say(`${SERVING_ID}: ${crowd.clients} ${crowd.client} at ${agentTarget.url}, ${pairs} pairs of turns`);
     const measured: Pair[] = [];
     for (let pair = -WARM_UP_PAIRS; pair < pairs; pair += 1) {
-      const rates = { agent: await rate(first, connections), limit: await rate(second, connections) };
+      const rates = { agent: await rate(agentTarget, crowd), limit: await rate(limitTarget, crowd) };
       if (pair >= 0) measured.push(rates);
     }
     return measured;
   }
 
-  async function rate(target: Target, connections: number): Promise<number> {
-    const load = { ...target, connections, requestsPerSecond: undefined, status: 200, durationMs: TURN_MS };
-    const { answersPerSecond, refused } = await visitors.call('visit', load);
-    if (refused > 0) throw new Error(`${target.url} refused ${refused} requests`);
-    return answersPerSecond;
+  function rate(target: Target, crowd: Crowd): Promise<number> {
+    return visitors.call('visit', {
+      ...target,
+      ...crowd,
+      requestsPerSecond: undefined,
+      status: 200,
+      durationMs: TURN_MS,
+    });
   }
 }
 

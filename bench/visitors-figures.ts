@@ -19,16 +19,16 @@ const WATCH = { reads: () => true };
 type Crowd = {
   readonly id: string;
   readonly title: string;
-  readonly connections: number;
+  readonly clients: number;
   readonly requestsPerSecond: number | undefined;
   readonly body: string;
   readonly agentStatus: 200 | 400;
 };
 
 const oneRow = inferBody([1, 1, WATCHED_TAGS]);
-const flatOut = { connections: 32, requestsPerSecond: undefined };
+const flatOut = { clients: 32, requestsPerSecond: undefined };
 const crowds: readonly Crowd[] = [
-  { id: 'bounded', title: '200 requests/s', connections: 4, requestsPerSecond: 200, body: oneRow, agentStatus: 200 },
+  { id: 'bounded', title: '200 requests/s', clients: 4, requestsPerSecond: 200, body: oneRow, agentStatus: 200 },
   { ...flatOut, id: 'flatOut', title: '32 flat out', body: oneRow, agentStatus: 200 },
   {
     ...flatOut,
@@ -90,9 +90,9 @@ export async function visitorsFigures(
   }
   return [quietFigure(quiet), ...crowds.flatMap((crowd) => crowdFigures(crowd, pairs.get(crowd) ?? []))];
 
-  async function visit(url: string, { connections, requestsPerSecond, body }: Crowd, status: number): Promise<number> {
-    const load = { url, body, connections, requestsPerSecond, status, durationMs: times.turnMs };
-    return (await visitors.call('visit', load)).answersPerSecond;
+  function visit(url: string, { clients, requestsPerSecond, body }: Crowd, status: number): Promise<number> {
+    const load = { url, body, client: 'raw', clients, requestsPerSecond, status, durationMs: times.turnMs } as const;
+    return visitors.call('visit', load);
   }
 
   async function turn(go: () => Promise<number>): Promise<Turn> {

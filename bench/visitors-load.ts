@@ -1,66 +1,53 @@
-import { HttpConnection, postRequest } from './http-connection.ts';
+import type { HttpClient, HttpClientKind } from './http-clients.ts';
+import { openClient } from './http-clients.ts';
 import { servePeer } from './peer.ts';
-import { percentile } from './statistics.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * Visitors, in a process of their own: connections that send one request after another, as fast as they are answered or
- * at a rate between them.
+ * Visitors, in a process of their own: clients that send one request after another, as fast as they are answered or at a
+ * rate between them.
  */
 
 export type VisitorsLoad = {
   readonly url: string;
   readonly body: string;
-  readonly connections: number;
-  /** Of all connections together; undefined sends the next request with each answer. */
+  readonly client: HttpClientKind;
+  readonly clients: number;
+  /** Of all clients together; undefined sends the next request with each answer. */
   readonly requestsPerSecond: number | undefined;
-  /** What the requests are answered with, where not with 503. */
+  /** What every request must be answered with. */
   readonly status: number;
   readonly durationMs: number;
 };
 
-export type VisitorsRun = {
-  /** Answered with that status. */
-  readonly answersPerSecond: number;
-  /** Told to come again (503). */
-  readonly refused: number;
-  readonly latencyMsP50: number;
-  readonly latencyMsP99: number;
+export type VisitorsProtocol = {
+  /** @returns Answers per second. */
+  readonly visit: { readonly params: VisitorsLoad; readonly result: number };
 };
-
-export type VisitorsProtocol = { readonly visit: { readonly params: VisitorsLoad; readonly result: VisitorsRun } };
 
 servePeer<VisitorsProtocol>({ visit });
 
-async function visit(load: VisitorsLoad): Promise<VisitorsRun> {
-  const request = postRequest(load.url, load.body);
-  const connections = await Promise.all(Array.from({ length: load.connections }, () => HttpConnection.open(load.url)));
-  const latenciesMs: number[] = [];
-  let refused = 0;
+async function visit(load: VisitorsLoad): Promise<number> {
+  const { url, body, durationMs, requestsPerSecond } = load;
+  const clients = await Promise.all(Array.from({ length: load.clients }, () => openClient(load.client, url, body)));
+  const intervalMs = requestsPerSecond === undefined ? 0 : (1000 * clients.length) / requestsPerSecond;
+  let answers = 0;
   const fromMs = machineMs();
-  const endMs = fromMs + load.durationMs;
-  await Promise.all(connections.map((connection, index) => lane(connection, index)));
-  const spentMs = machineMs() - fromMs;
-  for (const connection of connections) connection[Symbol.dispose]();
-  const sorted = Float64Array.from(latenciesMs).sort();
-  return {
-    answersPerSecond: (sorted.length * 1000) / spentMs,
-    refused,
-    latencyMsP50: percentile(sorted, 0.5),
-    latencyMsP99: percentile(sorted, 0.99),
-  };
+  const endMs = fromMs + durationMs;
+  await Promise.all(clients.map(lane));
+  for (const client of clients) client[Symbol.dispose]();
+  return (answers * 1000) / (machineMs() - fromMs);
 
-  async function lane(connection: HttpConnection, index: number): Promise<void> {
-    const intervalMs = load.requestsPerSecond === undefined ? 0 : (1000 * load.connections) / load.requestsPerSecond;
-    let dueMs = fromMs + (intervalMs * index) / load.connections;
-    while (dueMs < endMs && machineMs() < endMs) {
-      if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - machineMs())));
-      const sentMs = machineMs();
-      const status = await connection.send(request);
-      if (status === load.status) latenciesMs.push(machineMs() - sentMs);
-      else if (status === 503) refused += 1;
-      else throw new Error(`${load.url} answered ${status}`);
-      dueMs = Math.max(dueMs + intervalMs, intervalMs > 0 ? 0 : machineMs());
+  async function lane(client: HttpClient, index: number): Promise<void> {
+    // At a rate the clients take turns; one whose turn has passed sends at once.
+    let dueMs = fromMs + (intervalMs * index) / clients.length;
+    while (Math.max(dueMs, machineMs()) < endMs) {
+      const waitMs = dueMs - machineMs();
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const status = await client.send();
+      if (status !== load.status) throw new Error(`${url} answered ${status}, not ${load.status}`);
+      answers += 1;
+      dueMs += intervalMs;
     }
   }
 }

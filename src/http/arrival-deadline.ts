@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../platform/clock.ts';
+import { Deadlines } from '../platform/deadlines.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,21 +14,18 @@ declare module 'fastify' {
  * slowest. What has not arrived by then is answered with 408, and the connection closed.
  */
 export function limitArrival(app: FastifyInstance, timeoutMs: number, clock: Clock): void {
+  const deadlines = new Deadlines(clock);
   app.addHook('onRequest', async ({ raw, routeOptions }, reply) => {
     if (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined) return;
     const limitMs = routeOptions.config.arrivalTimeoutMs ?? timeoutMs;
-    const timer = clock.setTimer(
-      () => {
-        if (raw.complete || reply.sent) return;
-        reply.raw.once('close', () => raw.destroy());
-        void reply
-          .code(408)
-          .header('connection', 'close')
-          .send({ error: `The request did not arrive within ${limitMs} ms` });
-      },
-      limitMs,
-      { background: true },
-    );
-    reply.raw.once('close', () => timer.cancel());
+    const deadline = deadlines.set(() => {
+      if (raw.complete || reply.sent) return;
+      reply.raw.once('close', () => raw.destroy());
+      void reply
+        .code(408)
+        .header('connection', 'close')
+        .send({ error: `The request did not arrive within ${limitMs} ms` });
+    }, limitMs);
+    reply.raw.once('close', () => deadline.cancel());
   });
 }

@@ -1,10 +1,11 @@
 import type { ModelStatistics } from '../contracts/inference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { MetricsOf } from '../platform/metrics.ts';
-import type { nvInferenceMetrics } from './nv-inference-metrics.ts';
+import type { Metrics } from '../platform/metrics.ts';
+import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 
 const NS_PER_MS = 1_000_000;
+const US_PER_MS = 1_000;
 
 /** One request, told when it ended. Times are monotonic. */
 export type EndedRequest = {
@@ -16,33 +17,46 @@ export type EndedRequest = {
   readonly runMs: number;
 };
 
+type Totals = {
+  inferences: number;
+  executions: number;
+  succeeded: number;
+  succeededMs: number;
+  failed: number;
+  failedMs: number;
+  queuedMs: number;
+  computedMs: number;
+};
+
+const NOTHING: Readonly<Totals> = {
+  inferences: 0,
+  executions: 0,
+  succeeded: 0,
+  succeededMs: 0,
+  failed: 0,
+  failedMs: 0,
+  queuedMs: 0,
+  computedMs: 0,
+};
+
 /** What one version of a model has done, in the words of the Open Inference Protocol. */
-export class ModelCounts {
+export class ModelCounts implements Disposable {
   readonly #name: string;
   readonly #version: number;
   readonly #clock: Clock;
-  readonly #metrics: MetricsOf<typeof nvInferenceMetrics>;
-  readonly #labels: { readonly model: string; readonly version: string };
+  readonly #metrics;
+  readonly #stopTelling: () => void;
+  readonly #totals: Totals = { ...NOTHING };
+  /** Of the totals, what the metrics have. */
+  #told: Readonly<Totals> = NOTHING;
   #lastInferenceMs: EpochMs = 0;
-  #inferences = 0;
-  #executions = 0;
-  #succeeded = 0;
-  #succeededMs = 0;
-  #failed = 0;
-  #failedMs = 0;
-  #queuedMs = 0;
-  #computedMs = 0;
 
-  constructor(
-    model: { readonly name: string; readonly version: number },
-    clock: Clock,
-    metrics: MetricsOf<typeof nvInferenceMetrics>,
-  ) {
+  constructor(model: { readonly name: string; readonly version: number }, clock: Clock, metrics: Metrics) {
     this.#name = model.name;
     this.#version = model.version;
     this.#clock = clock;
-    this.#metrics = metrics;
-    this.#labels = { model: model.name, version: String(model.version) };
+    this.#metrics = metrics.of(nvInferenceMetrics);
+    this.#stopTelling = metrics.beforeText(() => this.#tell());
   }
 
   get version(): number {
@@ -50,44 +64,56 @@ export class ModelCounts {
   }
 
   executed(): void {
-    this.#executions += 1;
+    this.#totals.executions += 1;
     this.#lastInferenceMs = this.#clock.nowMs();
-    this.#metrics.nv_inference_exec_count.inc(this.#labels);
   }
 
   succeeded({ rows, queuedMs, startedMs, runMs }: EndedRequest): void {
-    const tookMs = this.#clock.monotonicMs() - queuedMs;
-    this.#inferences += rows;
-    this.#succeeded += 1;
-    this.#succeededMs += tookMs;
-    this.#queuedMs += startedMs - queuedMs;
-    this.#computedMs += runMs;
-    const { nv_inference_request_success: success, nv_inference_count: count } = this.#metrics;
-    success.inc(this.#labels);
-    count.inc(this.#labels, rows);
-    this.#metrics.nv_inference_request_duration_us.inc(this.#labels, tookMs * 1000);
-    this.#metrics.nv_inference_queue_duration_us.inc(this.#labels, (startedMs - queuedMs) * 1000);
-    this.#metrics.nv_inference_compute_infer_duration_us.inc(this.#labels, runMs * 1000);
+    this.#totals.inferences += rows;
+    this.#totals.succeeded += 1;
+    this.#totals.succeededMs += this.#clock.monotonicMs() - queuedMs;
+    this.#totals.queuedMs += startedMs - queuedMs;
+    this.#totals.computedMs += runMs;
   }
 
   failed(queuedMs: number): void {
-    this.#failed += 1;
-    this.#failedMs += this.#clock.monotonicMs() - queuedMs;
-    this.#metrics.nv_inference_request_failure.inc(this.#labels);
+    this.#totals.failed += 1;
+    this.#totals.failedMs += this.#clock.monotonicMs() - queuedMs;
+  }
+
+  /** Another version takes its place; what it did stays in the metrics. */
+  [Symbol.dispose](): void {
+    this.#tell();
+    this.#stopTelling();
   }
 
   statistics(): ModelStatistics {
+    const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = this.#totals;
     return {
       name: this.#name,
       version: this.#version,
       lastInferenceMs: this.#lastInferenceMs,
-      inferences: this.#inferences,
-      executions: this.#executions,
-      succeeded: { count: this.#succeeded, ns: nanoseconds(this.#succeededMs) },
-      failed: { count: this.#failed, ns: nanoseconds(this.#failedMs) },
-      queued: { count: this.#succeeded, ns: nanoseconds(this.#queuedMs) },
-      computed: { count: this.#succeeded, ns: nanoseconds(this.#computedMs) },
+      inferences,
+      executions,
+      succeeded: { count: succeeded, ns: nanoseconds(succeededMs) },
+      failed: { count: failed, ns: nanoseconds(failedMs) },
+      queued: { count: succeeded, ns: nanoseconds(queuedMs) },
+      computed: { count: succeeded, ns: nanoseconds(computedMs) },
     };
+  }
+
+  /** Two copies of a model count under the same labels, so that each adds what came since. */
+  #tell(): void {
+    const labels = { model: this.#name, version: String(this.#version) };
+    const since = (total: keyof Totals) => this.#totals[total] - this.#told[total];
+    this.#metrics.nv_inference_request_success.inc(labels, since('succeeded'));
+    this.#metrics.nv_inference_request_failure.inc(labels, since('failed'));
+    this.#metrics.nv_inference_count.inc(labels, since('inferences'));
+    this.#metrics.nv_inference_exec_count.inc(labels, since('executions'));
+    this.#metrics.nv_inference_request_duration_us.inc(labels, since('succeededMs') * US_PER_MS);
+    this.#metrics.nv_inference_queue_duration_us.inc(labels, since('queuedMs') * US_PER_MS);
+    this.#metrics.nv_inference_compute_infer_duration_us.inc(labels, since('computedMs') * US_PER_MS);
+    this.#told = { ...this.#totals };
   }
 }
 

@@ -17,7 +17,6 @@ import { loadFailureText } from './load-session.ts';
 import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
-import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 import type { ProvidedSession } from './provider-order.ts';
 import { fallbackText } from './provider-order.ts';
 import type { RunRequest } from './run-queue.ts';
@@ -51,7 +50,6 @@ export class ModelSlot {
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof inferenceMetrics>;
-  readonly #nvMetrics: MetricsOf<typeof nvInferenceMetrics>;
   readonly #health: ComponentHealth;
   readonly #givenUp = new Map<string, string>();
   #state: ModelStatus['state'] = 'loading';
@@ -79,7 +77,6 @@ export class ModelSlot {
     this.#config = config;
     this.#deps = deps;
     this.#metrics = deps.metrics.of(inferenceMetrics);
-    this.#nvMetrics = deps.metrics.of(nvInferenceMetrics);
     this.#health = deps.health.component(component);
   }
 
@@ -197,8 +194,10 @@ export class ModelSlot {
     };
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = loaded.batching;
-    if (this.#counts?.version !== stored.version)
-      this.#counts = new ModelCounts(stored, this.#deps.clock, this.#nvMetrics);
+    if (this.#counts?.version !== stored.version) {
+      this.#counts?.[Symbol.dispose]();
+      this.#counts = new ModelCounts(stored, this.#deps.clock, this.#deps.metrics);
+    }
     this.#settle();
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
     const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
@@ -301,6 +300,7 @@ export class ModelSlot {
   }
 
   remove(): void {
+    this.#counts?.[Symbol.dispose]();
     this.#clearProviderInfo();
     this.#health.remove();
     this.#settle();

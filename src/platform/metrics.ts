@@ -29,6 +29,7 @@ export const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 /** The agent's Prometheus registry. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #updates = new Set<() => void>();
 
   /** Makes the catalogue's metrics, or finds them where another instance of the same kind already did. */
   of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
@@ -40,8 +41,19 @@ export class Metrics {
     return Object.fromEntries(metrics) as MetricsOf<C>;
   }
 
+  /**
+   * For what happens too often to be counted here one by one: `update` is called before each text, to add what came since.
+   *
+   * @returns Ends it.
+   */
+  beforeText(update: () => void): () => void {
+    this.#updates.add(update);
+    return () => this.#updates.delete(update);
+  }
+
   /** Prometheus text format 0.0.4. */
   text(): Promise<string> {
+    for (const update of this.#updates) update();
     return this.#registry.metrics();
   }
 

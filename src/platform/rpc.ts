@@ -1,4 +1,5 @@
 import type { Clock, Timer } from './clock.ts';
+import { Deadlines } from './deadlines.ts';
 import { errorCode, errorMessage, OperatingError } from './errors.ts';
 
 /** A thread's or child process's whole protocol: what can be asked, and what comes back. */
@@ -19,14 +20,14 @@ type WireError = { readonly code: string; readonly disposition: 'retry' | 'rejec
 /** The asking end. Calls settle exactly once: by the reply, the deadline, or `close`. */
 export class RpcClient<P extends RpcProtocol> {
   readonly #port: RpcPort;
-  readonly #clock: Clock;
+  readonly #deadlines: Deadlines;
   readonly #pending = new Map<number, PendingCall>();
   #nextId = 1;
   #closed: OperatingError | undefined;
 
   constructor(port: RpcPort, clock: Clock) {
     this.#port = port;
-    this.#clock = clock;
+    this.#deadlines = new Deadlines(clock);
     // The peer is our own code, started by us: its messages are what `serveRpc` posts.
     port.onMessage((message) => this.#settle(message as Reply));
   }
@@ -44,9 +45,7 @@ export class RpcClient<P extends RpcProtocol> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer =
-        timeoutMs === undefined
-          ? undefined
-          : this.#clock.setTimer(() => this.#expire(id, method, timeoutMs), timeoutMs);
+        timeoutMs === undefined ? undefined : this.#deadlines.set(() => this.#expire(id, method, timeoutMs), timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
       try {
         this.#port.post({ id, method, params } satisfies Request);

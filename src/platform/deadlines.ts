@@ -1,0 +1,43 @@
+import type { Clock, Timer } from './clock.ts';
+
+type Deadline = { readonly dueMs: number; readonly callback: () => void };
+
+/**
+ * Many deadlines, of which hardly any is ever reached: one timer for the earliest, which stays where that is cancelled. A
+ * timer for each would be set and cleared with each call, and costs more than many a call.
+ */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Deadline>();
+  #timer: Timer | undefined;
+  #timerDueMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Calls once, after `delayMs`, unless it is cancelled before. Keeps no process alive. */
+  set(callback: () => void, delayMs: number): Timer {
+    const deadline = { dueMs: this.#clock.monotonicMs() + delayMs, callback };
+    this.#waiting.add(deadline);
+    this.#wakeBy(deadline.dueMs);
+    return { cancel: () => this.#waiting.delete(deadline) };
+  }
+
+  #wakeBy(dueMs: number): void {
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
+    this.#timer?.cancel();
+    this.#timerDueMs = dueMs;
+    const delayMs = dueMs - this.#clock.monotonicMs();
+    this.#timer = this.#clock.setTimer(() => this.#wake(), delayMs, { background: true });
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    const due = [...this.#waiting].filter(({ dueMs }) => dueMs <= nowMs);
+    for (const deadline of due) this.#waiting.delete(deadline);
+    if (this.#waiting.size > 0) this.#wakeBy(Math.min(...[...this.#waiting].map(({ dueMs }) => dueMs)));
+    for (const { callback } of due) callback();
+  }
+}
