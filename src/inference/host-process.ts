@@ -15,7 +15,11 @@ import { makeStagingDirectory } from './staging.ts';
 /** Characters kept of what the host last wrote to stderr. */
 const LAST_WORDS_MAX = 2_000;
 
-export type KillReason = 'timeout' | 'hang' | 'provider' | 'memory' | 'stopped';
+/** A process that starts on a machine short of time. */
+export const START_DEADLINE_MS = 30_000;
+
+/** 'replaced': a fresh host took over. */
+export type KillReason = 'timeout' | 'hang' | 'provider' | 'replaced' | 'stopped';
 
 export type HostExit = {
   readonly reason: KillReason | 'crash';

@@ -34,6 +34,16 @@ export class MemoryBound {
   }
 
   /**
+   * @param residentBytes What a fresh host takes up with a new version in it.
+   * @returns Why it may not; '' where it may. Where the models need more than they may already, they may need half as
+   *   much again.
+   */
+  excess(residentBytes: number): string {
+    if (residentBytes <= this.#residentBytesMax) return '';
+    return `its host would take ${this.sizes(residentBytes)} (${this.#setting})`;
+  }
+
+  /**
    * @param residentBytes What a fresh host takes up with every model loaded.
    * @returns What an operator should know; '' where that is within bounds.
    */

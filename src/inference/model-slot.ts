@@ -59,8 +59,13 @@ export class ModelSlot {
   #stored: StoredModel | undefined;
   #attempted: number | undefined;
   #ready: ServedModel | undefined;
+  /** What it was when its host was lost, with which it is expected back. */
+  #returning: ServedModel | undefined;
+  /** Why the version that is now active does not run; '' where it does. */
+  #refusal = '';
   #serving: Serving | undefined;
   #batching: Batching = 'none';
+  #isUnverified = false;
   #counts: ModelCounts | undefined;
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
@@ -68,7 +73,8 @@ export class ModelSlot {
   /** Monotonic times of crashes within the period. */
   #crashesMs: readonly number[] = [];
   #failedRuns = 0;
-  #lookAgain = true;
+  #loadMs = 0;
+  #isSoughtAgain = false;
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
     const { component, config, deps } = options;
@@ -129,20 +135,38 @@ export class ModelSlot {
     this.#counts?.failed(queuedMs);
   }
 
-  /** Asks for the active version to be looked up at the next load, even if the host is lost before. */
-  lookAgain(): void {
-    this.#lookAgain = true;
+  /** Somebody asks for the active version to be looked up once more, after the load that may be under way. */
+  seekAgain(): void {
+    this.#isSoughtAgain = true;
     const before = this.#settled;
     this.#settled = Promise.withResolvers<void>();
     // Who waits already waits for this load too: the one under way may be given up for it.
     void this.#settled.promise.then(before.resolve);
   }
 
-  /** The version to load; undefined where it is to be looked up. A host that is replaced must not change it by the way. */
-  takeKnown(): StoredModel | undefined {
-    const known = this.#lookAgain ? undefined : this.#stored;
-    this.#lookAgain = false;
-    return known;
+  /** The active version is looked up now. */
+  beginSeeking(): void {
+    this.#isSoughtAgain = false;
+  }
+
+  /** The version to load again where its host was lost; undefined where one is to be looked up. */
+  get known(): StoredModel | undefined {
+    return this.#returning === undefined ? undefined : this.#stored;
+  }
+
+  /** As it is expected to be again, where its host was lost and nothing says that it will not come back. */
+  get returning(): ServedModel | undefined {
+    return this.#returning;
+  }
+
+  /** How long the host took to load it last; 0 before. */
+  get loadMs(): number {
+    return this.#loadMs;
+  }
+
+  /** Why the version that is now active does not run; '' where it does. */
+  get refusal(): string {
+    return this.#refusal;
   }
 
   /** The version that last became ready. */
@@ -174,7 +198,7 @@ export class ModelSlot {
     const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
-      version: (this.#ready === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
+      version: (this.#returning === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
       state: leaving ? 'loading' : this.#state,
       reason: leaving ? 'the inference host is being replaced' : this.#reason,
       provider: this.#ready?.judgedBy.provider,
@@ -182,8 +206,11 @@ export class ModelSlot {
     };
   }
 
+  /** @param stored The one that it had where it is loaded again as it was. */
   becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
     const { provider, fallbacks, loaded } = session;
+    const isNew = stored !== this.#stored || this.#ready?.judgedBy.provider !== provider.name;
+    if (stored !== this.#stored) this.#refusal = '';
     this.#clearProviderInfo();
     this.#stored = stored;
     this.#host = host;
@@ -195,25 +222,17 @@ export class ModelSlot {
       outputs: loaded.outputs,
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
     };
+    this.#returning = this.#ready;
+    this.#isUnverified = loaded.golden.vectors === 0;
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = loaded.batching;
+    this.#loadMs = loaded.loadMs;
     if (this.#counts?.version !== stored.version)
       this.#counts = new ModelCounts(stored, this.#deps.clock, this.#nvMetrics);
     this.#settle();
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
-    const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
-    const { largestDifference, vectors } = loaded.golden;
-    const detail = { host: this.#hostName, nodes: loaded.nodesByProvider, goldenDifference: largestDifference };
-    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
-    if (this.#givenUp.size > 0) this.#health.report('degraded', `on ${provider.name}; ${fallbackText(fallbacks)}`);
-    // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
-    else {
-      const remarks = [
-        ...(vectors === 0 ? [UNVERIFIED] : []),
-        ...(fallbacks.length === 0 ? [] : [`on ${provider.name}; ${fallbackText(fallbacks)}`]),
-      ];
-      this.#health.report('ok', remarks.join('; '));
-    }
+    if (isNew) this.#logReady(stored, session);
+    this.#reportHealth();
   }
 
   /**
@@ -224,8 +243,6 @@ export class ModelSlot {
   retry(): boolean {
     if (this.#state !== 'failed' && this.#state !== 'quarantined') return false;
     this.#state = 'loading';
-    // What is on disk may have been put right meanwhile.
-    this.#lookAgain = true;
     return true;
   }
 
@@ -236,18 +253,23 @@ export class ModelSlot {
 
   /** The version on disk is the one that runs. */
   unchanged(): void {
+    this.#refusal = '';
     this.#settle();
+    this.#reportHealth();
   }
 
-  /** A newer version could not be loaded; the one that runs goes on. */
-  keep(error: unknown): void {
-    const version = this.#stored?.version ?? 0;
+  /**
+   * A newer version does not take over; the one that runs goes on.
+   *
+   * @param version Undefined where not even that is known.
+   */
+  keep(version: number | undefined, error: unknown): void {
+    const refused = version === undefined ? 'the active one' : `version ${version}, now active,`;
     this.#countRefusal(error);
+    this.#refusal = `version ${this.#stored?.version ?? 0} goes on; ${refused} did not take over: ${loadFailureText(error)}`;
+    this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.#refusal);
     this.#settle();
-    this.#health.report(
-      'degraded',
-      `version ${version} goes on; the one now active could not be loaded: ${loadFailureText(error)}`,
-    );
+    this.#reportHealth();
   }
 
   /** The model itself cannot run; it is tried again slowly. */
@@ -303,7 +325,27 @@ export class ModelSlot {
   remove(): void {
     this.#clearProviderInfo();
     this.#health.remove();
-    this.#settle();
+    this.#settled.resolve();
+  }
+
+  #logReady(stored: StoredModel, { provider, fallbacks, loaded }: ProvidedSession): void {
+    const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
+    const { golden, nodesByProvider } = loaded;
+    const detail = { host: this.#hostName, nodes: nodesByProvider, goldenDifference: golden.largestDifference };
+    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
+  }
+
+  /** Of a model that runs. */
+  #reportHealth(): void {
+    const { provider, fallbacks } = this.#ready?.judgedBy ?? { provider: '', fallbacks: [] };
+    const fallbackRemark = `on ${provider}; ${fallbackText(fallbacks)}`;
+    if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
+    else if (this.#givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
+    // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
+    else {
+      const remarks = [...(this.#isUnverified ? [UNVERIFIED] : []), ...(fallbacks.length === 0 ? [] : [fallbackRemark])];
+      this.#health.report('ok', remarks.join('; '));
+    }
   }
 
   #mayFallBackFrom(provider: string): boolean {
@@ -319,7 +361,9 @@ export class ModelSlot {
     this.#ready = undefined;
     this.#host = undefined;
     this.#failedRuns = 0;
-    if (state === 'failed' || state === 'quarantined') this.#settle();
+    if (state === 'loading') return;
+    this.#returning = undefined;
+    this.#settle();
   }
 
   #countRefusal(error: unknown): void {
@@ -327,7 +371,7 @@ export class ModelSlot {
   }
 
   #settle(): void {
-    this.#settled.resolve();
+    if (!this.#isSoughtAgain) this.#settled.resolve();
   }
 
   #clearProviderInfo(): void {

@@ -12,6 +12,7 @@ import { inferenceFailure } from './inference-failure.ts';
 import { readModelFile } from './model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
 import { providerObstacle, providerReason } from './provider-reason.ts';
+import { sessionOptions } from './session-options.ts';
 import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from './tensor-check.ts';
 
 type Runnable = {
@@ -32,14 +33,15 @@ export class SessionRunner {
    *   'provider-unavailable' (the model may still run on another provider).
    */
   async load(params: LoadParams): Promise<LoadedSession> {
+    const beganMs = performance.now();
     const staging = await mkdtemp(join(params.stagingDirectory, 'model-'));
     try {
       const session = await createSession(params, staging);
       try {
-        const loaded = await proveSession(session, params, staging);
+        const proven = await proveSession(session, params, staging);
         await this.unload(params.key);
-        this.#sessions.set(params.key, { session, rowByRow: loaded.batching === 'row-by-row' });
-        return loaded;
+        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row' });
+        return { ...proven, loadMs: performance.now() - beganMs };
       } catch (error) {
         await session.release();
         throw error;
@@ -77,17 +79,7 @@ async function createSession(params: LoadParams, staging: string): Promise<ort.I
     flag: 'wx',
   });
   try {
-    return await ort.InferenceSession.create(path, {
-      executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
-      intraOpNumThreads: params.intraOpThreads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 3,
-      enableProfiling: provider.name !== 'cpu',
-      profileFilePrefix: join(staging, 'profile'),
-      // A thread that spins for the next run takes a core from the scan of the machines.
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-    });
+    return await ort.InferenceSession.create(path, sessionOptions(params, staging));
   } catch (error) {
     if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', errorMessage(error), { cause: error });
     throw inferenceFailure('provider-unavailable', providerReason(errorMessage(error)), { cause: error });
@@ -98,7 +90,7 @@ async function proveSession(
   session: ort.InferenceSession,
   params: LoadParams,
   staging: string,
-): Promise<LoadedSession> {
+): Promise<Omit<LoadedSession, 'loadMs'>> {
   const [inputs, outputs] = rawSpecs(session);
   const { manifest } = params.model;
   const rowByRow = judgesWindows(manifest) && takesOneRow(inputs, outputs);

@@ -20,7 +20,7 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   const { manifest } = readManifest('model.yaml', text, { name: 'm', version: 1 });
   if (manifest === undefined || provider === undefined) throw new Error('the test model is not sound');
   const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
-  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none' } as const;
+  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none', loadMs: 1 } as const;
   const stored = { name: 'm', version: 1, modelPath: '', manifest, signedBy: undefined };
   // Only its identity is looked at.
   slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);

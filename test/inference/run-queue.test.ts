@@ -6,7 +6,8 @@ import { RunQueue } from '../../src/inference/run-queue.ts';
 const serving = { queueMax: 8, batchMax: 8, delayMsMax: 0, deadlineMs: 1000 };
 
 function visitor(slot: ModelSlot, reject: (error: unknown) => void): RunRequest {
-  return { slot, priority: 'visitor', inputs: {}, rows: 1, joinKey: 'row', queuedMs: 0, resolve: vi.fn(), reject };
+  const inputs = {};
+  return { slot, priority: 'visitor', inputs, specs: [], rows: 1, joinKey: 'row', queuedMs: 0, resolve: vi.fn(), reject };
 }
 
 test('visitors whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {
@@ -16,7 +17,7 @@ test('visitors whose batch failed go alone, or are told where their model was un
   const rejects = [vi.fn(), vi.fn()];
   for (const reject of rejects) queue.push(visitor(slot, reject));
   const take = () => {
-    const job = queue.take(0);
+    const job = queue.take(0, () => true);
     return job?.kind === 'run' ? job.requests : [];
   };
   const batch = take();
