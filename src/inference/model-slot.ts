@@ -4,6 +4,7 @@ import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } 
 import type { ProviderFallback } from '../domain/verdict.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricsOf } from '../platform/metrics.ts';
@@ -206,6 +207,12 @@ export class ModelSlot {
     };
   }
 
+  /** Why a run cannot be had in that host. */
+  notReady(host: HostProcess | undefined): OperatingError {
+    const { state, reason } = this.status(host);
+    return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
+  }
+
   /** @param stored The one that it had where it is loaded again as it was. */
   becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
     const { provider, fallbacks, loaded } = session;
@@ -343,7 +350,10 @@ export class ModelSlot {
     else if (this.#givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
     else {
-      const remarks = [...(this.#isUnverified ? [UNVERIFIED] : []), ...(fallbacks.length === 0 ? [] : [fallbackRemark])];
+      const remarks = [
+        ...(this.#isUnverified ? [UNVERIFIED] : []),
+        ...(fallbacks.length === 0 ? [] : [fallbackRemark]),
+      ];
       this.#health.report('ok', remarks.join('; '));
     }
   }

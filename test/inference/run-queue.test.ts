@@ -7,7 +7,17 @@ const serving = { queueMax: 8, batchMax: 8, delayMsMax: 0, deadlineMs: 1000 };
 
 function visitor(slot: ModelSlot, reject: (error: unknown) => void): RunRequest {
   const inputs = {};
-  return { slot, priority: 'visitor', inputs, specs: [], rows: 1, joinKey: 'row', queuedMs: 0, resolve: vi.fn(), reject };
+  return {
+    slot,
+    priority: 'visitor',
+    inputs,
+    specs: [],
+    rows: 1,
+    joinKey: 'row',
+    queuedMs: 0,
+    resolve: vi.fn(),
+    reject,
+  };
 }
 
 test('visitors whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {

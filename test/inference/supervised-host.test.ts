@@ -158,8 +158,7 @@ describe('a version that is activated while the agent runs', () => {
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     const versions: number[] = [];
-    while (versions.at(-1) !== 2)
-      versions.push((await harness.host.run(model('mean'), windowOf(1))).judgedBy.version);
+    while (versions.at(-1) !== 2) versions.push((await harness.host.run(model('mean'), windowOf(1))).judgedBy.version);
     expect(versions[0]).toBe(1);
     expect(versions).toEqual(versions.toSorted());
     expect(
