@@ -23,7 +23,7 @@ export type RunningModel = Candidate & {
   readonly fallbacks: readonly ProviderFallback[];
 };
 
-export type SuccessorModel = Candidate & {
+type SuccessorModel = Candidate & {
   readonly session: ProvidedSession;
   /** Undefined for a model that runs already, and where there is nothing to run it on. */
   readonly latency: LatencyFigures | undefined;

@@ -137,6 +137,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     if (known !== undefined) known.host.reloadOne(known.slot);
     const { slot } = known ?? this.#visit(model);
     await slot.settled;
+    if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);
     if (slot.state === 'ready') return;
     throw inferenceFailure('model-load-failed', `Model '${label}' is ${slot.state}: ${slot.reason}`);
   }

@@ -125,6 +125,8 @@ export class TakeOver {
   }
 
   async #renew(live: HostProcess): Promise<void> {
+    // What is wanted in the same turn, as by a reload of all models, goes together.
+    await Promise.resolve();
     const sought = [...this.#wanted];
     const tooLarge = this.#tooLarge;
     this.#wanted.clear();

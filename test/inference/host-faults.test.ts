@@ -232,7 +232,7 @@ describeWith(['prlimit'], 'with little memory', () => {
     await using harness = new HostHarness([hungry], { deadline: '10s' });
     await harness.ready('hungry');
     const pid = await pidOf(harness);
-    execFileSync('prlimit', [`--pid=${pid}`, `--as=${addressSpaceBytes(pid) + 200e6}`]);
+    execFileSync('prlimit', [`--pid=${pid}`, `--as=${addressSpaceBytes(pid) + 1e9}`]);
     await expect(harness.host.run(model('hungry'), windowOf(1e9, [1, 1, 1]))).rejects.toMatchObject({
       code: 'model-run-failed',
     });

@@ -160,7 +160,7 @@ describe('a version that is activated while the agent runs', () => {
     const versions: number[] = [];
     while (versions.at(-1) !== 2) versions.push((await harness.host.run(model('mean'), windowOf(1))).judgedBy.version);
     expect(versions[0]).toBe(1);
-    expect(versions).toEqual(versions.toSorted());
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
     expect(
       await metricValue(
         harness.deps,
