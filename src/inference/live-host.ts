@@ -12,7 +12,7 @@ const VISITOR_NICENESS = 10;
 const RESPAWN_MS_FIRST = 100;
 const RESPAWN_MS_MAX = 30_000;
 /** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
-const STEADY_MS = 60_000;
+const STEADY_MS = 10_000;
 
 export type LiveHostOptions = {
   /** As the configuration names it. */

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { errorCode } from '../../src/platform/errors.ts';
 import { inferenceHostPids } from '../support/crash-children.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
@@ -10,6 +13,10 @@ import { metricValue } from '../support/test-deps.ts';
  * Invariant: a version goes live in a fresh host that has proved it and loaded everything else beside it, in one step;
  * whatever is wrong with the version, the fresh host or the live one, what ran before goes on or comes back.
  */
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
 const golden = [{ window: [3], score: 3 }];
 const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden };
 const one = (value: number) => windowOf(value, [1, 1, 1]);
@@ -35,7 +42,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     ],
     [
       'is so slow that a run is given up',
-      { ...loop, golden: [{ window: [3e6], score: 3e6 }] },
+      { ...loop, golden: [{ window: [1.5e6], score: 1.5e6 }] },
       { limits: { loop: { deadline: '10ms' } } },
       /the deadline is 10 ms/,
     ],
@@ -69,13 +76,20 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
   });
 
   test('one that takes its host down, while another that is good goes live', async () => {
+    const staging = mkdtempSync(join(tmpdir(), 'andon-test-'));
+    vi.stubEnv('TMPDIR', staging);
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid ?? 0;
     harness.directory.add(endless);
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
-    process.kill(await freshHost(pid), 'SIGSEGV');
+    const fresh = await freshHost(pid);
+    await until(
+      () => readdirSync(staging, { recursive: true }).some((path) => String(path).includes('/model-')),
+      () => 'the fresh host loads the version',
+    );
+    process.kill(fresh, 'SIGSEGV');
     await version(harness, 'mean', 2);
     expect(harness.health('model/loop')?.reason).toMatch(/version 1 goes on; version 2, .*SIGSEGV/);
     expect((await harness.host.run(model('loop'), one(3))).judgedBy.version).toBe(1);
@@ -83,6 +97,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     expect(
       await metricValue(harness.deps, 'andon_model_versions_refused_total{model="loop",code="host-crashed"}'),
     ).toBe(1);
+    rmSync(staging, { recursive: true });
   });
 
   test('and what it was stays known when the host is renewed for another model, or lost', async () => {
