@@ -11,6 +11,7 @@ import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { LiveHost } from './live-host.ts';
 import { ModelDirectory } from './model-directory.ts';
+import type { Misfits } from './model-slot.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
@@ -117,12 +118,16 @@ export class ModelHost implements AsyncDisposable {
     return this.#slots.get(label);
   }
 
-  /** Makes room for a model, and loads it where the host is started. One that is there already stays as it is. */
-  add(model: ModelReference, component: string): ModelSlot {
+  /**
+   * Makes room for a model, and loads it where the host is started. One that is there already stays as it is.
+   *
+   * @param misfits Why those who use it cannot use a version; it does not take over then.
+   */
+  add(model: ModelReference, component: string, misfits: Misfits = () => []): ModelSlot {
     const label = formatModelReference(model);
     const known = this.#slots.get(label);
     if (known !== undefined) return known;
-    const slot = new ModelSlot(model, { component, host: this.name, config: this.#config, deps: this.#deps });
+    const slot = new ModelSlot(model, { component, host: this.name, misfits, config: this.#config, deps: this.#deps });
     this.#slots.set(label, slot);
     if (this.#state !== 'running') return slot;
     if (!this.#live.isBegun) this.#begins();
@@ -308,7 +313,7 @@ export class ModelHost implements AsyncDisposable {
     }
     this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: this.name });
     this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
-    const remark = this.#memory.noteFresh(residentBytes);
+    const remark = this.#memory.noteFresh(residentBytes, reason === 'version');
     this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
     await this.#jobs.hostReplaced();
     this.#live.letGo();
@@ -318,7 +323,7 @@ export class ModelHost implements AsyncDisposable {
     this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
     const nowMs = this.#deps.clock.monotonicMs();
     if (!this.#memory.isPassed(residentBytes, nowMs)) return;
-    this.#memory.noteRecycling(nowMs);
+    this.#memory.noteRecycling(residentBytes, nowMs);
     this.#takeOver.wantForMemory(`${this.#memory.sizes(residentBytes)} resident`);
   }
 

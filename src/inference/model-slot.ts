@@ -1,8 +1,8 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } from '../contracts/inference.ts';
+import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
-import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
@@ -12,6 +12,7 @@ import type { HostProcess } from './host-process.ts';
 import { batchSize } from './batch-rows.ts';
 import { rowShape } from './golden.ts';
 import type { Batching } from './host-protocol.ts';
+import { CrashRecord } from './crash-record.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { loadFailureText } from './load-session.ts';
@@ -28,16 +29,17 @@ import { providersOf, servingOf } from './serving.ts';
 /** Said in its health and in the repository of a model that has no golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
 
-/** Times that a GPU may take the host down, within the quarantine's period, before the next provider is used. */
-const PROVIDER_CRASHES_MAX = 2;
 /** Runs that may fail one after another on a GPU before the host is replaced: a lost device does not come back in place. */
 const PROVIDER_FAILURES_MAX = 3;
+
+export type Misfits = (manifest: AnyManifest) => readonly string[];
 
 export type ModelSlotOptions = {
   /** Under which it reports: `model/pump-anomaly`. */
   readonly component: string;
   /** Name of the host that it runs in. */
   readonly host: string;
+  readonly misfits: Misfits;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
@@ -48,13 +50,15 @@ export class ModelSlot {
   /** As its watch names it; the key of its session in the host. */
   readonly label: string;
   readonly providers: readonly ProviderConfig[];
+  /** Why those who use it cannot use this version; empty where they can. */
+  readonly misfits: Misfits;
   readonly #hostName: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof inferenceMetrics>;
   readonly #nvMetrics: MetricsOf<typeof nvInferenceMetrics>;
   readonly #health: ComponentHealth;
-  readonly #givenUp = new Map<string, string>();
+  readonly #crashes: CrashRecord;
   #state: ModelStatus['state'] = 'loading';
   #reason = 'not loaded yet';
   #stored: StoredModel | undefined;
@@ -71,8 +75,6 @@ export class ModelSlot {
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
   #host: HostProcess | undefined;
-  /** Monotonic times of crashes within the period. */
-  #crashesMs: readonly number[] = [];
   #failedRuns = 0;
   #loadMs = 0;
   #isSoughtAgain = false;
@@ -82,6 +84,8 @@ export class ModelSlot {
     this.reference = model;
     this.label = formatModelReference(model);
     this.providers = providersOf(config, model.name);
+    this.misfits = options.misfits;
+    this.#crashes = new CrashRecord(config.quarantine, this.providers);
     this.#hostName = options.host;
     this.#config = config;
     this.#deps = deps;
@@ -185,7 +189,7 @@ export class ModelSlot {
 
   /** Providers given up since the start, and why. */
   get givenUp(): ReadonlyMap<string, string> {
-    return this.#givenUp;
+    return this.#crashes.givenUp;
   }
 
   /** The model as it runs in this host; undefined where it does not. */
@@ -203,7 +207,7 @@ export class ModelSlot {
       state: leaving ? 'loading' : this.#state,
       reason: leaving ? 'the inference host is being replaced' : this.#reason,
       provider: this.#ready?.judgedBy.provider,
-      fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.#givenUp].map(fallback),
+      fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.givenUp].map(fallback),
     };
   }
 
@@ -301,20 +305,8 @@ export class ModelSlot {
    * @returns Whether the model is now set aside.
    */
   noteCrash(provider: string | undefined, reason: string): boolean {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const { crashes, period } = this.#config.quarantine;
-    this.#crashesMs = [...this.#crashesMs.filter((timeMs) => nowMs - timeMs < period), nowMs];
-    const count = this.#crashesMs.length;
-    const text = `took the host down ${count} times within ${formatDuration(period)}, last: ${reason}`;
-    if (provider !== undefined && this.#mayFallBackFrom(provider) && count >= PROVIDER_CRASHES_MAX) {
-      this.#givenUp.set(provider, text);
-      // The next provider is not to answer for this one.
-      this.#crashesMs = [];
-      return false;
-    }
-    if (count < crashes) return false;
-    // One more crash after the next try is enough to set it aside again.
-    this.#crashesMs = this.#crashesMs.slice(count - (crashes - 1));
+    const text = this.#crashes.note(provider, reason, this.#deps.clock.monotonicMs());
+    if (text === undefined) return false;
     this.#metrics.andon_model_quarantines_total.inc({ model: this.label });
     this.#leave('quarantined', text);
     this.#health.report('failed', `quarantined: ${text}`);
@@ -347,7 +339,7 @@ export class ModelSlot {
     const { provider, fallbacks } = this.#ready?.judgedBy ?? { provider: '', fallbacks: [] };
     const fallbackRemark = `on ${provider}; ${fallbackText(fallbacks)}`;
     if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
-    else if (this.#givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
+    else if (this.givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
     else {
       const remarks = [
@@ -356,12 +348,6 @@ export class ModelSlot {
       ];
       this.#health.report('ok', remarks.join('; '));
     }
-  }
-
-  #mayFallBackFrom(provider: string): boolean {
-    const { providers } = this;
-    const index = providers.findIndex(({ name }) => name === provider);
-    return provider !== 'cpu' && index >= 0 && index < providers.length - 1 && providers[index]?.required === false;
   }
 
   #leave(state: ModelStatus['state'], reason: string): void {

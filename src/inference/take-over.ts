@@ -6,6 +6,7 @@ import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import type { ModelDirectory, StoredModel } from './model-directory.ts';
+import { libraryFailure } from './model-library-errors.ts';
 import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import type { Candidate, RunningModel, Successor } from './successor.ts';
@@ -133,12 +134,14 @@ export class TakeOver {
     this.#tooLarge = '';
     const candidates = new Set(await this.#lookUp(sought, live));
     try {
+      if (candidates.size === 0 && tooLarge === '') return;
       if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host is gone');
       const successor = await this.#prepare(live, candidates, tooLarge !== '');
       if (successor === undefined) return;
       // Its end may have been seen already; then nobody would notice that it is not there.
       if (successor.host.doomed) throw inferenceFailure('host-crashed', 'it ended before it took over');
       this.#fresh = undefined;
+      this.#logSwap(successor);
       await this.#options.swap(successor, candidates.size > 0 ? 'version' : 'memory');
       this.#tooLarge = '';
     } catch (error) {
@@ -162,7 +165,7 @@ export class TakeOver {
         const running = slot.readyIn(live)?.manifest;
         slot.noteAttempt(stored.version);
         if (running?.version === stored.version && running.sha256 === stored.manifest.sha256) slot.unchanged();
-        else found.push({ slot, stored });
+        else found.push(fitting({ slot, stored }));
       } catch (error) {
         this.#refuse(slot, undefined, error, undefined, live);
       }
@@ -223,9 +226,24 @@ export class TakeOver {
     });
   }
 
+  #logSwap({ host, models, residentBytes }: Successor): void {
+    const latency = Object.fromEntries(
+      models.flatMap(({ slot, latency: figures }) => (figures === undefined ? [] : [[slot.label, figures]])),
+    );
+    const fields = { host: this.#options.name, pid: host.pid, residentBytes, latency };
+    this.#options.deps.log.info(fields, 'A fresh inference host takes over.');
+  }
+
   #isLive(live: HostProcess): boolean {
     return !this.#stopped && !live.doomed;
   }
+}
+
+/** @throws {OperatingError} 'model-watch-misfit' where those who use the model cannot use the version. */
+function fitting(candidate: Candidate): Candidate {
+  const misfits = candidate.slot.misfits(candidate.stored.manifest);
+  if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
+  return candidate;
 }
 
 function noFreshHost(error: unknown): Error {

@@ -10,7 +10,10 @@ import { testDeps } from '../support/test-deps.ts';
 function readySlot(clock: FakeClock, executionProviders: readonly unknown[], quarantine = {}): ModelSlot {
   const config = modelsConfigSchema.parse({ executionProviders, quarantine });
   const deps = testDeps(clock);
-  const slot = new ModelSlot({ name: 'm', version: 1 }, { component: 'model/m@1', host: 'main', config, deps });
+  const slot = new ModelSlot(
+    { name: 'm', version: 1 },
+    { component: 'model/m@1', host: 'main', misfits: () => [], config, deps },
+  );
   makeReady(slot, config.executionProviders[0]);
   return slot;
 }
