@@ -7,6 +7,7 @@ import { goalText, meetsGoal } from './figure.ts';
 import { FLEET_ID, fleetFigures } from './fleet-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
+import { SWAP_ID, swapFigures } from './swap-figures.ts';
 import { loads } from './workload.ts';
 
 /*
@@ -14,7 +15,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID);
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, SWAP_ID);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -33,6 +34,7 @@ const loadTimes = options.quick
   ? { rounds, warmUpMs: 2000, sideBySideWarmUpMs: 10_000, measureMs: 4000 }
   : { rounds, warmUpMs: 4000, sideBySideWarmUpMs: 60_000, measureMs: 7000 };
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
+const swapCounts = options.quick ? { swaps: 4, crashes: 2 } : { swaps: 12, crashes: 5 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const figures: Figure[] = [];
@@ -42,6 +44,7 @@ for (const load of loads.filter(({ id }) => only.includes(id)))
 for (const part of benchParts.filter(({ id }) => only.includes(id)))
   figures.push(await partFigure(site, part, partTimes, say));
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
+if (only.includes(SWAP_ID)) figures.push(...(await swapFigures(site, swapCounts, say)));
 
 const machine = {
   cores: cpus().length,

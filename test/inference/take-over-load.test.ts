@@ -61,9 +61,9 @@ test('a heavy model that is loaded beside others delays none of their runs', { t
   await harness.host.load(mean.model);
   harness.directory.add({ name: 'heavy', bytes: heavyModel(150), steps: 1, tags: 1, golden });
   const waitsMs: number[] = [];
-  let loading = true;
+  const loaded = new AbortController();
   const runs = (async () => {
-    while (loading) {
+    while (!loaded.signal.aborted) {
       const beganMs = performance.now();
       await harness.host.run(mean.model, windowOf(1), 'visitor');
       waitsMs.push(performance.now() - beganMs);
@@ -71,7 +71,7 @@ test('a heavy model that is loaded beside others delays none of their runs', { t
     }
   })();
   await harness.host.load(model('heavy'));
-  loading = false;
+  loaded.abort();
   await runs;
   const run = await harness.host.run(model('heavy'), windowOf(7, [1, 1, 1]), 'visitor');
   expect(run.outputs['score']?.data[0]).toBe(7);

@@ -10,7 +10,7 @@ import { stringify } from 'yaml';
 
 export type LogLine = { readonly level: number; readonly msg: string; readonly [field: string]: unknown };
 
-const program = join(import.meta.dirname, '../../bin/andon.js');
+const checkout = join(import.meta.dirname, '../../bin/andon.js');
 
 /** The daemon as its user runs it: `andon run -c FILE`, a process of its own. */
 export class AgentProcess implements AsyncDisposable {
@@ -37,8 +37,8 @@ export class AgentProcess implements AsyncDisposable {
     this.started.catch(() => undefined);
   }
 
-  /** Returns at once; `env` is on top of the test's own. */
-  static spawn(configFile: string, env: NodeJS.ProcessEnv = {}): AgentProcess {
+  /** Returns at once; `env` is on top of the test's own, `program` that of the checkout where left out. */
+  static spawn(configFile: string, env: NodeJS.ProcessEnv = {}, program = checkout): AgentProcess {
     const child = spawn(process.execPath, [program, 'run', '-c', configFile], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
@@ -47,8 +47,8 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** Resolves once it says 'Started.'; rejects where it ends before. */
-  static async start(configFile: string, env: NodeJS.ProcessEnv = {}): Promise<AgentProcess> {
-    const agent = AgentProcess.spawn(configFile, env);
+  static async start(configFile: string, env: NodeJS.ProcessEnv = {}, program = checkout): Promise<AgentProcess> {
+    const agent = AgentProcess.spawn(configFile, env, program);
     await agent.started;
     return agent;
   }
