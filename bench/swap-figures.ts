@@ -105,7 +105,8 @@ class SwapBed implements AsyncDisposable {
     folder.configure({
       ...agentSections(site, load),
       // No version is tried beside another: that would be a process more.
-      models: { directory, serve: [MODEL], rollback: { within: '0ms' } },
+      // A model in whose runs the host is killed again and again would be set aside.
+      models: { directory, serve: [MODEL], rollback: { within: '0ms' }, quarantine: { crashes: 100 } },
       http: { listen: '127.0.0.1:0', adminToken: { env: 'ANDON_ADMIN_TOKEN' } },
     });
     const env = { ANDON_ADMIN_TOKEN: ADMIN_TOKEN };
