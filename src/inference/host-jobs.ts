@@ -69,7 +69,7 @@ export class HostJobs {
     this.#queue.push(request);
     this.#noteQueue();
     this.pump();
-    if (this.#queue.runs > 0) this.#expireBy(request.queuedMs + request.slot.serving.deadlineMs);
+    this.#expireBy(request.queuedMs + request.slot.serving.deadlineMs);
   }
 
   load(slot: ModelSlot): void {

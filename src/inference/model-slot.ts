@@ -164,7 +164,7 @@ export class ModelSlot {
     return this.#returning;
   }
 
-  /** How long the host took to load it last; 0 before. */
+  /** How long a host took to load its version, at best: a busy machine takes longer. 0 before. */
   get loadMs(): number {
     return this.#loadMs;
   }
@@ -220,8 +220,9 @@ export class ModelSlot {
   /** @param stored The one that it had where it is loaded again as it was. */
   becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
     const { provider, fallbacks, loaded } = session;
-    const isNew = stored !== this.#stored || this.#ready?.judgedBy.provider !== provider.name;
-    if (stored !== this.#stored) this.#refusal = '';
+    const isOther = stored !== this.#stored;
+    const isNews = isOther || this.#ready?.judgedBy.provider !== provider.name;
+    if (isOther) this.#refusal = '';
     this.#clearProviderInfo();
     this.#stored = stored;
     this.#host = host;
@@ -237,12 +238,12 @@ export class ModelSlot {
     this.#isUnverified = loaded.golden.vectors === 0;
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = loaded.batching;
-    this.#loadMs = loaded.loadMs;
+    this.#loadMs = isOther ? loaded.loadMs : Math.min(this.#loadMs, loaded.loadMs);
     if (this.#counts?.version !== stored.version)
       this.#counts = new ModelCounts(stored, this.#deps.clock, this.#nvMetrics);
     this.#settle();
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
-    if (isNew) this.#logReady(stored, session);
+    if (isNews) this.#logReady(stored, session);
     this.#reportHealth();
   }
 
@@ -359,6 +360,7 @@ export class ModelSlot {
     this.#failedRuns = 0;
     if (state === 'loading') return;
     this.#returning = undefined;
+    this.#refusal = '';
     this.#settle();
   }
 

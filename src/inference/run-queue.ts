@@ -71,13 +71,13 @@ export class RunQueue {
 
   /**
    * Puts requests of visitors back in front that failed as a batch, each to go alone; the bound counted them before.
-   * Where their model was unloaded meanwhile they are told.
+   * Where their model was unloaded or set aside meanwhile they are told.
    */
   pushAlone(requests: readonly RunRequest[]): void {
     for (const request of requests.toReversed()) {
       const waiting = this.#visitors.get(request.slot);
       if (waiting !== undefined) waiting.unshift({ ...request, joinKey: undefined });
-      else request.reject(inferenceFailure('model-not-ready', `Model '${request.slot.label}' was unloaded`));
+      else request.reject(inferenceFailure('model-not-ready', `Model '${request.slot.label}' is no longer loaded`));
     }
   }
 

@@ -114,12 +114,11 @@ export class TakeOver {
     await this.#underWay;
   }
 
-  /** Where nothing runs, nothing has to wait. A model that is about to come back as it was is not among them. */
+  /** Where nothing runs, nothing has to wait. What was lost with a host comes back as it was, and is looked up then. */
   #loadInPlace(): void {
     this.#tooLarge = '';
-    for (const slot of this.#wanted) {
-      if (slot.known !== undefined) continue;
-      this.#wanted.delete(slot);
+    for (const slot of [...this.#wanted]) {
+      if (slot.known === undefined) this.#wanted.delete(slot);
       slot.retry();
       this.#options.loadInPlace(slot);
     }
