@@ -9,6 +9,7 @@ import { FUZZ_ID, fuzzFigures } from './fuzz-figures.ts';
 import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { SERVING_ID, servingFigures } from './serving-figures.ts';
+import { SWAP_ID, swapFigures } from './swap-figures.ts';
 import { VISITORS_ID, visitorsFigures } from './visitors-figures.ts';
 import { loads } from './workload.ts';
 
@@ -17,7 +18,8 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const ids = [...loads, ...benchParts].map(({ id }) => id).concat(FLEET_ID, FUZZ_ID, SERVING_ID, VISITORS_ID);
+const others = [FLEET_ID, FUZZ_ID, SERVING_ID, VISITORS_ID, SWAP_ID];
+const ids = [...loads, ...benchParts].map(({ id }) => id).concat(others);
 
 const program = new Command('npm run bench --')
   .description('Measures the agent against the bare libraries it is made of')
@@ -36,6 +38,7 @@ const loadTimes = options.quick
   ? { rounds, warmUpMs: 2000, sideBySideWarmUpMs: 10_000, measureMs: 4000 }
   : { rounds, warmUpMs: 4000, sideBySideWarmUpMs: 60_000, measureMs: 7000 };
 const partTimes = { rounds, measureMs: options.quick ? 1500 : 3000 };
+const swapCounts = options.quick ? { swaps: 4, crashes: 2 } : { swaps: 12, crashes: 5 };
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
@@ -51,6 +54,7 @@ if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTime
 if (only.includes(FUZZ_ID)) figures.push(...(await fuzzFigures(options.quick ? 20_000 : 300_000, say)));
 if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
 if (only.includes(VISITORS_ID)) figures.push(...(await visitorsFigures(site, visitorsTimes, say)));
+if (only.includes(SWAP_ID)) figures.push(...(await swapFigures(site, swapCounts, say)));
 
 const machine = {
   cores: cpus().length,

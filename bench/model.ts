@@ -11,21 +11,21 @@ const LAYERS = [WATCHED_TAGS, 16, 8, 16, WATCHED_TAGS];
 const THRESHOLD = 1e9;
 
 /**
- * Writes the model of the bench into a model directory.
+ * Writes the model of the bench into a model directory, as the active version.
  *
  * It does the work of an autoencoder, and then gives the first tag plus 0 times the reconstruction error: the score says
  * which state of the plant it judged.
  *
  * @returns Path of the graph.
  */
-export function writeBenchModel(directory: string): string {
-  const folder = join(directory, MODEL, '1');
+export function writeBenchModel(directory: string, version = 1): string {
+  const folder = join(directory, MODEL, String(version));
   mkdirSync(folder, { recursive: true });
   const graph = benchGraph();
   const zeros = Array.from({ length: WATCHED_TAGS }, () => 0);
   const manifest = {
     name: MODEL,
-    version: 1,
+    version,
     task: 'anomaly',
     sha256: createHash('sha256').update(graph).digest('hex'),
     tags: zeros.map((_, index) => ({ name: `t${index}` })),
@@ -36,7 +36,7 @@ export function writeBenchModel(directory: string): string {
   const file = join(folder, 'model.onnx');
   writeFileSync(file, graph);
   writeFileSync(join(folder, 'model.yaml'), stringify(manifest, { aliasDuplicateObjects: false }));
-  writeFileSync(join(directory, MODEL, 'active'), '1\n');
+  writeFileSync(join(directory, MODEL, 'active'), `${version}\n`);
   return file;
 }
 

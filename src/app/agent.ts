@@ -74,6 +74,7 @@ export async function startAgent(
       entry: inferenceHostEntry,
       config: config.models,
       models: [...watches.values()].map(({ model }) => model),
+      misfits: (manifest) => watchMisfits(config, manifest),
       deps,
     }),
   );

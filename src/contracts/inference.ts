@@ -105,7 +105,10 @@ export type RepositoryEntry = {
 export interface InferenceHost extends AsyncDisposable {
   /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
   start(): void;
-  /** The watches' model if it can run now; undefined while loading, restarting, failed or quarantined. */
+  /**
+   * The watches' model if it can run now, or while its host is being replaced after a crash, within its deadline: then a
+   * run waits for the next host. Undefined while it loads for the first time, failed or quarantined.
+   */
   ready(model: ModelReference): ReadyModel | undefined;
   /** The model as a visitor's run would find it now, whatever graph it is; undefined as for `ready`. */
   served(model: ModelReference): ServedModel | undefined;
@@ -115,7 +118,8 @@ export interface InferenceHost extends AsyncDisposable {
    * One run. Names, types and shapes are checked before. For a watch, that every float is finite, before and after;
    * a visitor is given what the graph gives, NaN and infinities too.
    *
-   * A visitor's run waits behind every watch's, and may go as one batch with those of other visitors.
+   * A visitor's run waits behind every watch's, and may go as one batch with those of other visitors. Where the host is
+   * lost, the run under way fails, and those that wait go to the next host, as long as their deadline allows.
    *
    * @param priority 'watch' where left out.
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
@@ -124,7 +128,8 @@ export interface InferenceHost extends AsyncDisposable {
   run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
   /**
    * Loads a model for visitors, or loads it anew where it is loaded: a version without number is looked up again.
-   * Resolves once it is ready; one that could not be loaded stays listed with the reason.
+   * Resolves once it is ready; one that could not be loaded stays listed with the reason, and a version that ran before
+   * goes on.
    *
    * @throws {OperatingError} Why it could not be loaded; 'too-many-models'.
    */
@@ -141,7 +146,7 @@ export interface InferenceHost extends AsyncDisposable {
   statistics(): readonly ModelStatistics[];
   /**
    * Looks again at which versions are active, and tries again what failed or is quarantined. A new version takes over
-   * once it has proved itself; until then, and where it does not, the one before goes on.
+   * once it has proved itself in a fresh process; until then, and where it does not, the one before goes on.
    */
   reload(): void;
   /** Monotonic time of the child's last answer to a ping; the watchdog is fed only while it advances. */

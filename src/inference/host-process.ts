@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { env, execArgv } from 'node:process';
@@ -15,7 +16,15 @@ import { makeStagingDirectory } from './staging.ts';
 /** Characters kept of what the host last wrote to stderr. */
 const LAST_WORDS_MAX = 2_000;
 
-export type KillReason = 'timeout' | 'hang' | 'provider' | 'memory' | 'stopped';
+/** Of Linux's 1000; as a host gives itself at its start. */
+const HOST_OOM_SCORE = 500;
+const GIVING_WAY_OOM_SCORE = 800;
+
+/** A process that starts on a machine short of time. */
+export const START_DEADLINE_MS = 30_000;
+
+/** 'replaced': a fresh host took over. */
+export type KillReason = 'timeout' | 'hang' | 'provider' | 'replaced' | 'stopped';
 
 export type HostExit = {
   readonly reason: KillReason | 'crash';
@@ -112,6 +121,18 @@ export class HostProcess {
           if (!isLoss(error)) this.#lastAnswerMs = this.#clock.monotonicMs();
           throw error;
       }
+    }
+  }
+
+  /**
+   * Says whether Linux is to take it before other hosts when memory runs out, once it has answered. On other systems,
+   * or where this process may not say so, nothing changes.
+   */
+  giveWayInNeed(gives: boolean): void {
+    try {
+      writeFileSync(`/proc/${this.pid}/oom_score_adj`, String(gives ? GIVING_WAY_OOM_SCORE : HOST_OOM_SCORE));
+    } catch {
+      // It is as good a victim as any other host then.
     }
   }
 

@@ -23,6 +23,8 @@ export type LoadedSession = {
   readonly nodesByProvider: Readonly<Record<string, number>>;
   readonly golden: GoldenReport;
   readonly batching: Batching;
+  /** Milliseconds that all of it took, during which the host could do nothing else. */
+  readonly loadMs: number;
 };
 
 /**

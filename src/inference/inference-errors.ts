@@ -3,7 +3,8 @@ import type { ErrorCatalogue } from '../platform/errors.ts';
 export const inferenceErrors = {
   'model-not-ready': {
     disposition: 'retry',
-    meaning: 'The model is loading, its host is being replaced, or it failed; its windows become unknown verdicts.',
+    meaning:
+      'The model is loading, it failed, or its host was lost and no new one was there within the deadline; its windows become unknown verdicts.',
     remedy: 'See the component model/<name> in /healthz for the reason.',
   },
   'inference-queue-full': {
@@ -20,7 +21,8 @@ export const inferenceErrors = {
   },
   'inference-timeout': {
     disposition: 'retry',
-    meaning: 'A run took longer than models.deadline; the host was killed and is started again by itself.',
+    meaning:
+      'A run took longer than models.deadline, and the host was killed and is started again by itself; or it waited as long behind other runs, and was not begun.',
     remedy: 'Raise models.deadline, use a smaller model, or give the machine more time.',
   },
   'too-many-models': {
@@ -83,6 +85,12 @@ export const inferenceErrors = {
     disposition: 'retry',
     meaning: 'model.sig could not be written beside the model. An older signature is still there.',
     remedy: 'Sign as a user who may write to the folder of the version and the folder above it.',
+  },
+  'model-too-large': {
+    disposition: 'reject',
+    meaning:
+      'With the version in it, its host would take more memory than models.maxMemory or models.hosts.<host>.maxMemory, so it does not take over.',
+    remedy: 'Raise the setting that the message names, use a smaller model, or give it a host of its own.',
   },
   'model-golden-mismatch': {
     disposition: 'reject',

@@ -20,7 +20,7 @@ export const inferenceMetrics = {
   },
   andon_inference_host_restarts_total: {
     type: 'counter',
-    help: 'Inference hosts replaced, by reason: crash, timeout, hang, provider, memory.',
+    help: 'Inference hosts replaced, by reason: crash, timeout, hang, provider; memory or version where a fresh one took over.',
     labels: ['reason', 'host'],
   },
   andon_inference_host_resident_bytes: {
@@ -38,6 +38,11 @@ export const inferenceMetrics = {
     help: 'Rows that went as one run for visitors.',
     labels: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+  },
+  andon_model_versions_refused_total: {
+    type: 'counter',
+    help: 'Versions that were to be loaded beside models that run and did not prove themselves, by the code of the error.',
+    labels: ['model', 'code'],
   },
   andon_model_untrusted_total: {
     type: 'counter',

@@ -2,38 +2,32 @@ import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
-import { Backoff } from '../platform/backoff.ts';
 import type { Deps } from '../platform/deps.ts';
-import type { OperatingError } from '../platform/errors.ts';
 import { errorMessage } from '../platform/errors.ts';
-import type { HostExit } from './host-process.ts';
-import { HostProcess, isLoss } from './host-process.ts';
+import { HostJobs } from './host-jobs.ts';
+import type { HostProcess } from './host-process.ts';
+import { isLoss } from './host-process.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
+import { LiveHost } from './live-host.ts';
 import { ModelDirectory } from './model-directory.ts';
+import type { Misfits } from './model-slot.ts';
 import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import { NamedTimers } from './named-timers.ts';
-import type { Job, RunRequest } from './run-queue.ts';
-import { RunQueue } from './run-queue.ts';
-import { runRequests, timelyRequests } from './run-requests.ts';
 import { WATCH_HOST } from './serving.ts';
+import { startOrder } from './start-order.ts';
+import type { Successor } from './successor.ts';
+import type { TakeOverReason } from './take-over.ts';
+import { TakeOver } from './take-over.ts';
 import { checkInputs } from './tensor-check.ts';
 
-const PING_INTERVAL_MS = 1_000;
-/** An idle host answers within a millisecond; a machine that is short of time gets three seconds. */
-const PING_DEADLINE_MS = 3_000;
-const START_DEADLINE_MS = 30_000;
 const UNLOAD_DEADLINE_MS = 10_000;
-/** Where the machine is short of time, whoever judges for the watches goes first. */
-const VISITOR_NICENESS = 10;
-const RESPAWN_MS_FIRST = 100;
-const RESPAWN_MS_MAX = 30_000;
-/** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
-const STEADY_MS = 60_000;
+/** Between two tries of a model that takes a fresh host down, until it is set aside. */
+const RETRY_CRASHED_MS = 1_000;
 
 export type ModelHostOptions = {
   /** As the configuration names it: `main`, `visitors`. */
@@ -46,10 +40,8 @@ export type ModelHostOptions = {
 };
 
 /**
- * Runs models in one child process, and replaces it whenever it crashes, hangs, overruns or grows too large.
- *
- * The host is asked one thing at a time: so the model at fault is known when it dies, and a run's deadline counts
- * the run alone and not the ones before it. What waits, waits in a bounded queue, the watches' runs in front.
+ * Runs models in one child process, and replaces it whenever it crashes, hangs, overruns or grows too large, and
+ * wherever a model or version is to be loaded beside others that run.
  */
 export class ModelHost implements AsyncDisposable {
   readonly #options: ModelHostOptions;
@@ -58,17 +50,12 @@ export class ModelHost implements AsyncDisposable {
   readonly #directory: ModelDirectory;
   readonly #metrics;
   readonly #health;
-  readonly #backoff: Backoff;
+  readonly #live: LiveHost;
   readonly #slots = new Map<string, ModelSlot>();
-  readonly #queue: RunQueue;
+  readonly #jobs: HostJobs;
   readonly #timers: NamedTimers;
-  /** Every process that lives: the host, one that is to take over, one that has been let go. */
-  readonly #hosts = new Set<HostProcess>();
   readonly #memory: MemoryBound;
-  #host: HostProcess | undefined;
-  #hostStartedMs = 0;
-  #current: Promise<void> | undefined;
-  #replacing = false;
+  readonly #takeOver: TakeOver;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: ModelHostOptions) {
@@ -83,10 +70,40 @@ export class ModelHost implements AsyncDisposable {
     );
     this.#directory = ModelDirectory.of(config);
     this.#timers = new NamedTimers(deps.clock);
-    this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
     this.#metrics = deps.metrics.of(inferenceMetrics);
     this.#health = deps.health.component(name === WATCH_HOST ? 'inference' : `inference/${name}`);
-    this.#backoff = new Backoff({ firstMs: RESPAWN_MS_FIRST, maxMs: RESPAWN_MS_MAX, random: deps.random });
+    this.#live = new LiveHost({
+      ...options,
+      health: this.#health,
+      onSpawned: () => this.#loadAtStart(),
+      onStarted: () => this.#started(),
+      onLost: (reason) => this.#lost(reason),
+    });
+    this.#jobs = new HostJobs({
+      name,
+      watchRunsMax: config.maxQueuedRuns,
+      live: this.#live,
+      deps,
+      load: (host, slot) => this.#doLoad(host, slot),
+      onLoaded: () => this.#takeOver.consider(),
+      onCrash: (slot, provider, reason) => this.#noteCrash(slot, provider, reason),
+      onPing: (residentBytes) => this.#notePing(residentBytes),
+    });
+    this.#takeOver = new TakeOver({
+      name,
+      slots: () => this.slots,
+      settledHost: () => this.#settledHost(),
+      newHost: () => this.#live.startAnother(),
+      loadInPlace: (slot) => this.#jobs.load(slot),
+      swap: (successor, reason) => this.#swap(successor, reason),
+      onCrash: (slot, provider, reason) => this.#noteCrash(slot, provider, reason),
+      onRefused: (slot) => this.#setAside(slot),
+      onNotRecycled: (reason) => this.#health.report('degraded', reason),
+      memory: this.#memory,
+      directory: this.#directory,
+      config,
+      deps,
+    });
   }
 
   get name(): string {
@@ -101,16 +118,20 @@ export class ModelHost implements AsyncDisposable {
     return this.#slots.get(label);
   }
 
-  /** Makes room for a model, and loads it where the host is started. One that is there already stays as it is. */
-  add(model: ModelReference, component: string): ModelSlot {
+  /**
+   * Makes room for a model, and loads it where the host is started. One that is there already stays as it is.
+   *
+   * @param misfits Why those who use it cannot use a version; it does not take over then.
+   */
+  add(model: ModelReference, component: string, misfits: Misfits = () => []): ModelSlot {
     const label = formatModelReference(model);
     const known = this.#slots.get(label);
     if (known !== undefined) return known;
-    const slot = new ModelSlot(model, { component, host: this.name, config: this.#config, deps: this.#deps });
+    const slot = new ModelSlot(model, { component, host: this.name, misfits, config: this.#config, deps: this.#deps });
     this.#slots.set(label, slot);
     if (this.#state !== 'running') return slot;
-    if (this.#slots.size === 1 && this.#hosts.size === 0 && !this.#timers.has('respawn')) this.#begins();
-    else this.#enqueueLoad(slot);
+    if (!this.#live.isBegun) this.#begins();
+    else this.#load(slot);
     return slot;
   }
 
@@ -120,12 +141,10 @@ export class ModelHost implements AsyncDisposable {
     if (slot === undefined) return;
     this.#slots.delete(label);
     this.#timers.cancel(`retry ${label}`);
-    this.#queue.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
+    this.#takeOver.forget(slot);
+    this.#jobs.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
     slot.remove();
-    if (this.#liveHost() === undefined) return;
-    const unloaded = new Promise<void>((resolve) => this.#queue.unload(label, resolve));
-    this.#pump();
-    await unloaded;
+    await this.#jobs.unload(label);
   }
 
   start(): void {
@@ -137,7 +156,7 @@ export class ModelHost implements AsyncDisposable {
 
   /** Process id of the host; undefined while it is being replaced. */
   get hostPid(): number | undefined {
-    return this.#liveHost()?.pid;
+    return this.#live.process?.pid;
   }
 
   reload(): void {
@@ -147,37 +166,41 @@ export class ModelHost implements AsyncDisposable {
   /** Looks again at which version is active, and tries again what failed. What runs goes on meanwhile. */
   reloadOne(slot: ModelSlot): void {
     slot.retry();
-    slot.lookAgain();
-    this.#enqueueLoad(slot);
+    slot.seekAgain();
+    this.#load(slot);
   }
 
+  /** The model as a run would find it: as it runs, or where its host was lost, as it is expected back within its deadline. */
   ready(label: string): ServedModel | undefined {
-    return this.#slots.get(label)?.readyIn(this.#liveHost());
+    const slot = this.#slots.get(label);
+    const ready = slot?.readyIn(this.#live.process);
+    if (slot === undefined || ready !== undefined) return ready;
+    const { returning } = slot;
+    if (returning === undefined || this.#state === 'stopped') return undefined;
+    return this.#live.respawnsInMs() < slot.serving.deadlineMs ? returning : undefined;
   }
 
   statuses(): readonly ModelStatus[] {
-    return [...this.#slots.values()].map((slot) => slot.status(this.#liveHost()));
+    return [...this.#slots.values()].map((slot) => slot.status(this.#live.process));
   }
 
   /** While a host is being replaced, or is busy within a deadline, the supervision itself is what answers. */
   lastTickMs(): number {
     const nowMs = this.#deps.clock.monotonicMs();
-    return this.#current === undefined ? (this.#host?.lastAnswerMs ?? nowMs) : nowMs;
+    return this.#jobs.isBusy ? nowMs : (this.#live.lastAnswerMs ?? nowMs);
   }
 
   async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const slot = this.#slots.get(label);
     if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
-    const ready = slot.readyIn(this.#liveHost());
-    if (ready === undefined) throw this.#notReady(slot);
+    const ready = this.ready(label);
+    if (ready === undefined) throw slot.notReady(this.#live.process);
     checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#deps.clock.monotonicMs();
     try {
       const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
       const rows = slot.rowsOf(inputs, priority);
-      this.#queue.push({ slot, priority, inputs, ...rows, queuedMs, resolve, reject });
-      this.#noteQueue();
-      this.#pump();
+      this.#jobs.run({ slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
       return await promise;
     } catch (error) {
       slot.noteFailed(queuedMs);
@@ -189,111 +212,39 @@ export class ModelHost implements AsyncDisposable {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
     this.#timers.cancelAll();
-    const hosts = [...this.#hosts];
-    for (const host of hosts) host.kill('stopped');
-    await Promise.all(hosts.map((host) => host.exited));
-    await this.#current;
-    // A batch that failed last of all has put its requests back.
-    this.#rejectQueue('The inference host is stopping');
+    await this.#live.stop();
+    await this.#takeOver.stop();
+    await this.#jobs.stop();
     for (const slot of this.#slots.values()) slot.remove();
     this.#health.remove();
   }
 
-  #notReady(slot: ModelSlot): OperatingError {
-    const { state, reason } = slot.status(this.#liveHost());
-    return inferenceFailure('model-not-ready', `Model '${slot.label}' is ${state}: ${reason}`);
+  /** The live host, once it has loaded what it was started for. */
+  #settledHost(): HostProcess | undefined {
+    const host = this.#live.process;
+    return this.#jobs.loads || host?.lastAnswerMs === undefined || this.#state !== 'running' ? undefined : host;
   }
 
-  /** The host, unless it is on its way out. */
-  #liveHost(): HostProcess | undefined {
-    return this.#host?.doomed === true ? undefined : this.#host;
-  }
-
-  /** Takes the next job, where the host is free for one. */
-  #pump(): void {
-    const host = this.#liveHost();
-    if (this.#current !== undefined || host?.lastAnswerMs === undefined) return;
-    const nowMs = this.#deps.clock.monotonicMs();
-    const job = this.#queue.take(nowMs);
-    if (job === undefined) {
-      const dueMs = this.#queue.dueMs();
-      if (dueMs !== undefined) this.#setTimer('batch', Math.max(0, dueMs - nowMs), () => this.#pump());
-      return;
-    }
-    this.#current = this.#do(host, job).finally(() => {
-      this.#current = undefined;
-      this.#pump();
-    });
-  }
-
-  #do(host: HostProcess, job: Job): Promise<void> {
-    switch (job.kind) {
-      case 'run':
-        return this.#doRun(host, job.slot, job.requests);
-      case 'load':
-        return this.#doLoad(host, job.slot);
-      case 'unload':
-        return host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).then(job.done, job.done);
-      case 'ping':
-        return this.#doPing(host);
-    }
-  }
-
-  async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly RunRequest[]): Promise<void> {
-    this.#noteQueue();
-    const { clock } = this.#deps;
-    const ready = slot.readyIn(host);
-    if (ready === undefined) {
-      for (const { reject } of requests) reject(this.#notReady(slot));
-      return;
-    }
-    const timely = timelyRequests(requests, clock.monotonicMs());
-    if (timely.length === 0) return;
-    const outcome = await runRequests(host, slot, ready, timely, clock);
-    switch (outcome.kind) {
-      case 'ran':
-        slot.noteRun(true);
-        this.#metrics.andon_inference_duration_seconds.observe({ model: slot.label }, outcome.tookMs / 1000);
-        return;
-      case 'lost':
-        return this.#noteCrash(slot, ready.judgedBy.provider, outcome.reason);
-      case 'failed':
-      case 'refused':
-        this.#queue.pushAlone(outcome.alone);
-        // What a visitor sends may be at fault; where watches judge, it is not to have the host replaced.
-        if (outcome.kind === 'refused' || (timely[0]?.priority === 'visitor' && this.name === WATCH_HOST)) return;
-        if (slot.noteRun(false)) this.#replaceSick(host, slot, ready.judgedBy.provider, outcome.reason);
-    }
-  }
-
-  #replaceSick(host: HostProcess, slot: ModelSlot, provider: string, reason: string): void {
-    this.#noteCrash(slot, provider, `runs keep failing: ${reason}`);
-    host.kill('provider');
-  }
-
+  /** Loads a model in the live host, whose other models wait meanwhile: at its start, or where no other runs. */
   async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
+    // It came back before its turn; if another version is active now, that is for a fresh host.
+    if (slot.readyIn(host) !== undefined) return this.#takeOver.want(slot);
     let provider: string | undefined;
-    const running = slot.readyIn(host);
     try {
-      const stored = slot.takeKnown() ?? (await this.#directory.find(slot.reference));
+      const { known } = slot;
+      if (known === undefined) slot.beginSeeking();
+      const stored = known ?? (await this.#directory.find(slot.reference));
       slot.noteAttempt(stored.version);
-      if (running?.manifest.version === stored.version && running.manifest.sha256 === stored.manifest.sha256)
-        return slot.unchanged();
       const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
         provider = candidate.name;
         return loadSession(host, slot.label, stored, candidate, this.#config);
       });
-      if (!(await this.#isWanted(host, slot))) return;
-      // A fresh host took over meanwhile; the session goes with this one, and the version is loaded in that one.
-      if (this.#host !== host) return this.reloadOne(slot);
-      slot.becomeReady(stored, session, host);
-      this.#health.report('ok');
+      if (await this.#isWanted(host, slot)) slot.becomeReady(stored, session, host);
     } catch (error) {
       if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      if (running !== undefined) return slot.keep(error);
       slot.fail(error);
-      this.#retryLater(slot);
+      this.#setAside(slot);
     }
   }
 
@@ -306,165 +257,74 @@ export class ModelHost implements AsyncDisposable {
 
   #noteCrash(slot: ModelSlot, provider: string | undefined, reason: string): void {
     if (this.#state === 'stopped') return;
-    if (slot.noteCrash(provider, reason)) this.#retryLater(slot);
+    if (slot.noteCrash(provider, reason)) this.#setAside(slot);
+    // One that was loaded in a fresh host; what the live one took along is loaded again with the next.
+    else if (this.#live.process !== undefined && slot.state === 'loading')
+      this.#setTimer(`retry ${slot.label}`, RETRY_CRASHED_MS, () => this.#load(slot));
   }
 
-  /** One more try for a model that failed or was set aside, at long intervals. */
-  #retryLater(slot: ModelSlot): void {
+  /** One more try for a version that failed, was refused or was set aside, at long intervals. */
+  #setAside(slot: ModelSlot): void {
+    if (slot.known === undefined) this.#jobs.reject(slot, slot.notReady(this.#live.process));
     this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfter, () => {
       // Where a reload has tried it before its time, there is nothing left to do.
-      if (slot.retry()) this.#enqueueLoad(slot);
+      if (slot.retry() || slot.refusal !== '') this.#load(slot);
     });
   }
 
-  #enqueueLoad(slot: ModelSlot): void {
-    this.#queue.load(slot);
-    this.#pump();
+  /** Beside others that run, or are about to again, a model is loaded by a fresh host. */
+  #load(slot: ModelSlot): void {
+    if (this.#state !== 'running') return;
+    const isAlone = this.slots.every(({ known }) => known === undefined) && !this.#takeOver.isUnderWay;
+    if (isAlone) this.#jobs.load(slot);
+    else this.#takeOver.want(slot);
   }
 
   #begins(): void {
-    this.#spawn();
-    this.#schedulePing();
+    this.#live.spawn();
+    this.#jobs.startPings();
   }
 
-  #spawn(): void {
-    const host = this.#newHost();
-    this.#host = host;
-    this.#hostStartedMs = this.#deps.clock.monotonicMs();
-    for (const slot of this.#slots.values()) if (slot.state === 'loading') this.#enqueueLoad(slot);
-    void this.#begin(host).then(
-      () => this.#pump(),
-      () => host.kill('hang'),
-    );
+  #loadAtStart(): void {
+    const { atOnce, later } = startOrder(this.slots);
+    for (const slot of atOnce) this.#jobs.load(slot);
+    for (const slot of later) this.#takeOver.want(slot);
   }
 
-  #newHost(): HostProcess {
-    const host = new HostProcess(
-      this.#options.entry,
-      this.#deps.clock,
-      this.name === WATCH_HOST ? 0 : VISITOR_NICENESS,
-    );
-    this.#hosts.add(host);
-    void this.#watch(host);
-    return host;
+  #started(): void {
+    this.#jobs.pump();
+    this.#takeOver.consider();
   }
 
-  async #watch(host: HostProcess): Promise<void> {
-    const exit = await host.exited;
-    this.#hosts.delete(host);
-    if (this.#host === host) this.#lost(exit);
-  }
-
-  async #begin(host: HostProcess): Promise<void> {
-    const { residentBytes } = await host.call('ping', undefined, START_DEADLINE_MS, 'hang');
-    this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
-    this.#deps.log.info({ host: this.name, pid: host.pid }, 'Inference host started.');
-    this.#health.report('ok');
-  }
-
-  #lost(exit: HostExit): void {
-    this.#host = undefined;
-    if (this.#state === 'stopped') return;
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (nowMs - this.#hostStartedMs >= STEADY_MS) this.#backoff.reset();
-    const waitMs = this.#backoff.nextMs();
-    const reason = `the inference host ended (${exit.reason}: ${exit.detail})`;
-    this.#metrics.andon_inference_host_restarts_total.inc({ reason: exit.reason, host: this.name });
-    this.#deps.log.warn(
-      { host: this.name, ...exit, respawnMs: Math.round(waitMs) },
-      'Inference host ended; it is started again.',
-    );
-    this.#health.report('degraded', `${reason}; started again in ${Math.round(waitMs)} ms`);
+  #lost(reason: string): void {
     for (const slot of this.#slots.values()) slot.lose(reason);
-    this.#rejectQueue(`Waiting for a new host: ${reason}`);
-    this.#setTimer('respawn', waitMs, () => this.#spawn());
+    this.#jobs.hostLost();
+    this.#takeOver.hostLost();
   }
 
-  #schedulePing(): void {
-    this.#setTimer('ping', PING_INTERVAL_MS, () => {
-      this.#schedulePing();
-      // In turn with the runs: a host that is busy has that run's deadline, and cannot answer before.
-      this.#queue.ping();
-      this.#pump();
-    });
-  }
-
-  async #doPing(host: HostProcess): Promise<void> {
-    try {
-      const { residentBytes } = await host.call('ping', undefined, PING_DEADLINE_MS, 'hang');
-      this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
-      // Runs go on in the old host while the fresh one loads.
-      if (this.#memory.isPassed(residentBytes, this.#deps.clock.monotonicMs())) void this.#recycle(host, residentBytes);
-    } catch (error) {
-      // A lost host is dealt with where its end is seen.
-      if (!isLoss(error)) throw error;
+  /** Puts a fresh host in the place of the live one, in one step; the run under way there ends there. */
+  async #swap({ host, models, residentBytes }: Successor, reason: TakeOverReason): Promise<void> {
+    this.#live.replace(host);
+    for (const { slot, stored, session } of models) {
+      const isOther = stored !== slot.stored;
+      if (this.#slots.get(slot.label) === slot) slot.becomeReady(stored, session, host);
+      else void this.#jobs.unload(slot.label);
+      if (isOther) this.#jobs.renewed(slot);
     }
+    this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: this.name });
+    this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
+    const remark = this.#memory.noteFresh(residentBytes, reason === 'version');
+    this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
+    await this.#jobs.hostReplaced();
+    this.#live.letGo();
   }
 
-  /** Starts a fresh host, loads in it what runs now, and only then lets go of the old one, after its run. */
-  async #recycle(old: HostProcess, residentBytes: number): Promise<void> {
-    if (this.#replacing) return;
-    this.#memory.noteRecycling(this.#deps.clock.monotonicMs());
-    const reason = `${this.#memory.sizes(residentBytes)} resident`;
-    this.#deps.log.info({ host: this.name, residentBytes }, 'Inference host is too large; a fresh one takes over.');
-    const fresh = this.#newHost();
-    this.#replacing = true;
-    try {
-      await this.#begin(fresh);
-      const loaded = await this.#loadAsIn(old, fresh);
-      const needed = await fresh.call('ping', undefined, START_DEADLINE_MS, 'hang');
-      if (this.#host !== old) return fresh.kill('stopped');
-      // Its end has been seen already, so nobody would notice that it is not there.
-      if (fresh.doomed) throw inferenceFailure('host-crashed', 'it ended before it took over');
-      this.#host = fresh;
-      this.#hostStartedMs = this.#deps.clock.monotonicMs();
-      for (const becomeReady of loaded) becomeReady();
-      this.#metrics.andon_inference_host_restarts_total.inc({ reason: 'memory', host: this.name });
-      this.#loadWhatIsMissing();
-      await this.#current;
-      old.kill('memory');
-      const remark = this.#memory.noteFresh(needed.residentBytes);
-      this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
-      this.#pump();
-    } catch (error) {
-      fresh.kill('stopped');
-      if (this.#state === 'running')
-        this.#health.report('degraded', `${reason}, and no fresh host could take over: ${errorMessage(error)}`);
-    } finally {
-      this.#replacing = false;
-    }
-  }
-
-  /** Loads each model that is ready in `old` on the same provider in `fresh`. */
-  async #loadAsIn(old: HostProcess, fresh: HostProcess): Promise<readonly (() => void)[]> {
-    const loaded: (() => void)[] = [];
-    for (const slot of this.#slots.values()) {
-      const judgedBy = slot.readyIn(old)?.judgedBy;
-      const provider = slot.providers.find(({ name }) => name === judgedBy?.provider);
-      const { stored } = slot;
-      if (judgedBy === undefined || provider === undefined || stored === undefined) continue;
-      const session = await loadSession(fresh, slot.label, stored, provider, this.#config);
-      loaded.push(() => {
-        if (this.#slots.get(slot.label) === slot)
-          slot.becomeReady(stored, { loaded: session, provider, fallbacks: judgedBy.fallbacks }, fresh);
-      });
-    }
-    return loaded;
-  }
-
-  #loadWhatIsMissing(): void {
-    for (const slot of this.#slots.values())
-      if (slot.readyIn(this.#host) === undefined && (slot.state === 'ready' || slot.state === 'loading'))
-        this.#enqueueLoad(slot);
-  }
-
-  #rejectQueue(reason: string): void {
-    this.#queue.rejectAll(inferenceFailure('model-not-ready', reason));
-    this.#noteQueue();
-  }
-
-  #noteQueue(): void {
-    this.#metrics.andon_inference_queued_runs.set({ host: this.name }, this.#queue.runs);
+  #notePing(residentBytes: number): void {
+    this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (!this.#memory.isPassed(residentBytes, nowMs)) return;
+    this.#memory.noteRecycling(residentBytes, nowMs);
+    this.#takeOver.wantForMemory(`${this.#memory.sizes(residentBytes)} resident`);
   }
 
   #setTimer(name: string, delayMs: number, callback: () => void): void {

@@ -1,9 +1,10 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
 import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } from '../contracts/inference.ts';
+import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
-import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricsOf } from '../platform/metrics.ts';
@@ -11,6 +12,7 @@ import type { HostProcess } from './host-process.ts';
 import { batchSize } from './batch-rows.ts';
 import { rowShape } from './golden.ts';
 import type { Batching } from './host-protocol.ts';
+import { CrashRecord } from './crash-record.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { loadFailureText } from './load-session.ts';
@@ -26,16 +28,17 @@ import { providersOf, servingOf } from './serving.ts';
 /** Said in its health and in the repository of a model that has no golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
 
-/** Times that a GPU may take the host down, within the quarantine's period, before the next provider is used. */
-const PROVIDER_CRASHES_MAX = 2;
 /** Runs that may fail one after another on a GPU before the host is replaced: a lost device does not come back in place. */
 const PROVIDER_FAILURES_MAX = 3;
+
+export type Misfits = (manifest: AnyManifest) => readonly string[];
 
 export type ModelSlotOptions = {
   /** Under which it reports: `model/pump-anomaly`. */
   readonly component: string;
   /** Name of the host that it runs in. */
   readonly host: string;
+  readonly misfits: Misfits;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
@@ -46,33 +49,41 @@ export class ModelSlot {
   /** As its watch names it; the key of its session in the host. */
   readonly label: string;
   readonly providers: readonly ProviderConfig[];
+  /** Why those who use it cannot use this version; empty where they can. */
+  readonly misfits: Misfits;
   readonly #hostName: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof inferenceMetrics>;
   readonly #health: ComponentHealth;
-  readonly #givenUp = new Map<string, string>();
+  readonly #crashes: CrashRecord;
   #state: ModelStatus['state'] = 'loading';
   #reason = 'not loaded yet';
   #stored: StoredModel | undefined;
   #attempted: number | undefined;
   #ready: ServedModel | undefined;
+  /** What it was when its host was lost, with which it is expected back. */
+  #returning: ServedModel | undefined;
+  /** Why the version that is now active does not run; '' where it does. */
+  #refusal = '';
   #serving: Serving | undefined;
   #batching: Batching = 'none';
+  #isUnverified = false;
   #counts: ModelCounts | undefined;
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
   #host: HostProcess | undefined;
-  /** Monotonic times of crashes within the period. */
-  #crashesMs: readonly number[] = [];
   #failedRuns = 0;
-  #lookAgain = true;
+  #loadMs = 0;
+  #isSoughtAgain = false;
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
     const { component, config, deps } = options;
     this.reference = model;
     this.label = formatModelReference(model);
     this.providers = providersOf(config, model.name);
+    this.misfits = options.misfits;
+    this.#crashes = new CrashRecord(config.quarantine, this.providers);
     this.#hostName = options.host;
     this.#config = config;
     this.#deps = deps;
@@ -126,20 +137,38 @@ export class ModelSlot {
     this.#counts?.failed(queuedMs);
   }
 
-  /** Asks for the active version to be looked up at the next load, even if the host is lost before. */
-  lookAgain(): void {
-    this.#lookAgain = true;
+  /** Somebody asks for the active version to be looked up once more, after the load that may be under way. */
+  seekAgain(): void {
+    this.#isSoughtAgain = true;
     const before = this.#settled;
     this.#settled = Promise.withResolvers<void>();
     // Who waits already waits for this load too: the one under way may be given up for it.
     void this.#settled.promise.then(before.resolve);
   }
 
-  /** The version to load; undefined where it is to be looked up. A host that is replaced must not change it by the way. */
-  takeKnown(): StoredModel | undefined {
-    const known = this.#lookAgain ? undefined : this.#stored;
-    this.#lookAgain = false;
-    return known;
+  /** The active version is looked up now. */
+  beginSeeking(): void {
+    this.#isSoughtAgain = false;
+  }
+
+  /** The version to load again where its host was lost; undefined where one is to be looked up. */
+  get known(): StoredModel | undefined {
+    return this.#returning === undefined ? undefined : this.#stored;
+  }
+
+  /** As it is expected to be again, where its host was lost and nothing says that it will not come back. */
+  get returning(): ServedModel | undefined {
+    return this.#returning;
+  }
+
+  /** How long a host took to load its version, at best: a busy machine takes longer. 0 before. */
+  get loadMs(): number {
+    return this.#loadMs;
+  }
+
+  /** Why the version that is now active does not run; '' where it does. */
+  get refusal(): string {
+    return this.#refusal;
   }
 
   /** The version that last became ready. */
@@ -157,7 +186,7 @@ export class ModelSlot {
 
   /** Providers given up since the start, and why. */
   get givenUp(): ReadonlyMap<string, string> {
-    return this.#givenUp;
+    return this.#crashes.givenUp;
   }
 
   /** The model as it runs in this host; undefined where it does not. */
@@ -171,16 +200,26 @@ export class ModelSlot {
     const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
-      version: (this.#ready === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
+      version: (this.#returning === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
       state: leaving ? 'loading' : this.#state,
       reason: leaving ? 'the inference host is being replaced' : this.#reason,
       provider: this.#ready?.judgedBy.provider,
-      fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.#givenUp].map(fallback),
+      fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.givenUp].map(fallback),
     };
   }
 
+  /** Why a run cannot be had in that host. */
+  notReady(host: HostProcess | undefined): OperatingError {
+    const { state, reason } = this.status(host);
+    return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
+  }
+
+  /** @param stored The one that it had where it is loaded again as it was. */
   becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
     const { provider, fallbacks, loaded } = session;
+    const isOther = stored !== this.#stored;
+    const isNews = isOther || this.#ready?.judgedBy.provider !== provider.name;
+    if (isOther) this.#refusal = '';
     this.#clearProviderInfo();
     this.#stored = stored;
     this.#host = host;
@@ -192,27 +231,19 @@ export class ModelSlot {
       outputs: loaded.outputs,
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
     };
+    this.#returning = this.#ready;
+    this.#isUnverified = loaded.golden.vectors === 0;
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = loaded.batching;
+    this.#loadMs = isOther ? loaded.loadMs : Math.min(this.#loadMs, loaded.loadMs);
     if (this.#counts?.version !== stored.version) {
       this.#counts?.[Symbol.dispose]();
       this.#counts = new ModelCounts(stored, this.#deps.clock, this.#deps.metrics);
     }
     this.#settle();
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
-    const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
-    const { largestDifference, vectors } = loaded.golden;
-    const detail = { host: this.#hostName, nodes: loaded.nodesByProvider, goldenDifference: largestDifference };
-    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
-    if (this.#givenUp.size > 0) this.#health.report('degraded', `on ${provider.name}; ${fallbackText(fallbacks)}`);
-    // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
-    else {
-      const remarks = [
-        ...(vectors === 0 ? [UNVERIFIED] : []),
-        ...(fallbacks.length === 0 ? [] : [`on ${provider.name}; ${fallbackText(fallbacks)}`]),
-      ];
-      this.#health.report('ok', remarks.join('; '));
-    }
+    if (isNews) this.#logReady(stored, session);
+    this.#reportHealth();
   }
 
   /**
@@ -223,8 +254,6 @@ export class ModelSlot {
   retry(): boolean {
     if (this.#state !== 'failed' && this.#state !== 'quarantined') return false;
     this.#state = 'loading';
-    // What is on disk may have been put right meanwhile.
-    this.#lookAgain = true;
     return true;
   }
 
@@ -235,18 +264,23 @@ export class ModelSlot {
 
   /** The version on disk is the one that runs. */
   unchanged(): void {
+    this.#refusal = '';
     this.#settle();
+    this.#reportHealth();
   }
 
-  /** A newer version could not be loaded; the one that runs goes on. */
-  keep(error: unknown): void {
-    const version = this.#stored?.version ?? 0;
+  /**
+   * A newer version does not take over; the one that runs goes on.
+   *
+   * @param version Undefined where not even that is known.
+   */
+  keep(version: number | undefined, error: unknown): void {
+    const refused = version === undefined ? 'the active one' : `version ${version}, now active,`;
     this.#countRefusal(error);
+    this.#refusal = `version ${this.#stored?.version ?? 0} goes on; ${refused} did not take over: ${loadFailureText(error)}`;
+    this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.#refusal);
     this.#settle();
-    this.#health.report(
-      'degraded',
-      `version ${version} goes on; the one now active could not be loaded: ${loadFailureText(error)}`,
-    );
+    this.#reportHealth();
   }
 
   /** The model itself cannot run; it is tried again slowly. */
@@ -271,20 +305,8 @@ export class ModelSlot {
    * @returns Whether the model is now set aside.
    */
   noteCrash(provider: string | undefined, reason: string): boolean {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const { crashes, period } = this.#config.quarantine;
-    this.#crashesMs = [...this.#crashesMs.filter((timeMs) => nowMs - timeMs < period), nowMs];
-    const count = this.#crashesMs.length;
-    const text = `took the host down ${count} times within ${formatDuration(period)}, last: ${reason}`;
-    if (provider !== undefined && this.#mayFallBackFrom(provider) && count >= PROVIDER_CRASHES_MAX) {
-      this.#givenUp.set(provider, text);
-      // The next provider is not to answer for this one.
-      this.#crashesMs = [];
-      return false;
-    }
-    if (count < crashes) return false;
-    // One more crash after the next try is enough to set it aside again.
-    this.#crashesMs = this.#crashesMs.slice(count - (crashes - 1));
+    const text = this.#crashes.note(provider, reason, this.#deps.clock.monotonicMs());
+    if (text === undefined) return false;
     this.#metrics.andon_model_quarantines_total.inc({ model: this.label });
     this.#leave('quarantined', text);
     this.#health.report('failed', `quarantined: ${text}`);
@@ -303,13 +325,30 @@ export class ModelSlot {
     this.#counts?.[Symbol.dispose]();
     this.#clearProviderInfo();
     this.#health.remove();
-    this.#settle();
+    this.#settled.resolve();
   }
 
-  #mayFallBackFrom(provider: string): boolean {
-    const { providers } = this;
-    const index = providers.findIndex(({ name }) => name === provider);
-    return provider !== 'cpu' && index >= 0 && index < providers.length - 1 && providers[index]?.required === false;
+  #logReady(stored: StoredModel, { provider, fallbacks, loaded }: ProvidedSession): void {
+    const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
+    const { golden, nodesByProvider } = loaded;
+    const detail = { host: this.#hostName, nodes: nodesByProvider, goldenDifference: golden.largestDifference };
+    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
+  }
+
+  /** Of a model that runs. */
+  #reportHealth(): void {
+    const { provider, fallbacks } = this.#ready?.judgedBy ?? { provider: '', fallbacks: [] };
+    const fallbackRemark = `on ${provider}; ${fallbackText(fallbacks)}`;
+    if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
+    else if (this.givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
+    // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
+    else {
+      const remarks = [
+        ...(this.#isUnverified ? [UNVERIFIED] : []),
+        ...(fallbacks.length === 0 ? [] : [fallbackRemark]),
+      ];
+      this.#health.report('ok', remarks.join('; '));
+    }
   }
 
   #leave(state: ModelStatus['state'], reason: string): void {
@@ -319,7 +358,10 @@ export class ModelSlot {
     this.#ready = undefined;
     this.#host = undefined;
     this.#failedRuns = 0;
-    if (state === 'failed' || state === 'quarantined') this.#settle();
+    if (state === 'loading') return;
+    this.#returning = undefined;
+    this.#refusal = '';
+    this.#settle();
   }
 
   #countRefusal(error: unknown): void {
@@ -327,7 +369,7 @@ export class ModelSlot {
   }
 
   #settle(): void {
-    this.#settled.resolve();
+    if (!this.#isSoughtAgain) this.#settled.resolve();
   }
 
   #clearProviderInfo(): void {

@@ -154,9 +154,9 @@ export const modelsConfigSchema = z.strictObject({
     minMs: 1_000,
     maxMs: 86_400_000,
   }).prefault('15m'),
-  maxMemory: byteSize('Resident memory past which the host is replaced by a fresh one; no run fails by it').prefault(
-    '1GB',
-  ),
+  maxMemory: byteSize(
+    'Resident memory past which the host is replaced by a fresh one, by which no run fails; a version that would lift its host over it does not go live',
+  ).prefault('1GB'),
   maxQueuedRuns: z
     .int()
     .min(1)
@@ -173,9 +173,12 @@ export const modelsConfigSchema = z.strictObject({
     .strictObject({
       crashes: z.int().min(1).max(100).default(5).describe('Crashes or timeouts of one model within the period'),
       period: duration('Time over which the crashes are counted', { minMs: 1000 }).prefault('10m'),
-      retryAfter: duration('How long a quarantined model is left alone before one more try', {
-        minMs: 1000,
-      }).prefault('5m'),
+      retryAfter: duration(
+        'How long a quarantined model, or a version that was refused, is left alone before one more try',
+        {
+          minMs: 1000,
+        },
+      ).prefault('5m'),
     })
     .prefault({})
     .describe('When a model that takes the host down is set aside, so that the others go on'),

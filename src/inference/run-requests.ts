@@ -1,5 +1,7 @@
 import type { ServedModel } from '../contracts/inference.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
 import { isLoss } from './host-process.ts';
@@ -7,6 +9,7 @@ import { inferenceFailure } from './inference-failure.ts';
 import type { ModelSlot } from './model-slot.ts';
 import { joinRequests, splitOutputs } from './request-batch.ts';
 import type { RunRequest } from './run-queue.ts';
+import { checkInputs } from './tensor-check.ts';
 
 /**
  * What a run says of the host. 'lost': it is gone, and the requests with it; 'failed': ONNX Runtime failed in the run;
@@ -22,8 +25,29 @@ export function timelyRequests(requests: readonly RunRequest[], nowMs: number): 
   return requests.filter(({ slot, queuedMs, reject }) => {
     const waitedMs = nowMs - queuedMs;
     if (waitedMs <= slot.serving.deadlineMs) return true;
-    reject(inferenceFailure('inference-timeout', `Waited ${Math.round(waitedMs)} ms behind other runs`));
+    reject(waitedBehindOthers(waitedMs));
     return false;
+  });
+}
+
+export function waitedBehindOthers(waitedMs: number): OperatingError {
+  return inferenceFailure('inference-timeout', `Waited ${Math.round(waitedMs)} ms behind other runs`);
+}
+
+/** Those that fit the model that is about to run, where another version took over while they waited; the others are told. */
+export function fittingRequests(
+  requests: readonly RunRequest[],
+  { inputs, manifest }: ServedModel,
+): readonly RunRequest[] {
+  return requests.filter((request) => {
+    if (request.specs === inputs) return true;
+    try {
+      checkInputs(inputs, request.inputs, judgesWindows(manifest) ? 1 : 0);
+      return true;
+    } catch (error) {
+      request.reject(error);
+      return false;
+    }
   });
 }
 

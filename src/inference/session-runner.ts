@@ -5,6 +5,7 @@ import type { Tensor, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { batchSize, hasRows, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { checkGolden } from './golden.ts';
 import { checkGraphContract } from './graph-contract.ts';
 import type { HostRun, LoadedSession, LoadParams, RunParams } from './host-protocol.ts';
@@ -12,7 +13,11 @@ import { inferenceFailure } from './inference-failure.ts';
 import { readModelFile } from './model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
 import { providerObstacle, providerReason } from './provider-reason.ts';
+import { sessionOptions } from './session-options.ts';
 import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from './tensor-check.ts';
+
+/** Files above this size leave so much garbage that it is worth the milliseconds to collect it before they are loaded. */
+const GARBAGE_BYTES_MIN = 8_000_000;
 
 type Runnable = {
   readonly session: ort.InferenceSession;
@@ -32,14 +37,15 @@ export class SessionRunner {
    *   'provider-unavailable' (the model may still run on another provider).
    */
   async load(params: LoadParams): Promise<LoadedSession> {
+    const beganMs = performance.now();
     const staging = await mkdtemp(join(params.stagingDirectory, 'model-'));
     try {
       const session = await createSession(params, staging);
       try {
-        const loaded = await proveSession(session, params, staging);
+        const proven = await proveSession(session, params, staging);
         await this.unload(params.key);
-        this.#sessions.set(params.key, { session, rowByRow: loaded.batching === 'row-by-row' });
-        return loaded;
+        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row' });
+        return { ...proven, loadMs: performance.now() - beganMs };
       } catch (error) {
         await session.release();
         throw error;
@@ -71,34 +77,32 @@ async function createSession(params: LoadParams, staging: string): Promise<ort.I
   const obstacle = providerObstacle(provider.name);
   if (obstacle !== undefined) throw inferenceFailure('provider-unavailable', obstacle);
   const path = join(staging, 'model.onnx');
-  // What was hashed is what is loaded, whatever happens to the model directory meanwhile.
-  await writeFile(path, await readModelFile(params.model, params.directory, params.modelBytesMax), {
-    mode: 0o600,
-    flag: 'wx',
-  });
+  if ((await stageModel(params, path)) > GARBAGE_BYTES_MIN) collectGarbage();
   try {
-    return await ort.InferenceSession.create(path, {
-      executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
-      intraOpNumThreads: params.intraOpThreads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 3,
-      enableProfiling: provider.name !== 'cpu',
-      profileFilePrefix: join(staging, 'profile'),
-      // A thread that spins for the next run takes a core from the scan of the machines.
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-    });
+    return await ort.InferenceSession.create(path, sessionOptions(params, staging));
   } catch (error) {
     if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', errorMessage(error), { cause: error });
     throw inferenceFailure('provider-unavailable', providerReason(errorMessage(error)), { cause: error });
   }
 }
 
+/**
+ * Copies the graph to where it is loaded from: what was hashed is what is loaded, whatever happens to the model
+ * directory meanwhile.
+ *
+ * @returns Its size, in bytes.
+ */
+async function stageModel({ model, directory, modelBytesMax }: LoadParams, path: string): Promise<number> {
+  const bytes = await readModelFile(model, directory, modelBytesMax);
+  await writeFile(path, bytes, { mode: 0o600, flag: 'wx' });
+  return bytes.length;
+}
+
 async function proveSession(
   session: ort.InferenceSession,
   params: LoadParams,
   staging: string,
-): Promise<LoadedSession> {
+): Promise<Omit<LoadedSession, 'loadMs'>> {
   const [inputs, outputs] = rawSpecs(session);
   const { manifest } = params.model;
   const rowByRow = judgesWindows(manifest) && takesOneRow(inputs, outputs);

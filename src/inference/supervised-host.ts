@@ -19,7 +19,7 @@ import { inferenceMetrics } from './inference-metrics.ts';
 import { addStatistics } from './model-counts.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { ModelHost } from './model-host.ts';
-import type { ModelSlot } from './model-slot.ts';
+import type { Misfits, ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { repositoryEntries } from './repository.ts';
 import { hostOf, WATCH_HOST } from './serving.ts';
@@ -32,6 +32,8 @@ export type SupervisedInferenceHostOptions = {
   readonly config: ModelsConfig;
   /** Those of the watches: loaded at the start, in this order; one asked for twice is loaded once. */
   readonly models: readonly ModelReference[];
+  /** Why the watches that name no version cannot be judged by this one, which then does not take over. */
+  readonly misfits?: Misfits;
   readonly deps: Deps;
 };
 
@@ -59,7 +61,7 @@ export class SupervisedInferenceHost implements InferenceHost {
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: SupervisedInferenceHostOptions) {
-    const { config, deps, models } = options;
+    const { config, deps, models, misfits } = options;
     this.#options = options;
     this.#config = config;
     this.#deps = deps;
@@ -69,7 +71,8 @@ export class SupervisedInferenceHost implements InferenceHost {
     for (const model of models) {
       const host = this.#hostNamed(hostOf(config, model.name, 'watch'));
       const label = formatModelReference(model);
-      this.#watched.set(label, { host, slot: host.add(model, `model/${label}`) });
+      const slot = host.add(model, `model/${label}`, model.version === undefined ? misfits : undefined);
+      this.#watched.set(label, { host, slot });
     }
   }
 
@@ -137,6 +140,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     if (known !== undefined) known.host.reloadOne(known.slot);
     const { slot } = known ?? this.#visit(model);
     await slot.settled;
+    if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);
     if (slot.state === 'ready') return;
     throw inferenceFailure('model-load-failed', `Model '${label}' is ${slot.state}: ${slot.reason}`);
   }

@@ -1,6 +1,6 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
+import type { ModelStatus, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { WindowModels } from '../contracts/trial-models.ts';
@@ -157,8 +157,13 @@ class ModelQueue {
   }
 
   #supersede(lot: Lot, count: number, by: Ticket): void {
+    if (count === 0) return;
+    const { inference } = this.#options;
+    const isReady = statusOf(inference, this.#model)?.state === 'ready';
+    const because = isReady ? '' : ` (${notReadyReason(inference, this.#model)})`;
     for (const ticket of lot.tickets.splice(0, count)) {
-      const reason = `superseded: a window ${Math.round(by.window.timestampMs - ticket.window.timestampMs)} ms newer was due before this one could run`;
+      const newerMs = Math.round(by.window.timestampMs - ticket.window.timestampMs);
+      const reason = `superseded: a window ${newerMs} ms newer was due before this one could run${because}`;
       // Its values are let go; only the verdict about it waits.
       const light = { ...ticket, window: { ...ticket.window, values: undefined } };
       this.#decided.push(
@@ -269,12 +274,16 @@ class ModelQueue {
 
 /** Why a model cannot run, for an operator. */
 export function notReadyReason(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
-  const status = inference
-    .statuses()
-    .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
+  const status = statusOf(inference, model);
   const why =
     status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
   return `model ${formatModelReference(model)} is not ready: ${why}`;
+}
+
+function statusOf(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): ModelStatus | undefined {
+  return inference
+    .statuses()
+    .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
 }
 
 function misfit(manifest: ModelManifest, ticket: Ticket): string {

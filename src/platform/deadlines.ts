@@ -37,7 +37,9 @@ export class Deadlines {
     const nowMs = this.#clock.monotonicMs();
     const due = [...this.#waiting].filter(({ dueMs }) => dueMs <= nowMs);
     for (const deadline of due) this.#waiting.delete(deadline);
-    if (this.#waiting.size > 0) this.#wakeBy(Math.min(...[...this.#waiting].map(({ dueMs }) => dueMs)));
+    let nextDueMs = Infinity;
+    for (const { dueMs } of this.#waiting) nextDueMs = Math.min(nextDueMs, dueMs);
+    if (this.#waiting.size > 0) this.#wakeBy(nextDueMs);
     for (const { callback } of due) callback();
   }
 }

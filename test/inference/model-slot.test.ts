@@ -10,7 +10,10 @@ import { testDeps } from '../support/test-deps.ts';
 function readySlot(clock: FakeClock, executionProviders: readonly unknown[], quarantine = {}): ModelSlot {
   const config = modelsConfigSchema.parse({ executionProviders, quarantine });
   const deps = testDeps(clock);
-  const slot = new ModelSlot({ name: 'm', version: 1 }, { component: 'model/m@1', host: 'main', config, deps });
+  const slot = new ModelSlot(
+    { name: 'm', version: 1 },
+    { component: 'model/m@1', host: 'main', misfits: () => [], config, deps },
+  );
   makeReady(slot, config.executionProviders[0]);
   return slot;
 }
@@ -20,7 +23,7 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   const { manifest } = readManifest('model.yaml', text, { name: 'm', version: 1 });
   if (manifest === undefined || provider === undefined) throw new Error('the test model is not sound');
   const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
-  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none' } as const;
+  const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none', loadMs: 1 } as const;
   const stored = { name: 'm', version: 1, modelPath: '', manifest, signedBy: undefined };
   // Only its identity is looked at.
   slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);

@@ -156,10 +156,11 @@ describe('a version that is activated while the agent runs', () => {
     await using harness = new HostHarness([meanOf4x2]);
     await harness.ready('mean');
     harness.directory.add({ ...meanOf4x2, version: 2 });
-    const before = harness.host.run(model('mean'), windowOf(1));
     harness.host.reload();
-    const after = harness.host.run(model('mean'), windowOf(1));
-    expect((await Promise.all([before, after])).map(({ judgedBy }) => judgedBy.version)).toEqual([1, 2]);
+    const versions: number[] = [];
+    while (versions.at(-1) !== 2) versions.push((await harness.host.run(model('mean'), windowOf(1))).judgedBy.version);
+    expect(versions[0]).toBe(1);
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
     expect(
       await metricValue(
         harness.deps,

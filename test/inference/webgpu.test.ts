@@ -76,6 +76,24 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
     ).toBe(1);
   });
 
+  test('a fresh host takes a version over beside one that runs on the same device, and no run fails', async () => {
+    const golden = [{ window: Array.from({ length: 48 }, () => 0), score: 0 }];
+    const manifest = { goldenTolerance: 1e9 };
+    const dense: TestModel = { name: 'dense', bytes: autoencoderModel(16, 3, 8), steps: 16, tags: 3, golden, manifest };
+    await using harness = new HostHarness([dense], webgpuFirst);
+    await harness.ready('dense');
+    harness.directory.add({ ...dense, version: 2 });
+    harness.host.reload();
+    const versions: number[] = [];
+    while (versions.at(-1) !== 2) {
+      const { judgedBy } = await harness.host.run(model('dense'), windowOf(1, [1, 16, 3]));
+      expect(judgedBy.provider).toBe('webgpu');
+      versions.push(judgedBy.version);
+    }
+    expect(versions[0]).toBe(1);
+    expect(await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="crash",host="main"}')).toBe(0);
+  });
+
   test('a required provider that takes the host down is not replaced by another', async () => {
     await using harness = new HostHarness([loop], {
       executionProviders: [{ name: 'webgpu', required: true }, 'cpu'],

@@ -35,5 +35,10 @@ function commandLine(pid: number): string {
 
 /** The inference host among the children of an agent; undefined while there is none. */
 export function inferenceHostPid(agentPid: number): number | undefined {
-  return childPids(agentPid).find((pid) => commandLine(pid).includes('inference-host'));
+  return inferenceHostPids(agentPid)[0];
+}
+
+/** All of them: where a fresh one is about to take over, two. */
+export function inferenceHostPids(agentPid: number): readonly number[] {
+  return living(childPids(agentPid)).filter((pid) => commandLine(pid).includes('inference-host'));
 }

@@ -12,6 +12,8 @@ export type GraphInitializer = {
   readonly type: 'float32' | 'int64' | 'bool';
   readonly dims: readonly number[];
   readonly data: readonly number[];
+  /** Little-endian bytes in the place of `data`, as exporters write large weights. */
+  readonly raw?: Uint8Array;
   /** Makes the data external, at this location, as a file that somebody tampered with would. */
   readonly externalLocation?: string;
 };
@@ -93,6 +95,7 @@ function tensorProto(tensor: GraphInitializer): Onnx.ITensorProto {
       dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
       externalData: [{ key: 'location', value: tensor.externalLocation }],
     };
+  if (tensor.raw !== undefined) return { ...common, rawData: tensor.raw };
   switch (tensor.type) {
     case 'float32':
       return { ...common, floatData: [...tensor.data] };

@@ -3,6 +3,7 @@ import { parseModelReference } from '../../src/domain/model-reference.ts';
 import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import type { ModelStatus, Tensors } from '../../src/contracts/inference.ts';
+import type { AnyManifest } from '../../src/contracts/model-manifest.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { TestModelDirectory } from './onnx-directory.ts';
 import type { TestModel } from './onnx-directory.ts';
@@ -40,13 +41,18 @@ export class HostHarness implements AsyncDisposable {
   readonly deps: Deps;
   readonly host: SupervisedInferenceHost;
 
-  constructor(models: readonly TestModel[], config: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    models: readonly TestModel[],
+    config: Readonly<Record<string, unknown>> = {},
+    misfits: (manifest: AnyManifest) => readonly string[] = () => [],
+  ) {
     this.directory = new TestModelDirectory(models);
     this.deps = testDeps();
     this.host = new SupervisedInferenceHost({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.directory.path, ...config }),
       models: models.map(({ name }) => ({ name, version: undefined })),
+      misfits,
       deps: this.deps,
     });
     this.host.start();
@@ -60,11 +66,9 @@ export class HostHarness implements AsyncDisposable {
     return this.deps.health.components().find((component) => component.name === name);
   }
 
+  /** Loaded in a host that lives; while one is being replaced, `host.ready` says what is expected back. */
   async ready(name: string): Promise<void> {
-    await until(
-      () => this.host.ready(model(name)) !== undefined,
-      () => JSON.stringify(this.status(name)),
-    );
+    await this.state(name, 'ready');
   }
 
   async state(name: string, state: ModelStatus['state']): Promise<ModelStatus> {

@@ -144,6 +144,27 @@ export function hungryModel(): Uint8Array {
   });
 }
 
+/** The mean of the window, and 0 times one of many weights: slow to load, quick to run. */
+export function heavyModel(megabytes: number): Uint8Array {
+  const rows = (megabytes * 1_000_000) / 400;
+  return buildOnnx({
+    inputs: [{ name: 'window', type: 'float32', dims: ['batch', 1, 1] }],
+    outputs: [{ name: 'score', type: 'float32', dims: ['batch'] }],
+    initializers: [
+      { name: 'weights', type: 'float32', dims: [rows, 100], data: [], raw: new Uint8Array(rows * 400) },
+      { name: 'zero', type: 'float32', dims: [1], data: [0] },
+    ],
+    nodes: [
+      { op: 'ReduceMean', inputs: ['window'], outputs: ['mean'], attributes: { axes: [1, 2], keepdims: 0 } },
+      { op: 'Mul', inputs: ['mean', 'zero'], outputs: ['nothing'] },
+      { op: 'Cast', inputs: ['nothing'], outputs: ['row'], attributes: { to: 7 } },
+      { op: 'Gather', inputs: ['weights', 'row'], outputs: ['some'], attributes: { axis: 0 } },
+      { op: 'ReduceMean', inputs: ['some'], outputs: ['weight'], attributes: { axes: [1], keepdims: 0 } },
+      { op: 'Add', inputs: ['mean', 'weight'], outputs: ['score'] },
+    ],
+  });
+}
+
 /** Small numbers, the same for the same seed (a linear congruential generator, Numerical Recipes). */
 function weights(name: string, dims: readonly number[], seed: number): GraphInitializer {
   let state = seed;

@@ -25,9 +25,11 @@ export function lookUpModel(models: Models, name: string, version: string | unde
     version === undefined ? others[0] : others.find(({ served }) => String(served.judgedBy.version) === version);
   if (model !== undefined) return model;
   const label = version === undefined ? `'${name}'` : `'${name}' version ${version}`;
-  const status = models
+  const statuses = models
     .statuses()
-    .find((each) => each.name === name && (version === undefined || String(each.version) === version));
+    .filter((each) => each.name === name && (version === undefined || String(each.version) === version));
+  // The copy that judges for a watch may be well while that for visitors is not.
+  const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
   if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
   throw notReady(label, status);
 }

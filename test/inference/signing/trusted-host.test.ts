@@ -51,7 +51,7 @@ test('an unsigned version that is made active leaves the signed one in use', asy
   await using harness = await signedHarness();
   await harness.host.load(model('mean'));
   harness.directory.add({ ...meanOf4x2, version: 2 });
-  await harness.host.load(model('mean'));
+  await expect(harness.host.load(model('mean'))).rejects.toThrow(/version 1 goes on.*mean@2 is not signed/);
   expect((await ask(harness)).judgedBy.version).toBe(1);
   expect(harness.health('served/mean')).toMatchObject({
     status: 'degraded',

@@ -1,0 +1,58 @@
+import { servePeer } from './peer.ts';
+import { machineMs, MODEL, WATCHED_TAGS } from './workload.ts';
+
+/*
+ * Clients of the agent's endpoint for inference, in a process of their own: each asks for one row, and again once it is
+ * answered.
+ */
+const CLIENTS = 4;
+/** Between an answer and the next request of a client. */
+const PAUSE_MS = 5;
+
+export type VisitorAnswer = {
+  /** On the machine's monotonic clock. */
+  readonly askedMs: number;
+  readonly answeredMs: number;
+  /** 0 where the connection broke. */
+  readonly status: number;
+  /** Of a failed request. */
+  readonly error: string;
+};
+
+export type VisitorsProtocol = {
+  /** Asks for ever. */
+  readonly start: { readonly params: { readonly url: string }; readonly result: undefined };
+  /** What was answered since it was last asked. */
+  readonly take: { readonly params: undefined; readonly result: readonly VisitorAnswer[] };
+};
+
+const answers: VisitorAnswer[] = [];
+const data = Array.from({ length: WATCHED_TAGS }, (_, index) => index);
+const inputs = [{ name: 'window', datatype: 'FP32', shape: [1, 1, WATCHED_TAGS], data }];
+const body = JSON.stringify({ inputs });
+
+servePeer<VisitorsProtocol>({
+  start: ({ url }) => {
+    for (let client = 0; client < CLIENTS; client += 1) void askForEver(`${url}/v2/models/${MODEL}/infer`);
+    return undefined;
+  },
+  take: () => answers.splice(0),
+});
+
+async function askForEver(url: string): Promise<never> {
+  for (;;) {
+    answers.push(await ask(url));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+async function ask(url: string): Promise<VisitorAnswer> {
+  const askedMs = machineMs();
+  try {
+    const answer = await fetch(url, { method: 'POST', body });
+    const text = await answer.text();
+    return { askedMs, answeredMs: machineMs(), status: answer.status, error: answer.ok ? '' : text };
+  } catch (error) {
+    return { askedMs, answeredMs: machineMs(), status: 0, error: String(error) };
+  }
+}
