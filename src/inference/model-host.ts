@@ -4,7 +4,6 @@ import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Deps } from '../platform/deps.ts';
-import type { OperatingError } from '../platform/errors.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { HostExit } from './host-process.ts';
 import { HostProcess, isLoss } from './host-process.ts';
@@ -17,6 +16,8 @@ import { loadOnFirstProvider } from './provider-order.ts';
 import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import { NamedTimers } from './named-timers.ts';
+import type { FallbackFor } from './remote/connect-remote.ts';
+import { connectRemote } from './remote/connect-remote.ts';
 import type { Job, RunRequest } from './run-queue.ts';
 import { RunQueue } from './run-queue.ts';
 import { runRequests, timelyRequests } from './run-requests.ts';
@@ -42,6 +43,7 @@ export type ModelHostOptions = {
   readonly entry: URL;
   /** `directory` absolute. */
   readonly config: ModelsConfig;
+  readonly fallbackFor?: FallbackFor;
   readonly deps: Deps;
 };
 
@@ -168,8 +170,9 @@ export class ModelHost implements AsyncDisposable {
   async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const slot = this.#slots.get(label);
     if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
+    if (slot.remote !== undefined) return slot.remote.run(inputs, priority);
     const ready = slot.readyIn(this.#liveHost());
-    if (ready === undefined) throw this.#notReady(slot);
+    if (ready === undefined) throw slot.notReady(this.#liveHost());
     checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#deps.clock.monotonicMs();
     try {
@@ -197,11 +200,6 @@ export class ModelHost implements AsyncDisposable {
     this.#rejectQueue('The inference host is stopping');
     for (const slot of this.#slots.values()) slot.remove();
     this.#health.remove();
-  }
-
-  #notReady(slot: ModelSlot): OperatingError {
-    const { state, reason } = slot.status(this.#liveHost());
-    return inferenceFailure('model-not-ready', `Model '${slot.label}' is ${state}: ${reason}`);
   }
 
   /** The host, unless it is on its way out. */
@@ -244,12 +242,12 @@ export class ModelHost implements AsyncDisposable {
     const { clock } = this.#deps;
     const ready = slot.readyIn(host);
     if (ready === undefined) {
-      for (const { reject } of requests) reject(this.#notReady(slot));
+      for (const { reject } of requests) reject(slot.notReady(host));
       return;
     }
     const timely = timelyRequests(requests, clock.monotonicMs());
     if (timely.length === 0) return;
-    const outcome = await runRequests(host, slot, ready, timely, clock);
+    const outcome = await runRequests((run, ms) => host.call('run', run, ms), slot, ready, timely, clock);
     switch (outcome.kind) {
       case 'ran':
         slot.noteRun(true);
@@ -277,6 +275,7 @@ export class ModelHost implements AsyncDisposable {
     try {
       const stored = slot.takeKnown() ?? (await this.#directory.find(slot.reference));
       slot.noteAttempt(stored.version);
+      if (stored.manifest.runtime === 'remote') return connectRemote(slot, stored, this.#options);
       if (running?.manifest.version === stored.version && running.manifest.sha256 === stored.manifest.sha256)
         return slot.unchanged();
       const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
@@ -440,7 +439,7 @@ export class ModelHost implements AsyncDisposable {
     const loaded: (() => void)[] = [];
     for (const slot of this.#slots.values()) {
       const judgedBy = slot.readyIn(old)?.judgedBy;
-      const provider = slot.providers.find(({ name }) => name === judgedBy?.provider);
+      const provider = slot.remote ? undefined : slot.providers.find(({ name }) => name === judgedBy?.provider);
       const { stored } = slot;
       if (judgedBy === undefined || provider === undefined || stored === undefined) continue;
       const session = await loadSession(fresh, slot.label, stored, provider, this.#config);

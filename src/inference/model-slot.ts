@@ -4,6 +4,7 @@ import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } 
 import type { ProviderFallback } from '../domain/verdict.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
+import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricsOf } from '../platform/metrics.ts';
@@ -23,6 +24,7 @@ import { fallbackText } from './provider-order.ts';
 import type { RunRequest } from './run-queue.ts';
 import type { Serving } from './serving.ts';
 import { providersOf, servingOf } from './serving.ts';
+import { RemoteModel } from './remote/remote-model.ts';
 
 /** Said in its health and in the repository of a model that has no golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
@@ -64,11 +66,17 @@ export class ModelSlot {
   #counts: ModelCounts | undefined;
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
-  #host: HostProcess | undefined;
+  /** Where it runs. */
+  #host: HostProcess | RemoteModel | undefined;
+  /** A remote version that is to take over once it is proved. */
+  #coming: RemoteModel | undefined;
+  /** What health says of it while it is well. */
+  #remark = '';
   /** Monotonic times of crashes within the period. */
   #crashesMs: readonly number[] = [];
   #failedRuns = 0;
   #lookAgain = true;
+  #removed = false;
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
     const { component, config, deps } = options;
@@ -151,11 +159,25 @@ export class ModelSlot {
   }
 
   get state(): ModelStatus['state'] {
-    return this.#state;
+    return this.remote === undefined ? this.#state : this.readyIn(undefined) === undefined ? 'failed' : 'ready';
   }
 
   get reason(): string {
     return this.#reason;
+  }
+
+  /** Where it runs, of a version that runs on a server. */
+  get remote(): RemoteModel | undefined {
+    return this.#host instanceof RemoteModel ? this.#host : undefined;
+  }
+
+  get hostName(): string {
+    return this.#hostName;
+  }
+
+  /** The model as this server runs it; undefined where another version took over. */
+  servedBy(remote: RemoteModel): ServedModel | undefined {
+    return this.#host === remote ? this.#ready : undefined;
   }
 
   /** Providers given up since the start, and why. */
@@ -163,14 +185,17 @@ export class ModelSlot {
     return this.#givenUp;
   }
 
-  /** The model as it runs in this host; undefined where it does not. */
+  /** The model as it runs in this host, or as whoever judges for its server now; undefined where it does not run. */
   readyIn(host: HostProcess | undefined): ServedModel | undefined {
+    const { remote } = this;
+    if (remote !== undefined) return remote.isProved ? this.#ready : remote.standIn;
     return host !== undefined && host === this.#host ? this.#ready : undefined;
   }
 
   /** @param host The one that can be asked: a model that is ready in another, which is on its way out, loads again. */
   status(host: HostProcess | undefined): ModelStatus {
     const { name, version } = this.reference;
+    if (this.remote !== undefined) return this.#remoteStatus(this.remote);
     const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
@@ -182,11 +207,21 @@ export class ModelSlot {
     };
   }
 
-  becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
+  /** For whoever wants to run it while it cannot. */
+  notReady(host: HostProcess | undefined): OperatingError {
+    const { state, reason } = this.status(host);
+    return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
+  }
+
+  becomeReady(
+    stored: StoredModel,
+    session: Pick<ProvidedSession, 'loaded' | 'fallbacks'> & { readonly provider: { readonly name: string } },
+    host: HostProcess | RemoteModel,
+  ): void {
     const { provider, fallbacks, loaded } = session;
     this.#clearProviderInfo();
     this.#stored = stored;
-    this.#host = host;
+    this.#moveTo(host);
     this.#state = 'ready';
     this.#reason = '';
     this.#ready = {
@@ -208,12 +243,40 @@ export class ModelSlot {
     if (this.#givenUp.size > 0) this.#health.report('degraded', `on ${provider.name}; ${fallbackText(fallbacks)}`);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
     else {
-      const remarks = [
+      this.#remark = [
         ...(vectors === 0 ? [UNVERIFIED] : []),
         ...(fallbacks.length === 0 ? [] : [`on ${provider.name}; ${fallbackText(fallbacks)}`]),
-      ];
-      this.#health.report('ok', remarks.join('; '));
+      ].join('; ');
+      this.#health.report('ok', this.#remark);
     }
+  }
+
+  /**
+   * The version to run is on a server: it is tried there, and what runs goes on until it is proved. One that is there
+   * already is tried anew where it is not well.
+   */
+  connect(stored: StoredModel, make: () => RemoteModel): void {
+    if (this.#removed) return;
+    const isThis = (remote: RemoteModel | undefined): remote is RemoteModel =>
+      remote?.stored.version === stored.version && remote.stored.sha256 === stored.sha256;
+    if (isThis(this.#coming)) return void this.#coming.retry();
+    this.#dropComing();
+    if (isThis(this.remote)) return this.remote.retry() ? undefined : this.#settle();
+    this.#coming = make();
+    this.#coming.start();
+  }
+
+  /**
+   * What a remote version has to say of itself. One that is to take over does so only once it is proved, unless nothing
+   * runs that could go on.
+   */
+  noteRemote(remote: RemoteModel, state: 'ok' | 'degraded' | 'failed', reason: string): void {
+    if (remote !== this.#coming && remote !== this.#host) return;
+    if (remote === this.#coming && this.#ready !== undefined) return this.#goOn(reason);
+    if (remote === this.#coming) this.#moveTo(remote);
+    this.#reason = reason;
+    this.#settle();
+    this.#health.report(state, state === 'ok' ? this.#remark : reason);
   }
 
   /**
@@ -236,18 +299,15 @@ export class ModelSlot {
 
   /** The version on disk is the one that runs. */
   unchanged(): void {
+    this.#dropComing();
     this.#settle();
   }
 
   /** A newer version could not be loaded; the one that runs goes on. */
   keep(error: unknown): void {
-    const version = this.#stored?.version ?? 0;
     this.#countRefusal(error);
-    this.#settle();
-    this.#health.report(
-      'degraded',
-      `version ${version} goes on; the one now active could not be loaded: ${loadFailureText(error)}`,
-    );
+    this.#dropComing();
+    this.#goOn(loadFailureText(error));
   }
 
   /** The model itself cannot run; it is tried again slowly. */
@@ -260,6 +320,7 @@ export class ModelSlot {
 
   /** The host is away; it loads again by itself. */
   lose(reason: string): void {
+    if (this.remote !== undefined) return;
     if (this.#state === 'failed' || this.#state === 'quarantined') return;
     this.#leave('loading', reason);
     this.#health.report('degraded', reason);
@@ -301,6 +362,8 @@ export class ModelSlot {
   }
 
   remove(): void {
+    this.#removed = true;
+    this.#moveTo(undefined);
     this.#clearProviderInfo();
     this.#health.remove();
     this.#settle();
@@ -317,9 +380,42 @@ export class ModelSlot {
     this.#state = state;
     this.#reason = reason;
     this.#ready = undefined;
-    this.#host = undefined;
+    this.#moveTo(undefined);
     this.#failedRuns = 0;
     if (state === 'failed' || state === 'quarantined') this.#settle();
+  }
+
+  #remoteStatus({ stored }: RemoteModel): ModelStatus {
+    const ready = this.readyIn(undefined);
+    return {
+      name: this.reference.name,
+      version: stored.version,
+      state: this.state,
+      reason: ready === undefined ? this.#reason : '',
+      provider: ready?.judgedBy.provider,
+      fallbacks: ready?.judgedBy.fallbacks ?? [],
+    };
+  }
+
+  /** The version now active cannot be used; the one that runs goes on. */
+  #goOn(reason: string): void {
+    this.#settle();
+    const version = this.#stored?.version ?? 0;
+    this.#health.report('degraded', `version ${version} goes on; the one now active could not be loaded: ${reason}`);
+  }
+
+  /** Lets go of the servers that are not to be asked any more. */
+  #moveTo(host: HostProcess | RemoteModel | undefined): void {
+    const { remote } = this;
+    this.#host = host;
+    if (remote !== host) remote?.close();
+    if (this.#coming === host) this.#coming = undefined;
+    this.#dropComing();
+  }
+
+  #dropComing(): void {
+    this.#coming?.close();
+    this.#coming = undefined;
   }
 
   #countRefusal(error: unknown): void {

@@ -6,7 +6,7 @@ import { MANIFEST_BYTES_MAX } from './model-directory.ts';
 
 const SIGNATURE_BYTES_MAX = 64_000;
 
-/** The files of a package; the last one may be missing. */
+/** The files of a package; model.sig may be missing, and a remote model has no model.onnx. */
 const packageFiles = ['model.onnx', 'model.yaml', 'model.sig'] as const;
 export type PackageFile = (typeof packageFiles)[number];
 /** Bytes that each file may have. */

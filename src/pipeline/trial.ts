@@ -257,6 +257,12 @@ function failureOfCode(code: string): TrialFailure {
     case 'inference-timeout':
       return 'deadline';
     case 'model-not-ready':
+    // A server that is away says nothing of the version that it would run.
+    case 'remote-unreachable':
+    case 'remote-busy':
+    case 'remote-refused':
+    case 'remote-version-changed':
+    case 'remote-circuit-open':
       return 'not-ready';
     case 'inference-queue-full':
       return 'skipped';

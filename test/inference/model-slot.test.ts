@@ -21,7 +21,7 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   if (manifest === undefined || provider === undefined) throw new Error('the test model is not sound');
   const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
   const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none' } as const;
-  const stored = { name: 'm', version: 1, modelPath: '', manifest, signedBy: undefined };
+  const stored = { name: 'm', version: 1, modelPath: '', manifest, sha256: '', signedBy: undefined };
   // Only its identity is looked at.
   slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);
 }

@@ -128,6 +128,7 @@ function manifest({ name, version }: FakeModel): GraphManifest {
     name,
     version,
     description: '',
+    runtime: 'local',
     sha256: '0'.repeat(64),
     task: 'other',
     golden: [],
