@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Pool } from 'undici';
+import { errors, Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { Backoff } from '../../platform/backoff.ts';
@@ -213,8 +213,7 @@ export class RemoteClient {
       const message = `${this.origin} sent an answer of more than the ${this.#server.maxAnswer} bytes allowed (remote.maxAnswer)`;
       return once(remoteFailure('remote-answer-invalid', message, { cause: error }));
     }
-    // HPE_…: the parser met something that is not HTTP.
-    if (code.startsWith('HPE_') || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
+    if (error instanceof errors.HTTPParserError)
       return once(
         remoteFailure('remote-answer-invalid', `${this.origin} does not speak HTTP: ${text}`, { cause: error }),
       );
