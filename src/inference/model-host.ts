@@ -154,7 +154,7 @@ export class ModelHost implements AsyncDisposable {
   }
 
   ready(label: string): ServedModel | undefined {
-    return this.#slots.get(label)?.readyIn(this.#liveHost());
+    return this.#slots.get(label)?.ready(this.#liveHost());
   }
 
   statuses(): readonly ModelStatus[] {
@@ -241,10 +241,7 @@ export class ModelHost implements AsyncDisposable {
     this.#noteQueue();
     const { clock } = this.#deps;
     const ready = slot.readyIn(host);
-    if (ready === undefined) {
-      for (const { reject } of requests) reject(slot.notReady(host));
-      return;
-    }
+    if (ready === undefined) return slot.turnAway(requests, host);
     const timely = timelyRequests(requests, clock.monotonicMs());
     if (timely.length === 0) return;
     const outcome = await runRequests((run, ms) => host.call('run', run, ms), slot, ready, timely, clock);
@@ -290,7 +287,7 @@ export class ModelHost implements AsyncDisposable {
     } catch (error) {
       if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      if (running !== undefined) return slot.keep(error);
+      if (slot.ready(host) !== undefined) return slot.keep(error);
       slot.fail(error);
       this.#retryLater(slot);
     }
@@ -439,7 +436,7 @@ export class ModelHost implements AsyncDisposable {
     const loaded: (() => void)[] = [];
     for (const slot of this.#slots.values()) {
       const judgedBy = slot.readyIn(old)?.judgedBy;
-      const provider = slot.remote ? undefined : slot.providers.find(({ name }) => name === judgedBy?.provider);
+      const provider = slot.providers.find(({ name }) => name === judgedBy?.provider);
       const { stored } = slot;
       if (judgedBy === undefined || provider === undefined || stored === undefined) continue;
       const session = await loadSession(fresh, slot.label, stored, provider, this.#config);

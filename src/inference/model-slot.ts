@@ -159,7 +159,7 @@ export class ModelSlot {
   }
 
   get state(): ModelStatus['state'] {
-    return this.remote === undefined ? this.#state : this.readyIn(undefined) === undefined ? 'failed' : 'ready';
+    return this.remote === undefined ? this.#state : this.remote.ready === undefined ? 'failed' : 'ready';
   }
 
   get reason(): string {
@@ -175,20 +175,18 @@ export class ModelSlot {
     return this.#hostName;
   }
 
-  /** The model as this server runs it; undefined where another version took over. */
-  servedBy(remote: RemoteModel): ServedModel | undefined {
-    return this.#host === remote ? this.#ready : undefined;
-  }
-
   /** Providers given up since the start, and why. */
   get givenUp(): ReadonlyMap<string, string> {
     return this.#givenUp;
   }
 
-  /** The model as it runs in this host, or as whoever judges for its server now; undefined where it does not run. */
+  /** What would judge now, in this host or on a server; undefined where nothing can. */
+  ready(host: HostProcess | undefined): ServedModel | undefined {
+    return this.remote === undefined ? this.readyIn(host) : this.remote.ready;
+  }
+
+  /** The model as it runs in this host; undefined where it does not. */
   readyIn(host: HostProcess | undefined): ServedModel | undefined {
-    const { remote } = this;
-    if (remote !== undefined) return remote.isProved ? this.#ready : remote.standIn;
     return host !== undefined && host === this.#host ? this.#ready : undefined;
   }
 
@@ -211,6 +209,14 @@ export class ModelSlot {
   notReady(host: HostProcess | undefined): OperatingError {
     const { state, reason } = this.status(host);
     return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
+  }
+
+  /** Runs that waited for a host in which the model does not run any more: its server has them, or nobody. */
+  turnAway(requests: readonly RunRequest[], host: HostProcess): void {
+    const { remote } = this;
+    for (const { inputs, priority, resolve, reject } of requests)
+      if (remote === undefined) reject(this.notReady(host));
+      else void remote.run(inputs, priority).then(resolve, reject);
   }
 
   becomeReady(
@@ -363,6 +369,7 @@ export class ModelSlot {
 
   remove(): void {
     this.#removed = true;
+    this.remote?.close();
     this.#moveTo(undefined);
     this.#clearProviderInfo();
     this.#health.remove();
@@ -385,8 +392,7 @@ export class ModelSlot {
     if (state === 'failed' || state === 'quarantined') this.#settle();
   }
 
-  #remoteStatus({ stored }: RemoteModel): ModelStatus {
-    const ready = this.readyIn(undefined);
+  #remoteStatus({ stored, ready }: RemoteModel): ModelStatus {
     return {
       name: this.reference.name,
       version: stored.version,
@@ -404,11 +410,11 @@ export class ModelSlot {
     this.#health.report('degraded', `version ${version} goes on; the one now active could not be loaded: ${reason}`);
   }
 
-  /** Lets go of the servers that are not to be asked any more. */
+  /** Lets go of the server that it ran on, and of one that was to take over. */
   #moveTo(host: HostProcess | RemoteModel | undefined): void {
     const { remote } = this;
     this.#host = host;
-    if (remote !== host) remote?.close();
+    if (remote !== host) remote?.leave();
     if (this.#coming === host) this.#coming = undefined;
     this.#dropComing();
   }

@@ -195,7 +195,19 @@ export class OipFaultServer implements AsyncDisposable {
       case 'endless':
         endless(response);
         return true;
-      default:
+      case 'none':
+      case 'reset-mid-body':
+      case 'wrong-id':
+      case 'no-id':
+      case 'wrong-model':
+      case 'wrong-shape':
+      case 'fewer-rows':
+      case 'wrong-type':
+      case 'missing-output':
+      case 'nan':
+      case 'truncated-binary':
+      case 'lying-header-length':
+      case 'compressed':
         return false;
     }
   }

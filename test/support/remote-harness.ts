@@ -2,7 +2,7 @@ import type { ModelStatus, RunResult } from '../../src/contracts/inference.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { OipFaultServer } from './oip-fault-server.ts';
+import type { OipFaultServer } from './oip-fault-server.ts';
 import type { TestModel } from './onnx-directory.ts';
 import { TestModelDirectory } from './onnx-directory.ts';
 import { hostEntry, meanOf4x2, model, until, windowOf } from './onnx-host-harness.ts';
@@ -17,6 +17,8 @@ export type RemoteHarnessOptions = {
   readonly models?: readonly TestModel[];
   /** Watched besides. */
   readonly watched?: readonly string[];
+  /** What the server's scores are off the mean, so that they can be told from a local model's. */
+  readonly offset?: number;
 };
 
 /** The local model that stands in: the same windows, told apart by its name. */
@@ -29,10 +31,12 @@ export class RemoteHarness implements AsyncDisposable {
   readonly host: SupervisedInferenceHost;
 
   constructor(server: OipFaultServer, options: RemoteHarnessOptions = {}) {
-    const { remote = {}, config = {}, models = [], watched = [] } = options;
+    const { remote = {}, config = {}, models = [], watched = [], offset = 0 } = options;
     this.directory = new TestModelDirectory(models);
     const fallback = models.includes(localMean) ? { fallback: 'local@1' } : {};
-    this.directory.addRemote(meanOf4x2, { url: server.url, ...fallback, ...remote });
+    const golden = meanOf4x2.golden.map(({ window, score }) => ({ window, score: score + offset }));
+    server.offset = offset === 0 ? server.offset : offset;
+    this.directory.addRemote({ ...meanOf4x2, golden }, { url: server.url, ...fallback, ...remote });
     this.deps = testDeps();
     this.host = new SupervisedInferenceHost({
       entry: hostEntry,

@@ -4,7 +4,6 @@ import type { RemoteServer } from '../../contracts/remote-server.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
-import { batchSize } from '../batch-rows.ts';
 import type { HostRun, RunParams } from '../host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
 import { loadFailureText } from '../load-session.ts';
@@ -18,14 +17,12 @@ import { runRequests, timelyRequests } from '../run-requests.ts';
 import { checkInputs } from '../tensor-check.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
+import { REMOTE_PROVIDER } from './fallback-model.ts';
 import { checkServerAllowed } from './allowed-servers.ts';
 import { RemoteClient } from './remote-client.ts';
 import { remoteFailure } from './remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
 import { RemoteSession } from './remote-session.ts';
-
-/** As its execution provider, in verdicts and health. */
-export const REMOTE_PROVIDER = 'remote';
 
 /** A server whose weights change under the same version is found out by then. */
 const PROVE_AGAIN_MS = 300_000;
@@ -73,8 +70,14 @@ export class RemoteModel {
   /** Whether the last run failed, for health. */
   #failing = false;
   #reason = 'its server has not answered yet';
+  /** As it is proved. */
+  #served: ServedModel | undefined;
+  /** Requests under way to the server. */
   #underWay = 0;
-  #closed = false;
+  /** Runs that were asked for and are not answered yet. */
+  #runs = 0;
+  /** 'leaving': another version took over; what was asked for before is still answered. */
+  #state: 'open' | 'leaving' | 'closed' = 'open';
 
   constructor(options: RemoteModelOptions) {
     const { slot, stored, server, config, fallback, deps } = options;
@@ -93,9 +96,8 @@ export class RemoteModel {
 
   /** Returns at once; what comes of it the slot is told. */
   start(): void {
-    this.#fallback?.start();
     this.#noteCircuit();
-    void this.#prove();
+    void this.#start();
   }
 
   /** Whether the server was proved and is being asked. */
@@ -103,10 +105,9 @@ export class RemoteModel {
     return this.#breaker.state === 'closed';
   }
 
-  /** What judges while the server is not asked, with the reason; undefined where nothing can. */
-  get standIn(): ServedModel | undefined {
-    const ready = this.#fallback?.ready;
-    return ready === undefined ? undefined : { ...ready, judgedBy: this.#insteadOfThis(ready.judgedBy, this.#reason) };
+  /** What would judge now: this model, or its fallback with the reason; undefined where nothing can. */
+  get ready(): ServedModel | undefined {
+    return this.isProved ? this.#served : this.#fallback?.served(this.#reason);
   }
 
   /**
@@ -126,6 +127,7 @@ export class RemoteModel {
    */
   async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const queuedMs = this.#deps.clock.monotonicMs();
+    this.#runs += 1;
     try {
       return await this.#ask(inputs, priority, queuedMs);
     } catch (error) {
@@ -133,25 +135,42 @@ export class RemoteModel {
       const judged = priority === 'watch' ? await this.#fallBack(inputs, error) : undefined;
       if (judged === undefined) throw error;
       return judged;
+    } finally {
+      this.#runs -= 1;
+      if (this.#state === 'leaving' && this.#runs === 0) this.close();
     }
+  }
+
+  /** Closes it once what was asked for is answered; nothing more will be. */
+  leave(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'leaving';
+    this.#timers.cancel('prove');
+    if (this.#runs === 0) this.close();
   }
 
   /** Ends what is under way with 'model-not-ready'. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
     this.#timers.cancelAll();
     this.#queue.rejectAll(inferenceFailure('model-not-ready', `Model '${this.#slot.label}' is being unloaded`));
     this.#client.close();
     this.#fallback?.release();
+    if (!this.#isShown) return;
     this.#metrics.andon_remote_circuit_open.remove(this.#labels);
     this.#metrics.andon_remote_queued_runs.remove(this.#labels);
+  }
+
+  async #start(): Promise<void> {
+    await this.#fallback?.start();
+    await this.#prove();
   }
 
   async #ask(inputs: Tensors, priority: RunPriority, queuedMs: number): Promise<RunResult> {
     const session = this.#session;
     if (session === undefined || !this.isProved) throw this.#leftAlone();
-    const named = this.#named(inputs, session.loaded.inputs[0]?.name);
+    const named = this.#named(inputs);
     checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
     const rows = this.#slot.rowsOf(named, priority);
@@ -160,9 +179,18 @@ export class RemoteModel {
     return promise;
   }
 
+  /** A watch's one input under the name that this model gives it: it may have been made for the fallback. */
+  #named(inputs: Tensors): Tensors {
+    const { manifest } = this.stored;
+    const [window, ...others] = Object.values(inputs);
+    return judgesWindows(manifest) && window !== undefined && others.length === 0
+      ? { [manifest.input]: window }
+      : inputs;
+  }
+
   /** Sends what waits, as far as there are connections. */
   #pump(): void {
-    while (!this.#closed && this.#underWay < this.#server.connections) {
+    while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
       const nowMs = this.#deps.clock.monotonicMs();
       const job = this.#queue.take(nowMs);
       if (job === undefined) {
@@ -177,14 +205,14 @@ export class RemoteModel {
         this.#pump();
       });
     }
-    if (!this.#closed) this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#queue.runs);
+    if (this.#isShown && this.#state !== 'closed')
+      this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#queue.runs);
   }
 
   async #do(requests: readonly RunRequest[]): Promise<void> {
     const { clock } = this.#deps;
     const timely = timelyRequests(requests, clock.monotonicMs());
-    const session = this.#session;
-    const served = this.#slot.servedBy(this);
+    const [session, served] = [this.#session, this.#served];
     if (timely.length === 0) return;
     if (session === undefined || served === undefined || !this.isProved) {
       for (const { reject } of timely) reject(this.#leftAlone());
@@ -211,15 +239,15 @@ export class RemoteModel {
   }
 
   #noteSuccess(session: RemoteSession): void {
-    if (this.#session !== session || !this.isProved) return;
+    if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
     this.#breaker.succeeded();
     if (!this.#failing) return;
     this.#failing = false;
-    this.#slot.noteRemote(this, 'ok', '');
+    this.#reportWell();
   }
 
   #noteFailure(session: RemoteSession, error: unknown): void {
-    if (this.#closed || this.#session !== session || !this.isProved) return;
+    if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
     // The server is well where it refuses these values, or gives NaN for them: other windows may go on.
     if (error instanceof OperatingError && error.disposition === 'reject') return;
     if (error instanceof OperatingError && error.code === 'remote-version-changed') return this.#distrust(error);
@@ -249,13 +277,13 @@ export class RemoteModel {
       { model: this.#slot.label, pauseMs: Math.round(pauseMs) },
       `Remote model is left alone: ${this.#reason}`,
     );
-    this.#report(isUnfit && this.#fallback?.ready === undefined ? 'failed' : 'degraded');
+    this.#report(isUnfit && this.ready === undefined ? 'failed' : 'degraded');
     this.#timers.set('prove', pauseMs, () => void this.#prove());
   }
 
   /** Never rejects. What runs goes on meanwhile where it is proved already. */
   async #prove(): Promise<void> {
-    if (this.#proving || this.#closed) return;
+    if (this.#proving || this.#state !== 'open') return;
     this.#proving = true;
     this.#timers.cancel('prove');
     if (!this.isProved) this.#breaker.halfOpen();
@@ -263,9 +291,9 @@ export class RemoteModel {
       checkServerAllowed(this.#server, this.#config);
       const limits = { timeoutMs: this.#config.loadDeadline, clock: this.#deps.clock };
       const session = await RemoteSession.prove(this.#client, this.stored.manifest, limits);
-      if (!this.#closed) this.#take(session);
+      if (this.#isOpen()) this.#take(session);
     } catch (error) {
-      if (!this.#closed) this.#leaveAlone(error);
+      if (this.#isOpen()) this.#leaveAlone(error);
     } finally {
       this.#proving = false;
     }
@@ -273,7 +301,15 @@ export class RemoteModel {
 
   #take(session: RemoteSession): void {
     const wasProved = this.isProved;
+    const { manifest, name, version } = this.stored;
+    const { inputs, outputs } = session.loaded;
     this.#session = session;
+    this.#served = {
+      manifest,
+      inputs,
+      outputs,
+      judgedBy: { model: name, version, provider: REMOTE_PROVIDER, fallbacks: [] },
+    };
     this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
     if (wasProved) return;
     this.#breaker.close();
@@ -284,61 +320,46 @@ export class RemoteModel {
       { loaded: session.loaded, provider: { name: REMOTE_PROVIDER }, fallbacks: [] },
       this,
     );
+    this.#reportWell();
   }
 
-  /** @returns Undefined where the fallback is not to judge, or cannot: then the error stands. */
   async #fallBack(inputs: Tensors, error: unknown): Promise<RunResult | undefined> {
-    const ready = this.#fallback?.ready;
-    if (ready === undefined || this.#closed || !(error instanceof OperatingError)) return undefined;
-    if (error.code === 'model-input-invalid') return undefined;
-    // Whoever asked splits such a batch: the window that is to blame goes to the fallback alone, the others do not.
-    if (error.disposition === 'reject' && (batchSize(inputs) ?? 1) > 1) return undefined;
-    const result = await this.#runFallback(this.#named(inputs, ready.manifest.input), error);
+    if (this.#state === 'closed' || !(error instanceof OperatingError)) return undefined;
+    const result = await this.#fallback?.judge(inputs, error);
     if (result === undefined) return undefined;
     this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#slot.label, reason: error.code });
+    // It may have become ready only after the health was told.
     if (!this.isProved) this.#report('degraded');
-    return { ...result, judgedBy: this.#insteadOfThis(result.judgedBy, error.message) };
-  }
-
-  async #runFallback(inputs: Tensors, error: OperatingError): Promise<RunResult | undefined> {
-    try {
-      return await this.#fallback?.run(inputs);
-    } catch (caught) {
-      // A batch that the fallback refuses is split as well.
-      if (caught instanceof OperatingError && caught.disposition === 'reject') throw caught;
-      const message = `${error.message}; nor did the fallback ${this.#fallback?.label ?? ''} judge: ${errorMessage(caught)}`;
-      throw new OperatingError(error.code, error.disposition, message, { cause: caught });
-    }
-  }
-
-  /** A watch's one input under the name that whoever judges gives it. */
-  #named(inputs: Tensors, name: string | undefined): Tensors {
-    const [tensor, ...others] = Object.values(inputs);
-    if (!judgesWindows(this.stored.manifest) || tensor === undefined || others.length > 0 || name === undefined)
-      return inputs;
-    return { [name]: tensor };
-  }
-
-  #insteadOfThis(judgedBy: RunResult['judgedBy'], reason: string): RunResult['judgedBy'] {
-    return { ...judgedBy, fallbacks: [{ provider: REMOTE_PROVIDER, reason }, ...judgedBy.fallbacks] };
+    return result;
   }
 
   #report(state: 'degraded' | 'failed'): void {
-    const fallback = this.#fallback;
-    const who =
-      fallback === undefined
-        ? ''
-        : fallback.ready === undefined
-          ? `; its fallback ${fallback.label} cannot judge either: ${fallback.problem}`
-          : `; ${fallback.label} judges meanwhile`;
+    const who = this.#fallback === undefined ? '' : `; ${this.#fallback.standing}`;
     this.#slot.noteRemote(this, state, `${this.#reason}${who}`);
+  }
+
+  /** A fallback that was wished for and cannot be had is missed before it is needed. */
+  #reportWell(): void {
+    const unfit = this.#fallback?.unfit ?? '';
+    this.#slot.noteRemote(this, unfit === '' ? 'ok' : 'degraded', unfit);
   }
 
   #leftAlone(): OperatingError {
     return remoteFailure('remote-circuit-open', `${this.#client.origin} is not asked for now: ${this.#reason}`);
   }
 
+  /** Anew after each wait: what was open before may not be any more. */
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Figures of one label are those of the version that is used; one that comes or leaves says nothing. */
+  get #isShown(): boolean {
+    return this.#slot.remote === undefined || this.#slot.remote === this;
+  }
+
   #noteCircuit(): void {
+    if (!this.#isShown) return;
     this.#metrics.andon_remote_circuit_open.set(this.#labels, this.isProved ? 0 : 1);
   }
 

@@ -7,8 +7,8 @@ import type { ModelVerification } from '../model-verification.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { servingOf } from '../serving.ts';
 import { checkServerAllowed } from './allowed-servers.ts';
+import { REMOTE_PROVIDER } from './fallback-model.ts';
 import { RemoteClient } from './remote-client.ts';
-import { REMOTE_PROVIDER } from './remote-model.ts';
 import { RemoteSession } from './remote-session.ts';
 
 /**
