@@ -65,6 +65,12 @@ export class TestModelDirectory implements Disposable {
     this.#write(model.name, model.version ?? 1, undefined, { ...manifest, runtime: 'remote', remote });
   }
 
+  /** Any graph that runs on a server, for visitors. */
+  addRemoteGraph(graph: Omit<TestGraph, 'bytes'> & { readonly remote: Readonly<Record<string, unknown>> }): void {
+    const { name, golden, remote, more } = graph;
+    this.#write(name, 1, undefined, { name, version: 1, task: 'other', runtime: 'remote', remote, golden, ...more });
+  }
+
   #write(name: string, version: number, bytes: Uint8Array | undefined, manifest: object): void {
     const folder = join(this.path, name, String(version));
     mkdirSync(folder, { recursive: true });
