@@ -87,7 +87,7 @@ export const remoteServerSchema = z
       .max(64)
       .default(4)
       .describe('Connections that are kept, and so requests under way at a time'),
-    maxAnswer: byteSize('Largest answer that is read').prefault('64MB'),
+    maxAnswer: byteSize('Largest answer that is read').prefault('16MB'),
     fallback: fallbackReference
       .optional()
       .describe('Local model that judges where this one cannot: NAME@VERSION with the same tags and window'),

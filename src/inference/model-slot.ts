@@ -278,7 +278,7 @@ export class ModelSlot {
    */
   noteRemote(remote: RemoteModel, state: 'ok' | 'degraded' | 'failed', reason: string): void {
     if (remote !== this.#coming && remote !== this.#host) return;
-    if (remote === this.#coming && this.#ready !== undefined) return this.#goOn(reason);
+    if (remote === this.#coming && this.#mayGoOn) return this.#goOn(reason);
     if (remote === this.#coming) this.#moveTo(remote);
     this.#reason = reason;
     this.#settle();
@@ -401,6 +401,11 @@ export class ModelSlot {
       provider: ready?.judgedBy.provider,
       fallbacks: ready?.judgedBy.fallbacks ?? [],
     };
+  }
+
+  /** Whether another version runs, or does so again once its host is back. */
+  get #mayGoOn(): boolean {
+    return this.#ready !== undefined || (this.#stored !== undefined && this.#state === 'loading');
   }
 
   /** The version now active cannot be used; the one that runs goes on. */

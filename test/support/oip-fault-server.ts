@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** What goes wrong with an answer to an inference request; everything else is answered as it should be. */
@@ -44,6 +45,8 @@ type InferJson = {
   readonly inputs: readonly { readonly name: string; readonly shape: readonly number[]; readonly data?: number[] }[];
 };
 
+type ServerCertificate = { readonly cert: string; readonly key: string };
+
 /** Sent while 'slow'. */
 const SLOW_MS = 400;
 
@@ -70,22 +73,29 @@ export class OipFaultServer implements AsyncDisposable {
   readonly authorizations: (string | undefined)[] = [];
   readonly contentTypes: (string | undefined)[] = [];
   connections = 0;
+  readonly #tls: ServerCertificate | undefined;
   #server: Server | undefined;
   #port = 0;
 
-  static async start(): Promise<OipFaultServer> {
-    const server = new OipFaultServer();
+  private constructor(tls: ServerCertificate | undefined) {
+    this.#tls = tls;
+  }
+
+  /** @param tls PEM; without it the server speaks plain HTTP. */
+  static async start(tls?: ServerCertificate): Promise<OipFaultServer> {
+    const server = new OipFaultServer(tls);
     await server.listen();
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
   /** On the port that it had before, if any. */
   async listen(): Promise<void> {
-    const server = createServer((request, response) => void this.#answer(request, response));
+    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
+    const server = this.#tls === undefined ? createServer(answer) : createTlsServer(this.#tls, answer);
     server.on('connection', () => (this.connections += 1));
     server.keepAliveTimeout = 30_000;
     server.listen(this.#port, '127.0.0.1');

@@ -1,6 +1,7 @@
 import type { ModelStatus, RunResult } from '../../src/contracts/inference.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import type { OipFaultServer } from './oip-fault-server.ts';
 import type { TestModel } from './onnx-directory.ts';
@@ -19,6 +20,7 @@ export type RemoteHarnessOptions = {
   readonly watched?: readonly string[];
   /** What the server's scores are off the mean, so that they can be told from a local model's. */
   readonly offset?: number;
+  readonly clock?: Clock;
 };
 
 /** The local model that stands in: the same windows, told apart by its name. */
@@ -37,7 +39,7 @@ export class RemoteHarness implements AsyncDisposable {
     const golden = meanOf4x2.golden.map(({ window, score }) => ({ window, score: score + offset }));
     server.offset = offset === 0 ? server.offset : offset;
     this.directory.addRemote({ ...meanOf4x2, golden }, { url: server.url, ...fallback, ...remote });
-    this.deps = testDeps();
+    this.deps = testDeps(options.clock);
     this.host = new SupervisedInferenceHost({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.directory.path, deadline: '300ms', ...config }),

@@ -3,13 +3,11 @@ import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { formatModelReference } from '../../domain/model-reference.ts';
 import type { JudgedBy } from '../../domain/verdict.ts';
+import { REMOTE_PROVIDER } from '../../domain/verdict.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { batchSize } from '../batch-rows.ts';
 import type { ModelDirectory } from '../model-directory.ts';
 import { fallbackMisfit, fallbackProblem } from './fallback-fit.ts';
-
-/** As its execution provider, in verdicts and health. */
-export const REMOTE_PROVIDER = 'remote';
 
 /** A local model that is loaded for as long as somebody holds it. */
 export type HeldModel = {

@@ -70,7 +70,9 @@ export class RemoteClient {
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof remoteMetrics>;
   readonly #url: URL;
-  readonly #closing = new AbortController();
+  /** Of each exchange under way. */
+  readonly #calls = new Set<AbortController>();
+  #closed: OperatingError | undefined;
   #pool: Pool | undefined;
   #ids = 0;
 
@@ -105,53 +107,59 @@ export class RemoteClient {
    *   'inference-timeout', 'secret-missing' (retry); 'remote-request-refused' (reject).
    */
   async ask(request: RemoteRequest, timeoutMs: number, retries = this.#server.retries): Promise<RemoteAnswer> {
+    if (this.#closed !== undefined) throw this.#closed;
     const { clock, random } = this.#deps;
     const endMs = clock.monotonicMs() + timeoutMs;
-    const overdue = new AbortController();
-    const timer = clock.setTimer(() => overdue.abort(), timeoutMs, { background: true });
-    const signal = AbortSignal.any([overdue.signal, this.#closing.signal]);
-    const pauses = new Backoff({ firstMs: RETRY_MS_FIRST, maxMs: RETRY_MS_MAX, random });
     let before: OperatingError | undefined;
+    const call = new AbortController();
+    const { signal } = call;
+    this.#calls.add(call);
+    const timer = clock.setTimer(() => call.abort(this.#late(timeoutMs, before)), timeoutMs, { background: true });
+    const pauses = new Backoff({ firstMs: RETRY_MS_FIRST, maxMs: RETRY_MS_MAX, random });
     try {
       for (let attempt = 0; ; attempt += 1) {
         const outcome = await this.#attempt(request, signal);
         if ('body' in outcome) return outcome;
-        this.#closing.signal.throwIfAborted();
-        if (overdue.signal.aborted) throw this.#late(timeoutMs, before);
+        signal.throwIfAborted();
         before = outcome.error;
         const pauseMs =
           outcome.againAfterMs === undefined ? undefined : Math.max(outcome.againAfterMs, pauses.nextMs());
         if (pauseMs === undefined || attempt >= retries || clock.monotonicMs() + pauseMs >= endMs) throw outcome.error;
         this.#metrics.andon_remote_retries_total.inc({ model: this.#label });
         await sleep(clock, pauseMs, signal);
-        this.#closing.signal.throwIfAborted();
+        signal.throwIfAborted();
       }
     } finally {
       timer.cancel();
+      this.#calls.delete(call);
     }
   }
 
-  /** Gives up the kept connections: on one of them something came that was no answer to what was asked. */
+  /**
+   * Gives up the kept connections: on one of them something came that was no answer to what was asked. What is under
+   * way on the others is waited for.
+   */
   forgetConnections(): void {
-    void this.#pool?.destroy();
+    void this.#pool?.close();
     this.#pool = undefined;
   }
 
   /** Ends what is under way with 'model-not-ready'. */
   close(): void {
-    this.#closing.abort(inferenceFailure('model-not-ready', `Model '${this.#label}' is being unloaded`));
-    this.forgetConnections();
+    this.#closed = inferenceFailure('model-not-ready', `Model '${this.#label}' is being unloaded`);
+    for (const call of this.#calls) call.abort(this.#closed);
+    void this.#pool?.destroy();
+    this.#pool = undefined;
   }
 
   async #attempt(request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer | Failure> {
     const outcome = await this.#exchange(request, signal).catch((error: unknown) => this.#broken(error));
-    const code = 'error' in outcome ? (signal.aborted ? 'inference-timeout' : outcome.error.code) : 'ok';
+    const code = 'error' in outcome ? (signal.aborted ? errorCode(signal.reason) : outcome.error.code) : 'ok';
     this.#metrics.andon_remote_requests_total.inc({ model: this.#label, outcome: code });
     return outcome;
   }
 
   async #exchange(request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer | Failure> {
-    signal.throwIfAborted();
     const { method, path, body } = request;
     this.#pool ??= this.#connect();
     const answer = await this.#pool.request({

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
+import { REMOTE_PROVIDER } from '../../domain/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
@@ -17,7 +19,6 @@ import { runRequests, timelyRequests } from '../run-requests.ts';
 import { checkInputs } from '../tensor-check.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
-import { REMOTE_PROVIDER } from './fallback-model.ts';
 import { checkServerAllowed } from './allowed-servers.ts';
 import { RemoteClient } from './remote-client.ts';
 import { remoteFailure } from './remote-errors.ts';
@@ -27,7 +28,6 @@ import { RemoteSession } from './remote-session.ts';
 /** A server whose weights change under the same version is found out by then. */
 const PROVE_AGAIN_MS = 300_000;
 
-/** What speaks of the model or its manifest, and not of a server that is away. */
 const unfitCodes: ReadonlySet<string> = new Set([
   'model-load-failed',
   'model-golden-mismatch',
@@ -270,14 +270,13 @@ export class RemoteModel {
 
   #leaveAlone(error: unknown, prefix = ''): void {
     const pauseMs = this.#breaker.open();
-    const isUnfit = error instanceof OperatingError && unfitCodes.has(error.code);
     this.#reason = `${prefix}${loadFailureText(error)}`;
     this.#noteCircuit();
     this.#deps.log.warn(
       { model: this.#slot.label, pauseMs: Math.round(pauseMs) },
       `Remote model is left alone: ${this.#reason}`,
     );
-    this.#report(isUnfit && this.ready === undefined ? 'failed' : 'degraded');
+    this.#report(isUnfit(error) && this.ready === undefined ? 'failed' : 'degraded');
     this.#timers.set('prove', pauseMs, () => void this.#prove());
   }
 
@@ -293,14 +292,20 @@ export class RemoteModel {
       const session = await RemoteSession.prove(this.#client, this.stored.manifest, limits);
       if (this.#isOpen()) this.#take(session);
     } catch (error) {
-      if (this.#isOpen()) this.#leaveAlone(error);
+      if (this.#isOpen()) this.#noteUnproved(error);
     } finally {
       this.#proving = false;
     }
   }
 
+  /** A server that is in use and too busy to be proved again is still the one that was: its runs tell how it is. */
+  #noteUnproved(error: unknown): void {
+    if (this.isProved && !isUnfit(error)) this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
+    else this.#leaveAlone(error);
+  }
+
   #take(session: RemoteSession): void {
-    const wasProved = this.isProved;
+    const isSame = this.isProved && isDeepStrictEqual(shapeOf(this.#session), shapeOf(session));
     const { manifest, name, version } = this.stored;
     const { inputs, outputs } = session.loaded;
     this.#session = session;
@@ -311,7 +316,7 @@ export class RemoteModel {
       judgedBy: { model: name, version, provider: REMOTE_PROVIDER, fallbacks: [] },
     };
     this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
-    if (wasProved) return;
+    if (isSame) return;
     this.#breaker.close();
     this.#failing = false;
     this.#noteCircuit();
@@ -366,4 +371,15 @@ export class RemoteModel {
   get #labels(): { readonly model: string; readonly host: string } {
     return { model: this.#slot.label, host: this.#slot.hostName };
   }
+}
+
+/** Whether an error speaks of the model or its manifest, and not of a server that is away. */
+function isUnfit(error: unknown): boolean {
+  return error instanceof OperatingError && unfitCodes.has(error.code);
+}
+
+/** What whoever runs a session must know of it. */
+function shapeOf(session: RemoteSession | undefined) {
+  const { inputs, outputs, batching } = session?.loaded ?? {};
+  return { inputs, outputs, batching };
 }

@@ -1,4 +1,5 @@
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import { REMOTE_PROVIDER } from '../../domain/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { checkLatency } from '../latency-check.ts';
 import { inferenceFailure } from '../inference-failure.ts';
@@ -7,7 +8,6 @@ import type { ModelVerification } from '../model-verification.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { servingOf } from '../serving.ts';
 import { checkServerAllowed } from './allowed-servers.ts';
-import { REMOTE_PROVIDER } from './fallback-model.ts';
 import { RemoteClient } from './remote-client.ts';
 import { RemoteSession } from './remote-session.ts';
 

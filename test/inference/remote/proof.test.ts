@@ -1,9 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { SystemClock } from '../../../src/platform/clock.ts';
+import { TestCertificates } from '../../support/broker-certificates.ts';
 import type { MetadataChange } from '../../support/oip-fault-server.ts';
 import { OipFaultServer } from '../../support/oip-fault-server.ts';
 import { meanOf4x2, model, until } from '../../support/onnx-host-harness.ts';
+import { describeWith } from '../../support/programs.ts';
 import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
 
 /*
@@ -135,6 +138,50 @@ describe('another version on the server', () => {
     expect(server.requests).toContain('POST /v2/models/mean/versions/7/infer');
     server.version = '7';
     await harness.provider('remote');
+  });
+});
+
+describe('a server that is in use', () => {
+  /** Five minutes are over at once. */
+  class HastyClock extends SystemClock {
+    override setTimer(callback: () => void, delayMs: number, options?: { readonly background?: boolean }) {
+      return super.setTimer(callback, delayMs === 300_000 ? 50 : delayMs, options);
+    }
+  }
+
+  test('is proved again from time to time, which finds out other weights under the same version', async () => {
+    await using server = await OipFaultServer.start();
+    await using harness = await RemoteHarness.ready(server, { clock: new HastyClock() });
+    server.offset = 1;
+    await harness.healthIs('failed');
+    await expect(harness.judge(1)).rejects.toMatchObject({ code: 'remote-circuit-open' });
+  });
+
+  test('and too busy to be proved again judges on', async () => {
+    await using server = await OipFaultServer.start();
+    await using harness = await RemoteHarness.ready(server, { clock: new HastyClock() });
+    server.ready = false;
+    const asked = server.requests.length;
+    await until(
+      () => server.requests.length > asked + 6,
+      () => server.requests.join(),
+    );
+    expect((await harness.judge(2)).judgedBy.provider).toBe('remote');
+    expect(harness.health?.status).toBe('ok');
+  });
+
+  test('loses no other run where one answer is wrong', async () => {
+    await using server = await OipFaultServer.start();
+    await using harness = await RemoteHarness.ready(server, { config: { deadline: '3s' } });
+    Object.assign(server, { fault: 'slow', faultsLeft: 1 });
+    const slow = harness.judge(7);
+    await until(
+      () => server.rows.at(-1) === 1 && server.faultsLeft === 0,
+      () => server.rows.join(),
+    );
+    Object.assign(server, { fault: 'wrong-id', faultsLeft: 1 });
+    await expect(harness.judge(1)).rejects.toMatchObject({ code: 'remote-answer-invalid' });
+    expect((await slow).outputs['score']?.data).toEqual(Float32Array.of(7));
   });
 });
 
@@ -275,5 +322,21 @@ describe('a server is asked', () => {
     expect(server.requests[0]).toBe('GET /triton/v2/health/ready');
     await using plain = await RemoteHarness.ready(server, { remote: { url: `${server.url}/v2` } });
     expect(plain.health?.status).toBe('ok');
+  });
+});
+
+describeWith(['openssl'], 'a server is asked', () => {
+  test('over TLS with the authority that model.yaml names, and with no other', async () => {
+    await using certificates = TestCertificates.make();
+    const pem = (path: string) => readFileSync(path, 'utf8');
+    const { cert, key } = certificates.server;
+    await using server = await OipFaultServer.start({ cert: pem(cert), key: pem(key) });
+    for (const ca of [certificates.ca, pem(certificates.ca)]) {
+      await using harness = await RemoteHarness.ready(server, { remote: { ca } });
+      expect((await harness.judge(1)).judgedBy.provider).toBe('remote');
+    }
+    await using stranger = new RemoteHarness(server);
+    await stranger.healthIs('degraded');
+    expect(stranger.health?.reason).toMatch(/No exchange with https.*certificate/);
   });
 });
