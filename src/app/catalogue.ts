@@ -11,6 +11,8 @@ import { inferenceErrors } from '../inference/inference-errors.ts';
 import { inferenceMetrics } from '../inference/inference-metrics.ts';
 import { modelLibraryErrors } from '../inference/model-library-errors.ts';
 import { nvInferenceMetrics } from '../inference/nv-inference-metrics.ts';
+import { remoteErrors } from '../inference/remote/remote-errors.ts';
+import { remoteMetrics } from '../inference/remote/remote-metrics.ts';
 import { outboxErrors } from '../outbox/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/outbox-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
@@ -90,6 +92,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Modbus sources', catalogue: modbusErrors },
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
   { title: 'Models', catalogue: inferenceErrors },
+  { title: 'Remote models', catalogue: remoteErrors },
   { title: 'Management of models', catalogue: modelLibraryErrors },
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
@@ -112,6 +115,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Drift', catalogue: driftMetrics },
   { title: 'Trials of versions', catalogue: trialMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
+  { title: 'Remote models', catalogue: remoteMetrics },
   { title: "Models, under Triton's names", catalogue: nvInferenceMetrics },
   { title: 'Alarms', catalogue: alarmMetrics },
   { title: 'Outbox', catalogue: outboxMetrics },

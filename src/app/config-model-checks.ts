@@ -43,7 +43,9 @@ async function find(
   names: readonly string[],
 ): Promise<FoundModel> {
   try {
-    return await directory.findForWatch(model);
+    const stored = await directory.findForWatch(model);
+    await directory.checkFallback(stored);
+    return stored;
   } catch (caught) {
     const { name, version } = model;
     const meant = names.includes(name) ? undefined : nearest(name, names);

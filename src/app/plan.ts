@@ -1,5 +1,6 @@
 import { formatDuration } from '../domain/duration.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
+import type { RemoteServer } from '../contracts/remote-server.ts';
 import type { ScanPlan } from '../contracts/source.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
@@ -53,6 +54,8 @@ type ModelPlan = {
   readonly task: string | undefined;
   /** In the order in which they are tried; which one runs, only the box itself can say. */
   readonly executionProviders: readonly string[];
+  /** Where a remote one runs, and what judges where it cannot; undefined for one that runs here. */
+  readonly remote: { readonly url: string; readonly fallback: string | undefined } | undefined;
   readonly watches: readonly string[];
   /** Why it can't be used; '' where it can. */
   readonly problem: string;
@@ -139,15 +142,24 @@ function windowPlan(id: string, watch: WatchConfig, lookup: ModelLookup): Window
 }
 
 function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): readonly ModelPlan[] {
-  const executionProviders = models.executionProviders.map(({ name }) => name);
   return [...lookup.models].map(([name, found]) => ({
     model: name,
     version: 'manifest' in found ? found.manifest.version : undefined,
     task: 'manifest' in found ? found.manifest.task : undefined,
-    executionProviders,
+    ...placePlan(models, 'manifest' in found ? found.manifest.remote : undefined),
     watches: Object.entries(watches).flatMap(([id, watch]) => usesOf(id, watch, name)),
     problem: 'problem' in found ? found.problem : '',
   }));
+}
+
+function placePlan(
+  { executionProviders }: AgentConfig['models'],
+  remote: RemoteServer | undefined,
+): Pick<ModelPlan, 'executionProviders' | 'remote'> {
+  if (remote === undefined)
+    return { executionProviders: executionProviders.map(({ name }) => name), remote: undefined };
+  const fallback = remote.fallback === undefined ? undefined : formatModelReference(remote.fallback);
+  return { executionProviders: ['remote'], remote: { url: remote.url, fallback } };
 }
 
 function trialPlan({ shadow, canary }: WatchConfig): WindowPlan['trial'] {

@@ -5,7 +5,7 @@ import type { ModelStatus } from '../contracts/inference.ts';
 import { MAJOR_DRIFT } from '../domain/drift.ts';
 import type { Rejection } from '../domain/trial-plan.ts';
 import { formatModelReference, parseModelReference } from '../domain/model-reference.ts';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import { pinnedVersion } from '../inference/model-activation.ts';
 import { readRejections } from '../inference/rejected-versions.ts';
@@ -75,14 +75,16 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
     const version = await directory.activeVersion(name);
     if (version !== undefined) active.push({ name, version });
   }
-  const statuses = new Map((await probeModels(models, active, quietDeps())).map((status) => [status.name, status]));
+  const probed = await probeModels(models, active, quietDeps());
+  // A fallback of a remote model is loaded beside it, and is no active version by that.
+  const statuses = new Map(probed.map((status) => [formatModelReference(status), status]));
   const rows: ListedModel[] = [];
   for (const name of await directory.names()) {
     const pinned = await pinnedVersion(models.directory, name).catch(() => undefined);
     const rejections = await readRejections(models.directory, name).catch(() => []);
     for (const version of await directory.versions(name)) {
       const status = active.some((model) => model.name === name && model.version === version)
-        ? statuses.get(name)
+        ? statuses.get(formatModelReference({ name, version }))
         : undefined;
       const stored = await findOrProblem(directory, { name, version });
       rows.push({
@@ -116,13 +118,13 @@ export async function modelsShowCommand(text: string, options: ModelsOptions, ou
     output.out(JSON.stringify({ ...manifest, drift: drift ?? null }));
     return 0;
   }
-  const { name, version, task, description, golden, goldenTolerance, sha256 } = manifest;
+  const { name, version, task, description, golden, goldenTolerance } = manifest;
   output.out(
     `${name}@${version}  ${task}
 ${description}
 ${judgesWindows(manifest) ? windowText(manifest) : '  For visitors: it judges no windows, so no watch can name it.'}
   golden     ${golden.length} vectors, tolerance ${goldenTolerance}
-  sha256     ${sha256}`,
+${runtimeText(manifest)}`,
   );
   if (judgesWindows(manifest)) output.out(columnTable(manifest));
   output.out(
@@ -142,6 +144,13 @@ ${judgesWindows(manifest) ? windowText(manifest) : '  For visitors: it judges no
   );
   output.out(driftText(drift));
   return 0;
+}
+
+function runtimeText({ name, sha256, remote }: AnyManifest): string {
+  if (remote === undefined) return `  sha256     ${sha256 ?? ''}`;
+  const { url, model = name, version, fallback } = remote;
+  return `  runs at    ${url}, as ${model}${version === undefined ? '' : ` version ${version}`}
+  fallback   ${fallback === undefined ? 'none' : formatModelReference(fallback)}`;
 }
 
 function driftText(drift: readonly WatchDrift[] | undefined): string {
@@ -213,7 +222,7 @@ async function proofOrProblems(
   model: ModelReference,
 ): Promise<ModelVerification | readonly string[]> {
   try {
-    return await verifyModel({ entry: inferenceHostEntry, config, model, clock: quietDeps().clock });
+    return await verifyModel({ entry: inferenceHostEntry, config, model, deps: quietDeps() });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof OperatingError) return [error.message];
     throw error;

@@ -113,15 +113,20 @@ function intervalText(interval: number | 'scan'): string {
 }
 
 function modelTable({ models }: AgentPlan): string {
-  const rows = models.map(({ model, version, task, executionProviders, watches, problem }) => [
+  const rows = models.map(({ model, version, task, executionProviders, remote, watches, problem }) => [
     model,
     version === undefined ? '?' : String(version),
     task ?? '?',
-    executionProviders.join(' → '),
+    placeText(executionProviders, remote),
     watches.join(', '),
     problem === '' ? 'ok' : problem,
   ]);
   return table(['model', 'version', 'task', 'providers', 'watches', 'state'], rows);
+}
+
+function placeText(executionProviders: readonly string[], remote: AgentPlan['models'][number]['remote']): string {
+  if (remote === undefined) return executionProviders.join(' → ');
+  return remote.fallback === undefined ? remote.url : `${remote.url} → ${remote.fallback}`;
 }
 
 function conclusion(plan: AgentPlan): string {

@@ -36,7 +36,7 @@ export type LatencyFigures = {
 
 /** What a version was seen to do in a fresh host. */
 export type ModelProof = {
-  /** Of model.onnx. */
+  /** Of model.onnx; of model.yaml where it runs on a server. */
   readonly sha256: string;
   readonly provider: string;
   readonly golden: {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { duration } from '../platform/config-fields.ts';
+import { remoteServerSchema } from './remote-server.ts';
 
 const distributionSchema = z
   .strictObject({
@@ -74,8 +75,30 @@ const identityFields = {
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, { error: 'expected 64 hexadecimal digits' })
-    .describe('SHA-256 of model.onnx'),
+    .optional()
+    .describe('SHA-256 of model.onnx; a remote model has none'),
+  runtime: z
+    .enum(['local', 'remote'])
+    .default('local')
+    .describe('Where it runs: here, from model.onnx, or on a server of the Open Inference Protocol'),
+  remote: remoteServerSchema.optional().describe('The server of a remote model'),
 };
+
+type Identity = Pick<z.infer<z.ZodObject<typeof identityFields>>, 'name' | 'version' | 'sha256' | 'runtime' | 'remote'>;
+
+/** What belongs to the one runtime and not to the other. */
+function checkRuntime({ name, version, sha256, runtime, remote }: Identity, context: z.RefinementCtx): void {
+  const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+  if (runtime === 'local') {
+    if (sha256 === undefined) issue(['sha256'], 'is missing: the SHA-256 of model.onnx, 64 hexadecimal digits');
+    if (remote !== undefined) issue(['remote'], 'is for a model of `runtime: remote`');
+    return;
+  }
+  if (remote === undefined) issue(['remote'], 'is missing: a remote model says `remote: { url: … }`');
+  if (sha256 !== undefined) issue(['sha256'], 'is the digest of model.onnx, which a remote model does not have');
+  if (remote?.fallback?.name === name && remote.fallback.version === version)
+    issue(['remote', 'fallback'], 'is this version itself: name a local one');
+}
 
 const sharedFields = {
   goldenTolerance: z
@@ -95,7 +118,7 @@ const sharedFields = {
  * (scaler and threshold arithmetic are inside), and gives `score`, float32 [batch], and where it explains
  * itself `contributions`, float32 [batch, tags].
  */
-export const modelManifestSchema = z.strictObject({
+const windowManifestSchema = z.strictObject({
   ...identityFields,
   task: z.enum(['anomaly', 'regression', 'classification']),
   tags: z.array(tagSchema).min(1).describe('Columns of the window, in order'),
@@ -129,6 +152,8 @@ export const modelManifestSchema = z.strictObject({
   ...sharedFields,
 });
 
+export const modelManifestSchema = windowManifestSchema.superRefine(checkRuntime);
+
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
 
 /**
@@ -146,7 +171,12 @@ export const graphManifestSchema = z
   .refine(({ task, golden }) => task === 'other' || golden.length > 0, {
     path: ['golden'],
     error: 'must have a vector: only a model of `task: other` is served unverified',
-  });
+  })
+  .refine(({ remote }) => remote?.fallback === undefined, {
+    path: ['remote', 'fallback'],
+    error: 'is for models that judge windows: visitors are given what this model gives, or an error',
+  })
+  .superRefine(checkRuntime);
 
 export type GraphManifest = z.infer<typeof graphManifestSchema>;
 export type AnyManifest = ModelManifest | GraphManifest;

@@ -7,13 +7,21 @@ export type Contribution = { readonly tag: string; readonly share: number };
 export type JudgedBy = {
   readonly model: string;
   readonly version: number;
-  /** ONNX Runtime's execution provider really in use. */
+  /** ONNX Runtime's execution provider really in use; `remote` where it ran on a server. */
   readonly provider: string;
   /** Why each provider configured before it is not in use; empty where the first choice runs. */
   readonly fallbacks: readonly ProviderFallback[];
 };
 
 export type ProviderFallback = { readonly provider: string; readonly reason: string };
+
+/** As the provider of a model that runs on a server. */
+export const REMOTE_PROVIDER = 'remote';
+
+/** Whether this model judged in the place of one that runs on a server, which could not. */
+export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
+  return fallbacks.some(({ provider }) => provider === REMOTE_PROVIDER);
+}
 
 /** What one window came to. `unknown` neither raises nor clears an alarm. */
 export type Verdict = {

@@ -20,8 +20,8 @@ export async function tookEffect(
     case 'install': {
       if (version === null || !versions.includes(version)) return false;
       // A training may have taken the version before it.
-      const { manifest } = await directory.find({ name: model, version });
-      return detail['sha256'] === undefined || detail['sha256'] === manifest.sha256;
+      const { sha256 } = await directory.find({ name: model, version });
+      return detail['sha256'] === undefined || detail['sha256'] === sha256;
     }
     case 'remove':
       return !versions.includes(version ?? 0);

@@ -1,5 +1,7 @@
 import type { Tensor, TensorData, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { invariant } from '../platform/errors.ts';
+import type { HostRun } from './host-protocol.ts';
+import { inferenceFailure } from './inference-failure.ts';
 import { elementCount } from './tensor-check.ts';
 
 /** Whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
@@ -37,6 +39,22 @@ export function rowsOf(tensors: Tensors, first: number, count: number): Tensors 
       return [name, { type, dims: [count, ...dims.slice(1)], data: part }];
     }),
   );
+}
+
+/**
+ * Runs a batch row by row, for a graph that takes one.
+ *
+ * @throws {OperatingError} 'model-input-invalid' where the inputs disagree about how many rows there are.
+ */
+export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promise<HostRun>): Promise<HostRun> {
+  const rows = batchSize(inputs);
+  if (rows === undefined) throw inferenceFailure('model-input-invalid', 'The inputs have different batch sizes');
+  const results: HostRun[] = [];
+  for (let row = 0; row < rows; row += 1) results.push(await run(rowOf(inputs, row)));
+  return {
+    outputs: joinRows(results.map(({ outputs }) => outputs)),
+    runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
+  };
 }
 
 /** The rows' outputs as one batch. */

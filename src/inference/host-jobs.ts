@@ -136,7 +136,8 @@ export class HostJobs {
     const host = this.#options.live.process;
     if (this.#current !== undefined || host?.lastAnswerMs === undefined) return;
     const nowMs = this.#deps.clock.monotonicMs();
-    const isReady = (slot: ModelSlot): boolean => slot.readyIn(host) !== undefined;
+    // What waits for a model that has moved to a server is asked there.
+    const isReady = (slot: ModelSlot): boolean => slot.remote !== undefined || slot.readyIn(host) !== undefined;
     const job = this.#queue.take(nowMs, isReady);
     if (job === undefined) {
       const dueMs = this.#queue.dueMs(isReady);
@@ -173,13 +174,10 @@ export class HostJobs {
     const { name, live, onCrash } = this.#options;
     const { clock } = this.#deps;
     const ready = slot.readyIn(host);
-    if (ready === undefined) {
-      for (const { reject } of requests) reject(slot.notReady(host));
-      return;
-    }
+    if (ready === undefined) return slot.turnAway(requests, host);
     const timely = fittingRequests(timelyRequests(requests, clock.monotonicMs()), ready);
     if (timely.length === 0) return;
-    const outcome = await runRequests(host, slot, ready, timely, clock);
+    const outcome = await runRequests((run, ms) => host.call('run', run, ms), slot, ready, timely, clock);
     const { provider } = ready.judgedBy;
     // What becomes of a host that was let go says nothing of the version that runs in the next.
     const counts = !live.isLeaving(host);

@@ -1,11 +1,9 @@
 import type { Tensors, TensorSpec } from '../contracts/inference.ts';
 import type { LatencyFigures } from '../contracts/model-desk.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
-import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { Clock } from '../platform/clock.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { feedOf } from './golden.ts';
-import type { HostProcess } from './host-process.ts';
 import { isLoss } from './host-process.ts';
 import { libraryFailure } from './model-library-errors.ts';
 import { elementCount, tensorData } from './tensor-check.ts';
@@ -18,14 +16,13 @@ const SERIES_MS_MAX = 5_000;
 const ZEROS_MAX = 10_000_000;
 
 export type LatencyCheckOptions = {
-  readonly host: HostProcess;
-  /** The session's in the host. */
-  readonly key: string;
+  /** One run; past `timeoutMs` it fails with 'inference-timeout'. */
+  readonly run: (inputs: Tensors, timeoutMs: number) => Promise<unknown>;
   readonly manifest: AnyManifest;
   /** Of the graph, as the host gave them when it loaded the model. */
   readonly inputs: readonly TensorSpec[];
   readonly deadlineMs: number;
-  /** Longest that one run of the warm-up may take; past it the host is killed. */
+  /** Longest that one run of the warm-up may take. */
   readonly warmUpTimeoutMs: number;
   readonly clock: Clock;
 };
@@ -38,13 +35,12 @@ export type LatencyCheckOptions = {
  * @throws {OperatingError} 'model-too-slow' with the figures; 'host-crashed', and what the run failed by.
  */
 export async function checkLatency(options: LatencyCheckOptions): Promise<LatencyFigures | undefined> {
-  const { host, key, manifest, inputs, deadlineMs, warmUpTimeoutMs, clock } = options;
+  const { manifest, inputs, deadlineMs, warmUpTimeoutMs, clock } = options;
   const feeds = feedsOf(manifest, inputs);
   if (feeds.length === 0) return undefined;
   const run = async (index: number, timeoutMs: number): Promise<number> => {
-    const params = { key, inputs: feeds[index % feeds.length] ?? {}, finite: judgesWindows(manifest) };
     const beganMs = clock.monotonicMs();
-    await host.call('run', params, timeoutMs);
+    await options.run(feeds[index % feeds.length] ?? {}, timeoutMs);
     return clock.monotonicMs() - beganMs;
   };
   try {

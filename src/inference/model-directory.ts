@@ -9,6 +9,8 @@ import { inferenceFailure } from './inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
 import { readBounded, readModelFile, sha256 } from './model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
+import { fallbackProblem } from './remote/fallback-fit.ts';
+import { remoteFailure } from './remote/remote-errors.ts';
 import type { SignatureReport } from './signing/signature-report.ts';
 import { signatureReport } from './signing/signature-report.ts';
 import type { TrustedKey } from './signing/trusted-keys.ts';
@@ -28,6 +30,8 @@ export type StoredModel = {
   readonly version: number;
   readonly modelPath: string;
   readonly manifest: AnyManifest;
+  /** What tells it from another of the same number: SHA-256 of model.onnx, or of model.yaml where it runs elsewhere. */
+  readonly sha256: string;
   /** The trusted key that signed it, as it is shown to people; undefined where nobody asks (`models.trust`). */
   readonly signedBy: string | undefined;
 };
@@ -119,8 +123,15 @@ export class ModelDirectory {
           );
     const { manifest, problems } = readManifest(file, new TextDecoder().decode(bytes), { name, version });
     if (manifest === undefined) throw new ConfigError(problems);
-    signed?.checkGraph(manifest.sha256);
-    return { name, version, modelPath: join(folder, 'model.onnx'), manifest, signedBy: signed?.key };
+    if (manifest.sha256 !== undefined) signed?.checkGraph(manifest.sha256);
+    return {
+      name,
+      version,
+      modelPath: join(folder, 'model.onnx'),
+      manifest,
+      sha256: manifest.sha256 ?? sha256(bytes),
+      signedBy: signed?.key,
+    };
   }
 
   /**
@@ -163,14 +174,16 @@ export class ModelDirectory {
   }
 
   /**
-   * Everything that can be said about a version without running it: signature, manifest, size, SHA-256, external data.
+   * Everything that can be said about a version without running it: signature, manifest, size, SHA-256, external data;
+   * of a remote one, its fallback.
    *
    * @returns The problems, each with its file and line; empty where it is sound.
    */
   async check(model: ModelReference): Promise<readonly ConfigProblem[]> {
     try {
       const stored = await this.find(model);
-      await this.readModel(stored);
+      if (stored.manifest.runtime === 'local') await this.readModel(stored);
+      await this.checkFallback(stored);
       return [];
     } catch (error) {
       if (error instanceof ConfigError) return error.problems;
@@ -178,6 +191,16 @@ export class ModelDirectory {
       const file = join(this.#path, model.name, String(model.version ?? 'active'));
       return [{ file, line: 1, column: 1, path: '', message: error.message }];
     }
+  }
+
+  /**
+   * Whether what a remote version names as its fallback can judge in its place.
+   *
+   * @throws {OperatingError} 'remote-fallback-unfit'
+   */
+  async checkFallback({ name, version, manifest }: StoredModel): Promise<void> {
+    const problem = await fallbackProblem(manifest, this);
+    if (problem !== '') throw remoteFailure('remote-fallback-unfit', `Model ${name}@${version}: ${problem}`);
   }
 
   /**

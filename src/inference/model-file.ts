@@ -14,9 +14,9 @@ import type { StoredModel } from './model-directory.ts';
  * @throws {OperatingError} 'model-file-invalid'.
  */
 export async function readModelFile(stored: StoredModel, directory: string, bytesMax: number): Promise<Uint8Array> {
-  const { modelPath, manifest } = stored;
+  const { modelPath } = stored;
   const bytes = await readBounded(modelPath, directory, bytesMax);
-  checkDigest(modelPath, bytes, manifest.sha256);
+  checkDigest(modelPath, bytes, stored.sha256);
   const external = externalTensors(modelPath, bytes);
   if (external.length > 0)
     throw inferenceFailure(

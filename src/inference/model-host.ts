@@ -18,6 +18,8 @@ import { loadOnFirstProvider } from './provider-order.ts';
 import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import { NamedTimers } from './named-timers.ts';
+import type { FallbackFor } from './remote/connect-remote.ts';
+import { connectRemote } from './remote/connect-remote.ts';
 import { WATCH_HOST } from './serving.ts';
 import { startOrder } from './start-order.ts';
 import type { Successor } from './successor.ts';
@@ -36,6 +38,7 @@ export type ModelHostOptions = {
   readonly entry: URL;
   /** `directory` absolute. */
   readonly config: ModelsConfig;
+  readonly fallbackFor?: FallbackFor;
   readonly deps: Deps;
 };
 
@@ -95,6 +98,7 @@ export class ModelHost implements AsyncDisposable {
       settledHost: () => this.#settledHost(),
       newHost: () => this.#live.startAnother(),
       loadInPlace: (slot) => this.#jobs.load(slot),
+      connect: (slot, stored) => connectRemote(slot, stored, this.#options),
       swap: (successor, reason) => this.#swap(successor, reason),
       onCrash: (slot, provider, reason) => this.#noteCrash(slot, provider, reason),
       onRefused: (slot) => this.#setAside(slot),
@@ -127,7 +131,14 @@ export class ModelHost implements AsyncDisposable {
     const label = formatModelReference(model);
     const known = this.#slots.get(label);
     if (known !== undefined) return known;
-    const slot = new ModelSlot(model, { component, host: this.name, misfits, config: this.#config, deps: this.#deps });
+    const slot = new ModelSlot(model, {
+      component,
+      host: this.name,
+      misfits,
+      onMovedToServer: () => void this.#jobs.unload(label),
+      config: this.#config,
+      deps: this.#deps,
+    });
     this.#slots.set(label, slot);
     if (this.#state !== 'running') return slot;
     if (!this.#live.isBegun) this.#begins();
@@ -173,6 +184,7 @@ export class ModelHost implements AsyncDisposable {
   /** The model as a run would find it: as it runs, or where its host was lost, as it is expected back within its deadline. */
   ready(label: string): ServedModel | undefined {
     const slot = this.#slots.get(label);
+    if (slot?.remote !== undefined) return slot.remote.ready;
     const ready = slot?.readyIn(this.#live.process);
     if (slot === undefined || ready !== undefined) return ready;
     const { returning } = slot;
@@ -193,6 +205,7 @@ export class ModelHost implements AsyncDisposable {
   async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const slot = this.#slots.get(label);
     if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
+    if (slot.remote !== undefined) return slot.remote.run(inputs, priority);
     const ready = this.ready(label);
     if (ready === undefined) throw slot.notReady(this.#live.process);
     checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
@@ -235,6 +248,10 @@ export class ModelHost implements AsyncDisposable {
       if (known === undefined) slot.beginSeeking();
       const stored = known ?? (await this.#directory.find(slot.reference));
       slot.noteAttempt(stored.version);
+      if (stored.manifest.runtime === 'remote') {
+        slot.checkFits(stored);
+        return connectRemote(slot, stored, this.#options);
+      }
       const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
         provider = candidate.name;
         return loadSession(host, slot.label, stored, candidate, this.#config);
@@ -243,7 +260,8 @@ export class ModelHost implements AsyncDisposable {
     } catch (error) {
       if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      slot.fail(error);
+      if (slot.remote === undefined) slot.fail(error);
+      else slot.keep(undefined, error);
       this.#setAside(slot);
     }
   }
@@ -265,7 +283,7 @@ export class ModelHost implements AsyncDisposable {
 
   /** One more try for a version that failed, was refused or was set aside, at long intervals. */
   #setAside(slot: ModelSlot): void {
-    if (slot.known === undefined) this.#jobs.reject(slot, slot.notReady(this.#live.process));
+    if (!slot.goesOn) this.#jobs.reject(slot, slot.notReady(this.#live.process));
     this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfter, () => {
       // Where a reload has tried it before its time, there is nothing left to do.
       if (slot.retry() || slot.refusal !== '') this.#load(slot);
@@ -305,9 +323,10 @@ export class ModelHost implements AsyncDisposable {
   /** Puts a fresh host in the place of the live one, in one step; the run under way there ends there. */
   async #swap({ host, models, residentBytes }: Successor, reason: TakeOverReason): Promise<void> {
     this.#live.replace(host);
-    for (const { slot, stored, session } of models) {
+    for (const { slot, stored, session, isNew } of models) {
       const isOther = stored !== slot.stored;
-      if (this.#slots.get(slot.label) === slot) slot.becomeReady(stored, session, host);
+      // One that was to go on as it is may have moved to a server meanwhile.
+      if (this.#slots.get(slot.label) === slot && (isNew || !isOther)) slot.becomeReady(stored, session, host);
       else void this.#jobs.unload(slot.label);
       if (isOther) this.#jobs.renewed(slot);
     }

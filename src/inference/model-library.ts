@@ -33,6 +33,7 @@ import { ModelProver } from './model-prover.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { differingFile } from './package-files.ts';
 import { StagingFolder } from './package-staging.ts';
+import { checkMayHaveSecrets } from './remote/allowed-servers.ts';
 import { clearRejection } from './rejected-versions.ts';
 import { readStanding, rollbackTarget } from './version-standing.ts';
 
@@ -74,7 +75,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       tookEffect: (note) => tookEffect(note, this.#directory, this.#path),
       deps,
     });
-    this.#prover = new ModelProver({ entry, config, clock: deps.clock, signal: this.#stopping.signal });
+    this.#prover = new ModelProver({ entry, config, deps, signal: this.#stopping.signal });
   }
 
   async install(order: InstallOrder, actor: string): Promise<Installed> {
@@ -248,6 +249,8 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const folder = join(staged, model.name, String(model.version));
     let proof: ModelProof | undefined;
     if (!(await this.#isInstalled(model, folder))) {
+      const { remote } = (await ModelDirectory.of({ ...this.#options.config, directory: staged }).find(model)).manifest;
+      if (remote !== undefined) checkMayHaveSecrets(remote, this.#options.config);
       order.onProgress?.({ stage: 'verifying', model: formatModelReference(model) });
       proof = await this.#prover.prove(model, staged);
       Object.assign(act.detail, proof);
@@ -343,15 +346,16 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   }
 
   async #checkFits(model: ExactModel): Promise<void> {
-    const { manifest } = await this.#directory.find(model);
-    const misfits = this.#options.misfits(manifest);
+    const stored = await this.#directory.find(model);
+    await this.#directory.checkFallback(stored);
+    const misfits = this.#options.misfits(stored.manifest);
     if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
   }
 
   /** Somebody may have written into the version's folder since. */
   async #checkIsProved(model: ExactModel, { sha256 }: ModelProof): Promise<void> {
-    const { manifest } = await this.#directory.find(model);
-    if (manifest.sha256 !== sha256)
+    const stored = await this.#directory.find(model);
+    if (stored.sha256 !== sha256)
       throw libraryFailure('models-busy', `${formatModelReference(model)} was changed while it was being proved`);
   }
 

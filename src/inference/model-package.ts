@@ -63,19 +63,29 @@ export async function receivePackage(
   if (sha256 !== undefined && sha256.toLowerCase() !== digest)
     throw libraryFailure('model-package-invalid', `The archive has SHA-256 ${digest}, expected ${sha256}`);
   const files = await unpackArchive(archive, folder, bounds);
-  checkComplete(files, 'The archive');
+  checkHasManifest(files, 'The archive');
   return { leftOut: [], origin: { ...originOf(source), archive_sha256: digest } };
 }
 
 /**
  * Name and version, as the package's own model.yaml has them.
- * @throws {OperatingError} 'model-package-invalid' with every problem of the file, at its line.
+ * @throws {OperatingError} 'model-package-invalid' with every problem of the file, at its line, or where the graph is
+ *   missing.
  */
 export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
   const { manifest, problems } = readManifest('model.yaml', text, undefined);
-  if (manifest !== undefined) return { name: manifest.name, version: manifest.version };
-  throw libraryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
+  if (manifest === undefined)
+    throw libraryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
+  const graph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
+  if (graph !== (manifest.runtime === 'local'))
+    throw libraryFailure(
+      'model-package-invalid',
+      graph
+        ? 'The package has a model.onnx, but its model.yaml says `runtime: remote`'
+        : 'The package has no model.onnx, which every package has but that of a remote model',
+    );
+  return { name: manifest.name, version: manifest.version };
 }
 
 /** Credentials may stand in a URL's query; they are not for the record. */
@@ -128,7 +138,7 @@ async function copyFolder(from: string, to: string, bounds: PackageBounds): Prom
   const entries = await entriesIn(from);
   const isPart = (entry: Dirent): boolean => isFileName(entry.name) && !entry.isDirectory();
   const files = entries.filter(isPart).map(({ name }) => name);
-  checkComplete(files, from);
+  checkHasManifest(files, from);
   const filesMax = packageFilesMax(bounds);
   if (files.length > filesMax)
     throw libraryFailure('model-package-invalid', `${from} has ${files.length} files, a package ${filesMax} at most`);
@@ -147,10 +157,9 @@ async function entriesIn(folder: string): Promise<readonly Dirent[]> {
   }
 }
 
-function checkComplete(files: readonly string[], where: string): void {
-  for (const name of ['model.onnx', 'model.yaml'] as const)
-    if (!files.includes(name))
-      throw libraryFailure('model-package-invalid', `${where} has no ${name}, which every package has`);
+function checkHasManifest(files: readonly string[], where: string): void {
+  if (!files.includes('model.yaml'))
+    throw libraryFailure('model-package-invalid', `${where} has no model.yaml, which every package has`);
 }
 
 async function copyFile(from: string, to: string, bytesMax: number): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ExactModel, ModelProof } from '../contracts/model-desk.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
 import { ConfigError, OperatingError } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { libraryFailure } from './model-library-errors.ts';
@@ -13,7 +13,7 @@ export type ModelProverOptions = {
   /** The inference host's entry file. */
   readonly entry: URL;
   readonly config: ModelsConfig;
-  readonly clock: Clock;
+  readonly deps: Deps;
   /** Ends the proof under way, and refuses those that wait. */
   readonly signal: AbortSignal;
 };
@@ -48,17 +48,17 @@ export class ModelProver {
   }
 
   async #prove(model: ExactModel, directory: string): Promise<ModelProof> {
-    const { entry, config, clock, signal } = this.#options;
+    const { entry, config, deps, signal } = this.#options;
     try {
       signal.throwIfAborted();
-      const { manifest, provider, golden, latency } = await verifyModel({
+      const { sha256, provider, golden, latency } = await verifyModel({
         entry,
         config: { ...config, directory },
         model,
-        clock,
+        deps,
         signal,
       });
-      return { sha256: manifest.sha256, provider, golden, latency };
+      return { sha256, provider, golden, latency };
     } catch (error) {
       if (signal.aborted) throw libraryFailure('models-busy', 'The agent stopped while it proved the version');
       throw shortened(error, directory);

@@ -16,6 +16,7 @@ import { CrashRecord } from './crash-record.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { loadFailureText } from './load-session.ts';
+import { libraryFailure } from './model-library-errors.ts';
 import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
@@ -24,6 +25,7 @@ import { fallbackText } from './provider-order.ts';
 import type { RunRequest } from './run-queue.ts';
 import type { Serving } from './serving.ts';
 import { providersOf, servingOf } from './serving.ts';
+import { RemoteModel } from './remote/remote-model.ts';
 
 /** Said in its health and in the repository of a model that has no golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
@@ -39,9 +41,14 @@ export type ModelSlotOptions = {
   /** Name of the host that it runs in. */
   readonly host: string;
   readonly misfits: Misfits;
+  /** A version on a server took over from one in the host, whose session is not needed any more. */
+  readonly onMovedToServer: () => void;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
+
+/** A version as a host or its server proved it. */
+type ReadySession = Pick<ProvidedSession, 'loaded' | 'fallbacks'> & { readonly provider: { readonly name: string } };
 
 /** One configured model: where it stands, what it runs on, and what it did to the host. */
 export class ModelSlot {
@@ -49,8 +56,8 @@ export class ModelSlot {
   /** As its watch names it; the key of its session in the host. */
   readonly label: string;
   readonly providers: readonly ProviderConfig[];
-  /** Why those who use it cannot use this version; empty where they can. */
-  readonly misfits: Misfits;
+  readonly #misfits: Misfits;
+  readonly #onMovedToServer: () => void;
   readonly #hostName: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
@@ -72,17 +79,24 @@ export class ModelSlot {
   #counts: ModelCounts | undefined;
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
-  #host: HostProcess | undefined;
+  /** Where it runs. */
+  #host: HostProcess | RemoteModel | undefined;
+  /** A remote version that is to take over once it is proved. */
+  #coming: RemoteModel | undefined;
+  /** What a remote version that is used has to complain of. */
+  #trouble: { readonly state: 'degraded' | 'failed'; readonly reason: string } | undefined;
   #failedRuns = 0;
   #loadMs = 0;
   #isSoughtAgain = false;
+  #removed = false;
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
     const { component, config, deps } = options;
     this.reference = model;
     this.label = formatModelReference(model);
     this.providers = providersOf(config, model.name);
-    this.misfits = options.misfits;
+    this.#misfits = options.misfits;
+    this.#onMovedToServer = options.onMovedToServer;
     this.#crashes = new CrashRecord(config.quarantine, this.providers);
     this.#hostName = options.host;
     this.#config = config;
@@ -161,6 +175,11 @@ export class ModelSlot {
     return this.#returning;
   }
 
+  /** Whether a version runs, or is about to again, that goes on where another is refused. */
+  get goesOn(): boolean {
+    return this.remote !== undefined || this.#returning !== undefined;
+  }
+
   /** How long a host took to load its version, at best: a busy machine takes longer. 0 before. */
   get loadMs(): number {
     return this.#loadMs;
@@ -177,16 +196,30 @@ export class ModelSlot {
   }
 
   get state(): ModelStatus['state'] {
-    return this.#state;
+    return this.remote === undefined ? this.#state : this.remote.ready === undefined ? 'failed' : 'ready';
   }
 
   get reason(): string {
     return this.#reason;
   }
 
+  /** Where it runs, of a version that runs on a server. */
+  get remote(): RemoteModel | undefined {
+    return this.#host instanceof RemoteModel ? this.#host : undefined;
+  }
+
+  get hostName(): string {
+    return this.#hostName;
+  }
+
   /** Providers given up since the start, and why. */
   get givenUp(): ReadonlyMap<string, string> {
     return this.#crashes.givenUp;
+  }
+
+  /** What would judge now, in this host or on a server; undefined where nothing can. */
+  ready(host: HostProcess | undefined): ServedModel | undefined {
+    return this.remote === undefined ? this.readyIn(host) : this.remote.ready;
   }
 
   /** The model as it runs in this host; undefined where it does not. */
@@ -197,6 +230,7 @@ export class ModelSlot {
   /** @param host The one that can be asked: a model that is ready in another, which is on its way out, loads again. */
   status(host: HostProcess | undefined): ModelStatus {
     const { name, version } = this.reference;
+    if (this.remote !== undefined) return this.#remoteStatus(this.remote);
     const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
     return {
       name,
@@ -208,21 +242,29 @@ export class ModelSlot {
     };
   }
 
-  /** Why a run cannot be had in that host. */
+  /** For whoever wants to run it while it cannot. */
   notReady(host: HostProcess | undefined): OperatingError {
     const { state, reason } = this.status(host);
     return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
   }
 
+  /** Runs that waited for a host in which the model does not run any more: its server has them, or nobody. */
+  turnAway(requests: readonly RunRequest[], host: HostProcess): void {
+    const { remote } = this;
+    for (const { inputs, priority, resolve, reject } of requests)
+      if (remote === undefined) reject(this.notReady(host));
+      else void remote.run(inputs, priority).then(resolve, reject);
+  }
+
   /** @param stored The one that it had where it is loaded again as it was. */
-  becomeReady(stored: StoredModel, session: ProvidedSession, host: HostProcess): void {
+  becomeReady(stored: StoredModel, session: ReadySession, host: HostProcess | RemoteModel): void {
     const { provider, fallbacks, loaded } = session;
     const isOther = stored !== this.#stored;
-    const isNews = isOther || this.#ready?.judgedBy.provider !== provider.name;
+    const isNews = isOther || host instanceof RemoteModel || this.#ready?.judgedBy.provider !== provider.name;
     if (isOther) this.#refusal = '';
     this.#clearProviderInfo();
     this.#stored = stored;
-    this.#host = host;
+    this.#moveTo(host);
     this.#state = 'ready';
     this.#reason = '';
     this.#ready = {
@@ -231,7 +273,7 @@ export class ModelSlot {
       outputs: loaded.outputs,
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
     };
-    this.#returning = this.#ready;
+    this.#returning = host instanceof RemoteModel ? undefined : this.#ready;
     this.#isUnverified = loaded.golden.vectors === 0;
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = loaded.batching;
@@ -247,6 +289,44 @@ export class ModelSlot {
   }
 
   /**
+   * The version to run is on a server: it is tried there, and what runs goes on until it is proved. One that is there
+   * already is tried anew where it is not well.
+   */
+  connect(stored: StoredModel, make: () => RemoteModel): void {
+    if (this.#removed) return;
+    const isThis = (remote: RemoteModel | undefined): remote is RemoteModel =>
+      remote?.stored.version === stored.version && remote.stored.sha256 === stored.sha256;
+    if (isThis(this.#coming)) return void this.#coming.retry();
+    if (isThis(this.remote)) {
+      this.unchanged();
+      return void this.remote.retry();
+    }
+    this.dropComing();
+    this.#coming = make();
+    this.#coming.start();
+  }
+
+  /** A version that was to take over on a server is not wanted any more. */
+  dropComing(): void {
+    this.#coming?.close();
+    this.#coming = undefined;
+  }
+
+  /**
+   * What a remote version has to say of itself. One that is to take over does so only once it is proved, unless nothing
+   * runs that could go on.
+   */
+  noteRemote(remote: RemoteModel, state: 'ok' | 'degraded' | 'failed', reason: string): void {
+    if (remote !== this.#coming && remote !== this.#host) return;
+    if (remote === this.#coming && this.goesOn) return this.#goOn(remote.stored.version, reason);
+    if (remote === this.#coming) this.#moveTo(remote);
+    this.#reason = reason;
+    this.#trouble = state === 'ok' ? undefined : { state, reason };
+    this.#settle();
+    this.#reportHealth();
+  }
+
+  /**
    * A model that failed or was set aside gets one more try; its health stays what it was until that has ended.
    *
    * @returns False where it did neither, and stays as it is.
@@ -257,6 +337,12 @@ export class ModelSlot {
     return true;
   }
 
+  /** @throws {OperatingError} 'model-watch-misfit' where those who use the model cannot use this version. */
+  checkFits({ manifest }: StoredModel): void {
+    const misfits = this.#misfits(manifest);
+    if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
+  }
+
   /** The version whose loading is about to be tried. */
   noteAttempt(version: number): void {
     this.#attempted = version;
@@ -265,6 +351,7 @@ export class ModelSlot {
   /** The version on disk is the one that runs. */
   unchanged(): void {
     this.#refusal = '';
+    this.dropComing();
     this.#settle();
     this.#reportHealth();
   }
@@ -275,12 +362,10 @@ export class ModelSlot {
    * @param version Undefined where not even that is known.
    */
   keep(version: number | undefined, error: unknown): void {
-    const refused = version === undefined ? 'the active one' : `version ${version}, now active,`;
     this.#countRefusal(error);
-    this.#refusal = `version ${this.#stored?.version ?? 0} goes on; ${refused} did not take over: ${loadFailureText(error)}`;
+    this.dropComing();
+    this.#goOn(version, loadFailureText(error));
     this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.#refusal);
-    this.#settle();
-    this.#reportHealth();
   }
 
   /** The model itself cannot run; it is tried again slowly. */
@@ -293,7 +378,7 @@ export class ModelSlot {
 
   /** The host is away; it loads again by itself. */
   lose(reason: string): void {
-    if (this.#state === 'failed' || this.#state === 'quarantined') return;
+    if (this.remote !== undefined || this.#state === 'failed' || this.#state === 'quarantined') return;
     this.#leave('loading', reason);
     this.#health.report('degraded', reason);
   }
@@ -322,13 +407,16 @@ export class ModelSlot {
   }
 
   remove(): void {
+    this.#removed = true;
     this.#counts?.[Symbol.dispose]();
+    this.remote?.close();
+    this.#moveTo(undefined);
     this.#clearProviderInfo();
     this.#health.remove();
     this.#settled.resolve();
   }
 
-  #logReady(stored: StoredModel, { provider, fallbacks, loaded }: ProvidedSession): void {
+  #logReady(stored: StoredModel, { provider, fallbacks, loaded }: ReadySession): void {
     const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
     const { golden, nodesByProvider } = loaded;
     const detail = { host: this.#hostName, nodes: nodesByProvider, goldenDifference: golden.largestDifference };
@@ -339,8 +427,11 @@ export class ModelSlot {
   #reportHealth(): void {
     const { provider, fallbacks } = this.#ready?.judgedBy ?? { provider: '', fallbacks: [] };
     const fallbackRemark = `on ${provider}; ${fallbackText(fallbacks)}`;
-    if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
-    else if (this.givenUp.size > 0) this.#health.report('degraded', fallbackRemark);
+    if (this.#trouble !== undefined) {
+      const { state, reason } = this.#trouble;
+      this.#health.report(state, this.#refusal === '' ? reason : `${reason}; ${this.#refusal}`);
+    } else if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
+    else if (this.givenUp.size > 0 && this.remote === undefined) this.#health.report('degraded', fallbackRemark);
     // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
     else {
       const remarks = [
@@ -358,10 +449,44 @@ export class ModelSlot {
     this.#ready = undefined;
     this.#host = undefined;
     this.#failedRuns = 0;
+    // One that is to take over on a server is proved all the same.
     if (state === 'loading') return;
+    this.dropComing();
     this.#returning = undefined;
     this.#refusal = '';
     this.#settle();
+  }
+
+  #remoteStatus({ stored, ready }: RemoteModel): ModelStatus {
+    return {
+      name: this.reference.name,
+      version: stored.version,
+      state: this.state,
+      reason: ready === undefined ? this.#reason : '',
+      provider: ready?.judgedBy.provider,
+      fallbacks: ready?.judgedBy.fallbacks ?? [],
+    };
+  }
+
+  /** @param active The version that cannot be used, for the reason. */
+  #goOn(active: number | undefined, reason: string): void {
+    const refused = active === undefined ? 'the active one' : `version ${active}, now active,`;
+    const version = this.remote?.stored.version ?? this.#stored?.version ?? 0;
+    this.#refusal = `version ${version} goes on; ${refused} did not take over: ${reason}`;
+    this.#settle();
+    this.#reportHealth();
+  }
+
+  /** Lets go of the server that it ran on, and of one that was to take over. */
+  #moveTo(host: HostProcess | RemoteModel | undefined): void {
+    const before = this.#host;
+    if (host === before) return;
+    this.#host = host;
+    this.#trouble = undefined;
+    if (before instanceof RemoteModel) before.leave();
+    else if (before !== undefined && host instanceof RemoteModel) this.#onMovedToServer();
+    if (this.#coming === host) this.#coming = undefined;
+    this.dropComing();
   }
 
   #countRefusal(error: unknown): void {

@@ -117,6 +117,18 @@ export const modelsConfigSchema = z.strictObject({
     })
     .optional()
     .describe('Once it is set, only versions of models that one of these keys signed are loaded (andon models sign)'),
+  remoteServers: z
+    .array(
+      z.string().transform((text, context) => {
+        const origin = URL.parse(text)?.origin;
+        if (origin !== undefined && origin !== 'null') return origin;
+        context.addIssue({ code: 'custom', message: 'expected https://host:port', input: text });
+        return z.NEVER;
+      }),
+    )
+    .max(100)
+    .optional()
+    .describe('Servers that models of `runtime: remote` may name, each as https://host:port; any where left out'),
   serve: z
     .union([z.enum(['all', 'none']), z.array(modelName).max(1000)], {
       error: 'expected all, none or a list of names of models',

@@ -1,9 +1,8 @@
 import type { ServedModel } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { OperatingError } from '../platform/errors.ts';
-import { errorCode, errorMessage } from '../platform/errors.ts';
-import type { HostProcess } from './host-process.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import type { HostRun, RunParams } from './host-protocol.ts';
 import { isLoss } from './host-process.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import type { ModelSlot } from './model-slot.ts';
@@ -51,9 +50,13 @@ export function fittingRequests(
   });
 }
 
-/** Runs requests of one model as one, and answers each; never throws. */
+/**
+ * Runs requests of one model as one, and answers each; never throws.
+ *
+ * @param run In a host, or on a server.
+ */
 export async function runRequests(
-  host: HostProcess,
+  run: (params: RunParams, timeoutMs: number) => Promise<HostRun>,
   slot: ModelSlot,
   { judgedBy, manifest }: ServedModel,
   requests: readonly RunRequest[],
@@ -63,7 +66,7 @@ export async function runRequests(
   const finite = requests.some(({ priority }) => priority === 'watch');
   try {
     const params = { key: slot.label, inputs: joinRequests(requests), finite };
-    const { outputs, runMs } = await host.call('run', params, slot.serving.deadlineMs);
+    const { outputs, runMs } = await run(params, slot.serving.deadlineMs);
     const parts = splitOutputs(outputs, requests);
     slot.noteExecuted(requests, startedMs, runMs);
     for (const [index, { resolve }] of requests.entries())
@@ -71,7 +74,8 @@ export async function runRequests(
     return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };
   } catch (error) {
     const reason = errorMessage(error);
-    const alone = requests.length > 1 && !isLoss(error) ? requests : [];
+    const mayBeOfOne = error instanceof OperatingError && error.disposition === 'reject';
+    const alone = requests.length > 1 && mayBeOfOne ? requests : [];
     if (alone.length === 0) for (const { reject } of requests) reject(error);
     if (isLoss(error)) return { kind: 'lost', reason };
     return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };

@@ -4,10 +4,10 @@ import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
-import { batchSize, hasRows, joinRows, rowOf, takesOneRow, withAnyBatch } from './batch-rows.ts';
+import { runRowByRow } from './batch-rows.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import { checkGolden } from './golden.ts';
-import { checkGraphContract } from './graph-contract.ts';
+import type { GraphSpecs } from './graph-proof.ts';
+import { proveGraph } from './graph-proof.ts';
 import type { HostRun, LoadedSession, LoadParams, RunParams } from './host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { readModelFile } from './model-file.ts';
@@ -103,20 +103,14 @@ async function proveSession(
   params: LoadParams,
   staging: string,
 ): Promise<Omit<LoadedSession, 'loadMs'>> {
-  const [inputs, outputs] = rawSpecs(session);
   const { manifest } = params.model;
-  const rowByRow = judgesWindows(manifest) && takesOneRow(inputs, outputs);
-  const seen = rowByRow ? { inputs: withAnyBatch(inputs), outputs: withAnyBatch(outputs) } : { inputs, outputs };
-  checkGraphContract(manifest, seen.inputs, seen.outputs);
   const run = judgesWindows(manifest) ? runFinite : runAny;
-  const golden = await checkGolden(
+  const proved = await proveGraph(
     manifest,
-    seen.inputs,
-    async (feeds) => (await run({ session, rowByRow }, feeds)).outputs,
+    rawSpecs(session),
+    async (feeds, rowByRow) => (await run({ session, rowByRow }, feeds)).outputs,
   );
-  const apart = golden.rowsStayApart && hasRows(inputs, outputs);
-  const batching = rowByRow ? 'row-by-row' : apart ? 'rows' : 'none';
-  return { ...seen, golden, batching, nodesByProvider: await proveProvider(session, params, staging) };
+  return { ...proved, nodesByProvider: await proveProvider(session, params, staging) };
 }
 
 async function proveProvider(
@@ -145,18 +139,7 @@ async function runFinite(runnable: Runnable, inputs: Tensors): Promise<HostRun> 
 }
 
 function runAny({ session, rowByRow }: Runnable, inputs: Tensors): Promise<HostRun> {
-  return rowByRow ? runRows(session, inputs) : runOnce(session, inputs);
-}
-
-async function runRows(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
-  const rows = batchSize(inputs);
-  if (rows === undefined) throw inferenceFailure('model-input-invalid', 'The inputs have different batch sizes');
-  const results: HostRun[] = [];
-  for (let row = 0; row < rows; row += 1) results.push(await runOnce(session, rowOf(inputs, row)));
-  return {
-    outputs: joinRows(results.map(({ outputs }) => outputs)),
-    runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
-  };
+  return rowByRow ? runRowByRow(inputs, (row) => runOnce(session, row)) : runOnce(session, inputs);
 }
 
 async function runOnce(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
@@ -194,8 +177,8 @@ function fromOrt(value: ort.OnnxValue): Tensor {
 }
 
 /** The graph's inputs and outputs as it declares them. */
-function rawSpecs(session: ort.InferenceSession): [readonly TensorSpec[], readonly TensorSpec[]] {
-  return [session.inputMetadata.map(tensorSpec), session.outputMetadata.map(tensorSpec)];
+function rawSpecs(session: ort.InferenceSession): GraphSpecs {
+  return { inputs: session.inputMetadata.map(tensorSpec), outputs: session.outputMetadata.map(tensorSpec) };
 }
 
 function tensorSpec(value: ort.InferenceSession.ValueMetadata): TensorSpec {

@@ -1,3 +1,4 @@
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { LatencyFigures } from '../contracts/model-desk.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -24,6 +25,8 @@ export type RunningModel = Candidate & {
 };
 
 type SuccessorModel = Candidate & {
+  /** Whether it takes over; the others go on as they are. */
+  readonly isNew: boolean;
   readonly session: ProvidedSession;
   /** Undefined for a model that runs already, and where there is nothing to run it on. */
   readonly latency: LatencyFigures | undefined;
@@ -122,16 +125,16 @@ async function prove(
       provider = next.name;
       return loadSession(host, slot.label, stored, next, config);
     });
+    const finite = judgesWindows(stored.manifest);
     const latency = await checkLatency({
-      host,
-      key: slot.label,
+      run: (inputs, timeoutMs) => host.call('run', { key: slot.label, inputs, finite }, timeoutMs),
       manifest: stored.manifest,
       inputs: session.loaded.inputs,
       deadlineMs: servingOf(config, stored.manifest).deadlineMs,
       warmUpTimeoutMs: config.loadDeadline,
       clock,
     });
-    return { slot, stored, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
+    return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
   } catch (error) {
     onRefused(candidate, error, provider);
     // One that was too slow is loaded all the same.
@@ -146,7 +149,7 @@ async function loadAsItRuns(
   config: ModelsConfig,
 ): Promise<SuccessorModel> {
   const loaded = await loadSession(host, slot.label, stored, provider, config);
-  return { slot, stored, session: { loaded, provider, fallbacks }, latency: undefined };
+  return { slot, stored, isNew: false, session: { loaded, provider, fallbacks }, latency: undefined };
 }
 
 async function residentBytesOf(host: HostProcess): Promise<number> {

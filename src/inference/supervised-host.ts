@@ -17,10 +17,14 @@ import { errorCode, errorMessage } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { addStatistics } from './model-counts.ts';
+import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { ModelHost } from './model-host.ts';
 import type { Misfits, ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
+import type { FallbackFor } from './remote/connect-remote.ts';
+import type { HeldModel } from './remote/fallback-model.ts';
+import { FallbackModel } from './remote/fallback-model.ts';
 import { repositoryEntries } from './repository.ts';
 import { hostOf, WATCH_HOST } from './serving.ts';
 import { sweepStagingDirectories } from './staging.ts';
@@ -58,6 +62,8 @@ export class SupervisedInferenceHost implements InferenceHost {
   /** By label. */
   readonly #watched = new Map<string, Place>();
   readonly #visited = new Map<string, Place>();
+  /** Of the watched, those that only stand in for remote models, and how many do so. */
+  readonly #fallbacks = new Map<string, number>();
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: SupervisedInferenceHostOptions) {
@@ -68,12 +74,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
     this.#hostNamed(WATCH_HOST);
-    for (const model of models) {
-      const host = this.#hostNamed(hostOf(config, model.name, 'watch'));
-      const label = formatModelReference(model);
-      const slot = host.add(model, `model/${label}`, model.version === undefined ? misfits : undefined);
-      this.#watched.set(label, { host, slot });
-    }
+    for (const model of models) this.#watch(model, misfits);
   }
 
   start(): void {
@@ -203,6 +204,44 @@ export class SupervisedInferenceHost implements InferenceHost {
     return place;
   }
 
+  #watch(model: ModelReference, misfits?: Misfits): Place {
+    const host = this.#hostNamed(hostOf(this.#config, model.name, 'watch'));
+    const label = formatModelReference(model);
+    const slot = host.add(model, `model/${label}`, model.version === undefined ? misfits : undefined);
+    const place = { host, slot };
+    this.#watched.set(label, place);
+    return place;
+  }
+
+  /** What judges for the watches where a remote version cannot. Visitors get what they ask for, or an error. */
+  #fallbackFor(label: string, { manifest }: StoredModel): FallbackModel | undefined {
+    const model = manifest.remote?.fallback;
+    if (model === undefined || !this.#watched.has(label)) return undefined;
+    return new FallbackModel({ model, manifest, directory: this.#directory, hold: (wanted) => this.#hold(wanted) });
+  }
+
+  /** Keeps a model loaded as one of the watches' until it is released. */
+  #hold(model: ModelReference): HeldModel {
+    const label = formatModelReference(model);
+    const holders = this.#fallbacks.get(label);
+    if (holders !== undefined || !this.#watched.has(label)) this.#fallbacks.set(label, (holders ?? 0) + 1);
+    const { host, slot } = this.#watched.get(label) ?? this.#watch(model);
+    return {
+      ready: () => this.ready(model),
+      run: (inputs) => host.run(slot.label, inputs, 'watch'),
+      release: () => this.#release(label, host),
+    };
+  }
+
+  #release(label: string, host: ModelHost): void {
+    const holders = this.#fallbacks.get(label);
+    if (holders === undefined) return;
+    if (holders > 1) return void this.#fallbacks.set(label, holders - 1);
+    this.#fallbacks.delete(label);
+    this.#watched.delete(label);
+    if (this.#state === 'running') void host.remove(label);
+  }
+
   /** @throws {OperatingError} 'too-many-models' */
   #visit(model: ModelReference): Place {
     const label = formatModelReference(model);
@@ -224,7 +263,8 @@ export class SupervisedInferenceHost implements InferenceHost {
     const known = this.#hosts.get(name);
     if (known !== undefined) return known;
     const { entry, config, deps } = this.#options;
-    const host = new ModelHost({ name, entry, config, deps });
+    const fallbackFor: FallbackFor = (label, stored) => this.#fallbackFor(label, stored);
+    const host = new ModelHost({ name, entry, config, fallbackFor, deps });
     this.#hosts.set(name, host);
     if (this.#state === 'running') host.start();
     return host;

@@ -6,7 +6,6 @@ import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import type { ModelDirectory, StoredModel } from './model-directory.ts';
-import { libraryFailure } from './model-library-errors.ts';
 import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import type { Candidate, RunningModel, Successor } from './successor.ts';
@@ -23,6 +22,8 @@ export type TakeOverOptions = {
   readonly newHost: () => HostProcess;
   /** Loads a model in the live host, where no other runs that would have to wait. */
   readonly loadInPlace: (slot: ModelSlot) => void;
+  /** Has a version that is on a server proved there, and take over by itself. */
+  readonly connect: (slot: ModelSlot, stored: StoredModel) => void;
   /** Puts the successor in the place of the live host, at once; resolves once that one is gone. */
   readonly swap: (successor: Successor, reason: TakeOverReason) => Promise<void>;
   /** A model took a fresh host down at its first load. */
@@ -165,7 +166,14 @@ export class TakeOver {
         const running = slot.readyIn(live)?.manifest;
         slot.noteAttempt(stored.version);
         if (running?.version === stored.version && running.sha256 === stored.manifest.sha256) slot.unchanged();
-        else found.push(fitting({ slot, stored }));
+        else {
+          slot.checkFits(stored);
+          if (stored.manifest.runtime === 'remote') this.#options.connect(slot, stored);
+          else {
+            slot.dropComing();
+            found.push({ slot, stored });
+          }
+        }
       } catch (error) {
         this.#refuse(slot, undefined, error, undefined, live);
       }
@@ -208,9 +216,9 @@ export class TakeOver {
     const { slots, onCrash, onRefused } = this.#options;
     this.#metrics.andon_model_versions_refused_total.inc({ model: slot.label, code: errorCode(error) });
     if (!slots().includes(slot)) return;
-    if (slot.known !== undefined) {
+    if (slot.goesOn) {
       slot.keep(stored?.version, error);
-      if (slot.readyIn(live) === undefined) this.#stranded.add(slot);
+      if (slot.known !== undefined && slot.readyIn(live) === undefined) this.#stranded.add(slot);
     } else if (isLoss(error) && provider !== undefined) return onCrash(slot, provider, errorMessage(error));
     else slot.fail(error);
     onRefused(slot);
@@ -237,13 +245,6 @@ export class TakeOver {
   #isLive(live: HostProcess): boolean {
     return !this.#stopped && !live.doomed;
   }
-}
-
-/** @throws {OperatingError} 'model-watch-misfit' where those who use the model cannot use the version. */
-function fitting(candidate: Candidate): Candidate {
-  const misfits = candidate.slot.misfits(candidate.stored.manifest);
-  if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
-  return candidate;
 }
 
 function noFreshHost(error: unknown): Error {

@@ -257,6 +257,8 @@ class ModelQueue {
     try {
       const input: Tensor = { type: 'float32', dims: [asked.length * tags, manifest.window.steps, tags], data };
       const result = await this.#options.inference.run(this.#model, { [manifest.input]: input });
+      // What another model makes of a hidden tag explains nothing of this one's score.
+      if (formatModelReference(result.manifest) !== formatModelReference(manifest)) return judged;
       const scores = numbersOf(result, manifest.output.score, asked.length * tags);
       const parts = new Map(
         asked.map((one, index) => [

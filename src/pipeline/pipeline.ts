@@ -12,6 +12,7 @@ import { QualityGate } from '../domain/quality-gate.ts';
 import { SampleBatch } from '../domain/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/tag.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import { isFallbackOfRemote } from '../domain/verdict.ts';
 import type { DueWindow } from '../domain/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -323,7 +324,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.ticket.window;
       const manifest = judgement.outcome === 'judged' ? judgement.manifest : undefined;
-      if (manifest !== undefined && verdict.score !== undefined)
+      // A fallback's few windows would begin the drift period of the remote model anew.
+      const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);
+      if (manifest !== undefined && verdict.score !== undefined && !isFallback)
         this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
       // That the model was too slow says nothing about the plant: it must not hold up an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';

@@ -191,7 +191,10 @@ export class Trial {
   /** While versions are exchanged, the watch's own model may be another than the trial is about; missing values are nobody's. */
   #isOfThisTrial({ judgement }: Arrived, side: TrialSide): boolean {
     if (judgement.outcome === 'unfit') return false;
-    return judgement.outcome !== 'judged' || judgement.judgedBy.version === this.plan[side];
+    if (judgement.outcome !== 'judged') return true;
+    // Where a remote version cannot judge, its fallback does: another model.
+    const { model, version } = judgement.judgedBy;
+    return model === this.plan.name && version === this.plan[side];
   }
 
   #failure({ judgement, late }: Arrived & { readonly late: boolean }, side: TrialSide): TrialFailure | undefined {
@@ -257,6 +260,12 @@ function failureOfCode(code: string): TrialFailure {
     case 'inference-timeout':
       return 'deadline';
     case 'model-not-ready':
+    // A server that is away says nothing of the version that it would run.
+    case 'remote-unreachable':
+    case 'remote-busy':
+    case 'remote-refused':
+    case 'remote-version-changed':
+    case 'remote-circuit-open':
       return 'not-ready';
     case 'inference-queue-full':
       return 'skipped';

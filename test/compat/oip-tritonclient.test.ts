@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { datatypes, tensorTypeOf } from '../../src/http/v2/datatypes.ts';
+import { datatypes, tensorTypeOf } from '../../src/contracts/open-inference/datatypes.ts';
 import { echoModel, FakeModels } from '../http/v2/fake-models.ts';
 import { describeWith, programPath } from '../support/programs.ts';
 import { V2Server } from '../support/v2-server.ts';

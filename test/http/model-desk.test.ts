@@ -118,9 +118,9 @@ describe('a version over HTTP', () => {
       status: 200,
       body: { version: 2, previous: 1 },
     });
-    await expect.poll(runningVersion, { timeout: 1_500, interval: 50 }).toMatchObject({ version: 2, state: 'ready' });
+    await expect.poll(runningVersion, { timeout: 10_000, interval: 50 }).toMatchObject({ version: 2, state: 'ready' });
     expect(await post('/echo/rollback')).toMatchObject({ status: 200, body: { version: 1, previous: 2 } });
-    await expect.poll(runningVersion, { timeout: 1_500, interval: 50 }).toMatchObject({ version: 1, state: 'ready' });
+    await expect.poll(runningVersion, { timeout: 10_000, interval: 50 }).toMatchObject({ version: 1, state: 'ready' });
   });
 
   test('is fetched from a URL, checked against its SHA-256, and activated where that is asked', async () => {
@@ -135,6 +135,7 @@ describe('a version over HTTP', () => {
       body: { activated: { version: 3 } },
     });
     expect(activeVersion()).toBe(3);
+    await expect.poll(runningVersion, { timeout: 10_000, interval: 50 }).toMatchObject({ version: 3, state: 'ready' });
     expect(await post('/install', { url: 'http://127.0.0.1:1/' })).toMatchObject({ status: 502 });
   });
 

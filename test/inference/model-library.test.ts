@@ -130,7 +130,7 @@ describe('installing', () => {
   });
 
   test.each([
-    ['no file at all', [], /has no model\.onnx/],
+    ['no file at all', [], /has no model\.yaml/],
     ['a description that is none', ['model.yaml'], /model\.yaml:1:1/],
   ])('of a folder with %s is refused', async (_, broken, reason) => {
     await using harness = new LibraryHarness();

@@ -12,7 +12,7 @@ function readySlot(clock: FakeClock, executionProviders: readonly unknown[], qua
   const deps = testDeps(clock);
   const slot = new ModelSlot(
     { name: 'm', version: 1 },
-    { component: 'model/m@1', host: 'main', misfits: () => [], config, deps },
+    { component: 'model/m@1', host: 'main', misfits: () => [], onMovedToServer: () => undefined, config, deps },
   );
   makeReady(slot, config.executionProviders[0]);
   return slot;
@@ -24,7 +24,7 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   if (manifest === undefined || provider === undefined) throw new Error('the test model is not sound');
   const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
   const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none', loadMs: 1 } as const;
-  const stored = { name: 'm', version: 1, modelPath: '', manifest, signedBy: undefined };
+  const stored = { name: 'm', version: 1, modelPath: '', manifest, sha256: '', signedBy: undefined };
   // Only its identity is looked at.
   slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);
 }

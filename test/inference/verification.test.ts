@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { verifyModel } from '../../src/inference/model-verification.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
-import { SystemClock } from '../../src/platform/clock.ts';
+
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { hostEntry, meanOf4x2, model } from '../support/onnx-host-harness.ts';
+import { testDeps } from '../support/test-deps.ts';
 
 test('a model is verified as the agent would before it uses it', async () => {
   using files = new TestModelDirectory([meanOf4x2]);
@@ -12,7 +13,7 @@ test('a model is verified as the agent would before it uses it', async () => {
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: files.path }),
       model: model(reference),
-      clock: new SystemClock(),
+      deps: testDeps(),
     });
   expect(await verify('mean')).toMatchObject({ provider: 'cpu', golden: { vectors: 2, largestDifference: 0 } });
   files.add({ ...meanOf4x2, version: 2, golden: [{ window: [1, 1, 1, 1, 1, 1, 1, 1], score: 2 }] });

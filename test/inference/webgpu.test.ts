@@ -5,12 +5,12 @@ import { verifyModel } from '../../src/inference/model-verification.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { errorCode } from '../../src/platform/errors.ts';
-import { SystemClock } from '../../src/platform/clock.ts';
+
 import type { TestModel } from '../support/onnx-directory.ts';
 import { HostHarness, hostEntry, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
 import { autoencoderModel, loopModel, shapeOpsModel } from '../support/onnx-models.ts';
 import { describeWith, programPath } from '../support/programs.ts';
-import { metricValue } from '../support/test-deps.ts';
+import { metricValue, testDeps } from '../support/test-deps.ts';
 
 /*
  * The GPU's path without a GPU: Chromium carries SwiftShader, a Vulkan driver that computes on the CPU, and a Vulkan
@@ -121,7 +121,7 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
         entry: hostEntry,
         config,
         model: { name, version },
-        clock: new SystemClock(),
+        deps: testDeps(),
       });
       expect(verification).toMatchObject({ provider: 'webgpu', fallbacks: [] });
     }

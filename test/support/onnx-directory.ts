@@ -59,10 +59,22 @@ export class TestModelDirectory implements Disposable {
     this.#write(name, 1, bytes, { name, version: 1, task: 'other', sha256, golden, ...more });
   }
 
-  #write(name: string, version: number, bytes: Uint8Array, manifest: object): void {
+  /** The model as one that runs on a server, and makes it the active version; `remote` as in model.yaml. */
+  addRemote(model: TestModel, remote: Readonly<Record<string, unknown>>): void {
+    const { sha256: _, ...manifest } = testManifest(model);
+    this.#write(model.name, model.version ?? 1, undefined, { ...manifest, runtime: 'remote', remote });
+  }
+
+  /** Any graph that runs on a server, for visitors. */
+  addRemoteGraph(graph: Omit<TestGraph, 'bytes'> & { readonly remote: Readonly<Record<string, unknown>> }): void {
+    const { name, golden, remote, more } = graph;
+    this.#write(name, 1, undefined, { name, version: 1, task: 'other', runtime: 'remote', remote, golden, ...more });
+  }
+
+  #write(name: string, version: number, bytes: Uint8Array | undefined, manifest: object): void {
     const folder = join(this.path, name, String(version));
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'model.onnx'), bytes);
+    if (bytes !== undefined) writeFileSync(join(folder, 'model.onnx'), bytes);
     writeFileSync(join(folder, 'model.yaml'), stringify(manifest));
     writeFileSync(join(this.path, name, 'active'), `${version}\n`);
   }

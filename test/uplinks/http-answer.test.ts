@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HttpAnswer } from '../../src/uplinks/http/http-answer.ts';
-import { answerError, parseRetryAfterMs } from '../../src/uplinks/http/http-answer.ts';
+import { parseRetryAfterMs } from '../../src/platform/retry-after.ts';
+import { answerError } from '../../src/uplinks/http/http-answer.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 

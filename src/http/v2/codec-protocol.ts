@@ -1,5 +1,6 @@
 import type { InferRequest } from './infer-request.ts';
-import type { EncodedAnswer, InferAnswer } from './infer-response.ts';
+import type { EncodedMessage } from '../../contracts/open-inference/write-tensors.ts';
+import type { InferAnswer } from './infer-response.ts';
 
 /** What the codec thread is asked. */
 export type CodecProtocol = {
@@ -7,5 +8,5 @@ export type CodecProtocol = {
     readonly params: { readonly body: Uint8Array; readonly headerLength: number | undefined };
     readonly result: InferRequest;
   };
-  readonly encode: { readonly params: InferAnswer; readonly result: EncodedAnswer };
+  readonly encode: { readonly params: InferAnswer; readonly result: EncodedMessage };
 };

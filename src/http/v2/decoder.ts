@@ -2,7 +2,7 @@ import type { ServedModel, Tensor, TensorData, Tensors, TensorSpec, TensorType }
 import type { GraphManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/model-manifest.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import { elementBytesOf } from './datatypes.ts';
+import { elementBytesOf } from '../../contracts/open-inference/datatypes.ts';
 import { invalid } from './v2-errors.ts';
 
 /** A model that writes token by token: what goes into a step of it, and what comes out. */

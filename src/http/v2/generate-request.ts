@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { parseJson } from '../../contracts/open-inference/json-text.ts';
 import type { Decoder } from './decoder.ts';
-import { parseJson } from './json-text.ts';
 import { invalid } from './v2-errors.ts';
 
 /** Enough for ten thousand token ids; what reads JSON of this size keeps the main thread for a millisecond. */

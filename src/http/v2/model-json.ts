@@ -1,6 +1,6 @@
 import type { ModelStatistics, ServedModel, TensorSpec } from '../../contracts/inference.ts';
-import type { Datatype } from './datatypes.ts';
-import { datatypeOf } from './datatypes.ts';
+import type { Datatype } from '../../contracts/open-inference/datatypes.ts';
+import { datatypeOf } from '../../contracts/open-inference/datatypes.ts';
 
 /** Triton's name for ONNX models on ONNX Runtime. */
 const PLATFORM = 'onnxruntime_onnx';

@@ -3,7 +3,7 @@ import type { InferenceHost, RepositoryEntry } from '../../contracts/inference.t
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { parseModelReference } from '../../domain/model-reference.ts';
 import { adminCheck } from '../admin-access.ts';
-import { parseJson } from './json-text.ts';
+import { parseJson } from '../../contracts/open-inference/json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
 type RepositoryOptions = {

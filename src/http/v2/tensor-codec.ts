@@ -6,7 +6,8 @@ import { RpcClient } from '../../platform/rpc.ts';
 import type { CodecProtocol } from './codec-protocol.ts';
 import type { InferRequest } from './infer-request.ts';
 import { parseInferRequest } from './infer-request.ts';
-import type { EncodedAnswer, InferAnswer } from './infer-response.ts';
+import type { EncodedMessage } from '../../contracts/open-inference/write-tensors.ts';
+import type { InferAnswer } from './infer-response.ts';
 import { encodeInferResponse, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
 import { v2Failure } from './v2-errors.ts';
@@ -47,7 +48,7 @@ export class TensorCodec implements AsyncDisposable {
   }
 
   /** @throws {OperatingError} 'infer-busy' where the thread died over it. */
-  encode(answer: InferAnswer): EncodedAnswer | Promise<EncodedAnswer> {
+  encode(answer: InferAnswer): EncodedMessage | Promise<EncodedMessage> {
     if (textElements(answer.outputs, answer.tensors) <= TEXT_ELEMENTS_MAX) return encodeInferResponse(answer);
     return this.#rpc().call('encode', answer);
   }

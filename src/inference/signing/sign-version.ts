@@ -57,7 +57,7 @@ async function versionDigests(
     const graph = files.get('model.onnx');
     if (graph !== manifest.sha256)
       throw new SignatureError(
-        `has a model.onnx of SHA-256 ${graph ?? '(missing)'}, but model.yaml says ${manifest.sha256}`,
+        `has a model.onnx of SHA-256 ${graph ?? '(missing)'}, but model.yaml says ${manifest.sha256 ?? 'that it runs on a server'}`,
       );
     return { model: formatModelReference(manifest), files };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { parseRetryAfterMs } from '../../platform/retry-after.ts';
 import { UplinkError } from '../uplink-errors.ts';
 
 /** What came back of a request: as much as is needed to judge it. */
@@ -47,18 +48,4 @@ export function answerError(
     );
   }
   return new UplinkError('uplink-answer-invalid', `The receiver answered with ${message}, which says nothing`);
-}
-
-/**
- * Reads a Retry-After: whole seconds, or a date.
- *
- * @returns Milliseconds from now, 0 for a date that has passed; undefined where there is none or it is neither.
- * @see RFC 9110, section 10.2.3.
- */
-export function parseRetryAfterMs(text: string | undefined, nowMs: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000;
-  // Date.parse takes nearly anything for a date; one of HTTP begins with the name of a day.
-  const dateMs = /^\s*[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }

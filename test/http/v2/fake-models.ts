@@ -129,6 +129,7 @@ function manifest({ name, version, generation }: FakeModel): GraphManifest {
     name,
     version,
     description: '',
+    runtime: 'local',
     sha256: '0'.repeat(64),
     task: 'other',
     generation,

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TensorSpec } from '../../../src/contracts/inference.ts';
-import { datatypeOf } from '../../../src/http/v2/datatypes.ts';
-import { encodeBinary } from '../../../src/http/v2/binary-tensor.ts';
-import { encodeJson } from '../../../src/http/v2/json-tensor.ts';
+import { datatypeOf } from '../../../src/contracts/open-inference/datatypes.ts';
+import { encodeBinary } from '../../../src/contracts/open-inference/binary-tensor.ts';
+import { encodeJson } from '../../../src/contracts/open-inference/json-tensor.ts';
 import { parseInferRequest, rawInferRequest } from '../../../src/http/v2/infer-request.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 import { tensorOf, tensorTypes } from './tensor-values.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import type { Tensor, TensorData, TensorType } from '../../../src/contracts/inference.ts';
-import { datatypes, tensorTypeOf } from '../../../src/http/v2/datatypes.ts';
+import { datatypes, tensorTypeOf } from '../../../src/contracts/open-inference/datatypes.ts';
 
 export const tensorTypes: readonly TensorType[] = datatypes.map((name) => tensorTypeOf(name) ?? 'bool');
 

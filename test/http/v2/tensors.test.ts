@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeBinary, encodeBinary } from '../../../src/http/v2/binary-tensor.ts';
-import { decodeJson, encodeJson } from '../../../src/http/v2/json-tensor.ts';
-import { parseExactly } from '../../../src/http/v2/json-text.ts';
+import { decodeBinary, encodeBinary } from '../../../src/contracts/open-inference/binary-tensor.ts';
+import { decodeJson, encodeJson } from '../../../src/contracts/open-inference/json-tensor.ts';
+import { parseExactly } from '../../../src/contracts/open-inference/json-text.ts';
 import { elements, nest, tensorOf, tensorTypes } from './tensor-values.ts';
 
 describe.each(tensorTypes)('a tensor of %s', (type) => {

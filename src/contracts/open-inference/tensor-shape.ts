@@ -1,4 +1,4 @@
-import { invalid } from './v2-errors.ts';
+import { malformed } from './malformed.ts';
 
 /** More dimensions than any operator of ONNX has a use for. */
 export const RANK_MAX = 32;
@@ -12,7 +12,8 @@ export function elementCount(dims: readonly number[], what: string): number {
   let count = 1;
   for (const size of dims) {
     count *= size;
-    if (!Number.isSafeInteger(count)) throw invalid(`${what} has shape ${shapeText(dims)}, more elements than can be`);
+    if (!Number.isSafeInteger(count))
+      throw malformed(`${what} has shape ${shapeText(dims)}, more elements than can be`);
   }
   return count;
 }

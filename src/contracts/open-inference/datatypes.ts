@@ -1,4 +1,4 @@
-import type { TensorType } from '../../contracts/inference.ts';
+import type { TensorType } from '../inference.ts';
 
 /** The protocol's names of element types. */
 export const datatypes = [

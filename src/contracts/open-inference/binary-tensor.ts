@@ -1,6 +1,6 @@
-import type { Tensor, TensorData, TensorType } from '../../contracts/inference.ts';
+import type { Tensor, TensorData, TensorType } from '../inference.ts';
 import { elementBytesOf } from './datatypes.ts';
-import { invalid } from './v2-errors.ts';
+import { malformed } from './malformed.ts';
 
 /*
  * The binary tensor data extension: elements in little-endian order, row-major, without padding. Each machine that
@@ -23,7 +23,7 @@ export function decodeBinary(type: TensorType, count: number, bytes: Uint8Array,
   if (type === 'string') return decodeStrings(count, bytes, what);
   const size = elementBytesOf(type) ?? 1;
   if (bytes.length !== count * size)
-    throw invalid(`${what} has ${bytes.length} bytes, but ${count} elements of ${size} bytes are ${count * size}`);
+    throw malformed(`${what} has ${bytes.length} bytes, but ${count} elements of ${size} bytes are ${count * size}`);
   // A copy is aligned, which a slice of the body need not be.
   const { buffer } = Uint8Array.from(bytes);
   const data = numbersOver(type, buffer);
@@ -68,26 +68,26 @@ function numbersOver(type: Exclude<TensorType, 'string'>, buffer: ArrayBuffer): 
 /** In C++, which reads them next, a bool of another value is undefined behaviour. */
 function checkBools(data: Uint8Array, what: string): void {
   const index = data.findIndex((byte) => byte > 1);
-  if (index >= 0) throw invalid(`${what} has byte ${data[index]} at ${index}; a BOOL is 0 or 1`);
+  if (index >= 0) throw malformed(`${what} has byte ${data[index]} at ${index}; a BOOL is 0 or 1`);
 }
 
 function decodeStrings(count: number, bytes: Uint8Array, what: string): readonly string[] {
   if (count * LENGTH_BYTES > bytes.length)
-    throw invalid(`${what} has ${bytes.length} bytes, too few for the lengths of ${count} strings`);
+    throw malformed(`${what} has ${bytes.length} bytes, too few for the lengths of ${count} strings`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const strings: string[] = [];
   let offset = 0;
   for (let index = 0; index < count; index += 1) {
-    if (offset + LENGTH_BYTES > bytes.length) throw invalid(`${what} ends before string ${index} of ${count}`);
+    if (offset + LENGTH_BYTES > bytes.length) throw malformed(`${what} ends before string ${index} of ${count}`);
     const length = view.getUint32(offset, true);
     offset += LENGTH_BYTES;
     if (length > bytes.length - offset)
-      throw invalid(`${what} says that string ${index} has ${length} bytes, but ${bytes.length - offset} are left`);
+      throw malformed(`${what} says that string ${index} has ${length} bytes, but ${bytes.length - offset} are left`);
     strings.push(decodeString(bytes.subarray(offset, offset + length), `String ${index} of ${what}`));
     offset += length;
   }
   if (offset !== bytes.length)
-    throw invalid(`${what} has ${bytes.length} bytes, but its ${count} strings end after ${offset}`);
+    throw malformed(`${what} has ${bytes.length} bytes, but its ${count} strings end after ${offset}`);
   return strings;
 }
 
@@ -97,7 +97,7 @@ export function decodeString(bytes: Uint8Array, what: string): string {
   try {
     text = utf8.decode(bytes);
   } catch {
-    throw invalid(`${what} is not UTF-8, as ONNX wants its strings`);
+    throw malformed(`${what} is not UTF-8, as ONNX wants its strings`);
   }
   checkText(text, what);
   return text;
@@ -110,8 +110,8 @@ export function decodeString(bytes: Uint8Array, what: string): string {
  * @throws {OperatingError} 'infer-request-invalid'
  */
 export function checkText(text: string, what: string): void {
-  if (text.includes('\0')) throw invalid(`${what} has a NUL character, which ONNX Runtime would cut it at`);
-  if (!text.isWellFormed()) throw invalid(`${what} has half of a surrogate pair, which is no character`);
+  if (text.includes('\0')) throw malformed(`${what} has a NUL character, which ONNX Runtime would cut it at`);
+  if (!text.isWellFormed()) throw malformed(`${what} has half of a surrogate pair, which is no character`);
 }
 
 function encodeStrings(strings: readonly string[]): Uint8Array {

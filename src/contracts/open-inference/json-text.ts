@@ -1,6 +1,6 @@
 import { errorMessage } from '../../platform/errors.ts';
+import { malformed } from './malformed.ts';
 import { RANK_MAX } from './tensor-shape.ts';
-import { invalid } from './v2-errors.ts';
 
 /** The request, its list of inputs, an input, its data, and one level for each dimension. */
 const DEPTH_MAX = RANK_MAX + 4;
@@ -11,16 +11,17 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * @param bytes JSON as UTF-8.
+ * @param what The message, for errors.
  * @throws {OperatingError} 'infer-request-invalid' where it is neither, or nested deeper than any request is: what follows may
  *   then recurse, and a few brackets cannot cost much memory.
  */
-export function parseJson(bytes: Uint8Array): unknown {
-  checkDepth(bytes);
-  const text = jsonText(bytes);
+export function parseJson(bytes: Uint8Array, what = 'The request'): unknown {
+  checkDepth(bytes, what);
+  const text = jsonText(bytes, what);
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw invalid(`The request is not JSON: ${errorMessage(error)}`);
+    throw malformed(`${what} is not JSON: ${errorMessage(error)}`);
   }
 }
 
@@ -44,11 +45,11 @@ function exactInteger(_key: string, value: unknown, context?: { readonly source?
   return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-function jsonText(bytes: Uint8Array): string {
+function jsonText(bytes: Uint8Array, what = 'The message'): string {
   try {
     return utf8.decode(bytes);
   } catch {
-    throw invalid('The request is not UTF-8');
+    throw malformed(`${what} is not UTF-8`);
   }
 }
 
@@ -59,7 +60,7 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-function checkDepth(bytes: Uint8Array): void {
+function checkDepth(bytes: Uint8Array, what: string): void {
   // Nearly every request opens fewer in all, which is known without a look at each byte.
   if (opensAtMost(bytes, DEPTH_MAX)) return;
   let depth = 0;
@@ -68,7 +69,7 @@ function checkDepth(bytes: Uint8Array): void {
     if (byte === QUOTE) index = endOfString(bytes, index);
     else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) depth += 1;
     else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth -= 1;
-    if (depth > DEPTH_MAX) throw invalid(`The request is nested deeper than ${DEPTH_MAX} levels at byte ${index}`);
+    if (depth > DEPTH_MAX) throw malformed(`${what} is nested deeper than ${DEPTH_MAX} levels at byte ${index}`);
   }
 }
 

@@ -1,8 +1,8 @@
-import type { Tensor, TensorData, TensorType } from '../../contracts/inference.ts';
+import type { Tensor, TensorData, TensorType } from '../inference.ts';
 import { checkText } from './binary-tensor.ts';
 import { datatypeOf } from './datatypes.ts';
+import { malformed } from './malformed.ts';
 import { shapeText } from './tensor-shape.ts';
-import { invalid } from './v2-errors.ts';
 
 /*
  * A tensor's elements in JSON: flat, or nested as its shape is, row-major. JSON has no NaN and no infinity; they are
@@ -79,12 +79,12 @@ export function encodeJson({ type, data }: Tensor): string {
 function flatten(dims: readonly number[], count: number, data: unknown, what: string): readonly unknown[] {
   if (!Array.isArray(data)) {
     if (dims.length === 0 && data !== undefined) return [data];
-    throw invalid(`${what} has no array 'data' and no parameter 'binary_data_size'`);
+    throw malformed(`${what} has no array 'data' and no parameter 'binary_data_size'`);
   }
   const elements: readonly unknown[] = data;
   if (dims.length < 2 || !Array.isArray(elements[0])) {
     if (elements.length !== count)
-      throw invalid(`${what} has ${elements.length} elements, but shape ${shapeText(dims)} has ${count}`);
+      throw malformed(`${what} has ${elements.length} elements, but shape ${shapeText(dims)} has ${count}`);
     return elements;
   }
   let level = elements;
@@ -93,7 +93,8 @@ function flatten(dims: readonly number[], count: number, data: unknown, what: st
     if (axis === 0) continue;
     const next: unknown[] = [];
     for (const inner of level) {
-      if (!Array.isArray(inner)) throw invalid(`${what} is not nested as its shape ${shapeText(dims)} at axis ${axis}`);
+      if (!Array.isArray(inner))
+        throw malformed(`${what} is not nested as its shape ${shapeText(dims)} at axis ${axis}`);
       if (inner.length !== size) checkLevel(inner.length, dims, axis, what);
       for (const element of inner) next.push(element);
     }
@@ -104,7 +105,7 @@ function flatten(dims: readonly number[], count: number, data: unknown, what: st
 
 function checkLevel(length: number, dims: readonly number[], axis: number, what: string): void {
   if (length !== dims[axis])
-    throw invalid(`${what} has ${length} elements at axis ${axis}, but its shape is ${shapeText(dims)}`);
+    throw malformed(`${what} has ${length} elements at axis ${axis}, but its shape is ${shapeText(dims)}`);
 }
 
 function decodeElements(type: TensorType, elements: readonly unknown[], what: string): TensorData {
@@ -196,7 +197,7 @@ function string(element: unknown, index: number, what: string): string {
 }
 
 function wrong(type: TensorType, element: unknown, index: number, what: string, expected: string): Error {
-  return invalid(`${what} (${datatypeOf(type)}) has ${shown(element)} at ${index}, expected ${expected}`);
+  return malformed(`${what} (${datatypeOf(type)}) has ${shown(element)} at ${index}, expected ${expected}`);
 }
 
 /** An element for a message, of bounded length. */

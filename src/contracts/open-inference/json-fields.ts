@@ -1,0 +1,58 @@
+import { malformed } from './malformed.ts';
+
+/** Elements of a list in a message; each costs a few hundred bytes whatever it holds. */
+const LIST_LENGTH_MAX = 1024;
+const NAME_LENGTH_MAX = 1024;
+
+/** What JSON.parse gives for an object; each value is looked at where it is used. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Of a message or a tensor; the protocol knows no others. */
+type ParameterValue = string | number | boolean;
+export type MessageParameters = Readonly<Record<string, ParameterValue>>;
+
+/*
+ * Readers of parsed JSON. Each throws {OperatingError} 'infer-request-invalid' that begins with `what`, the place.
+ */
+
+export function objectOf(value: unknown, what: string): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`${what} is no JSON object`);
+  return value as JsonObject;
+}
+
+export function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw malformed(`${what} is missing or no array`);
+  if (value.length > LIST_LENGTH_MAX)
+    throw malformed(`${what} has ${value.length} elements; ${LIST_LENGTH_MAX} are the most`);
+  return value;
+}
+
+export function stringOf(value: unknown, what: string): string {
+  if (typeof value !== 'string' || value === '') throw malformed(`${what} is missing or no string`);
+  return value;
+}
+
+export function optionalStringOf(value: unknown, what: string): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw malformed(`${what} is no string`);
+  return value;
+}
+
+export function nameOf(owner: JsonObject, what: string): string {
+  const name = stringOf(owner['name'], `${what} 'name'`);
+  if (name.length > NAME_LENGTH_MAX) throw malformed(`${what} has a name of ${name.length} characters`);
+  return name;
+}
+
+export function parametersOf(owner: JsonObject, what: string): MessageParameters {
+  const value = owner['parameters'];
+  if (value === undefined || value === null) return {};
+  const entries = Object.entries(objectOf(value, `${what} 'parameters'`));
+  return Object.fromEntries(
+    entries.map(([name, parameter]) => {
+      if (typeof parameter === 'string' || typeof parameter === 'number' || typeof parameter === 'boolean')
+        return [name, parameter];
+      throw malformed(`${what} has parameter '${name.slice(0, 40)}' that is no string, number or boolean`);
+    }),
+  );
+}

@@ -1,0 +1,14 @@
+import { OperatingError } from '../../platform/errors.ts';
+
+/**
+ * What is not in the protocol's form: where it was found, what stood there and what was expected. As it is, an answer
+ * to whoever sent the request; who reads a server's answer gives it a code of its own.
+ */
+export function malformed(message: string): OperatingError {
+  return new OperatingError('infer-request-invalid', 'reject', message);
+}
+
+/** An extension of the protocol that andon does not have. */
+export function unsupported(what: string): OperatingError {
+  return new OperatingError('infer-request-unsupported', 'reject', `${what} is not supported here`);
+}

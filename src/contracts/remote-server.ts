@@ -1,0 +1,112 @@
+import * as z from 'zod';
+import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
+import { byteSize, secretReference } from '../platform/config-fields.ts';
+
+/** RFC 9110, section 5.6.2 (token). */
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Set by andon itself. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'inference-header-content-length',
+  'transfer-encoding',
+]);
+
+const versionText = z
+  .union([z.string().regex(/^[A-Za-z0-9._-]{1,64}$/), z.int().min(0)], {
+    error: 'expected a version as the server names it, such as 3',
+  })
+  .transform(String);
+
+const fallbackReference = z
+  .string()
+  .regex(modelReferencePattern, { error: 'expected NAME@VERSION' })
+  .transform((text, context) => {
+    const { name, version } = parseModelReference(text) ?? {};
+    if (name !== undefined && version !== undefined) return { name, version };
+    context.addIssue({ code: 'custom', message: 'must name the version: NAME@VERSION', input: text });
+    return z.NEVER;
+  });
+
+/** `remote:` in a `model.yaml`: where the model runs, and how it is asked there. */
+export const remoteServerSchema = z
+  .strictObject({
+    url: z
+      .string()
+      .superRefine(checkUrl)
+      .describe('Server of the Open Inference Protocol over HTTP: https://host:port, with the path before /v2, if any'),
+    model: z
+      .string()
+      .regex(/^[^\s/?#]{1,256}$/, { error: 'expected the name of a model on the server' })
+      .optional()
+      .describe("Name of the model on the server; this model's own where left out"),
+    version: versionText.optional().describe('Version on the server; the one that the server chooses where left out'),
+    token: secretReference.optional().describe('Bearer token, by reference; read anew for each request'),
+    headers: z
+      .record(
+        z
+          .string()
+          .regex(headerName, { error: 'expected the name of an HTTP header' })
+          .refine((name) => !ownHeaders.has(name.toLowerCase()), { error: 'this header is set by andon itself' }),
+        z.union([z.string(), secretReference]),
+      )
+      .default({})
+      .describe('Further headers of each request; a secret is a reference'),
+    ca: z
+      .string()
+      .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {
+        error: 'expected the absolute path of a PEM file, or its text',
+      })
+      .optional()
+      .describe(
+        'Certificate authority of the server, as an absolute path or as PEM text; the well-known ones if left out',
+      ),
+    retries: z
+      .int()
+      .min(0)
+      .max(10)
+      .default(2)
+      .describe('Further attempts within the deadline of a run, where the server is away or asks to come again'),
+    failures: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(3)
+      .describe(
+        'Runs that fail one after another before the server is left alone, and tried again with growing pauses',
+      ),
+    connections: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(4)
+      .describe('Connections that are kept, and so requests under way at a time'),
+    maxAnswer: byteSize('Largest answer that is read').prefault('16MB'),
+    fallback: fallbackReference
+      .optional()
+      .describe('Local model that judges where this one cannot: NAME@VERSION with the same tags and window'),
+  })
+  .refine(
+    ({ token, headers }) =>
+      token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
+    { path: ['token'], error: 'a token and a header authorization exclude each other' },
+  );
+
+/** Sizes in bytes. */
+export type RemoteServer = z.infer<typeof remoteServerSchema>;
+
+function checkUrl(text: string, context: z.RefinementCtx): void {
+  const url = URL.parse(text);
+  const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return issue('expected https://host:port or http://host:port');
+  if (url.username !== '' || url.password !== '')
+    issue('user and password are not written in the url: use a header with a secret reference');
+  if (url.search !== '' || url.hash !== '') issue('a url of a server has no query and no fragment');
+}
