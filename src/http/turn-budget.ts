@@ -21,7 +21,10 @@ export class TurnBudget {
   /** In this turn, of which the first was taken up at `#startedMs`. */
   #takenUp = 0;
   #startedMs = 0;
-  #waiting = 0;
+  /** In the order in which they came. */
+  readonly #waiting: (() => void)[] = [];
+  /** Immediates that will each let one in, if there is room in their turn. */
+  #doors = 0;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -31,37 +34,41 @@ export class TurnBudget {
   /** Holds every request back once it has arrived, until its turn; one more than may wait is told to come again. */
   limit(app: FastifyInstance): void {
     app.addHook('preHandler', (_request, _reply, done) => {
-      if (this.#takeUp()) done();
-      else if (this.#waiting < WAITING_MAX) this.#wait(done);
+      if (this.#waiting.length < WAITING_MAX) this.#enter(done);
       else done(new OperatingError('http-busy', 'retry', `${WAITING_MAX} requests wait for the agent already`));
     });
   }
 
   /** Resolves when there is room in a turn for an answer: the answers to a batch come all at once. */
-  async answering(): Promise<void> {
-    if (!this.#takeUp()) await new Promise<void>((resolve) => this.#wait(resolve));
+  answering(): Promise<void> {
+    return new Promise((resolve) => this.#enter(resolve));
   }
 
-  #wait(callback: () => void): void {
-    this.#setWaiting(this.#waiting + 1);
-    setImmediate(() => this.#tryAgain(callback));
+  #enter(callback: () => void): void {
+    if (this.#waiting.length === 0 && this.#takeUp()) return callback();
+    this.#waiting.push(callback);
+    this.#noteWaiting();
+    this.#openDoor();
   }
 
   /** Node runs one immediate after another, with what each has set off, and those set meanwhile in the next turn. */
-  #tryAgain(callback: () => void): void {
-    if (!this.#takeUp()) {
-      setImmediate(() => this.#tryAgain(callback));
-      return;
-    }
-    this.#setWaiting(this.#waiting - 1);
-    callback();
+  #openDoor(): void {
+    if (this.#doors === TAKEN_UP_MAX) return;
+    this.#doors += 1;
+    setImmediate(() => {
+      this.#doors -= 1;
+      const callback = this.#waiting.length > 0 && this.#takeUp() ? this.#waiting.shift() : undefined;
+      if (this.#waiting.length > 0) this.#openDoor();
+      this.#noteWaiting();
+      callback?.();
+    });
   }
 
   #takeUp(): boolean {
     const nowMs = this.#deps.clock.monotonicMs();
     if (this.#takenUp === 0) {
       this.#startedMs = nowMs;
-      // Before the immediates of whoever waits, which are set later.
+      // Before the doors of the next turn, which are opened later.
       setImmediate(() => (this.#takenUp = 0));
     }
     if (this.#takenUp === TAKEN_UP_MAX || nowMs - this.#startedMs >= TURN_MS_MAX) return false;
@@ -69,8 +76,7 @@ export class TurnBudget {
     return true;
   }
 
-  #setWaiting(waiting: number): void {
-    this.#waiting = waiting;
-    this.#metrics.andon_http_waiting_requests.set(waiting);
+  #noteWaiting(): void {
+    this.#metrics.andon_http_waiting_requests.set(this.#waiting.length);
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import fastify from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TurnBudget } from '../../src/http/turn-budget.ts';
@@ -66,6 +67,34 @@ test('answers that come all at once are spread over turns too', async () => {
   expect(new Set(written).size).toBeGreaterThanOrEqual(5);
 });
 
+test('nothing that comes while others wait goes before them', async () => {
+  const order: number[] = [];
+  const enter = async (number: number): Promise<void> => {
+    await turns.answering();
+    order.push(number);
+  };
+  const entered: Promise<void>[] = [];
+  for (let number = 0; number < 40; number += 1) {
+    entered.push(enter(number));
+    if (number % 8 === 7) await setImmediate();
+  }
+  await Promise.all(entered);
+  expect(order).toEqual(Array.from({ length: 40 }, (_, index) => index));
+});
+
+test('what waits is looked at in its turn alone, however many wait', async () => {
+  const deps = testDeps();
+  let looks = 0;
+  const monotonicMs = deps.clock.monotonicMs.bind(deps.clock);
+  deps.clock.monotonicMs = () => {
+    looks += 1;
+    return monotonicMs();
+  };
+  const busyTurns = new TurnBudget(deps);
+  await Promise.all(Array.from({ length: 900 }, () => busyTurns.answering()));
+  expect(looks).toBeLessThan(2 * 900);
+});
+
 test('one more request than may wait is told to come again', async () => {
   await using server = await V2Server.start(new FakeModels([]));
   const answers = await sendAtOnce(
@@ -102,10 +131,10 @@ function busy(): void {
 
 /** Counts turns of the event loop by their check phase. */
 function countTurns(): { readonly turn: number; stop(): void } {
-  const loop = { turn: 0, immediate: setImmediate(count), stop: () => clearImmediate(loop.immediate) };
+  const loop = { turn: 0, immediate: globalThis.setImmediate(count), stop: () => clearImmediate(loop.immediate) };
   function count(): void {
     loop.turn += 1;
-    loop.immediate = setImmediate(count);
+    loop.immediate = globalThis.setImmediate(count);
   }
   return loop;
 }
