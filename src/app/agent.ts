@@ -107,7 +107,7 @@ export async function startAgent(
   const activations = stack.use(
     new ActivationWatch({
       directory: config.models.directory,
-      names: [...watches.values()].map(({ model }) => model.name),
+      names: () => inference.statuses().map(({ name }) => name),
       clock: deps.clock,
       onChange: onActivated,
     }),

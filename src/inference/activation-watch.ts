@@ -6,7 +6,8 @@ const LOOK_MS = 2_000;
 
 export type ActivationWatchOptions = {
   readonly directory: string;
-  readonly names: readonly string[];
+  /** Of the models that are loaded; asked anew at each look. */
+  readonly names: () => readonly string[];
   readonly clock: Clock;
   readonly onChange: () => void;
 };
@@ -14,7 +15,8 @@ export type ActivationWatchOptions = {
 /** Notices in a running agent that `andon models activate` or `rollback` named another version. */
 export class ActivationWatch implements Disposable {
   readonly #options: ActivationWatchOptions;
-  #seen: string | undefined;
+  /** The active version by model; undefined where it has none. */
+  #seen: ReadonlyMap<string, number | undefined> = new Map();
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -33,11 +35,13 @@ export class ActivationWatch implements Disposable {
 
   async #look(): Promise<void> {
     const { directory, names, clock, onChange } = this.#options;
-    const versions = await Promise.all(names.map((name) => readPointer(join(directory, name, 'active'))));
+    const found = await Promise.all(
+      names().map(async (name) => [name, await readPointer(join(directory, name, 'active'))] as const),
+    );
     if (this.#stopped) return;
-    const now = versions.join();
-    if (this.#seen !== undefined && this.#seen !== now) onChange();
-    this.#seen = now;
+    const before = this.#seen;
+    this.#seen = new Map(found);
+    if (found.some(([name, version]) => before.has(name) && before.get(name) !== version)) onChange();
     this.#timer = clock.setTimer(() => void this.#look(), LOOK_MS, { background: true });
   }
 }

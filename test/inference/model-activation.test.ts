@@ -41,12 +41,13 @@ test('a model that never had another version has nothing to go back to', async (
   });
 });
 
-test('a running agent notices another active version, once, and not its first look', async () => {
+test('a running agent notices another active version of what it has loaded, once, and not its first look', async () => {
   await writeActiveVersion(directory, 'pump', 1);
+  let loaded = ['pump'];
   let changes = 0;
   using watch = new ActivationWatch({
     directory,
-    names: ['pump'],
+    names: () => loaded,
     clock: new SystemClock(),
     onChange: () => (changes += 1),
   });
@@ -56,4 +57,12 @@ test('a running agent notices another active version, once, and not its first lo
   expect(changes).toBe(0);
   await writeActiveVersion(directory, 'pump', 2);
   await expect.poll(() => changes, { timeout: 10_000 }).toBe(1);
+  // A model that a visitor has loaded meanwhile is looked at from then on.
+  mkdirSync(join(directory, 'valve'));
+  await writeActiveVersion(directory, 'valve', 1);
+  loaded = ['pump', 'valve'];
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(changes).toBe(1);
+  await writeActiveVersion(directory, 'valve', 2);
+  await expect.poll(() => changes, { timeout: 10_000 }).toBe(2);
 });
