@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { TagSeries } from '../contracts/sample-history.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
+import { isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { HistoryReader } from '../outbox/history-reader.ts';
 import { parseTimeMs } from '../plant/csv-cells.ts';
@@ -41,7 +42,7 @@ export async function* historyRows(order: HistoryOrder): AsyncGenerator<Recorded
   for (let sliceMs = fromMs; sliceMs < toMs; sliceMs += SLICE_MS) {
     const endMs = Math.min(sliceMs + SLICE_MS, toMs);
     for (const { timeMs, values } of merged(order.tags.map((tag) => reader.read(tag, sliceMs, endMs)))) {
-      yield { row, timeMs, timeText: new Date(timeMs).toISOString(), label: '', values };
+      yield { row, timeMs, timeText: isoTime(timeMs), label: '', values };
       row += 1;
     }
   }

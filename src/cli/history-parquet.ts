@@ -6,7 +6,7 @@ import { errorMessage, OperatingError } from '../platform/errors.ts';
 const ROWS_AT_ONCE = 50_000;
 
 /**
- * Writes history as a Parquet file: `time` as a UTC timestamp in milliseconds, and a double for each tag, null where it
+ * Writes history as a Parquet file: `time` as a UTC timestamp in microseconds, and a double for each tag, null where it
  * has no sample at that time.
  *
  * @throws {OperatingError} 'file-not-written' (retry).
@@ -21,12 +21,12 @@ export async function writeParquet(
       writer: fileWriter(path),
       schema: [
         { name: 'root', num_children: tags.length + 1 },
-        { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MILLIS', repetition_type: 'REQUIRED' },
+        { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MICROS', repetition_type: 'REQUIRED' },
         ...tags.map((name) => ({ name, type: 'DOUBLE' as const, repetition_type: 'OPTIONAL' as const })),
       ],
       createdBy: 'andon',
     });
-    let times: Date[] = [];
+    let times: bigint[] = [];
     let columns: (number | null)[][] = tags.map(() => []);
     const writeGroup = async (): Promise<void> => {
       const data = columns.map((values, tag) => ({ name: tags[tag] ?? '', data: values }));
@@ -35,7 +35,7 @@ export async function writeParquet(
       columns = tags.map(() => []);
     };
     for await (const { timeMs, values } of rows) {
-      times.push(new Date(timeMs ?? 0));
+      times.push(BigInt(Math.round((timeMs ?? 0) * 1000)));
       values.forEach((value, tag) => columns[tag]?.push(Number.isNaN(value) ? null : value));
       if (times.length === ROWS_AT_ONCE) await writeGroup();
     }

@@ -84,11 +84,13 @@ export function parseTimeMs(cell: string): number | undefined {
   const dotted = /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ T](.+))?$/.exec(cell);
   const [, day = '', month = '', year = '', clock = '00:00:00'] = dotted ?? [];
   const text = dotted === null ? cell : `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}T${clock}`;
-  const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?))?\s*(Z|[+-]\d{2}:?\d{2})?$/i.exec(
+  const parts = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?:(:\d{2})(?:[.,](\d+))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.exec(
     text,
   );
   if (parts === null) return undefined;
-  const [, date = '', time = '00:00:00', zone = 'Z'] = parts;
-  const timeMs = Date.parse(`${date}T${time.replace(',', '.')}${zone.toUpperCase()}`);
-  return Number.isNaN(timeMs) ? undefined : timeMs;
+  const [, date = '', minutes = '00:00', seconds = ':00', fraction = '', zone = 'Z'] = parts;
+  const wholeMs = Date.parse(`${date}T${minutes}${seconds}${zone.toUpperCase()}`);
+  // Date.parse drops microseconds.
+  const microseconds = Math.round(Number(`0.${fraction}`) * 1e6);
+  return Number.isNaN(wholeMs) ? undefined : (wholeMs * 1000 + microseconds) / 1000;
 }

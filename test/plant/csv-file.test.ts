@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { isoTime } from '../../src/domain/epoch-ms.ts';
 import { parseNumber, parseTimeMs, splitCells } from '../../src/plant/csv-cells.ts';
 import type { CsvOptions, CsvRow } from '../../src/plant/csv-file.ts';
 import { CsvFile } from '../../src/plant/csv-file.ts';
@@ -113,6 +114,14 @@ test('a time survives in every spelling', () => {
       expect(parseTimeMs(iso)).toBe(date.getTime());
       expect(parseTimeMs(iso.replace('T', ' ').replace('Z', ''))).toBe(date.getTime());
       expect(parseTimeMs(String(date.getTime()))).toBe(date.getTime());
+    }),
+  );
+});
+
+test('a time as it is exported is read back to the microsecond', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 126_230_400_000_000, max: 4_102_444_800_000_000 }), (microseconds) => {
+      expect(parseTimeMs(isoTime(microseconds / 1000))).toBe(microseconds / 1000);
     }),
   );
 });
