@@ -232,7 +232,8 @@ describeWith(['prlimit'], 'with little memory', () => {
     await using harness = new HostHarness([hungry], { deadline: '10s' });
     await harness.ready('hungry');
     const pid = await pidOf(harness);
-    execFileSync('prlimit', [`--pid=${pid}`, `--as=${addressSpaceBytes(pid) + 1e9}`]);
+    // Less than the 4 GB of the run, and more than what the host's threads reserve when they first allocate.
+    execFileSync('prlimit', [`--pid=${pid}`, `--as=${addressSpaceBytes(pid) + 2.5e9}`]);
     await expect(harness.host.run(model('hungry'), windowOf(1e9, [1, 1, 1]))).rejects.toMatchObject({
       code: 'model-run-failed',
     });
