@@ -7,7 +7,7 @@ import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
 import { trainingRows } from '../src/training/training-rows.ts';
 import { writeModel } from '../src/training/model-writer.ts';
 import { ModelDirectory } from '../src/inference/model-directory.ts';
-import { SessionRunner } from '../src/inference/session-runner.ts';
+import { SessionRunner } from '../src/inference/session/session-runner.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
 import { median } from './statistics.ts';
 

@@ -9,7 +9,7 @@ import { v2Errors } from '../http/v2/v2-errors.ts';
 import { v2Metrics } from '../http/v2/v2-metrics.ts';
 import { inferenceErrors } from '../inference/inference-errors.ts';
 import { inferenceMetrics } from '../inference/inference-metrics.ts';
-import { modelLibraryErrors } from '../inference/model-library-errors.ts';
+import { modelLibraryErrors } from '../inference/library/model-library-errors.ts';
 import { nvInferenceMetrics } from '../inference/nv-inference-metrics.ts';
 import { remoteErrors } from '../inference/remote/remote-errors.ts';
 import { remoteMetrics } from '../inference/remote/remote-metrics.ts';

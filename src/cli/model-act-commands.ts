@@ -1,7 +1,7 @@
 import { loadConfig } from '../app/config-file.ts';
 import type { Activated, ExactModel, LatencyFigures, ModelProof } from '../contracts/model-desk.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { ModelLibrary } from '../inference/model-library.ts';
+import type { ModelLibrary } from '../inference/library/model-library.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { referenceOf } from './models-command.ts';
 import { commandActor, openModelLibrary } from './open-model-library.ts';

@@ -5,7 +5,7 @@ import { loadConfig } from '../app/config-file.ts';
 import type { Installed, InstallProgress, PackageSource } from '../contracts/model-desk.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import { libraryFailure } from '../inference/model-library-errors.ts';
+import { libraryFailure } from '../inference/library/model-library-errors.ts';
 import { errorMessage } from '../platform/errors.ts';
 import { activatedJson, activatedText, proofJson, proofText } from './model-act-commands.ts';
 import { commandActor, openModelLibrary } from './open-model-library.ts';

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { LoadedConfig } from '../app/config-file.ts';
 import { inferenceHostEntry } from '../app/entries.ts';
 import { modelUses, watchMisfits } from '../app/model-watches.ts';
-import { ModelLibrary } from '../inference/model-library.ts';
+import { ModelLibrary } from '../inference/library/model-library.ts';
 import { errorCode } from '../platform/errors.ts';
 import { askAgent } from './agent-request.ts';
 import { quietDeps } from './quiet-deps.ts';

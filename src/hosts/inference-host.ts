@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import type { HostProtocol } from '../inference/host-protocol.ts';
-import { SessionRunner } from '../inference/session-runner.ts';
+import type { HostProtocol } from '../inference/host/host-protocol.ts';
+import { SessionRunner } from '../inference/session/session-runner.ts';
 import { entryFile } from '../platform/entry-file.ts';
 import { errorCode, invariant } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';

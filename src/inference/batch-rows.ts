@@ -1,6 +1,6 @@
 import type { Tensor, TensorData, Tensors, TensorSpec } from '../contracts/inference.ts';
 import { invariant } from '../platform/errors.ts';
-import type { HostRun } from './host-protocol.ts';
+import type { HostRun } from './host/host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { elementCount } from './tensor-check.ts';
 

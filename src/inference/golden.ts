@@ -5,7 +5,7 @@ import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { batchSize, joinRows } from './batch-rows.ts';
 import { compareGolden, goldenTensor } from './golden-values.ts';
-import type { GoldenReport } from './host-protocol.ts';
+import type { GoldenReport } from './host/host-protocol.ts';
 import { inferenceFailure } from './inference-failure.ts';
 
 type Golden = {

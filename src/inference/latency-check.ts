@@ -4,8 +4,8 @@ import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { Clock } from '../platform/clock.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { feedOf } from './golden.ts';
-import { isLoss } from './host-process.ts';
-import { libraryFailure } from './model-library-errors.ts';
+import { isLoss } from './host/host-process.ts';
+import { libraryFailure } from './library/model-library-errors.ts';
 import { elementCount, tensorData } from './tensor-check.ts';
 
 const WARM_UP_RUNS = 3;

@@ -19,7 +19,7 @@ import { inferenceMetrics } from './inference-metrics.ts';
 import { addStatistics } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
-import { ModelHost } from './model-host.ts';
+import { ModelHost } from './host/model-host.ts';
 import type { Misfits, ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from './models-config.ts';
 import type { FallbackFor } from './remote/connect-remote.ts';

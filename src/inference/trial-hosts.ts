@@ -7,7 +7,7 @@ import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
-import { ModelHost } from './model-host.ts';
+import { ModelHost } from './host/model-host.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { servingOf } from './serving.ts';
 

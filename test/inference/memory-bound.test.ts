@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MemoryBound } from '../../src/inference/memory-bound.ts';
+import { MemoryBound } from '../../src/inference/host/memory-bound.ts';
 
 const MB = 1_000_000;
 const minutes = (count: number) => count * 60_000;

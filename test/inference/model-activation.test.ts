@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ActivationWatch } from '../../src/inference/activation-watch.ts';
-import { previousVersion, writeActiveVersion } from '../../src/inference/model-activation.ts';
+import { ActivationWatch } from '../../src/inference/library/activation-watch.ts';
+import { previousVersion, writeActiveVersion } from '../../src/inference/library/model-activation.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 

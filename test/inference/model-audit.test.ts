@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditNote } from '../../src/inference/audit-chain.ts';
-import { ModelAudit } from '../../src/inference/model-audit.ts';
+import type { AuditNote } from '../../src/inference/library/audit-chain.ts';
+import { ModelAudit } from '../../src/inference/library/model-audit.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 
 /*

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeActiveVersion } from '../../src/inference/model-activation.ts';
-import { modelLedger } from '../../src/inference/model-ledger.ts';
+import { writeActiveVersion } from '../../src/inference/library/model-activation.ts';
+import { modelLedger } from '../../src/inference/library/model-ledger.ts';
 import { LibraryHarness } from '../support/library-harness.ts';
 
 let harness: LibraryHarness;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { HostProcess } from '../../src/inference/host-process.ts';
+import type { HostProcess } from '../../src/inference/host/host-process.ts';
 import { ModelSlot } from '../../src/inference/model-slot.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { readManifest } from '../../src/inference/manifest-file.ts';

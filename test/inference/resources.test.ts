@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { sessionOptions } from '../../src/inference/session-options.ts';
+import { sessionOptions } from '../../src/inference/session/session-options.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { providersOf } from '../../src/inference/serving.ts';
 import { RunLoad, VisitorLoad } from '../support/inference-load.ts';

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { ModelSlot } from '../../src/inference/model-slot.ts';
-import type { RunRequest } from '../../src/inference/run-queue.ts';
-import { RunQueue } from '../../src/inference/run-queue.ts';
+import type { RunRequest } from '../../src/inference/host/run-queue.ts';
+import { RunQueue } from '../../src/inference/host/run-queue.ts';
 
 const serving = { queueMax: 8, batchMax: 8, delayMsMax: 0, deadlineMs: 1000 };
 

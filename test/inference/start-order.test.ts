@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ModelSlot } from '../../src/inference/model-slot.ts';
-import { startOrder } from '../../src/inference/start-order.ts';
+import { startOrder } from '../../src/inference/host/start-order.ts';
 
 /** What the order is made from. */
 function slot(label: string, state: ModelSlot['state'], loadMs: number | undefined): ModelSlot {

@@ -2,7 +2,7 @@ import { formatModelReference, parseModelReference } from '../../src/domain/mode
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { batchSize, joinRows, rowOf } from '../../src/inference/batch-rows.ts';
-import { nodesByProvider, ranOn } from '../../src/inference/provider-proof.ts';
+import { nodesByProvider, ranOn } from '../../src/inference/session/provider-proof.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { checkInputs, tensorData } from '../../src/inference/tensor-check.ts';
 import { OperatingError } from '../../src/platform/errors.ts';

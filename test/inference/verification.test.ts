@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { verifyModel } from '../../src/inference/model-verification.ts';
+import { verifyModel } from '../../src/inference/library/model-verification.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 
 import { TestModelDirectory } from '../support/onnx-directory.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { verifyModel } from '../../src/inference/model-verification.ts';
+import { verifyModel } from '../../src/inference/library/model-verification.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { modelsConfigSchema } from '../../src/inference/models-config.ts';
 import { errorCode } from '../../src/platform/errors.ts';

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
 import { batchSize, runRowByRow } from '../batch-rows.ts';
 import { proveGraph } from '../graph-proof.ts';
-import type { HostRun, LoadedSession } from '../host-protocol.ts';
+import type { HostRun, LoadedSession } from '../host/host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
 import { checkFiniteInputs, checkFiniteOutputs } from '../tensor-check.ts';
 import { inferRequest, readInferAnswer } from './infer-exchange.ts';

@@ -4,7 +4,7 @@ import type { Deps } from '../../platform/deps.ts';
 import { checkLatency } from '../latency-check.ts';
 import { inferenceFailure } from '../inference-failure.ts';
 import type { StoredModel } from '../model-directory.ts';
-import type { ModelVerification } from '../model-verification.ts';
+import type { ModelVerification } from '../library/model-verification.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { servingOf } from '../serving.ts';
 import { checkServerAllowed } from './allowed-servers.ts';

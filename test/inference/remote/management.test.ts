@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { verifyModel } from '../../../src/inference/model-verification.ts';
+import { verifyModel } from '../../../src/inference/library/model-verification.ts';
 import { modelsConfigSchema } from '../../../src/inference/models-config.ts';
 import { signVersion } from '../../../src/inference/signing/sign-version.ts';
 import { LibraryHarness } from '../../support/library-harness.ts';

@@ -1,0 +1,71 @@
+import { formatByteSize } from '../../domain/byte-size.ts';
+import { formatDuration } from '../../domain/duration.ts';
+
+const RECYCLE_INTERVAL_MS_MIN = 60_000;
+/** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
+const RECYCLE_GROWTH = 1.5;
+/** A host that is too large again within this time needs the memory for its work, and a fresh one would not help. */
+const IN_VAIN_MS = 600_000;
+
+/**
+ * When a host has grown so large that a fresh one should take over: past what it may take, but no more often than once
+ * a minute, and not where its models need more. What they need is learned from fresh hosts, and from hosts that are too
+ * large again soon after; one that leaks without end is still replaced, every ten minutes or so.
+ */
+export class MemoryBound {
+  /** What the configuration allows. */
+  readonly #bytesMax: number;
+  readonly #setting: string;
+  #residentBytesMax: number;
+  /** That a host was found to need for its work, past what it may take; 0 where none did. */
+  #neededBytes = 0;
+  #recycledMs = Number.NEGATIVE_INFINITY;
+
+  /** @param setting Key of the configuration that says `bytesMax`. */
+  constructor(bytesMax: number, setting: string) {
+    this.#bytesMax = bytesMax;
+    this.#setting = setting;
+    this.#residentBytesMax = bytesMax;
+  }
+
+  /** @param nowMs Monotonic. */
+  isPassed(residentBytes: number, nowMs: number): boolean {
+    return residentBytes > this.#residentBytesMax && nowMs - this.#recycledMs >= RECYCLE_INTERVAL_MS_MIN;
+  }
+
+  /** A fresh host is to take over from one of this size. */
+  noteRecycling(residentBytes: number, nowMs: number): void {
+    if (nowMs - this.#recycledMs < IN_VAIN_MS) this.#neededBytes = residentBytes;
+    this.#recycledMs = nowMs;
+  }
+
+  /** `1.2GB of 1GB`. */
+  sizes(residentBytes: number): string {
+    return `${formatByteSize(residentBytes)} of ${formatByteSize(this.#bytesMax)}`;
+  }
+
+  /**
+   * @param residentBytes What a fresh host takes up with a new version in it.
+   * @returns Why it may not; '' where it may. Where the models need more than they may already, they may need half as
+   *   much again.
+   */
+  excess(residentBytes: number): string {
+    if (residentBytes <= this.#residentBytesMax) return '';
+    return `its host would take ${this.sizes(residentBytes)} (${this.#setting})`;
+  }
+
+  /**
+   * @param residentBytes What a fresh host takes up with every model loaded.
+   * @param isOther Whether other models or versions are in it than in the one before.
+   * @returns What an operator should know; '' where that is within bounds.
+   */
+  noteFresh(residentBytes: number, isOther: boolean): string {
+    if (isOther) this.#neededBytes = 0;
+    this.#residentBytesMax = Math.max(this.#bytesMax, RECYCLE_GROWTH * Math.max(residentBytes, this.#neededBytes));
+    if (residentBytes > this.#bytesMax)
+      return `a fresh host takes ${this.sizes(residentBytes)} with its models; raise ${this.#setting}`;
+    if (this.#neededBytes > 0)
+      return `a host takes ${this.sizes(this.#neededBytes)} within ${formatDuration(IN_VAIN_MS)} of its start; raise ${this.#setting}`;
+    return '';
+  }
+}
