@@ -1,9 +1,7 @@
 import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
-import { byteSize, secretReference } from '../platform/config-fields.ts';
+import { byteSize, furtherHeaders, secretReference } from '../platform/config-fields.ts';
 
-/** RFC 9110, section 5.6.2 (token). */
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Set by andon itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'accept',
@@ -48,16 +46,9 @@ export const remoteServerSchema = z
       .describe("Name of the model on the server; this model's own where left out"),
     version: versionText.optional().describe('Version on the server; the one that the server chooses where left out'),
     token: secretReference.optional().describe('Bearer token, by reference; read anew for each request'),
-    headers: z
-      .record(
-        z
-          .string()
-          .regex(headerName, { error: 'expected the name of an HTTP header' })
-          .refine((name) => !ownHeaders.has(name.toLowerCase()), { error: 'this header is set by andon itself' }),
-        z.union([z.string(), secretReference]),
-      )
-      .default({})
-      .describe('Further headers of each request; a secret is a reference'),
+    headers: furtherHeaders(ownHeaders, 'andon itself').describe(
+      'Further headers of each request; a secret is a reference',
+    ),
     ca: z
       .string()
       .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {

@@ -56,6 +56,23 @@ export const secretReference = z
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
+/** RFC 9110, section 5.6.2 (token). */
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * Headers to send along, their values as they are or as secret references.
+ *
+ * @param own In lower case: those that nobody else may set.
+ * @param setBy Who sets them, for the message.
+ */
+export function furtherHeaders(own: ReadonlySet<string>, setBy: string) {
+  const name = z
+    .string()
+    .regex(headerName, { error: 'expected the name of an HTTP header' })
+    .refine((text) => !own.has(text.toLowerCase()), { error: `this header is set by ${setBy}` });
+  return z.record(name, z.union([z.string(), secretReference])).default({});
+}
+
 /**
  * Reads a secret; a file's trailing line break is not part of it.
  * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).

@@ -1,9 +1,7 @@
 import * as z from 'zod';
-import { duration, secretReference } from '../../platform/config-fields.ts';
+import { duration, furtherHeaders } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
-/** RFC 9110, section 5.6.2 (token). */
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Set by the uplink itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'connection',
@@ -29,16 +27,9 @@ const tlsSchema = z
 export const httpUplinkSchema = z.strictObject({
   type: z.literal('http'),
   url: z.string().superRefine(checkUrl).describe('Where batches are posted: https://host/path'),
-  headers: z
-    .record(
-      z
-        .string()
-        .regex(headerName, { error: 'expected the name of an HTTP header' })
-        .refine((name) => !ownHeaders.has(name.toLowerCase()), { error: 'this header is set by the uplink itself' }),
-      z.union([z.string(), secretReference]),
-    )
-    .default({})
-    .describe('Headers of each request; a token is a secret reference, and is read anew for each request'),
+  headers: furtherHeaders(ownHeaders, 'the uplink itself').describe(
+    'Headers of each request; a token is a secret reference, and is read anew for each request',
+  ),
   compression: z.enum(['none', 'gzip']).default('none').describe('How the body is compressed'),
   connectTimeout: duration('How long connecting may take, TLS included', { minMs: 100, maxMs: 600_000 }).prefault(
     '10s',

@@ -1,27 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { FinishReason } from '../../../src/http/v2/generate.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 import { EventClient } from '../../support/event-client.ts';
+import { asked, ended, GENERATE, STREAM, underWay } from '../../support/generate-endpoint.ts';
 import { metricValue } from '../../support/test-deps.ts';
 import { V2Server } from '../../support/v2-server.ts';
 import { countingDecoder } from './fake-decoder.ts';
 import { echoModel, FakeModels } from './fake-models.ts';
 
-const GENERATE = '/v2/models/gpt/generate';
-const STREAM = '/v2/models/gpt/generate_stream';
 const head = { model_name: 'gpt', model_version: '3' };
-
-function asked(tokens: readonly number[], parameters?: object, more?: object): object {
-  return { input_ids: tokens, ...(parameters === undefined ? {} : { parameters }), ...more };
-}
-
-function ended(server: V2Server, outcome: FinishReason | 'stalled'): Promise<number> {
-  return metricValue(server.deps, `andon_http_generations_total{outcome="${outcome}"}`);
-}
-
-function underWay(server: V2Server): Promise<number> {
-  return metricValue(server.deps, 'andon_http_generations');
-}
 
 describe('tokens are generated', () => {
   test('in one answer, each step a visitor’s run that is told of the text only what is new', async () => {

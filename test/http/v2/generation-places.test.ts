@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import type { FinishReason } from '../../../src/http/v2/generate.ts';
 import { EventClient } from '../../support/event-client.ts';
+import { asked, ended, GENERATE, STREAM, underWay } from '../../support/generate-endpoint.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
 import { V2Server } from '../../support/v2-server.ts';
@@ -15,20 +15,6 @@ import { FakeModels } from './fake-models.ts';
  * Generations hold memory and a share of the host for as long as they last. Invariant: there are never more of them, nor
  * larger ones, than the configuration allows; whoever has left holds nothing; whoever is there is not cut off.
  */
-const GENERATE = '/v2/models/gpt/generate';
-const STREAM = '/v2/models/gpt/generate_stream';
-
-function asked(tokens: readonly number[], parameters?: object, more?: object): object {
-  return { input_ids: tokens, ...(parameters === undefined ? {} : { parameters }), ...more };
-}
-
-function ended(server: V2Server, outcome: FinishReason | 'stalled'): Promise<number> {
-  return metricValue(server.deps, `andon_http_generations_total{outcome="${outcome}"}`);
-}
-
-function underWay(server: V2Server): Promise<number> {
-  return metricValue(server.deps, 'andon_http_generations');
-}
 
 /** A step that waits until it is let go. */
 class Gate {
