@@ -3,7 +3,7 @@ import { recordJson } from '../src/domain/record.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
-import type { PartOptions } from './parts.ts';
+import type { PartOptions } from './part-options.ts';
 import { AGENT_ID, machineMs } from './workload.ts';
 import { verdictDrafts } from './verdict-drafts.ts';
 

@@ -5,7 +5,7 @@ import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
-import type { PartOptions } from './parts.ts';
+import type { PartOptions } from './part-options.ts';
 import { machineMs } from './workload.ts';
 
 /*

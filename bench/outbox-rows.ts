@@ -7,7 +7,7 @@ import { Outbox } from '../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../src/outbox/outbox-config.ts';
 import type { UplinkInterest } from '../src/outbox/storage-protocol.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
-import type { PartOptions } from './parts.ts';
+import type { PartOptions } from './part-options.ts';
 import { AGENT_ID } from './workload.ts';
 import { verdictDrafts } from './verdict-drafts.ts';
 

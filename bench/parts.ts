@@ -3,23 +3,13 @@ import { intakeLimit, intakePattern, intakeStored, intakeTags } from './mqtt-int
 import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
 import { scansAgent, scansLimit } from './scans.ts';
+import type { PartOptions } from './part-options.ts';
 import { servePeer } from './peer.ts';
 
 /*
  * The process in which one part of the agent, or the bare library that it is held against, is measured: a fresh one each
  * time, so that neither inherits the other's compiled code or garbage.
  */
-
-export type PartOptions = {
-  /** An empty folder for files. */
-  readonly folder: string;
-  readonly devicePorts: readonly number[];
-  readonly brokerUrl: string;
-  readonly modelDirectory: string;
-  readonly modelFile: string;
-  /** How long to measure, after a warm-up of a third of it. */
-  readonly measureMs: number;
-};
 
 const parts = {
   scansAgent,

@@ -13,7 +13,7 @@ import { watchSchema } from '../src/pipeline/watch-config.ts';
 import type { Deps } from '../src/platform/deps.ts';
 import { bareOutbox, startOutbox } from './outbox-rows.ts';
 import { benchDeps, rateOfSteps } from './part-rate.ts';
-import type { PartOptions } from './parts.ts';
+import type { PartOptions } from './part-options.ts';
 import { MODEL, TAGS, WATCHED_TAGS, watchOf } from './workload.ts';
 import { verdictDrafts } from './verdict-drafts.ts';
 

@@ -2,7 +2,7 @@ import ModbusRTU from 'modbus-serial';
 import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
 import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
-import type { PartOptions } from './parts.ts';
+import type { PartOptions } from './part-options.ts';
 import { deviceTags } from './subject.ts';
 import { READS, REGISTERS_PER_READ } from './workload.ts';
 

@@ -7,7 +7,7 @@ import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
-import { readBounded, readModelFile, sha256 } from './session/model-file.ts';
+import { readBounded, readModelFile, sha256 } from './model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { fallbackProblem } from './remote/fallback-fit.ts';
 import { remoteFailure } from './remote/remote-errors.ts';

@@ -10,7 +10,7 @@ import type { GraphSpecs } from '../graph-proof.ts';
 import { proveGraph } from '../graph-proof.ts';
 import type { HostRun, LoadedSession, LoadParams, RunParams } from '../host/host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
-import { readModelFile } from './model-file.ts';
+import { readModelFile } from '../model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
 import { providerObstacle, providerReason } from './provider-reason.ts';
 import { sessionOptions } from './session-options.ts';

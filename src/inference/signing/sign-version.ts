@@ -5,7 +5,7 @@ import { ConfigError, errorMessage } from '../../platform/errors.ts';
 import { inferenceFailure } from '../inference-failure.ts';
 import { readManifest } from '../manifest-file.ts';
 import { MANIFEST_BYTES_MAX } from '../model-directory.ts';
-import { sha256 } from '../session/model-file.ts';
+import { sha256 } from '../model-file.ts';
 import { signedBundle } from './bundle.ts';
 import { SignatureError } from './signature-error.ts';
 import type { SigningKey } from './signing-key.ts';

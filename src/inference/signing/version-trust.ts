@@ -1,5 +1,5 @@
 import { inferenceFailure } from '../inference-failure.ts';
-import { sha256 } from '../session/model-file.ts';
+import { sha256 } from '../model-file.ts';
 import { SignatureError } from './signature-error.ts';
 import type { TrustedKey } from './trusted-keys.ts';
 import { compareDigest, compareFiles, keyList, readSignature } from './version-signature.ts';

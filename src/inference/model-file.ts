@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { open, realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
-import { formatByteSize } from '../../domain/byte-size.ts';
-import { errorMessage } from '../../platform/errors.ts';
-import { externalDataTensors } from '../external-data.ts';
-import { inferenceFailure } from '../inference-failure.ts';
-import type { StoredModel } from '../model-directory.ts';
+import { formatByteSize } from '../domain/byte-size.ts';
+import { errorMessage } from '../platform/errors.ts';
+import { externalDataTensors } from './external-data.ts';
+import { inferenceFailure } from './inference-failure.ts';
+import type { StoredModel } from './model-directory.ts';
 
 /**
  * The bytes of a version's `model.onnx`, read once, that were hashed and found complete in themselves.
