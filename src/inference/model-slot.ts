@@ -41,7 +41,7 @@ export type ModelSlotOptions = {
   /** Name of the host that it runs in. */
   readonly host: string;
   readonly misfits: Misfits;
-  /** A version on a server took over from this one in a host: what waits there is for the server, and the session can go. */
+  /** A version on a server took over from this one, which is in a host: what waits is for the server, the session can go. */
   readonly onMovedToServer: (before: ServedModel) => void;
   readonly config: ModelsConfig;
   readonly deps: Deps;
@@ -158,6 +158,11 @@ export class ModelSlot {
     this.#settled = Promise.withResolvers<void>();
     // Who waits already waits for this load too: the one under way may be given up for it.
     void this.#settled.promise.then(before.resolve);
+  }
+
+  /** Whether the active version is still to be looked up. */
+  get isSought(): boolean {
+    return this.#isSoughtAgain;
   }
 
   /** The active version is looked up now. */

@@ -241,7 +241,7 @@ export class ModelHost implements AsyncDisposable {
 
   /** Loads a model in the live host, whose other models wait meanwhile: at its start, or where no other runs. */
   async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
-    // It came back before its turn; if another version is active now, that is for a fresh host.
+    // It runs before its turn, here or on a server; if another version is active now, that is for a fresh host.
     if (slot.remote !== undefined || slot.readyIn(host) !== undefined) return this.#takeOver.want(slot);
     let provider: string | undefined;
     try {
@@ -292,7 +292,7 @@ export class ModelHost implements AsyncDisposable {
     });
   }
 
-  /** Beside others that run, or are about to again, a model is loaded by a fresh host; so is what may displace a server. */
+  /** By a fresh host beside others that run, or are about to again, and where it may take over from a server. */
   #load(slot: ModelSlot): void {
     if (this.#state !== 'running') return;
     const isAlone = this.slots.every(({ known }) => known === undefined) && !this.#takeOver.isUnderWay;

@@ -51,7 +51,7 @@ export class TakeOver {
   readonly #metrics;
   /** Whose active version is to be looked up, and loaded where it is another. */
   readonly #wanted = new Set<ModelSlot>();
-  /** That were lost with a host, and whose active version was refused or is on a server: the one before is still to be brought back. */
+  /** That were lost with a host, and whose active version was refused or is on a server: the one before is to be back. */
   readonly #stranded = new Set<ModelSlot>();
   /** Why a fresh host is wanted even with the same models; '' where it is not. */
   #tooLarge = '';
@@ -86,6 +86,7 @@ export class TakeOver {
     const live = this.#options.settledHost();
     if (this.#stopped || this.#underWay !== undefined || live === undefined) return;
     if (this.#wanted.size === 0 && this.#tooLarge === '') return;
+    // What judges on a server is displaced by nothing that was not proved and measured.
     const mayDisplace = [...this.#wanted].some(({ remote }) => remote !== undefined);
     if (!mayDisplace && this.#running(live).length === 0) {
       this.#loadInPlace();
@@ -116,7 +117,7 @@ export class TakeOver {
     await this.#underWay;
   }
 
-  /** Where nothing runs, nothing has to wait, and nothing is displaced. What was lost with a host comes back as it was, and is looked up then. */
+  /** Where nothing runs, nothing has to wait. What was lost with a host comes back as it was, and is looked up then. */
   #loadInPlace(): void {
     this.#tooLarge = '';
     const wanted = [...this.#wanted];
