@@ -41,8 +41,8 @@ export type ModelSlotOptions = {
   /** Name of the host that it runs in. */
   readonly host: string;
   readonly misfits: Misfits;
-  /** A version on a server took over from one in the host, whose session is not needed any more. */
-  readonly onMovedToServer: () => void;
+  /** A version on a server took over from this one, which is in a host: what waits is for the server, the session can go. */
+  readonly onMovedToServer: (before: ServedModel) => void;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
@@ -57,7 +57,7 @@ export class ModelSlot {
   readonly label: string;
   readonly providers: readonly ProviderConfig[];
   readonly #misfits: Misfits;
-  readonly #onMovedToServer: () => void;
+  readonly #onMovedToServer: (before: ServedModel) => void;
   readonly #hostName: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
@@ -160,6 +160,11 @@ export class ModelSlot {
     void this.#settled.promise.then(before.resolve);
   }
 
+  /** Whether the active version is still to be looked up. */
+  get isSought(): boolean {
+    return this.#isSoughtAgain;
+  }
+
   /** The active version is looked up now. */
   beginSeeking(): void {
     this.#isSoughtAgain = false;
@@ -249,7 +254,7 @@ export class ModelSlot {
   }
 
   /** Runs that waited for a host in which the model does not run any more: its server has them, or nobody. */
-  turnAway(requests: readonly RunRequest[], host: HostProcess): void {
+  turnAway(requests: readonly RunRequest[], host: HostProcess | undefined): void {
     const { remote } = this;
     for (const { inputs, priority, resolve, reject } of requests)
       if (remote === undefined) reject(this.notReady(host));
@@ -260,11 +265,14 @@ export class ModelSlot {
   becomeReady(stored: StoredModel, session: ReadySession, host: HostProcess | RemoteModel): void {
     const { provider, fallbacks, loaded } = session;
     const isOther = stored !== this.#stored;
+    const leftInHost = host instanceof RemoteModel ? this.#returning : undefined;
     const isNews = isOther || host instanceof RemoteModel || this.#ready?.judgedBy.provider !== provider.name;
     if (isOther) this.#refusal = '';
     this.#clearProviderInfo();
     this.#stored = stored;
     this.#moveTo(host);
+    // One that was to take over from the version that is back, in the next host, still is.
+    if (isOther) this.dropComing();
     this.#state = 'ready';
     this.#reason = '';
     this.#ready = {
@@ -286,6 +294,7 @@ export class ModelSlot {
     this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
     if (isNews) this.#logReady(stored, session);
     this.#reportHealth();
+    if (leftInHost !== undefined) this.#onMovedToServer(leftInHost);
   }
 
   /**
@@ -298,8 +307,11 @@ export class ModelSlot {
       remote?.stored.version === stored.version && remote.stored.sha256 === stored.sha256;
     if (isThis(this.#coming)) return void this.#coming.retry();
     if (isThis(this.remote)) {
-      this.unchanged();
-      return void this.remote.retry();
+      // Who waits is told what comes of it.
+      if (!this.remote.retry()) return this.unchanged();
+      this.#refusal = '';
+      this.dropComing();
+      return this.#reportHealth();
     }
     this.dropComing();
     this.#coming = make();
@@ -410,6 +422,7 @@ export class ModelSlot {
     this.#removed = true;
     this.#counts?.[Symbol.dispose]();
     this.remote?.close();
+    this.dropComing();
     this.#moveTo(undefined);
     this.#clearProviderInfo();
     this.#health.remove();
@@ -447,11 +460,11 @@ export class ModelSlot {
     this.#state = state;
     this.#reason = reason;
     this.#ready = undefined;
-    this.#host = undefined;
+    this.#moveTo(undefined);
     this.#failedRuns = 0;
-    // One that is to take over on a server is proved all the same.
     if (state === 'loading') return;
-    this.dropComing();
+    // Where it is the version before that fails, the one that is to take over on a server is proved all the same.
+    if (this.#returning === undefined) this.dropComing();
     this.#returning = undefined;
     this.#refusal = '';
     this.#settle();
@@ -477,16 +490,14 @@ export class ModelSlot {
     this.#reportHealth();
   }
 
-  /** Lets go of the server that it ran on, and of one that was to take over. */
+  /** Lets go of the server that it ran on. */
   #moveTo(host: HostProcess | RemoteModel | undefined): void {
     const before = this.#host;
     if (host === before) return;
     this.#host = host;
     this.#trouble = undefined;
-    if (before instanceof RemoteModel) before.leave();
-    else if (before !== undefined && host instanceof RemoteModel) this.#onMovedToServer();
     if (this.#coming === host) this.#coming = undefined;
-    this.dropComing();
+    if (before instanceof RemoteModel) before.leave();
   }
 
   #countRefusal(error: unknown): void {

@@ -214,9 +214,9 @@ export class SupervisedInferenceHost implements InferenceHost {
   }
 
   /** What judges for the watches where a remote version cannot. Visitors get what they ask for, or an error. */
-  #fallbackFor(label: string, { manifest }: StoredModel): FallbackModel | undefined {
+  #fallbackFor(slot: ModelSlot, { manifest }: StoredModel): FallbackModel | undefined {
     const model = manifest.remote?.fallback;
-    if (model === undefined || !this.#watched.has(label)) return undefined;
+    if (model === undefined || this.#watched.get(slot.label)?.slot !== slot) return undefined;
     return new FallbackModel({ model, manifest, directory: this.#directory, hold: (wanted) => this.#hold(wanted) });
   }
 
@@ -263,7 +263,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     const known = this.#hosts.get(name);
     if (known !== undefined) return known;
     const { entry, config, deps } = this.#options;
-    const fallbackFor: FallbackFor = (label, stored) => this.#fallbackFor(label, stored);
+    const fallbackFor: FallbackFor = (slot, stored) => this.#fallbackFor(slot, stored);
     const host = new ModelHost({ name, entry, config, fallbackFor, deps });
     this.#hosts.set(name, host);
     if (this.#state === 'running') host.start();

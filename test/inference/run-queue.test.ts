@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import type { HostProcess } from '../../src/inference/host/host-process.ts';
 import type { ModelSlot } from '../../src/inference/model-slot.ts';
 import type { RunRequest } from '../../src/inference/host/run-queue.ts';
 import { RunQueue } from '../../src/inference/host/run-queue.ts';
@@ -107,7 +108,8 @@ test('a lost host takes loads, pings and unloads along, and no run', () => {
   const unloaded = vi.fn();
   queue.load(slot, 0);
   queue.ping();
-  queue.unload('other', unloaded);
+  // Only its identity is looked at.
+  queue.unload('other', {} as HostProcess, unloaded);
   queue.push(watchRun(slot));
   queue.hostLost();
   expect(unloaded).toHaveBeenCalledOnce();

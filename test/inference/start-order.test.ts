@@ -34,3 +34,12 @@ test('where all are slow, one of them is loaded at once: nothing waits for it ye
   const slots = [slot('heavier', 'loading', 3000), slot('heavy', 'loading', 1000)];
   expect(labels(startOrder(slots))).toEqual([['heavy'], ['heavier']]);
 });
+
+test('one that runs on a server is loaded where its active version was to be looked up when the host was lost', () => {
+  const onServer = { state: 'ready', known: undefined, loadMs: 0, remote: {} };
+  const slots = [
+    { ...onServer, label: 'sought', isSought: true },
+    { ...onServer, label: 'well', isSought: false },
+  ] as unknown as readonly ModelSlot[];
+  expect(labels(startOrder(slots))).toEqual([['sought'], []]);
+});

@@ -6,7 +6,7 @@ import { errorCode } from '../../src/platform/errors.ts';
 import { inferenceHostPids } from '../support/crash-children.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { HostHarness, meanOf4x2, model, until, windowOf } from '../support/onnx-host-harness.ts';
-import { hungryModel, loopModel, rootModel } from '../support/onnx-models.ts';
+import { hungryModel, loopModel, meanModel, rootModel } from '../support/onnx-models.ts';
 import { metricValue } from '../support/test-deps.ts';
 
 /*
@@ -181,6 +181,26 @@ describe('a take-over', () => {
     await until(
       () => !inferenceHostPids(process.pid).includes(pid ?? 0),
       () => 'the old host ends after its run',
+    );
+  }, 30_000);
+
+  test('lets windows that wait be judged by the version whose length they have', async () => {
+    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
+    await Promise.all([harness.ready('loop'), harness.ready('mean')]);
+    const underWay = harness.host.run(model('loop'), one(3e6));
+    await harness.runBegun();
+    const waiting = harness.host.run(model('mean'), windowOf(5));
+    const short = [{ window: [1, 1, 1, 1], score: 1 }];
+    harness.directory.add({ ...meanOf4x2, version: 2, bytes: meanModel(2, 2), steps: 2, golden: short });
+    harness.host.reload();
+    await version(harness, 'mean', 2);
+    expect((await harness.host.run(model('mean'), windowOf(6, [1, 2, 2]))).judgedBy.version).toBe(2);
+    const { judgedBy, outputs } = await waiting;
+    expect([judgedBy.version, outputs['score']?.data[0]]).toEqual([1, 5]);
+    expect((await underWay).outputs['score']?.data[0]).toBe(3e6);
+    await until(
+      () => inferenceHostPids(process.pid).length === 1,
+      () => 'the old host ends',
     );
   }, 30_000);
 

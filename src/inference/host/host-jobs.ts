@@ -1,3 +1,4 @@
+import type { ServedModel } from '../../contracts/inference.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { OperatingError } from '../../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
@@ -9,7 +10,7 @@ import type { ModelSlot } from '../model-slot.ts';
 import { NamedTimers } from '../named-timers.ts';
 import type { Job, RunRequest } from './run-queue.ts';
 import { RunQueue } from './run-queue.ts';
-import { fittingRequests, runRequests, timelyRequests, waitedBehindOthers } from './run-requests.ts';
+import { fittingRequests, misfitOf, runRequests, timelyRequests, waitedBehindOthers } from './run-requests.ts';
 import { WATCH_HOST } from '../serving.ts';
 
 const PING_INTERVAL_MS = 1_000;
@@ -31,6 +32,12 @@ export type HostJobsOptions = {
   readonly onPing: (residentBytes: number) => void;
 };
 
+/** A model as it is in a host. */
+type Place = { readonly served: ServedModel; readonly host: HostProcess };
+
+/** A run that only the version before takes, which is in the host that another has replaced. */
+export type LeftRun = Place & { readonly request: RunRequest };
+
 /**
  * What the live host is asked, one thing at a time: so the model at fault is known when it dies, and a run's deadline
  * counts the run alone and not the ones before it. What waits, waits in a bounded queue; where the host is lost, runs
@@ -42,6 +49,8 @@ export class HostJobs {
   readonly #metrics;
   readonly #queue: RunQueue;
   readonly #timers: NamedTimers;
+  /** Models that moved to a server, as long as their sessions are still in the host. */
+  readonly #moved = new Map<ModelSlot, Place>();
   /** What the live host is at. */
   #current: { readonly kind: Job['kind']; readonly ended: Promise<void> } | undefined;
   /** When those that wait are looked at next; monotonic. */
@@ -79,8 +88,9 @@ export class HostJobs {
 
   /** Resolves once the session is gone; a run of it that is under way ends before. */
   async unload(label: string): Promise<void> {
-    if (this.#options.live.process === undefined) return;
-    const unloaded = new Promise<void>((resolve) => this.#queue.unload(label, resolve));
+    const host = this.#options.live.process;
+    if (host === undefined) return;
+    const unloaded = new Promise<void>((resolve) => this.#queue.unload(label, host, resolve));
     this.pump();
     await unloaded;
   }
@@ -95,15 +105,35 @@ export class HostJobs {
     return this.#current?.kind === 'load' || this.#queue.hasLoads;
   }
 
+  /** The model runs on a server now, which gets what waits; what it does not take, its session here runs before it goes. */
+  async movedToServer(slot: ModelSlot, before: ServedModel): Promise<void> {
+    const now = slot.ready(undefined);
+    const isFit = (request: RunRequest) => now !== undefined && misfitOf(request, now) === undefined;
+    slot.turnAway(this.#queue.takeRuns(slot, isFit), undefined);
+    this.#noteQueue();
+    const host = this.#options.live.process;
+    if (host !== undefined) this.#moved.set(slot, { served: before, host });
+    await this.unload(slot.label);
+    this.#moved.delete(slot);
+  }
+
   /** Those that wait for a model, or for it to be loaded. */
   reject(slot: ModelSlot, error: Error): void {
     this.#queue.reject(slot, error);
     this.#noteQueue();
   }
 
-  /** Another version of the model took over. */
-  renewed(slot: ModelSlot): void {
+  /**
+   * Another version of the model took over.
+   *
+   * @param before Undefined where none ran.
+   * @returns What waited with inputs that it does not take, as windows of another length: the one before is to run it.
+   */
+  renewed(slot: ModelSlot, now: ServedModel, before: Place | undefined): readonly LeftRun[] {
     this.#queue.separate(slot);
+    if (before === undefined) return [];
+    const unfit = this.#queue.takeRuns(slot, (request) => misfitOf(request, now) !== undefined);
+    return unfit.map((request) => ({ request, ...before }));
   }
 
   hostLost(): void {
@@ -118,8 +148,15 @@ export class HostJobs {
   hostReplaced(): Promise<void> {
     const ended = this.#current?.ended ?? Promise.resolve();
     this.#current = undefined;
-    this.pump();
     return ended;
+  }
+
+  /** In hosts that are at nothing else. */
+  async runLeft(left: readonly LeftRun[]): Promise<void> {
+    const { clock } = this.#deps;
+    for (const { request, served, host } of left)
+      for (const timely of timelyRequests([request], clock.monotonicMs()))
+        await runRequests((run, ms) => host.call('run', run, ms), timely.slot, served, [timely], clock);
   }
 
   /** The live host must have been killed; what waits is told. */
@@ -163,6 +200,8 @@ export class HostJobs {
       case 'load':
         return this.#options.load(host, job.slot);
       case 'unload':
+        // A session goes with its host; under its key another may run in the next one.
+        if (job.host !== host) return Promise.resolve().then(job.done);
         return host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).then(job.done, job.done);
       case 'ping':
         return this.#doPing(host);
@@ -173,14 +212,15 @@ export class HostJobs {
     this.#noteQueue();
     const { name, live, onCrash } = this.#options;
     const { clock } = this.#deps;
-    const ready = slot.readyIn(host);
+    const moved = this.#moved.get(slot);
+    const ready = slot.readyIn(host) ?? (moved?.host === host ? moved.served : undefined);
     if (ready === undefined) return slot.turnAway(requests, host);
     const timely = fittingRequests(timelyRequests(requests, clock.monotonicMs()), ready);
     if (timely.length === 0) return;
     const outcome = await runRequests((run, ms) => host.call('run', run, ms), slot, ready, timely, clock);
     const { provider } = ready.judgedBy;
-    // What becomes of a host that was let go says nothing of the version that runs in the next.
-    const counts = !live.isLeaving(host);
+    // What becomes of a host that was let go says nothing of the version that runs in the next, or on a server.
+    const counts = !live.isLeaving(host) && slot.remote === undefined;
     switch (outcome.kind) {
       case 'ran':
         slot.noteRun(true);

@@ -4,6 +4,7 @@ import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '
 import { judgesWindows } from '../../contracts/model-manifest.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import type { LeftRun } from './host-jobs.ts';
 import { HostJobs } from './host-jobs.ts';
 import type { HostProcess } from './host-process.ts';
 import { isLoss } from './host-process.ts';
@@ -135,7 +136,7 @@ export class ModelHost implements AsyncDisposable {
       component,
       host: this.name,
       misfits,
-      onMovedToServer: () => void this.#jobs.unload(label),
+      onMovedToServer: (before) => void this.#jobs.movedToServer(slot, before),
       config: this.#config,
       deps: this.#deps,
     });
@@ -240,8 +241,8 @@ export class ModelHost implements AsyncDisposable {
 
   /** Loads a model in the live host, whose other models wait meanwhile: at its start, or where no other runs. */
   async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
-    // It came back before its turn; if another version is active now, that is for a fresh host.
-    if (slot.readyIn(host) !== undefined) return this.#takeOver.want(slot);
+    // It runs before its turn, here or on a server; if another version is active now, that is for a fresh host.
+    if (slot.remote !== undefined || slot.readyIn(host) !== undefined) return this.#takeOver.want(slot);
     let provider: string | undefined;
     try {
       const { known } = slot;
@@ -252,29 +253,30 @@ export class ModelHost implements AsyncDisposable {
         slot.checkFits(stored);
         return connectRemote(slot, stored, this.#options);
       }
+      if (known === undefined) slot.dropComing();
       const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
         provider = candidate.name;
         return loadSession(host, slot.label, stored, candidate, this.#config);
       });
       if (await this.#isWanted(host, slot)) slot.becomeReady(stored, session, host);
     } catch (error) {
-      if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
+      if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot || slot.remote !== undefined) return;
       if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      if (slot.remote === undefined) slot.fail(error);
-      else slot.keep(undefined, error);
+      slot.fail(error);
       this.#setAside(slot);
     }
   }
 
-  /** A model may have been unloaded while it was loading; then its session goes too. */
+  /** A model may have been unloaded while it was loading, or have moved to a server; then its session goes too. */
   async #isWanted(host: HostProcess, slot: ModelSlot): Promise<boolean> {
-    if (this.#slots.get(slot.label) === slot) return true;
-    if (!this.#slots.has(slot.label)) await host.call('unload', { key: slot.label }, UNLOAD_DEADLINE_MS);
+    const current = this.#slots.get(slot.label);
+    if (current === slot && slot.remote === undefined) return true;
+    if (current === undefined || current === slot) await host.call('unload', { key: slot.label }, UNLOAD_DEADLINE_MS);
     return false;
   }
 
   #noteCrash(slot: ModelSlot, provider: string | undefined, reason: string): void {
-    if (this.#state === 'stopped') return;
+    if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
     if (slot.noteCrash(provider, reason)) this.#setAside(slot);
     // One that was loaded in a fresh host; what the live one took along is loaded again with the next.
     else if (this.#live.process !== undefined && slot.state === 'loading')
@@ -290,11 +292,11 @@ export class ModelHost implements AsyncDisposable {
     });
   }
 
-  /** Beside others that run, or are about to again, a model is loaded by a fresh host. */
+  /** By a fresh host beside others that run, or are about to again, and where it may take over from a server. */
   #load(slot: ModelSlot): void {
     if (this.#state !== 'running') return;
     const isAlone = this.slots.every(({ known }) => known === undefined) && !this.#takeOver.isUnderWay;
-    if (isAlone) this.#jobs.load(slot);
+    if (isAlone && slot.remote === undefined) this.#jobs.load(slot);
     else this.#takeOver.want(slot);
   }
 
@@ -320,21 +322,32 @@ export class ModelHost implements AsyncDisposable {
     this.#takeOver.hostLost();
   }
 
-  /** Puts a fresh host in the place of the live one, in one step; the run under way there ends there. */
+  /**
+   * Puts a fresh host in the place of the live one, in one step; the run under way there ends there, and so do those
+   * that wait with inputs that only the version before takes.
+   */
   async #swap({ host, models, residentBytes }: Successor, reason: TakeOverReason): Promise<void> {
+    const replaced = this.#live.process;
+    const left: LeftRun[] = [];
     this.#live.replace(host);
+    const lastEnded = this.#jobs.hostReplaced();
     for (const { slot, stored, session, isNew } of models) {
       const isOther = stored !== slot.stored;
+      const served = slot.readyIn(replaced);
       // One that was to go on as it is may have moved to a server meanwhile.
       if (this.#slots.get(slot.label) === slot && (isNew || !isOther)) slot.becomeReady(stored, session, host);
       else void this.#jobs.unload(slot.label);
-      if (isOther) this.#jobs.renewed(slot);
+      const now = slot.readyIn(host);
+      const before = replaced === undefined || served === undefined ? undefined : { served, host: replaced };
+      if (isOther && now !== undefined) left.push(...this.#jobs.renewed(slot, now, before));
     }
     this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: this.name });
     this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
     const remark = this.#memory.noteFresh(residentBytes, reason === 'version');
     this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
-    await this.#jobs.hostReplaced();
+    this.#jobs.pump();
+    await lastEnded;
+    await this.#jobs.runLeft(left);
     this.#live.letGo();
   }
 

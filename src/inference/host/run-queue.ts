@@ -1,6 +1,7 @@
 import type { RunPriority, RunResult, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { inferenceFailure } from '../inference-failure.ts';
 import type { ModelSlot } from '../model-slot.ts';
+import type { HostProcess } from './host-process.ts';
 
 export type RunRequest = {
   readonly slot: ModelSlot;
@@ -23,7 +24,7 @@ export type Job =
   | { readonly kind: 'run'; readonly slot: ModelSlot; readonly requests: readonly RunRequest[] }
   | { readonly kind: 'load'; readonly slot: ModelSlot; readonly queuedMs: number }
   /** `done` is called whatever comes of it: a session that went with its host is gone as well. */
-  | { readonly kind: 'unload'; readonly key: string; readonly done: () => void }
+  | { readonly kind: 'unload'; readonly key: string; readonly host: HostProcess; readonly done: () => void }
   | { readonly kind: 'ping' };
 
 type IsReady = (slot: ModelSlot) => boolean;
@@ -81,6 +82,20 @@ export class RunQueue {
     }
   }
 
+  /** Takes out what waits for a model, of watches and visitors, as far as it is wanted. */
+  takeRuns(slot: ModelSlot, isWanted: (request: RunRequest) => boolean): readonly RunRequest[] {
+    const taken: RunRequest[] = [];
+    const stays = (request: RunRequest): boolean => {
+      const isTaken = request.slot === slot && isWanted(request);
+      if (isTaken) taken.push(request);
+      return !isTaken;
+    };
+    for (const job of this.#jobs.splice(0)) if (job.kind !== 'run' || job.requests.every(stays)) this.#jobs.push(job);
+    const waiting = this.#visitors.get(slot);
+    waiting?.splice(0, waiting.length, ...waiting.filter(stays));
+    return taken;
+  }
+
   /** Another version took over, of which nobody knows yet whether it takes together what the one before did. */
   separate(slot: ModelSlot): void {
     const waiting = this.#visitors.get(slot);
@@ -97,8 +112,8 @@ export class RunQueue {
   }
 
   /** In its turn: a run of the session that is under way ends first. */
-  unload(key: string, done: () => void): void {
-    this.#jobs.push({ kind: 'unload', key, done });
+  unload(key: string, host: HostProcess, done: () => void): void {
+    this.#jobs.push({ kind: 'unload', key, host, done });
   }
 
   ping(): void {

@@ -34,20 +34,23 @@ export function waitedBehindOthers(waitedMs: number): OperatingError {
 }
 
 /** Those that fit the model that is about to run, where another version took over while they waited; the others are told. */
-export function fittingRequests(
-  requests: readonly RunRequest[],
-  { inputs, manifest }: ServedModel,
-): readonly RunRequest[] {
+export function fittingRequests(requests: readonly RunRequest[], served: ServedModel): readonly RunRequest[] {
   return requests.filter((request) => {
-    if (request.specs === inputs) return true;
-    try {
-      checkInputs(inputs, request.inputs, judgesWindows(manifest) ? 1 : 0);
-      return true;
-    } catch (error) {
-      request.reject(error);
-      return false;
-    }
+    const misfit = misfitOf(request, served);
+    if (misfit !== undefined) request.reject(misfit);
+    return misfit === undefined;
   });
+}
+
+/** Why a model cannot take the inputs of a request that was made for another version; undefined where it can. */
+export function misfitOf({ specs, inputs }: RunRequest, served: ServedModel): unknown {
+  if (specs === served.inputs) return undefined;
+  try {
+    checkInputs(served.inputs, inputs, judgesWindows(served.manifest) ? 1 : 0);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 /**

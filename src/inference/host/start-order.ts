@@ -5,13 +5,16 @@ const LOAD_IN_PLACE_MS_MAX = 300;
 
 /**
  * What a host loads at its start. Models that a lost host had come first, the quick ones before the slow; those that
- * would hold up the others, or have never run, are left to a fresh host.
+ * would hold up the others, or have never run, are left to a fresh host. One that runs on a server is among them where its
+ * active version was to be looked up.
  */
 export function startOrder(slots: readonly ModelSlot[]): {
   readonly atOnce: readonly ModelSlot[];
   readonly later: readonly ModelSlot[];
 } {
-  const loading = slots.filter(({ state }) => state === 'loading');
+  const loading = slots.filter(
+    ({ state, remote, isSought }) => state === 'loading' || (remote !== undefined && isSought),
+  );
   const known = loading.filter((slot) => slot.known !== undefined).toSorted((a, b) => a.loadMs - b.loadMs);
   if (known.length === 0) return { atOnce: loading, later: [] };
   const atOnce = known.filter((slot, index) => index === 0 || slot.loadMs <= LOAD_IN_PLACE_MS_MAX);

@@ -51,7 +51,7 @@ export class TakeOver {
   readonly #metrics;
   /** Whose active version is to be looked up, and loaded where it is another. */
   readonly #wanted = new Set<ModelSlot>();
-  /** That were lost with a host, and whose active version was refused: the one before is still to be brought back. */
+  /** That were lost with a host, and whose active version was refused or is on a server: the one before is to be back. */
   readonly #stranded = new Set<ModelSlot>();
   /** Why a fresh host is wanted even with the same models; '' where it is not. */
   #tooLarge = '';
@@ -86,7 +86,9 @@ export class TakeOver {
     const live = this.#options.settledHost();
     if (this.#stopped || this.#underWay !== undefined || live === undefined) return;
     if (this.#wanted.size === 0 && this.#tooLarge === '') return;
-    if (this.#running(live).length === 0) {
+    // What judges on a server is displaced by nothing that was not proved and measured.
+    const mayDisplace = [...this.#wanted].some(({ remote }) => remote !== undefined);
+    if (!mayDisplace && this.#running(live).length === 0) {
       this.#loadInPlace();
       return;
     }
@@ -163,13 +165,16 @@ export class TakeOver {
       slot.beginSeeking();
       try {
         const stored = await this.#options.directory.find(slot.reference);
+        if (!this.#options.slots().includes(slot)) continue;
         const running = slot.readyIn(live)?.manifest;
         slot.noteAttempt(stored.version);
         if (running?.version === stored.version && running.sha256 === stored.manifest.sha256) slot.unchanged();
         else {
           slot.checkFits(stored);
-          if (stored.manifest.runtime === 'remote') this.#options.connect(slot, stored);
-          else {
+          if (stored.manifest.runtime === 'remote') {
+            this.#options.connect(slot, stored);
+            this.#strand(slot, live);
+          } else {
             slot.dropComing();
             found.push({ slot, stored });
           }
@@ -218,10 +223,14 @@ export class TakeOver {
     if (!slots().includes(slot)) return;
     if (slot.goesOn) {
       slot.keep(stored?.version, error);
-      if (slot.known !== undefined && slot.readyIn(live) === undefined) this.#stranded.add(slot);
+      this.#strand(slot, live);
     } else if (isLoss(error) && provider !== undefined) return onCrash(slot, provider, errorMessage(error));
     else slot.fail(error);
     onRefused(slot);
+  }
+
+  #strand(slot: ModelSlot, live: HostProcess): void {
+    if (slot.known !== undefined && slot.readyIn(live) === undefined) this.#stranded.add(slot);
   }
 
   #running(live: HostProcess): readonly RunningModel[] {

@@ -5,8 +5,8 @@ import type { ModelsConfig } from '../models-config.ts';
 import type { FallbackModel } from './fallback-model.ts';
 import { RemoteModel } from './remote-model.ts';
 
-/** What judges where a remote version cannot, by the label of its slot; undefined where nothing does. */
-export type FallbackFor = (label: string, stored: StoredModel) => FallbackModel | undefined;
+/** What judges where a remote version cannot; undefined where nothing does. */
+export type FallbackFor = (slot: ModelSlot, stored: StoredModel) => FallbackModel | undefined;
 
 /** Has a version proved and run on the server that it names, aside from every inference host. */
 export function connectRemote(
@@ -18,7 +18,7 @@ export function connectRemote(
   if (server === undefined) return;
   const { config, deps, fallbackFor } = options;
   slot.connect(stored, () => {
-    const fallback = fallbackFor?.(slot.label, stored);
+    const fallback = fallbackFor?.(slot, stored);
     return new RemoteModel({ slot, stored, server, config, fallback, deps });
   });
 }

@@ -113,7 +113,7 @@ export class RemoteModel {
   /**
    * Proves it now where it is not proved, or is left alone.
    *
-   * @returns False where there is nothing to do.
+   * @returns False where there is nothing to do; else the slot is told what comes of it.
    */
   retry(): boolean {
     if (this.isProved) return false;
@@ -330,12 +330,12 @@ export class RemoteModel {
     if (isSame) return;
     this.#breaker.close();
     this.#failing = false;
-    this.#noteCircuit();
     this.#slot.becomeReady(
       this.stored,
       { loaded: session.loaded, provider: { name: REMOTE_PROVIDER }, fallbacks: [] },
       this,
     );
+    this.#noteCircuit();
     this.#reportWell();
   }
 
