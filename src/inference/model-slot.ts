@@ -1,34 +1,24 @@
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
-import type { ModelStatistics, ModelStatus, RunPriority, ServedModel, Tensors } from '../contracts/inference.ts';
+import type { ModelStatus, ServedModel } from '../contracts/inference.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../domain/verdict.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { OperatingError } from '../platform/errors.ts';
-import { errorCode, invariant } from '../platform/errors.ts';
-import type { ComponentHealth } from '../platform/health.ts';
-import type { MetricsOf } from '../platform/metrics.ts';
+import { errorCode } from '../platform/errors.ts';
 import type { HostProcess } from './host/host-process.ts';
-import { batchSize } from './batch-rows.ts';
-import { rowShape } from './golden.ts';
-import type { Batching } from './host/host-protocol.ts';
 import { CrashRecord } from './host/crash-record.ts';
 import { inferenceFailure } from './inference-failure.ts';
-import { inferenceMetrics } from './inference-metrics.ts';
 import { loadFailureText } from './host/load-session.ts';
 import { libraryFailure } from './library/model-library-errors.ts';
-import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
-import type { ProvidedSession } from './host/provider-order.ts';
-import { fallbackText } from './host/provider-order.ts';
 import type { RunRequest } from './host/run-queue.ts';
-import type { Serving } from './serving.ts';
-import { providersOf, servingOf } from './serving.ts';
+import type { ReadySession } from './model-report.ts';
+import { ModelReport } from './model-report.ts';
+import { ModelUse } from './model-use.ts';
+import { providersOf } from './serving.ts';
 import { RemoteModel } from './remote/remote-model.ts';
-
-/** Said in its health and in the repository of a model that has no golden vectors. */
-export const UNVERIFIED = 'unverified: it has no golden vectors';
 
 /** Runs that may fail one after another on a GPU before the host is replaced: a lost device does not come back in place. */
 const PROVIDER_FAILURES_MAX = 3;
@@ -47,22 +37,19 @@ export type ModelSlotOptions = {
   readonly deps: Deps;
 };
 
-/** A version as a host or its server proved it. */
-type ReadySession = Pick<ProvidedSession, 'loaded' | 'fallbacks'> & { readonly provider: { readonly name: string } };
-
 /** One configured model: where it stands, what it runs on, and what it did to the host. */
 export class ModelSlot {
   readonly reference: ModelReference;
   /** As its watch names it; the key of its session in the host. */
   readonly label: string;
+  /** Of the host that it runs in, unless it runs on a server. */
+  readonly hostName: string;
   readonly providers: readonly ProviderConfig[];
   readonly #misfits: Misfits;
   readonly #onMovedToServer: (before: ServedModel) => void;
-  readonly #hostName: string;
-  readonly #config: ModelsConfig;
   readonly #deps: Deps;
-  readonly #metrics: MetricsOf<typeof inferenceMetrics>;
-  readonly #health: ComponentHealth;
+  readonly #report: ModelReport;
+  readonly use: ModelUse;
   readonly #crashes: CrashRecord;
   #state: ModelStatus['state'] = 'loading';
   #reason = 'not loaded yet';
@@ -71,84 +58,34 @@ export class ModelSlot {
   #ready: ServedModel | undefined;
   /** What it was when its host was lost, with which it is expected back. */
   #returning: ServedModel | undefined;
-  /** Why the version that is now active does not run; '' where it does. */
-  #refusal = '';
-  #serving: Serving | undefined;
-  #batching: Batching = 'none';
-  #isUnverified = false;
-  #counts: ModelCounts | undefined;
   /** Who waits for it to be ready or not. */
   #settled = Promise.withResolvers<void>();
   /** Where it runs. */
   #host: HostProcess | RemoteModel | undefined;
   /** A remote version that is to take over once it is proved. */
   #coming: RemoteModel | undefined;
-  /** What a remote version that is used has to complain of. */
-  #trouble: { readonly state: 'degraded' | 'failed'; readonly reason: string } | undefined;
   #failedRuns = 0;
   #loadMs = 0;
   #isSoughtAgain = false;
   #removed = false;
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
-    const { component, config, deps } = options;
+    const { host, config, deps } = options;
     this.reference = model;
     this.label = formatModelReference(model);
     this.providers = providersOf(config, model.name);
     this.#misfits = options.misfits;
     this.#onMovedToServer = options.onMovedToServer;
     this.#crashes = new CrashRecord(config.quarantine, this.providers);
-    this.#hostName = options.host;
-    this.#config = config;
+    this.hostName = host;
     this.#deps = deps;
-    this.#metrics = deps.metrics.of(inferenceMetrics);
-    this.#health = deps.health.component(component);
-  }
-
-  /** How it is run. Only a model that is ready is run. */
-  get serving(): Serving {
-    invariant(this.#serving !== undefined, `model '${this.label}' was ready before it was run`);
-    return this.#serving;
+    this.#report = new ModelReport({ ...options, label: this.label });
+    this.use = new ModelUse(this.label, config, deps);
   }
 
   /** Resolves once the load that is under way has ended, well or not. */
   get settled(): Promise<void> {
     return this.#settled.promise;
-  }
-
-  statistics(): ModelStatistics | undefined {
-    return this.#counts?.statistics();
-  }
-
-  /**
-   * How many rows a request has, and with which others it can go as one run.
-   *
-   * @throws {OperatingError} 'model-input-invalid' where a visitor's are more than one run may have.
-   */
-  rowsOf(inputs: Tensors, priority: RunPriority): { readonly rows: number; readonly joinKey: string | undefined } {
-    const rows = this.#batching === 'none' ? undefined : batchSize(inputs);
-    if (rows === undefined || priority === 'watch') return { rows: rows ?? 1, joinKey: undefined };
-    const { batchMax } = this.serving;
-    if (rows > batchMax)
-      throw inferenceFailure(
-        'model-input-invalid',
-        `${rows} rows at once, but model '${this.label}' takes ${batchMax}; send fewer, or raise models.limits.${this.reference.name}.maxBatch`,
-      );
-    return { rows, joinKey: this.#batching === 'rows' ? rowShape(inputs) : undefined };
-  }
-
-  /** A run ended well, for all these requests together. */
-  noteExecuted(requests: readonly RunRequest[], startedMs: number, runMs: number): void {
-    this.#counts?.executed();
-    for (const { rows, queuedMs } of requests) this.#counts?.succeeded({ rows, queuedMs, startedMs, runMs });
-    if (requests.some(({ priority }) => priority === 'watch')) return;
-    const rows = requests.reduce((sum, request) => sum + request.rows, 0);
-    this.#metrics.andon_inference_batch_rows.observe({ model: this.label }, rows);
-  }
-
-  /** @param queuedMs Monotonic time at which the request was made. */
-  noteFailed(queuedMs: number): void {
-    this.#counts?.failed(queuedMs);
   }
 
   /** Somebody asks for the active version to be looked up once more, after the load that may be under way. */
@@ -192,7 +129,7 @@ export class ModelSlot {
 
   /** Why the version that is now active does not run; '' where it does. */
   get refusal(): string {
-    return this.#refusal;
+    return this.#report.refusal;
   }
 
   /** The version that last became ready. */
@@ -211,10 +148,6 @@ export class ModelSlot {
   /** Where it runs, of a version that runs on a server. */
   get remote(): RemoteModel | undefined {
     return this.#host instanceof RemoteModel ? this.#host : undefined;
-  }
-
-  get hostName(): string {
-    return this.#hostName;
   }
 
   /** Providers given up since the start, and why. */
@@ -267,8 +200,6 @@ export class ModelSlot {
     const isOther = stored !== this.#stored;
     const leftInHost = host instanceof RemoteModel ? this.#returning : undefined;
     const isNews = isOther || host instanceof RemoteModel || this.#ready?.judgedBy.provider !== provider.name;
-    if (isOther) this.#refusal = '';
-    this.#clearProviderInfo();
     this.#stored = stored;
     this.#moveTo(host);
     // One that was to take over from the version that is back, in the next host, still is.
@@ -282,18 +213,11 @@ export class ModelSlot {
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
     };
     this.#returning = host instanceof RemoteModel ? undefined : this.#ready;
-    this.#isUnverified = loaded.golden.vectors === 0;
-    this.#serving = servingOf(this.#config, stored.manifest);
-    this.#batching = loaded.batching;
+    this.use.begin(stored, loaded.batching);
     this.#loadMs = isOther ? loaded.loadMs : Math.min(this.#loadMs, loaded.loadMs);
-    if (this.#counts?.version !== stored.version) {
-      this.#counts?.[Symbol.dispose]();
-      this.#counts = new ModelCounts(stored, this.#deps.clock, this.#deps.metrics);
-    }
     this.#settle();
-    this.#metrics.andon_inference_provider_info.set(this.#providerLabels(this.#ready), 1);
-    if (isNews) this.#logReady(stored, session);
-    this.#reportHealth();
+    const isFault = this.givenUp.size > 0 && !(host instanceof RemoteModel);
+    this.#report.runs(stored, session, { isOther, isFault, isNews });
     if (leftInHost !== undefined) this.#onMovedToServer(leftInHost);
   }
 
@@ -309,9 +233,8 @@ export class ModelSlot {
     if (isThis(this.remote)) {
       // Who waits is told what comes of it.
       if (!this.remote.retry()) return this.unchanged();
-      this.#refusal = '';
       this.dropComing();
-      return this.#reportHealth();
+      return this.#report.accept();
     }
     this.dropComing();
     this.#coming = make();
@@ -333,9 +256,8 @@ export class ModelSlot {
     if (remote === this.#coming && this.goesOn) return this.#goOn(remote.stored.version, reason);
     if (remote === this.#coming) this.#moveTo(remote);
     this.#reason = reason;
-    this.#trouble = state === 'ok' ? undefined : { state, reason };
     this.#settle();
-    this.#reportHealth();
+    this.#report.trouble(state === 'ok' ? undefined : { state, reason });
   }
 
   /**
@@ -362,10 +284,9 @@ export class ModelSlot {
 
   /** The version on disk is the one that runs. */
   unchanged(): void {
-    this.#refusal = '';
     this.dropComing();
     this.#settle();
-    this.#reportHealth();
+    this.#report.accept();
   }
 
   /**
@@ -374,25 +295,25 @@ export class ModelSlot {
    * @param version Undefined where not even that is known.
    */
   keep(version: number | undefined, error: unknown): void {
-    this.#countRefusal(error);
+    this.#report.noteError(error);
     this.dropComing();
     this.#goOn(version, loadFailureText(error));
-    this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.#refusal);
+    this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.refusal);
   }
 
   /** The model itself cannot run; it is tried again slowly. */
   fail(error: unknown): void {
     const reason = loadFailureText(error);
-    this.#countRefusal(error);
+    this.#report.noteError(error);
     this.#leave('failed', reason);
-    this.#health.report('failed', reason);
+    this.#report.away('failed', reason);
   }
 
   /** The host is away; it loads again by itself. */
   lose(reason: string): void {
     if (this.remote !== undefined || this.#state === 'failed' || this.#state === 'quarantined') return;
     this.#leave('loading', reason);
-    this.#health.report('degraded', reason);
+    this.#report.away('degraded', reason);
   }
 
   /**
@@ -404,9 +325,9 @@ export class ModelSlot {
   noteCrash(provider: string | undefined, reason: string): boolean {
     const text = this.#crashes.note(provider, reason, this.#deps.clock.monotonicMs());
     if (text === undefined) return false;
-    this.#metrics.andon_model_quarantines_total.inc({ model: this.label });
+    this.#report.noteQuarantine();
     this.#leave('quarantined', text);
-    this.#health.report('failed', `quarantined: ${text}`);
+    this.#report.away('failed', `quarantined: ${text}`);
     return true;
   }
 
@@ -420,43 +341,15 @@ export class ModelSlot {
 
   remove(): void {
     this.#removed = true;
-    this.#counts?.[Symbol.dispose]();
+    this.use[Symbol.dispose]();
     this.remote?.close();
     this.dropComing();
     this.#moveTo(undefined);
-    this.#clearProviderInfo();
-    this.#health.remove();
+    this.#report.remove();
     this.#settled.resolve();
   }
 
-  #logReady(stored: StoredModel, { provider, fallbacks, loaded }: ReadySession): void {
-    const fields = { model: this.label, version: stored.version, provider: provider.name, fallbacks };
-    const { golden, nodesByProvider } = loaded;
-    const detail = { host: this.#hostName, nodes: nodesByProvider, goldenDifference: golden.largestDifference };
-    this.#deps.log.info({ ...fields, ...detail, signedBy: stored.signedBy }, 'Model ready.');
-  }
-
-  /** Of a model that runs. */
-  #reportHealth(): void {
-    const { provider, fallbacks } = this.#ready?.judgedBy ?? { provider: '', fallbacks: [] };
-    const fallbackRemark = `on ${provider}; ${fallbackText(fallbacks)}`;
-    if (this.#trouble !== undefined) {
-      const { state, reason } = this.#trouble;
-      this.#health.report(state, this.#refusal === '' ? reason : `${reason}; ${this.#refusal}`);
-    } else if (this.#refusal !== '') this.#health.report('degraded', this.#refusal);
-    else if (this.givenUp.size > 0 && this.remote === undefined) this.#health.report('degraded', fallbackRemark);
-    // The list of providers says what is acceptable: a later one is not a fault, but it is never silent.
-    else {
-      const remarks = [
-        ...(this.#isUnverified ? [UNVERIFIED] : []),
-        ...(fallbacks.length === 0 ? [] : [fallbackRemark]),
-      ];
-      this.#health.report('ok', remarks.join('; '));
-    }
-  }
-
   #leave(state: ModelStatus['state'], reason: string): void {
-    this.#clearProviderInfo();
     this.#state = state;
     this.#reason = reason;
     this.#ready = undefined;
@@ -466,7 +359,6 @@ export class ModelSlot {
     // Where it is the version before that fails, the one that is to take over on a server is proved all the same.
     if (this.#returning === undefined) this.dropComing();
     this.#returning = undefined;
-    this.#refusal = '';
     this.#settle();
   }
 
@@ -485,9 +377,8 @@ export class ModelSlot {
   #goOn(active: number | undefined, reason: string): void {
     const refused = active === undefined ? 'the active one' : `version ${active}, now active,`;
     const version = this.remote?.stored.version ?? this.#stored?.version ?? 0;
-    this.#refusal = `version ${version} goes on; ${refused} did not take over: ${reason}`;
     this.#settle();
-    this.#reportHealth();
+    this.#report.refuse(`version ${version} goes on; ${refused} did not take over: ${reason}`);
   }
 
   /** Lets go of the server that it ran on. */
@@ -495,27 +386,12 @@ export class ModelSlot {
     const before = this.#host;
     if (host === before) return;
     this.#host = host;
-    this.#trouble = undefined;
     if (this.#coming === host) this.#coming = undefined;
     if (before instanceof RemoteModel) before.leave();
   }
 
-  #countRefusal(error: unknown): void {
-    if (errorCode(error) === 'model-untrusted') this.#metrics.andon_model_untrusted_total.inc({ model: this.label });
-  }
-
   #settle(): void {
     if (!this.#isSoughtAgain) this.#settled.resolve();
-  }
-
-  #clearProviderInfo(): void {
-    if (this.#ready === undefined) return;
-    this.#metrics.andon_inference_provider_info.remove(this.#providerLabels(this.#ready));
-  }
-
-  #providerLabels({ judgedBy }: ServedModel) {
-    const { version, provider } = judgedBy;
-    return { model: this.label, version: String(version), provider, host: this.#hostName };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ModelStatus, RepositoryEntry } from '../contracts/inference.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { ModelDirectory } from './model-directory.ts';
-import { UNVERIFIED } from './model-slot.ts';
+import { UNVERIFIED } from './model-report.ts';
 
 /** Every version on disk with what is loaded of it, in order of name and version. */
 export async function repositoryEntries(

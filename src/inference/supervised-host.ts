@@ -162,7 +162,7 @@ export class SupervisedInferenceHost implements InferenceHost {
     const byModel = new Map<string, ModelStatistics>();
     for (const host of this.#hosts.values())
       for (const slot of host.slots) {
-        const found = slot.statistics();
+        const found = slot.use.statistics();
         if (found === undefined) continue;
         const key = `${found.name}@${found.version}`;
         const other = byModel.get(key);

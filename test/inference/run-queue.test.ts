@@ -23,7 +23,7 @@ function visitor(slot: ModelSlot, reject: (error: unknown) => void): RunRequest 
 
 test('visitors whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {
   // Only its identity, label and limits are looked at.
-  const slot = { label: 'm', serving } as unknown as ModelSlot;
+  const slot = { label: 'm', use: { serving } } as unknown as ModelSlot;
   const queue = new RunQueue({ watchRunsMax: 1 });
   const rejects = [vi.fn(), vi.fn()];
   for (const reject of rejects) queue.push(visitor(slot, reject));
@@ -45,7 +45,7 @@ test('visitors whose batch failed go alone, or are told where their model was un
 
 /** What the queue looks at of a model. */
 function slotNamed(label: string, deadlineMs = 1000): ModelSlot {
-  return { label, serving: { ...serving, deadlineMs } } as unknown as ModelSlot;
+  return { label, use: { serving: { ...serving, deadlineMs } } } as unknown as ModelSlot;
 }
 
 function watchRun(slot: ModelSlot, queuedMs = 0): RunRequest {

@@ -78,7 +78,7 @@ export class HostJobs {
     this.#queue.push(request);
     this.#noteQueue();
     this.pump();
-    this.#expireBy(request.queuedMs + request.slot.serving.deadlineMs);
+    this.#expireBy(request.queuedMs + request.slot.use.serving.deadlineMs);
   }
 
   load(slot: ModelSlot): void {

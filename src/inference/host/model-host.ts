@@ -190,7 +190,7 @@ export class ModelHost implements AsyncDisposable {
     if (slot === undefined || ready !== undefined) return ready;
     const { returning } = slot;
     if (returning === undefined || this.#state === 'stopped') return undefined;
-    return this.#live.respawnsInMs() < slot.serving.deadlineMs ? returning : undefined;
+    return this.#live.respawnsInMs() < slot.use.serving.deadlineMs ? returning : undefined;
   }
 
   statuses(): readonly ModelStatus[] {
@@ -213,11 +213,11 @@ export class ModelHost implements AsyncDisposable {
     const queuedMs = this.#deps.clock.monotonicMs();
     try {
       const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-      const rows = slot.rowsOf(inputs, priority);
+      const rows = slot.use.rowsOf(inputs, priority);
       this.#jobs.run({ slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
       return await promise;
     } catch (error) {
-      slot.noteFailed(queuedMs);
+      slot.use.noteFailed(queuedMs);
       throw error;
     }
   }

@@ -63,7 +63,7 @@ export class RunQueue {
       return;
     }
     const waiting = this.#visitors.get(slot) ?? [];
-    const { queueMax } = slot.serving;
+    const { queueMax } = slot.use.serving;
     if (waiting.length >= queueMax)
       throw inferenceFailure('inference-queue-full', `${queueMax} requests wait for model '${slot.label}' already`);
     waiting.push(request);
@@ -157,7 +157,7 @@ export class RunQueue {
   expire(nowMs: number, failure: (request: RunRequest) => Error): number | undefined {
     let nextMs = Number.POSITIVE_INFINITY;
     const isWaiting = (request: RunRequest): boolean => {
-      const untilMs = request.queuedMs + request.slot.serving.deadlineMs;
+      const untilMs = request.queuedMs + request.slot.use.serving.deadlineMs;
       if (untilMs <= nowMs) request.reject(failure(request));
       else nextMs = Math.min(nextMs, untilMs);
       return untilMs > nowMs;
@@ -196,7 +196,7 @@ export class RunQueue {
       oldestMs = queuedMs;
     }
     if (oldest === undefined) return undefined;
-    return { kind: 'run', slot: oldest.slot, requests: takeBatch(oldest.waiting, oldest.slot.serving.batchMax) };
+    return { kind: 'run', slot: oldest.slot, requests: takeBatch(oldest.waiting, oldest.slot.use.serving.batchMax) };
   }
 
   #watchRuns(): number {
@@ -208,7 +208,7 @@ export class RunQueue {
 function dueMs(slot: ModelSlot, waiting: readonly RunRequest[]): number {
   const first = waiting[0];
   if (first === undefined) return Number.POSITIVE_INFINITY;
-  const { batchMax, delayMsMax } = slot.serving;
+  const { batchMax, delayMsMax } = slot.use.serving;
   if (first.joinKey === undefined) return first.queuedMs;
   const rows = waiting.reduce((sum, request) => sum + (request.joinKey === first.joinKey ? request.rows : 0), 0);
   return rows >= batchMax ? first.queuedMs : first.queuedMs + delayMsMax;

@@ -23,7 +23,7 @@ export type RunOutcome =
 export function timelyRequests(requests: readonly RunRequest[], nowMs: number): readonly RunRequest[] {
   return requests.filter(({ slot, queuedMs, reject }) => {
     const waitedMs = nowMs - queuedMs;
-    if (waitedMs <= slot.serving.deadlineMs) return true;
+    if (waitedMs <= slot.use.serving.deadlineMs) return true;
     reject(waitedBehindOthers(waitedMs));
     return false;
   });
@@ -69,9 +69,9 @@ export async function runRequests(
   const finite = requests.some(({ priority }) => priority === 'watch');
   try {
     const params = { key: slot.label, inputs: joinRequests(requests), finite };
-    const { outputs, runMs } = await run(params, slot.serving.deadlineMs);
+    const { outputs, runMs } = await run(params, slot.use.serving.deadlineMs);
     const parts = splitOutputs(outputs, requests);
-    slot.noteExecuted(requests, startedMs, runMs);
+    slot.use.noteExecuted(requests, startedMs, runMs);
     for (const [index, { resolve }] of requests.entries())
       resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
     return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };

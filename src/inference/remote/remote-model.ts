@@ -131,7 +131,7 @@ export class RemoteModel {
     try {
       return await this.#ask(inputs, priority, queuedMs);
     } catch (error) {
-      this.#slot.noteFailed(queuedMs);
+      this.#slot.use.noteFailed(queuedMs);
       const judged = priority === 'watch' ? await this.#fallBack(inputs, error) : undefined;
       if (judged === undefined) throw error;
       return judged;
@@ -173,7 +173,7 @@ export class RemoteModel {
     const named = this.#named(inputs);
     checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-    const rows = this.#slot.rowsOf(named, priority);
+    const rows = this.#slot.use.rowsOf(named, priority);
     this.#queue.push({
       slot: this.#slot,
       priority,
