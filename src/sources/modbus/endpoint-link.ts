@@ -176,6 +176,8 @@ export class EndpointLink {
         },
         onException: (read, exceptionCode, durationMs) => {
           this.#onAnswered(read, durationMs);
+          // While the unit owes answers, the refusal may be one of them, and the answer to this read is owed as well.
+          if (this.#owed.owedBy(read.request.unitId)) this.#owe(read);
           if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
         },
         onFault: (fault, read) => this.#onFault(fault, read),
@@ -207,10 +209,7 @@ export class EndpointLink {
     return this.#instead(read, request, {
       answered: (bytes, offset) => read.listener.answered(bytes, offset),
       // The refusal may be late itself, or mean only what was read beyond.
-      refused: () => {
-        if (this.#owed.isAmbiguous(read.request)) this.#askFirst(read, this.#proofInOtherTable(read));
-        else this.#afterSilence({ ...read });
-      },
+      refused: () => this.#askFirst(read, this.#proofInOtherTable(read)),
       failed: (failure) => read.listener.failed(failure),
     });
   }
@@ -261,12 +260,6 @@ export class EndpointLink {
 
   #instead(read: PreparedRead, request: ReadRequest, listener: ReadListener): PreparedRead {
     return this.prepare(request, read.timeoutMs, listener, read.user);
-  }
-
-  #afterSilence(read: PreparedRead): void {
-    this.#vetted.add(read);
-    this.#waiting.unshift(read);
-    this.#client?.quieten();
   }
 
   #onConnected(): void {

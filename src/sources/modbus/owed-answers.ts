@@ -52,7 +52,7 @@ export class OwedAnswers {
   }
 
   /** Whether an answer that is still owed could pass for the answer to this read. */
-  isAmbiguous(request: ReadRequest): boolean {
+  #isAmbiguous(request: ReadRequest): boolean {
     return this.#untilMs.get(request.unitId)?.has(shapeOf(request)) === true;
   }
 
@@ -71,7 +71,7 @@ export class OwedAnswers {
       ADDRESSES - request.address,
     );
     for (let count = request.count; count <= most; count += step)
-      if (!this.isAmbiguous({ ...request, count })) return { ...request, count };
+      if (!this.#isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
 
@@ -79,7 +79,7 @@ export class OwedAnswers {
   shorter(request: ReadRequest): ReadRequest | undefined {
     const step = readsBits(request.functionCode) ? BITS_PER_BYTE : 1;
     for (let count = request.count - step; count > 0; count -= step)
-      if (!this.isAmbiguous({ ...request, count })) return { ...request, count };
+      if (!this.#isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
 
