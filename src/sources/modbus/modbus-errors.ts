@@ -30,7 +30,7 @@ export const modbusErrors = {
     meaning:
       'The answer did not belong to the question: its transaction id, protocol id, length, unit id, function code, byte count or checksum was another. The connection was ended, or on a serial line everything thrown away until it was silent, and nothing of the answer used.',
     remedy:
-      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
+      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always, on a network: tcp:// where the device speaks rtu+tcp://, or the other way round; with a wrong unit id, a gateway that answers for another unit. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
   },
   'modbus-refused': {
     disposition: 'reject',
