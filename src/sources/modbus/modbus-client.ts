@@ -34,6 +34,8 @@ export type ModbusClientListener = {
   readonly onException: (read: PreparedRead, exceptionCode: number, durationMs: number) => void;
   /** A fault that the connection outlives; `onReady` follows once the line has been quiet. */
   readonly onFault: (fault: ReadFault, read: PreparedRead | undefined) => void;
+  /** A frame that nothing had asked for; what it costs the connection follows. */
+  readonly onForeignFrame: () => void;
   /** Called once, unless `destroy` came first; the transport is gone already. @param read The one in flight. */
   readonly onEnd: (end: ConnectionEnd, read: PreparedRead | undefined) => void;
 };
@@ -158,6 +160,8 @@ export class ModbusClient {
     if (this.#state === 'ended') return false;
     // What a serial port hears while it is being opened belongs to nobody; the silence comes after.
     if (this.#state === 'connecting') return true;
+    if (this.#read === undefined && this.#options.framing.isForeignFrame(chunk, length))
+      this.#listener.onForeignFrame();
     if (this.#state === 'quieting') {
       this.#awaitSilence();
       return true;

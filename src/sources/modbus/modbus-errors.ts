@@ -16,8 +16,9 @@ export const modbusErrors = {
   'modbus-link-down': {
     disposition: 'retry',
     meaning:
-      'Nothing was asked, because there is no connection at present. The tags of the scan are bad with reason link-down.',
-    remedy: 'See the reason of the source in the health report: it names why the connection cannot be made.',
+      'Nothing was asked, because there is no connection at present, or another master uses the line. The tags of the scan are bad with reason link-down.',
+    remedy:
+      'See the reason of the source in the health report: it names why the connection cannot be made. Where it speaks of answers that andon did not ask for, end the other master, or give each a line of its own; a serial server must not hand answers to every connection.',
   },
   'modbus-timeout': {
     disposition: 'retry',

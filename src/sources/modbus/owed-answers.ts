@@ -46,6 +46,11 @@ export class OwedAnswers {
     return shapes.size > 0;
   }
 
+  /** Whether anything is owed, by whomever. */
+  owedByAny(): boolean {
+    return [...this.#untilMs.keys()].some((unitId) => this.owedBy(unitId));
+  }
+
   /** The unit owes nothing any more. */
   settle(unitId: number): void {
     this.#untilMs.delete(unitId);
