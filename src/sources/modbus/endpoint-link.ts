@@ -275,7 +275,7 @@ export class EndpointLink {
     else if (this.#down !== undefined) this.#setDown(undefined);
   }
 
-  /** Reads fail at once until no such frame has come for a while; those in flight go on, and an answer to them is not to be had. */
+  /** Reads fail at once until no such frame has come for a while. */
   #onForeignFrame(): void {
     if (this.#owed.owedByAny()) return;
     const offMs = this.#foreign.offMs(this.#offTimer !== undefined);
