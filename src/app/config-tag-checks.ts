@@ -11,6 +11,7 @@ export function tagFindings(context: CheckContext): readonly Finding[] {
     ...[...context.tags.values()].flatMap(boundFindings),
     ...addressFindings(context),
     ...sameUnitFindings(context),
+    ...keptMessageFindings(context),
   ];
 }
 
@@ -72,6 +73,25 @@ function sameUnitFindings({ config }: CheckContext): readonly Finding[] {
         ['sources', source],
         `source '${earlier}' reads ${where}, too: one source with both lists of tags needs fewer reads`,
         'key',
+      ),
+    ];
+  });
+}
+
+/** A broker that keeps messages sends old values as if they were new; only a time in them tells. */
+function keptMessageFindings({ config }: CheckContext): readonly Finding[] {
+  return Object.entries(config.sources ?? {}).flatMap(([source, entry]) => {
+    if (entry.type !== 'mqtt' || entry.cleanSession) return [];
+    const untimed = [...Object.entries(entry.tags), ...Object.entries(entry.patterns)]
+      .filter(([, { format, time, qos }]) => format === 'paths' && time === undefined && qos === 1)
+      .map(([name]) => name);
+    if (untimed.length === 0) return [];
+    const others = untimed.length === 1 ? '' : ` and ${untimed.length - 1} more`;
+    const why = 'what the broker keeps while andon is away would pass for values of the moment it comes';
+    return [
+      warning(
+        ['sources', source, 'cleanSession'],
+        `${untimed[0]}${others} without a time: ${why}; say where the time is, or read with qos: 0, which it does not keep`,
       ),
     ];
   });

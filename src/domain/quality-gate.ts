@@ -15,6 +15,19 @@ const TIME_INVALID = reasonCode('time-invalid');
 const TIME_IN_FUTURE = reasonCode('time-in-future');
 
 /**
+ * When a sample counts as taken whose sender may have a clock that is ahead: nothing was measured after it arrived, and
+ * windows have no room for more than `AHEAD_MS_MAX`.
+ *
+ * @param toleranceMs How far ahead the sender's clock is believed.
+ * @returns undefined where it is further ahead.
+ */
+export function takenAt(sentMs: EpochMs, arrivedMs: EpochMs, toleranceMs: number): EpochMs | undefined {
+  const aheadMs = sentMs - arrivedMs;
+  if (aheadMs > toleranceMs) return undefined;
+  return aheadMs > AHEAD_MS_MAX ? arrivedMs : sentMs;
+}
+
+/**
  * Decides how far each sample can be trusted, and what is worth reporting.
  *
  * - not finite, or too large for float32: `bad`, 'not-finite'

@@ -28,6 +28,7 @@ function classify(
 
 /** `localhost` is tried as ::1 and 127.0.0.1, and the error of both together has no text of its own. */
 function detail(error: Error): string {
-  if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
+  // OpenSSL ends its messages with a line break.
+  if (error.message !== '' || !(error instanceof AggregateError)) return error.message.trim();
   return error.errors.map(errorMessage).join(', ');
 }

@@ -26,6 +26,8 @@ export const dataTypes = {
   Boolean: 11,
   String: 12,
   DateTime: 13,
+  Text: 14,
+  UUID: 15,
 } as const;
 
 /** What a metric carries, by the field of its value; 'none' where there is none, or it is said to be null. */

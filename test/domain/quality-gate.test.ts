@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { QualityGate } from '../../src/domain/quality-gate.ts';
+import { QualityGate, takenAt } from '../../src/domain/quality-gate.ts';
 import type { QualityCode, QualityReason } from '../../src/domain/quality.ts';
 import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/quality.ts';
 import { SampleBatch } from '../../src/domain/sample-batch.ts';
@@ -48,6 +48,15 @@ function gated(...reads: readonly Read[]) {
 }
 
 describe('how far a value can be trusted', () => {
+  test.each([-60_000, 0, 1000, 1001, 4000, 5000])(
+    'a time %i ms ahead that its source believes is good here, too',
+    (aheadMs) => {
+      const timeMs = takenAt(nowMs + aheadMs, nowMs, 5000);
+      expect(gated({ value: 1, timeMs: timeMs ?? Number.NaN })[0]).toMatchObject({ quality: 'good', reason: 'none' });
+      expect(takenAt(nowMs + 5001, nowMs, 5000)).toBe(undefined);
+    },
+  );
+
   test.each([
     ['in range', { value: 16 }, 'good', 'none'],
     ['above range', { value: 16.01 }, 'uncertain', 'out-of-range'],

@@ -2,6 +2,7 @@ import { Backoff } from '../../platform/backoff.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { silenceMs, wireMs } from './bus-time.ts';
+import { ForeignFrames } from './foreign-frames.ts';
 import type { Framing } from './framing.ts';
 import { mbapFraming } from './mbap-frame.ts';
 import type { ConnectionEnd, ReadFault } from './modbus-client.ts';
@@ -47,6 +48,9 @@ export class EndpointLink {
   readonly #framing: Framing;
   readonly #backoff: Backoff;
   readonly #owed: OwedAnswers;
+  readonly #foreign: ForeignFrames;
+  /** Set while the line is left to others. */
+  #offTimer: Timer | undefined;
   readonly #openTransport: (endpoint: ModbusEndpoint) => Transport;
   /** Reads that go out as they are, whatever their unit owes. */
   readonly #vetted = new WeakSet<PreparedRead>();
@@ -79,6 +83,7 @@ export class EndpointLink {
     this.#deps = deps;
     this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
     this.#owed = owed;
+    this.#foreign = new ForeignFrames(deps.clock, deps.random);
     this.#openTransport = openTransport;
     this.#backoff = new Backoff({
       firstMs: options.reconnectFirstMs,
@@ -140,6 +145,7 @@ export class EndpointLink {
   dispose(): void {
     this.#state = 'disposed';
     this.#reconnectTimer?.cancel();
+    this.#offTimer?.cancel();
     this.#owe(this.#client?.readInFlight);
     this.#client?.destroy();
     this.#client = undefined;
@@ -176,8 +182,11 @@ export class EndpointLink {
         },
         onException: (read, exceptionCode, durationMs) => {
           this.#onAnswered(read, durationMs);
+          // While the unit owes answers, the refusal may be one of them, and the answer to this read is owed as well.
+          if (this.#owed.owedBy(read.request.unitId)) this.#owe(read);
           if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
         },
+        onForeignFrame: () => this.#onForeignFrame(),
         onFault: (fault, read) => this.#onFault(fault, read),
         onEnd: (end, read) => this.#onEnd(end, read),
       },
@@ -207,10 +216,7 @@ export class EndpointLink {
     return this.#instead(read, request, {
       answered: (bytes, offset) => read.listener.answered(bytes, offset),
       // The refusal may be late itself, or mean only what was read beyond.
-      refused: () => {
-        if (this.#owed.isAmbiguous(read.request)) this.#askFirst(read, this.#proofInOtherTable(read));
-        else this.#afterSilence({ ...read });
-      },
+      refused: () => this.#askFirst(read, this.#proofInOtherTable(read)),
       failed: (failure) => read.listener.failed(failure),
     });
   }
@@ -263,15 +269,32 @@ export class EndpointLink {
     return this.prepare(request, read.timeoutMs, listener, read.user);
   }
 
-  #afterSilence(read: PreparedRead): void {
-    this.#vetted.add(read);
-    this.#waiting.unshift(read);
-    this.#client?.quieten();
-  }
-
   #onConnected(): void {
     this.#setConnected(true);
-    if (this.#down !== undefined) this.#setDown(undefined);
+    if (this.#offTimer !== undefined) this.#setDown(this.#leftToOthers());
+    else if (this.#down !== undefined) this.#setDown(undefined);
+  }
+
+  /** Reads fail at once until no such frame has come for a while. */
+  #onForeignFrame(): void {
+    if (this.#owed.owedByAny()) return;
+    const offMs = this.#foreign.offMs(this.#offTimer !== undefined);
+    if (offMs === undefined) return;
+    const isNew = this.#offTimer === undefined;
+    this.#offTimer?.cancel();
+    this.#offTimer = this.#deps.clock.setTimer(() => this.#comeBack(), offMs);
+    if (isNew) this.#setDown(this.#leftToOthers());
+  }
+
+  #comeBack(): void {
+    this.#offTimer = undefined;
+    if (this.#connected) this.#setDown(undefined);
+  }
+
+  #leftToOthers(): ReadFailure {
+    const name = endpointName(this.#options.endpoint);
+    const message = `${name} carries answers that andon did not ask for: another master asks there, or a device answers twice, and no answer can be trusted; nothing is asked until they have stopped`;
+    return { code: 'modbus-link-down', message };
   }
 
   #onAnswered({ user }: PreparedRead, durationMs: number): void {
@@ -295,7 +318,8 @@ export class EndpointLink {
     this.#count(code, read);
     this.#client = undefined;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
-    if (code === 'modbus-timeout') this.#backoff.reset();
+    // While the line is left to others, it is listened to.
+    if (code === 'modbus-timeout' || this.#offTimer !== undefined) this.#backoff.reset();
     else if (!this.#answeredSinceConnect) this.#fruitless += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
     this.#owe(read);

@@ -23,6 +23,8 @@ export interface Framing {
    * @param length How many bytes of it are valid.
    */
   check(bytes: Buffer, length: number, transactionId: number, request: ReadRequest): AnswerCheck;
+  /** Whether bytes that nothing had asked for are a frame that could pass for an answer. */
+  isForeignFrame(bytes: Buffer, length: number): boolean;
 }
 
 /** What an answer is: still on its way, whole, or not the answer to what was asked. */

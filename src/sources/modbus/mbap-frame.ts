@@ -20,6 +20,8 @@ export const mbapFraming: Framing = {
   requestFrame,
   stamp: stampTransactionId,
   check: checkAnswer,
+  // Its transaction id tells it from any answer that is waited for.
+  isForeignFrame: () => false,
 };
 
 /** A request as it goes on the wire, with transaction id 0 until `stampTransactionId`. */

@@ -34,6 +34,8 @@ export type ModbusClientListener = {
   readonly onException: (read: PreparedRead, exceptionCode: number, durationMs: number) => void;
   /** A fault that the connection outlives; `onReady` follows once the line has been quiet. */
   readonly onFault: (fault: ReadFault, read: PreparedRead | undefined) => void;
+  /** A frame that nothing had asked for; what it costs the connection follows. */
+  readonly onForeignFrame: () => void;
   /** Called once, unless `destroy` came first; the transport is gone already. @param read The one in flight. */
   readonly onEnd: (end: ConnectionEnd, read: PreparedRead | undefined) => void;
 };
@@ -128,7 +130,7 @@ export class ModbusClient {
   }
 
   /** Takes no read until the line has been silent; `onReady` follows. Only while no read is in flight. */
-  quieten(): void {
+  #quieten(): void {
     invariant(this.#read === undefined, 'A line with a read in flight is not silent');
     this.#quietSinceMs = this.#clock.monotonicMs();
     this.#awaitSilence();
@@ -149,7 +151,7 @@ export class ModbusClient {
     this.#state = 'connected';
     this.#deadlineMs = Infinity;
     this.#listener.onConnected();
-    if (this.#options.startsQuiet) this.quieten();
+    if (this.#options.startsQuiet) this.#quieten();
     else this.#listener.onReady();
   }
 
@@ -158,6 +160,8 @@ export class ModbusClient {
     if (this.#state === 'ended') return false;
     // What a serial port hears while it is being opened belongs to nobody; the silence comes after.
     if (this.#state === 'connecting') return true;
+    if (this.#read === undefined && this.#options.framing.isForeignFrame(chunk, length))
+      this.#listener.onForeignFrame();
     if (this.#state === 'quieting') {
       this.#awaitSilence();
       return true;
@@ -170,7 +174,8 @@ export class ModbusClient {
     if (check === 'incomplete') return true;
     if (check !== 'data' && check !== 'exception') {
       const { unitId, functionCode } = read.request;
-      const what = `answered function ${functionCode} of unit ${unitId} with a ${check.replaceAll('-', ' ')}`;
+      const found = this.#foundAt(check, bytes);
+      const what = `answered function ${functionCode} of unit ${unitId} with a ${check.replaceAll('-', ' ')}${found}`;
       return this.#fail('modbus-garbled-answer', what);
     }
     this.#conclude(read, check, bytes);
@@ -200,6 +205,13 @@ export class ModbusClient {
     if (this.#piecesLength + length > PIECES_BYTES) return 'bytes-after-the-frame';
     this.#piecesLength += chunk.copy(this.#pieces, this.#piecesLength, 0, length);
     return framing.check(this.#pieces, this.#piecesLength, this.#transactionId, read.request);
+  }
+
+  /** The number in the place of the one that was due, where it tells who answered, or what: the same in each such answer. */
+  #foundAt(fault: AnswerCheck, bytes: Buffer): string {
+    const fields: readonly AnswerCheck[] = ['wrong-unit-id', 'wrong-function-code', 'wrong-byte-count'];
+    const field = fields.indexOf(fault);
+    return field === -1 ? '' : ` (${bytes[this.#options.framing.functionCodeAt - 1 + field]})`;
   }
 
   #pause(delayMs: number): void {
@@ -248,7 +260,7 @@ export class ModbusClient {
     this.#read = undefined;
     this.#piecesLength = 0;
     this.#deadlineMs = Infinity;
-    this.quieten();
+    this.#quieten();
     this.#listener.onFault({ code, message: `${this.#options.name} ${what}` }, read);
     return false;
   }

@@ -16,8 +16,9 @@ export const modbusErrors = {
   'modbus-link-down': {
     disposition: 'retry',
     meaning:
-      'Nothing was asked, because there is no connection at present. The tags of the scan are bad with reason link-down.',
-    remedy: 'See the reason of the source in the health report: it names why the connection cannot be made.',
+      'Nothing was asked, because there is no connection at present, or another master uses the line. The tags of the scan are bad with reason link-down.',
+    remedy:
+      'See the reason of the source in the health report: it names why the connection cannot be made. Where it speaks of answers that andon did not ask for, end the other master, or give each a line of its own; a serial server must not hand answers to every connection.',
   },
   'modbus-timeout': {
     disposition: 'retry',
@@ -30,7 +31,7 @@ export const modbusErrors = {
     meaning:
       'The answer did not belong to the question: its transaction id, protocol id, length, unit id, function code, byte count or checksum was another. The connection was ended, or on a serial line everything thrown away until it was silent, and nothing of the answer used.',
     remedy:
-      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
+      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always, on a network: tcp:// where the device speaks rtu+tcp://, or the other way round; with a wrong unit id, a gateway that answers for another unit. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
   },
   'modbus-refused': {
     disposition: 'reject',

@@ -119,7 +119,7 @@ export class ModbusSource implements Source {
     const problems = [
       ...(linkProblem === undefined ? [] : [linkProblem]),
       ...(this.#breaker.away
-        ? [`unit ${this.#context.config.unitId} does not answer, and is asked only now and then`]
+        ? [`unit ${this.#context.config.unitId} is asked only now and then: ${this.#breaker.problem}`]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
       ...(namesAside.length === 0 ? [] : [`${nameSome(namesAside)} set aside: ${aside[0]?.setAside?.message}`]),

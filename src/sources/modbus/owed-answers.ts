@@ -46,13 +46,18 @@ export class OwedAnswers {
     return shapes.size > 0;
   }
 
+  /** Whether anything is owed, by whomever. */
+  owedByAny(): boolean {
+    return [...this.#untilMs.keys()].some((unitId) => this.owedBy(unitId));
+  }
+
   /** The unit owes nothing any more. */
   settle(unitId: number): void {
     this.#untilMs.delete(unitId);
   }
 
   /** Whether an answer that is still owed could pass for the answer to this read. */
-  isAmbiguous(request: ReadRequest): boolean {
+  #isAmbiguous(request: ReadRequest): boolean {
     return this.#untilMs.get(request.unitId)?.has(shapeOf(request)) === true;
   }
 
@@ -71,7 +76,7 @@ export class OwedAnswers {
       ADDRESSES - request.address,
     );
     for (let count = request.count; count <= most; count += step)
-      if (!this.isAmbiguous({ ...request, count })) return { ...request, count };
+      if (!this.#isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
 
@@ -79,7 +84,7 @@ export class OwedAnswers {
   shorter(request: ReadRequest): ReadRequest | undefined {
     const step = readsBits(request.functionCode) ? BITS_PER_BYTE : 1;
     for (let count = request.count - step; count > 0; count -= step)
-      if (!this.isAmbiguous({ ...request, count })) return { ...request, count };
+      if (!this.#isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
 

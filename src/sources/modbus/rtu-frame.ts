@@ -25,6 +25,7 @@ export const rtuFraming: Framing = {
   requestFrame,
   stamp: () => undefined,
   check,
+  isForeignFrame,
 };
 
 function requestFrame(request: ReadRequest): Buffer {
@@ -49,6 +50,12 @@ function check(bytes: Buffer, length: number, _transactionId: number, request: R
   if (length > wholeLength) return 'bytes-after-the-frame';
   if (bytes.readUInt16LE(checkedLength) !== crc16(bytes, checkedLength)) return 'wrong-checksum';
   return refuses ? 'exception' : 'data';
+}
+
+/** Noise has no checksum that fits, but for one in 65,536. */
+function isForeignFrame(bytes: Buffer, length: number): boolean {
+  const checkedLength = length - CHECKSUM_BYTES;
+  return checkedLength >= HEADER_BYTES && bytes.readUInt16LE(checkedLength) === crc16(bytes, checkedLength);
 }
 
 /** CRC-16/MODBUS of the first bytes; its low byte goes on the wire first. */

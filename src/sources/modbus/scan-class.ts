@@ -153,7 +153,8 @@ export class ScanClass {
     const { functionCode, address, count } = part.block;
     const message = `unit ${unitId} refused function ${functionCode}, ${count} from ${address}: ${describeException(exceptionCode)}`;
     const kind = refusalKind(exceptionCode);
-    if (kind === 'unit-away') return this.#onSilence(part, message);
+    if (kind === 'unit-away')
+      return this.#onSilence(part, 'timeout', message, this.#neighbourDelayMs('modbus-timeout'));
 
     const wasAway = breaker.away;
     breaker.answered();
@@ -175,27 +176,39 @@ export class ScanClass {
 
   #onFailed(ask: Ask, failure: ReadFailure): void {
     const { link, breaker } = this.#options;
-    if (failure.code === 'modbus-link-down') {
+    const { code, message } = failure;
+    if (code === 'modbus-link-down') {
       breaker.undecided();
-      return this.#failRest(failure.message);
+      return this.#failRest(message);
     }
     if (this.#retriesLeft > 0) {
       this.#retriesLeft -= 1;
       return link.submit(ask.prepared);
     }
     this.#strike(ask.part, failure);
-    if (failure.code === 'modbus-timeout') return this.#onSilence(ask.part, failure.message);
+    const delayMs = this.#neighbourDelayMs(code);
+    if (code === 'modbus-timeout' || delayMs > 0)
+      return this.#onSilence(ask.part, reasonOfFailure(code), message, delayMs);
     breaker.undecided();
-    this.#failPart(ask.part, reasonOfFailure(failure.code), failure.message);
+    this.#failPart(ask.part, reasonOfFailure(code), message);
   }
 
-  /** The unit did not answer, or its gateway says so. */
-  #onSilence(part: ReadPart, message: string): void {
-    const { breaker, deps, link, timeoutMs, onChange } = this.#options;
+  /**
+   * The unit gave no proper answer, or its gateway says that it did not.
+   * @param delayMs What that cost the others on the link.
+   */
+  #onSilence(part: ReadPart, reason: QualityReason, message: string, delayMs: number): void {
+    const { breaker, deps, onChange } = this.#options;
     const wasAway = breaker.away;
-    breaker.silent(deps.clock.monotonicMs(), NEIGHBOURS_SHARE * link.neighbourDelayMs(timeoutMs));
+    breaker.silent(deps.clock.monotonicMs(), message, NEIGHBOURS_SHARE * delayMs);
     if (!wasAway && breaker.away) onChange();
-    this.#failPart(part, 'timeout', message);
+    this.#failPart(part, reason, message);
+  }
+
+  /** How long a read that fails so keeps the others on the link waiting; 0 where there are none. */
+  #neighbourDelayMs(code: ReadFailure['code']): number {
+    const { link, timeoutMs } = this.#options;
+    return link.neighbourDelayMs(code === 'modbus-timeout' ? timeoutMs : 0);
   }
 
   /**

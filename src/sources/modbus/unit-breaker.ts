@@ -5,7 +5,7 @@ const AWAY_MS_FIRST = 1000;
 const AWAY_MS_MAX = 30_000;
 
 /**
- * Keeps a unit that does not answer from delaying the others on its link.
+ * Keeps a unit that does not answer, or never properly, from delaying the others on its link.
  *
  * The first read that gets no answer makes the unit suspect: its next read is tried once, without retries. The
  * second in a row makes it away: nothing is asked but one read now and then, and the first answer ends it.
@@ -17,6 +17,7 @@ export class UnitBreaker {
   #trialAtMs = 0;
   #trialInFlight = false;
   #answers = 0;
+  #problem = '';
 
   constructor(random: () => number) {
     this.#backoff = new Backoff({ firstMs: AWAY_MS_FIRST, maxMs: AWAY_MS_MAX, random });
@@ -24,6 +25,11 @@ export class UnitBreaker {
 
   get away(): boolean {
     return this.#state === 'away';
+  }
+
+  /** Why it is away, for an operator: what became of the last read. */
+  get problem(): string {
+    return this.#problem;
   }
 
   /** Answers so far, exceptions included; tells whether the unit answers others than the read that failed. */
@@ -54,11 +60,13 @@ export class UnitBreaker {
   }
 
   /**
-   * A read got no answer, retries included.
+   * A read got no proper answer, retries included.
+   * @param problem What became of it, for an operator.
    * @param waitMsMin Least wait before the unit is tried again, for the sake of others whom a trial would delay.
    */
-  silent(nowMs: number, waitMsMin = 0): void {
+  silent(nowMs: number, problem: string, waitMsMin = 0): void {
     this.#trialInFlight = false;
+    this.#problem = problem;
     if (this.#state === 'answering') {
       this.#state = 'suspect';
       return;

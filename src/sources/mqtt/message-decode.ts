@@ -1,9 +1,18 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { takenAt } from '../../domain/quality-gate.ts';
 import type { QualityCode, QualityReason } from '../../domain/quality.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
 import type { SampleBatch } from '../../domain/sample-batch.ts';
-import { valueAtPath } from './json-path.ts';
-import { decodeJson, decodeJsonValue, decodePlainValue, decodeQuality, decodeTime } from './payload-decode.ts';
+import type { JsonPath } from './json-path.ts';
+import { formatJsonPath, valueAtPath } from './json-path.ts';
+import {
+  decodeJson,
+  decodeJsonValue,
+  decodePlainValue,
+  decodeQuality,
+  decodeTime,
+  isRounded,
+} from './payload-decode.ts';
 import type { PartPlan, TagPlan, TopicPlan } from './topic-plan.ts';
 
 export type Arrival = {
@@ -19,6 +28,8 @@ export type MessageFault = { readonly reason: QualityReason | 'samples-left-out'
 
 /** Elements of a list of samples that are read; a payload of 1 MB can have half a million. */
 const SAMPLES_PER_MESSAGE_MAX = 10_000;
+/** Characters of a payload in a message to an operator. */
+const SHOWN_MAX = 40;
 
 type Stamp = { readonly timeMs: EpochMs; readonly quality: QualityCode; readonly reason: QualityReason };
 /** A payload, or an element of its list of samples; `document` is undefined where there is no JSON. */
@@ -80,10 +91,12 @@ function decodeItem(
     if (marked === BAD) batch.add(tag.tag, value, stamp.timeMs, BAD, 'marked-not-good');
     else if (raw === undefined) batch.add(tag.tag, value, stamp.timeMs, BAD, 'payload-invalid');
     else if (!Number.isFinite(value)) batch.add(tag.tag, value, stamp.timeMs, BAD, 'not-finite');
+    else if (isUnsafe(raw) && isRoundedValue(tag, item))
+      batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'precision-lost');
     else if (marked === UNCERTAIN) batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'marked-not-good');
     else batch.add(tag.tag, value, stamp.timeMs, stamp.quality, stamp.reason);
     // What the sender itself calls bad is no fault of the message.
-    if (marked !== BAD) fault ??= faultOf(tag, item.isJson, value, raw, stamp);
+    if (marked !== BAD) fault ??= faultOf(tag, item, value, raw, stamp);
   }
   accept(batch);
   return fault;
@@ -94,6 +107,16 @@ function rawValue({ value }: TagPlan, { payload, document }: Item): number | und
   return payload === undefined ? undefined : decodePlainValue(payload);
 }
 
+/** Most numbers are told apart from those that may be rounded without another look at the payload. */
+function isUnsafe(raw: number): boolean {
+  return Number.isInteger(raw) && !Number.isSafeInteger(raw);
+}
+
+function isRoundedValue({ value }: TagPlan, { payload, document }: Item): boolean {
+  const found = value === undefined ? payload?.toString('latin1') : valueAtPath(document, value);
+  return typeof found === 'bigint' || (typeof found === 'string' && isRounded(found.trim()));
+}
+
 function stampOf({ time }: TagPlan, { document }: Item, arrival: Arrival): Stamp {
   if (time === undefined)
     return arrival.retain
@@ -101,25 +124,46 @@ function stampOf({ time }: TagPlan, { document }: Item, arrival: Arrival): Stamp
       : { timeMs: arrival.timeMs, quality: GOOD, reason: 'none' };
   const timeMs = decodeTime(valueAtPath(document, time));
   if (timeMs === undefined) return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-invalid' };
-  if (timeMs > arrival.timeMs + arrival.futureToleranceMs)
-    return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-in-future' };
-  return { timeMs, quality: GOOD, reason: 'none' };
+  const takenMs = takenAt(timeMs, arrival.timeMs, arrival.futureToleranceMs);
+  if (takenMs === undefined) return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-in-future' };
+  return { timeMs: takenMs, quality: GOOD, reason: 'none' };
 }
 
 function faultOf(
   tag: TagPlan,
-  isJson: boolean,
+  { payload, document, isJson }: Item,
   value: number,
   raw: number | undefined,
   stamp: Stamp,
 ): MessageFault | undefined {
-  const where = tag.value === undefined ? 'the payload is no number' : 'the value is no number';
   if (raw === undefined) {
-    const text = tag.value !== undefined && !isJson ? 'the payload is no JSON' : where;
+    const found =
+      tag.value === undefined ? payload?.toString('latin1', 0, SHOWN_MAX) : valueAtPath(document, tag.value);
+    const text =
+      tag.value !== undefined && !isJson
+        ? 'the payload is no JSON'
+        : `expected a number${at(tag.value)}, found ${shown(found)}`;
     return { reason: 'payload-invalid', text: `${tag.name}: ${text}` };
   }
   if (!Number.isFinite(value)) return { reason: 'not-finite', text: `${tag.name}: the value is not finite` };
   if (stamp.quality === GOOD || tag.time === undefined) return undefined;
-  const text = stamp.reason === 'time-in-future' ? 'the time is in the future' : 'the time is none';
+  const found = `found ${shown(valueAtPath(document, tag.time))}`;
+  const text =
+    stamp.reason === 'time-in-future'
+      ? `expected a time no further ahead than futureTolerance${at(tag.time)}, ${found}`
+      : `expected epoch milliseconds or ISO 8601 with a zone${at(tag.time)}, ${found}`;
   return { reason: stamp.reason, text: `${tag.name}: ${text}` };
+}
+
+function at(path: JsonPath | undefined): string {
+  return path === undefined ? '' : ` at ${formatJsonPath(path)}`;
+}
+
+/** What stands in a payload, for people. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_MAX));
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  // What is left of JSON: a number, true, false and null.
+  return `${value as number | bigint | boolean | null}`;
 }

@@ -64,10 +64,10 @@ const readingFields = {
   ).optional(),
   value: jsonPath('Where the value is in a JSON payload, such as $.rms; absent: the payload is the value').optional(),
   time: jsonPath(
-    'Where the time is in a JSON payload: epoch milliseconds, or ISO 8601 with a zone; absent: the time of arrival',
+    'Where the time is in a JSON payload: epoch milliseconds, or ISO 8601 with a zone; absent: the time of arrival, also of a message that the broker kept while andon was away',
   ).optional(),
   quality: jsonPath(
-    'Where the sender says how good the value is: good, uncertain or bad, true or false, or an OPC quality (192 and up is good, below 64 bad); absent, or not in the payload: good',
+    'Where the sender says how good the value is: good, uncertain or bad, true or false, or an OPC quality (192 to 255 is good, below 64 bad); absent, or not in the payload: good',
   ).optional(),
   qos: z
     .union([z.literal(0), z.literal(1)])
@@ -126,7 +126,7 @@ export const mqttSourceSchema = z
         'When the broker hears that a message arrived: at once, or once its samples are in the history of the box (those of tags that a watch reads); stored needs cleanSession: false, and qos: 1 at the tags',
       ),
     futureTolerance: duration(
-      'How far ahead of our clock a time in a payload may be; one further ahead is uncertain and stamped at arrival',
+      'How far ahead of our clock a time in a payload may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
     ).prefault('5s'),
     tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
     patterns: z

@@ -2,6 +2,9 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { QualityCode } from '../../domain/quality.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
 
+const wholeNumber = /^[+-]?\d+$/;
+/** A whole number that may be beyond 2^53. */
+const manyDigits = /(?<![\d.])\d{16,}(?![\d.eE])/;
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** No number that a device sends is longer; what is longer is not worth a copy. */
 const NUMBER_BYTES_MAX = 64;
@@ -21,17 +24,39 @@ export function decodePlainValue(payload: Buffer): number | undefined {
 /** A value out of a JSON document: a number, a boolean (1 or 0), or a text that is a number. */
 export function decodeJsonValue(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'boolean') return value ? 1 : 0;
   return typeof value === 'string' && value.length <= NUMBER_BYTES_MAX ? numberOfText(value) : undefined;
 }
 
-/** @returns undefined where the payload is no JSON. */
+/**
+ * A JSON document; a whole number in it that float64 can't hold is a bigint, the nearest that it can.
+ * @returns undefined where the payload is no JSON.
+ */
 export function decodeJson(payload: Buffer): { readonly document: unknown } | undefined {
+  const text = payload.toString('utf8');
   try {
-    return { document: JSON.parse(payload.toString('utf8')) };
+    // Looking at the digits of each number takes several times as long, and hardly any payload has so many.
+    const document: unknown = manyDigits.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+    return { document };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether a whole number beyond 2^53 becomes one that is written otherwise.
+ * @param text A decimal number.
+ */
+export function isRounded(text: string): boolean {
+  const value = Number(text);
+  if (!wholeNumber.test(text) || Number.isSafeInteger(value)) return false;
+  return Number.isFinite(value) && String(value) !== text;
+}
+
+/** For `JSON.parse`. @param context `source` is the text of a number; the library's types do not know it yet. */
+function keepDigits(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' && isRounded(context?.source ?? '') ? BigInt(value) : value;
 }
 
 /**
@@ -41,7 +66,7 @@ export function decodeJson(payload: Buffer): { readonly document: unknown } | un
  *   knows which zone the device meant, and in autumn an hour comes twice.
  */
 export function decodeTime(value: unknown): EpochMs | undefined {
-  const timeMs = typeof value === 'string' ? timeOfText(value) : value;
+  const timeMs = typeof value === 'string' ? timeOfText(value) : typeof value === 'bigint' ? Number(value) : value;
   if (typeof timeMs !== 'number' || !Number.isFinite(timeMs)) return undefined;
   return timeMs >= EPOCH_MS_MIN ? timeMs : undefined;
 }

@@ -1,5 +1,5 @@
 import type { TagNumber } from '../../domain/tag.ts';
-import type { MetricTag } from './metric-router.ts';
+import type { ExpectedMetrics, MetricTag } from './metric-router.ts';
 
 /** A metric of the last birth that carries tags. */
 export type BornMetric = {
@@ -7,6 +7,9 @@ export type BornMetric = {
   readonly dataType: number | undefined;
   readonly tags: readonly MetricTag[];
 };
+
+/** Metrics that are named in a sentence; the others are a number. */
+const NAMED_MAX = 3;
 
 /** How a message stands to the ones before it. */
 export type Continuity = 'next' | 'repeat' | 'gap' | 'not-born';
@@ -26,14 +29,18 @@ export class EdgeNode {
   rebirthAskedMs = -Infinity;
   readonly #byAlias = new Map<number, BornMetric>();
   readonly #byName = new Map<string, BornMetric>();
+  readonly #expected: ExpectedMetrics;
   readonly #deadDevices = new Set<string>();
+  /** By device that was born and of which something is expected: the metrics that its birth lacks. */
+  readonly #missing = new Map<string, readonly string[]>();
   #state: 'not-born' | 'alive' | 'lost' | 'dead' = 'not-born';
   #sequence = 0;
   #bdSeq: number | undefined;
 
-  constructor(group: string, id: string) {
+  constructor(group: string, id: string, expected: ExpectedMetrics) {
     this.group = group;
     this.id = id;
+    this.#expected = expected;
   }
 
   get isAlive(): boolean {
@@ -51,8 +58,21 @@ export class EdgeNode {
       case 'dead':
         return `edge node ${name} is dead`;
       case 'alive':
-        return [...this.#deadDevices].map((device) => `device ${name}/${device} is dead`).join('; ');
+        return [
+          ...[...this.#deadDevices].map((device) => `device ${name}/${device} is dead`),
+          ...[...this.#expected.keys()].flatMap((device) => this.#absence(device)),
+        ].join('; ');
     }
+  }
+
+  #absence(device: string): readonly string[] {
+    if (this.#deadDevices.has(device)) return [];
+    const name = device === '' ? `edge node ${this.group}/${this.id}` : `device ${this.group}/${this.id}/${device}`;
+    const missing = this.#missing.get(device);
+    if (missing === undefined) return [`${name} has not said its birth`];
+    if (missing.length === 0) return [];
+    const more = missing.length > NAMED_MAX ? ` and ${missing.length - NAMED_MAX} more` : '';
+    return [`the birth of ${name} has no number ${missing.slice(0, NAMED_MAX).join(', ')}${more}`];
   }
 
   /** The birth of the edge node: everything before it is forgotten, its devices too. */
@@ -86,6 +106,13 @@ export class EdgeNode {
     if (alias !== undefined) this.#byAlias.set(alias, metric);
   }
 
+  /** To be called when everything that a birth says was learnt. */
+  endBirth(device: string): void {
+    const expected = this.#expected.get(device);
+    const missing = expected?.filter((metric) => !this.#byName.has(`${device}/${metric}`));
+    if (missing !== undefined) this.#missing.set(device, missing);
+  }
+
   /** The metric that a message means, where it carries tags. */
   find(device: string, name: string | undefined, alias: number | undefined): BornMetric | undefined {
     const found = alias === undefined ? undefined : this.#byAlias.get(alias);
@@ -110,7 +137,8 @@ export class EdgeNode {
   /** @returns The tags that have no value now. */
   endDevice(device: string): readonly TagNumber[] {
     const tags = this.tags(device);
-    this.#deadDevices.add(device);
+    // Edge nodes have devices that nobody reads.
+    if (tags.length > 0 || this.#expected.has(device)) this.#deadDevices.add(device);
     this.#forgetDevice(device);
     return tags;
   }
@@ -124,9 +152,11 @@ export class EdgeNode {
   #forget(): void {
     this.#byAlias.clear();
     this.#byName.clear();
+    this.#missing.clear();
   }
 
   #forgetDevice(device: string): void {
+    this.#missing.delete(device);
     for (const [alias, metric] of this.#byAlias) if (metric.device === device) this.#byAlias.delete(alias);
     for (const [name, metric] of this.#byName) if (metric.device === device) this.#byName.delete(name);
   }

@@ -30,6 +30,13 @@ export function metricNumber(metric: MetricValue, dataType: number | undefined):
   }
 }
 
+/** Whether a metric can have a value that is one: data sets, templates, bytes, files and arrays have not. */
+export function isSingleValue({ kind }: MetricValue, dataType: number | undefined): boolean {
+  // Said to be null, it is known by its type alone.
+  if (kind === 'none') return dataType === undefined || dataType <= dataTypes.UUID;
+  return kind !== 'data-set' && kind !== 'template' && kind !== 'bytes' && kind !== 'extension';
+}
+
 function intNumber(value: number, dataType: number | undefined): number | undefined {
   switch (dataType) {
     case dataTypes.Int8:

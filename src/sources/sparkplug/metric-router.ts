@@ -18,6 +18,9 @@ export type MetricAddress = {
 /** A tag that a metric carries. */
 export type MetricTag = { readonly tag: TagNumber; readonly scale: number; readonly offset: number };
 
+/** Metrics of an edge node that tags name, by device; '' for its own. */
+export type ExpectedMetrics = ReadonlyMap<string, readonly string[]>;
+
 export type RefusedMetric = { readonly pattern: string; readonly reason: TagRefusal; readonly text: string };
 
 type RouterContext = Pick<SourceContext<SparkplugSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>;
@@ -57,6 +60,17 @@ export class MetricRouter {
       ({ group, edgeNode }) => anyOf(group) !== '+' && anyOf(edgeNode) !== '+',
     );
     return [...new Map(named.map(({ group, edgeNode }) => [`${group}/${edgeNode}`, { group, edgeNode }])).values()];
+  }
+
+  /** Metrics of an edge node that tags name. */
+  expected(group: string, edgeNode: string): ExpectedMetrics {
+    const tags = Object.values(this.#context.config.tags).filter(
+      (tag) => tag.group === group && tag.edgeNode === edgeNode,
+    );
+    const byDevice = Map.groupBy(tags, ({ device = '' }) => device);
+    return new Map(
+      [...byDevice].map(([device, members]) => [device, [...new Set(members.map(({ metric }) => metric))]]),
+    );
   }
 
   /** @param onRefused Called for each pattern that fits the metric and can make no tag of it. */

@@ -1,4 +1,5 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { takenAt } from '../../domain/quality-gate.ts';
 import type { QualityCode, QualityReason } from '../../domain/quality.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
 import type { SampleBatch } from '../../domain/sample-batch.ts';
@@ -25,8 +26,9 @@ export function addSamples(
 ): void {
   const number = metricNumber(metric.value, metric.dataType ?? dataType);
   const sentMs = metric.timestampMs ?? arrival.sentMs ?? arrival.timeMs;
-  const inFuture = sentMs > arrival.timeMs + arrival.futureToleranceMs;
-  const timeMs = inFuture || sentMs < EPOCH_MS_MIN ? arrival.timeMs : sentMs;
+  const isTime = sentMs >= EPOCH_MS_MIN;
+  const takenMs = takenAt(sentMs, arrival.timeMs, arrival.futureToleranceMs);
+  const timeMs = isTime && takenMs !== undefined ? takenMs : arrival.timeMs;
   const marked = markedQuality(metric.quality);
   for (const { tag, scale, offset } of tags) {
     const value = number === undefined ? Number.NaN : number.value * scale + offset;
@@ -34,17 +36,17 @@ export function addSamples(
     else if (number === undefined) batch.add(tag, value, timeMs, BAD, 'payload-invalid');
     else if (!Number.isFinite(value)) batch.add(tag, value, timeMs, BAD, 'not-finite');
     else {
-      const doubt = doubtOf(marked, number.isExact, inFuture, timeMs !== sentMs);
+      const doubt = doubtOf(marked, number.isExact, takenMs === undefined, !isTime);
       batch.add(tag, value, timeMs, doubt === 'none' ? GOOD : UNCERTAIN, doubt);
     }
   }
 }
 
-function doubtOf(marked: QualityCode, isExact: boolean, inFuture: boolean, isStampedHere: boolean): QualityReason {
+function doubtOf(marked: QualityCode, isExact: boolean, inFuture: boolean, isNoTime: boolean): QualityReason {
   if (marked === UNCERTAIN) return 'marked-not-good';
   if (!isExact) return 'precision-lost';
   if (inFuture) return 'time-in-future';
-  return isStampedHere ? 'time-invalid' : 'none';
+  return isNoTime ? 'time-invalid' : 'none';
 }
 
 /** @see Sparkplug 3.0, section 6.4.18: 0 is bad, 192 good, 500 stale. */

@@ -63,7 +63,7 @@ export const sparkplugSourceSchema = z
         'Whether edge nodes are asked for their births, at the start and when messages of theirs were lost: a write to the device, at most every 30 s for each; without it their tags stay bad until they are born again by themselves',
       ),
     futureTolerance: duration(
-      'How far ahead of our clock the time of a metric may be; one further ahead is uncertain and stamped at arrival',
+      'How far ahead of our clock the time of a metric may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
     ).prefault('5s'),
     tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
     patterns: z

@@ -24,6 +24,7 @@ import {
 import { HeldFaults } from '../mqtt/held-faults.ts';
 import { EdgeNode } from './edge-node.ts';
 import { MetricRouter } from './metric-router.ts';
+import { isSingleValue } from './metric-number.ts';
 import { addSamples } from './metric-samples.ts';
 import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
 import { sparkplugSourceMetrics } from './sparkplug-source-metrics.ts';
@@ -68,7 +69,7 @@ export class SparkplugSource implements Source {
     this.#faults = new HeldFaults(deps.clock);
     this.#tickMs = deps.clock.monotonicMs();
     for (const { group, edgeNode } of this.#router.edgeNodes())
-      this.#nodes.set(`${group}/${edgeNode}`, new EdgeNode(group, edgeNode));
+      this.#nodes.set(`${group}/${edgeNode}`, new EdgeNode(group, edgeNode, this.#router.expected(group, edgeNode)));
     const name = `source/${id}`;
     const clientId = randomClientId(deps.random, name);
     const will = config.hostId === undefined ? {} : { will: () => this.#hostState('offline') };
@@ -164,14 +165,16 @@ export class SparkplugSource implements Source {
   }
 
   #takeBirth(node: EdgeNode, { group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): void {
-    for (const { name, alias, dataType } of payload.metrics) {
-      if (name === undefined || name === '') continue;
+    for (const { name, alias, dataType, value } of payload.metrics) {
+      // A place in the tag table is for what can have a value.
+      if (name === undefined || name === '' || !isSingleValue(value, dataType)) continue;
       const tags = this.#router.find({ group, edgeNode, device, metric: name }, ({ pattern, reason, text }) => {
         this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.#context.id, reason });
         this.#note(`${pattern} ${reason}`, shownTopic(text));
       });
       if (tags.length > 0) node.learn(name, alias, { device, dataType, tags });
     }
+    node.endBirth(device);
     this.#takeValues(node, device, payload);
   }
 
@@ -205,7 +208,8 @@ export class SparkplugSource implements Source {
     const key = `${group}/${edgeNode}`;
     const known = this.#nodes.get(key);
     if (known !== undefined || this.#nodes.size >= EDGE_NODES_MAX) return known;
-    const node = new EdgeNode(group, edgeNode);
+    // Whoever the configuration names is there from the start: nothing is expected of this one.
+    const node = new EdgeNode(group, edgeNode, new Map());
     this.#nodes.set(key, node);
     return node;
   }

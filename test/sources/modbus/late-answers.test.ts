@@ -83,6 +83,25 @@ test.each([
   expect(failed).toBeGreaterThan(2 * READS);
 });
 
+test('a read that a late refusal was taken for is still to be answered', async () => {
+  const conducts: readonly UnitConduct[] = [
+    { delayMs: 700, exceptionCode: 2 },
+    // In flight when that refusal comes; its own answer comes into the read after the next.
+    { delayMs: 400 },
+    { delayMs: 5 },
+    { delayMs: 5 },
+  ];
+  const exchange = new Exchange('serial:///dev/ttyUSB0', 16, (number) => conducts[number - 1] ?? { delayMs: 5 });
+  const read = { unitId: 1, functionCode: 3, count: 1 } as const;
+  await exchange.ask({ ...read, address: 0, waitMs: 0 });
+  await exchange.ask({ ...read, address: 0, waitMs: 540 });
+  await exchange.ask({ ...read, address: 50, count: 2, waitMs: 190 });
+  expect(exchange.failed).toBe(3);
+  await exchange.ask({ ...read, address: 50, count: 2, waitMs: 190 });
+  expect(exchange.wrong).toEqual([]);
+  expect(exchange.right).toBe(2);
+});
+
 function listOf<T>(one: fc.Arbitrary<T>): fc.Arbitrary<T[]> {
   return fc.array(one, { minLength: READS, maxLength: READS });
 }

@@ -146,7 +146,7 @@ describe('a device that is away', () => {
     await plc.shows({ running: 'bad timeout' });
     await plc.shows({ pressure: 'bad unit-set-aside', running: 'bad unit-set-aside' });
     expect(plc.health.status).toBe('degraded');
-    expect(plc.health.reason).toContain('unit 1 does not answer');
+    expect(plc.health.reason).toContain('unit 1 is asked only now and then: ');
     device.faults.silent = false;
     await plc.shows(allGood);
     expect(plc.health.status).toBe('ok');
@@ -177,20 +177,21 @@ describe('an answer that is late', () => {
 
 describe('an answer that is garbled', () => {
   test.each([
-    ['another transaction', (answer: Buffer) => answer.fill(answer.readUInt8(1) ^ 1, 1, 2)],
-    ['another protocol', (answer: Buffer) => answer.fill(1, 3, 4)],
-    ['another unit', (answer: Buffer) => answer.fill(9, 6, 7)],
-    ['another function', (answer: Buffer) => answer.fill(4, 7, 8)],
-    ['a lying byte count', (answer: Buffer) => answer.fill(2, 8, 9)],
-    ['a lying length', (answer: Buffer) => answer.fill(7, 5, 6)],
-    ['a byte too many', (answer: Buffer) => Buffer.concat([answer, Buffer.of(0)])],
-    ['garbage before it', (answer: Buffer) => Buffer.concat([Buffer.of(1, 2, 3), answer])],
-  ])('with %s is bad, repeated, and read again once it is proper', async (_, mutate) => {
+    ['another transaction', 'id', (answer: Buffer) => answer.fill(answer.readUInt8(1) ^ 1, 1, 2)],
+    ['another protocol', 'id', (answer: Buffer) => answer.fill(1, 3, 4)],
+    ['another unit', 'a wrong unit id (9)', (answer: Buffer) => answer.fill(9, 6, 7)],
+    ['another function', 'a wrong function code (4)', (answer: Buffer) => answer.fill(4, 7, 8)],
+    ['a lying byte count', 'a wrong byte count (2)', (answer: Buffer) => answer.fill(2, 8, 9)],
+    ['a lying length', 'length', (answer: Buffer) => answer.fill(7, 5, 6)],
+    ['a byte too many', 'bytes after the frame', (answer: Buffer) => Buffer.concat([answer, Buffer.of(0)])],
+    ['garbage before it', 'id', (answer: Buffer) => Buffer.concat([Buffer.of(1, 2, 3), answer])],
+  ])('with %s is bad, told, repeated, and read again once it is proper', async (_, told, mutate) => {
     device.faults.mutate = (answer, { functionCode }) => (functionCode === 3 ? [mutate(answer)] : undefined);
     await using plc = start();
     const scan = await plc.sink.next();
     expect(plc.show(scan)).toEqual({ pressure: 'bad garbled-answer', speed: 'bad garbled-answer', running: 1 });
     expect(plc.health.status).toBe('degraded');
+    expect(plc.health.reason).toContain(told);
     device.faults = noFaults();
     await plc.shows(allGood);
     await vi.waitFor(() => expect(plc.health.status).toBe('ok'));
@@ -313,7 +314,7 @@ describe('a device that refuses', () => {
       device.faults.exception = () => code;
       await using plc = start();
       await plc.shows({ pressure: 'bad unit-set-aside' });
-      expect(plc.health.reason).toContain('unit 1 does not answer');
+      expect(plc.health.reason).toContain('unit 1 is asked only now and then: ');
       device.faults.exception = undefined;
       await plc.shows(allGood);
     },

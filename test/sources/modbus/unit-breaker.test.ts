@@ -7,7 +7,7 @@ describe('a unit that stops answering', () => {
   test('is asked as always after one silent read, but without retries', () => {
     const unit = new UnitBreaker(middle);
     expect(unit.retries(2)).toBe(2);
-    unit.silent(0);
+    unit.silent(0, 'did not answer');
     expect(unit.away).toBe(false);
     expect(unit.mayAsk(0)).toBe(true);
     expect(unit.retries(2)).toBe(0);
@@ -28,20 +28,20 @@ describe('a unit that stops answering', () => {
       expect(unit.mayAsk(nowMs + waitMs - 1)).toBe(false);
       nowMs += waitMs;
       expect(unit.mayAsk(nowMs)).toBe(true);
-      unit.silent(nowMs);
+      unit.silent(nowMs, 'did not answer');
     }
   });
 
   test('is back with its first answer, and the waits start over', () => {
     const unit = awayAt(0);
     unit.mayAsk(750);
-    unit.silent(750);
+    unit.silent(750, 'did not answer');
     unit.mayAsk(2250);
     unit.answered();
     expect(unit.away).toBe(false);
     expect(unit.retries(2)).toBe(2);
-    unit.silent(3000);
-    unit.silent(3000);
+    unit.silent(3000, 'did not answer');
+    unit.silent(3000, 'did not answer');
     expect(unit.mayAsk(3750)).toBe(true);
   });
 
@@ -54,16 +54,16 @@ describe('a unit that stops answering', () => {
 
   test('that answers between two silent reads is not away', () => {
     const unit = new UnitBreaker(middle);
-    unit.silent(0);
+    unit.silent(0, 'did not answer');
     unit.answered();
-    unit.silent(1);
+    unit.silent(1, 'did not answer');
     expect(unit.away).toBe(false);
   });
 });
 
 function awayAt(nowMs: number): UnitBreaker {
   const unit = new UnitBreaker(middle);
-  unit.silent(nowMs);
-  unit.silent(nowMs);
+  unit.silent(nowMs, 'did not answer');
+  unit.silent(nowMs, 'did not answer');
   return unit;
 }

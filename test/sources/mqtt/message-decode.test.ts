@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { AHEAD_MS_MAX } from '../../../src/domain/quality-gate.ts';
 import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
 import { decodeMessage } from '../../../src/sources/mqtt/message-decode.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
@@ -61,10 +62,29 @@ describe('a payload that is the value', () => {
         value: Number.NaN,
         quality: 'bad',
         reason: 'payload-invalid',
-        fault: 't: the payload is no number',
+        fault: `t: expected a number, found ${JSON.stringify(payload.slice(0, 40))}`,
       });
     },
   );
+
+  test.each([
+    ['9007199254740991', 'good'],
+    ['9007199254740992', 'good'],
+    ['9007199254740993', 'uncertain'],
+    ['-18446744073709551615', 'uncertain'],
+    ['0.30000000000000004441', 'good'],
+    ['1e300', 'good'],
+    ['100000000000000000000', 'good'],
+  ])('the number %s is %s, in JSON as well: a 64-bit integer may be rounded, a float may not', (payload, quality) => {
+    const reason = quality === 'good' ? 'none' : 'precision-lost';
+    expect(decode(payload)).toMatchObject({ value: Number(payload), quality, reason });
+    expect(decode(`{"v":[${payload}]}`, { value: '$.v[0]' })).toMatchObject({
+      value: Number(payload),
+      quality,
+      reason,
+    });
+    expect(decode(`{"v":"${payload}"}`, { value: '$.v' })).toMatchObject({ value: Number(payload), quality, reason });
+  });
 
   test('scale and offset turn it into engineering units', () => {
     expect(decode('120', { scale: 0.1, offset: -4 })).toMatchObject({ value: 8 });
@@ -87,7 +107,7 @@ describe('a JSON payload', () => {
     });
     expect(samples.map(({ value }) => value)).toEqual([1.5, 1, 2.25, Number.NaN]);
     expect(samples.map(({ reason }) => reason)).toEqual(['none', 'none', 'none', 'payload-invalid']);
-    expect(samples[0]?.fault).toBe('absent: the value is no number');
+    expect(samples[0]?.fault).toBe('absent: expected a number at $.motor.volts, found nothing');
   });
 
   test.each([['null'], ['"on"'], ['{}'], ['[1]'], ['""']])('a value of %s is bad', (value) => {
@@ -149,11 +169,13 @@ describe('the time of a payload', () => {
     ['negative', -1],
   ])('%s makes the value uncertain and stamps it at arrival', (_what, time) => {
     expect(at(time)).toMatchObject({ value: 1, timeMs: NOW_MS, quality: 'uncertain', reason: 'time-invalid' });
-    expect(at(time)?.fault).toBe('t: the time is none');
+    const found = time === undefined ? 'nothing' : JSON.stringify(time);
+    expect(at(time)?.fault).toBe(`t: expected epoch milliseconds or ISO 8601 with a zone at $.t, found ${found}`);
   });
 
-  test('ahead of our clock is believed up to the tolerance, and beyond it stamped at arrival', () => {
-    expect(at(NOW_MS + TOLERANCE_MS)).toMatchObject({ timeMs: NOW_MS + TOLERANCE_MS, quality: 'good' });
+  test('ahead of our clock is believed for a second, good up to the tolerance, and uncertain beyond it', () => {
+    expect(at(NOW_MS + AHEAD_MS_MAX)).toMatchObject({ timeMs: NOW_MS + AHEAD_MS_MAX, quality: 'good' });
+    expect(at(NOW_MS + TOLERANCE_MS)).toMatchObject({ timeMs: NOW_MS, quality: 'good' });
     expect(at(NOW_MS + TOLERANCE_MS + 1)).toMatchObject({
       timeMs: NOW_MS,
       quality: 'uncertain',
@@ -259,6 +281,8 @@ describe('a payload of a unified namespace', () => {
 
   test('that is bad needs no value, and that is no fault of the message', () => {
     expect(uns({ value: null, timestamp_ms: NOW_MS, quality: 'bad' })).toMatchObject({ quality: 'bad', fault: '' });
-    expect(uns({ value: null, timestamp_ms: NOW_MS })).toMatchObject({ fault: 't: the value is no number' });
+    expect(uns({ value: null, timestamp_ms: NOW_MS })).toMatchObject({
+      fault: 't: expected a number at $.value, found null',
+    });
   });
 });

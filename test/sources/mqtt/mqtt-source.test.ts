@@ -201,7 +201,7 @@ describe('a source', () => {
     }
     expect(seen).toEqual(['ok', 'degraded', 'degraded', 'degraded', 'degraded']);
     await clock.advance(9000);
-    expect(deps.health.components()[0]?.reason).toBe('pump/speed: speed: the payload is no number');
+    expect(deps.health.components()[0]?.reason).toBe('pump/speed: speed: expected a number, found "x"');
     await clock.advance(2000);
     expect(deps.health.components()[0]).toMatchObject({ status: 'ok', reason: '' });
   });

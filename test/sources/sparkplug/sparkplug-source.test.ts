@@ -159,7 +159,29 @@ describe('a value counts only while the session is whole', () => {
     expect(health()).toMatchObject({ status: 'degraded', reason: 'edge node acme/line-2 is dead' });
     await say(...birth);
     await harness.batches.when(([first]) => first?.tag === 'load' && first.quality === 'good', 4);
+    expect(health()?.reason).toBe('device acme/line-2/pump-1 has not said its birth');
+    await say(...deviceBirth);
+    await harness.batches.when(([first]) => first?.tag === 'pressure' && first.quality === 'good', 5);
     expect(health()).toMatchObject({ status: 'ok' });
+  });
+
+  test('a metric that a tag names and no birth does is told, as long as the birth lasts', async () => {
+    const { say, health } = await plantWith({ tags: { ...tags, typo: of('Presure', 'pump-1') } });
+    await say(...birth);
+    await say(...deviceBirth);
+    await expect
+      .poll(() => health())
+      .toMatchObject({ status: 'degraded', reason: 'the birth of device acme/line-2/pump-1 has no number Presure' });
+    await say('spBv1.0/acme/DBIRTH/line-2/pump-1', payload(2, double('Pressure', 5), double('Presure', 6)));
+    await expect.poll(() => health()).toMatchObject({ status: 'ok' });
+  });
+
+  test('the death of a device that nobody reads is nobody’s trouble', async () => {
+    const { harness, say, health } = await born();
+    await say('spBv1.0/acme/DDEATH/line-2/spare', payload(2));
+    await say(...deviceData(3, 6));
+    await harness.batches.when(([first]) => first?.value === 6);
+    expect(health()).toMatchObject({ status: 'ok', reason: '' });
   });
 
   test('the late death of an earlier session takes nothing', async () => {
@@ -250,6 +272,16 @@ test('a pattern makes tags of what is born, up to its most; the rest is counted 
   ]);
   expect(await metricValue(deps, 'andon_sparkplug_metrics_left_out_total{source="line",reason="too-many"}')).toBe(2);
   expect(health()?.reason).toContain('acme/line-2/pump-1/Speed is left out');
+});
+
+test('a pattern makes no tag of what has no single value, even where it is said to be null', async () => {
+  const patterns = { any: { group: 'acme', edgeNode: '+', metric: '{metric}', tag: '{metric}' } };
+  const { harness, say, deps } = await plantWith({ patterns }, 1);
+  const template = { name: 'Template', timestampMs: TIME_MS, dataType: 19, value: undefined };
+  await say(NODE, payload(0, template, double('Load', 1)));
+  const batch = await harness.batches.when(() => true);
+  expect(batch.map(({ tag, value }) => [tag, value])).toEqual([['Load', 1]]);
+  expect(await deps.metrics.text()).not.toContain('reason="too-many"');
 });
 
 test('a payload that is none is counted and named, and the others go on', async () => {
