@@ -28,7 +28,7 @@ import { ModelActs } from './model-acts.ts';
 import { ModelAudit } from './model-audit.ts';
 import { ModelDirectory } from '../model-directory.ts';
 import { libraryFailure } from './model-library-errors.ts';
-import { packageIdentity, receivePackage } from './model-package.ts';
+import { packageIdentity, packageOrigin, receivePackage } from './model-package.ts';
 import { ModelProver } from './model-prover.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { differingFile } from './package-files.ts';
@@ -219,6 +219,8 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       const folder = join(staging.path, 'package');
       await mkdir(folder);
       const { config, deps } = this.#options;
+      // Before it is received: a refusal says as well where the package came from.
+      Object.assign(act.detail, packageOrigin(order.source));
       const received = await receivePackage(order, {
         folder,
         scratch: staging.path,
@@ -226,7 +228,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
         clock: deps.clock,
         signal: this.#stopping.signal,
       });
-      Object.assign(act.detail, received.origin);
+      if (received.archiveSha256 !== undefined) act.detail['archive_sha256'] = received.archiveSha256;
       const model = await packageIdentity(folder);
       act.model = model.name;
       act.version = model.version;
