@@ -48,7 +48,7 @@ const agentErrors = {
   'secret-missing': {
     disposition: 'retry',
     meaning:
-      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read.',
+      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
     remedy:
       'Set the variable or put the file in its place (`/etc/andon/credentials` under systemd). It is read anew at each attempt.',
   },

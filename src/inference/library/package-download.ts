@@ -98,7 +98,7 @@ function urlOf(text: string, base?: URL): URL {
 function checkHeaders(headers: UrlSource['headers']): void {
   for (const [name, value] of Object.entries(headers))
     try {
-      new Headers([[name, value]]);
+      new Headers().set(name, value);
     } catch {
       throw libraryFailure(
         'model-package-invalid',
