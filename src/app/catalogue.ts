@@ -73,8 +73,9 @@ const agentErrors = {
 const commandErrors = {
   'agent-not-reached': {
     disposition: 'retry',
-    meaning: 'The command found no running agent at the URL it was given.',
-    remedy: 'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`.',
+    meaning: 'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
+    remedy:
+      'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`. The command sends `http.token`: what it refers to must be there for its user.',
   },
   'simulate-nowhere': {
     disposition: 'reject',

@@ -230,6 +230,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-version-unknown': 404,
   'model-no-previous': 409,
   'model-pinned': 409,
+  'model-rollback-refused': 409,
   'model-version-in-use': 409,
   'model-version-not-active': 409,
   'model-version-taken': 409,

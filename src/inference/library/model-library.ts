@@ -35,7 +35,7 @@ import { differingFile } from './package-files.ts';
 import { StagingFolder } from './package-staging.ts';
 import { checkMayHaveSecrets } from '../remote/allowed-servers.ts';
 import { clearRejection } from './rejected-versions.ts';
-import { readStanding, rollbackTarget } from './version-standing.ts';
+import { checkNotRejected, readStanding, rollbackTarget } from './version-standing.ts';
 
 export type ModelLibraryOptions = {
   /** The inference host's entry file. */
@@ -100,7 +100,9 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const act: Act = { actor, action: 'rollback', model: name, version: null, detail: {} };
     const version = await this.#attempt(act, async () => {
       await this.#checkKnown(name);
-      return previousVersion(this.#path, name);
+      const before = await previousVersion(this.#path, name);
+      await checkNotRejected(this.#path, name, before);
+      return before;
     });
     return this.#activate({ name, version }, 'rollback', actor);
   }
