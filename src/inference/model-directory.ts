@@ -6,6 +6,7 @@ import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
+import { libraryFailure } from './library/model-library-errors.ts';
 import { readManifest } from './manifest-file.ts';
 import { readBounded, readModelFile, sha256 } from './session/model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
@@ -87,6 +88,18 @@ export class ModelDirectory {
       .filter((version) => versionPattern.test(version))
       .map(Number)
       .toSorted((a, b) => a - b);
+  }
+
+  /** @throws {OperatingError} 'model-version-unknown' where the directory has no such model, or not that version of it. */
+  async checkExists({ name, version }: ModelReference): Promise<void> {
+    const versions = await this.versions(name);
+    if (versions.length === 0)
+      throw libraryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
+    if (version !== undefined && !versions.includes(version))
+      throw libraryFailure(
+        'model-version-unknown',
+        `Model '${name}' has versions ${versions.join(', ')}, not ${version}`,
+      );
   }
 
   /**

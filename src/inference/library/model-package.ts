@@ -130,6 +130,8 @@ async function store(
     reported = received;
     onBytes(received);
   }
+  if (received === 0)
+    throw libraryFailure('model-package-invalid', 'The archive is empty: not one byte of it was sent');
   return hash.digest('hex');
 }
 
