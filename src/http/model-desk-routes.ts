@@ -242,7 +242,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 
 function answerError(error: unknown, reply: FastifyReply): FastifyReply {
   if (errorCode(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    const given = String(reply.request.headers['content-type'] ?? '').slice(0, 100);
+    const given = (reply.request.headers['content-type'] ?? '').slice(0, 100);
     const wanted = 'an archive as application/gzip, or JSON as application/json';
     return reply.code(415).send({ error: `The body came as '${given}', which is not taken; send ${wanted}` });
   }
