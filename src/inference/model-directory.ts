@@ -7,7 +7,7 @@ import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { libraryFailure } from './library/model-library-errors.ts';
-import { readManifest } from './manifest-file.ts';
+import { readManifestAside } from './manifest-process.ts';
 import { readBounded, readModelFile, sha256 } from './session/model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { fallbackProblem } from './remote/fallback-fit.ts';
@@ -134,7 +134,8 @@ export class ModelDirectory {
             { label: `${name}@${version}`, folder, manifest: bytes, bytesMax: this.#modelBytesMax },
             this.#trusted,
           );
-    const { manifest, problems } = readManifest(file, new TextDecoder().decode(bytes), { name, version });
+    const text = new TextDecoder().decode(bytes);
+    const { manifest, problems } = await readManifestAside({ file, text, expected: { name, version } });
     if (manifest === undefined) throw new ConfigError(problems);
     if (manifest.sha256 !== undefined) signed?.checkGraph(manifest.sha256);
     return {

@@ -8,7 +8,7 @@ import type { ExactModel, InstallOrder, PackageSource } from '../../contracts/mo
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, formatConfigProblem } from '../../platform/errors.ts';
-import { readManifest } from '../manifest-file.ts';
+import { readManifestAside } from '../manifest-process.ts';
 import { libraryFailure } from './model-library-errors.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { unpackArchive } from './package-archive.ts';
@@ -81,7 +81,7 @@ export async function receivePackage(
  */
 export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
-  const { manifest, problems } = readManifest('model.yaml', text, undefined);
+  const { manifest, problems } = await readManifestAside({ file: 'model.yaml', text, expected: undefined });
   if (manifest === undefined)
     throw libraryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
   const graph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
