@@ -8,15 +8,13 @@ import type { ManifestText } from '../inference/manifest-process.ts';
  * sockets, and may take more memory than there is.
  */
 preferAsVictim();
-// The parent is our own code: it sends one message.
+// The parent is our own code: it sends one message. Once that is answered, nothing keeps this process.
 process.once('message', (message) => {
   const { file, text, expected } = message as ManifestText;
-  process.send?.(readManifest(file, text, expected), () => process.disconnect());
+  process.send?.(readManifest(file, text, expected));
 });
 // Ctrl-C reaches the whole process group; the parent waits for what is being read.
 process.on('SIGINT', () => undefined);
-// Nobody waits any more.
-process.on('disconnect', () => process.exit());
 
 /** When memory runs out, Linux should take this process, and not the agent that watches the machines. */
 function preferAsVictim(): void {

@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readManifest } from '../../src/inference/manifest-file.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { buildOnnx } from '../support/onnx-builder.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
@@ -118,12 +119,14 @@ describe('a long model.yaml', () => {
     expect(problems[0]).toMatchObject({ path: 'key-0', message: 'is not a key that model.yaml has' });
   });
 
+  test('with more wrong values than can be told is refused with that', () => {
+    const text = `task: anomaly\ngolden: [{ inputs: {}, outputs: { score: [${'x, '.repeat(300_000)}] } }]`;
+    expect(readManifest('model.yaml', text, undefined).problems).toMatchObject([
+      { message: expect.stringContaining('more values that are wrong') as string },
+    ]);
+  });
+
   test.each([
-    [
-      'more wrong values than can be told',
-      `golden: [{ inputs: {}, outputs: { score: [${'x, '.repeat(300_000)}] } }]`,
-      'more values that are wrong',
-    ],
     ['what takes more memory than it may', '? '.repeat(500_000), 'could not be read with 200 MB of memory'],
     ['a key twice', `${'# '.repeat(20_000)}\nname: mean\nname: mean`, 'Map keys must be unique'],
   ])('with %s is refused with that', async (_, text, message) => {
