@@ -149,6 +149,7 @@ export async function startAgent(
       records: outbox,
       history,
       inference,
+      trialModels: trialHosts,
       events,
       codecEntry: tensorCodecEntry,
       modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },

@@ -48,7 +48,7 @@ const agentErrors = {
   'secret-missing': {
     disposition: 'retry',
     meaning:
-      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read.',
+      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
     remedy:
       'Set the variable or put the file in its place (`/etc/andon/credentials` under systemd). It is read anew at each attempt.',
   },
@@ -73,8 +73,9 @@ const agentErrors = {
 const commandErrors = {
   'agent-not-reached': {
     disposition: 'retry',
-    meaning: 'The command found no running agent at the URL it was given.',
-    remedy: 'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`.',
+    meaning: 'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
+    remedy:
+      'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`. The command sends `http.token`: what it refers to must be there for its user.',
   },
   'simulate-nowhere': {
     disposition: 'reject',

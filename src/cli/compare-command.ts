@@ -153,7 +153,7 @@ function percent(share: number | null): string {
 }
 
 function milliseconds(value: number | null): string {
-  return value === null ? '–' : `${value.toPrecision(2)} ms`;
+  return value === null ? '–' : `${Number(value.toPrecision(2))} ms`;
 }
 
 function number(value: number | null): string {

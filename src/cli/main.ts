@@ -11,6 +11,7 @@ import { addModelManagementCommands } from './model-management-commands.ts';
 import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output.ts';
+import { legible } from './output.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
@@ -27,8 +28,8 @@ const EXIT_BUG = 70;
 const EXIT_CONFIG = 78;
 
 const output: Output = {
-  out: (text) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
-  err: (text) => process.stderr.write(text.endsWith('\n') ? text : `${text}\n`),
+  out: (text) => process.stdout.write(lines(text)),
+  err: (text) => process.stderr.write(lines(text)),
 };
 
 // A reader that has seen enough (`| head`) is no failure.
@@ -47,6 +48,10 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return exitCodeOf(error, argv.includes('--json'));
   }
+}
+
+function lines(text: string): string {
+  return legible(text.endsWith('\n') ? text : `${text}\n`);
 }
 
 /** @param json Whoever asked for a document gets one, also about a failure. */

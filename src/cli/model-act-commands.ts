@@ -85,7 +85,10 @@ export function activatedText(activated: Activated): string {
 
 export function proofText({ provider, golden, latency }: ModelProof): string {
   const { vectors, largestDifference } = golden;
-  const holds = `${vectors} golden vectors hold on ${provider} (largest difference ${largestDifference.toPrecision(2)})`;
+  const holds =
+    vectors === 0
+      ? `it runs on ${provider}, and has no golden vectors, so that what it computes is not proved`
+      : `${vectors} golden vectors hold on ${provider} (largest difference ${largestDifference.toPrecision(2)})`;
   return latency === undefined ? `${holds}; not timed, for want of inputs` : `${holds}; ${latencyText(latency)}`;
 }
 

@@ -16,7 +16,7 @@ export type ModelInstallOptions = {
   readonly config: string;
   readonly activate?: boolean;
   readonly sha256?: string;
-  readonly header: Readonly<Record<string, string>>;
+  readonly header?: Readonly<Record<string, string>>;
   readonly json?: boolean;
 };
 
@@ -31,7 +31,7 @@ export async function modelsInstallCommand(
 ): Promise<number> {
   const loaded = await loadConfig(options.config, { models: 'unchecked' });
   const order = {
-    source: await sourceOf(text, options.header),
+    source: await sourceOf(text, options.header ?? {}),
     sha256: options.sha256,
     activate: options.activate === true,
     onProgress: progressTo(output),

@@ -35,7 +35,7 @@ function addInstall(models: Command, { output, done, config, json }: CommandCont
     .description('proves a package and puts it into the model directory; activates nothing by itself')
     .option('--activate', 'make it the active version too')
     .option('--sha256 <hash>', 'SHA-256 that the archive must have', sha256)
-    .option('--header <name: value>', 'sent with the request for a URL; may be given several times', header, {})
+    .option('--header <name: value>', 'sent with the request for a URL; may be given several times', header)
     .addOption(config())
     .addOption(json())
     .action(async (source: string, options: ModelInstallOptions) =>
@@ -93,8 +93,8 @@ function sha256(text: string): string {
   throw new InvalidArgumentError('expected 64 hexadecimal digits');
 }
 
-/** @param before Those given so far. */
-function header(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/** @param before Those given so far; none at the first. */
+function header(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const match = /^([\w!#$%&'*+.^`|~-]+)\s*:\s*(.*)$/.exec(text);
   if (match?.[1] === undefined) throw new InvalidArgumentError("expected a header such as 'authorization: Bearer …'");
   return { ...before, [match[1].toLowerCase()]: match[2] ?? '' };

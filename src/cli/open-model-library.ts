@@ -4,9 +4,12 @@ import * as z from 'zod';
 import type { LoadedConfig } from '../app/config-file.ts';
 import { inferenceHostEntry } from '../app/entries.ts';
 import { modelUses, watchMisfits } from '../app/model-watches.ts';
+import type { ExactModel } from '../contracts/model-desk.ts';
+import type { HttpConfig } from '../http/http-config.ts';
+import { listenAddress } from '../http/http-config.ts';
 import { ModelLibrary } from '../inference/library/model-library.ts';
-import { errorCode } from '../platform/errors.ts';
-import { askAgent } from './agent-request.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import { agentUrl, askAgent } from './agent-request.ts';
 import { quietDeps } from './quiet-deps.ts';
 
 const modelsSchema = z.object({ models: z.array(z.object({ name: z.string(), version: z.number() })) });
@@ -16,14 +19,33 @@ export function openModelLibrary({ config }: Pick<LoadedConfig, 'config'>): Mode
   return new ModelLibrary({
     entry: inferenceHostEntry,
     config: config.models,
-    inUse: async () => {
-      // Where no agent runs, none has anything loaded.
-      const answer = await askAgent(config.http, '/api/v1/models').catch(() => undefined);
-      return modelUses(config, modelsSchema.safeParse(answer).data?.models ?? []);
-    },
+    inUse: async () => modelUses(config, await loadedModels(config.http)),
     misfits: (manifest) => watchMisfits(config, manifest),
     deps: quietDeps(),
   });
+}
+
+/**
+ * What the running agent has loaded; nothing where none runs.
+ *
+ * @throws {OperatingError} 'agent-not-reached' where there may be one, and it does not say.
+ */
+async function loadedModels(http: HttpConfig): Promise<readonly ExactModel[]> {
+  // The port that an agent took by itself is known to nobody here.
+  if (listenAddress(http.listen)?.port === 0) return [];
+  try {
+    return modelsSchema.parse(await askAgent(http, '/api/v1/models')).models;
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (errorCode(cause) === 'ECONNREFUSED') return [];
+    const reason = error instanceof z.ZodError ? 'its answer is none of an agent' : errorMessage(cause ?? error);
+    throw new OperatingError(
+      'agent-not-reached',
+      'retry',
+      `What the agent at ${agentUrl(http)} has loaded is not known: ${reason}`,
+      { cause: error },
+    );
+  }
 }
 
 /** Who gives the command, for the audit log: `cli:root`, or `cli:root (sudo alice)`. */

@@ -3,3 +3,16 @@ export type Output = {
   out(text: string): void;
   err(text: string): void;
 };
+
+/**
+ * Text for a terminal: what a model or a server put into a name or a message moves no cursor and hides no line. Control
+ * characters are shown as JSON writes them, so that a document means the same; line breaks, tabs and colours stay.
+ */
+export function legible(text: string): string {
+  return text.replaceAll(/\p{Cc}(?:\[\d+m)?/gu, (found) => {
+    const [control = ''] = found;
+    const isColour = control === '\u001b' && found.length > 1;
+    if (control === '\n' || control === '\t' || isColour) return found;
+    return `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}${found.slice(1)}`;
+  });
+}

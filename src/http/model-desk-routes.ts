@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { Activated, Installed, ModelDesk, ModelProof, PackageSource } from '../contracts/model-desk.ts';
 import { modelActions } from '../contracts/model-desk.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from './admin-access.ts';
 import { errorJson } from './api-schemas.ts';
 
@@ -230,6 +230,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-version-unknown': 404,
   'model-no-previous': 409,
   'model-pinned': 409,
+  'model-rollback-refused': 409,
   'model-version-in-use': 409,
   'model-version-not-active': 409,
   'model-version-taken': 409,
@@ -240,6 +241,11 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 };
 
 function answerError(error: unknown, reply: FastifyReply): FastifyReply {
+  if (errorCode(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const given = (reply.request.headers['content-type'] ?? '').slice(0, 100);
+    const wanted = 'an archive as application/gzip, or JSON as application/json';
+    return reply.code(415).send({ error: `The body came as '${given}', which is not taken; send ${wanted}` });
+  }
   // Fastify's own, and what is no error of the act, are the whole endpoint's to answer.
   if (!(error instanceof OperatingError)) throw error;
   const status = STATUS_OF_CODE[error.code] ?? 422;

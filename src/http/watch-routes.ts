@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { InferenceHost, ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
+import type { TrialModels } from '../contracts/trial-models.ts';
 import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
 import type { StoredRecord } from '../domain/record.ts';
 import { recordJson } from '../domain/record.ts';
@@ -21,12 +22,14 @@ export type WatchRoutesOptions = {
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
   readonly inference: InferenceHost;
+  /** Versions under trial, which run beside those; left out where none is tried. */
+  readonly trialModels?: Pick<TrialModels, 'statuses'>;
   readonly deps: Deps;
 };
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, inference } = options;
+  const { board, inference, trialModels } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -48,11 +51,11 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/models',
     {
       schema: {
-        summary: 'Models, and the execution provider each really runs on',
+        summary: 'Models that are loaded, those under trial too, and the execution provider each really runs on',
         response: { 200: z.object({ models: z.array(modelJson) }) },
       },
     },
-    () => ({ models: inference.statuses().map(modelToJson) }),
+    () => ({ models: [...inference.statuses(), ...(trialModels?.statuses() ?? [])].map(modelToJson) }),
   );
   registerHistory(app, options);
 }

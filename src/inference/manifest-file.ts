@@ -1,4 +1,4 @@
-import { isMap, LineCounter, parseDocument } from 'yaml';
+import { isMap, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document } from 'yaml';
 import type * as z from 'zod';
 import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts';
@@ -6,12 +6,16 @@ import { graphManifestSchema, judgesWindows, modelManifestSchema } from '../cont
 import type { ConfigProblem } from '../platform/errors.ts';
 import { errorMessage } from '../platform/errors.ts';
 
+/** Problems that are told of one file: thousands would take minutes to find the lines of, and nobody reads them. */
+const PROBLEMS_MAX = 100;
+
 export type ManifestReading =
   | { readonly manifest: AnyManifest; readonly problems: readonly [] }
   | { readonly manifest: undefined; readonly problems: readonly ConfigProblem[] };
 
 /**
- * Reads the text of a `model.yaml`, with every problem at its line.
+ * Reads the text of a `model.yaml`, with every problem at its line, a hundred at most. Takes some milliseconds for ten
+ * kilobytes; whoever must not wait asks `readManifestAside`.
  *
  * @param expected Name and version of the folders it lies in; a model that was copied by hand often disagrees.
  *   Undefined where it lies in no such folders yet.
@@ -22,7 +26,8 @@ export function readManifest(
   expected: { readonly name: string; readonly version: number } | undefined,
 ): ManifestReading {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // The library compares each key with each other one, which takes minutes for a hundred thousand.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -34,10 +39,14 @@ export function readManifest(
     path: path.map(String).join('.'),
     message,
   });
+  const repeated = repeatedKeyOffset(document);
+  if (repeated !== undefined) return failed([{ ...at(repeated), path: '', message: 'Map keys must be unique' }]);
   const values = plainValues(document);
   if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
-  const parsed = (isOfGraph(values) ? graphManifestSchema : modelManifestSchema).safeParse(values);
-  if (!parsed.success) return failed(parsed.error.issues.flatMap((issue) => issueProblems(issue, problemAt)));
+  const parsed = parsedManifest(values);
+  if (parsed === undefined)
+    return failed([{ ...at(0), path: '', message: 'has more values that are wrong than can be told' }]);
+  if (!parsed.success) return failed(issueProblems(parsed.error.issues, problemAt));
   const manifest = parsed.data;
   const problems = [
     ...(expected === undefined || manifest.name === expected.name
@@ -49,6 +58,16 @@ export function readManifest(
     ...(judgesWindows(manifest) ? goldenProblems(manifest, problemAt) : []),
   ];
   return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+/** @returns Undefined where there are so many issues that zod cannot hold them: it passes them as arguments of a call. */
+function parsedManifest(values: unknown) {
+  try {
+    return (isOfGraph(values) ? graphManifestSchema : modelManifestSchema).safeParse(values);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether it is the manifest of a graph that judges no windows; one that merely forgot its window is told so. */
@@ -72,6 +91,26 @@ function goldenProblems(
   });
 }
 
+/** Of the first key that its map has already; undefined where none is repeated. */
+function repeatedKeyOffset(document: Document.Parsed): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        const name = String(key);
+        if (seen.has(name)) {
+          offset = (key as { range?: readonly number[] } | null)?.range?.[0] ?? 0;
+          return visit.BREAK;
+        }
+        seen.add(name);
+      }
+      return undefined;
+    },
+  });
+  return offset;
+}
+
 /** Aliases that refer to aliases grow without end when expanded (an alias bomb); no manifest needs more than ten. */
 function plainValues(document: Document.Parsed): unknown {
   try {
@@ -82,17 +121,19 @@ function plainValues(document: Document.Parsed): unknown {
 }
 
 function failed(problems: readonly ConfigProblem[]): ManifestReading {
-  return { manifest: undefined, problems };
+  return { manifest: undefined, problems: problems.slice(0, PROBLEMS_MAX) };
 }
 
 /** One problem for each unknown key, so that each has its own line. */
 function issueProblems(
-  issue: z.core.$ZodIssue,
+  issues: readonly z.core.$ZodIssue[],
   problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
 ): readonly ConfigProblem[] {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => problemAt([...issue.path, key], 'is not a key that model.yaml has'));
-  return [problemAt(issue.path, issue.message)];
+  return issues.slice(0, PROBLEMS_MAX).flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [problemAt(issue.path, issue.message)];
+    const keys = issue.keys.slice(0, PROBLEMS_MAX);
+    return keys.map((key) => problemAt([...issue.path, key], 'is not a key that model.yaml has'));
+  });
 }
 
 /** Offset of the key, or of the nearest part of the path that is there. */

@@ -6,7 +6,8 @@ import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
-import { readManifest } from './manifest-file.ts';
+import { libraryFailure } from './library/model-library-errors.ts';
+import { readManifestAside } from './manifest-process.ts';
 import { readBounded, readModelFile, sha256 } from './model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { fallbackProblem } from './remote/fallback-fit.ts';
@@ -89,6 +90,18 @@ export class ModelDirectory {
       .toSorted((a, b) => a - b);
   }
 
+  /** @throws {OperatingError} 'model-version-unknown' where the directory has no such model, or not that version of it. */
+  async checkExists({ name, version }: ModelReference): Promise<void> {
+    const versions = await this.versions(name);
+    if (versions.length === 0)
+      throw libraryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
+    if (version !== undefined && !versions.includes(version))
+      throw libraryFailure(
+        'model-version-unknown',
+        `Model '${name}' has versions ${versions.join(', ')}, not ${version}`,
+      );
+  }
+
   /**
    * The version that `active` names; undefined where there is no such file: nothing was activated yet.
    * @throws {OperatingError} 'model-file-invalid' where it does not hold a version.
@@ -121,7 +134,8 @@ export class ModelDirectory {
             { label: `${name}@${version}`, folder, manifest: bytes, bytesMax: this.#modelBytesMax },
             this.#trusted,
           );
-    const { manifest, problems } = readManifest(file, new TextDecoder().decode(bytes), { name, version });
+    const text = new TextDecoder().decode(bytes);
+    const { manifest, problems } = await readManifestAside({ file, text, expected: { name, version } });
     if (manifest === undefined) throw new ConfigError(problems);
     if (manifest.sha256 !== undefined) signed?.checkGraph(manifest.sha256);
     return {

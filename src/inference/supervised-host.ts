@@ -138,7 +138,9 @@ export class SupervisedInferenceHost implements InferenceHost {
   async load(model: ModelReference): Promise<void> {
     const label = formatModelReference(model);
     const known = this.#visited.get(label);
-    if (known !== undefined) known.host.reloadOne(known.slot);
+    // One that is not there would stay behind as a model that failed, and the agent with it.
+    if (known === undefined) await this.#directory.checkExists(model);
+    else known.host.reloadOne(known.slot);
     const { slot } = known ?? this.#visit(model);
     await slot.settled;
     if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);

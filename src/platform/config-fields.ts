@@ -87,10 +87,17 @@ export function readSecret(
       throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set`);
     return value;
   }
+  const secret = readSecretFile(reference.file);
+  // An empty token would let in whoever gives none.
+  if (secret === '') throw new OperatingError('secret-missing', 'retry', `Secret file ${reference.file} is empty`);
+  return secret;
+}
+
+function readSecretFile(path: string): string {
   try {
-    return readFileSync(reference.file, 'utf8').replace(/\r?\n$/, '');
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    throw new OperatingError('secret-missing', 'retry', `Secret file ${reference.file}: ${errorMessage(error)}`, {
+    throw new OperatingError('secret-missing', 'retry', `Secret file ${path}: ${errorMessage(error)}`, {
       cause: error,
     });
   }

@@ -18,11 +18,12 @@ beforeEach(() => {
   configure('level');
 });
 
-function configure(model: string): void {
+function configure(model: string, listen = '127.0.0.1:0'): void {
   const tags = { level: { register: 'holding', address: 0, type: 'uint16', unit: 'bar' } };
   folder.configure({
     sources: { plc: { type: 'modbus', url: 'tcp://127.0.0.1:1', scanInterval: '1s', tags } },
     models: { directory: 'models' },
+    http: { listen },
     watches: { level: { model, tags: ['level'], window: { step: '1s', maxAge: '5s' }, alarm: {} } },
   });
 }
@@ -143,6 +144,18 @@ test(
     expect(await json('rollback', 'level')).toMatchObject({ code: 0, document: { model: 'level@1' } });
   },
 );
+
+test('no version is removed while it is not known what the running agent has loaded', async () => {
+  for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
+  const server = createServer((_, response) => response.writeHead(401).end()).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await expect.poll(() => server.listening).toBe(true);
+  configure('level', `127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(await json('remove', 'level@1', '--force')).toMatchObject({
+    code: 1,
+    document: { code: 'agent-not-reached', error: expect.stringMatching(/not known: it answered 401/) as string },
+  });
+});
 
 test('a version that a watch names is not removed', async () => {
   for (const version of [1, 2, 3]) await models('install', packageFolder(level(version)), '--activate');

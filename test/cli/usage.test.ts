@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { legible } from '../../src/cli/output.ts';
 import { andon, demoConfig, shell } from './run-andon.ts';
 
 /*
@@ -36,6 +37,13 @@ ${scattered.join('\n')}
 );
 const csv = file('a.csv', 'time;a\n2026-01-01T00:00:00Z;1\n2026-01-01T00:00:01Z;2\n');
 const nowhere = 'http://127.0.0.1:1';
+
+test('no text from a model or a server moves the cursor of who reads it, or hides a line', () => {
+  expect(legible('a\u001b]0;x\u0007\u001b[2Kb\rc\u009bd\te\n\u001b[31mred\u001b[0m')).toBe(
+    'a\\u001b]0;x\\u0007\\u001b[2Kb\\u000dc\\u009bd\te\n\u001b[31mred\u001b[0m',
+  );
+  expect(JSON.parse(legible(JSON.stringify('a\u009b\u001b\n')))).toBe('a\u009b\u001b\n');
+});
 
 type Failure = { readonly args: readonly string[]; readonly code: number; readonly says: RegExp };
 

@@ -144,6 +144,7 @@ describe('the HTTP endpoint', () => {
       records: records as RecordStore,
       history,
       inference: inference as InferenceHost,
+      trialModels: { statuses: () => inference.statuses().map((status) => ({ ...status, version: 2 })) },
       events,
       codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
       deps,
@@ -250,18 +251,19 @@ describe('the HTTP endpoint', () => {
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
   });
 
-  test('the models say which provider runs and why not the first', async () => {
+  test('the models, those under trial too, say which provider runs and why not the first', async () => {
     const url = await serve();
+    const model = {
+      name: 'pump-anomaly',
+      state: 'ready',
+      reason: '',
+      provider: 'cpu',
+      fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
+    };
     expect(await json(`${url}/api/v1/models`)).toEqual({
       models: [
-        {
-          name: 'pump-anomaly',
-          version: 1,
-          state: 'ready',
-          reason: '',
-          provider: 'cpu',
-          fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
-        },
+        { ...model, version: 1 },
+        { ...model, version: 2 },
       ],
     });
   });

@@ -111,6 +111,16 @@ describe('a version over HTTP', () => {
     expect(activeVersion()).toBe(1);
   });
 
+  test('that comes as curl sends it by itself, or not at all, is refused with what is to be sent', async () => {
+    const send = async (type: string, body: string) => {
+      const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': type };
+      const answer = await fetch(`${agent.httpUrl}/api/v1/models/install`, { method: 'POST', headers, body });
+      return `${answer.status} ${await answer.text()}`;
+    };
+    expect(await send('application/x-www-form-urlencoded', 'x')).toMatch(/^415 .*x-www-form.*as application\/gzip/);
+    expect(await send('application/gzip', '')).toMatch(/^422 .*not one byte/);
+  });
+
   test('goes live at once when it is activated, and a rollback brings the one before back', async () => {
     const before = await runningVersion();
     expect(before).toMatchObject({ version: 1, state: 'ready' });

@@ -1,6 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ModelActs } from '../../src/inference/library/model-acts.ts';
+import { ModelAudit } from '../../src/inference/library/model-audit.ts';
 import { FileLock } from '../../src/platform/file-lock.ts';
 import { LibraryHarness } from '../support/library-harness.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
@@ -55,6 +58,17 @@ test('what cannot be read any more keeps nobody from mending it', async () => {
   await harness.library.activate({ name: 'pump', version: 1 }, 'cli:next');
   expect(harness.pointer('pump', 'active')).toBe(1);
   expect((await harness.acts()).slice(2)).toEqual(['pin pump@1 refused', 'unpin pump ok', 'activate pump@1 ok']);
+});
+
+test('a full disk is told with where it is full', async () => {
+  await using harness = new LibraryHarness();
+  const { models: directory, deps } = harness;
+  const audit = new ModelAudit(directory, deps.clock);
+  const acts = new ModelActs({ directory, audit, tookEffect: () => Promise.resolve(false), deps });
+  await expect(acts.locked(() => writeFile('/dev/full', 'x'))).rejects.toMatchObject({
+    code: 'model-directory-unusable',
+    message: expect.stringMatching(new RegExp(`^${directory}: ENOSPC`)) as string,
+  });
 });
 
 test('leftovers of killed installs are cleared away, and those of living ones are not', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -35,6 +35,14 @@ async function write(count: number): Promise<Buffer> {
 
 test('a log that nobody has written yet holds', async () => {
   expect(await audit.report()).toEqual({ entries: [], broken: undefined });
+});
+
+test('a log that cannot be read is told as such, and is no empty one', async () => {
+  mkdirSync(log);
+  await expect(audit.report()).rejects.toMatchObject({
+    code: 'model-directory-unusable',
+    message: expect.stringMatching(/audit\.jsonl cannot be read/) as string,
+  });
 });
 
 test('lines are numbered from 1, and each follows the one before', async () => {

@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readManifest } from '../../src/inference/manifest-file.ts';
 import { ModelDirectory } from '../../src/inference/model-directory.ts';
 import { buildOnnx } from '../support/onnx-builder.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
@@ -90,6 +91,49 @@ describe('every problem of a model.yaml has its line', () => {
       file: path,
       message: expect.stringContaining('alias'),
     });
+  });
+});
+
+describe('a long model.yaml', () => {
+  const pathIn = (files: TestModelDirectory) => join(files.path, 'mean', '1', 'model.yaml');
+
+  test('is read aside, and the thread that scans goes on meanwhile', async () => {
+    const golden = Array.from({ length: 20_000 }, () => ({ window: [1, 2, 3, 4, 5, 6, 7, 8], score: 4.5 }));
+    using files = new TestModelDirectory([{ ...meanOf4x2, golden }]);
+    expect(readFileSync(pathIn(files)).length).toBeGreaterThan(1_000_000);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 5);
+    const { manifest } = await new ModelDirectory(files.path, limits).find(model('mean@1'));
+    clearInterval(timer);
+    expect(manifest.golden).toHaveLength(20_000);
+    expect(manifest).toMatchObject({ name: 'mean', threshold: 1 });
+    expect(turns).toBeGreaterThan(20);
+  });
+
+  test('with mistakes by the thousand is told by a hundred of them, soon', async () => {
+    using files = new TestModelDirectory([meanOf4x2]);
+    const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}: 1`);
+    writeFileSync(pathIn(files), [readFileSync(pathIn(files), 'utf8').trimEnd(), ...keys].join('\n'));
+    const problems = await new ModelDirectory(files.path, limits).check(model('mean@1'));
+    expect(problems).toHaveLength(100);
+    expect(problems[0]).toMatchObject({ path: 'key-0', message: 'is not a key that model.yaml has' });
+  });
+
+  test('with more wrong values than can be told is refused with that', () => {
+    const text = `task: anomaly\ngolden: [{ inputs: {}, outputs: { score: [${'x, '.repeat(300_000)}] } }]`;
+    expect(readManifest('model.yaml', text, undefined).problems).toMatchObject([
+      { message: expect.stringContaining('more values that are wrong') as string },
+    ]);
+  });
+
+  test.each([
+    ['what takes more memory than it may', '? '.repeat(500_000), 'could not be read with 200 MB of memory'],
+    ['a key twice', `${'# '.repeat(20_000)}\nname: mean\nname: mean`, 'Map keys must be unique'],
+  ])('with %s is refused with that', async (_, text, message) => {
+    using files = new TestModelDirectory([meanOf4x2]);
+    writeFileSync(pathIn(files), text);
+    const problems = await new ModelDirectory(files.path, limits).check(model('mean@1'));
+    expect(problems).toMatchObject([{ file: pathIn(files), message: expect.stringContaining(message) as string }]);
   });
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeModel } from '../../src/training/model-writer.ts';
 import { inferenceHostPid } from '../support/crash-children.ts';
+import { writeRejection } from '../../src/inference/library/rejected-versions.ts';
 import { LibraryHarness } from '../support/library-harness.ts';
 import { packageArchive, writePackage } from '../support/model-packages.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
@@ -184,6 +185,19 @@ describe('activation', () => {
       code: 'model-version-unknown',
       message: expect.stringMatching(reason) as string,
     });
+  });
+
+  test('a rollback does not go forth to what a trial rejected, as an automatic one leaves it behind', async () => {
+    await using harness = new LibraryHarness();
+    for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
+    await writeRejection(harness.models, 'pump', { version: 2, reason: 'it crashed', timestampMs: 0 });
+    await harness.library.rollbackFrom(at(2), 'it crashed');
+    await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({
+      code: 'model-rollback-refused',
+      message: expect.stringMatching(/pump@2.*it crashed.*andon models activate pump@2/) as string,
+    });
+    expect(harness.pointer('pump', 'active')).toBe(1);
+    expect(await harness.library.activate(at(2), me)).toMatchObject({ version: 2 });
   });
 
   test('a rollback with nothing before is refused', async () => {

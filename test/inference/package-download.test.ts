@@ -124,6 +124,30 @@ test('another archive than the SHA-256 says is refused', async () => {
   await expect(install(url, { sha256: 'a'.repeat(64) })).rejects.toMatchObject({ code: 'model-package-invalid' });
 });
 
+test.each([
+  ['has no such file', (url: string) => ({ url: `${url}/pump.tgz?sig=s3cret` })],
+  ['is asked with a password in the URL', (url: string) => ({ url: url.replace('//', '//user:s3cret@') })],
+  ['is asked with a header that HTTP does not allow', (url: string) => ({ url, authorization: 'Bearer s3cret\n' })],
+  ['leads to another protocol', (url: string) => ({ url: `${url}/moved` })],
+  ['is no server of HTTP', () => ({ url: 'ftp://user:s3cret@plant/pump.tgz?s3cret' })],
+  ['has a port that is none', () => ({ url: 'http://user:s3cret@plant:999999/pump.tgz?s3cret' })],
+])('a refusal keeps secrets out of message and log, and says where from, where a server %s', async (_, sourceAt) => {
+  const listening = await serve(({ url = '' }, response) => {
+    const location = 'file://user:s3cret@plant/x?s3cret';
+    if (url.startsWith('/moved')) response.writeHead(302, { location }).end();
+    else response.writeHead(404).end();
+  });
+  await using harness = new LibraryHarness();
+  const { url, authorization } = { authorization: 'Bearer x', ...sourceAt(listening) };
+  const source = { kind: 'url', url, headers: { authorization } } as const;
+  const refusal: unknown = await harness.install(pump, { source }).catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ name: 'OperatingError' });
+  expect(String(refusal)).not.toContain('s3cret');
+  expect(JSON.stringify(await harness.audit())).not.toContain('s3cret');
+  const from = (await harness.audit()).at(-1)?.detail['url'] ?? '';
+  expect(from).toContain(URL.parse(url)?.host ?? '');
+});
+
 function sendWithoutEnd(response: { write: (chunk: Buffer, done: () => void) => unknown; destroyed: boolean }): void {
   if (!response.destroyed) response.write(Buffer.alloc(100_000), () => sendWithoutEnd(response));
 }

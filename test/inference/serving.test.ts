@@ -309,6 +309,14 @@ describe('the repository', () => {
     await harness.host.load(model('two'));
   });
 
+  test('a model or version that is not there leaves nothing behind that would count as failed', async () => {
+    await using harness = new HostHarness([]);
+    addGraph(harness, 'one', twiceModel(), []);
+    for (const absent of ['two', 'one@9'])
+      await expect(harness.host.load(model(absent))).rejects.toMatchObject({ code: 'model-version-unknown' });
+    expect(harness.host.statuses()).toEqual([]);
+  });
+
   test('says why a model could not be loaded, and takes one that was put right', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'sick', Buffer.from('no graph'), []);

@@ -8,7 +8,8 @@ export function malformed(message: string): OperatingError {
   return new OperatingError('infer-request-invalid', 'reject', message);
 }
 
-/** An extension of the protocol that andon does not have. */
-export function unsupported(what: string): OperatingError {
-  return new OperatingError('infer-request-unsupported', 'reject', `${what} is not supported here`);
+/** An extension of the protocol that andon does not have. @param remark What is so instead, or what to do. */
+export function unsupported(what: string, remark = ''): OperatingError {
+  const message = `${what} is not supported here${remark === '' ? '' : `: ${remark}`}`;
+  return new OperatingError('infer-request-unsupported', 'reject', message);
 }

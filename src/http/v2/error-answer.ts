@@ -4,6 +4,7 @@ import { errorMessage, OperatingError } from '../../platform/errors.ts';
 /** Where the status does not follow from whether trying again helps. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-unknown': 404,
+  'model-version-unknown': 404,
   'infer-request-too-large': 413,
   'repository-off': 403,
   'admin-token-needed': 401,

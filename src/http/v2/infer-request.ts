@@ -42,7 +42,7 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | undef
   const { json } = message;
   const { binary_data_output: binaryOutput, ...parameters } = parametersOf(json, 'The request');
   if (parameters['sequence_id'] !== undefined && parameters['sequence_id'] !== 0)
-    throw unsupported("Parameter 'sequence_id': models here have no state between requests");
+    throw unsupported("Parameter 'sequence_id'", 'models have no state between requests');
   const binaryDefault = flag(binaryOutput, "Parameter 'binary_data_output'") ?? false;
   return {
     id: optionalStringOf(json['id'], "'id'"),
@@ -110,7 +110,7 @@ function outputsOf(request: JsonObject, binaryDefault: boolean): readonly Reques
     names.add(name);
     const parameters = parametersOf(output, `Output '${name}'`);
     if (parameters['classification'] !== undefined && parameters['classification'] !== 0)
-      throw unsupported(`Output '${name}': classification; ask for the scores and sort them`);
+      throw unsupported(`Output '${name}': classification`, 'ask for the scores and sort them');
     if (parameters['shared_memory_region'] !== undefined) throw unsupported(`Output '${name}': shared memory`);
     return { name, binary: flag(parameters['binary_data'], `Output '${name}' 'binary_data'`) ?? binaryDefault };
   });

@@ -54,7 +54,8 @@ function statisticsOf(inference: InferenceHost, { model, version }: ModelParams)
   const found = inference
     .statistics()
     .filter((each) => each.name === model && (version === undefined || String(each.version) === version));
-  if (found.length === 0) throw v2Failure('model-unknown', `There is no model '${model}' loaded here`);
+  const label = version === undefined ? `'${model}'` : `'${model}' version ${version}`;
+  if (found.length === 0) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
   return found;
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, preParsingAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { InferenceHost } from '../../contracts/inference.ts';
+import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { GenerationConfig } from '../http-config.ts';
@@ -12,6 +13,7 @@ import { inferHandler } from './infer-route.ts';
 import { registerModelRoutes } from './model-routes.ts';
 import { registerRepositoryRoutes } from './repository-routes.ts';
 import type { TensorCodec } from './tensor-codec.ts';
+import { v2Failure } from './v2-errors.ts';
 import { v2Metrics } from './v2-metrics.ts';
 
 /** Requests of the largest size that may be under way at once. */
@@ -39,9 +41,13 @@ export async function registerV2Routes(root: FastifyInstance, options: V2RoutesO
   await root.register(async (app) => {
     acceptBytes(app, options);
     const refused = options.deps.metrics.of(v2Metrics).andon_http_infer_refused_total;
-    app.setErrorHandler((error, _request, reply) => {
-      refused.inc({ code: errorCode(error) });
-      return sendError(reply, error);
+    app.setErrorHandler((error, { routeOptions: { bodyLimit } }, reply) => {
+      const told =
+        errorCode(error) === 'FST_ERR_CTP_BODY_TOO_LARGE'
+          ? v2Failure('infer-request-too-large', `The body is larger than ${formatByteSize(bodyLimit)}`)
+          : error;
+      refused.inc({ code: errorCode(told) });
+      return sendError(reply, told);
     });
     registerServerRoutes(app, options);
     registerModelRoutes(app, options.inference);

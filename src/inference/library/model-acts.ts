@@ -70,7 +70,7 @@ export class ModelActs {
       await this.#settleInterrupted();
       return await work();
     } catch (error) {
-      throw asFailure(error);
+      throw asFailure(error, this.#options.directory);
     }
   }
 
@@ -112,7 +112,7 @@ export class ModelActs {
     try {
       return await work();
     } catch (error) {
-      const failure = asFailure(error);
+      const failure = asFailure(error, this.#options.directory);
       if (failure instanceof OperatingError) await this.#refuse(act, failure);
       throw failure;
     }
@@ -214,9 +214,11 @@ function takeLock(path: string): FileLock | undefined {
 }
 
 /** What an operator is told; an error of our own making stays what it is. */
-function asFailure(error: unknown): unknown {
+function asFailure(error: unknown, directory: string): unknown {
   if (error instanceof ConfigError) return inferenceFailure('model-file-invalid', error.message, { cause: error });
-  if (error instanceof Error && 'syscall' in error) return unusable(error.message, error);
+  // A write names no file: a full disk is told with where it is full.
+  if (error instanceof Error && 'syscall' in error)
+    return unusable('path' in error ? error.message : `${directory}: ${error.message}`, error);
   return error;
 }
 

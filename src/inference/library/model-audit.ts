@@ -5,9 +5,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AuditEntry, AuditReport } from '../../contracts/model-desk.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { syncFolder } from '../../platform/durable-file.ts';
-import { errorCode } from '../../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { AuditNote, ChainPosition } from './audit-chain.ts';
 import { auditLine, CHAIN_BEGIN, chainFault, positionAfter, readAuditLine } from './audit-chain.ts';
+import { libraryFailure } from './model-library-errors.ts';
 
 const FILE = 'audit.jsonl';
 const ROTATED_FILE = 'audit.1.jsonl';
@@ -103,7 +104,9 @@ export class ModelAudit {
       return await readFile(join(this.#directory, file));
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return Buffer.alloc(0);
-      throw error;
+      throw libraryFailure('model-directory-unusable', `${file} cannot be read: ${errorMessage(error)}`, {
+        cause: error,
+      });
     }
   }
 }

@@ -28,14 +28,14 @@ import { ModelActs } from './model-acts.ts';
 import { ModelAudit } from './model-audit.ts';
 import { ModelDirectory } from '../model-directory.ts';
 import { libraryFailure } from './model-library-errors.ts';
-import { packageIdentity, receivePackage } from './model-package.ts';
+import { packageIdentity, packageOrigin, receivePackage } from './model-package.ts';
 import { ModelProver } from './model-prover.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { differingFile } from './package-files.ts';
 import { StagingFolder } from './package-staging.ts';
 import { checkMayHaveSecrets } from '../remote/allowed-servers.ts';
 import { clearRejection } from './rejected-versions.ts';
-import { readStanding, rollbackTarget } from './version-standing.ts';
+import { checkNotRejected, readStanding, rollbackTarget } from './version-standing.ts';
 
 export type ModelLibraryOptions = {
   /** The inference host's entry file. */
@@ -99,8 +99,10 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   async rollback(name: string, actor: string): Promise<Activated> {
     const act: Act = { actor, action: 'rollback', model: name, version: null, detail: {} };
     const version = await this.#attempt(act, async () => {
-      await this.#checkKnown(name);
-      return previousVersion(this.#path, name);
+      await this.#directory.checkExists({ name, version: undefined });
+      const before = await previousVersion(this.#path, name);
+      await checkNotRejected(this.#path, name, before);
+      return before;
     });
     return this.#activate({ name, version }, 'rollback', actor);
   }
@@ -132,7 +134,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   async pin({ name, version }: ExactModel, actor: string): Promise<void> {
     const act: Act = { actor, action: 'pin', model: name, version, detail: {} };
     const check = async (): Promise<void> => {
-      await this.#checkExists({ name, version });
+      await this.#directory.checkExists({ name, version });
       const active = await this.#directory.activeVersion(name);
       if (active === version) return;
       const now = active === undefined ? 'none is' : `version ${active} is`;
@@ -149,7 +151,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const act: Act = { actor, action: 'unpin', model: name, version: null, detail: {} };
     let pinned: number | undefined;
     const check = async (): Promise<void> => {
-      await this.#checkKnown(name);
+      await this.#directory.checkExists({ name, version: undefined });
       // A `pinned` file that says no version is taken away as well.
       pinned = await pinnedVersion(this.#path, name).catch(() => undefined);
       act.version = pinned ?? null;
@@ -184,7 +186,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   /** Has a version in the log that training wrote. */
   async noteTrained({ name, version }: ExactModel, actor: string): Promise<void> {
     const act: Act = { actor, action: 'train', model: name, version, detail: {} };
-    const check = () => this.#checkExists({ name, version });
+    const check = () => this.#directory.checkExists({ name, version });
     await this.#attempt(act, () => this.#acts.commit(act, { check, change: () => Promise.resolve() }));
   }
 
@@ -219,6 +221,8 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       const folder = join(staging.path, 'package');
       await mkdir(folder);
       const { config, deps } = this.#options;
+      // Before it is received: a refusal says as well where the package came from.
+      Object.assign(act.detail, packageOrigin(order.source));
       const received = await receivePackage(order, {
         folder,
         scratch: staging.path,
@@ -226,7 +230,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
         clock: deps.clock,
         signal: this.#stopping.signal,
       });
-      Object.assign(act.detail, received.origin);
+      if (received.archiveSha256 !== undefined) act.detail['archive_sha256'] = received.archiveSha256;
       const model = await packageIdentity(folder);
       act.model = model.name;
       act.version = model.version;
@@ -293,7 +297,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const act: Act = { actor, action, model: name, version, detail: {} };
     let previous: number | undefined;
     const check = async (): Promise<void> => {
-      await this.#checkExists(model);
+      await this.#directory.checkExists(model);
       await this.#checkNotPinned(model);
       await this.#checkFits(model);
       if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version)
@@ -318,22 +322,6 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     });
     this.#options.onActivated?.();
     return activated;
-  }
-
-  async #checkExists({ name, version }: ExactModel): Promise<void> {
-    const versions = await this.#checkKnown(name);
-    if (!versions.includes(version))
-      throw libraryFailure(
-        'model-version-unknown',
-        `Model '${name}' has versions ${versions.join(', ')}, not ${version}`,
-      );
-  }
-
-  /** @returns Its versions: one at least. */
-  async #checkKnown(name: string): Promise<readonly number[]> {
-    const versions = await this.#directory.versions(name);
-    if (versions.length > 0) return versions;
-    throw libraryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
   }
 
   async #checkNotPinned({ name, version }: ExactModel): Promise<void> {
@@ -366,7 +354,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   ): Promise<void> {
     const { name, version } = model;
     const label = formatModelReference(model);
-    await this.#checkExists(model);
+    await this.#directory.checkExists(model);
     if ((await this.#directory.activeVersion(name)) === version)
       throw libraryFailure('model-version-in-use', `${label} is active; activate another version first`);
     if ((await pinnedVersion(this.#path, name)) === version)

@@ -8,11 +8,11 @@ import type { ExactModel, InstallOrder, PackageSource } from '../../contracts/mo
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, formatConfigProblem } from '../../platform/errors.ts';
-import { readManifest } from '../manifest-file.ts';
+import { readManifestAside } from '../manifest-process.ts';
 import { libraryFailure } from './model-library-errors.ts';
 import type { ModelsConfig } from '../models-config.ts';
 import { unpackArchive } from './package-archive.ts';
-import { download } from './package-download.ts';
+import { download, shownUrl } from './package-download.ts';
 import type { PackageBounds } from './package-files.ts';
 import { fileBytesMax, packageBounds, packageBytesMax, packageFilesMax } from './package-files.ts';
 import { isFileName } from '../signing/file-name.ts';
@@ -24,9 +24,16 @@ const PROGRESS_BYTES = 1_000_000;
 export type ReceivedPackage = {
   /** What the folder has besides: folders, hidden files, names that no file of a package may have. */
   readonly leftOut: readonly string[];
-  /** Where it came from, for the record. */
-  readonly origin: Readonly<Record<string, unknown>>;
+  /** Undefined where it came as a folder. */
+  readonly archiveSha256: string | undefined;
 };
+
+/** Where a package comes from, for the record. */
+export function packageOrigin(source: PackageSource): Readonly<Record<string, string>> {
+  if (source.kind === 'folder') return { folder: source.path };
+  const url = source.kind === 'url' ? URL.parse(source.url) : null;
+  return url === null ? {} : { url: shownUrl(url) };
+}
 
 /**
  * Brings the files of a package into a folder, as plain files of our own, and on to the disk.
@@ -51,7 +58,7 @@ export async function receivePackage(
   if (source.kind === 'folder') {
     if (sha256 !== undefined)
       throw libraryFailure('model-package-invalid', 'A folder has no SHA-256: it is that of an archive');
-    return { leftOut: await copyFolder(source.path, folder, bounds), origin: { folder: source.path } };
+    return { leftOut: await copyFolder(source.path, folder, bounds), archiveSha256: undefined };
   }
   const archive = join(scratch, 'archive');
   const deadline = { deadlineMs: config.receiveDeadline, clock, signal };
@@ -64,7 +71,7 @@ export async function receivePackage(
     throw libraryFailure('model-package-invalid', `The archive has SHA-256 ${digest}, expected ${sha256}`);
   const files = await unpackArchive(archive, folder, bounds);
   checkHasManifest(files, 'The archive');
-  return { leftOut: [], origin: { ...originOf(source), archive_sha256: digest } };
+  return { leftOut: [], archiveSha256: digest };
 }
 
 /**
@@ -74,7 +81,7 @@ export async function receivePackage(
  */
 export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
-  const { manifest, problems } = readManifest('model.yaml', text, undefined);
+  const { manifest, problems } = await readManifestAside({ file: 'model.yaml', text, expected: undefined });
   if (manifest === undefined)
     throw libraryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
   const graph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
@@ -86,13 +93,6 @@ export async function packageIdentity(folder: string): Promise<ExactModel> {
         : 'The package has no model.onnx, which every package has but that of a remote model',
     );
   return { name: manifest.name, version: manifest.version };
-}
-
-/** Credentials may stand in a URL's query; they are not for the record. */
-function originOf(source: PackageSource): Readonly<Record<string, unknown>> {
-  if (source.kind !== 'url') return {};
-  const { origin, pathname } = new URL(source.url);
-  return { url: origin + pathname };
 }
 
 /** A sender that goes away, or a file that cannot be read, is no fault of the model directory. */
@@ -130,6 +130,8 @@ async function store(
     reported = received;
     onBytes(received);
   }
+  if (received === 0)
+    throw libraryFailure('model-package-invalid', 'The archive is empty: not one byte of it was sent');
   return hash.digest('hex');
 }
 

@@ -21,7 +21,7 @@ export type Download = {
  * A redirect may lead from http to https and never back, and headers of the request go to the first server only.
  *
  * @throws {OperatingError} 'model-download-failed' (retry), here and while the bytes are taken; 'model-package-invalid'
- *   for what is no URL of HTTP.
+ *   for what is no URL or no header of HTTP.
  */
 export async function download(
   { url, headers }: UrlSource,
@@ -29,6 +29,7 @@ export async function download(
 ): Promise<Download> {
   const { deadlineMs, clock, signal } = limits;
   const first = urlOf(url);
+  checkHeaders(headers);
   const overdue = new AbortController();
   const timer = clock.setTimer(() => overdue.abort(), deadlineMs, { background: true });
   const failure = (error: unknown): OperatingError =>
@@ -40,7 +41,7 @@ export async function download(
     const { body } = answer;
     if (!answer.ok || body === null) {
       await body?.cancel();
-      throw failed(`${answer.url} answered ${answer.status} ${answer.statusText}`.trimEnd());
+      throw failed(`${shownUrl(new URL(answer.url))} answered ${answer.status} ${answer.statusText}`.trimEnd());
     }
     const length = Number(answer.headers.get('content-length') ?? Number.NaN);
     return {
@@ -74,11 +75,36 @@ async function request(first: URL, headers: UrlSource['headers'], signal: AbortS
   throw failed(`${first.host} leads on after ${REDIRECTS_MAX} redirects`);
 }
 
+/** A URL for a message or the log: a query, or what stands before the host, may be a secret. */
+export function shownUrl({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
+}
+
 /** @param base What a relative URL is relative to. */
 function urlOf(text: string, base?: URL): URL {
   const url = URL.parse(text, base?.href);
-  if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:')) return url;
-  throw libraryFailure('model-package-invalid', `'${text.slice(0, 200)}' is no http:// or https:// URL`);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    const shown = url === null ? text.replace(/[?#].*$/s, '').replace(/^.*@/s, '…@') : shownUrl(url);
+    throw libraryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is no http:// or https:// URL`);
+  }
+  if (url.username === '' && url.password === '') return url;
+  throw libraryFailure(
+    'model-package-invalid',
+    `The URL of ${shownUrl(url)} has a user or a password in it; send them as a header, 'authorization: Basic …'`,
+  );
+}
+
+/** What fetch itself says of a header that is wrong would have its value in it, which may be a token. */
+function checkHeaders(headers: UrlSource['headers']): void {
+  for (const [name, value] of Object.entries(headers))
+    try {
+      new Headers().set(name, value);
+    } catch {
+      throw libraryFailure(
+        'model-package-invalid',
+        `Header ${JSON.stringify(name.slice(0, 40))} has a character in its name or value that HTTP does not allow there`,
+      );
+    }
 }
 
 async function* bytesOf(

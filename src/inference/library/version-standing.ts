@@ -44,6 +44,22 @@ export function rollbackTarget(name: string, from: number, standing: ModelStandi
   );
 }
 
+/**
+ * Keeps a rollback from going forth to what a trial found bad: after an automatic one, that is the version before.
+ *
+ * @throws {OperatingError} 'model-rollback-refused' (reject).
+ */
+export async function checkNotRejected(directory: string, name: string, version: number): Promise<void> {
+  // A file that is damaged must not keep anybody from going back.
+  const rejected = await readRejections(directory, name).catch(() => []);
+  const rejection = rejected.find((each) => each.version === version);
+  if (rejection === undefined) return;
+  throw inferenceFailure(
+    'model-rollback-refused',
+    `${name}@${version}, the version before, was rejected: ${rejection.reason}; andon models activate ${name}@${version} uses it all the same`,
+  );
+}
+
 /** When a file was last written; undefined where there is none. */
 async function changedMs(path: string): Promise<number | undefined> {
   return (await stat(path).catch(() => undefined))?.mtimeMs;

@@ -87,6 +87,7 @@ export class FakeModels implements InferenceHost {
 
   async load(model: ModelReference): Promise<void> {
     this.repositoryActs.push(`load ${formatModelReference(model)}`);
+    if (model.name === 'absent') throw new OperatingError('model-version-unknown', 'reject', 'There is none');
   }
 
   async unload(model: ModelReference): Promise<void> {

@@ -98,8 +98,11 @@ describe('an inference request', () => {
     [{ inputs: [{ ...input, parameters: { a: {} } }] }, "parameter 'a'"],
     [{ inputs: [{ ...input, parameters: { shared_memory_region: 'r' } }] }, 'shared memory'],
     [{ inputs: [input], id: 7 }, "'id' is no string"],
-    [{ inputs: [input], parameters: { sequence_id: 5 } }, 'sequence_id'],
-    [{ inputs: [input], outputs: [{ name: 'y', parameters: { classification: 3 } }] }, 'classification'],
+    [{ inputs: [input], parameters: { sequence_id: 5 } }, "'sequence_id' is not supported here: "],
+    [
+      { inputs: [input], outputs: [{ name: 'y', parameters: { classification: 3 } }] },
+      'classification is not supported here: ',
+    ],
     [{ inputs: [input], outputs: [{ name: 'y' }, { name: 'y' }] }, 'asked for twice'],
     [{ inputs: [input], outputs: 'y' }, "'outputs' is missing or no array"],
   ])('%j is refused', (request, message) => {

@@ -191,6 +191,9 @@ describe('models as a service', () => {
       ],
     });
     expect((await server.get('/v2/models/nobody/stats')).status).toBe(404);
+    expect(await json(server.get('/v2/models/pinned/versions/9/stats'))).toEqual({
+      error: "There is no model 'pinned' version 9 loaded here",
+    });
   });
 
   test.each([
@@ -224,7 +227,11 @@ describe('models as a service', () => {
 
   test('bodies are bounded as sent and as decompressed', async () => {
     await serve({ maxBody: '10kB' });
-    expect((await server.post('/v2/models/echo/infer', Buffer.alloc(11_000))).status).toBe(413);
+    const large = await server.post('/v2/models/echo/infer', Buffer.alloc(11_000));
+    expect({ status: large.status, body: await large.json() }).toEqual({
+      status: 413,
+      body: { error: 'The body is larger than 10.0 kB' },
+    });
     const bomb = gzipSync(Buffer.alloc(1_000_000));
     const answer = await server.post('/v2/models/echo/infer', bomb, { 'content-encoding': 'gzip' });
     expect([answer.status, await answer.json()]).toEqual([
@@ -314,7 +321,8 @@ describe('the model repository', () => {
     expect((await server.post('/v2/repository/models/other/unload', {}, admin)).status).toBe(200);
     expect((await server.post('/v2/repository/models/watched/unload', {}, admin)).status).toBe(409);
     expect((await server.post('/v2/repository/models/..%2Fetc/load', {}, admin)).status).toBe(404);
-    expect(models.repositoryActs).toEqual(['load other@2', 'unload other', 'unload watched']);
+    expect((await server.post('/v2/repository/models/absent/load', {}, admin)).status).toBe(404);
+    expect(models.repositoryActs).toEqual(['load other@2', 'unload other', 'unload watched', 'load absent']);
   });
 
   test('never takes a model or its configuration from the request', async () => {
