@@ -12,9 +12,9 @@ import { encodeInferResponse, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
 import { v2Failure } from './v2-errors.ts';
 
-/** Text up to here is read in about a millisecond, less than handing it to a thread is worth. */
-const TEXT_BYTES_MAX = 65_536;
-const TEXT_ELEMENTS_MAX = 8_192;
+/** Text up to here is read in about a quarter of a millisecond, less than handing it to a thread is worth. */
+const TEXT_BYTES_MAX = 16_384;
+const TEXT_ELEMENTS_MAX = 1_024;
 /** JSON text takes up to 40 times its size once parsed (lists of empty lists); a thread past this is ended by V8. */
 const HEAP_PER_BODY_BYTE = 48;
 const HEAP_MB_MIN = 64;
