@@ -5,6 +5,7 @@ import { linkFindings } from './config-link-checks.ts';
 import { modelFindings } from './config-model-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
+import { servingFindings } from './config-serving-checks.ts';
 import { tagFindings } from './config-tag-checks.ts';
 import { trialFindings } from './config-trial-checks.ts';
 import { watchFindings } from './config-watch-checks.ts';
@@ -24,6 +25,7 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
     ...watchFindings(context),
     ...modelFindings(context, models),
     ...trialFindings(context, models),
+    ...servingFindings(context, models),
     ...networkFindings(context),
     ...purposeFindings(context),
   ];

@@ -16,6 +16,8 @@ type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: str
 export type ModelLookup = {
   /** False where the folder itself is missing or empty: then one finding says so, and not one for each watch. */
   readonly directoryHasModels: boolean;
+  /** Of all models in the folder. */
+  readonly names: readonly string[];
   /** By reference as written: `pump-anomaly`, `pump-anomaly@3`. */
   readonly models: ReadonlyMap<string, FoundModel>;
   /** Whether a model that can't be used keeps the configuration from being right. */
@@ -28,13 +30,13 @@ export async function lookUpModels(
   severity: Finding['severity'],
 ): Promise<ModelLookup> {
   const found = new Map<string, FoundModel>();
-  if (models === undefined) return { directoryHasModels: true, models: found, severity };
+  if (models === undefined) return { directoryHasModels: true, names: [], models: found, severity };
   const directory = ModelDirectory.of(models);
   const names = await directory.names();
   for (const { model, shadow, canary } of Object.values(watches))
     for (const named of [model, shadow, canary])
       if (named !== undefined) found.set(formatModelReference(named), await find(directory, named, names));
-  return { directoryHasModels: names.length > 0, models: found, severity };
+  return { directoryHasModels: names.length > 0, names, models: found, severity };
 }
 
 async function find(

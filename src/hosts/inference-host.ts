@@ -1,12 +1,12 @@
-import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import type { HostProtocol } from '../inference/host/host-protocol.ts';
 import { SessionRunner } from '../inference/session/session-runner.ts';
 import { entryFile } from '../platform/entry-file.ts';
-import { errorCode, invariant } from '../platform/errors.ts';
+import { invariant } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { serveRpc } from '../platform/rpc.ts';
+import { preferAsVictim } from './prefer-as-victim.ts';
 
 /*
  * Entry of the inference host, a child process of the agent. It ends with the channel: nothing in it is worth
@@ -18,7 +18,7 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('SIGINT', stayUntilDisconnected);
 process.on('SIGTERM', stayUntilDisconnected);
 
-preferAsVictim();
+preferAsVictim(500);
 new Worker(entryFile(import.meta.url, './parent-watch.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
 const runner = new SessionRunner();
@@ -33,16 +33,6 @@ serveRpc<HostProtocol>(agentPort(), {
 });
 
 function stayUntilDisconnected(): void {}
-
-/** When memory runs out, Linux should take the host, which is replaced, and not the agent that watches the machines. */
-function preferAsVictim(): void {
-  try {
-    writeFileSync('/proc/self/oom_score_adj', '500');
-  } catch (error) {
-    // Another system, or a /proc that is not ours to write: the host works without.
-    process.stderr.write(`oom_score_adj was not set (${errorCode(error)})\n`);
-  }
-}
 
 function agentPort(): RpcPort {
   invariant(process.send !== undefined, 'the inference host is started by fork');

@@ -57,12 +57,15 @@ test('a running agent notices another active version of what it has loaded, once
   expect(changes).toBe(0);
   await writeActiveVersion(directory, 'pump', 2);
   await expect.poll(() => changes, { timeout: 10_000 }).toBe(1);
+  // A version that was repaired in place is tried again.
+  await writeActiveVersion(directory, 'pump', 2);
+  await expect.poll(() => changes, { timeout: 10_000 }).toBe(2);
   // A model that a visitor has loaded meanwhile is looked at from then on.
   mkdirSync(join(directory, 'valve'));
   await writeActiveVersion(directory, 'valve', 1);
   loaded = ['pump', 'valve'];
   await new Promise((resolve) => setTimeout(resolve, 2_500));
-  expect(changes).toBe(1);
+  expect(changes).toBe(2);
   await writeActiveVersion(directory, 'valve', 2);
-  await expect.poll(() => changes, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => changes, { timeout: 10_000 }).toBe(3);
 });

@@ -1,6 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import { readPointer } from './model-activation.ts';
 
 const LOOK_MS = 2_000;
 
@@ -12,10 +12,10 @@ export type ActivationWatchOptions = {
   readonly onChange: () => void;
 };
 
-/** Notices in a running agent that `andon models activate` or `rollback` named another version. */
+/** Notices in a running agent that `andon models activate` or `rollback` named another version, or the same anew. */
 export class ActivationWatch implements Disposable {
   readonly #options: ActivationWatchOptions;
-  /** The active version by model; undefined where it has none. */
+  /** By model, when its active version was written. */
   #seen: ReadonlyMap<string, number | undefined> = new Map();
   #timer: Timer | undefined;
   #stopped = false;
@@ -36,12 +36,20 @@ export class ActivationWatch implements Disposable {
   async #look(): Promise<void> {
     const { directory, names, clock, onChange } = this.#options;
     const found = await Promise.all(
-      names().map(async (name) => [name, await readPointer(join(directory, name, 'active'))] as const),
+      names().map(async (name) => [name, await writtenAtMs(join(directory, name, 'active'))] as const),
     );
     if (this.#stopped) return;
     const before = this.#seen;
     this.#seen = new Map(found);
-    if (found.some(([name, version]) => before.has(name) && before.get(name) !== version)) onChange();
+    if (found.some(([name, atMs]) => before.has(name) && before.get(name) !== atMs)) onChange();
     this.#timer = clock.setTimer(() => void this.#look(), LOOK_MS, { background: true });
   }
+}
+
+/** Undefined where no version is active. */
+async function writtenAtMs(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
 }

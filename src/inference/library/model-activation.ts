@@ -13,7 +13,8 @@ const PINNED = 'pinned';
 /**
  * Makes a version the active one. Whoever calls has proved it before (`verifyModel`): nothing is checked here.
  * The one before is kept as `previous`, for `rollback`; a power cut leaves the old or the new, never half of one.
- * That a trial rejected the version is forgotten: whoever activates it wants it all the same.
+ * That a trial rejected the version is forgotten: whoever activates it wants it all the same. One that is active already
+ * is written anew, by which a running agent tries it again at once.
  *
  * @param directory Absolute path of the model directory.
  */
@@ -21,8 +22,7 @@ export async function writeActiveVersion(directory: string, name: string, versio
   const folder = join(directory, name);
   await clearRejection(directory, name, version);
   const before = await readPointer(join(folder, 'active'));
-  if (before === version) return;
-  if (before !== undefined) await writeDurably(join(folder, 'previous'), `${before}\n`);
+  if (before !== undefined && before !== version) await writeDurably(join(folder, 'previous'), `${before}\n`);
   await writeDurably(join(folder, 'active'), `${version}\n`);
 }
 
