@@ -140,7 +140,10 @@ class ModelQueue {
   /** Runs what waits unless a run is under way, which then runs it at its end. */
   run(): void {
     if (this.#running !== undefined || (this.#lots.size === 0 && this.#decided.length === 0)) return;
-    const tickets = [...this.#lots.values()].flatMap(({ tickets: waiting }) => waiting);
+    const steps = this.#options.inference.ready(this.#model)?.manifest.window.steps;
+    const tickets = [...this.#lots.values()].flatMap(({ tickets: waiting }) =>
+      waiting.map((ticket) => lastRows(ticket, steps)),
+    );
     const decided = this.#decided;
     this.#lots.clear();
     this.#decided = [];
@@ -286,6 +289,13 @@ function statusOf(inference: Pick<WindowModels, 'statuses'>, model: ModelReferen
   return inference
     .statuses()
     .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
+}
+
+/** A version that sees shorter windows may have taken over while it waited: its last rows are what that would have got. */
+function lastRows(ticket: Ticket, steps = ticket.steps): Ticket {
+  if (steps >= ticket.steps) return ticket;
+  const values = ticket.window.values?.subarray((ticket.steps - steps) * ticket.columns);
+  return { ...ticket, steps, window: { ...ticket.window, values } };
 }
 
 function misfit(manifest: ModelManifest, ticket: Ticket): string {

@@ -54,6 +54,31 @@ describe('the queue in front of a model', () => {
     expect(outcomes().at(-1)).toEqual([1100, 'judged']);
   });
 
+  test('a window that waited while a version with shorter ones took over is judged by its last rows', async () => {
+    const { inference, judge, outcomes } = startJudge();
+    inference.held = true;
+    judge.enqueue(model, ticket('a', 1));
+    await turn();
+    judge.enqueue(model, ticket('a', 2));
+    inference.manifest = manifestOf({ version: 2, window: { steps: 1 } });
+    inference.release();
+    await judge.settle();
+    expect(outcomes()).toEqual([
+      [1, 'judged'],
+      [2, 'judged'],
+    ]);
+    expect(inference.runs.map(({ dims, data }) => [dims, [...(data as Float32Array)]])).toEqual([
+      [
+        [1, 2, 2],
+        [0, 0, 0, 1],
+      ],
+      [
+        [1, 1, 2],
+        [0, 2],
+      ],
+    ]);
+  });
+
   test('a window that misses values keeps its place in the order of its watch and its own reason', async () => {
     const { inference, judge, outcomes, calls } = startJudge();
     inference.held = true;
