@@ -4,6 +4,7 @@ import { parseInferRequest } from '../http/v2/infer-request.ts';
 import { encodeInferResponse } from '../http/v2/infer-response.ts';
 import { invariant } from '../platform/errors.ts';
 import { serveRpc } from '../platform/rpc.ts';
+import { giveWay } from './give-way.ts';
 
 /*
  * Entry file of the codec thread: reads and writes inference requests whose text would hold up the thread with the
@@ -11,6 +12,7 @@ import { serveRpc } from '../platform/rpc.ts';
  */
 const port = parentPort;
 invariant(port !== null, 'tensor-codec.ts is started as a worker thread');
+giveWay();
 
 serveRpc<CodecProtocol>(
   { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },

@@ -7,7 +7,8 @@ export type RpcProtocol = Readonly<Record<string, { readonly params: unknown; re
 
 /** One end of a message channel; a worker's MessagePort and a forked process both fit. */
 export interface RpcPort {
-  post(message: unknown): void;
+  /** @param moved What goes along instead of being copied; a channel between processes copies it all the same. */
+  post(message: unknown, moved?: readonly ArrayBuffer[]): void;
   onMessage(listener: (message: unknown) => void): void;
 }
 
@@ -38,9 +39,15 @@ export class RpcClient<P extends RpcProtocol> {
 
   /**
    * @param timeoutMs Deadline for the reply; undefined waits until `close`.
+   * @param moved Memory within `params` that is not needed here any more.
    * @throws {OperatingError} The peer's own error, 'rpc-timeout' (retry), or what `close` was given.
    */
-  call<M extends keyof P & string>(method: M, params: P[M]['params'], timeoutMs?: number): Promise<P[M]['result']> {
+  call<M extends keyof P & string>(
+    method: M,
+    params: P[M]['params'],
+    timeoutMs?: number,
+    moved?: readonly ArrayBuffer[],
+  ): Promise<P[M]['result']> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -48,7 +55,7 @@ export class RpcClient<P extends RpcProtocol> {
         timeoutMs === undefined ? undefined : this.#deadlines.set(() => this.#expire(id, method, timeoutMs), timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
       try {
-        this.#port.post({ id, method, params } satisfies Request);
+        this.#port.post({ id, method, params } satisfies Request, moved);
       } catch (error) {
         this.#take(id)?.reject(new OperatingError('rpc-closed', 'retry', errorMessage(error), { cause: error }));
       }

@@ -67,7 +67,7 @@ describe('the queue in front of a model', () => {
       [1, 'judged'],
       [2, 'judged'],
     ]);
-    expect(inference.runs.map(({ dims, data }) => [dims, [...(data as Float32Array)]])).toEqual([
+    expect(inference.runs.map(({ dims, data }) => [dims, [...data]])).toEqual([
       [
         [1, 2, 2],
         [0, 0, 0, 1],

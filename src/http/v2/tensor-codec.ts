@@ -40,11 +40,14 @@ export class TensorCodec implements AsyncDisposable {
     this.#restarts = options.deps.metrics.of(v2Metrics).andon_http_codec_restarts_total;
   }
 
-  /** @throws {OperatingError} See `parseInferRequest`; 'infer-busy' where the thread died over it. */
+  /**
+   * @param body Not to be used afterwards: a large one is moved to the thread.
+   * @throws {OperatingError} See `parseInferRequest`; 'infer-busy' where the thread died over it.
+   */
   decode(body: Uint8Array, headerLength: number | undefined): InferRequest | Promise<InferRequest> {
     if (body.length <= TEXT_BYTES_MAX || isSmallHeader(body, headerLength))
       return parseInferRequest(body, headerLength);
-    return this.#rpc().call('decode', { body, headerLength });
+    return this.#rpc().call('decode', { body, headerLength }, undefined, ownBuffer(body));
   }
 
   /** @throws {OperatingError} 'infer-busy' where the thread died over it. */
@@ -93,11 +96,14 @@ function isSmallHeader(body: Uint8Array, headerLength: number | undefined): bool
   return !header.includes('BYTES') && !header.includes('\\');
 }
 
+/** The memory of a body, where nothing else is in it. */
+function ownBuffer({ buffer, byteLength }: Uint8Array): readonly ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
 function workerPort(worker: Worker): RpcPort {
   return {
-    // The rule is about windows: a worker thread has no origin.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin
-    post: (message) => worker.postMessage(message),
+    post: (message, moved = []) => worker.postMessage(message, moved),
     onMessage: (listener) => worker.on('message', listener),
   };
 }
