@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
-import { byteSize, furtherHeaders, secretReference } from '../platform/config-fields.ts';
+import { byteSize, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
 
 /** Set by andon itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -93,11 +93,8 @@ export const remoteServerSchema = z
 export type RemoteServer = z.infer<typeof remoteServerSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
-  const url = URL.parse(text);
-  const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    return issue('expected https://host:port or http://host:port');
-  if (url.username !== '' || url.password !== '')
-    issue('user and password are not written in the url: use a header with a secret reference');
-  if (url.search !== '' || url.hash !== '') issue('a url of a server has no query and no fragment');
+  const { search = '', hash = '' } = URL.parse(text) ?? {};
+  const extra = search === '' && hash === '' ? '' : 'a url of a server has no query and no fragment';
+  for (const message of [httpUrlProblem(text, 'host:port'), extra])
+    if (message !== '') context.addIssue({ code: 'custom', message, input: text });
 }

@@ -56,6 +56,16 @@ export const secretReference = z
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
+/** @returns What is wrong with the address of an HTTP server; '' where nothing is. */
+export function httpUrlProblem(text: string, expected: string): string {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return `expected https://${expected} or http://${expected}`;
+  return url.username === '' && url.password === ''
+    ? ''
+    : 'user and password are not written in the url: use a header with a secret reference';
+}
+
 /** RFC 9110, section 5.6.2 (token). */
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, furtherHeaders } from '../../platform/config-fields.ts';
+import { duration, furtherHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
 /** Set by the uplink itself. */
@@ -50,10 +50,6 @@ export const httpUplinkSchema = z.strictObject({
 export type HttpUplinkConfig = z.infer<typeof httpUplinkSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
-  const url = URL.parse(text);
-  const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    return issue('expected https://host/path or http://host/path');
-  if (url.username !== '' || url.password !== '')
-    issue('user and password are not written in the url: use a header with a secret reference');
+  const message = httpUrlProblem(text, 'host/path');
+  if (message !== '') context.addIssue({ code: 'custom', message, input: text });
 }
