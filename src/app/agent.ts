@@ -1,10 +1,16 @@
 import { LiveEvents } from '../contracts/live-events.ts';
+import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
+import { agentRoutes } from '../http/agent-routes.ts';
+import { Gateway } from '../http/gateway.ts';
+import type { Routes } from '../http/http-app.ts';
 import { HttpServer } from '../http/http-server.ts';
+import { registerV2Routes } from '../http/v2/v2-routes.ts';
 import { ActivationWatch } from '../inference/library/activation-watch.ts';
 import { modelLedger } from '../inference/library/model-ledger.ts';
 import { ModelLibrary } from '../inference/library/model-library.ts';
+import { sharedWithWatches } from '../inference/serving.ts';
 import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
 import { TrialHosts } from '../inference/trial-hosts.ts';
 import type { Source } from '../contracts/source.ts';
@@ -24,7 +30,7 @@ import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from './config-file.ts';
 import type { AgentConfig } from './config-schema.ts';
-import { inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
+import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
 import { modelUses, watchMisfits } from './model-watches.ts';
 import { packageVersion } from './package-version.ts';
@@ -58,6 +64,8 @@ export async function startAgent(
   const { config } = loaded;
   const agentId = config.agent.id;
   const watches = new Map(Object.entries(config.watches));
+  const watched = [...watches.values()].map(({ model }) => model);
+  const identity = { agentId, version: packageVersion };
   const register = new TagRegister(config);
   const { tags } = register;
   const tagNumbers = register.numbers();
@@ -73,21 +81,28 @@ export async function startAgent(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
       config: config.models,
-      models: [...watches.values()].map(({ model }) => model),
+      models: watched,
       misfits: (manifest) => watchMisfits(config, manifest),
+      serves: sharedWithWatches(config.models, watched),
       deps,
     }),
   );
   const trialHosts = stack.use(new TrialHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const onActivated = (): void => {
     inference.reload();
+    gateway.reload();
     trials.review();
   };
+  const loadedModels = async (): Promise<readonly ModelStatus[]> => [
+    ...inference.statuses(),
+    ...(await gateway.statuses()),
+    ...trialHosts.statuses(),
+  ];
   const library = stack.use(
     new ModelLibrary({
       entry: inferenceHostEntry,
       config: config.models,
-      inUse: async () => modelUses(config, [...inference.statuses(), ...trialHosts.statuses()]),
+      inUse: async () => modelUses(config, await loadedModels()),
       misfits: (manifest) => watchMisfits(config, manifest),
       onActivated,
       deps,
@@ -139,20 +154,46 @@ export async function startAgent(
     config.sparkplug === undefined
       ? undefined
       : stack.use(new SparkplugEdgeNode({ agentId, config: config.sparkplug, events, board: pipeline, alarms, deps }));
-  const http = stack.use(
-    new HttpServer({
-      config: config.http,
-      identity: { agentId, version: packageVersion },
+  const routes: Routes = async (app, adminToken) => {
+    await agentRoutes({
+      identity,
       alarms,
       board: pipeline,
       trials,
       records: outbox,
       history,
-      inference,
-      trialModels: trialHosts,
+      models: loadedModels,
       events,
-      codecEntry: tensorCodecEntry,
       modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },
+      deps,
+    })(app, adminToken);
+    await registerV2Routes(app, {
+      inference,
+      codecEntry: tensorCodecEntry,
+      version: packageVersion,
+      bodyBytesMax: config.http.maxBody,
+      generation: config.http.generation,
+      adminToken,
+      first: gateway.answers,
+      deps,
+    });
+  };
+  const receiveDeadlineMs = config.models.receiveDeadline;
+  const http = stack.use(new HttpServer({ config: config.http, identity, receiveDeadlineMs, routes, deps }));
+  const gateway: Gateway = stack.use(
+    new Gateway({
+      entry: gatewayEntry,
+      settings: { identity, http: config.http, models: config.models, watched, logLevel: config.log.level },
+      server: http,
+      agent: {
+        models: () => inference.snapshot(),
+        run: async ({ model, inputs }) => {
+          const result = await inference.run(model, inputs, 'visitor');
+          return { ...result, manifest: { ...result.manifest, golden: [] } };
+        },
+        load: async (model) => void (await inference.load(model)),
+        unload: async (model) => void (await inference.unload(model)),
+      },
       deps,
     }),
   );
@@ -194,6 +235,7 @@ export async function startAgent(
   publisher?.start();
   edgeNode?.start();
   await http.start();
+  if (config.models.serve !== 'none') gateway.start();
   clockWatch.start();
   for (const source of sources.values()) source.start();
   watchdog.start();

@@ -101,31 +101,32 @@ export type RepositoryEntry = {
   readonly active: boolean;
 };
 
-/** Runs models in supervised child processes; nothing of ONNX Runtime is ever loaded in the agent's own process. */
-export interface InferenceHost extends AsyncDisposable {
-  /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
-  start(): void;
-  /**
-   * The watches' model if it can run now, or while its host is being replaced after a crash, within its deadline: then a
-   * run waits for the next host. Undefined while it loads for the first time, failed or quarantined.
-   */
-  ready(model: ModelReference): ReadyModel | undefined;
-  /** The model as a visitor's run would find it now, whatever graph it is; undefined as for `ready`. */
+/** What is loaded, at one moment. */
+export interface LoadedModels {
+  /** The model as a visitor's run would find it, whatever graph it is; undefined where it cannot run. */
   served(model: ModelReference): ServedModel | undefined;
   /** One for each model and copy: those of the watches first. */
   statuses(): readonly ModelStatus[];
+  /** Of each version that is loaded, the watches' and the visitors' runs together. */
+  statistics(): readonly ModelStatistics[];
+}
+
+/** Models as visitors find them. */
+export interface VisitorsInference {
+  /** As it can run now for a visitor, in this process; undefined also where only the process of the watches has it. */
+  served(model: ModelReference): ServedModel | undefined;
+  /** Those of every process. */
+  models(): Promise<LoadedModels>;
   /**
-   * One run. Names, types and shapes are checked before. For a watch, that every float is finite, before and after;
-   * a visitor is given what the graph gives, NaN and infinities too.
+   * One run. Names, types and shapes are checked before; a visitor is given what the graph gives, NaN and infinities too.
    *
-   * A visitor's run waits behind every watch's, and may go as one batch with those of other visitors. Where the host is
+   * It waits behind every watch's, and may go as one batch with those of other visitors. Where the host is
    * lost, the run under way fails, and those that wait go to the next host, as long as their deadline allows.
    *
-   * @param priority 'watch' where left out.
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
-  run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
+  run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult>;
   /**
    * Loads a model for visitors, or loads it anew where it is loaded: a version without number is looked up again.
    * Resolves once it is ready; one that could not be loaded stays listed with the reason, and a version that ran before
@@ -142,8 +143,23 @@ export interface InferenceHost extends AsyncDisposable {
   unload(model: ModelReference): Promise<void>;
   /** Every version on disk, and what is loaded of it; in order of name and version. */
   repository(): Promise<readonly RepositoryEntry[]>;
-  /** Of each version that is loaded, the watches' and the visitors' runs together. */
-  statistics(): readonly ModelStatistics[];
+}
+
+/** Runs models in supervised child processes; nothing of ONNX Runtime is ever loaded in the agent's own process. */
+export interface InferenceHost extends LoadedModels, AsyncDisposable {
+  /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
+  start(): void;
+  /**
+   * The watches' model if it can run now, or while its host is being replaced after a crash, within its deadline: then a
+   * run waits for the next host. Undefined while it loads for the first time, failed or quarantined.
+   */
+  ready(model: ModelReference): ReadyModel | undefined;
+  /**
+   * One run, as for visitors; for a watch every float must be finite, before and after.
+   *
+   * @param priority 'watch' where left out.
+   */
+  run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
   /**
    * Looks again at which versions are active, and tries again what failed or is quarantined. A new version takes over
    * once it has proved itself in a fresh process; until then, and where it does not, the one before goes on.

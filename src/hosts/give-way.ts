@@ -1,8 +1,8 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** As that of the hosts that run visitors' models. */
-const NICENESS = 10;
+/** Of whatever works for visitors alone. */
+export const NICENESS = 10;
 
 /**
  * Lowers the priority of the calling thread alone: where the machine is short of time, whoever works for the watches

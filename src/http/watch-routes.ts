@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { InferenceHost, ModelStatus } from '../contracts/inference.ts';
+import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { TrialModels } from '../contracts/trial-models.ts';
 import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
 import type { StoredRecord } from '../domain/record.ts';
 import { recordJson } from '../domain/record.ts';
@@ -21,15 +20,14 @@ export type WatchRoutesOptions = {
   readonly board: WatchBoard;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
-  readonly inference: InferenceHost;
-  /** Versions under trial, which run beside those; left out where none is tried. */
-  readonly trialModels?: Pick<TrialModels, 'statuses'>;
+  /** Models that are loaded in any process of the agent, those under trial too. */
+  readonly models: () => Promise<readonly ModelStatus[]>;
   readonly deps: Deps;
 };
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, inference, trialModels } = options;
+  const { board, models } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -55,7 +53,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
         response: { 200: z.object({ models: z.array(modelJson) }) },
       },
     },
-    () => ({ models: [...inference.statuses(), ...(trialModels?.statuses() ?? [])].map(modelToJson) }),
+    async () => ({ models: (await models()).map(modelToJson) }),
   );
   registerHistory(app, options);
 }

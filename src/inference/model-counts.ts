@@ -117,8 +117,18 @@ export class ModelCounts implements Disposable {
   }
 }
 
-/** The same model in two hosts. */
-export function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics {
+/** Adds up those of the same version. */
+export function mergeStatistics(all: readonly ModelStatistics[]): readonly ModelStatistics[] {
+  const byModel = new Map<string, ModelStatistics>();
+  for (const found of all) {
+    const key = `${found.name}@${found.version}`;
+    const other = byModel.get(key);
+    byModel.set(key, other === undefined ? found : addStatistics(other, found));
+  }
+  return [...byModel.values()];
+}
+
+function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics {
   const both = (key: 'succeeded' | 'failed' | 'queued' | 'computed') => ({
     count: a[key].count + b[key].count,
     ns: a[key].ns + b[key].ns,

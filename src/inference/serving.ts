@@ -1,3 +1,4 @@
+import type { ModelReference } from '../domain/model-reference.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type { ModelsConfig, ProviderConfig } from './models-config.ts';
 
@@ -38,4 +39,14 @@ export function providersOf(config: ModelsConfig, name: string): readonly Provid
 /** @param who 'watch' or 'visitor': a model with a host of its own runs there for both. */
 export function hostOf(config: ModelsConfig, name: string, who: 'watch' | 'visitor'): string {
   return config.limits[name]?.host ?? (who === 'watch' ? WATCH_HOST : VISITOR_HOST);
+}
+
+/**
+ * Whether visitors run a model in a host that judges for watches too, as the configuration may ask for.
+ *
+ * @param watched Models that the configuration's watches name.
+ */
+export function sharedWithWatches(config: ModelsConfig, watched: readonly ModelReference[]): (name: string) => boolean {
+  const hosts = new Set(watched.map(({ name }) => hostOf(config, name, 'watch')));
+  return (name) => hosts.has(hostOf(config, name, 'visitor'));
 }

@@ -1,5 +1,7 @@
+import type { ModelsSnapshot } from '../contracts/gateway.ts';
 import type {
   InferenceHost,
+  LoadedModels,
   ModelStatistics,
   ModelStatus,
   ReadyModel,
@@ -8,6 +10,7 @@ import type {
   RunResult,
   ServedModel,
   Tensors,
+  VisitorsInference,
 } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ModelReference } from '../domain/model-reference.ts';
@@ -16,7 +19,7 @@ import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
-import { addStatistics } from './model-counts.ts';
+import { mergeStatistics } from './model-counts.ts';
 import type { StoredModel } from './model-directory.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { ModelHost } from './host/model-host.ts';
@@ -27,17 +30,22 @@ import type { HeldModel } from './remote/fallback-model.ts';
 import { FallbackModel } from './remote/fallback-model.ts';
 import { repositoryEntries } from './repository.ts';
 import { hostOf, WATCH_HOST } from './serving.ts';
-import { sweepStagingDirectories } from './staging.ts';
+import { sweepPrivateFolders } from '../platform/private-folder.ts';
 
 export type SupervisedInferenceHostOptions = {
   /** The host's entry file, `src/hosts/inference-host.ts`. */
   readonly entry: URL;
   /** `directory` absolute. */
   readonly config: ModelsConfig;
-  /** Those of the watches: loaded at the start, in this order; one asked for twice is loaded once. */
-  readonly models: readonly ModelReference[];
+  /**
+   * Those of the watches: loaded at the start, in this order; one asked for twice is loaded once. Left out in a process that
+   * judges for no watch.
+   */
+  readonly models?: readonly ModelReference[];
   /** Why the watches that name no version cannot be judged by this one, which then does not take over. */
   readonly misfits?: Misfits;
+  /** Models that are loaded here where `models.serve` asks for them; all where left out. */
+  readonly serves?: (name: string) => boolean;
   readonly deps: Deps;
 };
 
@@ -52,7 +60,7 @@ type Place = { readonly host: ModelHost; readonly slot: ModelSlot };
  * a watch's model that a visitor asks for is loaded a second time, at the first such request or at the start where
  * `models.serve` names it. So a visitor's slow or deadly run delays and loses no window.
  */
-export class SupervisedInferenceHost implements InferenceHost {
+export class SupervisedInferenceHost implements InferenceHost, VisitorsInference {
   readonly #options: SupervisedInferenceHostOptions;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
@@ -73,14 +81,14 @@ export class SupervisedInferenceHost implements InferenceHost {
     this.#deps = deps;
     this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
-    this.#hostNamed(WATCH_HOST);
-    for (const model of models) this.#watch(model, misfits);
+    if (models !== undefined) this.#hostNamed(WATCH_HOST);
+    for (const model of models ?? []) this.#watch(model, misfits);
   }
 
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
-    void sweepStagingDirectories();
+    void sweepPrivateFolders('models');
     for (const host of this.#hosts.values()) host.start();
     void this.#serveConfigured();
   }
@@ -109,6 +117,21 @@ export class SupervisedInferenceHost implements InferenceHost {
     const visited = placeOf(this.#visited, model);
     const place = visited ?? placeOf(this.#watched, model);
     return place?.host.ready(place.slot.label);
+  }
+
+  async models(): Promise<LoadedModels> {
+    return this;
+  }
+
+  /** What is loaded, for another process. */
+  snapshot(): ModelsSnapshot {
+    const places = [...this.#watched.values(), ...this.#visited.values()];
+    const loaded = places.map(({ host, slot }) => {
+      const served = host.ready(slot.label);
+      const withoutGolden = served && { ...served, manifest: { ...served.manifest, golden: [] } };
+      return { reference: slot.reference, served: withoutGolden };
+    });
+    return { loaded, statuses: this.statuses(), statistics: this.statistics() };
   }
 
   statuses(): readonly ModelStatus[] {
@@ -148,6 +171,11 @@ export class SupervisedInferenceHost implements InferenceHost {
     throw inferenceFailure('model-load-failed', `Model '${label}' is ${slot.state}: ${slot.reason}`);
   }
 
+  /** Loads a model for visitors where it is not; resolves once that has ended, well or not. @throws {OperatingError} 'too-many-models' */
+  async visit(model: ModelReference): Promise<void> {
+    await this.#visit(model).slot.settled;
+  }
+
   async unload(model: ModelReference): Promise<void> {
     const label = formatModelReference(model);
     if (this.#watched.has(label)) throw inferenceFailure('model-in-use', `A watch uses model '${label}'`);
@@ -161,16 +189,8 @@ export class SupervisedInferenceHost implements InferenceHost {
   }
 
   statistics(): readonly ModelStatistics[] {
-    const byModel = new Map<string, ModelStatistics>();
-    for (const host of this.#hosts.values())
-      for (const slot of host.slots) {
-        const found = slot.use.statistics();
-        if (found === undefined) continue;
-        const key = `${found.name}@${found.version}`;
-        const other = byModel.get(key);
-        byModel.set(key, other === undefined ? found : addStatistics(other, found));
-      }
-    return [...byModel.values()];
+    const slots = [...this.#hosts.values()].flatMap((host) => host.slots);
+    return mergeStatistics(slots.flatMap((slot) => slot.use.statistics() ?? []));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,8 +202,10 @@ export class SupervisedInferenceHost implements InferenceHost {
   async #serveConfigured(): Promise<void> {
     try {
       const { serve } = this.#config;
+      const { serves = () => true } = this.#options;
       const names = serve === 'none' ? [] : serve === 'all' ? await this.#activeNames() : serve;
-      for (const name of names) if (this.#state === 'running') this.#visit({ name, version: undefined });
+      for (const name of names)
+        if (this.#state === 'running' && serves(name)) this.#visit({ name, version: undefined });
     } catch (error) {
       this.#deps.log.error({ serve: this.#config.serve }, `Not all models are served: ${errorMessage(error)}`);
     }

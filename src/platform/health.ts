@@ -14,6 +14,9 @@ export type ComponentStatus = {
   readonly sinceMs: EpochMs;
 };
 
+/** What a component is now; undefined where it is out of the report. */
+export type HealthChange = { readonly name: string; readonly now: ComponentStatus | undefined };
+
 export const healthMetrics = {
   andon_component_ok: {
     type: 'gauge',
@@ -35,22 +38,31 @@ export class Health {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #ok;
+  readonly #onChange: (change: HealthChange) => void;
 
-  constructor(deps: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics }) {
+  /** @param onChange Told of every change of a component, for a report that this one is a part of. */
+  constructor(
+    deps: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
+    onChange: (change: HealthChange) => void = () => undefined,
+  ) {
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#ok = deps.metrics.of(healthMetrics).andon_component_ok;
+    this.#onChange = onChange;
   }
 
   component(name: string): ComponentHealth {
-    this.#set(name, 'starting', '');
+    this.#set({ name, status: 'starting', reason: '', sinceMs: this.#clock.nowMs() });
     return {
       report: (status, reason = '') => this.#report(name, status, reason),
-      remove: () => {
-        this.#components.delete(name);
-        this.#ok.remove({ component: name });
-      },
+      remove: () => this.#remove(name),
     };
+  }
+
+  /** Takes over what a part in another process reports, which has logged it already. */
+  adopt({ name, now }: HealthChange): void {
+    if (now === undefined) this.#remove(name);
+    else this.#set(now);
   }
 
   /** Every component, in the order of their first report. */
@@ -68,7 +80,7 @@ export class Health {
     const before = this.#components.get(name);
     if (before?.status === status && before.reason === reason) return;
     const sinceMs = before?.status === status ? before.sinceMs : this.#clock.nowMs();
-    this.#set(name, status, reason, sinceMs);
+    this.#set({ name, status, reason, sinceMs });
     if (before?.status === status) return;
     const fields = { component: name, status, previous: before?.status };
     if (status === 'failed') this.#log.error(fields, reason);
@@ -76,8 +88,15 @@ export class Health {
     else this.#log.info(fields, status === 'ok' ? 'Component ok.' : 'Component starting.');
   }
 
-  #set(name: string, status: ComponentState, reason: string, sinceMs = this.#clock.nowMs()): void {
-    this.#components.set(name, { name, status, reason, sinceMs });
-    this.#ok.set({ component: name }, status === 'ok' ? 1 : 0);
+  #set(status: ComponentStatus): void {
+    this.#components.set(status.name, status);
+    this.#ok.set({ component: status.name }, status.status === 'ok' ? 1 : 0);
+    this.#onChange({ name: status.name, now: status });
+  }
+
+  #remove(name: string): void {
+    this.#components.delete(name);
+    this.#ok.remove({ component: name });
+    this.#onChange({ name, now: undefined });
   }
 }

@@ -32,3 +32,15 @@ export function createLogger(options: {
 export function silentLogger(): Logger {
   return pino({ level: 'silent' });
 }
+
+/** A logger whose lines go to `relay`, for a process that has its parent log them. */
+export function relayingLogger(level: string, relay: (line: string) => void): Logger {
+  return pino({ level, base: null }, { write: relay });
+}
+
+/** Logs what a `relayingLogger` in another process has written. */
+export function relayLogLine(log: Logger, line: string): undefined {
+  const { level, msg, time: _time, ...fields } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  const name = pino.levels.labels[Number(level)] as LogLevel | undefined;
+  log[name ?? 'info'](fields, String(msg));
+}

@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** A metric as docs/metrics.md and `# HELP` show it. Durations in seconds, sizes in bytes. */
 export type MetricDefinition = {
@@ -26,10 +27,14 @@ export type MetricsOf<C extends MetricCatalogue> = {
 /** Fits scans, runs and commits: 0.5 ms to 10 s. */
 export const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** A metric with what it stands at, as it crosses from one process to another. */
+export type MetricValues = MetricObjectWithValues<MetricValue<string>>;
+
 /** The agent's Prometheus registry. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #updates = new Set<() => void>();
+  readonly #others = new Set<() => Promise<readonly MetricValues[]>>();
 
   /** Makes the catalogue's metrics, or finds them where another instance of the same kind already did. */
   of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
@@ -51,14 +56,36 @@ export class Metrics {
     return () => this.#updates.delete(update);
   }
 
+  /**
+   * Adds what another process counts: values of the same name and labels are added up.
+   *
+   * @param values Asked before each text; must not reject.
+   * @returns Ends it.
+   */
+  include(values: () => Promise<readonly MetricValues[]>): () => void {
+    this.#others.add(values);
+    return () => this.#others.delete(values);
+  }
+
   /** Prometheus text format 0.0.4. */
-  text(): Promise<string> {
-    for (const update of this.#updates) update();
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const others = await Promise.all([...this.#others].map((values) => values()));
+    if (others.every(({ length }) => length === 0)) return this.#updated().metrics();
+    return sumOfMetrics([await this.values(), ...others]).metrics();
+  }
+
+  /** Everything that is counted here, for another process to include. */
+  values(): Promise<readonly MetricValues[]> {
+    return this.#updated().getMetricsAsJSON();
   }
 
   get contentType(): string {
     return this.#registry.contentType;
+  }
+
+  #updated(): Registry {
+    for (const update of this.#updates) update();
+    return this.#registry;
   }
 
   #create(name: string, definition: MetricDefinition): Counter | Gauge | Histogram {
@@ -72,4 +99,15 @@ export class Metrics {
         return new Histogram({ ...common, buckets: [...(definition.buckets ?? durationBuckets)] });
     }
   }
+}
+
+/** Counters and histograms of processes that are gone, each once; what a gauge stood at means nothing any more. */
+export function sumOfCounts(past: readonly MetricValues[]): Promise<readonly MetricValues[]> {
+  return sumOfMetrics([past.filter(({ type }) => String(type) !== 'gauge')]).getMetricsAsJSON();
+}
+
+/** What several processes count, added up by name and labels. */
+function sumOfMetrics(parts: readonly (readonly MetricValues[])[]): Registry {
+  // The library's declaration names the metrics' constructors; what it takes is what getMetricsAsJSON gives.
+  return AggregatorRegistry.aggregate(parts as unknown as object[]);
 }

@@ -30,7 +30,9 @@ export class RpcClient<P extends RpcProtocol> {
     this.#port = port;
     this.#deadlines = new Deadlines(clock);
     // The peer is our own code, started by us: its messages are what `serveRpc` posts.
-    port.onMessage((message) => this.#settle(message as Reply));
+    port.onMessage((message) => {
+      if (!isRequest(message)) this.#settle(message as Reply);
+    });
   }
 
   get pending(): number {
@@ -101,8 +103,13 @@ export type RpcHandlers<P extends RpcProtocol> = {
 /** The answering end: one handler a method; what a handler throws travels back with its code and disposition. */
 export function serveRpc<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>): void {
   port.onMessage((message) => {
-    void answer(port, handlers, message as Request);
+    if (isRequest(message)) void answer(port, handlers, message);
   });
+}
+
+/** Both ends of a channel may ask and answer. */
+function isRequest(message: unknown): message is Request {
+  return typeof message === 'object' && message !== null && 'method' in message;
 }
 
 async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>, request: Request): Promise<void> {

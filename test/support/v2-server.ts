@@ -1,11 +1,7 @@
-import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
-import type { InferenceHost } from '../../src/contracts/inference.ts';
-import { LiveEvents } from '../../src/contracts/live-events.ts';
-import type { RecordStore } from '../../src/contracts/record-store.ts';
-import type { TrialBoard } from '../../src/contracts/trial-board.ts';
-import type { WatchBoard } from '../../src/contracts/watch-board.ts';
+import type { VisitorsInference } from '../../src/contracts/inference.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
+import { registerV2Routes } from '../../src/http/v2/v2-routes.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { testDeps } from './test-deps.ts';
 
@@ -22,23 +18,26 @@ export class V2Server implements AsyncDisposable {
   }
 
   static async start(
-    inference: InferenceHost,
+    inference: VisitorsInference,
     settings: Readonly<Record<string, unknown>> = {},
     deps = testDeps(),
   ): Promise<V2Server> {
+    const config = httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings });
     const server = new HttpServer({
-      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings }),
+      config,
       identity: { agentId: 'edge', version: '1.2.3' },
-      inference,
-      events: new LiveEvents(),
-      codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
+      receiveDeadlineMs: 0,
+      routes: (app, adminToken) =>
+        registerV2Routes(app, {
+          inference,
+          codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
+          version: '1.2.3',
+          bodyBytesMax: config.maxBody,
+          generation: config.generation,
+          adminToken,
+          deps,
+        }),
       deps,
-      history: undefined,
-      // Nothing under /v2 asks for these.
-      alarms: {} as AlarmDesk,
-      board: {} as WatchBoard,
-      trials: {} as TrialBoard,
-      records: {} as RecordStore,
     });
     await server.start();
     return new V2Server(server, deps);

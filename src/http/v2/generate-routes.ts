@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import * as z from 'zod';
-import type { InferenceHost } from '../../contracts/inference.ts';
+import type { VisitorsInference } from '../../contracts/inference.ts';
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
@@ -15,11 +15,11 @@ import type { GenerateBody } from './generate-request.ts';
 import { bodyError, checkPrompt, GENERATE_BODY_BYTES_MAX, generateBody, readBody } from './generate-request.ts';
 import { GenerationPlaces } from './generation-places.ts';
 import type { FoundModel } from './model-lookup.ts';
-import { lookUpModel } from './model-lookup.ts';
+import { findModel } from './model-lookup.ts';
 import { v2Metrics } from './v2-metrics.ts';
 
 export type GenerateRoutesOptions = {
-  readonly inference: Pick<InferenceHost, 'served' | 'statuses' | 'run'>;
+  readonly inference: Pick<VisitorsInference, 'served' | 'models' | 'run'>;
   readonly limits: GenerationConfig;
   /** Bounds the memory of bodies before they are read. */
   readonly preParsing: RouteShorthandOptions['preParsing'];
@@ -109,7 +109,7 @@ class Generations {
   }
 
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const begun = this.#begin(request, reply);
+    const begun = await this.#begin(request, reply);
     const tokens: number[] = [];
     try {
       const reason = await this.#generate(begun, ({ token }) => void tokens.push(token));
@@ -125,7 +125,7 @@ class Generations {
   }
 
   async stream(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const begun = this.#begin(request, reply);
+    const begun = await this.#begin(request, reply);
     const { head } = begun;
     const events = new EventChannel(reply, begun.signal, this.#options.deps.clock);
     let count = 0;
@@ -150,12 +150,12 @@ class Generations {
   }
 
   /** @throws {OperatingError} 'model-unknown' | 'model-not-ready' | 'infer-request-invalid' | 'generate-busy' */
-  #begin(request: FastifyRequest, reply: FastifyReply): Begun {
+  async #begin(request: FastifyRequest, reply: FastifyReply): Promise<Begun> {
     const { model: name, version } = request.params as ModelParams;
     // What the route's schema has let through.
     const asked = request.body as GenerateBody;
     const { id, input_ids: prompt, parameters } = asked;
-    const model = lookUpModel(this.#options.inference, name, version);
+    const model = await findModel(this.#options.inference, name, version);
     const decoder = decoderOf(model.served);
     checkPrompt(decoder, prompt);
     const length = Math.min(prompt.length + parameters.max_tokens, decoder.generation.maxTokens);

@@ -1,4 +1,4 @@
-import type { InferenceHost, RunResult } from '../../contracts/inference.ts';
+import type { RunResult, VisitorsInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { Decoder } from './decoder.ts';
@@ -30,9 +30,9 @@ export type FinishReason = 'end_token' | 'max_tokens' | 'model_limit' | 'cancell
  * one position and not the whole text.
  *
  * @throws {OperatingError} 'model-output-invalid'; 'model-not-ready' where another version took over: the caches mean
- *   nothing to it; what `InferenceHost.run` throws.
+ *   nothing to it; what `VisitorsInference.run` throws.
  */
-export async function generate(host: Pick<InferenceHost, 'run'>, options: GenerateOptions): Promise<FinishReason> {
+export async function generate(host: Pick<VisitorsInference, 'run'>, options: GenerateOptions): Promise<FinishReason> {
   const { reference, decoder, prompt, tokensMax, signal, onToken } = options;
   const { endToken, maxTokens } = decoder.generation;
   const room = maxTokens - prompt.length;

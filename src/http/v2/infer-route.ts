@@ -1,12 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { InferenceHost, RunResult, ServedModel } from '../../contracts/inference.ts';
+import type { RunResult, ServedModel, VisitorsInference } from '../../contracts/inference.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import type { TurnBudget } from '../turn-budget.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
 import type { InferRequest, RequestedOutput } from './infer-request.ts';
 import { rawInferRequest } from './infer-request.ts';
 import type { FoundModel } from './model-lookup.ts';
-import { lookUpModel } from './model-lookup.ts';
+import { findModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { invalid } from './v2-errors.ts';
 
@@ -14,16 +13,15 @@ import { invalid } from './v2-errors.ts';
 const HEADER_LENGTH = 'inference-header-content-length';
 
 export type InferRouteOptions = {
-  readonly inference: Pick<InferenceHost, 'served' | 'statuses' | 'run'>;
+  readonly inference: Pick<VisitorsInference, 'served' | 'models' | 'run'>;
   readonly codec: TensorCodec;
-  readonly turns: TurnBudget;
 };
 
 /** `POST /v2/models/<name>[/versions/<version>]/infer`. The body comes decompressed. */
-export function inferHandler({ inference, codec, turns }: InferRouteOptions) {
+export function inferHandler({ inference, codec }: InferRouteOptions) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
-    const model = lookUpModel(inference, name, version);
+    const model = await findModel(inference, name, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const headerLength = headerLengthOf(request);
     const asked =
@@ -31,7 +29,6 @@ export function inferHandler({ inference, codec, turns }: InferRouteOptions) {
     const outputs = requestedOutputs(asked, model.served);
     const result = await inference.run(model.reference, asked.inputs, 'visitor');
     checkVersion(model, result, version);
-    await turns.answering();
     const encoded = await codec.encode({
       model: name,
       version: result.judgedBy.version,

@@ -1,11 +1,25 @@
-import type { InferenceHost, ModelStatus, ServedModel } from '../../contracts/inference.ts';
+import type { LoadedModels, ModelStatus, ServedModel, VisitorsInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { v2Failure } from './v2-errors.ts';
 
 export type FoundModel = { readonly reference: ModelReference; readonly served: ServedModel };
 
-type Models = Pick<InferenceHost, 'served' | 'statuses'>;
+type Models = Pick<LoadedModels, 'served' | 'statuses'>;
+
+/**
+ * Finds a model for a run. Nearly every request is for the active version, which this process has: that one is found without
+ * a look at all the others.
+ *
+ * @throws {OperatingError} As `lookUpModel`.
+ */
+export async function findModel(
+  inference: Pick<VisitorsInference, 'served' | 'models'>,
+  name: string,
+  version: string | undefined,
+): Promise<FoundModel> {
+  return activeModel(inference, name, version) ?? lookUpModel(await inference.models(), name, version);
+}
 
 /**
  * Finds a model that can run now. Without a version it is the active one, or where only pinned versions are loaded the
@@ -15,11 +29,8 @@ type Models = Pick<InferenceHost, 'served' | 'statuses'>;
  * @throws {OperatingError} 'model-unknown' | 'model-not-ready' with the reason.
  */
 export function lookUpModel(models: Models, name: string, version: string | undefined): FoundModel {
-  // Nearly every request is for the active version: that one is found without a look at all the others.
-  const reference = { name, version: undefined };
-  const active = models.served(reference);
-  if (active !== undefined && (version === undefined || String(active.judgedBy.version) === version))
-    return { reference, served: active };
+  const active = activeModel(models, name, version);
+  if (active !== undefined) return active;
   const others = servedVersions(models, name);
   const model =
     version === undefined ? others[0] : others.find(({ served }) => String(served.judgedBy.version) === version);
@@ -32,6 +43,17 @@ export function lookUpModel(models: Models, name: string, version: string | unde
   const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
   if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
   throw notReady(label, status);
+}
+
+function activeModel(
+  models: Pick<Models, 'served'>,
+  name: string,
+  version: string | undefined,
+): FoundModel | undefined {
+  const reference = { name, version: undefined };
+  const served = models.served(reference);
+  const isAsked = served !== undefined && (version === undefined || String(served.judgedBy.version) === version);
+  return isAsked ? { reference, served } : undefined;
 }
 
 /** Versions of a model that can run now, newest first; each once. */

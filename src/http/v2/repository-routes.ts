@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { InferenceHost, RepositoryEntry } from '../../contracts/inference.ts';
+import type { VisitorsInference, RepositoryEntry } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model-reference.ts';
 import { parseModelReference } from '../../domain/model-reference.ts';
 import { adminCheck } from '../admin-access.ts';
@@ -7,7 +7,7 @@ import { parseJson } from '../../contracts/open-inference/json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
 type RepositoryOptions = {
-  readonly inference: InferenceHost;
+  readonly inference: VisitorsInference;
   /** Undefined where nobody may see or change the repository over HTTP. */
   readonly adminToken: string | undefined;
 };

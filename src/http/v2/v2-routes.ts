@@ -1,18 +1,24 @@
-import type { FastifyInstance, FastifyRequest, preParsingAsyncHookHandler, RouteShorthandOptions } from 'fastify';
-import type { InferenceHost } from '../../contracts/inference.ts';
+import type {
+  FastifyInstance,
+  FastifyRequest,
+  onRequestAsyncHookHandler,
+  preParsingAsyncHookHandler,
+  RouteShorthandOptions,
+} from 'fastify';
+import type { VisitorsInference } from '../../contracts/inference.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { GenerationConfig } from '../http-config.ts';
-import type { TurnBudget } from '../turn-budget.ts';
 import { BodyBudget } from './body-budget.ts';
 import { contentCoding, decompress } from './body-encoding.ts';
 import { sendError } from './error-answer.ts';
 import { registerGenerateRoutes } from './generate-routes.ts';
+import type { InferRouteOptions } from './infer-route.ts';
 import { inferHandler } from './infer-route.ts';
 import { registerModelRoutes } from './model-routes.ts';
 import { registerRepositoryRoutes } from './repository-routes.ts';
-import type { TensorCodec } from './tensor-codec.ts';
+import { TensorCodec } from './tensor-codec.ts';
 import { v2Failure } from './v2-errors.ts';
 import { v2Metrics } from './v2-metrics.ts';
 
@@ -20,13 +26,15 @@ import { v2Metrics } from './v2-metrics.ts';
 const LARGEST_BODIES_MAX = 8;
 
 export type V2RoutesOptions = {
-  readonly inference: InferenceHost;
-  readonly codec: TensorCodec;
-  readonly turns: TurnBudget;
+  readonly inference: VisitorsInference;
+  /** URL of hosts/tensor-codec.ts. */
+  readonly codecEntry: URL;
   readonly version: string;
   readonly bodyBytesMax: number;
   readonly generation: GenerationConfig;
   readonly adminToken: string | undefined;
+  /** Answers every request in the handlers' place, where these are in another process. */
+  readonly first?: onRequestAsyncHookHandler;
   readonly deps: Deps;
 };
 
@@ -39,6 +47,9 @@ export type V2RoutesOptions = {
 export async function registerV2Routes(root: FastifyInstance, options: V2RoutesOptions): Promise<void> {
   // In a scope of its own: bodies come as bytes here, and errors in the protocol's form.
   await root.register(async (app) => {
+    if (options.first !== undefined) app.addHook('onRequest', options.first);
+    const codec = new TensorCodec({ entry: options.codecEntry, ...options });
+    app.addHook('onClose', () => codec[Symbol.asyncDispose]());
     acceptBytes(app, options);
     const refused = options.deps.metrics.of(v2Metrics).andon_http_infer_refused_total;
     app.setErrorHandler((error, { routeOptions: { bodyLimit } }, reply) => {
@@ -53,7 +64,7 @@ export async function registerV2Routes(root: FastifyInstance, options: V2RoutesO
     registerModelRoutes(app, options.inference);
     registerRepositoryRoutes(app, options);
     const preParsing = bodyReservation(options);
-    registerInfer(app, options, preParsing);
+    registerInfer(app, { inference: options.inference, codec }, preParsing);
     registerGenerateRoutes(app, { ...options, limits: options.generation, preParsing });
   });
 }
@@ -68,14 +79,14 @@ function registerServerRoutes(app: FastifyInstance, { inference, version, adminT
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: schema('Metadata of the server') }, async () => metadata);
   app.get('/v2/health/live', { schema: schema('Alive') }, async () => ({ live: true }));
   app.get('/v2/health/ready', { schema: schema('Whether every model can run') }, async (_request, reply) => {
-    const ready = inference.statuses().every(({ state }) => state === 'ready');
+    const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
     return reply.code(ready ? 200 : 503).send({ ready });
   });
 }
 
 function registerInfer(
   app: FastifyInstance,
-  options: V2RoutesOptions,
+  options: InferRouteOptions,
   preParsing: RouteShorthandOptions['preParsing'],
 ): void {
   const route = { schema: schema('Run a model'), preParsing, handler: inferHandler(options) };

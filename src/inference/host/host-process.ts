@@ -11,7 +11,7 @@ import type { RpcPort } from '../../platform/rpc.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import type { HostProtocol } from './host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
-import { makeStagingDirectory } from '../staging.ts';
+import { makePrivateFolder } from '../../platform/private-folder.ts';
 
 /** Characters kept of what the host last wrote to stderr. */
 const LAST_WORDS_MAX = 2_000;
@@ -47,7 +47,7 @@ export class HostProcess {
   /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
   constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
-    this.stagingDirectory = makeStagingDirectory();
+    this.stagingDirectory = makePrivateFolder('models');
     // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
     this.stagingDirectory.catch(() => undefined);
     this.#child = fork(entry, {

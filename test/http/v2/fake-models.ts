@@ -1,5 +1,5 @@
 import type {
-  InferenceHost,
+  LoadedModels,
   ModelStatistics,
   ModelStatus,
   RepositoryEntry,
@@ -8,6 +8,7 @@ import type {
   ServedModel,
   Tensors,
   TensorSpec,
+  VisitorsInference,
 } from '../../../src/contracts/inference.ts';
 import type { GraphManifest } from '../../../src/contracts/model-manifest.ts';
 import type { ModelReference } from '../../../src/domain/model-reference.ts';
@@ -30,7 +31,7 @@ export function echoModel(name: string, inputs: readonly TensorSpec[], version =
 }
 
 /** Models without a child process: the contract as the endpoint uses it, and what it was asked. */
-export class FakeModels implements InferenceHost {
+export class FakeModels implements VisitorsInference, LoadedModels {
   readonly #models: readonly FakeModel[];
   readonly asked: { readonly model: string; readonly inputs: Tensors; readonly priority: RunPriority | undefined }[] =
     [];
@@ -42,16 +43,8 @@ export class FakeModels implements InferenceHost {
     this.#models = models;
   }
 
-  start(): void {}
-
-  reload(): void {}
-
-  lastTickMs(): number {
-    return 0;
-  }
-
-  ready(): undefined {
-    return undefined;
+  async models(): Promise<LoadedModels> {
+    return this;
   }
 
   served(reference: ModelReference): ServedModel | undefined {

@@ -3,21 +3,22 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { errorCode } from '../platform/errors.ts';
+import { errorCode } from './errors.ts';
 
 /** Containers may share a temporary folder, but not their process ids: one must not take the other's for dead. */
-const prefix = `andon-models-${pidNamespace()}-`;
+const namespace = pidNamespace();
 
-/** Makes a folder, private to this user (0700), that is recognized as this process's. */
-export function makeStagingDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
+/** Makes a temporary folder, private to this user (0700), that is recognized as this process's. */
+export function makePrivateFolder(kind: 'models' | 'http'): Promise<string> {
+  return mkdtemp(join(tmpdir(), `andon-${kind}-${namespace}-${process.pid}-`));
 }
 
 /**
  * Removes the folders of agents that were killed and could not do it themselves; never throws. One that cannot be
  * removed is somebody else's, and stays; so does one whose process id is in use again.
  */
-export async function sweepStagingDirectories(): Promise<void> {
+export async function sweepPrivateFolders(kind: 'models' | 'http'): Promise<void> {
+  const prefix = `andon-${kind}-${namespace}-`;
   const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;

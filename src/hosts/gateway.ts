@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:net';
+import { setPriority } from 'node:os';
+import process from 'node:process';
+import type { FastifyInstance } from 'fastify';
+import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
+import { forward } from '../http/forward.ts';
+import type { GatewaySettings } from '../http/gateway-settings.ts';
+import { isGatewayPath } from '../http/gateway-settings.ts';
+import { httpApp } from '../http/http-app.ts';
+import { registerV2Routes } from '../http/v2/v2-routes.ts';
+import { GatewayModels } from '../inference/gateway-models.ts';
+import { ActivationWatch } from '../inference/library/activation-watch.ts';
+import type { ModelsConfig } from '../inference/models-config.ts';
+import { sharedWithWatches } from '../inference/serving.ts';
+import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
+import { SystemClock } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { entryFile } from '../platform/entry-file.ts';
+import { invariant } from '../platform/errors.ts';
+import { Health } from '../platform/health.ts';
+import { relayingLogger, silentLogger } from '../platform/log.ts';
+import { Metrics } from '../platform/metrics.ts';
+import type { RpcPort } from '../platform/rpc.ts';
+import { RpcClient, serveRpc } from '../platform/rpc.ts';
+import { WallClockWatch } from '../platform/wall-clock-watch.ts';
+import { NICENESS } from './give-way.ts';
+import { preferAsVictim } from './prefer-as-victim.ts';
+
+/*
+ * Entry of the gateway, the process that serves models to visitors: it accepts every connection of the agent's HTTP endpoint,
+ * answers what is asked of models, in inference hosts of its own, and hands everything else on to the agent. It gives way to
+ * the agent's own process in all things, and ends with it.
+ */
+preferAsVictim(600);
+try {
+  setPriority(NICENESS);
+} catch {
+  // On a system without priorities it works as well.
+}
+// Ctrl-C reaches the whole process group, and systemd may signal the whole unit; the agent ends its gateway itself.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+
+type Settings = GatewaySettings<ModelsConfig>;
+
+const port = agentPort();
+const agent = new RpcClient<AgentProtocol>(port, new SystemClock());
+const started = Promise.withResolvers<Serving>();
+serveRpc<GatewayProtocol>(port, {
+  ping: async () => {
+    await started.promise;
+    return undefined;
+  },
+  statuses: async () => (await started.promise).models.statuses(),
+  metrics: async () => (await started.promise).deps.metrics.values(),
+  reload: async () => {
+    (await started.promise).models.reload();
+    return undefined;
+  },
+});
+process.on('message', (message: { readonly settings?: Settings }, listening) => {
+  if (message.settings !== undefined)
+    serve(message.settings, listening as Server).then(started.resolve, started.reject);
+});
+process.once('disconnect', () => {
+  // What hangs is ended by the agent, or where that is gone too, by this.
+  const limit = new SystemClock().setTimer(() => process.kill(process.pid, 'SIGKILL'), 5_000, { background: true });
+  void started.promise.then((serving) => serving.stack.disposeAsync()).finally(() => limit.cancel());
+});
+
+type Serving = {
+  readonly models: SupervisedInferenceHost;
+  readonly deps: Deps;
+  readonly stack: AsyncDisposableStack;
+};
+
+async function serve(settings: Settings, listening: Server): Promise<Serving> {
+  const { models: config, watched } = settings;
+  await using stack = new AsyncDisposableStack();
+  const deps = gatewayDeps(settings, stack);
+  const isShared = sharedWithWatches(config, watched);
+  const own = stack.use(
+    new SupervisedInferenceHost({
+      entry: entryFile(import.meta.url, './inference-host.ts'),
+      config,
+      serves: (name) => !isShared(name),
+      deps,
+    }),
+  );
+  const activations = stack.use(
+    new ActivationWatch({
+      directory: config.directory,
+      names: () => own.statuses().map(({ name }) => name),
+      clock: deps.clock,
+      onChange: () => own.reload(),
+    }),
+  );
+  const app = await gatewayApp(settings, new GatewayModels({ own, agent, config, watched }), deps);
+  stack.defer(() => app.close());
+  own.start();
+  activations.start();
+  await app.ready();
+  app.server.listen(listening);
+  return { models: own, deps, stack: stack.move() };
+}
+
+function gatewayApp(
+  { http, identity, models, privatePath }: Settings,
+  inference: GatewayModels,
+  deps: Deps,
+): Promise<FastifyInstance> {
+  return httpApp({
+    config: http,
+    identity,
+    receiveDeadlineMs: models.receiveDeadline,
+    first: (request, reply, done) => {
+      if (isGatewayPath(request.raw.url ?? '')) return done();
+      reply.hijack();
+      const headers = { 'x-forwarded-for': request.raw.socket.remoteAddress ?? '' };
+      forward(request.raw, reply.raw, { to: { socketPath: privatePath }, headers });
+    },
+    routes: (app, adminToken) =>
+      registerV2Routes(app, {
+        inference,
+        codecEntry: entryFile(import.meta.url, './tensor-codec.ts'),
+        version: identity.version,
+        bodyBytesMax: http.maxBody,
+        generation: http.generation,
+        adminToken,
+        deps,
+      }),
+    deps,
+  });
+}
+
+/** Logs and health are the agent's to tell. */
+function gatewayDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps {
+  const clock = new SystemClock();
+  const tell = (told: Promise<unknown>): void => void told.catch(() => undefined);
+  const log = relayingLogger(logLevel, (line) => tell(agent.call('log', line)));
+  const metrics = new Metrics();
+  // The agent counts what it is told: a second count here would be added to its own.
+  const health = new Health({ clock, log, metrics: new Metrics() }, (change) => tell(agent.call('health', change)));
+  const clockWatch = stack.use(
+    new WallClockWatch({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
+  );
+  clockWatch.start();
+  return { clock, random: () => randomBytes(4).readUInt32LE() / 2 ** 32, log, metrics, health };
+}
+
+function agentPort(): RpcPort {
+  invariant(process.send !== undefined, 'the gateway is started by fork');
+  const send = process.send.bind(process);
+  return {
+    post: (message) => {
+      if (process.connected) send(message);
+    },
+    onMessage: (listener) => process.on('message', listener),
+  };
+}

@@ -1,0 +1,39 @@
+import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { LiveEvents } from '../contracts/live-events.ts';
+import type { TrialBoard } from '../contracts/trial-board.ts';
+import { registerAlarmRoutes } from './alarm-routes.ts';
+import { registerDashboard } from './dashboard-routes.ts';
+import { registerEventStream } from './event-stream.ts';
+import type { AgentIdentity } from './health-routes.ts';
+import { registerHealthRoutes } from './health-routes.ts';
+import type { Routes } from './http-app.ts';
+import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
+import { registerModelDeskRoutes } from './model-desk-routes.ts';
+import { registerTrialRoutes } from './trial-routes.ts';
+import { TurnBudget } from './turn-budget.ts';
+import type { WatchRoutesOptions } from './watch-routes.ts';
+import { registerWatchRoutes } from './watch-routes.ts';
+
+export type AgentRoutesOptions = WatchRoutesOptions & {
+  readonly identity: AgentIdentity;
+  readonly alarms: AlarmDesk;
+  readonly trials: TrialBoard;
+  readonly events: LiveEvents;
+  /** Left out where the models cannot be managed. */
+  readonly modelDesk?: Omit<ModelDeskRoutesOptions, 'adminToken'>;
+};
+
+/** Health, metrics, alarms, watches, live events, management of models and the dashboard: all but the models as a service. */
+export function agentRoutes(options: AgentRoutesOptions): Routes {
+  const { identity, alarms, trials, events, modelDesk, deps } = options;
+  return async (app, adminToken) => {
+    new TurnBudget(deps).limit(app);
+    registerHealthRoutes(app, identity, deps);
+    registerAlarmRoutes(app, alarms, deps);
+    registerWatchRoutes(app, options);
+    registerTrialRoutes(app, trials);
+    registerDashboard(app);
+    registerEventStream(app, events, deps);
+    if (modelDesk !== undefined) await registerModelDeskRoutes(app, { ...modelDesk, adminToken });
+  };
+}
