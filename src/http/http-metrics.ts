@@ -10,7 +10,7 @@ export const httpMetrics = {
   },
   andon_http_waiting_requests: {
     type: 'gauge',
-    help: 'Requests and answers that wait for a later turn of the event loop, so that visitors hold up no watch.',
+    help: 'Requests that wait for a later turn of the event loop, so that they hold up no watch.',
     labels: [],
   },
   andon_http_event_clients: {

@@ -3,7 +3,7 @@ import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { httpMetrics } from './http-metrics.ts';
 
-/** Requests and answers that are taken up in one turn of the event loop; some 50 µs of work each. */
+/** Requests that are taken up in one turn of the event loop; some 50 µs of work each. */
 const TAKEN_UP_MAX = 4;
 /** Once so much of a turn is over no further one is taken up: a large request may take a millisecond by itself. */
 const TURN_MS_MAX = 0.25;
@@ -37,11 +37,6 @@ export class TurnBudget {
       if (this.#waiting.length < WAITING_MAX) this.#enter(done);
       else done(new OperatingError('http-busy', 'retry', `${WAITING_MAX} requests wait for the agent already`));
     });
-  }
-
-  /** Resolves when there is room in a turn for an answer: the answers to a batch come all at once. */
-  answering(): Promise<void> {
-    return new Promise((resolve) => this.#enter(resolve));
   }
 
   #enter(callback: () => void): void {

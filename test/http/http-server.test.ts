@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
-import type { InferenceHost } from '../../src/contracts/inference.ts';
+import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
@@ -14,6 +14,7 @@ import { normalFacts } from '../../src/domain/alarm.ts';
 import type { Verdict } from '../../src/domain/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
+import { agentRoutes } from '../../src/http/agent-routes.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
@@ -112,17 +113,13 @@ const history: SampleHistory = {
   read: async (tags) => tags.map((tag) => ({ tag, timesMs: Float64Array.of(atMs), values: Float64Array.of(4.1) })),
 };
 
-const inference: Pick<InferenceHost, 'statuses'> = {
-  statuses: () => [
-    {
-      name: 'pump-anomaly',
-      version: 1,
-      state: 'ready',
-      reason: '',
-      provider: 'cpu',
-      fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
-    },
-  ],
+const status: ModelStatus = {
+  name: 'pump-anomaly',
+  version: 1,
+  state: 'ready',
+  reason: '',
+  provider: 'cpu',
+  fallbacks: [{ provider: 'webgpu', reason: 'no adapter' }],
 };
 
 describe('the HTTP endpoint', () => {
@@ -134,19 +131,23 @@ describe('the HTTP endpoint', () => {
   async function serve(
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
+    const identity = { agentId: 'edge', version: '0.0.0' };
     server = new HttpServer({
       config: httpConfigSchema.parse({ listen: '127.0.0.1:0', maxBody: '64kB', ...settings }),
-      identity: { agentId: 'edge', version: '0.0.0' },
-      alarms: desk,
-      board,
-      trials: { compare: () => ({ trials: [], obstacles: [] }), trialOf: () => undefined },
-      // Routes use these members only; the rest of the contract is the outbox's and the host's own tests'.
-      records: records as RecordStore,
-      history,
-      inference: inference as InferenceHost,
-      trialModels: { statuses: () => inference.statuses().map((status) => ({ ...status, version: 2 })) },
-      events,
-      codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
+      identity,
+      receiveDeadlineMs: 0,
+      routes: agentRoutes({
+        identity,
+        alarms: desk,
+        board,
+        trials: { compare: () => ({ trials: [], obstacles: [] }), trialOf: () => undefined },
+        // Routes use these members only; the rest of the contract is the outbox's own tests'.
+        records: records as RecordStore,
+        history,
+        models: async () => [status, { ...status, version: 2 }],
+        events,
+        deps,
+      }),
       deps,
     });
     await server.start();

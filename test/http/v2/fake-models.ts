@@ -110,8 +110,6 @@ export class FakeModels implements VisitorsInference, LoadedModels {
     }));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
-
   /** Without a version: the first of the name, as the active one. */
   #find({ name, version }: ModelReference): FakeModel | undefined {
     return this.#models.find((model) => model.name === name && (version === undefined || model.version === version));
