@@ -191,8 +191,8 @@ export async function startAgent(
           const result = await inference.run(model, inputs, 'visitor');
           return { ...result, manifest: { ...result.manifest, golden: [] } };
         },
-        load: async (model) => void (await inference.load(model)),
-        unload: async (model) => void (await inference.unload(model)),
+        load: (model) => inference.load(model),
+        unload: (model) => inference.unload(model),
       },
       deps,
     }),

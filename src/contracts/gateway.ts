@@ -18,8 +18,8 @@ export type ModelsSnapshot = {
 /** What the gateway asks of the agent's own process. */
 export type AgentProtocol = {
   /** A line of its log, as JSON. */
-  readonly log: { readonly params: string; readonly result: undefined };
-  readonly health: { readonly params: HealthChange; readonly result: undefined };
+  readonly log: { readonly params: string; readonly result: void };
+  readonly health: { readonly params: HealthChange; readonly result: void };
   /** What is loaded for the watches, and for visitors in the watches' hosts. */
   readonly models: { readonly params: undefined; readonly result: ModelsSnapshot };
   /** A visitor's run of a model that shares its host with watches. */
@@ -27,16 +27,16 @@ export type AgentProtocol = {
     readonly params: { readonly model: ModelReference; readonly inputs: Tensors };
     readonly result: RunResult;
   };
-  readonly load: { readonly params: ModelReference; readonly result: undefined };
-  readonly unload: { readonly params: ModelReference; readonly result: undefined };
+  readonly load: { readonly params: ModelReference; readonly result: void };
+  readonly unload: { readonly params: ModelReference; readonly result: void };
 };
 
 /** What the agent's own process asks of the gateway. */
 export type GatewayProtocol = {
   /** Answers once it serves; from then on, that it does. */
-  readonly ping: { readonly params: undefined; readonly result: undefined };
+  readonly ping: { readonly params: undefined; readonly result: void };
   readonly statuses: { readonly params: undefined; readonly result: readonly ModelStatus[] };
   readonly metrics: { readonly params: undefined; readonly result: readonly MetricValues[] };
   /** Another version may be active. */
-  readonly reload: { readonly params: undefined; readonly result: undefined };
+  readonly reload: { readonly params: undefined; readonly result: void };
 };

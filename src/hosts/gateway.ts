@@ -50,14 +50,10 @@ const started = Promise.withResolvers<Serving>();
 serveRpc<GatewayProtocol>(port, {
   ping: async () => {
     await started.promise;
-    return undefined;
   },
   statuses: async () => (await started.promise).models.statuses(),
   metrics: async () => (await started.promise).deps.metrics.values(),
-  reload: async () => {
-    (await started.promise).models.reload();
-    return undefined;
-  },
+  reload: async () => (await started.promise).models.reload(),
 });
 process.on('message', (message: { readonly settings?: Settings }, listening) => {
   if (message.settings !== undefined)

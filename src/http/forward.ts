@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { errorMessage } from '../platform/errors.ts';
 
 /** Where another process of the agent listens. */
-export type ForwardAddress = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+type ForwardAddress = { readonly socketPath: string } | { readonly host: string; readonly port: number };
 
 export type Forwarding = {
   readonly to: ForwardAddress;

@@ -217,7 +217,7 @@ export class Gateway implements AsyncDisposable {
     void sumOfCounts(past).then((sum) => (this.#pastCounts = sum));
   }
 
-  #adopt(running: Running, change: HealthChange): undefined {
+  #adopt(running: Running, change: HealthChange): void {
     running.components.add(change.name);
     this.#deps.health.adopt(change);
   }

@@ -39,7 +39,7 @@ export function relayingLogger(level: string, relay: (line: string) => void): Lo
 }
 
 /** Logs what a `relayingLogger` in another process has written. */
-export function relayLogLine(log: Logger, line: string): undefined {
+export function relayLogLine(log: Logger, line: string): void {
   const { level, msg, time: _time, ...fields } = JSON.parse(line) as Readonly<Record<string, unknown>>;
   const name = pino.levels.labels[Number(level)] as LogLevel | undefined;
   log[name ?? 'info'](fields, String(msg));

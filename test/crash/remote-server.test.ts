@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { andon } from '../cli/run-andon.ts';
+import { gatewayPid } from '../support/crash-children.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
@@ -75,6 +76,12 @@ class TwoAgents implements AsyncDisposable {
     return this.#server;
   }
 
+  /** Its gateway serves as long as it is not stopped itself. */
+  signalServer(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid = 0 } = this.server.child;
+    for (const each of [pid, gatewayPid(pid)]) if (each !== undefined) process.kill(each, signal);
+  }
+
   async startServer(): Promise<void> {
     this.#server = await AgentProcess.start(this.serverFolder.configFile);
   }
@@ -124,9 +131,9 @@ test(
     await judges('stand-in');
     await agents.startServer();
     await judges('echo');
-    agents.server.child.kill('SIGSTOP');
+    agents.signalServer('SIGSTOP');
     await judges('stand-in');
-    agents.server.child.kill('SIGCONT');
+    agents.signalServer('SIGCONT');
     await judges('echo');
     await agents.server.end('SIGKILL');
     await judges('stand-in');

@@ -19,7 +19,7 @@ for (let index = 0; index < OBJECTS; index += 1) {
 alive.clear();
 // While it copies, V8 may hold more for a moment; half of the time it does not.
 const bytes = sizes.toSorted((a, b) => a - b)[Math.floor(sizes.length / 2)];
-const report = { pid: process.pid, parent: process.ppid, threadId, bytes };
+const report = { pid: process.pid, threadId, bytes };
 writeFileSync(
   join(process.env['ANDON_PROBE_FOLDER'] ?? '.', `${process.pid}-${threadId}.json`),
   JSON.stringify(report),
