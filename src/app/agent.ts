@@ -44,7 +44,6 @@ export type AgentDeps = Deps & { readonly clock: SystemClock };
 
 /** A running agent; disposal stops it cleanly, producers first. */
 export type RunningAgent = AsyncDisposable & {
-  readonly events: LiveEvents;
   /** Where HTTP listens; undefined while it does not. */
   readonly httpUrl: () => string | undefined;
   /** One line for `systemctl status`. */
@@ -54,12 +53,15 @@ export type RunningAgent = AsyncDisposable & {
 /**
  * The composition root: whoever reads this function has seen the whole flow. Wiring first; then the order, consumers
  * before producers. Disposal runs backwards, so that what a source still delivers finds its way to the disk.
+ *
+ * @param events For a caller that wants to hear the first of them.
  */
 // oxlint-disable-next-line max-lines-per-function -- That the whole flow is in one function is its point.
 export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,
   manager: ServiceManager,
+  events = new LiveEvents(),
 ): Promise<RunningAgent> {
   const { config } = loaded;
   const agentId = config.agent.id;
@@ -69,7 +71,6 @@ export async function startAgent(
   const register = new TagRegister(config);
   const { tags } = register;
   const tagNumbers = register.numbers();
-  const events = new LiveEvents();
   const wanted = recordInterests(config);
   await using stack = new AsyncDisposableStack();
 
@@ -246,7 +247,7 @@ export async function startAgent(
     { agent: agentId, http: http.url, sources: sources.size, tags: tagNumbers.size, watches: watches.size },
     'Started.',
   );
-  return { events, httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 /** Tags of the watches: what models are trained on, and what a chart of a verdict shows. */

@@ -1,6 +1,7 @@
 import { openSync } from 'node:fs';
 import type { RunningAgent } from '../app/agent.ts';
 import { startAgent } from '../app/agent.ts';
+import { LiveEvents } from '../contracts/live-events.ts';
 import { loadConfig } from '../app/config-file.ts';
 import { BrokerProcess } from '../plant/broker-process.ts';
 import { PlantProcess } from '../plant/plant-process.ts';
@@ -59,10 +60,12 @@ export async function demoCommand(
       { onPhase: (phase) => story.phase(phase), onExit: (error) => story.note('plant', errorMessage(error)) },
       clock,
     );
-    await using agent = await startAgent(await loadConfig(setup.configFile), deps, systemdServiceManager({}, log));
+    const events = new LiveEvents();
+    events.subscribe((event) => story.take(event));
+    const loaded = await loadConfig(setup.configFile);
+    await using agent = await startAgent(loaded, deps, systemdServiceManager({}, log), events);
     if (options.json !== true) output.out(opening(setup, agent.httpUrl()));
-    agent.events.subscribe((event) => story.take(event));
-    playOperator(agent, story, clock, ending.signal);
+    playOperator(agent, events, story, clock, ending.signal);
     const limitMs = options.seconds === undefined ? Infinity : options.seconds * 1000;
     while (!ending.signal.aborted && clock.monotonicMs() - startedMs < limitMs) {
       await sleep(clock, Math.min(BEAT_MS, Math.max(0, limitMs - (clock.monotonicMs() - startedMs))), ending.signal);
@@ -78,8 +81,14 @@ export async function demoCommand(
 }
 
 /** Acknowledges each alarm after a while, over HTTP as an operator's screen would. */
-function playOperator(agent: RunningAgent, story: DemoStory, clock: SystemClock, signal: AbortSignal): void {
-  agent.events.subscribe((event) => {
+function playOperator(
+  agent: RunningAgent,
+  events: LiveEvents,
+  story: DemoStory,
+  clock: SystemClock,
+  signal: AbortSignal,
+): void {
+  events.subscribe((event) => {
     if (event.type !== 'alarm' || event.transition.state !== 'unacknowledged') return;
     const path = `/api/v1/alarms/${event.transition.watch}/acknowledge`;
     void sleep(clock, OPERATOR_DELAY_MS, signal).then(async () => {
