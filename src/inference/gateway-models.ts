@@ -56,10 +56,10 @@ export class GatewayModels implements VisitorsInference {
     return new ModelsOfBoth(this.#own, await this.#agent.call('models', undefined));
   }
 
-  async run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult> {
+  run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult> {
     if (this.#isShared(model.name)) return this.#agent.call('run', { model, inputs });
-    if (this.#own.served(model) === undefined) await this.#visitWatched(model);
-    return this.#own.run(model, inputs, priority);
+    if (this.#own.isVisited(model)) return this.#own.run(model, inputs, priority);
+    return this.#visitWatched(model).then(() => this.#own.run(model, inputs, priority));
   }
 
   async load(model: ModelReference): Promise<void> {

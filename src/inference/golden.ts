@@ -66,10 +66,9 @@ function batchable(vectors: readonly Vector[]): readonly Vector[] {
 
 /** Shapes of a row, as a key: rows of the same can be joined. */
 export function rowShape(tensors: Tensors): string {
-  return Object.entries(tensors)
-    .map(([name, { dims }]) => `${name}:${dims.slice(1).join('x')}`)
-    .toSorted()
-    .join(' ');
+  let shape = '';
+  for (const name of Object.keys(tensors).sort()) shape += `${name}:${tensors[name]?.dims.slice(1).join('x')} `;
+  return shape;
 }
 
 async function compareBatch(manifest: AnyManifest, batch: readonly Vector[], run: Run): Promise<number> {

@@ -145,7 +145,10 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   async run(model: ModelReference, inputs: Tensors, priority: RunPriority = 'watch'): Promise<RunResult> {
     const label = formatModelReference(model);
     try {
-      const place = priority === 'watch' ? this.#watched.get(label) : await this.#visitorsPlace(model);
+      const place =
+        priority === 'watch'
+          ? this.#watched.get(label)
+          : (placeOf(this.#visited, model) ?? (await this.#visitWatched(model)));
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
       const result = await place.host.run(place.slot.label, inputs, priority);
       this.#metrics.andon_inference_runs_total.inc({ model: place.slot.label, outcome: 'ok' });
@@ -169,6 +172,11 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);
     if (slot.state === 'ready') return;
     throw inferenceFailure('model-load-failed', `Model '${label}' is ${slot.state}: ${slot.reason}`);
+  }
+
+  /** Whether a model is loaded for visitors, or was asked for by one. */
+  isVisited(model: ModelReference): boolean {
+    return placeOf(this.#visited, model) !== undefined;
   }
 
   /** Loads a model for visitors where it is not; resolves once that has ended, well or not. @throws {OperatingError} 'too-many-models' */
@@ -217,10 +225,8 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     return names.filter((_, index) => active[index] !== undefined);
   }
 
-  /** Where a visitor's run goes: a watch's model gets a copy for visitors the first time, which they wait for. */
-  async #visitorsPlace(model: ModelReference): Promise<Place | undefined> {
-    const visited = placeOf(this.#visited, model);
-    if (visited !== undefined) return visited;
+  /** A watch's model gets a copy for visitors the first time that one asks, which they wait for. */
+  async #visitWatched(model: ModelReference): Promise<Place | undefined> {
     const watched = placeOf(this.#watched, model);
     if (watched === undefined) return undefined;
     const place = this.#visit(watched.slot.reference);

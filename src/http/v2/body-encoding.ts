@@ -64,17 +64,16 @@ export function acceptedCoding(header: string | undefined): ContentCoding {
   return 'identity';
 }
 
+export type Coded = { readonly body: Uint8Array | string; readonly coding: ContentCoding };
+
 /** Compresses an answer that is large enough to be worth it. */
-export async function compress(
-  body: Uint8Array | string,
-  coding: ContentCoding,
-): Promise<{ readonly body: Uint8Array | string; readonly coding: ContentCoding }> {
-  if (body.length < COMPRESS_BYTES_MIN) return { body, coding: 'identity' };
+export function compress(body: Uint8Array | string, accepted: ContentCoding): Coded | Promise<Coded> {
+  const coding = body.length < COMPRESS_BYTES_MIN ? 'identity' : accepted;
   switch (coding) {
     case 'gzip':
-      return { body: await gzipAsync(body), coding };
+      return gzipAsync(body).then((coded) => ({ body: coded, coding }));
     case 'deflate':
-      return { body: await deflateAsync(body), coding };
+      return deflateAsync(body).then((coded) => ({ body: coded, coding }));
     case 'identity':
       return { body, coding };
   }

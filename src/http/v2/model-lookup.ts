@@ -13,12 +13,14 @@ type Models = Pick<LoadedModels, 'served' | 'statuses'>;
  *
  * @throws {OperatingError} As `lookUpModel`.
  */
-export async function findModel(
+export function findModel(
   inference: Pick<VisitorsInference, 'served' | 'models'>,
   name: string,
   version: string | undefined,
-): Promise<FoundModel> {
-  return activeModel(inference, name, version) ?? lookUpModel(await inference.models(), name, version);
+): FoundModel | Promise<FoundModel> {
+  return (
+    activeModel(inference, name, version) ?? inference.models().then((models) => lookUpModel(models, name, version))
+  );
 }
 
 /**

@@ -49,6 +49,7 @@ export class HostJobs {
   readonly #metrics;
   readonly #queue: RunQueue;
   readonly #timers: NamedTimers;
+  readonly #stopTelling: () => void;
   /** Models that moved to a server, as long as their sessions are still in the host. */
   readonly #moved = new Map<ModelSlot, Place>();
   /** What the live host is at. */
@@ -62,6 +63,8 @@ export class HostJobs {
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
     this.#queue = new RunQueue({ watchRunsMax: options.watchRunsMax });
     this.#timers = new NamedTimers(options.deps.clock);
+    const { andon_inference_queued_runs: queued } = this.#metrics;
+    this.#stopTelling = options.deps.metrics.beforeText(() => queued.set({ host: options.name }, this.#queue.runs));
   }
 
   /** Asks for a sign of life every second, in turn with the runs: a host that is busy cannot answer before. */
@@ -76,7 +79,6 @@ export class HostJobs {
   /** @throws {OperatingError} 'inference-queue-full' */
   run(request: RunRequest): void {
     this.#queue.push(request);
-    this.#noteQueue();
     this.pump();
     this.#expireBy(request.queuedMs + request.slot.use.serving.deadlineMs);
   }
@@ -110,7 +112,6 @@ export class HostJobs {
     const now = slot.ready(undefined);
     const isFit = (request: RunRequest) => now !== undefined && misfitOf(request, now) === undefined;
     slot.turnAway(this.#queue.takeRuns(slot, isFit), undefined);
-    this.#noteQueue();
     const host = this.#options.live.process;
     if (host !== undefined) this.#moved.set(slot, { served: before, host });
     await this.unload(slot.label);
@@ -120,7 +121,6 @@ export class HostJobs {
   /** Those that wait for a model, or for it to be loaded. */
   reject(slot: ModelSlot, error: Error): void {
     this.#queue.reject(slot, error);
-    this.#noteQueue();
   }
 
   /**
@@ -165,7 +165,7 @@ export class HostJobs {
     // A batch that failed last of all puts its requests back.
     await this.#current?.ended;
     this.#queue.rejectAll(inferenceFailure('model-not-ready', 'The inference host is stopping'));
-    this.#noteQueue();
+    this.#stopTelling();
   }
 
   /** Takes the next job, where the host is free for one. */
@@ -209,7 +209,6 @@ export class HostJobs {
   }
 
   async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly RunRequest[]): Promise<void> {
-    this.#noteQueue();
     const { name, live, onCrash } = this.#options;
     const { clock } = this.#deps;
     const moved = this.#moved.get(slot);
@@ -258,7 +257,6 @@ export class HostJobs {
       this.#expiryMs = Number.POSITIVE_INFINITY;
       const nowMs = this.#deps.clock.monotonicMs();
       const nextMs = this.#queue.expire(nowMs, (request) => this.#waitedInVain(request, nowMs));
-      this.#noteQueue();
       if (nextMs !== undefined) this.#expireBy(nextMs);
     });
   }
@@ -268,9 +266,5 @@ export class HostJobs {
     if (slot.readyIn(host) !== undefined) return waitedBehindOthers(nowMs - queuedMs);
     const { message } = slot.notReady(host);
     return inferenceFailure('model-not-ready', `Waited ${Math.round(nowMs - queuedMs)} ms. ${message}`);
-  }
-
-  #noteQueue(): void {
-    this.#metrics.andon_inference_queued_runs.set({ host: this.#options.name }, this.#queue.runs);
   }
 }
