@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Server } from 'node:net';
-import { execArgv } from 'node:process';
 import type { onRequestAsyncHookHandler } from 'fastify';
 import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
@@ -11,6 +10,7 @@ import type { Timer } from '../platform/clock.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
+import { childFlags } from '../platform/heap-flags.ts';
 import type { ComponentHealth, HealthChange } from '../platform/health.ts';
 import { relayLogLine } from '../platform/log.ts';
 import type { MetricValues } from '../platform/metrics.ts';
@@ -30,6 +30,8 @@ const PING_DEADLINE_MS = 20_000;
 /** What a scrape or a list of models waits for. */
 const ASK_DEADLINE_MS = 2_000;
 const STOP_DEADLINE_MS = 5_000;
+/** What requests under way hold should not outlive two collections. */
+const YOUNG_MB = 8;
 
 export type GatewayOptions = {
   /** URL of hosts/gateway.ts. */
@@ -144,8 +146,7 @@ export class Gateway implements AsyncDisposable {
     const child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      // The agent's own flags are not meant for it; the bound of the heap, which bin/andon.js sets, is.
-      execArgv: execArgv.filter((flag) => flag.startsWith('--max-semi-space-size=')),
+      execArgv: [...childFlags(YOUNG_MB)],
     });
     const port = childPort(child);
     const rpc = new RpcClient<GatewayProtocol>(port, deps.clock);

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
-import { execArgv } from 'node:process';
 import { entryFile } from '../platform/entry-file.ts';
 import { errorMessage } from '../platform/errors.ts';
+import { childFlags, YOUNG_MB } from '../platform/heap-flags.ts';
 import type { ManifestReading } from './manifest-file.ts';
 import { readManifest } from './manifest-file.ts';
 
@@ -49,10 +49,7 @@ function readInProcess(manifest: ManifestText): Promise<ManifestReading> {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       timeout: READ_DEADLINE_MS,
       killSignal: 'SIGKILL',
-      execArgv: [
-        ...execArgv.filter((flag) => flag.startsWith('--max-semi-space-size=')),
-        `--max-old-space-size=${heapMb}`,
-      ],
+      execArgv: [...childFlags(YOUNG_MB), `--max-old-space-size=${heapMb}`],
     });
     // The peer is our own code: it sends one message and ends.
     child.once('message', (reading) => resolve(reading as ManifestReading));

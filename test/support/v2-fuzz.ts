@@ -42,8 +42,8 @@ export async function fuzzV2(options: {
   readonly onProgress?: (done: number) => void;
 }): Promise<FuzzReport> {
   const entry = new URL('./fuzz-server.ts', import.meta.url);
-  // As bin/andon.js starts the agent: else the young generation alone grows by a hundred megabytes, and stays so large.
-  const execArgv = ['--expose-gc', '--max-semi-space-size=4'];
+  // As the gateway is started: else the young generation alone grows by a hundred megabytes, and stays so large.
+  const execArgv = ['--expose-gc', '--max-semi-space-size=8'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
   const told = async (): Promise<FuzzServerReport> => {
     const [report] = (await once(child, 'message', { signal: AbortSignal.timeout(60_000) })) as [FuzzServerReport];

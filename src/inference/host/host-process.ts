@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { env, execArgv } from 'node:process';
+import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -11,6 +11,7 @@ import type { RpcPort } from '../../platform/rpc.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import type { HostProtocol } from './host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
+import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
 
 /** Characters kept of what the host last wrote to stderr. */
@@ -56,9 +57,7 @@ export class HostProcess {
       // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless told not to before they
       // are loaded. Everything else is passed on as fork would: drivers and libraries are found by it.
       env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
-      // The agent's own flags (an inspector's port, a test runner's loader) are not meant for its host; the bound of
-      // the heap, which bin/andon.js sets, is.
-      execArgv: execArgv.filter((flag) => flag.startsWith('--max-semi-space-size=')),
+      execArgv: [...childFlags(YOUNG_MB)],
     });
     if (niceness > 0) giveWay(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);
