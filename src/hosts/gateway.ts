@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
+import { createServer } from 'node:net';
 import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { FastifyInstance } from 'fastify';
@@ -97,12 +100,18 @@ async function serve(settings: Settings, listening: Server): Promise<Serving> {
   own.start();
   activations.start();
   await app.ready();
+  // As Node's own HTTP server has its connections.
+  const fromAgent = createServer({ allowHalfOpen: true }, (socket) => app.server.emit('connection', socket));
+  stack.defer(() => void fromAgent.close());
+  // One that was killed leaves its own behind.
+  if (process.platform !== 'win32') await rm(settings.gatewayPath, { force: true });
+  await once(fromAgent.listen(settings.gatewayPath), 'listening');
   app.server.listen(listening);
   return { models: own, deps, stack: stack.move() };
 }
 
 function gatewayApp(
-  { http, identity, models, privatePath }: Settings,
+  { http, identity, models, agentPath }: Settings,
   inference: GatewayModels,
   deps: Deps,
 ): Promise<FastifyInstance> {
@@ -114,7 +123,7 @@ function gatewayApp(
       if (isGatewayPath(request.raw.url ?? '')) return done();
       reply.hijack();
       const headers = { 'x-forwarded-for': request.raw.socket.remoteAddress ?? '' };
-      forward(request.raw, reply.raw, { to: { socketPath: privatePath }, headers });
+      forward(request.raw, reply.raw, { socketPath: agentPath, headers });
     },
     routes: (app, adminToken) =>
       registerV2Routes(app, {

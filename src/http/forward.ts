@@ -2,11 +2,9 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { request as httpRequest } from 'node:http';
 import { errorMessage } from '../platform/errors.ts';
 
-/** Where another process of the agent listens. */
-type ForwardAddress = { readonly socketPath: string } | { readonly host: string; readonly port: number };
-
 export type Forwarding = {
-  readonly to: ForwardAddress;
+  /** Where that process listens. */
+  readonly socketPath: string;
   /** Sent along, in the place of the client's own of these names. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether the client is to come by another connection next time. */
@@ -16,17 +14,25 @@ export type Forwarding = {
 /** Between two neighbours only; what follows is told by each for itself. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'transfer-encoding', 'expect']);
 
+const forwarded = new WeakSet<IncomingMessage>();
+
+/** Whether another process answers a request, and counts it. */
+export function isForwarded(request: IncomingMessage): boolean {
+  return forwarded.has(request);
+}
+
 /**
  * Has another process of the agent answer a request, whose body must not have been read. How long bodies and answers may take is
  * that process's to say.
  */
 export function forward(request: IncomingMessage, response: ServerResponse, forwarding: Forwarding): void {
-  const { to, headers = {}, closes = false } = forwarding;
+  const { socketPath, headers = {}, closes = false } = forwarding;
+  forwarded.add(request);
   const { socket } = request;
   const limitMs = socket.timeout ?? 0;
   socket.setTimeout(0);
   const onward = httpRequest({
-    ...to,
+    socketPath,
     method: request.method,
     path: request.url,
     headers: { ...endToEnd(request.headers), ...headers },

@@ -11,8 +11,10 @@ export type GatewaySettings<M = unknown> = {
   /** Models that the configuration's watches name. */
   readonly watched: readonly ModelReference[];
   readonly logLevel: LogLevel;
-  /** The agent's own endpoint, for all that the gateway does not answer. */
-  readonly privatePath: string;
+  /** Path of the private socket of the agent's own endpoint, for all that the gateway does not answer. */
+  readonly agentPath: string;
+  /** And of the gateway's, for what comes to the agent by connections that it has already. */
+  readonly gatewayPath: string;
 };
 
 const GATEWAY_PATH = /^\/v2(?:[/?]|$)/;

@@ -36,7 +36,7 @@ const YOUNG_MB = 8;
 export type GatewayOptions = {
   /** URL of hosts/gateway.ts. */
   readonly entry: URL;
-  readonly settings: Omit<GatewaySettings, 'privatePath'>;
+  readonly settings: Omit<GatewaySettings, 'agentPath' | 'gatewayPath'>;
   readonly server: HttpServer;
   /** The agent's own models, for the gateway to ask. */
   readonly agent: Omit<RpcHandlers<AgentProtocol>, 'log' | 'health'>;
@@ -104,11 +104,9 @@ export class Gateway implements AsyncDisposable {
   get answers(): onRequestAsyncHookHandler {
     return async (request, reply) => {
       await this.ready();
-      const url = new URL(this.#options.server.url ?? '');
       reply.hijack();
       // By its next connection the client comes to the gateway itself.
-      const to = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
-      forward(request.raw, reply.raw, { to, closes: true });
+      forward(request.raw, reply.raw, { socketPath: this.#options.server.privatePath('gateway'), closes: true });
     };
   }
 
@@ -132,12 +130,13 @@ export class Gateway implements AsyncDisposable {
     this.#excluded();
     this.#timer?.cancel();
     const child = this.#running?.child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined) return this.#health?.remove();
     const exited = once(child, 'exit');
     if (child.connected) child.disconnect();
     const limit = this.#deps.clock.setTimer(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
     await exited;
     limit.cancel();
+    this.#health?.remove();
   }
 
   #start(acceptor: Server | undefined): Running {
@@ -156,11 +155,15 @@ export class Gateway implements AsyncDisposable {
       log: (line) => relayLogLine(deps.log, line),
       health: (change) => this.#adopt(running, change),
     });
-    child.once('error', (error) => this.#ended(running, `could not be started or reached: ${errorMessage(error)}`));
+    child.on('error', (error) => {
+      child.kill('SIGKILL');
+      this.#ended(running, `could not be started or reached: ${errorMessage(error)}`);
+    });
     child.once('exit', (code, signal) =>
       this.#ended(running, signal === null ? `exit code ${code}` : `signal ${signal}`),
     );
-    child.send({ settings: { ...settings, privatePath: server.privatePath } }, acceptor, () => undefined);
+    const paths = { agentPath: server.privatePath('agent'), gatewayPath: server.privatePath('gateway') };
+    child.send({ settings: { ...settings, ...paths } }, acceptor, () => undefined);
     return running;
   }
 

@@ -12,6 +12,7 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { accessCheck } from './access.ts';
 import { limitArrival } from './arrival-deadline.ts';
+import { isForwarded } from './forward.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { listenAddress } from './http-config.ts';
@@ -78,6 +79,7 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
 function measure(app: FastifyInstance, { metrics }: Deps): void {
   const durations = metrics.of(httpMetrics).andon_http_request_duration_seconds;
   app.addHook('onResponse', async (request, reply) => {
+    if (isForwarded(request.raw)) return;
     const route = request.routeOptions.url ?? 'unknown';
     durations.observe({ route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
   });

@@ -22,7 +22,7 @@ type Lent = { readonly url: string; readonly port: number };
 
 /**
  * The agent's HTTP endpoint. What arrives at the configured address is handed to it by an acceptor, so that another process
- * may take the port over; that one hands on what it cannot answer by a private socket.
+ * may take the port over; each hands on by a private socket what the other has to answer.
  */
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
@@ -70,9 +70,9 @@ export class HttpServer implements AsyncDisposable {
     return this.#lent?.url ?? urlOf(this.#acceptor);
   }
 
-  /** Path of the private socket, once it listens. */
-  get privatePath(): string {
-    return socketPath(this.#folder);
+  /** Path of a private socket: 'agent' is the one by which this endpoint is asked, once it listens. */
+  privatePath(of: 'agent' | 'gateway'): string {
+    return socketPath(this.#folder, of);
   }
 
   /** The port, for a process that is to accept connections beside this one; undefined while nothing listens. */
@@ -107,7 +107,7 @@ export class HttpServer implements AsyncDisposable {
         void sweepPrivateFolders('http');
         this.#folder = await makePrivateFolder('http');
       }
-      await app.listen({ path: this.privatePath });
+      await app.listen({ path: this.privatePath('agent') });
       return app;
     } catch (error) {
       await app.close();
@@ -147,6 +147,6 @@ function urlOf(acceptor: Server | undefined): string | undefined {
 }
 
 /** Windows has named pipes in a place of their own, which only the user who made one may use. */
-function socketPath(folder: string | undefined): string {
-  return folder === undefined ? `\\\\.\\pipe\\andon-${process.pid}` : join(folder, 'http.sock');
+function socketPath(folder: string | undefined, name: string): string {
+  return folder === undefined ? `\\\\.\\pipe\\andon-${process.pid}-${name}` : join(folder, `${name}.sock`);
 }

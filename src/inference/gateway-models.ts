@@ -79,11 +79,11 @@ export class GatewayModels implements VisitorsInference {
     return repositoryEntries(this.#directory, (await this.models()).statuses());
   }
 
-  /** A watch's model gets a copy for visitors the first time, which they wait for. */
+  /** A watch's model gets a copy for visitors the first time. */
   async #visitWatched(model: ModelReference): Promise<void> {
     const { loaded } = await this.#agent.call('models', undefined);
     const watched = placeOf(loaded, model);
-    if (watched !== undefined) await this.#own.visit(watched.reference);
+    if (watched !== undefined) this.#own.visit(watched.reference);
   }
 }
 

@@ -146,10 +146,10 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     const label = formatModelReference(model);
     try {
       const place =
-        priority === 'watch'
-          ? this.#watched.get(label)
-          : (placeOf(this.#visited, model) ?? (await this.#visitWatched(model)));
+        priority === 'watch' ? this.#watched.get(label) : (placeOf(this.#visited, model) ?? this.#visitWatched(model));
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
+      // Visitors wait for its first load, whoever of them was the first to ask.
+      if (priority === 'visitor' && place.slot.stored === undefined) await place.slot.settled;
       const result = await place.host.run(place.slot.label, inputs, priority);
       this.#metrics.andon_inference_runs_total.inc({ model: place.slot.label, outcome: 'ok' });
       return result;
@@ -179,9 +179,9 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     return placeOf(this.#visited, model) !== undefined;
   }
 
-  /** Loads a model for visitors where it is not; resolves once that has ended, well or not. @throws {OperatingError} 'too-many-models' */
-  async visit(model: ModelReference): Promise<void> {
-    await this.#visit(model).slot.settled;
+  /** Has a model loaded for visitors, where it is not; who runs it waits. @throws {OperatingError} 'too-many-models' */
+  visit(model: ModelReference): void {
+    this.#visit(model);
   }
 
   async unload(model: ModelReference): Promise<void> {
@@ -225,13 +225,10 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     return names.filter((_, index) => active[index] !== undefined);
   }
 
-  /** A watch's model gets a copy for visitors the first time that one asks, which they wait for. */
-  async #visitWatched(model: ModelReference): Promise<Place | undefined> {
+  /** A watch's model gets a copy for visitors the first time that one asks. */
+  #visitWatched(model: ModelReference): Place | undefined {
     const watched = placeOf(this.#watched, model);
-    if (watched === undefined) return undefined;
-    const place = this.#visit(watched.slot.reference);
-    await place.slot.settled;
-    return place;
+    return watched === undefined ? undefined : this.#visit(watched.slot.reference);
   }
 
   #watch(model: ModelReference, misfits?: Misfits): Place {
