@@ -1,7 +1,5 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { andon } from '../cli/run-andon.ts';
 import { gatewayPid } from '../support/crash-children.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
@@ -103,14 +101,6 @@ class TwoAgents implements AsyncDisposable {
     this.models[Symbol.dispose]();
     await this.plant[Symbol.asyncDispose]();
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 test(
