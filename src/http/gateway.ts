@@ -141,7 +141,7 @@ export class Gateway implements AsyncDisposable {
 
   #start(acceptor: Server | undefined): Running {
     const { entry, server, settings, agent, deps } = this.#options;
-    this.#health ??= deps.health.component('gateway');
+    this.#health ??= deps.health.component('http/gateway');
     const child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -121,11 +121,11 @@ describe('the gateway', () => {
       const hosts = inferenceHostPids(daemon.agent.child.pid ?? 0);
       process.kill(victim, 'SIGKILL');
       await expect
-        .poll(() => daemon.component('gateway').catch(() => undefined), { timeout: 5_000 })
+        .poll(() => daemon.component('http/gateway').catch(() => undefined), { timeout: 5_000 })
         .toMatchObject({ status: 'degraded', reason: expect.stringMatching(/SIGKILL/) as string });
       await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
       expect(daemon.gatewayPid).not.toBe(victim);
-      expect(await daemon.component('gateway')).toMatchObject({ status: 'ok' });
+      expect(await daemon.component('http/gateway')).toMatchObject({ status: 'ok' });
       // The one of the watches lives on; the others have ended with the gateway.
       expect(living(hosts)).toHaveLength(1);
       expect(await answered()).toBe(22 + kills);
@@ -159,10 +159,10 @@ describe('the gateway', () => {
     const before = daemon.gatewayPid;
     daemon.agent.child.kill('SIGHUP');
     await daemon.agent.logged(({ msg }) => msg === 'The new configuration is in use.');
-    expect(await daemon.component('gateway')).toBeUndefined();
+    expect(await daemon.component('http/gateway')).toBeUndefined();
     expect(await daemon.infer()).toBe(200);
     expect(daemon.gatewayPid).not.toBe(before);
-    expect(await daemon.component('gateway')).toMatchObject({ status: 'ok' });
+    expect(await daemon.component('http/gateway')).toMatchObject({ status: 'ok' });
     expect(await daemon.component('inference/visitors')).toMatchObject({ status: 'ok' });
   }, 30_000);
 
