@@ -3,7 +3,7 @@ import { parseDurationMs } from '../domain/duration.ts';
 import { isPlainObject } from './config-document.ts';
 import type { SchemaNode } from './config-json-schema.ts';
 import { branches, fieldKind, mayHoldSecret } from './config-json-schema.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 
 const TEXT_SHOWN_MAX = 60;
 const NAMES_SHOWN_MAX = 6;

@@ -5,7 +5,8 @@ import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-docum
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
 import type { KeyPlace, SchemaNode } from './config-json-schema.ts';
 import { branches, chosenBranches, fieldKind, keyPlaces, mayHoldSecret, schemaAt } from './config-json-schema.ts';
-import { nearest, nearestKey } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
+import { nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
 

@@ -7,7 +7,7 @@ import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 
 /** A model as it lies on the disk, or why it can't be used. */
 type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: string };

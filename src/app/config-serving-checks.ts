@@ -3,7 +3,7 @@ import { hostOf } from '../inference/serving.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 
 /** What is said of models and hosts that there are not: likely misspelt, and without effect. */
 export function servingFindings({ config }: CheckContext, lookup: ModelLookup): readonly Finding[] {

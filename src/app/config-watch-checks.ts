@@ -3,7 +3,7 @@ import { canMakeTag } from '../domain/tag-template.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 
 /** Watches and subscribers: that their tags exist, and that a window can be filled from them. */
 export function watchFindings(context: CheckContext): readonly Finding[] {

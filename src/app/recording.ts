@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { parseNumber } from '../plant/csv-cells.ts';
 import { CsvFile } from '../plant/csv-file.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 
 /** One line of a recording. */
 export type RecordedRow = {

@@ -2,7 +2,7 @@ import type { Tag } from '../domain/tag.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { AgentConfig } from './config-schema.ts';
-import { nearest } from './config-suggestions.ts';
+import { nearest } from '../domain/nearest-word.ts';
 import { agentTags } from './config-tags.ts';
 
 /** A watch with the tags it binds. */

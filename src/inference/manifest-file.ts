@@ -1,8 +1,9 @@
 import { isMap, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document } from 'yaml';
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { AnyManifest, ModelManifest } from '../contracts/model-manifest.ts';
 import { graphManifestSchema, judgesWindows, modelManifestSchema } from '../contracts/model-manifest.ts';
+import { nearest } from '../domain/nearest-word.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { errorMessage } from '../platform/errors.ts';
 
@@ -132,8 +133,31 @@ function issueProblems(
   return issues.slice(0, PROBLEMS_MAX).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return [problemAt(issue.path, issue.message)];
     const keys = issue.keys.slice(0, PROBLEMS_MAX);
-    return keys.map((key) => problemAt([...issue.path, key], 'is not a key that model.yaml has'));
+    const known = manifestKeys();
+    return keys.map((key) =>
+      problemAt([...issue.path, key], `is not a key that model.yaml has${suggestion(key, known)}`),
+    );
   });
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const meant = nearest(key, known);
+  return meant === undefined ? '' : `: did you mean '${meant}'${meant === key ? ' at another place' : ''}?`;
+}
+
+/** Keys that a manifest of either kind has at any depth. */
+function manifestKeys(): readonly string[] {
+  const keys = new Set<string>();
+  const collect = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [name, value] of Object.entries(node)) {
+      if (name === 'properties') for (const key of Object.keys(value as object)) keys.add(key);
+      collect(value);
+    }
+  };
+  for (const schema of [modelManifestSchema, graphManifestSchema])
+    collect(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+  return [...keys];
 }
 
 /** Offset of the key, or of the nearest part of the path that is there. */

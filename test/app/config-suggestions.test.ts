@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { editDistance, nearest, nearestKey } from '../../src/app/config-suggestions.ts';
+import { nearestKey } from '../../src/app/config-suggestions.ts';
+import { editDistance, nearest } from '../../src/domain/nearest-word.ts';
 
 const keys = ['scanInterval', 'unitId', 'url', 'timeout', 'byteOrder', 'maxGap', 'requestTimeout'];
 

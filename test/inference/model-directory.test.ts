@@ -119,6 +119,16 @@ describe('a long model.yaml', () => {
     expect(problems[0]).toMatchObject({ path: 'key-0', message: 'is not a key that model.yaml has' });
   });
 
+  test.each([
+    ['treshold', "did you mean 'threshold'?"],
+    ['steps', "did you mean 'steps' at another place?"],
+  ])('with the key %s says what was meant', async (key, hint) => {
+    using files = new TestModelDirectory([meanOf4x2]);
+    writeFileSync(pathIn(files), `${readFileSync(pathIn(files), 'utf8').trimEnd()}\n${key}: 1\n`);
+    const problems = await new ModelDirectory(files.path, limits).check(model('mean@1'));
+    expect(problems).toMatchObject([{ path: key, message: `is not a key that model.yaml has: ${hint}` }]);
+  });
+
   test('with more wrong values than can be told is refused with that', () => {
     const text = `task: anomaly\ngolden: [{ inputs: {}, outputs: { score: [${'x, '.repeat(300_000)}] } }]`;
     expect(readManifest('model.yaml', text, undefined).problems).toMatchObject([

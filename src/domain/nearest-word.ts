@@ -1,0 +1,50 @@
+/** How far a word may be off and still be taken for a slip of the fingers: one letter in three, at most three. */
+function slipsAllowed(word: string): number {
+  return Math.min(3, Math.floor((word.length + 1) / 3));
+}
+
+/** The candidate somebody most likely meant by `word`; undefined where none is near. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const plain = simplified(word);
+  const exact = candidates.find((candidate) => simplified(candidate) === plain);
+  if (exact !== undefined) return exact;
+  const ranked = candidates
+    .map((candidate) => ({ candidate, slips: editDistance(plain, simplified(candidate)) }))
+    .toSorted((a, b) => a.slips - b.slips);
+  const best = ranked[0];
+  return best !== undefined && best.slips <= slipsAllowed(plain) ? best.candidate : undefined;
+}
+
+/** Without case, dashes and underscores. */
+export function simplified(word: string): string {
+  return word.toLowerCase().replace(/[-_\s]/g, '');
+}
+
+/**
+ * Letters to insert, drop, replace or swap with their neighbour to get from one word to the other.
+ * @see Damerau 1964; the restricted form (optimal string alignment).
+ */
+export function editDistance(from: string, to: string): number {
+  // Longer words are no slips of one another; and the table stays small for whatever stands in the file.
+  if (Math.abs(from.length - to.length) > 3 || from.length > 100) return Math.max(from.length, to.length);
+  let twoBack: number[] = [];
+  let back = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const same = from[row - 1] === to[column - 1];
+      const replace = at(back, column - 1) + (same ? 0 : 1);
+      let slips = Math.min(at(current, column - 1) + 1, at(back, column) + 1, replace);
+      const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      if (row > 1 && column > 1 && swapped) slips = Math.min(slips, at(twoBack, column - 2) + 1);
+      current.push(slips);
+    }
+    twoBack = back;
+    back = current;
+  }
+  return at(back, to.length);
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Number.MAX_SAFE_INTEGER;
+}
