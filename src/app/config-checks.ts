@@ -1,5 +1,5 @@
 import type { CheckContext, Finding } from './config-finding.ts';
-import { checkContext, warning } from './config-finding.ts';
+import { checkContext, error, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
 import { modelFindings } from './config-model-checks.ts';
@@ -31,7 +31,12 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
   ];
 }
 
-function purposeFindings({ config }: CheckContext): readonly Finding[] {
-  if (config.watches === undefined || Object.keys(config.watches).length > 0) return [];
+/** A box may watch machines, serve models, or both. */
+function purposeFindings({ config: { sources, watches, models } }: CheckContext): readonly Finding[] {
+  if (sources === undefined || watches === undefined || models === undefined) return [];
+  const isEmpty = (section: object): boolean => Object.keys(section).length === 0;
+  if (isEmpty(sources) && models.serve === 'none')
+    return [error(['sources'], 'expected at least one source, or models to serve (models.serve)')];
+  if (isEmpty(sources) || !isEmpty(watches)) return [];
   return [warning(['watches'], 'no watches: values are read and kept, but nothing is judged and no alarm is raised')];
 }

@@ -55,8 +55,8 @@ export const configSchema = z.strictObject({
   agent: agentSchema,
   sources: z
     .record(nameSchema, schemaOfKinds(sourceKinds))
-    .refine((sources) => Object.keys(sources).length > 0, { error: 'expected at least one source' })
-    .describe('Live connections to devices and topics, by id'),
+    .default({})
+    .describe('Live connections to devices and topics, by id; none on a box that only serves models'),
   models: modelsConfigSchema.prefault({}).describe('Where the models are, and what they run on'),
   watches: z
     .record(nameSchema, watchSchema)

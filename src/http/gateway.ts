@@ -7,7 +7,6 @@ import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
-import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import { childFlags } from '../platform/heap-flags.ts';
@@ -64,7 +63,9 @@ export class Gateway implements AsyncDisposable {
   readonly #excluded: () => void;
   #health: ComponentHealth | undefined;
   #running: Running | undefined;
+  /** To start another. */
   #timer: Timer | undefined;
+  #pings: Timer | undefined;
   /** What it counted when it was last asked, and what those before it had counted. */
   #counts: readonly MetricValues[] = [];
   #pastCounts: readonly MetricValues[] = [];
@@ -129,6 +130,7 @@ export class Gateway implements AsyncDisposable {
     this.#stopped = true;
     this.#excluded();
     this.#timer?.cancel();
+    this.#pings?.cancel();
     const child = this.#running?.child;
     if (child === undefined) return this.#health?.remove();
     const exited = once(child, 'exit');
@@ -176,26 +178,30 @@ export class Gateway implements AsyncDisposable {
     // Both accept until here, so that nobody is turned away.
     this.#options.server.lendPort();
     this.#health?.report('ok');
-    void this.#watchOver(child, rpc);
+    this.#watchOver(child, rpc);
   }
 
   /** Ends a gateway that does not answer any more. */
-  async #watchOver(child: ChildProcess, rpc: RpcClient<GatewayProtocol>): Promise<void> {
-    try {
-      while (this.#running?.child === child && !this.#stopped) {
-        await sleep(this.#deps.clock, PING_INTERVAL_MS);
-        await rpc.call('ping', undefined, PING_DEADLINE_MS);
-        this.#backoff.reset();
-      }
-    } catch (error) {
-      this.#deps.log.warn({ pid: child.pid }, `The gateway is ended: ${errorMessage(error)}`);
-      child.kill('SIGKILL');
-    }
+  #watchOver(child: ChildProcess, rpc: RpcClient<GatewayProtocol>): void {
+    this.#pings = this.#deps.clock.setTimer(() => {
+      rpc.call('ping', undefined, PING_DEADLINE_MS).then(
+        () => {
+          this.#backoff.reset();
+          if (this.#running?.child === child) this.#watchOver(child, rpc);
+        },
+        (error: unknown) => {
+          if (this.#running?.child !== child || this.#stopped) return;
+          this.#deps.log.warn({ pid: child.pid }, `The gateway is ended: ${errorMessage(error)}`);
+          child.kill('SIGKILL');
+        },
+      );
+    }, PING_INTERVAL_MS);
   }
 
   #ended(running: Running, how: string): void {
     if (this.#running !== running) return;
     this.#running = undefined;
+    this.#pings?.cancel();
     running.rpc.close(httpFailure('gateway-away', `The gateway ended (${how})`));
     for (const name of running.components) this.#deps.health.adopt({ name, now: undefined });
     this.#keepCounts();
