@@ -1,3 +1,4 @@
+import { isPlainObject, valueAt } from './config-document.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { checkContext, error, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
@@ -27,14 +28,16 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
     ...trialFindings(context, models),
     ...servingFindings(context, models),
     ...networkFindings(context),
-    ...purposeFindings(context),
+    ...purposeFindings(context, file),
   ];
 }
 
 /** A box may watch machines, serve models, or both. */
-function purposeFindings({ config: { sources, watches, models } }: CheckContext): readonly Finding[] {
-  if (sources === undefined || watches === undefined || models === undefined) return [];
-  const isEmpty = (section: object): boolean => Object.keys(section).length === 0;
+function purposeFindings({ config: { watches, models } }: CheckContext, file: unknown): readonly Finding[] {
+  if (watches === undefined || models === undefined) return [];
+  const isEmpty = (section: unknown): boolean => isPlainObject(section) && Object.keys(section).length === 0;
+  // One that is wrong is none of the sound parts, and a source all the same.
+  const sources = valueAt(file, ['sources']) ?? {};
   if (isEmpty(sources) && models.serve === 'none')
     return [error(['sources'], 'expected at least one source, or models to serve (models.serve)')];
   if (isEmpty(sources) || !isEmpty(watches)) return [];
