@@ -94,16 +94,12 @@ export async function startAgent(
     gateway.reload();
     trials.review();
   };
-  const loadedModels = async (): Promise<readonly ModelStatus[]> => [
-    ...inference.statuses(),
-    ...(await gateway.statuses()),
-    ...trialHosts.statuses(),
-  ];
+  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...trialHosts.statuses()];
   const library = stack.use(
     new ModelLibrary({
       entry: inferenceHostEntry,
       config: config.models,
-      inUse: async () => modelUses(config, await loadedModels()),
+      inUse: async () => modelUses(config, [...ownModels(), ...(await gateway.statuses())]),
       misfits: (manifest) => watchMisfits(config, manifest),
       onActivated,
       deps,
@@ -163,7 +159,7 @@ export async function startAgent(
       trials,
       records: outbox,
       history,
-      models: loadedModels,
+      models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
       events,
       modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },
       deps,

@@ -33,7 +33,8 @@ export type AgentProtocol = {
 
 /** What the agent's own process asks of the gateway. */
 export type GatewayProtocol = {
-  /** Answers once it serves; from then on, that it does. */
+  /** Answers once nothing but the port is missing. */
+  readonly prepare: { readonly params: object; readonly result: void };
   readonly ping: { readonly params: undefined; readonly result: void };
   readonly statuses: { readonly params: undefined; readonly result: readonly ModelStatus[] };
   readonly metrics: { readonly params: undefined; readonly result: readonly MetricValues[] };

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
-import { createServer } from 'node:net';
 import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { FastifyInstance } from 'fastify';
 import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
 import { forward } from '../http/forward.ts';
 import type { GatewaySettings } from '../http/gateway-settings.ts';
-import { isGatewayPath } from '../http/gateway-settings.ts';
+import { TAKE_PORT } from '../http/gateway-settings.ts';
 import { httpApp } from '../http/http-app.ts';
+import { isHandedOn, privateAcceptor } from '../http/private-connections.ts';
 import { registerV2Routes } from '../http/v2/v2-routes.ts';
 import { GatewayModels } from '../inference/gateway-models.ts';
 import { ActivationWatch } from '../inference/library/activation-watch.ts';
@@ -45,36 +45,43 @@ try {
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 
+/** Longest that it may take to end, once the agent has let go of it. */
+const STOP_DEADLINE_MS = 3_000;
+
 type Settings = GatewaySettings<ModelsConfig>;
 
 const port = agentPort();
 const agent = new RpcClient<AgentProtocol>(port, new SystemClock());
-const started = Promise.withResolvers<Serving>();
+let serving: Serving | undefined;
 serveRpc<GatewayProtocol>(port, {
-  ping: async () => {
-    await started.promise;
+  prepare: async (settings) => {
+    // From the agent, which is our own program.
+    serving = await prepare(settings as Settings);
   },
-  statuses: async () => (await started.promise).models.statuses(),
-  metrics: async () => (await started.promise).deps.metrics.values(),
-  reload: async () => (await started.promise).models.reload(),
+  ping: () => undefined,
+  statuses: () => serving?.models.statuses() ?? [],
+  metrics: () => serving?.deps.metrics.values() ?? [],
+  reload: () => serving?.models.reload(),
 });
-process.on('message', (message: { readonly settings?: Settings }, listening) => {
-  if (message.settings !== undefined)
-    serve(message.settings, listening as Server).then(started.resolve, started.reject);
+process.on('message', (message, listening) => {
+  if (message === TAKE_PORT) serving?.app.server.listen(listening as Server);
 });
 process.once('disconnect', () => {
-  // What hangs is ended by the agent, or where that is gone too, by this.
-  const limit = new SystemClock().setTimer(() => process.kill(process.pid, 'SIGKILL'), 5_000, { background: true });
-  void started.promise.then((serving) => serving.stack.disposeAsync()).finally(() => limit.cancel());
+  // What hangs is ended by the agent, or where that is gone too, by this; and nothing that was forgotten keeps the process.
+  const end = (): void => void process.kill(process.pid, 'SIGKILL');
+  new SystemClock().setTimer(end, STOP_DEADLINE_MS, { background: true });
+  void (serving?.stack.disposeAsync() ?? Promise.resolve()).finally(end);
 });
 
 type Serving = {
+  readonly app: FastifyInstance;
   readonly models: SupervisedInferenceHost;
   readonly deps: Deps;
   readonly stack: AsyncDisposableStack;
 };
 
-async function serve(settings: Settings, listening: Server): Promise<Serving> {
+/** Everything but the port. */
+async function prepare(settings: Settings): Promise<Serving> {
   const { models: config, watched } = settings;
   await using stack = new AsyncDisposableStack();
   const deps = gatewayDeps(settings, stack);
@@ -100,14 +107,12 @@ async function serve(settings: Settings, listening: Server): Promise<Serving> {
   own.start();
   activations.start();
   await app.ready();
-  // As Node's own HTTP server has its connections.
-  const fromAgent = createServer({ allowHalfOpen: true }, (socket) => app.server.emit('connection', socket));
+  const fromAgent = privateAcceptor(app.server, settings.http.maxConnections);
   stack.defer(() => void fromAgent.close());
   // One that was killed leaves its own behind.
   if (process.platform !== 'win32') await rm(settings.gatewayPath, { force: true });
   await once(fromAgent.listen(settings.gatewayPath), 'listening');
-  app.server.listen(listening);
-  return { models: own, deps, stack: stack.move() };
+  return { app, models: own, deps, stack: stack.move() };
 }
 
 function gatewayApp(
@@ -120,10 +125,10 @@ function gatewayApp(
     identity,
     receiveDeadlineMs: models.receiveDeadline,
     first: (request, reply, done) => {
-      if (isGatewayPath(request.raw.url ?? '')) return done();
+      // What the agent has handed on is not handed back.
+      if (!request.is404 || isHandedOn(request.raw)) return done();
       reply.hijack();
-      const headers = { 'x-forwarded-for': request.raw.socket.remoteAddress ?? '' };
-      forward(request.raw, reply.raw, { socketPath: agentPath, headers });
+      forward(request.raw, reply.raw, { socketPath: agentPath, closes: false, clock: deps.clock });
     },
     routes: (app, adminToken) =>
       registerV2Routes(app, {
@@ -159,7 +164,8 @@ function agentPort(): RpcPort {
   const send = process.send.bind(process);
   return {
     post: (message) => {
-      if (process.connected) send(message);
+      // Where the agent is gone, nobody is left to be told.
+      if (process.connected) send(message, () => undefined);
     },
     onMessage: (listener) => process.on('message', listener),
   };

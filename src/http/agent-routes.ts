@@ -34,6 +34,7 @@ export function agentRoutes(options: AgentRoutesOptions): Routes {
     registerTrialRoutes(app, trials);
     registerDashboard(app);
     registerEventStream(app, events, deps);
+    app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     if (modelDesk !== undefined) await registerModelDeskRoutes(app, { ...modelDesk, adminToken });
   };
 }

@@ -3,7 +3,7 @@ import type { LogLevel } from '../platform/log.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 
-/** What the gateway is started with; the port comes along as a handle. @typeParam M The configuration of the models. */
+/** What the gateway is started with. @typeParam M The configuration of the models. */
 export type GatewaySettings<M = unknown> = {
   readonly identity: AgentIdentity;
   readonly http: HttpConfig;
@@ -17,9 +17,5 @@ export type GatewaySettings<M = unknown> = {
   readonly gatewayPath: string;
 };
 
-const GATEWAY_PATH = /^\/v2(?:[/?]|$)/;
-
-/** Whether the gateway answers requests for a path, rather than the agent's own process. */
-export function isGatewayPath(url: string): boolean {
-  return GATEWAY_PATH.test(url);
-}
+/** The message that brings the port, as a handle: whoever gets it listens in the same turn of its loop. */
+export const TAKE_PORT = 'take-port';

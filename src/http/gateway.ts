@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { Server } from 'node:net';
 import type { onRequestAsyncHookHandler } from 'fastify';
 import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
@@ -13,29 +12,30 @@ import { childFlags } from '../platform/heap-flags.ts';
 import type { ComponentHealth, HealthChange } from '../platform/health.ts';
 import { relayLogLine } from '../platform/log.ts';
 import type { MetricValues } from '../platform/metrics.ts';
-import { sumOfCounts } from '../platform/metrics.ts';
 import type { RpcHandlers, RpcPort } from '../platform/rpc.ts';
 import { RpcClient, serveRpc } from '../platform/rpc.ts';
 import { forward } from './forward.ts';
 import type { GatewaySettings } from './gateway-settings.ts';
+import { TAKE_PORT } from './gateway-settings.ts';
 import { httpFailure } from './http-errors.ts';
-import type { HttpServer } from './http-server.ts';
+import type { HttpServer, PrivatePaths } from './http-server.ts';
+import { isHandedOn } from './private-connections.ts';
 
 /** A process that starts on a machine short of time. */
 const START_DEADLINE_MS = 30_000;
-const PING_INTERVAL_MS = 5_000;
-/** A gateway that reads a large request answers once that is done. */
-const PING_DEADLINE_MS = 20_000;
+const PING_INTERVAL_MS = 2_000;
+/** It has a low priority, and may be at a large request; while it hangs nobody else is answered either. */
+const PING_DEADLINE_MS = 8_000;
 /** What a scrape or a list of models waits for. */
 const ASK_DEADLINE_MS = 2_000;
-const STOP_DEADLINE_MS = 5_000;
+const STOP_DEADLINE_MS = 3_000;
 /** What requests under way hold should not outlive two collections. */
 const YOUNG_MB = 8;
 
 export type GatewayOptions = {
   /** URL of hosts/gateway.ts. */
   readonly entry: URL;
-  readonly settings: Omit<GatewaySettings, 'agentPath' | 'gatewayPath'>;
+  readonly settings: Omit<GatewaySettings, keyof PrivatePaths>;
   readonly server: HttpServer;
   /** The agent's own models, for the gateway to ask. */
   readonly agent: Omit<RpcHandlers<AgentProtocol>, 'log' | 'health'>;
@@ -66,9 +66,8 @@ export class Gateway implements AsyncDisposable {
   /** To start another. */
   #timer: Timer | undefined;
   #pings: Timer | undefined;
-  /** What it counted when it was last asked, and what those before it had counted. */
+  /** What it had counted when it was last asked. */
   #counts: readonly MetricValues[] = [];
-  #pastCounts: readonly MetricValues[] = [];
   #stopped = false;
 
   constructor(options: GatewayOptions) {
@@ -81,7 +80,7 @@ export class Gateway implements AsyncDisposable {
   /** Starts it before anybody asks; where that fails, health says why, and it is tried again. */
   start(): void {
     // Until the address has been taken, there is no port to give.
-    if (this.#options.server.acceptor === undefined) this.#startIn(this.#backoff.nextMs());
+    if (this.#options.server.listening === undefined) this.#startIn(this.#backoff.nextMs());
     else void this.ready().catch(() => undefined);
   }
 
@@ -94,26 +93,37 @@ export class Gateway implements AsyncDisposable {
     if (this.#stopped) throw httpFailure('gateway-away', 'The agent is stopping');
     if (this.#timer !== undefined)
       throw httpFailure('gateway-away', 'The gateway has ended and is about to be started');
-    const { acceptor } = this.#options.server;
-    if (this.#running === undefined && acceptor === undefined)
+    if (this.#running === undefined && this.#options.server.listening === undefined)
       throw httpFailure('gateway-away', 'Nobody listens at the address of http.listen');
-    this.#running ??= this.#start(acceptor);
+    this.#running ??= this.#start();
     await this.#running.serves;
   }
 
   /** For a route of the agent's own process: hands the request on, before its body is read. */
   get answers(): onRequestAsyncHookHandler {
-    return async (request, reply) => {
+    return async ({ raw: request }, reply) => {
+      // The gateway has handed it on, since it does not know the path: there is nobody else to ask.
+      if (isHandedOn(request)) throw httpFailure('gateway-away', `The gateway does not answer ${request.url}`);
       await this.ready();
+      const { gatewayPath } = await this.#options.server.openPrivately();
       reply.hijack();
       // By its next connection the client comes to the gateway itself.
-      forward(request.raw, reply.raw, { socketPath: this.#options.server.privatePath('gateway'), closes: true });
+      forward(request, reply.raw, { socketPath: gatewayPath, closes: true, clock: this.#deps.clock });
     };
   }
 
-  /** Its models; none where it does not run or is too busy to say. */
+  /**
+   * Its models; none where it does not run.
+   *
+   * @throws {OperatingError} 'gateway-away' (retry) where it runs and does not say.
+   */
   async statuses(): Promise<readonly ModelStatus[]> {
-    return (await this.#running?.rpc.call('statuses', undefined, ASK_DEADLINE_MS).catch(() => [])) ?? [];
+    try {
+      return (await this.#running?.rpc.call('statuses', undefined, ASK_DEADLINE_MS)) ?? [];
+    } catch (error) {
+      const message = `The gateway does not say which models visitors use: ${errorMessage(error)}`;
+      throw httpFailure('gateway-away', message, { cause: error });
+    }
   }
 
   /** Another version may be active. */
@@ -121,28 +131,27 @@ export class Gateway implements AsyncDisposable {
     this.#running?.rpc.call('reload', undefined).catch(() => undefined);
   }
 
-  /** Process id; undefined while there is none. */
-  get pid(): number | undefined {
-    return this.#running?.child.pid;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    this.#excluded();
     this.#timer?.cancel();
     this.#pings?.cancel();
+    this.#excluded();
     const child = this.#running?.child;
-    if (child === undefined) return this.#health?.remove();
-    const exited = once(child, 'exit');
-    if (child.connected) child.disconnect();
-    const limit = this.#deps.clock.setTimer(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
-    await exited;
-    limit.cancel();
+    if (child !== undefined) {
+      await this.#values();
+      const exited = once(child, 'exit');
+      if (child.connected) child.disconnect();
+      const limit = this.#deps.clock.setTimer(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
+      // It may have ended while it was asked.
+      if (child.exitCode === null && child.signalCode === null) await exited;
+      limit.cancel();
+    }
+    this.#deps.metrics.retain(this.#counts);
     this.#health?.remove();
   }
 
-  #start(acceptor: Server | undefined): Running {
-    const { entry, server, settings, agent, deps } = this.#options;
+  #start(): Running {
+    const { entry, agent, deps } = this.#options;
     this.#health ??= deps.health.component('http/gateway');
     const child = fork(entry, {
       serialization: 'advanced',
@@ -152,6 +161,8 @@ export class Gateway implements AsyncDisposable {
     const port = childPort(child);
     const rpc = new RpcClient<GatewayProtocol>(port, deps.clock);
     const running = { child, rpc, serves: this.#serves(child, rpc), components: new Set<string>() };
+    // Whoever waits for it hears of it; nobody may be waiting.
+    running.serves.catch(() => undefined);
     serveRpc<AgentProtocol>(port, {
       ...agent,
       log: (line) => relayLogLine(deps.log, line),
@@ -164,19 +175,26 @@ export class Gateway implements AsyncDisposable {
     child.once('exit', (code, signal) =>
       this.#ended(running, signal === null ? `exit code ${code}` : `signal ${signal}`),
     );
-    const paths = { agentPath: server.privatePath('agent'), gatewayPath: server.privatePath('gateway') };
-    child.send({ settings: { ...settings, ...paths } }, acceptor, () => undefined);
     return running;
   }
 
   async #serves(child: ChildProcess, rpc: RpcClient<GatewayProtocol>): Promise<void> {
-    const failed = (error: unknown): never => {
+    const { server, settings } = this.#options;
+    try {
+      const paths = await server.openPrivately();
+      await rpc.call('prepare', { ...settings, ...paths }, START_DEADLINE_MS);
+      // Nothing that takes it a turn of its loop is left to be done: a connection that comes before it listens would be lost.
+      child.send(TAKE_PORT, server.listening, () => undefined);
+      await rpc.call('ping', undefined, START_DEADLINE_MS);
+    } catch (error) {
       child.kill('SIGKILL');
-      throw httpFailure('gateway-away', `The gateway could not be started: ${errorMessage(error)}`, { cause: error });
-    };
-    await rpc.call('ping', undefined, START_DEADLINE_MS).catch(failed);
+      const message = `The gateway could not be started: ${errorMessage(error)}`;
+      if (!this.#stopped) this.#health?.report('degraded', message);
+      throw httpFailure('gateway-away', message, { cause: error });
+    }
+    if (this.#stopped) return;
     // Both accept until here, so that nobody is turned away.
-    this.#options.server.lendPort();
+    server.lendPort();
     this.#health?.report('ok');
     this.#watchOver(child, rpc);
   }
@@ -187,7 +205,7 @@ export class Gateway implements AsyncDisposable {
       rpc.call('ping', undefined, PING_DEADLINE_MS).then(
         () => {
           this.#backoff.reset();
-          if (this.#running?.child === child) this.#watchOver(child, rpc);
+          if (this.#running?.child === child && !this.#stopped) this.#watchOver(child, rpc);
         },
         (error: unknown) => {
           if (this.#running?.child !== child || this.#stopped) return;
@@ -204,8 +222,9 @@ export class Gateway implements AsyncDisposable {
     this.#pings?.cancel();
     running.rpc.close(httpFailure('gateway-away', `The gateway ended (${how})`));
     for (const name of running.components) this.#deps.health.adopt({ name, now: undefined });
-    this.#keepCounts();
     if (this.#stopped) return;
+    this.#deps.metrics.retain(this.#counts);
+    this.#counts = [];
     const waitMs = this.#backoff.nextMs();
     this.#health?.report('degraded', `the gateway ended (${how}); another starts in ${Math.round(waitMs)} ms`);
     void this.#options.server.takePortBack();
@@ -219,15 +238,8 @@ export class Gateway implements AsyncDisposable {
     }, waitMs);
   }
 
-  /** Counters go on from where those of the processes before were. */
-  #keepCounts(): void {
-    const past = [...this.#pastCounts, ...this.#counts];
-    this.#pastCounts = past;
-    this.#counts = [];
-    void sumOfCounts(past).then((sum) => (this.#pastCounts = sum));
-  }
-
   #adopt(running: Running, change: HealthChange): void {
+    if (this.#running !== running) return;
     running.components.add(change.name);
     this.#deps.health.adopt(change);
   }
@@ -235,7 +247,7 @@ export class Gateway implements AsyncDisposable {
   async #values(): Promise<readonly MetricValues[]> {
     const found = await this.#running?.rpc.call('metrics', undefined, ASK_DEADLINE_MS).catch(() => undefined);
     this.#counts = found ?? this.#counts;
-    return [...this.#pastCounts, ...this.#counts];
+    return this.#counts;
   }
 }
 

@@ -26,7 +26,7 @@ export type HttpAppOptions = {
   readonly identity: AgentIdentity;
   /** Longest that a request on any path may take to arrive; `http.requestTimeout` where that is longer. */
   readonly receiveDeadlineMs: number;
-  /** Goes before everything else, and may answer in the app's place. */
+  /** May answer in the app's place whoever is let in. */
   readonly first?: onRequestHookHandler;
   readonly routes: Routes;
   readonly deps: Deps;
@@ -45,12 +45,11 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     requestTimeout: Math.max(config.requestTimeout, receiveDeadlineMs),
     http: { headersTimeout: config.requestTimeout },
     keepAliveTimeout: 60_000,
-    forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },
-    // Only a process of the agent itself comes by the private socket, which has no address, and says who asked it.
-    trustProxy: (address: string | undefined) => address === undefined,
   });
   app.server.maxConnections = config.maxConnections;
+  // Fastify's own `forceCloseConnections` is for servers that it has made listen itself.
+  app.addHook('preClose', async () => app.server.closeAllConnections());
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
@@ -62,9 +61,9 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see /api/v1/openapi.json` });
   });
   acceptEmptyJson(app);
-  if (first !== undefined) app.addHook('onRequest', first);
   const loopback = listenAddress(config.listen)?.loopback === true;
   app.addHook('onRequest', accessCheck({ token, adminToken, loopback }));
+  if (first !== undefined) app.addHook('onRequest', first);
   limitArrival(app, config.requestTimeout, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
@@ -72,7 +71,6 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     transform: jsonSchemaTransform,
   });
   await routes(app, adminToken);
-  app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
   return app;
 }
 

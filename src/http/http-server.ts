@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import type { Server } from 'node:net';
-import { createServer } from 'node:net';
 import { rm } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { FastifyInstance } from 'fastify';
@@ -14,25 +14,26 @@ import type { HttpAppOptions } from './http-app.ts';
 import { httpApp } from './http-app.ts';
 import type { ListenAddress } from './http-config.ts';
 import { listenAddress } from './http-config.ts';
+import { privateAcceptor } from './private-connections.ts';
 
 export type HttpServerOptions = Omit<HttpAppOptions, 'first'>;
 
-/** The port while it is given to another process. */
-type Lent = { readonly url: string; readonly port: number };
+/** Paths of private sockets: by which the agent is asked by its gateway, and the other way round. */
+export type PrivatePaths = { readonly agentPath: string; readonly gatewayPath: string };
 
-/**
- * The agent's HTTP endpoint. What arrives at the configured address is handed to it by an acceptor, so that another process
- * may take the port over; each hands on by a private socket what the other has to answer.
- */
+/** The agent's HTTP endpoint, whose port another process may have for a while. */
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #health: ComponentHealth;
   readonly #backoff: Backoff;
   readonly #address: ListenAddress;
   #app: FastifyInstance | undefined;
-  #folder: string | undefined;
-  #acceptor: Server | undefined;
-  #lent: Lent | undefined;
+  /** Of the first time that it listened: the port may have been any free one. */
+  #url: string | undefined;
+  #isLent = false;
+  #private:
+    | { readonly acceptor: Server; readonly folder: string | undefined; readonly paths: PrivatePaths }
+    | undefined;
   #retry: Timer | undefined;
   #stopped = false;
 
@@ -47,106 +48,118 @@ export class HttpServer implements AsyncDisposable {
 
   /** Listens; an address that is taken is reported and tried again, while the watching goes on. */
   async start(): Promise<void> {
-    const { config, deps } = this.#options;
     try {
-      this.#app ??= await this.#build();
-      this.#acceptor = await this.#listen(this.#app, this.#lent?.port ?? this.#address.port);
-      this.#lent = undefined;
-      if (this.#stopped) return this.#close();
-      this.#backoff.reset();
-      this.#health.report('ok');
+      const app = await httpApp(this.#options);
+      this.#app = app;
+      await app.listen({ host: this.#address.host, port: this.#address.port });
+      if (this.#stopped) {
+        await app.close();
+        return;
+      }
+      this.#url = urlOf(app.server);
+      this.#listens();
     } catch (error) {
-      const waitMs = this.#backoff.nextMs();
-      this.#health.report(
-        'degraded',
-        `http-listen-failed: ${config.listen}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
-      );
-      if (!this.#stopped) this.#retry = deps.clock.setTimer(() => void this.start(), waitMs);
+      await this.#app?.close();
+      this.#app = undefined;
+      this.#failed(error, () => void this.start());
     }
   }
 
   /** Where it listens; undefined until it does. */
   get url(): string | undefined {
-    return this.#lent?.url ?? urlOf(this.#acceptor);
+    return this.#app === undefined ? undefined : this.#url;
   }
 
-  /** Path of a private socket: 'agent' is the one by which this endpoint is asked, once it listens. */
-  privatePath(of: 'agent' | 'gateway'): string {
-    return socketPath(this.#folder, of);
-  }
-
-  /** The port, for a process that is to accept connections beside this one; undefined while nothing listens. */
-  get acceptor(): Server | undefined {
-    return this.#acceptor;
+  /** The server, for a process that is to accept connections beside it; undefined while it does not listen. */
+  get listening(): Server | undefined {
+    return this.#app?.server.listening === true ? this.#app.server : undefined;
   }
 
   /** Another process accepts connections now; those that are here stay. */
   lendPort(): void {
-    const { url, acceptor } = this;
-    if (url === undefined || acceptor === undefined) return;
-    this.#lent = { url, port: Number(new URL(url).port) };
-    this.#acceptor = undefined;
-    acceptor.close();
+    if (this.listening === undefined) return;
+    this.#isLent = true;
+    // Only the listening ends: Node's HTTP server, closed as such, would no longer look after the connections that it has.
+    NetServer.prototype.close.call(this.listening);
   }
 
   /** The process that had the port is gone. */
   async takePortBack(): Promise<void> {
-    if (this.#lent !== undefined && !this.#stopped) await this.start();
+    const app = this.#app;
+    if (!this.#isLent || this.#stopped || app === undefined) return;
+    try {
+      app.server.listen({ host: this.#address.host, port: Number(new URL(this.#url ?? '').port) });
+      await once(app.server, 'listening');
+      this.#isLent = false;
+      this.#listens();
+    } catch (error) {
+      this.#failed(error, () => void this.takePortBack());
+    }
+  }
+
+  /** Listens at a private socket too; once. @throws {Error} Where no folder can be made for one. */
+  async openPrivately(): Promise<PrivatePaths> {
+    const app = this.#app;
+    invariant(app !== undefined, 'the endpoint listens before another process is started for it');
+    if (this.#private !== undefined) return this.#private.paths;
+    const folder = await privateFolder();
+    const paths = { agentPath: socketPath(folder, 'agent'), gatewayPath: socketPath(folder, 'gateway') };
+    const acceptor = privateAcceptor(app.server, this.#options.config.maxConnections);
+    this.#private = { acceptor, folder, paths };
+    try {
+      await once(acceptor.listen(paths.agentPath), 'listening');
+      return paths;
+    } catch (error) {
+      await this.#closePrivately();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     this.#retry?.cancel();
-    await this.#close();
-  }
-
-  async #build(): Promise<FastifyInstance> {
-    const app = await httpApp(this.#options);
-    try {
-      if (process.platform !== 'win32') {
-        void sweepPrivateFolders('http');
-        this.#folder = await makePrivateFolder('http');
-      }
-      await app.listen({ path: this.privatePath('agent') });
-      return app;
-    } catch (error) {
-      await app.close();
-      throw error;
-    }
-  }
-
-  async #listen(app: FastifyInstance, port: number): Promise<Server> {
-    // As Node's own HTTP server has its connections.
-    const acceptor = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      app.server.emit('connection', socket),
-    );
-    acceptor.maxConnections = this.#options.config.maxConnections;
-    acceptor.listen({ host: this.#address.host, port });
-    await once(acceptor, 'listening');
-    return acceptor;
-  }
-
-  async #close(): Promise<void> {
-    this.#acceptor?.close();
-    this.#acceptor = undefined;
-    this.#lent = undefined;
     const app = this.#app;
     this.#app = undefined;
     await app?.close();
-    const folder = this.#folder;
-    this.#folder = undefined;
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    await this.#closePrivately();
+  }
+
+  #listens(): void {
+    this.#backoff.reset();
+    this.#health.report('ok');
+  }
+
+  #failed(error: unknown, again: () => void): void {
+    const waitMs = this.#backoff.nextMs();
+    this.#health.report(
+      'degraded',
+      `http-listen-failed: ${this.#options.config.listen}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
+    );
+    if (!this.#stopped) this.#retry = this.#options.deps.clock.setTimer(again, waitMs);
+  }
+
+  async #closePrivately(): Promise<void> {
+    const opened = this.#private;
+    this.#private = undefined;
+    opened?.acceptor.close();
+    if (opened?.folder !== undefined) await rm(opened.folder, { recursive: true, force: true });
   }
 }
 
-function urlOf(acceptor: Server | undefined): string | undefined {
-  const address = acceptor?.address();
-  if (address === null || address === undefined || typeof address === 'string') return undefined;
+function urlOf(server: Server): string | undefined {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return undefined;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return `http://${host}:${address.port}`;
 }
 
 /** Windows has named pipes in a place of their own, which only the user who made one may use. */
+async function privateFolder(): Promise<string | undefined> {
+  if (process.platform === 'win32') return undefined;
+  void sweepPrivateFolders('http');
+  return makePrivateFolder('http');
+}
+
 function socketPath(folder: string | undefined, name: string): string {
   return folder === undefined ? `\\\\.\\pipe\\andon-${process.pid}-${name}` : join(folder, `${name}.sock`);
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -7,6 +8,7 @@ import { modelActions } from '../contracts/model-desk.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from './admin-access.ts';
 import { errorJson } from './api-schemas.ts';
+import { clientAddress } from './private-connections.ts';
 
 export type ModelDeskRoutesOptions = {
   readonly desk: ModelDesk;
@@ -117,9 +119,9 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
         response: { 200: installedJson, 201: installedJson, ...errors, 408: errorJson, 413: errorJson, 502: errorJson },
       },
     },
-    async ({ query, body, ip }, reply) => {
+    async ({ query, body, raw }, reply) => {
       const order = { ...packageOf(body), activate: query.activate };
-      const installed = await desk.install({ ...order, sha256: query.sha256 ?? order.sha256 }, actorAt(ip));
+      const installed = await desk.install({ ...order, sha256: query.sha256 ?? order.sha256 }, actorAt(raw));
       return reply.code(installed.fresh ? 201 : 200).send(installedToJson(installed));
     },
   );
@@ -149,13 +151,13 @@ function registerActivation(instance: FastifyInstance, desk: ModelDesk): void {
     {
       schema: { summary: 'Prove a version and make it active', tags, params: modelParams, body: versionBody, response },
     },
-    async ({ params, body, ip }) =>
-      activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(ip))),
+    async ({ params, body, raw }) =>
+      activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(raw))),
   );
   app.post(
     '/api/v1/models/:name/rollback',
     { schema: { summary: 'Back to the version that was active before', tags, params: modelParams, response } },
-    async ({ params, ip }) => activatedToJson(await desk.rollback(params.name, actorAt(ip))),
+    async ({ params, raw }) => activatedToJson(await desk.rollback(params.name, actorAt(raw))),
   );
   app.delete(
     '/api/v1/models/:name/versions/:version',
@@ -170,8 +172,8 @@ function registerActivation(instance: FastifyInstance, desk: ModelDesk): void {
         response: { 200: z.object({ model: z.string(), version: z.number() }), ...errors },
       },
     },
-    async ({ params, query, ip }) => {
-      await desk.remove(params, { force: query.force }, actorAt(ip));
+    async ({ params, query, raw }) => {
+      await desk.remove(params, { force: query.force }, actorAt(raw));
       return { model: params.name, version: params.version };
     },
   );
@@ -183,16 +185,16 @@ function registerPins(instance: FastifyInstance, desk: ModelDesk): void {
   app.post(
     '/api/v1/models/:name/pin',
     { schema: { summary: 'Hold the active version fast', tags, params: modelParams, body: versionBody, response } },
-    async ({ params, body, ip }) => {
-      await desk.pin({ name: params.name, version: body.version }, actorAt(ip));
+    async ({ params, body, raw }) => {
+      await desk.pin({ name: params.name, version: body.version }, actorAt(raw));
       return { model: params.name, pinned: body.version };
     },
   );
   app.post(
     '/api/v1/models/:name/unpin',
     { schema: { summary: 'Let go of a pinned version', tags, params: modelParams, response } },
-    async ({ params, ip }) => {
-      await desk.unpin(params.name, actorAt(ip));
+    async ({ params, raw }) => {
+      await desk.unpin(params.name, actorAt(raw));
       return { model: params.name, pinned: null };
     },
   );
@@ -219,13 +221,14 @@ function registerAudit(app: FastifyInstance, desk: ModelDesk): void {
 }
 
 /** The admin token names nobody: where the request came from is all that is known. */
-function actorAt(address: string): string {
-  return `http:${address}`;
+function actorAt(request: IncomingMessage): string {
+  return `http:${clientAddress(request)}`;
 }
 
 /** Where the status is another than 422: nothing is wrong with the request, and the version is no good. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'admin-token-needed': 401,
+  'gateway-away': 503,
   'repository-off': 403,
   'model-version-unknown': 404,
   'model-no-previous': 409,

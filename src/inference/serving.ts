@@ -47,6 +47,6 @@ export function hostOf(config: ModelsConfig, name: string, who: 'watch' | 'visit
  * @param watched Models that the configuration's watches name.
  */
 export function sharedWithWatches(config: ModelsConfig, watched: readonly ModelReference[]): (name: string) => boolean {
-  const hosts = new Set(watched.map(({ name }) => hostOf(config, name, 'watch')));
+  const hosts = new Set([WATCH_HOST, ...watched.map(({ name }) => hostOf(config, name, 'watch'))]);
   return (name) => hosts.has(hostOf(config, name, 'visitor'));
 }

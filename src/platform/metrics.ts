@@ -35,6 +35,8 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #updates = new Set<() => void>();
   readonly #others = new Set<() => Promise<readonly MetricValues[]>>();
+  /** Of processes that are gone. */
+  #past: readonly MetricValues[] = [];
 
   /** Makes the catalogue's metrics, or finds them where another instance of the same kind already did. */
   of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
@@ -70,8 +72,17 @@ export class Metrics {
   /** Prometheus text format 0.0.4. */
   async text(): Promise<string> {
     const others = await Promise.all([...this.#others].map((values) => values()));
-    if (others.every(({ length }) => length === 0)) return this.#updated().metrics();
-    return sumOfMetrics([await this.values(), ...others]).metrics();
+    if ([this.#past, ...others].every(({ length }) => length === 0)) return this.#updated().metrics();
+    await this.#sumUpPast();
+    return sumOfMetrics([await this.values(), this.#past, ...others]).metrics();
+  }
+
+  /**
+   * Keeps what a process had counted that is gone: its counters and histograms go on from there. What a gauge stood at means
+   * nothing any more.
+   */
+  retain(values: readonly MetricValues[]): void {
+    this.#past = [...this.#past, ...values.filter(({ type }) => String(type) !== 'gauge')];
   }
 
   /** Everything that is counted here, for another process to include. */
@@ -81,6 +92,13 @@ export class Metrics {
 
   get contentType(): string {
     return this.#registry.contentType;
+  }
+
+  /** Each metric once, however many processes have gone. */
+  async #sumUpPast(): Promise<void> {
+    const past = this.#past;
+    const sum = await sumOfMetrics([past]).getMetricsAsJSON();
+    if (this.#past === past) this.#past = sum;
   }
 
   #updated(): Registry {
@@ -99,11 +117,6 @@ export class Metrics {
         return new Histogram({ ...common, buckets: [...(definition.buckets ?? durationBuckets)] });
     }
   }
-}
-
-/** Counters and histograms of processes that are gone, each once; what a gauge stood at means nothing any more. */
-export function sumOfCounts(past: readonly MetricValues[]): Promise<readonly MetricValues[]> {
-  return sumOfMetrics([past.filter(({ type }) => String(type) !== 'gauge')]).getMetricsAsJSON();
 }
 
 /** What several processes count, added up by name and labels. */

@@ -113,13 +113,24 @@ function isRequest(message: unknown): message is Request {
 }
 
 async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>, request: Request): Promise<void> {
+  const reply = await replyTo(handlers, request);
   try {
-    const handler = handlers[request.method];
-    if (handler === undefined)
-      throw new OperatingError('rpc-unknown-method', 'reject', `No method '${request.method}'`);
-    port.post({ id: request.id, ok: true, result: await handler(request.params) } satisfies Reply);
+    port.post(reply);
+  } catch {
+    // Who asked is gone, which is seen by its end; nobody waits for the answer.
+  }
+}
+
+async function replyTo<P extends RpcProtocol>(
+  handlers: RpcHandlers<P>,
+  { id, method, params }: Request,
+): Promise<Reply> {
+  try {
+    const handler = handlers[method];
+    if (handler === undefined) throw new OperatingError('rpc-unknown-method', 'reject', `No method '${method}'`);
+    return { id, ok: true, result: await handler(params) };
   } catch (error) {
-    port.post({ id: request.id, ok: false, error: wireError(error) } satisfies Reply);
+    return { id, ok: false, error: wireError(error) };
   }
 }
 

@@ -86,6 +86,68 @@ class Daemon implements AsyncDisposable {
   }
 }
 
+describe('what is handed on', () => {
+  const token = 'a secret for the admin';
+  const authorization = `Bearer ${token}`;
+
+  test('is taken as it would be without a gateway, or refused as it would be', async () => {
+    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: token });
+    const asked = [
+      // Fields that are between neighbours: no field of a client's may be one that Node refuses to send.
+      'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ntrailer: x\r\nte: trailers\r\nupgrade: h2c\r\nconnection: upgrade, content-length',
+      'GET /v2/health/live HTTP/1.1\r\nhost: 127.0.0.1\r\ntrailer: x',
+      // Paths that mean another one.
+      'GET http://127.0.0.1/v2 HTTP/1.1\r\nhost: 127.0.0.1',
+      'GET /%762 HTTP/1.1\r\nhost: 127.0.0.1',
+      'GET /v2/nothing HTTP/1.1\r\nhost: 127.0.0.1',
+      'GET /healthz HTTP/1.0',
+      'HEAD /healthz HTTP/1.1\r\nhost: 127.0.0.1',
+      'OPTIONS / HTTP/1.1\r\nhost: 127.0.0.1',
+      // Bodies in chunks where others have none, and none where others have one.
+      `DELETE /api/v1/models/echo/versions/9 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+      `POST /api/v1/models/echo/unpin HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}`,
+      'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      // The body does not come: what is known without it is said.
+      'POST /api/v1/models/install HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/gzip\r\ncontent-length: 30000000\r\n\r\nx',
+      'POST /api/v1/alarms/level/acknowledge HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 30000000\r\n\r\n{',
+    ];
+    const port = Number(new URL(daemon.url).port);
+    const answers = async () => {
+      const found: string[] = [];
+      for (const text of asked) found.push(`${text.slice(0, 60)}: ${await firstLine(port, text)}`);
+      return found;
+    };
+    const without = await answers();
+    // By now the gateway runs: one of them was for it. Each is asked by a connection of its own.
+    expect(await daemon.infer()).toBe(200);
+    expect(await answers()).toEqual(without);
+    expect(without.filter((line) => / 50\d /.test(line))).toEqual([]);
+    expect(await daemon.agent.end('SIGTERM')).toBe(0);
+    expect(daemon.agent.stderr).toBe('');
+  }, 60_000);
+
+  test('comes from where it came from, whatever it says and however it leaves', async () => {
+    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: token });
+    const port = Number(new URL(daemon.url).port);
+    const pin = ['POST /api/v1/models/echo/unpin HTTP/1.1', 'host: 127.0.0.1', `authorization: ${authorization}`];
+    const forged = [...pin, 'x-forwarded-for: 192.0.2.7', 'x-andon-client-address: 192.0.2.7', '', ''].join('\r\n');
+    for (const phase of ['without', 'with']) {
+      if (phase === 'with') expect(await daemon.infer()).toBe(200);
+      for (let count = 0; count < 20; count += 1) {
+        const socket = connect({ host: '127.0.0.1', port });
+        await once(socket, 'connect');
+        socket.write(forged);
+        if (count % 2 === 0) await once(socket, 'data');
+        socket.resetAndDestroy();
+      }
+    }
+    const audit = await fetch(`${daemon.url}/api/v1/models/audit`, { headers: { authorization } });
+    const { entries } = (await audit.json()) as { readonly entries: readonly { readonly actor: string }[] };
+    expect(entries.length).toBeGreaterThanOrEqual(20);
+    expect(entries.filter(({ actor }) => !['http:127.0.0.1', 'http:unknown'].includes(actor))).toEqual([]);
+  }, 30_000);
+});
+
 describe('the gateway', () => {
   test('is started by the first who asks for a model, and takes the port without turning anybody away', async () => {
     await using daemon = await Daemon.start();
@@ -153,14 +215,85 @@ describe('the gateway', () => {
     }
   }, 60_000);
 
+  test('a request that waits for the agent costs nothing but itself when the gateway is killed, or the agent reads its configuration anew', async () => {
+    await using daemon = await Daemon.start({
+      models: { serve: 'all', limits: { echo: { host: 'main', maxDelay: '700ms' } } },
+      http: { listen: `127.0.0.1:${await freePort()}` },
+    });
+    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    for (const interrupt of [
+      () => process.kill(daemon.gatewayPid ?? 0, 'SIGKILL'),
+      () => daemon.agent.child.kill('SIGHUP'),
+    ]) {
+      const asked = daemon.infer().catch(() => 0);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      interrupt();
+      expect(await asked).not.toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    }
+    expect(await daemon.agent.end('SIGTERM')).toBe(0);
+    expect(daemon.agent.stderr).toBe('');
+  }, 60_000);
+
+  test('a version that visitors use is not removed while nobody can say that they do', async () => {
+    const authorization = 'Bearer secret';
+    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: 'secret' });
+    daemon.plant.addModel({
+      name: 'other',
+      bytes: meanModel(1, 1),
+      steps: 1,
+      tags: 1,
+      golden: [{ window: [0.5], score: 0.5 }],
+    });
+    daemon.plant.addModel({
+      name: 'other',
+      version: 2,
+      bytes: meanModel(1, 1),
+      steps: 1,
+      tags: 1,
+      golden: [{ window: [0.5], score: 0.5 }],
+    });
+    using connection = new Connection(daemon.url);
+    expect(await connection.ask('GET', '/healthz')).toMatchObject({ status: 200 });
+    const load = await fetch(`${daemon.url}/v2/repository/models/other@1/load`, {
+      method: 'POST',
+      headers: { authorization },
+    });
+    expect(load.status).toBe(200);
+    const remove = () => connection.ask('DELETE', '/api/v1/models/other/versions/1', undefined, { authorization });
+    expect(await remove()).toMatchObject({ status: 409 });
+    const gateway = daemon.gatewayPid ?? 0;
+    process.kill(gateway, 'SIGSTOP');
+    const { status } = await remove();
+    process.kill(gateway, 'SIGCONT');
+    expect(status).toBe(503);
+  }, 30_000);
+
+  test('a gateway that hangs is replaced', async () => {
+    await using daemon = await Daemon.start();
+    expect(await daemon.infer()).toBe(200);
+    const before = daemon.gatewayPid;
+    process.kill(before ?? 0, 'SIGSTOP');
+    await expect.poll(() => daemon.gatewayPid, { timeout: 20_000 }).not.toBe(before);
+    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    expect(daemon.agent.stderr).toBe('');
+  }, 60_000);
+
   test('a configuration that is read anew has a gateway of its own', async () => {
     await using daemon = await Daemon.start({ http: { listen: `127.0.0.1:${await freePort()}` } });
     expect(await daemon.infer()).toBe(200);
     const before = daemon.gatewayPid;
+    // One who listens for as long as he may.
+    const listener = await fetch(`${daemon.url}/api/v1/events`);
+    const askedMs = performance.now();
     daemon.agent.child.kill('SIGHUP');
     await daemon.agent.logged(({ msg }) => msg === 'The new configuration is in use.');
+    expect(performance.now() - askedMs).toBeLessThan(2_500);
+    await listener.body?.cancel().catch(() => undefined);
     expect(await daemon.component('http/gateway')).toBeUndefined();
     expect(await daemon.infer()).toBe(200);
+    expect(await daemon.metric('andon_http_request_duration_seconds_count', ':model/infer')).toBe(2);
     expect(daemon.gatewayPid).not.toBe(before);
     expect(await daemon.component('http/gateway')).toMatchObject({ status: 'ok' });
     expect(await daemon.component('inference/visitors')).toMatchObject({ status: 'ok' });
@@ -255,8 +388,9 @@ class Connection implements Disposable {
     method: string,
     path: string,
     sent?: string,
+    headers: Record<string, string> = {},
   ): Promise<{ readonly status: number; readonly connection: string }> {
-    const asked = request(this.#url + path, { method, agent: this.#agent });
+    const asked = request(this.#url + path, { method, headers, agent: this.#agent });
     asked.end(sent);
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
     await text(answer);
@@ -265,6 +399,19 @@ class Connection implements Disposable {
 
   [Symbol.dispose](): void {
     this.#agent.destroy();
+  }
+}
+
+/** First line of what a server answers to a request of the client's own making. */
+async function firstLine(port: number, sent: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port });
+  try {
+    await once(socket, 'connect');
+    socket.write(sent.includes('\r\n\r\n') ? sent : `${sent}\r\n\r\n`);
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    return data.toString().split('\r\n')[0] ?? '';
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -27,8 +27,9 @@ export class V2Server implements AsyncDisposable {
       config,
       identity: { agentId: 'edge', version: '1.2.3' },
       receiveDeadlineMs: 0,
-      routes: (app, adminToken) =>
-        registerV2Routes(app, {
+      routes: async (app, adminToken) => {
+        app.get('/api/v1/openapi.json', () => app.swagger());
+        await registerV2Routes(app, {
           inference,
           codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
           version: '1.2.3',
@@ -36,7 +37,8 @@ export class V2Server implements AsyncDisposable {
           generation: config.generation,
           adminToken,
           deps,
-        }),
+        });
+      },
       deps,
     });
     await server.start();
