@@ -2,152 +2,20 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { text as readText } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
-import { childPids, gatewayPid, inferenceHostPids, living } from '../support/crash-children.ts';
-import { CrashPlant } from '../support/crash-plant.ts';
+import { childPids, inferenceHostPids, living } from '../support/crash-children.ts';
 import { outboxRecords } from '../support/crash-receipts.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { meanModel } from '../support/onnx-models.ts';
-import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
+
+import { Daemon, HOP_MS, INFER, inferBody } from '../support/serving-daemon.ts';
 
 /*
  * A running daemon, and visitors who ask its models. Invariant: whoever asks for anything gets it by the one address, whatever
  * process has it, and whatever becomes of the gateway costs no window.
  */
-const HOP_MS = 50;
-const INFER = '/v2/models/echo/infer';
-const body = JSON.stringify({ inputs: [{ name: 'window', datatype: 'FP32', shape: [1, 1, 1], data: [7] }] });
-
-/** An agent with one watch, and what a test may want of it. */
-class Daemon implements AsyncDisposable {
-  readonly plant: CrashPlant;
-  readonly folder = new AgentFolder();
-  #agent: AgentProcess | undefined;
-
-  private constructor(plant: CrashPlant) {
-    this.plant = plant;
-  }
-
-  static async start(
-    sections: { readonly models?: object; readonly http?: object } = {},
-    env: NodeJS.ProcessEnv = {},
-  ): Promise<Daemon> {
-    const daemon = new Daemon(await CrashPlant.start());
-    const { sources, models } = daemon.plant.sections('500ms');
-    const watch = { model: 'echo', tags: ['level'], window: { step: `${HOP_MS}ms`, maxAge: '10s' } };
-    const http = { listen: '127.0.0.1:0', ...sections.http };
-    daemon.folder.configure({ sources, models: { ...models, ...sections.models }, watches: { level: watch }, http });
-    daemon.#agent = await AgentProcess.start(daemon.folder.configFile, env);
-    return daemon;
-  }
-
-  get agent(): AgentProcess {
-    if (this.#agent === undefined) throw new Error('the agent was not started');
-    return this.#agent;
-  }
-
-  get url(): string {
-    return this.agent.httpUrl;
-  }
-
-  get gatewayPid(): number | undefined {
-    return gatewayPid(this.agent.child.pid ?? 0);
-  }
-
-  /** @returns The status; where that is 200, the answer was right. */
-  async infer(): Promise<number> {
-    const answer = await fetch(this.url + INFER, { method: 'POST', body });
-    const { outputs } = (await answer.json()) as { readonly outputs?: readonly [{ readonly data: readonly number[] }] };
-    if (answer.ok && outputs?.[0].data[0] !== 7) throw new Error(`7 came back as ${JSON.stringify(outputs)}`);
-    return answer.status;
-  }
-
-  /** A component of its health. */
-  async component(name: string): Promise<{ readonly status: string; readonly reason: string } | undefined> {
-    const { components } = (await (await fetch(`${this.url}/healthz`)).json()) as {
-      readonly components: readonly { readonly name: string; readonly status: string; readonly reason: string }[];
-    };
-    return components.find((component) => component.name === name);
-  }
-
-  /** Sum over every sample of a metric with these labels. */
-  async metric(name: string, ...labels: readonly string[]): Promise<number> {
-    const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
-    const found = lines.filter((line) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label)));
-    return found.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent?.[Symbol.asyncDispose]();
-    this.folder[Symbol.dispose]();
-    await this.plant[Symbol.asyncDispose]();
-  }
-}
-
-describe('what is handed on', () => {
-  const token = 'a secret for the admin';
-  const authorization = `Bearer ${token}`;
-
-  test('is taken as it would be without a gateway, or refused as it would be', async () => {
-    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: token });
-    const asked = [
-      // Fields that are between neighbours: no field of a client's may be one that Node refuses to send.
-      'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ntrailer: x\r\nte: trailers\r\nupgrade: h2c\r\nconnection: upgrade, content-length',
-      'GET /v2/health/live HTTP/1.1\r\nhost: 127.0.0.1\r\ntrailer: x',
-      // Paths that mean another one.
-      'GET http://127.0.0.1/v2 HTTP/1.1\r\nhost: 127.0.0.1',
-      'GET /%762 HTTP/1.1\r\nhost: 127.0.0.1',
-      'GET /v2/nothing HTTP/1.1\r\nhost: 127.0.0.1',
-      'GET /healthz HTTP/1.0',
-      'HEAD /healthz HTTP/1.1\r\nhost: 127.0.0.1',
-      'OPTIONS / HTTP/1.1\r\nhost: 127.0.0.1',
-      // Bodies in chunks where others have none, and none where others have one.
-      `DELETE /api/v1/models/echo/versions/9 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
-      `POST /api/v1/models/echo/unpin HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}`,
-      'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
-      // The body does not come: what is known without it is said.
-      'POST /api/v1/models/install HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/gzip\r\ncontent-length: 30000000\r\n\r\nx',
-      'POST /api/v1/alarms/level/acknowledge HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 30000000\r\n\r\n{',
-    ];
-    const port = Number(new URL(daemon.url).port);
-    const answers = async () => {
-      const found: string[] = [];
-      for (const text of asked) found.push(`${text.slice(0, 60)}: ${await firstLine(port, text)}`);
-      return found;
-    };
-    const without = await answers();
-    // By now the gateway runs: one of them was for it. Each is asked by a connection of its own.
-    expect(await daemon.infer()).toBe(200);
-    expect(await answers()).toEqual(without);
-    expect(without.filter((line) => / 50\d /.test(line))).toEqual([]);
-    expect(await daemon.agent.end('SIGTERM')).toBe(0);
-    expect(daemon.agent.stderr).toBe('');
-  }, 60_000);
-
-  test('comes from where it came from, whatever it says and however it leaves', async () => {
-    await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: token });
-    const port = Number(new URL(daemon.url).port);
-    const pin = ['POST /api/v1/models/echo/unpin HTTP/1.1', 'host: 127.0.0.1', `authorization: ${authorization}`];
-    const forged = [...pin, 'x-forwarded-for: 192.0.2.7', 'x-andon-client-address: 192.0.2.7', '', ''].join('\r\n');
-    for (const phase of ['without', 'with']) {
-      if (phase === 'with') expect(await daemon.infer()).toBe(200);
-      for (let count = 0; count < 20; count += 1) {
-        const socket = connect({ host: '127.0.0.1', port });
-        await once(socket, 'connect');
-        socket.write(forged);
-        if (count % 2 === 0) await once(socket, 'data');
-        socket.resetAndDestroy();
-      }
-    }
-    const audit = await fetch(`${daemon.url}/api/v1/models/audit`, { headers: { authorization } });
-    const { entries } = (await audit.json()) as { readonly entries: readonly { readonly actor: string }[] };
-    expect(entries.length).toBeGreaterThanOrEqual(20);
-    expect(entries.filter(({ actor }) => !['http:127.0.0.1', 'http:unknown'].includes(actor))).toEqual([]);
-  }, 30_000);
-});
-
 describe('the gateway', () => {
   test('is started by the first who asks for a model, and takes the port without turning anybody away', async () => {
     await using daemon = await Daemon.start();
@@ -155,10 +23,10 @@ describe('the gateway', () => {
     expect((await connection.ask('GET', '/healthz')).status).toBe(200);
     expect(daemon.gatewayPid).toBeUndefined();
     // On the connection to the agent's own process; the next connection comes to the gateway itself.
-    const first = await connection.ask('POST', INFER, body);
+    const first = await connection.ask('POST', INFER, inferBody);
     expect(first).toMatchObject({ status: 200, connection: 'close' });
     expect(daemon.gatewayPid).toBeDefined();
-    expect(await connection.ask('POST', INFER, body)).toMatchObject({ status: 200, connection: 'keep-alive' });
+    expect(await connection.ask('POST', INFER, inferBody)).toMatchObject({ status: 200, connection: 'keep-alive' });
     for (const path of ['/healthz', '/api/v1/watches', '/metrics', '/', '/api/v1/openapi.json'])
       expect({ path, ...(await connection.ask('GET', path)) }).toMatchObject({ path, status: 200 });
     expect(await connection.ask('GET', '/nothing')).toMatchObject({ status: 404 });
@@ -393,25 +261,12 @@ class Connection implements Disposable {
     const asked = request(this.#url + path, { method, headers, agent: this.#agent });
     asked.end(sent);
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
-    await text(answer);
+    await readText(answer);
     return { status: answer.statusCode ?? 0, connection: answer.headers.connection ?? '' };
   }
 
   [Symbol.dispose](): void {
     this.#agent.destroy();
-  }
-}
-
-/** First line of what a server answers to a request of the client's own making. */
-async function firstLine(port: number, sent: string): Promise<string> {
-  const socket = connect({ host: '127.0.0.1', port });
-  try {
-    await once(socket, 'connect');
-    socket.write(sent.includes('\r\n\r\n') ? sent : `${sent}\r\n\r\n`);
-    const [data] = (await once(socket, 'data')) as [Buffer];
-    return data.toString().split('\r\n')[0] ?? '';
-  } finally {
-    socket.destroy();
   }
 }
 
