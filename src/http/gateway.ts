@@ -5,6 +5,7 @@ import type { onRequestAsyncHookHandler } from 'fastify';
 import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import { Backoff } from '../platform/backoff.ts';
+import { childPort } from '../platform/child-port.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
@@ -12,7 +13,7 @@ import { childFlags } from '../platform/heap-flags.ts';
 import type { ComponentHealth, HealthChange } from '../platform/health.ts';
 import { relayLogLine } from '../platform/log.ts';
 import type { MetricValues } from '../platform/metrics.ts';
-import type { RpcHandlers, RpcPort } from '../platform/rpc.ts';
+import type { RpcHandlers } from '../platform/rpc.ts';
 import { RpcClient, serveRpc } from '../platform/rpc.ts';
 import { forward } from './forward.ts';
 import type { GatewaySettings } from './gateway-settings.ts';
@@ -249,15 +250,4 @@ export class Gateway implements AsyncDisposable {
     this.#counts = found ?? this.#counts;
     return this.#counts;
   }
-}
-
-function childPort(child: ChildProcess): RpcPort {
-  return {
-    post: (message) => {
-      if (!child.connected) throw httpFailure('gateway-away', 'its channel is closed');
-      // A failed write is told by 'error' or 'exit' as well, which settle the call.
-      child.send(message as object, () => undefined);
-    },
-    onMessage: (listener) => child.on('message', listener),
-  };
 }

@@ -5,9 +5,9 @@ import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
+import { childPort } from '../../platform/child-port.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
-import type { RpcPort } from '../../platform/rpc.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import type { HostProtocol } from './host-protocol.ts';
 import { inferenceFailure } from '../inference-failure.ts';
@@ -169,15 +169,4 @@ function giveWay(pid: number | undefined, niceness: number): void {
 /** Whether the host itself was lost, rather than answering with an error. */
 export function isLoss(error: unknown): boolean {
   return error instanceof OperatingError && (error.code === 'host-crashed' || error.code === 'inference-timeout');
-}
-
-function childPort(child: ChildProcess): RpcPort {
-  return {
-    post: (message) => {
-      if (!child.connected) throw inferenceFailure('host-crashed', 'its channel is closed');
-      // A failed write is told by 'error' or 'close' as well, which settle the call.
-      child.send(message as object, () => undefined);
-    },
-    onMessage: (listener) => child.on('message', listener),
-  };
 }
