@@ -3,7 +3,7 @@ import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/tag.ts';
 import { agentRoutes } from '../http/agent-routes.ts';
-import { Gateway } from '../http/gateway.ts';
+import { Gateway } from '../http/gateway/gateway.ts';
 import type { Routes } from '../http/http-app.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { registerV2Routes } from '../http/v2/v2-routes.ts';

@@ -12,7 +12,7 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { accessCheck } from './access.ts';
 import { limitArrival } from './arrival-deadline.ts';
-import { isForwarded } from './forward.ts';
+import { isForwarded } from './gateway/forward.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
 import { listenAddress } from './http-config.ts';

@@ -14,7 +14,7 @@ import type { HttpAppOptions } from './http-app.ts';
 import { httpApp } from './http-app.ts';
 import type { ListenAddress } from './http-config.ts';
 import { listenAddress } from './http-config.ts';
-import { privateAcceptor } from './private-connections.ts';
+import { privateAcceptor } from './gateway/private-connections.ts';
 
 export type HttpServerOptions = Omit<HttpAppOptions, 'first'>;
 

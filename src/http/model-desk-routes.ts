@@ -8,7 +8,7 @@ import { modelActions } from '../contracts/model-desk.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from './admin-access.ts';
 import { errorJson } from './api-schemas.ts';
-import { clientAddress } from './private-connections.ts';
+import { clientAddress } from './gateway/private-connections.ts';
 
 export type ModelDeskRoutesOptions = {
   readonly desk: ModelDesk;

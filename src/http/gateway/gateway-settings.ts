@@ -1,7 +1,7 @@
-import type { ModelReference } from '../domain/model-reference.ts';
-import type { LogLevel } from '../platform/log.ts';
-import type { AgentIdentity } from './health-routes.ts';
-import type { HttpConfig } from './http-config.ts';
+import type { ModelReference } from '../../domain/model-reference.ts';
+import type { LogLevel } from '../../platform/log.ts';
+import type { AgentIdentity } from '../health-routes.ts';
+import type { HttpConfig } from '../http-config.ts';
 
 /** What the gateway is started with. @typeParam M The configuration of the models. */
 export type GatewaySettings<M = unknown> = {

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Agent, request as httpRequest } from 'node:http';
-import type { Clock } from '../platform/clock.ts';
-import { errorMessage } from '../platform/errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { errorMessage } from '../../platform/errors.ts';
 import { CLIENT_ADDRESS_HEADER, clientAddress } from './private-connections.ts';
 
 export type Forwarding = {
