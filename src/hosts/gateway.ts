@@ -64,7 +64,8 @@ serveRpc<GatewayProtocol>(port, {
   reload: () => serving?.models.reload(),
 });
 process.on('message', (message, listening) => {
-  if (message === TAKE_PORT) serving?.app.server.listen(listening as Server);
+  // Without a handle Node would listen at a port of its own choice.
+  if (message === TAKE_PORT && listening !== undefined) serving?.app.server.listen(listening as Server);
 });
 process.once('disconnect', () => {
   // What hangs is ended by the agent, or where that is gone too, by this; and nothing that was forgotten keeps the process.
@@ -107,7 +108,7 @@ async function prepare(settings: Settings): Promise<Serving> {
   own.start();
   activations.start();
   await app.ready();
-  const fromAgent = privateAcceptor(app.server, settings.http.maxConnections);
+  const fromAgent = privateAcceptor(app.server);
   stack.defer(() => void fromAgent.close());
   // One that was killed leaves its own behind.
   if (process.platform !== 'win32') await rm(settings.gatewayPath, { force: true });

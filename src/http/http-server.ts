@@ -31,6 +31,8 @@ export class HttpServer implements AsyncDisposable {
   /** Of the first time that it listened: the port may have been any free one. */
   #url: string | undefined;
   #isLent = false;
+  /** What is to be done once the server is closed for good. */
+  #onClose: readonly (() => void)[] | undefined;
   #private:
     | { readonly acceptor: Server; readonly folder: string | undefined; readonly paths: PrivatePaths }
     | undefined;
@@ -77,10 +79,14 @@ export class HttpServer implements AsyncDisposable {
 
   /** Another process accepts connections now; those that are here stay. */
   lendPort(): void {
-    if (this.listening === undefined) return;
+    const server = this.listening;
+    if (server === undefined) return;
     this.#isLent = true;
+    // Fastify has a second server where a name stands for two addresses, and closes it with the first. It goes on.
+    this.#onClose ??= server.listeners('close') as (() => void)[];
+    server.removeAllListeners('close');
     // Only the listening ends: Node's HTTP server, closed as such, would no longer look after the connections that it has.
-    NetServer.prototype.close.call(this.listening);
+    NetServer.prototype.close.call(server);
   }
 
   /** The process that had the port is gone. */
@@ -104,13 +110,13 @@ export class HttpServer implements AsyncDisposable {
     if (this.#private !== undefined) return this.#private.paths;
     const folder = await privateFolder();
     const paths = { agentPath: socketPath(folder, 'agent'), gatewayPath: socketPath(folder, 'gateway') };
-    const acceptor = privateAcceptor(app.server, this.#options.config.maxConnections);
+    const acceptor = privateAcceptor(app.server);
     this.#private = { acceptor, folder, paths };
     try {
       await once(acceptor.listen(paths.agentPath), 'listening');
       return paths;
     } catch (error) {
-      await this.#closePrivately();
+      await this.closePrivately();
       throw error;
     }
   }
@@ -121,7 +127,9 @@ export class HttpServer implements AsyncDisposable {
     const app = this.#app;
     this.#app = undefined;
     await app?.close();
-    await this.#closePrivately();
+    // The first one may have been closed before, which is not told a second time.
+    for (const close of this.#onClose ?? []) close();
+    await this.closePrivately();
   }
 
   #listens(): void {
@@ -138,7 +146,8 @@ export class HttpServer implements AsyncDisposable {
     if (!this.#stopped) this.#retry = this.#options.deps.clock.setTimer(again, waitMs);
   }
 
-  async #closePrivately(): Promise<void> {
+  /** What was opened privately can be opened anew. */
+  async closePrivately(): Promise<void> {
     const opened = this.#private;
     this.#private = undefined;
     opened?.acceptor.close();

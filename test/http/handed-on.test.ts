@@ -45,6 +45,24 @@ describe('what is handed on', () => {
     expect(daemon.agent.stderr).toBe('');
   }, 60_000);
 
+  test('may be sent ahead of the answers, and the connection is kept as long as any', { timeout: 30_000 }, async () => {
+    await using daemon = await Daemon.start({ http: { requestTimeout: '500ms' } });
+    expect(await daemon.infer()).toBe(200);
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(daemon.url).port) });
+    let answers = '';
+    socket.on('data', (data: Buffer) => (answers += data.toString()));
+    const count = () => answers.split('HTTP/1.1 200 OK').length - 1;
+    await once(socket, 'connect');
+    const health = 'GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n';
+    socket.write(health.repeat(300));
+    await expect.poll(count, { timeout: 10_000 }).toBe(300);
+    // Longer than a connection may be silent that owes a request.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    socket.write(health);
+    await expect.poll(count).toBe(301);
+    socket.destroy();
+  });
+
   test('comes from where it came from, whatever it says and however it leaves', async () => {
     await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: token });
     const port = Number(new URL(daemon.url).port);

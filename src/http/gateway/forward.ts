@@ -29,8 +29,11 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const PROMPT_BODY_BYTES = 65_536;
 const REFUSAL_MS = 100;
 
-/** Kept: a process that has answered before a body has ended then reads the rest of it, instead of hanging up on who still sends. */
-const connections = new Agent({ keepAlive: true });
+/**
+ * Kept: a process that has answered before a body has ended then reads the rest of it, instead of hanging up on who still sends. Let go
+ * of before the other side does, and in no greater number than sockets are to be had for, however many requests a client sends ahead.
+ */
+const connections = new Agent({ keepAlive: true, timeout: 30_000, maxSockets: 256 });
 
 const forwarded = new WeakSet<IncomingMessage>();
 
@@ -45,6 +48,7 @@ export function isForwarded(request: IncomingMessage): boolean {
  */
 export function forward(request: IncomingMessage, response: ServerResponse, forwarding: Forwarding): void {
   forwarded.add(request);
+  if (request.socket.destroyed) return;
   try {
     passOn(request, response, forwarding);
   } catch (error) {
@@ -54,7 +58,6 @@ export function forward(request: IncomingMessage, response: ServerResponse, forw
 
 function passOn(request: IncomingMessage, response: ServerResponse, { socketPath, closes, clock }: Forwarding): void {
   const { socket, method, url: path } = request;
-  const limitMs = socket.timeout ?? 0;
   const onward = httpRequest({
     socketPath,
     method,
@@ -63,6 +66,7 @@ function passOn(request: IncomingMessage, response: ServerResponse, { socketPath
     setHost: false,
     agent: connections,
   });
+  // Node has a limit of its own again for what comes next on this connection.
   socket.setTimeout(0);
   const body = sendBody(request, onward, clock);
   let answered = false;
@@ -86,7 +90,6 @@ function passOn(request: IncomingMessage, response: ServerResponse, { socketPath
   response.once('close', () => {
     body.stop();
     onward.destroy();
-    socket.setTimeout(limitMs);
   });
 }
 
@@ -110,10 +113,16 @@ function sendBody(request: IncomingMessage, onward: ClientRequest, clock: Clock)
   };
 }
 
-function refuse(response: ServerResponse, status: number, message: string): void {
+/** Answers what cannot be handed on, as far as nobody has answered it. */
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
   const body = JSON.stringify({ error: message });
   if (response.headersSent) return void response.destroy();
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(body);
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close', ...headers }).end(body);
 }
 
 function requestHeaders(request: IncomingMessage): OutgoingHttpHeaders {

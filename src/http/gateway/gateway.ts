@@ -15,7 +15,7 @@ import { relayLogLine } from '../../platform/log.ts';
 import type { MetricValues } from '../../platform/metrics.ts';
 import type { RpcHandlers } from '../../platform/rpc.ts';
 import { RpcClient, serveRpc } from '../../platform/rpc.ts';
-import { forward } from './forward.ts';
+import { forward, refuse } from './forward.ts';
 import type { GatewaySettings } from './gateway-settings.ts';
 import { TAKE_PORT } from './gateway-settings.ts';
 import { httpFailure } from '../http-errors.ts';
@@ -69,6 +69,8 @@ export class Gateway implements AsyncDisposable {
   #pings: Timer | undefined;
   /** What it had counted when it was last asked. */
   #counts: readonly MetricValues[] = [];
+  /** Why the one that is about to end could not be started. */
+  #startFailure: string | undefined;
   #stopped = false;
 
   constructor(options: GatewayOptions) {
@@ -103,13 +105,20 @@ export class Gateway implements AsyncDisposable {
   /** For a route of the agent's own process: hands the request on, before its body is read. */
   get answers(): onRequestAsyncHookHandler {
     return async ({ raw: request }, reply) => {
+      const { raw: response } = reply;
       // The gateway has handed it on, since it does not know the path: there is nobody else to ask.
       if (isHandedOn(request)) throw httpFailure('gateway-away', `The gateway does not answer ${request.url}`);
-      await this.ready();
-      const { gatewayPath } = await this.#options.server.openPrivately();
+      // From here on nobody else answers, or takes it amiss that the body is not read while the gateway starts.
       reply.hijack();
-      // By its next connection the client comes to the gateway itself.
-      forward(request, reply.raw, { socketPath: gatewayPath, closes: true, clock: this.#deps.clock });
+      request.socket.setTimeout(0);
+      try {
+        await this.ready();
+        const { gatewayPath } = await this.#options.server.openPrivately();
+        // By its next connection the client comes to the gateway itself.
+        forward(request, response, { socketPath: gatewayPath, closes: true, clock: this.#deps.clock });
+      } catch (error) {
+        refuse(response, 503, errorMessage(error), { 'retry-after': '1' });
+      }
     };
   }
 
@@ -188,9 +197,11 @@ export class Gateway implements AsyncDisposable {
       child.send(TAKE_PORT, server.listening, () => undefined);
       await rpc.call('ping', undefined, START_DEADLINE_MS);
     } catch (error) {
-      child.kill('SIGKILL');
       const message = `The gateway could not be started: ${errorMessage(error)}`;
-      if (!this.#stopped) this.#health?.report('degraded', message);
+      this.#startFailure = message;
+      child.kill('SIGKILL');
+      // Should it have been for the sockets, others are made next time.
+      await server.closePrivately();
       throw httpFailure('gateway-away', message, { cause: error });
     }
     if (this.#stopped) return;
@@ -227,7 +238,9 @@ export class Gateway implements AsyncDisposable {
     this.#deps.metrics.retain(this.#counts);
     this.#counts = [];
     const waitMs = this.#backoff.nextMs();
-    this.#health?.report('degraded', `the gateway ended (${how}); another starts in ${Math.round(waitMs)} ms`);
+    const reason = this.#startFailure ?? `The gateway ended (${how})`;
+    this.#startFailure = undefined;
+    this.#health?.report('degraded', `${reason}; another starts in ${Math.round(waitMs)} ms`);
     void this.#options.server.takePortBack();
     this.#startIn(waitMs);
   }

@@ -19,13 +19,12 @@ export function clientAddress(request: IncomingMessage): string {
 }
 
 /** Accepts for an HTTP server what other processes of the agent hand on to it by a private socket. */
-export function privateAcceptor(server: Server, connectionsMax: number): Server {
+export function privateAcceptor(server: Server): Server {
   // As Node's own HTTP server has its connections.
   const acceptor = createServer({ allowHalfOpen: true }, (socket) => {
     privateSockets.add(socket);
     server.emit('connection', socket);
   });
-  acceptor.maxConnections = connectionsMax;
   // A connection that could not be accepted is its client's to report.
   acceptor.on('error', () => undefined);
   return acceptor;
