@@ -26,7 +26,7 @@ export type HttpAppOptions = {
   readonly identity: AgentIdentity;
   /** Longest that a request on any path may take to arrive; `http.requestTimeout` where that is longer. */
   readonly receiveDeadlineMs: number;
-  /** May answer in the app's place whoever is let in. */
+  /** Comes once the access check has let a request in, before its body is read; may answer in the app's place. */
   readonly first?: onRequestHookHandler;
   readonly routes: Routes;
   readonly deps: Deps;

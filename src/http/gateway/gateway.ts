@@ -47,10 +47,10 @@ export type GatewayOptions = {
 type Running = {
   readonly child: ChildProcess;
   readonly rpc: RpcClient<GatewayProtocol>;
-  /** Resolves once it serves; rejects where it ends before. */
-  readonly serves: Promise<void>;
   /** Components that it has reported. */
   readonly components: Set<string>;
+  /** Why it could not be started. */
+  failure: string | undefined;
 };
 
 /**
@@ -64,13 +64,13 @@ export class Gateway implements AsyncDisposable {
   readonly #excluded: () => void;
   #health: ComponentHealth | undefined;
   #running: Running | undefined;
+  /** Resolves once the one that runs serves; rejects where it ends before. */
+  #serves: Promise<PrivatePaths> | undefined;
   /** To start another. */
   #timer: Timer | undefined;
   #pings: Timer | undefined;
   /** What it had counted when it was last asked. */
   #counts: readonly MetricValues[] = [];
-  /** Why the one that is about to end could not be started. */
-  #startFailure: string | undefined;
   #stopped = false;
 
   constructor(options: GatewayOptions) {
@@ -90,16 +90,16 @@ export class Gateway implements AsyncDisposable {
   /**
    * Resolves once it serves, starting it where it does not.
    *
+   * @returns Where it and the agent hear of each other's requests.
    * @throws {OperatingError} 'gateway-away' (retry)
    */
-  async ready(): Promise<void> {
+  async ready(): Promise<PrivatePaths> {
     if (this.#stopped) throw httpFailure('gateway-away', 'The agent is stopping');
     if (this.#timer !== undefined)
       throw httpFailure('gateway-away', 'The gateway has ended and is about to be started');
     if (this.#running === undefined && this.#options.server.listening === undefined)
       throw httpFailure('gateway-away', 'Nobody listens at the address of http.listen');
-    this.#running ??= this.#start();
-    await this.#running.serves;
+    return (this.#serves ??= this.#start());
   }
 
   /** For a route of the agent's own process: hands the request on, before its body is read. */
@@ -112,8 +112,7 @@ export class Gateway implements AsyncDisposable {
       reply.hijack();
       request.socket.setTimeout(0);
       try {
-        await this.ready();
-        const { gatewayPath } = await this.#options.server.openPrivately();
+        const { gatewayPath } = await this.ready();
         // By its next connection the client comes to the gateway itself.
         forward(request, response, { socketPath: gatewayPath, closes: true, clock: this.#deps.clock });
       } catch (error) {
@@ -160,7 +159,7 @@ export class Gateway implements AsyncDisposable {
     this.#health?.remove();
   }
 
-  #start(): Running {
+  #start(): Promise<PrivatePaths> {
     const { entry, agent, deps } = this.#options;
     this.#health ??= deps.health.component('http/gateway');
     const child = fork(entry, {
@@ -170,9 +169,8 @@ export class Gateway implements AsyncDisposable {
     });
     const port = childPort(child);
     const rpc = new RpcClient<GatewayProtocol>(port, deps.clock);
-    const running = { child, rpc, serves: this.#serves(child, rpc), components: new Set<string>() };
-    // Whoever waits for it hears of it; nobody may be waiting.
-    running.serves.catch(() => undefined);
+    const running: Running = { child, rpc, components: new Set(), failure: undefined };
+    this.#running = running;
     serveRpc<AgentProtocol>(port, {
       ...agent,
       log: (line) => relayLogLine(deps.log, line),
@@ -185,30 +183,36 @@ export class Gateway implements AsyncDisposable {
     child.once('exit', (code, signal) =>
       this.#ended(running, signal === null ? `exit code ${code}` : `signal ${signal}`),
     );
-    return running;
+    const serves = this.#prepare(running);
+    // Whoever waits for it hears of it; nobody may be waiting.
+    serves.catch(() => undefined);
+    return serves;
   }
 
-  async #serves(child: ChildProcess, rpc: RpcClient<GatewayProtocol>): Promise<void> {
+  async #prepare(running: Running): Promise<PrivatePaths> {
+    const { child, rpc } = running;
     const { server, settings } = this.#options;
+    let paths: PrivatePaths;
     try {
-      const paths = await server.openPrivately();
+      paths = await server.openPrivately();
       await rpc.call('prepare', { ...settings, ...paths }, START_DEADLINE_MS);
       // Nothing that takes it a turn of its loop is left to be done: a connection that comes before it listens would be lost.
       child.send(TAKE_PORT, server.listening, () => undefined);
       await rpc.call('ping', undefined, START_DEADLINE_MS);
     } catch (error) {
       const message = `The gateway could not be started: ${errorMessage(error)}`;
-      this.#startFailure = message;
+      running.failure = message;
       child.kill('SIGKILL');
       // Should it have been for the sockets, others are made next time.
       await server.closePrivately();
       throw httpFailure('gateway-away', message, { cause: error });
     }
-    if (this.#stopped) return;
+    if (this.#stopped) return paths;
     // Both accept until here, so that nobody is turned away.
     server.lendPort();
     this.#health?.report('ok');
     this.#watchOver(child, rpc);
+    return paths;
   }
 
   /** Ends a gateway that does not answer any more. */
@@ -231,6 +235,7 @@ export class Gateway implements AsyncDisposable {
   #ended(running: Running, how: string): void {
     if (this.#running !== running) return;
     this.#running = undefined;
+    this.#serves = undefined;
     this.#pings?.cancel();
     running.rpc.close(httpFailure('gateway-away', `The gateway ended (${how})`));
     for (const name of running.components) this.#deps.health.adopt({ name, now: undefined });
@@ -238,8 +243,7 @@ export class Gateway implements AsyncDisposable {
     this.#deps.metrics.retain(this.#counts);
     this.#counts = [];
     const waitMs = this.#backoff.nextMs();
-    const reason = this.#startFailure ?? `The gateway ended (${how})`;
-    this.#startFailure = undefined;
+    const reason = running.failure ?? `The gateway ended (${how})`;
     this.#health?.report('degraded', `${reason}; another starts in ${Math.round(waitMs)} ms`);
     void this.#options.server.takePortBack();
     this.#startIn(waitMs);
