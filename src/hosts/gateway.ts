@@ -103,7 +103,7 @@ async function prepare(settings: Settings): Promise<Serving> {
       onChange: () => own.reload(),
     }),
   );
-  const app = await gatewayApp(settings, new GatewayModels({ own, agent, config, watched }), deps);
+  const app = await gatewayApp(settings, new GatewayModels({ own, agent, config, watched, clock: deps.clock }), deps);
   stack.defer(() => app.close());
   own.start();
   activations.start();

@@ -11,6 +11,7 @@ import type {
 } from '../contracts/inference.ts';
 import type { ModelReference } from '../domain/model-reference.ts';
 import { formatModelReference } from '../domain/model-reference.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { RpcClient } from '../platform/rpc.ts';
 import { inferenceFailure } from './inference-failure.ts';
 import { mergeStatistics } from './model-counts.ts';
@@ -20,6 +21,9 @@ import { repositoryEntries } from './repository.ts';
 import { sharedWithWatches } from './serving.ts';
 import type { SupervisedInferenceHost } from './supervised-host.ts';
 
+/** How long what the agent has loaded is taken to be as it was: each look costs the process that scans the machines. */
+const SNAPSHOT_MS = 1_000;
+
 export type GatewayModelsOptions = {
   /** Models of visitors alone, in hosts of this process. */
   readonly own: SupervisedInferenceHost;
@@ -27,6 +31,7 @@ export type GatewayModelsOptions = {
   readonly config: ModelsConfig;
   /** Models that the configuration's watches name. */
   readonly watched: readonly ModelReference[];
+  readonly clock: Clock;
 };
 
 /**
@@ -39,21 +44,28 @@ export class GatewayModels implements VisitorsInference {
   readonly #directory: ModelDirectory;
   readonly #watched: readonly ModelReference[];
   readonly #isShared: (name: string) => boolean;
+  readonly #clock: Clock;
+  /** What the agent last said that it has. */
+  #agents: { readonly models: ModelsSnapshot; readonly atMs: number } | undefined;
 
-  constructor({ own, agent, config, watched }: GatewayModelsOptions) {
+  constructor({ own, agent, config, watched, clock }: GatewayModelsOptions) {
     this.#own = own;
     this.#agent = agent;
     this.#directory = ModelDirectory.of(config);
     this.#watched = watched;
     this.#isShared = sharedWithWatches(config, watched);
+    this.#clock = clock;
   }
 
   served(model: ModelReference): ServedModel | undefined {
-    return this.#own.served(model);
+    if (!this.#isShared(model.name)) return this.#own.served(model);
+    const known = this.#agents;
+    const isFresh = known !== undefined && this.#clock.monotonicMs() - known.atMs < SNAPSHOT_MS;
+    return isFresh ? placeOf(known.models.loaded, model)?.served : undefined;
   }
 
   async models(): Promise<LoadedModels> {
-    return new ModelsOfBoth(this.#own, await this.#agent.call('models', undefined));
+    return new ModelsOfBoth(this.#own, await this.#agentsModels());
   }
 
   run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult> {
@@ -81,9 +93,16 @@ export class GatewayModels implements VisitorsInference {
 
   /** A watch's model gets a copy for visitors the first time. */
   async #visitWatched(model: ModelReference): Promise<void> {
-    const { loaded } = await this.#agent.call('models', undefined);
+    const { loaded } = await this.#agentsModels();
     const watched = placeOf(loaded, model);
     if (watched !== undefined) this.#own.visit(watched.reference);
+  }
+
+  async #agentsModels(): Promise<ModelsSnapshot> {
+    const atMs = this.#clock.monotonicMs();
+    const models = await this.#agent.call('models', undefined);
+    this.#agents = { models, atMs };
+    return models;
   }
 }
 

@@ -135,7 +135,7 @@ export const modelsConfigSchema = z.strictObject({
     })
     .default('none')
     .describe(
-      "Models loaded at the start for visitors beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not is shared, and visitors wait behind the watch",
+      "Models loaded at the start for visitors beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not, with the first request for it",
     ),
   maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for visitors at a time'),
   limits: z

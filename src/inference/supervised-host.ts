@@ -53,8 +53,8 @@ export type SupervisedInferenceHostOptions = {
 type Place = { readonly host: ModelHost; readonly slot: ModelSlot };
 
 /**
- * All models of the agent, in as many supervised child processes as the configuration wants: one for what the watches
- * use, one for what visitors ask for, and others by name.
+ * Models in as many supervised child processes as the configuration wants: one for what the watches use, one for what
+ * visitors ask for, and others by name. The agent has its watches' models in one of these, its gateway those of visitors in another.
  *
  * A visitor's run never enters a process that judges for a watch, unless `models.limits.<name>.host` puts both in one:
  * a watch's model that a visitor asks for is loaded a second time, at the first such request or at the start where
