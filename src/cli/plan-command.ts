@@ -1,13 +1,13 @@
-import { loadConfig } from '../app/config-file.ts';
-import { lookUpModels } from '../app/config-model-checks.ts';
-import type { AgentPlan } from '../app/plan.ts';
-import { canBeMet, planAgent, scanLoad } from '../app/plan.ts';
+import { loadConfig } from '../config/config-file.ts';
+import { lookUpModels } from '../config/config-model-checks.ts';
+import type { AgentPlan } from '../offline/plan.ts';
+import { canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { formatWarning, plural } from './check-command.ts';
-import type { Output } from './output.ts';
-import { table } from './table.ts';
+import type { Output } from './output/output.ts';
+import { table } from './output/table.ts';
 
 /** EX_CONFIG. */
 const EXIT_CONFIG = 78;

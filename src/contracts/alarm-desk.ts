@@ -1,4 +1,4 @@
-import type { AlarmTransition } from '../domain/alarm.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 
 /**

@@ -1,7 +1,7 @@
-import type { AlarmState } from '../domain/alarm.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { AlarmState } from '../domain/alarm/alarm.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { TagReading } from './live-events.ts';
-import type { TrialOverview } from './trial-board.ts';
+import type { TrialOverview } from './rollout-board.ts';
 
 /** A watch as people look at it: what it is bound to, and how it stands. */
 export type WatchOverview = {

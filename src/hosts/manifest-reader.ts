@@ -1,7 +1,7 @@
 import process from 'node:process';
-import { readManifest } from '../inference/manifest-file.ts';
-import type { ManifestText } from '../inference/manifest-process.ts';
-import { preferAsVictim } from './prefer-as-victim.ts';
+import { readManifest } from '../models/store/manifest-file.ts';
+import type { ManifestText } from '../models/store/manifest-process.ts';
+import { preferAsVictim } from './set-oom-score.ts';
 
 /*
  * Entry file of the process that reads one long model.yaml and ends: parsing it would hold up the thread with the

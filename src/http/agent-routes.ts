@@ -1,16 +1,16 @@
 import type { AlarmDesk } from '../contracts/alarm-desk.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
-import type { TrialBoard } from '../contracts/trial-board.ts';
+import type { TrialBoard } from '../contracts/rollout-board.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
 import { registerDashboard } from './dashboard-routes.ts';
-import { registerEventStream } from './event-stream.ts';
-import type { AgentIdentity } from './health-routes.ts';
-import { registerHealthRoutes } from './health-routes.ts';
-import type { Routes } from './http-app.ts';
+import { registerEventStream } from '../web/event-stream.ts';
+import type { AgentIdentity } from '../web/health-routes.ts';
+import { registerHealthRoutes } from '../web/health-routes.ts';
+import type { Routes } from '../web/http-app.ts';
 import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
 import { registerModelDeskRoutes } from './model-desk-routes.ts';
-import { registerTrialRoutes } from './trial-routes.ts';
-import { TurnBudget } from './turn-budget.ts';
+import { registerTrialRoutes } from './rollout-routes.ts';
+import { TurnBudget } from '../web/turn-budget.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 

@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { AlarmDesk } from '../contracts/alarm-desk.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import type { AlarmTransition } from '../domain/alarm.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { alarmJson, errorJson } from './api-schemas.ts';
+import { alarmJson, errorJson } from '../web/api-schemas.ts';
 
 /** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
 const SHELVE_MS_MAX = 7 * 86_400_000;

@@ -5,12 +5,12 @@ import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
 import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
-import type { StoredRecord } from '../domain/record.ts';
-import { recordJson } from '../domain/record.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
+import { recordJson } from '../domain/record/record.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
-import { tagJson } from './event-stream.ts';
+import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from '../web/api-schemas.ts';
+import { tagJson } from '../web/event-stream.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;

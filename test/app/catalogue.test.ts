@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { errorCatalogues, metricCatalogues } from '../../src/app/catalogue.ts';
-import { processMetrics } from '../../src/cli/process-metrics.ts';
+import { processMetrics } from '../../src/cli/output/process-metrics.ts';
 
 /*
  * Codes and metric names are an interface: alerts and runbooks are written against them. What is thrown or counted must be

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { andon } from '../cli/run-andon.ts';
 import { AgentProcess } from '../support/start-agent.ts';
-import { candidates, TrialPlant } from '../support/trial-plant.ts';
+import { candidates, TrialPlant } from '../support/rollout-plant.ts';
 
 /*
  * Two versions on the same windows, in the daemon as its user runs it, with real processes that crash, hang and give

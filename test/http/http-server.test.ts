@@ -9,13 +9,13 @@ import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchBoard } from '../../src/contracts/watch-board.ts';
-import type { AlarmTransition } from '../../src/domain/alarm.ts';
-import { normalFacts } from '../../src/domain/alarm.ts';
-import type { Verdict } from '../../src/domain/verdict.ts';
+import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm/alarm.ts';
+import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import { httpConfigSchema } from '../../src/http/http-config.ts';
+import { httpConfigSchema } from '../../src/web/http-config.ts';
 import { agentRoutes } from '../../src/http/agent-routes.ts';
-import { HttpServer } from '../../src/http/http-server.ts';
+import { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 const atMs = Date.UTC(2026, 0, 1);

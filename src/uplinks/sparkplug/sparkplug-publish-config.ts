@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 
 const level = (description: string) =>
   z
