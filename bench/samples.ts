@@ -59,7 +59,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
       tags,
       watches,
       inference,
-      trials: undefined,
+      rollouts: undefined,
       recorder,
       history,
       events,

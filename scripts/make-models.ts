@@ -104,7 +104,7 @@ async function fillWeight(): Promise<ModelDraft> {
   return draft;
 }
 
-/** What was measured on other runs of the plant, besides what the trial says. */
+/** What was measured on other runs of the plant, besides what the rollout says. */
 function withMetrics(draft: ModelDraft, metrics: Readonly<Record<string, number>>): ModelDraft {
   const short = Object.entries(metrics).map(([name, value]) => [name, Number(value.toPrecision(7))]);
   return {

@@ -7,25 +7,25 @@ import { Gateway } from '../serving/gateway/gateway.ts';
 import type { Routes } from '../web/http-app.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { registerV2Routes } from '../serving/v2-routes.ts';
-import { ActivationWatch } from '../runtime/activation-monitor.ts';
+import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { modelLedger } from '../registry/model-ledger.ts';
 import { ModelLibrary } from '../registry/model-library.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
-import { TrialHosts } from '../runtime/rollout-hosts.ts';
+import { RolloutHosts } from '../runtime/rollout-hosts.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { Recorder } from '../pipeline/recorder.ts';
-import { Trials } from '../rollout/rollouts.ts';
+import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
-import { WallClockWatch } from '../platform/wall-clock-monitor.ts';
+import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
@@ -36,7 +36,7 @@ import { modelUses, watchMisfits } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
 import { TagRegister } from '../config/tag-register.ts';
-import { trialJournal } from './rollout-journal.ts';
+import { rolloutJournal } from './rollout-journal.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -88,13 +88,13 @@ export async function startAgent(
       deps,
     }),
   );
-  const trialHosts = stack.use(new TrialHosts({ entry: inferenceHostEntry, config: config.models, deps }));
+  const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const onActivated = (): void => {
     inference.reload();
     gateway.reload();
-    trials.review();
+    rollouts.review();
   };
-  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...trialHosts.statuses()];
+  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
   const library = stack.use(
     new ModelLibrary({
       entry: inferenceHostEntry,
@@ -105,19 +105,19 @@ export async function startAgent(
       deps,
     }),
   );
-  const trials: Trials = stack.use(
-    new Trials({
+  const rollouts: Rollouts = stack.use(
+    new Rollouts({
       watches,
       inference,
-      models: trialHosts,
+      models: rolloutHosts,
       ledger: modelLedger(config.models.directory, library, deps.clock),
-      journal: trialJournal(config.outbox.path, deps.log),
-      rules: trialRules(config.models.rollback),
+      journal: rolloutJournal(config.outbox.path, deps.log),
+      rules: rolloutRules(config.models.rollback),
       deps,
     }),
   );
   const activations = stack.use(
-    new ActivationWatch({
+    new ActivationMonitor({
       directory: config.models.directory,
       names: () => inference.statuses().map(({ name }) => name),
       clock: deps.clock,
@@ -131,7 +131,7 @@ export async function startAgent(
       tags,
       watches,
       inference,
-      trials,
+      rollouts,
       recorder,
       history,
       events,
@@ -156,7 +156,7 @@ export async function startAgent(
       identity,
       alarms,
       board: pipeline,
-      trials,
+      rollouts,
       records: outbox,
       history,
       models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
@@ -195,7 +195,7 @@ export async function startAgent(
     }),
   );
   const clockWatch = stack.use(
-    new WallClockWatch({
+    new WallClockMonitor({
       clock: deps.clock,
       log: deps.log,
       metrics: deps.metrics,
@@ -223,7 +223,7 @@ export async function startAgent(
   await outbox.start();
   await alarms.start();
   // Before any model is loaded, so that none decides that was rejected.
-  await trials.start();
+  await rollouts.start();
   inference.start();
   activations.start();
   recorder.start();
@@ -269,7 +269,7 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
 }
 
 /** When candidates are stopped, and how long a version is on probation. */
-function trialRules({ within, period, ...counts }: AgentConfig['models']['rollback']) {
+function rolloutRules({ within, period, ...counts }: AgentConfig['models']['rollback']) {
   return { ...counts, periodMs: period, withinMs: within };
 }
 

@@ -2,7 +2,7 @@ import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
-import { trialMetrics } from '../rollout/rollout-metrics.ts';
+import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
 import { v2Errors } from '../web/v2-errors.ts';
@@ -114,7 +114,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
-  { title: 'Trials of versions', catalogue: trialMetrics },
+  { title: 'Rollouts of versions', catalogue: rolloutMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
   { title: 'Remote models', catalogue: remoteMetrics },
   { title: "Models, under Triton's names", catalogue: nvInferenceMetrics },

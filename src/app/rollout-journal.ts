@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
-import type { TrialJournal } from '../contracts/rollout-models.ts';
-import { trialFailures } from '../domain/rollout/rollout-tally.ts';
+import type { RolloutJournal } from '../contracts/rollout-models.ts';
+import { rolloutFailures } from '../domain/rollout/rollout-tally.ts';
 import { writeDurably } from '../platform/durable-file.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 
 const counts = z.array(z.number());
-const failures = z.record(z.enum(trialFailures), z.number());
+const failures = z.record(z.enum(rolloutFailures), z.number());
 const side = z.object({ score: z.number(), threshold: z.number(), verdict: z.enum(['normal', 'abnormal']) });
 
 const tallySchema = z.object({
@@ -34,8 +34,8 @@ const tallySchema = z.object({
 
 const journalSchema = z.record(z.string(), tallySchema);
 
-/** Figures of trials in `trials.json` beside the outbox. One that cannot be read is begun anew: no verdict hangs on it. */
-export function trialJournal(outboxPath: string, log: Logger): TrialJournal {
+/** Figures of rollouts in `trials.json` beside the outbox. One that cannot be read is begun anew: no verdict hangs on it. */
+export function rolloutJournal(outboxPath: string, log: Logger): RolloutJournal {
   const path = join(dirname(outboxPath), 'trials.json');
   let written = '';
   return {
@@ -44,7 +44,7 @@ export function trialJournal(outboxPath: string, log: Logger): TrialJournal {
         written = await readFile(path, 'utf8');
         return new Map(Object.entries(journalSchema.parse(JSON.parse(written))));
       } catch (error) {
-        if (errorCode(error) !== 'ENOENT') log.warn({ path }, `Figures of trials begin anew: ${errorMessage(error)}`);
+        if (errorCode(error) !== 'ENOENT') log.warn({ path }, `Figures of rollouts begin anew: ${errorMessage(error)}`);
         return new Map();
       }
     },
@@ -55,7 +55,7 @@ export function trialJournal(outboxPath: string, log: Logger): TrialJournal {
         await writeDurably(path, text);
         written = text;
       } catch (error) {
-        log.warn({ path }, `Figures of trials are not kept: ${errorMessage(error)}`);
+        log.warn({ path }, `Figures of rollouts are not kept: ${errorMessage(error)}`);
       }
     },
   };

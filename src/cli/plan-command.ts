@@ -93,7 +93,7 @@ function addresses({ address, count }: PlannedRead): string {
 }
 
 function windowTable({ windows }: AgentPlan): string {
-  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'trial'];
+  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'rollout'];
   const rows = windows.map((window) => [
     window.watch,
     window.model,
@@ -103,7 +103,7 @@ function windowTable({ windows }: AgentPlan): string {
     intervalText(window.hopMs),
     window.lengthMs === undefined ? '?' : formatDuration(window.lengthMs),
     window.alarmPriority ?? 'none',
-    window.trial === undefined ? '' : `${window.trial.kind} ${window.trial.model}`,
+    window.rollout === undefined ? '' : `${window.rollout.kind} ${window.rollout.model}`,
   ]);
   return table(head, rows);
 }

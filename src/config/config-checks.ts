@@ -8,7 +8,7 @@ import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { servingFindings } from './config-serving-checks.ts';
 import { tagFindings } from './config-tag-checks.ts';
-import { trialFindings } from './config-rollout-checks.ts';
+import { rolloutFindings } from './config-rollout-checks.ts';
 import { watchFindings } from './config-watch-checks.ts';
 
 /**
@@ -25,7 +25,7 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
     ...linkFindings(context),
     ...watchFindings(context),
     ...modelFindings(context, models),
-    ...trialFindings(context, models),
+    ...rolloutFindings(context, models),
     ...servingFindings(context, models),
     ...networkFindings(context),
     ...purposeFindings(context, file),

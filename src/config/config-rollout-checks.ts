@@ -7,7 +7,7 @@ import type { ModelLookup } from './config-model-checks.ts';
 import { manifestFindings } from './config-model-checks.ts';
 
 /** Shadows and canaries: that they are versions of the watch's model that judge the same windows. */
-export function trialFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {
+export function rolloutFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {
   return Object.entries(config.watches ?? {}).flatMap(([id, watch]) => {
     const at = ['watches', id];
     if (watch.shadow !== undefined && watch.canary !== undefined)
@@ -55,7 +55,7 @@ function pairFindings(
   lookup: ModelLookup,
 ): readonly Finding[] {
   const { version, window } = tried.manifest;
-  // An activation ends a trial well; it must not keep the agent from starting.
+  // An activation ends a rollout well; it must not keep the agent from starting.
   if (version === used.version)
     return [warning(path, `${tried.name} is the active version by now, and nothing is tried: take '${kind}' out`)];
   if (window.steps === used.window.steps) return [];

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { trialFailures } from '../domain/rollout/rollout-tally.ts';
+import { rolloutFailures } from '../domain/rollout/rollout-tally.ts';
 
 /*
  * The comparison of two versions as JSON: what the HTTP API answers and the command line reads. Times are epoch
@@ -7,10 +7,10 @@ import { trialFailures } from '../domain/rollout/rollout-tally.ts';
  */
 const ofBoth = <Schema extends z.ZodType>(schema: Schema) => z.object({ candidate: schema, incumbent: schema });
 
-const failuresJson = z.record(z.enum(trialFailures), z.number());
+const failuresJson = z.record(z.enum(rolloutFailures), z.number());
 const saidJson = z.object({ score: z.number(), threshold: z.number(), verdict: z.enum(['normal', 'abnormal']) });
 
-const trialJson = z.object({
+const rolloutJson = z.object({
   watch: z.string(),
   kind: z.enum(['shadow', 'canary', 'probation']),
   candidate: z.number().describe('Version that is to prove itself'),
@@ -49,11 +49,11 @@ const trialJson = z.object({
 
 export const comparisonJson = z.object({
   model: z.string(),
-  trials: z.array(trialJson),
+  rollouts: z.array(rolloutJson),
   obstacles: z
     .array(z.object({ watch: z.string(), reason: z.string() }))
-    .describe('Trials that the configuration asks for and that are not held'),
+    .describe('Rollouts that the configuration asks for and that are not held'),
 });
 
 export type ComparisonJson = z.infer<typeof comparisonJson>;
-export type TrialJson = z.infer<typeof trialJson>;
+export type RolloutJson = z.infer<typeof rolloutJson>;

@@ -6,15 +6,15 @@ import type { InferenceHost } from './inference.ts';
 /** What is needed of a host to judge windows with it. */
 export type WindowModels = Pick<InferenceHost, 'ready' | 'statuses' | 'run'>;
 
-/** Versions under trial, each in a process of its own: what one does there, no watch's own model feels. */
-export interface TrialModels extends WindowModels {
+/** Versions under rollout, each in a process of its own: what one does there, no watch's own model feels. */
+export interface RolloutModels extends WindowModels {
   /** Loads those that are wanted and lets go of the others. Returns at once. */
   want(models: readonly ModelReference[]): void;
   /** Longest that a run of the model may take. */
   deadlineMs(model: ModelReference): number;
 }
 
-/** What trials know of the model directory, and what they write into it. */
+/** What rollouts know of the model directory, and what they write into it. */
 export interface VersionLedger {
   /** @throws {OperatingError} Where the directory cannot be read. */
   standing(name: string): Promise<ModelStanding>;
@@ -30,8 +30,8 @@ export interface VersionLedger {
 }
 
 /** Where what was counted is kept across a restart. */
-export interface TrialJournal {
-  /** By trial; empty where there is nothing, or nothing that can be read. */
+export interface RolloutJournal {
+  /** By rollout; empty where there is nothing, or nothing that can be read. */
   read(): Promise<ReadonlyMap<string, TallyState>>;
   /** Replaces all of it. Losing it costs figures and no verdict, so that it never throws. */
   write(tallies: ReadonlyMap<string, TallyState>): Promise<void>;

@@ -6,7 +6,7 @@ import { entryFile } from '../platform/entry-file.ts';
 import { invariant } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { serveRpc } from '../platform/rpc.ts';
-import { preferAsVictim } from './set-oom-score.ts';
+import { setOomScore } from './set-oom-score.ts';
 
 /*
  * Entry of the inference host, a child process of the agent. It ends with the channel: nothing in it is worth
@@ -18,7 +18,7 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('SIGINT', stayUntilDisconnected);
 process.on('SIGTERM', stayUntilDisconnected);
 
-preferAsVictim(500);
+setOomScore(500);
 new Worker(entryFile(import.meta.url, './parent-monitor.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
 const runner = new SessionRunner();

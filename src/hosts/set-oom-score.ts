@@ -7,7 +7,7 @@ import { errorCode } from '../platform/errors.ts';
  *
  * @param score Of Linux's 1000; what has more goes first.
  */
-export function preferAsVictim(score: number): void {
+export function setOomScore(score: number): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', String(score));
   } catch (error) {

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { TrialBoard, TrialReport } from '../contracts/rollout-board.ts';
-import type { TrialJson } from '../contracts/rollout-json.ts';
+import type { RolloutStatuses, RolloutReport } from '../contracts/rollout-statuses.ts';
+import type { RolloutJson } from '../contracts/rollout-json.ts';
 import { comparisonJson } from '../contracts/rollout-json.ts';
 import type { Disagreement } from '../domain/rollout/rollout-tally.ts';
 
 /** `GET /api/v1/models/<name>/compare`: versions of a model that judge the same windows, side by side. */
-export function registerTrialRoutes(instance: FastifyInstance, trials: TrialBoard): void {
+export function registerRolloutRoutes(instance: FastifyInstance, rollouts: RolloutStatuses): void {
   instance.withTypeProvider<ZodTypeProvider>().get(
     '/api/v1/models/:name/compare',
     {
@@ -18,13 +18,13 @@ export function registerTrialRoutes(instance: FastifyInstance, trials: TrialBoar
       },
     },
     ({ params }) => {
-      const { trials: reports, obstacles } = trials.compare(params.name);
-      return { model: params.name, trials: reports.map(trialToJson), obstacles: [...obstacles] };
+      const { rollouts: reports, obstacles } = rollouts.compare(params.name);
+      return { model: params.name, rollouts: reports.map(rolloutToJson), obstacles: [...obstacles] };
     },
   );
 }
 
-function trialToJson({ watch, plan, decides, summary, stopped, conclusion }: TrialReport): TrialJson {
+function rolloutToJson({ watch, plan, decides, summary, stopped, conclusion }: RolloutReport): RolloutJson {
   const { table, failures, disagreements } = summary;
   const both = <T>(of: (side: 'candidate' | 'incumbent') => T) => ({
     candidate: of('candidate'),
@@ -62,6 +62,6 @@ function trialToJson({ watch, plan, decides, summary, stopped, conclusion }: Tri
   };
 }
 
-function disagreementToJson({ timestampMs, candidate, incumbent }: Disagreement): TrialJson['disagreements'][number] {
+function disagreementToJson({ timestampMs, candidate, incumbent }: Disagreement): RolloutJson['disagreements'][number] {
   return { timestamp_ms: timestampMs, candidate: { ...candidate }, incumbent: { ...incumbent } };
 }

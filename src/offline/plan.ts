@@ -44,7 +44,7 @@ type WindowPlan = {
   readonly lengthMs: number | undefined;
   readonly alarmPriority: string | undefined;
   /** A version that judges the same windows; undefined where none is tried. */
-  readonly trial: { readonly kind: 'shadow' | 'canary'; readonly model: string } | undefined;
+  readonly rollout: { readonly kind: 'shadow' | 'canary'; readonly model: string } | undefined;
 };
 
 type ModelPlan = {
@@ -137,7 +137,7 @@ function windowPlan(id: string, watch: WatchConfig, lookup: ModelLookup): Window
     hopMs: window.hop ?? window.step,
     lengthMs: steps === undefined || window.step === 'scan' ? undefined : steps * window.step,
     alarmPriority: alarm?.priority,
-    trial: trialPlan(watch),
+    rollout: rolloutPlan(watch),
   };
 }
 
@@ -162,16 +162,16 @@ function placePlan(
   return { executionProviders: ['remote'], remote: { url: remote.url, fallback } };
 }
 
-function trialPlan({ shadow, canary }: WatchConfig): WindowPlan['trial'] {
+function rolloutPlan({ shadow, canary }: WatchConfig): WindowPlan['rollout'] {
   if (canary !== undefined) return { kind: 'canary', model: formatModelReference(canary) };
   return shadow === undefined ? undefined : { kind: 'shadow', model: formatModelReference(shadow) };
 }
 
 /** A watch as a user of a model: `pump-1`, or `pump-1 (shadow)` where it only tries it. */
 function usesOf(id: string, watch: WatchConfig, name: string): readonly string[] {
-  const trial = trialPlan(watch);
+  const rollout = rolloutPlan(watch);
   return [
     ...(formatModelReference(watch.model) === name ? [id] : []),
-    ...(trial?.model === name ? [`${id} (${trial.kind})`] : []),
+    ...(rollout?.model === name ? [`${id} (${rollout.kind})`] : []),
   ];
 }

@@ -1,4 +1,4 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { AlarmRules, AlarmStep } from '../domain/alarm/alarm-logic.ts';
@@ -52,7 +52,7 @@ type Alarm = {
  * does to it is stored, since a journal must have no holes, but not announced. Until the stored alarms could be read
  * (`start`), verdicts wait, operators are refused and none is listed; read late, each is announced as it was stored.
  */
-export class AlarmService implements AlarmDesk, AsyncDisposable {
+export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #records: RecordStore;
   readonly #recorder: Recorder;
   readonly #events: LiveEvents;

@@ -18,7 +18,7 @@ const JUMP_MS_MIN = 500;
  * Sees when somebody sets the system's clock, takes the new time over, and tells. Scans go on by the monotonic
  * clock; records keep their order by sequence; only windows must begin anew, as their grid is wall time.
  */
-export class WallClockWatch implements Disposable {
+export class WallClockMonitor implements Disposable {
   readonly #clock: SystemClock;
   readonly #log: Logger;
   readonly #jumps;

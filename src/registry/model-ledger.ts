@@ -4,7 +4,7 @@ import type { ModelLibrary } from './model-library.ts';
 import { writeRejection } from './acts/rejected-versions.ts';
 import { readStanding } from './acts/version-standing.ts';
 
-/** The model directory as trials see it; a rollback is an act of the library, audited like any other. */
+/** The model directory as rollouts see it; a rollback is an act of the library, audited like any other. */
 export function modelLedger(
   directory: string,
   library: Pick<ModelLibrary, 'rollbackFrom'>,

@@ -1,13 +1,13 @@
-import type { StoppedTrial } from '../contracts/rollout-board.ts';
-import type { PlannedTrial } from '../domain/rollout/rollout-plan.ts';
+import type { StoppedRollout } from '../contracts/rollout-statuses.ts';
+import type { PlannedRollout } from '../domain/rollout/rollout-plan.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { Judgement } from '../pipeline/judge.ts';
-import { trialMetrics } from './rollout-metrics.ts';
-import type { Counted, Trial } from './rollout.ts';
+import { rolloutMetrics } from './rollout-metrics.ts';
+import type { Counted, Rollout } from './rollout.ts';
 
-/** What a watch's trials tell the outside. Reports under `trial/<watch>` while there is something to say. */
-export class TrialTelemetry {
+/** What a watch's rollouts tell the outside. Reports under `rollout/<watch>` while there is something to say. */
+export class RolloutTelemetry {
   readonly #watch: string;
   readonly #deps: Deps;
   readonly #metrics;
@@ -16,42 +16,42 @@ export class TrialTelemetry {
   constructor(watch: string, deps: Deps) {
     this.#watch = watch;
     this.#deps = deps;
-    this.#metrics = deps.metrics.of(trialMetrics);
+    this.#metrics = deps.metrics.of(rolloutMetrics);
   }
 
-  /** @param trial The one under way, or the last one where it was stopped. */
-  planned(trial: Trial | undefined, { obstacle, rejected }: PlannedTrial): void {
+  /** @param rollout The one under way, or the last one where it was stopped. */
+  planned(rollout: Rollout | undefined, { obstacle, rejected }: PlannedRollout): void {
     if (obstacle !== '') this.#report(rejected ? 'degraded' : 'ok', obstacle);
-    else if (trial === undefined) this.remove();
-    else if (trial.stopped === undefined) this.#report('ok', summary(trial));
+    else if (rollout === undefined) this.remove();
+    else if (rollout.stopped === undefined) this.#report('ok', summary(rollout));
   }
 
-  guestAnswered(trial: Trial, judgement: Judgement): void {
-    if (trial.stopped !== undefined) return;
-    if (judgement.outcome === 'judged') this.#report('ok', summary(trial));
+  guestAnswered(rollout: Rollout, judgement: Judgement): void {
+    if (rollout.stopped !== undefined) return;
+    if (judgement.outcome === 'judged') this.#report('ok', summary(rollout));
     else if (judgement.outcome === 'failed') this.#report('degraded', judgement.reason);
   }
 
   counted({ said, failures }: Counted): void {
     const watch = this.#watch;
-    if (said !== undefined) this.#metrics.andon_trial_windows_total.inc({ watch, said });
-    for (const [side, failure] of failures) this.#metrics.andon_trial_failures_total.inc({ watch, side, failure });
+    if (said !== undefined) this.#metrics.andon_rollout_windows_total.inc({ watch, said });
+    for (const [side, failure] of failures) this.#metrics.andon_rollout_failures_total.inc({ watch, side, failure });
   }
 
   stoodIn(): void {
-    this.#metrics.andon_trial_stand_ins_total.inc({ watch: this.#watch });
+    this.#metrics.andon_rollout_stand_ins_total.inc({ watch: this.#watch });
   }
 
-  stopped({ plan }: Trial, { cause, reason }: StoppedTrial): void {
+  stopped({ plan }: Rollout, { cause, reason }: StoppedRollout): void {
     const { kind, name, candidate, incumbent } = plan;
-    this.#metrics.andon_trial_stopped_total.inc({ watch: this.#watch, kind, cause });
+    this.#metrics.andon_rollout_stopped_total.inc({ watch: this.#watch, kind, cause });
     this.#report(
       'degraded',
       `${kind} ${name}@${candidate} was stopped because ${reason}; ${name}@${incumbent} decides`,
     );
   }
 
-  notRolledBack({ plan, stopped }: Trial, why: string): void {
+  notRolledBack({ plan, stopped }: Rollout, why: string): void {
     const { name, candidate } = plan;
     this.#report(
       'degraded',
@@ -66,12 +66,12 @@ export class TrialTelemetry {
   }
 
   #report(status: 'ok' | 'degraded', reason: string): void {
-    this.#health ??= this.#deps.health.component(`trial/${this.#watch}`);
+    this.#health ??= this.#deps.health.component(`rollout/${this.#watch}`);
     this.#health.report(status, reason);
   }
 }
 
-function summary({ plan }: Trial): string {
+function summary({ plan }: Rollout): string {
   const { kind, name, candidate, incumbent, endsMs } = plan;
   switch (kind) {
     case 'shadow':

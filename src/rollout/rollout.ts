@@ -1,10 +1,10 @@
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { StoppedTrial } from '../contracts/rollout-board.ts';
+import type { StoppedRollout } from '../contracts/rollout-statuses.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
-import type { TrialKind, TrialPlan, TrialSide } from '../domain/rollout/rollout-plan.ts';
-import type { Breach, RecentCounts, TrialRules } from '../domain/rollout/rollout-rules.ts';
-import { breachOf, RecentTrialCounts } from '../domain/rollout/rollout-rules.ts';
-import type { AgreementTable, SideJudgement, TrialFailure, TrialTally } from '../domain/rollout/rollout-tally.ts';
+import type { RolloutKind, RolloutPlan, RolloutSide } from '../domain/rollout/rollout-plan.ts';
+import type { Breach, RecentCounts, RolloutRules } from '../domain/rollout/rollout-rules.ts';
+import { breachOf, RecentRolloutCounts } from '../domain/rollout/rollout-rules.ts';
+import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
 import { judgeScore } from '../domain/alarm/verdict-rule.ts';
 import type { Judged, Judgement, Ticket } from '../pipeline/judge.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
@@ -30,7 +30,7 @@ export type TriedWindow = {
  */
 type Ruling = 'own' | 'guest-then-own' | 'own-then-guest' | 'guest-alone';
 
-const rulings: Readonly<Record<TrialKind, Ruling>> = {
+const rulings: Readonly<Record<RolloutKind, Ruling>> = {
   shadow: 'own',
   canary: 'guest-then-own',
   probation: 'own-then-guest',
@@ -39,46 +39,46 @@ const rulings: Readonly<Record<TrialKind, Ruling>> = {
 /** What was seen of one window, for metrics; `breach` is why the candidate is to be stopped. */
 export type Counted = {
   readonly said: keyof AgreementTable | undefined;
-  readonly failures: readonly (readonly [TrialSide, TrialFailure])[];
+  readonly failures: readonly (readonly [RolloutSide, RolloutFailure])[];
   readonly breach: Breach | undefined;
 };
 
 const NOTHING_COUNTED: Counted = { said: undefined, failures: [], breach: undefined };
 
-export type TrialOptions = {
+export type RolloutOptions = {
   readonly watch: string;
   readonly config: WatchConfig;
-  readonly plan: TrialPlan;
-  readonly rules: TrialRules;
-  readonly tally: TrialTally;
+  readonly plan: RolloutPlan;
+  readonly rules: RolloutRules;
+  readonly tally: RolloutTally;
   /** Whether the candidate was set aside for crashing again and again. */
   readonly isQuarantined: () => boolean;
 };
 
-/** One trial of one watch: whose judgement counts, what was counted, and when the candidate must stop. Knows no clock. */
-export class Trial {
+/** One rollout of one watch: whose judgement counts, what was counted, and when the candidate must stop. Knows no clock. */
+export class Rollout {
   readonly watch: string;
-  readonly plan: TrialPlan;
-  readonly tally: TrialTally;
-  readonly #options: TrialOptions;
-  readonly #recent: RecentTrialCounts;
-  readonly #ownSide: TrialSide;
+  readonly plan: RolloutPlan;
+  readonly tally: RolloutTally;
+  readonly #options: RolloutOptions;
+  readonly #recent: RecentRolloutCounts;
+  readonly #ownSide: RolloutSide;
   /** Side of the threshold of the last score; each with its own dead band. */
-  readonly #wasAbnormal: Record<TrialSide, boolean> = { candidate: false, incumbent: false };
+  readonly #wasAbnormal: Record<RolloutSide, boolean> = { candidate: false, incumbent: false };
   /** Monotonic time of the last crash and deadline miss: the windows of one run fail together, and that is one. */
-  readonly #lastMs: Partial<Record<TrialFailure, number>> = {};
+  readonly #lastMs: Partial<Record<RolloutFailure, number>> = {};
   #ruling: Ruling;
-  #stopped: StoppedTrial | undefined;
+  #stopped: StoppedRollout | undefined;
   /** It was stopped, and could not be rolled back. */
   #kept = false;
 
-  constructor(options: TrialOptions) {
+  constructor(options: RolloutOptions) {
     const { watch, plan, rules, tally } = options;
     this.#options = options;
     this.watch = watch;
     this.plan = plan;
     this.tally = tally;
-    this.#recent = new RecentTrialCounts(rules.periodMs);
+    this.#recent = new RecentRolloutCounts(rules.periodMs);
     this.#ownSide = plan.kind === 'probation' ? 'candidate' : 'incumbent';
     this.#ruling = rulings[plan.kind];
   }
@@ -89,7 +89,7 @@ export class Trial {
     return { name, version: this.#ownSide === 'candidate' ? incumbent : candidate };
   }
 
-  get stopped(): StoppedTrial | undefined {
+  get stopped(): StoppedRollout | undefined {
     return this.#stopped;
   }
 
@@ -148,7 +148,7 @@ export class Trial {
     const ownLate = late && own.atMs - ticket.dueMs > patienceMs;
     const candidate = ownIsCandidate ? { ...own, late: ownLate } : { ...guest, late };
     const incumbent = ownIsCandidate ? { ...guest, late } : { ...own, late: ownLate };
-    if (!this.#isOfThisTrial(candidate, 'candidate') || !this.#isOfThisTrial(incumbent, 'incumbent'))
+    if (!this.#isOfThisRollout(candidate, 'candidate') || !this.#isOfThisRollout(incumbent, 'incumbent'))
       return NOTHING_COUNTED;
     const failed = {
       candidate: this.#failure(candidate, 'candidate'),
@@ -166,7 +166,7 @@ export class Trial {
   }
 
   /** The candidate decides no more, and nothing it does from now on counts. */
-  stop(stopped: StoppedTrial): void {
+  stop(stopped: StoppedRollout): void {
     this.#stopped = stopped;
     this.#ruling = this.plan.kind === 'probation' ? 'guest-alone' : 'own';
   }
@@ -188,8 +188,8 @@ export class Trial {
     return breachOf(this.#recent.sum(nowMs), this.#options.rules, this.plan.kind !== 'shadow');
   }
 
-  /** While versions are exchanged, the watch's own model may be another than the trial is about; missing values are nobody's. */
-  #isOfThisTrial({ judgement }: Arrived, side: TrialSide): boolean {
+  /** While versions are exchanged, the watch's own model may be another than the rollout is about; missing values are nobody's. */
+  #isOfThisRollout({ judgement }: Arrived, side: RolloutSide): boolean {
     if (judgement.outcome === 'unfit') return false;
     if (judgement.outcome !== 'judged') return true;
     // Where a remote version cannot judge, its fallback does: another model.
@@ -197,7 +197,7 @@ export class Trial {
     return model === this.plan.name && version === this.plan[side];
   }
 
-  #failure({ judgement, late }: Arrived & { readonly late: boolean }, side: TrialSide): TrialFailure | undefined {
+  #failure({ judgement, late }: Arrived & { readonly late: boolean }, side: RolloutSide): RolloutFailure | undefined {
     switch (judgement.outcome) {
       case 'judged':
         return late ? 'deadline' : undefined;
@@ -212,7 +212,7 @@ export class Trial {
     }
   }
 
-  #blame(failure: TrialFailure, atMs: number, nowMs: number): void {
+  #blame(failure: RolloutFailure, atMs: number, nowMs: number): void {
     const key = countedAs(failure);
     if (key === undefined) return;
     const together = failure !== 'invalid' && this.#lastMs[failure] === atMs;
@@ -234,7 +234,7 @@ export class Trial {
     return this.tally.compare(ticket.window.timestampMs, sides.candidate, sides.incumbent);
   }
 
-  #judge(side: TrialSide, { score, manifest }: Judged, latencyMs: number): SideJudgement {
+  #judge(side: RolloutSide, { score, manifest }: Judged, latencyMs: number): SideJudgement {
     const rule = verdictRule(this.#options.config, manifest);
     const verdict = judgeScore(score, rule, this.#wasAbnormal[side]);
     this.#wasAbnormal[side] = verdict === 'abnormal';
@@ -253,7 +253,7 @@ function holds({ outcome }: Judgement): boolean {
   return outcome === 'judged' || outcome === 'unfit';
 }
 
-function failureOfCode(code: string): TrialFailure {
+function failureOfCode(code: string): RolloutFailure {
   switch (code) {
     case 'host-crashed':
       return 'crash';
@@ -275,7 +275,7 @@ function failureOfCode(code: string): TrialFailure {
 }
 
 /** What counts towards stopping a candidate; that it loads or lags behind does not. */
-function countedAs(failure: TrialFailure): keyof RecentCounts | undefined {
+function countedAs(failure: RolloutFailure): keyof RecentCounts | undefined {
   switch (failure) {
     case 'crash':
       return 'crashes';

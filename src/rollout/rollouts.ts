@@ -1,22 +1,29 @@
-import type { StoppedTrial, TrialBoard, TrialObstacle, TrialOverview, TrialReport } from '../contracts/rollout-board.ts';
-import type { TrialJournal, TrialModels, VersionLedger, WindowModels } from '../contracts/rollout-models.ts';
+import type {
+  StoppedRollout,
+  RolloutStatuses,
+  RolloutObstacle,
+  RolloutOverview,
+  RolloutReport,
+} from '../contracts/rollout-statuses.ts';
+import type { RolloutJournal, RolloutModels, VersionLedger, WindowModels } from '../contracts/rollout-models.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
-import { concludeTrial } from '../domain/rollout/rollout-conclusion.ts';
-import type { ModelStanding, PlannedTrial, TrialPlan } from '../domain/rollout/rollout-plan.ts';
-import { isSameTrial, planTrial } from '../domain/rollout/rollout-plan.ts';
-import type { Breach, TrialRules } from '../domain/rollout/rollout-rules.ts';
+import { concludeRollout } from '../domain/rollout/rollout-conclusion.ts';
+import type { ModelStanding, PlannedRollout, RolloutPlan } from '../domain/rollout/rollout-plan.ts';
+import { isSameRollout, planRollout } from '../domain/rollout/rollout-plan.ts';
+import type { Breach, RolloutRules } from '../domain/rollout/rollout-rules.ts';
 import type { TallyState } from '../domain/rollout/rollout-tally.ts';
-import { TrialTally } from '../domain/rollout/rollout-tally.ts';
+import { RolloutTally } from '../domain/rollout/rollout-tally.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
+import type { VersionComparison } from '../pipeline/version-comparison.ts';
 import type { Judgement, Ticket } from '../pipeline/judge.ts';
 import type { RejectedCandidate } from './candidate-rejection.ts';
 import { finishRollback, rejectCandidate } from './candidate-rejection.ts';
 import { Judge } from '../pipeline/judge.ts';
-import { TrialLine } from './rollout-line.ts';
-import { TrialTelemetry } from './rollout-telemetry.ts';
-import { Trial } from './rollout.ts';
+import { RolloutLine } from './rollout-line.ts';
+import { RolloutTelemetry } from './rollout-telemetry.ts';
+import { Rollout } from './rollout.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 
 /** How often figures are written, so that a power cut costs no more than that. */
@@ -25,28 +32,28 @@ const JOURNAL_MS = 300_000;
 const LOOK_AGAIN_MS = 500;
 const LOOK_AFTER_FAILURE_MS = 60_000;
 
-export type TrialsOptions = {
+export type RolloutsOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
   /** The watches' own models. */
   readonly inference: WindowModels;
-  /** The versions under trial. */
-  readonly models: TrialModels;
+  /** The versions under rollout. */
+  readonly models: RolloutModels;
   readonly ledger: VersionLedger;
-  readonly journal: TrialJournal;
+  readonly journal: RolloutJournal;
   /** `withinMs`: how long a version that was made active is on probation; 0 for never. */
-  readonly rules: TrialRules & { readonly withinMs: number };
+  readonly rules: RolloutRules & { readonly withinMs: number };
   readonly deps: Deps;
 };
 
-/** What is known of a watch's trials. */
-type WatchTrial = {
-  readonly line: TrialLine;
-  readonly telemetry: TrialTelemetry;
+/** What is known of a watch's rollouts. */
+type WatchRollout = {
+  readonly line: RolloutLine;
+  readonly telemetry: RolloutTelemetry;
   /** The one under way, or the last one where it was stopped and nothing has come after it. */
-  trial: Trial | undefined;
+  rollout: Rollout | undefined;
   /** Whether windows still go to its two versions. */
   running: boolean;
-  planned: PlannedTrial;
+  planned: PlannedRollout;
   timer: Timer | undefined;
 };
 
@@ -56,15 +63,15 @@ type WatchTrial = {
  *
  * What only observes delays nothing: its windows go to a process of its own, one batch waits there, and what falls due
  * meanwhile is skipped and counted. A canary is waited for as long as a run of it may take; then the watch's own model
- * has long judged the same window, and decides. Reports under `trial/<watch>`.
+ * has long judged the same window, and decides. Reports under `rollout/<watch>`.
  */
-export class Trials implements TrialBoard, AsyncDisposable {
-  readonly #options: TrialsOptions;
+export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDisposable {
+  readonly #options: RolloutsOptions;
   readonly #deps: Deps;
   readonly #judge: Judge;
-  readonly #watches: ReadonlyMap<string, WatchTrial>;
+  readonly #watches: ReadonlyMap<string, WatchRollout>;
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
-  /** Of before the last restart, until their trials begin. */
+  /** Of before the last restart, until their rollouts begin. */
   readonly #tallies = new Map<string, TallyState>();
   #looking: Promise<void> | undefined;
   #rejecting: Promise<void> = Promise.resolve();
@@ -73,7 +80,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
   #nextWrite: Timer | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
-  constructor(options: TrialsOptions) {
+  constructor(options: RolloutsOptions) {
     const { watches, models, deps } = options;
     this.#options = options;
     this.#deps = deps;
@@ -81,9 +88,9 @@ export class Trials implements TrialBoard, AsyncDisposable {
       [...watches.keys()].map((id) => [
         id,
         {
-          line: new TrialLine(),
-          telemetry: new TrialTelemetry(id, deps),
-          trial: undefined,
+          line: new RolloutLine(),
+          telemetry: new RolloutTelemetry(id, deps),
+          rollout: undefined,
           running: false,
           planned: { plan: undefined, obstacle: '', rejected: false },
           timer: undefined,
@@ -104,7 +111,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
     });
   }
 
-  /** @param listener Gets judgements that had to wait for a trial's other version; those of a watch in order of time. */
+  /** @param listener Gets judgements that had to wait for a rollout's other version; those of a watch in order of time. */
   onReleased(listener: (judgements: readonly Judgement[]) => void): void {
     this.#onReleased = listener;
   }
@@ -120,7 +127,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
     this.#scheduleWrite();
   }
 
-  /** Looks again at which trials are to be held: another version was made active, or one was rejected. */
+  /** Looks again at which rollouts are to be held: another version was made active, or one was rejected. */
   review(): void {
     if (this.#state !== 'running') return;
     this.#lookAgain = true;
@@ -134,10 +141,10 @@ export class Trials implements TrialBoard, AsyncDisposable {
   enqueue(ticket: Ticket): void {
     const watch = this.#watches.get(ticket.watch);
     if (watch === undefined) return;
-    const trial = watch.running ? watch.trial : undefined;
-    watch.line.add(ticket, trial);
-    if (trial === undefined) return;
-    this.#judge.enqueue(trial.guest, ticket);
+    const rollout = watch.running ? watch.rollout : undefined;
+    watch.line.add(ticket, rollout);
+    if (rollout === undefined) return;
+    this.#judge.enqueue(rollout.guest, ticket);
     this.#await(watch);
   }
 
@@ -146,23 +153,23 @@ export class Trials implements TrialBoard, AsyncDisposable {
     return this.#take('own', judgements);
   }
 
-  compare(model: string): ReturnType<TrialBoard['compare']> {
-    const trials: TrialReport[] = [];
-    const obstacles: TrialObstacle[] = [];
-    for (const [id, { trial, planned }] of this.#watches) {
+  compare(model: string): ReturnType<RolloutStatuses['compare']> {
+    const rollouts: RolloutReport[] = [];
+    const obstacles: RolloutObstacle[] = [];
+    for (const [id, { rollout, planned }] of this.#watches) {
       if (this.#options.watches.get(id)?.model.name !== model) continue;
-      if (trial !== undefined) trials.push(this.#report(trial));
+      if (rollout !== undefined) rollouts.push(this.#report(rollout));
       if (planned.obstacle !== '') obstacles.push({ watch: id, reason: planned.obstacle });
     }
-    return { trials, obstacles };
+    return { rollouts, obstacles };
   }
 
-  trialOf(watch: string): TrialOverview | undefined {
-    const trial = this.#watches.get(watch)?.trial;
-    if (trial === undefined) return undefined;
-    const { kind, candidate, incumbent } = trial.plan;
-    const { windows, agreement } = trial.tally.summary();
-    return { kind, candidate, incumbent, windows, agreement, stopped: trial.stopped?.reason };
+  rolloutOf(watch: string): RolloutOverview | undefined {
+    const rollout = this.#watches.get(watch)?.rollout;
+    if (rollout === undefined) return undefined;
+    const { kind, candidate, incumbent } = rollout.plan;
+    const { windows, agreement } = rollout.tally.summary();
+    return { kind, candidate, incumbent, windows, agreement, stopped: rollout.stopped?.reason };
   }
 
   /** Resolves when everything that was enqueued has been judged; the watches' own judge must be done before. */
@@ -188,9 +195,9 @@ export class Trials implements TrialBoard, AsyncDisposable {
     return new Set([...this.#options.watches.values()].map(({ model }) => model.name));
   }
 
-  #running(): readonly Trial[] {
-    return [...this.#watches.values()].flatMap(({ trial, running }) =>
-      trial === undefined || !running ? [] : [trial],
+  #running(): readonly Rollout[] {
+    return [...this.#watches.values()].flatMap(({ rollout, running }) =>
+      rollout === undefined || !running ? [] : [rollout],
     );
   }
 
@@ -219,45 +226,45 @@ export class Trials implements TrialBoard, AsyncDisposable {
       try {
         standings.set(name, await this.#options.ledger.standing(name));
       } catch (error) {
-        this.#deps.log.warn({ model: name }, `Trials stay as they are: ${errorMessage(error)}`);
+        this.#deps.log.warn({ model: name }, `Rollouts stay as they are: ${errorMessage(error)}`);
       }
     return standings;
   }
 
   /** @returns After how many milliseconds to look again; Infinity where nothing changes by itself. */
-  #plan(id: string, watch: WatchTrial, config: WatchConfig, standing: ModelStanding, nowMs: number): number {
+  #plan(id: string, watch: WatchRollout, config: WatchConfig, standing: ModelStanding, nowMs: number): number {
     const wish = { model: config.model, shadow: config.shadow, canary: config.canary };
-    const planned = planTrial(wish, standing, this.#options.rules.withinMs, nowMs);
+    const planned = planRollout(wish, standing, this.#options.rules.withinMs, nowMs);
     watch.planned = planned;
-    const { trial } = watch;
-    if (trial?.reverting === true && watch.running && this.#isStillIn(trial)) return LOOK_AGAIN_MS;
+    const { rollout } = watch;
+    if (rollout?.reverting === true && watch.running && this.#isStillIn(rollout)) return LOOK_AGAIN_MS;
     const { plan } = planned;
-    const isSame = trial !== undefined && plan !== undefined && isSameTrial(trial.plan, plan);
-    const isOver = !watch.running || (trial?.stopped !== undefined && trial.decides !== trial.plan.candidate);
+    const isSame = rollout !== undefined && plan !== undefined && isSameRollout(rollout.plan, plan);
+    const isOver = !watch.running || (rollout?.stopped !== undefined && rollout.decides !== rollout.plan.candidate);
     if (!isSame || isOver) {
-      trial?.end();
+      rollout?.end();
       watch.running = false;
       this.#release(this.#released(watch));
-      if (plan !== undefined && !(isSame && trial.stopped !== undefined)) this.#begin(id, watch, config, plan);
+      if (plan !== undefined && !(isSame && rollout.stopped !== undefined)) this.#begin(id, watch, config, plan);
       // Why a candidate was stopped is told until something else is active.
-      else if (trial?.stopped === undefined || trial.decides !== (config.model.version ?? standing.active))
-        watch.trial = undefined;
+      else if (rollout?.stopped === undefined || rollout.decides !== (config.model.version ?? standing.active))
+        watch.rollout = undefined;
     }
-    watch.telemetry.planned(watch.trial, planned);
+    watch.telemetry.planned(watch.rollout, planned);
     return plan?.endsMs === undefined ? Number.POSITIVE_INFINITY : Math.max(plan.endsMs - nowMs, 1);
   }
 
   /** Whether a version that was rolled back may still be the one in the watches' host: none other runs there yet. */
-  #isStillIn({ watch, plan }: Trial): boolean {
+  #isStillIn({ watch, plan }: Rollout): boolean {
     const model = this.#options.watches.get(watch)?.model;
     const ready = model === undefined ? undefined : this.#options.inference.ready(model);
     return (ready?.judgedBy.version ?? plan.candidate) === plan.candidate;
   }
 
-  #begin(id: string, watch: WatchTrial, config: WatchConfig, plan: TrialPlan): void {
+  #begin(id: string, watch: WatchRollout, config: WatchConfig, plan: RolloutPlan): void {
     const { rules, inference, models } = this.#options;
     const key = journalKey(id, plan);
-    const tally = new TrialTally(this.#deps.clock.nowMs(), this.#tallies.get(key));
+    const tally = new RolloutTally(this.#deps.clock.nowMs(), this.#tallies.get(key));
     this.#tallies.delete(key);
     const host = plan.kind === 'probation' ? inference : models;
     const isQuarantined = () =>
@@ -266,27 +273,27 @@ export class Trials implements TrialBoard, AsyncDisposable {
         .some(
           ({ name, version, state }) => name === plan.name && version === plan.candidate && state === 'quarantined',
         );
-    watch.trial = new Trial({ watch: id, config, plan, rules, tally, isQuarantined });
+    watch.rollout = new Rollout({ watch: id, config, plan, rules, tally, isQuarantined });
     watch.running = true;
     const { kind, name, candidate, incumbent } = plan;
-    this.#deps.log.info({ watch: id, kind, model: name, candidate, incumbent }, 'Trial begins.');
+    this.#deps.log.info({ watch: id, kind, model: name, candidate, incumbent }, 'Rollout begins.');
   }
 
   /** @returns What becomes verdicts now; those of a watch in order. */
   #take(side: 'own' | 'guest', judgements: readonly Judgement[]): readonly Judgement[] {
     const atMs = this.#deps.clock.monotonicMs();
-    const moved = new Set<WatchTrial>();
+    const moved = new Set<WatchRollout>();
     for (const judgement of judgements) {
       const watch = this.#watches.get(judgement.ticket.watch);
       const place = watch?.line.take(side, judgement, atMs);
       if (watch === undefined || place === undefined) continue;
       moved.add(watch);
-      const { trial, window } = place;
-      if (trial === undefined) continue;
-      if (side === 'guest' && watch.trial === trial) watch.telemetry.guestAnswered(trial, judgement);
-      const counted = trial.count(window, this.#options.models.deadlineMs(trial.guest), atMs);
+      const { rollout, window } = place;
+      if (rollout === undefined) continue;
+      if (side === 'guest' && watch.rollout === rollout) watch.telemetry.guestAnswered(rollout, judgement);
+      const counted = rollout.count(window, this.#options.models.deadlineMs(rollout.guest), atMs);
       watch.telemetry.counted(counted);
-      if (counted.breach !== undefined) for (const other of this.#stop(trial.plan, counted.breach)) moved.add(other);
+      if (counted.breach !== undefined) for (const other of this.#stop(rollout.plan, counted.breach)) moved.add(other);
     }
     return [...moved].flatMap((watch) => this.#released(watch));
   }
@@ -295,7 +302,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
     if (judgements.length > 0) this.#onReleased(judgements);
   }
 
-  #released(watch: WatchTrial): readonly Judgement[] {
+  #released(watch: WatchRollout): readonly Judgement[] {
     const released = watch.line.release();
     for (const { isStandIn } of released) if (isStandIn) watch.telemetry.stoodIn();
     this.#await(watch);
@@ -303,12 +310,12 @@ export class Trials implements TrialBoard, AsyncDisposable {
   }
 
   /** Sees to it that no window waits longer for a guest than a run of it may take. */
-  #await(watch: WatchTrial): void {
+  #await(watch: WatchRollout): void {
     watch.timer?.cancel();
     watch.timer = undefined;
     const waiting = watch.line.waiting();
     if (waiting === undefined || this.#state === 'stopped') return;
-    const untilMs = waiting.dueMs + this.#options.models.deadlineMs(waiting.trial.guest);
+    const untilMs = waiting.dueMs + this.#options.models.deadlineMs(waiting.rollout.guest);
     const leftMs = untilMs - this.#deps.clock.monotonicMs();
     watch.timer = this.#timer(
       () => {
@@ -323,17 +330,20 @@ export class Trials implements TrialBoard, AsyncDisposable {
    * The candidate is stopped on every watch that tries it; that it is rejected and rolled back follows in its own time.
    * @returns Those watches.
    */
-  #stop({ name, candidate }: TrialPlan, { cause, reason }: Breach): readonly WatchTrial[] {
-    const stopped: StoppedTrial = { cause, reason, timestampMs: this.#deps.clock.nowMs() };
+  #stop({ name, candidate }: RolloutPlan, { cause, reason }: Breach): readonly WatchRollout[] {
+    const stopped: StoppedRollout = { cause, reason, timestampMs: this.#deps.clock.nowMs() };
     const watches = [...this.#watches.values()].filter(
-      ({ trial, running }) =>
-        running && trial?.stopped === undefined && trial?.plan.name === name && trial.plan.candidate === candidate,
+      ({ rollout, running }) =>
+        running &&
+        rollout?.stopped === undefined &&
+        rollout?.plan.name === name &&
+        rollout.plan.candidate === candidate,
     );
-    for (const { trial, telemetry } of watches) {
-      trial?.stop(stopped);
-      if (trial !== undefined) telemetry.stopped(trial, stopped);
+    for (const { rollout, telemetry } of watches) {
+      rollout?.stop(stopped);
+      if (rollout !== undefined) telemetry.stopped(rollout, stopped);
     }
-    const isActive = watches.some(({ trial }) => trial?.plan.kind === 'probation');
+    const isActive = watches.some(({ rollout }) => rollout?.plan.kind === 'probation');
     this.#rejecting = this.#rejecting.then(() => this.#reject({ name, version: candidate, reason, isActive }));
     return watches;
   }
@@ -342,20 +352,20 @@ export class Trials implements TrialBoard, AsyncDisposable {
     const refusal = await rejectCandidate(this.#options.ledger, candidate, this.#deps.log);
     if (refusal !== '')
       for (const watch of this.#watches.values()) {
-        const { trial } = watch;
-        if (trial?.plan.name !== candidate.name || trial.plan.candidate !== candidate.version) continue;
-        trial.keepCandidate();
-        watch.telemetry.notRolledBack(trial, refusal);
+        const { rollout } = watch;
+        if (rollout?.plan.name !== candidate.name || rollout.plan.candidate !== candidate.version) continue;
+        rollout.keepCandidate();
+        watch.telemetry.notRolledBack(rollout, refusal);
         this.#release(this.#released(watch));
       }
     this.review();
   }
 
-  #report(trial: Trial): TrialReport {
-    const { watch, plan, decides, stopped, tally } = trial;
+  #report(rollout: Rollout): RolloutReport {
+    const { watch, plan, decides, stopped, tally } = rollout;
     const summary = tally.summary();
     const { minWindows } = this.#options.rules;
-    const conclusion = concludeTrial({ plan, decides, summary, stopped: stopped?.reason, minWindows });
+    const conclusion = concludeRollout({ plan, decides, summary, stopped: stopped?.reason, minWindows });
     return { watch, plan, decides, summary, stopped, conclusion };
   }
 
@@ -364,8 +374,8 @@ export class Trials implements TrialBoard, AsyncDisposable {
   }
 
   async #write(): Promise<void> {
-    const trials = [...this.#watches.values()].flatMap(({ trial }) => trial ?? []);
-    const tallies = new Map(trials.map(({ watch, plan, tally }) => [journalKey(watch, plan), tally.state]));
+    const rollouts = [...this.#watches.values()].flatMap(({ rollout }) => rollout ?? []);
+    const tallies = new Map(rollouts.map(({ watch, plan, tally }) => [journalKey(watch, plan), tally.state]));
     await this.#options.journal.write(tallies);
   }
 
@@ -380,7 +390,7 @@ export class Trials implements TrialBoard, AsyncDisposable {
   }
 }
 
-/** A trial of other versions begins from nothing. */
-function journalKey(watch: string, { kind, name, candidate, incumbent }: TrialPlan): string {
+/** A rollout of other versions begins from nothing. */
+function journalKey(watch: string, { kind, name, candidate, incumbent }: RolloutPlan): string {
   return `${watch}: ${kind} ${name}@${candidate} beside ${incumbent}`;
 }

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../platform/clock.ts';
 
 const LOOK_MS = 2_000;
 
-export type ActivationWatchOptions = {
+export type ActivationMonitorOptions = {
   readonly directory: string;
   /** Of the models that are loaded; asked anew at each look. */
   readonly names: () => readonly string[];
@@ -13,14 +13,14 @@ export type ActivationWatchOptions = {
 };
 
 /** Notices in a running agent that `andon models activate` or `rollback` named another version, or the same anew. */
-export class ActivationWatch implements Disposable {
-  readonly #options: ActivationWatchOptions;
+export class ActivationMonitor implements Disposable {
+  readonly #options: ActivationMonitorOptions;
   /** By model, when its active version was written. */
   #seen: ReadonlyMap<string, number | undefined> = new Map();
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(options: ActivationWatchOptions) {
+  constructor(options: ActivationMonitorOptions) {
     this.#options = options;
   }
 

@@ -1,6 +1,6 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
-import type { TrialModels } from '../contracts/rollout-models.ts';
+import type { RolloutModels } from '../contracts/rollout-models.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -11,7 +11,7 @@ import { ModelHost } from './host/model-host.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { servingOf } from '../models/store/serving.ts';
 
-export type TrialHostsOptions = {
+export type RolloutHostsOptions = {
   /** The host's entry file, `src/hosts/inference-host.ts`. */
   readonly entry: URL;
   /** `directory` absolute. */
@@ -20,20 +20,20 @@ export type TrialHostsOptions = {
 };
 
 /**
- * Versions under trial, each in a process of its own with a lower priority: one that crashes or hangs takes nobody's
- * windows along but its own, and one that loads holds up no other. Where its trial ends, its process goes.
+ * Versions under rollout, each in a process of its own with a lower priority: one that crashes or hangs takes nobody's
+ * windows along but its own, and one that loads holds up no other. Where its rollout ends, its process goes.
  *
- * Reports under `trial-model/<name>@<version>`, and each process under `inference/trial-<name>@<version>`.
+ * Reports under `rollout-model/<name>@<version>`, and each process under `inference/rollout-<name>@<version>`.
  */
-export class TrialHosts implements TrialModels, AsyncDisposable {
-  readonly #options: TrialHostsOptions;
+export class RolloutHosts implements RolloutModels, AsyncDisposable {
+  readonly #options: RolloutHostsOptions;
   readonly #metrics;
   /** By label. */
   readonly #hosts = new Map<string, ModelHost>();
   readonly #leaving = new Set<Promise<void>>();
   #stopped = false;
 
-  constructor(options: TrialHostsOptions) {
+  constructor(options: RolloutHostsOptions) {
     this.#options = options;
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }
@@ -60,7 +60,7 @@ export class TrialHosts implements TrialModels, AsyncDisposable {
     const label = formatModelReference(model);
     const host = this.#hosts.get(label);
     try {
-      if (host === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not under trial`);
+      if (host === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not under rollout`);
       const result = await host.run(label, inputs, 'watch');
       this.#metrics.andon_inference_runs_total.inc({ model: label, outcome: 'ok' });
       return result;
@@ -89,16 +89,16 @@ export class TrialHosts implements TrialModels, AsyncDisposable {
 
   #open(label: string, model: ModelReference): void {
     const { entry, config, deps } = this.#options;
-    const host = new ModelHost({ name: `trial-${label}`, entry, config, deps });
+    const host = new ModelHost({ name: `rollout-${label}`, entry, config, deps });
     this.#hosts.set(label, host);
-    host.add(model, `trial-model/${label}`);
+    host.add(model, `rollout-model/${label}`);
     host.start();
   }
 
   #close(label: string, host: ModelHost): void {
     this.#hosts.delete(label);
     const left = host[Symbol.asyncDispose]().finally(() => {
-      // The same version may be under trial again by now, with figures of its own.
+      // The same version may be under rollout again by now, with figures of its own.
       if (!this.#hosts.has(label)) this.#forgetFigures(host.name);
       this.#leaving.delete(left);
     });

@@ -1,4 +1,4 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
@@ -18,7 +18,7 @@ export type PublisherOptions = {
   readonly agentId: string;
   readonly config: PublishConfig;
   readonly events: LiveEvents;
-  readonly alarms: AlarmDesk;
+  readonly alarms: AlarmCommands;
   readonly deps: Deps;
 };
 

@@ -1,6 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { dashboardPaths } from '../http/dashboard-routes.ts';
 
 export type AccessOptions = {
   /** Asked of every request but health; undefined on a loopback-only endpoint without one. */
@@ -11,14 +10,8 @@ export type AccessOptions = {
   readonly loopback: boolean;
 };
 
-/** Supervisors and load balancers ask for health without a secret; the dashboard's page holds no data. */
-const OPEN_PATHS: ReadonlySet<string> = new Set([
-  '/healthz',
-  '/readyz',
-  '/v2/health/live',
-  '/v2/health/ready',
-  ...dashboardPaths,
-]);
+/** Paths without data, served without a token: health, for supervisors and load balancers, and the dashboard's page. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready', '/']);
 
 const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i;
 
@@ -33,7 +26,7 @@ export function accessCheck(options: AccessOptions) {
       return reply.code(403).send({ error: `Host '${host ?? ''}' is not this machine's loopback address` });
     if (origin !== undefined && originHost(origin) !== host)
       return reply.code(403).send({ error: `Requests from pages of ${origin} are refused` });
-    if (options.token === undefined || OPEN_PATHS.has(request.url.split('?')[0] ?? '')) return undefined;
+    if (options.token === undefined || isOpen(request.url.split('?')[0] ?? '')) return undefined;
     const given = bearerToken(request);
     if (sameSecret(given, options.token)) return undefined;
     if (options.adminToken !== undefined && sameSecret(given, options.adminToken)) return undefined;
@@ -42,6 +35,10 @@ export function accessCheck(options: AccessOptions) {
       .header('www-authenticate', 'Bearer')
       .send({ error: 'A bearer token is needed: Authorization: Bearer <http.token>' });
   };
+}
+
+function isOpen(path: string): boolean {
+  return OPEN_PATHS.has(path) || path.startsWith('/dashboard/');
 }
 
 export function bearerToken(request: FastifyRequest): string {

@@ -73,7 +73,7 @@ export const watchJson = z.object({
   tags: z.array(tagReadingJson),
   last_verdict: verdictJson.nullable(),
   drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
-  trial: z
+  rollout: z
     .object({
       kind: z.enum(['shadow', 'canary', 'probation']),
       candidate: z.number(),

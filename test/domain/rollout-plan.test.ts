@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { ModelStanding, TrialWish } from '../../src/domain/rollout/rollout-plan.ts';
-import { planTrial, unfinishedRollback } from '../../src/domain/rollout/rollout-plan.ts';
+import type { ModelStanding, RolloutWish } from '../../src/domain/rollout/rollout-plan.ts';
+import { planRollout, unfinishedRollback } from '../../src/domain/rollout/rollout-plan.ts';
 
 const HOUR_MS = 3_600_000;
 const nowMs = Date.UTC(2026, 0, 1);
 const pump = (version?: number) => ({ name: 'pump', version });
 const standing: ModelStanding = { active: 3, previous: 2, activatedMs: 0, pinned: false, rejected: [] };
 const rejected = (version: number, timestampMs = nowMs) => [{ version, reason: 'it crashed once', timestampMs }];
-const wish: TrialWish = { model: pump(), shadow: undefined, canary: undefined };
+const wish: RolloutWish = { model: pump(), shadow: undefined, canary: undefined };
 
-type Case = readonly [title: string, wish: Partial<TrialWish>, standing: Partial<ModelStanding>, expected: string];
+type Case = readonly [title: string, wish: Partial<RolloutWish>, standing: Partial<ModelStanding>, expected: string];
 
 const cases: readonly Case[] = [
   ['nothing is asked for', {}, {}, ''],
@@ -35,17 +35,17 @@ const cases: readonly Case[] = [
   ['a rejected version measures nothing', {}, { activatedMs: nowMs, rejected: rejected(2) }, ''],
 ];
 
-describe('the trial of a watch', () => {
+describe('the rollout of a watch', () => {
   test.each(cases)('%s', (_, own, directory, expected) => {
-    const { plan, obstacle } = planTrial({ ...wish, ...own }, { ...standing, ...directory }, HOUR_MS, nowMs);
+    const { plan, obstacle } = planRollout({ ...wish, ...own }, { ...standing, ...directory }, HOUR_MS, nowMs);
     const said = plan === undefined ? '' : `${plan.kind} ${plan.candidate}/${plan.incumbent}`;
     expect(obstacle === '' ? said : 'obstacle').toBe(expected);
   });
 
   test('a probation ends an hour after the activation, and is never held where that is 0', () => {
     const activated = { ...standing, activatedMs: nowMs - 60_000 };
-    expect(planTrial(wish, activated, HOUR_MS, nowMs).plan?.endsMs).toBe(nowMs - 60_000 + HOUR_MS);
-    expect(planTrial(wish, activated, 0, nowMs).plan).toBeUndefined();
+    expect(planRollout(wish, activated, HOUR_MS, nowMs).plan?.endsMs).toBe(nowMs - 60_000 + HOUR_MS);
+    expect(planRollout(wish, activated, 0, nowMs).plan).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RecentCounts } from '../../src/domain/rollout/rollout-rules.ts';
-import { breachOf, RecentTrialCounts } from '../../src/domain/rollout/rollout-rules.ts';
+import { breachOf, RecentRolloutCounts } from '../../src/domain/rollout/rollout-rules.ts';
 
 const rules = {
   periodMs: 3_600_000,
@@ -72,7 +72,7 @@ describe('recent counts', () => {
     const periodMs = 1000;
     fc.assert(
       fc.property(fc.array(fc.nat(700), { maxLength: 40 }), (waits) => {
-        const counts = new RecentTrialCounts(periodMs);
+        const counts = new RecentRolloutCounts(periodMs);
         let nowMs = 0;
         const times: number[] = [];
         for (const wait of waits) {

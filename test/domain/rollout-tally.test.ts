@@ -2,9 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { distributionOf } from '../../src/domain/model/drift.ts';
 import { countLatency, latencyQuantile, noLatencies } from '../../src/domain/latency-counts.ts';
-import { concludeTrial } from '../../src/domain/rollout/rollout-conclusion.ts';
+import { concludeRollout } from '../../src/domain/rollout/rollout-conclusion.ts';
 import type { SideJudgement } from '../../src/domain/rollout/rollout-tally.ts';
-import { TrialTally } from '../../src/domain/rollout/rollout-tally.ts';
+import { RolloutTally } from '../../src/domain/rollout/rollout-tally.ts';
 
 const said = (score: number, more: Partial<SideJudgement> = {}): SideJudgement => ({
   score,
@@ -26,7 +26,7 @@ describe('a tally of two versions', () => {
   test('has every window in one cell of its table', () => {
     fc.assert(
       fc.property(scores, (pairs) => {
-        const tally = new TrialTally(0);
+        const tally = new RolloutTally(0);
         for (const [candidate, incumbent] of pairs) tally.compare(0, said(candidate), said(incumbent));
         const { table, windows, agreement, disagreements } = tally.summary();
         const both = pairs.filter(([one, other]) => one > 1 === other > 1).length;
@@ -41,7 +41,7 @@ describe('a tally of two versions', () => {
   test("has Pearson's correlation and the mean difference of the scores, without keeping any", () => {
     fc.assert(
       fc.property(scores, (pairs) => {
-        const tally = new TrialTally(0);
+        const tally = new RolloutTally(0);
         for (const [candidate, incumbent] of pairs) tally.compare(0, said(candidate), said(incumbent));
         const { scoreCorrelation, scoreDifference } = tally.summary();
         const mean = (of: 0 | 1) => pairs.reduce((sum, pair) => sum + pair[of], 0) / pairs.length;
@@ -58,7 +58,7 @@ describe('a tally of two versions', () => {
 
   test('says how far the scores are from the training, and from each other', () => {
     const trained = distributionOf(Float64Array.from({ length: 1000 }, (_, index) => index / 1000));
-    const tally = new TrialTally(0);
+    const tally = new RolloutTally(0);
     for (let index = 0; index < 1000; index += 1)
       tally.compare(
         0,
@@ -72,10 +72,10 @@ describe('a tally of two versions', () => {
   });
 
   test('goes on from what was kept across a restart', () => {
-    const before = new TrialTally(0);
+    const before = new RolloutTally(0);
     before.compare(1, said(2), said(0));
     before.failed('candidate', 'crash');
-    const after = new TrialTally(9, structuredClone(before.state));
+    const after = new RolloutTally(9, structuredClone(before.state));
     after.compare(2, said(0), said(0));
     expect(after.summary()).toMatchObject({
       sinceMs: 0,
@@ -104,15 +104,21 @@ test('a quantile of latencies is a quarter too long at most, and never too short
   );
 });
 
-describe('what a trial comes to', () => {
+describe('what a rollout comes to', () => {
   const plan = { kind: 'canary', name: 'pump', candidate: 4, incumbent: 3 } as const;
   const tallied = (windows: number, candidateAbnormal: number) => {
-    const tally = new TrialTally(0);
+    const tally = new RolloutTally(0);
     for (let index = 0; index < windows; index += 1) tally.compare(0, said(index < candidateAbnormal ? 2 : 0), said(0));
     return tally;
   };
-  const conclude = (tally: TrialTally, stopped?: string) =>
-    concludeTrial({ plan, decides: stopped === undefined ? 4 : 3, summary: tally.summary(), stopped, minWindows: 100 });
+  const conclude = (tally: RolloutTally, stopped?: string) =>
+    concludeRollout({
+      plan,
+      decides: stopped === undefined ? 4 : 3,
+      summary: tally.summary(),
+      stopped,
+      minWindows: 100,
+    });
 
   test.each<readonly [string, string, RegExp]>([
     ['nothing yet', conclude(tallied(5, 0)), /^Too early to say: both judged 5 windows, 100 are wanted/],

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ActivationWatch } from '../../src/runtime/activation-monitor.ts';
+import { ActivationMonitor } from '../../src/runtime/activation-monitor.ts';
 import { previousVersion, writeActiveVersion } from '../../src/registry/acts/model-activation.ts';
 import { ModelDirectory } from '../../src/models/store/model-directory.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
@@ -45,7 +45,7 @@ test('a running agent notices another active version of what it has loaded, once
   await writeActiveVersion(directory, 'pump', 1);
   let loaded = ['pump'];
   let changes = 0;
-  using watch = new ActivationWatch({
+  using watch = new ActivationMonitor({
     directory,
     names: () => loaded,
     clock: new SystemClock(),

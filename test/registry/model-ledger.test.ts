@@ -64,7 +64,7 @@ describe('a rejection', () => {
     expect((await ledger().standing('pump')).rejected).toMatchObject([{ version: 5 }]);
   });
 
-  test('in a file that is damaged begins no trial, and keeps nobody from activating a version', async () => {
+  test('in a file that is damaged begins no rollout, and keeps nobody from activating a version', async () => {
     writeFileSync(file('rejected.json'), '[{');
     await expect(ledger().standing('pump')).rejects.toMatchObject({ code: 'model-file-invalid' });
     await writeActiveVersion(directory, 'pump', 5);

@@ -187,7 +187,7 @@ describe('activation', () => {
     });
   });
 
-  test('a rollback does not go forth to what a trial rejected, as an automatic one leaves it behind', async () => {
+  test('a rollback does not go forth to what a rollout rejected, as an automatic one leaves it behind', async () => {
     await using harness = new LibraryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     await writeRejection(harness.models, 'pump', { version: 2, reason: 'it crashed', timestampMs: 0 });

@@ -2,12 +2,12 @@ import type { ModelReference } from '../../src/domain/model/model-reference.ts';
 import { formatModelReference } from '../../src/domain/model/model-reference.ts';
 import type { ModelStanding, Rejection } from '../../src/domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../../src/domain/rollout/rollout-tally.ts';
-import type { TrialModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
+import type { RolloutModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { WatchConfig } from '../../src/pipeline/watch-config.ts';
-import type { TrialsOptions } from '../../src/rollout/rollouts.ts';
-import { Trials } from '../../src/rollout/rollouts.ts';
+import type { RolloutsOptions } from '../../src/rollout/rollouts.ts';
+import { Rollouts } from '../../src/rollout/rollouts.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
 
@@ -61,8 +61,8 @@ export class FakeLedger implements VersionLedger {
   }
 }
 
-/** A process of its own for each version under trial; each is a fake host that a test sets. */
-class FakeTrialModels implements TrialModels {
+/** A process of its own for each version under rollout; each is a fake host that a test sets. */
+class FakeRolloutModels implements RolloutModels {
   readonly wanted: string[] = [];
   readonly #hosts = new Map<string, FakeInferenceHost>();
 
@@ -82,16 +82,16 @@ class FakeTrialModels implements TrialModels {
     return DEADLINE_MS;
   }
 
-  ready(model: ModelReference): ReturnType<TrialModels['ready']> {
+  ready(model: ModelReference): ReturnType<RolloutModels['ready']> {
     const label = formatModelReference(model);
     return this.wanted.includes(label) ? this.of(label).ready(model) : undefined;
   }
 
-  statuses(): ReturnType<TrialModels['statuses']> {
+  statuses(): ReturnType<RolloutModels['statuses']> {
     return this.wanted.flatMap((label) => this.of(label).statuses());
   }
 
-  run(model: ModelReference, inputs: Parameters<TrialModels['run']>[1]): ReturnType<TrialModels['run']> {
+  run(model: ModelReference, inputs: Parameters<RolloutModels['run']>[1]): ReturnType<RolloutModels['run']> {
     return this.of(formatModelReference(model)).run(model, inputs);
   }
 }
@@ -105,14 +105,14 @@ const rules = {
   crashes: 1,
   deadlineMisses: 2,
   invalidOutputs: 2,
-} as const satisfies TrialsOptions['rules'];
+} as const satisfies RolloutsOptions['rules'];
 
-/** Trials on a ledger and processes of the test's own. */
-export class TrialBench {
-  readonly models = new FakeTrialModels();
+/** Rollouts on a ledger and processes of the test's own. */
+export class RolloutBench {
+  readonly models = new FakeRolloutModels();
   readonly tallies = new Map<string, TallyState>();
   ledger: FakeLedger | undefined;
-  trials: Trials | undefined;
+  rollouts: Rollouts | undefined;
   readonly #versions: { readonly active: number; readonly previous?: number };
   readonly #prepare: (ledger: FakeLedger) => void;
 
@@ -124,10 +124,10 @@ export class TrialBench {
     this.#prepare = prepare;
   }
 
-  readonly create = (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps): Trials => {
+  readonly create = (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps): Rollouts => {
     this.ledger = new FakeLedger(deps.clock, this.#versions.active, this.#versions.previous);
     this.#prepare(this.ledger);
-    this.trials = new Trials({
+    this.rollouts = new Rollouts({
       watches,
       inference,
       models: this.models,
@@ -141,6 +141,6 @@ export class TrialBench {
       rules,
       deps,
     });
-    return this.trials;
+    return this.rollouts;
   };
 }

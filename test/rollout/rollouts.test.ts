@@ -6,7 +6,7 @@ import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
 import type { LineOptions } from '../pipeline/fakes/start-line.ts';
 import { startLine } from '../pipeline/fakes/start-line.ts';
 import type { FakeLedger } from './rollout-bench.ts';
-import { TrialBench } from './rollout-bench.ts';
+import { RolloutBench } from './rollout-bench.ts';
 
 /*
  * A watch of the model pump-anomaly, whose version 3 is active unless a test says otherwise, and version 4, which is
@@ -18,23 +18,23 @@ const canaried = { 'pump-1': { alarm: {}, canary: 'pump-anomaly@4' } };
 
 type Versions = { readonly active: number; readonly previous?: number };
 
-async function startTrial(
+async function startRollout(
   watches: LineOptions['watches'],
   versions: Versions = { active: 3 },
   prepare?: (ledger: FakeLedger) => void,
 ) {
-  const bench = new TrialBench(versions, prepare);
+  const bench = new RolloutBench(versions, prepare);
   const inference = new FakeInferenceHost({ version: versions.active });
-  const line = await startLine({ ...(watches === undefined ? {} : { watches }), inference, trials: bench.create });
-  const { trials, ledger } = bench;
-  if (trials === undefined || ledger === undefined) throw new Error('The line has no trials');
-  await trials.start();
+  const line = await startLine({ ...(watches === undefined ? {} : { watches }), inference, rollouts: bench.create });
+  const { rollouts, ledger } = bench;
+  if (rollouts === undefined || ledger === undefined) throw new Error('The line has no rollouts');
+  await rollouts.start();
   // With one row more, every second from now on completes a window.
   await line.second(0, 0);
   return {
     ...line,
     bench,
-    trials,
+    rollouts,
     ledger,
     candidate: bench.models.of('pump-anomaly@4'),
     /** `count` seconds, each with a current as `value` says. */
@@ -42,18 +42,18 @@ async function startTrial(
       for (let second = 0; second < count; second += 1) await line.second(0, value(second));
     },
     health: (name: string) => line.deps.health.components().find((component) => component.name === name),
-    report: () => trials.compare('pump-anomaly').trials[0],
+    report: () => rollouts.compare('pump-anomaly').rollouts[0],
     versions: () => line.verdicts().map(({ version }) => version),
     end: async (): Promise<void> => {
       await line.stop();
-      await trials[Symbol.asyncDispose]();
+      await rollouts[Symbol.asyncDispose]();
     },
   };
 }
 
 describe('a shadow', () => {
   test('judges the same windows, and no subscriber, record or alarm knows of it', async () => {
-    const { candidate, run, verdicts, heard, report, store, end } = await startTrial(shadowed);
+    const { candidate, run, verdicts, heard, report, store, end } = await startRollout(shadowed);
     candidate.score = (values) => (values.at(-1) ?? 0) + 5;
     await run(6);
     expect(report()?.summary).toMatchObject({ windows: 6, agreement: 0, table: { onlyCandidate: 6 } });
@@ -70,7 +70,7 @@ describe('a shadow', () => {
   });
 
   test('that hangs holds up no verdict; what falls due meanwhile is skipped and counted', async () => {
-    const { candidate, run, clock, verdicts, report, deps, end } = await startTrial(shadowed);
+    const { candidate, run, clock, verdicts, report, deps, end } = await startRollout(shadowed);
     candidate.held = true;
     await run(10);
     expect(verdicts()).toHaveLength(10);
@@ -80,14 +80,14 @@ describe('a shadow', () => {
     await clock.advance(0);
     expect(report()?.summary.failures.candidate.skipped).toBe(8);
     expect(
-      await metricValue(deps, 'andon_trial_failures_total{watch="pump-1",side="candidate",failure="skipped"}'),
+      await metricValue(deps, 'andon_rollout_failures_total{watch="pump-1",side="candidate",failure="skipped"}'),
     ).toBe(8);
     expect(report()?.stopped).toBeUndefined();
     await end();
   });
 
   test('that crashes is stopped and remembered, and the incumbent notices nothing', async () => {
-    const { candidate, run, verdicts, ledger, bench, report, health, end } = await startTrial(shadowed);
+    const { candidate, run, verdicts, ledger, bench, report, health, end } = await startRollout(shadowed);
     await run(2);
     candidate.failure = crash;
     await run(1);
@@ -95,7 +95,7 @@ describe('a shadow', () => {
     expect(ledger.rejected).toMatchObject([{ version: 4, reason: 'it crashed once within 1h' }]);
     expect(ledger.active).toBe(3);
     expect(bench.models.wanted).toEqual([]);
-    expect(health('trial/pump-1')).toMatchObject({ status: 'degraded' });
+    expect(health('rollout/pump-1')).toMatchObject({ status: 'degraded' });
     const runs = candidate.runs.length;
     await run(3);
     expect(candidate.runs).toHaveLength(runs);
@@ -104,7 +104,7 @@ describe('a shadow', () => {
   });
 
   test('may alarm as often as it likes: to show that is what it is there for', async () => {
-    const { candidate, run, report, end } = await startTrial(shadowed);
+    const { candidate, run, report, end } = await startRollout(shadowed);
     candidate.score = () => 9;
     await run(40);
     expect(report()?.stopped).toBeUndefined();
@@ -114,7 +114,7 @@ describe('a shadow', () => {
   });
 
   test('keeps its figures across a restart', async () => {
-    const { run, bench, end } = await startTrial(shadowed);
+    const { run, bench, end } = await startRollout(shadowed);
     await run(5);
     await end();
     expect([...bench.tallies]).toMatchObject([
@@ -125,7 +125,7 @@ describe('a shadow', () => {
 
 describe('a canary', () => {
   test('decides, and its alarm is a real one', async () => {
-    const { candidate, run, versions, store, end } = await startTrial(canaried);
+    const { candidate, run, versions, store, end } = await startRollout(canaried);
     candidate.score = () => 9;
     await run(2);
     expect(versions()).toEqual([4, 4]);
@@ -139,7 +139,7 @@ describe('a canary', () => {
     ['is not loaded', (candidate: FakeInferenceHost) => (candidate.state = 'loading')],
     ['hangs', (candidate: FakeInferenceHost) => (candidate.held = true)],
   ])('that %s loses no window: the incumbent decides that very window', async (_, breaks) => {
-    const { candidate, run, verdicts, end } = await startTrial(canaried);
+    const { candidate, run, verdicts, end } = await startRollout(canaried);
     await run(1);
     breaks(candidate);
     await run(1);
@@ -152,14 +152,14 @@ describe('a canary', () => {
   });
 
   test('begins and ends without a verdict that overtakes another, whatever is under way', async () => {
-    const { inference, candidate, ledger, trials, run, clock, versions, heard, end } = await startTrial(canaried, {
+    const { inference, candidate, ledger, rollouts, run, clock, versions, heard, end } = await startRollout(canaried, {
       active: 4,
     });
     inference.held = true;
     await run(1);
     // Version 3 is active now, and version 4 a canary beside it: it is done before the window before is.
     ledger.activate(3);
-    trials.review();
+    rollouts.review();
     await clock.advance(0);
     inference.manifest = { ...inference.manifest, version: 3 };
     await run(1);
@@ -170,7 +170,7 @@ describe('a canary', () => {
     candidate.held = true;
     await run(1);
     ledger.activate(4);
-    trials.review();
+    rollouts.review();
     await clock.advance(0);
     await run(1);
     candidate.release();
@@ -182,7 +182,7 @@ describe('a canary', () => {
   });
 
   test('is overtaken by none of its own verdicts while a stand-in is waited for', async () => {
-    const { candidate, inference, run, clock, versions, heard, end } = await startTrial(canaried);
+    const { candidate, inference, run, clock, versions, heard, end } = await startRollout(canaried);
     await run(1);
     inference.held = true;
     candidate.score = () => Number.NaN;
@@ -199,7 +199,7 @@ describe('a canary', () => {
   });
 
   test('that goes on failing is stopped, and the watch is back with the active version', async () => {
-    const { candidate, run, versions, ledger, health, bench, deps, end } = await startTrial(canaried);
+    const { candidate, run, versions, ledger, health, bench, deps, end } = await startRollout(canaried);
     candidate.score = () => Number.NaN;
     await run(2);
     candidate.score = () => 0;
@@ -208,14 +208,14 @@ describe('a canary', () => {
     expect(ledger.rejected).toMatchObject([{ version: 4 }]);
     expect(ledger.active).toBe(3);
     expect(bench.models.wanted).toEqual([]);
-    expect(health('trial/pump-1')?.reason).toContain('it gave no finite score 2 times within 1h');
-    const stopped = 'andon_trial_stopped_total{watch="pump-1",kind="canary",cause="invalid-output"}';
+    expect(health('rollout/pump-1')?.reason).toContain('it gave no finite score 2 times within 1h');
+    const stopped = 'andon_rollout_stopped_total{watch="pump-1",kind="canary",cause="invalid-output"}';
     expect(await metricValue(deps, stopped)).toBe(1);
     await end();
   });
 
   test('is not blamed for what the incumbent fails on as well', async () => {
-    const { candidate, inference, run, report, end } = await startTrial(canaried);
+    const { candidate, inference, run, report, end } = await startRollout(canaried);
     candidate.score = () => Number.NaN;
     inference.score = () => Number.NaN;
     await run(6);
@@ -225,7 +225,7 @@ describe('a canary', () => {
   });
 
   test('that alarms too much is stopped once both have judged enough windows', async () => {
-    const { candidate, run, versions, report, end } = await startTrial(canaried);
+    const { candidate, run, versions, report, end } = await startRollout(canaried);
     candidate.score = () => 9;
     await run(13);
     expect(report()?.stopped).toMatchObject({ cause: 'alarm-rate' });
@@ -234,19 +234,23 @@ describe('a canary', () => {
   });
 
   test('that was rejected before is not tried again after a restart', async () => {
-    const { run, versions, candidate, trials, health, end } = await startTrial(canaried, { active: 3 }, (ledger) => {
-      ledger.rejected = [{ version: 4, reason: 'it crashed once within 1h', timestampMs: 0 }];
-    });
+    const { run, versions, candidate, rollouts, health, end } = await startRollout(
+      canaried,
+      { active: 3 },
+      (ledger) => {
+        ledger.rejected = [{ version: 4, reason: 'it crashed once within 1h', timestampMs: 0 }];
+      },
+    );
     await run(3);
     expect(candidate.runs).toEqual([]);
     expect(versions()).toEqual([3, 3, 3]);
-    expect(health('trial/pump-1')).toMatchObject({ status: 'degraded' });
-    expect(trials.compare('pump-anomaly').obstacles).toMatchObject([{ watch: 'pump-1' }]);
+    expect(health('rollout/pump-1')).toMatchObject({ status: 'degraded' });
+    expect(rollouts.compare('pump-anomaly').obstacles).toMatchObject([{ watch: 'pump-1' }]);
     await end();
   });
 
   test('of one watch leaves the verdicts of the others to the active version', async () => {
-    const { run, verdicts, end } = await startTrial({ ...canaried, 'pump-2': { alarm: {} } });
+    const { run, verdicts, end } = await startRollout({ ...canaried, 'pump-2': { alarm: {} } });
     await run(2);
     const of = (watch: string) =>
       verdicts().flatMap((verdict) => (verdict['watch'] === watch ? [verdict['version']] : []));
@@ -263,7 +267,7 @@ describe('a version that was made active', () => {
   const versions = { active: 4, previous: 3 };
 
   test('is on probation: it decides, the one before observes until its time is over', async () => {
-    const { run, bench, clock, report, versions: judged, end } = await startTrial(watches, versions);
+    const { run, bench, clock, report, versions: judged, end } = await startRollout(watches, versions);
     expect(bench.models.wanted).toEqual(['pump-anomaly@3']);
     await run(3);
     expect(judged()).toEqual([4, 4, 4]);
@@ -275,7 +279,16 @@ describe('a version that was made active', () => {
   });
 
   test('that crashes is rolled back, and from that moment the one before decides', async () => {
-    const { run, inference, ledger, clock, bench, versions: judged, health, end } = await startTrial(watches, versions);
+    const {
+      run,
+      inference,
+      ledger,
+      clock,
+      bench,
+      versions: judged,
+      health,
+      end,
+    } = await startRollout(watches, versions);
     await run(1);
     inference.failure = crash;
     await run(1);
@@ -292,12 +305,12 @@ describe('a version that was made active', () => {
     await clock.advance(1000);
     expect(judged()).toEqual([4, 3, 3, 3, 3, 3, 3]);
     expect(bench.models.wanted).toEqual([]);
-    expect(health('trial/pump-1')?.reason).toContain('was stopped because it crashed once');
+    expect(health('rollout/pump-1')?.reason).toContain('was stopped because it crashed once');
     await end();
   });
 
   test('that is bad decides no more where its rollback cannot be written', async () => {
-    const { run, inference, ledger, clock, versions: judged, end } = await startTrial(watches, versions);
+    const { run, inference, ledger, clock, versions: judged, end } = await startRollout(watches, versions);
     ledger.readOnly = true;
     inference.failure = crash;
     await run(1);
@@ -310,7 +323,7 @@ describe('a version that was made active', () => {
   });
 
   test('that is pinned is not rolled back', async () => {
-    const { run, inference, ledger, versions: judged, health, end } = await startTrial(watches, versions);
+    const { run, inference, ledger, versions: judged, health, end } = await startRollout(watches, versions);
     await run(1);
     ledger.pinned = true;
     inference.failure = crash;
@@ -319,12 +332,12 @@ describe('a version that was made active', () => {
     await run(2);
     expect(ledger.active).toBe(4);
     expect(judged()).toEqual([4, 3, 4, 4]);
-    expect(health('trial/pump-1')?.reason).toContain('but goes on: the model is pinned');
+    expect(health('rollout/pump-1')?.reason).toContain('but goes on: the model is pinned');
     await end();
   });
 
   test('whose rollback was cut off by a power cut is rolled back before it decides anything', async () => {
-    const { ledger, end } = await startTrial(watches, versions, (before) => {
+    const { ledger, end } = await startRollout(watches, versions, (before) => {
       before.rejected = [{ version: 4, reason: 'it crashed once', timestampMs: before.activatedMs + 1 }];
     });
     expect(ledger.active).toBe(3);
@@ -332,13 +345,13 @@ describe('a version that was made active', () => {
   });
 
   test('of a lower number is somebody’s way back, and is not measured by what it replaced', async () => {
-    const { bench, end } = await startTrial(watches, { active: 3, previous: 4 });
+    const { bench, end } = await startRollout(watches, { active: 3, previous: 4 });
     expect(bench.models.wanted).toEqual([]);
     await end();
   });
 
   test('is not on probation on a watch that pins its version', async () => {
-    const { bench, end } = await startTrial({ 'pump-1': { model: 'pump-anomaly@4', alarm: {} } }, versions);
+    const { bench, end } = await startRollout({ 'pump-1': { model: 'pump-anomaly@4', alarm: {} } }, versions);
     expect(bench.models.wanted).toEqual([]);
     await end();
   });
@@ -355,7 +368,7 @@ test('no window is lost and none overtakes another, whatever the candidate does'
       fc.constantFrom<LineOptions['watches']>(shadowed, canaried, { 'pump-1': { alarm: {} } }),
       fc.array(behaviour, { minLength: 1, maxLength: 12 }),
       async (watches, story) => {
-        const { candidate, bench, inference, run, heard, end } = await startTrial(watches, {
+        const { candidate, bench, inference, run, heard, end } = await startRollout(watches, {
           active: 3,
           previous: 2,
         });

@@ -22,7 +22,7 @@ export const candidates = {
 } as const satisfies Record<string, TestModel>;
 
 /** A machine, the model `echo` with version 1 active, and an agent's folder for them. */
-export class TrialPlant implements AsyncDisposable {
+export class RolloutPlant implements AsyncDisposable {
   readonly models = new TestModelDirectory();
   readonly folder = new AgentFolder();
   readonly plant: CrashPlant;
@@ -31,10 +31,10 @@ export class TrialPlant implements AsyncDisposable {
     this.plant = plant;
   }
 
-  static async start(): Promise<TrialPlant> {
-    const trial = new TrialPlant(await CrashPlant.start());
-    trial.models.add({ ...shape, bytes: mean, version: 1 });
-    return trial;
+  static async start(): Promise<RolloutPlant> {
+    const rollout = new RolloutPlant(await CrashPlant.start());
+    rollout.models.add({ ...shape, bytes: mean, version: 1 });
+    return rollout;
   }
 
   /** Puts a version into the directory, beside the active one. */
@@ -73,7 +73,7 @@ export class TrialPlant implements AsyncDisposable {
     return (JSON.parse(this.#read('rejected.json')) as { readonly version: number }[]).map(({ version }) => version);
   }
 
-  /** As if a trial had just found the version bad. */
+  /** As if a rollout had just found the version bad. */
   reject(version: number): void {
     const entry = { version, reason: 'it crashed once', time: new Date(Date.now() + 1000).toISOString() };
     writeFileSync(this.#path('rejected.json'), JSON.stringify([entry]));

@@ -1,6 +1,6 @@
 import type { Command, Option } from 'commander';
 import { loadConfig } from '../../config/config-file.ts';
-import type { ComparisonJson, TrialJson } from '../../contracts/rollout-json.ts';
+import type { ComparisonJson, RolloutJson } from '../../contracts/rollout-json.ts';
 import { comparisonJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
@@ -47,7 +47,7 @@ async function compareCommand(text: string, options: CompareOptions, output: Out
     const using = Object.values(watches).filter(({ model }) => model.name === name).length;
     output.out(comparisonText(comparison, using));
   }
-  return comparison.trials.some(({ stopped }) => stopped !== null) ? 1 : 0;
+  return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;
 }
 
 async function ask(url: string, question: () => Promise<unknown>): Promise<ComparisonJson> {
@@ -64,9 +64,9 @@ async function ask(url: string, question: () => Promise<unknown>): Promise<Compa
   }
 }
 
-function comparisonText({ model, trials, obstacles }: ComparisonJson, watchesUsing: number): string {
+function comparisonText({ model, rollouts, obstacles }: ComparisonJson, watchesUsing: number): string {
   const parts = [
-    ...trials.map((trial) => trialText(model, trial)),
+    ...rollouts.map((rollout) => rolloutText(model, rollout)),
     ...obstacles.map(({ watch, reason }) => `${watch}: ${reason}.`),
   ];
   if (parts.length > 0) return parts.join('\n\n');
@@ -74,13 +74,13 @@ function comparisonText({ model, trials, obstacles }: ComparisonJson, watchesUsi
   return `No version of ${model} is tried now. Name one in a watch, 'shadow: ${model}@VERSION' or 'canary: ${model}@VERSION', or activate it.`;
 }
 
-function trialText(model: string, trial: TrialJson): string {
-  const { watch, kind, candidate, incumbent, decides, windows, table: cells } = trial;
+function rolloutText(model: string, rollout: RolloutJson): string {
+  const { watch, kind, candidate, incumbent, decides, windows, table: cells } = rollout;
   const [one, other] = [candidate, incumbent].map((version) => formatModelReference({ name: model, version }));
-  const until = trial.ends_ms === null ? '' : ` until ${timeText(trial.ends_ms)}`;
+  const until = rollout.ends_ms === null ? '' : ` until ${timeText(rollout.ends_ms)}`;
   const share = (count: number) => [String(count), bar(windows === 0 ? 0 : count / windows)];
   return [
-    `${watch}: ${kind} of ${one} beside ${other}, since ${timeText(trial.since_ms)}${until}; version ${decides} decides`,
+    `${watch}: ${kind} of ${one} beside ${other}, since ${timeText(rollout.since_ms)}${until}; version ${decides} decides`,
     table(
       ['', 'windows', ''],
       [
@@ -90,14 +90,14 @@ function trialText(model: string, trial: TrialJson): string {
         [`only ${other} abnormal`, ...share(cells.only_incumbent)],
       ],
     ),
-    sidesTable(one ?? '', other ?? '', trial),
-    `agreement ${percent(trial.agreement)}, scores: correlation ${number(trial.score_correlation)}, mean difference ${number(trial.score_difference)}, drift between them ${driftText(trial.drift.between)}`,
-    ...(trial.disagreements.length === 0 ? [] : [disagreementsTable(one ?? '', other ?? '', trial)]),
-    trial.conclusion,
+    sidesTable(one ?? '', other ?? '', rollout),
+    `agreement ${percent(rollout.agreement)}, scores: correlation ${number(rollout.score_correlation)}, mean difference ${number(rollout.score_difference)}, drift between them ${driftText(rollout.drift.between)}`,
+    ...(rollout.disagreements.length === 0 ? [] : [disagreementsTable(one ?? '', other ?? '', rollout)]),
+    rollout.conclusion,
   ].join('\n\n');
 }
 
-function sidesTable(one: string, other: string, { alarm_rate, latency_ms, failures, drift }: TrialJson): string {
+function sidesTable(one: string, other: string, { alarm_rate, latency_ms, failures, drift }: RolloutJson): string {
   const sides = [
     { label: one, side: 'candidate' },
     { label: other, side: 'incumbent' },
@@ -121,7 +121,7 @@ function failuresText(failures: Readonly<Record<string, number>>): string {
   return some.length === 0 ? 'none' : some.map(([failure, count]) => `${count} ${failure}`).join(', ');
 }
 
-function disagreementsTable(one: string, other: string, { disagreements }: TrialJson): string {
+function disagreementsTable(one: string, other: string, { disagreements }: RolloutJson): string {
   const rows = disagreements
     .slice(-DISAGREEMENTS_SHOWN_MAX)
     .toReversed()
@@ -133,7 +133,7 @@ function disagreementsTable(one: string, other: string, { disagreements }: Trial
   return table(['last disagreements', one, other], rows);
 }
 
-function saidText({ verdict, score, threshold }: TrialJson['disagreements'][number]['candidate']): string {
+function saidText({ verdict, score, threshold }: RolloutJson['disagreements'][number]['candidate']): string {
   return `${verdict} ${number(score)} (threshold ${number(threshold)})`;
 }
 

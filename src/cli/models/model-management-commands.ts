@@ -12,7 +12,7 @@ import type { ModelAuditOptions } from './model-audit-command.ts';
 import { modelsAuditCommand } from './model-audit-command.ts';
 import type { ModelInstallOptions } from './model-install-command.ts';
 import { modelsInstallCommand } from './model-install-command.ts';
-import type { CommandContext } from '../training/training-commands.ts';
+import type { CommandContext } from '../output/command-context.ts';
 
 /** `andon models install | activate | rollback | pin | unpin | remove | audit`. */
 export function addModelManagementCommands(models: Command, context: CommandContext): void {

@@ -103,7 +103,7 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
   return rows;
 }
 
-/** Why a trial found the version bad; '' where none did. */
+/** Why a rollout found the version bad; '' where none did. */
 function rejectionOf(version: number, rejections: readonly Rejection[]): string {
   const rejection = rejections.find((candidate) => candidate.version === version);
   return rejection === undefined ? '' : `rejected: ${rejection.reason}`;

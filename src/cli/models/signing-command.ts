@@ -10,7 +10,7 @@ import { readSecret } from '../../platform/config-fields.ts';
 import { referenceOf } from './models-command.ts';
 import type { Output } from '../output/output.ts';
 import { namesFolder } from './signature-check.ts';
-import type { CommandContext } from '../training/training-commands.ts';
+import type { CommandContext } from '../output/command-context.ts';
 
 type KeygenOptions = { readonly passphraseFile?: string; readonly json?: boolean };
 type SignOptions = KeygenOptions & { readonly config: string; readonly key: string };

@@ -5,17 +5,9 @@ import type { EvaluateOptions } from './evaluate-command.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import type { HistoryExportOptions } from './history-command.ts';
 import { historyExportCommand } from './history-command.ts';
-import type { Output } from '../output/output.ts';
+import type { CommandContext } from '../output/command-context.ts';
 import type { TrainOptions } from './train-command.ts';
 import { trainCommand } from './train-command.ts';
-
-export type CommandContext = {
-  readonly output: Output;
-  /** Takes the exit code of the command that ran. */
-  readonly done: (exitCode: number) => void;
-  readonly config: () => Option;
-  readonly json: () => Option;
-};
 
 /** `train`, `evaluate` and `history`. */
 export function addTrainingCommands(program: Command, context: CommandContext): void {

@@ -1,4 +1,4 @@
-import type { TrialPlan } from './rollout-plan.ts';
+import type { RolloutPlan } from './rollout-plan.ts';
 import type { TallySummary } from './rollout-tally.ts';
 
 /** Share of windows judged alike from which two versions do the same work. */
@@ -6,8 +6,8 @@ const AGREES = 0.99;
 /** Share of windows that a candidate may fail on before that is what must be said of it. */
 const FAILS = 0.01;
 
-export type ConcludedTrial = {
-  readonly plan: Pick<TrialPlan, 'kind' | 'name' | 'candidate' | 'incumbent'>;
+export type ConcludedRollout = {
+  readonly plan: Pick<RolloutPlan, 'kind' | 'name' | 'candidate' | 'incumbent'>;
   /** The version that decides now. */
   readonly decides: number;
   readonly summary: Pick<TallySummary, 'windows' | 'agreement' | 'alarmRate' | 'failures'>;
@@ -17,8 +17,8 @@ export type ConcludedTrial = {
   readonly minWindows: number;
 };
 
-/** What a trial means so far, and what to do next, for an operator. */
-export function concludeTrial({ plan, decides, summary, stopped, minWindows }: ConcludedTrial): string {
+/** What a rollout means so far, and what to do next, for an operator. */
+export function concludeRollout({ plan, decides, summary, stopped, minWindows }: ConcludedRollout): string {
   const { kind, name, candidate, incumbent } = plan;
   const label = `${name}@${candidate}`;
   if (stopped !== undefined && decides === candidate)
@@ -38,13 +38,13 @@ export function concludeTrial({ plan, decides, summary, stopped, minWindows }: C
   return `They agree on ${percent(agreement)} of ${windows} windows: ${rates}. Look at the last disagreements. Where ${label} is right: ${right}. Where it is wrong: ${refusal(plan)}`;
 }
 
-function acceptance({ kind, name, candidate }: ConcludedTrial['plan']): string {
+function acceptance({ kind, name, candidate }: ConcludedRollout['plan']): string {
   return kind === 'probation'
     ? `Nothing is to be done: ${name}@${candidate} stays active when its probation ends.`
     : `To have it decide everywhere: andon models activate ${name}@${candidate}.`;
 }
 
-function refusal({ kind, name }: ConcludedTrial['plan']): string {
+function refusal({ kind, name }: ConcludedRollout['plan']): string {
   return kind === 'probation'
     ? `andon models rollback ${name}.`
     : `take '${kind}' out of the configuration, or name another version.`;

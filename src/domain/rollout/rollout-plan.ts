@@ -5,13 +5,13 @@ import type { ModelReference } from '../model/model-reference.ts';
  * Why two versions of a model judge the same windows. 'shadow': the candidate observes in silence; 'canary': it
  * decides, on this watch alone; 'probation': it was made the active version, and the one before observes for a while.
  */
-export type TrialKind = 'shadow' | 'canary' | 'probation';
+export type RolloutKind = 'shadow' | 'canary' | 'probation';
 
 /** The version that is to prove itself, and the one that it is measured by. */
-export type TrialSide = 'candidate' | 'incumbent';
+export type RolloutSide = 'candidate' | 'incumbent';
 
-export type TrialPlan = {
-  readonly kind: TrialKind;
+export type RolloutPlan = {
+  readonly kind: RolloutKind;
   /** Of the model. */
   readonly name: string;
   /** Versions. */
@@ -36,30 +36,35 @@ export type ModelStanding = {
   readonly rejected: readonly Rejection[];
 };
 
-/** What a watch wants of trials. */
-export type TrialWish = {
+/** What a watch wants of rollouts. */
+export type RolloutWish = {
   readonly model: ModelReference;
   readonly shadow: ModelReference | undefined;
   readonly canary: ModelReference | undefined;
 };
 
-export type PlannedTrial = {
-  readonly plan: TrialPlan | undefined;
-  /** Why a trial that the configuration asks for is not held; '' where there is nothing to say. */
+export type PlannedRollout = {
+  readonly plan: RolloutPlan | undefined;
+  /** Why a rollout that the configuration asks for is not held; '' where there is nothing to say. */
   readonly obstacle: string;
   /** Whether that is because the candidate was found bad. */
   readonly rejected: boolean;
 };
 
-const NOTHING: PlannedTrial = { plan: undefined, obstacle: '', rejected: false };
+const NOTHING: PlannedRollout = { plan: undefined, obstacle: '', rejected: false };
 
 /**
- * The trial that a watch has now: one at a time. A canary decides, so nothing else is tried beside it; a probation
+ * The rollout that a watch has now: one at a time. A canary decides, so nothing else is tried beside it; a probation
  * goes before a shadow, which begins when it is over.
  *
  * @param withinMs How long a version is on probation; 0 for never.
  */
-export function planTrial(wish: TrialWish, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedTrial {
+export function planRollout(
+  wish: RolloutWish,
+  standing: ModelStanding,
+  withinMs: number,
+  nowMs: EpochMs,
+): PlannedRollout {
   if (wish.canary !== undefined) return configured('canary', wish, wish.canary, standing);
   const probation =
     wish.model.version === undefined ? planProbation(wish.model.name, standing, withinMs, nowMs) : NOTHING;
@@ -86,10 +91,10 @@ export function unfinishedRollback({
 
 function configured(
   kind: 'shadow' | 'canary',
-  wish: TrialWish,
+  wish: RolloutWish,
   reference: ModelReference,
   standing: ModelStanding,
-): PlannedTrial {
+): PlannedRollout {
   const { name } = wish.model;
   const { version: candidate } = reference;
   const incumbent = wish.model.version ?? standing.active;
@@ -108,7 +113,7 @@ function configured(
 }
 
 /** A lower version that was made active is somebody's way back, and is not measured by what it replaced. */
-function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedTrial {
+function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedRollout {
   const { active, previous, activatedMs, pinned, rejected } = standing;
   if (withinMs === 0 || pinned || active === undefined || previous === undefined || activatedMs === undefined)
     return NOTHING;
@@ -125,7 +130,7 @@ function rejectionText({ reason, timestampMs }: Rejection): string {
   return `it was rejected on ${new Date(timestampMs).toISOString().slice(0, 16)}Z because ${reason}`;
 }
 
-/** Whether two plans are of one and the same trial. */
-export function isSameTrial(a: TrialPlan, b: TrialPlan): boolean {
+/** Whether two plans are of one and the same rollout. */
+export function isSameRollout(a: RolloutPlan, b: RolloutPlan): boolean {
   return a.kind === b.kind && a.name === b.name && a.candidate === b.candidate && a.incumbent === b.incumbent;
 }

@@ -1,7 +1,7 @@
 import { formatDuration } from '../duration.ts';
 
 /** When a candidate is stopped. */
-export type TrialRules = {
+export type RolloutRules = {
   /** Time over which everything here is counted. */
   readonly periodMs: number;
   /** Windows that both judged before their rates of abnormal ones are compared. */
@@ -38,7 +38,7 @@ export type Breach = { readonly cause: BreachCause; readonly reason: string };
  *
  * @param ratesCount False for a shadow: it alarms nobody, and how its rate differs is what it is there to show.
  */
-export function breachOf(counts: RecentCounts, rules: TrialRules, ratesCount: boolean): Breach | undefined {
+export function breachOf(counts: RecentCounts, rules: RolloutRules, ratesCount: boolean): Breach | undefined {
   const { crashes, deadlineMisses, invalidOutputs, windows, candidateAbnormal, incumbentAbnormal } = counts;
   const during = `within ${formatDuration(rules.periodMs)}`;
   if (crashes >= rules.crashes) return { cause: 'crash', reason: `it crashed ${times(crashes)} ${during}` };
@@ -65,7 +65,7 @@ function times(count: number): string {
  * Counts over the last one to two periods: one block that fills and the one before it, so that a fault of long ago is
  * forgotten without a list of all that happened.
  */
-export class RecentTrialCounts {
+export class RecentRolloutCounts {
   readonly #periodMs: number;
   #beganMs: number | undefined;
   #filling = nothing();

@@ -2,7 +2,7 @@ import type { Distribution } from '../model/drift.ts';
 import { distributionBin, populationStabilityIndex } from '../model/drift.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 import { countLatency, latencyQuantile, noLatencies } from '../latency-counts.ts';
-import type { TrialSide } from './rollout-plan.ts';
+import type { RolloutSide } from './rollout-plan.ts';
 
 /** Latest windows that the two judged differently, kept for people to look at. */
 const DISAGREEMENTS_MAX = 20;
@@ -13,8 +13,8 @@ const DRIFT_WINDOWS_MIN = 200;
  * Why a side gave no judgement. 'invalid': NaN, infinity, or a failed run; 'not-ready': loading, or its process is
  * being replaced; 'skipped': a newer window was due before this one could run.
  */
-export const trialFailures = ['crash', 'deadline', 'invalid', 'not-ready', 'skipped'] as const;
-export type TrialFailure = (typeof trialFailures)[number];
+export const rolloutFailures = ['crash', 'deadline', 'invalid', 'not-ready', 'skipped'] as const;
+export type RolloutFailure = (typeof rolloutFailures)[number];
 
 /** What one side said of a window. */
 export type SideJudgement = {
@@ -29,7 +29,7 @@ export type SideJudgement = {
 
 /** A window that the two judged differently. */
 export type Disagreement = { readonly timestampMs: EpochMs } & {
-  readonly [Side in TrialSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
+  readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
 
 /** Windows by what the two said of them. */
@@ -47,10 +47,10 @@ export type TallyState = {
     incumbentSquares: number;
     products: number;
   };
-  latencies: Record<TrialSide, number[]>;
-  failures: Record<TrialSide, Record<TrialFailure, number>>;
+  latencies: Record<RolloutSide, number[]>;
+  failures: Record<RolloutSide, Record<RolloutFailure, number>>;
   /** Windows by the bin of their score; `between` has the candidate's scores in the incumbent's bins. */
-  bins: Record<TrialSide | 'between', number[]>;
+  bins: Record<RolloutSide | 'between', number[]>;
   disagreements: Disagreement[];
 };
 
@@ -63,25 +63,25 @@ export type TallySummary = {
   /** Share of windows that both judged alike; undefined before the first. */
   readonly agreement: number | undefined;
   /** Share of abnormal windows of each. */
-  readonly alarmRate: Readonly<Record<TrialSide, number | undefined>>;
+  readonly alarmRate: Readonly<Record<RolloutSide, number | undefined>>;
   /** Pearson's; undefined where one of them never moved. */
   readonly scoreCorrelation: number | undefined;
   /** Of the scores, candidate minus incumbent. */
   readonly scoreDifference: number | undefined;
   readonly latencyMs: Readonly<
-    Record<TrialSide, { readonly p50: number | undefined; readonly p99: number | undefined }>
+    Record<RolloutSide, { readonly p50: number | undefined; readonly p99: number | undefined }>
   >;
-  readonly failures: Readonly<Record<TrialSide, Readonly<Record<TrialFailure, number>>>>;
+  readonly failures: Readonly<Record<RolloutSide, Readonly<Record<RolloutFailure, number>>>>;
   /** Population stability index of each side's scores against its training, and of one against the other. */
-  readonly drift: Readonly<Record<TrialSide | 'between', number | undefined>>;
+  readonly drift: Readonly<Record<RolloutSide | 'between', number | undefined>>;
   /** Oldest first. */
   readonly disagreements: readonly Disagreement[];
 };
 
 /** Adds up what two versions said of the same windows. Memory is bounded whatever their number. */
-export class TrialTally {
+export class RolloutTally {
   readonly state: TallyState;
-  #distributions: Readonly<Record<TrialSide, Distribution | undefined>> = {
+  #distributions: Readonly<Record<RolloutSide, Distribution | undefined>> = {
     candidate: undefined,
     incumbent: undefined,
   };
@@ -96,7 +96,7 @@ export class TrialTally {
     return bothNormal + bothAbnormal + onlyCandidate + onlyIncumbent;
   }
 
-  failed(side: TrialSide, failure: TrialFailure): void {
+  failed(side: RolloutSide, failure: RolloutFailure): void {
     this.state.failures[side][failure] += 1;
   }
 
@@ -121,7 +121,7 @@ export class TrialTally {
     const { windows } = this;
     const share = (count: number) => (windows === 0 ? undefined : count / windows);
     const spread = Math.sqrt(scores.candidateSquares * scores.incumbentSquares);
-    const quantiles = (side: TrialSide) => ({
+    const quantiles = (side: RolloutSide) => ({
       p50: latencyQuantile(latencies[side], 0.5),
       p99: latencyQuantile(latencies[side], 0.99),
     });
@@ -197,7 +197,7 @@ function agreementCell(candidate: SideJudgement, incumbent: SideJudgement): keyo
   return candidate.verdict === 'abnormal' ? 'onlyCandidate' : 'onlyIncumbent';
 }
 
-function shown({ score, threshold, verdict }: SideJudgement): Disagreement[TrialSide] {
+function shown({ score, threshold, verdict }: SideJudgement): Disagreement[RolloutSide] {
   return { score, threshold, verdict };
 }
 

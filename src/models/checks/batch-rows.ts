@@ -1,6 +1,6 @@
 import type { Tensor, TensorData, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { invariant } from '../../platform/errors.ts';
-import type { HostRun } from '../../runtime/session/host-protocol.ts';
+import type { HostRun } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { elementCount } from './tensor-check.ts';
 

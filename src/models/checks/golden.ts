@@ -5,7 +5,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { batchSize, joinRows } from './batch-rows.ts';
 import { compareGolden, goldenTensor } from './golden-values.ts';
-import type { GoldenReport } from '../../runtime/session/host-protocol.ts';
+import type { GoldenReport } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
 type Golden = {

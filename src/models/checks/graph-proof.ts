@@ -4,7 +4,7 @@ import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import { hasRows, takesOneRow, withAnyBatch } from './batch-rows.ts';
 import { checkGolden } from './golden.ts';
 import { checkGraphContract } from './graph-contract.ts';
-import type { LoadedSession } from '../../runtime/session/host-protocol.ts';
+import type { LoadedSession } from '../../contracts/model-session.ts';
 
 /** What a graph takes and gives as it declares it, wherever it runs. */
 export type GraphSpecs = { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };

@@ -4,7 +4,7 @@ import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { feedOf } from './golden.ts';
-import { isLoss } from '../../runtime/host/host-process.ts';
+import { isLoss } from '../errors/host-loss.ts';
 import { libraryFailure } from '../errors/model-library-errors.ts';
 import { elementCount, tensorData } from './tensor-check.ts';
 

@@ -105,7 +105,7 @@ export const inferenceErrors = {
   'model-rollback-refused': {
     disposition: 'reject',
     meaning:
-      'A version on probation was found bad, and could not be rolled back: it is pinned, or there is no sound version before it. Or a rollback was asked for, and a trial had rejected the version before.',
+      'A version on probation was found bad, and could not be rolled back: it is pinned, or there is no sound version before it. Or a rollback was asked for, and a rollout had rejected the version before.',
     remedy: "Choose a version yourself: 'andon models activate NAME@VERSION'.",
   },
   'provider-unavailable': {

@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
 import { invariant } from '../../platform/errors.ts';
-import type { ModelsConfig } from '../store/models-config.ts';
 import type { VerifyingKey } from './signing-key.ts';
 import { parsePublicKey, shortKeyId } from './signing-key.ts';
 
@@ -9,13 +8,18 @@ export type TrustedKey = VerifyingKey & {
   readonly label: string;
 };
 
+/** `models.trust` as the configuration reader leaves it. */
+export type TrustConfig = {
+  readonly keys: readonly { readonly file?: string | undefined; readonly pem?: string | undefined }[];
+};
+
 /**
  * The keys of `models.trust`; undefined where it is not set, and anything may be loaded.
  *
  * @param trust As the configuration's reader leaves it: every key with its text.
  * @throws {OperatingError} 'signing-key-invalid'
  */
-export function trustedKeys(trust: ModelsConfig['trust']): readonly TrustedKey[] | undefined {
+export function trustedKeys(trust: TrustConfig | undefined): readonly TrustedKey[] | undefined {
   return trust?.keys.map(({ file, pem }) => {
     invariant(pem !== undefined, `the key ${file ?? ''} was read with the configuration`);
     const key = parsePublicKey(pem, file ?? 'the key');

@@ -1,5 +1,5 @@
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { sha256 } from '../store/model-file.ts';
+import { sha256 } from '../../platform/sha256.ts';
 import { SignatureError } from './signature-error.ts';
 import type { TrustedKey } from './trusted-keys.ts';
 import { compareDigest, compareFiles, keyList, readSignature } from './version-signature.ts';

@@ -8,7 +8,8 @@ import { ConfigError, errorCode, errorMessage, OperatingError } from '../../plat
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { libraryFailure } from '../errors/model-library-errors.ts';
 import { readManifestAside } from './manifest-process.ts';
-import { readBounded, readModelFile, sha256 } from './model-file.ts';
+import { sha256 } from '../../platform/sha256.ts';
+import { readBounded, readModelFile } from './model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { fallbackProblem } from './fallback-fit.ts';
 import { remoteFailure } from '../errors/remote-errors.ts';

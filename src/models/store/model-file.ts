@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { open, realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { formatByteSize } from '../../domain/byte-size.ts';
+import { sha256 } from '../../platform/sha256.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { externalDataTensors } from './external-data.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
@@ -81,11 +81,6 @@ function fileFailure(path: string, error: unknown): Error {
   return inferenceFailure('model-file-invalid', missing ? `${path} is missing` : `${path}: ${errorMessage(error)}`, {
     cause: error,
   });
-}
-
-/** 64 hexadecimal digits. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** @throws {OperatingError} 'model-file-invalid' where the bytes are not the ones the manifest was written for. */

@@ -5,7 +5,7 @@ import { ConfigError, errorMessage } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { readManifest } from './manifest-file.ts';
 import { MANIFEST_BYTES_MAX } from './model-directory.ts';
-import { sha256 } from './model-file.ts';
+import { sha256 } from '../../platform/sha256.ts';
 import { signedBundle } from '../signing/bundle.ts';
 import { SignatureError } from '../signing/signature-error.ts';
 import type { SigningKey } from '../signing/signing-key.ts';

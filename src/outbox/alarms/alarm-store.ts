@@ -4,7 +4,7 @@ import { errorMessage } from '../../platform/errors.ts';
 import type { PendingAlarm } from './alarm-database.ts';
 import { AlarmDatabase } from './alarm-database.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
-import { unavailable } from '../records/outbox-file.ts';
+import { unavailable } from '../file/outbox-errors.ts';
 import type { StoreHealth } from '../file/storage-protocol.ts';
 
 /** Keeps the alarm file open whatever happens to it; a damaged one goes to quarantine and a new one is begun. */

@@ -1,4 +1,5 @@
 import type { ErrorCatalogue } from '../../platform/errors.ts';
+import { OperatingError } from '../../platform/errors.ts';
 
 export const outboxErrors = {
   'samples-not-stored': {
@@ -50,3 +51,7 @@ export const outboxErrors = {
     remedy: 'This is a bug. Report it with the log.',
   },
 } as const satisfies ErrorCatalogue;
+
+export function unavailable(message: string, cause?: unknown): OperatingError {
+  return new OperatingError('outbox-unavailable', 'retry', message, { cause });
+}

@@ -5,7 +5,7 @@ import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
 import { HistoryDatabase } from './history-database.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
-import { unavailable } from '../records/outbox-file.ts';
+import { unavailable } from '../file/outbox-errors.ts';
 import type { HistoryBatch, HistoryPage, HistoryPageRequest, StoreHealth } from '../file/storage-protocol.ts';
 
 /** Free space on the disk that the history leaves to records and alarms; below it, it only uses its own old space again. */

@@ -1,6 +1,7 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
+import { unavailable } from '../file/outbox-errors.ts';
 import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
@@ -276,8 +277,4 @@ export class OutboxFile {
     const { epoch, sequence, delivered } = database;
     return { epoch, sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
   }
-}
-
-export function unavailable(message: string, cause?: unknown): OperatingError {
-  return new OperatingError('outbox-unavailable', 'retry', message, { cause });
 }

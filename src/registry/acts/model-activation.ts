@@ -13,7 +13,7 @@ const PINNED = 'pinned';
 /**
  * Makes a version the active one. Whoever calls has proved it before (`verifyModel`): nothing is checked here.
  * The one before is kept as `previous`, for `rollback`; a power cut leaves the old or the new, never half of one.
- * That a trial rejected the version is forgotten: whoever activates it wants it all the same. One that is active already
+ * That a rollout rejected the version is forgotten: whoever activates it wants it all the same. One that is active already
  * is written anew, by which a running agent tries it again at once.
  *
  * @param directory Absolute path of the model directory.

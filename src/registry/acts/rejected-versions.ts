@@ -12,7 +12,7 @@ const REJECTIONS_MAX = 50;
 const fileSchema = z.array(z.object({ version: z.int().min(1), reason: z.string(), time: z.iso.datetime() }));
 
 /**
- * Versions of a model that a trial found bad, from `models/<name>/rejected.json`; empty where there is no such file.
+ * Versions of a model that a rollout found bad, from `models/<name>/rejected.json`; empty where there is no such file.
  *
  * @throws {OperatingError} 'model-file-invalid' where the file does not say what it should.
  */

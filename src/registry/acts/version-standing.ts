@@ -45,7 +45,7 @@ export function rollbackTarget(name: string, from: number, standing: ModelStandi
 }
 
 /**
- * Keeps a rollback from going forth to what a trial found bad: after an automatic one, that is the version before.
+ * Keeps a rollback from going forth to what a rollout found bad: after an automatic one, that is the version before.
  *
  * @throws {OperatingError} 'model-rollback-refused' (reject).
  */

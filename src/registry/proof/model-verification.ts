@@ -5,7 +5,7 @@ import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { LatencyFigures } from '../../contracts/model-desk.ts';
-import type { GoldenReport } from '../../runtime/session/host-protocol.ts';
+import type { GoldenReport } from '../../contracts/model-session.ts';
 import { HostProcess } from '../../runtime/host/host-process.ts';
 import { checkLatency } from '../../models/checks/latency-check.ts';
 import { loadSession } from '../../runtime/host/load-session.ts';

@@ -2,7 +2,7 @@ import type { ServedModel } from '../../contracts/inference.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { OperatingError } from '../../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
-import { isLoss } from './host-process.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import type { LiveHost } from './live-host.ts';

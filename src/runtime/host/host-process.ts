@@ -7,8 +7,9 @@ import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
 import { childPort } from '../../platform/child-port.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
 import type { HostProtocol } from '../session/host-protocol.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
@@ -59,7 +60,7 @@ export class HostProcess {
       env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
       execArgv: [...childFlags(YOUNG_MB)],
     });
-    if (niceness > 0) giveWay(this.#child.pid, niceness);
+    if (niceness > 0) lowerPriority(this.#child.pid, niceness);
     this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_MAX);
@@ -127,7 +128,7 @@ export class HostProcess {
    * Says whether Linux is to take it before other hosts when memory runs out, once it has answered. On other systems,
    * or where this process may not say so, nothing changes.
    */
-  giveWayInNeed(gives: boolean): void {
+  lowerPriorityInNeed(gives: boolean): void {
     try {
       writeFileSync(`/proc/${this.pid}/oom_score_adj`, String(gives ? GIVING_WAY_OOM_SCORE : HOST_OOM_SCORE));
     } catch {
@@ -157,16 +158,11 @@ export class HostProcess {
 }
 
 /** One that could not be started, or a system that knows no priorities, is none the worse. */
-function giveWay(pid: number | undefined, niceness: number): void {
+function lowerPriority(pid: number | undefined, niceness: number): void {
   if (pid === undefined) return;
   try {
     setPriority(pid, niceness);
   } catch {
     // Its own priority only; that it runs at all is seen elsewhere.
   }
-}
-
-/** Whether the host itself was lost, rather than answering with an error. */
-export function isLoss(error: unknown): boolean {
-  return error instanceof OperatingError && (error.code === 'host-crashed' || error.code === 'inference-timeout');
 }

@@ -98,8 +98,8 @@ export class LiveHost {
   replace(host: HostProcess): void {
     this.#leaving = this.#process;
     this.#process = host;
-    this.#leaving?.giveWayInNeed(true);
-    host.giveWayInNeed(false);
+    this.#leaving?.lowerPriorityInNeed(true);
+    host.lowerPriorityInNeed(false);
     this.#startedMs = this.#options.deps.clock.monotonicMs();
   }
 

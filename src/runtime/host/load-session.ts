@@ -1,6 +1,6 @@
 import { ConfigError, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
-import type { LoadedSession } from '../session/host-protocol.ts';
+import type { LoadedSession } from '../../contracts/model-session.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
 import { servingOf } from '../../models/store/serving.ts';

@@ -7,7 +7,7 @@ import { errorMessage } from '../../platform/errors.ts';
 import type { LeftRun } from './host-jobs.ts';
 import { HostJobs } from './host-jobs.ts';
 import type { HostProcess } from './host-process.ts';
-import { isLoss } from './host-process.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { LiveHost } from './live-host.ts';

@@ -3,7 +3,7 @@ import type { Deps } from '../../platform/deps.ts';
 import { invariant } from '../../platform/errors.ts';
 import { batchSize } from '../../models/checks/batch-rows.ts';
 import { rowShape } from '../../models/checks/golden.ts';
-import type { Batching } from '../session/host-protocol.ts';
+import type { Batching } from '../../contracts/model-session.ts';
 import type { RunRequest } from './run-queue.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';

@@ -1,6 +1,6 @@
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import type { LoadedSession } from '../session/host-protocol.ts';
+import type { LoadedSession } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { ProviderConfig } from '../../models/store/models-config.ts';
 

@@ -89,7 +89,7 @@ type Filled =
 
 async function fill(host: HostProcess, candidates: readonly Candidate[], options: SuccessorOptions): Promise<Filled> {
   await residentBytesOf(host);
-  host.giveWayInNeed(true);
+  host.lowerPriorityInNeed(true);
   const proven: Proven[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const model = await prove(host, candidate, options);

@@ -1,7 +1,7 @@
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
-import { isLoss } from './host-process.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import type { MemoryBound } from './memory-bound.ts';

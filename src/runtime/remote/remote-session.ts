@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
 import { batchSize, runRowByRow } from '../../models/checks/batch-rows.ts';
 import { proveGraph } from '../../models/checks/graph-proof.ts';
-import type { HostRun, LoadedSession } from '../session/host-protocol.ts';
+import type { HostRun, LoadedSession } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { checkFiniteInputs, checkFiniteOutputs } from '../../models/checks/tensor-check.ts';
 import { inferRequest, readInferAnswer } from './infer-exchange.ts';

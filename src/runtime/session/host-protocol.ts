@@ -1,4 +1,5 @@
-import type { Tensors, TensorSpec } from '../../contracts/inference.ts';
+import type { Tensors } from '../../contracts/inference.ts';
+import type { HostRun, LoadedSession } from '../../contracts/model-session.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ProviderConfig } from '../../models/store/models-config.ts';
 
@@ -16,38 +17,12 @@ export type LoadParams = {
   readonly intraOpThreads: number;
 };
 
-export type LoadedSession = {
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  /** Nodes of the graph by the provider they ran on, from ONNX Runtime's own profile; empty on the CPU, where it is no question. */
-  readonly nodesByProvider: Readonly<Record<string, number>>;
-  readonly golden: GoldenReport;
-  readonly batching: Batching;
-  /** Milliseconds that all of it took, during which the host could do nothing else. */
-  readonly loadMs: number;
-};
-
-/**
- * How rows of several callers may go together. 'rows': as one run, which was seen not to mix them; 'row-by-row': the
- * graph takes one, so a batch is run one after another and nothing is gained; 'none': nobody knows that there are rows.
- */
-export type Batching = 'rows' | 'row-by-row' | 'none';
-
-export type GoldenReport = {
-  readonly vectors: number;
-  /** Relative to max(1, |expected|). */
-  readonly largestDifference: number;
-  /** Whether several vectors as one batch gave what they give one by one. */
-  readonly rowsStayApart: boolean;
-};
-
 export type RunParams = {
   readonly key: string;
   readonly inputs: Tensors;
   /** Whether a NaN or infinity, in or out, fails the run. */
   readonly finite: boolean;
 };
-export type HostRun = { readonly outputs: Tensors; readonly runMs: number };
 
 /** All that the agent asks of the inference host. One request at a time, but for `ping`. */
 export type HostProtocol = {

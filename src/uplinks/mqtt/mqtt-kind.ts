@@ -4,7 +4,12 @@ import type { StoredRecord } from '../../domain/record/record.ts';
 import { recordJson } from '../../domain/record/record.ts';
 import { duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { checkMqttConfig, mqttConnectionOptions, mqttFields, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import {
+  checkMqttConfig,
+  mqttConnectionOptions,
+  mqttFields,
+  randomClientId,
+} from '../../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';

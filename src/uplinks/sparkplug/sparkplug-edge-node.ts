@@ -1,6 +1,6 @@
-import type { AlarmDesk } from '../../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../contracts/alarm-commands.ts';
 import type { LiveEvent, LiveEvents } from '../../contracts/live-events.ts';
-import type { WatchBoard } from '../../contracts/watch-board.ts';
+import type { WatchStatuses } from '../../contracts/watch-statuses.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -21,8 +21,8 @@ export type SparkplugEdgeNodeOptions = {
   readonly agentId: string;
   readonly config: SparkplugPublishConfig;
   readonly events: LiveEvents;
-  readonly board: WatchBoard;
-  readonly alarms: AlarmDesk;
+  readonly board: WatchStatuses;
+  readonly alarms: AlarmCommands;
   readonly deps: Deps;
 };
 

@@ -1,4 +1,4 @@
-import type { WatchOverview } from '../../contracts/watch-board.ts';
+import type { WatchOverview } from '../../contracts/watch-statuses.ts';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { Verdict } from '../../domain/alarm/verdict.ts';

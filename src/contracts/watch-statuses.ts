@@ -1,7 +1,7 @@
 import type { AlarmState } from '../domain/alarm/alarm.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { TagReading } from './live-events.ts';
-import type { TrialOverview } from './rollout-board.ts';
+import type { RolloutOverview } from './rollout-statuses.ts';
 
 /** A watch as people look at it: what it is bound to, and how it stands. */
 export type WatchOverview = {
@@ -15,10 +15,10 @@ export type WatchOverview = {
   /** Population stability index by tag, and by 'score', over the last drift period; empty before it ended. */
   readonly drift: ReadonlyMap<string, number>;
   /** Undefined where no two versions are compared on it. */
-  readonly trial: TrialOverview | undefined;
+  readonly rollout: RolloutOverview | undefined;
 };
 
-export interface WatchBoard {
+export interface WatchStatuses {
   watches(): readonly WatchOverview[];
   tags(): readonly TagReading[];
 }

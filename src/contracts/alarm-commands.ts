@@ -9,7 +9,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
  * @throws {OperatingError} 'alarm-unknown' | 'alarm-not-acknowledgeable' | 'alarm-not-shelved' |
  *   'alarm-out-of-service' (reject), 'alarms-not-restored' (retry), and the record store's own errors that are no 'retry'.
  */
-export interface AlarmDesk {
+export interface AlarmCommands {
   /** Whether the stored alarms could be read; before that nobody knows how the alarms are. */
   readonly restored: boolean;
   /**
