@@ -103,7 +103,7 @@ describe('catalogues', () => {
     const names = files.flatMap(({ text }) =>
       [...text.matchAll(/export const (\w+(?:Errors|Metrics)) = \{/g)].flatMap((match) => match[1] ?? []),
     );
-    const text = ['app/catalogue.ts', 'cli/process-metrics.ts']
+    const text = ['app/catalogue.ts', 'cli/output/process-metrics.ts']
       .map((path) => files.find((file) => file.path === path)?.text ?? '')
       .join('\n');
     expect(names.length).toBeGreaterThan(10);
