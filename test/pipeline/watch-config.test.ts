@@ -1,4 +1,4 @@
-import { formatModelReference } from '../../src/domain/model-reference.ts';
+import { formatModelReference } from '../../src/domain/model/model-reference.ts';
 import { describe, expect, test } from 'vitest';
 import { watchSchema } from '../../src/pipeline/watch-config.ts';
 import { windowPlan } from '../../src/pipeline/watch.ts';
@@ -33,8 +33,8 @@ describe('an entry of watches', () => {
   test('an alarm takes what it leaves out from the model, and is raised at once', () => {
     expect(watchSchema.parse({ ...minimal, alarm: {} }).alarm).toEqual({
       threshold: 'model',
-      onDelay: 0,
-      offDelay: 0,
+      onDelayMs: 0,
+      offDelayMs: 0,
       priority: 'medium',
       outOfService: false,
     });

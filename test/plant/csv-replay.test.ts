@@ -9,7 +9,7 @@ import type { ReplayOptions } from '../../src/plant/csv-replay.ts';
 import { CsvReplay } from '../../src/plant/csv-replay.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { replayTopics, sourcesSection } from '../../src/plant/replay-sources.ts';
-import { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { mqttSourceSchema } from '../../src/sources/mqtt/mqtt-source-config.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -132,7 +132,7 @@ describe('the section of the configuration that reads a replay', () => {
     };
     const { sources } = parse(sourcesSection(file.layout, peers)) as { sources: Record<string, unknown> };
     const modbus = modbusSourceSchema.parse(sources['replay']);
-    expect(modbus.scanInterval).toBe(100);
+    expect(modbus.scanIntervalMs).toBe(100);
     expect(Object.entries(modbus.tags).map(([tag, { address, type }]) => [tag, address, type])).toEqual([
       ['Pressure (bar)', 0, 'float32'],
       ['row', 2, 'float32'],
