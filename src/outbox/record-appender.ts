@@ -49,7 +49,8 @@ export function appendBatch(
 function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
   let bytes = 0;
   for (const [index, kind] of batch.kinds.entries())
-    if (kinds.has(kind)) bytes += (batch.bodies[index]?.length ?? 0) + (batch.watches[index]?.length ?? 0) + ROW_BYTES;
+    if (kinds.has(kind))
+      bytes += Buffer.byteLength(batch.bodies[index] ?? '') + Buffer.byteLength(batch.watches[index] ?? '') + ROW_BYTES;
   return bytes;
 }
 

@@ -175,7 +175,7 @@ export class Storage {
     const pending = this.#alarms.pending(nowMs);
     if (pending.length === 0) return 0;
     const stored = this.#outbox.use(nowMs, ({ database, space }) => {
-      const bytes = pending.reduce((total, { body }) => total + body.length + ROW_BYTES, 0);
+      const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
       if (!space.makeRoom(bytes, 'alarm', nowMs)) return undefined;
       return database.commit(() => {
         const missing = pending.filter(
