@@ -29,7 +29,6 @@ import { WallClockWatch } from '../platform/wall-clock-watch.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from './config-file.ts';
-import type { AgentConfig } from './config-schema.ts';
 import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
 import { createSource, createUplink } from './kinds.ts';
 import { modelUses, watchMisfits } from './model-watches.ts';
@@ -112,7 +111,7 @@ export async function startAgent(
       models: trialHosts,
       ledger: modelLedger(config.models.directory, library, deps.clock),
       journal: trialJournal(config.outbox.path, deps.log),
-      rules: trialRules(config.models.rollback),
+      rules: config.models.rollback,
       deps,
     }),
   );
@@ -161,21 +160,21 @@ export async function startAgent(
       history,
       models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
       events,
-      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },
+      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
       deps,
     })(app, adminToken);
     await registerV2Routes(app, {
       inference,
       codecEntry: tensorCodecEntry,
       version: packageVersion,
-      bodyBytesMax: config.http.maxBody,
+      bodyBytesMax: config.http.maxBodyBytes,
       generation: config.http.generation,
       adminToken,
       first: gateway.answers,
       deps,
     });
   };
-  const receiveDeadlineMs = config.models.receiveDeadline;
+  const receiveDeadlineMs = config.models.receiveDeadlineMs;
   const http = stack.use(new HttpServer({ config: config.http, identity, receiveDeadlineMs, routes, deps }));
   const gateway: Gateway = stack.use(
     new Gateway({
@@ -266,11 +265,6 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
       throw new OperatingError('samples-not-stored', 'retry', text);
     },
   };
-}
-
-/** When candidates are stopped, and how long a version is on probation. */
-function trialRules({ within, period, ...counts }: AgentConfig['models']['rollback']) {
-  return { ...counts, periodMs: period, withinMs: within };
 }
 
 /** What must keep moving for the service to count as alive. */

@@ -65,7 +65,7 @@ export async function* backtest(order: BacktestOrder): AsyncGenerator<JudgedRow,
   const { models, model, deps, recording, range } = order;
   await using inference = new SupervisedInferenceHost({
     entry: inferenceHostEntry,
-    config: { ...models, deadline: DEADLINE_MS },
+    config: { ...models, deadlineMs: DEADLINE_MS },
     models: [model],
     deps,
   });
@@ -106,10 +106,10 @@ class BacktestRun {
     const { watch, tags } = binding;
     this.#order = order;
     this.#steps = ready.manifest.window.steps;
-    this.#rowMs = watch.window.step === 'scan' ? 1000 : watch.window.step;
+    this.#rowMs = watch.window.stepMs === 'scan' ? 1000 : watch.window.stepMs;
     this.#rules = {
-      onDelayMs: watch.alarm?.onDelay ?? 0,
-      offDelayMs: watch.alarm?.offDelay ?? 0,
+      onDelayMs: watch.alarm?.onDelayMs ?? 0,
+      offDelayMs: watch.alarm?.offDelayMs ?? 0,
       abnormal: watch.alarm?.abnormal ?? ready.manifest.abnormal,
     };
     this.#watch = new Watch(

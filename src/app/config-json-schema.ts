@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { byteSizePattern } from '../domain/byte-size.ts';
-import { durationPattern, formatDuration } from '../domain/duration.ts';
+import { durationPattern } from '../domain/duration.ts';
 import type { ConfigPath } from './config-document.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import { configSchema } from './config-schema.ts';
@@ -40,28 +40,9 @@ export function configJsonSchema(): SchemaNode {
     io: 'input',
     target: 'draft-2020-12',
     unrepresentable: 'any',
-    override: ({ zodSchema, jsonSchema }) => {
-      // zod leaves out the default of a field that parses its text: it is in the parsed form, which nobody writes.
-      if (!(zodSchema instanceof z.ZodDefault)) return;
-      const { defaultValue } = zodSchema.def;
-      if (typeof defaultValue !== 'number') return;
-      const isDuration = branches(jsonSchema as SchemaNode).some(({ pattern }) => pattern === durationPattern.source);
-      if (isDuration) jsonSchema.default = formatDuration(defaultValue);
-      else if (jsonSchema.pattern === byteSizePattern.source) jsonSchema.default = sizeText(defaultValue);
-      else jsonSchema.default = defaultValue;
-    },
   });
   // What zod makes is a JSON Schema document; its own type is wider than the part used here.
   return { title: 'andon configuration', ...(schema as SchemaNode) };
-}
-
-function sizeText(bytes: number): string {
-  const unit = [
-    { name: 'GB', bytes: 1e9 },
-    { name: 'MB', bytes: 1e6 },
-    { name: 'kB', bytes: 1e3 },
-  ].find((candidate) => bytes >= candidate.bytes && bytes % candidate.bytes === 0);
-  return unit === undefined ? `${bytes}B` : `${bytes / unit.bytes}${unit.name}`;
 }
 
 /** What a field takes, beyond JSON Schema's own types. */

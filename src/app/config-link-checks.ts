@@ -29,7 +29,7 @@ export function linkFindings({ config }: CheckContext): readonly Finding[] {
 }
 
 /** What a connection has once. How long an answer is waited for is each read's own. */
-function linkSettings({ url, connectTimeout, reconnect, pauseBetweenRequests }: ModbusConfig): readonly Setting[] {
+function linkSettings({ url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs }: ModbusConfig): readonly Setting[] {
   const endpoint = parseModbusUrl(url);
   const isSerial = endpoint.medium === 'serial';
   return [
@@ -37,13 +37,13 @@ function linkSettings({ url, connectTimeout, reconnect, pauseBetweenRequests }: 
     { path: ['url'], name: 'baudRate', value: String(endpoint.baudRate ?? 'unknown') },
     { path: ['url'], name: 'parity', value: isSerial ? endpoint.parity : 'none' },
     { path: ['url'], name: 'stopBits', value: isSerial ? String(endpoint.stopBits) : '1' },
-    { path: ['connectTimeout'], name: 'connectTimeout', value: formatDuration(connectTimeout) },
-    { path: ['reconnect'], name: 'reconnect.first', value: formatDuration(reconnect.first) },
-    { path: ['reconnect'], name: 'reconnect.max', value: formatDuration(reconnect.max) },
+    { path: ['connectTimeout'], name: 'connectTimeout', value: formatDuration(connectTimeoutMs) },
+    { path: ['reconnect'], name: 'reconnect.first', value: formatDuration(reconnect.firstMs) },
+    { path: ['reconnect'], name: 'reconnect.max', value: formatDuration(reconnect.maxMs) },
     {
       path: ['pauseBetweenRequests'],
       name: 'pauseBetweenRequests',
-      value: formatDuration(pauseBetweenRequests),
+      value: formatDuration(pauseBetweenRequestsMs),
     },
   ];
 }

@@ -113,8 +113,8 @@ export function manifestFindings({ path, name, manifest, watch, units }: Binding
       ? [warning([...path, 'tags', index], `${tag} has no unit, ${trained}: give the tag its unit`)]
       : [error([...path, 'tags', index], `${tag} is in ${unit}, but ${trained}: convert it with scale and offset`)];
   });
-  const stepMs = manifest.window.step;
-  if (stepMs === undefined || window.step === 'scan' || window.step === stepMs) return findings;
-  const message = `${formatDuration(window.step)}, but ${name} was trained on steps of ${formatDuration(stepMs)}`;
+  const stepMs = manifest.window.stepMs;
+  if (stepMs === undefined || window.stepMs === 'scan' || window.stepMs === stepMs) return findings;
+  const message = `${formatDuration(window.stepMs)}, but ${name} was trained on steps of ${formatDuration(stepMs)}`;
   return [...findings, warning([...path, 'window', 'step'], message)];
 }

@@ -55,15 +55,15 @@ const MAX_AGE_MS_DEFAULT = 5_000;
 const MAX_AGE_STEPS_DEFAULT = 3;
 
 function ageFindings(id: string, { window, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
-  const stepMs = window.step === 'scan' ? 0 : window.step;
-  const maxAgeMs = window.maxAge ?? Math.max(MAX_AGE_MS_DEFAULT, MAX_AGE_STEPS_DEFAULT * stepMs);
+  const stepMs = window.stepMs === 'scan' ? 0 : window.stepMs;
+  const maxAgeMs = window.maxAgeMs ?? Math.max(MAX_AGE_MS_DEFAULT, MAX_AGE_STEPS_DEFAULT * stepMs);
   const slow = tags.filter((tag) => (context.scanIntervalMs.get(tag) ?? 0) > maxAgeMs);
   const slowest = slow.toSorted(
     (a, b) => (context.scanIntervalMs.get(b) ?? 0) - (context.scanIntervalMs.get(a) ?? 0),
   )[0];
   if (slowest === undefined) return [];
   const interval = formatDuration(context.scanIntervalMs.get(slowest) ?? 0);
-  const given = window.maxAge === undefined ? 'the default of ' : '';
+  const given = window.maxAgeMs === undefined ? 'the default of ' : '';
   const others = slow.length > 1 ? ` (and ${slow.length - 1} more)` : '';
   const why = `${slowest}${others} is read only every ${interval}, so it would count as missing between two scans`;
   return [
@@ -75,7 +75,7 @@ function ageFindings(id: string, { window, tags }: WatchConfig, context: CheckCo
 }
 
 function scanFindings(id: string, { window, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
-  if (window.step !== 'scan') return [];
+  if (window.stepMs !== 'scan') return [];
   const [first = ''] = tags;
   const sources = new Set(tags.flatMap((tag) => context.tags.get(tag)?.source ?? []));
   const intervals = new Set(tags.map((tag) => context.scanIntervalMs.get(tag)));

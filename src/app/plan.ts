@@ -133,9 +133,9 @@ function windowPlan(id: string, watch: WatchConfig, lookup: ModelLookup): Window
     model: name,
     columns: tags.length,
     steps,
-    stepMs: window.step,
-    hopMs: window.hop ?? window.step,
-    lengthMs: steps === undefined || window.step === 'scan' ? undefined : steps * window.step,
+    stepMs: window.stepMs,
+    hopMs: window.hopMs ?? window.stepMs,
+    lengthMs: steps === undefined || window.stepMs === 'scan' ? undefined : steps * window.stepMs,
     alarmPriority: alarm?.priority,
     trial: trialPlan(watch),
   };

@@ -63,13 +63,13 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
   const read = areSamples
     ? { ...rows, ...inNoOrder(rows, SEED), findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)) }
     : rows;
-  const { step } = binding.watch.window;
+  const { stepMs } = binding.watch.window;
   const trained = await trainModel({
     ...read,
     algorithm,
     task,
     tags: binding.tags.map(({ name, unit }) => ({ name, unit })),
-    stepMs: step === 'scan' ? undefined : step,
+    stepMs: stepMs === 'scan' ? undefined : stepMs,
     description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
     decision: decisionFor(task, order, read),
     windowRows: areSamples ? 1 : order.windowRows,

@@ -53,15 +53,15 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   const { recording, range, pacing, binding, task } = order;
   const { watch, tags } = binding;
   const labels = new LabelCodes(order);
-  const { step } = watch.window;
+  const { stepMs } = watch.window;
   const byRows = pacing === 'rows';
-  const check = new DataCheck(watch.tags, byRows || step === 'scan' ? recording.usualMs : step);
+  const check = new DataCheck(watch.tags, byRows || stepMs === 'scan' ? recording.usualMs : stepMs);
   const collector = new RowCollector(tags.length + 1, KEPT_VALUES_MAX);
   const hash = createHash('sha256');
   const span = { first: '', last: '' };
   const columns = new Float64Array(tags.length + 1);
   let rowsRead = 0;
-  const plan = { ...windowPlan(watch, 1), hopMs: step, minGood: 0 };
+  const plan = { ...windowPlan(watch, 1), hopMs: stepMs, minGood: 0 };
   let lastMs = Number.NaN;
   const feed = new RecordedFeed({
     tags,
@@ -71,7 +71,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
       hash.update(lastRow);
       if (!byRows) check.add(lastRow, timestampMs);
       // The windower began anew after a long gap.
-      if (step !== 'scan' && timestampMs - lastMs > step) collector.endRun();
+      if (stepMs !== 'scan' && timestampMs - lastMs > stepMs) collector.endRun();
       lastMs = timestampMs;
       columns.set(lastRow);
       columns[tags.length] = labels.codeOf(label);

@@ -164,7 +164,7 @@ function driftText(drift: readonly WatchDrift[] | undefined): string {
 }
 
 function windowText({ window, abnormal, threshold, deadband, output }: ModelManifest): string {
-  const step = window.step === undefined ? '' : ` at ${window.step} ms`;
+  const step = window.stepMs === undefined ? '' : ` at ${window.stepMs} ms`;
   const line = `${abnormal} ${threshold} ${output.unit}`.trimEnd();
   return `  window     ${window.steps} steps${step}
   abnormal   ${line}, normal again ${deadband} back from it`;

@@ -18,11 +18,11 @@ export type OutboxExportOptions = {
 /** `andon outbox stats`: read from the file, whether the agent runs or not. */
 export async function outboxStatsCommand(options: OutboxStatsOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);
-  const { path, maxSize } = config.outbox;
+  const { path, maxSizeBytes } = config.outbox;
   const stats = await outboxStats({
     path,
     agentId: config.agent.id,
-    bytesMax: maxSize,
+    bytesMax: maxSizeBytes,
     uplinks: recordInterests(config),
   });
   output.out(options.json === true ? JSON.stringify({ path, ...stats }) : describe(path, stats));

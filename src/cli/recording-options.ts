@@ -44,7 +44,7 @@ export async function chooseRecording(
       tags: watch.tags,
       fromMs: parseMoment(options.from, nowMs),
       toMs: parseMoment(options.to, nowMs),
-      stepMs: watch.window.step === 'scan' ? undefined : watch.window.step,
+      stepMs: watch.window.stepMs === 'scan' ? undefined : watch.window.stepMs,
     });
     return { binding, recording, range: parseRowRange(undefined), pacing: 'times' };
   }
@@ -68,9 +68,9 @@ function withStep(binding: WatchBinding, text: string): WatchBinding {
   const stepMs = parseDurationMs(text);
   if (stepMs === undefined || stepMs < 1) throw invalid(`--step ${text}: expected a duration such as 1s or 200ms`);
   const { watch } = binding;
-  const { hop } = watch.window;
+  const hop = watch.window.hopMs;
   const hopMs = hop === undefined || hop === 'scan' ? hop : Math.max(stepMs, Math.round(hop / stepMs) * stepMs);
-  return { ...binding, watch: { ...watch, window: { ...watch.window, step: stepMs, hop: hopMs } } };
+  return { ...binding, watch: { ...watch, window: { ...watch.window, stepMs, hopMs } } };
 }
 
 function invalid(message: string): OperatingError {

@@ -62,7 +62,7 @@ async function placeOf(text: string, configFile: string) {
     return { folder: resolve(text), expected: undefined, modelBytesMax: Infinity, trusted: undefined };
   const { models } = (await loadConfig(configFile)).config;
   const { folder, ...expected } = await ModelDirectory.of(models).locate(referenceOf(text));
-  return { folder, expected, modelBytesMax: models.maxModelSize, trusted: trustedKeys(models.trust) };
+  return { folder, expected, modelBytesMax: models.maxModelSizeBytes, trusted: trustedKeys(models.trust) };
 }
 
 function passphraseOf({ passphraseFile }: KeygenOptions): string | undefined {

@@ -1,29 +1,25 @@
 import * as z from 'zod';
-import { duration } from '../platform/config-fields.ts';
+import { configObject, duration } from '../platform/config-fields.ts';
 import { remoteServerSchema } from './remote-server.ts';
 
-const distributionSchema = z
-  .strictObject({
-    edges: z.array(z.number()).max(100).describe('Ascending limits of the bins'),
-    shares: z
-      .array(z.number().min(0).max(1))
-      .max(101)
-      .describe('Share of the training in each bin: one more than edges'),
-  })
+const distributionSchema = configObject({
+  edges: z.array(z.number()).max(100).describe('Ascending limits of the bins'),
+  shares: z.array(z.number().min(0).max(1)).max(101).describe('Share of the training in each bin: one more than edges'),
+})
   .refine(({ edges, shares }) => shares.length === edges.length + 1, {
     path: ['shares'],
     error: 'must be one more than edges',
   })
   .describe('How the values were spread in training; drift is measured against it');
 
-const tagSchema = z.strictObject({
+const tagSchema = configObject({
   name: z.string().min(1).describe('Name of the column, as it was trained'),
   unit: z.string().default('').describe('Engineering unit the values must have'),
   range: z.tuple([z.number(), z.number()]).optional().describe('Smallest and largest value seen in normal running'),
   distribution: distributionSchema.optional(),
 });
 
-const goldenSchema = z.strictObject({
+const goldenSchema = configObject({
   inputs: z
     .record(z.string(), z.array(z.number()))
     .describe('Row-major values of each graph input, for a batch of one'),
@@ -35,36 +31,33 @@ const valuesSchema = z.array(z.union([z.number(), z.string(), z.boolean()]));
 /** For any tensor: 64-bit integers past 2^53 are written as text. */
 const tensorValuesSchema = z.union([
   valuesSchema,
-  z.strictObject({ dims: z.array(z.int().min(0)).max(16), data: valuesSchema }),
+  configObject({ dims: z.array(z.int().min(0)).max(16), data: valuesSchema }),
 ]);
 
-const graphGoldenSchema = z.strictObject({
+const graphGoldenSchema = configObject({
   inputs: z
     .record(z.string(), tensorValuesSchema)
     .describe('Of each graph input: { dims, data }, or the row-major values alone where the shape leaves no doubt'),
   outputs: z.record(z.string(), tensorValuesSchema).describe('Expected of each graph output named here'),
 });
 
-const servingSchema = z
-  .strictObject({
-    maxBatch: z.int().min(1).max(4096).optional().describe('Rows of several callers that may go as one run'),
-    maxDelay: duration('Longest that a caller waits for company', { maxMs: 10_000 }).optional(),
-    deadline: duration('Longest a run may take', { minMs: 10, maxMs: 600_000 }).optional(),
-    intraOpThreads: z.int().min(1).max(64).optional().describe('Threads within one operator'),
-  })
+const servingSchema = configObject({
+  maxBatch: z.int().min(1).max(4096).optional().describe('Rows of several callers that may go as one run'),
+  maxDelay: duration('Longest that a caller waits for company', { maxMs: 10_000 }).optional(),
+  deadline: duration('Longest a run may take', { minMs: 10, maxMs: 600_000 }).optional(),
+  intraOpThreads: z.int().min(1).max(64).optional().describe('Threads within one operator'),
+})
   .prefault({})
   .describe('What whoever made the model knows of how it is best run; `models.limits` goes before it');
 
-const generationSchema = z
-  .strictObject({
-    tokens: z.string().default('input_ids').describe('Input of token ids, int64 [1, tokens]'),
-    logits: z.string().default('logits').describe('Output of scores, float [1, tokens, vocabulary]'),
-    past: z.string().default('past_key_values').describe('What the names of the cache inputs begin with'),
-    present: z.string().default('present').describe('What the names of the cache outputs begin with'),
-    maxTokens: z.int().min(1).max(1_000_000).default(1024).describe('Tokens of prompt and answer together'),
-    endToken: z.int().min(0).optional().describe('Token that ends an answer'),
-  })
-  .describe('For a decoder that writes token by token with a key-value cache');
+const generationSchema = configObject({
+  tokens: z.string().default('input_ids').describe('Input of token ids, int64 [1, tokens]'),
+  logits: z.string().default('logits').describe('Output of scores, float [1, tokens, vocabulary]'),
+  past: z.string().default('past_key_values').describe('What the names of the cache inputs begin with'),
+  present: z.string().default('present').describe('What the names of the cache outputs begin with'),
+  maxTokens: z.int().min(1).max(1_000_000).default(1024).describe('Tokens of prompt and answer together'),
+  endToken: z.int().min(0).optional().describe('Token that ends an answer'),
+}).describe('For a decoder that writes token by token with a key-value cache');
 
 const identityFields = {
   name: z
@@ -118,7 +111,7 @@ const sharedFields = {
  * (scaler and threshold arithmetic are inside), and gives `score`, float32 [batch], and where it explains
  * itself `contributions`, float32 [batch, tags].
  */
-const windowManifestSchema = z.strictObject({
+const windowManifestSchema = configObject({
   ...identityFields,
   task: z.enum(['anomaly', 'regression', 'classification']),
   tags: z.array(tagSchema).min(1).describe('Columns of the window, in order'),
@@ -127,20 +120,18 @@ const windowManifestSchema = z.strictObject({
     .min(2)
     .optional()
     .describe('What a classification tells apart, the normal class first; the score is the probability of the others'),
-  window: z.strictObject({
+  window: configObject({
     steps: z.int().min(1).max(100_000).describe('Grid points that the model sees'),
     step: duration('Grid spacing it was trained at').optional(),
   }),
   input: z.string().default('window').describe('Name of the graph input'),
-  output: z
-    .strictObject({
-      score: z.string().default('score').describe('Name of the graph output that is judged'),
-      contributions: z.string().optional().describe('Name of the graph output with one share a tag'),
-      probabilities: z.string().optional().describe('Name of the graph output with one probability a class'),
-      unit: z.string().default('').describe('Unit of the score; a regression predicts a quality in this unit'),
-      distribution: distributionSchema.optional(),
-    })
-    .prefault({}),
+  output: configObject({
+    score: z.string().default('score').describe('Name of the graph output that is judged'),
+    contributions: z.string().optional().describe('Name of the graph output with one share a tag'),
+    probabilities: z.string().optional().describe('Name of the graph output with one probability a class'),
+    unit: z.string().default('').describe('Unit of the score; a regression predicts a quality in this unit'),
+    distribution: distributionSchema.optional(),
+  }).prefault({}),
   threshold: z.number().describe('Decision line for the score'),
   abnormal: z.enum(['above', 'below']).default('above').describe('Side of the threshold that is abnormal'),
   deadband: z
@@ -160,14 +151,13 @@ export type ModelManifest = z.infer<typeof modelManifestSchema>;
  * `model.yaml` of any other graph, which visitors may run: whatever inputs and outputs it has, of any type and shape.
  * Only `task: other` may go without golden vectors; it is served unverified, and its status says so.
  */
-export const graphManifestSchema = z
-  .strictObject({
-    ...identityFields,
-    task: z.enum(['regression', 'classification', 'other']),
-    generation: generationSchema.optional(),
-    golden: z.array(graphGoldenSchema).describe('Golden vectors, checked before the model is used'),
-    ...sharedFields,
-  })
+export const graphManifestSchema = configObject({
+  ...identityFields,
+  task: z.enum(['regression', 'classification', 'other']),
+  generation: generationSchema.optional(),
+  golden: z.array(graphGoldenSchema).describe('Golden vectors, checked before the model is used'),
+  ...sharedFields,
+})
   .refine(({ task, golden }) => task === 'other' || golden.length > 0, {
     path: ['golden'],
     error: 'must have a vector: only a model of `task: other` is served unverified',

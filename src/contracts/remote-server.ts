@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
-import { byteSize, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
+import { byteSize, configObject, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
 
 /** Set by andon itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -33,61 +33,57 @@ const fallbackReference = z
   });
 
 /** `remote:` in a `model.yaml`: where the model runs, and how it is asked there. */
-export const remoteServerSchema = z
-  .strictObject({
-    url: z
-      .string()
-      .superRefine(checkUrl)
-      .describe('Server of the Open Inference Protocol over HTTP: https://host:port, with the path before /v2, if any'),
-    model: z
-      .string()
-      .regex(/^[^\s/?#]{1,256}$/, { error: 'expected the name of a model on the server' })
-      .optional()
-      .describe("Name of the model on the server; this model's own where left out"),
-    version: versionText.optional().describe('Version on the server; the one that the server chooses where left out'),
-    token: secretReference.optional().describe('Bearer token, by reference; read anew for each request'),
-    headers: furtherHeaders(ownHeaders, 'andon itself').describe(
-      'Further headers of each request; a secret is a reference',
+export const remoteServerSchema = configObject({
+  url: z
+    .string()
+    .superRefine(checkUrl)
+    .describe('Server of the Open Inference Protocol over HTTP: https://host:port, with the path before /v2, if any'),
+  model: z
+    .string()
+    .regex(/^[^\s/?#]{1,256}$/, { error: 'expected the name of a model on the server' })
+    .optional()
+    .describe("Name of the model on the server; this model's own where left out"),
+  version: versionText.optional().describe('Version on the server; the one that the server chooses where left out'),
+  token: secretReference.optional().describe('Bearer token, by reference; read anew for each request'),
+  headers: furtherHeaders(ownHeaders, 'andon itself').describe(
+    'Further headers of each request; a secret is a reference',
+  ),
+  ca: z
+    .string()
+    .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {
+      error: 'expected the absolute path of a PEM file, or its text',
+    })
+    .optional()
+    .describe(
+      'Certificate authority of the server, as an absolute path or as PEM text; the well-known ones if left out',
     ),
-    ca: z
-      .string()
-      .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {
-        error: 'expected the absolute path of a PEM file, or its text',
-      })
-      .optional()
-      .describe(
-        'Certificate authority of the server, as an absolute path or as PEM text; the well-known ones if left out',
-      ),
-    retries: z
-      .int()
-      .min(0)
-      .max(10)
-      .default(2)
-      .describe('Further attempts within the deadline of a run, where the server is away or asks to come again'),
-    failures: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(3)
-      .describe(
-        'Runs that fail one after another before the server is left alone, and tried again with growing pauses',
-      ),
-    connections: z
-      .int()
-      .min(1)
-      .max(64)
-      .default(4)
-      .describe('Connections that are kept, and so requests under way at a time'),
-    maxAnswer: byteSize('Largest answer that is read').prefault('16MB'),
-    fallback: fallbackReference
-      .optional()
-      .describe('Local model that judges where this one cannot: NAME@VERSION with the same tags and window'),
-  })
-  .refine(
-    ({ token, headers }) =>
-      token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
-    { path: ['token'], error: 'a token and a header authorization exclude each other' },
-  );
+  retries: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(2)
+    .describe('Further attempts within the deadline of a run, where the server is away or asks to come again'),
+  failures: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe('Runs that fail one after another before the server is left alone, and tried again with growing pauses'),
+  connections: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Connections that are kept, and so requests under way at a time'),
+  maxAnswer: byteSize('Largest answer that is read').prefault('16MB'),
+  fallback: fallbackReference
+    .optional()
+    .describe('Local model that judges where this one cannot: NAME@VERSION with the same tags and window'),
+}).refine(
+  ({ token, headers }) =>
+    token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
+  { path: ['token'], error: 'a token and a header authorization exclude each other' },
+);
 
 /** Sizes in bytes. */
 export type RemoteServer = z.infer<typeof remoteServerSchema>;

@@ -124,7 +124,7 @@ function gatewayApp(
   return httpApp({
     config: http,
     identity,
-    receiveDeadlineMs: models.receiveDeadline,
+    receiveDeadlineMs: models.receiveDeadlineMs,
     first: (request, reply, done) => {
       // What the agent has handed on is not handed back.
       if (!request.is404 || isHandedOn(request.raw)) return done();
@@ -136,7 +136,7 @@ function gatewayApp(
         inference,
         codecEntry: entryFile(import.meta.url, './tensor-codec.ts'),
         version: identity.version,
-        bodyBytesMax: http.maxBody,
+        bodyBytesMax: http.maxBodyBytes,
         generation: http.generation,
         adminToken,
         deps,

@@ -40,10 +40,10 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   // Fastify's own limits default to none at all.
   const app = fastify({
     logger: false,
-    bodyLimit: config.maxBody,
-    connectionTimeout: config.requestTimeout * 2,
-    requestTimeout: Math.max(config.requestTimeout, receiveDeadlineMs),
-    http: { headersTimeout: config.requestTimeout },
+    bodyLimit: config.maxBodyBytes,
+    connectionTimeout: config.requestTimeoutMs * 2,
+    requestTimeout: Math.max(config.requestTimeoutMs, receiveDeadlineMs),
+    http: { headersTimeout: config.requestTimeoutMs },
     keepAliveTimeout: 60_000,
     routerOptions: { maxParamLength: 200 },
   });
@@ -64,7 +64,7 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   const loopback = listenAddress(config.listen)?.loopback === true;
   app.addHook('onRequest', accessCheck({ token, adminToken, loopback }));
   if (first !== undefined) app.addHook('onRequest', first);
-  limitArrival(app, config.requestTimeout, deps.clock);
+  limitArrival(app, config.requestTimeoutMs, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
     openapi: { info: { title: `andon agent ${identity.agentId}`, version: identity.version } },

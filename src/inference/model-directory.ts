@@ -71,8 +71,8 @@ export class ModelDirectory {
    *
    * @throws {OperatingError} 'signing-key-invalid'
    */
-  static of({ directory, maxModelSize, trust }: ModelsConfig): ModelDirectory {
-    return new ModelDirectory(directory, { modelBytesMax: maxModelSize, trusted: trustedKeys(trust) });
+  static of({ directory, maxModelSizeBytes, trust }: ModelsConfig): ModelDirectory {
+    return new ModelDirectory(directory, { modelBytesMax: maxModelSizeBytes, trusted: trustedKeys(trust) });
   }
 
   /** In alphabetical order; empty where the directory does not exist yet. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { executionProviders } from '../contracts/inference.ts';
-import { byteSize, duration } from '../platform/config-fields.ts';
+import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
 /** Each is a process of some 60 MB before its first model. */
 const HOSTS_MAX = 16;
@@ -10,7 +10,7 @@ const providerName = z.enum(executionProviders, { error: `expected one of ${exec
 const providerSchema = z
   .union([
     providerName.transform((name) => ({ name, required: false, deviceId: 0 })),
-    z.strictObject({
+    configObject({
       name: providerName.describe("ONNX Runtime's execution provider: cuda, webgpu or cpu"),
       required: z
         .boolean()
@@ -37,7 +37,7 @@ const modelName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected the name of a model, without a version' });
 
-const limitsSchema = z.strictObject({
+const limitsSchema = configObject({
   maxBatch: z
     .int()
     .min(1)
@@ -65,7 +65,7 @@ const trustedKeySchema = z
     text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
   );
 
-const rollbackSchema = z.strictObject({
+const rollbackSchema = configObject({
   within: duration(
     'How long a version that was made active is on probation: the one before observes, and is made active again where it fails; 0ms for never',
   ).prefault('1h'),
@@ -99,7 +99,7 @@ const rollbackSchema = z.strictObject({
 });
 
 /** `models:` in the configuration. */
-export const modelsConfigSchema = z.strictObject({
+export const modelsConfigSchema = configObject({
   directory: z
     .string()
     .min(1)
@@ -107,14 +107,13 @@ export const modelsConfigSchema = z.strictObject({
     .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
-  trust: z
-    .strictObject({
-      keys: z
-        .array(trustedKeySchema)
-        .min(1)
-        .max(100)
-        .describe('Public keys, each the path of a file, relative to the configuration file, or its PEM text'),
-    })
+  trust: configObject({
+    keys: z
+      .array(trustedKeySchema)
+      .min(1)
+      .max(100)
+      .describe('Public keys, each the path of a file, relative to the configuration file, or its PEM text'),
+  })
     .optional()
     .describe('Once it is set, only versions of models that one of these keys signed are loaded (andon models sign)'),
   remoteServers: z
@@ -146,7 +145,7 @@ export const modelsConfigSchema = z.strictObject({
     .default({})
     .describe('By name of a model: how it is batched, queued and run'),
   hosts: z
-    .record(hostName, z.strictObject({ maxMemory: byteSize('As models.maxMemory, for this host').optional() }))
+    .record(hostName, configObject({ maxMemory: byteSize('As models.maxMemory, for this host').optional() }))
     .refine((hosts) => Object.keys(hosts).length <= HOSTS_MAX, { error: `no more than ${HOSTS_MAX} hosts` })
     .default({})
     .describe('By name of a host: its own bounds'),
@@ -181,17 +180,16 @@ export const modelsConfigSchema = z.strictObject({
     .max(64)
     .default(1)
     .describe('Threads within one operator; more than one costs small models CPU and gains nothing'),
-  quarantine: z
-    .strictObject({
-      crashes: z.int().min(1).max(100).default(5).describe('Crashes or timeouts of one model within the period'),
-      period: duration('Time over which the crashes are counted', { minMs: 1000 }).prefault('10m'),
-      retryAfter: duration(
-        'How long a quarantined model, or a version that was refused, is left alone before one more try',
-        {
-          minMs: 1000,
-        },
-      ).prefault('5m'),
-    })
+  quarantine: configObject({
+    crashes: z.int().min(1).max(100).default(5).describe('Crashes or timeouts of one model within the period'),
+    period: duration('Time over which the crashes are counted', { minMs: 1000 }).prefault('10m'),
+    retryAfter: duration(
+      'How long a quarantined model, or a version that was refused, is left alone before one more try',
+      {
+        minMs: 1000,
+      },
+    ).prefault('5m'),
+  })
     .prefault({})
     .describe('When a model that takes the host down is set aside, so that the others go on'),
   rollback: rollbackSchema

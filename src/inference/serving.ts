@@ -25,9 +25,9 @@ export function servingOf(config: ModelsConfig, manifest: AnyManifest): Serving 
   const { serving } = manifest;
   return {
     batchMax: limits?.maxBatch ?? serving.maxBatch ?? MAX_BATCH_DEFAULT,
-    delayMsMax: limits?.maxDelay ?? serving.maxDelay ?? 0,
+    delayMsMax: limits?.maxDelayMs ?? serving.maxDelayMs ?? 0,
     queueMax: limits?.maxQueue ?? MAX_QUEUE_DEFAULT,
-    deadlineMs: limits?.deadline ?? serving.deadline ?? config.deadline,
+    deadlineMs: limits?.deadlineMs ?? serving.deadlineMs ?? config.deadlineMs,
     intraOpThreads: limits?.intraOpThreads ?? serving.intraOpThreads ?? config.intraOpThreads,
   };
 }

@@ -73,7 +73,7 @@ export class TrialHosts implements TrialModels, AsyncDisposable {
   deadlineMs(model: ModelReference): number {
     const { config } = this.#options;
     const manifest = this.ready(model)?.manifest;
-    return manifest === undefined ? config.deadline : servingOf(config, manifest).deadlineMs;
+    return manifest === undefined ? config.deadlineMs : servingOf(config, manifest).deadlineMs;
   }
 
   /** Process id of a version's host; undefined while it has none. */

@@ -49,11 +49,11 @@ export class HistoryStore {
     if (this.#database !== undefined) return;
     try {
       try {
-        this.#database = new HistoryDatabase(this.#path, this.#config.historyMaxSize);
+        this.#database = new HistoryDatabase(this.#path, this.#config.historyMaxSizeBytes);
       } catch (error) {
         if (databaseFault(error) !== 'damaged') throw error;
         this.#toQuarantine(error, nowMs);
-        this.#database = new HistoryDatabase(this.#path, this.#config.historyMaxSize);
+        this.#database = new HistoryDatabase(this.#path, this.#config.historyMaxSizeBytes);
       }
       this.#trouble = undefined;
     } catch (error) {
@@ -81,7 +81,7 @@ export class HistoryStore {
     try {
       return this.#use(nowMs, (database) => {
         const more = database.join();
-        return database.expire(nowMs - this.#config.history) || more;
+        return database.expire(nowMs - this.#config.historyMs) || more;
       });
     } catch (error) {
       // Its health says so; samples are the least of what is stored here.

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { byteSize, duration } from '../platform/config-fields.ts';
+import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
 /** A size with a floor; below it the file could not hold its own tables and one commit. */
 function sizeOf(description: string, bytesMin: number, bytesMax: number) {
@@ -9,7 +9,7 @@ function sizeOf(description: string, bytesMin: number, bytesMax: number) {
 }
 
 /** The `outbox:` section: where records and samples are kept, how long, and what goes first when space runs out. */
-export const outboxConfigSchema = z.strictObject({
+export const outboxConfigSchema = configObject({
   path: z
     .string()
     .min(1)

@@ -156,9 +156,9 @@ export class OutboxFile {
   }
 
   #openSound(nowMs: EpochMs): OpenOutbox {
-    const { path, maxSize } = this.#options.config;
+    const { path, maxSizeBytes } = this.#options.config;
     const { agentId, uplinks, config } = this.#options;
-    const open = () => new OutboxDatabase({ path, agentId, bytesMax: maxSize, uplinks });
+    const open = () => new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks });
     let database: OutboxDatabase;
     try {
       database = open();

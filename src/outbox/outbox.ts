@@ -53,7 +53,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
   constructor(options: OutboxOptions) {
     const { agentId, entry, config, uplinks, deps } = options;
     this.#deps = deps;
-    this.historyFlushIntervalMs = config.historyFlushInterval;
+    this.historyFlushIntervalMs = config.historyFlushIntervalMs;
     this.#metrics = deps.metrics.of(outboxMetrics);
     this.#health = deps.health.component('outbox');
     this.#historyHealth = deps.health.component('history');
@@ -66,7 +66,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     });
     this.#queue = new AppendQueue({
       clock: deps.clock,
-      commitIntervalMs: config.commitInterval,
+      commitIntervalMs: config.commitIntervalMs,
       commitRowsMax: config.commitRowsMax,
       commitBytesMax: config.commitBytesMax,
       queueRowsMax: config.queueRowsMax,

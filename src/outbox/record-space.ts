@@ -32,7 +32,7 @@ export class RecordSpace {
   constructor(database: OutboxDatabase, config: OutboxConfig) {
     this.#database = database;
     this.#config = config;
-    this.#gauge = new SpaceGauge(database.sqlite, config.maxSize);
+    this.#gauge = new SpaceGauge(database.sqlite, config.maxSizeBytes);
   }
 
   get space(): Space {
@@ -51,7 +51,7 @@ export class RecordSpace {
     const neededBytes = 2 * bytes + (urgent ? SPARE_BYTES_MIN : SPARE_BYTES);
     if (this.#free() >= neededBytes) return true;
     // A little more than needed, so that not every commit has to delete.
-    const wantedBytes = neededBytes + Math.min(this.#config.maxSize / 100, 8e6);
+    const wantedBytes = neededBytes + Math.min(this.#config.maxSizeBytes / 100, 8e6);
     for (let deletes = 0; deletes < DELETES_MAX && this.#free() < wantedBytes; deletes += 1)
       if (!this.#deleteSome(newcomer, nowMs)) break;
     return this.#free() >= neededBytes;
@@ -59,10 +59,10 @@ export class RecordSpace {
 
   /** Deletes what every uplink has and is older than the retention, a chunk a call. @returns True where there may be more. */
   expire(nowMs: EpochMs): boolean {
-    const { retention } = this.#config;
+    const { retentionMs } = this.#config;
     // Also after the clock was set back.
-    if (Math.abs(nowMs - this.#nothingExpiredMs) < Math.min(EXPIRE_LOOK_MS, retention / 10)) return false;
-    const oldestMs = nowMs - retention;
+    if (Math.abs(nowMs - this.#nothingExpiredMs) < Math.min(EXPIRE_LOOK_MS, retentionMs / 10)) return false;
+    const oldestMs = nowMs - retentionMs;
     for (const kind of recordKinds) {
       const found = this.#oldest([kind], this.#database.deliveredThrough(kind), 0);
       const expired = found.filter(({ timestamp }) => timestamp < oldestMs);

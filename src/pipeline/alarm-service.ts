@@ -356,7 +356,7 @@ function isOfPlant(cause: AlarmCause): boolean {
 }
 
 function rulesOf(config: AlarmConfig, abnormal: 'above' | 'below'): AlarmRules {
-  return { onDelayMs: config.onDelay, offDelayMs: config.offDelay, abnormal };
+  return { onDelayMs: config.onDelayMs, offDelayMs: config.offDelayMs, abnormal };
 }
 
 /**

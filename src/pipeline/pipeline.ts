@@ -100,9 +100,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     this.#table = new TagTable(tags);
     this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
-    this.#drift = this.#watches.map(
-      ({ id, config: { drift } }) => new DriftMonitor(id, { periodMs: drift.period, warn: drift.warn }, deps),
-    );
+    this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
     this.#routes = tagRoutes(
       tags.length,
@@ -155,8 +153,8 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       watch: watch.id,
       model: formatModelReference(watch.model),
       tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
-      stepMs: watch.config.window.step,
-      hopMs: watch.config.window.hop ?? watch.config.window.step,
+      stepMs: watch.config.window.stepMs,
+      hopMs: watch.config.window.hopMs ?? watch.config.window.stepMs,
       alarmState: alarms.stateOf(watch.id),
       drift: this.#drift[index]?.indexes ?? new Map(),
       lastVerdict: watch.lastVerdict(inference, nowMs),

@@ -3,7 +3,7 @@ import { modelReferencePattern, parseModelReference } from '../domain/model-refe
 import * as z from 'zod';
 import { MAJOR_DRIFT } from '../domain/drift.ts';
 import { alarmPriorities } from '../domain/alarm.ts';
-import { duration } from '../platform/config-fields.ts';
+import { configObject, duration } from '../platform/config-fields.ts';
 
 /** Rows that may wait for late samples; with more, memory would grow without making any verdict better. */
 const LATE_ROWS_MAX = 10_000;
@@ -24,56 +24,52 @@ const durationOrScan = (description: string) =>
     error: 'expected a duration of 1ms to 1d, or scan',
   });
 
-const windowSchema = z
-  .strictObject({
-    step: durationOrScan('Spacing of the rows')
-      .default(1000)
-      .describe(
-        'Spacing of the rows, which lie on its multiples since 1970; scan makes a row of each batch with the first tag',
-      ),
-    hop: durationOrScan('Advance between windows')
-      .optional()
-      .describe('Advance between windows, a multiple of step; every row where left out, or with scan'),
-    maxAge: duration('A value is held for this long; then it counts as missing', { minMs: 1 })
-      .optional()
-      .describe('A value is held for this long, then it counts as missing; 5s or three steps, whichever is longer'),
-    lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
-      .optional()
-      .describe('How long a row waits for late samples; half a step, but 250ms at most. Not used with step: scan'),
-    minGood: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(1)
-      .describe('Share of good values every tag needs in a window; gaps within it are filled with the value before'),
-  })
-  .superRefine((window, context) => {
-    const { step, hop, lateness } = window;
-    if (step === 'scan' || hop === 'scan' || hop === undefined) {
-      if (step !== 'scan' && (lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
-      return;
-    }
-    if (hop < step || Math.abs(hop / step - Math.round(hop / step)) > 1e-9)
-      context.addIssue({ code: 'custom', path: ['hop'], message: `must be a multiple of step, ${step} ms` });
-    if ((lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
+const windowSchema = configObject({
+  step: durationOrScan('Spacing of the rows')
+    .prefault('1s')
+    .describe(
+      'Spacing of the rows, which lie on its multiples since 1970; scan makes a row of each batch with the first tag',
+    ),
+  hop: durationOrScan('Advance between windows')
+    .optional()
+    .describe('Advance between windows, a multiple of step; every row where left out, or with scan'),
+  maxAge: duration('A value is held for this long; then it counts as missing', { minMs: 1 })
+    .optional()
+    .describe('A value is held for this long, then it counts as missing; 5s or three steps, whichever is longer'),
+  lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
+    .optional()
+    .describe('How long a row waits for late samples; half a step, but 250ms at most. Not used with step: scan'),
+  minGood: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('Share of good values every tag needs in a window; gaps within it are filled with the value before'),
+}).superRefine((window, context) => {
+  const { stepMs, hopMs, latenessMs } = window;
+  if (stepMs === 'scan' || hopMs === 'scan' || hopMs === undefined) {
+    if (stepMs !== 'scan' && (latenessMs ?? 0) / stepMs > LATE_ROWS_MAX) tooLate();
+    return;
+  }
+  if (hopMs < stepMs || Math.abs(hopMs / stepMs - Math.round(hopMs / stepMs)) > 1e-9)
+    context.addIssue({ code: 'custom', path: ['hop'], message: `must be a multiple of step, ${stepMs} ms` });
+  if ((latenessMs ?? 0) / stepMs > LATE_ROWS_MAX) tooLate();
 
-    function tooLate(): void {
-      const message = `must be ${LATE_ROWS_MAX} steps or less`;
-      context.addIssue({ code: 'custom', path: ['lateness'], message });
-    }
-  });
+  function tooLate(): void {
+    const message = `must be ${LATE_ROWS_MAX} steps or less`;
+    context.addIssue({ code: 'custom', path: ['lateness'], message });
+  }
+});
 
-const suppressWhenSchema = z
-  .strictObject({
-    tag: z.string().min(1).describe('Tag that tells the state of the plant, such as whether the pump runs'),
-    above: z.number().optional().describe('Suppressed while the tag is above this'),
-    below: z.number().optional().describe('Suppressed while the tag is below this'),
-  })
-  .refine(({ above, below }) => (above === undefined) !== (below === undefined), {
-    error: 'expected either above or below',
-  });
+const suppressWhenSchema = configObject({
+  tag: z.string().min(1).describe('Tag that tells the state of the plant, such as whether the pump runs'),
+  above: z.number().optional().describe('Suppressed while the tag is above this'),
+  below: z.number().optional().describe('Suppressed while the tag is below this'),
+}).refine(({ above, below }) => (above === undefined) !== (below === undefined), {
+  error: 'expected either above or below',
+});
 
-const alarmSchema = z.strictObject({
+const alarmSchema = configObject({
   threshold: z
     .union([z.literal('model'), z.number()], { error: 'expected model or a number' })
     .default('model')
@@ -87,8 +83,8 @@ const alarmSchema = z.strictObject({
     .min(0)
     .optional()
     .describe("How far back past the threshold the score must come to be normal again; the model's own where left out"),
-  onDelay: duration('How long verdicts must be abnormal before the alarm is raised').default(0),
-  offDelay: duration('How long verdicts must be normal before the alarm clears').default(0),
+  onDelay: duration('How long verdicts must be abnormal before the alarm is raised').prefault('0s'),
+  offDelay: duration('How long verdicts must be normal before the alarm clears').prefault('0s'),
   priority: z.enum(alarmPriorities).default('medium').describe('How urgent an operator has to act'),
   suppressWhen: suppressWhenSchema
     .optional()
@@ -100,18 +96,16 @@ const alarmSchema = z.strictObject({
 });
 
 /** One entry of `watches:`: a model bound to tags, and the alarm it raises. */
-const driftSchema = z
-  .strictObject({
-    period: duration('Time over which values are counted before they are compared', { minMs: 60_000 }).prefault('1d'),
-    warn: z
-      .number()
-      .positive()
-      .default(MAJOR_DRIFT)
-      .describe('Population stability index above which a tag is named; 0.1 is a slight shift, 0.25 a major one'),
-  })
-  .describe('Warns when the machine no longer has the values that its model was trained on');
+const driftSchema = configObject({
+  period: duration('Time over which values are counted before they are compared', { minMs: 60_000 }).prefault('1d'),
+  warn: z
+    .number()
+    .positive()
+    .default(MAJOR_DRIFT)
+    .describe('Population stability index above which a tag is named; 0.1 is a slight shift, 0.25 a major one'),
+}).describe('Warns when the machine no longer has the values that its model was trained on');
 
-export const watchSchema = z.strictObject({
+export const watchSchema = configObject({
   model: modelReference,
   shadow: versionReference(
     'A version of the same model that judges the same windows in silence, as in pump-anomaly@4: it is counted and compared, and alarms nobody',

@@ -122,15 +122,15 @@ export function verdictRule(config: WatchConfig, manifest: ModelManifest): Verdi
 
 /** The plan of a watch's windows, its defaults filled in; for a backtest as for the live pipeline. */
 export function windowPlan(config: WatchConfig, steps: number): WindowPlan {
-  const { step, hop, maxAge, lateness, minGood } = config.window;
-  const stepMs = step === 'scan' ? 0 : step;
+  const { stepMs, hopMs, maxAgeMs, latenessMs, minGood } = config.window;
+  const spacingMs = stepMs === 'scan' ? 0 : stepMs;
   return {
     tags: config.tags,
     steps,
-    stepMs: step,
-    hopMs: hop ?? step,
-    maxAgeMs: maxAge ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * stepMs),
-    latenessMs: lateness ?? Math.min(stepMs / 2, LATENESS_MS_DEFAULT_MAX),
+    stepMs,
+    hopMs: hopMs ?? stepMs,
+    maxAgeMs: maxAgeMs ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * spacingMs),
+    latenessMs: latenessMs ?? Math.min(spacingMs / 2, LATENESS_MS_DEFAULT_MAX),
     minGood,
   };
 }

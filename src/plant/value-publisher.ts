@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import { configObject } from '../platform/config-fields.ts';
 import type { Deps } from '../platform/deps.ts';
 import { mqttConnectionOptions, mqttFields, randomClientId } from '../platform/mqtt-config.ts';
 import { MqttConnection } from '../platform/mqtt-connection.ts';
@@ -20,7 +20,7 @@ export class ValuePublisher implements AsyncDisposable {
 
   /** @param name Component in the metrics of the connection. */
   constructor(options: { readonly url: string; readonly name: string }, deps: Deps) {
-    const config = z.strictObject(mqttFields).parse({ url: options.url });
+    const config = configObject(mqttFields).parse({ url: options.url });
     const clientId = randomClientId(deps.random, options.name);
     this.#connection = new MqttConnection(mqttConnectionOptions(config, { name: options.name, clientId }), deps);
   }

@@ -5,7 +5,12 @@ import type { TagDefinition } from '../domain/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 
-/** A duration such as `100ms`, `5s` or `7d`; milliseconds after parsing. */
+/** Unit of a parsed number, as it ends the name of its field. */
+type Unit = 'Ms' | 'Bytes';
+
+const units = z.registry<{ unit: Unit }>();
+
+/** A duration such as `100ms`, `5s` or `7d`; milliseconds after parsing. A field of `configObject`. */
 export function duration(description: string, limits: { readonly minMs?: number; readonly maxMs?: number } = {}) {
   return z
     .string({ error: 'expected a duration such as 100ms, 5s, 10m or 7d' })
@@ -15,16 +20,62 @@ export function duration(description: string, limits: { readonly minMs?: number;
     .refine((value) => value <= (limits.maxMs ?? Number.MAX_SAFE_INTEGER), {
       error: `must be ${limits.maxMs} ms or less`,
     })
-    .describe(description);
+    .brand<'Ms'>()
+    .describe(description)
+    .register(units, { unit: 'Ms' });
 }
 
-/** A size such as `64kB`, `512MB` or `2GB`; bytes after parsing. */
+/** A size such as `64kB`, `512MB` or `2GB`; bytes after parsing. A field of `configObject`. */
 export function byteSize(description: string) {
   return z
     .string({ error: 'expected a size such as 64kB, 512MB or 2GB' })
     .regex(byteSizePattern, { error: 'expected a size such as 64kB, 512MB or 2GB' })
     .transform((text) => parseByteSize(text) ?? 0)
-    .describe(description);
+    .brand<'Bytes'>()
+    .describe(description)
+    .register(units, { unit: 'Bytes' });
+}
+
+/**
+ * A strict object whose parsed form names the unit of each duration and size: the key `timeout: 1s` becomes
+ * `timeoutMs: 1000`, and `maxSize: 2GB` becomes `maxSizeBytes`. JSON Schema, docs and error paths keep the key.
+ */
+export function configObject<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const parsedKeys = new Map(Object.entries(shape).map(([key, field]) => [key, parsedKey(key, unitOf(field))]));
+  const schema = z
+    .strictObject(shape)
+    .overwrite(
+      (fields: object) =>
+        Object.fromEntries(Object.entries(fields).map(([key, value]) => [parsedKeys.get(key) ?? key, value])) as never,
+    );
+  // `overwrite` keeps zod's object type, although the keys change.
+  return schema as unknown as z.ZodType<Parsed<z.output<Strict<Shape>>>, z.input<Strict<Shape>>>;
+}
+
+type Strict<Shape extends z.core.$ZodLooseShape> = z.ZodObject<Shape, z.core.$strict>;
+
+type Parsed<Fields> = { [Key in keyof Fields as ParsedKey<Key, Fields[Key]>]: WithoutBrand<Fields[Key]> };
+type ParsedKey<Key, Value> = Key extends string
+  ? [Extract<Value, z.core.$brand<'Ms'>>] extends [never]
+    ? [Extract<Value, z.core.$brand<'Bytes'>>] extends [never]
+      ? Key
+      : Key extends `bytes${string}` | `${string}Bytes${string}`
+        ? Key
+        : `${Key}Bytes`
+    : `${Key}Ms`
+  : never;
+type WithoutBrand<Value> = Value extends z.core.$brand<'Ms'> | z.core.$brand<'Bytes'> ? number : Value;
+
+function parsedKey(key: string, unit: Unit | undefined): string {
+  const isNamed = unit === undefined || (unit === 'Bytes' && /^bytes|Bytes/.test(key));
+  return isNamed ? key : `${key}${unit}`;
+}
+
+function unitOf(field: z.core.$ZodType): Unit | undefined {
+  if (field instanceof z.ZodOptional || field instanceof z.ZodDefault || field instanceof z.ZodPrefault)
+    return unitOf(field.unwrap());
+  if (field instanceof z.ZodUnion) return field.options.map(unitOf).find((unit) => unit !== undefined);
+  return units.get(field)?.unit;
 }
 
 /** Of every tag, whatever its source. */
@@ -40,11 +91,11 @@ export function tagRules(fields: {
   readonly unit: string;
   readonly range?: readonly [number, number] | undefined;
   readonly deadband: number;
-  readonly stuckAfter?: number | undefined;
+  readonly stuckAfterMs?: number | undefined;
   readonly stuckBand: number;
 }): Omit<TagDefinition, 'name'> {
-  const { unit, range, deadband, stuckAfter, stuckBand } = fields;
-  const stuck = stuckAfter === undefined ? undefined : { afterMs: stuckAfter, band: stuckBand };
+  const { unit, range, deadband, stuckAfterMs, stuckBand } = fields;
+  const stuck = stuckAfterMs === undefined ? undefined : { afterMs: stuckAfterMs, band: stuckBand };
   return { unit, range, deadband, stuck };
 }
 

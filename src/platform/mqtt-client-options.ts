@@ -42,10 +42,10 @@ export type MqttConnectionOptions = {
   readonly will: MqttWill | (() => MqttWill) | undefined;
   /** For the login, and again for the answers to the subscriptions. */
   readonly connectTimeoutMs: number;
-  readonly reconnectMsMin: number;
-  readonly reconnectMsMax: number;
+  readonly reconnectMinMs: number;
+  readonly reconnectMaxMs: number;
   /** Largest incoming packet (topic and payload). */
-  readonly bytesPerMessageMax: number;
+  readonly maxMessageSizeBytes: number;
 };
 
 /** A PEM file by its path, or a secret that is the PEM text. */
@@ -78,7 +78,7 @@ export function mqttClientOptions(options: MqttConnectionOptions, version: MqttP
     ...willOf(options),
     ...(version === 5 ? { properties: propertiesOf(options) } : {}),
     ...tlsFiles(options.tls),
-    wsOptions: { maxPayload: options.bytesPerMessageMax + 5, perMessageDeflate: false },
+    wsOptions: { maxPayload: options.maxMessageSizeBytes + 5, perMessageDeflate: false },
   };
 }
 
@@ -106,7 +106,7 @@ function endpoint(url: string): IClientOptions {
 
 function propertiesOf(options: MqttConnectionOptions): NonNullable<IClientOptions['properties']> {
   return {
-    maximumPacketSize: options.bytesPerMessageMax,
+    maximumPacketSize: options.maxMessageSizeBytes,
     receiveMaximum: RECEIVE_MAX,
     ...(options.clean ? {} : { sessionExpiryInterval: sessionExpirySeconds(options.sessionExpiryMs) }),
   };

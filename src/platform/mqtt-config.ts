@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { byteSize, duration, secretReference } from './config-fields.ts';
+import { byteSize, configObject, duration, secretReference } from './config-fields.ts';
 import type { MqttConnectionOptions } from './mqtt-client-options.ts';
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
@@ -10,15 +10,13 @@ const pem = (description: string) =>
     .optional()
     .describe(description);
 
-const tlsSchema = z
-  .strictObject({
-    ca: pem('PEM file with the certificate authority of the broker, or a secret that is its text'),
-    cert: pem('PEM file with the certificate that the agent shows, or a secret that is its text'),
-    key: pem('PEM file with the private key of cert, or a secret that is its text'),
-  })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-    error: 'cert and key belong together: give both or neither',
-  });
+const tlsSchema = configObject({
+  ca: pem('PEM file with the certificate authority of the broker, or a secret that is its text'),
+  cert: pem('PEM file with the certificate that the agent shows, or a secret that is its text'),
+  key: pem('PEM file with the private key of cert, or a secret that is its text'),
+}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+  error: 'cert and key belong together: give both or neither',
+});
 
 /** What every user of a broker has in its schema: spread it into the kind's own strict object. */
 export const mqttFields = {
@@ -60,7 +58,7 @@ export const mqttFields = {
   maxMessageSize: byteSize('Largest message that is read; a larger one ends the connection').prefault('1MB'),
 } as const;
 
-const mqttConfig = z.strictObject(mqttFields);
+const mqttConfig = configObject(mqttFields);
 /** The parsed fields. */
 export type MqttConfig = z.infer<typeof mqttConfig>;
 
@@ -74,7 +72,7 @@ export function checkMqttConfig(
   if (!config.cleanSession && config.clientId === undefined)
     issue('clientId', 'cleanSession: false needs a clientId, by which the broker knows the session again');
   if (config.password !== undefined && config.username === undefined) issue('password', 'a password needs a username');
-  if (config.reconnectMax < config.reconnectMin) issue('reconnectMax', 'must not be shorter than reconnectMin');
+  if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
 }
 
 /** @param who The component that owns the connection, its client id where none is configured, and its will. */
@@ -88,17 +86,17 @@ export function mqttConnectionOptions(
     url: config.url,
     clientId: config.clientId ?? who.clientId,
     protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '5' ? 5 : 4,
-    keepaliveMs: config.keepalive,
+    keepaliveMs: config.keepaliveMs,
     username: config.username,
     password: config.password,
     tls: { ca, cert, key },
     clean: config.cleanSession,
-    sessionExpiryMs: config.sessionExpiry,
+    sessionExpiryMs: config.sessionExpiryMs,
     will: who.will,
-    connectTimeoutMs: config.connectTimeout,
-    reconnectMsMin: config.reconnectMin,
-    reconnectMsMax: config.reconnectMax,
-    bytesPerMessageMax: config.maxMessageSize,
+    connectTimeoutMs: config.connectTimeoutMs,
+    reconnectMinMs: config.reconnectMinMs,
+    reconnectMaxMs: config.reconnectMaxMs,
+    maxMessageSizeBytes: config.maxMessageSizeBytes,
   };
 }
 

@@ -42,7 +42,7 @@ const REFUSED_RETRY_MS = 60_000;
 /**
  * A connection to a broker that comes back for ever, and never queues anything while it is away.
  *
- * Waits between attempts grow from `reconnectMsMin` to `reconnectMsMax` with jitter, after a refused login too.
+ * Waits between attempts grow from `reconnectMinMs` to `reconnectMaxMs` with jitter, after a refused login too.
  * A message that is too large, a packet that is none, a publish that is not acknowledged in time and a keepalive
  * without answer end the connection; the next attempt follows. The owner hears of it through `onState` and
  * reports it; the connection itself logs nothing.
@@ -70,8 +70,8 @@ export class MqttConnection implements AsyncDisposable {
     this.#deps = deps;
     this.#version = options.protocolVersion === 'auto' ? 5 : options.protocolVersion;
     this.#backoff = new Backoff({
-      firstMs: options.reconnectMsMin,
-      maxMs: options.reconnectMsMax,
+      firstMs: options.reconnectMinMs,
+      maxMs: options.reconnectMaxMs,
       random: deps.random,
     });
     this.#metrics = metricsOf(deps, options.name);

@@ -82,7 +82,7 @@ export class MqttSession {
     this.#clock = clock;
     this.#events = events;
     this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.#guard = new MqttPacketGuard(options.bytesPerMessageMax);
+    this.#guard = new MqttPacketGuard(options.maxMessageSizeBytes);
     this.#client = createClient(options, version);
     this.#client.handleMessage = (packet, done) => this.#take(packet, done);
     this.#client.on('connect', () => this.#connected());
@@ -94,7 +94,7 @@ export class MqttSession {
     const { stream } = this.#client;
     if (stream instanceof Socket) stream.setNoDelay(true);
     // Ahead of mqtt.js's own listener: nothing is buffered before it is judged.
-    stream.prependListener('data', (chunk: Buffer) => this.#judge(chunk, options.bytesPerMessageMax));
+    stream.prependListener('data', (chunk: Buffer) => this.#judge(chunk, options.maxMessageSizeBytes));
     // Errors with a code come through the client; the others mqtt.js swallows (a web server's refusal, say).
     stream.on('error', (error: Error) => this.#fail('mqtt-unreachable', error.message, error));
     this.#expectWithin('the login');

@@ -170,7 +170,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   async #publish({ kind, topic, payload, retain }: Message): Promise<void> {
-    const timeoutMs = this.#options.config.publishTimeout;
+    const timeoutMs = this.#options.config.publishTimeoutMs;
     this.#inFlight += 1;
     try {
       await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });

@@ -113,7 +113,7 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
   test.each(modelsIn(bundled))('the bundled model %s holds its golden vectors', async (name) => {
     const config = modelsConfigSchema.parse({ directory: bundled, executionProviders: ['webgpu', 'cpu'] });
     const versions = await new ModelDirectory(bundled, {
-      modelBytesMax: config.maxModelSize,
+      modelBytesMax: config.maxModelSizeBytes,
       trusted: undefined,
     }).versions(name);
     for (const version of versions) {

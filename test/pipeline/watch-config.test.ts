@@ -33,8 +33,8 @@ describe('an entry of watches', () => {
   test('an alarm takes what it leaves out from the model, and is raised at once', () => {
     expect(watchSchema.parse({ ...minimal, alarm: {} }).alarm).toEqual({
       threshold: 'model',
-      onDelay: 0,
-      offDelay: 0,
+      onDelayMs: 0,
+      offDelayMs: 0,
       priority: 'medium',
       outOfService: false,
     });

@@ -132,7 +132,7 @@ describe('the section of the configuration that reads a replay', () => {
     };
     const { sources } = parse(sourcesSection(file.layout, peers)) as { sources: Record<string, unknown> };
     const modbus = modbusSourceSchema.parse(sources['replay']);
-    expect(modbus.scanInterval).toBe(100);
+    expect(modbus.scanIntervalMs).toBe(100);
     expect(Object.entries(modbus.tags).map(([tag, { address, type }]) => [tag, address, type])).toEqual([
       ['Pressure (bar)', 0, 'float32'],
       ['row', 2, 'float32'],

@@ -60,6 +60,6 @@ describe('the configuration of the demo', () => {
     const tags = { ...config.sources['plc-1'].tags, ...config.sources.cell.tags };
     expect(watch.tags).toEqual(manifest.tags.map(({ name }) => name));
     expect(watch.tags.map((tag) => tags[tag]?.unit)).toEqual(manifest.tags.map(({ unit }) => unit));
-    expect(watch.window.step).toBe(`${manifest.window.step}ms`);
+    expect(watch.window.step).toBe(`${manifest.window.stepMs}ms`);
   });
 });

@@ -83,7 +83,7 @@ describe('a connection to a broker that misbehaves', () => {
   });
 
   test('a message over the limit is given up by its header, and its bytes are never taken in', async () => {
-    const { connection, states } = connectTo({ bytesPerMessageMax: 100_000 });
+    const { connection, states } = connectTo({ maxMessageSizeBytes: 100_000 });
     const announced = 256 * 1024 * 1024 - 1;
     connection.subscribe(['big'], () => undefined);
     connection.start();
@@ -120,7 +120,7 @@ describe('a connection to a broker that misbehaves', () => {
   });
 
   test('a broker that closes again and again is tried with waits that grow to the longest', async () => {
-    const { connection, states } = connectTo({ reconnectMsMin: 10, reconnectMsMax: 60 });
+    const { connection, states } = connectTo({ reconnectMinMs: 10, reconnectMaxMs: 60 });
     broker.hangsUp = true;
     connection.start();
     await states.count(5);
@@ -132,7 +132,7 @@ describe('a connection to a broker that misbehaves', () => {
 
 test('a connection that held begins again with the shortest wait; one that did not goes on with longer ones', async () => {
   const clock = new FakeClock();
-  const options = brokerOptions(broker.url, { protocolVersion: 4, reconnectMsMin: 1000, reconnectMsMax: 60_000 });
+  const options = brokerOptions(broker.url, { protocolVersion: 4, reconnectMinMs: 1000, reconnectMaxMs: 60_000 });
   const connection = new MqttConnection(options, testDeps(clock));
   open.push(connection);
   const states = new Recorder<MqttState>();
@@ -379,7 +379,7 @@ describe('disposal', () => {
     await broker.whenReceived('connect');
     await connecting[Symbol.asyncDispose]();
 
-    const { connection: waiting, states } = connectTo({ url: 'mqtt://127.0.0.1:1', reconnectMsMin: 60_000 });
+    const { connection: waiting, states } = connectTo({ url: 'mqtt://127.0.0.1:1', reconnectMinMs: 60_000 });
     waiting.start();
     await states.when(lost(/ECONNREFUSED/));
     await waiting[Symbol.asyncDispose]();

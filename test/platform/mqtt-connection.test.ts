@@ -187,7 +187,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
 
 test('a broker behind a WebSocket is reached on its path, and its oversized message is given up', async () => {
   const broker = own(await WebSocketBroker.listen());
-  const { messages, states } = await subscriber(`${broker.url}/mqtt?line=2`, ['a'], { bytesPerMessageMax: 100_000 });
+  const { messages, states } = await subscriber(`${broker.url}/mqtt?line=2`, ['a'], { maxMessageSizeBytes: 100_000 });
   const { connection } = await publisher(`${broker.url}/mqtt`);
   await connection.publish('a', 'x'.repeat(90_000), publishing);
   await messages.count(1);
@@ -271,7 +271,7 @@ describeWith(['mosquitto'], 'a retained message over the limit, on mosquitto', (
     const { connection } = await publisher(broker.url);
     await connection.publish('large', 'x'.repeat(200_000), { ...publishing, retain: true });
     await connection.publish('small', '1', { ...publishing, retain: true });
-    const { connection: reader, states } = connectTo(broker.url, { bytesPerMessageMax: 100_000, protocolVersion });
+    const { connection: reader, states } = connectTo(broker.url, { maxMessageSizeBytes: 100_000, protocolVersion });
     const topics = new Recorder<string>();
     reader.subscribe(['large', 'small'], (topic) => topics.push(topic));
     reader.start();

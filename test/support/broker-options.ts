@@ -15,9 +15,9 @@ export function brokerOptions(url: string, overrides: Partial<MqttConnectionOpti
     sessionExpiryMs: 3_600_000,
     will: undefined,
     connectTimeoutMs: 5000,
-    reconnectMsMin: 20,
-    reconnectMsMax: 100,
-    bytesPerMessageMax: 1_000_000,
+    reconnectMinMs: 20,
+    reconnectMaxMs: 100,
+    maxMessageSizeBytes: 1_000_000,
     ...overrides,
   };
 }

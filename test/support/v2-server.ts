@@ -33,7 +33,7 @@ export class V2Server implements AsyncDisposable {
           inference,
           codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
           version: '1.2.3',
-          bodyBytesMax: config.maxBody,
+          bodyBytesMax: config.maxBodyBytes,
           generation: config.generation,
           adminToken,
           deps,

@@ -28,7 +28,7 @@ describe('a trained model goes into the model directory', () => {
       version: 1,
       task: 'anomaly',
       threshold: 1,
-      window: { steps: 49, step: 1000 },
+      window: { steps: 49, stepMs: 1000 },
       training: { algorithm: 'wpca', lags: 20, file: 'history.csv' },
       metrics: { held_out_rows: 102 },
     });

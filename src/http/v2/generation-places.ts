@@ -22,20 +22,20 @@ export class GenerationPlaces {
    * @throws {OperatingError} 'generate-busy' (retry) where there is none; 'infer-request-invalid' where there never is.
    */
   take(bytes: number): () => void {
-    const { maxConcurrent, maxMemory } = this.#limits;
-    if (bytes > maxMemory)
+    const { maxConcurrent, maxMemoryBytes } = this.#limits;
+    if (bytes > maxMemoryBytes)
       throw invalid(
-        `A step of this takes ${formatByteSize(bytes)}, more than http.generation.maxMemory (${formatByteSize(maxMemory)}); ask with a shorter prompt or a smaller 'max_tokens'`,
+        `A step of this takes ${formatByteSize(bytes)}, more than http.generation.maxMemory (${formatByteSize(maxMemoryBytes)}); ask with a shorter prompt or a smaller 'max_tokens'`,
       );
     if (this.#taken >= maxConcurrent)
       throw v2Failure(
         'generate-busy',
         `${this.#taken} generations are under way already (http.generation.maxConcurrent)`,
       );
-    if (this.#bytes + bytes > maxMemory)
+    if (this.#bytes + bytes > maxMemoryBytes)
       throw v2Failure(
         'generate-busy',
-        `Generations under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(maxMemory)} (http.generation.maxMemory); ${formatByteSize(bytes)} more do not fit`,
+        `Generations under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(maxMemoryBytes)} (http.generation.maxMemory); ${formatByteSize(bytes)} more do not fit`,
       );
     this.#note(1, bytes);
     let held = true;

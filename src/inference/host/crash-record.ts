@@ -28,10 +28,10 @@ export class CrashRecord {
    * @returns Why the model is to be set aside; undefined where it is not.
    */
   note(provider: string | undefined, reason: string, nowMs: number): string | undefined {
-    const { crashes, period } = this.#quarantine;
-    this.#timesMs = [...this.#timesMs.filter((timeMs) => nowMs - timeMs < period), nowMs];
+    const { crashes, periodMs } = this.#quarantine;
+    this.#timesMs = [...this.#timesMs.filter((timeMs) => nowMs - timeMs < periodMs), nowMs];
     const count = this.#timesMs.length;
-    const text = `took the host down ${count} times within ${formatDuration(period)}, last: ${reason}`;
+    const text = `took the host down ${count} times within ${formatDuration(periodMs)}, last: ${reason}`;
     if (provider !== undefined && this.#mayFallBackFrom(provider) && count >= PROVIDER_CRASHES_MAX) {
       this.#givenUp.set(provider, text);
       // The next provider is not to answer for this one.

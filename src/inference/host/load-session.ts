@@ -19,12 +19,12 @@ export async function loadSession(
       key,
       model,
       directory: config.directory,
-      modelBytesMax: config.maxModelSize,
+      modelBytesMax: config.maxModelSizeBytes,
       stagingDirectory: await host.stagingDirectory,
       provider,
       intraOpThreads: servingOf(config, model.manifest).intraOpThreads,
     },
-    config.loadDeadline,
+    config.loadDeadlineMs,
   );
 }
 

@@ -67,9 +67,9 @@ export class ModelHost implements AsyncDisposable {
     this.#options = options;
     this.#deps = deps;
     this.#config = config;
-    const ownBytesMax = config.hosts[name]?.maxMemory;
+    const ownBytesMax = config.hosts[name]?.maxMemoryBytes;
     this.#memory = new MemoryBound(
-      ownBytesMax ?? config.maxMemory,
+      ownBytesMax ?? config.maxMemoryBytes,
       name === WATCH_HOST && ownBytesMax === undefined ? 'models.maxMemory' : `models.hosts.${name}.maxMemory`,
     );
     this.#directory = ModelDirectory.of(config);
@@ -286,7 +286,7 @@ export class ModelHost implements AsyncDisposable {
   /** One more try for a version that failed, was refused or was set aside, at long intervals. */
   #setAside(slot: ModelSlot): void {
     if (!slot.goesOn) this.#jobs.reject(slot, slot.notReady(this.#live.process));
-    this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfter, () => {
+    this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfterMs, () => {
       // Where a reload has tried it before its time, there is nothing left to do.
       if (slot.retry() || slot.refusal !== '') this.#load(slot);
     });

@@ -131,7 +131,7 @@ async function prove(
       manifest: stored.manifest,
       inputs: session.loaded.inputs,
       deadlineMs: servingOf(config, stored.manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadline,
+      warmUpTimeoutMs: config.loadDeadlineMs,
       clock,
     });
     return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };

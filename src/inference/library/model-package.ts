@@ -54,14 +54,14 @@ export async function receivePackage(
 ): Promise<ReceivedPackage> {
   const { source, sha256, onProgress = () => undefined } = order;
   const { folder, scratch, config, clock, signal } = options;
-  const bounds = packageBounds(config.maxModelSize);
+  const bounds = packageBounds(config.maxModelSizeBytes);
   if (source.kind === 'folder') {
     if (sha256 !== undefined)
       throw libraryFailure('model-package-invalid', 'A folder has no SHA-256: it is that of an archive');
     return { leftOut: await copyFolder(source.path, folder, bounds), archiveSha256: undefined };
   }
   const archive = join(scratch, 'archive');
-  const deadline = { deadlineMs: config.receiveDeadline, clock, signal };
+  const deadline = { deadlineMs: config.receiveDeadlineMs, clock, signal };
   const { bytes, bytesTotal } =
     source.kind === 'url' ? await download(source, deadline) : { bytes: given(source.bytes), bytesTotal: undefined };
   const digest = await store(bytes, archive, packageBytesMax(bounds), (received) =>

@@ -71,7 +71,7 @@ export async function verifyModel(options: {
       manifest: stored.manifest,
       inputs: loaded.inputs,
       deadlineMs: servingOf(config, stored.manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadline,
+      warmUpTimeoutMs: config.loadDeadlineMs,
       clock,
     });
     const { manifest, sha256 } = stored;

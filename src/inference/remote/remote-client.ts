@@ -180,13 +180,13 @@ export class RemoteClient {
   }
 
   #connect(): Pool {
-    const { connections, maxAnswer, ca } = this.#server;
+    const { connections, maxAnswerBytes, ca } = this.#server;
     return new Pool(this.origin, {
       // One more than there are runs, so that a proof need not wait for them.
       connections: connections + 1,
       pipelining: 1,
       allowH2: false,
-      maxResponseSize: maxAnswer,
+      maxResponseSize: maxAnswerBytes,
       maxHeaderSize: HEADER_BYTES_MAX,
       keepAliveTimeout: IDLE_CONNECTION_MS,
       keepAliveMaxTimeout: IDLE_CONNECTION_MS,
@@ -218,7 +218,7 @@ export class RemoteClient {
     const code = errorCode(error);
     const text = errorMessage(error) === '' ? code : errorMessage(error);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
-      const message = `${this.origin} sent an answer of more than the ${this.#server.maxAnswer} bytes allowed (remote.maxAnswer)`;
+      const message = `${this.origin} sent an answer of more than the ${this.#server.maxAnswerBytes} bytes allowed (remote.maxAnswer)`;
       return once(remoteFailure('remote-answer-invalid', message, { cause: error }));
     }
     if (error instanceof errors.HTTPParserError)

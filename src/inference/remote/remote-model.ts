@@ -299,7 +299,7 @@ export class RemoteModel {
     if (!this.isProved) this.#breaker.halfOpen();
     try {
       checkServerAllowed(this.#server, this.#config);
-      const limits = { timeoutMs: this.#config.loadDeadline, clock: this.#deps.clock };
+      const limits = { timeoutMs: this.#config.loadDeadlineMs, clock: this.#deps.clock };
       const session = await RemoteSession.prove(this.#client, this.stored.manifest, limits);
       if (this.#isOpen()) this.#take(session);
     } catch (error) {

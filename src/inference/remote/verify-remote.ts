@@ -32,7 +32,7 @@ export async function verifyRemote(
   try {
     if (signal?.aborted === true) stop();
     const session = await RemoteSession.prove(client, manifest, {
-      timeoutMs: config.loadDeadline,
+      timeoutMs: config.loadDeadlineMs,
       clock: deps.clock,
     });
     const { inputs, golden } = session.loaded;
@@ -42,7 +42,7 @@ export async function verifyRemote(
       manifest,
       inputs,
       deadlineMs: servingOf(config, manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadline,
+      warmUpTimeoutMs: config.loadDeadlineMs,
       clock: deps.clock,
     });
     return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };

@@ -37,10 +37,10 @@ export class ModbusSource implements Source {
     this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
-        connectTimeoutMs: config.connectTimeout,
-        reconnectFirstMs: config.reconnect.first,
-        reconnectMaxMs: config.reconnect.max,
-        pauseMs: config.pauseBetweenRequests,
+        connectTimeoutMs: config.connectTimeoutMs,
+        reconnectFirstMs: config.reconnect.firstMs,
+        reconnectMaxMs: config.reconnect.maxMs,
+        pauseMs: config.pauseBetweenRequestsMs,
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
@@ -88,7 +88,7 @@ export class ModbusSource implements Source {
           items: block.items.map((tag) => ({ ...tag, number: numberOf(tag.name, tagNumbers) })),
         })),
         limits: readLimits(config),
-        timeoutMs: config.timeout,
+        timeoutMs: config.timeoutMs,
         retries: config.retries,
         link: this.#link,
         breaker: this.#breaker,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, stuckFields } from '../../platform/config-fields.ts';
+import { configObject, duration, stuckFields } from '../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from './modbus-limits.ts';
 import { byteOrders, longByteOrders, registersOf, valueTypes } from './register-decode.ts';
 import { textEncodings } from './register-text.ts';
@@ -12,70 +12,65 @@ const COUNT_MAX = 2000;
 const TEXT_BYTES_MAX = 250;
 
 /** A value, or an array of them, in a device's registers or bits. */
-export const modbusTagSchema = z
-  .strictObject({
-    register: z
-      .enum(['holding', 'input', 'coil', 'discrete'])
-      .optional()
-      .describe('Which of the four address spaces; left out where address is the number of a manual'),
-    address: z
-      .int()
-      .min(0)
-      .max(ADDRESS_MAX)
-      .describe(
-        'Address counted from addressBase, by default as on the wire, from 0; without a register the number of a manual: 40001 or 400001 (holding), 30001 (input), 10001 (discrete)',
-      ),
-    type: z
-      .enum([...valueTypes, 'string'])
-      .describe('How the registers are to be understood; bool for coils and discrete inputs'),
-    count: z
-      .int()
-      .min(1)
-      .max(COUNT_MAX)
-      .optional()
-      .describe('For an array: how many values follow one another; their tags are name[0], name[1] and so on'),
-    length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Bytes of a string; two in each register'),
-    encoding: z.enum(textEncodings).optional().describe('Of a string; utf8, of which ASCII is a part, where not given'),
-    trim: z
-      .boolean()
-      .optional()
-      .describe('Whether a string ends at its first NUL and loses the blanks at both ends; true where not given'),
-    byte: z
-      .enum(['low', 'high'])
-      .optional()
-      .describe('Which byte of its register an int8 or uint8 is; low if not given'),
-    names: z
-      .record(z.string().regex(/^-?\d+$/, { error: 'expected a whole number as key' }), z.string())
-      .optional()
-      .describe('For an enumeration: what each value is called, as shown to people; the value stays the number'),
-    bit: z
-      .int()
-      .min(0)
-      .max(15)
-      .optional()
-      .describe(
-        'For a bool in a register: which bit, 0 is the least significant; without it any register that is not 0 is true',
-      ),
-    byteOrder: z
-      .enum([...byteOrders, ...longByteOrders])
-      .optional()
-      .describe("Overrides the source's byteOrder for this tag; 64 bits may be spelt in full, such as EFGHABCD"),
-    scale: z.number().default(1).describe('The raw value is multiplied by this'),
-    offset: z.number().default(0).describe('Added after scaling, in engineering units'),
-    unit: z.string().default('').describe('Engineering unit, as shown to people'),
-    range: z
-      .tuple([z.number(), z.number()])
-      .optional()
-      .describe('Smallest and largest believable value in engineering units; outside is uncertain'),
-    deadband: z.number().min(0).default(0).describe('Smallest change in engineering units that is reported'),
-    ...stuckFields,
-    scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
-      maxMs: DURATION_MS_MAX,
-    }).optional(),
-  })
-  .superRefine((tag, context) => {
-    for (const { path, message } of tagProblems(tag)) context.addIssue({ code: 'custom', path: [path], message });
-  });
+export const modbusTagSchema = configObject({
+  register: z
+    .enum(['holding', 'input', 'coil', 'discrete'])
+    .optional()
+    .describe('Which of the four address spaces; left out where address is the number of a manual'),
+  address: z
+    .int()
+    .min(0)
+    .max(ADDRESS_MAX)
+    .describe(
+      'Address counted from addressBase, by default as on the wire, from 0; without a register the number of a manual: 40001 or 400001 (holding), 30001 (input), 10001 (discrete)',
+    ),
+  type: z
+    .enum([...valueTypes, 'string'])
+    .describe('How the registers are to be understood; bool for coils and discrete inputs'),
+  count: z
+    .int()
+    .min(1)
+    .max(COUNT_MAX)
+    .optional()
+    .describe('For an array: how many values follow one another; their tags are name[0], name[1] and so on'),
+  length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Bytes of a string; two in each register'),
+  encoding: z.enum(textEncodings).optional().describe('Of a string; utf8, of which ASCII is a part, where not given'),
+  trim: z
+    .boolean()
+    .optional()
+    .describe('Whether a string ends at its first NUL and loses the blanks at both ends; true where not given'),
+  byte: z.enum(['low', 'high']).optional().describe('Which byte of its register an int8 or uint8 is; low if not given'),
+  names: z
+    .record(z.string().regex(/^-?\d+$/, { error: 'expected a whole number as key' }), z.string())
+    .optional()
+    .describe('For an enumeration: what each value is called, as shown to people; the value stays the number'),
+  bit: z
+    .int()
+    .min(0)
+    .max(15)
+    .optional()
+    .describe(
+      'For a bool in a register: which bit, 0 is the least significant; without it any register that is not 0 is true',
+    ),
+  byteOrder: z
+    .enum([...byteOrders, ...longByteOrders])
+    .optional()
+    .describe("Overrides the source's byteOrder for this tag; 64 bits may be spelt in full, such as EFGHABCD"),
+  scale: z.number().default(1).describe('The raw value is multiplied by this'),
+  offset: z.number().default(0).describe('Added after scaling, in engineering units'),
+  unit: z.string().default('').describe('Engineering unit, as shown to people'),
+  range: z
+    .tuple([z.number(), z.number()])
+    .optional()
+    .describe('Smallest and largest believable value in engineering units; outside is uncertain'),
+  deadband: z.number().min(0).default(0).describe('Smallest change in engineering units that is reported'),
+  ...stuckFields,
+  scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
+    maxMs: DURATION_MS_MAX,
+  }).optional(),
+}).superRefine((tag, context) => {
+  for (const { path, message } of tagProblems(tag)) context.addIssue({ code: 'custom', path: [path], message });
+});
 
 /** After parsing: durations are milliseconds. */
 export type ModbusTagConfig = z.infer<typeof modbusTagSchema>;

@@ -56,7 +56,7 @@ export function readLimits(config: ModbusSourceConfig): ReadLimits {
 export function planScanClasses(config: ModbusSourceConfig): readonly PlannedScanClass[] {
   const classes = new Map<number, PlacedTag[]>();
   for (const [name, tag] of Object.entries(config.tags)) {
-    const scanIntervalMs = tag.scanInterval ?? config.scanInterval;
+    const scanIntervalMs = tag.scanIntervalMs ?? config.scanIntervalMs;
     const members = classes.get(scanIntervalMs) ?? [];
     classes.set(scanIntervalMs, members);
     members.push(...placeTags(name, tag, config));
@@ -88,7 +88,7 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
 
 function blockMs({ functionCode, address, count }: ReadBlock<PlacedTag>, config: ModbusSourceConfig): number {
   const endpoint = parseModbusUrl(config.url);
-  const pauseMs = Math.max(config.pauseBetweenRequests, silenceMs(endpoint));
+  const pauseMs = Math.max(config.pauseBetweenRequestsMs, silenceMs(endpoint));
   return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count }, pauseMs);
 }
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
 import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
-import { duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
+import { configObject, duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
@@ -78,27 +78,24 @@ const readingFields = {
 
 /** How a tag is read out of the payload of its topic. */
 export type MqttReading = z.infer<typeof readingSchema>;
-const readingSchema = z.strictObject(readingFields);
+const readingSchema = configObject(readingFields);
 
-const tagSchema = z
-  .strictObject({
-    topic: topicText
-      .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed; patterns make tags of many topics' })
-      .describe('Topic that carries the value; several tags may read the same one'),
-    ...readingFields,
-  })
-  .superRefine(checkReading);
+const tagSchema = configObject({
+  topic: topicText
+    .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed; patterns make tags of many topics' })
+    .describe('Topic that carries the value; several tags may read the same one'),
+  ...readingFields,
+}).superRefine(checkReading);
 
-const patternSchema = z
-  .strictObject({
-    topic: topicText
-      .refine((text) => parseTopicPattern(text) !== undefined, {
-        error: 'expected a topic whose levels are texts, + or {places}, each place once: acme/+/{asset}/{name}',
-      })
-      .describe('Topics that carry values: + is any level, {name} is any level whose text the tag is named by'),
-    ...patternFields,
-    ...readingFields,
-  })
+const patternSchema = configObject({
+  topic: topicText
+    .refine((text) => parseTopicPattern(text) !== undefined, {
+      error: 'expected a topic whose levels are texts, + or {places}, each place once: acme/+/{asset}/{name}',
+    })
+    .describe('Topics that carry values: + is any level, {name} is any level whose text the tag is named by'),
+  ...patternFields,
+  ...readingFields,
+})
   .superRefine(checkReading)
   .superRefine(({ topic, tag }, context) => {
     const places = new Set(placesOfTopic(parseTopicPattern(topic) ?? []));
@@ -108,32 +105,31 @@ const patternSchema = z
   });
 
 /** A source of type mqtt: tags bound to topics of one broker. */
-export const mqttSourceSchema = z
-  .strictObject({
-    type: z.literal('mqtt'),
-    ...mqttFields,
-    sharedGroup: z
-      .string()
-      .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
-      .optional()
-      .describe(
-        'Subscribes as $share/<group>/<topic>: the broker gives each message to one member of the group only, and no retained ones',
-      ),
-    acknowledge: z
-      .enum(['received', 'stored'])
-      .default('received')
-      .describe(
-        'When the broker hears that a message arrived: at once, or once its samples are in the history of the box (those of tags that a watch reads); stored needs cleanSession: false, and qos: 1 at the tags',
-      ),
-    futureTolerance: duration(
-      'How far ahead of our clock a time in a payload may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
-    ).prefault('5s'),
-    tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
-    patterns: z
-      .record(z.string().min(1), patternSchema)
-      .default({})
-      .describe('Tags made of the topics that are seen, by an id; a topic that a tag names itself makes none'),
-  })
+export const mqttSourceSchema = configObject({
+  type: z.literal('mqtt'),
+  ...mqttFields,
+  sharedGroup: z
+    .string()
+    .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+    .optional()
+    .describe(
+      'Subscribes as $share/<group>/<topic>: the broker gives each message to one member of the group only, and no retained ones',
+    ),
+  acknowledge: z
+    .enum(['received', 'stored'])
+    .default('received')
+    .describe(
+      'When the broker hears that a message arrived: at once, or once its samples are in the history of the box (those of tags that a watch reads); stored needs cleanSession: false, and qos: 1 at the tags',
+    ),
+  futureTolerance: duration(
+    'How far ahead of our clock a time in a payload may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
+  ).prefault('5s'),
+  tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+  patterns: z
+    .record(z.string().min(1), patternSchema)
+    .default({})
+    .describe('Tags made of the topics that are seen, by an id; a topic that a tag names itself makes none'),
+})
   .superRefine(checkMqttConfig)
   .superRefine(checkHasTags)
   .superRefine(({ acknowledge, cleanSession }, context) => {

@@ -91,7 +91,7 @@ export class MqttSource implements Source {
     this.#tickMs = deps.clock.monotonicMs();
     const plan = this.#router.find(topic, (refused) => this.#noteRefused(refused));
     if (plan === undefined) return undefined;
-    const arrival = { timeMs: deps.clock.nowMs(), retain, futureToleranceMs: config.futureTolerance };
+    const arrival = { timeMs: deps.clock.nowMs(), retain, futureToleranceMs: config.futureToleranceMs };
     const fault = decodeMessage(plan, payload, arrival, this.#accept);
     if (fault !== undefined) {
       this.#metrics.andon_mqtt_message_faults_total.inc({ source: this.#context.id, reason: fault.reason });

@@ -184,7 +184,7 @@ export class SparkplugSource implements Source {
       const born = this.#isReadable(metric) ? node.find(device, metric.name, metric.alias) : undefined;
       return born === undefined ? [] : [{ metric, born }];
     });
-    const arrival = { timeMs: deps.clock.nowMs(), sentMs: timestampMs, futureToleranceMs: config.futureTolerance };
+    const arrival = { timeMs: deps.clock.nowMs(), sentMs: timestampMs, futureToleranceMs: config.futureToleranceMs };
     const { true: past = [], false: live = [] } = Object.groupBy(found, ({ metric }) => `${metric.isHistorical}`);
     if (live.length > 0) sink.accept(batchOf(live));
     if (past.length === 0) return;

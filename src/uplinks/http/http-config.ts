@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, furtherHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
+import { configObject, duration, furtherHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
 /** Set by the uplink itself. */
@@ -14,17 +14,15 @@ const ownHeaders: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
-const tlsSchema = z
-  .strictObject({
-    ca: z.string().min(1).optional().describe('PEM file with the certificate authority of the receiver'),
-    cert: z.string().min(1).optional().describe('PEM file with the certificate that the agent shows'),
-    key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
-  })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-    error: 'cert and key belong together: give both or neither',
-  });
+const tlsSchema = configObject({
+  ca: z.string().min(1).optional().describe('PEM file with the certificate authority of the receiver'),
+  cert: z.string().min(1).optional().describe('PEM file with the certificate that the agent shows'),
+  key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
+}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+  error: 'cert and key belong together: give both or neither',
+});
 
-export const httpUplinkSchema = z.strictObject({
+export const httpUplinkSchema = configObject({
   type: z.literal('http'),
   url: z.string().superRefine(checkUrl).describe('Where batches are posted: https://host/path'),
   headers: furtherHeaders(ownHeaders, 'the uplink itself').describe(

@@ -25,15 +25,15 @@ describe('the configuration of a Modbus source', () => {
   test('needs a url and tags only', () => {
     expect(parse()).toMatchObject({
       unitId: 1,
-      scanInterval: 1000,
-      timeout: 1000,
-      connectTimeout: 3000,
+      scanIntervalMs: 1000,
+      timeoutMs: 1000,
+      connectTimeoutMs: 3000,
       retries: 1,
       byteOrder: 'ABCD',
       maxGap: 16,
       maxRegistersPerRequest: 125,
       maxBitsPerRequest: 2000,
-      reconnect: { first: 100, max: 30_000 },
+      reconnect: { firstMs: 100, maxMs: 30_000 },
     });
   });
 
