@@ -12,7 +12,8 @@ import { HistoryStore } from './history/history-store.ts';
 import type { OpenOutbox, OutboxFileOptions } from './records/outbox-file.ts';
 import { OutboxFile } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
-import { appendBatch, ROW_BYTES } from './record-appender.ts';
+import { appendBatch } from './record-appender.ts';
+import { ROW_BYTES } from './records/record-space.ts';
 import type {
   AppendBatch,
   AppendOutcome,

@@ -10,8 +10,8 @@ import type { OutboxDatabase } from './outbox-database.ts';
 import { isRecordKind } from './outbox-database.ts';
 import type { EpochRow, OutboxRow } from './outbox-schema.ts';
 import { ROW_COLUMNS } from './outbox-schema.ts';
-import { ROW_BYTES } from './record-appender.ts';
 import type { RecordSpace } from './record-space.ts';
+import { ROW_BYTES } from './record-space.ts';
 import { isIntact } from '../file/row-checksum.ts';
 
 /** What the records of a quarantined file are missed from; kept in the new file's meta until the salvage is done. */
