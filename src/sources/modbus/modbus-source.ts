@@ -124,9 +124,7 @@ export class ModbusSource implements Source {
           ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
-      ...(disabledNames.length === 0
-        ? []
-        : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
+      ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
     if (problems.length > 0) this.#health?.report('degraded', problems.join('; '));
     else if (this.#scanned) this.#health?.report('ok');
