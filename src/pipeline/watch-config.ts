@@ -38,7 +38,9 @@ const windowSchema = configObject({
     .describe('A value is held for this long, then it counts as missing; 5s or three steps, whichever is longer'),
   lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
     .optional()
-    .describe('How long a row waits for late samples; half a step, but 250ms at most. Not used with step: scan'),
+    .describe(
+      'How long a row waits for late samples; half a step, but 250ms at most. Of two samples of one tag with the same time, the later arrival counts. Not used with step: scan',
+    ),
   minGood: z
     .number()
     .min(0)

@@ -29,9 +29,15 @@ const providerList = z
     error: 'each provider may be named once',
   });
 
+/** The process for the models of clients. */
+export const CLIENT_HOST = 'clients';
+/** Its name in earlier configurations. */
+export const FORMER_CLIENT_HOST = 'visitors';
+
 const hostName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' });
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' })
+  .transform((name) => (name === FORMER_CLIENT_HOST ? CLIENT_HOST : name));
 
 const modelName = z
   .string()
@@ -43,17 +49,17 @@ const limitsSchema = configObject({
     .min(1)
     .max(4096)
     .optional()
-    .describe('Rows of several visitors that may go as one run, and of one visitor at most; 32 where nobody says'),
-  maxDelay: duration('Longest that a visitor waits for company; 0ms takes what waits already', {
+    .describe('Rows of several clients that may go as one run, and of one client at most; 32 where nobody says'),
+  maxDelay: duration('Longest that a client waits for company; 0ms takes what waits already', {
     maxMs: 10_000,
   }).optional(),
-  maxQueue: z.int().min(1).max(10_000).default(256).describe("Visitors' requests that may wait; one more is refused"),
+  maxQueue: z.int().min(1).max(10_000).default(256).describe("Clients' requests that may wait; one more is refused"),
   deadline: duration('As models.deadline', { minMs: 10, maxMs: 600_000 }).optional(),
   intraOpThreads: z.int().min(1).max(64).optional().describe('As models.intraOpThreads'),
   executionProviders: providerList.optional().describe('As models.executionProviders'),
   host: hostName
     .optional()
-    .describe("Process it runs in; `main` for a watch's model and `visitors` for any other where left out"),
+    .describe("Process it runs in; `main` for a watch's model and `clients` for any other where left out"),
 });
 
 /** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */
@@ -134,9 +140,9 @@ export const modelsConfigSchema = configObject({
     })
     .default('none')
     .describe(
-      "Models loaded at the start for visitors beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not, with the first request for it",
+      "Models loaded at the start for clients beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not, with the first request for it",
     ),
-  maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for visitors at a time'),
+  maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for clients at a time'),
   limits: z
     .record(modelName, limitsSchema)
     .refine((limits) => new Set(Object.values(limits).map(({ host }) => host)).size <= HOSTS_MAX, {
