@@ -1,6 +1,6 @@
 import { cpus, release } from 'node:os';
 import { Command } from 'commander';
-import { table } from '../src/cli/table.ts';
+import { table } from '../src/cli/output/table.ts';
 import { BenchSite } from './bench-site.ts';
 import type { Figure } from './figure.ts';
 import { goalText, meetsGoal } from './figure.ts';

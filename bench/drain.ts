@@ -1,5 +1,5 @@
 import { connectAsync } from 'mqtt';
-import { recordJson } from '../src/domain/record.ts';
+import { recordJson } from '../src/domain/record/record.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';

@@ -1,7 +1,7 @@
 import ModbusRTU from 'modbus-serial';
-import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
-import { planScanClasses } from '../src/sources/modbus/scan-plan.ts';
+import { planScanClasses } from '../src/sources/modbus/plan/scan-plan.ts';
 import { FLEET_DEVICES, FLEET_SCAN_INTERVAL_MS, FLEET_TAGS_PER_DEVICE } from './fleet-load.ts';
 import { benchDeps } from './part-rate.ts';
 import { servePeer } from './peer.ts';

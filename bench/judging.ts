@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { wpcaAlgorithm } from '../src/training/wpca-algorithm.ts';
-import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
-import { trainingRows } from '../src/training/training-rows.ts';
-import { writeModel } from '../src/training/model-writer.ts';
-import { ModelDirectory } from '../src/inference/model-directory.ts';
-import { SessionRunner } from '../src/inference/session/session-runner.ts';
+import { wpcaAlgorithm } from '../src/training/wpca/wpca-algorithm.ts';
+import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
+import { trainingRows } from '../src/training/core/training-rows.ts';
+import { writeModel } from '../src/training/report/model-writer.ts';
+import { ModelDirectory } from '../src/models/store/model-directory.ts';
+import { SessionRunner } from '../src/runtime/session/session-runner.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
 import { median } from './statistics.ts';
 

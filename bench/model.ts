@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { OnnxGraph } from '../src/training/onnx-graph.ts';
+import { OnnxGraph } from '../src/training/graph/onnx-graph.ts';
 import { MODEL, WATCHED_TAGS } from './workload.ts';
 
 /** Sizes of the layers: a small autoencoder, as they are trained on a machine's measurements. */

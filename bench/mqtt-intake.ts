@@ -1,6 +1,6 @@
 import type { MqttClient } from 'mqtt';
 import { connect, connectAsync } from 'mqtt';
-import type { SampleBatch } from '../src/domain/sample-batch.ts';
+import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';

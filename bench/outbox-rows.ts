@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { storageWorkerEntry } from '../src/app/entries.ts';
-import type { RecordDraft } from '../src/domain/record.ts';
-import { createSchema } from '../src/outbox/outbox-schema.ts';
+import { storageWorkerEntry } from '../src/platform/entries.ts';
+import type { RecordDraft } from '../src/domain/record/record.ts';
+import { createSchema } from '../src/outbox/records/outbox-schema.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../src/outbox/outbox-config.ts';
-import type { UplinkInterest } from '../src/outbox/storage-protocol.ts';
+import { outboxConfigSchema } from '../src/outbox/file/outbox-config.ts';
+import type { UplinkInterest } from '../src/outbox/file/storage-protocol.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { AGENT_ID } from './workload.ts';

@@ -1,10 +1,10 @@
 import * as ort from 'onnxruntime-node';
-import { inferenceHostEntry } from '../src/app/entries.ts';
+import { inferenceHostEntry } from '../src/platform/entries.ts';
 import { LiveEvents } from '../src/contracts/live-events.ts';
-import type { ModelReference } from '../src/domain/model-reference.ts';
-import { SampleBatch } from '../src/domain/sample-batch.ts';
-import { modelsConfigSchema } from '../src/inference/models-config.ts';
-import { SupervisedInferenceHost } from '../src/inference/supervised-host.ts';
+import type { ModelReference } from '../src/domain/model/model-reference.ts';
+import { SampleBatch } from '../src/domain/sample/sample-batch.ts';
+import { modelsConfigSchema } from '../src/models/store/models-config.ts';
+import { SupervisedInferenceHost } from '../src/runtime/supervised-host.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { AlarmService } from '../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
@@ -59,7 +59,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
       tags,
       watches,
       inference,
-      trials: undefined,
+      rollouts: undefined,
       recorder,
       history,
       events,

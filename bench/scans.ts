@@ -1,5 +1,5 @@
 import ModbusRTU from 'modbus-serial';
-import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';

@@ -1,4 +1,4 @@
-import type { RecordDraft } from '../src/domain/record.ts';
+import type { RecordDraft } from '../src/domain/record/record.ts';
 import { verdictDraft } from '../src/pipeline/verdict-record.ts';
 import { MODEL, WATCHED_TAGS, watchOf } from './workload.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { OnnxGraph } from '../src/training/onnx-graph.ts';
+import { OnnxGraph } from '../src/training/graph/onnx-graph.ts';
 
 /** The same graph under two names: rows of several requests go as one run of the first, and never of the second. */
 export const WIDE_MODEL = 'bench-wide';

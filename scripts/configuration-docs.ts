@@ -1,9 +1,9 @@
 import { parse } from 'yaml';
-import type { ConfigPath } from '../src/app/config-document.ts';
-import { isPlainObject } from '../src/app/config-document.ts';
-import { expectedOf } from '../src/app/config-expectations.ts';
-import type { SchemaNode } from '../src/app/config-json-schema.ts';
-import { branches, configJsonSchema, fieldKind } from '../src/app/config-json-schema.ts';
+import type { ConfigPath } from '../src/config/config-document.ts';
+import { isPlainObject } from '../src/config/config-document.ts';
+import { expectedOf } from '../src/config/config-expectations.ts';
+import type { SchemaNode } from '../src/config/config-json-schema.ts';
+import { branches, configJsonSchema, fieldKind } from '../src/config/config-json-schema.ts';
 
 /*
  * docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.

@@ -5,11 +5,11 @@ import { PumpPlant } from '../src/plant/pump-plant.ts';
 import type { PumpTimings } from '../src/plant/pump-scenario.ts';
 import { demoTimings, foreverNormal } from '../src/plant/pump-scenario.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
-import { algorithmFor } from '../src/training/algorithms.ts';
-import type { ModelDraft } from '../src/training/model-draft.ts';
-import { modelFiles } from '../src/training/model-writer.ts';
-import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
-import type { TrainingRows } from '../src/training/training-rows.ts';
+import { algorithmFor } from '../src/training/catalogue/algorithms.ts';
+import type { ModelDraft } from '../src/training/report/model-draft.ts';
+import { modelFiles } from '../src/training/report/model-writer.ts';
+import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
+import type { TrainingRows } from '../src/training/core/training-rows.ts';
 
 /*
  * Makes the bundled models from the simulated plant, through the function behind `andon train`, byte for byte the same
@@ -104,7 +104,7 @@ async function fillWeight(): Promise<ModelDraft> {
   return draft;
 }
 
-/** What was measured on other runs of the plant, besides what the trial says. */
+/** What was measured on other runs of the plant, besides what the rollout says. */
 function withMetrics(draft: ModelDraft, metrics: Readonly<Record<string, number>>): ModelDraft {
   const short = Object.entries(metrics).map(([name, value]) => [name, Number(value.toPrecision(7))]);
   return {

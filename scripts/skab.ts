@@ -1,13 +1,13 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { pointRates } from '../src/app/backtest-metrics.ts';
-import { configSchema } from '../src/app/config-schema.ts';
-import { evaluate } from '../src/app/evaluate.ts';
-import { csvRecording } from '../src/app/recording.ts';
-import { trainFromRecording, writeTrainedModel } from '../src/app/train.ts';
-import { bindWatch } from '../src/app/watch-binding.ts';
-import { quietDeps } from '../src/cli/quiet-deps.ts';
+import { pointRates } from '../src/offline/backtest-metrics.ts';
+import { configSchema } from '../src/config/config-schema.ts';
+import { evaluate } from '../src/offline/evaluate.ts';
+import { csvRecording } from '../src/offline/recording.ts';
+import { trainFromRecording, writeTrainedModel } from '../src/offline/train.ts';
+import { bindWatch } from '../src/config/watch-binding.ts';
+import { quietDeps } from '../src/cli/output/quiet-deps.ts';
 import { CsvFile } from '../src/plant/csv-file.ts';
 
 /*

@@ -1,41 +1,41 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory } from '../contracts/source.ts';
-import type { Tag } from '../domain/tag.ts';
+import type { Tag } from '../domain/sample/tag.ts';
 import { agentRoutes } from '../http/agent-routes.ts';
-import { Gateway } from '../http/gateway/gateway.ts';
-import type { Routes } from '../http/http-app.ts';
-import { HttpServer } from '../http/http-server.ts';
-import { registerV2Routes } from '../http/v2/v2-routes.ts';
-import { ActivationWatch } from '../inference/library/activation-watch.ts';
-import { modelLedger } from '../inference/library/model-ledger.ts';
-import { ModelLibrary } from '../inference/library/model-library.ts';
-import { sharedWithWatches } from '../inference/serving.ts';
-import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
-import { TrialHosts } from '../inference/trial-hosts.ts';
+import { Gateway } from '../serving/gateway/gateway.ts';
+import type { Routes } from '../web/http-app.ts';
+import { HttpServer } from '../web/http-server.ts';
+import { registerV2Routes } from '../serving/v2-routes.ts';
+import { ActivationMonitor } from '../runtime/activation-monitor.ts';
+import { modelLedger } from '../registry/model-ledger.ts';
+import { ModelLibrary } from '../registry/model-library.ts';
+import { sharedWithWatches } from '../models/store/serving.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
+import { RolloutHosts } from '../runtime/rollout-hosts.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { Recorder } from '../pipeline/recorder.ts';
-import { Trials } from '../pipeline/trials.ts';
+import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
-import { WallClockWatch } from '../platform/wall-clock-watch.ts';
+import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
-import type { LoadedConfig } from './config-file.ts';
-import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
-import { createSource, createUplink } from './kinds.ts';
-import { modelUses, watchMisfits } from './model-watches.ts';
-import { packageVersion } from './package-version.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
+import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from '../platform/entries.ts';
+import { createSource, createUplink } from '../config/kinds.ts';
+import { modelUses, watchMisfits } from '../config/model-watches.ts';
+import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
-import { TagRegister } from './tag-register.ts';
-import { trialJournal } from './trial-journal.ts';
+import { TagRegister } from '../config/tag-register.ts';
+import { rolloutJournal } from './rollout-journal.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -87,13 +87,13 @@ export async function startAgent(
       deps,
     }),
   );
-  const trialHosts = stack.use(new TrialHosts({ entry: inferenceHostEntry, config: config.models, deps }));
+  const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const onActivated = (): void => {
     inference.reload();
     gateway.reload();
-    trials.review();
+    rollouts.review();
   };
-  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...trialHosts.statuses()];
+  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
   const library = stack.use(
     new ModelLibrary({
       entry: inferenceHostEntry,
@@ -104,19 +104,19 @@ export async function startAgent(
       deps,
     }),
   );
-  const trials: Trials = stack.use(
-    new Trials({
+  const rollouts: Rollouts = stack.use(
+    new Rollouts({
       watches,
       inference,
-      models: trialHosts,
+      models: rolloutHosts,
       ledger: modelLedger(config.models.directory, library, deps.clock),
-      journal: trialJournal(config.outbox.path, deps.log),
+      journal: rolloutJournal(config.outbox.path, deps.log),
       rules: config.models.rollback,
       deps,
     }),
   );
   const activations = stack.use(
-    new ActivationWatch({
+    new ActivationMonitor({
       directory: config.models.directory,
       names: () => inference.statuses().map(({ name }) => name),
       clock: deps.clock,
@@ -130,7 +130,7 @@ export async function startAgent(
       tags,
       watches,
       inference,
-      trials,
+      rollouts,
       recorder,
       history,
       events,
@@ -155,7 +155,7 @@ export async function startAgent(
       identity,
       alarms,
       board: pipeline,
-      trials,
+      rollouts,
       records: outbox,
       history,
       models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
@@ -194,7 +194,7 @@ export async function startAgent(
     }),
   );
   const clockWatch = stack.use(
-    new WallClockWatch({
+    new WallClockMonitor({
       clock: deps.clock,
       log: deps.log,
       metrics: deps.metrics,
@@ -222,7 +222,7 @@ export async function startAgent(
   await outbox.start();
   await alarms.start();
   // Before any model is loaded, so that none decides that was rejected.
-  await trials.start();
+  await rollouts.start();
   inference.start();
   activations.start();
   recorder.start();

@@ -1,13 +1,13 @@
-import { loadConfig } from '../app/config-file.ts';
-import { lookUpModels } from '../app/config-model-checks.ts';
-import type { AgentPlan } from '../app/plan.ts';
-import { canBeMet, planAgent, scanLoad } from '../app/plan.ts';
+import { loadConfig } from '../config/config-file.ts';
+import { lookUpModels } from '../config/config-model-checks.ts';
+import type { AgentPlan } from '../offline/plan.ts';
+import { canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { formatWarning, plural } from './check-command.ts';
-import type { Output } from './output.ts';
-import { table } from './table.ts';
+import type { Output } from './output/output.ts';
+import { table } from './output/table.ts';
 
 /** EX_CONFIG. */
 const EXIT_CONFIG = 78;
@@ -93,7 +93,7 @@ function addresses({ address, count }: PlannedRead): string {
 }
 
 function windowTable({ windows }: AgentPlan): string {
-  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'trial'];
+  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'rollout'];
   const rows = windows.map((window) => [
     window.watch,
     window.model,
@@ -103,7 +103,7 @@ function windowTable({ windows }: AgentPlan): string {
     intervalText(window.hopMs),
     window.lengthMs === undefined ? '?' : formatDuration(window.lengthMs),
     window.alarmPriority ?? 'none',
-    window.trial === undefined ? '' : `${window.trial.kind} ${window.trial.model}`,
+    window.rollout === undefined ? '' : `${window.rollout.kind} ${window.rollout.model}`,
   ]);
   return table(head, rows);
 }

@@ -1,4 +1,4 @@
-import type { ModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { HealthChange } from '../platform/health.ts';
 import type { MetricValues } from '../platform/metrics.ts';
 import type { ModelStatistics, ModelStatus, RunResult, ServedModel, Tensors } from './inference.ts';

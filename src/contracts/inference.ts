@@ -1,6 +1,6 @@
-import type { ModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { JudgedBy, ProviderFallback } from '../domain/verdict.ts';
+import type { JudgedBy, ProviderFallback } from '../domain/alarm/verdict.ts';
 import type { AnyManifest, ModelManifest } from './model-manifest.ts';
 
 export const executionProviders = ['cuda', 'webgpu', 'cpu'] as const;

@@ -1,6 +1,6 @@
-import type { AlarmTransition } from '../domain/alarm.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 
 /** The outbox as the pipeline, the uplinks and HTTP see it. All of it runs in the storage worker. */
 export interface RecordStore {

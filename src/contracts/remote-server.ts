@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
+import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import { byteSize, configObject, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
 
 /** Set by andon itself. */

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { TagDefinition, TagNumber, TagPattern } from '../domain/tag.ts';
+import type { TagDefinition, TagNumber, TagPattern } from '../domain/sample/tag.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';

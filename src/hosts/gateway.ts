@@ -6,17 +6,17 @@ import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { FastifyInstance } from 'fastify';
 import type { AgentProtocol, GatewayProtocol } from '../contracts/gateway.ts';
-import { forward } from '../http/gateway/forward.ts';
-import type { GatewaySettings } from '../http/gateway/gateway-settings.ts';
-import { TAKE_PORT } from '../http/gateway/gateway-settings.ts';
-import { httpApp } from '../http/http-app.ts';
-import { isHandedOn, privateAcceptor } from '../http/gateway/private-connections.ts';
-import { registerV2Routes } from '../http/v2/v2-routes.ts';
-import { GatewayModels } from '../inference/gateway-models.ts';
-import { ActivationWatch } from '../inference/library/activation-watch.ts';
-import type { ModelsConfig } from '../inference/models-config.ts';
-import { sharedWithWatches } from '../inference/serving.ts';
-import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
+import { forward } from '../web/forward.ts';
+import type { GatewaySettings } from '../serving/gateway/gateway-settings.ts';
+import { TAKE_PORT } from '../serving/gateway/gateway-settings.ts';
+import { httpApp } from '../web/http-app.ts';
+import { isHandedOn, privateAcceptor } from '../web/private-connections.ts';
+import { registerV2Routes } from '../serving/v2-routes.ts';
+import { GatewayModels } from '../serving/gateway-models.ts';
+import { ActivationMonitor } from '../runtime/activation-monitor.ts';
+import type { ModelsConfig } from '../models/store/models-config.ts';
+import { sharedWithWatches } from '../models/store/serving.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { entryFile } from '../platform/entry-file.ts';
@@ -26,16 +26,16 @@ import { relayingLogger, silentLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { RpcClient, serveRpc } from '../platform/rpc.ts';
-import { WallClockWatch } from '../platform/wall-clock-watch.ts';
-import { NICENESS } from './give-way.ts';
-import { preferAsVictim } from './prefer-as-victim.ts';
+import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
+import { NICENESS } from './lower-priority.ts';
+import { setOomScore } from './set-oom-score.ts';
 
 /*
  * Entry of the gateway, the process that serves models to visitors: it accepts every connection of the agent's HTTP endpoint,
  * answers what is asked of models, in inference hosts of its own, and hands everything else on to the agent. It gives way to
  * the agent's own process in all things, and ends with it.
  */
-preferAsVictim(600);
+setOomScore(600);
 try {
   setPriority(NICENESS);
 } catch {
@@ -96,7 +96,7 @@ async function prepare(settings: Settings): Promise<Serving> {
     }),
   );
   const activations = stack.use(
-    new ActivationWatch({
+    new ActivationMonitor({
       directory: config.directory,
       names: () => own.statuses().map(({ name }) => name),
       clock: deps.clock,
@@ -154,7 +154,7 @@ function gatewayDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps 
   // The agent counts what it is told: a second count here would be added to its own.
   const health = new Health({ clock, log, metrics: new Metrics() }, (change) => tell(agent.call('health', change)));
   const clockWatch = stack.use(
-    new WallClockWatch({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
+    new WallClockMonitor({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
   );
   clockWatch.start();
   return { clock, random: () => randomBytes(4).readUInt32LE() / 2 ** 32, log, metrics, health };

@@ -1,23 +1,23 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
-import type { TrialBoard } from '../contracts/trial-board.ts';
+import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
 import { registerDashboard } from './dashboard-routes.ts';
-import { registerEventStream } from './event-stream.ts';
-import type { AgentIdentity } from './health-routes.ts';
-import { registerHealthRoutes } from './health-routes.ts';
-import type { Routes } from './http-app.ts';
+import { registerEventStream } from '../web/event-stream.ts';
+import type { AgentIdentity } from '../web/health-routes.ts';
+import { registerHealthRoutes } from '../web/health-routes.ts';
+import type { Routes } from '../web/http-app.ts';
 import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
 import { registerModelDeskRoutes } from './model-desk-routes.ts';
-import { registerTrialRoutes } from './trial-routes.ts';
-import { TurnBudget } from './turn-budget.ts';
+import { registerRolloutRoutes } from './rollout-routes.ts';
+import { TurnBudget } from '../web/turn-budget.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
 import { registerWatchRoutes } from './watch-routes.ts';
 
 export type AgentRoutesOptions = WatchRoutesOptions & {
   readonly identity: AgentIdentity;
-  readonly alarms: AlarmDesk;
-  readonly trials: TrialBoard;
+  readonly alarms: AlarmCommands;
+  readonly rollouts: RolloutStatuses;
   readonly events: LiveEvents;
   /** Left out where the models cannot be managed. */
   readonly modelDesk?: Omit<ModelDeskRoutesOptions, 'adminToken'>;
@@ -25,13 +25,13 @@ export type AgentRoutesOptions = WatchRoutesOptions & {
 
 /** Health, metrics, alarms, watches, live events, management of models and the dashboard: all but the models as a service. */
 export function agentRoutes(options: AgentRoutesOptions): Routes {
-  const { identity, alarms, trials, events, modelDesk, deps } = options;
+  const { identity, alarms, rollouts, events, modelDesk, deps } = options;
   return async (app, adminToken) => {
     new TurnBudget(deps).limit(app);
     registerHealthRoutes(app, identity, deps);
     registerAlarmRoutes(app, alarms, deps);
     registerWatchRoutes(app, options);
-    registerTrialRoutes(app, trials);
+    registerRolloutRoutes(app, rollouts);
     registerDashboard(app);
     registerEventStream(app, events, deps);
     app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());

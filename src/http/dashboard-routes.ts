@@ -15,9 +15,6 @@ const FILES: readonly { readonly path: string; readonly type: string; readonly f
   { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },
 ];
 
-/** Paths that hold no data: they are served without a token, and the page asks for one itself. */
-export const dashboardPaths: ReadonlySet<string> = new Set(FILES.map(({ path }) => path));
-
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 

@@ -6,9 +6,9 @@ import * as z from 'zod';
 import type { Activated, Installed, ModelDesk, ModelProof, PackageSource } from '../contracts/model-desk.ts';
 import { modelActions } from '../contracts/model-desk.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import { adminCheck } from './admin-access.ts';
-import { errorJson } from './api-schemas.ts';
-import { clientAddress } from './gateway/private-connections.ts';
+import { adminCheck } from '../web/admin-access.ts';
+import { errorJson } from '../web/api-schemas.ts';
+import { clientAddress } from '../web/private-connections.ts';
 
 export type ModelDeskRoutesOptions = {
   readonly desk: ModelDesk;

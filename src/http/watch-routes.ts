@@ -4,23 +4,23 @@ import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
-import type { StoredRecord } from '../domain/record.ts';
-import { recordJson } from '../domain/record.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
+import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
+import { recordJson } from '../domain/record/record.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
-import { tagJson } from './event-stream.ts';
+import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from '../web/api-schemas.ts';
+import { tagJson } from '../web/event-stream.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
 
 export type WatchRoutesOptions = {
-  readonly board: WatchBoard;
+  readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
-  /** Models that are loaded in any process of the agent, those under trial too. */
+  /** Models that are loaded in any process of the agent, those under rollout too. */
   readonly models: () => Promise<readonly ModelStatus[]>;
   readonly deps: Deps;
 };
@@ -49,7 +49,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/models',
     {
       schema: {
-        summary: 'Models that are loaded, those under trial too, and the execution provider each really runs on',
+        summary: 'Models that are loaded, those under rollout too, and the execution provider each really runs on',
         response: { 200: z.object({ models: z.array(modelJson) }) },
       },
     },
@@ -136,13 +136,15 @@ function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
     alarm_state: overview.alarmState ?? null,
     tags: overview.tags.map(tagJson),
     drift: Object.fromEntries(overview.drift),
-    trial: trialToJson(overview.trial),
+    rollout: rolloutToJson(overview.rollout),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
 }
 
-function trialToJson(trial: WatchOverview['trial']): z.infer<typeof watchJson>['trial'] {
-  return trial === undefined ? null : { ...trial, agreement: trial.agreement ?? null, stopped: trial.stopped ?? null };
+function rolloutToJson(rollout: WatchOverview['rollout']): z.infer<typeof watchJson>['rollout'] {
+  return rollout === undefined
+    ? null
+    : { ...rollout, agreement: rollout.agreement ?? null, stopped: rollout.stopped ?? null };
 }
 
 function modelToJson(status: ModelStatus): z.infer<typeof modelJson> {

@@ -1,12 +1,12 @@
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
-import type { AlarmTransition } from '../domain/alarm.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { AppendQueue } from './append-queue.ts';
-import type { OutboxConfig } from './outbox-config.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
+import { AppendQueue } from './records/append-queue.ts';
+import type { OutboxConfig } from './file/outbox-config.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
 import { StorageLink } from './storage-link.ts';
 import type {
   AppendBatch,
@@ -16,7 +16,7 @@ import type {
   HistoryPageRequest,
   StorageReport,
   UplinkInterest,
-} from './storage-protocol.ts';
+} from './file/storage-protocol.ts';
 
 export type OutboxOptions = {
   readonly agentId: string;

@@ -1,10 +1,10 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordKind } from '../domain/record.ts';
-import { databaseFault } from './database-file.ts';
-import { alarmKey } from './alarm-database.ts';
-import type { OutboxConfig } from './outbox-config.ts';
-import type { OpenOutbox } from './outbox-file.ts';
-import type { AppendBatch } from './storage-protocol.ts';
+import type { RecordKind } from '../domain/record/record.ts';
+import { databaseFault } from './file/database-file.ts';
+import { alarmKey } from './alarms/alarm-database.ts';
+import type { OutboxConfig } from './file/outbox-config.ts';
+import type { OpenOutbox } from './records/outbox-file.ts';
+import type { AppendBatch } from './file/storage-protocol.ts';
 
 /** Least important first: what is left out of a commit that has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];

@@ -1,14 +1,14 @@
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { TagNumber } from '../domain/tag.ts';
-import { GOOD } from '../domain/quality.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
+import { GOOD } from '../domain/sample/quality.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
-import { SeriesBuffer } from './series-buffer.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './storage-protocol.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
+import { SeriesBuffer } from './history/series-buffer.ts';
+import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './file/storage-protocol.ts';
 
 /** Samples that make a flush due before its interval. */
 const FLUSH_SAMPLES = 65_536;

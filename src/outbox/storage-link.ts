@@ -6,8 +6,8 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { RpcClient } from '../platform/rpc.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
-import type { StorageOptions, StorageProtocol, StorageReport } from './storage-protocol.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
+import type { StorageOptions, StorageProtocol, StorageReport } from './file/storage-protocol.ts';
 
 /** Time between two slices of upkeep, and while there is more to do. */
 const UPKEEP_MS = 1000;

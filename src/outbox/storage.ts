@@ -1,17 +1,17 @@
 import { dirname, join } from 'node:path';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { StoredRecord } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RpcHandlers } from '../platform/rpc.ts';
-import { AlarmStore } from './alarm-store.ts';
-import { alarmKey } from './alarm-database.ts';
-import { makeFolderFor, truncateWal } from './database-file.ts';
-import { GrowthRate } from './growth-rate.ts';
-import { HistoryStore } from './history-store.ts';
-import type { OpenOutbox, OutboxFileOptions } from './outbox-file.ts';
-import { OutboxFile } from './outbox-file.ts';
-import { outboxStatsOf } from './outbox-stats.ts';
+import { AlarmStore } from './alarms/alarm-store.ts';
+import { alarmKey } from './alarms/alarm-database.ts';
+import { makeFolderFor, truncateWal } from './file/database-file.ts';
+import { GrowthRate } from './file/growth-rate.ts';
+import { HistoryStore } from './history/history-store.ts';
+import type { OpenOutbox, OutboxFileOptions } from './records/outbox-file.ts';
+import { OutboxFile } from './records/outbox-file.ts';
+import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch, ROW_BYTES } from './record-appender.ts';
 import type {
   AppendBatch,
@@ -20,7 +20,7 @@ import type {
   StorageProtocol,
   StorageReport,
   StoreHealth,
-} from './storage-protocol.ts';
+} from './file/storage-protocol.ts';
 
 /** Losses are gathered for so long before they become records, so that a full outbox does not fill up with them. */
 const LOSS_REPORT_MS = 10_000;

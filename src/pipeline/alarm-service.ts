@@ -1,15 +1,15 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { AlarmRules, AlarmStep } from '../domain/alarm-logic.ts';
-import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm-logic.ts';
-import type { BlamedTag } from '../domain/alarm-message.ts';
-import { actMessage, scoreMessage } from '../domain/alarm-message.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm.ts';
-import { alarmState, normalFacts } from '../domain/alarm.ts';
+import type { AlarmRules, AlarmStep } from '../domain/alarm/alarm-logic.ts';
+import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm/alarm-logic.ts';
+import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
+import { actMessage, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm/alarm.ts';
+import { alarmState, normalFacts } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -52,7 +52,7 @@ type Alarm = {
  * does to it is stored, since a journal must have no holes, but not announced. Until the stored alarms could be read
  * (`start`), verdicts wait, operators are refused and none is listed; read late, each is announced as it was stored.
  */
-export class AlarmService implements AlarmDesk, AsyncDisposable {
+export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #records: RecordStore;
   readonly #recorder: Recorder;
   readonly #events: LiveEvents;

@@ -1,7 +1,7 @@
 import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { BlamedTag } from '../domain/alarm-message.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 
 /** The tags that a message names: those the model blames, or all of them where it blames none. */
 export function blamedTags(

@@ -1,6 +1,6 @@
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { Distribution } from '../domain/drift.ts';
-import { distributionBin, populationStabilityIndex } from '../domain/drift.ts';
+import type { Distribution } from '../domain/model/drift.ts';
+import { distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';

@@ -1,19 +1,19 @@
-import { formatModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { InferenceHost } from '../contracts/inference.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
-import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
+import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import { qualities } from '../domain/quality.ts';
-import { QualityGate } from '../domain/quality-gate.ts';
-import { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag, TagNumber } from '../domain/tag.ts';
-import type { Verdict } from '../domain/verdict.ts';
-import { isFallbackOfRemote } from '../domain/verdict.ts';
-import type { DueWindow } from '../domain/window-plan.ts';
+import { qualities } from '../domain/sample/quality.ts';
+import { QualityGate } from '../domain/sample/quality-gate.ts';
+import { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import { isFallbackOfRemote } from '../domain/alarm/verdict.ts';
+import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
@@ -28,7 +28,7 @@ import { sampleDraft } from './sample-record.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { verdictDraft } from './verdict-record.ts';
-import type { Trials } from './trials.ts';
+import type { VersionComparison } from './version-comparison.ts';
 import type { WatchConfig } from './watch-config.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
@@ -48,7 +48,7 @@ export type PipelineOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
   readonly inference: InferenceHost;
   /** Undefined where no versions are ever compared, as in a bench. */
-  readonly trials: Trials | undefined;
+  readonly rollouts: VersionComparison | undefined;
   readonly recorder: Recorder;
   readonly history: SampleHistory | undefined;
   readonly events: LiveEvents;
@@ -65,7 +65,7 @@ export type PipelineOptions = {
  * `unknown` record each time a watch begins to fill its window (at start, after a jump of the clock, with a model of
  * another length), so that nobody takes the last verdict for the present one.
  */
-export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
+export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #options: PipelineOptions;
   readonly #gate: QualityGate;
   readonly #table: TagTable;
@@ -93,7 +93,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   #running = false;
 
   constructor(options: PipelineOptions) {
-    const { tags, watches, inference, trials, deps } = options;
+    const { tags, watches, inference, rollouts, deps } = options;
     this.#options = options;
     this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
     this.#gate = new QualityGate(tags);
@@ -112,9 +112,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       inference,
       deps,
       explains: () => true,
-      onJudged: (judgements) => this.#conclude(trials?.pass(judgements) ?? judgements),
+      onJudged: (judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements),
     });
-    trials?.onReleased((judgements) => this.#conclude(judgements));
+    rollouts?.onReleased((judgements) => this.#conclude(judgements));
     this.#metrics = deps.metrics.of(pipelineMetrics);
     this.#sampleCounters = qualities.map((quality) => this.#metrics.andon_samples_total.labels({ quality }));
   }
@@ -147,7 +147,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 
   watches(): readonly WatchOverview[] {
-    const { inference, trials, alarms, deps } = this.#options;
+    const { inference, rollouts, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
     return this.#watches.map((watch, index) => ({
       watch: watch.id,
@@ -158,7 +158,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       alarmState: alarms.stateOf(watch.id),
       drift: this.#drift[index]?.indexes ?? new Map(),
       lastVerdict: watch.lastVerdict(inference, nowMs),
-      trial: trials?.trialOf(watch.id),
+      rollout: rollouts?.rolloutOf(watch.id),
     }));
   }
 
@@ -191,7 +191,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     this.#tick?.cancel();
     this.#tagEvents?.cancel();
     await this.#judge.settle();
-    await this.#options.trials?.settle();
+    await this.#options.rollouts?.settle();
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
 
@@ -293,7 +293,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       dueMs: this.#options.deps.clock.monotonicMs(),
     };
     this.#judge.enqueue(watch.model, ticket);
-    this.#options.trials?.enqueue(ticket);
+    this.#options.rollouts?.enqueue(ticket);
   }
 
   #recordFilling(nowMs: EpochMs, because: string): void {

@@ -1,5 +1,5 @@
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { RecordDraft } from '../domain/record.ts';
+import type { RecordDraft } from '../domain/record/record.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';

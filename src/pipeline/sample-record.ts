@@ -1,7 +1,7 @@
-import { qualityOf } from '../domain/quality.ts';
-import type { RecordDraft } from '../domain/record.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag } from '../domain/tag.ts';
+import { qualityOf } from '../domain/sample/quality.ts';
+import type { RecordDraft } from '../domain/record/record.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag } from '../domain/sample/tag.ts';
 
 /**
  * One batch's samples as a record, reported by exception: only those that changed by their deadband or in quality.

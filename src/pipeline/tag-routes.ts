@@ -1,4 +1,4 @@
-import type { TagNumber } from '../domain/tag.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
 
 /**
  * Which column of which watch each tag feeds, as flat arrays: the routes of tag t are those from `first[t]` to

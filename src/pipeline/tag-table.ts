@@ -1,7 +1,7 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/quality.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag, TagNumber } from '../domain/tag.ts';
+import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 
 /** The last sample of every tag, as columns by tag number, and which of them changed since somebody last asked. */
 export class TagTable {

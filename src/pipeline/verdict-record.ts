@@ -1,9 +1,9 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import type { Quality } from '../domain/quality.ts';
-import type { RecordBody, RecordDraft } from '../domain/record.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
-import { shortestFloat32 } from '../domain/verdict-rule.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { Quality } from '../domain/sample/quality.ts';
+import type { RecordBody, RecordDraft } from '../domain/record/record.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
+import { shortestFloat32 } from '../domain/alarm/verdict-rule.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 
 /**
  * A verdict with what it was judged on: the payload that subscribers get, the execution provider and why those before

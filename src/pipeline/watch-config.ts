@@ -1,8 +1,8 @@
-import type { ModelReference } from '../domain/model-reference.ts';
-import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import * as z from 'zod';
-import { MAJOR_DRIFT } from '../domain/drift.ts';
-import { alarmPriorities } from '../domain/alarm.ts';
+import { MAJOR_DRIFT } from '../domain/model/drift.ts';
+import { alarmPriorities } from '../domain/alarm/alarm.ts';
 import { configObject, duration } from '../platform/config-fields.ts';
 
 /** Rows that may wait for late samples; with more, memory would grow without making any verdict better. */

@@ -1,7 +1,7 @@
 import { configObject } from '../platform/config-fields.ts';
 import type { Deps } from '../platform/deps.ts';
-import { mqttConnectionOptions, mqttFields, randomClientId } from '../platform/mqtt-config.ts';
-import { MqttConnection } from '../platform/mqtt-connection.ts';
+import { mqttConnectionOptions, mqttFields, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
+import { MqttConnection } from '../protocols/mqtt/mqtt-connection.ts';
 
 /** Deadline for a message to leave; a live value that is later than this is worth nothing. */
 const PUBLISH_TIMEOUT_MS = 1000;

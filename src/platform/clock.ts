@@ -6,7 +6,7 @@ export type Timer = { cancel(): void };
 export interface Clock {
   /**
    * Wall time that never jumps by itself: the epoch read once, carried on by the monotonic clock, and set
-   * anew only when a jump of the system's clock was seen (see `WallClockWatch`).
+   * anew only when a jump of the system's clock was seen (see `WallClockMonitor`).
    */
   nowMs(): EpochMs;
   /** Milliseconds since an arbitrary start; never goes back. */

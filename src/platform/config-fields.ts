@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { byteSizePattern, parseByteSize } from '../domain/byte-size.ts';
-import type { TagDefinition } from '../domain/tag.ts';
+import type { TagDefinition } from '../domain/sample/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { configObject, duration } from '../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../platform/mqtt-config.ts';
+import { checkMqttConfig, mqttFields } from '../protocols/mqtt/mqtt-config.ts';
 
 /** `publish:` of the configuration. */
 export const publishSchema = configObject({

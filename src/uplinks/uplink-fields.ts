@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { recordKinds } from '../domain/record.ts';
+import { recordKinds } from '../domain/record/record.ts';
 import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
 /** What suits a kind of uplink where the configuration is silent. */

@@ -1,6 +1,6 @@
 import type { Lane, RecordStore } from '../contracts/record-store.ts';
 import type { Uplink, UplinkTransport } from '../contracts/uplink.ts';
-import type { StoredRecord } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
 import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { legible } from '../../src/cli/output.ts';
+import { legible } from '../../src/cli/output/output.ts';
 import { andon, demoConfig, shell } from './run-andon.ts';
 
 /*

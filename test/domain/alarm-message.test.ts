@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scoreMessage } from '../../src/domain/alarm-message.ts';
+import { scoreMessage } from '../../src/domain/alarm/alarm-message.ts';
 
 const vibration = { tag: 'pump-1.vibration', value: 4.2, unit: 'g', share: 0.62 };
 const occasion = { watch: 'pump-1', score: 1.3712, threshold: 1 };

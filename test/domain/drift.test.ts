@@ -1,6 +1,11 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { distributionBin, distributionOf, MAJOR_DRIFT, populationStabilityIndex } from '../../src/domain/drift.ts';
+import {
+  distributionBin,
+  distributionOf,
+  MAJOR_DRIFT,
+  populationStabilityIndex,
+} from '../../src/domain/model/drift.ts';
 
 const values = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300 });
 

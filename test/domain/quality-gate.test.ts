@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { QualityGate, takenAt } from '../../src/domain/quality-gate.ts';
-import type { QualityCode, QualityReason } from '../../src/domain/quality.ts';
-import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/quality.ts';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import type { Tag } from '../../src/domain/tag.ts';
+import { QualityGate, takenAt } from '../../src/domain/sample/quality-gate.ts';
+import type { QualityCode, QualityReason } from '../../src/domain/sample/quality.ts';
+import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import type { Tag } from '../../src/domain/sample/tag.ts';
 
 const tags: readonly Tag[] = [
   { name: 'pressure', unit: 'bar', range: [0, 16], deadband: 0.5, number: 0, source: 'plc' },

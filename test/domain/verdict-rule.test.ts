@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/verdict-rule.ts';
+import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/alarm/verdict-rule.ts';
 
 const above = { threshold: 1, abnormal: 'above', deadband: 0.2 } as const;
 const below = { threshold: 1, abnormal: 'below', deadband: 0.2 } as const;

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { QualityGate } from '../../src/domain/quality-gate.ts';
-import { GOOD } from '../../src/domain/quality.ts';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import { createWindower } from '../../src/domain/windower.ts';
+import { QualityGate } from '../../src/domain/sample/quality-gate.ts';
+import { GOOD } from '../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import { createWindower } from '../../src/domain/window/windower.ts';
 
 /*
  * Samples must cost no memory. Typed arrays are where windows, gate and batches keep theirs: none may be made while

@@ -1,4 +1,4 @@
-import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
+import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
 
 /** What a test hands to a windower, in order. `add` and `advance` carry times; `endBatch` closes a batch. */
 export type Step =

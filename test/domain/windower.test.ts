@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { reasonCode } from '../../src/domain/quality.ts';
-import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
-import { createWindower } from '../../src/domain/windower.ts';
+import { reasonCode } from '../../src/domain/sample/quality.ts';
+import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
+import { createWindower } from '../../src/domain/window/windower.ts';
 import type { Sample, Step } from './windower-reference.ts';
 import { naiveWindows } from './windower-reference.ts';
 

@@ -3,19 +3,19 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
-import type { WatchBoard } from '../../src/contracts/watch-board.ts';
-import type { AlarmTransition } from '../../src/domain/alarm.ts';
-import { normalFacts } from '../../src/domain/alarm.ts';
-import type { Verdict } from '../../src/domain/verdict.ts';
+import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
+import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm/alarm.ts';
+import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import { httpConfigSchema } from '../../src/http/http-config.ts';
+import { httpConfigSchema } from '../../src/web/http-config.ts';
 import { agentRoutes } from '../../src/http/agent-routes.ts';
-import { HttpServer } from '../../src/http/http-server.ts';
+import { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 const atMs = Date.UTC(2026, 0, 1);
@@ -46,7 +46,7 @@ const verdict: Verdict = {
 };
 
 /** An operator's desk with one alarm, which remembers what it was asked. */
-class Desk implements AlarmDesk {
+class Desk implements AlarmCommands {
   readonly asked: unknown[] = [];
   restored = true;
 
@@ -75,7 +75,7 @@ class Desk implements AlarmDesk {
   }
 }
 
-const board: WatchBoard = {
+const board: WatchStatuses = {
   tags: () => [
     { tag: 'pump-1.vibration', value: 4.1, unit: 'g', timestampMs: atMs, quality: 'good', reason: 'none' },
     { tag: 'pump-1.current', value: undefined, unit: 'A', timestampMs: atMs, quality: 'bad', reason: 'timeout' },
@@ -90,7 +90,7 @@ const board: WatchBoard = {
       alarmState: 'unacknowledged',
       lastVerdict: verdict,
       drift: new Map([['pump-1.vibration', 0.31]]),
-      trial: undefined,
+      rollout: undefined,
     },
   ],
 };
@@ -140,7 +140,7 @@ describe('the HTTP endpoint', () => {
         identity,
         alarms: desk,
         board,
-        trials: { compare: () => ({ trials: [], obstacles: [] }), trialOf: () => undefined },
+        rollouts: { compare: () => ({ rollouts: [], obstacles: [] }), rolloutOf: () => undefined },
         // Routes use these members only; the rest of the contract is the outbox's own tests'.
         records: records as RecordStore,
         history,
@@ -252,7 +252,7 @@ describe('the HTTP endpoint', () => {
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
   });
 
-  test('the models, those under trial too, say which provider runs and why not the first', async () => {
+  test('the models, those under rollout too, say which provider runs and why not the first', async () => {
     const url = await serve();
     const model = {
       name: 'pump-anomaly',

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { AppendQueue } from '../../src/outbox/append-queue.ts';
+import { AppendQueue } from '../../src/outbox/records/append-queue.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
-import { exportRecords, outboxStats } from '../../src/outbox/outbox-reader.ts';
-import { GrowthRate } from '../../src/outbox/growth-rate.ts';
-import type { AppendBatch } from '../../src/outbox/storage-protocol.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
+import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
+import type { AppendBatch } from '../../src/outbox/file/storage-protocol.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';

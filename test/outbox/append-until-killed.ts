@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Outbox } from '../../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
-import type { RecordDraft } from '../../src/domain/record.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import type { RecordDraft } from '../../src/domain/record/record.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 /*

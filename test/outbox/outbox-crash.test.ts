@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { StoredRecord } from '../../src/domain/record.ts';
+import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { errorCode } from '../../src/platform/errors.ts';
-import { exportRecords } from '../../src/outbox/outbox-reader.ts';
+import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
 import { alarmDraft, draft, drainStorage, numberOf, openStorage, testFolder } from './outbox-fixture.ts';
 
 const path = (folder: string) => join(folder, 'outbox.db');

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { RecordKind, StoredRecord } from '../../src/domain/record.ts';
-import { dropOrder } from '../../src/outbox/record-space.ts';
+import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
+import { dropOrder } from '../../src/outbox/records/record-space.ts';
 import { programPath } from '../support/programs.ts';
 import type { TestStorage } from './outbox-fixture.ts';
 import {

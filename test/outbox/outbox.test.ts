@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StoredRecord } from '../../src/domain/record.ts';
+import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { alarmDraft, allKinds, draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 

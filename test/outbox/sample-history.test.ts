@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../src/domain/quality.ts';
-import { HistoryDatabase } from '../../src/outbox/history-database.ts';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import { BAD, GOOD, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import { HistoryDatabase } from '../../src/outbox/history/history-database.ts';
 import { SampleHistoryStore, thinned } from '../../src/outbox/sample-history.ts';
-import { decodeSeries, encodeSeries } from '../../src/outbox/series-codec.ts';
+import { decodeSeries, encodeSeries } from '../../src/outbox/history/series-codec.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 

@@ -1,4 +1,4 @@
-import { formatModelReference } from '../../src/domain/model-reference.ts';
+import { formatModelReference } from '../../src/domain/model/model-reference.ts';
 import { describe, expect, test } from 'vitest';
 import { watchSchema } from '../../src/pipeline/watch-config.ts';
 import { windowPlan } from '../../src/pipeline/watch.ts';

@@ -9,7 +9,7 @@ import type { ReplayOptions } from '../../src/plant/csv-replay.ts';
 import { CsvReplay } from '../../src/plant/csv-replay.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { replayTopics, sourcesSection } from '../../src/plant/replay-sources.ts';
-import { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { mqttSourceSchema } from '../../src/sources/mqtt/mqtt-source-config.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';

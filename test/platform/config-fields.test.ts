@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import * as z from 'zod';
-import { configSchema } from '../../src/app/config-schema.ts';
+import { configSchema } from '../../src/config/config-schema.ts';
 import { byteSize, configObject, duration } from '../../src/platform/config-fields.ts';
 
 describe('a parsed configuration object', () => {

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { MqttConnection } from '../../src/platform/mqtt-connection.ts';
+import { MqttConnection } from '../../src/protocols/mqtt/mqtt-connection.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { testDeps } from '../support/test-deps.ts';
 

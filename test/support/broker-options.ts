@@ -1,4 +1,4 @@
-import type { MqttConnectionOptions } from '../../src/platform/mqtt-client-options.ts';
+import type { MqttConnectionOptions } from '../../src/protocols/mqtt/mqtt-client-options.ts';
 
 /** A connection for a test: quick to come back, and with the limits given. */
 export function brokerOptions(url: string, overrides: Partial<MqttConnectionOptions> = {}): MqttConnectionOptions {

@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditEntry, InstallOrder, PackageSource } from '../../src/contracts/model-desk.ts';
-import type { ModelLibraryOptions } from '../../src/inference/library/model-library.ts';
-import { ModelLibrary } from '../../src/inference/library/model-library.ts';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import type { ModelLibraryOptions } from '../../src/registry/model-library.ts';
+import { ModelLibrary } from '../../src/registry/model-library.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { writePackage } from './model-packages.ts';
 import type { TestModel } from './onnx-directory.ts';

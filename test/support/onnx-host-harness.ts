@@ -1,7 +1,7 @@
-import type { ModelReference } from '../../src/domain/model-reference.ts';
-import { parseModelReference } from '../../src/domain/model-reference.ts';
-import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import type { ModelReference } from '../../src/domain/model/model-reference.ts';
+import { parseModelReference } from '../../src/domain/model/model-reference.ts';
+import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { ModelStatus, Tensors } from '../../src/contracts/inference.ts';
 import type { AnyManifest } from '../../src/contracts/model-manifest.ts';
 import type { Deps } from '../../src/platform/deps.ts';

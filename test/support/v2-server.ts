@@ -1,7 +1,7 @@
 import type { VisitorsInference } from '../../src/contracts/inference.ts';
-import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { HttpServer } from '../../src/http/http-server.ts';
-import { registerV2Routes } from '../../src/http/v2/v2-routes.ts';
+import { httpConfigSchema } from '../../src/web/http-config.ts';
+import { HttpServer } from '../../src/web/http-server.ts';
+import { registerV2Routes } from '../../src/serving/v2-routes.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { testDeps } from './test-deps.ts';
 

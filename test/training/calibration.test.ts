@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fitTemperature, logLoss, softmax } from '../../src/training/calibration.ts';
-import { classMetrics } from '../../src/training/class-metrics.ts';
+import { fitTemperature, logLoss, softmax } from '../../src/training/core/calibration.ts';
+import { classMetrics } from '../../src/training/report/class-metrics.ts';
 import { seededRandom } from './seeded-random.ts';
 
 test('probabilities of a row add up to one, however large its logits', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { classMetrics, naiveProbabilities } from '../../src/training/class-metrics.ts';
+import { classMetrics, naiveProbabilities } from '../../src/training/report/class-metrics.ts';
 
 /** One row for each name, wholly certain. */
 function certain(named: readonly number[], classes: number): Float64Array {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { DataFinding } from '../../src/training/data-check.ts';
-import { DataCheck } from '../../src/training/data-check.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { DataFinding } from '../../src/training/report/data-check.ts';
+import { DataCheck } from '../../src/training/report/data-check.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 
 const tags = ['load', 'flow', 'temperature'];

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { despike } from '../../src/training/despike.ts';
-import { quantile } from '../../src/training/quantile.ts';
-import { trainingRows } from '../../src/training/training-rows.ts';
+import { despike } from '../../src/training/core/despike.ts';
+import { quantile } from '../../src/training/core/quantile.ts';
+import { trainingRows } from '../../src/training/core/training-rows.ts';
 
 test('a single spike becomes the median around it, and nothing else changes', () => {
   const values = Array.from({ length: 50 }, (_, row) => [Math.sin(row / 3)]);

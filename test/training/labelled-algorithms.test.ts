@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { FittedModel, TrainingAlgorithm } from '../../src/training/algorithm.ts';
-import { boostedTreesAlgorithm } from '../../src/training/boosted-trees-algorithm.ts';
-import { classMetrics, naiveProbabilities } from '../../src/training/class-metrics.ts';
-import { mlpAlgorithm } from '../../src/training/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../../src/training/softmax-algorithm.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
+import type { FittedModel, TrainingAlgorithm } from '../../src/training/core/algorithm.ts';
+import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees-algorithm.ts';
+import { classMetrics, naiveProbabilities } from '../../src/training/report/class-metrics.ts';
+import { mlpAlgorithm } from '../../src/training/mlp/mlp-algorithm.ts';
+import { softmaxAlgorithm } from '../../src/training/softmax/softmax-algorithm.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import type { LabelledTable } from './labelled-tables.ts';
 import { classification, labelledTable, regression } from './labelled-tables.ts';

@@ -1,5 +1,5 @@
-import type { TrainingInput } from '../../src/training/algorithm.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { TrainingInput } from '../../src/training/core/algorithm.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { seededRandom } from './seeded-random.ts';
 
 /** Rows of four tags, each a part with a quality and one of three classes that hang on how two tags act together. */

@@ -1,4 +1,4 @@
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { seededRandom } from './seeded-random.ts';
 
 /**

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
-import type { ModelDraft } from '../../src/training/model-draft.ts';
-import { writeModel } from '../../src/training/model-writer.ts';
-import { algorithmFor } from '../../src/training/algorithms.ts';
-import { anomalyDecision, trainModel } from '../../src/training/train-model.ts';
+import type { ModelDraft } from '../../src/training/report/model-draft.ts';
+import { writeModel } from '../../src/training/report/model-writer.ts';
+import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
 import { machineRows } from './machine.ts';
 
 describe('a trained model goes into the model directory', () => {

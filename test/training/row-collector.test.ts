@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RowCollector } from '../../src/training/row-collector.ts';
-import { countRows } from '../../src/training/training-rows.ts';
+import { RowCollector } from '../../src/training/core/row-collector.ts';
+import { countRows } from '../../src/training/core/training-rows.ts';
 
 test('runs come back as they were, whatever their lengths', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { trainingRows } from '../../src/training/training-rows.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { trainingRows } from '../../src/training/core/training-rows.ts';
 
 /** The Skoltech Anomaly Benchmark, where a developer keeps it beside the checkout; too large to bring along. */
 const folder = resolve(import.meta.dirname, '../../../shared/data/skab');

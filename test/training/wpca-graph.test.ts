@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
-import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
-import type { WpcaDetector } from '../../src/training/wpca-detector.ts';
-import { detectorScores, trainWpca } from '../../src/training/wpca-detector.ts';
-import { wpcaGraph } from '../../src/training/wpca-graph.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
+import type { WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
+import { detectorScores, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
+import { wpcaGraph } from '../../src/training/wpca/wpca-graph.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { skabFiles, skabRows } from './skab.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { lagMoments } from '../../src/training/lag-covariance.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows, trainingRows } from '../../src/training/training-rows.ts';
-import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
-import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca-detector.ts';
+import { lagMoments } from '../../src/training/wpca/lag-covariance.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, trainingRows } from '../../src/training/core/training-rows.ts';
+import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
+import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
 import { machineRows } from './machine.ts';
 import { skabFiles, skabReference, skabRows } from './skab.ts';
 

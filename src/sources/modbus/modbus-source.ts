@@ -2,15 +2,15 @@ import type { Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { invariant } from '../../platform/errors.ts';
-import type { ModbusSourceConfig } from './modbus-config.ts';
-import { LinkPool } from './link-pool.ts';
-import type { ModbusLink } from './modbus-link.ts';
-import { ModbusMeters } from './modbus-metrics.ts';
-import { parseModbusUrl } from './modbus-url.ts';
-import { ScanClass } from './scan-class.ts';
-import { planScanClasses, readLimits } from './scan-plan.ts';
-import { Scanner } from './scanner.ts';
-import { UnitBreaker } from './unit-breaker.ts';
+import type { ModbusSourceConfig } from './plan/modbus-config.ts';
+import { LinkPool } from './link/link-pool.ts';
+import type { ModbusLink } from './link/modbus-link.ts';
+import { ModbusMeters } from './link/modbus-metrics.ts';
+import { parseModbusUrl } from './frame/modbus-url.ts';
+import { ScanClass } from './scan/scan-class.ts';
+import { planScanClasses, readLimits } from './plan/scan-plan.ts';
+import { Scanner } from './scan/scanner.ts';
+import { UnitBreaker } from './scan/unit-breaker.ts';
 
 /** Names shown in a health reason; the metric and the log have all of them. */
 const NAMES_SHOWN_MAX = 5;

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
-import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
+import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 

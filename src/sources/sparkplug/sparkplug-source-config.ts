@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
-import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
+import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration, tagRules } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 import { checkHasTags, patternFields, tagFields } from '../mqtt/mqtt-source-config.ts';
 
 const level = (description: string) =>

@@ -1,11 +1,16 @@
 import * as z from 'zod';
 import type { ConnectionState, UplinkKind, UplinkTransport } from '../../contracts/uplink.ts';
-import type { StoredRecord } from '../../domain/record.ts';
-import { recordJson } from '../../domain/record.ts';
+import type { StoredRecord } from '../../domain/record/record.ts';
+import { recordJson } from '../../domain/record/record.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { checkMqttConfig, mqttConnectionOptions, mqttFields, randomClientId } from '../../platform/mqtt-config.ts';
-import { MqttConnection } from '../../platform/mqtt-connection.ts';
+import {
+  checkMqttConfig,
+  mqttConnectionOptions,
+  mqttFields,
+  randomClientId,
+} from '../../protocols/mqtt/mqtt-config.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { uplinkFields } from '../uplink-fields.ts';

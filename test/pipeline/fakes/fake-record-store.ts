@@ -1,6 +1,6 @@
 import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
-import type { AlarmTransition } from '../../../src/domain/alarm.ts';
-import type { RecordDraft, StoredRecord } from '../../../src/domain/record.ts';
+import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
+import type { RecordDraft, StoredRecord } from '../../../src/domain/record/record.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 /** A store in memory with fault switches; ids are the numbers of the records. */

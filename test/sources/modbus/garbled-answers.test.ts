@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import { LinkPool } from '../../../src/sources/modbus/link-pool.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
+import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import type { ServedRequest } from '../../support/modbus-raw-server.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ModbusClient } from '../../../src/sources/modbus/modbus-client.ts';
-import type { PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
-import type { TransportListener } from '../../../src/sources/modbus/transport.ts';
+import { ModbusClient } from '../../../src/sources/modbus/link/modbus-client.ts';
+import type { PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
+import type { TransportListener } from '../../../src/sources/modbus/link/transport.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';

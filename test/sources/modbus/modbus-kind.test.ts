@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import type { ModbusSourceConfig } from '../../../src/sources/modbus/modbus-config.ts';
+import type { ModbusSourceConfig } from '../../../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
 
 const pressure = { register: 'holding', address: 0, type: 'float32', unit: 'bar', range: [0, 16], deadband: 0.01 };

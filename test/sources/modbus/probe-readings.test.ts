@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rankFits, readings } from '../../../src/sources/modbus/probe-readings.ts';
+import { rankFits, readings } from '../../../src/sources/modbus/probe/probe-readings.ts';
 
 /** 42.5 as float32 is 0x422a0000. */
 const HIGH = 0x422a;

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ByteOrder, ValueType } from '../../../src/sources/modbus/register-decode.ts';
+import type { ByteOrder, ValueType } from '../../../src/sources/modbus/frame/register-decode.ts';
 import {
   bitDecoder,
   byteOrders,
   longByteOrders,
   registerDecoder,
   registersOf,
-} from '../../../src/sources/modbus/register-decode.ts';
+} from '../../../src/sources/modbus/frame/register-decode.ts';
 
 /** Bytes of a value, most significant first. */
 const encoders: Readonly<Record<Exclude<ValueType, 'bool'>, (value: number | bigint) => Buffer>> = {

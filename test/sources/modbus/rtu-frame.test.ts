@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { crc16, rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { crc16, rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 
 const request: ReadRequest = { unitId: 17, functionCode: 3, address: 107, count: 3 };

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ScanSchedule } from '../../../src/sources/modbus/scan-schedule.ts';
-import { Scanner } from '../../../src/sources/modbus/scanner.ts';
+import { ScanSchedule } from '../../../src/sources/modbus/scan/scan-schedule.ts';
+import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 /** A scan class whose scans take as long as the test says. */

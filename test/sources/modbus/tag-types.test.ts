@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { GOOD } from '../../../src/domain/quality.ts';
-import { SampleBatch } from '../../../src/domain/sample-batch.ts';
+import { GOOD } from '../../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import { TagTable } from '../../../src/pipeline/tag-table.ts';
-import { agentTags } from '../../../src/app/config-tags.ts';
+import { agentTags } from '../../../src/config/config-tags.ts';
 import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
-import { decodeText, textCode } from '../../../src/sources/modbus/register-text.ts';
+import { decodeText, textCode } from '../../../src/sources/modbus/frame/register-text.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import type { ModbusConfigInput } from '../../support/modbus-source-fixture.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 
 const middle = () => 0.5;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
 import { AgentFolder, AgentProcess } from '../../support/start-agent.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { canMakeTag, fillTagTemplate, parseTagTemplate } from '../../../src/domain/tag-template.ts';
+import { canMakeTag, fillTagTemplate, parseTagTemplate } from '../../../src/domain/sample/tag-template.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { matchTopicPattern, parseTopicPattern, topicFilterOf } from '../../../src/sources/mqtt/topic-pattern.ts';
 import { publishPacket, RawBroker } from '../../support/broker-raw.ts';

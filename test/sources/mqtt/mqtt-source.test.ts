@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SampleBatch } from '../../../src/domain/sample-batch.ts';
-import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import type { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
+import { qualityOf, reasonOf } from '../../../src/domain/sample/quality.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';

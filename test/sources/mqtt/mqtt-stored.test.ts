@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { OperatingError } from '../../../src/platform/errors.ts';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { GroupedWait } from '../../../src/sources/grouped-wait.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';

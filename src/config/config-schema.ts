@@ -1,0 +1,81 @@
+import * as z from 'zod';
+import { httpConfigSchema } from '../web/http-config.ts';
+import { logLevels } from '../platform/log.ts';
+import { modelsConfigSchema } from '../models/store/models-config.ts';
+import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
+import { watchSchema } from '../pipeline/watch-config.ts';
+import { publishSchema } from '../uplinks/publish-config.ts';
+import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
+import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
+
+/** Longest id and tag name: they become topics, file names and metric labels. */
+const NAME_LENGTH_MAX = 128;
+
+/** Names become levels of MQTT topics and paths of URLs: '+', '#' and '/' mean something there. */
+const NAME_PATTERN = /^(?![$\s])[^+#/\p{Cc}]*[^+#/\s\p{Cc}]$/u;
+export const NAME_EXPECTED =
+  "expected a name of 1 to 128 characters that can stand in an MQTT topic: no '+', '#', '/' or control character, no '$' in front, no space at either end";
+
+const nameSchema = z
+  .string()
+  .max(NAME_LENGTH_MAX, { error: NAME_EXPECTED })
+  .regex(NAME_PATTERN, { error: NAME_EXPECTED });
+
+/** Whether a tag or an id can be a level of an MQTT topic as it is. */
+export function isTopicSafeName(name: string): boolean {
+  return nameSchema.safeParse(name).success;
+}
+
+const agentSchema = z
+  .strictObject({
+    id: nameSchema
+      .describe(
+        'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
+      )
+      .meta({ examples: ['edge-01'] }),
+    location: z
+      .string()
+      .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
+        error:
+          "expected levels joined by '/', such as acme/lyon/filling/line-2, none of them empty and without '+' and '#'",
+      })
+      .optional()
+      .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
+      .meta({ examples: ['acme/lyon/filling/line-2'] }),
+  })
+  .describe('Identity of this agent');
+
+const logSchema = z
+  .strictObject({
+    level: z.enum(logLevels).default('info').describe('Lowest level that is written'),
+  })
+  .prefault({})
+  .describe('Log on standard output, one JSON object a line');
+
+/** The whole configuration; each section is described beside the code that it configures. */
+export const configSchema = z.strictObject({
+  agent: agentSchema,
+  sources: z
+    .record(nameSchema, schemaOfKinds(sourceKinds))
+    .default({})
+    .describe('Connections to devices and brokers, by id. A box that only serves models has none'),
+  models: modelsConfigSchema.prefault({}).describe('Model directory, execution, limits and model serving'),
+  watches: z
+    .record(nameSchema, watchSchema)
+    .default({})
+    .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
+  publish: publishSchema.optional(),
+  sparkplug: sparkplugPublishSchema.optional(),
+  outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),
+  uplinks: z
+    .record(nameSchema, schemaOfKinds(uplinkKinds))
+    .default({})
+    .describe(
+      'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
+    ),
+  http: httpConfigSchema.prefault({}),
+  log: logSchema,
+});
+
+/** After parsing: durations are milliseconds, sizes bytes, and every default is filled in. */
+export type AgentConfig = z.infer<typeof configSchema>;

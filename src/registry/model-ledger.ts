@@ -1,0 +1,19 @@
+import type { VersionLedger } from '../contracts/rollout-models.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { ModelLibrary } from './model-library.ts';
+import { writeRejection } from './acts/rejected-versions.ts';
+import { readStanding } from './acts/version-standing.ts';
+
+/** The model directory as rollouts see it; a rollback is an act of the library, audited like any other. */
+export function modelLedger(
+  directory: string,
+  library: Pick<ModelLibrary, 'rollbackFrom'>,
+  clock: Clock,
+): VersionLedger {
+  return {
+    standing: (name) => readStanding(directory, name),
+    reject: (name, version, reason) =>
+      writeRejection(directory, name, { version, reason, timestampMs: Math.round(clock.nowMs()) }),
+    rollback: (name, from, reason) => library.rollbackFrom({ name, version: from }, reason),
+  };
+}

@@ -1,0 +1,132 @@
+import type { PackageSource } from '../../contracts/model-desk.ts';
+import { formatDuration } from '../../domain/duration.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+
+const REDIRECTS_MAX = 5;
+const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+type UrlSource = Extract<PackageSource, { readonly kind: 'url' }>;
+
+export type Download = {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** As the server says; undefined where it does not. */
+  readonly bytesTotal: number | undefined;
+};
+
+/**
+ * Begins to fetch a package. The deadline is for all of it, body and redirects too.
+ *
+ * A redirect may lead from http to https and never back, and headers of the request go to the first server only.
+ *
+ * @throws {OperatingError} 'model-download-failed' (retry), here and while the bytes are taken; 'model-package-invalid'
+ *   for what is no URL or no header of HTTP.
+ */
+export async function download(
+  { url, headers }: UrlSource,
+  limits: { readonly deadlineMs: number; readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<Download> {
+  const { deadlineMs, clock, signal } = limits;
+  const first = urlOf(url);
+  checkHeaders(headers);
+  const overdue = new AbortController();
+  const timer = clock.setTimer(() => overdue.abort(), deadlineMs, { background: true });
+  const failure = (error: unknown): OperatingError =>
+    overdue.signal.aborted
+      ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
+      : failed(`${first.host}: ${reasonOf(error)}`, error);
+  try {
+    const answer = await request(first, headers, AbortSignal.any([overdue.signal, signal]));
+    const { body } = answer;
+    if (!answer.ok || body === null) {
+      await body?.cancel();
+      throw failed(`${shownUrl(new URL(answer.url))} answered ${answer.status} ${answer.statusText}`.trimEnd());
+    }
+    const length = Number(answer.headers.get('content-length') ?? Number.NaN);
+    return {
+      bytes: bytesOf(body, failure, () => timer.cancel()),
+      bytesTotal: Number.isNaN(length) ? undefined : length,
+    };
+  } catch (error) {
+    timer.cancel();
+    throw error instanceof OperatingError ? error : failure(error);
+  }
+}
+
+async function request(first: URL, headers: UrlSource['headers'], signal: AbortSignal): Promise<Response> {
+  let url = first;
+  for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
+    const own = url.origin === first.origin ? headers : {};
+    const answer = await fetch(url, {
+      // A package is compressed already; another layer would be taken off before its hash is seen.
+      headers: { ...own, 'accept-encoding': 'identity' },
+      redirect: 'manual',
+      signal,
+    });
+    const location = answer.headers.get('location');
+    if (!REDIRECT_STATUSES.has(answer.status) || location === null) return answer;
+    await answer.body?.cancel();
+    const next = urlOf(location, url);
+    if (url.protocol === 'https:' && next.protocol !== 'https:')
+      throw failed(`${url.host} leads from https to ${next.protocol}//${next.host}, which is refused`);
+    url = next;
+  }
+  throw failed(`${first.host} leads on after ${REDIRECTS_MAX} redirects`);
+}
+
+/** A URL for a message or the log: a query, or what stands before the host, may be a secret. */
+export function shownUrl({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
+}
+
+/** @param base What a relative URL is relative to. */
+function urlOf(text: string, base?: URL): URL {
+  const url = URL.parse(text, base?.href);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    const shown = url === null ? text.replace(/[?#].*$/s, '').replace(/^.*@/s, '…@') : shownUrl(url);
+    throw libraryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is no http:// or https:// URL`);
+  }
+  if (url.username === '' && url.password === '') return url;
+  throw libraryFailure(
+    'model-package-invalid',
+    `The URL of ${shownUrl(url)} has a user or a password in it; send them as a header, 'authorization: Basic …'`,
+  );
+}
+
+/** What fetch itself says of a header that is wrong would have its value in it, which may be a token. */
+function checkHeaders(headers: UrlSource['headers']): void {
+  for (const [name, value] of Object.entries(headers))
+    try {
+      new Headers().set(name, value);
+    } catch {
+      throw libraryFailure(
+        'model-package-invalid',
+        `Header ${JSON.stringify(name.slice(0, 40))} has a character in its name or value that HTTP does not allow there`,
+      );
+    }
+}
+
+async function* bytesOf(
+  body: AsyncIterable<Uint8Array>,
+  failure: (error: unknown) => OperatingError,
+  done: () => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw failure(error);
+  } finally {
+    done();
+  }
+}
+
+/** What fetch itself says is 'fetch failed'; the reason is behind it. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error ? errorMessage(cause) : errorMessage(error);
+}
+
+function failed(message: string, cause?: unknown): OperatingError {
+  return libraryFailure('model-download-failed', message, { cause });
+}

@@ -1,0 +1,84 @@
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
+import type { Deps } from '../../platform/deps.ts';
+import type { LatencyFigures } from '../../contracts/model-desk.ts';
+import type { GoldenReport } from '../../contracts/model-session.ts';
+import { HostProcess } from '../../runtime/host/host-process.ts';
+import { checkLatency } from '../../models/checks/latency-check.ts';
+import { loadSession } from '../../runtime/host/load-session.ts';
+import { ModelDirectory } from '../../models/store/model-directory.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
+import { verifyRemote } from './verify-remote.ts';
+import { providersOf, servingOf } from '../../models/store/serving.ts';
+
+/** The check is no hurry; the scan of the machines and the watches' models are. */
+const NICENESS = 10;
+
+export type ModelVerification = {
+  readonly manifest: AnyManifest;
+  /** As of the stored model. */
+  readonly sha256: string;
+  readonly provider: string;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly golden: GoldenReport;
+  /** Of the graph, by the provider they ran on; empty on the CPU. */
+  readonly nodesByProvider: Readonly<Record<string, number>>;
+  /** Undefined where there is nothing to run it on. */
+  readonly latency: LatencyFigures | undefined;
+};
+
+/**
+ * Proves a version of a model as the agent would before it uses it, in a host of its own that ends with the check (or
+ * on its server): hash, graph against manifest, golden vectors alone and as a batch, provider really in use, and the
+ * time of a run against its deadline once it is warm.
+ *
+ * @param options.config `directory` absolute.
+ * @param options.signal Ends the check, and its host, at once.
+ * @throws {ConfigError} model.yaml is wrong.
+ * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
+ *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow', and what a remote run fails by.
+ */
+export async function verifyModel(options: {
+  readonly entry: URL;
+  readonly config: ModelsConfig;
+  readonly model: ModelReference;
+  readonly deps: Deps;
+  readonly signal?: AbortSignal;
+}): Promise<ModelVerification> {
+  const { entry, config, model, deps, signal } = options;
+  const { clock } = deps;
+  const stored = await ModelDirectory.of(config).find(model);
+  if (stored.manifest.runtime === 'remote') return verifyRemote(stored, options);
+  const host = new HostProcess(entry, clock, NICENESS);
+  const stop = (): void => host.kill('stopped');
+  signal?.addEventListener('abort', stop);
+  try {
+    if (signal?.aborted === true) stop();
+    const key = formatModelReference(model);
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(
+      providersOf(config, model.name),
+      new Map(),
+      (candidate) => loadSession(host, key, stored, candidate, config),
+    );
+    const { golden, nodesByProvider } = loaded;
+    const finite = judgesWindows(stored.manifest);
+    const latency = await checkLatency({
+      run: (inputs, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs),
+      manifest: stored.manifest,
+      inputs: loaded.inputs,
+      deadlineMs: servingOf(config, stored.manifest).deadlineMs,
+      warmUpTimeoutMs: config.loadDeadlineMs,
+      clock,
+    });
+    const { manifest, sha256 } = stored;
+    return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    host.kill('stopped');
+    await host.exited;
+  }
+}

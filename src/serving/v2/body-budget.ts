@@ -1,0 +1,40 @@
+import type { Deps } from '../../platform/deps.ts';
+import { formatByteSize } from '../../domain/byte-size.ts';
+import { v2Failure } from '../../web/v2-errors.ts';
+import { v2Metrics } from './v2-metrics.ts';
+
+/** Bounds the memory of all requests under way together: whoever does not fit any more is told to come again. */
+export class BodyBudget {
+  readonly #bytesMax: number;
+  readonly #gauge;
+  #bytes = 0;
+
+  constructor(bytesMax: number, deps: Deps) {
+    this.#bytesMax = bytesMax;
+    this.#gauge = deps.metrics.of(v2Metrics).andon_http_infer_bytes;
+  }
+
+  /**
+   * @param bytes What the body may come to.
+   * @returns Gives it back; once, however often it is called.
+   * @throws {OperatingError} 'infer-busy' (retry) where there is no room.
+   */
+  take(bytes: number): () => void {
+    if (this.#bytes + bytes > this.#bytesMax)
+      throw v2Failure(
+        'infer-busy',
+        `Requests under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(this.#bytesMax)}; ${formatByteSize(bytes)} more do not fit`,
+      );
+    this.#set(this.#bytes + bytes);
+    let held = bytes;
+    return () => {
+      this.#set(this.#bytes - held);
+      held = 0;
+    };
+  }
+
+  #set(bytes: number): void {
+    this.#bytes = bytes;
+    this.#gauge.set(bytes);
+  }
+}

@@ -1,0 +1,80 @@
+import { promisify } from 'node:util';
+import { deflate, gunzip, gzip, inflate } from 'node:zlib';
+import { formatByteSize } from '../../domain/byte-size.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { invalid, v2Failure } from '../../web/v2-errors.ts';
+
+/*
+ * Compressed bodies, as Triton's clients send and want them: gzip, or deflate with zlib's frame (RFC 9110, section
+ * 8.4.1). zlib works in Node's thread pool, so that the thread with the sockets goes on.
+ */
+
+const gunzipAsync = promisify(gunzip);
+const inflateAsync = promisify(inflate);
+const gzipAsync = promisify(gzip);
+const deflateAsync = promisify(deflate);
+
+/** A shorter answer is not worth the round through the thread pool. */
+const COMPRESS_BYTES_MIN = 1_024;
+
+export type ContentCoding = 'gzip' | 'deflate' | 'identity';
+
+/** @throws {OperatingError} 'infer-request-invalid' where the header names another coding, or several. */
+export function contentCoding(header: string | undefined): ContentCoding {
+  switch (header?.trim().toLowerCase()) {
+    case undefined:
+    case '':
+    case 'identity':
+      return 'identity';
+    case 'gzip':
+    case 'x-gzip':
+      return 'gzip';
+    case 'deflate':
+      return 'deflate';
+  }
+  throw invalid(`Content-Encoding '${header?.slice(0, 40)}' is neither gzip nor deflate`);
+}
+
+/**
+ * @param bytesMax Bound on what comes out; a bomb is stopped there.
+ * @throws {OperatingError} 'infer-request-too-large' past it, 'infer-request-invalid' where it is not in this coding.
+ */
+export async function decompress(body: Buffer, coding: ContentCoding, bytesMax: number): Promise<Buffer> {
+  if (coding === 'identity') return body;
+  try {
+    const options = { maxOutputLength: bytesMax };
+    return coding === 'gzip' ? await gunzipAsync(body, options) : await inflateAsync(body, options);
+  } catch (error) {
+    if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE')
+      throw v2Failure('infer-request-too-large', `The decompressed body is larger than ${formatByteSize(bytesMax)}`, {
+        cause: error,
+      });
+    throw invalid(`The body is not ${coding}: ${errorMessage(error)}`);
+  }
+}
+
+/** The coding that a client wants its answer in: the first that it names and does not refuse with `q=0`. */
+export function acceptedCoding(header: string | undefined): ContentCoding {
+  for (const part of (header ?? '').slice(0, 200).split(',')) {
+    const [name, ...options] = part.toLowerCase().split(';');
+    const refused = options.some((option) => /^\s*q=0(\.0*)?\s*$/.test(option));
+    const coding = name?.trim();
+    if (!refused && (coding === 'gzip' || coding === 'deflate')) return coding;
+  }
+  return 'identity';
+}
+
+export type Coded = { readonly body: Uint8Array | string; readonly coding: ContentCoding };
+
+/** Compresses an answer that is large enough to be worth it. */
+export function compress(body: Uint8Array | string, accepted: ContentCoding): Coded | Promise<Coded> {
+  const coding = body.length < COMPRESS_BYTES_MIN ? 'identity' : accepted;
+  switch (coding) {
+    case 'gzip':
+      return gzipAsync(body).then((coded) => ({ body: coded, coding }));
+    case 'deflate':
+      return deflateAsync(body).then((coded) => ({ body: coded, coding }));
+    case 'identity':
+      return { body, coding };
+  }
+}

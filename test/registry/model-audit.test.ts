@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AuditNote } from '../../src/registry/audit/audit-chain.ts';
+import { ModelAudit } from '../../src/registry/audit/model-audit.ts';
+import { SystemClock } from '../../src/platform/clock.ts';
+
+/*
+ * Each line of the log has the hash of the one before: whoever changes, takes out or puts in a line is found at the next
+ * one, and what a crash leaves behind is told apart from that, in the log itself.
+ */
+let directory = '';
+let log = '';
+let audit: ModelAudit;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'andon-audit-'));
+  log = join(directory, 'audit.jsonl');
+  audit = new ModelAudit(directory, new SystemClock());
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function note(version: number, detail: AuditNote['detail'] = {}): AuditNote {
+  return { actor: 'cli:root', action: 'install', model: 'pump', version, outcome: 'ok', detail };
+}
+
+async function write(count: number): Promise<Buffer> {
+  for (let version = 1; version <= count; version += 1) await audit.append(note(version, { reason: `é ${version}\n` }));
+  return readFileSync(log);
+}
+
+test('a log that nobody has written yet holds', async () => {
+  expect(await audit.report()).toEqual({ entries: [], broken: undefined });
+});
+
+test('a log that cannot be read is told as such, and is no empty one', async () => {
+  mkdirSync(log);
+  await expect(audit.report()).rejects.toMatchObject({
+    code: 'model-directory-unusable',
+    message: expect.stringMatching(/audit\.jsonl cannot be read/) as string,
+  });
+});
+
+test('lines are numbered from 1, and each follows the one before', async () => {
+  await write(3);
+  const { entries, broken } = await audit.report();
+  expect(broken).toBeUndefined();
+  expect(entries.map(({ sequence, version }) => [sequence, version])).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ]);
+  expect(entries[0]?.previous).toBe('0'.repeat(64));
+  expect(entries[2]?.previous).toBe(entries[1]?.hash);
+});
+
+test('the hash of a line can be checked without andon: it is of the text before it and a brace', async () => {
+  await write(1);
+  const line = readFileSync(log, 'utf8').trimEnd();
+  const [before = '', hash] = line.split(',"hash":"');
+  expect(hash).toBe(`${createHash('sha256').update(`${before}}`).digest('hex')}"}`);
+});
+
+describe('whoever tampers is found', () => {
+  test('any byte changed before the last line', async () => {
+    const bytes = await write(4);
+    const lastLine = bytes.lastIndexOf(10, bytes.length - 2) + 1;
+    await fc.assert(
+      fc.asyncProperty(fc.nat(lastLine - 1), fc.integer({ min: 1, max: 255 }), async (at, by) => {
+        const other = Buffer.from(bytes);
+        other[at] = (other[at] ?? 0) ^ by;
+        writeFileSync(log, other);
+        const { broken } = await audit.report();
+        const line = bytes.subarray(0, at).filter((byte) => byte === 10).length + 1;
+        expect(broken?.line).toBe(line);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([
+    ['taken out', (lines: string[]) => lines.toSpliced(1, 1), 2],
+    ['taken out at the beginning', (lines: string[]) => lines.slice(1), 1],
+    ['put in a second time', (lines: string[]) => lines.toSpliced(2, 0, lines[1] ?? ''), 3],
+    ['in another order', ([a = '', b = '', ...rest]: string[]) => [b, a, ...rest], 1],
+    ['put in blank', (lines: string[]) => lines.toSpliced(1, 0, ''), 2],
+  ])('a line %s', async (_, tamper, line) => {
+    const lines = (await write(4)).toString().trimEnd().split('\n');
+    writeFileSync(log, `${tamper(lines).join('\n')}\n`);
+    expect((await audit.report()).broken).toMatchObject({ file: 'audit.jsonl', line });
+  });
+
+  test('a line made anew with a hash that is right, since the next one knows the old', async () => {
+    const lines = (await write(3)).toString().trimEnd().split('\n');
+    const body = lines[1]?.replace('"outcome":"ok"', '"outcome":"refused"').replace(/,"hash":.*/, '}') ?? '';
+    const hash = createHash('sha256').update(body).digest('hex');
+    lines[1] = `${body.slice(0, -1)},"hash":"${hash}"}`;
+    writeFileSync(log, `${lines.join('\n')}\n`);
+    const { broken } = await audit.report();
+    expect(broken).toMatchObject({ line: 3, reason: expect.stringMatching(/does not follow/) as string });
+  });
+
+  test('a change that a later act finds at the end stays visible: the line in its place says what it found', async () => {
+    const bytes = await write(2);
+    writeFileSync(log, bytes.toString().replace('"version":2', '"version":7'));
+    await audit.append(note(3));
+    const { entries, broken } = await audit.report();
+    expect(broken).toBeUndefined();
+    expect(entries.map(({ action }) => action)).toEqual(['install', 'mend', 'install']);
+    expect(entries[1]?.detail['unread_begins']).toMatch(/"version":7/);
+  });
+});
+
+test('a crash at any byte of a line: the next act goes on, and what was cut off is named and stays', async () => {
+  const bytes = await write(3);
+  const second = bytes.indexOf(10) + 1;
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: second, max: bytes.length }), fc.boolean(), async (length, twice) => {
+      writeFileSync(log, bytes.subarray(0, length));
+      const whole = bytes.subarray(0, length).filter((byte) => byte === 10).length;
+      const before = await audit.report();
+      await audit.append(note(9));
+      if (twice) {
+        // The line that mends is cut off as well.
+        truncateSync(log, statSync(log).size - 30);
+        await audit.append(note(9));
+      }
+      const { entries, broken } = await audit.report();
+      expect(broken).toBeUndefined();
+      expect(readFileSync(log).subarray(0, length).equals(bytes.subarray(0, length))).toBe(true);
+      expect(entries.at(-1)).toMatchObject({ version: 9 });
+      expect(entries.slice(0, whole).map(({ version }) => version)).toEqual([1, 2, 3].slice(0, whole));
+      expect(entries.some(({ action }) => action === 'mend')).toBe(before.broken !== undefined || twice);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+describe('a log that has grown to its size', () => {
+  const filler = { reason: 'x'.repeat(1_000_000) };
+
+  async function fill(count: number): Promise<void> {
+    for (let version = 1; version <= count; version += 1) await audit.append(note(version, filler));
+  }
+
+  test('goes on in a new file, which follows the old one', async () => {
+    await fill(6);
+    const { entries, broken } = await audit.report();
+    expect(broken).toBeUndefined();
+    expect(entries.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(statSync(join(directory, 'audit.1.jsonl')).size).toBeGreaterThan(4_000_000);
+    expect(statSync(log).size).toBeLessThan(4_000_000);
+  });
+
+  test('keeps two files, and the oldest lines go', async () => {
+    await fill(11);
+    const { entries, broken } = await audit.report();
+    expect(broken).toBeUndefined();
+    expect(entries.map(({ sequence }) => sequence)).toEqual([5, 6, 7, 8, 9, 10, 11].slice(-entries.length));
+  });
+
+  test('is broken where the file before is gone, or has lost its first lines', async () => {
+    await fill(6);
+    const old = join(directory, 'audit.1.jsonl');
+    const text = readFileSync(old, 'utf8');
+    writeFileSync(old, text.slice(text.indexOf('\n') + 1));
+    expect((await audit.report()).broken).toMatchObject({ file: 'audit.1.jsonl', line: 1 });
+    rmSync(old);
+    expect((await audit.report()).broken).toMatchObject({ file: 'audit.jsonl', line: 1 });
+  });
+
+  test('is not rotated twice by a crash in between', async () => {
+    await fill(5);
+    rmSync(log, { force: true });
+    await audit.append(note(9));
+    const { entries, broken } = await audit.report();
+    expect(broken).toBeUndefined();
+    expect(entries.at(-1)).toMatchObject({ version: 9 });
+  });
+});
