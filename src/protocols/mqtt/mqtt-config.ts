@@ -35,7 +35,7 @@ export const mqttFields = {
     .default('auto')
     .describe('MQTT version. auto tries 5 first and falls back to 3.1.1. Only version 5 reports refused messages'),
   username: z.string().min(1).optional().describe('User name for the broker'),
-  password: secretReference.optional(),
+  password: secretReference.optional().describe('Password for the broker: { env: NAME } or { file: PATH }'),
   tls: tlsSchema.prefault({}).describe('Certificates for mqtts and wss'),
   cleanSession: z
     .boolean()
