@@ -153,7 +153,7 @@ export const modelManifestSchema = windowManifestSchema.superRefine(checkRuntime
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
 
 /**
- * `model.yaml` of any other graph, which visitors may run: whatever inputs and outputs it has, of any type and shape.
+ * `model.yaml` of any other graph, which clients may run: whatever inputs and outputs it has, of any type and shape.
  * Only `task: other` may go without golden vectors; it is served unverified, and its status says so.
  */
 export const graphManifestSchema = configObject({
@@ -169,7 +169,7 @@ export const graphManifestSchema = configObject({
   })
   .refine(({ remote }) => remote?.fallback === undefined, {
     path: ['remote', 'fallback'],
-    error: 'is for models that judge windows: visitors are given what this model gives, or an error',
+    error: 'is for models that judge windows: clients are given what this model gives, or an error',
   })
   .superRefine(checkRuntime);
 

@@ -38,7 +38,9 @@ const windowSchema = configObject({
     .describe('How long a value is held before it counts as missing. Default: 5 s or three steps, whichever is longer'),
   lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
     .optional()
-    .describe('How long a row waits for late samples. Default: half a step, at most 250 ms. Not used with step: scan'),
+    .describe(
+      'How long a row waits for late samples. Default: half a step, at most 250 ms. Of two samples of one tag with the same time, the later arrival counts. Not used with step: scan',
+    ),
   minGood: z
     .number()
     .min(0)

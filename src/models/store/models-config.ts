@@ -29,9 +29,15 @@ const providerList = z
     error: 'each provider may be named once',
   });
 
+/** The process for the models of clients. */
+export const CLIENT_HOST = 'clients';
+/** Its name in earlier configurations. */
+export const FORMER_CLIENT_HOST = 'visitors';
+
 const hostName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' });
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' })
+  .transform((name) => (name === FORMER_CLIENT_HOST ? CLIENT_HOST : name));
 
 const modelName = z
   .string()
@@ -56,9 +62,7 @@ const limitsSchema = configObject({
   executionProviders: providerList.optional().describe('Overrides models.executionProviders for this model'),
   host: hostName
     .optional()
-    .describe(
-      'Host process that the model runs in. Default: `main` for the model of a watch, `visitors` for any other',
-    ),
+    .describe('Host process that the model runs in. Default: `main` for the model of a watch, `clients` for any other'),
 });
 
 /** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */

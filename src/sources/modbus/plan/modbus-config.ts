@@ -4,7 +4,7 @@ import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { modbusTagSchema } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
-import { placeProblems } from './tag-place.ts';
+import { locationProblems } from './tag-location.ts';
 
 const byteOrder = z
   .enum(byteOrders)
@@ -74,7 +74,7 @@ export const modbusSourceSchema = configObject({
     .describe('Tags to read, by name'),
 }).superRefine((config, context) => {
   for (const [name, tag] of Object.entries(config.tags))
-    for (const { path, message } of placeProblems(tag, config))
+    for (const { path, message } of locationProblems(tag, config))
       context.addIssue({ code: 'custom', path: ['tags', name, path], message });
   if (config.reconnect.firstMs > config.reconnect.maxMs)
     context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
