@@ -10,7 +10,7 @@ import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { SERVING_ID, servingFigures } from './serving-figures.ts';
 import { SWAP_ID, swapFigures } from './swap-figures.ts';
-import { VISITORS_ID, visitorsFigures } from './visitors-figures.ts';
+import { CLIENTS_ID, clientsFigures } from './clients-figures.ts';
 import { loads } from './workload.ts';
 
 /*
@@ -18,7 +18,7 @@ import { loads } from './workload.ts';
  * means is in docs/benchmarks.md.
  */
 
-const others = [FLEET_ID, FUZZ_ID, SERVING_ID, VISITORS_ID, SWAP_ID];
+const others = [FLEET_ID, FUZZ_ID, SERVING_ID, CLIENTS_ID, SWAP_ID];
 const ids = [...loads, ...benchParts].map(({ id }) => id).concat(others);
 
 const program = new Command('npm run bench --')
@@ -42,7 +42,7 @@ const swapCounts = options.quick ? { swaps: 4, crashes: 2 } : { swaps: 12, crash
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
-const visitorsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
+const clientsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
 
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
@@ -53,7 +53,7 @@ for (const part of benchParts.filter(({ id }) => only.includes(id)))
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
 if (only.includes(FUZZ_ID)) figures.push(...(await fuzzFigures(options.quick ? 20_000 : 300_000, say)));
 if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
-if (only.includes(VISITORS_ID)) figures.push(...(await visitorsFigures(site, visitorsTimes, say)));
+if (only.includes(CLIENTS_ID)) figures.push(...(await clientsFigures(site, clientsTimes, say)));
 if (only.includes(SWAP_ID)) figures.push(...(await swapFigures(site, swapCounts, say)));
 
 const machine = {

@@ -9,7 +9,7 @@ export type ServingAgent = {
   readonly inferUrl: (model: string) => string;
 };
 
-/** Starts the agent as its service runs it, with one watch, and with every model of the bench served to visitors. */
+/** Starts the agent as its service runs it, with one watch, and with every model of the bench served to clients. */
 export async function startServingAgent(
   site: BenchSite,
   scanIntervalMs: number,

@@ -5,7 +5,7 @@ import type { Figure, Goal } from './figure.ts';
 import { Peer } from './peer.ts';
 import { inferBody, startServingAgent } from './serving-agent.ts';
 import { median } from './statistics.ts';
-import type { VisitorsLoad, VisitorsProtocol } from './visitors-load.ts';
+import type { ClientsLoad, ClientsProtocol } from './clients-load.ts';
 import { WIDE_COLUMNS, WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
 import { MODEL, WATCHED_TAGS } from './workload.ts';
 
@@ -21,7 +21,7 @@ const WARM_UP_PAIRS = 20;
 /** A turn of each of two, as requests a second. */
 type Pair = { readonly agent: number; readonly limit: number };
 type Target = { readonly url: string; readonly body: string };
-type Crowd = Pick<VisitorsLoad, 'client' | 'clients'>;
+type Crowd = Pick<ClientsLoad, 'client' | 'clients'>;
 
 /** What the agent's endpoint serves, beside a bare route with the same session, and beside itself without batches. */
 export async function servingFigures(
@@ -32,7 +32,7 @@ export async function servingFigures(
   await using stack = new AsyncDisposableStack();
   const agent = await startServingAgent(site, SCAN_INTERVAL_MS, stack);
   const bare = stack.use(new Peer<BareRouteProtocol>('bare-route.ts'));
-  const visitors = stack.use(new Peer<VisitorsProtocol>('visitors-load.ts'));
+  const clients = stack.use(new Peer<ClientsProtocol>('clients-load.ts'));
   const small = inferBody([1, 1, WATCHED_TAGS]);
   const wide = inferBody([1, WIDE_COLUMNS]);
   const served = { url: agent.inferUrl(MODEL), body: small };
@@ -61,7 +61,7 @@ export async function servingFigures(
   }
 
   function rate(target: Target, crowd: Crowd): Promise<number> {
-    return visitors.call('visit', {
+    return clients.call('send', {
       ...target,
       ...crowd,
       requestsPerSecond: undefined,

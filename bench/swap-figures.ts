@@ -9,7 +9,7 @@ import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import { median } from './statistics.ts';
 import { agentSections } from './subject.ts';
-import type { VisitorAnswer, VisitorsProtocol } from './visitors.ts';
+import type { ClientAnswer, ClientsProtocol } from './clients.ts';
 import type { Load } from './workload.ts';
 import { machineMs, MODEL, watchOf } from './workload.ts';
 
@@ -38,7 +38,7 @@ export async function swapFigures(
     for (let swap = 0; swap < swaps; swap += 1) await bed.activate(swap % 2 === 0 ? 2 : 1);
   });
   const backMs: number[] = [];
-  const failed: VisitorAnswer[] = [];
+  const failed: ClientAnswer[] = [];
   let unjudged = 0;
   for (let crash = 1; crash <= crashes; crash += 1) {
     say(`${SWAP_ID}: both hosts are killed under load, ${crash} of ${crashes}`);
@@ -85,12 +85,12 @@ function figure(id: string, title: string, unit: string, agent: number, most?: n
 class SwapBed implements AsyncDisposable {
   readonly activationsMs: number[] = [];
   readonly #agent: AgentProcess;
-  readonly #visitors: Peer<VisitorsProtocol>;
+  readonly #clients: Peer<ClientsProtocol>;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(agent: AgentProcess, visitors: Peer<VisitorsProtocol>, stack: AsyncDisposableStack) {
+  private constructor(agent: AgentProcess, clients: Peer<ClientsProtocol>, stack: AsyncDisposableStack) {
     this.#agent = agent;
-    this.#visitors = visitors;
+    this.#clients = clients;
     this.#stack = stack;
   }
 
@@ -111,27 +111,27 @@ class SwapBed implements AsyncDisposable {
     });
     const env = { ANDON_ADMIN_TOKEN: ADMIN_TOKEN };
     const agent = stack.use(await AgentProcess.start(folder.configFile, env, site.agentProgram));
-    const visitors = stack.use(new Peer<VisitorsProtocol>('visitors.ts'));
-    const bed = new SwapBed(agent, visitors, stack.move());
+    const clients = stack.use(new Peer<ClientsProtocol>('clients.ts'));
+    const bed = new SwapBed(agent, clients, stack.move());
     await bed.#isAt(1);
-    await visitors.call('start', { url: agent.httpUrl });
+    await clients.call('start', { url: agent.httpUrl });
     await sleep(3_000);
     return bed;
   }
 
-  /** What visitors were answered, and what became of the windows, while something was done. */
+  /** What clients were answered, and what became of the windows, while something was done. */
   async during(
     act: () => Promise<void>,
-  ): Promise<{ readonly answers: readonly VisitorAnswer[]; readonly windows: Windows }> {
-    await this.#visitors.call('take', undefined);
+  ): Promise<{ readonly answers: readonly ClientAnswer[]; readonly windows: Windows }> {
+    await this.#clients.call('take', undefined);
     const before = await this.#windows();
     await act();
     const after = await this.#windows();
-    const answers = await this.#visitors.call('take', undefined);
+    const answers = await this.#clients.call('take', undefined);
     return { answers, windows: { due: after.due - before.due, judged: after.judged - before.judged } };
   }
 
-  /** Over HTTP, as an operator does; resolves once the version judges for the watch and answers visitors. */
+  /** Over HTTP, as an operator does; resolves once the version judges for the watch and answers clients. */
   async activate(version: number): Promise<void> {
     const beganMs = machineMs();
     const answer = await fetch(`${this.#agent.httpUrl}/api/v1/models/${MODEL}/activate`, {

@@ -188,7 +188,7 @@ export async function startAgent(
       agent: {
         models: () => inference.snapshot(),
         run: async ({ model, inputs }) => {
-          const result = await inference.run(model, inputs, 'visitor');
+          const result = await inference.run(model, inputs, 'client');
           return { ...result, manifest: { ...result.manifest, golden: [] } };
         },
         load: (model) => inference.load(model),

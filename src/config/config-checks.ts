@@ -26,7 +26,7 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
     ...watchFindings(context),
     ...modelFindings(context, models),
     ...rolloutFindings(context, models),
-    ...servingFindings(context, models),
+    ...servingFindings(context, file, models),
     ...networkFindings(context),
     ...purposeFindings(context, file),
   ];

@@ -1,21 +1,25 @@
 import type { ProviderConfig } from '../models/store/models-config.ts';
+import { CLIENT_HOST, FORMER_CLIENT_HOST } from '../models/store/models-config.ts';
 import { hostOf } from '../models/store/serving.ts';
+import { isPlainObject, valueAt } from './config-document.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
 /** What is said of models and hosts that there are not: likely misspelt, and without effect. */
-export function servingFindings({ config }: CheckContext, lookup: ModelLookup): readonly Finding[] {
+export function servingFindings({ config }: CheckContext, file: unknown, lookup: ModelLookup): readonly Finding[] {
   const { models } = config;
-  if (models === undefined || !lookup.directoryHasModels) return [];
+  const former = formerHostFindings(file);
+  if (models === undefined || !lookup.directoryHasModels) return former;
   const limits = Object.keys(models.limits);
   const named = [...lookup.names, ...limits].flatMap((name) => [
     hostOf(models, name, 'watch'),
-    hostOf(models, name, 'visitor'),
+    hostOf(models, name, 'client'),
   ]);
   const hosts = [...new Set(named)];
   return [
+    ...former,
     ...limits
       .filter((name) => !lookup.names.includes(name))
       .map((name) => unknownModel(['limits', name], name, lookup)),
@@ -33,6 +37,21 @@ export function servingFindings({ config }: CheckContext, lookup: ModelLookup): 
     ...Object.entries(models.limits).flatMap(([name, { executionProviders = [] }]) =>
       deviceFindings(['models', 'limits', name, 'executionProviders'], executionProviders),
     ),
+  ];
+}
+
+/** The host of client models had another name in earlier configurations. */
+function formerHostFindings(file: unknown): readonly Finding[] {
+  const limits = valueAt(file, ['models', 'limits']);
+  const message = `host '${FORMER_CLIENT_HOST}' is now called '${CLIENT_HOST}'; change the name here`;
+  return [
+    ...Object.keys(isPlainObject(limits) ? limits : {}).flatMap((name) => {
+      const path = ['models', 'limits', name, 'host'];
+      return valueAt(file, path) === FORMER_CLIENT_HOST ? [warning(path, message)] : [];
+    }),
+    ...(valueAt(file, ['models', 'hosts', FORMER_CLIENT_HOST]) === undefined
+      ? []
+      : [warning(['models', 'hosts', FORMER_CLIENT_HOST], message, 'key')]),
   ];
 }
 

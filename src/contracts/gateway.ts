@@ -20,9 +20,9 @@ export type AgentProtocol = {
   /** A line of its log, as JSON. */
   readonly log: { readonly params: string; readonly result: void };
   readonly health: { readonly params: HealthChange; readonly result: void };
-  /** What is loaded for the watches, and for visitors in the watches' hosts. */
+  /** What is loaded for the watches, and for clients in the watches' hosts. */
   readonly models: { readonly params: undefined; readonly result: ModelsSnapshot };
-  /** A visitor's run of a model that shares its host with watches. */
+  /** A client's run of a model that shares its host with watches. */
   readonly run: {
     readonly params: { readonly model: ModelReference; readonly inputs: Tensors };
     readonly result: RunResult;

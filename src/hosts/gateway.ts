@@ -31,7 +31,7 @@ import { NICENESS } from './lower-priority.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
- * Entry of the gateway, the process that serves models to visitors: it accepts every connection of the agent's HTTP endpoint,
+ * Entry of the gateway, the process that serves models to clients: it accepts every connection of the agent's HTTP endpoint,
  * answers what is asked of models, in inference hosts of its own, and hands everything else on to the agent. It gives way to
  * the agent's own process in all things, and ends with it.
  */

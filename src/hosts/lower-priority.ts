@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** Of whatever works for visitors alone. */
+/** Of whatever works for clients alone. */
 export const NICENESS = 10;
 
 /**

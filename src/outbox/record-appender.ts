@@ -4,12 +4,11 @@ import { databaseFault } from './file/database-file.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
+import { ROW_BYTES } from './records/record-space.ts';
 import type { AppendBatch } from './file/storage-protocol.ts';
 
 /** Least important first: what is left out of a commit that has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
-/** Bytes of a row beside its body and watch. */
-export const ROW_BYTES = 64;
 
 export type Appended = {
   /** '' where the draft was dropped, undefined where it was refused. */
@@ -49,7 +48,8 @@ export function appendBatch(
 function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
   let bytes = 0;
   for (const [index, kind] of batch.kinds.entries())
-    if (kinds.has(kind)) bytes += (batch.bodies[index]?.length ?? 0) + (batch.watches[index]?.length ?? 0) + ROW_BYTES;
+    if (kinds.has(kind))
+      bytes += Buffer.byteLength(batch.bodies[index] ?? '') + Buffer.byteLength(batch.watches[index] ?? '') + ROW_BYTES;
   return bytes;
 }
 

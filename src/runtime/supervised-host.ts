@@ -10,7 +10,7 @@ import type {
   RunResult,
   ServedModel,
   Tensors,
-  VisitorsInference,
+  ClientInference,
 } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/model-manifest.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
@@ -60,7 +60,7 @@ type Place = { readonly host: ModelHost; readonly slot: ModelSlot };
  * a watch's model that a visitor asks for is loaded a second time, at the first such request or at the start where
  * `models.serve` names it. So a visitor's slow or deadly run delays and loses no window.
  */
-export class SupervisedInferenceHost implements InferenceHost, VisitorsInference {
+export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   readonly #options: SupervisedInferenceHostOptions;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
@@ -69,7 +69,7 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   readonly #hosts = new Map<string, ModelHost>();
   /** By label. */
   readonly #watched = new Map<string, Place>();
-  readonly #visited = new Map<string, Place>();
+  readonly #clientModels = new Map<string, Place>();
   /** Of the watched, those that only stand in for remote models, and how many do so. */
   readonly #fallbacks = new Map<string, number>();
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -114,8 +114,8 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   }
 
   served(model: ModelReference): ServedModel | undefined {
-    const visited = placeOf(this.#visited, model);
-    const place = visited ?? placeOf(this.#watched, model);
+    const clientModel = placeOf(this.#clientModels, model);
+    const place = clientModel ?? placeOf(this.#watched, model);
     return place?.host.ready(place.slot.label);
   }
 
@@ -125,7 +125,7 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
 
   /** What is loaded, for another process. */
   snapshot(): ModelsSnapshot {
-    const places = [...this.#watched.values(), ...this.#visited.values()];
+    const places = [...this.#watched.values(), ...this.#clientModels.values()];
     const loaded = places.map(({ host, slot }) => {
       const served = host.ready(slot.label);
       const withoutGolden = served && { ...served, manifest: { ...served.manifest, golden: [] } };
@@ -146,15 +146,17 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
     const label = formatModelReference(model);
     try {
       const place =
-        priority === 'watch' ? this.#watched.get(label) : (placeOf(this.#visited, model) ?? this.#visitWatched(model));
+        priority === 'watch'
+          ? this.#watched.get(label)
+          : (placeOf(this.#clientModels, model) ?? this.#addClientCopy(model));
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
       // Visitors wait for its first load, whoever of them was the first to ask.
-      if (priority === 'visitor' && place.slot.stored === undefined) await place.slot.settled;
+      if (priority === 'client' && place.slot.stored === undefined) await place.slot.settled;
       const result = await place.host.run(place.slot.label, inputs, priority);
       this.#metrics.andon_inference_runs_total.inc({ model: place.slot.label, outcome: 'ok' });
       return result;
     } catch (error) {
-      const known = this.#watched.has(label) || this.#visited.has(label);
+      const known = this.#watched.has(label) || this.#clientModels.has(label);
       // A visitor may ask for anything; what it makes up does not become a label.
       this.#metrics.andon_inference_runs_total.inc({ model: known ? label : '', outcome: errorCode(error) });
       throw error;
@@ -163,11 +165,11 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
 
   async load(model: ModelReference): Promise<void> {
     const label = formatModelReference(model);
-    const known = this.#visited.get(label);
+    const known = this.#clientModels.get(label);
     // One that is not there would stay behind as a model that failed, and the agent with it.
     if (known === undefined) await this.#directory.checkExists(model);
     else known.host.reloadOne(known.slot);
-    const { slot } = known ?? this.#visit(model);
+    const { slot } = known ?? this.#addClientModel(model);
     await slot.settled;
     if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);
     if (slot.state === 'ready') return;
@@ -175,20 +177,20 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   }
 
   /** Whether a model is loaded for visitors, or was asked for by one. */
-  isVisited(model: ModelReference): boolean {
-    return placeOf(this.#visited, model) !== undefined;
+  hasClientModel(model: ModelReference): boolean {
+    return placeOf(this.#clientModels, model) !== undefined;
   }
 
   /** Has a model loaded for visitors, where it is not; who runs it waits. @throws {OperatingError} 'too-many-models' */
-  visit(model: ModelReference): void {
-    this.#visit(model);
+  addClientModel(model: ModelReference): void {
+    this.#addClientModel(model);
   }
 
   async unload(model: ModelReference): Promise<void> {
     const label = formatModelReference(model);
     if (this.#watched.has(label)) throw inferenceFailure('model-in-use', `A watch uses model '${label}'`);
-    const place = this.#visited.get(label);
-    this.#visited.delete(label);
+    const place = this.#clientModels.get(label);
+    this.#clientModels.delete(label);
     await place?.host.remove(label);
   }
 
@@ -213,7 +215,7 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
       const { serves = () => true } = this.#options;
       const names = serve === 'none' ? [] : serve === 'all' ? await this.#activeNames() : serve;
       for (const name of names)
-        if (this.#state === 'running' && serves(name)) this.#visit({ name, version: undefined });
+        if (this.#state === 'running' && serves(name)) this.#addClientModel({ name, version: undefined });
     } catch (error) {
       this.#deps.log.error({ serve: this.#config.serve }, `Not all models are served: ${errorMessage(error)}`);
     }
@@ -226,9 +228,9 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   }
 
   /** A watch's model gets a copy for visitors the first time that one asks. */
-  #visitWatched(model: ModelReference): Place | undefined {
+  #addClientCopy(model: ModelReference): Place | undefined {
     const watched = placeOf(this.#watched, model);
-    return watched === undefined ? undefined : this.#visit(watched.slot.reference);
+    return watched === undefined ? undefined : this.#addClientModel(watched.slot.reference);
   }
 
   #watch(model: ModelReference, misfits?: Misfits): Place {
@@ -270,19 +272,19 @@ export class SupervisedInferenceHost implements InferenceHost, VisitorsInference
   }
 
   /** @throws {OperatingError} 'too-many-models' */
-  #visit(model: ModelReference): Place {
+  #addClientModel(model: ModelReference): Place {
     const label = formatModelReference(model);
-    const known = this.#visited.get(label);
+    const known = this.#clientModels.get(label);
     if (known !== undefined) return known;
     const { maxServed } = this.#config;
-    if (this.#visited.size >= maxServed)
+    if (this.#clientModels.size >= maxServed)
       throw inferenceFailure(
         'too-many-models',
-        `${maxServed} models are loaded for visitors already (models.maxServed)`,
+        `${maxServed} models are loaded for clients already (models.maxServed)`,
       );
-    const host = this.#hostNamed(hostOf(this.#config, model.name, 'visitor'));
+    const host = this.#hostNamed(hostOf(this.#config, model.name, 'client'));
     const place = { host, slot: host.add(model, `served/${label}`) };
-    this.#visited.set(label, place);
+    this.#clientModels.set(label, place);
     return place;
   }
 

@@ -7,7 +7,7 @@ import type {
   RunResult,
   ServedModel,
   Tensors,
-  VisitorsInference,
+  ClientInference,
 } from '../contracts/inference.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
@@ -25,7 +25,7 @@ import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 const SNAPSHOT_MS = 1_000;
 
 export type GatewayModelsOptions = {
-  /** Models of visitors alone, in hosts of this process. */
+  /** Models of clients alone, in hosts of this process. */
   readonly own: SupervisedInferenceHost;
   readonly agent: RpcClient<AgentProtocol>;
   readonly config: ModelsConfig;
@@ -35,10 +35,10 @@ export type GatewayModelsOptions = {
 };
 
 /**
- * The agent's models as the gateway's visitors find them: in hosts of its own, where a watch's model is loaded once more when
+ * The agent's models as the gateway's clients find them: in hosts of its own, where a watch's model is loaded once more when
  * it is first asked for. Only a model that the configuration puts into a watches' host is run there, by the agent.
  */
-export class GatewayModels implements VisitorsInference {
+export class GatewayModels implements ClientInference {
   readonly #own: SupervisedInferenceHost;
   readonly #agent: RpcClient<AgentProtocol>;
   readonly #directory: ModelDirectory;
@@ -68,10 +68,10 @@ export class GatewayModels implements VisitorsInference {
     return new ModelsOfBoth(this.#own, await this.#agentsModels());
   }
 
-  run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult> {
+  run(model: ModelReference, inputs: Tensors, priority: 'client'): Promise<RunResult> {
     if (this.#isShared(model.name)) return this.#agent.call('run', { model, inputs });
-    if (this.#own.isVisited(model)) return this.#own.run(model, inputs, priority);
-    return this.#visitWatched(model).then(() => this.#own.run(model, inputs, priority));
+    if (this.#own.hasClientModel(model)) return this.#own.run(model, inputs, priority);
+    return this.#addClientCopy(model).then(() => this.#own.run(model, inputs, priority));
   }
 
   async load(model: ModelReference): Promise<void> {
@@ -91,11 +91,11 @@ export class GatewayModels implements VisitorsInference {
     return repositoryEntries(this.#directory, (await this.models()).statuses());
   }
 
-  /** A watch's model gets a copy for visitors the first time. */
-  async #visitWatched(model: ModelReference): Promise<void> {
+  /** A watch's model gets a copy for clients the first time. */
+  async #addClientCopy(model: ModelReference): Promise<void> {
     const { loaded } = await this.#agentsModels();
     const watched = placeOf(loaded, model);
-    if (watched !== undefined) this.#own.visit(watched.reference);
+    if (watched !== undefined) this.#own.addClientModel(watched.reference);
   }
 
   async #agentsModels(): Promise<ModelsSnapshot> {

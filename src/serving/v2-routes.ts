@@ -5,7 +5,7 @@ import type {
   preParsingAsyncHookHandler,
   RouteShorthandOptions,
 } from 'fastify';
-import type { VisitorsInference } from '../contracts/inference.ts';
+import type { ClientInference } from '../contracts/inference.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
@@ -26,7 +26,7 @@ import { v2Metrics } from './v2/v2-metrics.ts';
 const LARGEST_BODIES_MAX = 8;
 
 export type V2RoutesOptions = {
-  readonly inference: VisitorsInference;
+  readonly inference: ClientInference;
   /** URL of hosts/tensor-codec.ts. */
   readonly codecEntry: URL;
   readonly version: string;

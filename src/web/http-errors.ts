@@ -14,7 +14,7 @@ export const httpErrors = {
   },
   'gateway-away': {
     disposition: 'retry',
-    meaning: 'The process that serves models to visitors is not there: it starts, or has ended; the watches go on.',
+    meaning: 'The process that serves models to clients is not there: it starts, or has ended; the watches go on.',
     remedy: 'Ask again after the seconds in `Retry-After`. Where it keeps ending, health and the log say how.',
   },
   'alarm-shelving-invalid': {

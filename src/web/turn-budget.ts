@@ -13,7 +13,7 @@ const WAITING_MAX = 1_000;
 /**
  * Spreads the work of requests over turns of the event loop: a few are taken up in each, the others wait for the next ones, in
  * their order. Node would handle all that has arrived in one turn, and a scan goes through a dozen turns until its
- * verdict is told (its reads, the model's run, the commit), each of which would be behind as many visitors as there are.
+ * verdict is told (its reads, the model's run, the commit), each of which would be behind as many clients as there are.
  */
 export class TurnBudget {
   readonly #deps: Deps;

@@ -21,7 +21,7 @@ export const v2Errors = {
   },
   'infer-busy': {
     disposition: 'retry',
-    meaning: 'The requests under way together hold as much memory as visitors may take; the watches go on.',
+    meaning: 'The requests under way together hold as much memory as clients may take; the watches go on.',
     remedy: 'Ask again after the seconds in `Retry-After`; send fewer or smaller requests at once.',
   },
   'generate-busy': {

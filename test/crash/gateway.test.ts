@@ -13,7 +13,7 @@ import { meanModel } from '../support/onnx-models.ts';
 import { Daemon, HOP_MS, INFER, inferBody } from '../support/serving-daemon.ts';
 
 /*
- * A running daemon, and visitors who ask its models. Invariant: whoever asks for anything gets it by the one address, whatever
+ * A running daemon, and clients who ask its models. Invariant: whoever asks for anything gets it by the one address, whatever
  * process has it, and whatever becomes of the gateway costs no window.
  */
 describe('the gateway', () => {
@@ -104,7 +104,7 @@ describe('the gateway', () => {
     expect(daemon.agent.stderr).toBe('');
   }, 60_000);
 
-  test('a version that visitors use is not removed while nobody can say that they do', async () => {
+  test('a version that clients use is not removed while nobody can say that they do', async () => {
     const authorization = 'Bearer secret';
     await using daemon = await Daemon.start({ http: { adminToken: { env: 'TOKEN' } } }, { TOKEN: 'secret' });
     daemon.plant.addModel({
@@ -164,7 +164,7 @@ describe('the gateway', () => {
     expect(await daemon.metric('andon_http_request_duration_seconds_count', ':model/infer')).toBe(2);
     expect(daemon.gatewayPid).not.toBe(before);
     expect(await daemon.component('http/gateway')).toMatchObject({ status: 'ok' });
-    expect(await daemon.component('inference/visitors')).toMatchObject({ status: 'ok' });
+    expect(await daemon.component('inference/clients')).toMatchObject({ status: 'ok' });
   }, 30_000);
 
   test('what goes through it arrives as it was sent: events, packages, and who sent them', async () => {
@@ -205,7 +205,7 @@ describe('the gateway', () => {
     const audit = await fetch(`${daemon.url}/api/v1/models/audit`, { headers });
     const { entries } = (await audit.json()) as { readonly entries: readonly { readonly actor: string }[] };
     expect(new Set(entries.map(({ actor }) => actor))).toEqual(new Set(['http:127.0.0.1']));
-    // The visitors' copy follows.
+    // The clients' copy follows.
     const served = async () =>
       ((await (await fetch(`${daemon.url}/v2/models/echo`)).json()) as { versions: unknown }).versions;
     await expect.poll(served, { timeout: 20_000 }).toEqual(['2']);
@@ -230,7 +230,7 @@ describe('the gateway', () => {
     expect(await statusOf('/v2/health/live')).toBe(200);
   }, 30_000);
 
-  test('a model that shares its host with watches runs in that, for visitors too', async () => {
+  test('a model that shares its host with watches runs in that, for clients too', async () => {
     await using daemon = await Daemon.start({ models: { limits: { echo: { host: 'shared' } }, serve: 'all' } });
     await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
     const gateway = daemon.gatewayPid ?? 0;

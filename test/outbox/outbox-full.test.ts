@@ -108,6 +108,28 @@ describe('the outbox is full', () => {
     storage.stop();
   });
 
+  test('room is made for the UTF-8 bytes of a record, not for its characters', () => {
+    const storage = openStorage(testFolder(), { config: { maxSize: '4MB' } });
+    overfill(storage, () => 'sample', 5000);
+    const celsius = { ...draft('verdict', 1), body: { text: '℃'.repeat(800) } };
+    expect(storage.append(...Array.from({ length: 720 }, () => celsius))).not.toContain('');
+    storage.stop();
+  });
+
+  test('24 pages are reserved for alarms when nothing else finds room', () => {
+    const storage = openStorage(testFolder(), { config: { ...config, onFull: 'reject-new' } });
+    for (const size of [800, 0]) while (storage.append(draft('verdict', 1, size))[0] !== undefined);
+    const freePages = () => (storage.stats().bytesMax - storage.stats().bytes) / 4096;
+    expect(freePages()).toBeGreaterThanOrEqual(32);
+    expect(freePages()).toBeLessThan(34);
+    let alarms = 0;
+    while (alarms < 10_000 && storage.append(alarmDraft(alarms + 1))[0] !== undefined) alarms += 1;
+    expect(freePages()).toBeGreaterThanOrEqual(8);
+    expect(freePages()).toBeLessThan(10);
+    expect(numbers(drainStorage(storage), 'alarm')).toHaveLength(alarms);
+    storage.stop();
+  });
+
   test('what every uplink has makes room before anything is lost', () => {
     const storage = openStorage(testFolder(), { config });
     for (let round = 0; round < 10; round += 1) {

@@ -60,7 +60,7 @@ test('a running agent notices another active version of what it has loaded, once
   // A version that was repaired in place is tried again.
   await writeActiveVersion(directory, 'pump', 2);
   await expect.poll(() => changes, { timeout: 10_000 }).toBe(2);
-  // A model that a visitor has loaded meanwhile is looked at from then on.
+  // A model that a client has loaded meanwhile is looked at from then on.
   mkdirSync(join(directory, 'valve'));
   await writeActiveVersion(directory, 'valve', 1);
   loaded = ['pump', 'valve'];

@@ -6,11 +6,11 @@ import { RunQueue } from '../../src/runtime/host/run-queue.ts';
 
 const serving = { queueMax: 8, batchMax: 8, delayMsMax: 0, deadlineMs: 1000 };
 
-function visitor(slot: ModelSlot, reject: (error: unknown) => void): RunRequest {
+function client(slot: ModelSlot, reject: (error: unknown) => void): RunRequest {
   const inputs = {};
   return {
     slot,
-    priority: 'visitor',
+    priority: 'client',
     inputs,
     specs: [],
     rows: 1,
@@ -21,12 +21,12 @@ function visitor(slot: ModelSlot, reject: (error: unknown) => void): RunRequest 
   };
 }
 
-test('visitors whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {
+test('clients whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {
   // Only its identity, label and limits are looked at.
   const slot = { label: 'm', use: { serving } } as unknown as ModelSlot;
   const queue = new RunQueue({ watchRunsMax: 1 });
   const rejects = [vi.fn(), vi.fn()];
-  for (const reject of rejects) queue.push(visitor(slot, reject));
+  for (const reject of rejects) queue.push(client(slot, reject));
   const take = () => {
     const job = queue.take(0, () => true);
     return job?.kind === 'run' ? job.requests : [];
@@ -49,7 +49,7 @@ function slotNamed(label: string, deadlineMs = 1000): ModelSlot {
 }
 
 function watchRun(slot: ModelSlot, queuedMs = 0): RunRequest {
-  return { ...visitor(slot, vi.fn()), priority: 'watch', joinKey: undefined, queuedMs };
+  return { ...client(slot, vi.fn()), priority: 'watch', joinKey: undefined, queuedMs };
 }
 
 /** `run a`, `load b`, … until nothing can be done. */
@@ -65,12 +65,12 @@ test('a run whose model is not back yet holds up no other, and those who asked b
   const queue = new RunQueue({ watchRunsMax: 8 });
   queue.push(watchRun(slow, 1));
   queue.push(watchRun(quick, 2));
-  queue.push({ ...visitor(quick, vi.fn()), queuedMs: 3 });
+  queue.push({ ...client(quick, vi.fn()), queuedMs: 3 });
   queue.hostLost();
   queue.load(quick, 5);
   queue.load(slow, 5);
   queue.push(watchRun(quick, 6));
-  queue.push({ ...visitor(quick, vi.fn()), joinKey: undefined, queuedMs: 7 });
+  queue.push({ ...client(quick, vi.fn()), joinKey: undefined, queuedMs: 7 });
   const back = new Set<ModelSlot>();
   const isReady = (slot: ModelSlot): boolean => back.has(slot);
   expect(queue.take(10, isReady)).toMatchObject({ kind: 'load', slot: quick });
@@ -80,10 +80,10 @@ test('a run whose model is not back yet holds up no other, and those who asked b
   expect(drained(queue, 10, isReady)).toEqual(['run slow']);
 });
 
-test('nothing falls due of visitors whose model is not back', () => {
+test('nothing falls due of clients whose model is not back', () => {
   const slot = slotNamed('m');
   const queue = new RunQueue({ watchRunsMax: 8 });
-  queue.push(visitor(slot, vi.fn()));
+  queue.push(client(slot, vi.fn()));
   expect(queue.dueMs(() => false)).toBeUndefined();
   expect(queue.dueMs(() => true)).toBe(0);
 });
@@ -91,7 +91,7 @@ test('nothing falls due of visitors whose model is not back', () => {
 test('those that wait are told at the deadline of their model, each once, and the others wait on', () => {
   const [hasty, patient] = [slotNamed('hasty', 100), slotNamed('patient', 1000)];
   const queue = new RunQueue({ watchRunsMax: 8 });
-  const [first, second, third] = [watchRun(hasty), visitor(hasty, vi.fn()), watchRun(patient, 50)];
+  const [first, second, third] = [watchRun(hasty), client(hasty, vi.fn()), watchRun(patient, 50)];
   for (const request of [first, second, third]) queue.push(request);
   const failure = ({ slot }: RunRequest): Error => new Error(`${slot.label} waited`);
   expect(queue.expire(99, failure)).toBe(100);
@@ -120,7 +120,7 @@ test('a lost host takes loads, pings and unloads along, and no run', () => {
 test('requests that were to go together go alone once another version has taken over', () => {
   const slot = slotNamed('m');
   const queue = new RunQueue({ watchRunsMax: 8 });
-  for (let count = 0; count < 3; count += 1) queue.push(visitor(slot, vi.fn()));
+  for (let count = 0; count < 3; count += 1) queue.push(client(slot, vi.fn()));
   queue.separate(slot);
   expect(drained(queue, 0, () => true)).toEqual(['run m', 'run m', 'run m']);
 });

@@ -11,13 +11,13 @@ import { metricValue } from '../support/test-deps.ts';
 const loop = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden: [{ window: [3], score: 3 }] };
 const root = { name: 'root', bytes: rootModel(), steps: 1, tags: 1, golden: [{ window: [4], score: 2 }] };
 
-describe('a visitor', () => {
+describe('a client', () => {
   test('of a watch’s model is answered by a copy in another process', async () => {
     await using harness = new HostHarness([meanOf4x2]);
     await harness.ready('mean');
-    const { outputs } = await harness.host.run(model('mean'), windowOf(7), 'visitor');
+    const { outputs } = await harness.host.run(model('mean'), windowOf(7), 'client');
     expect(outputs['score']?.data[0]).toBe(7);
-    expect(harness.host.hostPidOf('visitors')).not.toBe(harness.host.hostPid);
+    expect(harness.host.hostPidOf('clients')).not.toBe(harness.host.hostPid);
     expect(harness.host.statuses().map(({ name, state }) => [name, state])).toEqual([
       ['mean', 'ready'],
       ['mean', 'ready'],
@@ -29,7 +29,7 @@ describe('a visitor', () => {
     await harness.ready('loop');
     await harness.ready('mean');
     const pid = harness.host.hostPid;
-    const deadly = harness.host.run(model('loop'), windowOf(1e9, [1, 1, 1]), 'visitor');
+    const deadly = harness.host.run(model('loop'), windowOf(1e9, [1, 1, 1]), 'client');
     const settled = deadly.then(
       () => 'answered',
       (error: unknown) => (error as { code: string }).code,
@@ -46,7 +46,7 @@ describe('a visitor', () => {
     await using harness = new HostHarness([root]);
     await harness.ready('root');
     const negative = windowOf(-1, [1, 1, 1]);
-    expect((await harness.host.run(model('root'), negative, 'visitor')).outputs['score']?.data[0]).toBeNaN();
+    expect((await harness.host.run(model('root'), negative, 'client')).outputs['score']?.data[0]).toBeNaN();
     await expect(harness.host.run(model('root'), negative)).rejects.toMatchObject({ code: 'model-output-invalid' });
   });
 
@@ -54,12 +54,12 @@ describe('a visitor', () => {
     await using harness = new HostHarness([loop], { deadline: '10s', limits: { loop: { host: 'main' } } });
     await harness.ready('loop');
     const order: string[] = [];
-    const run = (who: string, priority: 'watch' | 'visitor') =>
+    const run = (who: string, priority: 'watch' | 'client') =>
       harness.host.run(model('loop'), windowOf(100_000, [1, 1, 1]), priority).then(() => order.push(who));
     await Promise.all([
       run('watch 1', 'watch'),
-      run('visitor 1', 'visitor'),
-      run('visitor 2', 'visitor'),
+      run('client 1', 'client'),
+      run('client 2', 'client'),
       run('watch 2', 'watch'),
       run('watch 3', 'watch'),
     ]);
@@ -71,7 +71,7 @@ describe('a visitor', () => {
     await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } }, deadline: '1m' });
     await harness.ready('loop');
     const run = (count: number) =>
-      harness.host.run(model('loop'), windowOf(count, [1, 1, 1]), 'visitor').then(
+      harness.host.run(model('loop'), windowOf(count, [1, 1, 1]), 'client').then(
         () => 'answered',
         (error: unknown) => (error as { code: string }).code,
       );
@@ -84,7 +84,7 @@ describe('a visitor', () => {
   test('asks for one run of no more rows than the model takes', async () => {
     await using harness = new HostHarness([meanOf4x2], { limits: { mean: { maxBatch: 2 } } });
     await harness.ready('mean');
-    await expect(harness.host.run(model('mean'), windowOf(1, [3, 4, 2]), 'visitor')).rejects.toMatchObject({
+    await expect(harness.host.run(model('mean'), windowOf(1, [3, 4, 2]), 'client')).rejects.toMatchObject({
       code: 'model-input-invalid',
       message: expect.stringContaining('3 rows at once'),
     });
@@ -92,13 +92,13 @@ describe('a visitor', () => {
   });
 });
 
-describe('requests of several visitors', () => {
+describe('requests of several clients', () => {
   test('go as one run, and each gets its own rows', async () => {
     await using harness = new HostHarness([meanOf4x2], { limits: { mean: { maxDelay: '50ms', maxBatch: 16 } } });
     await harness.ready('mean');
-    await harness.host.run(model('mean'), windowOf(0), 'visitor');
+    await harness.host.run(model('mean'), windowOf(0), 'client');
     const results = await Promise.all(
-      Array.from({ length: 16 }, (_, index) => harness.host.run(model('mean'), windowOf(index), 'visitor')),
+      Array.from({ length: 16 }, (_, index) => harness.host.run(model('mean'), windowOf(index), 'client')),
     );
     expect(results.map(({ outputs }) => [...(outputs['score']?.data ?? [])])).toEqual(
       results.map((_, index) => [index]),
@@ -120,7 +120,7 @@ describe('requests of several visitors', () => {
       harness.host.run(
         model('pick'),
         { index: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(index)) } },
-        'visitor',
+        'client',
       );
     const results = await Promise.allSettled([pick(0), pick(9), pick(2)]);
     expect(
@@ -144,7 +144,7 @@ describe('requests of several visitors', () => {
       harness.host.run(
         model('mixing'),
         { x: { type: 'float32', dims: [1, 1], data: Float32Array.of(value) } },
-        'visitor',
+        'client',
       );
     const results = await Promise.all([run(1), run(5)]);
     expect(results.map(({ outputs }) => outputs['y']?.data[0])).toEqual([0, 0]);
@@ -180,7 +180,7 @@ describe('any graph', () => {
       addGraph(harness, type, bytes, [{ inputs: { in: golden }, outputs: { out: golden } }]);
       await harness.host.load(model(type));
       const tensor: Tensor = { type, dims: [1, 2], data: tensorData(type, values) };
-      expect((await harness.host.run(model(type), { in: tensor }, 'visitor')).outputs['out']).toEqual(tensor);
+      expect((await harness.host.run(model(type), { in: tensor }, 'client')).outputs['out']).toEqual(tensor);
       const other = { dims: [1, 2], data: values.toReversed() };
       addGraph(harness, `${type}-wrong`, bytes, [{ inputs: { in: golden }, outputs: { out: other } }]);
       await expect(harness.host.load(model(`${type}-wrong`))).rejects.toThrow("of 'out', expected");
@@ -211,7 +211,7 @@ describe('any graph', () => {
       id: { type: 'int64', dims: [], data: BigInt64Array.of(9_007_199_254_740_993n) },
       rest: { type: 'float32', dims: [0, 3], data: new Float32Array() },
     } as const;
-    expect((await harness.host.run(model('odd'), inputs, 'visitor')).outputs).toEqual({
+    expect((await harness.host.run(model('odd'), inputs, 'client')).outputs).toEqual({
       same: inputs.id,
       others: inputs.rest,
     });
@@ -246,7 +246,7 @@ describe('any graph', () => {
 });
 
 describe('the repository', () => {
-  test('loads and unloads models for visitors, but never unloads a watch’s', async () => {
+  test('loads and unloads models for clients, but never unloads a watch’s', async () => {
     await using harness = new HostHarness([meanOf4x2]);
     addGraph(harness, 'twice', twiceModel(), []);
     const states = async () => (await harness.host.repository()).map(({ name, state }) => [name, state]);
@@ -267,7 +267,7 @@ describe('the repository', () => {
       ['twice', 'unloaded'],
     ]);
     await expect(harness.host.unload(model('mean'))).rejects.toMatchObject({ code: 'model-in-use' });
-    await expect(harness.host.run(model('twice@1'), {}, 'visitor')).rejects.toMatchObject({ code: 'model-not-ready' });
+    await expect(harness.host.run(model('twice@1'), {}, 'client')).rejects.toMatchObject({ code: 'model-not-ready' });
   });
 
   test('lets the run under way end before a model goes, and tells those that wait', async () => {
@@ -275,9 +275,9 @@ describe('the repository', () => {
     await harness.ready('mean');
     harness.directory.add({ ...loop, name: 'slow' });
     await harness.host.load(model('slow'));
-    const run = (count: number) => harness.host.run(model('slow'), windowOf(count, [1, 1, 1]), 'visitor');
+    const run = (count: number) => harness.host.run(model('slow'), windowOf(count, [1, 1, 1]), 'client');
     const underWay = run(300_000);
-    await harness.runBegun('visitors');
+    await harness.runBegun('clients');
     const waiting = run(1);
     const unloaded = harness.host.unload(model('slow'));
     await expect(waiting).rejects.toMatchObject({ code: 'model-not-ready' });
@@ -294,12 +294,12 @@ describe('the repository', () => {
       () => harness.host.statuses().filter(({ state }) => state === 'ready').length === 4,
       () => JSON.stringify(harness.host.statuses()),
     );
-    await harness.host.run(model('mean'), windowOf(1), 'visitor');
+    await harness.host.run(model('mean'), windowOf(1), 'client');
     expect(await metricValue(harness.deps, 'nv_inference_request_success{model="mean",version="1"}')).toBe(1);
     expect(await metricValue(harness.deps, 'nv_inference_exec_count{model="mean",version="1"}')).toBe(1);
   });
 
-  test('holds no more models for visitors than it may', async () => {
+  test('holds no more models for clients than it may', async () => {
     await using harness = new HostHarness([], { maxServed: 1 });
     addGraph(harness, 'one', twiceModel(), []);
     addGraph(harness, 'two', twiceModel(), []);

@@ -328,16 +328,16 @@ describe('a take-over', () => {
     harness.directory.add(meanOf4x2);
     await harness.host.load(model('loop'));
     await harness.host.load(model('mean'));
-    const pid = harness.host.hostPidOf('visitors') ?? 0;
+    const pid = harness.host.hostPidOf('clients') ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });
     const loaded = harness.host.load(model('mean'));
     await freshHost(pid);
     await harness.host.unload(model('loop'));
     await loaded;
     expect(harness.host.statuses()).toMatchObject([{ name: 'mean', version: 2, state: 'ready' }]);
-    await expect(harness.host.run(model('loop'), one(1), 'visitor')).rejects.toMatchObject({ code: 'model-not-ready' });
+    await expect(harness.host.run(model('loop'), one(1), 'client')).rejects.toMatchObject({ code: 'model-not-ready' });
     await harness.host.load(model('loop'));
-    expect((await harness.host.run(model('loop'), one(2), 'visitor')).outputs['score']?.data[0]).toBe(2);
+    expect((await harness.host.run(model('loop'), one(2), 'client')).outputs['score']?.data[0]).toBe(2);
   });
 });
 

@@ -54,7 +54,7 @@ describe("a model in a watches' host", () => {
     for (let run = 0; run < 5; run += 1) {
       expect(models.served(model('mean'))).toEqual(served);
       expect(models.served(model('mean@3'))).toEqual(served);
-      await models.run(model('mean'), windowOf(1), 'visitor');
+      await models.run(model('mean'), windowOf(1), 'client');
     }
     expect(asked).toEqual(['models', 'run', 'run', 'run', 'run', 'run']);
     await clock.advance(1_001);
@@ -63,7 +63,7 @@ describe("a model in a watches' host", () => {
 });
 
 describe("a watch's model beside it", () => {
-  test("is described by the agent's until a visitor has run it, and is never unloaded", async () => {
+  test("is described by the agent's until a client has run it, and is never unloaded", async () => {
     const models = gatewayModels({});
     expect((await models.models()).served(model('mean@3'))).toEqual(served);
     // Not the agent's, which it would only delay: a run waits for a copy of its own.

@@ -81,7 +81,7 @@ export class HostHarness implements AsyncDisposable {
 
   /** A run may stand behind a ping or a load; resolves once none waits any more. */
   async runBegun(host = 'main'): Promise<void> {
-    // A visitor's run is not in the queue yet in the turn that asks for it.
+    // A client's run is not in the queue yet in the turn that asks for it.
     await new Promise((resolve) => setImmediate(resolve));
     while ((await metricValue(this.deps, `andon_inference_queued_runs{host="${host}"}`)) > 0)
       await new Promise((resolve) => setTimeout(resolve, 2));

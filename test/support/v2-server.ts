@@ -1,4 +1,4 @@
-import type { VisitorsInference } from '../../src/contracts/inference.ts';
+import type { ClientInference } from '../../src/contracts/inference.ts';
 import { httpConfigSchema } from '../../src/web/http-config.ts';
 import { HttpServer } from '../../src/web/http-server.ts';
 import { registerV2Routes } from '../../src/serving/v2-routes.ts';
@@ -18,7 +18,7 @@ export class V2Server implements AsyncDisposable {
   }
 
   static async start(
-    inference: VisitorsInference,
+    inference: ClientInference,
     settings: Readonly<Record<string, unknown>> = {},
     deps = testDeps(),
   ): Promise<V2Server> {

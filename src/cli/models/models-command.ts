@@ -122,7 +122,7 @@ export async function modelsShowCommand(text: string, options: ModelsOptions, ou
   output.out(
     `${name}@${version}  ${task}
 ${description}
-${judgesWindows(manifest) ? windowText(manifest) : '  For visitors: it judges no windows, so no watch can name it.'}
+${judgesWindows(manifest) ? windowText(manifest) : '  For clients: it judges no windows, so no watch can name it.'}
   golden     ${golden.length} vectors, tolerance ${goldenTolerance}
 ${runtimeText(manifest)}`,
   );

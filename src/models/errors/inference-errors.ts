@@ -10,7 +10,7 @@ export const inferenceErrors = {
   'inference-queue-full': {
     disposition: 'retry',
     meaning:
-      'models.maxQueuedRuns runs of watches, or models.limits.<name>.maxQueue requests of visitors, were waiting already.',
+      'models.maxQueuedRuns runs of watches, or models.limits.<name>.maxQueue requests of clients, were waiting already.',
     remedy: 'Ask less often, lengthen the hop of the watches, or use smaller models.',
   },
   'host-crashed': {
@@ -27,12 +27,12 @@ export const inferenceErrors = {
   },
   'too-many-models': {
     disposition: 'reject',
-    meaning: 'models.maxServed models are loaded for visitors already.',
+    meaning: 'models.maxServed models are loaded for clients already.',
     remedy: 'Unload one that nobody asks for, or raise models.maxServed.',
   },
   'model-in-use': {
     disposition: 'reject',
-    meaning: 'A watch uses the model, so a visitor cannot unload it.',
+    meaning: 'A watch uses the model, so a client cannot unload it.',
     remedy: 'Take it out of the watches in the configuration first.',
   },
   'model-input-invalid': {

@@ -184,7 +184,7 @@ export class ModelDirectory {
     if (judgesWindows(manifest)) return { ...stored, manifest };
     throw inferenceFailure(
       'model-file-invalid',
-      `Model ${stored.name}@${stored.version} judges no windows: its model.yaml has no tags, window and threshold, so visitors may run it, but no watch`,
+      `Model ${stored.name}@${stored.version} judges no windows: its model.yaml has no tags, window and threshold, so clients may run it, but no watch`,
     );
   }
 

@@ -59,9 +59,10 @@ export class AppendQueue {
   push(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
     if (drafts.length === 0) return Promise.resolve([]);
     const bodies = drafts.map(({ body }) => JSON.stringify(body));
-    const refusal = this.#refusal(bodies);
+    const sizes = bodies.map((body) => Buffer.byteLength(body));
+    const refusal = this.#refusal(sizes);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const bytes = totalBytes(bodies);
+    const bytes = sum(sizes);
     return new Promise((resolve, reject) => {
       this.#entries.push({ drafts, bodies, bytes, resolve, reject });
       this.#rows += drafts.length;
@@ -80,21 +81,20 @@ export class AppendQueue {
     }
   }
 
-  #refusal(bodies: readonly string[]): OperatingError | undefined {
+  #refusal(sizes: readonly number[]): OperatingError | undefined {
     const { queueRowsMax, queueBytesMax, recordBytesMax } = this.#options;
-    const large = bodies.find((body) => body.length > recordBytesMax);
+    const large = sizes.find((bytes) => bytes > recordBytesMax);
     if (large !== undefined)
       return new OperatingError(
         'record-too-large',
         'reject',
-        `A record of ${large.length} bytes is over outbox.recordBytesMax, ${recordBytesMax} bytes`,
+        `A record has ${large} bytes; outbox.recordBytesMax is ${recordBytesMax} bytes`,
       );
-    if (this.#rows + bodies.length <= queueRowsMax && this.#bytes + totalBytes(bodies) <= queueBytesMax)
-      return undefined;
+    if (this.#rows + sizes.length <= queueRowsMax && this.#bytes + sum(sizes) <= queueBytesMax) return undefined;
     return new OperatingError(
       'outbox-queue-full',
       'retry',
-      `${this.#rows} records (${this.#bytes} bytes) wait for the disk; ${bodies.length} more are over ` +
+      `${this.#rows} records (${this.#bytes} bytes) wait for the disk; ${sizes.length} more exceed ` +
         `outbox.queueRowsMax (${queueRowsMax}) or outbox.queueBytesMax (${queueBytesMax})`,
     );
   }
@@ -174,11 +174,8 @@ export class AppendQueue {
   }
 }
 
-/** Characters, which for JSON of plant data are bytes. */
-function totalBytes(bodies: readonly string[]): number {
-  let bytes = 0;
-  for (const body of bodies) bytes += body.length;
-  return bytes;
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function batchOf(entries: readonly Entry[]): AppendBatch {

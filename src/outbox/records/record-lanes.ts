@@ -32,7 +32,7 @@ export class RecordLanes {
     for (const row of this.#pendingRows(range, request.kinds, request.recordsMax)) {
       const record = this.#verified(row);
       if (record === undefined) continue;
-      bytes += record.body.length;
+      bytes += Buffer.byteLength(record.body);
       if (records.length > 0 && bytes > request.bytesMax) break;
       records.push(record);
       if (records.length >= request.recordsMax) break;

@@ -17,6 +17,9 @@ const EXPIRE_LOOK_MS = 10_000;
 /** Room that alarms and losses leave over. */
 const SPARE_BYTES_MIN = 8 * PAGE_BYTES;
 
+/** Bytes of a row in addition to its body and watch. */
+export const ROW_BYTES = 64;
+
 type Candidate = { readonly sequence: number; readonly kind: RecordKind; readonly timestamp: number };
 
 /** What may be deleted to make room, in the order it goes. */

@@ -11,6 +11,7 @@ import { isRecordKind } from './outbox-database.ts';
 import type { EpochRow, OutboxRow } from './outbox-schema.ts';
 import { ROW_COLUMNS } from './outbox-schema.ts';
 import type { RecordSpace } from './record-space.ts';
+import { ROW_BYTES } from './record-space.ts';
 import { isIntact } from '../file/row-checksum.ts';
 
 /** What the records of a quarantined file are missed from; kept in the new file's meta until the salvage is done. */
@@ -137,7 +138,7 @@ export class Salvage {
 
   #store(rows: readonly SalvagedRow[], nowMs: EpochMs): boolean {
     const sound = rows.flatMap((row) => this.#verified(row) ?? []);
-    const bytes = sound.reduce((total, { body }) => total + body.length + 100, 0);
+    const bytes = sound.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
     if (!this.#space.makeRoom(bytes, 'sample', nowMs)) return false;
     const { statements } = this.#database;
     this.#database.commit(() => {

@@ -232,7 +232,7 @@ export class HostJobs {
       case 'refused':
         this.#queue.pushAlone(outcome.alone);
         // What a visitor sends may be at fault; where watches judge, it is not to have the host replaced.
-        if (outcome.kind === 'refused' || (timely[0]?.priority === 'visitor' && name === WATCH_HOST)) return;
+        if (outcome.kind === 'refused' || (timely[0]?.priority === 'client' && name === WATCH_HOST)) return;
         if (!counts || !slot.noteRun(false)) return;
         onCrash(slot, provider, `runs keep failing: ${outcome.reason}`);
         host.kill('provider');

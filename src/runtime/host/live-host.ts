@@ -8,7 +8,7 @@ import { NamedTimers } from '../queue/named-timers.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
 
 /** Where the machine is short of time, whoever judges for the watches goes first. */
-const VISITOR_NICENESS = 10;
+const CLIENT_NICENESS = 10;
 const RESPAWN_MS_FIRST = 100;
 const RESPAWN_MS_MAX = 30_000;
 /** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
@@ -88,7 +88,7 @@ export class LiveHost {
   /** Starts a process beside the live one. */
   startAnother(): HostProcess {
     const { name, entry, deps } = this.#options;
-    const host = new HostProcess(entry, deps.clock, name === WATCH_HOST ? 0 : VISITOR_NICENESS);
+    const host = new HostProcess(entry, deps.clock, name === WATCH_HOST ? 0 : CLIENT_NICENESS);
     this.#processes.add(host);
     void this.#watch(host);
     return host;

@@ -33,7 +33,7 @@ const UNLOAD_DEADLINE_MS = 10_000;
 const RETRY_CRASHED_MS = 1_000;
 
 export type ModelHostOptions = {
-  /** As the configuration names it: `main`, `visitors`. */
+  /** As the configuration names it: `main`, `clients`. */
   readonly name: string;
   /** The host's entry file, `src/hosts/inference-host.ts`. */
   readonly entry: URL;

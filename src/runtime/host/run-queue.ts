@@ -39,7 +39,7 @@ type IsReady = (slot: ModelSlot) => boolean;
 export class RunQueue {
   readonly #watchRunsMax: number;
   readonly #jobs: Job[] = [];
-  readonly #visitors = new Map<ModelSlot, RunRequest[]>();
+  readonly #clientRuns = new Map<ModelSlot, RunRequest[]>();
 
   constructor(options: { readonly watchRunsMax: number }) {
     this.#watchRunsMax = options.watchRunsMax;
@@ -47,7 +47,7 @@ export class RunQueue {
 
   /** Runs that wait. */
   get runs(): number {
-    return this.#watchRuns() + [...this.#visitors.values()].reduce((sum, { length }) => sum + length, 0);
+    return this.#watchRuns() + [...this.#clientRuns.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   /** @throws {OperatingError} 'inference-queue-full' */
@@ -62,12 +62,12 @@ export class RunQueue {
       this.#jobs.push({ kind: 'run', slot, requests: [request] });
       return;
     }
-    const waiting = this.#visitors.get(slot) ?? [];
+    const waiting = this.#clientRuns.get(slot) ?? [];
     const { queueMax } = slot.use.serving;
     if (waiting.length >= queueMax)
       throw inferenceFailure('inference-queue-full', `${queueMax} requests wait for model '${slot.label}' already`);
     waiting.push(request);
-    this.#visitors.set(slot, waiting);
+    this.#clientRuns.set(slot, waiting);
   }
 
   /**
@@ -76,7 +76,7 @@ export class RunQueue {
    */
   pushAlone(requests: readonly RunRequest[]): void {
     for (const request of requests.toReversed()) {
-      const waiting = this.#visitors.get(request.slot);
+      const waiting = this.#clientRuns.get(request.slot);
       if (waiting !== undefined) waiting.unshift({ ...request, joinKey: undefined });
       else request.reject(inferenceFailure('model-not-ready', `Model '${request.slot.label}' is no longer loaded`));
     }
@@ -91,14 +91,14 @@ export class RunQueue {
       return !isTaken;
     };
     for (const job of this.#jobs.splice(0)) if (job.kind !== 'run' || job.requests.every(stays)) this.#jobs.push(job);
-    const waiting = this.#visitors.get(slot);
+    const waiting = this.#clientRuns.get(slot);
     waiting?.splice(0, waiting.length, ...waiting.filter(stays));
     return taken;
   }
 
   /** Another version took over, of which nobody knows yet whether it takes together what the one before did. */
   separate(slot: ModelSlot): void {
-    const waiting = this.#visitors.get(slot);
+    const waiting = this.#clientRuns.get(slot);
     waiting?.splice(0, waiting.length, ...waiting.map((request) => ({ ...request, joinKey: undefined })));
   }
 
@@ -125,8 +125,8 @@ export class RunQueue {
     const index = this.#jobs.findIndex((job) => job.kind !== 'run' || isReady(job.slot));
     const job = this.#jobs[index];
     if (job === undefined || job.kind === 'load') {
-      const visitors = this.#takeVisitors(nowMs, job?.queuedMs ?? Number.POSITIVE_INFINITY, isReady);
-      if (visitors !== undefined) return visitors;
+      const clients = this.#takeClients(nowMs, job?.queuedMs ?? Number.POSITIVE_INFINITY, isReady);
+      if (clients !== undefined) return clients;
     }
     if (job !== undefined) this.#jobs.splice(index, 1);
     return job;
@@ -134,7 +134,7 @@ export class RunQueue {
 
   /** Monotonic time at which `take` has something again if nothing new comes; undefined where nothing waits. */
   dueMs(isReady: IsReady): number | undefined {
-    const times = [...this.#visitors].flatMap(([slot, waiting]) =>
+    const times = [...this.#clientRuns].flatMap(([slot, waiting]) =>
       waiting.length === 0 || !isReady(slot) ? [] : [dueMs(slot, waiting)],
     );
     return times.length === 0 ? undefined : Math.min(...times);
@@ -164,14 +164,14 @@ export class RunQueue {
     };
     for (const job of this.#jobs.splice(0))
       if (job.kind !== 'run' || job.requests.filter(isWaiting).length > 0) this.#jobs.push(job);
-    for (const waiting of this.#visitors.values()) waiting.splice(0, waiting.length, ...waiting.filter(isWaiting));
+    for (const waiting of this.#clientRuns.values()) waiting.splice(0, waiting.length, ...waiting.filter(isWaiting));
     return nextMs === Number.POSITIVE_INFINITY ? undefined : nextMs;
   }
 
   /** Everything that waits for a model that goes. */
   reject(slot: ModelSlot, error: Error): void {
-    for (const { reject } of this.#visitors.get(slot) ?? []) reject(error);
-    this.#visitors.delete(slot);
+    for (const { reject } of this.#clientRuns.get(slot) ?? []) reject(error);
+    this.#clientRuns.delete(slot);
     const others = this.#jobs.filter((job) => !('slot' in job) || job.slot !== slot);
     for (const job of this.#jobs.splice(0, this.#jobs.length, ...others))
       if (job.kind === 'run' && job.slot === slot) for (const { reject } of job.requests) reject(error);
@@ -182,14 +182,14 @@ export class RunQueue {
       if (job.kind === 'run') for (const { reject } of job.requests) reject(error);
       if (job.kind === 'unload') job.done();
     }
-    for (const waiting of this.#visitors.values()) for (const { reject } of waiting.splice(0)) reject(error);
+    for (const waiting of this.#clientRuns.values()) for (const { reject } of waiting.splice(0)) reject(error);
   }
 
   /** The model's whose request is oldest, of those who asked before `beforeMs`. */
-  #takeVisitors(nowMs: number, beforeMs: number, isReady: IsReady): Job | undefined {
+  #takeClients(nowMs: number, beforeMs: number, isReady: IsReady): Job | undefined {
     let oldest: { readonly slot: ModelSlot; readonly waiting: RunRequest[] } | undefined;
     let oldestMs = beforeMs;
-    for (const [slot, waiting] of this.#visitors) {
+    for (const [slot, waiting] of this.#clientRuns) {
       const queuedMs = waiting[0]?.queuedMs;
       if (queuedMs === undefined || queuedMs >= oldestMs || dueMs(slot, waiting) > nowMs || !isReady(slot)) continue;
       oldest = { slot, waiting };

@@ -15,7 +15,7 @@ export const inferenceMetrics = {
   },
   andon_inference_queued_runs: {
     type: 'gauge',
-    help: 'Runs that wait for an inference host, those of visitors included.',
+    help: 'Runs that wait for an inference host, those of clients included.',
     labels: ['host'],
   },
   andon_inference_host_restarts_total: {
@@ -35,7 +35,7 @@ export const inferenceMetrics = {
   },
   andon_inference_batch_rows: {
     type: 'histogram',
-    help: 'Rows that went as one run for visitors.',
+    help: 'Rows that went as one run for clients.',
     labels: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128],
   },

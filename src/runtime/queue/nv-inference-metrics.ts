@@ -8,7 +8,7 @@ import type { MetricCatalogue } from '../../platform/metrics.ts';
 export const nvInferenceMetrics = {
   nv_inference_request_success: {
     type: 'counter',
-    help: 'Requests answered, of watches and visitors.',
+    help: 'Requests answered, of watches and clients.',
     labels: ['model', 'version'],
   },
   nv_inference_request_failure: { type: 'counter', help: 'Requests that failed.', labels: ['model', 'version'] },

@@ -54,8 +54,8 @@ type Running = {
 };
 
 /**
- * The process that serves models to visitors, as the agent's own process sees it: started with the first request for it, given the
- * port, and replaced when it ends. Whatever visitors do is done there, and turns no loop and fills no heap that a watch needs.
+ * The process that serves models to clients, as the agent's own process sees it: started with the first request for it, given the
+ * port, and replaced when it ends. Whatever clients do is done there, and turns no loop and fills no heap that a watch needs.
  */
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
@@ -130,7 +130,7 @@ export class Gateway implements AsyncDisposable {
     try {
       return (await this.#running?.rpc.call('statuses', undefined, ASK_DEADLINE_MS)) ?? [];
     } catch (error) {
-      const message = `The gateway does not say which models visitors use: ${errorMessage(error)}`;
+      const message = `The gateway does not say which models clients use: ${errorMessage(error)}`;
       throw httpFailure('gateway-away', message, { cause: error });
     }
   }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import * as z from 'zod';
-import type { VisitorsInference } from '../../contracts/inference.ts';
+import type { ClientInference } from '../../contracts/inference.ts';
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
@@ -19,7 +19,7 @@ import { findModel } from '../v2/model-lookup.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
 export type GenerateRoutesOptions = {
-  readonly inference: Pick<VisitorsInference, 'served' | 'models' | 'run'>;
+  readonly inference: Pick<ClientInference, 'served' | 'models' | 'run'>;
   readonly limits: GenerationConfig;
   /** Bounds the memory of bodies before they are read. */
   readonly preParsing: RouteShorthandOptions['preParsing'];

@@ -1,4 +1,4 @@
-import type { RunResult, VisitorsInference } from '../../contracts/inference.ts';
+import type { RunResult, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { Decoder } from '../v2/decoder.ts';
@@ -25,14 +25,14 @@ export type GeneratedToken = { readonly token: number; /** From 0. */ readonly i
 export type FinishReason = 'end_token' | 'max_tokens' | 'model_limit' | 'cancelled';
 
 /**
- * Writes on from a prompt, token by token, as a visitor: each step is one run, which waits its turn behind the watches
- * and among the other visitors. The keys and values of what was read go back in with each step, so that a token costs
+ * Writes on from a prompt, token by token, as a client: each step is one run, which waits its turn behind the watches
+ * and among the other clients. The keys and values of what was read go back in with each step, so that a token costs
  * one position and not the whole text.
  *
  * @throws {OperatingError} 'model-output-invalid'; 'model-not-ready' where another version took over: the caches mean
- *   nothing to it; what `VisitorsInference.run` throws.
+ *   nothing to it; what `ClientInference.run` throws.
  */
-export async function generate(host: Pick<VisitorsInference, 'run'>, options: GenerateOptions): Promise<FinishReason> {
+export async function generate(host: Pick<ClientInference, 'run'>, options: GenerateOptions): Promise<FinishReason> {
   const { reference, decoder, prompt, tokensMax, signal, onToken } = options;
   const { endToken, maxTokens } = decoder.generation;
   const room = maxTokens - prompt.length;
@@ -41,7 +41,7 @@ export async function generate(host: Pick<VisitorsInference, 'run'>, options: Ge
   let read = 0;
   for (let index = 0; index < Math.min(tokensMax, room); index += 1) {
     if (signal.aborted) return 'cancelled';
-    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches }, 'visitor');
+    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches }, 'client');
     checkVersion(decoder, result);
     const token = drawToken(lastLogits(decoder, result.outputs), options);
     if (token === endToken) return 'end_token';

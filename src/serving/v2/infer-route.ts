@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { RunResult, ServedModel, VisitorsInference } from '../../contracts/inference.ts';
+import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
 import type { InferRequest, RequestedOutput } from './infer-request.ts';
@@ -13,7 +13,7 @@ import { invalid } from '../../web/v2-errors.ts';
 const HEADER_LENGTH = 'inference-header-content-length';
 
 export type InferRouteOptions = {
-  readonly inference: Pick<VisitorsInference, 'served' | 'models' | 'run'>;
+  readonly inference: Pick<ClientInference, 'served' | 'models' | 'run'>;
   readonly codec: TensorCodec;
 };
 
@@ -27,7 +27,7 @@ export function inferHandler({ inference, codec }: InferRouteOptions) {
     const asked =
       headerLength === 0 ? rawInferRequest(body, model.served.inputs) : await codec.decode(body, headerLength);
     const outputs = requestedOutputs(asked, model.served);
-    const result = await inference.run(model.reference, asked.inputs, 'visitor');
+    const result = await inference.run(model.reference, asked.inputs, 'client');
     checkVersion(model, result, version);
     const encoded = await codec.encode({
       model: name,

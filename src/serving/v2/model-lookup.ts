@@ -1,4 +1,4 @@
-import type { LoadedModels, ModelStatus, ServedModel, VisitorsInference } from '../../contracts/inference.ts';
+import type { LoadedModels, ModelStatus, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { v2Failure } from '../../web/v2-errors.ts';
@@ -14,7 +14,7 @@ type Models = Pick<LoadedModels, 'served' | 'statuses'>;
  * @throws {OperatingError} As `lookUpModel`.
  */
 export function findModel(
-  inference: Pick<VisitorsInference, 'served' | 'models'>,
+  inference: Pick<ClientInference, 'served' | 'models'>,
   name: string,
   version: string | undefined,
 ): FoundModel | Promise<FoundModel> {
@@ -41,7 +41,7 @@ export function lookUpModel(models: Models, name: string, version: string | unde
   const statuses = models
     .statuses()
     .filter((each) => each.name === name && (version === undefined || String(each.version) === version));
-  // The copy that judges for a watch may be well while that for visitors is not.
+  // The copy that judges for a watch may be well while that for clients is not.
   const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
   if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
   throw notReady(label, status);

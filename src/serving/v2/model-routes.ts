@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { LoadedModels, ModelStatistics, VisitorsInference } from '../../contracts/inference.ts';
+import type { LoadedModels, ModelStatistics, ClientInference } from '../../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { configurationJson, metadataJson, statisticsJson } from './model-json.ts';
 import { lookUpModel, servedVersions } from './model-lookup.ts';
@@ -11,7 +11,7 @@ type ModelRoute = { readonly Params: ModelParams };
 const MODEL_PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const;
 
 /** Metadata, configuration, readiness and statistics of models; each path with and without a version. */
-export function registerModelRoutes(app: FastifyInstance, inference: Pick<VisitorsInference, 'models'>): void {
+export function registerModelRoutes(app: FastifyInstance, inference: Pick<ClientInference, 'models'>): void {
   for (const path of MODEL_PATHS) {
     app.get<ModelRoute>(path, { schema: schema('Metadata of a model') }, async ({ params }) => {
       const models = await inference.models();

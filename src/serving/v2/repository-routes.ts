@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { VisitorsInference, RepositoryEntry } from '../../contracts/inference.ts';
+import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { parseModelReference } from '../../domain/model/model-reference.ts';
 import { adminCheck } from '../../web/admin-access.ts';
@@ -7,7 +7,7 @@ import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { invalid, v2Failure } from '../../web/v2-errors.ts';
 
 type RepositoryOptions = {
-  readonly inference: VisitorsInference;
+  readonly inference: ClientInference;
   /** Undefined where nobody may see or change the repository over HTTP. */
   readonly adminToken: string | undefined;
 };

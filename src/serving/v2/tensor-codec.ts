@@ -27,7 +27,7 @@ export type TensorCodecOptions = {
 };
 
 /**
- * Reads and writes inference requests: small ones at once, ones with much text in a thread of its own, so that a visitor's
+ * Reads and writes inference requests: small ones at once, ones with much text in a thread of its own, so that a client's
  * megabytes of JSON hold up no scan. The thread starts with the first such request, and anew after it has died.
  */
 export class TensorCodec implements AsyncDisposable {

@@ -9,11 +9,11 @@ import { TestKey } from '../../support/signing-keys.ts';
 
 /*
  * Invariant: with models.trust set, no session is made of a graph that no trusted key signed, by whatever way a model
- * comes to be loaded: at the start, for a visitor, on a reload, after a crash of the host.
+ * comes to be loaded: at the start, for a client, on a reload, after a crash of the host.
  */
 const key = new TestKey();
 const trust = key.trust;
-const ask = (harness: HostHarness) => harness.host.run(model('mean'), windowOf(3), 'visitor');
+const ask = (harness: HostHarness) => harness.host.run(model('mean'), windowOf(3), 'client');
 const folderOf = (harness: HostHarness, version = 1) => join(harness.directory.path, 'mean', String(version));
 const untrusted = 'andon_model_untrusted_total{model="mean"}';
 
@@ -35,7 +35,7 @@ test('an unsigned model of a watch is not loaded, and health, repository and met
   await expect(ask(harness)).rejects.toMatchObject({ code: 'model-not-ready' });
 });
 
-test('a visitor gets a signed model, and no other', async () => {
+test('a client gets a signed model, and no other', async () => {
   await using harness = await signedHarness();
   await harness.host.load(model('mean'));
   expect((await ask(harness)).outputs['score']?.data[0]).toBe(3);
@@ -78,29 +78,29 @@ describe('a host that is replaced after the folder was tampered with', () => {
     await using harness = await signedHarness();
     await harness.host.load(model('mean'));
     writeFileSync(join(folderOf(harness), 'model.onnx'), meanModel(4, 2, 1));
-    process.kill(harness.host.hostPidOf('visitors') ?? 0, 'SIGKILL');
+    process.kill(harness.host.hostPidOf('clients') ?? 0, 'SIGKILL');
     const { reason } = await harness.state('mean', 'failed');
     expect(reason).toMatch(/model\.onnx has SHA-256/);
   });
 });
 
 test('a host that grew too large hands on what was signed', async () => {
-  await using harness = await signedHarness({ hosts: { visitors: { maxMemory: '1MB' } } });
+  await using harness = await signedHarness({ hosts: { clients: { maxMemory: '1MB' } } });
   await harness.host.load(model('mean'));
-  const first = harness.host.hostPidOf('visitors');
+  const first = harness.host.hostPidOf('clients');
   rmSync(join(folderOf(harness), 'model.sig'));
   await until(
-    () => harness.host.hostPidOf('visitors') !== first && harness.host.served(model('mean')) !== undefined,
+    () => harness.host.hostPidOf('clients') !== first && harness.host.served(model('mean')) !== undefined,
     () => JSON.stringify(harness.status('mean')),
   );
   expect((await ask(harness)).outputs['score']?.data[0]).toBe(3);
 });
 
 async function crash(harness: HostHarness): Promise<void> {
-  const pid = harness.host.hostPidOf('visitors');
+  const pid = harness.host.hostPidOf('clients');
   process.kill(pid ?? 0, 'SIGKILL');
   await until(
-    () => harness.host.hostPidOf('visitors') !== pid && harness.host.served(model('mean')) !== undefined,
+    () => harness.host.hostPidOf('clients') !== pid && harness.host.served(model('mean')) !== undefined,
     () => JSON.stringify(harness.status('mean')),
   );
 }

@@ -53,10 +53,10 @@ describe('another andon as the server', () => {
     expect(judgedBy).toEqual({ model: 'mean', version: 1, provider: 'remote', fallbacks: [] });
   });
 
-  test('serves its graphs to the visitors of this one, under the name they have here', async () => {
+  test('serves its graphs to the clients of this one, under the name they have here', async () => {
     expect(near.served(model('double'))?.inputs).toEqual([{ name: 'x', type: 'float32', dims: [-1, 2] }]);
     const x = { type: 'float32', dims: [2, 2], data: Float32Array.of(1, 2, 3, Number.NaN) } as const;
-    const { outputs } = await near.run(model('double'), { x }, 'visitor');
+    const { outputs } = await near.run(model('double'), { x }, 'client');
     expect(outputs['y']?.data).toEqual(Float32Array.of(2, 4, 6, Number.NaN));
     await using further = await V2Server.start(near);
     const answer = await further.post('/v2/models/double/infer', {

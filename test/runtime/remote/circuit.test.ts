@@ -164,13 +164,13 @@ describe('windows and requests', () => {
     expect(server.connections - connections).toBeLessThanOrEqual(1);
   });
 
-  test('of several visitors go as one request where the rows were seen to stay apart', async () => {
+  test('of several clients go as one request where the rows were seen to stay apart', async () => {
     await using server = await OipFaultServer.start();
     const config = { serve: ['mean'], deadline: '2s', limits: { mean: { maxDelay: '200ms' } } };
     await using harness = await RemoteHarness.ready(server, { config });
     await harness.host.load(model('mean'));
     server.rows.length = 0;
-    const runs = [1, 2, 3].map((value) => harness.host.run(model('mean'), windowOf(value), 'visitor'));
+    const runs = [1, 2, 3].map((value) => harness.host.run(model('mean'), windowOf(value), 'client'));
     expect((await Promise.all(runs)).map(({ outputs }) => outputs['score']?.data[0])).toEqual([1, 2, 3]);
     expect(server.rows).toEqual([3]);
   });
@@ -218,12 +218,12 @@ describe('windows and requests', () => {
     expect((await harness.judge(1, 4)).judgedBy.model).toBe('local');
   });
 
-  test('of visitors get what this model gives or an error, and never the answer of a fallback', async () => {
+  test('of clients get what this model gives or an error, and never the answer of a fallback', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean] });
-    await harness.host.run(model('mean'), windowOf(1), 'visitor');
+    await harness.host.run(model('mean'), windowOf(1), 'client');
     server.fault = 'failed';
-    await expect(harness.host.run(model('mean'), windowOf(1), 'visitor')).rejects.toMatchObject({
+    await expect(harness.host.run(model('mean'), windowOf(1), 'client')).rejects.toMatchObject({
       code: 'remote-refused',
     });
   });

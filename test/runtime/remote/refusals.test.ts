@@ -64,7 +64,7 @@ describe('a version whose server is away', () => {
     addRemote(harness, server, 2);
     await expect(harness.host.load(mean)).rejects.toThrow(/version 1 goes on; version 2, .*ECONNREFUSED/);
     expect(health(harness, 'served/mean')?.reason).toMatch(/version 1 goes on; version 2, .*ECONNREFUSED/);
-    expect((await harness.host.run(mean, windowOf(3), 'visitor')).judgedBy).toMatchObject({ version: 1 });
+    expect((await harness.host.run(mean, windowOf(3), 'client')).judgedBy).toMatchObject({ version: 1 });
     activate(harness, 1);
     await harness.host.load(mean);
     expect(health(harness, 'served/mean')).toMatchObject({ status: 'ok', reason: '' });
@@ -79,7 +79,7 @@ describe('a version whose server is away', () => {
     addRemote(harness, server, 1);
     await harness.host.load(mean);
     await server.kill();
-    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'visitor').catch(String);
+    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'client').catch(String);
     await expect(harness.host.load(mean)).rejects.toThrow('ECONNREFUSED');
     await server.listen();
     await harness.host.load(mean);
@@ -104,12 +104,12 @@ describe('a version whose server is away', () => {
     expect(harness.deps.health.components().map(({ name }) => name)).not.toContain('served/mean');
   });
 
-  test('counts as not ready for visitors, whoever judges for the watches', async () => {
+  test('counts as not ready for clients, whoever judges for the watches', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean], remote: { retries: 0 } });
     await harness.host.load(mean);
     await server.kill();
-    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'visitor').catch(String);
+    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'client').catch(String);
     expect(harness.host.served(mean)).toBeUndefined();
     await expect(harness.host.load(mean)).rejects.toThrow('ECONNREFUSED');
     expect((await harness.judge(3)).judgedBy.model).toBe('local');
@@ -130,9 +130,9 @@ describe('a server that judges goes on', () => {
     await expect(harness.host.load(mean)).rejects.toThrow(/version 1 goes on; version 2, now active,/);
     expect(health(harness, 'served/mean')?.reason).toMatch(reason);
     expect(
-      await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout",host="visitors"}'),
+      await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout",host="clients"}'),
     ).toBe(0);
-    expect((await harness.host.run(mean, windowOf(3), 'visitor')).judgedBy).toMatchObject({ provider: 'remote' });
+    expect((await harness.host.run(mean, windowOf(3), 'client')).judgedBy).toMatchObject({ provider: 'remote' });
     activate(harness, 1);
     await harness.host.load(mean);
     expect(health(harness, 'served/mean')).toMatchObject({ status: 'ok', reason: '' });
@@ -166,12 +166,12 @@ describe('a server that judges goes on', () => {
     addRemote(harness, server, 1);
     await Promise.all([harness.host.load(mean), harness.host.load(model('loop'))]);
     await harness.host.unload(model('loop'));
-    const pid = harness.host.hostPidOf('visitors') ?? 0;
+    const pid = harness.host.hostPidOf('clients') ?? 0;
     process.kill(pid, 'SIGSTOP');
     // The host's next answer, to a ping, does not come: what is asked for now waits behind it.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const loaded = harness.host.load(mean);
-    await crash(harness, 'visitors');
+    await crash(harness, 'clients');
     await expect(loaded).resolves.toBeUndefined();
   });
 });

@@ -8,7 +8,7 @@ import type {
   ServedModel,
   Tensors,
   TensorSpec,
-  VisitorsInference,
+  ClientInference,
 } from '../../../src/contracts/inference.ts';
 import type { GraphManifest } from '../../../src/contracts/model-manifest.ts';
 import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
@@ -31,7 +31,7 @@ export function echoModel(name: string, inputs: readonly TensorSpec[], version =
 }
 
 /** Models without a child process: the contract as the endpoint uses it, and what it was asked. */
-export class FakeModels implements VisitorsInference, LoadedModels {
+export class FakeModels implements ClientInference, LoadedModels {
   readonly #models: readonly FakeModel[];
   readonly asked: { readonly model: string; readonly inputs: Tensors; readonly priority: RunPriority | undefined }[] =
     [];

@@ -10,7 +10,7 @@ import { echoModel, FakeModels } from './fake-models.ts';
 const head = { model_name: 'gpt', model_version: '3' };
 
 describe('tokens are generated', () => {
-  test('in one answer, each step a visitor’s run that is told of the text only what is new', async () => {
+  test('in one answer, each step a client’s run that is told of the text only what is new', async () => {
     const decoder = countingDecoder('gpt');
     const models = new FakeModels([decoder]);
     await using server = await V2Server.start(models);
@@ -26,10 +26,10 @@ describe('tokens are generated', () => {
       [4, 5, 6, 7, 8],
     ]);
     expect(models.asked.map(({ priority, inputs }) => [priority, inputs['input_ids']?.dims])).toEqual([
-      ['visitor', [1, 2]],
-      ['visitor', [1, 1]],
-      ['visitor', [1, 1]],
-      ['visitor', [1, 1]],
+      ['client', [1, 2]],
+      ['client', [1, 1]],
+      ['client', [1, 1]],
+      ['client', [1, 1]],
     ]);
     expect(await metricValue(server.deps, 'andon_http_generated_tokens_total{model="gpt"}')).toBe(4);
     expect(await ended(server, 'max_tokens')).toBe(1);

@@ -80,7 +80,7 @@ describe('models as a service', () => {
     });
   });
 
-  test("an inference in JSON is answered in JSON, by a visitor's run", async () => {
+  test("an inference in JSON is answered in JSON, by a client's run", async () => {
     const answer = await server.post('/v2/models/echo/infer', {
       id: 'a1',
       parameters: { line: 2 },
@@ -95,7 +95,7 @@ describe('models as a service', () => {
       parameters: { line: 2 },
       outputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1.5, -2] }],
     });
-    expect(models.asked).toMatchObject([{ model: 'echo', priority: 'visitor' }]);
+    expect(models.asked).toMatchObject([{ model: 'echo', priority: 'client' }]);
   });
 
   test('tensors travel in their binary form in either direction, each as it was asked for', async () => {
@@ -294,13 +294,13 @@ describe('the model repository', () => {
 
   test('is open to the admin token alone', async () => {
     const models = new FakeModels([echo]);
-    await using server = await V2Server.start(models, { token: token('visitor'), adminToken: token('let me in') });
+    await using server = await V2Server.start(models, { token: token('client'), adminToken: token('let me in') });
     const load = '/v2/repository/models/echo/load';
     expect((await server.post(load, {})).status).toBe(401);
-    expect((await server.post(load, {}, { authorization: 'Bearer visitor' })).status).toBe(401);
+    expect((await server.post(load, {}, { authorization: 'Bearer client' })).status).toBe(401);
     expect((await server.post(load, {}, admin)).status).toBe(200);
     expect(models.repositoryActs).toEqual(['load echo']);
-    expect((await server.get('/v2/models/echo', { authorization: 'Bearer visitor' })).status).toBe(200);
+    expect((await server.get('/v2/models/echo', { authorization: 'Bearer client' })).status).toBe(200);
     expect((await server.get('/v2/models/echo', admin)).status).toBe(200);
     expect((await server.get('/v2/models/echo')).status).toBe(401);
     expect((await server.get('/v2/health/ready')).status).toBe(200);

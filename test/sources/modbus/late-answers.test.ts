@@ -5,7 +5,7 @@ import type { LinkUser } from '../../../src/sources/modbus/link/modbus-link.ts';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import type { ModbusEndpoint } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
-import { OwedAnswers } from '../../../src/sources/modbus/link/owed-answers.ts';
+import { LateResponses } from '../../../src/sources/modbus/link/late-responses.ts';
 import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import type { UnitConduct } from '../../support/simulated-line.ts';
@@ -112,7 +112,7 @@ class Exchange {
   failed = 0;
   readonly #clock = new FakeClock();
   readonly #deps = testDeps(this.#clock);
-  readonly #owed = new OwedAnswers(this.#clock);
+  readonly #owed = new LateResponses(this.#clock);
   readonly #line: SimulatedLine;
   readonly #user: LinkUser;
   readonly #endpoint: ModbusEndpoint;

@@ -160,7 +160,7 @@ class Line {
         onReady: () => undefined,
         onAnswer: (read, bytes, offset) => this.#judge(read.request, bytes, offset),
         onException: () => this.#conclude(),
-        onForeignFrame: () => undefined,
+        onUnsolicitedFrame: () => undefined,
         onFault: (_, read) => this.#onFault(read),
         onEnd: (_, read) => {
           this.#client = undefined;

@@ -46,7 +46,7 @@ class Line {
         onReady: () => tell('ready'),
         onAnswer: () => tell('answered'),
         onException: () => tell('refused'),
-        onForeignFrame: () => undefined,
+        onUnsolicitedFrame: () => undefined,
         onFault: ({ code }) => tell(code),
         onEnd: ({ code }) => tell(`ended: ${code}`),
       },

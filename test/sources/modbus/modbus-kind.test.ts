@@ -41,7 +41,7 @@ describe('the configuration of a Modbus source', () => {
     ['serial:///dev/ttyUSB0?baudRate=quick', 'baudRate is 300 to 4000000'],
     ['serial:///dev/ttyUSB0?parity=mark', 'parity is none, even or odd'],
     ['serial:///dev/ttyUSB0?stopBits=3', 'stopBits is 1 or 2'],
-    ['serial:///dev/ttyUSB0?baudrate=9600', "'baudrate' is not known here: there is baudRate, parity, stopBits"],
+    ['serial:///dev/ttyUSB0?baudrate=9600', "unknown parameter 'baudrate'; expected baudRate, parity, stopBits"],
     ['serial://ttyUSB0', 'expected tcp://host:port'],
     ['http://10.0.0.7', 'expected tcp://host:port'],
     ['10.0.0.7:502', 'expected tcp://host:port'],

@@ -140,13 +140,13 @@ describe('a device that is away', () => {
     expect(device.connections).toBeLessThan(200);
   });
 
-  test('and accepts connections but says nothing is a timeout, then asked only now and then', async () => {
+  test('and accepts connections but sends nothing is a timeout, and is then retried with growing waits', async () => {
     device.faults.silent = true;
     await using plc = start();
     await plc.shows({ running: 'bad timeout' });
     await plc.shows({ pressure: 'bad unit-set-aside', running: 'bad unit-set-aside' });
     expect(plc.health.status).toBe('degraded');
-    expect(plc.health.reason).toContain('unit 1 is asked only now and then: ');
+    expect(plc.health.reason).toContain('unit 1 does not answer and is retried with growing waits: ');
     device.faults.silent = false;
     await plc.shows(allGood);
     expect(plc.health.status).toBe('ok');
@@ -234,7 +234,7 @@ describe('a device that refuses', () => {
       const scan = await plc.shows({ r0: 7, r60: 7, r61: 'bad refused', r62: 7, r99: 7 });
       expect(Object.values(plc.show(scan)).filter((value) => value === 7)).toHaveLength(99);
       expect(plc.health.status).toBe('degraded');
-      expect(plc.health.reason).toMatch(/^r61 set aside: unit 1 refused function 3, 1 from 61: exception/);
+      expect(plc.health.reason).toMatch(/^r61 disabled: unit 1 refused function 3, 1 from 61: exception/);
       expect(await metricValue(plc.deps, 'andon_modbus_tags_set_aside{source="plc"}')).toBe(1);
     },
   );
@@ -290,7 +290,7 @@ describe('a device that refuses', () => {
     expect(plc.health.status).toBe('ok');
   });
 
-  test('because it is busy is read with the next scan, nothing is set aside', async () => {
+  test('because it is busy is read with the next scan, no tag is disabled', async () => {
     let busy = true;
     device.faults.exception = ({ functionCode }) => (busy && functionCode === 3 ? 6 : 0);
     await using plc = start();
@@ -314,7 +314,7 @@ describe('a device that refuses', () => {
       device.faults.exception = () => code;
       await using plc = start();
       await plc.shows({ pressure: 'bad unit-set-aside' });
-      expect(plc.health.reason).toContain('unit 1 is asked only now and then: ');
+      expect(plc.health.reason).toContain('unit 1 does not answer and is retried with growing waits: ');
       device.faults.exception = undefined;
       await plc.shows(allGood);
     },
@@ -335,7 +335,7 @@ describe('a device that keeps silent about one register', () => {
       },
     });
     await plc.shows({ a: 7, b: 7, c: 'bad timeout' });
-    await vi.waitFor(() => expect(plc.health.reason).toContain('c set aside'));
+    await vi.waitFor(() => expect(plc.health.reason).toContain('c disabled'));
     expect(plc.show(await plc.sink.next())).toEqual({ a: 7, b: 7, c: 'bad timeout' });
   });
 });

@@ -82,7 +82,7 @@ describe('a serial server that passes RTU frames on', () => {
     await plc.shows({ level: 99, refused: 'bad refused' });
     device.faults.byteByByte = true;
     await plc.shows({ level: 99 });
-    expect(plc.health.reason).toContain('refused set aside');
+    expect(plc.health.reason).toContain('refused disabled');
   });
 
   test('passes no answer that was asked for before the configuration was read anew', async () => {

@@ -64,11 +64,11 @@ describe('a frame that is sent', () => {
   });
 
   test('is made in one place, leaves by one, and no library that can write is among the sources', () => {
-    expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/endpoint-link.ts']);
-    expect(filesWith(/\btransport\.write\(/)).toEqual(['sources/modbus/modbus-client.ts']);
+    expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/link/endpoint-link.ts']);
+    expect(filesWith(/\btransport\.write\(/)).toEqual(['sources/modbus/link/modbus-client.ts']);
     expect(filesWith(/#(?:socket|port)\?\.write\(/)).toEqual([
-      'sources/modbus/serial-transport.ts',
-      'sources/modbus/tcp-transport.ts',
+      'sources/modbus/link/serial-transport.ts',
+      'sources/modbus/link/tcp-transport.ts',
     ]);
     expect(filesWith(/from 'modbus-serial'/)).toEqual(['plant/modbus-device.ts']);
   });

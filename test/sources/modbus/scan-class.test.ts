@@ -155,13 +155,13 @@ describe('a status word of which the device refuses a read', () => {
   });
   const word = Array.from({ length: 16 }, (_, index) => bit(index));
 
-  test('is set aside as a whole, and asked for again in one read', async () => {
+  test('is disabled as a whole and retried in one read', async () => {
     scanClass = scanClassOf([bit(16, 4), ...word]);
     link.refused.add(5);
     scanClass.begin();
     scanClass.begin();
     expect(link.asked.slice(-1)).toEqual([[4, 1]]);
-    expect(scanClass.partsAside().map(({ block }) => block.items.length)).toEqual([16]);
+    expect(scanClass.disabledParts().map(({ block }) => block.items.length)).toEqual([16]);
     link.refused.clear();
     await clock.advance(5000);
     for (let scans = 0; scans < 2; scans += 1) scanClass.begin();
@@ -195,7 +195,7 @@ test('each tag is in each scan once, and good in the end, whatever is refused fo
       for (let scans = 0; scans < 70; scans += 1) {
         scanClass.begin();
         expect([...(sink.scans.at(-1)?.keys() ?? [])].toSorted((a, b) => a - b)).toEqual(members.map((_, i) => i));
-        // Longer than the longest wait of a tag that is set aside, so that each scan asks for something.
+        // Longer than the longest wait of a disabled tag, so that each scan sends a request.
         await clock.advance(300_001);
       }
       expect([...(sink.scans.at(-1)?.values() ?? [])].every(({ quality }) => quality === 'good')).toBe(true);

@@ -9,7 +9,7 @@ const CLIENTS = 4;
 /** Between an answer and the next request of a client. */
 const PAUSE_MS = 5;
 
-export type VisitorAnswer = {
+export type ClientAnswer = {
   /** On the machine's monotonic clock. */
   readonly askedMs: number;
   readonly answeredMs: number;
@@ -19,19 +19,19 @@ export type VisitorAnswer = {
   readonly error: string;
 };
 
-export type VisitorsProtocol = {
+export type ClientsProtocol = {
   /** Asks for ever. */
   readonly start: { readonly params: { readonly url: string }; readonly result: undefined };
   /** What was answered since it was last asked. */
-  readonly take: { readonly params: undefined; readonly result: readonly VisitorAnswer[] };
+  readonly take: { readonly params: undefined; readonly result: readonly ClientAnswer[] };
 };
 
-const answers: VisitorAnswer[] = [];
+const answers: ClientAnswer[] = [];
 const data = Array.from({ length: WATCHED_TAGS }, (_, index) => index);
 const inputs = [{ name: 'window', datatype: 'FP32', shape: [1, 1, WATCHED_TAGS], data }];
 const body = JSON.stringify({ inputs });
 
-servePeer<VisitorsProtocol>({
+servePeer<ClientsProtocol>({
   start: ({ url }) => {
     for (let client = 0; client < CLIENTS; client += 1) void askForEver(`${url}/v2/models/${MODEL}/infer`);
     return undefined;
@@ -46,7 +46,7 @@ async function askForEver(url: string): Promise<never> {
   }
 }
 
-async function ask(url: string): Promise<VisitorAnswer> {
+async function ask(url: string): Promise<ClientAnswer> {
   const askedMs = machineMs();
   try {
     const answer = await fetch(url, { method: 'POST', body });

@@ -6,10 +6,10 @@ import { joinChanges, SETTLE_MS } from './load-round.ts';
 import { Peer } from './peer.ts';
 import { inferBody, startServingAgent } from './serving-agent.ts';
 import { median, percentile } from './statistics.ts';
-import type { VisitorsProtocol } from './visitors-load.ts';
+import type { ClientsProtocol } from './clients-load.ts';
 import { machineMs, MODEL, WATCHED_TAGS } from './workload.ts';
 
-export const VISITORS_ID = 'visitors';
+export const CLIENTS_ID = 'clients';
 
 /** Of the agent's one watch: 20 windows a second, far enough apart that none waits for the commit of the one before. */
 const SCAN_INTERVAL_MS = 50;
@@ -56,14 +56,14 @@ type Turn = {
   readonly answersPerSecond: number;
 };
 
-/** Visitors inside the agent, and as many beside it, in the turns of one round. */
+/** Clients inside the agent, and as many beside it, in the turns of one round. */
 type Pair = { readonly inside: Turn; readonly beside: Turn };
 
 /**
- * What visitors do to a watch. They ask the agent, or as many of them ask a bare route in another process, in turns: the
+ * What clients do to a watch. They ask the agent, or as many of them ask a bare route in another process, in turns: the
  * second takes the machine's cores as the first does, so that what differs is the agent's own serving.
  */
-export async function visitorsFigures(
+export async function clientsFigures(
   site: BenchSite,
   times: { readonly turns: number; readonly turnMs: number },
   say: (text: string) => void,
@@ -71,28 +71,28 @@ export async function visitorsFigures(
   await using stack = new AsyncDisposableStack();
   const agent = await startServingAgent(site, SCAN_INTERVAL_MS, stack);
   const bare = stack.use(new Peer<BareRouteProtocol>('bare-route.ts'));
-  const visitors = stack.use(new Peer<VisitorsProtocol>('visitors-load.ts'));
+  const crowdPeer = stack.use(new Peer<ClientsProtocol>('clients-load.ts'));
   const bareUrl = await bare.call('listen', { modelFile: site.modelFile });
   const agentUrl = agent.inferUrl(MODEL);
   const quiet: Turn[] = [];
   const pairs = new Map<Crowd, Pair[]>(crowds.map((crowd) => [crowd, []]));
   for (let count = 0; count <= times.turns; count += 1) {
     say(
-      `${VISITORS_ID}: ${count === 0 ? 'warm-up' : `turn ${count} of ${times.turns}`} of each of ${crowds.length} crowds`,
+      `${CLIENTS_ID}: ${count === 0 ? 'warm-up' : `turn ${count} of ${times.turns}`} of each of ${crowds.length} crowds`,
     );
     const alone = await turn(() => sleep(times.turnMs, 0));
     if (count > 0) quiet.push(alone);
     for (const crowd of crowds) {
-      const beside = await turn(() => visit(bareUrl, crowd, 200));
-      const inside = await turn(() => visit(agentUrl, crowd, crowd.agentStatus));
+      const beside = await turn(() => send(bareUrl, crowd, 200));
+      const inside = await turn(() => send(agentUrl, crowd, crowd.agentStatus));
       if (count > 0) pairs.get(crowd)?.push({ inside, beside });
     }
   }
   return [quietFigure(quiet), ...crowds.flatMap((crowd) => crowdFigures(crowd, pairs.get(crowd) ?? []))];
 
-  function visit(url: string, { clients, requestsPerSecond, body }: Crowd, status: number): Promise<number> {
+  function send(url: string, { clients, requestsPerSecond, body }: Crowd, status: number): Promise<number> {
     const load = { url, body, client: 'raw', clients, requestsPerSecond, status, durationMs: times.turnMs } as const;
-    return visitors.call('visit', load);
+    return crowdPeer.call('send', load);
   }
 
   async function turn(go: () => Promise<number>): Promise<Turn> {
@@ -117,8 +117,8 @@ export async function visitorsFigures(
 
 function quietFigure(turns: readonly Turn[]): Figure {
   return {
-    id: `${VISITORS_ID}.quiet.latencyMsP99`,
-    title: 'A watch without visitors: register change to message, p99',
+    id: `${CLIENTS_ID}.quiet.latencyMsP99`,
+    title: 'A watch without clients: register change to message, p99',
     unit: 'ms',
     agent: median(turns.map(({ latencyMsP99 }) => latencyMsP99)),
     limit: undefined,
@@ -129,8 +129,8 @@ function quietFigure(turns: readonly Turn[]): Figure {
 
 function crowdFigures({ id, title }: Crowd, pairs: readonly Pair[]): readonly Figure[] {
   const figure = (name: keyof Turn, what: string, unit: string, goal?: Goal): Figure => ({
-    id: `${VISITORS_ID}.${id}.${name}`,
-    title: `Visitors, ${title}: ${what}`,
+    id: `${CLIENTS_ID}.${id}.${name}`,
+    title: `Clients, ${title}: ${what}`,
     unit,
     agent: median(pairs.map(({ inside }) => inside[name])),
     limit: median(pairs.map(({ beside }) => beside[name])),

@@ -53,14 +53,14 @@ class Plant {
 }
 
 describe.each(['rtu+tcp://10.0.0.9:4001', 'serial:///dev/ttyUSB0'])('on %s', (url) => {
-  test('answers that nothing asked for keep andon off the line until they have stopped', async () => {
+  test('andon sends nothing until unsolicited responses have stopped', async () => {
     const plant = new Plant(url);
     expect(new Set(await plant.run(1000))).toEqual(new Set(['42']));
     await plant.run(1000, FOREIGN);
     const asked = plant.line.requests.length;
     expect(new Set(await plant.run(60_000, FOREIGN))).toEqual(new Set(['modbus-link-down']));
     expect(plant.line.requests).toHaveLength(asked);
-    expect(plant.link.problem()).toContain('another master asks there, or a device answers twice');
+    expect(plant.link.problem()).toContain('another master uses the line, or a device answers twice');
     await plant.run(11_000);
     expect(plant.link.problem()).toBe(undefined);
     expect(new Set(await plant.run(1000))).toEqual(new Set(['42']));

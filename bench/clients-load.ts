@@ -4,11 +4,11 @@ import { servePeer } from './peer.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * Visitors, in a process of their own: clients that send one request after another, as fast as they are answered or at a
+ * Clients, in a process of their own: clients that send one request after another, as fast as they are answered or at a
  * rate between them.
  */
 
-export type VisitorsLoad = {
+export type ClientsLoad = {
   readonly url: string;
   readonly body: string;
   readonly client: HttpClientKind;
@@ -20,14 +20,14 @@ export type VisitorsLoad = {
   readonly durationMs: number;
 };
 
-export type VisitorsProtocol = {
+export type ClientsProtocol = {
   /** @returns Answers per second. */
-  readonly visit: { readonly params: VisitorsLoad; readonly result: number };
+  readonly send: { readonly params: ClientsLoad; readonly result: number };
 };
 
-servePeer<VisitorsProtocol>({ visit });
+servePeer<ClientsProtocol>({ send });
 
-async function visit(load: VisitorsLoad): Promise<number> {
+async function send(load: ClientsLoad): Promise<number> {
   const { url, body, durationMs, requestsPerSecond } = load;
   const clients = await Promise.all(Array.from({ length: load.clients }, () => openClient(load.client, url, body)));
   const intervalMs = requestsPerSecond === undefined ? 0 : (1000 * clients.length) / requestsPerSecond;
