@@ -16,7 +16,7 @@ const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
 
-export type LoadedModelStatuses = {
+type LoadedModelStatuses = {
   readonly statuses: readonly ModelStatus[];
   /** Why the models of the model server are missing; undefined if none are. */
   readonly incomplete: string | undefined;
