@@ -23,7 +23,7 @@ import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
@@ -158,7 +158,11 @@ export async function startAgent(
       rollouts,
       records: outbox,
       history,
-      models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
+      models: () =>
+        gateway.statuses().then(
+          (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
+          (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
+        ),
       events,
       modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
       deps,

@@ -5,56 +5,81 @@ import type { LoadedConfig } from '../../config/config-file.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
 import { modelUses, watchMisfits } from '../../config/model-watches.ts';
 import type { ExactModel } from '../../contracts/model-desk.ts';
-import type { HttpConfig } from '../../web/http-config.ts';
+import type { AgentConfig } from '../../config/config-schema.ts';
+import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
 import { listenAddress } from '../../web/http-config.ts';
 import { ModelLibrary } from '../../registry/model-library.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
-import { agentUrl, askAgent } from '../output/agent-request.ts';
+import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
 
-const modelsSchema = z.object({ models: z.array(z.object({ name: z.string(), version: z.number() })) });
+/** `incomplete` is missing in the answer of an older agent. */
+const loadedSchema = z.object({
+  models: z.array(z.object({ name: z.string(), version: z.number() })),
+  incomplete: z.string().nullish(),
+});
 
-/** The model directory of a configuration, beside an agent that may be running on it. */
+/** The model directory of a configuration; an agent may be running on it. */
 export function openModelLibrary({ config }: Pick<LoadedConfig, 'config'>): ModelLibrary {
   return new ModelLibrary({
     entry: inferenceHostEntry,
     config: config.models,
-    inUse: async () => modelUses(config, await loadedModels(config.http)),
+    inUse: async () => modelUses(config, await loadedModels(config)),
     misfits: (manifest) => watchMisfits(config, manifest),
     deps: quietDeps(),
   });
 }
 
 /**
- * What the running agent has loaded; nothing where none runs.
+ * Returns the versions that the running agent has loaded; none if no agent runs.
  *
- * @throws {OperatingError} 'agent-not-reached' where there may be one, and it does not say.
+ * An agent that does not answer may have any version loaded. "No agent runs" therefore needs proof: nothing listens at
+ * its address, and the lock of its outbox is free. The lock also covers an agent that starts, stops or could not listen.
+ *
+ * @throws {OperatingError} 'agent-not-reached' if an agent may be running and its models are unknown.
  */
-async function loadedModels(http: HttpConfig): Promise<readonly ExactModel[]> {
-  // The port that an agent took by itself is known to nobody here.
-  if (listenAddress(http.listen)?.port === 0) return [];
+async function loadedModels({ http, outbox }: AgentConfig): Promise<readonly ExactModel[]> {
+  if (listenAddress(http.listen)?.port === 0) {
+    checkNoAgent(outbox.path, 'http.listen has port 0, so its address is unknown');
+    return [];
+  }
   try {
-    return modelsSchema.parse(await askAgent(http, '/api/v1/models')).models;
+    const { models, incomplete } = loadedSchema.parse(await askAgent(http, '/api/v1/models'));
+    if (incomplete === undefined || incomplete === null) return models;
+    throw new Error(`its model server: ${incomplete}`);
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (errorCode(cause) === 'ECONNREFUSED') return [];
-    const reason = error instanceof z.ZodError ? 'its answer is none of an agent' : errorMessage(cause ?? error);
-    throw new OperatingError(
-      'agent-not-reached',
-      'retry',
-      `What the agent at ${agentUrl(http)} has loaded is not known: ${reason}`,
-      { cause: error },
-    );
+    const reason = error instanceof z.ZodError ? 'this is not the answer of an andon agent' : requestFault(error);
+    if (!isRefusedConnection(error)) throw unknownModels(`${agentUrl(http)}: ${reason}`, error);
+    checkNoAgent(outbox.path, `${agentUrl(http)}: ${reason}`);
+    return [];
   }
 }
 
-/** Who gives the command, for the audit log: `cli:root`, or `cli:root (sudo alice)`. */
+function checkNoAgent(outboxPath: string, reason: string): void {
+  try {
+    if (!OutboxLock.isHeld(outboxPath)) return;
+  } catch (error) {
+    throw unknownModels(`the lock of ${outboxPath} cannot be read: ${errorMessage(error)}`, error);
+  }
+  throw unknownModels(`${reason}, but an agent has the outbox ${outboxPath}`);
+}
+
+function unknownModels(reason: string, cause?: unknown): OperatingError {
+  return new OperatingError(
+    'agent-not-reached',
+    'retry',
+    `The versions that the running agent has loaded are unknown (${reason}), so nothing was removed. Check 'andon status', or stop the agent, and try again`,
+    { cause },
+  );
+}
+
+/** The user of the command, for the audit log: `cli:root`, or `cli:root (sudo alice)`. */
 export function commandActor(): string {
   const sudo = env['SUDO_USER'];
   return sudo === undefined ? `cli:${userName()}` : `cli:${userName()} (sudo ${sudo})`;
 }
 
-/** A container may run as a user that has no name. */
+/** A user in a container may have no name. */
 function userName(): string {
   try {
     return userInfo().username;
