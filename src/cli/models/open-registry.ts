@@ -4,11 +4,11 @@ import * as z from 'zod';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
 import { modelUses, watchMisfits } from '../../config/model-watches.ts';
-import type { ExactModel } from '../../contracts/model-desk.ts';
+import type { ExactModel } from '../../contracts/model-registry.ts';
 import type { AgentConfig } from '../../config/config-schema.ts';
 import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
 import { listenAddress } from '../../web/http-config.ts';
-import { ModelLibrary } from '../../registry/model-library.ts';
+import { VersionRegistry } from '../../registry/version-registry.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
@@ -20,8 +20,8 @@ const loadedSchema = z.object({
 });
 
 /** The model directory of a configuration; an agent may be running on it. */
-export function openModelLibrary({ config }: Pick<LoadedConfig, 'config'>): ModelLibrary {
-  return new ModelLibrary({
+export function openRegistry({ config }: Pick<LoadedConfig, 'config'>): VersionRegistry {
+  return new VersionRegistry({
     entry: inferenceHostEntry,
     config: config.models,
     inUse: async () => modelUses(config, await loadedModels(config)),
