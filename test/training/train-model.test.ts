@@ -75,7 +75,7 @@ describe('a regression is measured on rows that it has not seen', () => {
     const quality = Float64Array.from({ length: 400 }, seededRandom(3));
     const { assessment, warnings } = await trainModel(regression(machineRows(400, 2), quality));
     expect(assessment?.metrics['r2']).toBeLessThanOrEqual(0);
-    expect(warnings).toEqual([expect.stringContaining('no better')]);
+    expect(warnings).toEqual([expect.stringContaining('not better')]);
   });
 });
 
