@@ -118,11 +118,22 @@ export function keyPlaces(node: SchemaNode, place = ''): readonly KeyPlace[] {
     });
     const { additionalProperties, items } = branch;
     const entries =
-      typeof additionalProperties === 'object' ? keyPlaces(additionalProperties, `${place}.<${entryName(place)}>`) : [];
+      typeof additionalProperties === 'object'
+        ? keyPlaces(additionalProperties, `${place}.<${entryName(place.split('.').at(-1) ?? place)}>`)
+        : [];
     return [own, entries, typeof items === 'object' ? keyPlaces(items, `${place}[]`) : []].flat();
   });
 }
 
-function entryName(place: string): string {
-  return place.endsWith('tags') ? 'tag' : place.endsWith('headers') ? 'name' : 'id';
+const ENTRY_NAMES: Readonly<Record<string, string>> = {
+  tags: 'tag',
+  patterns: 'pattern',
+  headers: 'name',
+  limits: 'model',
+  hosts: 'host',
+};
+
+/** Name of the entries of a map, such as 'tag' for `tags`. */
+export function entryName(key: string): string {
+  return ENTRY_NAMES[key] ?? 'id';
 }

@@ -29,7 +29,9 @@ export function isTopicSafeName(name: string): boolean {
 const agentSchema = z
   .strictObject({
     id: nameSchema
-      .describe("The agent's name, unique upstream; the first part of every record's id and of its topics")
+      .describe(
+        'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
+      )
       .meta({ examples: ['edge-01'] }),
     location: z
       .string()
@@ -38,17 +40,17 @@ const agentSchema = z
           "expected levels joined by '/', such as acme/lyon/filling/line-2, none of them empty and without '+' and '#'",
       })
       .optional()
-      .describe('Where it stands, as ISA-95 enterprise/site/area/line')
+      .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
       .meta({ examples: ['acme/lyon/filling/line-2'] }),
   })
-  .describe('Who this agent is');
+  .describe('Identity of this agent');
 
 const logSchema = z
   .strictObject({
-    level: z.enum(logLevels).default('info').describe('Least important lines that are written'),
+    level: z.enum(logLevels).default('info').describe('Lowest level that is written'),
   })
   .prefault({})
-  .describe('Log lines on standard output, as JSON');
+  .describe('Log on standard output, one JSON object a line');
 
 /** The whole configuration; each section is described beside the code that it configures. */
 export const configSchema = z.strictObject({
@@ -56,21 +58,21 @@ export const configSchema = z.strictObject({
   sources: z
     .record(nameSchema, schemaOfKinds(sourceKinds))
     .default({})
-    .describe('Live connections to devices and topics, by id; none on a box that only serves models'),
-  models: modelsConfigSchema.prefault({}).describe('Where the models are, and what they run on'),
+    .describe('Connections to devices and brokers, by id. A box that only serves models has none'),
+  models: modelsConfigSchema.prefault({}).describe('Model directory, execution, limits and model serving'),
   watches: z
     .record(nameSchema, watchSchema)
     .default({})
-    .describe('Models bound to tags, by id, each with the alarm that it raises'),
+    .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
   publish: publishSchema.optional(),
   sparkplug: sparkplugPublishSchema.optional(),
-  outbox: outboxConfigSchema
-    .prefault({})
-    .describe('Records and samples kept on the box, until they are sent and after'),
+  outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),
   uplinks: z
     .record(nameSchema, schemaOfKinds(uplinkKinds))
     .default({})
-    .describe('Receivers of records, by id; each has its own place in the outbox, one that is down holds up no other'),
+    .describe(
+      'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
+    ),
   http: httpConfigSchema.prefault({}),
   log: logSchema,
 });

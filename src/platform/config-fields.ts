@@ -80,10 +80,17 @@ function unitOf(field: z.core.$ZodType): Unit | undefined {
 
 /** Of every tag, whatever its source. */
 export const stuckFields = {
-  stuckAfter: duration('A value that has not moved for this long is uncertain: the sensor is taken for stuck', {
-    minMs: 1_000,
-  }).optional(),
-  stuckBand: z.number().min(0).default(0).describe('Movement in engineering units that does not count, for stuckAfter'),
+  stuckAfter: duration(
+    'A value that has not changed for this long becomes uncertain, because the sensor may be stuck',
+    {
+      minMs: 1_000,
+    },
+  ).optional(),
+  stuckBand: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
 };
 
 /** What a tag's fields in the configuration say of its values, whatever its source. */

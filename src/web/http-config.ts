@@ -12,19 +12,19 @@ const generationSchema = configObject({
     .min(1)
     .max(1_000)
     .default(8)
-    .describe('Generations under way at once; one more is answered with 503'),
+    .describe('Most text generations at a time. One more is answered with 503'),
   maxTokens: z
     .int()
     .min(1)
     .max(1_000_000)
     .default(1024)
-    .describe('Tokens that one may write at most; more cannot be asked for'),
+    .describe('Most tokens that one generation may write. A request for more is refused'),
   maxMemory: byteSize(
-    'Memory for the caches of all under way, each counted at its fullest, going into a step and coming out of it; the larger a cache, the longer a token takes',
+    'Most memory for the key-value caches of all running generations. Each cache is counted at its largest size, for the input and the output of a step. A larger cache makes each token slower',
   ).prefault('32MB'),
 })
   .prefault({})
-  .describe('Generation of text by decoders (/v2/models/<name>/generate and generate_stream)');
+  .describe('Text generation by decoder models (/v2/models/<name>/generate and generate_stream)');
 
 /** The HTTP endpoint. Fastify's own timeouts and limits default to none, so each one is set here. */
 export const httpConfigSchema = configObject({
@@ -35,23 +35,26 @@ export const httpConfigSchema = configObject({
       error: `must have a port of ${PORT_MAX} or less`,
     })
     .default('127.0.0.1:8080')
-    .describe('Address and port; off loopback only with a token. Port 0 takes a free one')
+    .describe('Address and port. An address other than loopback requires token. Port 0 selects a free port')
     .meta({ examples: ['127.0.0.1:8080', '0.0.0.0:8080'] }),
   token: secretReference
     .optional()
-    .describe('Bearer token asked of every request but /healthz and /readyz; required off loopback'),
+    .describe(
+      'Bearer token that every request except /healthz and /readyz must have. Required for an address other than loopback',
+    ),
   adminToken: secretReference
     .optional()
     .describe(
-      'Bearer token for the model repository: /v2 (index, load, unload) and /api/v1/models (install, activate, …), which are closed without it',
+      'Bearer token for model management: /v2 (index, load, unload) and /api/v1/models (install, activate, …). Without it these paths are disabled',
     ),
-  requestTimeout: duration('Time for a request to arrive, headers and body', { minMs: 100, maxMs: 600_000 }).prefault(
-    '10s',
-  ),
-  maxConnections: z.int().min(1).max(10_000).default(100).describe('Connections at once; one more is refused'),
-  maxBody: byteSize('Largest request body; a larger one is answered with 413').prefault('4MB'),
+  requestTimeout: duration('Longest time for a request to arrive, headers and body', {
+    minMs: 100,
+    maxMs: 600_000,
+  }).prefault('10s'),
+  maxConnections: z.int().min(1).max(10_000).default(100).describe('Most connections at a time. One more is refused'),
+  maxBody: byteSize('Largest request body. A larger one is answered with 413').prefault('4MB'),
   generation: generationSchema,
-}).describe('HTTP endpoint: health, metrics, alarms, inference and the dashboard');
+}).describe('HTTP endpoint: health, metrics, alarms, inference and dashboard');
 
 export type HttpConfig = z.infer<typeof httpConfigSchema>;
 export type GenerationConfig = HttpConfig['generation'];
