@@ -65,7 +65,7 @@ describe('the configuration of a Modbus source', () => {
   });
 
   test('finds a tag that its device cannot have', () => {
-    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: a coil is a bool, not a float32']);
+    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: expected bool for a coil']);
     expect(tagProblems({ address: 65_535 })).toEqual([
       'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
     ]);
