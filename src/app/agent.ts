@@ -8,8 +8,8 @@ import type { Routes } from '../web/http-app.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { registerV2Routes } from '../serving/v2-routes.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
-import { modelLedger } from '../registry/model-ledger.ts';
-import { ModelLibrary } from '../registry/model-library.ts';
+import { versionLedger } from '../registry/version-ledger.ts';
+import { VersionRegistry } from '../registry/version-registry.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
@@ -23,7 +23,7 @@ import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
@@ -95,7 +95,7 @@ export async function startAgent(
   };
   const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
   const library = stack.use(
-    new ModelLibrary({
+    new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
       inUse: async () => modelUses(config, [...ownModels(), ...(await gateway.statuses())]),
@@ -109,7 +109,7 @@ export async function startAgent(
       watches,
       inference,
       models: rolloutHosts,
-      ledger: modelLedger(config.models.directory, library, deps.clock),
+      ledger: versionLedger(config.models.directory, library, deps.clock),
       journal: rolloutJournal(config.outbox.path, deps.log),
       rules: config.models.rollback,
       deps,
@@ -158,9 +158,13 @@ export async function startAgent(
       rollouts,
       records: outbox,
       history,
-      models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
+      models: () =>
+        gateway.statuses().then(
+          (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
+          (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
+        ),
       events,
-      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
+      modelRegistry: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
       deps,
     })(app, adminToken);
     await registerV2Routes(app, {

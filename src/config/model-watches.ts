@@ -1,7 +1,7 @@
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { ExactModel } from '../contracts/model-desk.ts';
+import type { ExactModel } from '../contracts/model-registry.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { manifestFindings } from './config-model-checks.ts';
 import type { AgentConfig } from './config-schema.ts';

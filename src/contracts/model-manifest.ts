@@ -177,5 +177,3 @@ export type GraphManifest = z.infer<typeof graphManifestSchema>;
 export type AnyManifest = ModelManifest | GraphManifest;
 /** Of a golden vector: row-major values, with their shape where it must be said. */
 export type GoldenValues = z.infer<typeof tensorValuesSchema>;
-
-export { judgesWindows } from './manifest-kind.ts';

@@ -7,8 +7,8 @@ import { registerEventStream } from '../web/event-stream.ts';
 import type { AgentIdentity } from '../web/health-routes.ts';
 import { registerHealthRoutes } from '../web/health-routes.ts';
 import type { Routes } from '../web/http-app.ts';
-import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
-import { registerModelDeskRoutes } from './model-desk-routes.ts';
+import type { ModelRegistryRoutesOptions } from './model-registry-routes.ts';
+import { registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
 import { TurnBudget } from '../web/turn-budget.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
@@ -20,12 +20,12 @@ export type AgentRoutesOptions = WatchRoutesOptions & {
   readonly rollouts: RolloutStatuses;
   readonly events: LiveEvents;
   /** Left out where the models cannot be managed. */
-  readonly modelDesk?: Omit<ModelDeskRoutesOptions, 'adminToken'>;
+  readonly modelRegistry?: Omit<ModelRegistryRoutesOptions, 'adminToken'>;
 };
 
 /** Health, metrics, alarms, watches, live events, management of models and the dashboard: all but the models as a service. */
 export function agentRoutes(options: AgentRoutesOptions): Routes {
-  const { identity, alarms, rollouts, events, modelDesk, deps } = options;
+  const { identity, alarms, rollouts, events, modelRegistry, deps } = options;
   return async (app, adminToken) => {
     new TurnBudget(deps).limit(app);
     registerHealthRoutes(app, identity, deps);
@@ -35,6 +35,6 @@ export function agentRoutes(options: AgentRoutesOptions): Routes {
     registerDashboard(app);
     registerEventStream(app, events, deps);
     app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
-    if (modelDesk !== undefined) await registerModelDeskRoutes(app, { ...modelDesk, adminToken });
+    if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, { ...modelRegistry, adminToken });
   };
 }

@@ -127,6 +127,7 @@ describe('the HTTP endpoint', () => {
   let desk = new Desk();
   let events = new LiveEvents();
   let server: HttpServer;
+  let modelServerFault: string | undefined;
 
   async function serve(
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
@@ -144,7 +145,7 @@ describe('the HTTP endpoint', () => {
         // Routes use these members only; the rest of the contract is the outbox's own tests'.
         records: records as RecordStore,
         history,
-        models: async () => [status, { ...status, version: 2 }],
+        models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
         events,
         deps,
       }),
@@ -155,6 +156,7 @@ describe('the HTTP endpoint', () => {
   }
 
   beforeEach(() => {
+    modelServerFault = undefined;
     deps = testDeps();
     desk = new Desk();
     events = new LiveEvents();
@@ -266,6 +268,16 @@ describe('the HTTP endpoint', () => {
         { ...model, version: 1 },
         { ...model, version: 2 },
       ],
+      incomplete: null,
+    });
+  });
+
+  test('the list of models reports when the models of the model server are missing from it', async () => {
+    const url = await serve();
+    modelServerFault = 'no answer within 2 s';
+    expect(await json(`${url}/api/v1/models`)).toMatchObject({
+      models: [{ version: 1 }, { version: 2 }],
+      incomplete: 'no answer within 2 s',
     });
   });
 

@@ -48,7 +48,7 @@ describe('the configuration of a Modbus source', () => {
     ['tcp://', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:502/unit/1', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:70000', 'expected tcp://host:port'],
-  ])('says what is wrong with the url %s', (url, message) => {
+  ])('reports the problem of the url %s', (url, message) => {
     expect(problems({ url })).toEqual([expect.stringContaining(`url: ${message}`)]);
   });
 
@@ -134,7 +134,7 @@ describe('the plan of a Modbus source', () => {
     ]);
   });
 
-  test('says what to change where a scan cannot be met', () => {
+  test('advises what to change if a scan interval cannot be met', () => {
     const tags = spread(10);
     const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
     expect(plan?.advice).toBe(
@@ -150,7 +150,7 @@ describe('the plan of a Modbus source', () => {
     expect(plan?.advice).toContain('a larger maxGap (now 16) joins reads down to 2, about 4 ms');
   });
 
-  test('reckons a serial line by its bytes, its silences and what the device needs to answer', () => {
+  test('estimates a serial line from its bytes, its silences and the response time of the device', () => {
     const url = 'serial:///dev/ttyUSB0?baudRate=9600&parity=even';
     const [plan] = modbusKind.plan('line', parse({ url, tags: { pressure } }));
     // 8 bytes there and 9 back of 11 bits each, two silences of 3.5 characters, 5 ms in the device.
@@ -160,7 +160,7 @@ describe('the plan of a Modbus source', () => {
     expect(fast?.advice).toContain('more than the scan interval of 20ms: scan every 40ms instead');
   });
 
-  test('reckons with the pause and with the line behind a gateway, where its baud rate is known', () => {
+  test('includes the pause, and the line behind a gateway if its baud rate is known', () => {
     const busTimeMs = (more: object) =>
       modbusKind.plan('gateway', parse({ tags: { pressure }, ...more }))[0]?.busTimeMs;
     expect(busTimeMs({ pauseBetweenRequests: '50ms' })).toBe(52);
@@ -168,7 +168,7 @@ describe('the plan of a Modbus source', () => {
     expect(busTimeMs({ url: 'tcp://gateway:502?baudRate=9600' })).toBeGreaterThan(25);
   });
 
-  test('says so where all scans together are too much for the link', () => {
+  test('reports a link that cannot carry all scans together', () => {
     const tags = { ...spread(8), slow: { ...pressure, address: 50_000, scanInterval: '3ms' } };
     const plan = modbusKind.plan('plc-1', parse({ scanInterval: '20ms', tags }));
     expect(plan.map(({ advice }) => advice)).toEqual([

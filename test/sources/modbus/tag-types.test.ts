@@ -24,7 +24,7 @@ async function readOnce(device: ModbusRawServer, input: Omit<ModbusConfigInput, 
 }
 
 describe('values smaller than a register', () => {
-  test('are its high or low byte, also where the device swaps bytes', async () => {
+  test('are its high or low byte, also if the device swaps bytes', async () => {
     await using device = await ModbusRawServer.listen();
     device.registers[3] = 0x80_7f;
     const at = { register: 'holding', address: 3 } as const;
@@ -74,7 +74,7 @@ describe('addresses as manuals number them', () => {
     expect(new Set(device.requests.map(({ address }) => address))).toEqual(new Set([100]));
   });
 
-  test('that are nowhere are told', () => {
+  test('without a valid location are reported', () => {
     const where = 'without a register it is the number of a manual';
     expect(problems({ address: 12, type: 'int16' })).toEqual([expect.stringContaining(where)]);
     expect(problems({ address: 40_000, type: 'int16' })).toEqual([expect.stringContaining(where)]);
@@ -121,7 +121,7 @@ describe('text in registers', () => {
     expect(textCode('')).toBe(0);
   });
 
-  test('that nobody can read is told', () => {
+  test('that cannot be read is reported', () => {
     const text = { register: 'holding', address: 0, type: 'string', length: 8 };
     expect(problems(text)).toEqual([]);
     expect(problems({ ...text, length: undefined })).toEqual(['tags.tag.length: a string requires a length, in bytes']);
