@@ -68,7 +68,8 @@ export async function warmUp(site: BenchSite, subjects: readonly Subject[], warm
     if (machineMs() > giveUpMs) throw new Error(`No verdict within ${FIRST_VERDICT_MS_MAX} ms`);
     await sleep(50);
     const { units } = await site.subscriber.call('takeMessages', undefined);
-    if (!subjects.every(({ running }) => running())) throw new Error('The agent or the script ended during the measurement');
+    if (!subjects.every(({ running }) => running()))
+      throw new Error('The agent or the script ended during the measurement');
     for (const subject of silent) if (units.some((unitId) => subject.reads(unitId))) silent.delete(subject);
   }
   await sleep(warmUpMs);
