@@ -207,7 +207,7 @@ export class Storage {
   #saveCursors(nowMs: EpochMs): void {
     this.#cursorsSavedMs = nowMs;
     this.#outbox.use(nowMs, ({ database }) => {
-      if (database.cursorsMoved) database.commit(() => undefined);
+      if (database.cursors.hasUnsaved) database.commit(() => undefined);
     });
   }
 
@@ -224,12 +224,12 @@ export class Storage {
     return {
       outbox: worse(this.#outbox.health, this.#alarms.health),
       history: this.#history.health,
-      epoch: open?.database.epoch ?? '',
+      epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
       historyBytes: this.#history.bytes,
-      lost: open?.database.lost ?? [],
+      lost: open?.database.losses.sinceOpen ?? [],
       notices,
       stored,
       more,
