@@ -77,7 +77,7 @@ export const remoteServerSchema = configObject({
 }).refine(
   ({ token, headers }) =>
     token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
-  { path: ['token'], error: 'a token and a header authorization exclude each other' },
+  { path: ['token'], error: 'set either token or the header authorization, not both' },
 );
 
 /** Sizes in bytes. */
@@ -85,7 +85,7 @@ export type RemoteServer = z.infer<typeof remoteServerSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
   const { search = '', hash = '' } = URL.parse(text) ?? {};
-  const extra = search === '' && hash === '' ? '' : 'a url of a server has no query and no fragment';
+  const extra = search === '' && hash === '' ? '' : 'must not have a query or a fragment';
   for (const message of [httpUrlProblem(text, 'host:port'), extra])
     if (message !== '') context.addIssue({ code: 'custom', message, input: text });
 }

@@ -19,7 +19,7 @@ const tlsSchema = configObject({
   cert: z.string().min(1).optional().describe('PEM file with the client certificate of the agent'),
   key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
 }).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
+  error: 'cert and key must be set together',
 });
 
 export const httpUplinkSchema = configObject({

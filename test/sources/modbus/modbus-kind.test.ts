@@ -65,12 +65,12 @@ describe('the configuration of a Modbus source', () => {
   });
 
   test('finds a tag that its device cannot have', () => {
-    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: a coil is a bool, not a float32']);
+    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: expected bool for a coil']);
     expect(tagProblems({ address: 65_535 })).toEqual([
       'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
     ]);
     expect(tagProblems({ bit: 3 })).toEqual(['tags.tag.bit: only a bool in a holding or input register has a bit']);
-    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value comes first']);
+    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value must come first']);
     expect(tagProblems({ scale: 0 })).toEqual(['tags.tag.scale: must not be 0: every value would be the offset']);
   });
 

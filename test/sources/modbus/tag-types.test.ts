@@ -124,10 +124,10 @@ describe('text in registers', () => {
   test('that cannot be read is reported', () => {
     const text = { register: 'holding', address: 0, type: 'string', length: 8 };
     expect(problems(text)).toEqual([]);
-    expect(problems({ ...text, length: undefined })).toEqual(['tags.tag.length: a string needs its length in bytes']);
-    expect(problems({ ...text, scale: 2 })).toEqual(['tags.tag.scale: a string is not scaled']);
+    expect(problems({ ...text, length: undefined })).toEqual(['tags.tag.length: a string requires a length, in bytes']);
+    expect(problems({ ...text, scale: 2 })).toEqual(['tags.tag.scale: a string cannot be scaled']);
     expect(problems({ ...text, type: 'int16' })).toEqual([
-      'tags.tag.length: a int16 has its own length; for an array see count',
+      'tags.tag.length: only a string has a length; for an array of int16 use count',
     ]);
     expect(problems({ ...text, length: 10 }, { maxRegistersPerRequest: 4 })).toEqual([
       'tags.tag.type: a string takes 5 registers, which are never split over two reads; maxRegistersPerRequest is 4',
