@@ -76,7 +76,9 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: historyTags(tags, watches), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({ storage: outbox.samples, tags: historyTags(tags, watches), deps }),
+  );
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
