@@ -113,7 +113,6 @@ const remaining: ReadonlySet<string> = new Set([
   'class RunQueue',
   'class EdgeNode',
   'circle models/store/fallback-fit.ts',
-  'circle registry/proof/model-verification.ts',
   'circle runtime/host/model-slot.ts',
 ]);
 
