@@ -1,20 +1,19 @@
 /**
- * Reproducible random numbers: the same seed gives the same numbers on every machine, so that the same rows give the same
- * model.
+ * Chance that repeats: the same seed gives the same draws on every machine, so that the same rows give the same model.
  *
  * @see Marsaglia, Xorshift RNGs, Journal of Statistical Software 8(14), 2003. Not for secrets.
  */
 export class SeededDraws {
   #state: number;
 
-  /** @param seed Any integer. Its low 32 bits are used. */
+  /** @param seed Any integer; its low 32 bits count. */
   constructor(seed: number) {
-    // xorshift never leaves the state zero. The product separates seeds that differ by one.
+    // Zero is the one state that xorshift never leaves; the product spreads seeds that differ by one.
     this.#state = Math.imul(seed, 0x9e3779b1) | 0 || 0x9e3779b9;
     for (let draw = 0; draw < 8; draw += 1) this.uniform();
   }
 
-  /** Returns a uniform number, 0 ≤ n < 1. */
+  /** Even, 0 ≤ n < 1. */
   uniform(): number {
     this.#state ^= this.#state << 13;
     this.#state ^= this.#state >>> 17;
@@ -22,13 +21,13 @@ export class SeededDraws {
     return (this.#state >>> 0) / 2 ** 32;
   }
 
-  /** Returns a standard normal number (Box and Muller). */
+  /** Standard normal (Box and Muller). */
   normal(): number {
-    // 1 − n is never zero, so the logarithm is finite.
+    // 1 − n is never zero, whose logarithm would be infinite.
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** Shuffles the numbers in place (Fisher and Yates). */
+  /** Puts the numbers into a random order, in place (Fisher and Yates). */
   shuffle(numbers: Int32Array): void {
     for (let last = numbers.length - 1; last > 0; last -= 1) {
       const other = Math.floor(this.uniform() * (last + 1));
@@ -38,7 +37,7 @@ export class SeededDraws {
     }
   }
 
-  /** Returns `size` of the given numbers without repetition, in their original order. */
+  /** `size` of the given numbers without repeats, in the order they had. */
   sample(numbers: Int32Array, size: number): Int32Array {
     const chosen = new Int32Array(Math.min(size, numbers.length));
     let taken = 0;

@@ -1,40 +1,40 @@
 import type { EpochMs } from '../epoch-ms.ts';
 
-/** Contribution of one tag to a score. `share` is 0–1; the shares of a verdict add up to 1 or less. */
+/** How much one tag is to blame for a score. `share` is 0–1; the shares of a verdict add up to 1 or less. */
 export type Contribution = { readonly tag: string; readonly share: number };
 
-/** Model of a verdict, and its execution provider. */
+/** Which model judged, and what it ran on. */
 export type JudgedBy = {
   readonly model: string;
   readonly version: number;
-  /** Execution provider in use; `remote` if the model ran on a server. */
+  /** ONNX Runtime's execution provider really in use; `remote` where it ran on a server. */
   readonly provider: string;
-  /** Reason for each preferred provider that is not in use; empty if the first one is. */
+  /** Why each provider configured before it is not in use; empty where the first choice runs. */
   readonly fallbacks: readonly ProviderFallback[];
 };
 
 export type ProviderFallback = { readonly provider: string; readonly reason: string };
 
-/** Provider of a model that runs on a server. */
+/** As the provider of a model that runs on a server. */
 export const REMOTE_PROVIDER = 'remote';
 
-/** Returns true if this model judged as the fallback of a remote model. */
+/** Whether this model judged in the place of one that runs on a server, which could not. */
 export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
   return fallbacks.some(({ provider }) => provider === REMOTE_PROVIDER);
 }
 
-/** Verdict on one window. `unknown` neither raises nor clears an alarm. */
+/** What one window came to. `unknown` neither raises nor clears an alarm. */
 export type Verdict = {
   readonly watch: string;
   /** Time of the window's last grid point. */
   readonly timestampMs: EpochMs;
   readonly verdict: 'normal' | 'abnormal' | 'unknown';
-  /** Output of the model; undefined if the window was not judged. */
+  /** Model output; undefined where nothing could be judged. */
   readonly score: number | undefined;
   readonly threshold: number | undefined;
-  /** Reason for `unknown`, for an operator; '' otherwise. */
+  /** Why it is unknown, in words for an operator; '' otherwise. */
   readonly reason: string;
   readonly judgedBy: JudgedBy | undefined;
-  /** Largest share first; empty if the model has no contributions. */
+  /** Largest share first; empty where the model explains nothing. */
   readonly contributions: readonly Contribution[];
 };

@@ -2,42 +2,42 @@ import type { EpochMs } from '../epoch-ms.ts';
 import type { ModelReference } from '../model/model-reference.ts';
 
 /**
- * Why two versions of a model judge the same windows. 'shadow': the candidate judges without raising alarms. 'canary': it
- * decides for this watch only. 'probation': it is the active version, and the previous version also judges for a time.
+ * Why two versions of a model judge the same windows. 'shadow': the candidate observes in silence; 'canary': it
+ * decides, on this watch alone; 'probation': it was made the active version, and the one before observes for a while.
  */
 export type RolloutKind = 'shadow' | 'canary' | 'probation';
 
-/** The version under test, and the version that it is compared with. */
+/** The version that is to prove itself, and the one that it is measured by. */
 export type RolloutSide = 'candidate' | 'incumbent';
 
 export type RolloutPlan = {
   readonly kind: RolloutKind;
-  /** Name of the model. */
+  /** Of the model. */
   readonly name: string;
-  /** Version numbers. */
+  /** Versions. */
   readonly candidate: number;
   readonly incumbent: number;
-  /** Time when it ends automatically; undefined if only the configuration ends it. */
+  /** When it is over by itself; undefined where only the configuration ends it. */
   readonly endsMs: EpochMs | undefined;
 };
 
-/** A version that failed in a rollout. It has no further rollout until an operator activates it. */
+/** A version that was found bad while it was tried; it is tried no more until somebody activates it. */
 export type Rejection = { readonly version: number; readonly reason: string; readonly timestampMs: EpochMs };
 
-/** State of one model in the model directory. */
+/** What the model directory says of one model. */
 export type ModelStanding = {
   readonly active: number | undefined;
-  /** Previously active version. */
+  /** The version that was active before. */
   readonly previous: number | undefined;
-  /** Time of the last activation; undefined without an active version. */
+  /** When the active one was activated; undefined where none is. */
   readonly activatedMs: EpochMs | undefined;
-  /** The active version is pinned: it must not change automatically. */
+  /** Whether the active version was pinned: it is not to change by itself. */
   readonly pinned: boolean;
   readonly rejected: readonly Rejection[];
 };
 
-/** Configuration of the rollouts of a watch. */
-export type RolloutRequest = {
+/** What a watch wants of rollouts. */
+export type RolloutWish = {
   readonly model: ModelReference;
   readonly shadow: ModelReference | undefined;
   readonly canary: ModelReference | undefined;
@@ -45,35 +45,36 @@ export type RolloutRequest = {
 
 export type PlannedRollout = {
   readonly plan: RolloutPlan | undefined;
-  /** Why a configured rollout does not run; undefined if there is no obstacle. */
-  readonly obstacle: string | undefined;
-  /** The obstacle is that the candidate failed before. */
+  /** Why a rollout that the configuration asks for is not held; '' where there is nothing to say. */
+  readonly obstacle: string;
+  /** Whether that is because the candidate was found bad. */
   readonly rejected: boolean;
 };
 
-const NO_ROLLOUT: PlannedRollout = { plan: undefined, obstacle: undefined, rejected: false };
+const NOTHING: PlannedRollout = { plan: undefined, obstacle: '', rejected: false };
 
 /**
- * Returns the rollout of a watch. There is one at a time, in this order of priority: canary, probation, shadow.
+ * The rollout that a watch has now: one at a time. A canary decides, so nothing else is tried beside it; a probation
+ * goes before a shadow, which begins when it is over.
  *
- * @param withinMs Length of the probation; 0 for none.
+ * @param withinMs How long a version is on probation; 0 for never.
  */
 export function planRollout(
-  request: RolloutRequest,
+  wish: RolloutWish,
   standing: ModelStanding,
   withinMs: number,
   nowMs: EpochMs,
 ): PlannedRollout {
-  if (request.canary !== undefined) return configured('canary', request, request.canary, standing);
+  if (wish.canary !== undefined) return configured('canary', wish, wish.canary, standing);
   const probation =
-    request.model.version === undefined ? planProbation(request.model.name, standing, withinMs, nowMs) : NO_ROLLOUT;
-  if (probation.plan !== undefined || request.shadow === undefined) return probation;
-  return configured('shadow', request, request.shadow, standing);
+    wish.model.version === undefined ? planProbation(wish.model.name, standing, withinMs, nowMs) : NOTHING;
+  if (probation.plan !== undefined || wish.shadow === undefined) return probation;
+  return configured('shadow', wish, wish.shadow, standing);
 }
 
 /**
- * Returns the rejection of the active version if its rollback was interrupted: it was rejected after its activation. A
- * version that was activated after its rejection was activated by an operator, and stays.
+ * The version to go back to at once, where the active one was rejected after it was activated: a rollback that was cut
+ * off. One that was activated after its rejection is somebody's will.
  */
 export function unfinishedRollback({
   active,
@@ -90,47 +91,46 @@ export function unfinishedRollback({
 
 function configured(
   kind: 'shadow' | 'canary',
-  request: RolloutRequest,
+  wish: RolloutWish,
   reference: ModelReference,
   standing: ModelStanding,
 ): PlannedRollout {
-  const { name } = request.model;
+  const { name } = wish.model;
   const { version: candidate } = reference;
-  const incumbent = request.model.version ?? standing.active;
-  // The schema requires a version of the candidate. Without an active version, the watch judges nothing.
-  if (candidate === undefined || incumbent === undefined) return NO_ROLLOUT;
+  const incumbent = wish.model.version ?? standing.active;
+  // The configuration's schema asks for a version; without an active one the watch judges nothing at all.
+  if (candidate === undefined || incumbent === undefined) return NOTHING;
   if (candidate === incumbent) {
-    const obstacle = `${kind} ${name}@${candidate} is already the version of the watch: remove '${kind}' from its configuration`;
+    const obstacle = `${kind} ${name}@${candidate} is what the watch uses by now: take '${kind}' out of its configuration`;
     return { plan: undefined, obstacle, rejected: false };
   }
   const rejection = standing.rejected.find(({ version }) => version === candidate);
   if (rejection !== undefined) {
-    const obstacle = `${kind} ${name}@${candidate} does not run: ${rejectionText(rejection)}. Set another version, or remove '${kind}'`;
+    const obstacle = `${kind} ${name}@${candidate} is not tried: ${rejectionText(rejection)}. Name another version, or take '${kind}' out`;
     return { plan: undefined, obstacle, rejected: true };
   }
-  return { ...NO_ROLLOUT, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
+  return { ...NOTHING, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
 }
 
-/** Plans a probation. Activating a lower version is a return to it and does not start one. */
+/** A lower version that was made active is somebody's way back, and is not measured by what it replaced. */
 function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedRollout {
   const { active, previous, activatedMs, pinned, rejected } = standing;
   if (withinMs === 0 || pinned || active === undefined || previous === undefined || activatedMs === undefined)
-    return NO_ROLLOUT;
-  if (active <= previous || rejected.some(({ version }) => version === active || version === previous))
-    return NO_ROLLOUT;
-  // If the clock is before the activation, it was not set then: the probation starts now.
+    return NOTHING;
+  if (active <= previous || rejected.some(({ version }) => version === active || version === previous)) return NOTHING;
+  // A clock that stands before the activation was not set yet: the time begins now.
   const agedMs = Math.max(0, nowMs - activatedMs);
-  if (agedMs >= withinMs) return NO_ROLLOUT;
+  if (agedMs >= withinMs) return NOTHING;
   const endsMs = nowMs - agedMs + withinMs;
-  return { ...NO_ROLLOUT, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
+  return { ...NOTHING, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
 }
 
-/** Returns the reason of a rejection, as part of a sentence. */
+/** Why a version is not tried, to stand in a sentence about it. */
 function rejectionText({ reason, timestampMs }: Rejection): string {
   return `it was rejected on ${new Date(timestampMs).toISOString().slice(0, 16)}Z because ${reason}`;
 }
 
-/** Returns true if two plans are for the same rollout. */
+/** Whether two plans are of one and the same rollout. */
 export function isSameRollout(a: RolloutPlan, b: RolloutPlan): boolean {
   return a.kind === b.kind && a.name === b.name && a.candidate === b.candidate && a.incumbent === b.incumbent;
 }

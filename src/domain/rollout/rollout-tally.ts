@@ -1,41 +1,41 @@
 import type { Distribution } from '../model/drift.ts';
 import { distributionBin, populationStabilityIndex } from '../model/drift.ts';
 import type { EpochMs } from '../epoch-ms.ts';
-import { countLatency, latencyQuantile, emptyLatencyCounts } from '../latency-counts.ts';
+import { countLatency, latencyQuantile, noLatencies } from '../latency-counts.ts';
 import type { RolloutSide } from './rollout-plan.ts';
 
-/** Most disagreements kept; the latest ones. */
+/** Latest windows that the two judged differently, kept for people to look at. */
 const DISAGREEMENTS_MAX = 20;
-/** Fewest windows for a comparison of distributions. */
+/** Fewest windows that say something about a distribution. */
 const DRIFT_WINDOWS_MIN = 200;
 
 /**
- * Why a version did not judge a window. 'invalid': NaN, infinity, or a failed run. 'not-ready': loading, or its process is
- * being replaced. 'skipped': a newer window was due before this one could run.
+ * Why a side gave no judgement. 'invalid': NaN, infinity, or a failed run; 'not-ready': loading, or its process is
+ * being replaced; 'skipped': a newer window was due before this one could run.
  */
 export const rolloutFailures = ['crash', 'deadline', 'invalid', 'not-ready', 'skipped'] as const;
 export type RolloutFailure = (typeof rolloutFailures)[number];
 
-/** Judgement of one version on a window. */
+/** What one side said of a window. */
 export type SideJudgement = {
   readonly score: number;
   readonly threshold: number;
   readonly verdict: 'normal' | 'abnormal';
-  /** Time since the window was due. */
+  /** From the window falling due. */
   readonly latencyMs: number;
-  /** Distribution of its scores in training. */
+  /** How its scores were spread in training. */
   readonly distribution: Distribution | undefined;
 };
 
-/** A window with different verdicts. */
+/** A window that the two judged differently. */
 export type Disagreement = { readonly timestampMs: EpochMs } & {
   readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
 
-/** Windows by the verdicts of both versions. */
+/** Windows by what the two said of them. */
 export type AgreementTable = { bothNormal: number; bothAbnormal: number; onlyCandidate: number; onlyIncumbent: number };
 
-/** All counts as plain data of bounded size, which is stored for a restart. */
+/** Everything that was counted, as plain data of bounded size, so that it can be kept across a restart. */
 export type TallyState = {
   sinceMs: EpochMs;
   table: AgreementTable;
@@ -49,36 +49,36 @@ export type TallyState = {
   };
   latencies: Record<RolloutSide, number[]>;
   failures: Record<RolloutSide, Record<RolloutFailure, number>>;
-  /** Windows by the bin of their score. `between` counts the candidate's scores in the incumbent's bins. */
+  /** Windows by the bin of their score; `between` has the candidate's scores in the incumbent's bins. */
   bins: Record<RolloutSide | 'between', number[]>;
   disagreements: Disagreement[];
 };
 
-/** Summary of a tally, for operators and scripts. */
+/** What people and scripts are shown of a tally. */
 export type TallySummary = {
   readonly sinceMs: EpochMs;
-  /** Windows judged by both versions. */
+  /** Judged by both. */
   readonly windows: number;
   readonly table: Readonly<AgreementTable>;
-  /** Share of windows with equal verdicts; undefined before the first. */
+  /** Share of windows that both judged alike; undefined before the first. */
   readonly agreement: number | undefined;
-  /** Share of abnormal windows of each version. */
+  /** Share of abnormal windows of each. */
   readonly alarmRate: Readonly<Record<RolloutSide, number | undefined>>;
-  /** Pearson correlation; undefined if one score is constant. */
+  /** Pearson's; undefined where one of them never moved. */
   readonly scoreCorrelation: number | undefined;
-  /** Mean score of the candidate minus that of the incumbent. */
+  /** Of the scores, candidate minus incumbent. */
   readonly scoreDifference: number | undefined;
   readonly latencyMs: Readonly<
     Record<RolloutSide, { readonly p50: number | undefined; readonly p99: number | undefined }>
   >;
   readonly failures: Readonly<Record<RolloutSide, Readonly<Record<RolloutFailure, number>>>>;
-  /** Population stability index of the scores of each version against its training, and of one against the other. */
+  /** Population stability index of each side's scores against its training, and of one against the other. */
   readonly drift: Readonly<Record<RolloutSide | 'between', number | undefined>>;
   /** Oldest first. */
   readonly disagreements: readonly Disagreement[];
 };
 
-/** Counts the judgements of two versions on the same windows. Its size does not depend on their number. */
+/** Adds up what two versions said of the same windows. Memory is bounded whatever their number. */
 export class RolloutTally {
   readonly state: TallyState;
   #distributions: Readonly<Record<RolloutSide, Distribution | undefined>> = {
@@ -86,7 +86,7 @@ export class RolloutTally {
     incumbent: undefined,
   };
 
-  /** @param state Counts from before a restart, if any. */
+  /** @param state Of before a restart, where there is one. */
   constructor(nowMs: EpochMs, state: TallyState = emptyState(nowMs)) {
     this.state = state;
   }
@@ -100,7 +100,7 @@ export class RolloutTally {
     this.state.failures[side][failure] += 1;
   }
 
-  /** Counts a window that both versions judged. */
+  /** A window that both judged. */
   compare(timestampMs: EpochMs, candidate: SideJudgement, incumbent: SideJudgement): keyof AgreementTable {
     const cell = agreementCell(candidate, incumbent);
     this.state.table[cell] += 1;
@@ -185,7 +185,7 @@ function emptyState(nowMs: EpochMs): TallyState {
     sinceMs: nowMs,
     table: { bothNormal: 0, bothAbnormal: 0, onlyCandidate: 0, onlyIncumbent: 0 },
     scores: { candidate: 0, incumbent: 0, candidateSquares: 0, incumbentSquares: 0, products: 0 },
-    latencies: { candidate: emptyLatencyCounts(), incumbent: emptyLatencyCounts() },
+    latencies: { candidate: noLatencies(), incumbent: noLatencies() },
     failures: { candidate: noFailures(), incumbent: noFailures() },
     bins: { candidate: [], incumbent: [], between: [] },
     disagreements: [],
@@ -201,7 +201,7 @@ function shown({ score, threshold, verdict }: SideJudgement): Disagreement[Rollo
   return { score, threshold, verdict };
 }
 
-/** Counts a score in its bin. A distribution with another number of bins resets the counts. */
+/** Counts a score in its bin; a distribution of another number of bins begins the count anew. */
 function countIn(bins: number[], distribution: Distribution | undefined, score: number): void {
   if (distribution === undefined || distribution.shares.length < 2) return;
   if (bins.length !== distribution.shares.length) bins.splice(0, bins.length, ...distribution.shares.map(() => 0));

@@ -1,14 +1,14 @@
 import type { EpochMs } from '../epoch-ms.ts';
 import { reasonOf } from '../sample/quality.ts';
 
-/** State of each tag of a windower: the newest sample, and the held good value. */
+/** What a windower knows of each of its tags besides the rows: the newest sample, and the good value it holds. */
 export class WindowColumns {
   /** Time of the newest sample of any quality; -Infinity before the first. */
   readonly seenMs: Float64Array;
-  /** Time and value of the newest good sample for the next row; -Infinity before the first. */
+  /** Time and value of the newest good sample that counts for the next row; -Infinity before the first. */
   readonly heldMs: Float64Array;
   readonly heldValues: Float32Array;
-  /** Reason code of the newest sample; 0 if it was good. */
+  /** Reason code of the newest sample; 0 where it was good. */
   readonly reasons: Uint8Array;
 
   constructor(columns: number) {
@@ -25,8 +25,7 @@ export class WindowColumns {
     this.reasons.fill(0);
   }
 
-  /** Records time and reason of the newest sample, of any quality. */
-  record(column: number, timeMs: EpochMs, reason: number): void {
+  see(column: number, timeMs: EpochMs, reason: number): void {
     if (timeMs < (this.seenMs[column] ?? Infinity)) return;
     this.seenMs[column] = timeMs;
     this.reasons[column] = reason;
@@ -39,20 +38,20 @@ export class WindowColumns {
     this.heldValues[column] = value;
   }
 
-  /** Returns the held value for a row; NaN if there is none, or if it is older than `maxAgeMs`. */
+  /** The held value at a row's time; NaN where there is none young enough. */
   valueAt(column: number, rowMs: EpochMs, maxAgeMs: number): number {
     const ageMs = rowMs - (this.heldMs[column] ?? -Infinity);
     return ageMs <= maxAgeMs ? (this.heldValues[column] ?? Number.NaN) : Number.NaN;
   }
 
-  /** Returns the time up to which every tag has a sample. */
+  /** Time up to which every tag has been seen. */
   allSeenMs(): EpochMs {
     let allMs = Infinity;
     for (const seenMs of this.seenMs) if (seenMs < allMs) allMs = seenMs;
     return allMs;
   }
 
-  /** Implements `ColumnExplanation`: 'no good value for 12 s (timeout)'. An arrow function, because it is passed as a value. */
+  /** For an operator: 'no good value for 12 s (timeout)'. An arrow, so that it can be handed over as it is. */
   readonly explain = (column: number, timeMs: EpochMs): string => {
     const heldMs = this.heldMs[column] ?? -Infinity;
     const reason = this.reasons[column] ?? 0;
