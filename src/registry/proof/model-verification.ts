@@ -72,8 +72,8 @@ async function verifyLocal(stored: StoredModel, options: VerificationOptions): P
   try {
     if (signal?.aborted === true) stop();
     const key = formatModelReference(model);
-    const providers = providersOf(config, model.name);
-    const { loaded, provider, fallbacks } = await loadOnFirstProvider(providers, new Map(), (candidate) =>
+    const list = { providers: providersOf(config, model.name), givenUp: new Map() };
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
       loadSession(host, key, stored, candidate, config),
     );
     const run: RunOnce = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
