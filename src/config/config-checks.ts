@@ -33,13 +33,13 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
 }
 
 /** A box may watch machines, serve models, or both. */
-function purposeFindings({ config: { watches, models } }: CheckContext, file: unknown): readonly Finding[] {
+function purposeFindings({ config: { watches, models, serving } }: CheckContext, file: unknown): readonly Finding[] {
   if (watches === undefined || models === undefined) return [];
   const isEmpty = (section: unknown): boolean => isPlainObject(section) && Object.keys(section).length === 0;
   // One that is wrong is none of the sound parts, and a source all the same.
   const sources = valueAt(file, ['sources']) ?? {};
-  if (isEmpty(sources) && models.serve === 'none')
-    return [error(['sources'], 'expected at least one source, or models to serve (models.serve)')];
+  if (isEmpty(sources) && models.serve === 'none' && serving === undefined)
+    return [error(['sources'], 'expected at least one source, or models to serve (serving, models.serve)')];
   if (isEmpty(sources) || !isEmpty(watches)) return [];
   return [warning(['watches'], 'no watches: values are read and kept, but nothing is judged and no alarm is raised')];
 }

@@ -1,5 +1,7 @@
 import * as z from 'zod';
-import { httpConfigSchema } from '../web/http-config.ts';
+import { httpFields } from '../http/http-config.ts';
+import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
+import { configObject } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
@@ -71,7 +73,10 @@ export const configSchema = z.strictObject({
     .record(nameSchema, schemaOfKinds(uplinkKinds))
     .default({})
     .describe('Receivers of records, by id; each has its own place in the outbox, one that is down holds up no other'),
-  http: httpConfigSchema.prefault({}),
+  http: configObject({ ...httpFields, ...movedHttpKeys })
+    .prefault({})
+    .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and the dashboard'),
+  serving: servingConfigSchema.optional(),
   log: logSchema,
 });
 

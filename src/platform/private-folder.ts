@@ -6,36 +6,25 @@ import process from 'node:process';
 import { errorCode } from './errors.ts';
 
 /** Containers may share a temporary folder, but not their process ids: one must not take the other's for dead. */
-const namespace = pidNamespace();
-
-/** A socket's path may have 104 to 108 bytes, which leaves so much for the folder of temporary files. */
-const SOCKET_BASE_MAX = 60;
-
-type Kind = 'models' | 'http';
+const prefix = `andon-models-${pidNamespace()}-`;
 
 /** Makes a temporary folder, private to this user (0700), that is recognized as this process's. */
-export function makePrivateFolder(kind: Kind): Promise<string> {
-  return mkdtemp(join(baseOf(kind), `andon-${kind}-${namespace}-${process.pid}-`));
+export function makePrivateFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
 }
 
 /**
  * Removes the folders of agents that were killed and could not do it themselves; never throws. One that cannot be
  * removed is somebody else's, and stays; so does one whose process id is in use again.
  */
-export async function sweepPrivateFolders(kind: Kind): Promise<void> {
-  const prefix = `andon-${kind}-${namespace}-`;
-  const base = baseOf(kind);
-  const names = await readdir(base).catch(() => []);
+export async function sweepPrivateFolders(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;
     const pid = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0]);
     if (Number.isInteger(pid) && !lives(pid))
-      await rm(join(base, name), { recursive: true, force: true }).catch(() => undefined);
+      await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
   }
-}
-
-function baseOf(kind: Kind): string {
-  return kind === 'http' && tmpdir().length > SOCKET_BASE_MAX ? '/tmp' : tmpdir();
 }
 
 function lives(pid: number): boolean {

@@ -1,5 +1,5 @@
-import type { HttpConfig } from '../../web/http-config.ts';
-import { listenAddress } from '../../web/http-config.ts';
+import type { HttpConfig } from '../../http/http-config.ts';
+import { listenAddress } from '../../web/listen-address.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
