@@ -98,7 +98,7 @@ async function startSource(
   const outbox = stack.use(await startOutbox(folder, [], deps));
   const names = Array.from({ length: TOPICS }, (_, topic) => `pump-${topic}.vibration`);
   const history = stack.use(
-    new SampleHistoryStore({ outbox, tags: names.map((name, number) => ({ name, number })), deps }),
+    new SampleHistoryStore({ storage: outbox.samples, tags: names.map((name, number) => ({ name, number })), deps }),
   );
   const reading = { value: '$.rms', time: '$.timestamp_ms' };
   const config = mqttKind.schema.parse({

@@ -47,7 +47,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
     ]),
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: watched, deps }));
+  const history = stack.use(new SampleHistoryStore({ storage: outbox.samples, tags: watched, deps }));
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
   const { runEnded } = tellRuns(inference);

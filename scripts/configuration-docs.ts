@@ -3,7 +3,7 @@ import type { ConfigPath } from '../src/config/config-document.ts';
 import { isPlainObject } from '../src/config/config-document.ts';
 import { expectedOf } from '../src/config/config-expectations.ts';
 import type { SchemaNode } from '../src/config/config-json-schema.ts';
-import { branches, configJsonSchema, fieldKind } from '../src/config/config-json-schema.ts';
+import { branches, configJsonSchema, entryName, fieldKind } from '../src/config/config-json-schema.ts';
 
 /*
  * docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.
@@ -69,7 +69,7 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
   const required = new Set(node.required);
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const childPath = [...path, key];
-    const nested = nestedMap(child);
+    const nested = nestedMap(key, child);
     const row = [
       code(childPath.slice(1).join('.')),
       nested === undefined ? takes(child) : 'a map',
@@ -83,12 +83,15 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
 }
 
 /** A map whose keys get rows of their own: fixed ones, or those of each entry. */
-function nestedMap(node: SchemaNode): { readonly node: SchemaNode; readonly step: ConfigPath } | undefined {
+function nestedMap(
+  key: string,
+  node: SchemaNode,
+): { readonly node: SchemaNode; readonly step: ConfigPath } | undefined {
   if (fieldKind(node) === 'secret') return undefined;
   if (node.properties !== undefined) return { node, step: [] };
   const { additionalProperties } = node;
   const isMap = typeof additionalProperties === 'object' && additionalProperties.properties !== undefined;
-  return isMap ? { node: additionalProperties, step: ['<tag>'] } : undefined;
+  return isMap ? { node: additionalProperties, step: [`<${entryName(key)}>`] } : undefined;
 }
 
 function meaning(key: string, node: SchemaNode): string {

@@ -6,8 +6,8 @@ import { modelServerConfig } from '../serving/serving-config.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
-import { modelLedger } from '../registry/model-ledger.ts';
-import { ModelLibrary } from '../registry/model-library.ts';
+import { versionLedger } from '../registry/version-ledger.ts';
+import { VersionRegistry } from '../registry/version-registry.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
@@ -21,7 +21,7 @@ import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
@@ -74,7 +74,9 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: historyTags(tags, watches), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({ storage: outbox.samples, tags: historyTags(tags, watches), deps }),
+  );
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -114,7 +116,7 @@ export async function startAgent(
   };
   const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
   const library = stack.use(
-    new ModelLibrary({
+    new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
       inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
@@ -128,7 +130,7 @@ export async function startAgent(
       watches,
       inference,
       models: rolloutHosts,
-      ledger: modelLedger(config.models.directory, library, deps.clock),
+      ledger: versionLedger(config.models.directory, library, deps.clock),
       journal: rolloutJournal(config.outbox.path, deps.log),
       rules: config.models.rollback,
       deps,
@@ -178,9 +180,13 @@ export async function startAgent(
       rollouts,
       records: outbox,
       history,
-      models: async () => [...ownModels(), ...(await clientModels().catch(() => []))],
+      models: () =>
+        clientModels().then(
+          (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
+          (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
+        ),
       events,
-      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
+      modelRegistry: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
       modelServerAddress: () => modelServer?.address,
       deps,
     }),

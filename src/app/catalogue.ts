@@ -11,7 +11,7 @@ import { v2Errors } from '../serving/v2/v2-errors.ts';
 import { v2Metrics } from '../serving/v2/v2-metrics.ts';
 import { inferenceErrors } from '../models/errors/inference-errors.ts';
 import { inferenceMetrics } from '../runtime/queue/inference-metrics.ts';
-import { modelLibraryErrors } from '../models/errors/model-library-errors.ts';
+import { registryErrors } from '../models/errors/registry-errors.ts';
 import { nvInferenceMetrics } from '../runtime/queue/nv-inference-metrics.ts';
 import { remoteErrors } from '../models/errors/remote-errors.ts';
 import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
@@ -96,7 +96,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
   { title: 'Models', catalogue: inferenceErrors },
   { title: 'Remote models', catalogue: remoteErrors },
-  { title: 'Management of models', catalogue: modelLibraryErrors },
+  { title: 'Management of models', catalogue: registryErrors },
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },

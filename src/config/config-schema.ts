@@ -10,20 +10,20 @@ import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
-/** Longest id and tag name: they become topics, file names and metric labels. */
+/** Longest id and tag name. They become topics, file names and metric labels. */
 const NAME_LENGTH_MAX = 128;
 
-/** Names become levels of MQTT topics and paths of URLs: '+', '#' and '/' mean something there. */
+/** Names become levels of MQTT topics and URL paths, in which '+', '#' and '/' have a meaning. */
 const NAME_PATTERN = /^(?![$\s])[^+#/\p{Cc}]*[^+#/\s\p{Cc}]$/u;
 export const NAME_EXPECTED =
-  "expected a name of 1 to 128 characters that can stand in an MQTT topic: no '+', '#', '/' or control character, no '$' in front, no space at either end";
+  "expected a name of 1 to 128 characters without '+', '#', '/' and control characters, without '$' at the start and without a space at either end";
 
 const nameSchema = z
   .string()
   .max(NAME_LENGTH_MAX, { error: NAME_EXPECTED })
   .regex(NAME_PATTERN, { error: NAME_EXPECTED });
 
-/** Whether a tag or an id can be a level of an MQTT topic as it is. */
+/** Returns true if a tag name or id can be a level of an MQTT topic. */
 export function isTopicSafeName(name: string): boolean {
   return nameSchema.safeParse(name).success;
 }
@@ -31,54 +31,55 @@ export function isTopicSafeName(name: string): boolean {
 const agentSchema = z
   .strictObject({
     id: nameSchema
-      .describe("The agent's name, unique upstream; the first part of every record's id and of its topics")
+      .describe(
+        'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
+      )
       .meta({ examples: ['edge-01'] }),
     location: z
       .string()
       .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
-        error:
-          "expected levels joined by '/', such as acme/lyon/filling/line-2, none of them empty and without '+' and '#'",
+        error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
       })
       .optional()
-      .describe('Where it stands, as ISA-95 enterprise/site/area/line')
+      .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
       .meta({ examples: ['acme/lyon/filling/line-2'] }),
   })
-  .describe('Who this agent is');
+  .describe('Identity of this agent');
 
 const logSchema = z
   .strictObject({
-    level: z.enum(logLevels).default('info').describe('Least important lines that are written'),
+    level: z.enum(logLevels).default('info').describe('Lowest level that is written'),
   })
   .prefault({})
-  .describe('Log lines on standard output, as JSON');
+  .describe('Log on standard output, one JSON object a line');
 
-/** The whole configuration; each section is described beside the code that it configures. */
+/** The whole configuration. Each section is defined next to the code that it configures. */
 export const configSchema = z.strictObject({
   agent: agentSchema,
   sources: z
     .record(nameSchema, schemaOfKinds(sourceKinds))
     .default({})
-    .describe('Live connections to devices and topics, by id; none on a box that only serves models'),
-  models: modelsConfigSchema.prefault({}).describe('Where the models are, and what they run on'),
+    .describe('Connections to devices and brokers, by id. A box that only serves models has none'),
+  models: modelsConfigSchema.prefault({}).describe('Model directory, execution, limits and model serving'),
   watches: z
     .record(nameSchema, watchSchema)
     .default({})
-    .describe('Models bound to tags, by id, each with the alarm that it raises'),
+    .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
   publish: publishSchema.optional(),
   sparkplug: sparkplugPublishSchema.optional(),
-  outbox: outboxConfigSchema
-    .prefault({})
-    .describe('Records and samples kept on the box, until they are sent and after'),
+  outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),
   uplinks: z
     .record(nameSchema, schemaOfKinds(uplinkKinds))
     .default({})
-    .describe('Receivers of records, by id; each has its own place in the outbox, one that is down holds up no other'),
+    .describe(
+      'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
+    ),
   http: configObject({ ...httpFields, ...movedHttpKeys })
     .prefault({})
-    .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and the dashboard'),
+    .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
   serving: servingConfigSchema.optional(),
   log: logSchema,
 });
 
-/** After parsing: durations are milliseconds, sizes bytes, and every default is filled in. */
+/** Parsed configuration: every default is set, and durations and sizes carry their unit (`timeoutMs`, `maxSizeBytes`). */
 export type AgentConfig = z.infer<typeof configSchema>;

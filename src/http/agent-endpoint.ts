@@ -9,8 +9,8 @@ import { registerEventStream } from './event-stream.ts';
 import type { AgentIdentity } from './health-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
-import type { ModelDeskRoutesOptions } from './model-desk-routes.ts';
-import { registerModelDeskRoutes } from './model-desk-routes.ts';
+import type { ModelRegistryRoutesOptions } from './model-registry-routes.ts';
+import { registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import type { WatchRoutesOptions } from './watch-routes.ts';
@@ -23,7 +23,7 @@ export type AgentEndpointOptions = WatchRoutesOptions & {
   readonly rollouts: RolloutStatuses;
   readonly events: LiveEvents;
   /** Undefined if the models cannot be managed. */
-  readonly modelDesk: Omit<ModelDeskRoutesOptions, 'adminToken'> | undefined;
+  readonly modelRegistry: Omit<ModelRegistryRoutesOptions, 'adminToken'> | undefined;
   /** Address of the model server; undefined if the configuration has none. */
   readonly modelServerAddress: () => string | undefined;
 };
@@ -44,7 +44,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the dashboard. */
 export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
-  const { config, identity, modelDesk, deps } = options;
+  const { config, identity, modelRegistry, deps } = options;
   return new HttpServer({
     component: 'http',
     config,
@@ -52,7 +52,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     version: identity.version,
     descriptionPath: '/api/v1/openapi.json',
     bodyBytesMax: BODY_BYTES_MAX,
-    receiveDeadlineMs: modelDesk?.receiveDeadlineMs ?? 0,
+    receiveDeadlineMs: modelRegistry?.receiveDeadlineMs ?? 0,
     openPaths: OPEN_PATHS,
     statusOfCode: STATUS_OF_CODE,
     routes: async (app, adminToken) => {
@@ -64,7 +64,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerDashboard(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);
-      if (modelDesk !== undefined) await registerModelDeskRoutes(app, { ...modelDesk, adminToken });
+      if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, { ...modelRegistry, adminToken });
     },
     deps,
   });

@@ -8,11 +8,13 @@ export const httpFields = {
   listen: listenField('127.0.0.1:8080'),
   token: secretReference
     .optional()
-    .describe('Bearer token for every request except /healthz and /readyz; required off loopback'),
+    .describe(
+      'Bearer token that every request except /healthz and /readyz must have. Required for an address other than loopback',
+    ),
   adminToken: secretReference
     .optional()
     .describe(
-      'Bearer token for the management of models: /api/v1/models (install, activate, …) and, on the model server, /v2/repository. Both are closed without it',
+      'Bearer token for model management: /api/v1/models (install, activate, …) and, on the model server, /v2/repository. Without it these paths are disabled',
     ),
   requestTimeout: requestTimeoutField.prefault('10s'),
   maxConnections: maxConnectionsField.default(100),

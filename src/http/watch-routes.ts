@@ -17,12 +17,18 @@ const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
 
+type LoadedModelStatuses = {
+  readonly statuses: readonly ModelStatus[];
+  /** Why the models of the model server are missing; undefined if none are. */
+  readonly incomplete: string | undefined;
+};
+
 export type WatchRoutesOptions = {
   readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
-  /** Models that are loaded in any process of the agent, those under rollout too. */
-  readonly models: () => Promise<readonly ModelStatus[]>;
+  /** The models loaded in any process of the agent, also those of rollouts. */
+  readonly models: () => Promise<LoadedModelStatuses>;
   readonly deps: Deps;
 };
 
@@ -51,10 +57,21 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     {
       schema: {
         summary: 'Models that are loaded, those under rollout too, and the execution provider each really runs on',
-        response: { 200: z.object({ models: z.array(modelJson) }) },
+        response: {
+          200: z.object({
+            models: z.array(modelJson),
+            incomplete: z
+              .string()
+              .nullable()
+              .describe('Why the models of the model server are missing; null if none are'),
+          }),
+        },
       },
     },
-    async () => ({ models: (await models()).map(modelToJson) }),
+    async () => {
+      const { statuses, incomplete } = await models();
+      return { models: statuses.map(modelToJson), incomplete: incomplete ?? null };
+    },
   );
   registerHistory(app, options);
 }

@@ -12,7 +12,8 @@ import { HistoryStore } from './history/history-store.ts';
 import type { OpenOutbox, OutboxFileOptions } from './records/outbox-file.ts';
 import { OutboxFile } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
-import { appendBatch, ROW_BYTES } from './record-appender.ts';
+import { appendBatch } from './record-appender.ts';
+import { ROW_BYTES } from './records/record-space.ts';
 import type {
   AppendBatch,
   AppendOutcome,
@@ -175,7 +176,7 @@ export class Storage {
     const pending = this.#alarms.pending(nowMs);
     if (pending.length === 0) return 0;
     const stored = this.#outbox.use(nowMs, ({ database, space }) => {
-      const bytes = pending.reduce((total, { body }) => total + body.length + ROW_BYTES, 0);
+      const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
       if (!space.makeRoom(bytes, 'alarm', nowMs)) return undefined;
       return database.commit(() => {
         const missing = pending.filter(
@@ -206,7 +207,7 @@ export class Storage {
   #saveCursors(nowMs: EpochMs): void {
     this.#cursorsSavedMs = nowMs;
     this.#outbox.use(nowMs, ({ database }) => {
-      if (database.cursorsMoved) database.commit(() => undefined);
+      if (database.cursors.hasUnsaved) database.commit(() => undefined);
     });
   }
 
@@ -223,12 +224,12 @@ export class Storage {
     return {
       outbox: worse(this.#outbox.health, this.#alarms.health),
       history: this.#history.health,
-      epoch: open?.database.epoch ?? '',
+      epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
       historyBytes: this.#history.bytes,
-      lost: open?.database.lost ?? [],
+      lost: open?.database.losses.sinceOpen ?? [],
       notices,
       stored,
       more,

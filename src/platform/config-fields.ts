@@ -80,10 +80,17 @@ function unitOf(field: z.core.$ZodType): Unit | undefined {
 
 /** Of every tag, whatever its source. */
 export const stuckFields = {
-  stuckAfter: duration('A value that has not moved for this long is uncertain: the sensor is taken for stuck', {
-    minMs: 1_000,
-  }).optional(),
-  stuckBand: z.number().min(0).default(0).describe('Movement in engineering units that does not count, for stuckAfter'),
+  stuckAfter: duration(
+    'A value that has not changed for this long becomes uncertain, because the sensor may be stuck',
+    {
+      minMs: 1_000,
+    },
+  ).optional(),
+  stuckBand: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
 };
 
 /** What a tag's fields in the configuration say of its values, whatever its source. */
@@ -102,7 +109,7 @@ export function tagRules(fields: {
 /** Where a secret is: never in the configuration itself. */
 export const secretReference = z
   .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
-    error: 'expected { env: NAME } or { file: PATH }: a secret is never written in the configuration',
+    error: 'expected { env: NAME } or { file: PATH }: a secret must not be in the configuration',
   })
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
@@ -114,7 +121,7 @@ export function httpUrlProblem(text: string, expected: string): string {
     return `expected https://${expected} or http://${expected}`;
   return url.username === '' && url.password === ''
     ? ''
-    : 'user and password are not written in the url: use a header with a secret reference';
+    : 'user and password must not be in the url: use a header with a secret reference';
 }
 
 /** RFC 9110, section 5.6.2 (token). */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { errorCode } from './errors.ts';
 
@@ -31,6 +32,17 @@ export class FileLock implements Disposable {
       if (errorCode(error) === 'SQLITE_BUSY') return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Reports whether the lock is held. A missing file is not created: its owner would be the wrong user.
+   *
+   * @throws {Error} The file cannot be locked, so the answer is unknown.
+   */
+  static isHeld(path: string): boolean {
+    if (!existsSync(path)) return false;
+    using lock = FileLock.take(path, 0);
+    return lock === undefined;
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,5 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { RolloutModels } from '../contracts/rollout-models.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';

@@ -12,7 +12,7 @@ import type {
   Tensors,
   ClientInference,
 } from '../contracts/inference.ts';
-import { judgesWindows } from '../contracts/model-manifest.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';

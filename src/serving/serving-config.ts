@@ -6,7 +6,7 @@ import { maxConnectionsField, requestTimeoutField } from '../web/endpoint-config
 import { listenField } from '../web/listen-address.ts';
 import { generationSchema } from './text/generation-config.ts';
 
-const maxBodyField = byteSize('Largest request body; a larger one is answered with 413');
+const maxBodyField = byteSize('Largest request body. A larger one is answered with 413');
 
 /** Section `serving`. Tokens, timeout and connections that are left out are those of `http`. */
 export const servingConfigSchema = configObject({
@@ -14,17 +14,17 @@ export const servingConfigSchema = configObject({
   token: secretReference
     .optional()
     .describe(
-      'Bearer token for every request except /v2/health/live and /v2/health/ready; as http.token if left out. One of the two is required off loopback',
+      'Bearer token that every request except /v2/health/live and /v2/health/ready must have; http.token if left out. One of the two is required for an address other than loopback',
     ),
   adminToken: secretReference
     .optional()
-    .describe('Bearer token for the model repository (/v2/repository); as http.adminToken if left out'),
+    .describe('Bearer token for the model repository (/v2/repository); http.adminToken if left out'),
   requestTimeout: requestTimeoutField
     .optional()
-    .describe('Time for a request to arrive, headers and body; as http.requestTimeout if left out'),
+    .describe('Longest time for a request to arrive, headers and body; http.requestTimeout if left out'),
   maxConnections: maxConnectionsField
     .optional()
-    .describe('Connections at a time; a further one is refused. As http.maxConnections if left out'),
+    .describe('Most connections at a time. One more is refused; http.maxConnections if left out'),
   maxBody: maxBodyField.prefault('4MB'),
   generation: generationSchema.prefault({}),
 }).describe(

@@ -1,13 +1,13 @@
 import type { Clock } from '../platform/clock.ts';
 
-/** A fault is shown for this long after it was last seen, so that one that flaps makes no flood of log lines. */
+/** A fault is reported for this long after it was last seen, so that a flapping fault does not flood the log. */
 const HELD_MS = 10_000;
-/** Faults that are named; the rest is a number. */
+/** Faults that are named; the others are counted. */
 const NAMED_MAX = 3;
-/** Faults that are kept apart; a plant where more topics are wrong at once reads no longer list than this. */
+/** Maximum number of faults kept. */
 const KEPT_MAX = 1000;
 
-/** What was wrong lately, for health: one text for each topic or other key, the oldest first. */
+/** Recent faults for health: one text for each topic or other key, the oldest first. */
 export class HeldFaults {
   readonly #clock: Clock;
   readonly #faults = new Map<string, { readonly text: string; readonly untilMs: number }>();
@@ -17,7 +17,7 @@ export class HeldFaults {
     this.#clock = clock;
   }
 
-  /** @returns Whether the text has changed and is to be told now; a change in the number alone can wait for `forget`. */
+  /** @returns True if the text has changed and must be reported now; a change of the count alone waits for `forget`. */
   note(key: string, text: string): boolean {
     const isNew = !this.#faults.has(key);
     if (isNew && this.#faults.size >= KEPT_MAX) return false;
@@ -27,7 +27,7 @@ export class HeldFaults {
     return true;
   }
 
-  /** Drops what is over; to be called about every second. @returns Whether the text has changed. */
+  /** Drops expired faults; call it about every second. @returns True if the text has changed. */
   forget(): boolean {
     const nowMs = this.#clock.monotonicMs();
     for (const [key, { untilMs }] of this.#faults) if (untilMs <= nowMs) this.#faults.delete(key);

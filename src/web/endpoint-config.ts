@@ -12,7 +12,7 @@ export type EndpointConfig = {
   readonly maxConnections: number;
 };
 
-export const requestTimeoutField = duration('Time for a request to arrive, headers and body', {
+export const requestTimeoutField = duration('Longest time for a request to arrive, headers and body', {
   minMs: 100,
   maxMs: 600_000,
 });
@@ -21,4 +21,4 @@ export const maxConnectionsField = z
   .int()
   .min(1)
   .max(10_000)
-  .describe('Connections at a time; a further one is refused');
+  .describe('Most connections at a time. One more is refused');

@@ -1,8 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { FileLock } from '../../src/platform/file-lock.ts';
 import { packageArchive, writePackage } from '../support/model-packages.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
@@ -145,15 +148,65 @@ test(
   },
 );
 
-test('no version is removed while it is not known what the running agent has loaded', async () => {
-  for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
-  const server = createServer((_, response) => response.writeHead(401).end()).listen(0, '127.0.0.1');
-  onTestFinished(() => void server.close());
-  await expect.poll(() => server.listening).toBe(true);
+/** Serves `/api/v1/models` as an agent would, and configures its address. */
+async function agentThatAnswers(answer: (response: ServerResponse) => void): Promise<void> {
+  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, 'listening');
   configure('level', `127.0.0.1:${(server.address() as AddressInfo).port}`);
-  expect(await json('remove', 'level@1', '--force')).toMatchObject({
+}
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('no version is removed while it is unknown what the running agent has loaded', () => {
+  beforeEach(async () => {
+    for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
+  }, 30_000);
+
+  const remove = async () => ({
+    ...(await json('remove', 'level@1', '--force')),
+    isThere: existsSync(join(folder.path, 'models/level/1/model.yaml')),
+  });
+  const refused = (reason: RegExp) => ({
     code: 1,
-    document: { code: 'agent-not-reached', error: expect.stringMatching(/not known: it answered 401/) as string },
+    document: { code: 'agent-not-reached', error: expect.stringMatching(reason) as string },
+    isThere: true,
+  });
+
+  test.each([
+    ['it refuses the token', (response: ServerResponse) => response.writeHead(401).end(), /it answered 401/],
+    ['it is another server', (response: ServerResponse) => response.end('[]'), /not the answer of an andon agent/],
+    [
+      'its model server does not answer',
+      (response: ServerResponse) => response.end(JSON.stringify({ models: [], incomplete: 'no answer within 2 s' })),
+      /its model server: no answer within 2 s/,
+    ],
+    ['it does not answer in time', () => undefined, /no answer within 5s/],
+  ])('%s', async (_, answer, reason) => {
+    await agentThatAnswers(answer);
+    expect(await remove()).toMatchObject(refused(reason));
+  });
+
+  test.each([
+    ['it does not listen', closedPort, /refused the connection/],
+    ['its port is not in the configuration', async () => 0, /http\.listen has port 0/],
+  ])('%s', async (_, port, reason) => {
+    configure('level', `127.0.0.1:${await port()}`);
+    const outbox = FileLock.take(join(folder.path, 'outbox.db.lock'), 0);
+    onTestFinished(() => outbox?.[Symbol.dispose]());
+    expect(await remove()).toMatchObject(refused(reason));
+    outbox?.[Symbol.dispose]();
+    expect(await remove()).toMatchObject({ code: 0, isThere: false });
   });
 });
 

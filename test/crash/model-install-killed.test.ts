@@ -8,7 +8,7 @@ import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { childPids, living } from '../support/crash-children.ts';
 import { CompileCache } from '../support/crash-plant.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { AgentFolder } from '../support/start-agent.ts';
 import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
@@ -27,7 +27,7 @@ const KILLS_BY_CLOCK = 14;
 const KILLS_AT_JOURNAL = 10;
 
 test('an install that is killed at any moment leaves nothing half', { timeout: 120_000 }, async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   using folder = new AgentFolder();
   folder.configure({ models: { directory: harness.models } });
   await harness.install({ ...meanOf4x2, name: 'pump', version: 1 }, { activate: true });
@@ -87,7 +87,7 @@ async function killed(child: ChildProcess, models: string, kill: number): Promis
   return child.signalCode === 'SIGKILL';
 }
 
-function expectWhole(harness: LibraryHarness): void {
+function expectWhole(harness: RegistryHarness): void {
   const versions = harness.versions('pump');
   for (const version of versions) {
     const at = join(harness.models, 'pump', version);

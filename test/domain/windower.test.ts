@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { reasonCode } from '../../src/domain/sample/quality.ts';
+import { AHEAD_MS_MAX } from '../../src/domain/sample/quality-gate.ts';
 import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
 import { createWindower } from '../../src/domain/window/windower.ts';
 import type { Sample, Step } from './windower-reference.ts';
@@ -301,6 +302,30 @@ describe('windows on a grid', () => {
     expect(due).toHaveLength(0);
   });
 
+  test('a sample one row past the ring is left out, and fills no row that is due now', () => {
+    const rowsInRing = Math.ceil((plan.latenessMs + AHEAD_MS_MAX) / plan.stepMs) + 2;
+    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [
+      batch([0, 1000 + rowsInRing * plan.stepMs, 99]),
+      batch([0, 1000, 1], [1, 1000, 2]),
+      { kind: 'advance', nowMs: 1040 },
+    ]);
+    expect(window).toMatchObject({ timestampMs: 1000, values: Float32Array.of(1, 2) });
+  });
+
+  test('a sample as far ahead as the quality gate lets pass is in the row of its time', () => {
+    for (let nowMs = 1000; nowMs < 1200; nowMs += 1) {
+      const aheadMs = nowMs + AHEAD_MS_MAX;
+      const rowMs = Math.ceil(aheadMs / plan.stepMs) * plan.stepMs;
+      const due = windowsOf({ ...plan, steps: 1, maxAgeMs: 1e6 }, 1000, [
+        batch([0, 1000, 1], [1, 1000, 2]),
+        { kind: 'advance', nowMs },
+        batch([0, aheadMs, 7]),
+        { kind: 'advance', nowMs: rowMs + plan.latenessMs },
+      ]);
+      expect(due.at(-1)).toMatchObject({ timestampMs: rowMs, values: Float32Array.of(7, 2) });
+    }
+  });
+
   test('a sample from far in the future opens no rows', () => {
     const due: DueWindow[] = [];
     const windower = createWindower({ ...plan, steps: 1 }, 1000, (window) => due.push(window));
@@ -309,6 +334,44 @@ describe('windows on a grid', () => {
     windower.endBatch();
     expect(due).toHaveLength(0);
     expect(windower.deadlineMs()).toBe(1040);
+  });
+});
+
+describe.each([100, 'scan'] as const)('two samples of one tag with the same time (step %s)', (stepMs) => {
+  const onePlan: WindowPlan = { ...plan, steps: 1, stepMs, hopMs: stepMs, latenessMs: 0 };
+
+  test('the later arrival counts', () => {
+    const sameBatch = [batch([1, 1000, 1], [1, 1000, 2], [0, 1000, 9])];
+    expect(windowsOf(onePlan, 1000, sameBatch)).toMatchObject([{ values: Float32Array.of(9, 2) }]);
+    const nextBatch = [batch([1, 1000, 1]), batch([1, 1000, 2], [0, 1000, 9])];
+    expect(windowsOf(onePlan, 1000, nextBatch)).toMatchObject([{ values: Float32Array.of(9, 2) }]);
+  });
+
+  test('the later arrival counts for the rows that follow, if the row of its time is sealed', () => {
+    const due = windowsOf(onePlan, 1000, [
+      batch([1, 1000, 1], [0, 1000, 9]),
+      batch([1, 1000, 2]),
+      batch([1, 1050, 2], [0, 1100, 9]),
+      { kind: 'advance', nowMs: 1100 },
+    ]);
+    expect(due.map(({ lastRow }) => [...lastRow])).toEqual([
+      [9, 1],
+      [9, 2],
+    ]);
+  });
+
+  test('a bad one does not replace a good one, and gives the reason when the value is too old', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(onePlan, 1000, (window) => due.push(window));
+    windower.add(0, 1000, 1, true, 0);
+    windower.add(1, 1000, 2, true, 0);
+    windower.add(1, 1000, Number.NaN, false, timeout);
+    windower.endBatch();
+    windower.add(0, 1400, 1, true, 0);
+    windower.endBatch();
+    windower.advance(1400);
+    expect([...(due[0]?.values ?? [])]).toEqual([1, 2]);
+    expect(due.at(-1)?.reason).toBe('current: no good value for 0.4 s (timeout)');
   });
 });
 

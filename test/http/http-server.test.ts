@@ -128,6 +128,7 @@ describe('the HTTP endpoint', () => {
   let events = new LiveEvents();
   let server: HttpServer;
   let modelServerAddress: string | undefined;
+  let modelServerFault: string | undefined;
 
   async function serve(
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
@@ -141,9 +142,9 @@ describe('the HTTP endpoint', () => {
       // Routes use these members only; the rest of the contract is the outbox's own tests'.
       records: records as RecordStore,
       history,
-      models: async () => [status, { ...status, version: 2 }],
+      models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
-      modelDesk: undefined,
+      modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       deps,
     });
@@ -152,6 +153,7 @@ describe('the HTTP endpoint', () => {
   }
 
   beforeEach(() => {
+    modelServerFault = undefined;
     deps = testDeps();
     desk = new Desk();
     events = new LiveEvents();
@@ -263,6 +265,16 @@ describe('the HTTP endpoint', () => {
         { ...model, version: 1 },
         { ...model, version: 2 },
       ],
+      incomplete: null,
+    });
+  });
+
+  test('the list of models reports when the models of the model server are missing from it', async () => {
+    const url = await serve();
+    modelServerFault = 'no answer within 2 s';
+    expect(await json(`${url}/api/v1/models`)).toMatchObject({
+      models: [{ version: 1 }, { version: 2 }],
+      incomplete: 'no answer within 2 s',
     });
   });
 

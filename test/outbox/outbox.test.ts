@@ -97,6 +97,13 @@ describe('records in and out', () => {
     expect(await outbox.read({ ...request, bytesMax: 1 })).toHaveLength(1);
   });
 
+  test('a read counts UTF-8 bytes, not characters', async () => {
+    const outbox = await openOutbox({ folder: testFolder() });
+    await outbox.append([1, 2, 3].map((number) => ({ ...draft('verdict', number), body: { text: '°'.repeat(450) } })));
+    const request = { uplink: 'cloud', lane: 'backlog' as const, kinds: allKinds, recordsMax: 10 };
+    expect(await outbox.read({ ...request, bytesMax: 2000 })).toHaveLength(2);
+  });
+
   test('the verdicts of a watch are found by time, delivered or not', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([1, 2, 3, 4].map((number) => draft('verdict', number)));

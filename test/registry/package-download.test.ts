@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
 
@@ -30,7 +30,7 @@ async function install(
   more: { headers?: Record<string, string>; config?: Record<string, unknown>; sha256?: string } = {},
 ) {
   const { headers = {}, config = {}, sha256 } = more;
-  await using harness = new LibraryHarness({ config });
+  await using harness = new RegistryHarness({ config });
   const installed = await harness.install(pump, { source: { kind: 'url', url, headers }, sha256 });
   return { installed, entry: (await harness.audit()).at(-1) };
 }
@@ -137,7 +137,7 @@ test.each([
     if (url.startsWith('/moved')) response.writeHead(302, { location }).end();
     else response.writeHead(404).end();
   });
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   const { url, authorization } = { authorization: 'Bearer x', ...sourceAt(listening) };
   const source = { kind: 'url', url, headers: { authorization } } as const;
   const refusal: unknown = await harness.install(pump, { source }).catch((error: unknown) => error);

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inferenceHostPid } from '../support/crash-children.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
 import { loopModel, rootModel } from '../support/onnx-models.ts';
@@ -46,7 +46,7 @@ describe('a bad version never displaces a good one, and says why', () => {
     ],
     ['does not end', { ...loop, golden: [{ window: [1e9], score: 1 }] }, 'inference-timeout', /within 3000 ms/],
   ])('one that %s', async (_, bad, code, reason) => {
-    await using harness = new LibraryHarness({ config: { loadDeadline: '3s' } });
+    await using harness = new RegistryHarness({ config: { loadDeadline: '3s' } });
     await harness.install(pump(1), { activate: true });
     const refused = harness.install({ ...bad, name: 'pump', version: 2 }, { activate: true });
     await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(reason) as string });
@@ -59,7 +59,7 @@ describe('a bad version never displaces a good one, and says why', () => {
   });
 
   test('one that takes longer than its deadline, with the figures', async () => {
-    await using harness = new LibraryHarness({ config: { limits: { pump: { deadline: '10ms' } } } });
+    await using harness = new RegistryHarness({ config: { limits: { pump: { deadline: '10ms' } } } });
     await harness.install({ ...loop, version: 1 }, { activate: true });
     const slow = { ...loop, version: 2, golden: [{ window: [1e5], score: 1e5 }] };
     await expect(harness.install(slow)).rejects.toMatchObject({
@@ -70,14 +70,14 @@ describe('a bad version never displaces a good one, and says why', () => {
   });
 
   test('one whose run is given up counts with the time it had', { timeout: 60_000 }, async () => {
-    await using harness = new LibraryHarness({ config: { limits: { pump: { deadline: '10ms' } } } });
+    await using harness = new RegistryHarness({ config: { limits: { pump: { deadline: '10ms' } } } });
     // A second and more a run: past twice the deadline and a second it is not waited for.
     const slow = { ...loop, golden: [{ window: [2.5e6], score: 2.5e6 }] };
     await expect(harness.install(slow)).rejects.toMatchObject({ code: 'model-too-slow' });
   });
 
   test('one that takes its host down', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1), { activate: true });
     const refused = harness.install({ ...loop, version: 2, golden: [{ window: [1e9], score: 1 }] });
     const settled = Promise.allSettled([refused]);
@@ -93,7 +93,7 @@ describe('a bad version never displaces a good one, and says why', () => {
   });
 
   test('one that went bad on the disk since it was installed', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
     writeFileSync(join(harness.models, 'pump/2/model.onnx'), 'damaged');
@@ -104,7 +104,7 @@ describe('a bad version never displaces a good one, and says why', () => {
 
   test('one whose columns are not what a watch gives', async () => {
     const misfit = "watch 'pump-1': 3 tags, but pump@2 has 2 columns";
-    await using harness = new LibraryHarness({ misfits: ({ version }) => (version === 2 ? [misfit] : []) });
+    await using harness = new RegistryHarness({ misfits: ({ version }) => (version === 2 ? [misfit] : []) });
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
     await expect(harness.library.activate(at(2), me)).rejects.toMatchObject({
@@ -115,7 +115,7 @@ describe('a bad version never displaces a good one, and says why', () => {
   });
 
   test('a rollback to one that went bad', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2), { activate: true });
     rmSync(join(harness.models, 'pump/1/model.yaml'));

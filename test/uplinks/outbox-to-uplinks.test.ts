@@ -69,7 +69,7 @@ test.each(['oldest-first', 'live-first'] as const)(
     });
     const published = cloud.on('andon/v1/edge-01/records').flatMap((batch) => batch as { readonly id: string }[]);
     const arrived = { lake: lake.ids, cloud: [...new Set(published.map(({ id }) => id))] };
-    const inOrder = (some: readonly string[]) => (order === 'oldest-first' ? some : some.toSorted());
+    const inOrder = (some: readonly (string | undefined)[]) => (order === 'oldest-first' ? some : some.toSorted());
     expect(inOrder(arrived.lake)).toEqual(inOrder(ids));
     expect(inOrder(arrived.cloud)).toEqual(inOrder(ids));
   },

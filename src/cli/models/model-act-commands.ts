@@ -1,10 +1,10 @@
 import { loadConfig } from '../../config/config-file.ts';
-import type { Activated, ExactModel, LatencyFigures, ModelProof } from '../../contracts/model-desk.ts';
+import type { Activated, ExactModel, LatencyFigures, ModelProof } from '../../contracts/model-registry.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { ModelLibrary } from '../../registry/model-library.ts';
+import type { VersionRegistry } from '../../registry/version-registry.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { referenceOf } from './models-command.ts';
-import { commandActor, openModelLibrary } from './open-model-library.ts';
+import { commandActor, openRegistry } from './open-registry.ts';
 import type { Output } from '../output/output.ts';
 
 export type ModelActOptions = { readonly config: string; readonly json?: boolean };
@@ -97,8 +97,8 @@ function latencyText({ p50Ms, p99Ms, deadlineMs }: LatencyFigures): string {
 }
 
 /** The model directory may be what is wrong with the configuration, and it is what is to be mended. */
-async function open({ config }: ModelActOptions): Promise<ModelLibrary> {
-  return openModelLibrary(await loadConfig(config, { models: 'unchecked' }));
+async function open({ config }: ModelActOptions): Promise<VersionRegistry> {
+  return openRegistry(await loadConfig(config, { models: 'unchecked' }));
 }
 
 function exactModel(text: string): ExactModel {

@@ -1,6 +1,6 @@
 import { loadConfig } from '../../config/config-file.ts';
-import type { AuditEntry, AuditReport } from '../../contracts/model-desk.ts';
-import { openModelLibrary } from './open-model-library.ts';
+import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
+import { openRegistry } from './open-registry.ts';
 import type { Output } from '../output/output.ts';
 import { table } from '../output/table.ts';
 
@@ -14,7 +14,7 @@ const REASON_LENGTH_MAX = 120;
  */
 export async function modelsAuditCommand(options: ModelAuditOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config, { models: 'unchecked' });
-  const report = await openModelLibrary(loaded).audit();
+  const report = await openRegistry(loaded).audit();
   const problem = problemOf(report, options.contains);
   const { entries, broken } = report;
   const head = entries.at(-1)?.hash ?? null;

@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { loadConfig } from '../../config/config-file.ts';
-import type { Installed, InstallProgress, PackageSource } from '../../contracts/model-desk.ts';
+import type { Installed, InstallProgress, PackageSource } from '../../contracts/model-registry.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { activatedJson, activatedText, proofJson, proofText } from './model-act-commands.ts';
-import { commandActor, openModelLibrary } from './open-model-library.ts';
+import { commandActor, openRegistry } from './open-registry.ts';
 import type { Output } from '../output/output.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
 
@@ -36,7 +36,7 @@ export async function modelsInstallCommand(
     activate: options.activate === true,
     onProgress: progressTo(output),
   };
-  const installed = await openModelLibrary(loaded).install(order, commandActor());
+  const installed = await openRegistry(loaded).install(order, commandActor());
   if (options.json === true) output.out(JSON.stringify(installedJson(installed)));
   else output.out(installedText(installed, options.config));
   return 0;
@@ -48,7 +48,7 @@ async function sourceOf(text: string, headers: Readonly<Record<string, string>>)
   try {
     if ((await stat(path)).isDirectory()) return { kind: 'folder', path };
   } catch (error) {
-    throw libraryFailure('model-package-invalid', errorMessage(error), { cause: error });
+    throw registryFailure('model-package-invalid', errorMessage(error), { cause: error });
   }
   return { kind: 'archive', bytes: createReadStream(path) };
 }

@@ -4,7 +4,7 @@ import { trainFromRecording, writeTrainedModel } from '../../offline/train.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { TrainingTask } from '../../training/core/algorithm.ts';
 import { countRows } from '../../training/core/training-rows.ts';
-import { commandActor, openModelLibrary } from '../models/open-model-library.ts';
+import { commandActor, openRegistry } from '../models/open-registry.ts';
 import type { Output } from '../output/output.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
 import type { RecordingOptions } from './recording-options.ts';
@@ -39,7 +39,7 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
   const { models } = loaded.config;
   const { name } = chosen.binding.watch.model;
   const written = await writeTrainedModel(models, name, result, deps);
-  await openModelLibrary(loaded).noteTrained({ name, version: written.version }, commandActor());
+  await openRegistry(loaded).recordTraining({ name, version: written.version }, commandActor());
   const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
   if (options.json === true) output.out(JSON.stringify(document(result, written, seconds, models.trust !== undefined)));
   else output.out(summary(result, written, seconds, options.config, models));

@@ -12,7 +12,7 @@ const ROWS_AT_ONCE_MAX = 10_000;
  *
  * The row at grid point g holds each tag's newest good value stamped at or before g, held for at most `maxAgeMs`. It is
  * sealed when every tag has been seen at g or later, or `latenessMs` after g, whichever is first; until then a sample
- * counts however late it comes.
+ * counts however late it comes. Of two samples of one tag with the same time, the later arrival counts.
  */
 export class GridWindower implements Windower {
   #plan: WindowPlan;

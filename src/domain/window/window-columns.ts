@@ -31,7 +31,7 @@ export class WindowColumns {
     this.reasons[column] = reason;
   }
 
-  /** Takes a good value unless a newer one is held; of two with the same time, the later arrival counts. */
+  /** Holds a good value unless a newer one is held. Of two with the same time, the later arrival counts. */
   hold(column: number, timeMs: EpochMs, value: number): void {
     if (timeMs < (this.heldMs[column] ?? Infinity)) return;
     this.heldMs[column] = timeMs;

@@ -1,11 +1,11 @@
 import type { Tensors, TensorSpec } from '../../contracts/inference.ts';
-import type { LatencyFigures } from '../../contracts/model-desk.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { feedOf } from './golden.ts';
 import { isLoss } from '../errors/host-loss.ts';
-import { libraryFailure } from '../errors/model-library-errors.ts';
+import { registryFailure } from '../errors/registry-errors.ts';
 import { elementCount, tensorData } from './tensor-check.ts';
 
 const WARM_UP_RUNS = 3;
@@ -91,7 +91,7 @@ function figuresOf(timesMs: readonly number[], deadlineMs: number): LatencyFigur
 }
 
 function tooSlow({ runs, p50Ms, p99Ms, maxMs, deadlineMs }: LatencyFigures): OperatingError {
-  return libraryFailure(
+  return registryFailure(
     'model-too-slow',
     `Of ${runs} runs of one row, half took ${p50Ms} ms or more, 1 % ${p99Ms} ms and the longest ${maxMs} ms; the deadline is ${deadlineMs} ms`,
   );

@@ -2,11 +2,11 @@ import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
-import { judgesWindows } from '../../contracts/model-manifest.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { ConfigProblem } from '../../platform/errors.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { libraryFailure } from '../errors/model-library-errors.ts';
+import { registryFailure } from '../errors/registry-errors.ts';
 import { readManifestAside } from './manifest-process.ts';
 import { sha256 } from '../../platform/sha256.ts';
 import { readBounded, readModelFile } from './model-file.ts';
@@ -95,9 +95,9 @@ export class ModelDirectory {
   async checkExists({ name, version }: ModelReference): Promise<void> {
     const versions = await this.versions(name);
     if (versions.length === 0)
-      throw libraryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
+      throw registryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
     if (version !== undefined && !versions.includes(version))
-      throw libraryFailure(
+      throw registryFailure(
         'model-version-unknown',
         `Model '${name}' has versions ${versions.join(', ')}, not ${version}`,
       );

@@ -11,22 +11,22 @@ const providerSchema = z
   .union([
     providerName.transform((name) => ({ name, required: false, deviceId: 0 })),
     configObject({
-      name: providerName.describe("ONNX Runtime's execution provider: cuda, webgpu or cpu"),
+      name: providerName.describe('Execution provider of ONNX Runtime: cuda, webgpu or cpu'),
       required: z
         .boolean()
         .default(false)
-        .describe('Refuse to fall back: the model fails where this provider cannot be used'),
-      deviceId: z.int().min(0).max(63).default(0).describe('Number of the device, where there are several (cuda only)'),
+        .describe('true: the model fails if this provider is not available, instead of using the next one'),
+      deviceId: z.int().min(0).max(63).default(0).describe('Device number, if there are several (cuda only)'),
     }),
   ])
-  .describe('A provider by name, or { name, required, deviceId }');
+  .describe('Name of a provider, or { name, required, deviceId }');
 
 const providerList = z
   .array(providerSchema)
   .min(1)
   .max(executionProviders.length)
   .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
-    error: 'each provider may be named once',
+    error: 'a provider is listed twice',
   });
 
 /** The process for the models of clients. */
@@ -49,59 +49,64 @@ const limitsSchema = configObject({
     .min(1)
     .max(4096)
     .optional()
-    .describe('Rows of several clients that may go as one run, and of one client at most; 32 where nobody says'),
-  maxDelay: duration('Longest that a client waits for company; 0ms takes what waits already', {
-    maxMs: 10_000,
-  }).optional(),
-  maxQueue: z.int().min(1).max(10_000).default(256).describe("Clients' requests that may wait; one more is refused"),
-  deadline: duration('As models.deadline', { minMs: 10, maxMs: 600_000 }).optional(),
-  intraOpThreads: z.int().min(1).max(64).optional().describe('As models.intraOpThreads'),
-  executionProviders: providerList.optional().describe('As models.executionProviders'),
+    .describe('Most rows in one run, from one client or several. Default: as in the model, otherwise 32'),
+  maxDelay: duration(
+    'Longest that a request waits for others to share a run with. 0ms only batches requests that already wait',
+    {
+      maxMs: 10_000,
+    },
+  ).optional(),
+  maxQueue: z.int().min(1).max(10_000).default(256).describe('Most client requests that may wait. One more is refused'),
+  deadline: duration('Overrides models.deadline for this model', { minMs: 10, maxMs: 600_000 }).optional(),
+  intraOpThreads: z.int().min(1).max(64).optional().describe('Overrides models.intraOpThreads for this model'),
+  executionProviders: providerList.optional().describe('Overrides models.executionProviders for this model'),
   host: hostName
     .optional()
-    .describe("Process it runs in; `main` for a watch's model and `clients` for any other where left out"),
+    .describe('Host process that the model runs in. Default: `main` for the model of a watch, `clients` for any other'),
 });
 
 /** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */
 const trustedKeySchema = z
   .string({ error: 'expected the path of a public key, or its PEM text' })
   .min(1)
-  .refine((text) => !text.includes('\0'), { error: 'must not hold a NUL character' })
+  .refine((text) => !text.includes('\0'), { error: 'must not contain a NUL character' })
   .transform((text): { readonly file: string | undefined; readonly pem: string | undefined } =>
     text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
   );
 
 const rollbackSchema = configObject({
   within: duration(
-    'How long a version that was made active is on probation: the one before observes, and is made active again where it fails; 0ms for never',
+    'Probation of an activated version. During it the previous version judges the same windows, and is activated again if the new version fails. 0ms turns probation off',
   ).prefault('1h'),
-  period: duration('Time over which everything below is counted', { minMs: 1000 }).prefault('1h'),
-  crashes: z.int().min(1).default(1).describe('Crashes of its process at which a candidate is stopped'),
+  period: duration('Period over which the counts below apply', { minMs: 1000 }).prefault('1h'),
+  crashes: z.int().min(1).default(1).describe('Number of crashes of its process at which a candidate is stopped'),
   deadlineMisses: z
     .int()
     .min(1)
     .default(3)
-    .describe('Windows at which it is stopped for not having answered within its deadline'),
+    .describe('Number of windows over the deadline at which a candidate is stopped'),
   invalidOutputs: z
     .int()
     .min(1)
     .default(3)
-    .describe('Windows at which it is stopped for NaN, infinity or a failed run, where the other version gave a score'),
+    .describe(
+      'Number of windows with NaN, infinity or a failed run at which a candidate is stopped, if the other version returned a score',
+    ),
   alarmFactor: z
     .number()
     .min(1)
     .default(3)
-    .describe('It is stopped where it calls more than so many times as many windows abnormal as the other version'),
+    .describe('A candidate is stopped if it has more than this many times the abnormal windows of the other version'),
   alarmFloor: z
     .int()
     .min(1)
     .default(5)
-    .describe('Abnormal windows that the other version is taken to have had at least, when the two are compared'),
+    .describe('For alarmFactor: smallest number of abnormal windows assumed for the other version'),
   minWindows: z
     .int()
     .min(1)
     .default(100)
-    .describe('Windows that both must have judged before their rates of abnormal ones are compared'),
+    .describe('For alarmFactor: number of windows that both versions must have judged before they are compared'),
 });
 
 /** `models:` in the configuration. */
@@ -110,7 +115,7 @@ export const modelsConfigSchema = configObject({
     .string()
     .min(1)
     // The one character that no path may have; the folder is read while the configuration is checked.
-    .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL character' })
+    .refine((path) => !path.includes('\0'), { error: 'must not contain a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
   trust: configObject({
@@ -118,10 +123,10 @@ export const modelsConfigSchema = configObject({
       .array(trustedKeySchema)
       .min(1)
       .max(100)
-      .describe('Public keys, each the path of a file, relative to the configuration file, or its PEM text'),
+      .describe('Public keys: paths of PEM files, relative to the configuration file, or PEM text'),
   })
     .optional()
-    .describe('Once it is set, only versions of models that one of these keys signed are loaded (andon models sign)'),
+    .describe('If set, only model versions signed with one of these keys are loaded (andon models sign)'),
   remoteServers: z
     .array(
       z.string().transform((text, context) => {
@@ -133,74 +138,76 @@ export const modelsConfigSchema = configObject({
     )
     .max(100)
     .optional()
-    .describe('Servers that models of `runtime: remote` may name, each as https://host:port; any where left out'),
+    .describe('Servers that models with `runtime: remote` may use, each as https://host:port. Default: any server'),
   serve: z
     .union([z.enum(['all', 'none']), z.array(modelName).max(1000)], {
       error: 'expected all, none or a list of names of models',
     })
     .default('none')
     .describe(
-      "Models loaded at the start for clients beside the watches'. A watch's model that is named (or `all`) is loaded a second time for them, so that they cannot delay the watch; one that is not, with the first request for it",
+      'Models that are loaded for clients at the start, in addition to those of the watches. The model of a watch gets a second instance for clients, so that they cannot delay the watch. A model that is not listed is loaded with the first request for it',
     ),
-  maxServed: z.int().min(1).max(10_000).default(64).describe('Models that may be loaded for clients at a time'),
+  maxServed: z.int().min(1).max(10_000).default(64).describe('Most models that may be loaded for clients at a time'),
   limits: z
     .record(modelName, limitsSchema)
     .refine((limits) => new Set(Object.values(limits).map(({ host }) => host)).size <= HOSTS_MAX, {
       error: `no more than ${HOSTS_MAX} hosts`,
     })
     .default({})
-    .describe('By name of a model: how it is batched, queued and run'),
+    .describe('Batching, queueing and execution of single models, by model name'),
   hosts: z
-    .record(hostName, configObject({ maxMemory: byteSize('As models.maxMemory, for this host').optional() }))
+    .record(hostName, configObject({ maxMemory: byteSize('Overrides models.maxMemory for this host').optional() }))
     .refine((hosts) => Object.keys(hosts).length <= HOSTS_MAX, { error: `no more than ${HOSTS_MAX} hosts` })
     .default({})
-    .describe('By name of a host: its own bounds'),
+    .describe('Limits of single host processes, by host name'),
   executionProviders: providerList
     .prefault(['cpu'])
-    .describe('Tried in this order for each model; the one really in use is always reported'),
-  deadline: duration('Longest a run may take; past it the host is killed and the run fails', {
+    .describe('Execution providers, tried in this order for each model. Metrics and status report the one in use'),
+  deadline: duration('Longest that a run may take. Then the run fails, and the host process is killed and restarted', {
     minMs: 10,
     maxMs: 600_000,
   }).prefault('1s'),
-  loadDeadline: duration('Longest that loading a model and checking its golden vectors may take', {
+  loadDeadline: duration('Longest time to load a model and check its golden vectors', {
     minMs: 100,
     maxMs: 600_000,
   }).prefault('60s'),
-  maxModelSize: byteSize('Largest model.onnx that is read or installed').prefault('512MB'),
-  receiveDeadline: duration('Longest that a package to be installed may take to arrive', {
+  maxModelSize: byteSize('Largest model.onnx that is loaded or installed').prefault('512MB'),
+  receiveDeadline: duration('Longest time for a model package to arrive', {
     minMs: 1_000,
     maxMs: 86_400_000,
   }).prefault('15m'),
   maxMemory: byteSize(
-    'Resident memory past which the host is replaced by a fresh one, by which no run fails; a version that would lift its host over it does not go live',
+    'Most resident memory of a host process. A host above it is replaced by a new one without a failed run. A version that would exceed it is not activated',
   ).prefault('1GB'),
   maxQueuedRuns: z
     .int()
     .min(1)
     .max(10_000)
     .default(256)
-    .describe('Runs of watches that may wait for a host; one more is refused and counted'),
+    .describe('Most runs of watches that may wait for a host. One more is refused and counted'),
   intraOpThreads: z
     .int()
     .min(1)
     .max(64)
     .default(1)
-    .describe('Threads within one operator; more than one costs small models CPU and gains nothing'),
+    .describe('Threads within one operator. More than one costs CPU and does not make small models faster'),
   quarantine: configObject({
-    crashes: z.int().min(1).max(100).default(5).describe('Crashes or timeouts of one model within the period'),
-    period: duration('Time over which the crashes are counted', { minMs: 1000 }).prefault('10m'),
-    retryAfter: duration(
-      'How long a quarantined model, or a version that was refused, is left alone before one more try',
-      {
-        minMs: 1000,
-      },
-    ).prefault('5m'),
+    crashes: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(5)
+      .describe('Number of crashes or timeouts of one model within the period at which it is quarantined'),
+    period: duration('Period over which crashes are counted', { minMs: 1000 }).prefault('10m'),
+    retryAfter: duration('Wait before a quarantined model or a refused version is tried again', {
+      minMs: 1000,
+    }).prefault('5m'),
   })
     .prefault({})
-    .describe('When a model that takes the host down is set aside, so that the others go on'),
+    .describe('Quarantine of a model that crashes its host, so that the other models continue'),
   rollback: rollbackSchema
     .prefault({})
-    .describe('When a candidate (a shadow, a canary, or a version just made active) is stopped and rolled back'),
+    .describe('Limits at which a candidate is stopped and rolled back (a shadow, a canary, or a version on probation)'),
 });
 
 /** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */

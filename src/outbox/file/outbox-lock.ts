@@ -22,12 +22,21 @@ export class OutboxLock {
     this.#path = path;
   }
 
+  /**
+   * Reports whether an agent runs on the outbox at this path.
+   *
+   * @throws {Error} The lock file cannot be read, so the answer is unknown.
+   */
+  static isHeld(path: string): boolean {
+    return FileLock.isHeld(lockFile(path));
+  }
+
   /** @throws {OperatingError} 'outbox-in-use' where another has it; 'outbox-path-unusable'. */
   take(): void {
     if (this.#lock !== undefined) return;
     makeFolderFor(this.#path);
     try {
-      this.#lock = FileLock.take(`${this.#path}.lock`, WAIT_MS);
+      this.#lock = FileLock.take(lockFile(this.#path), WAIT_MS);
     } catch {
       // A file system without locks, or a full disk, is no reason to watch nothing.
       return;
@@ -40,6 +49,10 @@ export class OutboxLock {
     this.#lock?.[Symbol.dispose]();
     this.#lock = undefined;
   }
+}
+
+function lockFile(outboxPath: string): string {
+  return `${outboxPath}.lock`;
 }
 
 /** The same handlers, on files that nobody else writes from `open` to `close`. */

@@ -11,11 +11,11 @@ const pem = (description: string) =>
     .describe(description);
 
 const tlsSchema = configObject({
-  ca: pem('PEM file with the certificate authority of the broker, or a secret that is its text'),
-  cert: pem('PEM file with the certificate that the agent shows, or a secret that is its text'),
-  key: pem('PEM file with the private key of cert, or a secret that is its text'),
+  ca: pem('PEM file with the certificate authority of the broker, or a secret that holds its text'),
+  cert: pem('PEM file with the client certificate of the agent, or a secret that holds its text'),
+  key: pem('PEM file with the private key of cert, or a secret that holds its text'),
 }).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
+  error: 'cert and key must be set together',
 });
 
 /** What every user of a broker has in its schema: spread it into the kind's own strict object. */
@@ -23,39 +23,44 @@ export const mqttFields = {
   url: z
     .string()
     .superRefine(checkUrl)
-    .describe('The broker: mqtt://host:1883, mqtts://host:8883, ws://host:8083/mqtt or wss://host/mqtt'),
+    .describe('URL of the broker: mqtt://host:1883, mqtts://host:8883, ws://host:8083/mqtt or wss://host/mqtt'),
   clientId: z
     .string()
     .min(1)
     .max(65_535)
     .optional()
-    .describe('MQTT client id, unique on the broker; made up anew at each start where absent'),
+    .describe('MQTT client id, unique on the broker. Default: a random id at each start'),
   protocolVersion: z
     .enum(['auto', '3.1.1', '5'])
     .default('auto')
-    .describe('MQTT version; auto begins with 5, which alone tells of refused messages, and falls back to 3.1.1'),
-  username: z.string().min(1).optional().describe('User name at the broker'),
-  password: secretReference.optional(),
+    .describe('MQTT version. auto tries 5 first and falls back to 3.1.1. Only version 5 reports refused messages'),
+  username: z.string().min(1).optional().describe('User name for the broker'),
+  password: secretReference.optional().describe('Password for the broker: { env: NAME } or { file: PATH }'),
   tls: tlsSchema.prefault({}).describe('Certificates for mqtts and wss'),
   cleanSession: z
     .boolean()
     .default(true)
-    .describe('false: the broker keeps subscriptions and messages while the agent is away; needs clientId'),
-  sessionExpiry: duration('How long it keeps them, with MQTT 5; in 3.1.1 the broker decides').prefault('7d'),
-  keepalive: duration('A silent broker is given up after 1.5 times this; whole seconds', {
-    minMs: 1000,
-    maxMs: 65_535_000,
-  }).prefault('15s'),
-  connectTimeout: duration('How long the broker may take to accept the login', {
+    .describe('false: the broker keeps subscriptions and messages while the agent is disconnected; requires clientId'),
+  sessionExpiry: duration(
+    'How long the broker keeps the session of a disconnected agent. MQTT 5 only; with 3.1.1 the broker decides',
+  ).prefault('7d'),
+  keepalive: duration(
+    'Keep-alive interval, in whole seconds. The connection is closed if the broker is silent for 1.5 times this',
+    {
+      minMs: 1000,
+      maxMs: 65_535_000,
+    },
+  ).prefault('15s'),
+  connectTimeout: duration('Longest wait for the broker to accept the login', {
     minMs: 100,
     maxMs: 600_000,
   }).prefault('10s'),
-  reconnectMin: duration('First wait before a new attempt; doubles with each', {
+  reconnectMin: duration('Wait before the first reconnection attempt; it doubles with each further attempt', {
     minMs: 10,
     maxMs: 3_600_000,
   }).prefault('500ms'),
-  reconnectMax: duration('Longest wait before a new attempt', { minMs: 10, maxMs: 3_600_000 }).prefault('30s'),
-  maxMessageSize: byteSize('Largest message that is read; a larger one ends the connection').prefault('1MB'),
+  reconnectMax: duration('Longest wait between reconnection attempts', { minMs: 10, maxMs: 3_600_000 }).prefault('30s'),
+  maxMessageSize: byteSize('Largest message accepted; a larger one closes the connection').prefault('1MB'),
 } as const;
 
 const mqttConfig = configObject(mqttFields);
@@ -70,8 +75,9 @@ export function checkMqttConfig(
   const issue = (path: string, message: string) =>
     context.addIssue({ code: 'custom', path: [path], message, input: config });
   if (!config.cleanSession && config.clientId === undefined)
-    issue('clientId', 'cleanSession: false needs a clientId, by which the broker knows the session again');
-  if (config.password !== undefined && config.username === undefined) issue('password', 'a password needs a username');
+    issue('clientId', 'cleanSession: false requires a clientId, which identifies the session');
+  if (config.password !== undefined && config.username === undefined)
+    issue('password', 'a password requires a username');
   if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
 }
 
@@ -112,6 +118,7 @@ function checkUrl(text: string, context: z.RefinementCtx): void {
   if (url === null || !schemes.has(url.protocol) || url.hostname === '')
     return issue('expected mqtt://host:port, mqtts://…, ws://… or wss://…');
   if (url.username !== '' || url.password !== '')
-    issue('user and password are not written in the url: use username and password');
-  if (!url.protocol.startsWith('ws') && url.pathname !== '' && url.pathname !== '/') issue('an mqtt url has no path');
+    issue('user and password must not be in the url: use username and password');
+  if (!url.protocol.startsWith('ws') && url.pathname !== '' && url.pathname !== '/')
+    issue('must not have a path: only ws:// and wss:// have one');
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import type { AuditEntry } from '../../contracts/model-desk.ts';
-import { modelActions } from '../../contracts/model-desk.ts';
+import type { AuditEntry } from '../../contracts/model-registry.ts';
+import { modelActions } from '../../contracts/model-registry.ts';
 
 /** `previous` of the first line of all. */
 export const CHAIN_BEGIN = '0'.repeat(64);
@@ -10,7 +10,7 @@ export const CHAIN_BEGIN = '0'.repeat(64);
 const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"\}$/s;
 
 /** What an act says of itself; its place in the chain is given by the log. */
-export const auditNoteSchema = z.strictObject({
+export const auditRecordSchema = z.strictObject({
   actor: z.string(),
   action: z.enum(modelActions),
   model: z.string(),
@@ -18,9 +18,9 @@ export const auditNoteSchema = z.strictObject({
   outcome: z.enum(['ok', 'refused']),
   detail: z.record(z.string(), z.unknown()),
 });
-export type AuditNote = Readonly<z.infer<typeof auditNoteSchema>>;
+export type AuditRecord = Readonly<z.infer<typeof auditRecordSchema>>;
 
-const entrySchema = auditNoteSchema.extend({
+const entrySchema = auditRecordSchema.extend({
   sequence: z.int().min(1),
   timestamp_ms: z.number(),
   previous: z.string(),
@@ -35,7 +35,7 @@ export type ChainPosition = { readonly sequence: number; readonly previous: stri
  *
  * The hash is of the text, and not of the values in it, so that anybody can check it with sed and sha256sum.
  */
-export function auditLine(note: AuditNote, at: ChainPosition, timestampMs: number): string {
+export function auditLine(note: AuditRecord, at: ChainPosition, timestampMs: number): string {
   const { actor, action, model, version, outcome, detail } = note;
   const body = JSON.stringify({
     sequence: at.sequence,

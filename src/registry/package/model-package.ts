@@ -4,17 +4,17 @@ import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExactModel, InstallOrder, PackageSource } from '../../contracts/model-desk.ts';
+import type { ExactModel, InstallRequest, PackageSource } from '../../contracts/model-registry.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, formatConfigProblem } from '../../platform/errors.ts';
 import { readManifestAside } from '../../models/store/manifest-process.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { unpackArchive } from './package-archive.ts';
 import { download, shownUrl } from './package-download.ts';
-import type { PackageBounds } from './package-files.ts';
-import { fileBytesMax, packageBounds, packageBytesMax, packageFilesMax } from './package-files.ts';
+import type { PackageLimits } from './package-files.ts';
+import { fileBytesMax, packageLimits, packageBytesMax, packageFilesMax } from './package-files.ts';
 import { isFileName } from '../../models/signing/file-name.ts';
 
 const COPY_CHUNK_BYTES = 1_000_000;
@@ -43,7 +43,7 @@ export function packageOrigin(source: PackageSource): Readonly<Record<string, st
  * @throws {OperatingError} 'model-package-invalid', 'model-package-too-large' (reject), 'model-download-failed' (retry).
  */
 export async function receivePackage(
-  order: InstallOrder,
+  order: InstallRequest,
   options: {
     readonly folder: string;
     readonly scratch: string;
@@ -54,10 +54,10 @@ export async function receivePackage(
 ): Promise<ReceivedPackage> {
   const { source, sha256, onProgress = () => undefined } = order;
   const { folder, scratch, config, clock, signal } = options;
-  const bounds = packageBounds(config.maxModelSizeBytes);
+  const bounds = packageLimits(config.maxModelSizeBytes);
   if (source.kind === 'folder') {
     if (sha256 !== undefined)
-      throw libraryFailure('model-package-invalid', 'A folder has no SHA-256: it is that of an archive');
+      throw registryFailure('model-package-invalid', 'A folder has no SHA-256: it is that of an archive');
     return { leftOut: await copyFolder(source.path, folder, bounds), archiveSha256: undefined };
   }
   const archive = join(scratch, 'archive');
@@ -68,7 +68,7 @@ export async function receivePackage(
     onProgress({ stage: 'receiving', bytes: received, bytesTotal }),
   );
   if (sha256 !== undefined && sha256.toLowerCase() !== digest)
-    throw libraryFailure('model-package-invalid', `The archive has SHA-256 ${digest}, expected ${sha256}`);
+    throw registryFailure('model-package-invalid', `The archive has SHA-256 ${digest}, expected ${sha256}`);
   const files = await unpackArchive(archive, folder, bounds);
   checkHasManifest(files, 'The archive');
   return { leftOut: [], archiveSha256: digest };
@@ -83,10 +83,10 @@ export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
   const { manifest, problems } = await readManifestAside({ file: 'model.yaml', text, expected: undefined });
   if (manifest === undefined)
-    throw libraryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
+    throw registryFailure('model-package-invalid', problems.map(formatConfigProblem).join('\n'));
   const graph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
   if (graph !== (manifest.runtime === 'local'))
-    throw libraryFailure(
+    throw registryFailure(
       'model-package-invalid',
       graph
         ? 'The package has a model.onnx, but its model.yaml says `runtime: remote`'
@@ -100,7 +100,7 @@ async function* given(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
   try {
     yield* bytes;
   } catch (error) {
-    throw libraryFailure('model-download-failed', `The archive cannot be read to its end: ${errorMessage(error)}`, {
+    throw registryFailure('model-download-failed', `The archive cannot be read to its end: ${errorMessage(error)}`, {
       cause: error,
     });
   }
@@ -120,7 +120,7 @@ async function store(
   for await (const chunk of bytes) {
     received += chunk.length;
     if (received > bytesMax)
-      throw libraryFailure(
+      throw registryFailure(
         'model-package-too-large',
         `The archive has more than the ${formatByteSize(bytesMax)} that a package may have (models.maxModelSize)`,
       );
@@ -131,19 +131,19 @@ async function store(
     onBytes(received);
   }
   if (received === 0)
-    throw libraryFailure('model-package-invalid', 'The archive is empty: not one byte of it was sent');
+    throw registryFailure('model-package-invalid', 'The archive is empty: not one byte of it was sent');
   return hash.digest('hex');
 }
 
 /** @returns Names of what is no part of a package. */
-async function copyFolder(from: string, to: string, bounds: PackageBounds): Promise<readonly string[]> {
+async function copyFolder(from: string, to: string, bounds: PackageLimits): Promise<readonly string[]> {
   const entries = await entriesIn(from);
   const isPart = (entry: Dirent): boolean => isFileName(entry.name) && !entry.isDirectory();
   const files = entries.filter(isPart).map(({ name }) => name);
   checkHasManifest(files, from);
   const filesMax = packageFilesMax(bounds);
   if (files.length > filesMax)
-    throw libraryFailure('model-package-invalid', `${from} has ${files.length} files, a package ${filesMax} at most`);
+    throw registryFailure('model-package-invalid', `${from} has ${files.length} files, a package ${filesMax} at most`);
   for (const name of files) await copyFile(join(from, name), join(to, name), fileBytesMax(bounds, name));
   return entries
     .filter((entry) => !isPart(entry))
@@ -155,13 +155,15 @@ async function entriesIn(folder: string): Promise<readonly Dirent[]> {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    throw libraryFailure('model-package-invalid', `${folder} cannot be read: ${errorMessage(error)}`, { cause: error });
+    throw registryFailure('model-package-invalid', `${folder} cannot be read: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 
 function checkHasManifest(files: readonly string[], where: string): void {
   if (!files.includes('model.yaml'))
-    throw libraryFailure('model-package-invalid', `${where} has no model.yaml, which every package has`);
+    throw registryFailure('model-package-invalid', `${where} has no model.yaml, which every package has`);
 }
 
 async function copyFile(from: string, to: string, bytesMax: number): Promise<void> {
@@ -174,7 +176,7 @@ async function copyFile(from: string, to: string, bytesMax: number): Promise<voi
     if (bytesRead === 0) break;
     copied += bytesRead;
     if (copied > bytesMax)
-      throw libraryFailure('model-package-too-large', `${from} has more than the ${formatByteSize(bytesMax)} allowed`);
+      throw registryFailure('model-package-too-large', `${from} has more than the ${formatByteSize(bytesMax)} allowed`);
     await target.appendFile(chunk.subarray(0, bytesRead));
   }
   await target.sync();
@@ -188,7 +190,7 @@ async function openPlain(path: string): Promise<FileHandle> {
     await file.close();
   } catch (error) {
     if (errorCode(error) !== 'ELOOP')
-      throw libraryFailure('model-package-invalid', `${path}: ${errorMessage(error)}`, { cause: error });
+      throw registryFailure('model-package-invalid', `${path}: ${errorMessage(error)}`, { cause: error });
   }
-  throw libraryFailure('model-package-invalid', `${path} is not a plain file`);
+  throw registryFailure('model-package-invalid', `${path} is not a plain file`);
 }

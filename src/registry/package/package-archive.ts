@@ -7,8 +7,8 @@ import { Parser } from 'tar';
 import type { ReadEntry } from 'tar';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
-import type { PackageBounds } from './package-files.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
+import type { PackageLimits } from './package-files.ts';
 import { fileBytesMax, packageBytesMax, packageFilesMax } from './package-files.ts';
 import { isFileName } from '../../models/signing/file-name.ts';
 
@@ -38,7 +38,7 @@ const folderPattern = /^(?:\.\/?|(?:\.\/)?[^/]+\/?)$/;
 export async function unpackArchive(
   archive: string,
   folder: string,
-  bounds: PackageBounds,
+  bounds: PackageLimits,
 ): Promise<readonly string[]> {
   await using unpacking = new Unpacking(folder, bounds);
   try {
@@ -74,7 +74,7 @@ async function isGzip(path: string): Promise<boolean> {
 /** A tar parser that is fed by the chunk; what it finds in one is on the disk before it is given the next. */
 class Unpacking implements AsyncDisposable {
   readonly #folder: string;
-  readonly #bounds: PackageBounds;
+  readonly #bounds: PackageLimits;
   readonly #parser: Parser;
   readonly #found = new Set<string>();
   readonly #pending: (() => Promise<void>)[] = [];
@@ -85,7 +85,7 @@ class Unpacking implements AsyncDisposable {
   #failure: Error | undefined;
   #file: FileHandle | undefined;
 
-  constructor(folder: string, bounds: PackageBounds) {
+  constructor(folder: string, bounds: PackageLimits) {
     this.#folder = folder;
     this.#bounds = bounds;
     this.#parser = new Parser({
@@ -105,7 +105,7 @@ class Unpacking implements AsyncDisposable {
     this.#bytes += chunk.length;
     const bytesMax = packageBytesMax(this.#bounds) + OVERHEAD_BYTES_MAX;
     if (this.#bytes > bytesMax)
-      throw libraryFailure(
+      throw registryFailure(
         'model-package-too-large',
         `The archive unpacks to more than the ${formatByteSize(bytesMax)} that a package may have (models.maxModelSize)`,
       );
@@ -175,7 +175,7 @@ class Unpacking implements AsyncDisposable {
     const bytesMax = fileBytesMax(this.#bounds, name);
     if (entry.size > bytesMax)
       this.#fail(
-        libraryFailure(
+        registryFailure(
           'model-package-too-large',
           `${name} has ${formatByteSize(entry.size)} in the archive, more than the ${formatByteSize(bytesMax)} allowed`,
         ),
@@ -196,7 +196,7 @@ function unknownEntry({ type, path }: ReadEntry): OperatingError {
 }
 
 function invalid(message: string, cause?: unknown): OperatingError {
-  return libraryFailure('model-package-invalid', message, { cause });
+  return registryFailure('model-package-invalid', message, { cause });
 }
 
 /** A full disk is no fault of the archive. */

@@ -1,8 +1,8 @@
-import type { PackageSource } from '../../contracts/model-desk.ts';
+import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 const REDIRECTS_MAX = 5;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -85,10 +85,10 @@ function urlOf(text: string, base?: URL): URL {
   const url = URL.parse(text, base?.href);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     const shown = url === null ? text.replace(/[?#].*$/s, '').replace(/^.*@/s, '…@') : shownUrl(url);
-    throw libraryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is no http:// or https:// URL`);
+    throw registryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is no http:// or https:// URL`);
   }
   if (url.username === '' && url.password === '') return url;
-  throw libraryFailure(
+  throw registryFailure(
     'model-package-invalid',
     `The URL of ${shownUrl(url)} has a user or a password in it; send them as a header, 'authorization: Basic …'`,
   );
@@ -100,7 +100,7 @@ function checkHeaders(headers: UrlSource['headers']): void {
     try {
       new Headers().set(name, value);
     } catch {
-      throw libraryFailure(
+      throw registryFailure(
         'model-package-invalid',
         `Header ${JSON.stringify(name.slice(0, 40))} has a character in its name or value that HTTP does not allow there`,
       );
@@ -128,5 +128,5 @@ function reasonOf(error: unknown): string {
 }
 
 function failed(message: string, cause?: unknown): OperatingError {
-  return libraryFailure('model-download-failed', message, { cause });
+  return registryFailure('model-download-failed', message, { cause });
 }

@@ -7,7 +7,7 @@ import { MANIFEST_BYTES_MAX } from '../../models/store/model-directory.ts';
 import { SIGNATURE_FILE } from '../../models/signing/statement.ts';
 
 /** Bytes that each file of a package may have, and how many documents there may be beside the model. */
-export type PackageBounds = {
+export type PackageLimits = {
   readonly modelBytesMax: number;
   readonly manifestBytesMax: number;
   readonly signatureBytesMax: number;
@@ -16,7 +16,7 @@ export type PackageBounds = {
   readonly documentsMax: number;
 };
 
-export function packageBounds(modelBytesMax: number): PackageBounds {
+export function packageLimits(modelBytesMax: number): PackageLimits {
   return {
     modelBytesMax,
     manifestBytesMax: MANIFEST_BYTES_MAX,
@@ -26,7 +26,7 @@ export function packageBounds(modelBytesMax: number): PackageBounds {
   };
 }
 
-export function fileBytesMax(bounds: PackageBounds, name: string): number {
+export function fileBytesMax(bounds: PackageLimits, name: string): number {
   switch (name) {
     case 'model.onnx':
       return bounds.modelBytesMax;
@@ -39,13 +39,13 @@ export function fileBytesMax(bounds: PackageBounds, name: string): number {
   }
 }
 
-export function packageBytesMax(bounds: PackageBounds): number {
+export function packageBytesMax(bounds: PackageLimits): number {
   const { modelBytesMax, manifestBytesMax, signatureBytesMax, documentBytesMax, documentsMax } = bounds;
   return modelBytesMax + manifestBytesMax + signatureBytesMax + documentsMax * documentBytesMax;
 }
 
 /** Graph, manifest, signature and documents. */
-export function packageFilesMax({ documentsMax }: PackageBounds): number {
+export function packageFilesMax({ documentsMax }: PackageLimits): number {
   return 3 + documentsMax;
 }
 

@@ -1,8 +1,8 @@
-import type { ExactModel, ModelProof } from '../../contracts/model-desk.ts';
+import type { ExactModel, ModelProof } from '../../contracts/model-registry.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { verifyModel } from './model-verification.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 
@@ -36,7 +36,7 @@ export class ModelProver {
    */
   async prove(model: ExactModel, directory: string): Promise<ModelProof> {
     if (this.#waiting > WAITING_MAX)
-      throw libraryFailure('models-busy', `${this.#waiting} versions are being proved or wait for it`);
+      throw registryFailure('models-busy', `${this.#waiting} versions are being proved or wait for it`);
     this.#waiting += 1;
     try {
       const proving = this.#last.then(() => this.#prove(model, directory));
@@ -60,7 +60,7 @@ export class ModelProver {
       });
       return { sha256, provider, golden, latency };
     } catch (error) {
-      if (signal.aborted) throw libraryFailure('models-busy', 'The agent stopped while it proved the version');
+      if (signal.aborted) throw registryFailure('models-busy', 'The agent stopped while it proved the version');
       throw shortened(error, directory);
     }
   }

@@ -4,7 +4,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
-import type { LatencyFigures } from '../../contracts/model-desk.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { GoldenReport } from '../../contracts/model-session.ts';
 import { HostProcess } from '../../runtime/host/host-process.ts';
 import { checkLatency } from '../../models/checks/latency-check.ts';

@@ -1,7 +1,7 @@
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
-import { judgesWindows } from '../../contracts/model-manifest.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import type { LeftRun } from './host-jobs.ts';

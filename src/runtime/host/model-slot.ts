@@ -10,7 +10,7 @@ import type { HostProcess } from './host-process.ts';
 import { CrashRecord } from './crash-record.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { loadFailureText } from './load-session.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
 import type { RunRequest } from './run-queue.ts';
@@ -274,7 +274,7 @@ export class ModelSlot {
   /** @throws {OperatingError} 'model-watch-misfit' where those who use the model cannot use this version. */
   checkFits({ manifest }: StoredModel): void {
     const misfits = this.#misfits(manifest);
-    if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
+    if (misfits.length > 0) throw registryFailure('model-watch-misfit', misfits.join('; '));
   }
 
   /** The version whose loading is about to be tried. */

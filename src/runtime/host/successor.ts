@@ -1,5 +1,5 @@
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import type { LatencyFigures } from '../../contracts/model-desk.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { HostProcess } from './host-process.ts';

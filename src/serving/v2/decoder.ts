@@ -1,6 +1,6 @@
 import type { ServedModel, Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
 import type { GraphManifest } from '../../contracts/model-manifest.ts';
-import { judgesWindows } from '../../contracts/model-manifest.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
 import { invalid } from './v2-errors.ts';

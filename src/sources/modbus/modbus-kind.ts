@@ -5,7 +5,7 @@ import type { ModbusSourceConfig } from './plan/modbus-config.ts';
 import { modbusSourceSchema } from './plan/modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';
 import { planScans } from './plan/scan-plan.ts';
-import { tagNames } from './plan/tag-place.ts';
+import { tagNames } from './plan/tag-location.ts';
 
 /** Reads Modbus devices; never writes to one. */
 export const modbusKind: SourceKind<ModbusSourceConfig> = {

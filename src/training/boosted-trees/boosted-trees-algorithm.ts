@@ -10,7 +10,7 @@ import { windowFeatures } from '../core/window-features.ts';
 /** Gradient-boosted trees, for classes and for qualities. */
 export const boostedTreesAlgorithm: TrainingAlgorithm = {
   name: 'boosted-trees',
-  description: 'learns from labelled rows by many small trees; the most accurate where tags act together',
+  description: 'learns from labelled rows with many small trees; the most accurate if tags act together',
   tasks: ['classification', 'regression'],
   rowsMin: LABELLED_ROWS_MIN,
   fit: async (input: TrainingInput) => {

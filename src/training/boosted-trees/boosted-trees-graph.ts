@@ -8,9 +8,9 @@ import { addWindowFeatures } from '../graph/window-features-graph.ts';
  * The trees as one graph, from raw values to the score.
  *
  * - `window`: float32 [batch, windowRows, tags], engineering units, oldest row first.
- * - `score`: float32 [batch], the quality in its own unit; of a classification as `addClassOutputs` has it.
+ * - `score`: float32 [batch], the quality in its own unit; for a classification see `addClassOutputs`.
  *
- * The ensemble gives the logits even where it tells classes apart, so that the calibration is plain arithmetic after it.
+ * The ensemble returns logits for classifications too, so that the calibration is plain arithmetic after it.
  */
 export function boostedTreesGraph(
   model: BoostedTrees,

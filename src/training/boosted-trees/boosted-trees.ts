@@ -9,7 +9,7 @@ import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 
 export type BoostingSettings = TreeSettings & {
-  /** Shares of rows and features that each round draws anew. */
+  /** Shares of rows and features drawn in each round. */
   readonly rowShare: number;
   readonly featureShare: number;
   readonly roundsMax: number;
@@ -35,7 +35,7 @@ export const boostingSettings: BoostingSettings = {
 /** Sum of trees for each output: the logits of the classes, or the quality. */
 export type BoostedTrees = {
   readonly outputs: number;
-  /** Where the sums start; float32. */
+  /** Start values of the sums; float32. */
   readonly base: Float64Array;
   /** Tree i adds to output i mod outputs. */
   readonly trees: readonly RegressionTree[];
@@ -141,7 +141,7 @@ class Boosting {
       const chance = (row: number) => probabilities[row * classes + index] ?? 0;
       return {
         gradients: Float64Array.from({ length: count }, (_value, row) => chance(row) - Number(targets[row] === index)),
-        // Classes share their logits: what one gains the others lose, which makes the curvature K / (K − 1) as large.
+        // The logits of the classes depend on each other, which makes the curvature K / (K − 1) times as large.
         curvatures: Float64Array.from(
           { length: count },
           (_value, row) => (chance(row) * (1 - chance(row)) * classes) / (classes - 1),

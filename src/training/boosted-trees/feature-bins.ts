@@ -1,22 +1,22 @@
 import type { FeatureRows } from '../core/window-features.ts';
 
-/** Most bins of a feature; a bin must fit a byte. Few rows gain nothing by more, and a split costs its bins. */
+/** Maximum number of bins of a feature; a bin must fit a byte, and the cost of a split grows with the bins. */
 const BINS_MAX = 64;
 
 /**
- * Features cut into bins: a split is looked for between bins, not between values.
+ * Features cut into bins: splits are searched between bins, not between values.
  *
- * Value ≤ edges[bin] and, but for the first bin, value > edges[bin − 1]. Edges are float32, as the values are, so that
- * a tree in the graph takes the branch that it took here.
+ * Value ≤ edges[bin] and, except for the first bin, value > edges[bin − 1]. Edges are float32 like the values, so that a
+ * tree takes the same branch in the graph as here.
  */
 export type FeatureBins = {
   readonly count: number;
   readonly features: number;
-  /** Bins of the feature that has the most. */
+  /** Largest number of bins of a feature. */
   readonly binsMost: number;
   /** Shape [features, count]: a tree reads one feature of many rows at a time. */
   readonly bins: Uint8Array;
-  /** Of each feature, ascending; one fewer than it has bins. */
+  /** Edges of each feature, ascending; one fewer than its bins. */
   readonly edges: readonly Float64Array[];
 };
 
@@ -56,7 +56,7 @@ function distinctCount(sorted: Float64Array): number {
   return distinct;
 }
 
-/** A float32 that is at least `below` and less than `above`, near the middle of the two. */
+/** Returns a float32 that is at least `below` and less than `above`, near their middle. */
 function float32Between(below: number, above: number): number {
   const middle = Math.fround(below / 2 + above / 2);
   return middle >= below && middle < above ? middle : below;

@@ -7,7 +7,7 @@ const CELL = 3;
 export type TreeSettings = {
   readonly leavesMax: number;
   readonly rowsPerLeafMin: number;
-  /** Least sum of curvatures in a leaf: a leaf of rows that are certain already moves nothing. */
+  /** Minimum sum of curvatures in a leaf: a leaf of rows that are certain already changes nothing. */
   readonly curvatureMin: number;
   /** Added to the sum of curvatures of a leaf, which draws its value to zero. */
   readonly l2: number;
@@ -48,11 +48,11 @@ type Growth = {
 /**
  * Grows one tree on first and second derivatives of a loss, always splitting the leaf that gains the most.
  *
- * The histogram of the larger child is that of its parent less that of the smaller one, so that each level costs at
+ * The histogram of the larger child is that of its parent minus that of the smaller child, so that each level costs at
  * most half of its rows.
  *
- * @param rows The rows that it learns from, ascending.
- * @param features The features that it may split on.
+ * @param rows Training rows, ascending.
+ * @param features Features available for splits.
  * @see Friedman, Greedy Function Approximation, Annals of Statistics 29(5), 2001; Ke et al., LightGBM, NeurIPS 2017.
  */
 export function growTree(growth: Growth, rows: Int32Array): RegressionTree {

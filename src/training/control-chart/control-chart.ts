@@ -10,16 +10,16 @@ import { checkTrainingRows, countRows } from '../core/training-rows.ts';
 
 /** Fewest rows that a chart is made from. */
 export const CHART_ROWS_MIN = 200;
-/** Rows of the window where nobody says otherwise: a smoothing weight of about 0.2. */
+/** Default window in rows: a smoothing weight of about 0.2. */
 const CHART_WINDOW_ROWS = 21;
-/** What the row before the window would count for, of what the newest does. */
+/** Weight of the row before the window, relative to the newest row. */
 const FORGOTTEN = 0.01;
-/** Where a tag's limit lies: at this quantile of blocked normal running, times the margin. */
+/** Limit of a tag: this quantile of blocked normal running, times the margin. */
 const LIMIT_QUANTILE = 0.99;
 const LIMIT_MARGIN = 1.5;
 /** Fewer independent spans in the training rows than this, and the limits are a guess. */
 const INDEPENDENT_SPANS_MIN = 5;
-/** Limit of a tag that stood still, but for rounding: it decides nothing. Finite in float32. */
+/** Limit of a tag that is constant except for rounding: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 const LIMIT_MIN = 1e-6;
 
@@ -29,7 +29,7 @@ export type ControlChart = {
   readonly standardisation: Standardisation;
   /** Weight of each row of a window, oldest first; they add up to 1. */
   readonly weights: Float64Array;
-  /** Of each tag, in its standard deviations, margin included. */
+  /** Limit of each tag in standard deviations, margin included. */
   readonly limits: Float64Array;
   /** Training rows over the autocorrelation time of the slowest tag. */
   readonly independentSpans: number;
@@ -37,10 +37,10 @@ export type ControlChart = {
 };
 
 /**
- * Learns where each tag keeps itself in normal running.
+ * Learns the range of each tag in normal running.
  *
- * The limits are not those of the textbook, which hold for rows that know nothing of each other: a slow tag would cross
- * them every hour. They are quantiles of what the average did in blocks of rows that the mean was not taken from.
+ * Textbook limits hold for independent rows: a slow tag would cross them every hour. These limits are quantiles of the
+ * moving average in blocks of rows that were not used for the mean.
  *
  * @param segments Runs without a gap, normal running only; `CHART_ROWS_MIN` rows or more in all.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
@@ -70,7 +70,7 @@ export function trainControlChart(segments: readonly TrainingRows[], windowRows 
       independentSpans >= INDEPENDENT_SPANS_MIN
         ? []
         : [
-            `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times: expect false alarms when it goes where it has not been. Train on a longer span.`,
+            `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times: expect false alarms when it reaches new values. Train on a longer span.`,
           ],
   };
 }

@@ -3,57 +3,57 @@ import type { TrainingRows } from './training-rows.ts';
 
 export type TrainingTask = ModelManifest['task'];
 
-/** What an algorithm is fitted on. Checked before: every value is finite, and there are rows enough for `rowsMin`. */
+/** Input of a fit. The caller has checked that every value is finite and that there are at least `rowsMin` rows. */
 export type TrainingInput = {
   readonly task: TrainingTask;
-  /** Runs without a gap, in order of time; nothing may look from one into the next. For anomalies: normal running. */
+  /** Runs without a gap, in order of time; no window crosses from one to the next. For anomalies: normal running. */
   readonly segments: readonly TrainingRows[];
   /**
    * One array for each segment, one number for each row: the measured quality of a regression, the class of a
-   * classification as an index into `classes`. NaN is a row that nobody labelled. Undefined for anomalies.
+   * classification as an index into `classes`. NaN is a row without a label. Undefined for anomalies.
    */
   readonly targets: readonly Float64Array[] | undefined;
-  /** Names of the classes, the normal one first; empty but for a classification. */
+  /** Names of the classes, the normal one first; empty unless it is a classification. */
   readonly classes: readonly string[];
-  /** Rows that a judgement may look back on; undefined leaves it to the algorithm. */
+  /** Rows of the window, the judged row included; if undefined, the algorithm chooses. */
   readonly windowRows: number | undefined;
-  /** Seed of whatever chance the algorithm uses: the same input and seed give the same bytes. */
+  /** Random seed: the same input and seed give the same bytes. */
   readonly seed: number;
-  /** Takes the share that is done, 0–1, as often as the algorithm likes. */
+  /** Receives the share that is done, 0–1. */
   readonly onProgress: (share: number) => void;
 };
 
 /**
- * A fit, before anyone has said how good it is. Assessment, limits of the alarm, golden vectors and `model.yaml` are
- * the same for all algorithms (train-model.ts): none of them measures itself.
+ * Result of a fit, before its assessment. Assessment, alarm limits, golden vectors and `model.yaml` are the same code for
+ * all algorithms (train-model.ts): no algorithm measures itself.
  */
 export type FittedModel = {
-  /** Rows that a judgement looks back on, the judged one included: `window.steps` of the manifest. */
+  /** Rows of the window, the judged row included: `window.steps` of the manifest. */
   readonly windowRows: number;
   /**
-   * From raw rows to the score, as the contract of model.yaml has it: input `window`, float32 [batch, windowRows, tags];
-   * output `score`, float32 [batch]; where there is an `explain`, output `contributions`, float32 [batch, tags], shares
-   * of 0–1 that add up to 1 (or are all 0). Same bytes at every call.
+   * Returns the ONNX graph from raw rows to the score: input `window`, float32 [batch, windowRows, tags]; output `score`,
+   * float32 [batch]; if `explain` is defined, output `contributions`, float32 [batch, tags], shares of 0–1 with the sum 1
+   * (or all 0). The same bytes at every call.
    *
-   * A classification may give `probabilities`, float32 [batch, classes], besides.
+   * A classification may add `probabilities`, float32 [batch, classes].
    */
   readonly graph: () => Uint8Array;
   /**
-   * The fit's own arithmetic, in doubles, which the graph is held to. Judges every row with a full window: result i is
-   * that of row windowRows − 1 + i.
+   * Reference arithmetic in doubles, which the graph is compared with. Judges every row with a full window: result i
+   * belongs to row windowRows − 1 + i.
    */
   readonly judge: (rows: TrainingRows) => Judged;
-  /** Share of each tag in the score of one window (windowRows rows), as the graph's `contributions`; undefined where it explains nothing. */
+  /** Share of each tag in the score of one window (windowRows rows), as the graph's `contributions`; undefined if the model has no explanation. */
   readonly explain: ((window: TrainingRows) => Float64Array) | undefined;
-  /** What was chosen while fitting, for `training:` in model.yaml and the report: depth, penalty, rounds. */
+  /** Parameters chosen by the fit (depth, penalty, rounds), for `training:` in model.yaml and the report. */
   readonly details: Readonly<Record<string, unknown>>;
-  /** For an operator: what speaks against trusting the fit; empty where nothing does. */
+  /** Reasons for an operator to distrust the fit; empty if there are none. */
   readonly warnings: readonly string[];
 };
 
 export type Judged = {
   /**
-   * - anomaly: distance from normal running over its limit, so that 1 is the limit itself;
+   * - anomaly: distance from normal running divided by its limit; 1 is the limit;
    * - regression: the predicted quality in its own unit;
    * - classification: calibrated probability, 0–1, that the class is not the normal one.
    */
@@ -62,19 +62,19 @@ export type Judged = {
   readonly probabilities?: Float64Array;
 };
 
-/** One way to learn; each is one file, and one line in algorithms.ts. */
+/** A training algorithm: one file, and one line in algorithms.ts. */
 export type TrainingAlgorithm = {
-  /** As in `andon train --algorithm NAME` and `training.algorithm` of model.yaml. */
+  /** Name in `andon train --algorithm NAME` and in `training.algorithm` of model.yaml. */
   readonly name: string;
-  /** One line for `--help` and the docs: what it is good at. */
+  /** One line for `--help` and the docs: the strength of the algorithm. */
   readonly description: string;
-  /** The first of the list that has a task is its default. */
+  /** Supported tasks. The default algorithm of a task is the first one in the list that supports it. */
   readonly tasks: readonly TrainingTask[];
-  /** Fewest rows that it can be fitted on. */
+  /** Minimum number of rows for a fit. */
   readonly rowsMin: number;
   /**
-   * Needs no clock and no chance of its own. What it wants to choose by validation (penalty, depth, rounds,
-   * calibration) it validates on the last rows of its own input; the rows that it is assessed on it never sees.
+   * Uses neither the clock nor its own random numbers. Parameters (penalty, depth, rounds, calibration) are validated on the
+   * last rows of the input; the input never contains the rows of the assessment.
    *
    * @throws {OperatingError} 'training-…' (reject), with the numbers.
    */

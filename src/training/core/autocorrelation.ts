@@ -1,13 +1,13 @@
 import type { TrainingRows } from './training-rows.ts';
 
-/** Rows looked at; a longer run is thinned evenly, which costs resolution and not truth. */
+/** Maximum number of rows used; a longer run is thinned evenly, which costs resolution only. */
 const ROWS_LOOKED_AT = 2000;
 
 /**
- * Rows after which the slowest tag has forgotten where it was: the first lag at which its autocorrelation falls
- * below 1/e, in the longest run.
+ * Returns the autocorrelation time of the slowest tag, in rows: the first lag with an autocorrelation below 1/e in the
+ * longest run.
  *
- * @returns At least 1; the length of the run for a tag that never forgets. Tags that stand still are passed over.
+ * @returns At least 1; the length of the run if the autocorrelation stays above 1/e. Constant tags are ignored.
  */
 export function slowestAutocorrelationRows(segments: readonly TrainingRows[]): number {
   const longest = segments.reduce<TrainingRows | undefined>(

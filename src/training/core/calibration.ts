@@ -1,10 +1,10 @@
-/** Temperatures that are thought of; beyond them the fit is wrong and not just too sure. */
+/** Range of temperatures; beyond it the fit is wrong and not only overconfident. */
 const TEMPERATURE_MIN = 0.2;
 const TEMPERATURE_MAX = 5;
-/** Shrinks the bracket by 0.618 each time: to a millionth. */
+/** Each step shrinks the bracket by 0.618, in total to a millionth. */
 const SEARCH_STEPS = 32;
 
-/** Probabilities of classes from their logits, with the largest taken off first so that nothing overflows. Shape [rows, classes]. */
+/** Returns class probabilities from logits, shape [rows, classes]. The largest logit is subtracted first to avoid overflow. */
 export function softmax(logits: Float64Array, classes: number, temperature = 1): Float64Array {
   const probabilities = new Float64Array(logits.length);
   for (let from = 0; from < logits.length; from += classes) {
@@ -22,7 +22,7 @@ export function softmax(logits: Float64Array, classes: number, temperature = 1):
   return probabilities;
 }
 
-/** Mean of −ln of the probability that the logits give to each label. */
+/** Returns the mean of −ln of the probability that the logits give to each label. */
 export function logLoss(logits: Float64Array, labels: Float64Array, classes: number, temperature = 1): number {
   let losses = 0;
   for (let row = 0; row < labels.length; row += 1) {
@@ -39,10 +39,10 @@ export function logLoss(logits: Float64Array, labels: Float64Array, classes: num
 }
 
 /**
- * The temperature that makes probabilities mean what they say: logits are divided by it before the softmax. It changes
- * how sure the model is, and never which class it names.
+ * Returns the temperature that calibrates the probabilities: logits are divided by it before the softmax. It changes the
+ * confidence of the model, never the chosen class.
  *
- * @param logits Of rows that the fit did not see; shape [rows, classes].
+ * @param logits Logits of rows that the fit did not use; shape [rows, classes].
  * @see Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
  */
 export function fitTemperature(logits: Float64Array, labels: Float64Array, classes: number): number {
@@ -50,7 +50,7 @@ export function fitTemperature(logits: Float64Array, labels: Float64Array, class
   let low = Math.log(TEMPERATURE_MIN);
   let high = Math.log(TEMPERATURE_MAX);
   const loss = (logarithm: number) => logLoss(logits, labels, classes, Math.exp(logarithm));
-  // The loss has one valley along the logarithm of the temperature.
+  // The loss has one minimum along the logarithm of the temperature.
   for (let step = 0; step < SEARCH_STEPS; step += 1) {
     const left = high - golden * (high - low);
     const right = low + golden * (high - low);

@@ -2,7 +2,7 @@ import type { Judged } from './algorithm.ts';
 import { softmax } from './calibration.ts';
 
 /**
- * What logits say of rows, as the graph's `addClassOutputs` does.
+ * Returns scores and probabilities for logits, like the graph's `addClassOutputs`.
  *
  * @param logits Shape [rows, classes].
  */

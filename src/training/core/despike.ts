@@ -1,18 +1,18 @@
 import { quantile } from './quantile.ts';
 import type { TrainingRows } from './training-rows.ts';
 
-/** Rows that the centred median looks at: three before, the row, three after. */
+/** Width of the centred median, in rows: three before, the row, three after. */
 const MEDIAN_ROWS = 7;
 /** Robust standard deviations from the median at which a value counts as a spike. */
 const SPIKE_DEVIATIONS = 5;
-/** 90 % quantile of |x| of a standard normal distribution: makes a deviation of the quantile. */
+/** 90 % quantile of |x| of a standard normal distribution: converts the quantile to a standard deviation. */
 const NORMAL_QUANTILE_90 = 1.645;
 
 /**
  * Replaces single spikes in training rows by the median around them; never used on rows that are judged.
  *
- * The 90 % quantile as the measure of spread leaves alone a tag that mostly stands still and moves in steps
- * (a quantised sensor): its quantile is 0, or no smaller than its step.
+ * The 90 % quantile as the measure of spread keeps a mostly constant tag that moves in steps (a quantised sensor)
+ * unchanged: its quantile is 0, or at least its step.
  *
  * @see Hampel, The Influence Curve and its Role in Robust Estimation, JASA 69, 1974; with a quantile for the MAD.
  */
@@ -37,7 +37,7 @@ export function despike(rows: TrainingRows): TrainingRows {
   return { count, tags, values };
 }
 
-/** The first and last row stand in for those beyond the ends. */
+/** Returns the median around a row. The first and last row are repeated beyond the ends. */
 function medianAround({ count, tags, values }: TrainingRows, row: number, tag: number): number {
   const half = (MEDIAN_ROWS - 1) / 2;
   const near = new Float64Array(MEDIAN_ROWS);

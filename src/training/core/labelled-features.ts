@@ -5,32 +5,32 @@ import { windowFeatures } from './window-features.ts';
 
 /** Parts of the labelled rows, each of which is held out once. */
 const BLOCKS = 5;
-/** Stretches of time that a block is made of, spread over the whole span: one alone would tell of one day only. */
+/** Intervals of a block, spread over the whole span: a single interval would represent one day only. */
 const STRETCHES = 5;
-/** Fewest labelled rows that a model is fitted on. */
+/** Minimum number of labelled rows for a fit. */
 export const LABELLED_ROWS_MIN = 100;
-/** Rows of a window where nobody says otherwise: each row is judged for itself. */
+/** Default window in rows: each row is judged alone. */
 export const LABELLED_WINDOW_ROWS = 1;
-/** Up to so many rows every block is held out in turn; with more, the last one alone tells as much. */
+/** Up to this many rows, every block is held out in turn; with more rows, holding out the last block is enough. */
 const ROWS_FOR_ALL_BLOCKS = 5000;
 
-/** The rows that are labelled and have a full window, in order of time. */
+/** Rows with a label and a full window, in order of time. */
 export type LabelledFeatures = FeatureRows & {
   /** A quality in its own unit, or the index of a class. */
   readonly targets: Float64Array;
-  /** Of a classification; 0 for a regression. */
+  /** Number of classes; 0 for a regression. */
   readonly classes: number;
   readonly windowRows: number;
   readonly tags: number;
-  /** Position of each row among all rows, gaps between runs included: what two windows share can be seen from it. */
+  /** Position of each row among all rows, gaps between runs included: shows how many rows two windows share. */
   readonly positions: Int32Array;
 };
 
-/** Rows to learn from and rows to choose by, as indices into the labelled rows, ascending. */
+/** Rows for the fit and rows for the validation, as ascending indices into the labelled rows. */
 export type Fold = { readonly fit: Int32Array; readonly heldOut: Int32Array };
 
 /**
- * @throws {OperatingError} 'training-too-few-rows' (reject), also where a class has none.
+ * @throws {OperatingError} 'training-too-few-rows' (reject), also if a class has no rows.
  */
 export function labelledFeatures(input: TrainingInput, windowRows: number): LabelledFeatures {
   const { segments, targets, classes } = input;
@@ -62,7 +62,7 @@ export function labelledFeatures(input: TrainingInput, windowRows: number): Labe
   };
 }
 
-/** Some of the rows, by index. */
+/** Returns the rows with the given indices. */
 export function pickRows(rows: LabelledFeatures, indices: Int32Array): LabelledFeatures {
   const { features, values, targets, positions } = rows;
   const picked = new Float64Array(indices.length * features);
@@ -77,11 +77,11 @@ export function pickRows(rows: LabelledFeatures, indices: Int32Array): LabelledF
 }
 
 /**
- * Splits to choose depth, rounds and penalties by, and to calibrate on.
+ * Returns the splits for the choice of depth, rounds and penalties, and for the calibration.
  *
- * A block is some stretches of time of each class, or of all rows for a regression: records that are sorted by class
- * have every class on both sides, and neighbours in time stay together. Rows whose window shares rows with a held-out one
- * are left out of the fit, unless that would cost it half its rows: faults as short as a window leave no other.
+ * A block consists of intervals of each class, or of all rows for a regression: recordings sorted by class have every
+ * class on both sides, and rows close in time stay together. Rows whose window overlaps a held-out window are excluded from
+ * the fit, unless that removes half of its rows, as with faults as short as a window.
  */
 export function folds(rows: LabelledFeatures): readonly Fold[] {
   const blockOf = blocks(rows);

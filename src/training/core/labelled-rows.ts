@@ -2,19 +2,19 @@ import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { TrainingRows } from './training-rows.ts';
 import { countRows, sliceRows } from './training-rows.ts';
 
-/** Runs without a gap, and what is known of each row; `targets` is undefined where nothing is. */
+/** Runs without a gap and the targets of their rows; `targets` is undefined if there are no labels. */
 export type LabelledRows = {
   readonly segments: readonly TrainingRows[];
   readonly targets: readonly Float64Array[] | undefined;
 };
 
-/** The first `share` of all rows and the others, never shuffled: a model is tried on what came after. */
+/** Splits the rows into the first `share` and the rest, never shuffled: a model is assessed on later rows. */
 export function splitInTime(rows: LabelledRows, share: number): readonly [LabelledRows, LabelledRows] {
   const position = Math.floor(countRows(rows.segments) * share);
   return [part(rows, 0, position), part(rows, position, Number.POSITIVE_INFINITY)];
 }
 
-/** Rows [from, to) of all rows, run by run. */
+/** Returns rows [from, to) of all rows, run by run. */
 function part({ segments, targets }: LabelledRows, from: number, to: number): LabelledRows {
   const parts: TrainingRows[] = [];
   const known: Float64Array[] = [];
@@ -31,8 +31,8 @@ function part({ segments, targets }: LabelledRows, from: number, to: number): La
 }
 
 /**
- * All rows as one run in an order of chance, the same for the same rows: for samples that do not follow each other in
- * time, which are often sorted by class, so that the last quarter of them would say nothing.
+ * Returns all rows as one run in random order, the same for the same rows. For samples without an order of time: they are
+ * often sorted by class, and their last quarter would not be representative.
  */
 export function inNoOrder({ segments, targets }: LabelledRows, seed: number): LabelledRows {
   const tags = segments[0]?.tags ?? 0;

@@ -1,45 +1,45 @@
 import type { TrainingRows } from './training-rows.ts';
 
-/** Rows of a span: half an hour at one a second, many times what a window looks back on. */
+/** Rows of a span: half an hour at one row a second, many times the length of a window. */
 const SPAN_ROWS = 2048;
 
-/** Rows that follow each other, of one or more runs. */
+/** Consecutive rows of one or more runs. */
 type Span = {
   readonly number: number;
   readonly values: Float64Array;
   count: number;
-  /** Rows of the span at which a new run begins. */
+  /** Rows of the span at which a new run starts. */
   readonly breaks: number[];
 };
 
 /**
- * Takes any number of rows and keeps as many as a fit can use, in bounded memory.
+ * Accepts any number of rows and keeps as many as a fit can use, in bounded memory.
  *
- * Past `valuesMax` every second span is let go, and from then on every second one is kept, and so on: what is left is
- * spread evenly over the whole recording, nights and weekends with it, and the same rows always leave the same spans.
+ * Beyond `valuesMax` every second span is dropped, and from then on only every second span is kept, and so on. The kept
+ * spans are spread evenly over the whole recording, nights and weekends included, and the same rows give the same spans.
  */
 export class RowCollector {
   readonly #columns: number;
   readonly #valuesMax: number;
   #spans: Span[] = [];
-  /** Every span whose number is a multiple of it is kept. */
+  /** Spans whose number is a multiple of this are kept. */
   #stride = 1;
   #rows = 0;
   #kept = 0;
   #open = false;
 
-  /** @param valuesMax Rows × columns that are kept at most. */
+  /** @param valuesMax Maximum number of kept values (rows × columns). */
   constructor(columns: number, valuesMax: number) {
     this.#columns = columns;
     this.#valuesMax = Math.max(valuesMax, columns * SPAN_ROWS * 2);
   }
 
-  /** Rows taken, kept or not. */
+  /** Number of added rows, kept or not. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** The next row; copied. */
+  /** Adds the next row; copies it. */
   add(row: ArrayLike<number>): void {
     const number = Math.floor(this.#rows / SPAN_ROWS);
     this.#rows += 1;
@@ -57,12 +57,12 @@ export class RowCollector {
     this.#kept += 1;
   }
 
-  /** What comes next does not follow the last row. */
+  /** Ends the run: the next row does not follow the last one. */
   endRun(): void {
     this.#open = false;
   }
 
-  /** The kept rows as runs without a gap, in order. */
+  /** Returns the kept rows as runs without a gap, in order. */
   runs(): readonly TrainingRows[] {
     const values = new Float64Array(this.#kept * this.#columns);
     const starts: number[] = [];
@@ -84,7 +84,7 @@ export class RowCollector {
     });
   }
 
-  /** @returns Undefined where making room for it has made it one of those that are let go. */
+  /** @returns Undefined if this span is one of those dropped to make room. */
   #nextSpan(number: number): Span | undefined {
     if ((this.#kept + SPAN_ROWS) * this.#columns > this.#valuesMax) {
       this.#stride *= 2;

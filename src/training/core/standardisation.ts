@@ -4,11 +4,11 @@ import { countRows } from './training-rows.ts';
 /** Per tag, in engineering units: z = (x − mean) / deviation. */
 export type Standardisation = { readonly means: Float64Array; readonly deviations: Float64Array };
 
-/** Below this a tag stood still, and is left in its own unit; the share of the mean is what float32 can tell apart. */
+/** A tag with a smaller deviation is constant and keeps its unit; the share of the mean is the resolution of float32. */
 const DEVIATION_MIN = 1e-12;
 const DEVIATION_SHARE_MIN = 1e-7;
 
-/** Mean and population deviation of each tag over all segments; two passes, so that a large offset costs no digits. */
+/** Returns mean and population deviation of each tag over all segments; two passes, so that a large offset costs no digits. */
 export function fitStandardisation(segments: readonly TrainingRows[]): Standardisation {
   const tags = segments[0]?.tags ?? 0;
   const count = countRows(segments);

@@ -1,17 +1,17 @@
 import type { TrainingRows } from './training-rows.ts';
 import { sliceRows } from './training-rows.ts';
 
-/** Contiguous blocks that limits are checked on, each by a fit that never saw it. */
+/** Contiguous blocks on which limits are checked, each with a fit on the other blocks. */
 export const BLOCKS = 8;
 /** Rows of real history before a block, so that its first windows are full. */
 const LEAD_ROWS = 64;
 
-/** Where a block begins and ends among all rows, counted run after run. */
+/** Returns first row and end of a block among all rows, counted run after run. */
 export function blockBounds(block: number, total: number): readonly [number, number] {
   return [Math.floor((block * total) / BLOCKS), Math.floor(((block + 1) * total) / BLOCKS)];
 }
 
-/** What is left of the runs without rows [from, to) of all rows. */
+/** Returns the runs without rows [from, to) of all rows. */
 export function outside(segments: readonly TrainingRows[], from: number, to: number): readonly TrainingRows[] {
   return positions(segments).flatMap(({ segment, first }) => {
     const cut = (row: number) => Math.min(Math.max(row - first, 0), segment.count);
@@ -20,7 +20,7 @@ export function outside(segments: readonly TrainingRows[], from: number, to: num
   });
 }
 
-/** Rows [from, to) of all rows, run by run, with their lead-in; `skip` rows at the start are not to be counted. */
+/** Returns rows [from, to) of all rows, run by run, with a lead-in of `skip` rows that do not count. */
 export function inside(
   segments: readonly TrainingRows[],
   from: number,

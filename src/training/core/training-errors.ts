@@ -3,33 +3,33 @@ import type { ErrorCatalogue } from '../../platform/errors.ts';
 export const trainingErrors = {
   'training-too-few-rows': {
     disposition: 'reject',
-    meaning: 'There are fewer rows than a model can be fitted on and its limits checked with.',
-    remedy: 'Give more history or a longer CSV; the message names how many rows are there and how many are needed.',
+    meaning: 'There are too few rows to fit a model and to check its limits.',
+    remedy: 'Use more history or a longer CSV; the message has the number of rows found and needed.',
   },
   'training-too-many-rows': {
     disposition: 'reject',
-    meaning: 'There are more rows than the box fits in memory and in reasonable time.',
-    remedy: 'Train on a shorter span, or at a longer step; weeks of one state teach no more than hours of it.',
+    meaning: 'There are too many rows for memory and training time.',
+    remedy: 'Train on a shorter span or with a longer step; weeks in one state teach no more than hours.',
   },
   'training-too-many-tags': {
     disposition: 'reject',
-    meaning: 'A watch has more tags than one model is fitted on.',
-    remedy: 'Split the watch: one model for each machine finds more, and names the tag to look at.',
+    meaning: 'A watch has more tags than one model supports.',
+    remedy: 'Split the watch: one model for each machine detects more and blames the right tag.',
   },
   'training-value-invalid': {
     disposition: 'reject',
     meaning: 'A training row holds a value that is missing or not finite.',
-    remedy: 'Leave the rows out, or split the history into runs without gaps; the message names row and tag.',
+    remedy: 'Remove the rows, or split the history into runs without gaps; the message names row and tag.',
   },
   'training-no-variance': {
     disposition: 'reject',
-    meaning: 'No tag changes in the training rows, so that there is nothing to learn normal running from.',
-    remedy: 'Train on rows where the machine runs; look for a source that held its last value.',
+    meaning: 'No tag changes in the training rows, so normal running cannot be learned.',
+    remedy: 'Train on rows while the machine runs; check for a source that held its last value.',
   },
   'training-algorithm-unknown': {
     disposition: 'reject',
     meaning: 'No algorithm of that name is there for the task.',
-    remedy: 'Take one of the names in the message; `andon train --help` says what each is good at.',
+    remedy: 'Use one of the names in the message; `andon train --help` describes each.',
   },
   'training-labels-invalid': {
     disposition: 'reject',
@@ -48,7 +48,7 @@ export const trainingErrors = {
   },
   'history-unavailable': {
     disposition: 'retry',
-    meaning: 'The sample history beside `outbox.path` cannot be read by a command.',
+    meaning: 'A command cannot read the sample history next to `outbox.path`.',
     remedy: 'Run the command as the user of the agent, after the agent has run; or name a CSV with `--csv`.',
   },
   'history-empty': {
@@ -58,7 +58,7 @@ export const trainingErrors = {
   },
   'file-not-written': {
     disposition: 'retry',
-    meaning: 'A command cannot write what `--out` or `--report` asked for.',
+    meaning: 'A command cannot write the file of `--out` or `--report`.',
     remedy: 'Check that the folder is there, who may write, and the free space.',
   },
   'model-misfit': {

@@ -6,10 +6,10 @@ import { invariant, OperatingError } from '../../platform/errors.ts';
  */
 export type TrainingRows = { readonly count: number; readonly tags: number; readonly values: Float64Array };
 
-/** Most values (rows × tags) that one model is fitted on: 64 MB, and about a minute of one core. */
+/** Maximum number of values (rows × tags) of one fit: 64 MB, and about a minute of one core. */
 const TRAINING_VALUES_MAX = 8_000_000;
 
-/** Most tags of one model; more than any machine's, and what a stack of one row can be fitted on. */
+/** Maximum number of tags of one model; a lag stack of one row can still be fitted. */
 const TRAINING_TAGS_MAX = 500;
 
 /** Rows from arrays of equal length; for recorded data and tests. */
@@ -32,7 +32,7 @@ export function countRows(segments: readonly TrainingRows[]): number {
 }
 
 /**
- * Refuses what nothing should be learned from.
+ * Checks the training rows.
  *
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' (reject).
@@ -56,7 +56,7 @@ export function checkTrainingRows(segments: readonly TrainingRows[], rowsMin: nu
     throw new OperatingError(
       'training-too-many-rows',
       'reject',
-      `${count} training rows of ${tags} tags; at most ${Math.floor(TRAINING_VALUES_MAX / tags)} rows fit`,
+      `${count} training rows of ${tags} tags; expected at most ${Math.floor(TRAINING_VALUES_MAX / tags)} rows`,
     );
   let first = 0;
   for (const segment of segments) {

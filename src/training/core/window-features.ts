@@ -1,6 +1,6 @@
 import type { TrainingRows } from './training-rows.ts';
 
-/** What a model of labelled rows sees of each tag: the value, or of a window its mean, spread and drift. */
+/** Features of each tag for labelled rows: the value, or mean, spread and drift of a window. */
 const FEATURES_PER_TAG = 3;
 
 /** One row for each full window, oldest first; feature = tag · (features of a tag) + which. Float32 values. */
@@ -11,13 +11,13 @@ function featureCount(tags: number, windowRows: number): number {
 }
 
 /**
- * Features of every full window.
+ * Returns the features of every full window.
  *
- * A window of one row is its values. Of a longer one each tag gives its mean, its population deviation, and its drift:
- * the mean of the newer half less that of the older one (the row in the middle of an odd window counts for neither).
+ * A window of one row gives its values. A longer window gives for each tag the mean, the population deviation and the
+ * drift: the mean of the newer half minus the mean of the older half (the middle row of an odd window is in neither).
  *
- * All is reckoned in doubles and rounded to float32 at the end, here and in the graph: sums in another order then give
- * the same float32, and a tree the same branch.
+ * Computed in doubles and rounded to float32 at the end, here and in the graph: sums in a different order then give the
+ * same float32, and a tree takes the same branch.
  */
 export function windowFeatures(rows: TrainingRows, windowRows: number): FeatureRows {
   const { tags, values } = rows;

@@ -5,14 +5,14 @@ const { TensorProto, AttributeProto } = onnx;
 
 /** Operator set of the graphs made here: old enough for every runtime of the last years. */
 const OPSET = 13;
-/** File format version that goes with the operator set. */
+/** File format version of the operator set. */
 const IR_VERSION = 7;
 
 /** Operator set of the tree operators, in the domain of their own. */
 const ML_DOMAIN = 'ai.onnx.ml';
 const ML_OPSET = 1;
 
-/** A whole number, whole numbers, or what says otherwise which kind it is. */
+/** An integer, integers, or an explicit kind with its value. */
 type Attribute =
   | number
   | readonly number[]
@@ -55,7 +55,7 @@ export class OnnxGraph {
   /** A float32 tensor in the file, row-major; values are rounded to the nearest float32. */
   floats(name: string, dims: readonly number[], values: ArrayLike<number>): string {
     const data = new DataView(new ArrayBuffer(values.length * 4));
-    // ONNX stores raw data little-endian, whatever the machine.
+    // ONNX stores raw data little-endian on every machine.
     for (let index = 0; index < values.length; index += 1) data.setFloat32(index * 4, values[index] ?? 0, true);
     return this.#constant(name, dims, TensorProto.DataType.FLOAT, data);
   }

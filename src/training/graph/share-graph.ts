@@ -1,6 +1,6 @@
 import type { OnnxGraph } from './onnx-graph.ts';
 
-/** Keeps the shares at 0 where nothing contributes, instead of dividing by zero. */
+/** Keeps the shares at 0 if no tag contributes, instead of dividing by zero. */
 const TOTAL_MIN = 1e-30;
 
 /** Adds the share of each column in its row's total: [batch, tags] of 0 or more → 0–1, together 1 (or 0). */

@@ -4,8 +4,8 @@ import type { Standardisation } from '../core/standardisation.ts';
 /**
  * Adds z = (x − mean) / deviation per tag, the last dimension of `window`.
  *
- * The mean is taken off in two float32 parts: a temperature of 300 K that moves by thousandths would lose its
- * movement to the rounding of the mean.
+ * The mean is subtracted in two float32 parts: the rounding of the mean would hide the changes of a temperature of
+ * 300 K that moves by thousandths.
  */
 export function addStandardisation(graph: OnnxGraph, window: string, { means, deviations }: Standardisation): string {
   const tags = means.length;

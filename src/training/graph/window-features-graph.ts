@@ -1,9 +1,9 @@
 import type { OnnxGraph } from './onnx-graph.ts';
 
 /**
- * Adds what `windowFeatures` says: `window` [batch, windowRows, tags] → float64 [batch, features].
+ * Adds the arithmetic of `windowFeatures`: `window` [batch, windowRows, tags] → float64 [batch, features].
  *
- * The doubles hold the rounding of sums below what float32 can show, whatever order the runtime sums in.
+ * Doubles keep the rounding of sums below the resolution of float32, in any order of summation.
  */
 export function addWindowFeatures(graph: OnnxGraph, window: string, windowRows: number): string {
   if (windowRows === 1) {

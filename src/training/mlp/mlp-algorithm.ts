@@ -10,7 +10,7 @@ import { windowFeatures } from '../core/window-features.ts';
 /** A small multilayer perceptron, for classes and for qualities. */
 export const mlpAlgorithm: TrainingAlgorithm = {
   name: 'mlp',
-  description: 'learns from labelled rows by a few small neural networks; smooth where trees make steps',
+  description: 'learns from labelled rows with a few small neural networks; smooth, unlike the steps of trees',
   tasks: ['classification', 'regression'],
   rowsMin: LABELLED_ROWS_MIN,
   fit: async (input: TrainingInput) => {

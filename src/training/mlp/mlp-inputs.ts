@@ -1,18 +1,18 @@
 import { quantile } from '../core/quantile.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 
-/** Ramps of each feature, besides its standardised value. */
+/** Number of ramps of each feature, in addition to its standardised value. */
 const RAMPS = 6;
-/** Standard deviations at which the standardised value stops: a sensor gone wild must not drag the output anywhere. */
+/** Standardised values are clamped at this many standard deviations, so that a faulty sensor has a bounded effect. */
 const DEVIATIONS_MAX = 4;
-/** Below this a feature stood still, and its inputs are 0. */
+/** A feature with a smaller width is constant, and its inputs are 0. */
 const WIDTH_MIN = 1e-12;
 
 /**
- * What the network is given of each feature: clamp((x − offset) · scale, low, high), `perFeature` of them.
+ * Inputs of the network for each feature: clamp((x − offset) · scale, low, high), `perFeature` of them.
  *
- * One is the standardised value. The others are ramps from 0 to 1 between neighbouring quantiles, which let a small
- * network bend where the rows are, however skewed the feature is.
+ * One is the standardised value. The others are ramps from 0 to 1 between neighbouring quantiles, which give a small
+ * network its resolution at the data, even for a skewed feature.
  *
  * @see Gorishniy, Rubachev, Babenko, On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022,
  *   section 3.2, for the ramps.

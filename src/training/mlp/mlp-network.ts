@@ -20,7 +20,7 @@ export type StepSettings = {
   readonly dropout: number;
 };
 
-/** Decay of the running moments, and what keeps a division from zero (the values of the paper). */
+/** Decay of the running moments, and the term that avoids a division by zero (values of the paper). */
 const MOMENT_DECAY = 0.9;
 const SQUARE_DECAY = 0.999;
 const EPSILON = 1e-8;
@@ -35,7 +35,7 @@ export function startingNetwork(sizes: readonly number[], draws: SeededDraws): N
   });
 }
 
-/** What the last layer gives for every row: shape [rows, outputs]. */
+/** Returns the outputs of the last layer: shape [rows, outputs]. */
 export function networkOutputs(network: Network, inputs: Float64Array, rows: number): Float64Array {
   return network.reduce((values, layer, index) => {
     const next = layerOutputs(layer, values, rows);
@@ -98,7 +98,7 @@ export class NetworkTrainer {
     for (const each of this.#parameters) this.#descend(each, this.#settings.learningRate * pace);
   }
 
-  /** Those that are left are raised, so that the sum stays what it is. */
+  /** Applies dropout; the remaining values are scaled up, so that the expected sum stays the same. */
   #dropped(values: Float64Array): Float64Array {
     const { dropout } = this.#settings;
     if (dropout === 0) return values;
@@ -108,7 +108,7 @@ export class NetworkTrainer {
     return values;
   }
 
-  /** Passes through where the rectifier did, and where nothing was dropped. */
+  /** Returns the gradient by the inputs, zero for rectified and dropped values. */
   #inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
     const { inputs, outputs, weights } = layer;
     const raised = 1 / (1 - this.#settings.dropout);
@@ -178,7 +178,7 @@ function rectified(values: Float64Array): Float64Array {
   return values;
 }
 
-/** Of the mean loss by each output of the last layer. */
+/** Returns the gradient of the mean loss by each output of the last layer. */
 function lossGradient(outputs: Float64Array, targets: Float64Array, classes: number): Float64Array {
   const rows = targets.length;
   if (classes === 0) return outputs.map((output, row) => (output - (targets[row] ?? 0)) / rows);

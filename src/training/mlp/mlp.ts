@@ -33,18 +33,18 @@ export const mlpSettings: MlpSettings = {
 export type Mlp = {
   readonly inputs: MlpInputs;
   readonly members: readonly Network[];
-  /** Of a regression, in the unit of the quality: output · scale + offset. Both float32. */
+  /** Scaling of a regression to the unit of the quality: output · scale + offset. Both float32. */
   readonly offset: number;
   readonly scale: number;
-  /** Of a classification; 1 for a regression. */
+  /** Calibration of a classification; 1 for a regression. */
   readonly temperature: number;
   readonly epochs: readonly number[];
 };
 
 /**
- * Fits one network for each fold, each stopped where the rows it holds out are predicted best.
+ * Fits one network for each fold and stops each one at the best prediction of its held-out rows.
  *
- * Their mean is better than any of them, and every labelled row has taught all but one.
+ * Their mean is better than each of them, and every labelled row trains all networks except one.
  *
  * @see Krogh and Vedelsby, Neural Network Ensembles, Cross Validation, and Active Learning, NeurIPS 1994.
  */

@@ -11,24 +11,24 @@ const CALIBRATION_BINS = 10;
 
 /** How good a fit is on rows that it never saw. */
 export type Assessment = {
-  /** For `metrics:` in model.yaml; names carry their unit. */
+  /** Figures for `metrics:` in model.yaml; names carry their unit. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** For an operator; empty where nothing speaks against the model. */
+  /** Reasons for an operator to distrust the model; empty if there are none. */
   readonly warnings: readonly string[];
 };
 
 export type AssessmentOrder = {
   readonly task: TrainingTask;
   readonly decision: Decision;
-  /** What the fit learned from: it says what a guess without a model would be. */
+  /** Rows of the fit: the base of a guess without a model. */
   readonly before: LabelledRows;
-  /** Later rows; for anomalies normal running, where every alarm is a false one. */
+  /** Later rows; for anomalies normal running, so every alarm is a false alarm. */
   readonly after: LabelledRows;
   readonly classes: readonly string[];
   readonly stepMs: number | undefined;
 };
 
-/** @returns Undefined where no held-out row has a full window. */
+/** @returns Undefined if no held-out row has a full window. */
 export function assess(fitted: FittedModel, order: AssessmentOrder): Assessment | undefined {
   switch (order.task) {
     case 'anomaly':
@@ -71,12 +71,12 @@ function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: Assessm
       rate < FALSE_ALARM_RATE_MAX
         ? []
         : [
-            `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the rows before.`,
+            `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the earlier rows.`,
           ],
   };
 }
 
-/** Scores and targets of the rows that have both. */
+/** Returns scores and targets of the rows that have both. */
 function scored(fitted: FittedModel, { segments, targets }: LabelledRows) {
   const scores: number[] = [];
   const known: number[] = [];
@@ -115,7 +115,7 @@ function assessRegression(fitted: FittedModel, { before, after }: AssessmentOrde
       naive_rmse: naiveRmse,
       r2,
     },
-    warnings: r2 > 0 ? [] : ['On held-out rows the model is no better than always guessing the mean.'],
+    warnings: r2 > 0 ? [] : ['On held-out rows the model is not better than the mean.'],
   };
 }
 
@@ -152,16 +152,16 @@ function assessClassification(fitted: FittedModel, order: AssessmentOrder): Asse
       ),
     },
     warnings: [
-      ...(useless ? ['On held-out rows the model is no better than always naming the commonest class.'] : []),
+      ...(useless ? ['On held-out rows the model is not better than the most common class.'] : []),
       ...(missing.length === 0
         ? []
-        : [`The held-out rows have no row of class ${missing.join(', ')}: nothing is known of how it is told apart.`]),
+        : [`The held-out rows have no row of class ${missing.join(', ')}: its detection was not measured.`]),
     ],
   };
 }
 
 /**
- * Mean distance between what was said and what happened, over bins of equal width (expected calibration error).
+ * Returns the mean distance between predicted and observed frequency, over bins of equal width (expected calibration error).
  * @see Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
  */
 function calibrationError(scores: readonly number[], happened: readonly number[]): number {

@@ -1,22 +1,22 @@
 /** Bins of the reliability diagram that the calibration error sums over. */
 const CALIBRATION_BINS = 10;
-/** Keeps the loss of a class that was thought impossible finite. */
+/** Keeps the loss of a class with probability 0 finite. */
 const PROBABILITY_MIN = 1e-12;
 
-/** How well classes are told apart, on rows that the fit never saw. */
+/** Quality of a classification on held-out rows. */
 export type ClassMetrics = {
   readonly rows: number;
-  /** Share of rows named rightly. */
+  /** Share of rows with the right class. */
   readonly accuracy: number;
   /** Mean of the classes' F1: a rare class counts as much as a common one. */
   readonly macroF1: number;
-  /** In the order of the classes; 0 for a class that is never named rightly. */
+  /** F1 in the order of the classes; 0 for a class that is never right. */
   readonly f1: readonly number[];
-  /** Mean of −ln of the probability given to what was the case. */
+  /** Mean of −ln of the probability of the true class. */
   readonly logLoss: number;
-  /** Mean distance of the largest probability from how often it is right (expected calibration error), 0–1. */
+  /** Mean distance between the largest probability and its hit rate (expected calibration error), 0–1. */
   readonly calibrationError: number;
-  /** Rows of class i that were named j: shape [classes, classes], row-major. */
+  /** Rows of class i classified as j: shape [classes, classes], row-major. */
   readonly confusion: Int32Array;
 };
 
@@ -49,7 +49,7 @@ export function classMetrics(probabilities: Float64Array, labels: ArrayLike<numb
 }
 
 /**
- * What needs no model: every row gets the classes' frequencies among the labels learned from.
+ * Returns the guess without a model: every row gets the frequencies of the classes in the training labels.
  *
  * @returns Shape [rows, classes], row-major.
  */
@@ -59,7 +59,7 @@ export function naiveProbabilities(labels: ArrayLike<number>, rows: number, clas
   return Float64Array.from({ length: rows * classes }, (_, index) => (counts[index % classes] ?? 0) / labels.length);
 }
 
-/** Index of the largest probability of a row, the first of equals. */
+/** Returns the index of the largest probability of a row, the first of equals. */
 function likeliest(probabilities: Float64Array, row: number, classes: number): number {
   let best = 0;
   for (let index = 1; index < classes; index += 1) {

@@ -2,43 +2,43 @@ import { despike } from '../core/despike.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import { countRows } from '../core/training-rows.ts';
 
-/** Something that the rows show and that a person should know of before a model learns from them. */
+/** A property of the rows that a user should know before training. */
 export type DataFinding = {
   readonly kind: 'gap' | 'order' | 'missing' | 'constant' | 'stuck' | 'spikes' | 'regime' | 'range';
-  /** Undefined where it concerns the rows as a whole. */
+  /** Undefined if it concerns all tags. */
   readonly tag: string | undefined;
   readonly message: string;
 };
 
-/** A gap is a step of more than this many usual ones. */
+/** A gap is a step longer than this many usual steps. */
 const GAP_STEPS = 5;
-/** A tag is stuck where it repeats one value for this many rows, and so many times longer than it usually does. */
+/** A tag is stuck if it repeats one value for this many rows, and this many times longer than usual. */
 const STUCK_ROWS_MIN = 120;
 const STUCK_TIMES_USUAL = 50;
-/** Share of the rows above which spikes are worth a word. */
+/** Share of the rows above which spikes are reported. */
 const SPIKES_SHARE = 0.001;
-/** Blocks that the rows are cut into to look for a change of regime, and the least on each side of one. */
+/** Blocks of the search for a change of regime, and the minimum number on each side of one. */
 const BLOCKS = 16;
 const SIDE_BLOCKS_MIN = 3;
-/** A change is a step between block means this many times what they scatter on either side, and what a block scatters. */
+/** A change is a step between block means of this many times the scatter on either side and within a block. */
 const STEP_SCATTERS = 6;
 const STEP_DEVIATIONS = 2;
 
-/** What is watched of one tag while rows go by. */
+/** Running statistics of one tag. */
 type TagWatch = {
   missing: number;
   low: number;
   high: number;
   last: number;
-  /** Rows for which `last` has stood. */
+  /** Number of rows with the value `last`. */
   standing: number;
   changes: number;
   longest: number;
-  /** Last row of the longest standing. */
+  /** Last row of the longest constant run. */
   longestEnd: number;
 };
 
-/** Looks at rows as they go by, in bounded memory, and says what it found. */
+/** Checks rows one by one, in bounded memory, and reports its findings. */
 export class DataCheck {
   readonly #tags: readonly string[];
   readonly #usualMs: number | undefined;
@@ -51,7 +51,7 @@ export class DataCheck {
   #repeated = 0;
   #backward = 0;
 
-  /** @param usualMs Usual time between rows; undefined where the rows have no times. */
+  /** @param usualMs Usual time between rows; undefined if the rows have no times. */
   constructor(tags: readonly string[], usualMs: number | undefined) {
     this.#tags = tags;
     this.#usualMs = usualMs;
@@ -71,7 +71,7 @@ export class DataCheck {
     return this.#rows;
   }
 
-  /** @param row One value a tag; NaN where there is none. */
+  /** @param row One value for each tag; NaN if it is missing. */
   add(row: ArrayLike<number>, timeMs: number | undefined): void {
     this.#lookAtTime(timeMs);
     for (const [tag, watch] of this.#watches.entries()) {
@@ -96,8 +96,8 @@ export class DataCheck {
   }
 
   /**
-   * @param runs What is kept of the rows; spikes and regimes are looked for in it.
-   * @param outside Samples of each tag outside its configured range, which were set aside.
+   * @param runs Kept rows; searched for spikes and changes of regime.
+   * @param outside Number of samples of each tag outside its configured range, which count as missing.
    */
   findings(runs: readonly TrainingRows[], outside: readonly number[]): readonly DataFinding[] {
     const spikes = spikesOf(runs, this.#tags.length);
@@ -114,7 +114,7 @@ export class DataCheck {
           : []),
         ...(watch.missing > 0 ? [found('missing', `${watch.missing} of ${this.#rows} rows have no value`)] : []),
         ...(watch.low === watch.high
-          ? [found('constant', `is ${watch.low} in every row: nothing is learned of it`)]
+          ? [found('constant', `is ${watch.low} in every row: the model learns nothing from it`)]
           : []),
         ...(this.#isStuck(watch) ? [found('stuck', this.#stuckMessage(watch))] : []),
         ...(count > SPIKES_SHARE * kept ? [found('spikes', `${count} spikes in ${kept} rows`)] : []),
@@ -145,7 +145,7 @@ export class DataCheck {
   }
 
   #stuckMessage({ longest, longestEnd }: TagWatch): string {
-    return `stands still for ${longest} rows, ${longestEnd - longest + 1} to ${longestEnd}, and moves all the time otherwise`;
+    return `is constant for ${longest} rows, ${longestEnd - longest + 1} to ${longestEnd}, and changes in all other rows`;
   }
 
   #timeFindings(): readonly DataFinding[] {
@@ -175,7 +175,7 @@ function spikesOf(runs: readonly TrainingRows[], tags: number): Float64Array {
   return counts;
 }
 
-/** Says where a tag went to another level and stayed there; undefined where it did not. */
+/** Returns a description of a lasting change of a tag's level; undefined if there is none. */
 function regimeChange(runs: readonly TrainingRows[], tag: number): string | undefined {
   const values = runs.flatMap((run) =>
     Array.from({ length: run.count }, (_, row) => run.values[row * run.tags + tag] ?? 0),

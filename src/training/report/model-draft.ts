@@ -10,11 +10,11 @@ import { sliceRows } from '../core/training-rows.ts';
 /** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
 type ManifestText = z.input<typeof modelManifestSchema>;
 
-/** A trained model on its way into the model directory, where it gets its version. */
+/** A trained model before it is written to the model directory, which assigns its version. */
 export type ModelDraft = {
   readonly graph: Uint8Array;
   readonly manifest: Omit<ManifestText, 'name' | 'version'>;
-  /** Files for people beside the two that the agent reads, by name; undefined where there is no report. */
+  /** Report files for people, by name; undefined if there is no report. */
   readonly report?: ReadonlyMap<string, string>;
 };
 
@@ -25,31 +25,31 @@ export type Decision = {
   readonly threshold: number;
   readonly abnormal: 'above' | 'below';
   readonly deadband: number;
-  /** Of the score; '' where it has none. */
+  /** Unit of the score; '' if it has none. */
   readonly unit: string;
 };
 
 export type DraftFacts = {
   readonly task: TrainingTask;
   readonly algorithm: string;
-  /** Names of the classes, the normal one first; empty but for a classification. */
+  /** Names of the classes, the normal one first; empty unless it is a classification. */
   readonly classes: readonly string[];
   readonly description: string;
-  /** In the columns' order. */
+  /** Tags in the order of the columns. */
   readonly tags: readonly TagLabel[];
-  /** Grid spacing of the rows; undefined where they come without times. */
+  /** Grid spacing of the rows; undefined if they have no times. */
   readonly stepMs: number | undefined;
   /** All rows that the model was trained on: their extremes become the tags' ranges. */
   readonly rows: readonly TrainingRows[];
-  /** Real windows, oldest row first, to check the model with whenever it is loaded; at least one. */
+  /** Recorded windows, oldest row first, that check the model at each load; at least one. */
   readonly golden: readonly TrainingRows[];
   readonly decision: Decision;
-  /** How and on what it was trained: times, seeds, files. */
+  /** Provenance of the training: times, seeds, files. */
   readonly training: Readonly<Record<string, unknown>>;
   readonly metrics: Readonly<Record<string, number>>;
 };
 
-/** The same facts and fit always make the same bytes. */
+/** Returns the draft; the same facts and fit give the same bytes. */
 export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
   const graph = fitted.graph();
   const { threshold, abnormal, deadband, unit } = facts.decision;
@@ -86,9 +86,9 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
   };
 }
 
-/** The fit's own score of a window is what the graph is held to: the two share no arithmetic. */
+/** Returns a golden vector with the reference score of the fit, which shares no arithmetic with the graph. */
 function goldenVector(window: TrainingRows, fitted: FittedModel) {
-  // Short numbers keep the file readable; the score is that of the values as they are written and float32 has them.
+  // Short numbers keep the file readable. The score is computed from the written values, rounded to float32.
   const written = Array.from(window.values, short);
   const { scores } = fitted.judge({ ...window, values: Float64Array.from(written, Math.fround) });
   return { inputs: { window: written }, outputs: { score: [short(scores.at(-1) ?? Number.NaN)] } };
@@ -106,7 +106,7 @@ function extremes(segments: readonly TrainingRows[], tag: number): [number, numb
   return [short(lowest), short(highest)];
 }
 
-/** Values that a distribution is made of at most; more say nothing more about ten bins. */
+/** Maximum number of values of a distribution; more do not improve ten bins. */
 const DISTRIBUTION_VALUES_MAX = 50_000;
 
 function shortDistribution(values: Float64Array): { edges: number[]; shares: number[] } {
@@ -114,7 +114,7 @@ function shortDistribution(values: Float64Array): { edges: number[]; shares: num
   return { edges: edges.map(short), shares: shares.map(short) };
 }
 
-/** A tag's values, thinned evenly. */
+/** Returns a tag's values, thinned evenly. */
 function columnOf(segments: readonly TrainingRows[], tag: number): Float64Array {
   const count = segments.reduce((sum, rows) => sum + rows.count, 0);
   const stride = Math.max(1, Math.ceil(count / DISTRIBUTION_VALUES_MAX));
@@ -124,7 +124,7 @@ function columnOf(segments: readonly TrainingRows[], tag: number): Float64Array 
   return Float64Array.from(values);
 }
 
-/** Scores of the last of the training rows: those that are most like what comes next. */
+/** Returns scores of the last training rows, which are closest to the next rows. */
 function lastScores(fitted: FittedModel, segments: readonly TrainingRows[]): Float64Array {
   const rows = segments.at(-1);
   if (rows === undefined) return Float64Array.of(0);
@@ -133,12 +133,12 @@ function lastScores(fitted: FittedModel, segments: readonly TrainingRows[]): Flo
   );
 }
 
-/** Last `steps` rows up to and including `row`: a window as the agent would hand it over. */
+/** Returns the last `steps` rows up to and including `row`: a window as the agent forms it. */
 export function windowAt(rows: TrainingRows, row: number, steps: number): TrainingRows {
   return sliceRows(rows, row - steps + 1, row + 1);
 }
 
-/** Seven significant digits: all that float32 holds. */
+/** Rounds to seven significant digits, the resolution of float32. */
 function short(value: number): number {
   return Number(value.toPrecision(7));
 }

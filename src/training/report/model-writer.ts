@@ -4,16 +4,16 @@ import { Document, isScalar, isSeq, visit } from 'yaml';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { ModelDraft } from './model-draft.ts';
 
-/** Two trainings that end at the same time want the same version; the later one takes the next. */
+/** Two trainings that end together need the same version number; the later one takes the next. */
 const ATTEMPTS_MAX = 20;
 
 /**
- * Puts a draft into the model directory as the next version, and activates nothing.
+ * Writes a draft to the model directory as the next version; does not activate it.
  *
- * The version's folder appears complete or not at all: it is written under another name and renamed.
+ * The version's folder is complete or absent: it is written under another name and renamed.
  *
- * @param directory The model directory; made where it is missing.
- * @returns The version that it got; versions count from 1.
+ * @param directory The model directory; created if it is missing.
+ * @returns The assigned version; versions count from 1.
  * @throws {OperatingError} 'model-not-written' (retry).
  */
 export async function writeModel(directory: string, name: string, draft: ModelDraft): Promise<number> {
@@ -27,14 +27,18 @@ export async function writeModel(directory: string, name: string, draft: ModelDr
   } catch (error) {
     throw new OperatingError('model-not-written', 'retry', `${folder}: ${errorMessage(error)}`, { cause: error });
   }
-  throw new OperatingError('model-not-written', 'retry', `${folder}: ${ATTEMPTS_MAX} versions were taken by others`);
+  throw new OperatingError(
+    'model-not-written',
+    'retry',
+    `${folder}: other processes took ${ATTEMPTS_MAX} version numbers in a row. Run the command again`,
+  );
 }
 
-/** The files of a version's folder, by name; the same draft always gives the same bytes. */
+/** Returns the files of a version's folder by name; the same draft gives the same bytes. */
 export function modelFiles(name: string, version: number, draft: ModelDraft): ReadonlyMap<string, Uint8Array | string> {
   const document = new Document({ name, version, ...draft.manifest });
   visit(document, {
-    // A golden window is hundreds of numbers: one a line would bury everything else.
+    // A golden window has hundreds of numbers: one number a line would make the file unreadable.
     Seq: (_, node) => {
       if (isSeq(node) && node.items.length > 0 && node.items.every((item) => isScalar(item))) node.flow = true;
     },
@@ -51,7 +55,7 @@ async function highestVersion(folder: string): Promise<number> {
   return Math.max(0, ...names.filter((name) => /^[1-9]\d{0,8}$/.test(name)).map(Number));
 }
 
-/** @returns False where another took the version meanwhile. */
+/** @returns False if another process took the version number. */
 async function placeVersion(
   folder: string,
   version: number,

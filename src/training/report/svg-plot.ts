@@ -4,7 +4,7 @@ type PlotLine = { readonly name: string; readonly values: ArrayLike<number>; rea
 export type PlotPanel = {
   readonly title: string;
   readonly lines: readonly PlotLine[];
-  /** Drawn across, such as a limit. */
+  /** Horizontal line, such as a limit. */
   readonly level?: number;
   /** Spans of the x axis that are shaded, such as labelled faults: [from, to) in values. */
   readonly shaded?: readonly (readonly [number, number])[];
@@ -16,13 +16,13 @@ const LEFT = 70;
 const RIGHT = 12;
 const TOP = 22;
 const GAP = 26;
-/** Points drawn of a line: the lowest and highest of each bucket, so that no spike is lost. */
+/** Number of buckets of a line; the lowest and highest value of each is drawn, so that no spike is lost. */
 const BUCKETS = 450;
 
 /**
- * Panels below each other with one x axis: plain SVG without script or font, for any browser and any Markdown viewer.
+ * Draws panels below each other with one x axis: plain SVG without script or font, for any browser and Markdown viewer.
  *
- * @param caption Under the last panel: what the x axis is.
+ * @param caption Label of the x axis, under the last panel.
  */
 export function svgPlot(panels: readonly PlotPanel[], caption: string): string {
   const height = panels.length * (PANEL_HEIGHT + GAP) + TOP + 10;
@@ -30,7 +30,7 @@ export function svgPlot(panels: readonly PlotPanel[], caption: string): string {
   return svgDocument(height, [...body, `<text x="${LEFT}" y="${height - 8}" fill="#666">${escaped(caption)}</text>`]);
 }
 
-/** Bars of shares, longest first. */
+/** Draws bars of shares, the longest first. */
 export function svgBars(bars: readonly { readonly name: string; readonly share: number }[]): string {
   const row = 22;
   const largest = Math.max(...bars.map(({ share }) => share), 1e-9);
@@ -106,7 +106,7 @@ function path(values: ArrayLike<number>, x: (index: number) => string, y: (value
   return parts.join('');
 }
 
-/** Where the lowest and the highest value of [from, to) are, in order; none where all are missing. */
+/** Returns the indices of the lowest and the highest value of [from, to), in order; none if all are missing. */
 function bucketPoints(values: ArrayLike<number>, from: number, to: number): readonly number[] {
   let lowest = -1;
   let highest = -1;

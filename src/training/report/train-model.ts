@@ -9,27 +9,27 @@ import { modelDraft, windowAt } from './model-draft.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import { checkTrainingRows, countRows } from '../core/training-rows.ts';
 
-/** Share of the rows, the first ones, that a trial fit learns from; it is assessed on the others. */
-const TRIAL_SHARE = 0.75;
+/** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
+const ASSESSED_FROM_SHARE = 0.75;
 
-/** An anomaly is a score above 1, the limit itself, and over at 0.8. */
+/** An anomaly starts with a score above 1, the limit, and ends at 0.8. */
 export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', deadband: 0.2, unit: '' };
-/** A class that is not the normal one is more likely than not; over at 0.4. */
+/** Abnormal if the probability of not being normal is above 0.5; ends at 0.4. */
 export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1, unit: '' };
 
 export type TrainingOrder = LabelledRows & {
   readonly algorithm: TrainingAlgorithm;
   readonly task: TrainingTask;
-  /** Names of the classes, the normal one first; empty but for a classification. */
+  /** Names of the classes, the normal one first; empty unless it is a classification. */
   readonly classes: readonly string[];
   readonly tags: readonly TagLabel[];
   readonly stepMs: number | undefined;
   readonly description: string;
   readonly decision: Decision;
   readonly windowRows?: number | undefined;
-  /** Rows known not to be normal: the window with the highest score in them becomes a golden vector, too. */
+  /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
   readonly faulty?: readonly TrainingRows[];
-  /** Where the rows come from, for the manifest. */
+  /** Origin of the rows, for the manifest. */
   readonly provenance: Readonly<Record<string, unknown>>;
   readonly onProgress?: (stage: TrainingStage, share: number) => void;
 };
@@ -39,7 +39,7 @@ export type TrainingStage = 'fitting' | 'trying out';
 export type TrainedModel = {
   readonly draft: ModelDraft;
   readonly fitted: FittedModel;
-  /** Of a fit on the first three quarters, on the last; undefined where the rows are too few for it. */
+  /** Assessment of a fit on the first three quarters, on the last quarter; undefined if there are too few rows. */
   readonly assessment: Assessment | undefined;
   readonly warnings: readonly string[];
   readonly longest: JudgedRun;
@@ -49,16 +49,16 @@ export type TrainedModel = {
 type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
 
 /**
- * Fits a model on all rows, and says how good it is by a trial on the last quarter of them.
+ * Fits a model on all rows. A second fit on the first three quarters is assessed on the last quarter.
  *
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
- *   'training-value-invalid' | 'training-no-variance' and what else the algorithm throws (reject).
+ *   'training-value-invalid' | 'training-no-variance' and the errors of the algorithm (reject).
  */
 export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
   const { algorithm, decision, segments } = order;
   checkTrainingRows(segments, algorithm.rowsMin);
   const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
-  const assessment = await tryOut(order);
+  const assessment = await assessFit(order);
   const longest = judgedLongest(fitted, segments);
   const warnings = [...fitted.warnings, ...trialWarnings(assessment)];
   const draft = modelDraft(fitted, {
@@ -79,23 +79,23 @@ function trainingInput(order: TrainingOrder, rows: LabelledRows, stage: Training
   return { task, segments, targets, classes, windowRows, seed: 1, onProgress: (share) => onProgress?.(stage, share) };
 }
 
-/** @returns Undefined where what is left for the trial is too little to fit on, or to assess. */
-async function tryOut(order: TrainingOrder): Promise<Assessment | undefined> {
+/** @returns Undefined if there are too few rows to fit or to assess. */
+async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> {
   const { algorithm } = order;
-  const [before, after] = splitInTime(order, TRIAL_SHARE);
+  const [before, after] = splitInTime(order, ASSESSED_FROM_SHARE);
   if (countRows(before.segments) < algorithm.rowsMin) return undefined;
   try {
     const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
     return assess(fitted, { ...order, before, after });
   } catch (error) {
-    // All rows were enough for a fit and the first three quarters are not: there is nothing to say about it.
+    // All rows are enough for a fit but the first three quarters are not: no assessment.
     if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
     throw error;
   }
 }
 
 function trialWarnings(assessment: Assessment | undefined): readonly string[] {
-  return assessment?.warnings ?? ['The rows are too few to try the model on rows that it has not seen.'];
+  return assessment?.warnings ?? ['There are too few rows to assess the model on held-out rows.'];
 }
 
 function judgedLongest(fitted: FittedModel, segments: readonly TrainingRows[]): JudgedRun {

@@ -7,7 +7,7 @@ import type { TrainedModel } from './train-model.ts';
 import { countRows } from '../core/training-rows.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 
-/** Tags that are plotted; with more the plot would be a poster. */
+/** Maximum number of plotted tags. */
 const TAGS_PLOTTED_MAX = 30;
 
 export type ReportFacts = {
@@ -20,7 +20,7 @@ export type ReportFacts = {
   readonly provenance: Readonly<Record<string, unknown>>;
 };
 
-/** A short report for the engineer who has to decide about the model: Markdown and its plots, by file name. */
+/** Returns a short report for the engineer who decides about the model: Markdown and its plots, by file name. */
 export function trainingReport(trained: TrainedModel, facts: ReportFacts): ReadonlyMap<string, string> {
   const { longest, fitted, draft } = trained;
   const { rows, scores } = longest;
@@ -77,21 +77,21 @@ ${table([
     .filter(([name]) => ['data', 'from', 'to', 'fingerprint'].includes(name))
     .map(([name, value]): readonly [string, string] => [name, String(value)]),
   ['window', `${window.steps} rows`],
-  ['abnormal', `${abnormal ?? 'above'} ${threshold}, normal again ${deadband ?? 0} back from it`],
+  ['abnormal', `${abnormal ?? 'above'} ${threshold}; normal again after ${deadband ?? 0} back`],
 ])}
 
 ## What the data shows
 
 ${list(
   facts.findings.map(({ tag, message }) => (tag === undefined ? message : `**${tag}** ${message}`)),
-  'Nothing that speaks against learning from it.',
+  'No findings.',
 )}
 
 ## How good it is
 
 ${
   assessment === undefined
-    ? 'Not known: the rows are too few for a trial.'
+    ? 'Not known: there are too few rows for an assessment.'
     : `A trial fit on the first three quarters of the rows, assessed on the last, which it never saw:
 
 ${table(Object.entries(assessment.metrics).map(([name, value]) => [name, shortNumber(value)]))}`
@@ -115,7 +115,7 @@ ${table(Object.entries(fitted.details).map(([name, value]) => [name, String(valu
 `;
 }
 
-/** Shares of the tags in the window with the highest score. */
+/** Returns the shares of the tags in the window with the highest score. */
 function highestShares({ fitted, longest: { rows, scores } }: TrainedModel, tags: readonly TagLabel[]) {
   if (fitted.explain === undefined) return undefined;
   const highest = scores.reduce((best, score, row) => (score > (scores[best] ?? 0) ? row : best), 0);

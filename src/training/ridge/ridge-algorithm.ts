@@ -3,7 +3,7 @@ import type { TrainedRidge } from './ridge.ts';
 import { predictRidge, RIDGE_ROWS_MIN, ridgeTerms, trainRidge } from './ridge.ts';
 import { ridgeGraph } from './ridge-graph.ts';
 
-/** Rows that are averaged where nobody says otherwise. */
+/** Default number of averaged rows. */
 const WINDOW_ROWS = 10;
 
 /** Ridge regression: predicts a quality from the tags' means over a window. */

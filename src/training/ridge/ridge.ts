@@ -9,7 +9,7 @@ import { sliceRows } from '../core/training-rows.ts';
 export const RIDGE_ROWS_MIN = 60;
 /** Penalties tried, as a share of the number of rows; the best on the validation rows is kept. */
 const PENALTIES = [1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1] as const;
-/** The first rows fit, the last ones choose the penalty. Never shuffled: the future is not known. */
+/** Share of the rows, from the start, for the fit; the last rows choose the penalty. Never shuffled. */
 const FIT_SHARE = 0.75;
 
 /** prediction = intercept + Σ coefficient · z, where z is the standardised mean of a tag over the window. */
@@ -29,8 +29,8 @@ export type TrainedRidge = { readonly model: RidgeModel; readonly penalty: numbe
  * Fits a ridge regression of a quality on the tags' means over a window.
  *
  * @param segments In order of time; no window crosses from one to the next.
- * @param targets The measured quality of each row, in its own unit; NaN where nobody measured.
- * @throws {OperatingError} 'training-too-few-rows' (reject) where too few rows with a full window were measured.
+ * @param targets Measured quality of each row, in its own unit; NaN without a measurement.
+ * @throws {OperatingError} 'training-too-few-rows' (reject) if too few rows have a full window and a measurement.
  * @see Hoerl and Kennard, Ridge Regression, Technometrics 12(1), 1970.
  */
 export function trainRidge(
@@ -62,7 +62,7 @@ export function predictRidge(model: RidgeModel, rows: TrainingRows): Float64Arra
   return predictMeans(model, windowMeans(rows, model.windowRows));
 }
 
-/** What each tag adds to the prediction of one window: coefficient · z, in the unit of the quality. */
+/** Returns the contribution of each tag to the prediction of one window: coefficient · z, in the unit of the quality. */
 export function ridgeTerms(model: RidgeModel, window: TrainingRows): Float64Array {
   const { values } = standardise(windowMeans(window, model.windowRows), model.standardisation);
   return model.coefficients.map((coefficient, tag) => coefficient * (values[tag] ?? 0));
@@ -113,7 +113,7 @@ function fitRidge(means: TrainingRows, targets: Float64Array, windowRows: number
       }
     }
   }
-  // The penalty makes the matrix positive definite, even with tags that say the same or stand still.
+  // The penalty makes the matrix positive definite, even with identical or constant tags.
   for (let tag = 0; tag < tags; tag += 1) products.set(tag, tag, products.get(tag, tag) + penalty * count);
   const coefficients = Float64Array.from(new CholeskyDecomposition(products).solve(moments).to1DArray());
   return { tags, windowRows, standardisation, coefficients, intercept };

@@ -1,6 +1,6 @@
 /** Steps remembered; each costs two vectors. */
 const MEMORY = 10;
-/** Share of the promised descent that a step must keep, and how far it is shortened where it does not. */
+/** Share of the predicted descent that a step must reach, and the factor that shortens it otherwise. */
 const DESCENT_KEPT = 1e-4;
 const SHORTENING = 0.5;
 const SHORTENINGS_MAX = 30;
@@ -35,7 +35,7 @@ export function minimise(objective: Objective, start: Float64Array, tolerance: n
       nextValue = objective(next, nextGradient);
       if (nextValue <= value + DESCENT_KEPT * length * slope) break;
     }
-    // Nothing lower within rounding: this is the minimum.
+    // No lower value within rounding: this is the minimum.
     if (!(nextValue < value)) break;
     remember(memory, difference(next, point), difference(nextGradient, gradient));
     point = next;

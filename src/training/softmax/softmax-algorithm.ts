@@ -10,7 +10,7 @@ import { windowFeatures } from '../core/window-features.ts';
 /** Softmax regression; of two classes, logistic regression. */
 export const softmaxAlgorithm: TrainingAlgorithm = {
   name: 'softmax',
-  description: 'tells classes apart by weighted sums of the tags; explains itself, and does with few rows',
+  description: 'separates classes by weighted sums of the tags; explains its verdicts and needs few rows',
   tasks: ['classification'],
   rowsMin: LABELLED_ROWS_MIN,
   fit: async (input: TrainingInput) => {

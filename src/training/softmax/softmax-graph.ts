@@ -8,8 +8,8 @@ import { addWindowFeatures } from '../graph/window-features-graph.ts';
  * The regression as one graph, from raw values to probabilities.
  *
  * - `window`: float32 [batch, windowRows, tags], engineering units, oldest row first.
- * - `score`, `probabilities`, `label`: as `addClassOutputs` has them.
- * - `contributions`: float32 [batch, tags], each tag's share in what drives the likeliest class:
+ * - `score`, `probabilities`, `label`: see `addClassOutputs`.
+ * - `contributions`: float32 [batch, tags], each tag's share in the logit of the most likely class:
  *   Σ |coefficient · z| over the tag's features.
  */
 export function softmaxGraph(model: SoftmaxModel, windowRows: number, tags: number): Uint8Array {

@@ -121,7 +121,7 @@ function logitsOf(
   return logits;
 }
 
-/** Of the mean loss, by each coefficient and then each intercept; overwrites what is there. */
+/** Writes the gradient of the mean loss, by each coefficient and then each intercept; overwrites the target. */
 function writeGradient(
   gradient: Float64Array,
   residuals: Float64Array,

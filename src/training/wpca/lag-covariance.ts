@@ -7,9 +7,9 @@ export type LagMoments = { readonly count: number; readonly means: Float64Array;
 /**
  * Moments of the lag-stacked rows of every segment; no stack crosses from one segment to the next.
  *
- * The sum of products of lags i and j differs from that of lags i−1 and j−1 by the product that leaves and the
- * one that comes in. So only the products with lag 0 are summed over all rows: rows · L · tags² steps, where
- * the stacked matrix would cost rows · L² · tags², and no stacked copy is held.
+ * The sum of products of lags i and j differs from that of lags i−1 and j−1 by one product that leaves and one that
+ * enters. So only the products with lag 0 are summed over all rows: rows · L · tags² steps instead of the
+ * rows · L² · tags² of a stacked matrix, and no stacked copy.
  *
  * @param segments Standardised, so that the sums of products lose no digits.
  * @returns Covariance with n − 1 below the line.

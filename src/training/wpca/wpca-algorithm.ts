@@ -35,7 +35,7 @@ function fittedWpca(detector: WpcaDetector): FittedModel {
   };
 }
 
-/** Shares in the statistic that decides the last row's score; parts below zero speak for their tag. */
+/** Returns the shares in the statistic that decides the last row's score; negative parts count as 0. */
 function sharesOf(detector: WpcaDetector, window: TrainingRows): Float64Array {
   const { model, driftLimit, restLimit } = detector;
   const { drift, rest } = wpcaStatistics(model, window);

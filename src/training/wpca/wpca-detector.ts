@@ -8,24 +8,24 @@ import { checkTrainingRows, countRows } from '../core/training-rows.ts';
 import type { WpcaModel, WpcaStatistics } from './wpca.ts';
 import { fitWpca, windowRows, wpcaStatistics } from './wpca.ts';
 
-/** A remainder of a run shorter than this teaches nothing. */
+/** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;
 /** Fewest rows that a detector is trained on. */
 export const DETECTOR_ROWS_MIN = 200;
-/** T² stands for drift, which is often harmless: its margin is this many times R²'s. */
+/** T² measures drift, which is often harmless: its margin is this many times that of R². */
 const DRIFT_MARGIN_FACTOR = 3;
 /** Fewer independent spans in the training rows than this, and the limits are a guess. */
 const INDEPENDENT_SPANS_MIN = 5;
 
-/** Limit of a statistic that normal running never moved: it decides nothing. Finite in float32. */
+/** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 
-/** Where the limit of a statistic lies: at this quantile of blocked normal running, times the margin. */
+/** Limit of a statistic: this quantile of blocked normal running, times the margin. */
 export type LimitPolicy = { readonly quantile: number; readonly margin: number };
 
-/** For minutes of normal running, where the next hour may well look different. */
+/** For minutes of normal running: the next hour may look different. */
 const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
-/** For hours of stationary running, where the highest of the statistic has been seen. */
+/** For hours of stationary running: the maximum of the statistic has been seen. */
 export const longHistoryLimits: LimitPolicy = { quantile: 0.99, margin: 1 };
 
 export type WpcaOptions = {
@@ -40,17 +40,17 @@ export type WpcaDetector = {
   /** Margins included. */
   readonly driftLimit: number;
   readonly restLimit: number;
-  /** Training rows over the autocorrelation time of the slowest tag: how often the rows saw the machine anew. */
+  /** Training rows divided by the autocorrelation time of the slowest tag: number of independent observations. */
   readonly independentSpans: number;
-  /** For an operator: what speaks against trusting the limits; empty where nothing does. */
+  /** Reasons for an operator to distrust the limits; empty if there are none. */
   readonly warnings: readonly string[];
 };
 
 /**
  * Learns normal running.
  *
- * The limits come from rows that the fit did not see: limits from the training rows themselves are far too tight
- * (98 % false alarms on a stationary plant, where blocked ones give 0.3 %).
+ * The limits come from rows outside the fit: limits from the training rows themselves are far too tight (98 % false
+ * alarms on a stationary plant; blocked limits give 0.3 %).
  *
  * @param segments Runs without a gap, normal running only; `DETECTOR_ROWS_MIN` rows or more in all.
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
@@ -78,15 +78,15 @@ export function trainWpca(segments: readonly TrainingRows[], options: WpcaOption
   };
 }
 
-/** Score of every row; the first `windowRows − 1` look back on fewer rows than the model wants. */
+/** Returns the score of every row; the first `windowRows − 1` rows have a shorter window. */
 export function detectorScores(detector: WpcaDetector, rows: TrainingRows): Float64Array {
   const { drift, rest } = wpcaStatistics(detector.model, rows);
   return drift.map((value, row) => Math.max(value / detector.driftLimit, (rest[row] ?? 0) / detector.restLimit));
 }
 
 /**
- * Statistics of each block by a fit on the other rows, at the same lag depth. Rows near the start of a run, whose
- * windows are not full, are left out.
+ * Returns the statistics of each block from a fit on the other rows, with the same lag depth. Rows without a full window,
+ * near the start of a run, are omitted.
  */
 function blockedStatistics(
   segments: readonly TrainingRows[],
@@ -132,5 +132,5 @@ function limitWarnings(independentSpans: number, policy: LimitPolicy): readonly 
   if (independentSpans >= INDEPENDENT_SPANS_MIN) return [];
   const seen = `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times`;
   const margin = policy.margin < shortHistoryLimits.margin ? '; a margin of 1.5 or more is advised' : '';
-  return [`${seen}: expect false alarms when it goes where it has not been${margin}. Train on a longer span.`];
+  return [`${seen}: expect false alarms when it reaches new values${margin}. Train on a longer span.`];
 }

@@ -13,8 +13,8 @@ import type { WpcaDetector } from './wpca-detector.ts';
  * - `contributions`: float32 [batch, tags], each tag's share in the statistic that decides the score.
  *
  * A grouped convolution over the lags gives each tag's part of every component. Their sum over the tags,
- * squared and summed, is the statistic; the sum times the part is what the tag adds to it. So each weight is in
- * the file once, for score and explanation.
+ * squared and summed, is the statistic; the sum times the part is the tag's contribution. Each weight is in the file
+ * once, for score and explanation.
  */
 export function wpcaGraph(detector: WpcaDetector): Uint8Array {
   const { model } = detector;
@@ -30,7 +30,7 @@ export function wpcaGraph(detector: WpcaDetector): Uint8Array {
   return graph.bytes();
 }
 
-/** Names of a statistic over its limit, [batch], and of what each tag adds to it, [batch, tags]. */
+/** Graph names of a statistic divided by its limit, [batch], and of the contribution of each tag, [batch, tags]. */
 type Statistic = { readonly score: string; readonly parts: string };
 
 /** The larger of the two, with the parts of the one that is larger. */

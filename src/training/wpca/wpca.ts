@@ -10,9 +10,9 @@ import { countRows } from '../core/training-rows.ts';
 const LAGS_MAX = 20;
 /** Training rows wanted for each lag-stacked feature. */
 const ROWS_PER_FEATURE = 3;
-/** Most lag-stacked features; eigenvectors cost their cube. Tags beyond 30 are stacked less deep. */
+/** Maximum number of lag-stacked features; eigenvectors cost the cube. More than 30 tags have fewer lags. */
 const FEATURES_MAX = 600;
-/** Share of the variance that the drift components carry at least. */
+/** Minimum share of the variance in the drift components. */
 const DRIFT_VARIANCE_SHARE = 0.7;
 /** Added to the remaining eigenvalues, as a share of their mean, so that the smallest directions do not rule. */
 const RIDGE = 0.3;
@@ -23,10 +23,10 @@ const SMOOTHING_ROWS = 30;
 export type Projection = { readonly components: number; readonly weights: Float64Array };
 
 /**
- * Whitened principal component analysis of lag-stacked rows: what normal running looks like.
+ * Whitened principal component analysis of lag-stacked rows: a model of normal running.
  *
- * The leading components carry slow drift and only feed T² with a wide margin; the rest, whitened with a ridge,
- * give R², which notices that tags no longer move together as they did. Both are means over `smoothingRows`.
+ * The leading components carry slow drift and feed T² with a wide margin. The rest, whitened with a ridge, gives R²,
+ * which detects that tags no longer move together. Both are means over `smoothingRows`.
  */
 export type WpcaModel = {
   readonly tags: number;
@@ -78,7 +78,7 @@ export function fitWpca(segments: readonly TrainingRows[], lags?: number): WpcaM
     );
   const split = Math.min(driftComponents(eigenvalues, total), features - 1);
   const restMean = eigenvalues.slice(split).reduce((sum, value) => sum + value, 0) / (features - split);
-  // Tags that are exact sums of others leave nothing in the rest; rounding noise must not be whitened to one.
+  // Tags that are exact sums of others have no rest; rounding noise must not be whitened to one.
   const ridge = Math.max(RIDGE * restMean, (total / features) * 1e-9);
   const vector = (component: number) =>
     decomposition.eigenvectorMatrix.getColumn(decomposition.eigenvectorMatrix.columns - 1 - component);
@@ -114,9 +114,9 @@ export function wpcaStatistics(model: WpcaModel, rows: TrainingRows): WpcaStatis
 }
 
 /**
- * What each tag adds to a statistic, as a trailing mean like the statistic itself; over the tags they add up to it.
+ * Returns the contribution of each tag to a statistic, as a trailing mean like the statistic; their sum is the statistic.
  *
- * @returns Shape [rows, tags], row-major; single values may be below zero.
+ * @returns Shape [rows, tags], row-major; single values may be negative.
  */
 export function wpcaContributions(model: WpcaModel, rows: TrainingRows, statistic: 'drift' | 'rest'): Float64Array {
   const { tags } = model;

@@ -16,29 +16,31 @@ const ownHeaders: ReadonlySet<string> = new Set([
 
 const tlsSchema = configObject({
   ca: z.string().min(1).optional().describe('PEM file with the certificate authority of the receiver'),
-  cert: z.string().min(1).optional().describe('PEM file with the certificate that the agent shows'),
+  cert: z.string().min(1).optional().describe('PEM file with the client certificate of the agent'),
   key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
 }).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
+  error: 'cert and key must be set together',
 });
 
 export const httpUplinkSchema = configObject({
   type: z.literal('http'),
-  url: z.string().superRefine(checkUrl).describe('Where batches are posted: https://host/path'),
+  url: z.string().superRefine(checkUrl).describe('URL that batches are posted to: https://host/path'),
   headers: furtherHeaders(ownHeaders, 'the uplink itself').describe(
-    'Headers of each request; a token is a secret reference, and is read anew for each request',
+    'Headers of each request. A token is a secret reference; it is read again for each request',
   ),
-  compression: z.enum(['none', 'gzip']).default('none').describe('How the body is compressed'),
-  connectTimeout: duration('How long connecting may take, TLS included', { minMs: 100, maxMs: 600_000 }).prefault(
+  compression: z.enum(['none', 'gzip']).default('none').describe('Compression of the request body'),
+  connectTimeout: duration('Longest wait for a connection, TLS included', { minMs: 100, maxMs: 600_000 }).prefault(
     '10s',
   ),
-  timeout: duration('How long a request may take from begin to answer', { minMs: 100, maxMs: 600_000 }).prefault('30s'),
+  timeout: duration('Longest time from the start of a request to the end of its response', {
+    minMs: 100,
+    maxMs: 600_000,
+  }).prefault('30s'),
   keepStatuses: z
     .array(z.int().min(400).max(499))
     .default([401, 403, 407])
     .describe(
-      'Statuses of the 4xx range that keep the batch and try again, because they speak of the agent and not of the ' +
-        'records (an expired token); 408 and 429 always do',
+      '4xx statuses after which the batch is kept and retried, because they concern the agent and not the records (such as an expired token). 408 and 429 are always retried',
     ),
   tls: tlsSchema.prefault({}).describe('Certificates for https'),
   ...uplinkFields({ recordsMax: 200, bytesMax: '256kB', linger: '100ms' }),

@@ -24,8 +24,8 @@ export const mqttUplinkSchema = configObject({
     .regex(/^[^+#\0]+$/, { error: 'expected a topic without the wildcards + and #' })
     .refine((topic) => Buffer.byteLength(topic) <= 65_535, { error: 'a topic has at most 65535 bytes' })
     .optional()
-    .describe('Where batches are published; andon/v1/<agent.id>/records where absent'),
-  publishTimeout: duration('How long the broker may take to acknowledge a batch', {
+    .describe('Topic of the batches. Default: andon/v1/<agent.id>/records'),
+  publishTimeout: duration('Longest wait for the broker to acknowledge a batch', {
     minMs: 100,
     maxMs: 600_000,
   }).prefault('15s'),
@@ -34,7 +34,7 @@ export const mqttUplinkSchema = configObject({
     .min(1)
     .max(100)
     .default(20)
-    .describe('Most batches that wait for their acknowledgement at once; they stay in order'),
+    .describe('Most batches that wait for an acknowledgement at a time. Their order is kept'),
   // Brokers in a cloud commonly take no more than 128 kB (AWS IoT Core) or 256 kB (Azure) a message.
   ...uplinkFields({ recordsMax: 100, bytesMax: '100kB', linger: '20ms' }),
 }).superRefine(checkMqttConfig);

@@ -14,11 +14,11 @@ const { cleanSession: _notOfSparkplug, sessionExpiry: _norThis, ...sparkplugMqtt
 export const sparkplugPublishSchema = configObject({
   ...sparkplugMqttFields,
   group: level('Group id'),
-  edgeNode: level("Edge node id; the agent's id where absent").optional(),
+  edgeNode: level('Edge node id. Default: agent.id').optional(),
 })
   .superRefine((config, context) => checkMqttConfig({ ...config, ...CLEAN }, context))
   .describe(
-    "Broker on which Sparkplug hosts see verdicts and alarms, as metrics of an edge node: '<watch>/Verdict' and so on",
+    "Broker for Sparkplug hosts. Verdicts and alarms are published as metrics of an edge node, such as '<watch>/Verdict'",
   );
 
 /** Durations in milliseconds. */

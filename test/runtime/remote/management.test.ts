@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import { verifyModel } from '../../../src/registry/proof/model-verification.ts';
 import { modelsConfigSchema } from '../../../src/models/store/models-config.ts';
 import { signVersion } from '../../../src/models/store/sign-version.ts';
-import { LibraryHarness } from '../../support/library-harness.ts';
+import { RegistryHarness } from '../../support/registry-harness.ts';
 import { OipFaultServer } from '../../support/oip-fault-server.ts';
 import { testManifest } from '../../support/onnx-directory.ts';
 import { hostEntry, meanOf4x2, model } from '../../support/onnx-host-harness.ts';
@@ -14,7 +14,7 @@ import { TestKey } from '../../support/signing-keys.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /** A package with a model.yaml and nothing else, as a folder. */
-function remotePackage(harness: LibraryHarness, remote: object, version = 1) {
+function remotePackage(harness: RegistryHarness, remote: object, version = 1) {
   const { sha256: _, ...manifest } = testManifest({ ...meanOf4x2, version });
   const path = join(harness.path, `remote-${version}`);
   mkdirSync(path, { recursive: true });
@@ -49,7 +49,7 @@ describe('a remote version', () => {
 
   test('is installed and activated once its server has proved it', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     server.offset = 1;
     await expect(harness.install(meanOf4x2, remotePackage(harness, { url: server.url }))).rejects.toMatchObject({
       code: 'model-golden-mismatch',
@@ -74,7 +74,7 @@ describe('a remote version', () => {
 
   test('has no graph, and a local one has one', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const order = remotePackage(harness, { url: server.url });
     writeFileSync(join(order.source.path, 'model.onnx'), meanOf4x2.bytes);
     await expect(harness.install(meanOf4x2, order)).rejects.toMatchObject({
@@ -93,14 +93,14 @@ describe('a remote version', () => {
   test('that came as a package sends no secret of this box to a server that nobody here allowed', async () => {
     await using server = await OipFaultServer.start();
     const remote = { url: server.url, token: { env: 'PATH' } };
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await expect(harness.install(meanOf4x2, remotePackage(harness, remote))).rejects.toMatchObject({
       code: 'remote-server-not-allowed',
     });
     expect(server.requests).toEqual([]);
-    await using allowed = new LibraryHarness({ config: { remoteServers: [server.url] } });
+    await using allowed = new RegistryHarness({ config: { remoteServers: [server.url] } });
     expect(await allowed.install(meanOf4x2, remotePackage(allowed, remote))).toMatchObject({ fresh: true });
-    await using elsewhere = new LibraryHarness({ config: { remoteServers: ['https://triton.example:8000'] } });
+    await using elsewhere = new RegistryHarness({ config: { remoteServers: ['https://triton.example:8000'] } });
     await expect(elsewhere.install(meanOf4x2, remotePackage(elsewhere, { url: server.url }))).rejects.toMatchObject({
       code: 'remote-server-not-allowed',
     });
@@ -108,7 +108,7 @@ describe('a remote version', () => {
 
   test('is activated with a fallback that can judge in its place, and with no other', async () => {
     await using server = await OipFaultServer.start();
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(meanOf4x2, remotePackage(harness, { url: server.url, fallback: 'local@1' }));
     const activate = () => harness.library.activate({ name: 'mean', version: 1 }, 'cli:tester');
     await expect(activate()).rejects.toMatchObject({ code: 'remote-fallback-unfit' });

@@ -1,33 +1,33 @@
 import type { ReadRequest } from './read-pdu.ts';
 
-/** How a request and its answer are put on the wire, and told from anything else there. */
+/** Frame format: encodes requests and recognises their responses. */
 export interface Framing {
-  /** True where an answer names its question; where not, only quiet and proof keep a late answer from being taken for another. */
+  /** True if a response carries the id of its request. Without an id, only silence and check reads tell a late response from a current one. */
   readonly hasTransactionId: boolean;
-  /** Where the function code is, in requests and answers. */
+  /** Offset of the function code in requests and responses. */
   readonly functionCodeAt: number;
-  /** Where the data of an answer starts, in a frame that `check` passed. */
+  /** Offset of the data in a response that passed `check`. */
   readonly answerDataAt: number;
   readonly exceptionCodeAt: number;
-  /** A request as it goes on the wire. */
+  /** Returns the encoded request. */
   requestFrame(request: ReadRequest): Buffer;
-  /** @param transactionId 0–65535; ignored where there is none on the wire. */
+  /** @param transactionId 0–65535; ignored if the framing has none. */
   stamp(frame: Buffer, transactionId: number): void;
   /**
-   * Holds an answer against what was asked: every field that the protocol fixes must be as fixed.
+   * Checks a response against its request: every field that the protocol defines must have the expected value.
    *
-   * A fault is found with the first byte that cannot belong to the answer, so that a garbled frame does not
-   * wait for a deadline. Bytes after the frame are a fault too: with one request in flight nothing may follow.
+   * Reports a fault with the first byte that cannot belong to the response, so that a garbled frame does not
+   * wait for a deadline. Bytes after the frame are a fault too: only one request is in flight.
    *
-   * @param bytes What arrived since the request was sent, from byte 0 on.
-   * @param length How many bytes of it are valid.
+   * @param bytes Bytes received since the request was sent.
+   * @param length Number of valid bytes.
    */
   check(bytes: Buffer, length: number, transactionId: number, request: ReadRequest): AnswerCheck;
-  /** Whether bytes that nothing had asked for are a frame that could pass for an answer. */
-  isForeignFrame(bytes: Buffer, length: number): boolean;
+  /** Returns true if unsolicited bytes form a frame that could be mistaken for a response. */
+  isUnsolicitedFrame(bytes: Buffer, length: number): boolean;
 }
 
-/** What an answer is: still on its way, whole, or not the answer to what was asked. */
+/** State of a response: incomplete, complete with data or an exception, or a fault. */
 export type AnswerCheck = 'incomplete' | 'data' | 'exception' | AnswerFault;
 type AnswerFault =
   | 'wrong-transaction-id'

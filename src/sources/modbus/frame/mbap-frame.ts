@@ -20,11 +20,11 @@ export const mbapFraming: Framing = {
   requestFrame,
   stamp: stampTransactionId,
   check: checkAnswer,
-  // Its transaction id tells it from any answer that is waited for.
-  isForeignFrame: () => false,
+  // The transaction id identifies every response.
+  isUnsolicitedFrame: () => false,
 };
 
-/** A request as it goes on the wire, with transaction id 0 until `stampTransactionId`. */
+/** Returns the encoded request, with transaction id 0 until `stampTransactionId`. */
 export function requestFrame(request: ReadRequest): Buffer {
   const frame = Buffer.alloc(HEADER_BYTES + READ_PDU_BYTES);
   frame.writeUInt16BE(1 + READ_PDU_BYTES, 4);

@@ -1,15 +1,15 @@
 /** A device or gateway on the network. */
 export type TcpEndpoint = {
   readonly medium: 'tcp';
-  /** `rtu`: the frames of a serial line, checksum and all, as serial servers pass them on. */
+  /** `rtu`: RTU frames with their checksum over TCP, as serial device servers send them. */
   readonly framing: 'mbap' | 'rtu';
   readonly host: string;
   readonly port: number;
-  /** Of the serial line behind the gateway; only the plan uses it. */
+  /** Baud rate of the serial line behind the gateway; used only by `andon plan`. */
   readonly baudRate: number | undefined;
 };
 
-/** A serial line at this machine. RTU needs eight data bits. */
+/** A serial line of this computer. RTU needs eight data bits. */
 export type SerialEndpoint = {
   readonly medium: 'serial';
   readonly framing: 'rtu';
@@ -25,14 +25,14 @@ const parities = ['none', 'even', 'odd'] as const;
 type Parity = (typeof parities)[number];
 
 const DEFAULT_PORT = 502;
-/** What every device must offer. @see MODBUS over Serial Line V1.02, sections 2.5.1 and 3.2. */
+/** Baud rate that every device must support. @see MODBUS over Serial Line V1.02, sections 2.5.1 and 3.2. */
 const DEFAULT_BAUD_RATE = 19_200;
 const BAUD_RATE_MIN = 300;
 const BAUD_RATE_MAX = 4_000_000;
 const expected =
   'expected tcp://host:port, rtu+tcp://host:port or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1';
 
-/** @returns What is wrong with the url, for an operator; undefined where it can be used. */
+/** @returns Problem of the url, as a message; undefined if the url is valid. */
 export function modbusUrlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null) return expected;
@@ -63,14 +63,14 @@ export function parseModbusUrl(text: string): ModbusEndpoint {
   return {
     medium: 'tcp',
     framing: url.protocol === 'tcp:' ? 'mbap' : 'rtu',
-    // URL keeps the brackets of an IPv6 address, which a socket does not want.
+    // URL keeps the brackets of an IPv6 address; a socket does not accept them.
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? DEFAULT_PORT : Number(url.port),
     baudRate: baudRate === null ? undefined : Number(baudRate),
   };
 }
 
-/** For people, and the same for every way to write the same end: `10.0.0.7:502`, `/dev/ttyUSB0`. */
+/** Returns the display name of an endpoint, equal for all spellings of its url: `10.0.0.7:502`, `/dev/ttyUSB0`. */
 export function endpointName(endpoint: ModbusEndpoint): string {
   switch (endpoint.medium) {
     case 'tcp':
@@ -82,7 +82,7 @@ export function endpointName(endpoint: ModbusEndpoint): string {
 
 function tcpProblem(url: URL): string | undefined {
   if (url.hostname === '') return expected;
-  if (url.port === '0') return 'port 0 is nobody';
+  if (url.port === '0') return 'port 0 cannot be used; expected 1 to 65535';
   const nothingElse = url.username === '' && url.password === '' && url.hash === '';
   if (!nothingElse || (url.pathname !== '' && url.pathname !== '/')) return expected;
   return parameterProblem(url, ['baudRate']);
@@ -95,7 +95,7 @@ function serialProblem(url: URL): string | undefined {
 
 function parameterProblem(url: URL, known: readonly string[]): string | undefined {
   for (const [name, value] of url.searchParams) {
-    if (!known.includes(name)) return `'${name}' is not known here: there is ${known.join(', ')}`;
+    if (!known.includes(name)) return `unknown parameter '${name}'; expected ${known.join(', ')}`;
     const problem = valueProblem(name, value);
     if (problem !== undefined) return problem;
   }

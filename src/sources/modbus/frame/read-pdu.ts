@@ -1,16 +1,16 @@
-/** The four ways to read; andon knows no others, so that it cannot write to a device. */
+/** The four read functions. andon implements no others and therefore cannot write to a device. */
 export const readFunctionCodes = { coil: 1, discrete: 2, holding: 3, input: 4 } as const;
 type RegisterKind = keyof typeof readFunctionCodes;
 export type ReadFunctionCode = (typeof readFunctionCodes)[RegisterKind];
 
 /** Function code, address, count. */
 export const READ_PDU_BYTES = 5;
-/** Set in the function code of an answer that refuses. */
+/** Bit of the function code that marks an exception response. */
 export const EXCEPTION_BIT = 0x80;
 
 /** One read of consecutive registers (function codes 3, 4) or bits (1, 2). */
 export type ReadRequest = {
-  /** 0–255; who is meant behind the connection. */
+  /** Unit id of the device behind the connection, 0–255. */
   readonly unitId: number;
   readonly functionCode: ReadFunctionCode;
   /** 0–65535, as on the wire: 0 is the first. */
@@ -19,7 +19,7 @@ export type ReadRequest = {
   readonly count: number;
 };
 
-/** Whether a byte is one of the four function codes that read. */
+/** Returns true if the byte is one of the four read function codes. */
 export function isReadFunctionCode(byte: number | undefined): boolean {
   return byte !== undefined && byte >= readFunctionCodes.coil && byte <= readFunctionCodes.input;
 }
@@ -28,7 +28,7 @@ export function readsBits(functionCode: ReadFunctionCode): boolean {
   return functionCode === readFunctionCodes.coil || functionCode === readFunctionCodes.discrete;
 }
 
-/** Bytes of data in the answer; a device that sends another byte count has answered something else. */
+/** Returns the number of data bytes in the response. A response with another byte count belongs to another request. */
 export function answerDataBytes(request: ReadRequest): number {
   return readsBits(request.functionCode) ? Math.ceil(request.count / 8) : request.count * 2;
 }
@@ -53,23 +53,23 @@ const exceptionNames: Readonly<Record<number, string>> = {
   11: 'gateway target device failed to respond',
 };
 
-/** For people: `exception 2 (illegal data address)`. */
+/** Returns the display text: `exception 2 (illegal data address)`. */
 export function describeException(exceptionCode: number): string {
   const name = exceptionNames[exceptionCode];
   return name === undefined ? `exception ${exceptionCode}` : `exception ${exceptionCode} (${name})`;
 }
 
 /**
- * What a refusal says about the device, and so what to do about it.
+ * Cause of an exception response.
  *
- * - `address`: something in the asked range cannot be read; a smaller range may be.
- * - `function`: the device does not know the function code; no range will do.
- * - `busy`: asked again later, the same read may be answered.
- * - `unit-away`: a gateway says that the unit behind it did not answer.
+ * - `address`: the range contains an address that cannot be read; a smaller range may be readable.
+ * - `function`: the device does not support the function code, for any range.
+ * - `busy`: the same read may be answered later.
+ * - `unit-away`: the unit behind a gateway did not answer.
  */
 export type RefusalKind = 'address' | 'function' | 'busy' | 'unit-away';
 
-/** Codes that no standard names count as `address`: vendors use them for single registers. */
+/** Returns the cause of an exception. Codes outside the standard count as `address`: vendors use them for single registers. */
 export function refusalKind(exceptionCode: number): RefusalKind {
   if (exceptionCode === 1) return 'function';
   if (exceptionCode === 5 || exceptionCode === 6) return 'busy';

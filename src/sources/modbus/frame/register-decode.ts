@@ -17,8 +17,8 @@ export const valueTypes = [
 export type ValueType = (typeof valueTypes)[number];
 
 /**
- * How a device lays bytes out over registers, named for 32 bits; A is the most significant byte.
- * The Modbus specification defines 16-bit registers only, so every vendor chose its own order.
+ * Byte orders, named for 32 bits; A is the most significant byte.
+ * The Modbus specification defines 16-bit registers only, so vendors differ.
  *
  * | order | 16 bits | 32 bits | 64 bits |
  * | --- | --- | --- | --- |
@@ -30,20 +30,20 @@ export type ValueType = (typeof valueTypes)[number];
 export const byteOrders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const;
 export type ByteOrder = (typeof byteOrders)[number];
 
-/** Orders of 64 bits of devices that order the two halves otherwise than the words in them. */
+/** 64-bit orders of devices that order the two halves differently from the words in each half. */
 export const mixedByteOrders = ['EFGHABCD', 'CDABGHEF', 'FEHGBADC', 'DCBAHGFE'] as const;
 
-/** Orders of 64 bits in full; the first four are the same as the short ones. */
+/** 64-bit orders written in full; the first four equal the short names. */
 export const longByteOrders = ['ABCDEFGH', 'GHEFCDAB', 'BADCFEHG', 'HGFEDCBA', ...mixedByteOrders] as const;
 export type LongByteOrder = (typeof longByteOrders)[number];
 
 /**
- * Takes one raw value out of an answer.
+ * Decodes one raw value of a response.
  *
- * @param bytes An answer.
- * @param offset Byte where the value's first register is.
- * @returns The raw value before scaling; NaN and infinities pass through for the caller to judge. A 64-bit
- *   integer beyond 2^53 is rounded to the nearest double: not `Number.isSafeInteger`.
+ * @param bytes The response.
+ * @param offset Offset of the value's first register, in bytes.
+ * @returns Raw value before scaling. NaN and infinity pass through; the caller checks them. A 64-bit integer
+ *   beyond 2^53 is rounded to the nearest double and is then not `Number.isSafeInteger`.
  */
 export type Decoder = (bytes: Buffer, offset: number) => number;
 
@@ -64,23 +64,23 @@ const registersOfType: Readonly<Record<ValueType, number>> = {
   bcd32: 2,
 };
 
-/** Registers that a value of the type takes. */
+/** Returns the number of registers of a value. */
 export function registersOf(type: ValueType): number {
   return registersOfType[type];
 }
 
-/** True for the types whose values a double may not hold exactly. */
+/** Returns true for types with values that a double cannot represent exactly. */
 export function mayLosePrecision(type: ValueType): boolean {
   return type === 'int64' || type === 'uint64';
 }
 
 /**
- * The decoder for a value in registers. An 8-bit value is the low byte, which in BADC and DCBA is sent first. A BCD number
- * with a digit above 9 is NaN.
+ * Returns the decoder for a value in registers. An 8-bit value is the low byte; BADC and DCBA send it first. A BCD
+ * number with a digit above 9 is NaN.
  *
- * @param byteOrder A long one for 64 bits only.
- * @param bit For `bool` only: which bit of the register, 0 is the least significant; undefined is true for
- *   any register that is not 0.
+ * @param byteOrder The long orders are for 64-bit types only.
+ * @param bit For `bool` only: bit of the register, 0 is the least significant. If undefined, any register that is
+ *   not 0 is true.
  */
 export function registerDecoder(type: ValueType, byteOrder: ByteOrder | LongByteOrder, bit?: number): Decoder {
   if (type === 'bool') return bit === undefined ? isNotZero : registerBit(byteOrder, bit);
@@ -93,14 +93,14 @@ export function registerDecoder(type: ValueType, byteOrder: ByteOrder | LongByte
   };
 }
 
-/** The decoder for one bit of a coil or discrete input answer; the first bit asked for is bit 0. */
+/** Returns the decoder for one bit of a coil or discrete input response; the first requested bit is bit 0. */
 export function bitDecoder(bitIndex: number): Decoder {
   const byteIndex = bitIndex >>> 3;
   const shift = bitIndex & 7;
   return (bytes, offset) => ((bytes[offset + byteIndex] ?? 0) >>> shift) & 1;
 }
 
-/** Bytes of the value being decoded, most significant first; decoding is synchronous, so one will do. */
+/** Bytes of the value being decoded, most significant first. Decoding is synchronous, so one shared buffer is enough. */
 const scratch = Buffer.alloc(8);
 
 const bigEndianDecoders: Readonly<Record<Exclude<ValueType, 'bool'>, Decoder>> = {
@@ -108,7 +108,7 @@ const bigEndianDecoders: Readonly<Record<Exclude<ValueType, 'bool'>, Decoder>> =
   uint16: (bytes, offset) => bytes.readUInt16BE(offset),
   int32: (bytes, offset) => bytes.readInt32BE(offset),
   uint32: (bytes, offset) => bytes.readUInt32BE(offset),
-  // Both halves are exact, so the sum is rounded once: the double nearest to the integer.
+  // Both halves are exact, so the sum is rounded once, to the double nearest to the integer.
   int64: (bytes, offset) => bytes.readInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4),
   uint64: (bytes, offset) => bytes.readUInt32BE(offset) * 2 ** 32 + bytes.readUInt32BE(offset + 4),
   float32: (bytes, offset) => bytes.readFloatBE(offset),
@@ -130,7 +130,7 @@ function float16(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** Four bits a decimal digit. */
+/** Decodes BCD: four bits a decimal digit. */
 function bcd(bits: number, digits: number): number {
   let value = 0;
   for (let index = digits - 1; index >= 0; index -= 1) {
@@ -141,7 +141,7 @@ function bcd(bits: number, digits: number): number {
   return value;
 }
 
-/** For each byte from the most significant on, where it is in the registers; undefined where it is in place. */
+/** Returns the position of each byte in the registers, the most significant first; undefined if no byte moves. */
 function bytePlaces(byteOrder: ByteOrder | LongByteOrder, size: number): readonly number[] | undefined {
   if (byteOrder.length === 8) return Array.from('ABCDEFGH', (byte) => byteOrder.indexOf(byte));
   const swapsBytes = byteOrder === 'BADC' || byteOrder === 'DCBA';

@@ -1,18 +1,18 @@
 export const textEncodings = ['utf8', 'latin1', 'ascii'] as const;
 type TextEncoding = (typeof textEncodings)[number];
 
-/** How a device keeps text in registers, two bytes in each. */
+/** Layout of text in registers, two bytes in each. */
 export type TextLayout = {
-  /** Bytes. */
+  /** Length in bytes. */
   readonly length: number;
   readonly encoding: TextEncoding;
-  /** The low byte of each register comes first. */
+  /** True if the low byte of each register is the first character. */
   readonly lowByteFirst: boolean;
-  /** Ends at the first NUL, and drops blanks at both ends. */
+  /** True if the text ends at the first NUL and blanks at both ends are removed. */
   readonly trim: boolean;
 };
 
-/** @param offset Byte where the text's first register is. */
+/** @param offset Offset of the text's first register, in bytes. */
 export function decodeText(bytes: Buffer, offset: number, layout: TextLayout): string {
   const { length, encoding, lowByteFirst, trim } = layout;
   const inOrder = Buffer.alloc(length);
@@ -27,9 +27,9 @@ const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
 /**
- * The number that a text travels as, where samples are numbers: the same for the same text, at every start and on every box.
+ * Returns the number that stands for a text in a sample. The same text gives the same number at every start and on every box.
  *
- * @returns 0 for '', otherwise 1–4294967295; two texts share one in about one of four billion pairs.
+ * @returns 0 for '', otherwise 1–4294967295; two texts share a code in about one of four billion pairs.
  * @see Fowler, Noll, Vo: FNV-1a, 32 bits.
  */
 export function textCode(text: string): number {

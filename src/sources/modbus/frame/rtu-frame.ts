@@ -8,12 +8,12 @@ const CHECKSUM_BYTES = 2;
 const HEADER_BYTES = 3;
 
 export const RTU_REQUEST_BYTES = UNIT_ID_BYTES + READ_PDU_BYTES + CHECKSUM_BYTES;
-/** Bytes of an answer around its data. */
+/** Bytes of a response in addition to its data. */
 export const RTU_ANSWER_OVERHEAD_BYTES = HEADER_BYTES + CHECKSUM_BYTES;
 
 /**
- * Frames of a serial line, which have a checksum but nothing that says what they answer. Their end is found by the length
- * that was asked for, not by silence: drivers and gateways hand bytes over in pieces of their own.
+ * RTU frames have a checksum but no transaction id. The end of a frame is found by the requested length and not by
+ * silence, because drivers and gateways split the bytes arbitrarily.
  *
  * @see MODBUS over Serial Line Specification V1.02, section 2.5.1.
  */
@@ -25,7 +25,7 @@ export const rtuFraming: Framing = {
   requestFrame,
   stamp: () => undefined,
   check,
-  isForeignFrame,
+  isUnsolicitedFrame,
 };
 
 function requestFrame(request: ReadRequest): Buffer {
@@ -52,13 +52,13 @@ function check(bytes: Buffer, length: number, _transactionId: number, request: R
   return refuses ? 'exception' : 'data';
 }
 
-/** Noise has no checksum that fits, but for one in 65,536. */
-function isForeignFrame(bytes: Buffer, length: number): boolean {
+/** Noise passes the checksum in one of 65,536 cases. */
+function isUnsolicitedFrame(bytes: Buffer, length: number): boolean {
   const checkedLength = length - CHECKSUM_BYTES;
   return checkedLength >= HEADER_BYTES && bytes.readUInt16LE(checkedLength) === crc16(bytes, checkedLength);
 }
 
-/** CRC-16/MODBUS of the first bytes; its low byte goes on the wire first. */
+/** Returns the CRC-16/MODBUS of the first `length` bytes; the low byte is sent first. */
 export function crc16(bytes: Buffer, length: number): number {
   let crc = 0xffff;
   for (let index = 0; index < length; index += 1)

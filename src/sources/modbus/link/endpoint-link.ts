@@ -2,13 +2,13 @@ import { Backoff } from '../../../platform/backoff.ts';
 import type { Timer } from '../../../platform/clock.ts';
 import type { Deps } from '../../../platform/deps.ts';
 import { silenceMs, wireMs } from '../frame/bus-time.ts';
-import { ForeignFrames } from './foreign-frames.ts';
+import { UnsolicitedFrames } from './unsolicited-frames.ts';
 import type { Framing } from '../frame/framing.ts';
 import { mbapFraming } from '../frame/mbap-frame.ts';
 import type { ConnectionEnd, ReadFault } from './modbus-client.ts';
 import { ModbusClient } from './modbus-client.ts';
 import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus-link.ts';
-import { OwedAnswers } from './owed-answers.ts';
+import { LateResponses } from './late-responses.ts';
 import type { ModbusEndpoint } from '../frame/modbus-url.ts';
 import { endpointName } from '../frame/modbus-url.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
@@ -18,9 +18,9 @@ import { TcpTransport } from './tcp-transport.ts';
 import type { Transport } from './transport.ts';
 
 const TRANSACTION_IDS = 65_536;
-/** Connections in a row without one answer after which the link is down: the first may be bad luck. */
-const FRUITLESS_CONNECTIONS_MAX = 2;
-/** Silence after a fault on a line without transaction ids: longer than adapters and gateways hold bytes back. */
+/** Connections in a row without a response after which the link is down. */
+const UNANSWERED_CONNECTIONS_MAX = 2;
+/** Silence after a fault on a line without transaction ids; longer than the buffering of adapters and gateways. */
 const QUIET_MS = 150;
 
 export type EndpointLinkOptions = {
@@ -28,32 +28,33 @@ export type EndpointLinkOptions = {
   readonly connectTimeoutMs: number;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
-  /** Between an answer and the next request; never less than the line itself needs. */
+  /** Silence between a response and the next request; at least what the line itself needs. */
   readonly pauseMs: number;
 };
 
 /**
- * The one connection to an endpoint, for all who read there. It comes back by itself: each attempt is a new client, with
- * growing waits between attempts.
+ * The one connection to an endpoint, shared by all its readers. It reconnects automatically: each attempt is a new
+ * client, with growing waits between attempts.
  *
- * A lost connection is made anew while reads wait; once an attempt has failed, or two connections in a row
- * were good for nothing, the link is down, and reads fail at once until it is up. The waits start over with the first good answer, and after a
- * timeout: a unit that is away is paced by its own breaker and must not cost the others their connection.
+ * Reads wait while a lost connection is opened again. After a failed attempt, or two connections in a row without a
+ * response, the link is down and reads fail immediately until it is up. The waits restart from the first value after a
+ * good response and after a timeout: an absent unit has its own breaker and must not cost the others their connection.
  *
- * On a framing without transaction ids a unit that owes an answer is asked only for what cannot be taken for it.
+ * On a framing without transaction ids, a unit with a late response outstanding receives only requests whose response
+ * cannot be confused with the late one.
  */
 export class EndpointLink {
   readonly #options: EndpointLinkOptions;
   readonly #deps: Deps;
   readonly #framing: Framing;
   readonly #backoff: Backoff;
-  readonly #owed: OwedAnswers;
-  readonly #foreign: ForeignFrames;
-  /** Set while the line is left to others. */
+  readonly #late: LateResponses;
+  readonly #foreign: UnsolicitedFrames;
+  /** Set while andon sends nothing because of another master. */
   #offTimer: Timer | undefined;
   readonly #openTransport: (endpoint: ModbusEndpoint) => Transport;
-  /** Reads that go out as they are, whatever their unit owes. */
-  readonly #vetted = new WeakSet<PreparedRead>();
+  /** Reads that are sent unchanged, even if their unit has a late response outstanding. */
+  readonly #checked = new WeakSet<PreparedRead>();
   readonly #users = new Set<LinkUser>();
   readonly #waiting: PreparedRead[] = [];
   #client: ModbusClient | undefined;
@@ -64,26 +65,26 @@ export class EndpointLink {
   #connected = false;
   /** Set while reads fail at once. */
   #down: ReadFailure | undefined;
-  /** Connections in a row that ended before their first answer. */
-  #fruitless = 0;
+  /** Connections in a row that ended before their first response. */
+  #unanswered = 0;
   #answeredSinceConnect = false;
   #lastTickMs: number;
 
   /**
-   * @param owed What units still owe to an earlier link to the same endpoint.
-   * @param openTransport A way to the endpoint; each connection has a new one.
+   * @param late Late responses that units may still send for requests of an earlier link to the same endpoint.
+   * @param openTransport Creates a transport to the endpoint; each connection has a new one.
    */
   constructor(
     options: EndpointLinkOptions,
     deps: Deps,
-    owed = new OwedAnswers(deps.clock),
+    late = new LateResponses(deps.clock),
     openTransport = transportTo,
   ) {
     this.#options = options;
     this.#deps = deps;
     this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
-    this.#owed = owed;
-    this.#foreign = new ForeignFrames(deps.clock, deps.random);
+    this.#late = late;
+    this.#foreign = new UnsolicitedFrames(deps.clock, deps.random);
     this.#openTransport = openTransport;
     this.#backoff = new Backoff({
       firstMs: options.reconnectFirstMs,
@@ -97,7 +98,7 @@ export class EndpointLink {
     return this.#users.size;
   }
 
-  /** From a timeout until the next request may go out, where the endpoint takes connections at once. */
+  /** Time from a timeout until the next request can be sent, if the endpoint accepts connections immediately. */
   get recoveryMsMax(): number {
     const { endpoint, reconnectFirstMs } = this.#options;
     const reconnectMs = endpoint.medium === 'tcp' ? reconnectFirstMs : 0;
@@ -115,7 +116,7 @@ export class EndpointLink {
     user.meters.connected(this.#connected);
   }
 
-  /** Nothing more is said to the user; a read of theirs that is in flight goes on, for the line's sake. */
+  /** Removes a user. It gets no further calls; its read in flight continues until the line is free. */
   leave(user: LinkUser): void {
     this.#users.delete(user);
     user.meters.connected(false);
@@ -146,7 +147,7 @@ export class EndpointLink {
     this.#state = 'disposed';
     this.#reconnectTimer?.cancel();
     this.#offTimer?.cancel();
-    this.#owe(this.#client?.readInFlight);
+    this.#expectLate(this.#client?.readInFlight);
     this.#client?.destroy();
     this.#client = undefined;
     this.#waiting.length = 0;
@@ -182,11 +183,11 @@ export class EndpointLink {
         },
         onException: (read, exceptionCode, durationMs) => {
           this.#onAnswered(read, durationMs);
-          // While the unit owes answers, the refusal may be one of them, and the answer to this read is owed as well.
-          if (this.#owed.owedBy(read.request.unitId)) this.#owe(read);
+          // The exception may be a late response; the response to this read is then outstanding too.
+          if (this.#late.outstandingFor(read.request.unitId)) this.#expectLate(read);
           if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
         },
-        onForeignFrame: () => this.#onForeignFrame(),
+        onUnsolicitedFrame: () => this.#onUnsolicitedFrame(),
         onFault: (fault, read) => this.#onFault(fault, read),
         onEnd: (end, read) => this.#onEnd(end, read),
       },
@@ -197,9 +198,9 @@ export class EndpointLink {
   #sendNext(): void {
     for (let read = this.#waiting[0]; read !== undefined && this.#client?.idle === true; read = this.#waiting[0]) {
       this.#waiting.shift();
-      const sent = this.#owed.owedBy(read.request.unitId) ? this.#careful(read) : read;
+      const sent = this.#late.outstandingFor(read.request.unitId) ? this.#unambiguous(read) : read;
       if (sent === undefined) {
-        this.#failUnasked(read);
+        this.#failUnsent(read);
         continue;
       }
       this.#lastTickMs = this.#deps.clock.monotonicMs();
@@ -208,37 +209,37 @@ export class EndpointLink {
     }
   }
 
-  /** The read in a length that no answer still owed to an earlier one has; where there is none, a proof comes first. */
-  #careful(read: PreparedRead): PreparedRead | undefined {
-    if (this.#vetted.has(read)) return read;
-    const request = this.#owed.unambiguous(read.request, read.user.spareRegisters);
-    if (request === undefined) return this.#proof(read);
+  /** Returns the read with a length that no late response has; if there is none, a check read precedes it. */
+  #unambiguous(read: PreparedRead): PreparedRead | undefined {
+    if (this.#checked.has(read)) return read;
+    const request = this.#late.unambiguous(read.request, read.user.spareRegisters);
+    if (request === undefined) return this.#checkRead(read);
     return this.#instead(read, request, {
       answered: (bytes, offset) => read.listener.answered(bytes, offset),
-      // The refusal may be late itself, or mean only what was read beyond.
-      refused: () => this.#askFirst(read, this.#proofInOtherTable(read)),
+      // The exception may be late itself, or concern only the extra registers.
+      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
       failed: (failure) => read.listener.failed(failure),
     });
   }
 
   /**
-   * A shorter read, which no owed answer looks like: once that is answered, a unit that answers in the order it was asked
-   * owes nothing, and the read itself follows.
+   * Returns a shorter check read that no late response can be confused with. A unit answers in the order of the requests:
+   * after this response nothing is outstanding, and the read itself follows.
    */
-  #proof(read: PreparedRead): PreparedRead | undefined {
-    const request = this.#owed.shorter(read.request);
-    if (request === undefined) return this.#proofInOtherTable(read);
+  #checkRead(read: PreparedRead): PreparedRead | undefined {
+    const request = this.#late.shorter(read.request);
+    if (request === undefined) return this.#checkReadInOtherTable(read);
     return this.#instead(read, request, {
       answered: () => this.#settled(read),
-      // The refusal may be late itself.
-      refused: () => this.#askFirst(read, this.#proofInOtherTable(read)),
+      // The exception may be late itself.
+      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
       failed: (failure) => read.listener.failed(failure),
     });
   }
 
-  /** As `#proof`, and a refusal is as good as any other answer. Undefined where an owed answer could be taken for every read. */
-  #proofInOtherTable(read: PreparedRead): PreparedRead | undefined {
-    const request = this.#owed.inOtherTable(read.request);
+  /** Like `#checkRead`; an exception counts as a response too. Undefined if every read could be confused with a late response. */
+  #checkReadInOtherTable(read: PreparedRead): PreparedRead | undefined {
+    const request = this.#late.inOtherTable(read.request);
     if (request === undefined) return undefined;
     return this.#instead(read, request, {
       answered: () => this.#settled(read),
@@ -248,20 +249,20 @@ export class EndpointLink {
   }
 
   #settled(read: PreparedRead): void {
-    this.#owed.settle(read.request.unitId);
+    this.#late.settle(read.request.unitId);
     this.#waiting.unshift(read);
   }
 
-  #askFirst(read: PreparedRead, proof: PreparedRead | undefined): void {
-    if (proof === undefined) return this.#failUnasked(read);
-    this.#vetted.add(proof);
-    this.#waiting.unshift(proof);
+  #sendFirst(read: PreparedRead, checkRead: PreparedRead | undefined): void {
+    if (checkRead === undefined) return this.#failUnsent(read);
+    this.#checked.add(checkRead);
+    this.#waiting.unshift(checkRead);
   }
 
-  /** Each answer of the unit would be in doubt, so that it is left alone until what it owes cannot come any more. */
-  #failUnasked({ request: { unitId }, listener }: PreparedRead): void {
+  /** Fails the read unsent: any response of the unit could be a late one, so it gets no request until they have expired. */
+  #failUnsent({ request: { unitId }, listener }: PreparedRead): void {
     const name = endpointName(this.#options.endpoint);
-    const message = `${name} unit ${unitId} owes late answers that could be taken for any other, and is not asked until they are out of date`;
+    const message = `${name} unit ${unitId} has late responses outstanding that could be confused with any other response; it gets no request until they have expired. Raise timeout above the unit's response time`;
     listener.failed({ code: 'modbus-timeout', message });
   }
 
@@ -275,9 +276,9 @@ export class EndpointLink {
     else if (this.#down !== undefined) this.#setDown(undefined);
   }
 
-  /** Reads fail at once until no such frame has come for a while. */
-  #onForeignFrame(): void {
-    if (this.#owed.owedByAny()) return;
+  /** Makes reads fail immediately until no unsolicited frame has arrived for the waiting time. */
+  #onUnsolicitedFrame(): void {
+    if (this.#late.outstandingForAny()) return;
     const offMs = this.#foreign.offMs(this.#offTimer !== undefined);
     if (offMs === undefined) return;
     const isNew = this.#offTimer === undefined;
@@ -293,7 +294,7 @@ export class EndpointLink {
 
   #leftToOthers(): ReadFailure {
     const name = endpointName(this.#options.endpoint);
-    const message = `${name} carries answers that andon did not ask for: another master asks there, or a device answers twice, and no answer can be trusted; nothing is asked until they have stopped`;
+    const message = `${name} carries responses that andon did not request: another master uses the line, or a device answers twice. No response can be trusted, so andon sends nothing until they stop. Remove the other master or give it a line of its own`;
     return { code: 'modbus-link-down', message };
   }
 
@@ -301,7 +302,7 @@ export class EndpointLink {
     user.meters.answer(durationMs);
     if (this.#answeredSinceConnect) return;
     this.#answeredSinceConnect = true;
-    this.#fruitless = 0;
+    this.#unanswered = 0;
     this.#backoff.reset();
   }
 
@@ -309,7 +310,7 @@ export class EndpointLink {
     this.#lastTickMs = this.#deps.clock.monotonicMs();
     this.#count(code, read);
     if (read === undefined) return;
-    this.#owe(read);
+    this.#expectLate(read);
     if (this.#users.has(read.user)) read.listener.failed({ code, message });
   }
 
@@ -318,23 +319,23 @@ export class EndpointLink {
     this.#count(code, read);
     this.#client = undefined;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
-    // While the line is left to others, it is listened to.
+    // andon keeps listening while it sends nothing.
     if (code === 'modbus-timeout' || this.#offTimer !== undefined) this.#backoff.reset();
-    else if (!this.#answeredSinceConnect) this.#fruitless += 1;
+    else if (!this.#answeredSinceConnect) this.#unanswered += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
-    this.#owe(read);
+    this.#expectLate(read);
 
-    const down = code === 'modbus-connect-failed' || this.#fruitless >= FRUITLESS_CONNECTIONS_MAX;
+    const down = code === 'modbus-connect-failed' || this.#unanswered >= UNANSWERED_CONNECTIONS_MAX;
     if (down) this.#setDown({ code: 'modbus-link-down', message });
     if (code === 'modbus-connect-failed' || read === undefined || !this.#users.has(read.user)) return;
     read.listener.failed({ code, message });
   }
 
-  #owe(read: PreparedRead | undefined): void {
-    if (read !== undefined && !this.#framing.hasTransactionId) this.#owed.add(read.request, read.timeoutMs);
+  #expectLate(read: PreparedRead | undefined): void {
+    if (read !== undefined && !this.#framing.hasTransactionId) this.#late.add(read.request, read.timeoutMs);
   }
 
-  /** An error of a read is its reader's; one of the connection is everybody's. */
+  /** Counts an error of a read for its reader and an error of the connection for all users. */
   #count(code: ConnectionEnd['code'], read: PreparedRead | undefined): void {
     if (read !== undefined) return read.user.meters.error(code);
     for (const { meters } of this.#users) meters.error(code);

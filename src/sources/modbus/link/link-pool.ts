@@ -2,27 +2,27 @@ import type { Deps } from '../../../platform/deps.ts';
 import type { EndpointLinkOptions } from './endpoint-link.ts';
 import { EndpointLink } from './endpoint-link.ts';
 import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from './modbus-link.ts';
-import { OwedAnswers } from './owed-answers.ts';
+import { LateResponses } from './late-responses.ts';
 import { endpointName } from '../frame/modbus-url.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
 
 /**
- * One link for each endpoint, however many sources name it: many devices allow a single connection, and a serial line has
- * room for one request. The first to come brings the link's settings (others that differ are an error of the configuration);
- * the last to leave ends it.
+ * One link for each endpoint, shared by all its sources: many devices allow a single connection, and a serial line
+ * carries one request at a time. The first user defines the link's settings (different settings are a configuration
+ * error); the last user to leave closes it.
  */
 export class LinkPool {
   static readonly #pools = new WeakMap<Deps, LinkPool>();
   readonly #links = new Map<string, EndpointLink>();
-  /** Outlives the links: what a unit owes may come after the configuration was read anew. One for each endpoint ever named. */
-  readonly #owed = new Map<string, OwedAnswers>();
+  /** Kept longer than the links: a late response may arrive after a reload. One entry for each endpoint ever used. */
+  readonly #late = new Map<string, LateResponses>();
   readonly #deps: Deps;
 
   private constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  /** The pool of everything that has the same deps: one agent. */
+  /** Returns the pool of one agent, identified by its deps. */
   static of(deps: Deps): LinkPool {
     const known = LinkPool.#pools.get(deps);
     if (known !== undefined) return known;
@@ -31,12 +31,12 @@ export class LinkPool {
     return pool;
   }
 
-  /** A share in the link to an endpoint; nothing happens there before a share is started. */
+  /** Returns a share in the link to an endpoint. The link opens when the first share starts. */
   share(options: EndpointLinkOptions, user: LinkUser): ModbusLink {
     const name = endpointName(options.endpoint);
-    const owed = this.#owed.get(name) ?? new OwedAnswers(this.#deps.clock);
-    this.#owed.set(name, owed);
-    const link = this.#links.get(name) ?? new EndpointLink(options, this.#deps, owed);
+    const late = this.#late.get(name) ?? new LateResponses(this.#deps.clock);
+    this.#late.set(name, late);
+    const link = this.#links.get(name) ?? new EndpointLink(options, this.#deps, late);
     this.#links.set(name, link);
     link.join(user);
     return new LinkShare(link, user, () => this.#release(name, link));
@@ -49,7 +49,7 @@ export class LinkPool {
   }
 }
 
-/** One user’s part in a link. */
+/** One user's share in a link. */
 export class LinkShare implements ModbusLink {
   readonly #link: EndpointLink;
   readonly #user: LinkUser;

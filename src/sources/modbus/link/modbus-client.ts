@@ -8,76 +8,76 @@ import type { ReadRequest } from '../frame/read-pdu.ts';
 import { isReadFunctionCode } from '../frame/read-pdu.ts';
 import type { Transport } from './transport.ts';
 
-/** Room for an answer in pieces; more than a frame, so that a byte too many is seen with its frame. */
+/** Buffer for a response in pieces; larger than a frame, so that an extra byte is seen together with its frame. */
 const PIECES_BYTES = 2 * FRAME_BYTES_MAX;
-/** A line that does not fall silent within this many times the silence wanted is given up, and opened anew. */
+/** A line that is not silent within this many times the required silence is closed and opened again. */
 const SILENCES_MAX = 20;
 
-/** Why a connection is over. `message` is for an operator. */
+/** Cause of the end of a connection. `message` is for an operator. */
 export type ConnectionEnd = {
   readonly code: 'modbus-connect-failed' | ReadFault['code'];
   readonly message: string;
 };
 
-/** A read that was sent and has no answer. */
+/** Fault of a read that was sent and got no valid response. */
 export type ReadFault = {
   readonly code: Exclude<ReadFailure['code'], 'modbus-link-down'>;
   readonly message: string;
 };
 
 export type ModbusClientListener = {
-  /** Idle: connected, or able to take a read again. */
+  /** Called when the client can take a read: after connecting, and after each read. */
   readonly onReady: () => void;
   readonly onConnected: () => void;
   /** The bytes are valid during the call only. */
   readonly onAnswer: (read: PreparedRead, bytes: Buffer, offset: number, durationMs: number) => void;
   readonly onException: (read: PreparedRead, exceptionCode: number, durationMs: number) => void;
-  /** A fault that the connection outlives; `onReady` follows once the line has been quiet. */
+  /** A fault that keeps the connection open; `onReady` follows after the silence. */
   readonly onFault: (fault: ReadFault, read: PreparedRead | undefined) => void;
-  /** A frame that nothing had asked for; what it costs the connection follows. */
-  readonly onForeignFrame: () => void;
-  /** Called once, unless `destroy` came first; the transport is gone already. @param read The one in flight. */
+  /** An unsolicited frame arrived; `onFault` or `onEnd` follows. */
+  readonly onUnsolicitedFrame: () => void;
+  /** Called once, unless `destroy` was called first; the transport is closed already. @param read The read in flight. */
   readonly onEnd: (end: ConnectionEnd, read: PreparedRead | undefined) => void;
 };
 
 export type ModbusClientOptions = {
   readonly transport: Transport;
   readonly framing: Framing;
-  /** The other end, for people. */
+  /** Display name of the endpoint. */
   readonly name: string;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
-  /** Ids go on counting over connections: some gateways answer on a new connection what an old one asked. */
+  /** Ids continue over connections: some gateways answer requests of an old connection on the new one. */
   readonly nextTransactionId: () => number;
-  /** Silence between an answer and the next request. */
+  /** Silence between a response and the next request. */
   readonly pauseMs: number;
-  /** Time that a request and its answer need on the line, beside the device's own; part of the deadline. */
+  /** Time that request and response need on the line, without the device's own time; part of the deadline. */
   readonly wireMs: (request: ReadRequest) => number;
   /**
-   * What a timeout or garbled answer costs. `reconnect`: the connection. `quiet`: a serial line stays open, and nothing is
-   * asked until it has been silent for `quietMs`.
+   * Reaction to a timeout or a garbled response. `reconnect`: the connection is closed. `quiet`: a serial line stays
+   * open, and the next request waits until the line has been silent for `quietMs`.
    */
   readonly recovery: 'reconnect' | 'quiet';
   readonly quietMs: number;
-  /** Waits for that silence before the first request, too. */
+  /** True if the first request waits for this silence too. */
   readonly startsQuiet: boolean;
 };
 
 /**
- * One connection from its attempt to its end; the next attempt is a new client.
+ * One connection, from its attempt to its end; the next attempt is a new client.
  *
- * Reads only, one request in flight, every answer held against what was asked. The first timeout, the first byte
- * that was not asked for and the first field that is not as it must be end the connection, or on a serial line begin a
- * silence in which everything that arrives is thrown away.
+ * Sends reads only, with one request in flight, and checks every response against its request. A timeout, an
+ * unsolicited byte or a wrong field closes the connection. On a serial line it starts a silence instead, during which
+ * received bytes are discarded.
  */
 export class ModbusClient {
   readonly #options: ModbusClientOptions;
   readonly #listener: ModbusClientListener;
   readonly #clock: Clock;
-  /** The answer so far, where it comes in pieces. */
+  /** Bytes of the response so far, if it arrives in pieces. */
   readonly #pieces = Buffer.allocUnsafe(PIECES_BYTES);
   #piecesLength = 0;
-  /** `pausing` and `quieting` are connected, too, but take no read. */
+  /** In `pausing` and `quieting` the client is connected but takes no read. */
   #state: 'new' | 'connecting' | 'connected' | 'pausing' | 'quieting' | 'ended' = 'new';
   #read: PreparedRead | undefined;
   #transactionId = 0;
@@ -114,11 +114,11 @@ export class ModbusClient {
     return this.#read;
   }
 
-  /** Sends a read; only while `idle`. */
+  /** Sends a read. Allowed only while `idle`. */
   send(read: PreparedRead): void {
     invariant(this.idle, 'One Modbus request is in flight at a time');
     const { framing, transport, wireMs, nextTransactionId } = this.#options;
-    // The one place where frames leave: what the types rule out stays ruled out where somebody gets round them.
+    // The only place that sends frames: a second barrier in addition to the types.
     invariant(isReadFunctionCode(read.frame[framing.functionCodeAt]), 'Only reads are ever sent');
     this.#read = read;
     this.#piecesLength = 0;
@@ -129,14 +129,14 @@ export class ModbusClient {
     transport.write(read.frame);
   }
 
-  /** Takes no read until the line has been silent; `onReady` follows. Only while no read is in flight. */
+  /** Accepts no read until the line has been silent; `onReady` follows. Allowed only while no read is in flight. */
   #quieten(): void {
     invariant(this.#read === undefined, 'A line with a read in flight is not silent');
     this.#quietSinceMs = this.#clock.monotonicMs();
     this.#awaitSilence();
   }
 
-  /** Ends the connection without a word to the listener. */
+  /** Closes the connection without calling the listener. */
   destroy(): void {
     this.#state = 'ended';
     this.#read = undefined;
@@ -155,20 +155,19 @@ export class ModbusClient {
     else this.#listener.onReady();
   }
 
-  /** @returns True to go on reading. */
+  /** @returns True to continue reading. */
   #onBytes(chunk: Buffer, length: number): boolean {
     if (this.#state === 'ended') return false;
-    // What a serial port hears while it is being opened belongs to nobody; the silence comes after.
+    // Bytes that arrive while a serial port opens belong to no request; the silence follows.
     if (this.#state === 'connecting') return true;
-    if (this.#read === undefined && this.#options.framing.isForeignFrame(chunk, length))
-      this.#listener.onForeignFrame();
+    if (this.#read === undefined && this.#options.framing.isUnsolicitedFrame(chunk, length))
+      this.#listener.onUnsolicitedFrame();
     if (this.#state === 'quieting') {
       this.#awaitSilence();
       return true;
     }
     const read = this.#read;
-    if (read === undefined)
-      return this.#fail('modbus-garbled-answer', `sent ${length} bytes that nothing had asked for`);
+    if (read === undefined) return this.#fail('modbus-garbled-answer', `sent ${length} unsolicited bytes`);
     const bytes = this.#piecesLength === 0 ? chunk : this.#pieces;
     const check = this.#check(read, chunk, length);
     if (check === 'incomplete') return true;
@@ -194,7 +193,7 @@ export class ModbusClient {
     if (this.idle) this.#listener.onReady();
   }
 
-  /** Checks the answer so far with the chunk that just came; keeps the chunk where more must follow. */
+  /** Checks the response including the new chunk; keeps the chunk if the response is incomplete. */
   #check(read: PreparedRead, chunk: Buffer, length: number): AnswerCheck {
     const { framing } = this.#options;
     if (this.#piecesLength === 0) {
@@ -207,7 +206,7 @@ export class ModbusClient {
     return framing.check(this.#pieces, this.#piecesLength, this.#transactionId, read.request);
   }
 
-  /** The number in the place of the one that was due, where it tells who answered, or what: the same in each such answer. */
+  /** Returns the received unit id or function code for the message. Only constant numbers: a changing text would flood the log. */
   #foundAt(fault: AnswerCheck, bytes: Buffer): string {
     const fields: readonly AnswerCheck[] = ['wrong-unit-id', 'wrong-function-code', 'wrong-byte-count'];
     const field = fields.indexOf(fault);
@@ -220,7 +219,7 @@ export class ModbusClient {
     this.#endPause();
   }
 
-  /** Timers are early by up to a millisecond, which is most of the silence between two frames of a fast line. */
+  /** Ends the pause only after its full time: timers fire up to 1 ms early, which is most of the silence on a fast line. */
   #endPause(): void {
     const leftMs = this.#pausedUntilMs - this.#clock.monotonicMs();
     if (leftMs <= 0) return this.#resume();
@@ -228,14 +227,14 @@ export class ModbusClient {
     this.#rest = this.#clock.setTimer(() => this.#endPause(), leftMs);
   }
 
-  /** Each byte that arrives begins the silence anew. */
+  /** Restarts the silence with each byte that arrives. */
   #awaitSilence(): void {
     const { quietMs, transport } = this.#options;
     const waitedMs = this.#clock.monotonicMs() - this.#quietSinceMs;
     this.#state = 'quieting';
     this.#rest?.cancel();
     if (waitedMs > SILENCES_MAX * quietMs)
-      return this.#end('modbus-garbled-answer', `sends bytes that nothing had asked for, and does not fall silent`);
+      return this.#end('modbus-garbled-answer', `sends unsolicited bytes without a pause`);
     this.#rest = this.#clock.setTimer(() => transport.discardInput(() => this.#resume()), quietMs);
   }
 
@@ -250,7 +249,7 @@ export class ModbusClient {
     else this.#end('modbus-connection-lost', `connection lost: ${reason}`);
   }
 
-  /** @returns False, for nothing more of what arrived may be read. */
+  /** @returns False: no further received byte may be used. */
   #fail(code: ReadFault['code'], what: string): false {
     if (this.#options.recovery === 'reconnect') {
       this.#end(code, what);
@@ -272,7 +271,7 @@ export class ModbusClient {
     this.#listener.onEnd({ code, message: `${this.#options.name} ${what}` }, read);
   }
 
-  /** One timer serves all deadlines: it is left to run, and set anew only when it fires too early for the deadline. */
+  /** One timer serves all deadlines. It keeps running and is set again only if it fires before the deadline. */
   #setDeadline(nowMs: number, delayMs: number): void {
     this.#deadlineMs = nowMs + delayMs;
     if (this.#timer !== undefined && this.#timerDueMs <= this.#deadlineMs) return;
@@ -290,7 +289,7 @@ export class ModbusClient {
     if (this.#deadlineMs === Infinity) return;
     const leftMs = this.#deadlineMs - this.#clock.monotonicMs();
     if (leftMs > 0) return this.#startTimer(leftMs);
-    // After a stall of the event loop the answer may have arrived already: one look before giving up.
+    // After a stall of the event loop the response may be in the socket already: read it before the timeout is reported.
     setImmediate(() => this.#expire());
   }
 

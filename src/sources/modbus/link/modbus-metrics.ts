@@ -3,52 +3,52 @@ import type { MetricCatalogue, Metrics, MetricsOf } from '../../../platform/metr
 export const modbusMetrics = {
   andon_modbus_scans_total: {
     type: 'counter',
-    help: 'Scans that ended, whatever became of their reads.',
+    help: 'Scans that ended, with or without good responses.',
     labels: ['source'],
   },
   andon_modbus_missed_scans_total: {
     type: 'counter',
-    help: 'Scans that fell due while an earlier one of their class still ran, and were left out.',
+    help: 'Scans skipped because the previous scan of the same class was still running when they were due.',
     labels: ['source'],
   },
   andon_modbus_requests_total: {
     type: 'counter',
-    help: 'Read requests that were sent.',
+    help: 'Read requests sent.',
     labels: ['source'],
   },
   andon_modbus_request_errors_total: {
     type: 'counter',
-    help: 'Reads that failed, by error code; a read that is tried twice can fail twice.',
+    help: 'Failed reads by error code; each attempt counts.',
     labels: ['source', 'code'],
   },
   andon_modbus_request_duration_seconds: {
     type: 'histogram',
-    help: 'Time from a request to its whole answer; answered reads only.',
+    help: 'Time from a request to its complete response; answered reads only.',
     labels: ['source'],
   },
   andon_modbus_reconnects_total: {
     type: 'counter',
-    help: 'Connections tried after the first.',
+    help: 'Connection attempts after the first.',
     labels: ['source'],
   },
   andon_modbus_connected: {
     type: 'gauge',
-    help: '1 while there is a connection to the device.',
+    help: '1 while the device is connected.',
     labels: ['source'],
   },
   andon_modbus_tags_set_aside: {
     type: 'gauge',
-    help: 'Tags that the device refuses; they are tried again now and then.',
+    help: 'Tags disabled because the device refuses them; retried with waits of 5 s to 5 min.',
     labels: ['source'],
   },
   andon_modbus_units_away: {
     type: 'gauge',
-    help: 'Unit ids that do not answer; they are tried again now and then.',
+    help: 'Unit ids that do not answer; retried with growing waits.',
     labels: ['source'],
   },
 } as const satisfies MetricCatalogue;
 
-/** The metrics of one source, with their labels filled in. */
+/** Metrics of one source, with their labels set. */
 export class ModbusMeters {
   readonly #source: string;
   readonly #metrics: MetricsOf<typeof modbusMetrics>;
@@ -59,7 +59,7 @@ export class ModbusMeters {
     this.#metrics = metrics.of(modbusMetrics);
     this.#duration = this.#metrics.andon_modbus_request_duration_seconds.labels(source);
     this.connected(false);
-    this.tagsSetAside(0);
+    this.tagsDisabledState(0);
     this.unitsAway(0);
   }
 
@@ -91,7 +91,7 @@ export class ModbusMeters {
     this.#metrics.andon_modbus_connected.set({ source: this.#source }, connected ? 1 : 0);
   }
 
-  tagsSetAside(count: number): void {
+  tagsDisabledState(count: number): void {
     this.#metrics.andon_modbus_tags_set_aside.set({ source: this.#source }, count);
   }
 

@@ -3,10 +3,10 @@ import { errorMessage } from '../../../platform/errors.ts';
 import type { SerialEndpoint } from '../frame/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
-/** Every frame of RTU is made of bytes with eight data bits. */
+/** RTU needs eight data bits. */
 const DATA_BITS = 8;
 
-/** A serial port, held alone. The library and its native part are loaded with the first port that is opened. */
+/** A serial port, opened exclusively. The library and its native part are loaded with the first port. */
 export class SerialTransport implements Transport {
   readonly #endpoint: SerialEndpoint;
   #port: SerialPort | undefined;
@@ -21,19 +21,19 @@ export class SerialTransport implements Transport {
   }
 
   write(bytes: Buffer): void {
-    // A copy: the port writes later, and the frame is used again.
+    // Copied because the port writes later and the frame is reused.
     this.#port?.write(Buffer.from(bytes));
   }
 
   discardInput(discarded: () => void): void {
-    // A port that cannot be flushed says so with its next read or write.
+    // A port that cannot be flushed reports its error with the next read or write.
     if (this.#port?.isOpen === true) this.#port.flush(() => discarded());
     else discarded();
   }
 
   destroy(): void {
     this.#destroyed = true;
-    // An 'error' that nobody listens to would end the process.
+    // An 'error' event without a listener ends the process.
     if (this.#port?.isOpen === true) this.#port.close(() => undefined);
   }
 
@@ -57,7 +57,7 @@ export class SerialTransport implements Transport {
     port.open((error) => {
       if (error !== null) return listener.onEnd(error.message);
       if (this.#destroyed) return port.close(() => undefined);
-      // What the driver kept from before andon came belongs to nobody.
+      // Bytes that the driver buffered before the port was opened belong to no request.
       port.flush(() => listener.onOpen());
     });
   }

@@ -5,14 +5,14 @@ import { FRAME_BYTES_MAX } from '../frame/framing.ts';
 import type { TcpEndpoint } from '../frame/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
-/** Bytes taken from the socket at once; more than a frame, so that a byte too many is seen with its frame. */
+/** Read size; larger than a frame, so that an extra byte is seen together with its frame. */
 const CHUNK_BYTES = 2 * FRAME_BYTES_MAX;
-/** Finds a peer that vanished without a word while nothing is asked of it. */
+/** Detects a dead peer while no request is in flight. */
 const KEEP_ALIVE_MS = 15_000;
 
 export class TcpTransport implements Transport {
   readonly #endpoint: TcpEndpoint;
-  /** What the socket reads into, so that an answer costs no buffer of its own. */
+  /** Shared read buffer, so that a response needs no allocation. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #socket: Socket | undefined;
 

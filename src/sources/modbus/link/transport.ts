@@ -1,20 +1,20 @@
-/** A stream of bytes to devices: a socket or a serial port. Opened once; the next attempt is a new one. */
+/** Byte stream to devices: a socket or a serial port. Opened once; the next attempt is a new transport. */
 export interface Transport {
   open(listener: TransportListener): void;
   write(bytes: Buffer): void;
-  /** Drops what arrived and was not handed over yet. */
+  /** Discards received bytes that were not delivered yet. */
   discardInput(discarded: () => void): void;
-  /** Ends it without a word to the listener. */
+  /** Closes the transport without calling the listener. */
   destroy(): void;
 }
 
 export type TransportListener = {
   readonly onOpen: () => void;
   /**
-   * The bytes are valid during the call only.
-   * @returns True to go on reading.
+   * @param bytes Valid during the call only.
+   * @returns True to continue reading.
    */
   readonly onBytes: (bytes: Buffer, length: number) => boolean;
-  /** It could not be opened, or is over. May be called more than once. @param reason For an operator. */
+  /** The transport could not be opened, or it ended. May be called more than once. @param reason Message for an operator. */
   readonly onEnd: (reason: string) => void;
 };

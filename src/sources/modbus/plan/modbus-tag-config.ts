@@ -16,54 +16,52 @@ export const modbusTagSchema = configObject({
   register: z
     .enum(['holding', 'input', 'coil', 'discrete'])
     .optional()
-    .describe('Which of the four address spaces; left out where address is the number of a manual'),
+    .describe('Address space. Leave it out if address is a number from a manual, such as 40001'),
   address: z
     .int()
     .min(0)
     .max(ADDRESS_MAX)
     .describe(
-      'Address counted from addressBase, by default as on the wire, from 0; without a register the number of a manual: 40001 or 400001 (holding), 30001 (input), 10001 (discrete)',
+      'Address, counted from addressBase (by default 0, as on the wire). Without register: the number from a manual, such as 40001 or 400001 (holding), 30001 (input) or 10001 (discrete)',
     ),
-  type: z
-    .enum([...valueTypes, 'string'])
-    .describe('How the registers are to be understood; bool for coils and discrete inputs'),
+  type: z.enum([...valueTypes, 'string']).describe('Data type of the registers; bool for coils and discrete inputs'),
   count: z
     .int()
     .min(1)
     .max(COUNT_MAX)
     .optional()
-    .describe('For an array: how many values follow one another; their tags are name[0], name[1] and so on'),
-  length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Bytes of a string; two in each register'),
-  encoding: z.enum(textEncodings).optional().describe('Of a string; utf8, of which ASCII is a part, where not given'),
+    .describe('Number of consecutive values, for an array. Its tags are name[0], name[1] and so on'),
+  length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Length of a string in bytes, two in each register'),
+  encoding: z.enum(textEncodings).optional().describe('Encoding of a string. Default: utf8, which includes ASCII'),
   trim: z
     .boolean()
     .optional()
-    .describe('Whether a string ends at its first NUL and loses the blanks at both ends; true where not given'),
-  byte: z.enum(['low', 'high']).optional().describe('Which byte of its register an int8 or uint8 is; low if not given'),
+    .describe('true: a string ends at its first NUL, and spaces at both ends are removed. Default: true'),
+  byte: z.enum(['low', 'high']).optional().describe('Byte of the register that holds an int8 or uint8. Default: low'),
   names: z
     .record(z.string().regex(/^-?\d+$/, { error: 'expected a whole number as key' }), z.string())
     .optional()
-    .describe('For an enumeration: what each value is called, as shown to people; the value stays the number'),
+    .describe('Display name of each value of an enumeration; the value itself stays a number'),
   bit: z
     .int()
     .min(0)
     .max(15)
     .optional()
     .describe(
-      'For a bool in a register: which bit, 0 is the least significant; without it any register that is not 0 is true',
+      'Bit number of a bool in a register; 0 is the least significant. Without it, any value other than 0 is true',
     ),
   byteOrder: z
     .enum([...byteOrders, ...longByteOrders])
     .optional()
-    .describe("Overrides the source's byteOrder for this tag; 64 bits may be spelt in full, such as EFGHABCD"),
-  scale: z.number().default(1).describe('The raw value is multiplied by this'),
-  offset: z.number().default(0).describe('Added after scaling, in engineering units'),
-  unit: z.string().default('').describe('Engineering unit, as shown to people'),
+    .describe("Overrides the source's byteOrder for this tag. 64-bit types also accept a full order, such as EFGHABCD"),
+  scale: z.number().default(1).describe('Factor from the raw value to engineering units'),
+  offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
+  unit: z.string().default('').describe('Engineering unit, for display'),
   range: z
     .tuple([z.number(), z.number()])
     .optional()
-    .describe('Smallest and largest believable value in engineering units; outside is uncertain'),
-  deadband: z.number().min(0).default(0).describe('Smallest change in engineering units that is reported'),
+    .describe('Smallest and largest plausible value in engineering units. A value outside it is uncertain'),
+  deadband: z.number().min(0).default(0).describe('Smallest change that is reported, in engineering units'),
   ...stuckFields,
   scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
     maxMs: DURATION_MS_MAX,
@@ -84,27 +82,31 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
   const isByte = tag.type === 'int8' || tag.type === 'uint8';
   const isLong = tag.byteOrder !== undefined && tag.byteOrder.length > 4;
   const found: readonly (readonly [boolean, string, string])[] = [
-    [isBit && tag.type !== 'bool', 'type', `a ${tag.register} is a bool, not a ${tag.type}`],
+    [isBit && tag.type !== 'bool', 'type', `expected bool for a ${tag.register}`],
     [
       tag.bit !== undefined && (isBit || tag.type !== 'bool'),
       'bit',
       'only a bool in a holding or input register has a bit',
     ],
-    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value comes first'],
+    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value must come first'],
     [tag.scale === 0, 'scale', 'must not be 0: every value would be the offset'],
-    [isText && tag.length === undefined, 'length', 'a string needs its length in bytes'],
-    [!isText && tag.length !== undefined, 'length', `a ${tag.type} has its own length; for an array see count`],
+    [isText && tag.length === undefined, 'length', 'a string requires a length, in bytes'],
+    [
+      !isText && tag.length !== undefined,
+      'length',
+      `only a string has a length; for an array of ${tag.type} use count`,
+    ],
     [!isText && tag.encoding !== undefined, 'encoding', 'only a string has an encoding'],
     [!isText && tag.trim !== undefined, 'trim', 'only a string is trimmed'],
     [!isByte && tag.byte !== undefined, 'byte', 'only an int8 or uint8 is one byte of a register'],
     [
       isLong && (tag.type === 'string' || registersOf(tag.type) !== 4),
       'byteOrder',
-      `${tag.byteOrder} is an order of 64 bits, not of a ${tag.type}`,
+      `${tag.byteOrder} is a byte order for 64-bit types, not for ${tag.type}`,
     ],
-    [isText && tag.count !== undefined, 'count', 'strings make no arrays'],
-    [isText && tag.names !== undefined, 'names', 'a string is its own name'],
-    [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string is not scaled'],
+    [isText && tag.count !== undefined, 'count', 'a string cannot be an array'],
+    [isText && tag.names !== undefined, 'names', 'a string cannot have names'],
+    [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string cannot be scaled'],
   ];
   return found.flatMap(([isWrong, path, message]) => (isWrong ? [{ path, message }] : []));
 }

@@ -9,16 +9,16 @@ import { decodeText, textCode } from '../frame/register-text.ts';
 import { bitDecoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
 import type { ReadBlock } from './register-plan.ts';
 import { readsBits } from '../frame/read-pdu.ts';
-import type { PlacedTag } from './scan-plan.ts';
+import type { LocatedTag } from './scan-plan.ts';
 
-/** First wait before a refused tag is tried again, doubling up to the longest. */
-const SET_ASIDE_MS_FIRST = 5000;
-const SET_ASIDE_MS_MAX = 300_000;
+/** First wait before a refused tag is retried; doubles up to the longest wait. */
+const DISABLED_MS_FIRST = 5000;
+const DISABLED_MS_MAX = 300_000;
 
-/** A tag as the source's tag table numbers it. */
-export type NumberedTag = PlacedTag & { readonly number: TagNumber };
+/** A tag with its number in the source's tag table. */
+export type NumberedTag = LocatedTag & { readonly number: TagNumber };
 
-/** Everything about one tag that decoding needs, found once. */
+/** Decoding data of one tag, prepared once. */
 type Slot = {
   readonly tag: TagNumber;
   readonly decode: Decoder;
@@ -28,7 +28,7 @@ type Slot = {
   readonly mayLosePrecision: boolean;
 };
 
-/** A tag that is text, with what its registers held last: text seldom changes, and only a change costs anything. */
+/** A text tag with the last content of its registers: only a changed text is decoded. */
 type TextSlot = {
   readonly tag: TagNumber;
   readonly layout: TextLayout;
@@ -37,48 +37,48 @@ type TextSlot = {
   code: number | undefined;
 };
 
-/** Why a read is not made with every scan, and when it is tried again. */
-export type SetAside = { readonly reason: QualityReason; readonly message: string; readonly untilMs: number };
+/** Reason why a read is disabled, and the time of its retry. */
+export type DisabledState = { readonly reason: QualityReason; readonly message: string; readonly untilMs: number };
 
-/** One read of a scan: at first as planned, later perhaps a piece of that, when the device refused the whole. */
+/** One read of a scan: a planned read, or a part of one after the device refused the whole. */
 export class ReadPart {
   readonly block: ReadBlock<NumberedTag>;
-  /** The read of the plan that it is a piece of. */
+  /** The planned read that this is a part of. */
   readonly planned: ReadBlock<NumberedTag>;
-  /** True once it was answered with data. */
+  /** True after a response with data. */
   proven = false;
-  /** Scans in a row that it got no proper answer in, although the unit answered other reads meanwhile. */
+  /** Scans in a row without a valid response, while the unit answered other reads. */
   strikes = 0;
-  /** The unit's answers at the last strike. */
+  /** Count of the unit's responses at the last strike. */
   answersAtStrike = 0;
   readonly #slots: readonly Slot[];
   readonly #textSlots: readonly TextSlot[];
   readonly #backoff: Backoff;
-  #setAside: SetAside | undefined;
+  #disabled: DisabledState | undefined;
 
   constructor(block: ReadBlock<NumberedTag>, planned: ReadBlock<NumberedTag>, random: () => number) {
     this.block = block;
     this.planned = planned;
     this.#slots = block.items.flatMap((tag) => slotOf(tag, block));
     this.#textSlots = block.items.flatMap((tag) => textSlotOf(tag, block));
-    this.#backoff = new Backoff({ firstMs: SET_ASIDE_MS_FIRST, maxMs: SET_ASIDE_MS_MAX, random });
+    this.#backoff = new Backoff({ firstMs: DISABLED_MS_FIRST, maxMs: DISABLED_MS_MAX, random });
   }
 
-  get setAside(): SetAside | undefined {
-    return this.#setAside;
+  get disabled(): DisabledState | undefined {
+    return this.#disabled;
   }
 
-  /** Each time in a row makes the wait longer. */
-  putAside(reason: QualityReason, message: string, nowMs: number): void {
-    this.#setAside = { reason, message, untilMs: nowMs + this.#backoff.nextMs() };
+  /** Disables the read; each time in a row makes the wait longer. */
+  disable(reason: QualityReason, message: string, nowMs: number): void {
+    this.#disabled = { reason, message, untilMs: nowMs + this.#backoff.nextMs() };
   }
 
-  takeBack(): void {
-    this.#setAside = undefined;
+  enable(): void {
+    this.#disabled = undefined;
     this.#backoff.reset();
   }
 
-  /** Adds every tag's value, scaled; this is the hot path, and allocates nothing. */
+  /** Adds the scaled value of every tag. Hot path: allocates nothing. */
   decode(bytes: Buffer, offset: number, timeMs: number, batch: SampleBatch): void {
     for (const slot of this.#slots) {
       const raw = slot.decode(bytes, offset + slot.byteOffset);
@@ -91,7 +91,7 @@ export class ReadPart {
     for (const slot of this.#textSlots) batch.add(slot.tag, readText(slot, bytes, offset, batch), timeMs, GOOD, 'none');
   }
 
-  /** Adds every tag as bad, without a value. */
+  /** Adds every tag with quality bad and no value. */
   fail(reason: QualityReason, timeMs: number, batch: SampleBatch): void {
     for (const { tag } of this.#slots) batch.add(tag, NaN, timeMs, BAD, reason);
     for (const { tag } of this.#textSlots) batch.add(tag, NaN, timeMs, BAD, reason);
@@ -121,7 +121,7 @@ function textSlotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly T
   return [{ tag: tag.number, layout: tag.meaning, byteOffset, held: Buffer.alloc(tag.width * 2), code: undefined }];
 }
 
-/** @returns The code of the text; the text itself goes with the batch when it is another. */
+/** @returns Code of the text. The text itself is added to the batch if it has changed. */
 function readText(slot: TextSlot, bytes: Buffer, offset: number, batch: SampleBatch): number {
   const { held, layout, tag } = slot;
   const from = offset + slot.byteOffset;

@@ -3,12 +3,12 @@ import { ReadPart } from './read-part.ts';
 import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
 import { blockOf, planReads } from './register-plan.ts';
 
-/** Whether halves would ask for less: not where all tags are in the same registers, as the bits of a status word are. */
+/** Returns true if halves would read fewer registers; false if all tags share the same registers, such as the bits of a status word. */
 export function canSplit({ block }: ReadPart): boolean {
   return boundaries(block.items).length > 0;
 }
 
-/** Two halves of a read that can be split, by address; tags in the same registers stay together. */
+/** Splits a read into two halves by address; tags in the same registers stay together. */
 export function splitPart(part: ReadPart, random: () => number): readonly ReadPart[] {
   const { items } = part.block;
   const centre = items.length / 2;
@@ -18,7 +18,7 @@ export function splitPart(part: ReadPart, random: () => number): readonly ReadPa
   );
   return [items.slice(0, middle), items.slice(middle)].map((half) => {
     const piece = new ReadPart(blockOf(half), part.planned, random);
-    // A read that was split for going unanswered passes on what it is suspected of: one more failure decides.
+    // The halves of an unanswered read inherit its strikes minus one: one more failure decides.
     piece.strikes = Math.max(0, part.strikes - 1);
     piece.answersAtStrike = part.answersAtStrike;
     return piece;
@@ -26,19 +26,19 @@ export function splitPart(part: ReadPart, random: () => number): readonly ReadPa
 }
 
 /**
- * Puts the pieces of a planned read together again, once it is known which of its tags are refused: the readable
- * ones are joined anew into the fewest reads that touch no refused address.
+ * Joins the parts of a planned read again when all refused tags are known: the readable tags are combined into the
+ * fewest reads that touch no refused address.
  *
- * @param parts All pieces of one planned read.
- * @returns Undefined while a piece is neither proven nor set aside.
+ * @param parts All parts of one planned read.
+ * @returns Undefined while a part is neither proven nor disabled.
  */
 export function rejoinParts(
   parts: readonly ReadPart[],
   limits: ReadLimits,
   random: () => number,
 ): readonly ReadPart[] | undefined {
-  const refused = parts.filter(({ setAside }) => setAside !== undefined);
-  const readable = parts.filter(({ setAside }) => setAside === undefined);
+  const refused = parts.filter(({ disabled }) => disabled !== undefined);
+  const readable = parts.filter(({ disabled }) => disabled === undefined);
   if (readable.some(({ proven }) => !proven)) return undefined;
   const blocks = planReads(
     readable.flatMap(({ block }) => block.items),
@@ -54,7 +54,7 @@ export function rejoinParts(
   ];
 }
 
-/** Positions at which a tag is in other registers than the one before. */
+/** Returns the positions at which a tag starts in registers other than the previous tag's. */
 function boundaries(items: readonly Placed[]): readonly number[] {
   return items.flatMap(({ address, width }, index) => {
     const before = items[index - 1];

@@ -1,25 +1,25 @@
 import type { ReadFunctionCode } from '../frame/read-pdu.ts';
 import { readsBits } from '../frame/read-pdu.ts';
 
-/** A value's place in a device's address space. */
+/** Location of a value in a device's address space. */
 export type Placed = {
   readonly functionCode: ReadFunctionCode;
   readonly address: number;
-  /** Registers, or 1 for a bit. */
+  /** Number of registers; 1 for a bit. */
   readonly width: number;
 };
 
-/** One read, and the values in it by ascending address. */
+/** One read and its values by ascending address. */
 export type ReadBlock<T extends Placed> = {
   readonly functionCode: ReadFunctionCode;
   readonly address: number;
-  /** Registers, or bits for function codes 1 and 2. */
+  /** Number of registers, or of bits for function codes 1 and 2. */
   readonly count: number;
   readonly items: readonly T[];
 };
 
 export type ReadLimits = {
-  /** Registers read and thrown away to join two reads; 16 times as many bits cost the same on the wire. */
+  /** Maximum number of unused registers between two joined values; 16 times as many bits cost the same on the wire. */
   readonly maxGap: number;
   readonly maxRegisters: number;
   readonly maxBits: number;
@@ -28,12 +28,12 @@ export type ReadLimits = {
 const BITS_PER_REGISTER = 16;
 
 /**
- * Joins values into the fewest reads that the limits allow; no value is ever split over two reads.
+ * Joins values into the fewest reads that the limits allow; no value is split over two reads.
  *
- * Greedy from the lowest address on, which is the fewest: a value that would make the block too long starts
- * the next one, and whatever else could still have gone in the first fits the second as well.
+ * Greedy from the lowest address, which gives the minimum: a value that would make the block too long starts the next
+ * block, and every later value that fits the first block fits the second too.
  *
- * @param unreadable Values that no read may touch, not even as a gap: their addresses are known to be refused.
+ * @param unreadable Values that no read may touch, not even in a gap: the device refuses their addresses.
  */
 export function planReads<T extends Placed>(
   items: readonly T[],
@@ -54,10 +54,10 @@ export function planReads<T extends Placed>(
   return blocks;
 }
 
-/** The one read that covers all of them. @param items At least one, by ascending address, of one function code. */
+/** Returns the read that covers all items. @param items At least one, by ascending address, of one function code. */
 export function blockOf<T extends Placed>(items: readonly T[]): ReadBlock<T> {
   const [first] = items;
-  if (first === undefined) throw new RangeError('A read of nothing');
+  if (first === undefined) throw new RangeError('A read needs at least one value');
   const { functionCode, address } = first;
   return { functionCode, address, count: endOf(items) - address, items };
 }
@@ -83,7 +83,7 @@ function touches(place: Placed, functionCode: ReadFunctionCode, from: number, en
   return place.functionCode === functionCode && place.address < end && place.address + place.width > from;
 }
 
-/** First address after the items; a wide value may reach past narrower ones that start later. */
+/** Returns the first address after the items; a wide value may end after narrower ones that start later. */
 function endOf(items: readonly Placed[]): number {
   let end = 0;
   for (const { address, width } of items) end = Math.max(end, address + width);

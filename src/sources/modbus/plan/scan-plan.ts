@@ -7,41 +7,41 @@ import { requestMs, silenceMs } from '../frame/bus-time.ts';
 import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
 import type { ByteOrder, LongByteOrder, ValueType } from '../frame/register-decode.ts';
 import type { TextLayout } from '../frame/register-text.ts';
-import { placeOf, tagNames, widthOf } from './tag-place.ts';
+import { locateTag, tagNames, widthOf } from './tag-location.ts';
 import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
 import { planReads } from './register-plan.ts';
 import { readFunctionCodes } from '../frame/read-pdu.ts';
 
-/** What registers say: a number, or text. Bits are what they are. */
+/** Interpretation of registers: a number or text. */
 type Meaning =
   | {
       readonly type: ValueType;
       readonly byteOrder: ByteOrder | LongByteOrder;
-      /** For a bool only. */
+      /** Bit of the register; for a bool only. */
       readonly bit: number | undefined;
     }
   | ({ readonly type: 'string' } & TextLayout);
 
-/** A tag at its place in the device, and what its registers mean. */
-export type PlacedTag = Placed & {
+/** A tag with its location in the device and the interpretation of its registers. */
+export type LocatedTag = Placed & {
   readonly name: string;
   readonly meaning: Meaning;
   readonly scale: number;
   readonly offset: number;
 };
 
-/** Tags that are read together at one period. */
+/** Tags that are read together with one scan interval. */
 export type PlannedScanClass = {
   /** 0 scans without a pause. */
   readonly scanIntervalMs: number;
-  readonly blocks: readonly ReadBlock<PlacedTag>[];
+  readonly blocks: readonly ReadBlock<LocatedTag>[];
 };
 
-/** As the schema allows. */
+/** Largest maxGap that the schema accepts. */
 const MAX_GAP_MAX = 125;
-/** Steps in which an interval is proposed. */
+/** Proposed intervals are multiples of this. */
 const INTERVAL_STEP_MS = 10;
-/** Names in a line of advice; `andon plan` lists every request. */
+/** Maximum number of names in a line of advice; `andon plan` lists every request. */
 const NAMES_SHOWN_MAX = 5;
 
 export function readLimits(config: ModbusSourceConfig): ReadLimits {
@@ -52,21 +52,21 @@ export function readLimits(config: ModbusSourceConfig): ReadLimits {
   };
 }
 
-/** The source's scan classes, shortest interval first. */
+/** Returns the source's scan classes, the shortest interval first. */
 export function planScanClasses(config: ModbusSourceConfig): readonly PlannedScanClass[] {
-  const classes = new Map<number, PlacedTag[]>();
+  const classes = new Map<number, LocatedTag[]>();
   for (const [name, tag] of Object.entries(config.tags)) {
     const scanIntervalMs = tag.scanIntervalMs ?? config.scanIntervalMs;
     const members = classes.get(scanIntervalMs) ?? [];
     classes.set(scanIntervalMs, members);
-    members.push(...placeTags(name, tag, config));
+    members.push(...locateTags(name, tag, config));
   }
   return [...classes]
     .toSorted(([a], [b]) => a - b)
     .map(([scanIntervalMs, tags]) => ({ scanIntervalMs, blocks: planReads(tags, readLimits(config)) }));
 }
 
-/** What `andon plan` shows: each scan class, its reads and what they cost, and whether the link can carry them all. */
+/** Returns the data of `andon plan`: each scan class with its reads and their time, and whether the link can carry them. */
 export function planScans(id: string, config: ModbusSourceConfig): readonly ScanPlan[] {
   const classes = planScanClasses(config).map((planned) => ({
     ...planned,
@@ -86,16 +86,16 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
   }));
 }
 
-function blockMs({ functionCode, address, count }: ReadBlock<PlacedTag>, config: ModbusSourceConfig): number {
+function blockMs({ functionCode, address, count }: ReadBlock<LocatedTag>, config: ModbusSourceConfig): number {
   const endpoint = parseModbusUrl(config.url);
   const pauseMs = Math.max(config.pauseBetweenRequestsMs, silenceMs(endpoint));
   return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count }, pauseMs);
 }
 
-/** The tags of one entry: one, or as many as an array has values. */
-function placeTags(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): readonly PlacedTag[] {
-  const place = placeOf(tag, config);
-  invariant(typeof place !== 'string', `The schema lets no tag through that is nowhere, and ${name} is`);
+/** Returns the tags of one entry: one, or one for each value of an array. */
+function locateTags(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): readonly LocatedTag[] {
+  const place = locateTag(tag, config);
+  invariant(typeof place !== 'string', `The schema accepts only tags with a valid address; ${name} has none`);
   const width = widthOf(tag, place.register);
   const byteOrder = tag.byteOrder ?? config.byteOrder;
   return tagNames(name, tag).map((itsName, index) => ({
@@ -120,11 +120,11 @@ function meaningOf(tag: ModbusTagConfig, byteOrder: ByteOrder | LongByteOrder): 
       lowByteFirst,
     };
   if (tag.byte !== 'high') return { type: tag.type, byteOrder, bit: tag.bit };
-  // The other byte is the low one of a register whose bytes are swapped.
+  // The high byte is the low byte of a register with swapped bytes.
   return { type: tag.type, byteOrder: lowByteFirst ? 'ABCD' : 'BADC', bit: undefined };
 }
 
-function plannedRead({ functionCode, address, count, items }: ReadBlock<PlacedTag>): PlannedRead {
+function plannedRead({ functionCode, address, count, items }: ReadBlock<LocatedTag>): PlannedRead {
   return { functionCode, address, count, tags: items.map(({ name }) => name) };
 }
 
@@ -142,7 +142,7 @@ function adviseScan(config: ModbusSourceConfig, scan: CostedClass, load: number)
   return `All scans of ${name} together need ${Math.round(load * 100)} % of its time: ${changes(config, scan)}`;
 }
 
-/** What would help, by name: reads that a larger gap joins, tags that cost a request alone, an interval that fits. */
+/** Returns advice: reads that a larger gap joins, tags that need a request of their own, an interval that fits. */
 function changes(config: ModbusSourceConfig, { blocks, busTimeMs, scanIntervalMs }: CostedClass): string {
   const joined = planReads(
     blocks.flatMap(({ items }) => items),
@@ -171,7 +171,7 @@ function nameSome(names: readonly string[]): string {
   return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
 }
 
-/** Tenths are as much as an estimate is worth. */
+/** Rounds to tenths: the accuracy of the estimate. */
 function roundMs(ms: number): number {
   return Math.round(ms * 10) / 10;
 }

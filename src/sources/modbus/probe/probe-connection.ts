@@ -14,7 +14,7 @@ const RECONNECT_MS = 200;
 const REGISTERS_PER_REQUEST = 125;
 const BITS_PER_REQUEST = 2_000;
 
-/** One connection for a person who looks at a device: no retries, the first failure is told. It only reads. */
+/** Connection for `andon probe`: no retries, the first failure is reported. Reads only. */
 export class ProbeConnection implements Disposable {
   readonly #link: EndpointLink;
   readonly #user: LinkUser;
@@ -32,9 +32,10 @@ export class ProbeConnection implements Disposable {
   }
 
   /**
-   * Reads a block, in as many requests as it takes; one call at a time.
+   * Reads a block with as many requests as necessary; one call at a time.
    *
-   * @param block Any count; registers are 0–65535, bits 0 or 1.
+   * @param block A block with any count.
+   * @returns Registers as 0–65535, bits as 0 or 1.
    * @throws OperatingError `modbus-connect-failed`, `modbus-connection-lost`, `modbus-timeout`,
    *   `modbus-garbled-answer` or `modbus-refused`.
    */
@@ -83,7 +84,7 @@ function refusal(request: ReadRequest, exceptionCode: number): OperatingError {
   return new OperatingError('modbus-refused', 'reject', `${what}${advice}`);
 }
 
-/** Manuals number from 1, often with the register kind as the first digit; on the wire addresses start at 0. */
+/** Returns advice for a refused address: manuals count from 1, often with the register kind as the first digit; the wire counts from 0. */
 function addressAdvice({ functionCode, address, count }: ReadRequest): string {
   const firstOfManual = manualNumbers[functionCode];
   if (address >= firstOfManual) return `a manual's ${address} is address ${address - firstOfManual}: try that`;
@@ -91,7 +92,7 @@ function addressAdvice({ functionCode, address, count }: ReadRequest): string {
   return address > 0 ? `a manual that counts from 1 means ${address - 1}: try that` : 'try another kind of register';
 }
 
-/** Coils have no first digit of their own. */
+/** First numbers of manuals by register kind; coils have no digit. */
 const manualNumbers = {
   [readFunctionCodes.coil]: Infinity,
   [readFunctionCodes.discrete]: 10_001,

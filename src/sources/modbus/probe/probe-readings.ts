@@ -11,29 +11,29 @@ import {
 type NumberType = Exclude<ValueType, 'bool'>;
 export type ProbedOrder = ByteOrder | LongByteOrder;
 
-/** Every order that is not another name for one of them. */
+/** All byte orders without synonyms. */
 export const probedOrders: readonly ProbedOrder[] = [...byteOrders, ...mixedByteOrders];
 
-/** Scale factors that devices commonly put into integers, the likeliest first. */
+/** Common scale factors of integers, the most likely first. */
 const SCALES = [1, 0.1, 0.01, 0.001, 10, 100] as const;
-/** Relative differences that differ by less are the same: scaling by a decimal fraction rounds. */
+/** Relative differences closer than this count as equal: scaling by a decimal fraction rounds. */
 const RESOLUTION = 1e-9;
 
-/** One way to understand the registers from an address on. A 64-bit integer beyond 2^53 is rounded. */
+/** One interpretation of the registers from an address on. A 64-bit integer beyond 2^53 is rounded. */
 type Interpretation = { readonly type: NumberType; readonly byteOrder: ProbedOrder; readonly value: number };
 
-/** What a register may mean, alone and with those after it as far as the block goes. */
+/** Interpretations of a register, alone and together with the following ones of the block. */
 export type Reading = {
-  /** As on the wire, from 0. */
+  /** Address as on the wire, from 0. */
   readonly address: number;
-  /** Four digits, as on the wire. */
+  /** Four hexadecimal digits, as on the wire. */
   readonly hex: string;
   readonly uint16: number;
   readonly int16: number;
   readonly interpretations: readonly Interpretation[];
 };
 
-/** An interpretation held against the value that a display or a manual tells. */
+/** An interpretation compared with the value shown on a display or in a manual. */
 export type Fit = {
   readonly address: number;
   readonly type: NumberType;
@@ -41,16 +41,16 @@ export type Fit = {
   readonly scale: number;
   /** Raw value times scale. */
   readonly value: number;
-  /** |value − expected| / |expected|; the absolute difference where 0 is expected. */
+  /** |value − expected| / |expected|; the absolute difference if 0 is expected. */
   readonly difference: number;
 };
 
 /**
- * Every way to understand a block of registers.
+ * Returns every interpretation of a block of registers.
  *
  * @param words Register values, 0–65535, one after the other.
  * @param firstAddress Address of the first.
- * @returns One reading a register; values that would need registers beyond the block are left out.
+ * @returns One reading for each register; values that need registers beyond the block are omitted.
  */
 export function readings(words: readonly number[], firstAddress: number): readonly Reading[] {
   const bytes = Buffer.alloc(words.length * 2);
@@ -67,8 +67,8 @@ export function readings(words: readonly number[], firstAddress: number): readon
 }
 
 /**
- * Which interpretations, scaled where need be, come closest to an expected value: best first. Among equals the
- * likelier scale comes first, then the lower address. Values that are no number, or are not held exactly, never fit.
+ * Ranks the interpretations, scaled if necessary, by their distance to an expected value, the closest first. Among equals
+ * the more likely scale is first, then the lower address. NaN and values that are not exact never fit.
  */
 export function rankFits(all: readonly Reading[], expected: number): readonly Fit[] {
   const fits = all.flatMap(({ address, interpretations }) =>
@@ -82,7 +82,7 @@ export function rankFits(all: readonly Reading[], expected: number): readonly Fi
       ),
   );
   const rank = (fit: Fit) => Math.round(fit.difference / RESOLUTION);
-  // A float64 near its limit may overflow by its scale.
+  // A float64 near its limit may overflow when scaled.
   const finite = fits.filter(({ value }) => Number.isFinite(value));
   return finite.toSorted((a, b) => compare(rank(a), rank(b)) || likeliness(a) - likeliness(b) || a.address - b.address);
 }
@@ -95,7 +95,7 @@ const ways = valueTypes
       .map((byteOrder) => ({ type, byteOrder, decode: registerDecoder(type, byteOrder) })),
   );
 
-/** The order of words says nothing about a single one, that of halves nothing about less than four. */
+/** Returns true if the byte order matters: word order needs two registers, the order of halves needs four. */
 function makesADifference(byteOrder: ProbedOrder, registers: number): boolean {
   if (byteOrder.length === 8) return registers === 4;
   return registers > 1 || byteOrder === 'ABCD' || byteOrder === 'BADC';
@@ -105,7 +105,7 @@ function differenceOf(value: number, expected: number): number {
   return Math.abs(value - expected) / (expected === 0 ? 1 : Math.abs(expected));
 }
 
-/** Not by subtraction: both may be infinite. */
+/** Compares without subtraction: both may be infinite. */
 function compare(a: number, b: number): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;

@@ -11,16 +11,13 @@ import type { ReadBlock, ReadLimits } from '../plan/register-plan.ts';
 import { describeException, refusalKind } from '../frame/read-pdu.ts';
 import type { UnitBreaker } from './unit-breaker.ts';
 
-/** Refused reads that one scan may split; more go on with the next scan, so that other classes get their turn. */
+/** Refused reads that one scan may split; the others follow with the next scan, so that other scan classes get their turn. */
 const SPLITS_PER_SCAN_MAX = 8;
-/** Tags that were set aside and are tried again in one scan; the others whose wait is over go with the next scans. */
-const TRIALS_PER_SCAN_MAX = 8;
-/** Scans without a proper answer, while the unit answers other reads, after which a read is held to be the cause. */
+/** Disabled tags that one scan retries; the others follow with the next scans. */
+const RETRIES_PER_SCAN_MAX = 8;
+/** Scans without a valid response, while the unit answers other reads, after which the read itself is the cause. */
 const STRIKES_MAX = 3;
-/**
- * A unit that is away delays its neighbours on the link each time it is tried; it is tried so seldom that this is less
- * than a twentieth of their time.
- */
+/** An absent unit delays the other units of the link with each retry. Retries are limited so that this is below 1/20 of their time. */
 const NEIGHBOURS_SHARE = 25;
 
 export type ScanClassOptions = {
@@ -35,41 +32,41 @@ export type ScanClassOptions = {
   readonly meters: ModbusMeters;
   readonly sink: SampleSink;
   readonly deps: Deps;
-  /** A scan has ended and its batch is with the sink; `answered` is false where no read of it got an answer. */
+  /** A scan has ended and the sink has its batch; `answered` is false if no read got a response. */
   readonly onScanEnd: (answered: boolean) => void;
-  /** `problem()`, `partsAside()` or the breaker may have changed. */
+  /** `problem()`, `disabledParts()` or the breaker may have changed. */
   readonly onChange: () => void;
 };
 
-/** What a scan class is about to ask or waits for; made once per part. */
-type Ask = { readonly part: ReadPart; readonly prepared: PreparedRead };
+/** A read that a scan class submits or waits for; created once for each part. */
+type ScanRead = { readonly part: ReadPart; readonly prepared: PreparedRead };
 
 /**
- * Tags that are read together at one period: does one scan at a time, read after read, and hands over one batch
+ * Tags that are read together with one scan interval. Runs one scan at a time, read after read, and delivers one batch
  * with every tag of the class at its end.
  *
- * A read that the device refuses is split until the refused tag is found; that one is set aside and tried again
- * now and then. A read that goes unanswered is repeated, and then fails for this scan.
+ * A read that the device refuses is split until the refused tag is found; that tag is disabled and retried with growing
+ * waits. An unanswered read is repeated `retries` times and then fails for this scan.
  */
 export class ScanClass {
   readonly #options: ScanClassOptions;
   readonly #batch: SampleBatch;
-  #asks: Ask[];
+  #reads: ScanRead[];
   #running = false;
   #position = 0;
   #retriesLeft = 0;
   #splitsLeft = 0;
-  #trialsLeft = 0;
+  #disabledRetriesLeft = 0;
   #answered = false;
   #failedReads = 0;
   #firstFailure = '';
   #problem: string | undefined;
-  /** Planned reads of which a piece was set aside or came back since they were last put together. */
+  /** Planned reads with a part that was disabled or enabled since they were last joined. */
   readonly #unsettled = new Set<ReadBlock<NumberedTag>>();
 
   constructor(options: ScanClassOptions) {
     this.#options = options;
-    this.#asks = options.blocks.map((block) => this.#ask(new ReadPart(block, block, options.deps.random)));
+    this.#reads = options.blocks.map((block) => this.#read(new ReadPart(block, block, options.deps.random)));
     this.#batch = new SampleBatch(options.blocks.reduce((sum, { items }) => sum + items.length, 0));
   }
 
@@ -77,61 +74,61 @@ export class ScanClass {
     return this.#running;
   }
 
-  /** What went wrong in the last scan, for an operator; undefined where nothing did. */
+  /** Problem of the last scan, for an operator; undefined if there was none. */
   problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Reads that are set aside. */
-  partsAside(): readonly ReadPart[] {
-    return this.#asks.map(({ part }) => part).filter(({ setAside }) => setAside !== undefined);
+  /** Disabled reads. */
+  disabledParts(): readonly ReadPart[] {
+    return this.#reads.map(({ part }) => part).filter(({ disabled }) => disabled !== undefined);
   }
 
-  /** Begins a scan; only while none runs. `onScanEnd` follows, possibly before this returns. */
+  /** Starts a scan. Allowed only while none runs. `onScanEnd` follows, possibly before this returns. */
   begin(): void {
     this.#running = true;
     this.#position = 0;
     this.#splitsLeft = SPLITS_PER_SCAN_MAX;
-    this.#trialsLeft = TRIALS_PER_SCAN_MAX;
+    this.#disabledRetriesLeft = RETRIES_PER_SCAN_MAX;
     this.#answered = false;
     this.#failedReads = 0;
     this.#batch.clear();
     this.#next();
   }
 
-  /** Asks for the next read that may be made now; those before it that may not are bad. */
+  /** Submits the next read that is allowed now; the tags of skipped reads are bad. */
   #next(): void {
     const { link, breaker, retries, deps } = this.#options;
-    for (; this.#position < this.#asks.length; this.#position += 1) {
-      const ask = this.#asks[this.#position];
-      if (ask === undefined) break;
-      const { setAside } = ask.part;
+    for (; this.#position < this.#reads.length; this.#position += 1) {
+      const read = this.#reads[this.#position];
+      if (read === undefined) break;
+      const { disabled } = read.part;
       const nowMs = deps.clock.monotonicMs();
-      if (setAside !== undefined && (nowMs < setAside.untilMs || this.#trialsLeft === 0))
-        this.#fill(ask.part, setAside.reason);
-      else if (!breaker.mayAsk(nowMs)) this.#fill(ask.part, 'unit-set-aside');
+      if (disabled !== undefined && (nowMs < disabled.untilMs || this.#disabledRetriesLeft === 0))
+        this.#fill(read.part, disabled.reason);
+      else if (!breaker.maySend(nowMs)) this.#fill(read.part, 'unit-set-aside');
       else {
-        if (setAside !== undefined) this.#trialsLeft -= 1;
-        this.#retriesLeft = setAside === undefined ? breaker.retries(retries) : 0;
-        return link.submit(ask.prepared);
+        if (disabled !== undefined) this.#disabledRetriesLeft -= 1;
+        this.#retriesLeft = disabled === undefined ? breaker.retries(retries) : 0;
+        return link.submit(read.prepared);
       }
     }
     this.#finish();
   }
 
-  #ask(part: ReadPart): Ask {
+  #read(part: ReadPart): ScanRead {
     const { link, unitId, timeoutMs } = this.#options;
     const { functionCode, address, count } = part.block;
     const request = { unitId, functionCode, address, count };
-    const ask: Ask = {
+    const read: ScanRead = {
       part,
       prepared: link.prepare(request, timeoutMs, {
         answered: (bytes, offset) => this.#onAnswered(part, bytes, offset),
         refused: (exceptionCode) => this.#onRefused(part, exceptionCode),
-        failed: (failure) => this.#onFailed(ask, failure),
+        failed: (failure) => this.#onFailed(read, failure),
       }),
     };
-    return ask;
+    return read;
   }
 
   #onAnswered(part: ReadPart, bytes: Buffer, offset: number): void {
@@ -142,7 +139,7 @@ export class ScanClass {
     part.decode(bytes, offset, deps.clock.nowMs(), this.#batch);
     part.proven = true;
     part.strikes = 0;
-    if (part.setAside !== undefined) this.#takeBack(part);
+    if (part.disabled !== undefined) this.#enable(part);
     if (wasAway) onChange();
     this.#proceed();
   }
@@ -164,9 +161,9 @@ export class ScanClass {
       case 'busy':
         return this.#failPart(part, 'refused', message);
       case 'function':
-        return this.#putAside(part, 'refused', message);
+        return this.#disableAndProceed(part, 'refused', message);
       case 'address':
-        if (!canSplit(part)) return this.#putAside(part, 'refused', message);
+        if (!canSplit(part)) return this.#disableAndProceed(part, 'refused', message);
         if (this.#splitsLeft === 0) return this.#failPart(part, 'refused', message);
         this.#splitsLeft -= 1;
         this.#replace([part], splitPart(part, this.#options.deps.random));
@@ -174,7 +171,7 @@ export class ScanClass {
     }
   }
 
-  #onFailed(ask: Ask, failure: ReadFailure): void {
+  #onFailed(read: ScanRead, failure: ReadFailure): void {
     const { link, breaker } = this.#options;
     const { code, message } = failure;
     if (code === 'modbus-link-down') {
@@ -183,19 +180,19 @@ export class ScanClass {
     }
     if (this.#retriesLeft > 0) {
       this.#retriesLeft -= 1;
-      return link.submit(ask.prepared);
+      return link.submit(read.prepared);
     }
-    this.#strike(ask.part, failure);
+    this.#strike(read.part, failure);
     const delayMs = this.#neighbourDelayMs(code);
     if (code === 'modbus-timeout' || delayMs > 0)
-      return this.#onSilence(ask.part, reasonOfFailure(code), message, delayMs);
+      return this.#onSilence(read.part, reasonOfFailure(code), message, delayMs);
     breaker.undecided();
-    this.#failPart(ask.part, reasonOfFailure(code), message);
+    this.#failPart(read.part, reasonOfFailure(code), message);
   }
 
   /**
-   * The unit gave no proper answer, or its gateway says that it did not.
-   * @param delayMs What that cost the others on the link.
+   * Handles a read without a valid response, or a gateway's report of one.
+   * @param delayMs Delay of the other units on the link.
    */
   #onSilence(part: ReadPart, reason: QualityReason, message: string, delayMs: number): void {
     const { breaker, deps, onChange } = this.#options;
@@ -205,57 +202,57 @@ export class ScanClass {
     this.#failPart(part, reason, message);
   }
 
-  /** How long a read that fails so keeps the others on the link waiting; 0 where there are none. */
+  /** Returns the time that such a failure delays the other units on the link; 0 if there are none. */
   #neighbourDelayMs(code: ReadFailure['code']): number {
     const { link, timeoutMs } = this.#options;
     return link.neighbourDelayMs(code === 'modbus-timeout' ? timeoutMs : 0);
   }
 
   /**
-   * A read that fails scan after scan while its unit answers others is at fault itself: some devices keep silent
-   * about registers that they do not have. It is split, and in the end set aside, like a refused one.
+   * Counts a failure of a read whose unit answers other reads. Some devices do not respond to reads of registers that
+   * they do not have. After STRIKES_MAX scans the read is split and finally disabled, like a refused one.
    */
   #strike(part: ReadPart, failure: ReadFailure): void {
     const { breaker, deps } = this.#options;
     if (breaker.answers === part.answersAtStrike) return;
     part.answersAtStrike = breaker.answers;
     part.strikes += 1;
-    if (part.setAside === undefined && part.strikes < STRIKES_MAX) return;
-    if (!canSplit(part) || part.setAside !== undefined)
-      this.#setAside(part, reasonOfFailure(failure.code), failure.message);
+    if (part.disabled === undefined && part.strikes < STRIKES_MAX) return;
+    if (!canSplit(part) || part.disabled !== undefined)
+      this.#disable(part, reasonOfFailure(failure.code), failure.message);
     else this.#unsettledSplit(part, splitPart(part, deps.random));
   }
 
   #unsettledSplit(part: ReadPart, pieces: readonly ReadPart[]): void {
-    // The pieces are asked with the next scan; in this one, they fail with the read that they come from.
+    // The parts are read with the next scan; in this scan they fail together with the original read.
     this.#replace([part], pieces);
     this.#position += pieces.length - 1;
   }
 
-  #putAside(part: ReadPart, reason: QualityReason, message: string): void {
-    this.#setAside(part, reason, message);
+  #disableAndProceed(part: ReadPart, reason: QualityReason, message: string): void {
+    this.#disable(part, reason, message);
     this.#fill(part, reason);
     this.#proceed();
   }
 
-  #setAside(part: ReadPart, reason: QualityReason, message: string): void {
+  #disable(part: ReadPart, reason: QualityReason, message: string): void {
     const { deps, source, onChange } = this.#options;
-    const isNew = part.setAside === undefined;
-    part.putAside(reason, message, deps.clock.monotonicMs());
+    const isNew = part.disabled === undefined;
+    part.disable(reason, message, deps.clock.monotonicMs());
     if (!isNew) return;
     this.#unsettled.add(part.planned);
     deps.log.warn(
       { source, tags: tagNames(part), reason: message },
-      'Tags set aside; they are tried again now and then.',
+      'Tags disabled after errors; retried with waits of 5 s to 5 min.',
     );
     onChange();
   }
 
-  #takeBack(part: ReadPart): void {
+  #enable(part: ReadPart): void {
     const { deps, source, onChange } = this.#options;
-    part.takeBack();
+    part.enable();
     this.#unsettled.add(part.planned);
-    deps.log.info({ source, tags: tagNames(part) }, 'Tags that were set aside are answered again.');
+    deps.log.info({ source, tags: tagNames(part) }, 'Disabled tags are readable again.');
     onChange();
   }
 
@@ -266,13 +263,13 @@ export class ScanClass {
     this.#proceed();
   }
 
-  /** The link is down: what this scan has not read yet is bad. */
+  /** Marks the tags that this scan has not read yet as bad: the link is down. */
   #failRest(message: string): void {
     this.#options.meters.error('modbus-link-down');
     this.#firstFailure = message;
-    for (; this.#position < this.#asks.length; this.#position += 1) {
-      const part = this.#asks[this.#position]?.part;
-      if (part !== undefined) this.#fill(part, part.setAside?.reason ?? 'link-down');
+    for (; this.#position < this.#reads.length; this.#position += 1) {
+      const part = this.#reads[this.#position]?.part;
+      if (part !== undefined) this.#fill(part, part.disabled?.reason ?? 'link-down');
       this.#failedReads += 1;
     }
     this.#finish();
@@ -301,7 +298,7 @@ export class ScanClass {
     const problem =
       this.#failedReads === 0
         ? undefined
-        : `${this.#failedReads} of ${this.#asks.length} reads failed: ${this.#firstFailure}`;
+        : `${this.#failedReads} of ${this.#reads.length} reads failed: ${this.#firstFailure}`;
     if (problem === this.#problem) return;
     this.#problem = problem;
     this.#options.onChange();
@@ -310,7 +307,7 @@ export class ScanClass {
   #rejoin(): void {
     const { limits, deps, onChange } = this.#options;
     for (const planned of this.#unsettled) {
-      const parts = this.#asks.map(({ part }) => part).filter((part) => part.planned === planned);
+      const parts = this.#reads.map(({ part }) => part).filter((part) => part.planned === planned);
       const joined = rejoinParts(parts, limits, deps.random);
       if (joined === undefined) continue;
       this.#unsettled.delete(planned);
@@ -319,11 +316,11 @@ export class ScanClass {
     onChange();
   }
 
-  /** Puts new parts in the place of old ones that follow each other. */
+  /** Replaces consecutive parts by new ones. */
   #replace(old: readonly ReadPart[], parts: readonly ReadPart[]): void {
-    const at = this.#asks.findIndex(({ part }) => old.includes(part));
-    const known = new Map(this.#asks.map((ask) => [ask.part, ask]));
-    this.#asks.splice(at, old.length, ...parts.map((part) => known.get(part) ?? this.#ask(part)));
+    const at = this.#reads.findIndex(({ part }) => old.includes(part));
+    const known = new Map(this.#reads.map((read) => [read.part, read]));
+    this.#reads.splice(at, old.length, ...parts.map((part) => known.get(part) ?? this.#read(part)));
   }
 }
 

@@ -1,13 +1,12 @@
 /**
- * When a scan class is due: at the multiples of its interval on the monotonic clock, so that drift cannot
- * build up and classes with equal intervals, of whatever device, fall due together.
+ * Due times of a scan class: the multiples of its interval on the monotonic clock. Drift cannot accumulate, and classes
+ * with equal intervals are due together, also of different devices.
  *
- * The first scan is due at once, whatever the interval. After a stall, or a scan that took longer than its
- * interval, one scan makes up for all that were missed.
+ * The first scan is due immediately. After a stall, or a scan longer than its interval, one scan stands for all missed ones.
  */
 export class ScanSchedule {
   readonly #intervalMs: number;
-  /** Multiple of the interval that the last scan stood for; undefined before the first. */
+  /** Multiple of the interval of the last scan; undefined before the first. */
   #last: number | undefined;
 
   /** @param intervalMs More than 0. */
@@ -15,15 +14,15 @@ export class ScanSchedule {
     this.#intervalMs = intervalMs;
   }
 
-  /** Milliseconds until the next scan is due; 0 where it is due already. */
+  /** Returns the time until the next scan, in milliseconds; 0 if it is due. */
   delayMs(nowMs: number): number {
     if (this.#last === undefined) return 0;
     return Math.max(0, (this.#last + 1) * this.#intervalMs - nowMs);
   }
 
   /**
-   * A scan begins: it stands for the latest due time.
-   * @returns How many due times before that one went without a scan.
+   * Records the start of a scan for the latest due time.
+   * @returns Number of earlier due times without a scan.
    */
   begin(nowMs: number): number {
     const latest = Math.floor(nowMs / this.#intervalMs);
@@ -31,7 +30,7 @@ export class ScanSchedule {
       this.#last = latest;
       return 0;
     }
-    // A timer may fire a fraction of a millisecond early: the scan still stands for the due time it was set for.
+    // A timer may fire a fraction of a millisecond early; the scan still counts for its due time.
     const next = this.#last + 1;
     this.#last = Math.max(next, latest);
     return this.#last - next;

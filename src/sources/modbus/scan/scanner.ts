@@ -1,20 +1,20 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { ScanSchedule } from './scan-schedule.ts';
 
-/** Pause of a continuous scan class after a scan in which nothing was answered, so that it does not spin. */
+/** Pause of a continuous scan class after a scan without any response, so that it does not spin. */
 const CONTINUOUS_PAUSE_MS = 100;
 
-/** What a scanner sets going: a scan class. */
+/** A scan class as the scanner sees it. */
 export type Scannable = { begin(): void };
 
 export type ScannerOptions = {
-  /** 0 scans without a pause: the next scan starts when the last is through and the event loop has turned. */
+  /** 0 scans without a pause: the next scan starts one turn of the event loop after the last one ended. */
   readonly scanIntervalMs: number;
   readonly clock: Clock;
   readonly onMissed: (scans: number) => void;
 };
 
-/** Sets one scan class going whenever it is due; a scan that is due while another runs waits for its end. */
+/** Starts the scans of one scan class when they are due; a scan that is due during another one waits for its end. */
 export class Scanner {
   readonly #options: ScannerOptions;
   readonly #schedule: ScanSchedule;
@@ -41,7 +41,7 @@ export class Scanner {
     clearImmediate(this.#immediate);
   }
 
-  /** To be called at the end of each scan. @param answered False where nothing in it was. */
+  /** Call it at the end of each scan. @param answered False if no read got a response. */
   scanEnded(answered: boolean): void {
     if (this.#scanClass === undefined) return;
     const { scanIntervalMs, clock } = this.#options;
@@ -52,7 +52,7 @@ export class Scanner {
     else this.#wait(CONTINUOUS_PAUSE_MS);
   }
 
-  /** Monotonic time of the last sign of life; while it waits for a due time that has not come, that is now. */
+  /** Monotonic time of the last activity; the present time while the next scan is not due. */
   lastTickMs(): number {
     const nowMs = this.#options.clock.monotonicMs();
     return nowMs <= this.#dueMs && this.#dueMs !== Infinity ? nowMs : this.#lastTickMs;

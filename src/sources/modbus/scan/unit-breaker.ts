@@ -1,21 +1,21 @@
 import { Backoff } from '../../../platform/backoff.ts';
 
-/** First wait before an absent unit is tried again, doubling up to the longest. */
+/** First wait before an absent unit is retried; doubles up to the longest wait. */
 const AWAY_MS_FIRST = 1000;
 const AWAY_MS_MAX = 30_000;
 
 /**
- * Keeps a unit that does not answer, or never properly, from delaying the others on its link.
+ * Circuit breaker of a unit: a unit without valid responses must not delay the other units of its link.
  *
- * The first read that gets no answer makes the unit suspect: its next read is tried once, without retries. The
- * second in a row makes it away: nothing is asked but one read now and then, and the first answer ends it.
- * Two, because a single read that is never answered is the read's fault and not the unit's.
+ * After one unanswered read the unit is suspect: its next read has no retries. After two in a row it is away: one read
+ * is sent after each wait, and the first response closes the breaker. One unanswered read is not enough, because it may
+ * be the fault of that read.
  */
 export class UnitBreaker {
   readonly #backoff: Backoff;
   #state: 'answering' | 'suspect' | 'away' = 'answering';
-  #trialAtMs = 0;
-  #trialInFlight = false;
+  #retryAtMs = 0;
+  #retryInFlight = false;
   #answers = 0;
   #problem = '';
 
@@ -27,56 +27,56 @@ export class UnitBreaker {
     return this.#state === 'away';
   }
 
-  /** Why it is away, for an operator: what became of the last read. */
+  /** Reason why the unit is away, for an operator: the result of the last read. */
   get problem(): string {
     return this.#problem;
   }
 
-  /** Answers so far, exceptions included; tells whether the unit answers others than the read that failed. */
+  /** Number of responses so far, exceptions included; shows whether the unit answers reads other than the failed one. */
   get answers(): number {
     return this.#answers;
   }
 
-  /** True if a read may be sent; while the unit is away, for one read each time that its wait is over. */
-  mayAsk(nowMs: number): boolean {
+  /** Returns true if a read may be sent; while the unit is away, for one read after each wait. */
+  maySend(nowMs: number): boolean {
     if (this.#state !== 'away') return true;
-    if (this.#trialInFlight || nowMs < this.#trialAtMs) return false;
-    this.#trialInFlight = true;
+    if (this.#retryInFlight || nowMs < this.#retryAtMs) return false;
+    this.#retryInFlight = true;
     return true;
   }
 
-  /** How often a read may be repeated now. */
+  /** Returns the number of retries of a read. */
   retries(configured: number): number {
     return this.#state === 'answering' ? configured : 0;
   }
 
-  /** The unit said something: data, or that it refuses. */
+  /** Records a response: data or an exception. */
   answered(): void {
     this.#answers += 1;
     if (this.#state === 'answering') return;
     this.#state = 'answering';
-    this.#trialInFlight = false;
+    this.#retryInFlight = false;
     this.#backoff.reset();
   }
 
   /**
-   * A read got no proper answer, retries included.
-   * @param problem What became of it, for an operator.
-   * @param waitMsMin Least wait before the unit is tried again, for the sake of others whom a trial would delay.
+   * Records a read without a valid response, retries included.
+   * @param problem Result of the read, for an operator.
+   * @param waitMsMin Minimum wait before the unit is retried, because a retry delays the other units.
    */
   silent(nowMs: number, problem: string, waitMsMin = 0): void {
-    this.#trialInFlight = false;
+    this.#retryInFlight = false;
     this.#problem = problem;
     if (this.#state === 'answering') {
       this.#state = 'suspect';
       return;
     }
     this.#state = 'away';
-    this.#trialAtMs = nowMs + Math.max(waitMsMin, this.#backoff.nextMs());
+    this.#retryAtMs = nowMs + Math.max(waitMsMin, this.#backoff.nextMs());
   }
 
-  /** A read ended in a way that says nothing about the unit. */
+  /** Records a read whose result does not concern the unit. */
   undecided(): void {
-    this.#trialInFlight = false;
+    this.#retryInFlight = false;
   }
 }

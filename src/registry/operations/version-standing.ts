@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelStanding } from '../../domain/rollout/rollout-plan.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { readPointer } from './model-activation.ts';
+import { readPointer } from './version-pointers.ts';
 import { readRejections } from './rejected-versions.ts';
 
 /**

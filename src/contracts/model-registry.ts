@@ -8,7 +8,7 @@ export type PackageSource =
   /** The same, fetched over HTTP or HTTPS. */
   | { readonly kind: 'url'; readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
-export type InstallOrder = {
+export type InstallRequest = {
   readonly source: PackageSource;
   /** SHA-256 that the archive must have, 64 hexadecimal digits; undefined where nobody knows. */
   readonly sha256: string | undefined;
@@ -101,12 +101,12 @@ export type AuditReport = {
  * A version is proved before it is installed and before it becomes active; one that fails changes nothing.
  * Every act may be refused with {OperatingError} 'models-busy', 'model-directory-unusable' (retry).
  */
-export interface ModelDesk {
+export interface ModelRegistry {
   /**
    * @throws {OperatingError} 'model-package-invalid', 'model-package-too-large', 'model-version-taken', 'model-pinned'
    *   and why the version was not proved (reject); 'model-download-failed' (retry).
    */
-  install(order: InstallOrder, actor: string): Promise<Installed>;
+  install(order: InstallRequest, actor: string): Promise<Installed>;
   /** @throws {OperatingError} 'model-version-unknown', 'model-pinned', and why the version was not proved (reject). */
   activate(model: ExactModel, actor: string): Promise<Activated>;
   /** @throws {OperatingError} As `activate`, and 'model-no-previous'. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ActivationMonitor } from '../../src/runtime/activation-monitor.ts';
-import { previousVersion, writeActiveVersion } from '../../src/registry/acts/model-activation.ts';
+import { previousVersion, writeActiveVersion } from '../../src/registry/operations/version-pointers.ts';
 import { ModelDirectory } from '../../src/models/store/model-directory.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 

@@ -1,13 +1,13 @@
 import type { VersionLedger } from '../contracts/rollout-models.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { ModelLibrary } from './model-library.ts';
-import { writeRejection } from './acts/rejected-versions.ts';
-import { readStanding } from './acts/version-standing.ts';
+import type { VersionRegistry } from './version-registry.ts';
+import { writeRejection } from './operations/rejected-versions.ts';
+import { readStanding } from './operations/version-standing.ts';
 
 /** The model directory as rollouts see it; a rollback is an act of the library, audited like any other. */
-export function modelLedger(
+export function versionLedger(
   directory: string,
-  library: Pick<ModelLibrary, 'rollbackFrom'>,
+  library: Pick<VersionRegistry, 'rollbackFrom'>,
   clock: Clock,
 ): VersionLedger {
   return {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditNote } from '../../src/registry/audit/audit-chain.ts';
-import { ModelAudit } from '../../src/registry/audit/model-audit.ts';
+import type { AuditRecord } from '../../src/registry/audit/audit-chain.ts';
+import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 
 /*
@@ -14,17 +14,17 @@ import { SystemClock } from '../../src/platform/clock.ts';
  */
 let directory = '';
 let log = '';
-let audit: ModelAudit;
+let audit: AuditLog;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'andon-audit-'));
   log = join(directory, 'audit.jsonl');
-  audit = new ModelAudit(directory, new SystemClock());
+  audit = new AuditLog(directory, new SystemClock());
 });
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function note(version: number, detail: AuditNote['detail'] = {}): AuditNote {
+function note(version: number, detail: AuditRecord['detail'] = {}): AuditRecord {
   return { actor: 'cli:root', action: 'install', model: 'pump', version, outcome: 'ok', detail };
 }
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeModel } from '../../src/training/report/model-writer.ts';
 import { inferenceHostPid } from '../support/crash-children.ts';
-import { writeRejection } from '../../src/registry/acts/rejected-versions.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { writeRejection } from '../../src/registry/operations/rejected-versions.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import { packageArchive, writePackage } from '../support/model-packages.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
@@ -22,7 +22,7 @@ const me = 'cli:tester';
 
 describe('installing', () => {
   test('puts a proved version beside the others, and activates nothing', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const installed = await harness.install(pump(1));
     expect(installed).toMatchObject({
       name: 'pump',
@@ -47,7 +47,7 @@ describe('installing', () => {
   });
 
   test('takes an archive, and activates where that is asked', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const bytes = packageArchive(pump(3));
     const installed = await harness.install(pump(3), {
       source: { kind: 'archive', bytes: inChunks(bytes) },
@@ -60,7 +60,7 @@ describe('installing', () => {
   });
 
   test('of what is there already changes nothing, and is no fault', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1));
     expect(await harness.install(pump(1))).toMatchObject({ fresh: false, proof: undefined });
     expect(await harness.acts()).toEqual(['install pump@1 ok', 'install pump@1 ok']);
@@ -70,7 +70,7 @@ describe('installing', () => {
     ['another graph', { ...pump(1), bytes: meanModel(4, 2, 1) }, /model\.onnx differs/],
     ['the same graph with another threshold', { ...pump(1), manifest: { threshold: 9 } }, /model\.yaml differs/],
   ])('never replaces a version by %s, and names the next free one', async (_, other, reason) => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1));
     await harness.install(pump(4));
     await expect(harness.install(other)).rejects.toMatchObject({
@@ -81,7 +81,7 @@ describe('installing', () => {
   });
 
   test('of a folder takes the report of its training along, and says what it left out', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const folder = writePackage(join(harness.path, 'trained'), pump(1));
     writeFileSync(join(folder, 'report.md'), '# report');
     writeFileSync(join(folder, '.editor-state'), '');
@@ -94,7 +94,7 @@ describe('installing', () => {
   test('of a signed folder keeps all that the signature covers', async () => {
     const key = new TestKey();
     const config = { trust: key.trust };
-    await using trusting = new LibraryHarness({ config });
+    await using trusting = new RegistryHarness({ config });
     const folder = writePackage(join(trusting.path, 'trained'), pump(1));
     writeFileSync(join(folder, 'report.md'), '# report');
     const order = { source: { kind: 'folder', path: folder } } as const;
@@ -102,12 +102,12 @@ describe('installing', () => {
     await key.sign(folder);
     expect(await trusting.install(pump(1), order)).toMatchObject({ fresh: true });
     rmSync(join(folder, 'report.md'));
-    await using other = new LibraryHarness({ config });
+    await using other = new RegistryHarness({ config });
     await expect(other.install(pump(1), order)).rejects.toMatchObject({ code: 'model-untrusted' });
   });
 
   test('of a folder follows no link', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const folder = writePackage(join(harness.path, 'linked'), pump(1));
     rmSync(join(folder, 'model.onnx'));
     symlinkSync('/etc/hostname', join(folder, 'model.onnx'));
@@ -118,14 +118,14 @@ describe('installing', () => {
   });
 
   test('of an archive with another SHA-256 than was asked for reads nothing of it', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const source = { kind: 'archive', bytes: inChunks(packageArchive(pump(1))) } as const;
     await expect(harness.install(pump(1), { source, sha256: 'a'.repeat(64) })).rejects.toThrow(/expected aaaa/);
     expect(await harness.acts()).toEqual(['install  refused']);
   });
 
   test('is bounded by models.maxModelSize', async () => {
-    await using harness = new LibraryHarness({ config: { maxModelSize: '100B' } });
+    await using harness = new RegistryHarness({ config: { maxModelSize: '100B' } });
     await expect(harness.install(pump(1))).rejects.toMatchObject({ code: 'model-package-too-large' });
     expect(harness.staged()).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe('installing', () => {
     ['no file at all', [], /has no model\.yaml/],
     ['a description that is none', ['model.yaml'], /model\.yaml:1:1/],
   ])('of a folder with %s is refused', async (_, broken, reason) => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const folder = join(harness.path, 'broken');
     if (broken.length === 0) mkdirSync(folder);
     else writeFileSync(join(writePackage(folder, pump(1)), 'model.yaml'), 'nothing: here');
@@ -145,7 +145,7 @@ describe('installing', () => {
   });
 
   test('two at once: one comes at a time, the other is told to try again', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const results = await Promise.allSettled([harness.install(pump(1)), harness.install(pump(2))]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     expect(results[1]).toMatchObject({ reason: { code: 'models-busy', disposition: 'retry' } });
@@ -153,7 +153,7 @@ describe('installing', () => {
 });
 
 test('a graph without golden vectors is timed on zeros', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   const graph = {
     ...pump(1),
     golden: [],
@@ -164,7 +164,7 @@ test('a graph without golden vectors is timed on zeros', async () => {
 
 describe('activation', () => {
   test('and rollback go through the versions and keep which was before', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version));
     expect(await harness.library.activate(at(1), me)).toMatchObject({ previous: undefined });
     expect(await harness.library.activate(at(2), me)).toMatchObject({ previous: 1 });
@@ -179,7 +179,7 @@ describe('activation', () => {
     ['a version that is not there', at(9), /has versions 1, not 9/],
     ['a name that leads out', { name: '../models', version: 1 }, /no model/],
   ])('of %s is refused', async (_, model, reason) => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1));
     await expect(harness.library.activate(model, me)).rejects.toMatchObject({
       code: 'model-version-unknown',
@@ -188,7 +188,7 @@ describe('activation', () => {
   });
 
   test('a rollback does not go forth to what a rollout rejected, as an automatic one leaves it behind', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     await writeRejection(harness.models, 'pump', { version: 2, reason: 'it crashed', timestampMs: 0 });
     await harness.library.rollbackFrom(at(2), 'it crashed');
@@ -201,7 +201,7 @@ describe('activation', () => {
   });
 
   test('a rollback with nothing before is refused', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1), { activate: true });
     await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({ code: 'model-no-previous' });
     await expect(harness.library.rollback('pimp', me)).rejects.toMatchObject({ code: 'model-version-unknown' });
@@ -210,7 +210,7 @@ describe('activation', () => {
 
 describe('a pin', () => {
   test('holds the active version against activation and rollback until it is taken away', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     await harness.library.pin(at(2), me);
     await expect(harness.library.activate(at(1), me)).rejects.toMatchObject({ code: 'model-pinned' });
@@ -227,7 +227,7 @@ describe('a pin', () => {
   });
 
   test('is for the active version only', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1));
     await expect(harness.library.pin(at(1), me)).rejects.toThrow(/not active, none is/);
     await harness.install(pump(2), { activate: true });
@@ -235,7 +235,7 @@ describe('a pin', () => {
   });
 
   test('that cannot be read holds everything fast, and can be taken away', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     writeFileSync(join(harness.models, 'pump/pinned'), 'no number');
     await expect(harness.library.rollback('pump', me)).rejects.toThrow(/pinned holds 'no number'/);
@@ -246,7 +246,7 @@ describe('a pin', () => {
 
 describe('removing', () => {
   test('deletes a version that nobody needs', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2, 3]) await harness.install(pump(version), { activate: true });
     await harness.library.remove(at(1), { force: false }, me);
     expect(harness.versions('pump')).toEqual(['2', '3']);
@@ -255,7 +255,7 @@ describe('removing', () => {
   });
 
   test('never takes the active one, nor what a watch or the agent needs, not by force', async () => {
-    await using harness = new LibraryHarness({
+    await using harness = new RegistryHarness({
       inUse: () => Promise.resolve([{ ...at(1), by: "watch 'a' names it" }]),
     });
     for (const version of [1, 2, 3]) await harness.install(pump(version), { activate: true });
@@ -269,7 +269,7 @@ describe('removing', () => {
   });
 
   test('takes the one that a rollback would go back to only by force, and then there is no rollback', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     await expect(harness.library.remove(at(1), { force: false }, me)).rejects.toThrow(/by force/);
     await harness.library.remove(at(1), { force: true }, me);
@@ -279,7 +279,7 @@ describe('removing', () => {
 
 describe('many at once', () => {
   test('acts of two processes on one directory: one at a time, each in the log, and the chain holds', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const other = harness.open();
     for (const version of [1, 2, 3]) await harness.install(pump(version));
     await harness.library.activate(at(3), me);
@@ -302,7 +302,7 @@ describe('many at once', () => {
   });
 
   test('an install that meets a training of the same version leaves that one alone', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump(1));
     const installing = harness.install(pump(2));
     const draft = { graph: Uint8Array.of(1), manifest: { task: 'anomaly' } } as unknown as Parameters<
@@ -314,7 +314,7 @@ describe('many at once', () => {
   });
 
   test('a proof that the stop of the agent cuts short changes nothing, and its host ends', async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     const installing = harness.install({
       ...pump(1),
       bytes: loopModel(),
@@ -336,7 +336,7 @@ describe('many at once', () => {
 });
 
 test('a directory that cannot be written is told with its path', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   writeFileSync(harness.models, 'a file where the folder should be');
   await expect(harness.install(pump(1))).rejects.toMatchObject({
     code: 'model-directory-unusable',

@@ -2,7 +2,7 @@ import type { ErrorCatalogue } from '../../platform/errors.ts';
 import { OperatingError } from '../../platform/errors.ts';
 
 /** Errors of the acts on the model directory: install, activate, rollback, pin, remove. */
-export const modelLibraryErrors = {
+export const registryErrors = {
   'model-package-invalid': {
     disposition: 'reject',
     meaning:
@@ -68,9 +68,9 @@ export const modelLibraryErrors = {
   },
 } as const satisfies ErrorCatalogue;
 
-export type ModelLibraryErrorCode = keyof typeof modelLibraryErrors;
+export type RegistryErrorCode = keyof typeof registryErrors;
 
 /** An OperatingError with the disposition that the catalogue gives its code. */
-export function libraryFailure(code: ModelLibraryErrorCode, message: string, options?: ErrorOptions): OperatingError {
-  return new OperatingError(code, modelLibraryErrors[code].disposition, message, options);
+export function registryFailure(code: RegistryErrorCode, message: string, options?: ErrorOptions): OperatingError {
+  return new OperatingError(code, registryErrors[code].disposition, message, options);
 }

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AuditEntry, AuditReport } from '../../contracts/model-desk.ts';
+import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { syncFolder } from '../../platform/durable-file.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import type { AuditNote, ChainPosition } from './audit-chain.ts';
+import type { AuditRecord, ChainPosition } from './audit-chain.ts';
 import { auditLine, CHAIN_BEGIN, chainFault, positionAfter, readAuditLine } from './audit-chain.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 const FILE = 'audit.jsonl';
 const ROTATED_FILE = 'audit.1.jsonl';
@@ -26,7 +26,7 @@ const LINE_BREAK = 10;
  *
  * It is only ever added to. What a crash cut off stays where it is, and the next line, a `mend`, names its hash.
  */
-export class ModelAudit {
+export class AuditLog {
   readonly #directory: string;
   readonly #clock: Clock;
 
@@ -37,7 +37,7 @@ export class ModelAudit {
   }
 
   /** Adds a line and brings it on to the disk. Whoever calls has the lock of the model directory. */
-  async append(note: AuditNote): Promise<void> {
+  async append(note: AuditRecord): Promise<void> {
     const { position, prefix, mend } = await this.#end();
     const nowMs = this.#clock.nowMs();
     const lines: string[] = [];
@@ -85,7 +85,7 @@ export class ModelAudit {
   }
 
   /** Where the next line goes, and what must stand before it. */
-  async #end(): Promise<{ readonly position: ChainPosition; readonly prefix: string; readonly mend?: AuditNote }> {
+  async #end(): Promise<{ readonly position: ChainPosition; readonly prefix: string; readonly mend?: AuditRecord }> {
     const bytes = await this.#read(FILE);
     const found = lastEntry(bytes);
     const position = found.entry === undefined ? await this.#begin() : positionAfter(found.entry);
@@ -110,7 +110,7 @@ export class ModelAudit {
       return await readFile(join(this.#directory, file));
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return Buffer.alloc(0);
-      throw libraryFailure('model-directory-unusable', `${file} cannot be read: ${errorMessage(error)}`, {
+      throw registryFailure('model-directory-unusable', `${file} cannot be read: ${errorMessage(error)}`, {
         cause: error,
       });
     }
@@ -187,7 +187,7 @@ function lastEntry(bytes: Buffer): { readonly entry: AuditEntry | undefined; rea
   return { entry: undefined, end: 0 };
 }
 
-function mendNote(unread: Buffer): AuditNote {
+function mendNote(unread: Buffer): AuditRecord {
   return {
     actor: 'andon',
     action: 'mend',

@@ -7,16 +7,16 @@ type Place = { readonly register: RegisterKind; readonly address: number };
 const ADDRESSES = 65_536;
 const BYTES_PER_REGISTER = 2;
 
-/** The kinds that the first digit of a manual's number names, which then counts from 1. Coils have none of their own. */
+/** Register kinds by the first digit of a number in manuals, which count from 1. Coils have no digit. */
 const kindOfDigit: Readonly<Record<string, RegisterKind>> = { '1': 'discrete', '3': 'input', '4': 'holding' };
 
 /**
- * Where a tag is, as on the wire: its `register` and `address` counted from `addressBase`, or without a `register` the
- * number of a manual, 40001 or 400001.
+ * Returns the location of a tag as on the wire. With `register`, `address` counts from `addressBase`; without it, the
+ * address is the number of a manual, 40001 or 400001.
  *
- * @returns What is wrong, for an operator, where it is nowhere.
+ * @returns A message for an operator if there is no such location.
  */
-export function placeOf(
+export function locateTag(
   tag: Pick<ModbusTagConfig, 'register' | 'address'>,
   config: { readonly addressBase: number },
 ): Place | string {
@@ -24,7 +24,7 @@ export function placeOf(
     const address = tag.address - config.addressBase;
     if (address < 0) return `addresses count from ${config.addressBase} here`;
     if (address < ADDRESSES) return { register: tag.register, address };
-    const meant = placeOf({ register: undefined, address: tag.address }, config);
+    const meant = locateTag({ register: undefined, address: tag.address }, config);
     const hint =
       typeof meant === 'string'
         ? ''
@@ -39,12 +39,12 @@ export function placeOf(
   return { register, address };
 }
 
-/** What is wrong with where a tag is. */
-export function placeProblems(
+/** Returns the problems of a tag's location. */
+export function locationProblems(
   tag: ModbusTagConfig,
   config: { readonly addressBase: number; readonly maxRegistersPerRequest: number },
 ): readonly { readonly path: string; readonly message: string }[] {
-  const place = placeOf(tag, config);
+  const place = locateTag(tag, config);
   if (typeof place === 'string') return [{ path: 'address', message: place }];
   const isBit = place.register === 'coil' || place.register === 'discrete';
   if (isBit && tag.register === undefined && tag.type !== 'bool')
@@ -61,13 +61,13 @@ export function placeProblems(
   return [{ path: 'type', message }];
 }
 
-/** Registers or bits that one value takes. */
+/** Returns the number of registers or bits of one value. */
 export function widthOf(tag: Pick<ModbusTagConfig, 'type' | 'length'>, register: RegisterKind): number {
   if (register === 'coil' || register === 'discrete') return 1;
   return tag.type === 'string' ? Math.ceil((tag.length ?? 1) / BYTES_PER_REGISTER) : registersOf(tag.type);
 }
 
-/** Names of the tags that an entry declares: its own, or for an array one for each element, from `name[0]` on. */
+/** Returns the tag names of an entry: its own name, or for an array one name for each element, from `name[0]`. */
 export function tagNames(name: string, { count }: Pick<ModbusTagConfig, 'count'>): readonly string[] {
   return count === undefined ? [name] : Array.from({ length: count }, (_, index) => `${name}[${index}]`);
 }

@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AuditEntry, InstallOrder, PackageSource } from '../../src/contracts/model-desk.ts';
-import type { ModelLibraryOptions } from '../../src/registry/model-library.ts';
-import { ModelLibrary } from '../../src/registry/model-library.ts';
+import type { AuditEntry, InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
+import type { VersionRegistryOptions } from '../../src/registry/version-registry.ts';
+import { VersionRegistry } from '../../src/registry/version-registry.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { writePackage } from './model-packages.ts';
@@ -11,16 +11,16 @@ import type { TestModel } from './onnx-directory.ts';
 import { hostEntry } from './onnx-host-harness.ts';
 import { testDeps } from './test-deps.ts';
 
-export type HarnessOptions = Partial<Pick<ModelLibraryOptions, 'inUse' | 'misfits'>> & {
+export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'misfits'>> & {
   readonly config?: Readonly<Record<string, unknown>>;
 };
 
 /** A model directory that begins empty, the library that changes it, and a place for packages. */
-export class LibraryHarness implements AsyncDisposable {
+export class RegistryHarness implements AsyncDisposable {
   readonly path = mkdtempSync(join(tmpdir(), 'andon-library-'));
   readonly models = join(this.path, 'models');
   readonly deps: Deps = testDeps();
-  readonly library: ModelLibrary;
+  readonly library: VersionRegistry;
   activations = 0;
   readonly #options: HarnessOptions;
   #packages = 0;
@@ -31,9 +31,9 @@ export class LibraryHarness implements AsyncDisposable {
   }
 
   /** Another library on the same directory, as another process has. */
-  open(): ModelLibrary {
+  open(): VersionRegistry {
     const { config, inUse, misfits } = this.#options;
-    return new ModelLibrary({
+    return new VersionRegistry({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.models, ...config }),
       inUse: inUse ?? (() => Promise.resolve([])),
@@ -49,7 +49,7 @@ export class LibraryHarness implements AsyncDisposable {
     return { kind: 'folder', path: writePackage(join(this.path, `package-${this.#packages}`), model) };
   }
 
-  async install(model: TestModel, order: Partial<InstallOrder> = {}) {
+  async install(model: TestModel, order: Partial<InstallRequest> = {}) {
     const source = order.source ?? this.package(model);
     return this.library.install({ sha256: undefined, activate: false, ...order, source }, 'cli:tester');
   }

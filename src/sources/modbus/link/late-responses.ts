@@ -2,9 +2,9 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
 import { answerDataBytes, readFunctionCodes, readsBits } from '../frame/read-pdu.ts';
 
-/** How long after a fault an answer to the read is reckoned with: as many of its timeouts, and no less than this. */
+/** A late response is expected for this many timeouts after a fault, and for at least LATE_MS_MIN. */
 const TIMEOUTS = 10;
-const OWED_MS_MIN = 10_000;
+const LATE_MS_MIN = 10_000;
 const REGISTERS_MAX = 125;
 const BITS_MAX = 2000;
 const BITS_PER_BYTE = 8;
@@ -12,32 +12,32 @@ const BITS_PER_REGISTER = 16;
 const ADDRESSES = 65_536;
 const SHAPES_PER_FUNCTION = 1000;
 
-/** What tells an answer from another where there is no transaction id: function code and length. */
+/** Function code and length of a response: all that tells two responses apart without a transaction id. */
 type Shape = number;
 
 /**
- * Answers that units still owe. One that comes after its deadline would pass for the answer to a later read of the same
- * unit, function code and length, on a framing without transaction ids; so while it may come, nothing of that shape is
- * asked of the unit.
+ * Late responses that units may still send. Without transaction ids, a response that arrives after its deadline looks
+ * like the response to a later read of the same unit, function code and length. While it may arrive, andon sends the
+ * unit no request with that shape.
  */
-export class OwedAnswers {
+export class LateResponses {
   readonly #clock: Clock;
-  /** Until when, by unit and shape. */
+  /** Expiry times by unit and shape, monotonic. */
   readonly #untilMs = new Map<number, Map<Shape, number>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The read got no proper answer. */
+  /** Records a read without a valid response. */
   add(request: ReadRequest, timeoutMs: number): void {
     const shapes = this.#untilMs.get(request.unitId) ?? new Map<Shape, number>();
     this.#untilMs.set(request.unitId, shapes);
-    shapes.set(shapeOf(request), this.#clock.monotonicMs() + Math.max(OWED_MS_MIN, TIMEOUTS * timeoutMs));
+    shapes.set(shapeOf(request), this.#clock.monotonicMs() + Math.max(LATE_MS_MIN, TIMEOUTS * timeoutMs));
   }
 
-  /** Forgets what is overdue. @returns Whether the unit owes anything. */
-  owedBy(unitId: number): boolean {
+  /** Removes expired entries. @returns True if the unit may still send a late response. */
+  outstandingFor(unitId: number): boolean {
     const shapes = this.#untilMs.get(unitId);
     if (shapes === undefined) return false;
     const nowMs = this.#clock.monotonicMs();
@@ -46,26 +46,26 @@ export class OwedAnswers {
     return shapes.size > 0;
   }
 
-  /** Whether anything is owed, by whomever. */
-  owedByAny(): boolean {
-    return [...this.#untilMs.keys()].some((unitId) => this.owedBy(unitId));
+  /** Returns true if any unit may still send a late response. */
+  outstandingForAny(): boolean {
+    return [...this.#untilMs.keys()].some((unitId) => this.outstandingFor(unitId));
   }
 
-  /** The unit owes nothing any more. */
+  /** Records that no late response of the unit is outstanding. */
   settle(unitId: number): void {
     this.#untilMs.delete(unitId);
   }
 
-  /** Whether an answer that is still owed could pass for the answer to this read. */
+  /** Returns true if a late response could be taken for the response to this read. */
   #isAmbiguous(request: ReadRequest): boolean {
     return this.#untilMs.get(request.unitId)?.has(shapeOf(request)) === true;
   }
 
   /**
-   * A read that begins like this one and that no owed answer looks like: itself, or one that goes on past its end.
+   * Returns a read with the same start whose response differs from every late one: the read itself or a longer one.
    *
-   * @param spareRegisters Most registers that may be read beyond; 16 times as many bits.
-   * @returns Undefined where there is none.
+   * @param spareRegisters Maximum number of extra registers; 16 times as many bits.
+   * @returns Undefined if there is none.
    */
   unambiguous(request: ReadRequest, spareRegisters: number): ReadRequest | undefined {
     const isBits = readsBits(request.functionCode);
@@ -80,7 +80,7 @@ export class OwedAnswers {
     return undefined;
   }
 
-  /** A shorter read at the same place, which no owed answer looks like; undefined where there is none. */
+  /** Returns a shorter read with the same start whose response differs from every late one; undefined if there is none. */
   shorter(request: ReadRequest): ReadRequest | undefined {
     const step = readsBits(request.functionCode) ? BITS_PER_BYTE : 1;
     for (let count = request.count - step; count > 0; count -= step)
@@ -89,8 +89,8 @@ export class OwedAnswers {
   }
 
   /**
-   * A read in another table, with a function code under which the unit owes nothing: any answer to it, even that it is
-   * refused, is told by that code from all that is owed. Undefined where something is owed under every code.
+   * Returns a read of another table, with a function code that no late response has. Its response, data or exception,
+   * is identified by that code. Undefined if every function code has a late response outstanding.
    */
   inOtherTable(request: ReadRequest): ReadRequest | undefined {
     const owing = new Set(Array.from(this.#untilMs.get(request.unitId)?.keys() ?? [], functionCodeOf));

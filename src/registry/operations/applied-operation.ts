@@ -1,5 +1,5 @@
-import type { AuditNote } from '../audit/audit-chain.ts';
-import { pinnedVersion } from './model-activation.ts';
+import type { AuditRecord } from '../audit/audit-chain.ts';
+import { pinnedVersion } from './version-pointers.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';
 
 /**
@@ -8,8 +8,8 @@ import type { ModelDirectory } from '../../models/store/model-directory.ts';
  * @param path Of the directory.
  * @throws {OperatingError | ConfigError} The directory does not say.
  */
-export async function tookEffect(
-  { action, model, version, detail }: AuditNote,
+export async function isApplied(
+  { action, model, version, detail }: AuditRecord,
   directory: ModelDirectory,
   path: string,
 ): Promise<boolean> {

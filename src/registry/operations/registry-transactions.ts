@@ -1,18 +1,18 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { ModelAction } from '../../contracts/model-desk.ts';
+import type { ModelAction } from '../../contracts/model-registry.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { writeDurably } from '../../platform/durable-file.ts';
 import { ConfigError, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { FileLock } from '../../platform/file-lock.ts';
-import type { AuditNote } from '../audit/audit-chain.ts';
-import { auditNoteSchema } from '../audit/audit-chain.ts';
+import type { AuditRecord } from '../audit/audit-chain.ts';
+import { auditRecordSchema } from '../audit/audit-chain.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from '../../runtime/queue/inference-metrics.ts';
-import type { ModelAudit } from '../audit/model-audit.ts';
-import { libraryFailure } from '../../models/errors/model-library-errors.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 const LOCK_FILE = '.lock';
 /** The line of the act that is being done, for whoever finds it where its process was killed. */
@@ -37,16 +37,16 @@ export type Act = {
 const journalSchema = z.strictObject({
   /** Sequence of the last line when the act began; its own line comes after. */
   after: z.int().min(0),
-  note: auditNoteSchema,
+  note: auditRecordSchema,
 });
 type Journal = z.infer<typeof journalSchema>;
 
-export type ModelActsOptions = {
+export type RegistryTransactionsOptions = {
   /** The model directory. */
   readonly directory: string;
-  readonly audit: ModelAudit;
+  readonly audit: AuditLog;
   /** Whether the directory is as the act would have left it. */
-  readonly tookEffect: (note: AuditNote) => Promise<boolean>;
+  readonly isApplied: (note: AuditRecord) => Promise<boolean>;
   readonly deps: Deps;
 };
 
@@ -54,11 +54,11 @@ export type ModelActsOptions = {
  * Does one act at a time on the model directory, in all processes together, and leaves one line in the log for each,
  * also where it was refused or the process was killed in its midst.
  */
-export class ModelActs {
-  readonly #options: ModelActsOptions;
+export class RegistryTransactions {
+  readonly #options: RegistryTransactionsOptions;
   readonly #metrics;
 
-  constructor(options: ModelActsOptions) {
+  constructor(options: RegistryTransactionsOptions) {
     this.#options = options;
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }
@@ -94,7 +94,7 @@ export class ModelActs {
         await this.#end();
         return changed;
       } catch (error) {
-        if (await this.#tookEffect(note)) await this.#settleInterrupted();
+        if (await this.#isApplied(note)) await this.#settleInterrupted();
         else await this.#end();
         throw error;
       }
@@ -131,7 +131,7 @@ export class ModelActs {
     }
   }
 
-  #tell({ actor, action, model, version }: Act, outcome: AuditNote['outcome'], message: string): void {
+  #tell({ actor, action, model, version }: Act, outcome: AuditRecord['outcome'], message: string): void {
     this.#metrics.andon_model_acts_total.inc({ action, outcome });
     const { log } = this.#options.deps;
     const fields = { actor, action, model, version };
@@ -147,7 +147,7 @@ export class ModelActs {
       const lock = takeLock(join(directory, LOCK_FILE));
       if (lock !== undefined) return lock;
       if (deps.clock.monotonicMs() > endMs)
-        throw libraryFailure('models-busy', `Another process has had ${directory} locked for ${waitMs} ms`);
+        throw registryFailure('models-busy', `Another process has had ${directory} locked for ${waitMs} ms`);
       await sleep(deps.clock, LOOK_MS);
     }
   }
@@ -157,7 +157,7 @@ export class ModelActs {
   }
 
   /** Notes what is about to be done, so that it is in the log whatever happens from here on. */
-  async #begin(note: AuditNote): Promise<void> {
+  async #begin(note: AuditRecord): Promise<void> {
     const last = await this.#options.audit.last();
     const journal: Journal = { after: last?.sequence ?? 0, note };
     await writeDurably(this.#journalPath, JSON.stringify(journal));
@@ -176,7 +176,7 @@ export class ModelActs {
     const last = await audit.last();
     const isInLog = last !== undefined && last.sequence > after && last.action !== 'mend';
     if (!isInLog) {
-      const done = await this.#tookEffect(note);
+      const done = await this.#isApplied(note);
       const interrupted = done ? 'after the change' : 'before the change';
       await audit.append({ ...note, outcome: done ? 'ok' : 'refused', detail: { ...note.detail, interrupted } });
     }
@@ -184,9 +184,9 @@ export class ModelActs {
   }
 
   /** Where the directory cannot be read, nothing is as the act would have left it; the next act must not fail by that. */
-  async #tookEffect(note: AuditNote): Promise<boolean> {
+  async #isApplied(note: AuditRecord): Promise<boolean> {
     try {
-      return await this.#options.tookEffect(note);
+      return await this.#options.isApplied(note);
     } catch (error) {
       if (error instanceof OperatingError || error instanceof ConfigError) return false;
       throw error;
@@ -223,5 +223,5 @@ function asFailure(error: unknown, directory: string): unknown {
 }
 
 function unusable(message: string, cause: unknown): OperatingError {
-  return libraryFailure('model-directory-unusable', message, { cause });
+  return registryFailure('model-directory-unusable', message, { cause });
 }

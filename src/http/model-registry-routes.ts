@@ -3,14 +3,14 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { Activated, Installed, ModelDesk, ModelProof, PackageSource } from '../contracts/model-desk.ts';
-import { modelActions } from '../contracts/model-desk.ts';
+import type { Activated, Installed, ModelRegistry, ModelProof, PackageSource } from '../contracts/model-registry.ts';
+import { modelActions } from '../contracts/model-registry.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from '../web/admin-access.ts';
 import { errorJson } from '../web/error-json.ts';
 
-export type ModelDeskRoutesOptions = {
-  readonly desk: ModelDesk;
+export type ModelRegistryRoutesOptions = {
+  readonly desk: ModelRegistry;
   readonly adminToken: string | undefined;
   /** Longest that an archive may take to arrive. */
   readonly receiveDeadlineMs: number;
@@ -84,7 +84,10 @@ const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson,
 const tags = ['Management of models'];
 
 /** The model directory over HTTP: what `andon models` does on the box, for whoever has the admin token. */
-export async function registerModelDeskRoutes(root: FastifyInstance, options: ModelDeskRoutesOptions): Promise<void> {
+export async function registerModelRegistryRoutes(
+  root: FastifyInstance,
+  options: ModelRegistryRoutesOptions,
+): Promise<void> {
   // In a scope of its own: bodies may be archives, and errors have their own statuses.
   await root.register(async (scope) => {
     const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -100,7 +103,7 @@ export async function registerModelDeskRoutes(root: FastifyInstance, options: Mo
   });
 }
 
-function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: ModelDeskRoutesOptions): void {
+function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: ModelRegistryRoutesOptions): void {
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/v1/models/install',
     {
@@ -142,7 +145,7 @@ function packageOf(body: unknown): { readonly source: PackageSource; readonly sh
   );
 }
 
-function registerActivation(instance: FastifyInstance, desk: ModelDesk): void {
+function registerActivation(instance: FastifyInstance, desk: ModelRegistry): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const response = { 200: activatedJson, 400: errorJson, ...errors };
   app.post(
@@ -178,7 +181,7 @@ function registerActivation(instance: FastifyInstance, desk: ModelDesk): void {
   );
 }
 
-function registerPins(instance: FastifyInstance, desk: ModelDesk): void {
+function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const response = { 200: z.object({ model: z.string(), pinned: z.number().nullable() }), 400: errorJson, ...errors };
   app.post(
@@ -199,7 +202,7 @@ function registerPins(instance: FastifyInstance, desk: ModelDesk): void {
   );
 }
 
-function registerAudit(app: FastifyInstance, desk: ModelDesk): void {
+function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
   app.withTypeProvider<ZodTypeProvider>().get(
     '/api/v1/models/audit',
     {

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ModelActs } from '../../src/registry/acts/model-acts.ts';
-import { ModelAudit } from '../../src/registry/audit/model-audit.ts';
+import { RegistryTransactions } from '../../src/registry/operations/registry-transactions.ts';
+import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { FileLock } from '../../src/platform/file-lock.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
 
 /*
@@ -14,13 +14,13 @@ import { meanOf4x2 } from '../support/onnx-host-harness.ts';
  */
 const pump = { ...meanOf4x2, name: 'pump' };
 
-function leftBehind(harness: LibraryHarness, after: number, action: string): void {
+function leftBehind(harness: RegistryHarness, after: number, action: string): void {
   const note = { actor: 'cli:killed', action, model: 'pump', version: 1, outcome: 'ok', detail: {} };
   writeFileSync(join(harness.models, '.act.json'), JSON.stringify({ after, note }));
 }
 
 test('an act that was killed after the change is in the log as done', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   await harness.install(pump);
   writeFileSync(join(harness.models, 'pump/active'), '1\n');
   leftBehind(harness, 1, 'activate');
@@ -34,7 +34,7 @@ test('an act that was killed after the change is in the log as done', async () =
 });
 
 test('one that was killed before the change is in the log as not done', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   await harness.install(pump);
   leftBehind(harness, 1, 'remove');
   await harness.library.unpin('pump', 'cli:next');
@@ -42,7 +42,7 @@ test('one that was killed before the change is in the log as not done', async ()
 });
 
 test('one that was killed after its line was written is in the log once', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   await harness.install(pump);
   leftBehind(harness, 0, 'install');
   await harness.library.unpin('pump', 'cli:next');
@@ -50,7 +50,7 @@ test('one that was killed after its line was written is in the log once', async 
 });
 
 test('what cannot be read any more keeps nobody from mending it', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   await harness.install(pump, { activate: true });
   leftBehind(harness, 2, 'pin');
   for (const file of ['active', 'pinned']) writeFileSync(join(harness.models, 'pump', file), 'no number');
@@ -61,10 +61,10 @@ test('what cannot be read any more keeps nobody from mending it', async () => {
 });
 
 test('a full disk is told with where it is full', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   const { models: directory, deps } = harness;
-  const audit = new ModelAudit(directory, deps.clock);
-  const acts = new ModelActs({ directory, audit, tookEffect: () => Promise.resolve(false), deps });
+  const audit = new AuditLog(directory, deps.clock);
+  const acts = new RegistryTransactions({ directory, audit, isApplied: () => Promise.resolve(false), deps });
   await expect(acts.locked(() => writeFile('/dev/full', 'x'))).rejects.toMatchObject({
     code: 'model-directory-unusable',
     message: expect.stringMatching(new RegExp(`^${directory}: ENOSPC`)) as string,
@@ -72,7 +72,7 @@ test('a full disk is told with where it is full', async () => {
 });
 
 test('leftovers of killed installs are cleared away, and those of living ones are not', async () => {
-  await using harness = new LibraryHarness();
+  await using harness = new RegistryHarness();
   const area = join(harness.models, '.staging');
   mkdirSync(join(area, 'act-dead'), { recursive: true });
   mkdirSync(join(area, 'act-alive'));
@@ -85,7 +85,7 @@ test(
   'a directory that another process keeps locked is told as busy, and the act can be tried again',
   { timeout: 40_000 },
   async () => {
-    await using harness = new LibraryHarness();
+    await using harness = new RegistryHarness();
     await harness.install(pump);
     {
       using _lock = FileLock.take(join(harness.models, '.lock'), 0);

@@ -5,16 +5,16 @@ import type {
   AuditReport,
   ExactModel,
   Installed,
-  InstallOrder,
-  ModelDesk,
+  InstallRequest,
+  ModelRegistry,
   ModelProof,
-} from '../contracts/model-desk.ts';
+} from '../contracts/model-registry.ts';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import { tookEffect } from './acts/act-effect.ts';
+import { isApplied } from './operations/applied-operation.ts';
 import {
   forgetPreviousVersion,
   pinnedVersion,
@@ -22,22 +22,22 @@ import {
   readPointer,
   writeActiveVersion,
   writePinnedVersion,
-} from './acts/model-activation.ts';
-import type { Act } from './acts/model-acts.ts';
-import { ModelActs } from './acts/model-acts.ts';
-import { ModelAudit } from './audit/model-audit.ts';
+} from './operations/version-pointers.ts';
+import type { Act } from './operations/registry-transactions.ts';
+import { RegistryTransactions } from './operations/registry-transactions.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
-import { libraryFailure } from '../models/errors/model-library-errors.ts';
+import { registryFailure } from '../models/errors/registry-errors.ts';
 import { packageIdentity, packageOrigin, receivePackage } from './package/model-package.ts';
 import { ModelProver } from './proof/model-prover.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { differingFile } from './package/package-files.ts';
-import { StagingFolder } from './package/package-staging.ts';
+import { StagingFolder } from './package/staging-folder.ts';
 import { checkMayHaveSecrets } from '../models/store/allowed-servers.ts';
-import { clearRejection } from './acts/rejected-versions.ts';
-import { checkNotRejected, readStanding, rollbackTarget } from './acts/version-standing.ts';
+import { clearRejection } from './operations/rejected-versions.ts';
+import { checkNotRejected, readStanding, rollbackTarget } from './operations/version-standing.ts';
 
-export type ModelLibraryOptions = {
+export type VersionRegistryOptions = {
   /** The inference host's entry file. */
   readonly entry: URL;
   /** `directory` absolute. */
@@ -52,33 +52,33 @@ export type ModelLibraryOptions = {
 };
 
 /** The model directory as it may be changed: by the commands and over HTTP alike. */
-export class ModelLibrary implements ModelDesk, AsyncDisposable {
-  readonly #options: ModelLibraryOptions;
+export class VersionRegistry implements ModelRegistry, AsyncDisposable {
+  readonly #options: VersionRegistryOptions;
   readonly #path: string;
   readonly #directory: ModelDirectory;
-  readonly #audit: ModelAudit;
-  readonly #acts: ModelActs;
+  readonly #audit: AuditLog;
+  readonly #acts: RegistryTransactions;
   readonly #prover: ModelProver;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   #receiving = false;
 
-  constructor(options: ModelLibraryOptions) {
+  constructor(options: VersionRegistryOptions) {
     const { entry, config, deps } = options;
     this.#options = options;
     this.#path = config.directory;
     this.#directory = ModelDirectory.of(config);
-    this.#audit = new ModelAudit(config.directory, deps.clock);
-    this.#acts = new ModelActs({
+    this.#audit = new AuditLog(config.directory, deps.clock);
+    this.#acts = new RegistryTransactions({
       directory: config.directory,
       audit: this.#audit,
-      tookEffect: (note) => tookEffect(note, this.#directory, this.#path),
+      isApplied: (note) => isApplied(note, this.#directory, this.#path),
       deps,
     });
     this.#prover = new ModelProver({ entry, config, deps, signal: this.#stopping.signal });
   }
 
-  async install(order: InstallOrder, actor: string): Promise<Installed> {
+  async install(order: InstallRequest, actor: string): Promise<Installed> {
     const act: Act = { actor, action: 'install', model: '', version: null, detail: {} };
     const installed = await this.#attempt(act, () => this.#install(order, act));
     if (!order.activate) return installed;
@@ -123,7 +123,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       await this.#acts.commit(act, {
         check: async () => {
           if ((await target()) !== version)
-            throw libraryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
+            throw registryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
         },
         change: () => writeActiveVersion(this.#path, name, version),
       });
@@ -138,7 +138,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       const active = await this.#directory.activeVersion(name);
       if (active === version) return;
       const now = active === undefined ? 'none is' : `version ${active} is`;
-      throw libraryFailure(
+      throw registryFailure(
         'model-version-not-active',
         `${name}@${version} is not active, ${now}: a pin holds the active version fast`,
       );
@@ -184,7 +184,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   }
 
   /** Has a version in the log that training wrote. */
-  async noteTrained({ name, version }: ExactModel, actor: string): Promise<void> {
+  async recordTraining({ name, version }: ExactModel, actor: string): Promise<void> {
     const act: Act = { actor, action: 'train', model: name, version, detail: {} };
     const check = () => this.#directory.checkExists({ name, version });
     await this.#attempt(act, () => this.#acts.commit(act, { check, change: () => Promise.resolve() }));
@@ -198,7 +198,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
 
   async #attempt<T>(act: Act, work: () => Promise<T>): Promise<T> {
     const running = this.#acts.attempt(act, () => {
-      if (this.#stopping.signal.aborted) throw libraryFailure('models-busy', 'The agent is stopping');
+      if (this.#stopping.signal.aborted) throw registryFailure('models-busy', 'The agent is stopping');
       return work();
     });
     this.#running.add(running);
@@ -213,8 +213,9 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     return StagingFolder.make(this.#path);
   }
 
-  async #install(order: InstallOrder, act: Act): Promise<Installed> {
-    if (this.#receiving) throw libraryFailure('models-busy', 'Another package is being installed; one comes at a time');
+  async #install(order: InstallRequest, act: Act): Promise<Installed> {
+    if (this.#receiving)
+      throw registryFailure('models-busy', 'Another package is being installed; one comes at a time');
     this.#receiving = true;
     try {
       await using staging = await this.#acts.locked(() => this.#staging());
@@ -248,7 +249,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   async #place(
     model: ExactModel,
     staged: string,
-    { order, act, leftOut }: { order: InstallOrder; act: Act; leftOut: readonly string[] },
+    { order, act, leftOut }: { order: InstallRequest; act: Act; leftOut: readonly string[] },
   ): Promise<Installed> {
     const folder = join(staged, model.name, String(model.version));
     let proof: ModelProof | undefined;
@@ -301,7 +302,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
       await this.#checkNotPinned(model);
       await this.#checkFits(model);
       if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version)
-        throw libraryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
+        throw registryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
       // One that cannot be read is written anew.
       previous = await readPointer(join(this.#path, name, 'active'));
       act.detail['previous'] = previous ?? null;
@@ -327,7 +328,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
   async #checkNotPinned({ name, version }: ExactModel): Promise<void> {
     const pinned = await pinnedVersion(this.#path, name);
     if (pinned === undefined || pinned === version) return;
-    throw libraryFailure(
+    throw registryFailure(
       'model-pinned',
       `${name}@${pinned} is pinned, so ${name}@${version} cannot become active: andon models unpin ${name}`,
     );
@@ -337,33 +338,33 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
     const stored = await this.#directory.find(model);
     await this.#directory.checkFallback(stored);
     const misfits = this.#options.misfits(stored.manifest);
-    if (misfits.length > 0) throw libraryFailure('model-watch-misfit', misfits.join('; '));
+    if (misfits.length > 0) throw registryFailure('model-watch-misfit', misfits.join('; '));
   }
 
   /** Somebody may have written into the version's folder since. */
   async #checkIsProved(model: ExactModel, { sha256 }: ModelProof): Promise<void> {
     const stored = await this.#directory.find(model);
     if (stored.sha256 !== sha256)
-      throw libraryFailure('models-busy', `${formatModelReference(model)} was changed while it was being proved`);
+      throw registryFailure('models-busy', `${formatModelReference(model)} was changed while it was being proved`);
   }
 
   async #checkRemovable(
     model: ExactModel,
-    inUse: Awaited<ReturnType<ModelLibraryOptions['inUse']>>,
+    inUse: Awaited<ReturnType<VersionRegistryOptions['inUse']>>,
     force: boolean,
   ): Promise<void> {
     const { name, version } = model;
     const label = formatModelReference(model);
     await this.#directory.checkExists(model);
     if ((await this.#directory.activeVersion(name)) === version)
-      throw libraryFailure('model-version-in-use', `${label} is active; activate another version first`);
+      throw registryFailure('model-version-in-use', `${label} is active; activate another version first`);
     if ((await pinnedVersion(this.#path, name)) === version)
-      throw libraryFailure('model-pinned', `${label} is pinned: andon models unpin ${name}`);
+      throw registryFailure('model-pinned', `${label} is pinned: andon models unpin ${name}`);
     const user = inUse.find((used) => used.name === name && used.version === version);
-    if (user !== undefined) throw libraryFailure('model-version-in-use', `${label} is in use: ${user.by}`);
+    if (user !== undefined) throw registryFailure('model-version-in-use', `${label} is in use: ${user.by}`);
     const previous = await previousVersion(this.#path, name).catch(() => undefined);
     if (previous === version && !force)
-      throw libraryFailure(
+      throw registryFailure(
         'model-version-in-use',
         `${label} is what a rollback would go back to; it is removed only by force (--force)`,
       );
@@ -382,7 +383,7 @@ export class ModelLibrary implements ModelDesk, AsyncDisposable {
 
   async #taken(model: ExactModel, what: string): Promise<OperatingError> {
     const free = Math.max(0, ...(await this.#directory.versions(model.name))) + 1;
-    return libraryFailure(
+    return registryFailure(
       'model-version-taken',
       `${formatModelReference(model)} is there already and is another (${what} differs); the next free version is ${free}`,
     );

@@ -1,17 +1,17 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeActiveVersion } from '../../src/registry/acts/model-activation.ts';
-import { modelLedger } from '../../src/registry/model-ledger.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { writeActiveVersion } from '../../src/registry/operations/version-pointers.ts';
+import { versionLedger } from '../../src/registry/version-ledger.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 
-let harness: LibraryHarness;
+let harness: RegistryHarness;
 let directory = '';
-const ledger = () => modelLedger(directory, harness.library, harness.deps.clock);
+const ledger = () => versionLedger(directory, harness.library, harness.deps.clock);
 const file = (name: string) => join(directory, 'pump', name);
 
 beforeEach(async () => {
-  harness = new LibraryHarness();
+  harness = new RegistryHarness();
   directory = harness.models;
   mkdirSync(join(directory, 'pump'), { recursive: true });
   await writeActiveVersion(directory, 'pump', 3);
