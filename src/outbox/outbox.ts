@@ -52,7 +52,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     this.#deps = deps;
     this.samples = {
       flushIntervalMs: config.historyFlushIntervalMs,
-      append: async (batch) => void (await this.#link.call('historyAppend', batch)),
+      append: (batch) => this.#link.call('historyAppend', batch),
       read: (request) => this.#link.call('historyRead', request),
     };
     this.#metrics = deps.metrics.of(outboxMetrics);
