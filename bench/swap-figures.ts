@@ -71,7 +71,7 @@ export async function swapFigures(
     figure('take-over', 'from an activation to its version answering everywhere, p50', 'ms', median(bed.activationsMs)),
     figure('back-p50', 'first good answer after the hosts were killed, p50', 'ms', median(backMs)),
     figure('back-max', 'first good answer after the hosts were killed, longest', 'ms', Math.max(...backMs), 1_000),
-    figure('crash-failed', 'requests failed a crash', '', failed.length / crashes),
+    figure('crash-failed', 'failed requests for each crash', '', failed.length / crashes),
     figure('crash-unjudged', 'windows not judged for each crash', '', unjudged / crashes),
   ];
 }
