@@ -9,7 +9,7 @@ export type ServingAgent = {
   readonly inferUrl: (model: string) => string;
 };
 
-/** Starts the agent as its service runs it, with one watch, and with every model of the bench served to clients. */
+/** Starts the agent as its service does, with one watch, and serves every model of the bench to clients. */
 export async function startServingAgent(
   site: BenchSite,
   scanIntervalMs: number,
@@ -25,7 +25,7 @@ export async function startServingAgent(
   return { pid: agent.child.pid ?? 0, inferUrl };
 }
 
-/** Values for a model, as a client of the Open Inference Protocol writes them. */
+/** Returns values for a model in the JSON of the Open Inference Protocol. */
 export function inferBody(shape: readonly number[]): string {
   const count = shape.reduce((product, size) => product * size, 1);
   const data = Array.from({ length: count }, (_, index) => Math.fround(Math.sin(index)));

@@ -76,13 +76,15 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: historyTags(tags, watches), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({ storage: outbox.samples, tags: historyTags(tags, watches), deps }),
+  );
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
       config: config.models,
       models: watched,
-      misfits: (manifest) => watchMisfits(config, manifest),
+      incompatibilities: (manifest) => watchMisfits(config, manifest),
       serves: sharedWithWatches(config.models, watched),
       deps,
     }),

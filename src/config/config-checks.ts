@@ -12,11 +12,11 @@ import { rolloutFindings } from './config-rollout-checks.ts';
 import { watchFindings } from './config-watch-checks.ts';
 
 /**
- * What is wrong, or likely not meant, between the sections of a configuration that are right by themselves.
+ * Returns the problems between sections that are valid on their own, as errors and warnings.
  *
- * @param config The sound parts, paths absolute.
- * @param file The file as plain data, right or wrong: a tag that is declared wrongly is declared all the same.
- * @param models What is known of the models on disk.
+ * @param config Valid parts of the configuration, with absolute paths.
+ * @param file The whole file as plain data, because a tag with an invalid definition still declares its name.
+ * @param models Models found on disk.
  */
 export function checkConfig(config: Partial<AgentConfig>, file: unknown, models: ModelLookup): readonly Finding[] {
   const context = checkContext(config, file);
@@ -32,14 +32,16 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
   ];
 }
 
-/** A box may watch machines, serve models, or both. */
+/** Checks that the configuration has a purpose: watches, served models, or both. */
 function purposeFindings({ config: { watches, models } }: CheckContext, file: unknown): readonly Finding[] {
   if (watches === undefined || models === undefined) return [];
   const isEmpty = (section: unknown): boolean => isPlainObject(section) && Object.keys(section).length === 0;
-  // One that is wrong is none of the sound parts, and a source all the same.
+  // An invalid source is missing in the valid parts, but it still is a source.
   const sources = valueAt(file, ['sources']) ?? {};
   if (isEmpty(sources) && models.serve === 'none')
     return [error(['sources'], 'expected at least one source, or models to serve (models.serve)')];
   if (isEmpty(sources) || !isEmpty(watches)) return [];
-  return [warning(['watches'], 'no watches: values are read and kept, but nothing is judged and no alarm is raised')];
+  return [
+    warning(['watches'], 'no watches: samples are read and stored, but nothing is judged and no alarm is raised'),
+  ];
 }

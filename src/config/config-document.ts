@@ -2,22 +2,22 @@ import type { Document, Node, Pair, ParsedNode } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import { plainYamlMessage, TOO_DEEP } from './config-yaml-messages.ts';
 
-/** Keys and list positions from the top. */
+/** Keys and list indices from the root. */
 export type ConfigPath = readonly (string | number)[];
 
-/** Lines and columns count from 1. */
+/** Line and column, counted from 1. */
 export type Position = { readonly line: number; readonly column: number };
 
-/** Something wrong in the file, before it has a file name. */
+/** A problem in the file, without the file name. */
 export type DocumentProblem = Position & { readonly path: ConfigPath; readonly message: string };
 
 /**
- * Most values a configuration may come to once its aliases are written out. A plant of 10,000 tags has fewer;
- * nine lines of nested aliases can ask for a billion.
+ * Most values of a configuration after its aliases are expanded. A plant with 10,000 tags has fewer, but nine lines
+ * of nested aliases can expand to a billion.
  */
 const VALUES_MAX = 200_000;
 
-/** A value of the file with the places of its key and of itself, and the values below it. */
+/** A value of the file with the offsets of its key and of itself, and the values below it. */
 type Located = {
   readonly value: unknown;
   readonly offset: number;
@@ -25,13 +25,13 @@ type Located = {
   readonly children: ReadonlyMap<string | number, Located>;
 };
 
-/** A YAML file as plain data, and where in the file each piece of it stands. */
+/** A YAML file as plain data, with the position of each value in the file. */
 export class ConfigDocument {
-  /** What the file says, in plain objects, arrays, strings, numbers and booleans; undefined where it can't be read. */
+  /** Content of the file as plain objects, arrays, strings, numbers and booleans. Undefined if it cannot be parsed. */
   readonly value: unknown;
-  /** Problems of the text itself: syntax, duplicate keys, aliases. */
+  /** Problems of the YAML text: syntax, duplicate keys, aliases. */
   readonly problems: readonly DocumentProblem[];
-  /** False where the text is so broken that checking its content would only mislead. */
+  /** False if the text is too broken to check its content. */
   readonly readable: boolean;
   readonly #root: Located | undefined;
   readonly #lines: LineCounter;
@@ -46,22 +46,22 @@ export class ConfigDocument {
   }
 
   /**
-   * Where a piece of the configuration stands: its key, or its value. A path that the file does not have is
-   * shown at the nearest key above it.
+   * Returns the position of a key or of its value. A path that the file does not have is reported at the nearest key
+   * above it.
    */
   position(path: ConfigPath, at: 'key' | 'value'): Position {
     let here = this.#root;
     for (const [depth, step] of path.entries()) {
       const below: Located | undefined = here?.children.get(step);
-      if (below === undefined) return this.#place(here?.keyOffset ?? here?.offset);
+      if (below === undefined) return this.#positionAt(here?.keyOffset ?? here?.offset);
       here = below;
-      if (depth === path.length - 1 && at === 'key') return this.#place(here.keyOffset ?? here.offset);
+      if (depth === path.length - 1 && at === 'key') return this.#positionAt(here.keyOffset ?? here.offset);
     }
-    return this.#place(here?.offset);
+    return this.#positionAt(here?.offset);
   }
 
-  #place(offset: number | undefined): Position {
-    return placeOf(this.#lines, offset ?? 0);
+  #positionAt(offset: number | undefined): Position {
+    return positionAt(this.#lines, offset ?? 0);
   }
 }
 
@@ -86,7 +86,7 @@ class DocumentReader {
       for (const error of [...document.errors, ...document.warnings]) {
         this.broken = true;
         const offset = isOpenQuote(error) ? lastQuote(document) : undefined;
-        // Two complaints about one place are one mistake.
+        // Two errors at one position have the same cause.
         if (offsets.has(error.pos[0])) continue;
         offsets.add(error.pos[0]);
         this.#report(offset ?? error.pos[0], [], plainYamlMessage(error.code, error.message));
@@ -107,7 +107,7 @@ class DocumentReader {
     this.#values += 1;
     if (this.#values === VALUES_MAX + 1) {
       this.broken = true;
-      this.#report(offset, path, `more than ${VALUES_MAX} values once all aliases are written out`);
+      this.#report(offset, path, `more than ${VALUES_MAX} values after all aliases are expanded`);
     }
     if (this.#values > VALUES_MAX || node === null) return leaf(null);
     if (isAlias(node)) return this.#aliased(node.source, offset, path, keyOffset);
@@ -117,7 +117,7 @@ class DocumentReader {
     const children = isMap(node) ? this.#mapChildren(node.items, path) : this.#listChildren(node, path);
     this.#open.delete(node);
     const values = [...children].map(([key, child]) => [String(key), child.value] as const);
-    // Object.fromEntries defines own properties, so that a key named __proto__ stays a key like any other.
+    // Object.fromEntries defines own properties, so a key named __proto__ is a normal key.
     const value = isMap(node) ? Object.fromEntries(values) : values.map(([, item]) => item);
     return { value, offset, keyOffset, children };
   }
@@ -126,8 +126,8 @@ class DocumentReader {
     const target = this.#anchors.get(anchor);
     if (target !== undefined && !this.#open.has(target)) return this.#located(target, path, keyOffset, offset);
     this.broken = true;
-    const why = target === undefined ? `no anchor &${anchor} stands before it` : `it stands inside &${anchor} itself`;
-    this.#report(offset, path, `the alias *${anchor} refers to nothing: ${why}`);
+    const why = target === undefined ? `there is no anchor &${anchor} before it` : `it is inside &${anchor} itself`;
+    this.#report(offset, path, `invalid alias *${anchor}: ${why}`);
     return { value: null, offset, keyOffset, children: new Map() };
   }
 
@@ -140,17 +140,17 @@ class DocumentReader {
     const children = new Map<string, Located>();
     const merged: Map<string | number, Located>[] = [];
     for (const item of items) {
-      // A parsed map holds nodes only; Pair's type allows plain data too.
+      // A parsed map contains only nodes, but the type of Pair also allows plain data.
       const { key, value } = item as Pair<Node | null, Node | null>;
       const keyOffset = key?.range?.[0];
       const name = keyText(key);
       if (name === undefined)
-        this.#report(keyOffset ?? 0, path, 'a key must be a plain word, not a list, a map or nothing');
+        this.#report(keyOffset ?? 0, path, 'expected a plain word as key, found a list, a map or nothing');
       else if (children.has(name)) this.#reportTwice(children.get(name), keyOffset ?? 0, [...path, name]);
       else if (name === '<<') merged.push(...this.#mergeSources(value, path, keyOffset ?? 0));
       else children.set(name, this.#located(value, [...path, name], keyOffset, keyOffset ?? 0));
     }
-    // What the map says itself wins over what it merges; of several merged maps the first wins.
+    // The map's own keys have priority over merged keys. Of several merged maps, the first has priority.
     for (const map of merged)
       for (const [name, child] of map) if (!children.has(String(name))) children.set(String(name), child);
     return children;
@@ -165,12 +165,12 @@ class DocumentReader {
   }
 
   #reportTwice(first: Located | undefined, offset: number, path: ConfigPath): void {
-    const { line } = placeOf(this.lines, first?.keyOffset ?? 0);
-    this.#report(offset, path, `this key stands already in line ${line}: remove one of the two`);
+    const { line } = positionAt(this.lines, first?.keyOffset ?? 0);
+    this.#report(offset, path, `duplicate key: it is also in line ${line}; remove one of the two`);
   }
 
   #report(offset: number, path: ConfigPath, message: string): void {
-    this.problems.push({ ...placeOf(this.lines, offset), path, message });
+    this.problems.push({ ...positionAt(this.lines, offset), path, message });
   }
 }
 
@@ -178,7 +178,7 @@ function isOpenQuote({ code, message }: { readonly code: string; readonly messag
   return code === 'MISSING_CHAR' && message.includes('quote');
 }
 
-/** Where the last text in quotes begins: a quote that is never closed reaches to the end of the file. */
+/** Returns the start of the last quoted text, because an unclosed quote extends to the end of the file. */
 function lastQuote(document: Document<ParsedNode>): number | undefined {
   let offset: number | undefined;
   visit(document, {
@@ -189,7 +189,7 @@ function lastQuote(document: Document<ParsedNode>): number | undefined {
   return offset;
 }
 
-/** A key as text: `1:` is '1', as written; undefined where it is no scalar. */
+/** Returns a key as text, as in the file: `1:` is '1'. Undefined if it is not a scalar. */
 function keyText(key: Node | null): string | undefined {
   if (!isScalar(key) || key.value === null) return undefined;
   return typeof key.value === 'string' ? key.value : key.source;
@@ -199,7 +199,7 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What stands at a path; undefined where nothing does. */
+/** Returns the value at a path, or undefined if there is none. */
 export function valueAt(root: unknown, path: ConfigPath): unknown {
   let here = root;
   for (const step of path) {
@@ -210,7 +210,7 @@ export function valueAt(root: unknown, path: ConfigPath): unknown {
   return here;
 }
 
-function placeOf(lines: LineCounter, offset: number): Position {
+function positionAt(lines: LineCounter, offset: number): Position {
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(line, 1), column: Math.max(col, 1) };
 }

@@ -8,7 +8,7 @@ import { nearest } from '../domain/nearest-word.ts';
 const TEXT_SHOWN_MAX = 60;
 const NAMES_SHOWN_MAX = 6;
 
-/** What a field takes, in words: 'a whole number from 1 to 125', 'one of holding, input'. */
+/** Describes the values that a field accepts: 'a whole number from 1 to 125', 'one of holding, input'. */
 export function expectedOf(node: SchemaNode): string {
   const kind = fieldKind(node);
   if (kind === 'duration') return 'a duration such as 100ms, 5s, 10m or 7d';
@@ -38,8 +38,8 @@ export function expectedOf(node: SchemaNode): string {
 }
 
 function rangeOf(node: SchemaNode): string {
-  const min = believable(node.minimum);
-  const max = believable(node.maximum);
+  const min = chosenBound(node.minimum);
+  const max = chosenBound(node.maximum);
   if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
   if (min !== undefined) return ` of ${min} or more`;
   if (max !== undefined) return ` of ${max} or less`;
@@ -47,8 +47,8 @@ function rangeOf(node: SchemaNode): string {
   return node.exclusiveMaximum === undefined ? '' : ` below ${node.exclusiveMaximum}`;
 }
 
-/** A bound somebody chose; the bounds of a double's whole numbers say nothing to a reader. */
-function believable(bound: number | undefined): number | undefined {
+/** Returns a bound, or undefined for the bounds of the safe integers, which zod adds to every whole number. */
+function chosenBound(bound: number | undefined): number | undefined {
   return bound === undefined || Math.abs(bound) >= Number.MAX_SAFE_INTEGER ? undefined : bound;
 }
 
@@ -70,7 +70,7 @@ function shortList(names: readonly string[]): string {
   return names.length <= NAMES_SHOWN_MAX ? names.join(', ') : `${names.slice(0, NAMES_SHOWN_MAX).join(', ')}, …`;
 }
 
-/** A value as it stands in the file, cut where long; a password in a URL is not repeated. */
+/** Returns a value as in the file, shortened if long and without a password in a URL. */
 export function textOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (typeof value === 'string') {
@@ -78,13 +78,7 @@ export function textOf(value: unknown): string {
     return `'${withoutPassword(shown).replaceAll(/\p{Cc}/gu, '?')}'`;
   }
   if (typeof value === 'number')
-    return Number.isNaN(value)
-      ? '.nan (not a number)'
-      : value === Infinity
-        ? '.inf'
-        : value === -Infinity
-          ? '-.inf'
-          : `${value}`;
+    return Number.isNaN(value) ? '.nan (not a number)' : String(value).replace('Infinity', '.inf');
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   const keys = isPlainObject(value) ? Object.keys(value) : [];
@@ -95,36 +89,36 @@ function withoutPassword(text: string): string {
   return text.replace(/(\/\/[^/:@]*):[^/@]*(@|…)/, '$1:***$2');
 }
 
-/** What the value was likely meant to be, as '; did you mean …?'; '' where nothing comes to mind. */
+/** Returns a hint such as '; did you mean …?' to append to a message, or '' if there is none. */
 export function hintFor(node: SchemaNode, value: unknown): string {
   if (value === null) return '; give it a value or remove the key';
   const kind = fieldKind(node);
-  if (kind === 'duration') return meant(durationMeant(value));
-  if (kind === 'size') return meant(sizeMeant(value));
+  if (kind === 'duration') return didYouMean(durationMeant(value));
+  if (kind === 'size') return didYouMean(sizeMeant(value));
   const choices = branches(node).flatMap((branch) => branch.enum ?? (branch.const === undefined ? [] : [branch.const]));
   if (choices.length > 0 && typeof value === 'string') {
-    const near = meant(nearest(value, choices.map(String)));
+    const near = didYouMean(nearest(value, choices.map(String)));
     if (near !== '') return near;
   }
   const all = branches(node);
-  if (all.some((branch) => fieldKind(branch) === 'duration')) return meant(durationMeant(value));
+  if (all.some((branch) => fieldKind(branch) === 'duration')) return didYouMean(durationMeant(value));
   if (all.length > 1) return '';
   switch (node.type ?? 'string') {
     case 'integer':
     case 'number':
       return typeof value === 'string' ? numberHint(value, node.type === 'integer') : '';
     case 'boolean':
-      return meant(booleanMeant(value));
+      return didYouMean(booleanMeant(value));
     case 'string':
       return typeof value === 'number' || typeof value === 'boolean' ? `; put it in quotes: '${value}'` : '';
     case 'array':
-      return node.prefixItems === undefined && typeof value === 'string' ? meant(`[${value}]`) : '';
+      return node.prefixItems === undefined && typeof value === 'string' ? didYouMean(`[${value}]`) : '';
     default:
       return '';
   }
 }
 
-function meant(text: string | undefined): string {
+function didYouMean(text: string | undefined): string {
   return text === undefined ? '' : `; did you mean ${text}?`;
 }
 
@@ -136,7 +130,7 @@ const DURATION_WORDS: readonly (readonly [RegExp, string])[] = [
   [/^(d|days?)$/, 'd'],
 ];
 
-/** A bare number below this is taken for seconds: nobody waits 5 ms, and few scan every 100 s. */
+/** A number without unit below this is read as seconds: a wait of 5 ms and a scan interval of 100 s are both rare. */
 const BARE_SECONDS_MAX = 60;
 
 function durationMeant(value: unknown): string | undefined {
@@ -162,7 +156,7 @@ function numberHint(text: string, isWhole: boolean): string {
   const plain = text.replaceAll(/[_\s]/g, '').replace(',', '.');
   const number = plain === '' ? NaN : Number(plain);
   if (Number.isFinite(number) && (!isWhole || Number.isInteger(number)))
-    return plain === text ? '; write it without quotes' : meant(plain);
+    return plain === text ? '; write it without quotes' : didYouMean(plain);
   return /^\d+(\.\d+)?\s*[a-z%°]+/i.test(text) ? '; write the number alone, without a unit' : '';
 }
 

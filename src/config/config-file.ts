@@ -15,22 +15,22 @@ import { configSchema } from './config-schema.ts';
 import { readConfigText } from './config-text.ts';
 import { readTrust } from './config-trust.ts';
 
-/** A configuration that passed every check, with paths made absolute. */
+/** A configuration that passed every check, with absolute paths. */
 export type LoadedConfig = {
   readonly config: AgentConfig;
-  /** As it was named to us; in messages. */
+  /** Path as given by the caller, for messages. */
   readonly file: string;
-  /** Absolute; relative paths in the file start here. */
+  /** Absolute path of the folder that relative paths in the file start from. */
   readonly directory: string;
-  /** What works and is likely not meant. */
+  /** Findings that do not prevent a start but are probably mistakes. */
   readonly warnings: readonly ConfigProblem[];
 };
 
 export type LoadOptions = {
   /**
-   * Whether a watch whose model is missing or damaged is an error. 'optional' makes it a warning: the box must run
-   * before there is a model, to collect what the model is trained on, and one bad model must not stop the others.
-   * 'unchecked' is for whoever is about to change the models: one that does not fit must not keep it from being changed.
+   * Severity of a watch whose model is missing or damaged. 'required': an error. 'optional': a warning, because the box
+   * must collect training data before there is a model, and one bad model must not stop the others. 'unchecked': models
+   * are not read, for commands that change the models.
    */
   readonly models: 'required' | 'optional' | 'unchecked';
 };
@@ -50,7 +50,7 @@ export async function loadConfig(file: string, options: LoadOptions = { models: 
 }
 
 type CheckedText = {
-  /** Undefined where there are problems. */
+  /** Undefined if there are problems. */
   readonly config: AgentConfig | undefined;
   readonly problems: readonly DocumentProblem[];
   readonly warnings: readonly DocumentProblem[];
@@ -63,8 +63,8 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
   const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
   const wrong = parsed.success ? [] : new ConfigMessages(document, configJsonSchema()).problems(parsed.error.issues);
-  const sound = parsed.success ? parsed.data : soundParts(document.value, parsed.error.issues);
-  const paths = resolvePaths(sound, directory);
+  const valid = parsed.success ? parsed.data : validParts(document.value, parsed.error.issues);
+  const paths = resolvePaths(valid, directory);
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(
@@ -88,20 +88,20 @@ function placed(document: ConfigDocument, { path, at, message }: Finding): Docum
   return { ...document.position(path, at), path, message };
 }
 
-/** Maps whose entries stand for themselves: one that is wrong says nothing about its neighbours. */
+/** Depth of the part to remove in maps whose entries are independent: an invalid entry does not affect the others. */
 const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, watches: 2, uplinks: 2 };
 const ROUNDS_MAX = 5;
 
 /**
- * What is left of a configuration without its wrong parts, so that the checks across sections can find the rest of
- * the problems in the same run. A wrong tag takes only itself away, a wrong source only itself.
+ * Returns the configuration without its invalid parts, so that the checks across sections report the other problems in
+ * the same run. An invalid tag removes only this tag, an invalid source only this source.
  */
-function soundParts(file: unknown, issues: readonly z.core.$ZodIssue[]): Partial<AgentConfig> {
+function validParts(file: unknown, issues: readonly z.core.$ZodIssue[]): Partial<AgentConfig> {
   const partial = configSchema.partial();
   const rest: unknown = structuredClone(file);
   let wrong = issues;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    // The second time round, an entry that lost a part and is wrong without it goes as a whole.
+    // From the second round on, an entry that is invalid without the removed part is removed as a whole.
     for (const { path, code } of wrong)
       remove(rest, partToRemove(path.map(String), round), code === 'unrecognized_keys');
     const parsed = partial.safeParse(rest);
@@ -131,7 +131,7 @@ function removeUnknownSections(root: Readonly<Record<string, unknown>>): void {
 }
 
 function notAMap(value: unknown): DocumentProblem {
-  const found = value === null ? 'the file is empty' : "the file does not begin with 'key: value' lines";
+  const found = value === null ? 'the file is empty' : "the file does not consist of 'key: value' lines";
   return { line: 1, column: 1, path: [], message: `${found}: expected sections such as agent:, sources: and watches:` };
 }
 
@@ -144,11 +144,11 @@ function fileProblems(file: string, problems: readonly DocumentProblem[]): reado
   if (last === undefined || all.length === shown.length) return shown;
   return [
     ...shown,
-    { ...last, path: '', message: `more than ${PROBLEMS_MAX} problems: those after this line are not shown` },
+    { ...last, path: '', message: `more than ${PROBLEMS_MAX} problems: the problems after this line are not shown` },
   ];
 }
 
-/** `sources.plc-1.tags.pump-1.pressure.range[0]`. */
+/** Returns a path as text: `sources.plc-1.tags.pump-1.pressure.range[0]`. */
 function pathText(path: ConfigPath): string {
   return path
     .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))

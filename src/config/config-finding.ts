@@ -5,33 +5,36 @@ import type { ConfigPath } from './config-document.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { agentTags } from './config-tags.ts';
+import type { SourceConfig } from './kinds.ts';
 import { sourceKindOf } from './kinds.ts';
 
-/** Something that no single section can see; `error` keeps the agent from starting. */
+export type ModbusConfig = Extract<SourceConfig, { type: 'modbus' }>;
+
+/** A problem that concerns several sections. An error prevents the start. */
 export type Finding = {
   readonly severity: 'error' | 'warning';
   readonly path: ConfigPath;
-  /** Which of the two is shown in the file. */
+  /** Position that is reported: the key or its value. */
   readonly at: 'key' | 'value';
   readonly message: string;
 };
 
-/** A tag by its name in the file, whether or not the rest of it is right. */
+/** A tag that the file names, even if the rest of its definition is invalid. */
 export type DeclaredTag = { readonly name: string; readonly source: string };
 
-/** What the checks look at: the sound parts of a configuration, and the names that the whole file declares. */
+/** Input of the checks: the valid parts of a configuration, and the names that the whole file declares. */
 export type CheckContext = {
   readonly config: Partial<AgentConfig>;
   readonly tags: ReadonlyMap<string, Tag>;
   readonly declaredTags: readonly DeclaredTag[];
   readonly declaredNames: ReadonlySet<string>;
-  /** Templates of the patterns in the file, whether or not the rest of a pattern is right. */
+  /** Templates of the patterns in the file, even if the rest of a pattern is invalid. */
   readonly declaredTemplates: readonly TagTemplate[];
-  /** How often a tag is read; a tag that its source sends by itself has no entry. */
+  /** Scan interval by tag. A tag that is not polled has no entry. */
   readonly scanIntervalMs: ReadonlyMap<string, number>;
 };
 
-/** @param file The file as plain data, right or wrong. */
+/** @param file The whole file as plain data, including its invalid parts. */
 export function checkContext(config: Partial<AgentConfig>, file: unknown): CheckContext {
   const sources = config.sources ?? {};
   const declared = declaredTags(file);
@@ -41,7 +44,7 @@ export function checkContext(config: Partial<AgentConfig>, file: unknown): Check
     config,
     tags: tagsByName,
     declaredTags: declared,
-    // The elements of an array are tags that the file does not spell out.
+    // The elements of an array are tags that the file does not list.
     declaredNames: new Set([...declared.map(({ name }) => name), ...tagsByName.keys()]),
     declaredTemplates: declaredTemplates(file),
     scanIntervalMs: new Map(
@@ -53,23 +56,41 @@ export function checkContext(config: Partial<AgentConfig>, file: unknown): Check
 }
 
 function declaredTags(file: unknown): readonly DeclaredTag[] {
-  const sources = valueAt(file, ['sources']);
-  return Object.keys(isPlainObject(sources) ? sources : {}).flatMap((source) => {
-    const tags = valueAt(file, ['sources', source, 'tags']);
-    return Object.keys(isPlainObject(tags) ? tags : {}).map((name) => ({ name, source }));
-  });
+  return keysAt(file, ['sources']).flatMap((source) =>
+    keysAt(file, ['sources', source, 'tags']).map((name) => ({ name, source })),
+  );
 }
 
 function declaredTemplates(file: unknown): readonly TagTemplate[] {
-  const sources = valueAt(file, ['sources']);
-  return Object.keys(isPlainObject(sources) ? sources : {}).flatMap((source) => {
-    const patterns = valueAt(file, ['sources', source, 'patterns']);
-    return Object.keys(isPlainObject(patterns) ? patterns : {}).flatMap((pattern) => {
+  return keysAt(file, ['sources']).flatMap((source) =>
+    keysAt(file, ['sources', source, 'patterns']).flatMap((pattern) => {
       const text = valueAt(file, ['sources', source, 'patterns', pattern, 'tag']);
       const template = typeof text === 'string' ? parseTagTemplate(text) : undefined;
       return template === undefined ? [] : [template];
-    });
-  });
+    }),
+  );
+}
+
+function keysAt(file: unknown, path: ConfigPath): readonly string[] {
+  const map = valueAt(file, path);
+  return isPlainObject(map) ? Object.keys(map) : [];
+}
+
+/** Returns each item whose key an earlier item also has, with the first item of that key. */
+export function duplicates<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): readonly { readonly item: Item; readonly first: Item }[] {
+  return [...Map.groupBy(items, keyOf).values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : others.map((item) => ({ item, first })),
+  );
+}
+
+/** Returns the Modbus sources of a configuration, with their ids. */
+export function modbusSources({ config }: CheckContext): readonly (readonly [string, ModbusConfig])[] {
+  return Object.entries(config.sources ?? {}).flatMap(([id, source]) =>
+    source.type === 'modbus' ? [[id, source] as const] : [],
+  );
 }
 
 export function error(path: ConfigPath, message: string, at: Finding['at'] = 'value'): Finding {

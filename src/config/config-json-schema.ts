@@ -5,7 +5,7 @@ import type { ConfigPath } from './config-document.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import { configSchema } from './config-schema.ts';
 
-/** The part of JSON Schema 2020-12 that the configuration needs. */
+/** Part of JSON Schema 2020-12 that the configuration uses. */
 export type SchemaNode = {
   readonly $schema?: string;
   readonly title?: string;
@@ -34,18 +34,18 @@ export type SchemaNode = {
   readonly anyOf?: readonly SchemaNode[];
 };
 
-/** The JSON Schema of what a user writes: durations and sizes as text, defaults in the same notation. */
+/** Returns the JSON Schema of the file: durations and sizes as text, defaults in the same notation. */
 export function configJsonSchema(): SchemaNode {
   const schema = z.toJSONSchema(configSchema, {
     io: 'input',
     target: 'draft-2020-12',
     unrepresentable: 'any',
   });
-  // What zod makes is a JSON Schema document; its own type is wider than the part used here.
+  // zod returns a JSON Schema document; its type is wider than the part used here.
   return { title: 'andon configuration', ...(schema as SchemaNode) };
 }
 
-/** What a field takes, beyond JSON Schema's own types. */
+/** Kind of a field, beyond the types of JSON Schema. */
 export type FieldKind = 'duration' | 'size' | 'secret' | 'other';
 
 export function fieldKind(node: SchemaNode): FieldKind {
@@ -54,21 +54,21 @@ export function fieldKind(node: SchemaNode): FieldKind {
   return branches(node).length === 2 && mayHoldSecret(node) ? 'secret' : 'other';
 }
 
-/** Whether a value here can be a secret: a header, for one, is a text or a reference. */
+/** Returns true if a value may be a secret. A header, for instance, is a text or a reference. */
 export function mayHoldSecret(node: SchemaNode): boolean {
   const keys = branches(node).flatMap(({ properties }) => Object.keys(properties ?? {}));
   return keys.length === 2 && keys.includes('env') && keys.includes('file');
 }
 
-/** The branches of a union; a node that is none is its own only branch. */
+/** Returns the branches of a union. A node that is not a union is its own only branch. */
 export function branches(node: SchemaNode): readonly SchemaNode[] {
   const alternatives = node.oneOf ?? node.anyOf;
   return alternatives === undefined ? [node] : alternatives.flatMap(branches);
 }
 
 /**
- * The schema of what stands at a path. Where kinds differ by `type`, the file's own `type` chooses; where it
- * chooses none, undefined.
+ * Returns the schema of the value at a path. If kinds differ by `type`, the `type` in the file selects the kind;
+ * undefined if it selects none.
  */
 export function schemaAt(root: SchemaNode, path: ConfigPath, file: unknown): SchemaNode | undefined {
   let here: SchemaNode | undefined = root;
@@ -79,7 +79,7 @@ export function schemaAt(root: SchemaNode, path: ConfigPath, file: unknown): Sch
   return here;
 }
 
-/** The branches of a node that a value can be meant for: those of its `type`, or all. */
+/** Returns the branches of a node that match a value: those of its `type`, or all. */
 export function chosenBranches(node: SchemaNode, value: unknown): readonly SchemaNode[] {
   const all = branches(node);
   if (!isPlainObject(value)) return all;
@@ -102,14 +102,14 @@ function below(candidates: readonly SchemaNode[], step: string | number): Schema
   return undefined;
 }
 
-/** A key of the configuration and the place it belongs to, such as `sources.<id>.scanInterval`. */
+/** A key of the configuration and its location, such as `sources.<id>.scanInterval`. */
 export type KeyPlace = {
   readonly key: string;
   readonly place: string;
   readonly node: SchemaNode;
 };
 
-/** Every key there is, from the top down, in the order of the schema. */
+/** Returns every key of the schema, from the top down. */
 export function keyPlaces(node: SchemaNode, place = ''): readonly KeyPlace[] {
   return branches(node).flatMap((branch) => {
     const own = Object.entries(branch.properties ?? {}).flatMap(([key, child]) => {

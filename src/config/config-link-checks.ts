@@ -1,34 +1,27 @@
 import { formatDuration } from '../domain/duration.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { error } from './config-finding.ts';
-import type { SourceConfig } from './kinds.ts';
+import type { CheckContext, Finding, ModbusConfig } from './config-finding.ts';
+import { duplicates, error, modbusSources } from './config-finding.ts';
 
-type ModbusConfig = Extract<SourceConfig, { type: 'modbus' }>;
 type Setting = { readonly path: readonly string[]; readonly name: string; readonly value: string };
 
-/** Sources that name the same Modbus device or line share one connection, which has each of its settings once. */
-export function linkFindings({ config }: CheckContext): readonly Finding[] {
-  const first = new Map<string, { readonly source: string; readonly config: ModbusConfig }>();
-  return Object.entries(config.sources ?? {}).flatMap(([source, entry]) => {
-    if (entry.type !== 'modbus') return [];
-    const end = endpointName(parseModbusUrl(entry.url));
-    const earlier = first.get(end);
-    if (earlier === undefined) {
-      first.set(end, { source, config: entry });
-      return [];
-    }
-    const wanted = linkSettings(earlier.config);
-    return linkSettings(entry).flatMap(({ path, name, value }, index) => {
-      const other = wanted[index]?.value;
+/** Checks that sources with the same Modbus address agree on the settings of the connection, which they share. */
+export function linkFindings(context: CheckContext): readonly Finding[] {
+  const endpointOf = ({ url }: ModbusConfig) => endpointName(parseModbusUrl(url));
+  return duplicates(modbusSources(context), ([, source]) => endpointOf(source)).flatMap(({ item, first }) => {
+    const [id, source] = item;
+    const [firstId, firstSource] = first;
+    const expected = linkSettings(firstSource);
+    return linkSettings(source).flatMap(({ path, name, value }, index) => {
+      const other = expected[index]?.value;
       if (other === value) return [];
-      const why = `the two share the one connection to ${end}, and ${name} is ${other} there`;
-      return [error(['sources', source, ...path], `${value} differs from source '${earlier.source}': ${why}`)];
+      const why = `both share one connection to ${endpointOf(source)}, and ${name} is ${other} there`;
+      return [error(['sources', id, ...path], `${value} differs from source '${firstId}': ${why}`)];
     });
   });
 }
 
-/** What a connection has once. How long an answer is waited for is each read's own. */
+/** Settings of the connection. The response timeout is not among them: each read has its own. */
 function linkSettings({ url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs }: ModbusConfig): readonly Setting[] {
   const endpoint = parseModbusUrl(url);
   const isSerial = endpoint.medium === 'serial';

@@ -10,14 +10,14 @@ import { nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** Most problems that are worded and shown in one run; a file with more is another kind of file. */
+/** Most problems reported in one run. A file with more is probably not a configuration. */
 export const PROBLEMS_MAX = 500;
 
 /**
- * What the schema found wrong, each at its place in the file and in words for whoever has to put it right: the
- * value found, what is expected, and the likely remedy.
+ * Turns the issues of the schema into messages with their position in the file: expected value, found value and a
+ * hint.
  *
- * Fields without an error text of their own must have been parsed with `noDefaultMessages`.
+ * Parse with `noDefaultMessages`: an empty issue text marks a field without an error text of its own.
  */
 export class ConfigMessages {
   readonly #document: ConfigDocument;
@@ -31,13 +31,13 @@ export class ConfigMessages {
   }
 
   problems(issues: readonly Issue[]): readonly DocumentProblem[] {
-    // The first problem of a value is its cause; what follows at the same place, follows from it. That holds for
-    // a value that several entries share through an alias, too.
+    // Only the first problem at a position is reported, because the others follow from it. This includes a value
+    // that several entries share through an alias.
     const found = new Map<string, DocumentProblem>();
     for (const issue of issues) {
       for (const problem of this.#problemsOf(issue, pathOf(issue))) {
-        const place = `${problem.line}:${problem.column}:${problem.path.at(-1) ?? ''}`;
-        if (!found.has(place)) found.set(place, problem);
+        const position = `${problem.line}:${problem.column}:${problem.path.at(-1) ?? ''}`;
+        if (!found.has(position)) found.set(position, problem);
       }
       if (found.size > PROBLEMS_MAX) break;
     }
@@ -66,7 +66,7 @@ export class ConfigMessages {
       const meant = typeof value === 'string' ? nearest(value, types) : undefined;
       return `unknown type ${textOf(value)}: expected ${listed(types)}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
     }
-    // A rule over several fields says itself what it found.
+    // The message of a rule over several fields is complete.
     if (issue.code === 'custom' && !/^(expected|must) /.test(issue.message)) return issue.message;
     if (node !== undefined && fieldKind(node) === 'secret') return secretMessage(value);
     if (node !== undefined && mayHoldSecret(node)) return `${expectedPhrase(node)} (the value found is not shown)`;
@@ -85,10 +85,10 @@ export class ConfigMessages {
   }
 
   #invalidName(issue: Issue, path: ConfigPath): string {
-    const own =
-      issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).find((text) => text !== '') : '';
+    const texts = issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message) : [];
+    const own = texts.find((text) => text !== '');
     const name = textOf(path.at(-1));
-    return `${name} can't be a name here: ${own === undefined || own === '' ? 'it has characters that are not allowed' : own}`;
+    return `${name} is not a valid name here: ${own ?? 'it has characters that are not allowed'}`;
   }
 
   #unknownKey(path: ConfigPath, key: string): string {
@@ -100,12 +100,12 @@ export class ConfigMessages {
     const absent = known.filter((name) => !isPresent(name));
     const meant = nearestKey(key, absent) ?? nearestKey(key, known);
     if (meant !== undefined)
-      return `unknown key '${key}': did you mean '${meant}'${isPresent(meant) ? ', which stands here already' : ''}?`;
+      return `unknown key '${key}': did you mean '${meant}'${isPresent(meant) ? ', which is already set here' : ''}?`;
     const elsewhere = this.#elsewhere(key);
-    return `unknown key '${key}': ${elsewhere}keys here are ${listed(known)}`;
+    return `unknown key '${key}': ${elsewhere}expected ${listed(known)}`;
   }
 
-  /** Where a key belongs that has lost its way, for instance one level up. */
+  /** Returns the sections that a misplaced key belongs to, for instance one level up. */
   #elsewhere(key: string): string {
     const all = this.#keyPlaces;
     const meant = nearest(key, [...new Set(all.map((place) => place.key))]);
@@ -121,7 +121,7 @@ export class ConfigMessages {
   }
 }
 
-/** For zod's `error` option: an empty text stands for "no text of its own", and is worded here. */
+/** Option `error` for zod: an empty text marks an issue that `ConfigMessages` formulates. */
 export function noDefaultMessages(): string {
   return '';
 }
@@ -130,7 +130,7 @@ function pathOf(issue: Issue): ConfigPath {
   return issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
 }
 
-/** The issues inside the branch that the value was meant for: the one branch whose outer form fits. */
+/** Returns the issues of the branch that the value is meant for: the only branch whose outer form matches. */
 function unionIssues(issue: Issue): readonly Issue[] | undefined {
   if (issue.code !== 'invalid_union' || issue.message !== '') return undefined;
   const meant = issue.errors.filter((issues) =>
@@ -141,21 +141,21 @@ function unionIssues(issue: Issue): readonly Issue[] | undefined {
 
 function discriminatorOptions(issue: Issue): readonly string[] | undefined {
   if (issue.code !== 'invalid_union' || issue.discriminator === undefined) return undefined;
-  // zod 4.6 gives the options and leaves them out of the issue's type.
+  // zod 4.6 sets `options`, but the type of the issue does not have it.
   return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : undefined;
 }
 
 function secretMessage(value: unknown): string {
   const expected = 'expected { env: NAME } or { file: PATH }';
   if (isPlainObject(value)) return `${expected}, found a map with ${listed(Object.keys(value)) || 'nothing in it'}`;
-  return `${expected}: a secret is never written in the configuration (the value found is not shown; replace it if others could read it)`;
+  return `${expected}: a secret must not be in the configuration (the value found is not shown; replace it if others could read it)`;
 }
 
 function expectedPhrase(node: SchemaNode | undefined): string {
   return node === undefined ? 'not valid' : `expected ${expectedOf(node)}`;
 }
 
-/** Limits of durations are worded in milliseconds; '1d' says more than '86400000 ms'. */
+/** Writes the limits of durations in the user's notation: '1d' instead of '86400000 ms'. */
 function inOwnUnits(message: string, node: SchemaNode | undefined): string {
   const isDuration = node !== undefined && branches(node).some((branch) => fieldKind(branch) === 'duration');
   return isDuration ? message.replaceAll(/\b(\d+) ms\b/g, (_, ms: string) => formatDuration(Number(ms))) : message;

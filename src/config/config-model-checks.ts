@@ -9,22 +9,22 @@ import { error, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** A model as it lies on the disk, or why it can't be used. */
+/** A model on disk, or the reason why it cannot be used. */
 type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: string };
 
-/** What the watches' models were found to be. */
+/** Models of the watches, as found on disk. */
 export type ModelLookup = {
-  /** False where the folder itself is missing or empty: then one finding says so, and not one for each watch. */
+  /** False if the folder is missing or empty. Then there is one finding instead of one for each watch. */
   readonly directoryHasModels: boolean;
-  /** Of all models in the folder. */
+  /** Names of all models in the folder. */
   readonly names: readonly string[];
-  /** By reference as written: `pump-anomaly`, `pump-anomaly@3`. */
+  /** By reference as in the file: `pump-anomaly`, `pump-anomaly@3`. */
   readonly models: ReadonlyMap<string, FoundModel>;
-  /** Whether a model that can't be used keeps the configuration from being right. */
+  /** Severity of a model that cannot be used. */
   readonly severity: Finding['severity'];
 };
 
-/** Looks up every model that a watch names, to use or to try; reads manifests only. */
+/** Looks up every model that a watch names as its model, shadow or canary. Reads manifests only. */
 export async function lookUpModels(
   { models, watches = {} }: Partial<AgentConfig>,
   severity: Finding['severity'],
@@ -50,25 +50,25 @@ async function find(
     return stored;
   } catch (caught) {
     const { name, version } = model;
-    const meant = names.includes(name) ? undefined : nearest(name, names);
-    if (meant !== undefined) return { problem: `there is no model '${name}'; did you mean '${meant}'?` };
+    const near = names.includes(name) ? undefined : nearest(name, names);
+    if (near !== undefined) return { problem: `there is no model '${name}'; did you mean '${near}'?` };
     const versions = await directory.versions(name);
     if (version !== undefined && versions.length > 0 && !versions.includes(version))
-      return { problem: `there is no version ${version} of '${name}'; there is ${versions.join(', ')}` };
+      return { problem: `there is no version ${version} of '${name}'; installed versions: ${versions.join(', ')}` };
     if (caught instanceof ConfigError)
-      return { problem: `its description is wrong: ${caught.message.replaceAll('\n', '; ')}` };
+      return { problem: `its model.yaml is invalid: ${caught.message.replaceAll('\n', '; ')}` };
     if (caught instanceof OperatingError) return { problem: errorMessage(caught) };
     throw caught;
   }
 }
 
-/** Watches against their models: that the model exists, and that its columns are what the tags give. */
+/** Checks that the model of each watch exists and that its columns match the tags of the watch. */
 export function modelFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {
   const watches = Object.entries(config.watches ?? {});
   if (watches.length === 0 || config.models === undefined) return [];
   if (!lookup.directoryHasModels) {
     const path = ['models', 'directory'];
-    const message = `there are no models in ${config.models.directory}: put them there, or make one with 'andon train'`;
+    const message = `there are no models in ${config.models.directory}: install one with 'andon models install', or train one with 'andon train'`;
     return [{ severity: lookup.severity, path, at: 'value', message }];
   }
   return watches.flatMap(([id, watch]) => {
@@ -83,17 +83,17 @@ export function modelFindings({ config, tags }: CheckContext, lookup: ModelLooku
   });
 }
 
-/** A watch and the model that is to judge for it. */
+/** A watch and a model for it. */
 export type Binding = {
   readonly path: readonly string[];
   readonly name: string;
   readonly manifest: ModelManifest;
   readonly watch: WatchConfig;
-  /** Undefined where the tag could not be read from the file. */
+  /** By tag. Undefined if the definition of the tag is invalid. */
   readonly units: ReadonlyMap<string, string | undefined>;
 };
 
-/** Whether a model's columns are what the watch gives it. */
+/** Checks that the columns of a model match the tags of the watch. */
 export function manifestFindings({ path, name, manifest, watch, units }: Binding): readonly Finding[] {
   const columns = manifest.tags.map((column) => column.name);
   const { tags, window } = watch;
@@ -103,7 +103,9 @@ export function manifestFindings({ path, name, manifest, watch, units }: Binding
   }
   const misplaced = tags.some((tag, index) => tag !== columns[index]) && tags.every((tag) => columns.includes(tag));
   if (misplaced)
-    return [error([...path, 'tags'], `not in the column order of ${name}, which is ${columns.join(', ')}`)];
+    return [
+      error([...path, 'tags'], `wrong order: expected the column order of ${name}, which is ${columns.join(', ')}`),
+    ];
   const findings = tags.flatMap((tag, index) => {
     const column = manifest.tags[index];
     const unit = units.get(tag);

@@ -1,9 +1,9 @@
 import { listenAddress } from '../web/http-config.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
-import { error, warning } from './config-finding.ts';
+import { duplicates, error, warning } from './config-finding.ts';
 import { isPlainObject } from './config-document.ts';
 
-/** What leaves the machine: who may come in, under which name andon goes out, and what others could read on the way. */
+/** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
 export function networkFindings(context: CheckContext): readonly Finding[] {
   return [
     ...listenFindings(context),
@@ -16,13 +16,11 @@ export function networkFindings(context: CheckContext): readonly Finding[] {
 function listenFindings({ config }: CheckContext): readonly Finding[] {
   const address = config.http === undefined ? undefined : listenAddress(config.http.listen);
   if (address === undefined || address.loopback || config.http?.token !== undefined) return [];
-  const reason = `${address.host} can be reached from the network, and whoever reaches it could acknowledge alarms and load models`;
-  return [
-    error(['http', 'listen'], `refused without http.token: ${reason}; set token: { env: NAME } or listen on 127.0.0.1`),
-  ];
+  const reason = `anyone who reaches ${address.host} over the network could acknowledge alarms and load models`;
+  return [error(['http', 'listen'], `requires http.token: ${reason}; set token: { env: NAME } or listen on 127.0.0.1`)];
 }
 
-/** A connection to a peer, wherever in the configuration it stands. */
+/** A connection to a peer, in any section. */
 type Connection = {
   readonly path: readonly string[];
   readonly url: string;
@@ -48,19 +46,15 @@ function connections({ config }: CheckContext): readonly Connection[] {
 }
 
 function clientIdFindings(context: CheckContext): readonly Finding[] {
-  const first = new Map<string, string>();
-  return connections(context).flatMap(({ path, url, clientId }) => {
-    if (clientId === undefined) return [];
-    const key = `${URL.parse(url)?.host ?? url} ${clientId}`;
-    const earlier = first.get(key);
-    if (earlier === undefined) first.set(key, path.join('.'));
-    if (earlier === undefined) return [];
-    const why = 'a broker allows one connection for each client id, so the two would end one another in turns';
-    return [error([...path, 'clientId'], `${earlier} has the client id '${clientId}' at this broker, too: ${why}`)];
-  });
+  const named = connections(context).filter(({ clientId }) => clientId !== undefined);
+  const key = ({ url, clientId }: Connection) => `${URL.parse(url)?.host ?? url} ${clientId}`;
+  const why = 'a broker allows one connection for each client id, so each would disconnect the other';
+  return duplicates(named, key).map(({ item: { path, clientId }, first }) =>
+    error([...path, 'clientId'], `${first.path.join('.')} uses client id '${clientId}' on the same broker: ${why}`),
+  );
 }
 
-/** Headers whose value proves who one is. */
+/** Headers whose value is a credential. */
 const SECRET_HEADER = /^(authorization|proxy-authorization|cookie)$|token|secret|password|api-?key/i;
 
 function headerFindings({ config }: CheckContext): readonly Finding[] {
@@ -72,7 +66,7 @@ function headerFindings({ config }: CheckContext): readonly Finding[] {
       return [
         error(
           path,
-          'expected { env: NAME } or { file: PATH }: a secret is never written in the configuration (the value found is not shown; replace it if others could read it)',
+          'expected { env: NAME } or { file: PATH }: a secret must not be in the configuration (the value found is not shown; replace it if others could read it)',
         ),
       ];
     });
@@ -87,6 +81,6 @@ function clearTextFindings(context: CheckContext): readonly Finding[] {
     if (parsed === null || !hasSecret || !CLEAR_TEXT.has(parsed.protocol)) return [];
     if (listenAddress(`${parsed.hostname}:1`)?.loopback === true) return [];
     const secure = `${parsed.protocol.slice(0, -1)}s://`;
-    return [warning([...path, 'url'], `the secret crosses the network unencrypted: use ${secure}`)];
+    return [warning([...path, 'url'], `the secret is sent over the network without encryption: use ${secure}`)];
   });
 }

@@ -2,17 +2,17 @@ import { resolve } from 'node:path';
 import { isPlainObject } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 
-/** Keys whose text is the path of a file or folder. In tags and headers these words are names that a user chose. */
+/** Keys with the path of a file or folder. In tags and headers, the same words may be names that the user chose. */
 const PATH_KEYS = new Set(['directory', 'path', 'ca', 'cert', 'key', 'file']);
 const CHOSEN_NAMES = new Set(['tags', 'headers']);
 
-/** Sections that name files; `sources` and `uplinks` do so in their entries. */
+/** Sections with paths; `sources` and `uplinks` have them in their entries. */
 const SECTIONS = ['models', 'outbox', 'http', 'publish', 'sparkplug'] as const;
 const ENTRY_SECTIONS = ['sources', 'uplinks'] as const;
 
 /**
- * Makes each relative path absolute, so that it means the same wherever andon is started.
- * @param directory Absolute; the folder of the configuration file.
+ * Makes each relative path absolute, so that it does not depend on the working directory.
+ * @param directory Absolute path of the folder of the configuration file.
  */
 export function resolvePaths<C extends Partial<AgentConfig>>(config: C, directory: string): C {
   const changed: Record<string, unknown> = { ...config };
@@ -24,7 +24,7 @@ export function resolvePaths<C extends Partial<AgentConfig>>(config: C, director
       Object.entries(entries).map(([id, entry]) => [id, absolute(entry, directory)]),
     );
   }
-  // The same keys with the same types of values: only the text of paths differs.
+  // Keys and types are unchanged. Only the text of paths differs.
   return changed as C;
 }
 
@@ -39,7 +39,7 @@ function absolute(value: unknown, directory: string): unknown {
   return Object.fromEntries(entries);
 }
 
-/** A header named `file` is a header; the secret that it refers to may be a file. */
+/** Resolves the secrets of headers. A header may itself be named `file`. */
 function headerSecrets(headers: unknown, directory: string): unknown {
   if (!isPlainObject(headers)) return headers;
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, absolute(value, directory)]));

@@ -6,14 +6,12 @@ import { error, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import { manifestFindings } from './config-model-checks.ts';
 
-/** Shadows and canaries: that they are versions of the watch's model that judge the same windows. */
+/** Checks that a shadow or canary is another version of the watch's model and judges the same windows. */
 export function rolloutFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {
   return Object.entries(config.watches ?? {}).flatMap(([id, watch]) => {
     const at = ['watches', id];
     if (watch.shadow !== undefined && watch.canary !== undefined)
-      return [
-        error([...at, 'canary'], "a watch tries one version at a time: name it under 'shadow' or under 'canary'"),
-      ];
+      return [error([...at, 'canary'], 'a watch can have a shadow or a canary, not both: remove one')];
     const units = new Map(watch.tags.map((tag) => [tag, tags.get(tag)?.unit]));
     return (['shadow', 'canary'] as const).flatMap((kind) => versionFindings(kind, at, watch, units, lookup));
   });
@@ -32,9 +30,8 @@ function versionFindings(
   const path = [...at, kind];
   const name = formatModelReference(tried);
   if (tried.name !== model.name)
-    return [error(path, `${name} is another model than ${model.name}, which the watch uses: name a version of that`)];
-  if (tried.version === model.version)
-    return [error(path, `${name} is the version that the watch uses anyway: name another`)];
+    return [error(path, `expected a version of ${model.name}, the model of the watch, found ${name}`)];
+  if (tried.version === model.version) return [error(path, `the watch already uses ${name}: set another version`)];
   const found = lookup.models.get(name);
   if (found === undefined || !lookup.directoryHasModels) return [];
   if ('problem' in found) return [{ severity: lookup.severity, path, at: 'value', message: found.problem }];
@@ -46,7 +43,7 @@ function versionFindings(
   ];
 }
 
-/** The version that is tried against the one that the watch uses, which changes with each activation. */
+/** Compares the candidate with the version that the watch uses, which changes with each activation. */
 function pairFindings(
   kind: 'shadow' | 'canary',
   path: readonly string[],
@@ -55,10 +52,12 @@ function pairFindings(
   lookup: ModelLookup,
 ): readonly Finding[] {
   const { version, window } = tried.manifest;
-  // An activation ends a rollout well; it must not keep the agent from starting.
+  // Activating the candidate ends the rollout. It must not prevent the start of the agent.
   if (version === used.version)
-    return [warning(path, `${tried.name} is the active version by now, and nothing is tried: take '${kind}' out`)];
+    return [
+      warning(path, `${tried.name} is already the active version, so there is nothing to compare: remove '${kind}'`),
+    ];
   if (window.steps === used.window.steps) return [];
-  const message = `${tried.name} sees ${window.steps} rows, ${used.name}@${used.version} ${used.window.steps}: they do not judge the same windows, and cannot be compared`;
+  const message = `${tried.name} has windows of ${window.steps} rows, but ${used.name}@${used.version} has ${used.window.steps}: versions can be compared only on the same windows`;
   return [{ severity: lookup.severity, path, at: 'value', message }];
 }

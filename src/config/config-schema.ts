@@ -8,20 +8,20 @@ import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
-/** Longest id and tag name: they become topics, file names and metric labels. */
+/** Longest id and tag name. They become topics, file names and metric labels. */
 const NAME_LENGTH_MAX = 128;
 
-/** Names become levels of MQTT topics and paths of URLs: '+', '#' and '/' mean something there. */
+/** Names become levels of MQTT topics and URL paths, in which '+', '#' and '/' have a meaning. */
 const NAME_PATTERN = /^(?![$\s])[^+#/\p{Cc}]*[^+#/\s\p{Cc}]$/u;
 export const NAME_EXPECTED =
-  "expected a name of 1 to 128 characters that can stand in an MQTT topic: no '+', '#', '/' or control character, no '$' in front, no space at either end";
+  "expected a name of 1 to 128 characters without '+', '#', '/' and control characters, without '$' at the start and without a space at either end";
 
 const nameSchema = z
   .string()
   .max(NAME_LENGTH_MAX, { error: NAME_EXPECTED })
   .regex(NAME_PATTERN, { error: NAME_EXPECTED });
 
-/** Whether a tag or an id can be a level of an MQTT topic as it is. */
+/** Returns true if a tag name or id can be a level of an MQTT topic. */
 export function isTopicSafeName(name: string): boolean {
   return nameSchema.safeParse(name).success;
 }
@@ -36,8 +36,7 @@ const agentSchema = z
     location: z
       .string()
       .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
-        error:
-          "expected levels joined by '/', such as acme/lyon/filling/line-2, none of them empty and without '+' and '#'",
+        error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
       })
       .optional()
       .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
@@ -52,7 +51,7 @@ const logSchema = z
   .prefault({})
   .describe('Log on standard output, one JSON object a line');
 
-/** The whole configuration; each section is described beside the code that it configures. */
+/** The whole configuration. Each section is defined next to the code that it configures. */
 export const configSchema = z.strictObject({
   agent: agentSchema,
   sources: z
@@ -77,5 +76,5 @@ export const configSchema = z.strictObject({
   log: logSchema,
 });
 
-/** After parsing: durations are milliseconds, sizes bytes, and every default is filled in. */
+/** Parsed configuration: every default is set, and durations and sizes carry their unit (`timeoutMs`, `maxSizeBytes`). */
 export type AgentConfig = z.infer<typeof configSchema>;

@@ -7,7 +7,7 @@ import { warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** What is said of models and hosts that there are not: likely misspelt, and without effect. */
+/** Reports settings without effect: for models and hosts that do not exist, and for providers without devices. */
 export function servingFindings({ config }: CheckContext, file: unknown, lookup: ModelLookup): readonly Finding[] {
   const { models } = config;
   const former = formerHostFindings(file);
@@ -29,9 +29,9 @@ export function servingFindings({ config }: CheckContext, file: unknown, lookup:
     ...Object.keys(models.hosts)
       .filter((name) => !hosts.includes(name))
       .map((name) => {
-        const meant = nearest(name, hosts);
-        const hint = meant === undefined ? `there is ${hosts.join(', ')}` : `did you mean '${meant}'?`;
-        return warning(['models', 'hosts', name], `no model runs in a host '${name}'; ${hint}`);
+        const near = nearest(name, hosts);
+        const hint = near === undefined ? `hosts: ${hosts.join(', ')}` : `did you mean '${near}'?`;
+        return warning(['models', 'hosts', name], `no model runs in host '${name}'; ${hint}`);
       }),
     ...deviceFindings(['models', 'executionProviders'], models.executionProviders),
     ...Object.entries(models.limits).flatMap(([name, { executionProviders = [] }]) =>
@@ -40,10 +40,10 @@ export function servingFindings({ config }: CheckContext, file: unknown, lookup:
   ];
 }
 
-/** The host of client models had another name in earlier configurations. */
+/** Warns about the former name of the host for client models. */
 function formerHostFindings(file: unknown): readonly Finding[] {
   const limits = valueAt(file, ['models', 'limits']);
-  const message = `host '${FORMER_CLIENT_HOST}' is now called '${CLIENT_HOST}'; change the name here`;
+  const message = `host '${FORMER_CLIENT_HOST}' was renamed to '${CLIENT_HOST}': change the name here`;
   return [
     ...Object.keys(isPlainObject(limits) ? limits : {}).flatMap((name) => {
       const path = ['models', 'limits', name, 'host'];
@@ -56,8 +56,8 @@ function formerHostFindings(file: unknown): readonly Finding[] {
 }
 
 function unknownModel(path: Finding['path'], name: string, { names }: ModelLookup): Finding {
-  const meant = nearest(name, names);
-  const hint = meant === undefined ? 'this has no effect until it is installed' : `did you mean '${meant}'?`;
+  const near = nearest(name, names);
+  const hint = near === undefined ? 'the setting has no effect until it is installed' : `did you mean '${near}'?`;
   return warning(['models', ...path], `there is no model '${name}'; ${hint}`);
 }
 

@@ -1,6 +1,6 @@
 import { nearest, simplified } from '../domain/nearest-word.ts';
 
-/** What people call things elsewhere, and the key that means it here. Compared without case, dashes and underscores. */
+/** Terms of other programs, and the keys with the same meaning here. Compared without case, dashes and underscores. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   interval: ['scanInterval', 'hop', 'interval'],
   pollinterval: ['scanInterval'],
@@ -40,15 +40,15 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   type: ['type'],
 };
 
-/** Like `nearest`, for keys of the configuration: knows the words of other programs, too. */
+/** Returns the key that is most likely meant, by spelling or by a term of another program. */
 export function nearestKey(word: string, candidates: readonly string[]): string | undefined {
   const near = nearest(word, candidates);
   if (near !== undefined) return near;
-  const meant = OTHER_NAMES[simplified(word)] ?? [];
-  return meant.find((name) => candidates.includes(name)) ?? containing(word, candidates);
+  const synonyms = OTHER_NAMES[simplified(word)] ?? [];
+  return synonyms.find((name) => candidates.includes(name)) ?? containing(word, candidates);
 }
 
-/** `timeout` for `requestTimeout`: a key that ends with the word, which must be long enough to mean something. */
+/** Returns a key that ends with the word, such as `requestTimeout` for `timeout`. The word needs 4 characters. */
 function containing(word: string, candidates: readonly string[]): string | undefined {
   const plain = simplified(word);
   return plain.length < 4 ? undefined : candidates.find((candidate) => simplified(candidate).endsWith(plain));

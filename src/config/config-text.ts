@@ -1,27 +1,27 @@
 import { open } from 'node:fs/promises';
 import { errorMessage } from '../platform/errors.ts';
 
-/** Largest configuration file: room for some 30,000 tags, and no room to fill the memory. */
+/** Largest configuration file: enough for about 30,000 tags, and a limit for the memory. */
 const FILE_BYTES_MAX = 4_000_000;
 
-/** A file's text, or why there is none. */
+/** Text of a file, or the reason why it cannot be read. */
 export type ConfigText = { readonly text: string } | { readonly problem: string };
 
-/** Reads a configuration file; never more than its limit, whatever the file claims to be. */
+/** Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size. */
 export async function readConfigText(path: string): Promise<ConfigText> {
   try {
     await using file = await open(path, 'r');
     const stats = await file.stat();
-    if (stats.isDirectory()) return { problem: 'is a folder; name the file itself' };
+    if (stats.isDirectory()) return { problem: 'is a folder: expected a configuration file' };
     const bytes = Buffer.alloc(FILE_BYTES_MAX + 1);
     const length = await fill(file, bytes);
     if (length > FILE_BYTES_MAX)
-      return { problem: `is larger than ${FILE_BYTES_MAX / 1e6} MB: is this the right file?` };
+      return { problem: `is larger than ${FILE_BYTES_MAX / 1e6} MB: check that this is the right file` };
     return decoded(bytes.subarray(0, length));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT') return { problem: 'there is no such file' };
-    if (code === 'EACCES') return { problem: 'may not be read by this user: check its owner and mode' };
+    if (code === 'ENOENT') return { problem: 'the file does not exist' };
+    if (code === 'EACCES') return { problem: 'this user has no permission to read it: check its owner and mode' };
     return { problem: `cannot be read: ${errorMessage(error)}` };
   }
 }

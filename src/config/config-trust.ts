@@ -7,16 +7,15 @@ import type { AgentConfig } from './config-schema.ts';
 
 type Trust = AgentConfig['models']['trust'];
 
-/** The trusted keys with the text of their files, or what is wrong with them: never some keys without the others. */
+/** Trusted keys with the text of their files, or the problems. If one key is invalid, none is trusted. */
 export type TrustReading =
   | { readonly trust: Trust; readonly findings: readonly [] }
   | { readonly trust: undefined; readonly findings: readonly Finding[] };
 
 /**
- * Reads the files of `models.trust.keys`, once: a key that is exchanged on the disk is trusted at the next reading of
- * the configuration, and not before.
+ * Reads the files of `models.trust.keys`. A key that changes on disk takes effect when the configuration is read again.
  *
- * @param trust Paths absolute.
+ * @param trust Keys with absolute paths.
  */
 export async function readTrust(trust: Trust): Promise<TrustReading> {
   if (trust === undefined) return { trust, findings: [] };
@@ -30,7 +29,7 @@ export async function readTrust(trust: Trust): Promise<TrustReading> {
 
 type Key = NonNullable<Trust>['keys'][number];
 
-/** @returns What is wrong, where it is no key. */
+/** Returns the key with its text, or the problem. */
 async function readKey({ file, pem }: Key): Promise<Key | string> {
   try {
     const text = pem ?? (file === undefined ? '' : (await readKeyText(file)).text);

@@ -1,11 +1,11 @@
 import { formatDuration } from '../domain/duration.ts';
-import { canMakeTag } from '../domain/sample/tag-template.ts';
+import { matchesTemplate } from '../domain/sample/tag-template.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** Watches and subscribers: that their tags exist, and that a window can be filled from them. */
+/** Checks that the tags of watches and of the publisher exist, and that windows can be filled from them. */
 export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
@@ -23,23 +23,25 @@ function publishFindings(context: CheckContext): readonly Finding[] {
 }
 
 function unknownTags(tags: readonly string[], path: readonly string[], context: CheckContext): readonly Finding[] {
-  return tags.flatMap((tag, index) => (canBe(tag, context) ? [] : [error([...path, index], unknownTag(tag, context))]));
+  return tags.flatMap((tag, index) =>
+    isPossible(tag, context) ? [] : [error([...path, index], unknownTag(tag, context))],
+  );
 }
 
 function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
-  if (tag === undefined || canBe(tag, context)) return [];
+  if (tag === undefined || isPossible(tag, context)) return [];
   return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
 }
 
-/** Whether a source names the tag, or one of its patterns can make it. */
-function canBe(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
-  return declaredNames.has(tag) || declaredTemplates.some((template) => canMakeTag(template, tag));
+/** Returns true if a source names the tag, or a pattern can create it. */
+function isPossible(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
+  return declaredNames.has(tag) || declaredTemplates.some((template) => matchesTemplate(template, tag));
 }
 
 function unknownTag(tag: string, { declaredTags, declaredTemplates }: CheckContext): string {
   if (declaredTemplates.length === 0) return `no source has a tag '${tag}'${tagHint(tag, declaredTags)}`;
   const hint = declaredTags.length === 0 ? '' : tagHint(tag, declaredTags);
-  return `no source has a tag '${tag}', and no pattern can make it${hint}`;
+  return `no source has a tag '${tag}', and no pattern can create it${hint}`;
 }
 
 function tagHint(tag: string, declared: readonly DeclaredTag[]): string {
@@ -47,10 +49,10 @@ function tagHint(tag: string, declared: readonly DeclaredTag[]): string {
   const names = [...new Set(declared.map(({ name }) => name))];
   const meant = nearest(tag, names) ?? names.find((name) => name.endsWith(`.${tag}`) || tag.endsWith(`.${name}`));
   if (meant !== undefined) return `; did you mean '${meant}'?`;
-  return names.length <= 8 ? `; there are ${names.join(', ')}` : '';
+  return names.length <= 8 ? `; tags: ${names.join(', ')}` : '';
 }
 
-/** What the pipeline takes where `window.maxAge` is left out: 5 s or three steps, whichever is longer. */
+/** Default of `window.maxAge` in the pipeline: 5 s or three steps, whichever is longer. */
 const MAX_AGE_MS_DEFAULT = 5_000;
 const MAX_AGE_STEPS_DEFAULT = 3;
 
@@ -65,7 +67,7 @@ function ageFindings(id: string, { window, tags }: WatchConfig, context: CheckCo
   const interval = formatDuration(context.scanIntervalMs.get(slowest) ?? 0);
   const given = window.maxAgeMs === undefined ? 'the default of ' : '';
   const others = slow.length > 1 ? ` (and ${slow.length - 1} more)` : '';
-  const why = `${slowest}${others} is read only every ${interval}, so it would count as missing between two scans`;
+  const why = `${slowest}${others} is read every ${interval}, so it would count as missing between two scans`;
   return [
     error(
       ['watches', id, 'window', 'maxAge'],
@@ -80,7 +82,7 @@ function scanFindings(id: string, { window, tags }: WatchConfig, context: CheckC
   const sources = new Set(tags.flatMap((tag) => context.tags.get(tag)?.source ?? []));
   const intervals = new Set(tags.map((tag) => context.scanIntervalMs.get(tag)));
   const path = ['watches', id, 'window', 'step'];
-  const rows = `with step: scan each scan of '${first}' makes a row, and the other tags have the value of their own last scan`;
+  const rows = `with step: scan each scan of '${first}' makes a row, and the other tags keep the value of their last scan`;
   if (sources.size > 1) return [warning(path, `the tags come from ${sources.size} sources: ${rows}`)];
   return intervals.size > 1 ? [warning(path, `the tags have ${intervals.size} scan intervals: ${rows}`)] : [];
 }

@@ -7,14 +7,14 @@ import { manifestFindings } from './config-model-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { agentTags } from './config-tags.ts';
 
-/** Why the watches that take the active version of a model cannot be judged by this one; empty where all can. */
+/** Returns the reasons why watches of the active version cannot use this version of the model. Empty if all can. */
 export function watchMisfits(config: AgentConfig, manifest: AnyManifest): readonly string[] {
   const name = formatModelReference(manifest);
   const units = new Map(agentTags(config).map((tag) => [tag.name, tag.unit]));
   return Object.entries(config.watches)
     .filter(([, { model }]) => model.name === manifest.name && model.version === undefined)
     .flatMap(([id, watch]) => {
-      if (!judgesWindows(manifest)) return [`watch '${id}': ${name} judges no windows`];
+      if (!judgesWindows(manifest)) return [`watch '${id}': ${name} does not judge windows`];
       return manifestFindings({ path: [], name, manifest, watch, units })
         .filter(({ severity }) => severity === 'error')
         .map(({ message }) => `watch '${id}': ${message}`);
@@ -23,7 +23,7 @@ export function watchMisfits(config: AgentConfig, manifest: AnyManifest): readon
 
 export type ModelUse = ExactModel & { readonly by: string };
 
-/** Versions that watches name, and those that the running agent has loaded. */
+/** Returns the versions that watches name, and those that the running agent has loaded. */
 export function modelUses(
   { watches }: Pick<AgentConfig, 'watches'>,
   loaded: readonly Pick<ModelStatus, 'name' | 'version'>[],
@@ -32,7 +32,7 @@ export function modelUses(
     [model, shadow, canary].flatMap((reference) =>
       reference?.version === undefined
         ? []
-        : [{ name: reference.name, version: reference.version, by: `watch '${id}' names it` }],
+        : [{ name: reference.name, version: reference.version, by: `watch '${id}' uses it` }],
     ),
   );
   return [...named, ...loaded.map(({ name, version }) => ({ name, version, by: 'the running agent has it loaded' }))];

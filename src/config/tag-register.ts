@@ -5,11 +5,11 @@ import { isTopicSafeName } from './config-schema.ts';
 import { agentTags, tagPatterns } from './config-tags.ts';
 
 /**
- * The agent's tag table: who has which number. Its size is fixed at the start.
+ * The agent's tag table: assigns a number to each tag name. Its size is fixed at the start.
  *
- * Each pattern has `tagsMax` places. A tag that a watch names has one of them from the start, so that the watch can be
- * bound to it; the others get the first names that are seen. A place is never given to another name: what was once
- * shown under a name stays under it until the agent ends.
+ * Each pattern has `tagsMax` slots. A tag that a watch names has a slot from the start, so that the watch can be bound
+ * to it. The other slots go to the first names received. A slot never changes its name until the agent stops, so a
+ * value cannot appear under another name.
  */
 export class TagRegister {
   readonly #tags: Tag[];
@@ -24,7 +24,7 @@ export class TagRegister {
       const { source, pattern } = rules;
       const taken = named.filter((tag) => tag.source === source && tag.pattern === pattern).length;
       const free: TagNumber[] = [];
-      for (let place = taken; place < tagsMax; place += 1) {
+      for (let slot = taken; slot < tagsMax; slot += 1) {
         free.push(this.#tags.length);
         this.#tags.push({ ...rules, name: '', number: this.#tags.length });
       }
@@ -32,26 +32,26 @@ export class TagRegister {
     }
   }
 
-  /** In order of their numbers. A place that gets its name is replaced in this very array. */
+  /** Tags in the order of their numbers. A slot that gets its name is replaced in this array. */
   get tags(): readonly Tag[] {
     return this.#tags;
   }
 
-  /** Numbers of the tags that have a name now. */
+  /** Returns the numbers of the tags that have a name. */
   numbers(): ReadonlyMap<string, TagNumber> {
     return new Map([...this.#byName].map(([name, { number }]) => [name, number]));
   }
 
-  /** As `BindTag`, for one source. */
+  /** Implements `BindTag` for one source. */
   bind(source: string, pattern: string, name: string): TagNumber | TagRefusal {
     const known = this.#byName.get(name);
     if (known !== undefined) return known.source === source && known.pattern === pattern ? known.number : 'name-taken';
     if (!isTopicSafeName(name)) return 'name-unfit';
     const number = this.#free.get(key(source, pattern))?.pop();
-    const place = number === undefined ? undefined : this.#tags[number];
-    if (place === undefined) return 'too-many';
-    const tag = { ...place, name };
-    this.#tags[place.number] = tag;
+    const slot = number === undefined ? undefined : this.#tags[number];
+    if (slot === undefined) return 'too-many';
+    const tag = { ...slot, name };
+    this.#tags[slot.number] = tag;
     this.#byName.set(name, tag);
     return tag.number;
   }

@@ -5,22 +5,24 @@ import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 import { agentTags } from './config-tags.ts';
 
-/** A watch with the tags it binds. */
+/** A watch with its tags. */
 export type WatchBinding = {
   readonly id: string;
   readonly watch: WatchConfig;
-  /** In the watch's order; numbers are places in that order. */
+  /** Tags in the order of the watch. Their number is the index in that order. */
   readonly tags: readonly Tag[];
 };
 
-/** @throws {OperatingError} 'watch-unknown' (reject). */
+/**
+ * Returns a watch of the configuration with its tags.
+ * @throws {OperatingError} 'watch-unknown' (reject).
+ */
 export function bindWatch(config: AgentConfig, id: string): WatchBinding {
   const watch = config.watches[id];
   if (watch === undefined) {
     const ids = Object.keys(config.watches);
-    const meant = nearest(id, ids);
-    const hint =
-      meant === undefined ? `there is ${ids.length === 0 ? 'none' : ids.join(', ')}` : `did you mean '${meant}'?`;
+    const near = nearest(id, ids);
+    const hint = near === undefined ? `watches: ${ids.join(', ') || 'none'}` : `did you mean '${near}'?`;
     throw new OperatingError('watch-unknown', 'reject', `The configuration has no watch '${id}'; ${hint}`);
   }
   const all = new Map(agentTags(config).map((tag) => [tag.name, tag]));

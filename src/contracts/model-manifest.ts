@@ -89,13 +89,13 @@ function checkRuntime({ name, version, sha256, runtime, remote }: Identity, cont
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
   if (runtime === 'local') {
     if (sha256 === undefined) issue(['sha256'], 'is missing: the SHA-256 of model.onnx, 64 hexadecimal digits');
-    if (remote !== undefined) issue(['remote'], 'is for a model of `runtime: remote`');
+    if (remote !== undefined) issue(['remote'], 'requires `runtime: remote`');
     return;
   }
-  if (remote === undefined) issue(['remote'], 'is missing: a remote model says `remote: { url: … }`');
-  if (sha256 !== undefined) issue(['sha256'], 'is the digest of model.onnx, which a remote model does not have');
+  if (remote === undefined) issue(['remote'], 'is missing: a remote model requires `remote: { url: … }`');
+  if (sha256 !== undefined) issue(['sha256'], 'must not be set: a remote model has no model.onnx');
   if (remote?.fallback?.name === name && remote.fallback.version === version)
-    issue(['remote', 'fallback'], 'is this version itself: name a local one');
+    issue(['remote', 'fallback'], 'is this version itself: set a local model');
 }
 
 const sharedFields = {
@@ -165,11 +165,11 @@ export const graphManifestSchema = configObject({
 })
   .refine(({ task, golden }) => task === 'other' || golden.length > 0, {
     path: ['golden'],
-    error: 'must have a vector: only a model of `task: other` is served unverified',
+    error: 'must have at least one vector: only a model with `task: other` may be served unverified',
   })
   .refine(({ remote }) => remote?.fallback === undefined, {
     path: ['remote', 'fallback'],
-    error: 'is for models that judge windows: clients are given what this model gives, or an error',
+    error: 'is only for models that judge windows',
   })
   .superRefine(checkRuntime);
 

@@ -345,9 +345,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const { alarm } = watch.config;
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = verdictDraft(verdict, lastRow, readings);
-    const stored = (id: string): void => {
-      if (id !== '') events.emit({ type: 'verdict', verdict, id });
-    };
+    const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.model)?.manifest;

@@ -122,7 +122,7 @@ export const watchSchema = configObject({
   tags: z
     .array(z.string().min(1))
     .min(1, { error: 'a watch needs at least one tag' })
-    .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is named twice' })
+    .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is listed twice' })
     .describe('Tags, in the column order of the model'),
   window: windowSchema.prefault({}).describe('How samples become windows. The window length comes from the model'),
   alarm: alarmSchema.optional().describe('Alarm for abnormal verdicts. Without it, verdicts are only recorded'),

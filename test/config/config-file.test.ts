@@ -48,8 +48,8 @@ const messages = async (content: string | Uint8Array) =>
 
 describe('a file that cannot be a configuration is refused with the reason', () => {
   test('no file, a folder', async () => {
-    expect((await problemsOf(join(folder, 'none.yaml')))[0]?.message).toBe('there is no such file');
-    expect((await problemsOf(folder))[0]?.message).toBe('is a folder; name the file itself');
+    expect((await problemsOf(join(folder, 'none.yaml')))[0]?.message).toBe('the file does not exist');
+    expect((await problemsOf(folder))[0]?.message).toBe('is a folder: expected a configuration file');
   });
 
   test('text of another encoding, as an editor on Windows may save it', async () => {
@@ -64,7 +64,9 @@ describe('a file that cannot be a configuration is refused with the reason', () 
   });
 
   test('a file larger than any configuration, without reading all of it', async () => {
-    expect(await messages(Buffer.alloc(5_000_000, 'a'))).toEqual(['is larger than 4 MB: is this the right file?']);
+    expect(await messages(Buffer.alloc(5_000_000, 'a'))).toEqual([
+      'is larger than 4 MB: check that this is the right file',
+    ]);
   });
 
   test.each([
@@ -72,7 +74,7 @@ describe('a file that cannot be a configuration is refused with the reason', () 
     ['maps', '{a: '.repeat(20_000)],
     ['dashes', '- '.repeat(50_000)],
   ])('nesting that would exhaust the stack: %s', async (_, content) => {
-    expect(await messages(content)).toContain('lists or maps are nested too deeply to be read');
+    expect(await messages(content)).toContain('lists or maps are nested too deeply');
   });
 
   test('more problems than anyone reads are cut, and said to be', async () => {

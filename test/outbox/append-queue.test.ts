@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { AppendQueueOptions } from '../../src/outbox/records/append-queue.ts';
 import { AppendQueue } from '../../src/outbox/records/append-queue.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
@@ -11,11 +10,10 @@ import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';
 import { join } from 'node:path';
 
+type QueueLimits = Partial<Record<'commitRowsMax' | 'commitBytesMax' | 'queueRowsMax' | 'queueBytesMax', number>>;
+
 /** A queue in front of a disk that commits immediately, or with `stuck` never. */
-function queueOn(
-  clock: FakeClock,
-  { stuck = false, ...limits }: Partial<AppendQueueOptions> & { stuck?: boolean } = {},
-) {
+function queueOn(clock: FakeClock, { stuck = false, ...limits }: QueueLimits & { readonly stuck?: boolean } = {}) {
   const commits: { readonly atMs: number; readonly rows: number }[] = [];
   const queue = new AppendQueue({
     clock,
@@ -25,6 +23,7 @@ function queueOn(
     queueRowsMax: 1000,
     queueBytesMax: 1e6,
     recordBytesMax: 1000,
+    rejectsNew: false,
     commit: (batch: AppendBatch) => {
       commits.push({ atMs: clock.monotonicMs(), rows: batch.kinds.length });
       if (stuck) return new Promise(() => undefined);

@@ -51,7 +51,7 @@ describe('an entry of watches', () => {
 
   test.each([
     [{ tags: [] }, ['tags: a watch needs at least one tag']],
-    [{ tags: ['a', 'a'] }, ['tags: a tag is named twice']],
+    [{ tags: ['a', 'a'] }, ['tags: a tag is listed twice']],
     [{ model: 'pump@0' }, ['model: expected a model such as pump-anomaly or pump-anomaly@3']],
     [{ window: { step: '1s', hop: '1500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],
     [{ window: { step: '1s', hop: '500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],

@@ -16,7 +16,7 @@ test('a quantised sensor that mostly stands still keeps its rare steps', () => {
   expect(despike(rows).values).toEqual(rows.values);
 });
 
-test('a level that changes and stays is no spike', () => {
+test('a lasting change of level is not a spike', () => {
   const rows = trainingRows(Array.from({ length: 60 }, (_, row) => [(row < 30 ? 0 : 40) + Math.sin(row)]));
   const cleaned = despike(rows).values;
   expect(cleaned[10]).toBeLessThan(2);

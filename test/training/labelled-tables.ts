@@ -9,7 +9,7 @@ export type LabelledTable = {
   readonly quality: Float64Array;
 };
 
-/** The fourth tag says nothing; one label in twenty is wrong, one in ten is missing. Values are float32. */
+/** The fourth tag is noise; one label in twenty is wrong, one in ten is missing. Values are float32. */
 export function labelledTable(count: number, seed: number): LabelledTable {
   const random = seededRandom(seed);
   const values = new Float64Array(count * 4);

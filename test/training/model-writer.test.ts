@@ -10,8 +10,8 @@ import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
 import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
 import { machineRows } from './machine.ts';
 
-describe('a trained model goes into the model directory', () => {
-  test('as the next version, complete, and nothing is activated', async () => {
+describe('a trained model is written to the model directory', () => {
+  test('as the next version, complete and not activated', async () => {
     const directory = folder();
     expect(await writeModel(directory, 'pump', draft())).toBe(1);
     expect(await writeModel(directory, 'pump', draft())).toBe(2);
@@ -19,7 +19,7 @@ describe('a trained model goes into the model directory', () => {
     expect(readdirSync(join(directory, 'pump/2')).toSorted()).toEqual(['model.onnx', 'model.yaml']);
   });
 
-  test('with a manifest that says what it is, and that the schema understands', async () => {
+  test('with a manifest that describes it and passes the schema', async () => {
     const directory = folder();
     await writeModel(directory, 'pump', draft());
     const manifest = modelManifestSchema.parse(parse(readFileSync(join(directory, 'pump/1/model.yaml'), 'utf8')));
@@ -36,7 +36,7 @@ describe('a trained model goes into the model directory', () => {
     expect(manifest.golden[0]?.inputs['window']).toHaveLength(49 * 3);
   });
 
-  test('with its report beside it', async () => {
+  test('with its report next to it', async () => {
     const directory = folder();
     await writeModel(directory, 'pump', { ...draft(), report: new Map([['report.md', '# Pump']]) });
     expect(readFileSync(join(directory, 'pump/1/report.md'), 'utf8')).toBe('# Pump');

@@ -9,7 +9,7 @@ import { describeWith } from '../support/programs.ts';
  * 1,941 steel plates with 7 kinds of fault, every fifth held out. The floors are of the mean of the classes' F1, which
  * a rare fault moves as much as a common one.
  */
-describeWith([steelFile], 'faults of steel plates are told apart', () => {
+describeWith([steelFile], 'faults of steel plates are classified', () => {
   test.each([
     { algorithm: softmaxAlgorithm, floor: 0.72 },
     { algorithm: mlpAlgorithm, floor: 0.78 },

@@ -10,7 +10,7 @@ import { runGraph } from './run-graph.ts';
 import { skabFiles, skabRows } from './skab.ts';
 
 describe('the graph judges as the fit does', () => {
-  test('every window of a machine gets the same score, whatever the batch', async () => {
+  test('every window of a machine gets the same score in any batch', async () => {
     const detector = trainWpca([machineRows(600, 7)]);
     expect(await differences(detector, machineRows(700, 8, 400))).toSatisfy(small);
   });
@@ -92,7 +92,7 @@ function expectedShares(detector: WpcaDetector, rows: TrainingRows): Float64Arra
   });
 }
 
-/** Relative to the expected value, or to 1 where that is smaller. */
+/** Returns the largest difference relative to the larger of the expected value and 1. */
 function largestDifference(values: Float32Array, expected: Float64Array): number {
   expect(values).toHaveLength(expected.length);
   return expected.reduce(

@@ -288,7 +288,7 @@ test('a secret that is not there yet keeps the records and says which', async ()
 describe('the configuration', () => {
   test.each([
     ['ftp://lake.example/', /expected https/],
-    ['https://user:secret@lake.example/', /not written in the url/],
+    ['https://user:secret@lake.example/', /must not be in the url/],
     ['lake.example', /expected https/],
   ])('refuses the url %s', (url, reason) => {
     const result = httpUplinkSchema.safeParse({ type: 'http', url });

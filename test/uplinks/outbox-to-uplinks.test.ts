@@ -42,7 +42,7 @@ test.each(['oldest-first', 'live-first'] as const)(
     const cloud = stack.use(await new UpstreamBroker().listen());
     lake.faults.push({ type: 'store-then-reset' }, { type: 'status', status: 500 }, { type: 'reset' });
     cloud.faults.push(undefined, 'lose', undefined, 'store-then-lose');
-    const ids = [...(await outbox.append(verdicts(BACKLOG)))];
+    const ids = (await outbox.append(verdicts(BACKLOG))).map(String);
 
     const common = { agentId: 'edge-01', records: outbox, deps };
     const http = { type: 'http', order, retry, stopTimeout: '0ms' } as const;
@@ -57,7 +57,7 @@ test.each(['oldest-first', 'live-first'] as const)(
       }),
     ];
     for (const uplink of uplinks) stack.use(uplink).start();
-    for (let record = 0; record < LIVE; record += 10) ids.push(...(await outbox.append(verdicts(10))));
+    for (let record = 0; record < LIVE; record += 10) ids.push(...(await outbox.append(verdicts(10))).map(String));
 
     const waiting = async () => {
       const { uplinks: places } = await outbox.stats();

@@ -26,7 +26,7 @@ const providerList = z
   .min(1)
   .max(executionProviders.length)
   .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
-    error: 'each provider may be named once',
+    error: 'a provider is listed twice',
   });
 
 /** The process for the models of clients. */
@@ -69,7 +69,7 @@ const limitsSchema = configObject({
 const trustedKeySchema = z
   .string({ error: 'expected the path of a public key, or its PEM text' })
   .min(1)
-  .refine((text) => !text.includes('\0'), { error: 'must not hold a NUL character' })
+  .refine((text) => !text.includes('\0'), { error: 'must not contain a NUL character' })
   .transform((text): { readonly file: string | undefined; readonly pem: string | undefined } =>
     text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
   );
@@ -115,7 +115,7 @@ export const modelsConfigSchema = configObject({
     .string()
     .min(1)
     // The one character that no path may have; the folder is read while the configuration is checked.
-    .refine((path) => !path.includes('\0'), { error: 'must not hold a NUL character' })
+    .refine((path) => !path.includes('\0'), { error: 'must not contain a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
   trust: configObject({

@@ -5,7 +5,7 @@ import type { SqliteDatabase } from '../file/database-file.ts';
 import { isIntactText } from '../file/row-checksum.ts';
 import { openDatabase } from '../file/database-file.ts';
 
-/** Alarms are few: a transition is under a kilobyte, and only the last of each watch is kept. */
+/** A transition is under 1 kB, and only the last one of each watch is kept. */
 const ALARM_BYTES_MAX = 64e6;
 
 const SCHEMA = `
@@ -18,10 +18,11 @@ CREATE TABLE IF NOT EXISTS pending (
 ) WITHOUT ROWID;
 `;
 
-/** An alarm record that may not be in the outbox yet. */
-export type PendingAlarm = {
-  readonly watch: string;
-  readonly number: number;
+/** A transition of an alarm. */
+export type AlarmKey = { readonly watch: string; readonly number: number };
+
+/** An alarm record that may be missing from the outbox. */
+export type PendingAlarm = AlarmKey & {
   readonly timestampMs: EpochMs;
   readonly body: string;
 };
@@ -41,19 +42,21 @@ type AlarmRow = {
   readonly transition: string;
 };
 
-/** Key that makes an alarm's record unique in the outbox. */
+/** Returns the key that makes an alarm's record unique in the outbox. */
 export function alarmKey(watch: string, number: number): string {
   return `alarm/${watch}/${number}`;
 }
 
 /**
- * The alarms' own small file: what they are, and which of their records are on the way to the outbox. It is written
- * before the outbox is, so that an alarm outlives the loss of the outbox file, and telemetry never pushes it out.
+ * A separate small file with the state of every alarm, and the alarm records that may be missing from the outbox. It is
+ * written before the outbox, so that an alarm outlives the loss of the outbox file and is never displaced by telemetry.
  */
 export class AlarmDatabase {
   readonly #sqlite: SqliteDatabase;
   readonly #statements;
-  #cleared: { readonly watch: string; readonly number: number }[] = [];
+  #cleared: AlarmKey[] = [];
+  /** True if a record may be missing from the outbox: after opening and after `store`. */
+  #mayPend = true;
 
   constructor(path: string) {
     this.#sqlite = openDatabase(path, ALARM_BYTES_MAX);
@@ -79,7 +82,7 @@ export class AlarmDatabase {
     }
   }
 
-  /** Stores transitions as pending, on the disk when this returns; takes what was cleared along. */
+  /** Stores transitions as pending, on disk when this returns. Also deletes cleared alarms. */
   store(alarms: readonly { readonly transition: AlarmTransition; readonly body: string }[]): void {
     this.#sqlite.transaction(() => {
       this.#removeCleared();
@@ -91,14 +94,15 @@ export class AlarmDatabase {
       }
     })();
     this.#cleared = [];
+    this.#mayPend = true;
   }
 
-  /** Their records are in the outbox. Written later: storing one again is harmless, its key is taken. */
-  clear(alarms: readonly { readonly watch: string; readonly number: number }[]): void {
+  /** Marks alarms whose records are in the outbox. Written later: a record that is stored again keeps its id. */
+  clear(alarms: readonly AlarmKey[]): void {
     this.#cleared.push(...alarms);
   }
 
-  /** Writes what was cleared. */
+  /** Deletes cleared alarms from the file. */
   settle(): void {
     if (this.#cleared.length === 0) return;
     this.#sqlite.transaction(() => this.#removeCleared())();
@@ -106,14 +110,18 @@ export class AlarmDatabase {
   }
 
   pending(): readonly PendingAlarm[] {
-    return (this.#statements.pending.all() as PendingRow[])
+    if (!this.#mayPend) return [];
+    this.settle();
+    const pending = (this.#statements.pending.all() as PendingRow[])
       .filter(({ body, checksum }) => isIntactText(body, checksum))
       .map(({ watch, number, timestamp, body }) => ({ watch, number, timestampMs: timestamp, body }));
+    this.#mayPend = pending.length > 0;
+    return pending;
   }
 
   /**
-   * Last transition of every alarm; `damaged` counts those that are not what was stored. These are deleted: their
-   * number may be wrong, too, and would keep newer transitions out.
+   * Returns the last transition of every alarm. `damaged` counts rows that are not what was stored. These are deleted,
+   * because a wrong number could block newer transitions.
    */
   alarms(): { readonly transitions: readonly AlarmTransition[]; readonly damaged: number } {
     const rows = this.#statements.all.all() as AlarmRow[];
@@ -140,10 +148,10 @@ export class AlarmDatabase {
   }
 }
 
-/** @returns Undefined where the row is not what `store` wrote. */
+/** @returns Undefined if the row is not what `store` wrote. */
 function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
   if (!isIntactText(text, checksum)) return undefined;
-  // The checksum says that this is a text that `store` wrote.
+  // The checksum proves that `store` wrote this text.
   const transition = JSON.parse(text) as AlarmTransition;
   return transition.watch === watch && transition.number === number ? transition : undefined;
 }

@@ -5,25 +5,25 @@ import { OperatingError } from '../../platform/errors.ts';
 
 export type SqliteDatabase = Database.Database;
 
-/** Bytes of a page; max_page_count counts in it. */
+/** Bytes of a page, the unit of max_page_count. */
 export const PAGE_BYTES = 4096;
 
-/** Bytes that the WAL is cut back to after a checkpoint. */
+/** Maximum size of the WAL after a checkpoint. */
 const JOURNAL_BYTES_MAX = 16_777_216;
-/** A file up to this size is checked as a whole when it is opened; a larger one as its pages are read. */
+/** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
 const QUICK_CHECK_BYTES_MAX = 64_000_000;
-/** Quarantined files kept for an expert; the oldest are deleted. */
+/** Quarantined files kept for analysis. The oldest are deleted. */
 const QUARANTINES_MAX = 3;
 
 /**
- * Opens a database so that a commit that returned is on the disk.
+ * Opens a database in which a commit that returned is on disk.
  *
- * better-sqlite3 compiles WAL with synchronous=NORMAL, and of 400 replayed power cuts 369 lost acknowledged rows;
- * with FULL none did. So it is set at every open, and asserted.
+ * better-sqlite3 compiles WAL with synchronous=NORMAL. With it, 369 of 400 replayed power cuts lost acknowledged rows;
+ * with FULL, none did. So FULL is set and checked at every open.
  *
- * @param bytesMax Cap of the file. SQLite refuses to grow past it, so that deleting and inserting keep working;
- *   on a full disk even DELETE fails.
- * @throws {Error} SqliteError where the file is not a sound database.
+ * @param bytesMax Maximum size of the file. SQLite refuses to exceed it, so that deletes and inserts keep working: on a
+ *   full disk even DELETE fails.
+ * @throws {Error} SqliteError if the file is not a sound database.
  */
 export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
   const database = new Database(path);
@@ -49,9 +49,9 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
 }
 
 /**
- * Opens a database for reading beside the agent that writes it. Reads must be short: an open one keeps the agent
- * from folding its WAL. Needs write permission on the folder while no agent runs, for the index of the WAL; run by
- * root, SQLite gives that to the owner of the database.
+ * Opens a database for reading while the agent writes it. Reads must be short: an open one prevents a checkpoint of the
+ * agent's WAL. Needs write permission on the folder while no agent runs, for the index of the WAL. If root runs it,
+ * SQLite gives that file to the owner of the database.
  */
 export function openReadOnly(path: string): SqliteDatabase {
   const database = new Database(path, { readonly: true, fileMustExist: true });
@@ -75,36 +75,36 @@ function assertPragma(database: SqliteDatabase, name: string, expected: unknown)
 function quickCheck(database: SqliteDatabase, path: string): void {
   if (statSync(path).size > QUICK_CHECK_BYTES_MAX) return;
   const result = database.pragma('quick_check(1)', { simple: true });
-  if (result !== 'ok') throw new DatabaseDamage(`quick_check says: ${String(result)}`);
+  if (result !== 'ok') throw new DatabaseDamage(`quick_check reports: ${String(result)}`);
 }
 
-/** The file holds what no sound database of ours holds. */
+/** The content of a file is not that of a sound database of andon. */
 export class DatabaseDamage extends Error {
   override readonly name = 'DatabaseDamage';
 }
 
-/** What a thrown thing means for the file it came from. */
+/** Meaning of an error for the file that it comes from. */
 export type DatabaseFault =
   /** The content is wrong: quarantine. */
   | 'damaged'
-  /** The disk failed or is full, or the state of the connection is unknown: close, reopen, verify. */
+  /** The disk failed, or the state of the connection is unknown: close, reopen, verify. */
   | 'io'
-  /** max_page_count, or no space left on the device. */
+  /** max_page_count is reached, or no space is left on the device. */
   | 'full'
-  /** Not about the file: our bug. */
+  /** A bug in andon, not a fault of the file. */
   | 'other';
 
 export function databaseFault(error: unknown): DatabaseFault {
   if (error instanceof DatabaseDamage) return 'damaged';
   if (!(error instanceof Database.SqliteError)) return 'other';
-  // Our statements fit our schema: where SQLite cannot make sense of one, the schema in the file is not ours any more.
+  // Our statements fit our schema. If SQLite rejects one, the schema in the file is damaged.
   if (/^SQLITE_(CORRUPT|NOTADB|FORMAT|ERROR|SCHEMA|MISMATCH|CONSTRAINT)/.test(error.code)) return 'damaged';
   if (error.code === 'SQLITE_FULL') return 'full';
   if (/^SQLITE_(IOERR|CANTOPEN|READONLY|BUSY|LOCKED|PERM|PROTOCOL|NOMEM)/.test(error.code)) return 'io';
   return 'other';
 }
 
-/** Makes the folder of a database. @throws {OperatingError} 'outbox-path-unusable'. */
+/** Creates the folder of a database. @throws {OperatingError} 'outbox-path-unusable'. */
 export function makeFolderFor(path: string): void {
   try {
     makeFolder(dirname(path));
@@ -112,15 +112,15 @@ export function makeFolderFor(path: string): void {
     throw new OperatingError(
       'outbox-path-unusable',
       'retry',
-      `Cannot make the folder ${dirname(path)} for ${basename(path)}: ${error instanceof Error ? error.message : String(error)}`,
+      `Cannot create the folder ${dirname(path)} for ${basename(path)}: ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );
   }
 }
 
 /**
- * Not by mkdir's own `recursive`: where a file system answers ENOENT to a mkdir, as /proc and some network mounts do,
- * Node (24) tries again without end, and the storage thread would never answer.
+ * Creates a folder without mkdir's `recursive`: if a file system answers ENOENT to a mkdir, as /proc and some network
+ * mounts do, Node 24 retries without end and the storage thread would hang.
  */
 function makeFolder(folder: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });
@@ -130,27 +130,27 @@ function makeFolder(folder: string): void {
 }
 
 /**
- * Moves a database with its -wal and -shm out of the way, for salvage and for an expert.
+ * Moves a database with its -wal and -shm away, for salvage and analysis. Keeps at most `QUARANTINES_MAX` files.
  *
- * @returns Path of the moved database, in a folder of its own under `<path>.quarantine/`; at most `QUARANTINES_MAX` are kept.
+ * @returns Path of the moved database, in its own folder under `<path>.quarantine/`.
  */
 export function quarantine(path: string, nowMs: number): string {
   const folder = `${path}.quarantine`;
   makeFolder(folder);
-  const place = freshFolder(folder, new Date(nowMs).toISOString().replaceAll(':', ''));
+  const target = freshFolder(folder, new Date(nowMs).toISOString().replaceAll(':', ''));
   for (const suffix of ['', '-wal', '-shm'])
-    if (existsSync(path + suffix)) renameSync(path + suffix, join(place, basename(path) + suffix));
+    if (existsSync(path + suffix)) renameSync(path + suffix, join(target, basename(path) + suffix));
   const kept = readdirSync(folder).toSorted();
   for (const old of kept.slice(0, -QUARANTINES_MAX)) rmSync(join(folder, old), { recursive: true, force: true });
-  return join(place, basename(path));
+  return join(target, basename(path));
 }
 
 function freshFolder(folder: string, name: string): string {
   for (let attempt = 0; ; attempt += 1) {
-    const place = join(folder, `${name}-${String(attempt).padStart(2, '0')}`);
-    if (existsSync(place)) continue;
-    mkdirSync(place, { mode: 0o750 });
-    return place;
+    const target = join(folder, `${name}-${String(attempt).padStart(2, '0')}`);
+    if (existsSync(target)) continue;
+    mkdirSync(target, { mode: 0o750 });
+    return target;
   }
 }
 
@@ -163,10 +163,10 @@ export type Space = {
   readonly atCap: boolean;
 };
 
-/** Space as SQLite counts it, without touching the disk. Free pages inside the file count as free. */
+/** Reads the space as SQLite counts it, without disk access. Free pages inside the file count as free. */
 export class SpaceGauge {
   readonly #pagesMax: number;
-  // Prepared once: it is read before every commit.
+  // Prepared once, because the gauge is read before every commit.
   readonly #pages;
   readonly #freePages;
 
@@ -188,7 +188,7 @@ export class SpaceGauge {
   }
 }
 
-/** Folds the WAL into the file and cuts it. @returns False where a reader held it back. */
+/** Checkpoints the WAL into the file and truncates it. @returns False if a reader prevented it. */
 export function truncateWal(database: SqliteDatabase): boolean {
   const [result] = database.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
   return result?.busy === 0;

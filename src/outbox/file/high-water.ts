@@ -12,30 +12,29 @@ import {
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 
-/** What the high-water file says about the outbox beside it. */
+/** Content of the high-water file of an outbox. */
 export type HighWaterMark = {
   readonly epoch: string;
-  /** Highest sequence whose commit was on disk before this was written. */
+  /** Highest sequence that was on disk before this mark was written. */
   readonly sequence: number;
-  /** Every uplink had everything up to here. */
+  /** Every uplink has acknowledged every sequence up to this one. */
   readonly delivered: number;
-  /** Linux's boot id, '' where there is none: tells a killed process from a power cut. */
+  /** Boot id of Linux, '' on other systems. Distinguishes a killed process from a power cut. */
   readonly boot: string;
-  /** Inode of the database: another file under the same name is not the one this was written for. */
+  /** Inode of the database: a replaced file has another one. */
   readonly inode: number;
-  /** Set by a clean close: the sequence is exact. */
+  /** True after a clean close: the sequence is exact. */
   readonly clean: boolean;
 };
 
-/** A slot is smaller than a disk's sector, so that it is written whole or not at all. */
+/** A slot is one sector of a disk, which is written completely or not at all. */
 const SLOT_BYTES = 512;
 
 /**
- * The sidecar that proves what was committed: `<outbox>.high-water`.
+ * The file `<outbox>.high-water`, which proves what was committed.
  *
- * Two slots are written in turn, each a line of JSON after its CRC; a torn slot leaves the other. `write` goes to
- * the page cache only, which survives the death of the process but not of the machine; the boot id tells which of
- * the two it was.
+ * Two slots are written in turn, each a line of JSON after its CRC. If one is torn, the other is valid. `write` reaches
+ * the page cache only, which survives a killed process but not a power cut. The boot id distinguishes the two.
  */
 export class HighWaterFile {
   readonly #path: string;
@@ -46,7 +45,7 @@ export class HighWaterFile {
     this.#path = path;
   }
 
-  /** The newest valid slot; undefined where there is none. */
+  /** Returns the newest valid slot; undefined if there is none. */
   read(): HighWaterMark | undefined {
     if (!existsSync(this.#path)) return undefined;
     const bytes = readFileSync(this.#path);
@@ -54,7 +53,7 @@ export class HighWaterFile {
     return slots.filter((slot) => slot !== undefined).toSorted((a, b) => b.turn - a.turn)[0]?.mark;
   }
 
-  /** Replaces the file by one that says `mark`, on disk when this returns. */
+  /** Replaces the file. The mark is on disk when this returns. */
   begin(mark: HighWaterMark): void {
     this.close();
     const temporary = `${this.#path}.new`;
@@ -72,7 +71,7 @@ export class HighWaterFile {
     syncFolder(dirname(this.#path));
   }
 
-  /** After each commit; about 3 µs. */
+  /** Called after each commit; takes about 3 µs. */
   write(mark: HighWaterMark): void {
     if (this.#fd === undefined) return;
     this.#turn += 1;
@@ -99,7 +98,7 @@ function parseSlot(bytes: Uint8Array): { readonly turn: number; readonly mark: H
   const text = Buffer.from(bytes).toString('utf8').trimEnd();
   const json = text.slice(9);
   if (Number.parseInt(text.slice(0, 8), 16) !== crc32(json)) return undefined;
-  // The CRC says that this is a text that `slotBytes` made.
+  // The CRC proves that `slotBytes` wrote this text.
   const { turn, ...mark } = JSON.parse(json) as HighWaterMark & { readonly turn: number };
   return { turn, mark };
 }
@@ -113,7 +112,7 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** Linux's id of this boot; '' elsewhere, which makes every unclean end look like a power cut. */
+/** Returns Linux's boot id; '' on other systems, so that every unclean end counts as a power cut. */
 export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -126,18 +125,18 @@ export function inodeOf(path: string): number {
   return statSync(path).ino;
 }
 
-/** What the database itself says. */
-export type DatabasePlace = {
-  /** Oldest first; the last is the present one. */
+/** Last position in the database file. */
+export type DatabasePosition = {
+  /** Oldest first; the last is the current one. */
   readonly epochs: readonly string[];
-  /** Highest sequence it ever gave out, as far as it knows. */
+  /** Highest sequence in the file. */
   readonly sequence: number;
   readonly inode: number;
 };
 
 export type Continuity =
   | { readonly type: 'proven' }
-  /** A new epoch begins; `lost` are sequences of the old one that were given out and are not here. */
+  /** A new epoch begins. `lost` are sequences of the old epoch that were given out and are missing. */
   | {
       readonly type: 'unproven';
       readonly why: string;
@@ -145,32 +144,32 @@ export type Continuity =
     };
 
 /**
- * Judges whether the sequence can go on where the database ends, so that no id is ever given twice.
+ * Decides if the sequence can continue at the end of the database, so that no id is given twice.
  *
- * The mark is written after its commit and before anyone hears of it. So a killed process can only leave the
- * database ahead of the mark, never behind: behind is proof of loss. After a power cut the mark may be old and
- * still proves loss, but no longer proves that there was none, so a new epoch begins without a loss.
+ * The mark is written after its commit and before the ids are returned. After a killed process, the database is at the
+ * mark or ahead of it; a database behind the mark proves a loss. After a power cut the mark may be old. It still proves
+ * a loss, but not that there was none, so a new epoch begins.
  */
-export function judgeContinuity(mark: HighWaterMark | undefined, place: DatabasePlace, boot: string): Continuity {
-  const epoch = place.epochs.at(-1);
+export function judgeContinuity(mark: HighWaterMark | undefined, position: DatabasePosition, boot: string): Continuity {
+  const epoch = position.epochs.at(-1);
   if (mark === undefined)
     return epoch === undefined
       ? unproven('the outbox is new')
       : unproven('there is no high-water file to prove where the sequence ended');
-  if (!place.epochs.includes(mark.epoch)) {
+  if (!position.epochs.includes(mark.epoch)) {
     const lost = mark.sequence > mark.delivered ? { from: mark.delivered + 1, to: mark.sequence } : undefined;
     return unproven(`the database is not the one that epoch ${mark.epoch} was written to`, lost);
   }
-  // The database's newer epoch was begun, its losses with it, and the process ended before the mark followed.
+  // The process ended after the database began a newer epoch with its losses, and before the mark was written.
   if (mark.epoch !== epoch) return { type: 'proven' };
-  if (place.sequence < mark.sequence)
-    return unproven(`the database ends at ${place.sequence}, and ${mark.sequence} was committed`, {
-      from: place.sequence + 1,
+  if (position.sequence < mark.sequence)
+    return unproven(`the database ends at ${position.sequence}, but ${mark.sequence} was committed`, {
+      from: position.sequence + 1,
       to: mark.sequence,
     });
-  if (place.inode !== mark.inode) return unproven('the database is another file than before');
+  if (position.inode !== mark.inode) return unproven('the database file was replaced');
   if (mark.clean)
-    return place.sequence === mark.sequence ? { type: 'proven' } : unproven('somebody else wrote to the database');
+    return position.sequence === mark.sequence ? { type: 'proven' } : unproven('another process wrote to the database');
   return boot !== '' && boot === mark.boot ? { type: 'proven' } : unproven('the machine stopped without a clean close');
 }
 

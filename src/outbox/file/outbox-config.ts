@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import { byteSize, configObject, duration } from '../../platform/config-fields.ts';
 
-/** A size with a floor; below it the file could not hold its own tables and one commit. */
+/** A size with a minimum. A smaller file could not hold its own tables and one commit. */
 function sizeOf(description: string, bytesMin: number, bytesMax: number) {
   return byteSize(description)
     .refine((bytes) => bytes >= bytesMin, { error: `must be ${bytesMin} bytes or more` })
     .refine((bytes) => bytes <= bytesMax, { error: `must be ${bytesMax} bytes or less` });
 }
 
-/** The `outbox:` section: where records and samples are kept, how long, and what goes first when space runs out. */
+/** The `outbox:` section: location, retention and limits of records and samples, and what is dropped first. */
 export const outboxConfigSchema = configObject({
   path: z
     .string()

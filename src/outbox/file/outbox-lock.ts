@@ -4,20 +4,20 @@ import type { RpcHandlers } from '../../platform/rpc.ts';
 import { makeFolderFor } from './database-file.ts';
 import type { StorageProtocol } from './storage-protocol.ts';
 
-/** How long one that is just stopping may take to let go. */
+/** Time for an agent that is stopping to release the lock. */
 const WAIT_MS = 2_000;
 
 /**
- * Keeps a second agent off an outbox: two that write one outbox give out the same sequences, each sees the other's
- * rows as damage, and puts a sound file into quarantine.
+ * Prevents two agents from using one outbox. Both would give out the same sequences, take each other's rows for damage,
+ * and quarantine a sound file.
  *
- * The lock is on an empty file beside the outbox, `<outbox>.lock`. Readers do not need it.
+ * The lock is on an empty file, `<outbox>.lock`. Readers do not need it.
  */
 export class OutboxLock {
   readonly #path: string;
   #lock: FileLock | undefined;
 
-  /** @param path Of the outbox. */
+  /** @param path Path of the outbox. */
   constructor(path: string) {
     this.#path = path;
   }
@@ -31,18 +31,18 @@ export class OutboxLock {
     return FileLock.isHeld(lockFile(path));
   }
 
-  /** @throws {OperatingError} 'outbox-in-use' where another has it; 'outbox-path-unusable'. */
+  /** @throws {OperatingError} 'outbox-in-use' if another agent holds the lock; 'outbox-path-unusable'. */
   take(): void {
     if (this.#lock !== undefined) return;
     makeFolderFor(this.#path);
     try {
       this.#lock = FileLock.take(lockFile(this.#path), WAIT_MS);
     } catch {
-      // A file system without locks, or a full disk, is no reason to watch nothing.
+      // A file system without locks, or a full disk, must not stop monitoring.
       return;
     }
     if (this.#lock === undefined)
-      throw new OperatingError('outbox-in-use', 'retry', `Another agent has the outbox ${this.#path}`);
+      throw new OperatingError('outbox-in-use', 'retry', `Another agent uses the outbox ${this.#path}`);
   }
 
   release(): void {
@@ -55,7 +55,7 @@ function lockFile(outboxPath: string): string {
   return `${outboxPath}.lock`;
 }
 
-/** The same handlers, on files that nobody else writes from `open` to `close`. */
+/** Returns the handlers with the lock held from `open` to `close`. */
 export function behindLock(lock: OutboxLock, handlers: RpcHandlers<StorageProtocol>): RpcHandlers<StorageProtocol> {
   return {
     ...handlers,

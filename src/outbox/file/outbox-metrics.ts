@@ -8,7 +8,7 @@ export const outboxMetrics = {
   },
   andon_outbox_commit_seconds: {
     type: 'histogram',
-    help: 'Time from handing a batch to the storage worker to its commit being on disk.',
+    help: 'Time from sending a batch to the storage worker until its commit is on disk.',
     labels: [],
   },
   andon_outbox_append_failures_total: {
@@ -19,25 +19,25 @@ export const outboxMetrics = {
   andon_outbox_queue_rows: { type: 'gauge', help: 'Records waiting for their commit.', labels: [] },
   andon_outbox_records_lost_total: {
     type: 'counter',
-    help: 'Records dropped, damaged or not provable, by kind and reason; each is also in a loss record.',
+    help: 'Records dropped, damaged or unproven, by kind and reason. Each is also in a loss record.',
     labels: ['kind', 'reason'],
   },
   andon_outbox_database_bytes: { type: 'gauge', help: 'Space in use in the outbox database.', labels: [] },
-  andon_outbox_database_bytes_max: { type: 'gauge', help: 'Most space the outbox database may use.', labels: [] },
+  andon_outbox_database_bytes_max: { type: 'gauge', help: 'Maximum size of the outbox database.', labels: [] },
   andon_outbox_worker_restarts_total: {
     type: 'counter',
-    help: 'Times the storage worker died or hung and was replaced.',
+    help: 'Times that the storage worker failed or hung and was replaced.',
     labels: [],
   },
   andon_outbox_epochs_total: {
     type: 'counter',
-    help: 'New epochs: times the continuity of the sequence could not be proven.',
+    help: 'Epochs started because the continuity of the sequence could not be proven.',
     labels: [],
   },
-  andon_history_samples_total: { type: 'counter', help: 'Good samples taken into the history.', labels: [] },
+  andon_history_samples_total: { type: 'counter', help: 'Good samples accepted by the history.', labels: [] },
   andon_history_samples_dropped_total: {
     type: 'counter',
-    help: 'Samples that the history did not keep: its buffer was full or its file did not take them.',
+    help: 'Samples that the history dropped: its buffer was full, or its file could not be written.',
     labels: ['reason'],
   },
   andon_history_bytes: { type: 'gauge', help: 'Space in use in the history database.', labels: [] },

@@ -5,10 +5,10 @@ import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/rec
 import type { ComponentState } from '../../platform/health.ts';
 import type { OutboxConfig } from './outbox-config.ts';
 
-/** An uplink as the storage needs to know it: which records are kept for it. */
+/** An uplink, and the kinds of record that are kept for it. */
 export type UplinkInterest = { readonly id: string; readonly kinds: readonly RecordKind[] };
 
-/** What the storage worker is started with. */
+/** Start options of the storage worker. */
 export type StorageOptions = {
   readonly agentId: string;
   /** `path` is absolute. */
@@ -16,7 +16,7 @@ export type StorageOptions = {
   readonly uplinks: readonly UplinkInterest[];
 };
 
-/** Drafts as columns of equal length: a batch crosses the thread boundary as four arrays. */
+/** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
 export type AppendBatch = {
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
@@ -27,22 +27,22 @@ export type AppendBatch = {
 };
 
 export type AppendOutcome = {
-  /** '' where the draft was dropped, undefined where it was refused. */
+  /** Undefined for a draft that was not stored: an alarm is refused, another draft is refused or dropped by `onFull`. */
   readonly ids: readonly (string | undefined)[];
-  /** Why the alarms were refused where their own file failed; else it was as `onFull: reject-new` says. */
+  /** Error of the alarm database, if the alarms were refused because of it. */
   readonly refusal?: string;
 };
 
-/** Which records an uplink speaks of: the first and the last of a run without gaps in its lane. */
+/** First and last record of a run without gaps in an uplink's lane. */
 export type RecordRun = {
   readonly uplink: string;
   readonly first: { readonly id: string; readonly sequence: number };
   readonly last: { readonly id: string; readonly sequence: number };
 };
 
-export type StoreHealth = { readonly status: ComponentState; readonly reason: string };
+export type StoreHealth = { readonly status: ComponentState; readonly reason: string | undefined };
 
-/** Records that will not be sent. Sequences are 0 where the records never got one. */
+/** Records that will not be sent. Sequences are 0 for records that never got one. */
 export type Loss = {
   readonly kind: RecordKind | 'unknown';
   readonly reason: LossReason;
@@ -59,7 +59,7 @@ type LossReason =
   | 'database-replaced'
   | 'rows-missing';
 
-/** How the storage stands; comes back with every slice of upkeep. Totals count from the worker's start. */
+/** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
   readonly history: StoreHealth;
@@ -69,11 +69,11 @@ export type StorageReport = {
   readonly bytesMax: number;
   readonly historyBytes: number;
   readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
-  /** For the log, since the last report. */
+  /** Lines for the log, since the last report. */
   readonly notices: readonly string[];
-  /** Records that the upkeep itself stored: losses, alarms of before, salvaged rows. */
+  /** Records that the upkeep itself stored: losses and pending alarms. */
   readonly stored: number;
-  /** There is more to do: come again soon. */
+  /** True if the next slice is due soon. */
   readonly more: boolean;
 };
 
@@ -89,20 +89,27 @@ export type HistoryPageRequest = {
   readonly tag: string;
   readonly fromMs: EpochMs;
   readonly toMs: EpochMs;
-  /** Samples wanted in all; undefined gives all. Only a hint: the pages together hold some times as many. */
+  /** Samples wanted in all pages; undefined returns all. A hint: the pages together hold a few times as many. */
   readonly limit: number | undefined;
-  /** Where the last page ended; undefined for the first. */
+  /** End of the last page; undefined for the first. */
   readonly after: EpochMs | undefined;
 };
 
 export type HistoryPage = {
   readonly timesMs: Float64Array;
   readonly values: Float64Array;
-  /** Pass it as `after`; undefined at the end. */
+  /** Value of `after` for the next page; undefined at the end. */
   readonly next: EpochMs | undefined;
 };
 
-/** The storage worker's whole protocol. */
+/** Storage of the sample history. Calls throw {OperatingError} 'outbox-unavailable' (retry). */
+export type SampleStorage = {
+  readonly flushIntervalMs: number;
+  append(batch: HistoryBatch): Promise<void>;
+  read(request: HistoryPageRequest): Promise<HistoryPage>;
+};
+
+/** Methods of the storage worker. */
 export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };

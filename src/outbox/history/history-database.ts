@@ -4,22 +4,22 @@ import type { SqliteDatabase } from '../file/database-file.ts';
 import { openDatabase, SpaceGauge } from '../file/database-file.ts';
 import type { Columns } from './series-codec.ts';
 import { decodeSeries, encodeSeries } from './series-codec.ts';
-import { SeriesBuffer } from './series-buffer.ts';
+import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
 import type { HistoryBatch, HistoryPage, HistoryPageRequest } from '../file/storage-protocol.ts';
 
 /** Samples of a full chunk. */
 const CHUNK_SAMPLES = 8192;
-/** Small chunks of a tag that are joined into one, however few samples they hold: ten minutes of flushes. */
+/** Number of a tag's small chunks that are joined for any number of samples: ten minutes of flushes. */
 const SMALL_CHUNKS_MAX = 120;
-/** Samples of one answer, so that a long read lets appends through in between. */
+/** Samples of one page, so that appends can run between the pages of a long read. */
 const PAGE_SAMPLES = 262_144;
-/** A page reads finer than wanted by this factor; the last thinning is the caller's. */
+/** A page has this many times the wanted samples. The caller does the last thinning. */
 const OVERSAMPLING = 4;
 const DELETE_CHUNKS_MAX = 200;
 
 /*
- * `full` is 0 for what a flush wrote, a few seconds of one tag, and 1 for chunks joined from these. Both are read
- * alike, so that a crash between a flush and a join costs nothing.
+ * `full` is 0 for a chunk that a flush wrote, a few seconds of one tag, and 1 for a chunk joined from these. Both are
+ * read the same way, so that a crash between a flush and a join loses nothing.
  */
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS tag (tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -46,7 +46,7 @@ export class HistoryDatabase {
   readonly #statements;
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
-  /** Chunks found damaged since it was opened; they are left out. */
+  /** Number of damaged chunks found since the file was opened. They are omitted. */
   damaged = 0;
 
   constructor(path: string, bytesMax: number) {
@@ -82,7 +82,7 @@ export class HistoryDatabase {
     });
   }
 
-  /** Joins the small chunks of one tag. @returns True where another tag is due. */
+  /** Joins the small chunks of one tag. @returns True if another tag is due. */
   join(): boolean {
     const due = [...this.#small].filter(
       ([, { chunks, samples }]) => chunks >= SMALL_CHUNKS_MAX || samples >= CHUNK_SAMPLES,
@@ -113,7 +113,7 @@ export class HistoryDatabase {
     };
   }
 
-  /** Deletes chunks that ended before `oldestMs`, oldest first. @returns True where there may be more. */
+  /** Deletes chunks that ended before `oldestMs`, oldest first. @returns True if there may be more. */
   expire(oldestMs: EpochMs): boolean {
     const rows = this.#statements.oldest.all(DELETE_CHUNKS_MAX) as { readonly chunk: number; readonly to_ms: number }[];
     const expired = rows.filter(({ to_ms }) => to_ms < oldestMs);
@@ -121,7 +121,7 @@ export class HistoryDatabase {
     return expired.length > 0;
   }
 
-  /** Deletes the oldest chunks whatever their age. @returns Samples deleted; 0 where there are none. */
+  /** Deletes the oldest chunks, of any age. @returns Number of deleted samples; 0 if there are none. */
   deleteOldest(): number {
     const rows = this.#statements.oldest.all(DELETE_CHUNKS_MAX) as { readonly chunk: number; readonly count: number }[];
     this.#delete(rows);
@@ -141,7 +141,7 @@ export class HistoryDatabase {
       this.#small.set(row.tag, { chunks: row.chunks, samples: row.samples });
   }
 
-  /** As in the outbox: what is kept in memory is read anew where a transaction fails. */
+  /** Runs one transaction. If it fails, the state in memory is read from the file again. */
   #transaction(work: () => void): void {
     try {
       this.#sqlite.transaction(work)();
@@ -152,8 +152,8 @@ export class HistoryDatabase {
   }
 
   #tagOf(name: string): number {
-    const known = this.#tags.get(name);
-    if (known !== undefined) return known;
+    const existing = this.#tags.get(name);
+    if (existing !== undefined) return existing;
     const tag = Number(this.#statements.addTag.run(name).lastInsertRowid);
     this.#tags.set(name, tag);
     return tag;
@@ -194,7 +194,7 @@ export class HistoryDatabase {
     this.#load();
   }
 
-  /** Time at which a page of `PAGE_SAMPLES` ends; undefined where the rest fits into one. */
+  /** Returns the time at which a page of `PAGE_SAMPLES` ends; undefined if the rest fits into one page. */
   #pageEnd(tag: number, fromMs: number, after: number, toMs: number): number | undefined {
     let samples = 0;
     for (const row of this.#statements.ends.all(tag, fromMs, after, toMs) as { to_ms: number; count: number }[]) {
@@ -211,7 +211,7 @@ export class HistoryDatabase {
   }
 
   #decoded({ checksum, data }: ChunkRow): Columns | undefined {
-    // Damage may turn a blob into something else, whatever its column says.
+    // Damage may change the type of a value, in spite of the column's type.
     if (data instanceof Uint8Array && crc32(data) === checksum) return decodeSeries(data);
     this.damaged += 1;
     return undefined;
@@ -233,7 +233,7 @@ function prepareHistoryStatements(sqlite: SqliteDatabase) {
     oldest: sqlite.prepare('SELECT chunk, to_ms, count FROM chunk ORDER BY chunk LIMIT ?'),
     ends: sqlite.prepare(`SELECT to_ms, count FROM chunk WHERE ${within} ORDER BY to_ms`),
     chunks: sqlite.prepare(`SELECT chunk, checksum, data FROM chunk WHERE ${within} ORDER BY to_ms, chunk`),
-    /** Samples in a span of time, those of a chunk at its edge by the part that is inside. */
+    /** Number of samples in a time span. A chunk at the edge counts by the part inside. */
     estimate: sqlite
       .prepare(
         `SELECT sum(count * CASE WHEN to_ms > from_ms THEN (min(to_ms, ?) - max(from_ms, ?)) / (to_ms - from_ms) ELSE 1 END)
@@ -249,7 +249,7 @@ function extent(times: Float64Array): { readonly min: number; readonly max: numb
     if (time < min) min = time;
     if (time > max) max = time;
   }
-  // Outward to the microsecond that the codec keeps.
+  // Rounded outward to the microsecond, the resolution of the codec.
   return { min: Math.floor(min * 1000) / 1000, max: Math.ceil(max * 1000) / 1000 };
 }
 
@@ -261,22 +261,4 @@ function take(columns: Columns, buffer: SeriesBuffer, from: number, after: numbe
     const time = timesMs[index] ?? 0;
     if (time >= from && time > after && time <= to) buffer.push(time, values[index] ?? Number.NaN);
   }
-}
-
-function isSorted(times: Float64Array): boolean {
-  for (let index = 1; index < times.length; index += 1) if ((times[index] ?? 0) < (times[index - 1] ?? 0)) return false;
-  return true;
-}
-
-/** By time; samples of one time keep their order. Costs one look where they are in order, as they nearly always are. */
-function sorted(columns: Columns): Columns {
-  const { timesMs, values } = columns;
-  if (isSorted(timesMs)) return columns;
-  const order = Uint32Array.from(timesMs, (_, index) => index).toSorted(
-    (a, b) => (timesMs[a] ?? 0) - (timesMs[b] ?? 0) || a - b,
-  );
-  return {
-    timesMs: Float64Array.from(order, (index) => timesMs[index] ?? 0),
-    values: Float64Array.from(order, (index) => values[index] ?? Number.NaN),
-  };
 }

@@ -5,23 +5,23 @@ import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { openReadOnly } from '../file/database-file.ts';
 import { decodeSeries } from './series-codec.ts';
-import { SeriesBuffer } from './series-buffer.ts';
+import { SeriesBuffer, sorted } from './series-buffer.ts';
 
 type ChunkRow = { readonly checksum: number; readonly data: Uint8Array };
 
 /**
- * The sample history read from another process, while its agent runs or after it; nothing is changed. What the agent
- * has not flushed yet, a few seconds, is not there.
+ * Reads the sample history from another process, while its agent runs or after it stopped. Changes nothing. Samples that
+ * the agent has not flushed yet, a few seconds, are missing.
  */
 export class HistoryReader implements Disposable {
   readonly #sqlite: SqliteDatabase;
   readonly #statements;
-  /** Chunks that failed their checksum and were left out. */
+  /** Number of chunks that failed their checksum and were omitted. */
   damaged = 0;
 
   /**
-   * @param path Of `history.db`, beside the outbox.
-   * @throws {OperatingError} 'history-unavailable' (retry) where the file is missing, not readable or no history.
+   * @param path Path of `history.db`, in the folder of the outbox.
+   * @throws {OperatingError} 'history-unavailable' (retry) if the file is missing, not readable or not a history.
    */
   constructor(path: string) {
     try {
@@ -46,18 +46,18 @@ export class HistoryReader implements Disposable {
     }
   }
 
-  /** Tags that were ever kept, in alphabetical order. */
+  /** Returns every tag that was ever stored, in alphabetical order. */
   tags(): readonly string[] {
     return this.#statements.tags.all() as string[];
   }
 
-  /** Times of the first and the last sample kept of a tag; undefined where there is none. */
+  /** Returns the times of a tag's first and last stored sample; undefined if there is none. */
   extent(tag: string): { readonly fromMs: EpochMs; readonly toMs: EpochMs } | undefined {
     const row = this.#statements.extent.get(tag) as { fromMs: number | null; toMs: number | null };
     return row.fromMs === null || row.toMs === null ? undefined : { fromMs: row.fromMs, toMs: row.toMs };
   }
 
-  /** Samples in [fromMs, toMs), oldest first. The caller asks for hours, not for months: all of it is in memory. */
+  /** Returns the samples in [fromMs, toMs), oldest first. All of them are in memory: request hours, not months. */
   read(tag: string, fromMs: EpochMs, toMs: EpochMs): TagSeries {
     const buffer = new SeriesBuffer();
     for (const { checksum, data } of this.#statements.chunks.all(tag, fromMs, toMs) as ChunkRow[]) {
@@ -71,27 +71,13 @@ export class HistoryReader implements Disposable {
         if (timeMs >= fromMs && timeMs < toMs) buffer.push(timeMs, values[index] ?? Number.NaN);
       }
     }
-    return inOrder(tag, buffer);
+    const { timesMs, values } = sorted(buffer.columns);
+    return { tag, timesMs: timesMs.slice(), values: values.slice() };
   }
 
   [Symbol.dispose](): void {
     this.#sqlite.close();
   }
-}
-
-/** By time; samples of one time keep their order. */
-function inOrder(tag: string, buffer: SeriesBuffer): TagSeries {
-  const { timesMs, values } = buffer.columns;
-  const sorted = timesMs.every((timeMs, index) => index === 0 || timeMs >= (timesMs[index - 1] ?? 0));
-  if (sorted) return { tag, timesMs: timesMs.slice(), values: values.slice() };
-  const order = Uint32Array.from(timesMs, (_, index) => index).toSorted(
-    (a, b) => (timesMs[a] ?? 0) - (timesMs[b] ?? 0) || a - b,
-  );
-  return {
-    tag,
-    timesMs: Float64Array.from(order, (index) => timesMs[index] ?? 0),
-    values: Float64Array.from(order, (index) => values[index] ?? Number.NaN),
-  };
 }
 
 function unavailable(path: string, cause: unknown): OperatingError {

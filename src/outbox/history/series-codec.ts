@@ -1,21 +1,21 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** Samples of one tag as columns of equal length. Times in milliseconds, kept to the microsecond (until the year 2109). */
+/** Samples of one tag as columns of equal length. Times in milliseconds, stored to the microsecond (until the year 2109). */
 export type Columns = { readonly timesMs: Float64Array; readonly values: Float64Array };
 
 /*
- * A chunk: byte 0 the version, byte 1 how times are written, bytes 4–7 the number of samples, then deflate over
- * the columns in byte planes (all first bytes, then all second bytes, and so on): neighbours differ in the low
- * planes only, so that the high ones all but vanish.
+ * A chunk: byte 0 is the version, byte 1 the format of the times, bytes 4–7 the number of samples. Then follow the
+ * columns as byte planes (all first bytes, then all second bytes, and so on), compressed by deflate. Neighbours differ
+ * in the low planes only, so that the high planes take almost no space.
  *
- * Of XOR with the neighbour or not, zstd or deflate, each at several levels, plain planes with deflate level 1 read
- * fastest (30–40 million values a second) and were within a tenth of the smallest (about 3 bytes for a noisy float).
+ * Compared with XOR of neighbours and with zstd, at several levels: plain planes with deflate level 1 read fastest
+ * (30–40 million values a second) and were within 10 % of the smallest (about 3 bytes for a noisy float).
  */
 const VERSION = 1;
 const HEADER_BYTES = 8;
-/** Differences in microseconds as unsigned 32-bit numbers, after the first time as a double. */
+/** The first time as a double, then differences in microseconds as unsigned 32-bit numbers. */
 const TIMES_DELTA = 1;
-/** Doubles; where time goes back or pauses for over an hour. */
+/** Times as doubles: used if the time goes back or pauses for over an hour. */
 const TIMES_WHOLE = 0;
 const DELTA_MAX = 2 ** 32 - 1;
 
@@ -32,7 +32,7 @@ export function encodeSeries({ timesMs, values }: Columns, count: number): Uint8
   return Buffer.concat([head, deflateRawSync(packed, { level: 1 })]);
 }
 
-/** @throws {Error} where the bytes are no chunk; the caller has checked a checksum. */
+/** @throws {Error} if the bytes are not a chunk. The caller has verified the checksum. */
 export function decodeSeries(chunk: Uint8Array): Columns {
   const head = Buffer.from(chunk.buffer, chunk.byteOffset, HEADER_BYTES);
   if (head.readUInt8(0) !== VERSION) throw new RangeError(`Chunk version ${head.readUInt8(0)} is unknown`);
@@ -82,7 +82,7 @@ function bytesOf(array: Float64Array | Uint32Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-/** Bytes of equal place together. */
+/** Groups the bytes by their position within a value. */
 function planes(bytes: Uint8Array, width: number): Uint8Array {
   const count = bytes.length / width;
   const out = new Uint8Array(bytes.length);
@@ -92,7 +92,7 @@ function planes(bytes: Uint8Array, width: number): Uint8Array {
   return out;
 }
 
-/** The inverse of `planes`, in a buffer of its own. */
+/** Inverts `planes`, in a new buffer. */
 function joined(bytes: Uint8Array, width: number): ArrayBuffer {
   const count = bytes.length / width;
   const out = new Uint8Array(bytes.length);

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { AppendBatch, AppendOutcome } from '../file/storage-protocol.ts';
 
-/** Batches handed over at once: the next one is ready when the worker has finished the one before. */
+/** Batches sent at a time: the next one is ready when the worker has finished the current one. */
 const IN_FLIGHT_MAX = 2;
 
 export type AppendQueueOptions = {
@@ -15,6 +15,8 @@ export type AppendQueueOptions = {
   readonly queueRowsMax: number;
   readonly queueBytesMax: number;
   readonly recordBytesMax: number;
+  /** True if the outbox refuses new records when it is full (`onFull: reject-new`), instead of dropping records. */
+  readonly rejectsNew: boolean;
   readonly commit: (batch: AppendBatch) => Promise<AppendOutcome>;
 };
 
@@ -22,16 +24,16 @@ type Entry = {
   readonly drafts: readonly RecordDraft[];
   readonly bodies: readonly string[];
   readonly bytes: number;
-  readonly resolve: (ids: readonly string[]) => void;
+  readonly resolve: (ids: readonly (string | undefined)[]) => void;
   readonly reject: (error: unknown) => void;
 };
 
 /**
  * Group commit: gathers append calls into transactions.
  *
- * The first append after a pause is committed at once, so that a quiet stream has the latency of one fsync. Under load
- * commits keep `commitIntervalMs` apart and share their fsync, unless rows or bytes enough wait. An alarm goes at once.
- * Bounded: what would make more than `queueRowsMax` rows or `queueBytesMax` bytes wait is refused.
+ * The first append after a pause is committed immediately, so that a quiet stream has the latency of one fsync. Under
+ * load, commits are `commitIntervalMs` apart and share their fsync, unless `commitRowsMax` rows or `commitBytesMax` bytes
+ * wait. An alarm is committed immediately. Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
  */
 export class AppendQueue {
   readonly #options: AppendQueueOptions;
@@ -50,13 +52,13 @@ export class AppendQueue {
     this.#options = options;
   }
 
-  /** Rows not yet on the disk. */
+  /** Rows that are not on disk yet. */
   get rows(): number {
     return this.#rows + this.#inFlightRows;
   }
 
-  /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), what `commit` throws. */
-  push(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+  /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
+  push(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     if (drafts.length === 0) return Promise.resolve([]);
     const bodies = drafts.map(({ body }) => JSON.stringify(body));
     const sizes = bodies.map((body) => Buffer.byteLength(body));
@@ -72,7 +74,7 @@ export class AppendQueue {
     });
   }
 
-  /** Hands over what waits, whatever its age; resolves when nothing is under way. */
+  /** Sends every waiting record. Resolves when no batch is in flight. */
   async drain(): Promise<void> {
     while (this.#entries.length > 0 || this.#inFlight > 0) {
       this.#urgent = true;
@@ -99,7 +101,7 @@ export class AppendQueue {
     );
   }
 
-  /** After the present turn, so that appends of one scan share the first commit. */
+  /** Schedules after the current turn, so that the appends of one scan share the first commit. */
   #scheduleSoon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -142,7 +144,7 @@ export class AppendQueue {
 
   async #commit(entries: readonly Entry[], rows: number): Promise<void> {
     try {
-      settle(entries, await this.#options.commit(batchOf(entries)));
+      settle(entries, await this.#options.commit(batchOf(entries)), this.#options.rejectsNew);
     } catch (error) {
       for (const entry of entries) entry.reject(error);
     }
@@ -196,13 +198,15 @@ function batchOf(entries: readonly Entry[]): AppendBatch {
   return { kinds, timestampsMs: Float64Array.from(timestamps), watches, bodies, alarms };
 }
 
-function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome): void {
+function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome, rejectsNew: boolean): void {
   let offset = 0;
   for (const { drafts, resolve, reject } of entries) {
     const own = ids.slice(offset, offset + drafts.length);
     offset += drafts.length;
-    const given = own.filter((id) => id !== undefined);
-    if (given.length === own.length) resolve(given);
+    const refused = drafts.filter(
+      ({ alarm }, index) => own[index] === undefined && (rejectsNew || alarm !== undefined),
+    );
+    if (refused.length === 0) resolve(own);
     else if (refusal !== undefined && drafts.some(({ alarm }) => alarm !== undefined))
       reject(new OperatingError('outbox-unavailable', 'retry', refusal));
     else
@@ -210,7 +214,7 @@ function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome): voi
         new OperatingError(
           'outbox-full',
           'retry',
-          `The outbox is full: ${own.length - given.length} of ${own.length} records were not stored`,
+          `The outbox is full: ${refused.length} of ${own.length} records were not stored`,
         ),
       );
   }

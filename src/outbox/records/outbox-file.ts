@@ -6,7 +6,7 @@ import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-wa
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
 import { RecordSpace } from './record-space.ts';
-import type { MissingRange } from './salvage.ts';
+import type { MissingRange } from './loss-ledger.ts';
 import { Salvage, unsalvaged } from './salvage.ts';
 import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
 
@@ -18,13 +18,13 @@ export type OpenOutbox = {
 };
 
 export type OutboxFileOptions = StorageOptions & {
-  /** A fresh epoch name: never given before, sorting after the older ones. */
+  /** Returns an epoch name that was never used before and sorts after the older ones. */
   readonly newEpoch: (nowMs: EpochMs) => string;
 };
 
 /**
- * Keeps an outbox file open whatever happens to it: opens it and proves its continuity, puts a damaged one
- * into quarantine and salvages it, closes one whose disk failed and opens it again.
+ * Keeps an outbox file open: opens it and proves its continuity, quarantines and salvages a damaged file, and closes
+ * and reopens a file whose disk failed.
  */
 export class OutboxFile {
   readonly #options: OutboxFileOptions;
@@ -58,18 +58,18 @@ export class OutboxFile {
     if (this.#salvage !== undefined)
       return {
         status: 'degraded',
-        reason: `The outbox file was damaged and is in quarantine; ${this.#salvage.salvaged} records were salvaged from it so far`,
+        reason: `The outbox file was damaged and is in quarantine. ${this.#salvage.salvaged} records are salvaged so far`,
       };
     if (this.#markTrouble !== undefined) return { status: 'degraded', reason: this.#markTrouble };
-    return { status: 'ok', reason: '' };
+    return { status: 'ok', reason: undefined };
   }
 
-  /** For the log, since the last call. */
+  /** Returns lines for the log, since the last call. */
   takeNotices(): readonly string[] {
     return this.#notices.splice(0);
   }
 
-  /** Opens the file if it is closed. Never throws: what is wrong is in `health`. */
+  /** Opens the file if it is closed. Never throws: `health` has the error. */
   ensureOpen(nowMs: EpochMs): void {
     if (this.#open !== undefined) return;
     try {
@@ -81,8 +81,8 @@ export class OutboxFile {
   }
 
   /**
-   * Runs `work` on the open file; what it throws decides what becomes of the file.
-   * @throws {OperatingError} 'outbox-unavailable' (retry) where the file or the disk failed; anything else as it is.
+   * Runs `work` on the open file. An error of the file or the disk closes or quarantines the file.
+   * @throws {OperatingError} 'outbox-unavailable' (retry) if the file or the disk failed. Other errors pass through.
    */
   use<T>(nowMs: EpochMs, work: (outbox: OpenOutbox) => T): T {
     const open = this.#open;
@@ -96,14 +96,14 @@ export class OutboxFile {
     }
   }
 
-  /** After a commit that failed for want of space: tries whether there is some again. */
+  /** Tests for free space again, after a commit failed without it. */
   probeSpace(nowMs: EpochMs): void {
     if (this.#fullTrouble === undefined) return;
-    this.use(nowMs, ({ database }) => database.commit(() => database.setMeta('probed', String(nowMs))));
+    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
     this.#fullTrouble = undefined;
   }
 
-  /** Says what is committed; call after each commit that gave out sequences, before anyone hears of them. */
+  /** Writes the high-water mark. Call it after each commit that gave out sequences, before they are returned. */
   mark(): void {
     if (this.#open === undefined) return;
     this.#fullTrouble = undefined;
@@ -111,11 +111,11 @@ export class OutboxFile {
       this.#highWater.write(this.#markOf(this.#open.database, false));
       this.#markTrouble = undefined;
     } catch (error) {
-      this.#markTrouble = `The high-water file cannot be written, so that lost records may go unseen: ${errorMessage(error)}`;
+      this.#markTrouble = `The high-water file cannot be written, so lost records may go undetected: ${errorMessage(error)}`;
     }
   }
 
-  /** Puts the mark on the disk; now and then, when idle. */
+  /** Syncs the mark to the disk; called when idle. */
   sync(): void {
     try {
       this.#highWater.sync();
@@ -124,7 +124,7 @@ export class OutboxFile {
     }
   }
 
-  /** Brings over a chunk of a quarantined file. @returns True where there is more. */
+  /** Copies a chunk of a quarantined file. @returns True if there is more. */
   salvage(nowMs: EpochMs): boolean {
     const salvage = this.#salvage;
     if (salvage === undefined || this.#open === undefined) return false;
@@ -149,7 +149,7 @@ export class OutboxFile {
     try {
       this.#highWater.begin(mark);
     } catch (error) {
-      // The mark of the last commit stays: it proves as much, until the machine is switched off.
+      // The mark of the last commit stays. It proves the same until the machine is switched off.
       this.#notices.push(`The high-water file could not be closed cleanly: ${errorMessage(error)}`);
     } finally {
       this.#highWater.close();
@@ -180,50 +180,42 @@ export class OutboxFile {
     }
   }
 
-  /** The epoch goes on only where that is proven; a new one and its losses are in the file before the mark says so. */
+  /** Begins a new epoch unless continuity is proven. The epoch and its losses are in the file before the mark has them. */
   #proveContinuity(database: OutboxDatabase, nowMs: EpochMs): void {
     this.#inode = inodeOf(this.#options.config.path);
     const mark = this.#highWater.read();
-    const place = { epochs: database.epochs, sequence: database.sequence, inode: this.#inode };
-    const continuity = judgeContinuity(mark, place, this.#boot);
+    const { names: epochs } = database.epochs;
+    const found = { epochs, sequence: database.sequence, inode: this.#inode };
+    const continuity = judgeContinuity(mark, found, this.#boot);
     if (continuity.type === 'unproven') {
-      const fresh = database.epochs.length === 0;
       database.commit(() => {
         if (continuity.lost !== undefined && mark !== undefined)
-          this.#rememberMissing(database, { epoch: mark.epoch, ...continuity.lost }, nowMs);
-        database.beginEpoch(this.#options.newEpoch(nowMs), nowMs);
+          this.#addMissing(database, { epoch: mark.epoch, ...continuity.lost }, nowMs);
+        database.epochs.begin(this.#options.newEpoch(nowMs), database.sequence + 1, nowMs);
       });
-      if (mark !== undefined || !fresh) {
+      if (mark !== undefined || epochs.length > 0) {
         this.#epochsStarted += 1;
-        this.#notices.push(`A new epoch begins, ${database.epoch}: ${continuity.why}.`);
+        this.#notices.push(`Epoch ${database.epochs.current} begins: ${continuity.why}.`);
       }
     }
     this.#highWater.begin(this.#markOf(database, false));
   }
 
-  /** What a quarantined file may still hold is a loss only after its salvage. */
-  #rememberMissing(database: OutboxDatabase, missing: MissingRange, nowMs: EpochMs): void {
+  /** Sequences that a quarantined file may still hold are a loss only after its salvage. */
+  #addMissing(database: OutboxDatabase, missing: MissingRange, nowMs: EpochMs): void {
     if (unsalvaged(this.#options.config.path).length > 0) {
-      database.setMeta('missing', JSON.stringify(missing));
+      database.losses.setMissing(missing);
       return;
     }
     const { epoch, from, to } = missing;
-    const reason = database.epochs.includes(epoch) ? 'rows-missing' : 'database-replaced';
-    database.addLoss({ kind: 'unknown', reason, from, to, count: to - from + 1 }, nowMs, epoch);
+    const reason = database.epochs.names.includes(epoch) ? 'rows-missing' : 'database-replaced';
+    database.losses.add({ kind: 'unknown', reason, from, to, count: to - from + 1 }, nowMs, epoch);
   }
 
   #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {
     const [file] = unsalvaged(this.#options.config.path);
     if (file === undefined) return undefined;
-    const missing = database.meta('missing');
-    return new Salvage({
-      file,
-      agentId: this.#options.agentId,
-      database,
-      space,
-      // Written by `#rememberMissing`.
-      missing: missing === undefined ? undefined : (JSON.parse(missing) as MissingRange),
-    });
+    return new Salvage({ file, agentId: this.#options.agentId, database, space });
   }
 
   #failed(open: OpenOutbox, error: unknown, nowMs: EpochMs): unknown {
@@ -232,11 +224,11 @@ export class OutboxFile {
         return error;
       case 'full':
         this.#fullTrouble = open.space.space.atCap
-          ? 'The outbox is full and nothing in it may be dropped'
+          ? 'The outbox is full and `outbox.onFull` allows no record to be dropped'
           : 'No space is left on the disk of the outbox';
         return unavailable(this.#fullTrouble, error);
       case 'io':
-        // The connection's idea of the file can no longer be trusted: the next commit could 'succeed'.
+        // The state of the connection is unknown: its next commit could return without being on disk.
         this.#trouble = `The disk of the outbox failed: ${errorMessage(error)}`;
         this.#closeQuietly();
         return unavailable(this.#trouble, error);
@@ -251,15 +243,15 @@ export class OutboxFile {
     try {
       this.#toQuarantine(error, nowMs);
     } catch (moveError) {
-      this.#trouble = `The outbox is damaged and cannot be moved away: ${errorMessage(moveError)}`;
+      this.#trouble = `The outbox is damaged and cannot be moved to quarantine: ${errorMessage(moveError)}`;
       return;
     }
     this.ensureOpen(nowMs);
   }
 
   #toQuarantine(error: unknown, nowMs: EpochMs): void {
-    const place = quarantine(this.#options.config.path, nowMs);
-    this.#notices.push(`The outbox file is damaged (${errorMessage(error)}) and was moved to ${place}.`);
+    const moved = quarantine(this.#options.config.path, nowMs);
+    this.#notices.push(`The outbox file is damaged (${errorMessage(error)}) and was moved to ${moved}.`);
   }
 
   #closeQuietly(): void {
@@ -274,7 +266,8 @@ export class OutboxFile {
   }
 
   #markOf(database: OutboxDatabase, clean: boolean) {
-    const { epoch, sequence, delivered } = database;
-    return { epoch, sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
+    const { epochs, sequence, cursors } = database;
+    const delivered = cursors.delivered(sequence);
+    return { epoch: epochs.current ?? '', sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
   }
 }

@@ -10,7 +10,7 @@ import { outboxStatsOf } from './outbox-stats.ts';
 import { RecordLanes } from './record-lanes.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 
-/** Rows of one read, so that the agent's WAL can be folded in between. */
+/** Rows of one read, so that the agent's WAL can be checkpointed between two reads. */
 const READ_ROWS = 500;
 const HOUR_MS = 3_600_000;
 
@@ -20,14 +20,14 @@ export type ExportOptions = {
   readonly kinds?: readonly RecordKind[];
   /** First sequence to export; 1 exports all. */
   readonly fromSequence?: number;
-  /** Told of each row that fails its checksum and is left out. */
+  /** Called for each row that fails its checksum and is omitted. */
   readonly onDamaged?: (sequence: number) => void;
 };
 
 /**
- * Every record in an outbox, oldest first, while its agent runs or after it; nothing is changed.
+ * Reads every record in an outbox, oldest first, while its agent runs or after it stopped. Changes nothing.
  *
- * @throws {OperatingError} 'outbox-unavailable' where the file is missing, not readable or no outbox.
+ * @throws {OperatingError} 'outbox-unavailable' if the file is missing, not readable or not an outbox.
  */
 export async function* exportRecords(options: ExportOptions): AsyncGenerator<StoredRecord, void, undefined> {
   const database = open(options.path, options.agentId, []);
@@ -59,9 +59,9 @@ export type OutboxStatsOptions = {
 };
 
 /**
- * How an outbox stands, seen from another process. The rate behind `hoursLeft` is that of the last hour stored.
+ * Returns the state of an outbox, read by another process. `hoursLeft` is based on the last hour of records.
  *
- * @throws {OperatingError} 'outbox-unavailable' where the file is missing, not readable or no outbox.
+ * @throws {OperatingError} 'outbox-unavailable' if the file is missing, not readable or not an outbox.
  */
 export async function outboxStats({ path, agentId, bytesMax, uplinks }: OutboxStatsOptions): Promise<OutboxStats> {
   const database = open(path, agentId, uplinks);
@@ -87,7 +87,7 @@ function open(path: string, agentId: string, uplinks: readonly UplinkInterest[])
   }
 }
 
-/** Records of the hour before the newest one, found by halving: times rise with the sequence but for a clock that was set. */
+/** Returns the number of records of the last hour, by binary search: times rise with the sequence unless the clock was set. */
 function recordsOfLastHour(database: OutboxDatabase): number {
   const at = database.sqlite.prepare(
     'SELECT sequence, timestamp FROM outbox WHERE sequence >= ? ORDER BY sequence LIMIT 1',

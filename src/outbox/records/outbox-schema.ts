@@ -1,17 +1,17 @@
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { DatabaseDamage } from '../file/database-file.ts';
 
-/** Raised with every change of a table; a file of a later version is left alone. */
+/** Raised with every change of a table. A file of another version is not opened. */
 const SCHEMA_VERSION = 1;
 
 /*
- * outbox       one row a record. `key` makes an alarm transition unique; `original_id` is set on salvaged rows, whose
- *              id was given by another file. Samples have no watch and are left out of the history index.
- * epoch        which epoch a sequence belongs to: the one with the largest first_sequence not above it.
- * cursor       an uplink's place: `ranges` is a JSON array of [acknowledged, through | null], see UplinkCursor.
- * dead_letter  copies of what an uplink refused for good.
- * loss         what was dropped and not yet said upstream, one row for each kind, reason and epoch.
- * bucket       records of each kind by 4096 sequences, see RecordCounts; only full buckets are kept here.
+ * outbox       one row a record. `key` makes an alarm transition unique. `original_id` is set on salvaged rows, whose
+ *              id comes from another file. Samples have no watch ('') and are not in the history index.
+ * epoch        a sequence belongs to the epoch with the largest first_sequence that is not above it.
+ * cursor       position of an uplink: `ranges` is a JSON array of [acknowledged, through | null], see UplinkCursor.
+ * dead_letter  copies of records that an uplink refused permanently.
+ * loss         dropped records that are not reported to the uplinks yet, one row for each kind, reason and epoch.
+ * bucket       number of records of each kind by 4096 sequences, see RecordCounts. Only full buckets are stored.
  */
 const SCHEMA = `
 CREATE TABLE outbox (
@@ -54,7 +54,7 @@ CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, counts TEXT NOT NULL);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
 
-/** A row of `outbox` as it is read. */
+/** A row of `outbox`, as read. */
 export type OutboxRow = {
   readonly sequence: number;
   readonly kind: string;
@@ -67,9 +67,11 @@ export type OutboxRow = {
 
 export const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body';
 
+export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
+
 export type EpochRow = { readonly first_sequence: number; readonly epoch: string };
 
-/** Creates the tables of a new file. @throws {DatabaseDamage} where the file is of another version. */
+/** Creates the tables of a new file. @throws {DatabaseDamage} if the file has another version. */
 export function createSchema(database: SqliteDatabase): void {
   const version = Number(database.pragma('user_version', { simple: true }));
   if (version === SCHEMA_VERSION) return;
@@ -80,7 +82,7 @@ export function createSchema(database: SqliteDatabase): void {
   })();
 }
 
-/** Statements of the hot paths, prepared once a connection. */
+/** Statements of the hot paths, prepared once for each connection. */
 export function prepareStatements(database: SqliteDatabase) {
   return {
     insert: database.prepare(
@@ -108,9 +110,6 @@ export function prepareStatements(database: SqliteDatabase) {
     ),
     remove: database.prepare('DELETE FROM outbox WHERE sequence = ?'),
     oldestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence LIMIT 1').pluck(),
-    countByKind: database.prepare(
-      'SELECT kind, count(*) AS count FROM outbox WHERE sequence > ? AND sequence <= ? GROUP BY kind',
-    ),
     saveCursor: database.prepare(
       'INSERT INTO cursor (uplink, ranges) VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET ranges = excluded.ranges',
     ),
@@ -143,3 +142,12 @@ export function prepareStatements(database: SqliteDatabase) {
 }
 
 export type OutboxStatements = ReturnType<typeof prepareStatements>;
+
+/** @throws {DatabaseDamage} if a column that holds JSON does not. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new DatabaseDamage('a row of the bookkeeping is not JSON', { cause: error });
+  }
+}

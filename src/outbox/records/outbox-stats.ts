@@ -3,30 +3,30 @@ import type { Space } from '../file/database-file.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { RecordLanes } from './record-lanes.ts';
 
-/** An outbox as far as it is counted. */
+/** The parts of an outbox that are counted. */
 type CountedOutbox = {
   readonly database: OutboxDatabase;
   readonly lanes: RecordLanes;
   readonly space: { readonly space: Space };
 };
 
-/** How the outbox stands. Counting takes a few milliseconds however much waits: see RecordCounts. */
+/** Returns the state of the outbox. Takes a few milliseconds for any number of records, see RecordCounts. */
 export function outboxStatsOf(
   { database, lanes, space }: CountedOutbox,
   hoursLeft: (bytesFree: number) => number | undefined,
 ): OutboxStats {
   const { bytesUsed, bytesMax } = space.space;
   return {
-    epoch: database.epoch,
+    epoch: database.epochs.current ?? '',
     sequence: database.sequence,
     records: database.counts.total(),
     bytes: bytesUsed,
     bytesMax,
     oldestMs: database.statements.oldestTimestamp.get() as number | undefined,
     deadLetters: Number(database.statements.deadLetterCount.get()),
-    lost: database.lostEver,
+    lost: database.losses.total,
     hoursLeft: hoursLeft(bytesMax - bytesUsed),
-    uplinks: [...database.places].map(([uplink, { cursor }]) => {
+    uplinks: [...database.cursors.positions].map(([uplink, { cursor }]) => {
       const { count, oldestMs } = lanes.waiting(uplink);
       return { uplink, waiting: count, acknowledgedSequence: cursor.acknowledged, oldestWaitingMs: oldestMs };
     }),

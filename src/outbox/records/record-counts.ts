@@ -10,8 +10,8 @@ export function bucketOf(sequence: number): number {
 }
 
 /**
- * How many records of each kind stand where, in buckets of 4096 sequences, so that counting what waits and finding
- * the next record of a kind never walks the table. About 50 bytes for each 4096 records.
+ * Number of records of each kind, in buckets of 4096 sequences. Counting the waiting records and finding the next record
+ * of a kind needs no table scan. Takes about 50 bytes for every 4096 records.
  */
 export class RecordCounts {
   readonly #buckets = new Map<number, Int32Array>();
@@ -41,22 +41,22 @@ export class RecordCounts {
     if (this.#first > this.#last) [this.#first, this.#last] = [Infinity, -1];
   }
 
-  /** Puts in a bucket as it was stored. */
+  /** Adds a bucket that was read from the file. */
   load(bucket: number, counts: readonly number[]): void {
     this.#buckets.set(bucket, Int32Array.from(counts));
     this.#first = Math.min(this.#first, bucket);
     this.#last = Math.max(this.#last, bucket);
   }
 
-  /** Forgets a bucket, to be counted anew. */
+  /** Removes a bucket, which the caller then counts again. */
   clear(bucket: number): void {
     this.#changed.add(bucket);
     this.#drop(bucket);
   }
 
   /**
-   * Buckets that changed since the last call and get no new records, with their counts; undefined for an empty one.
-   * @param sequence Last sequence given out: its bucket still grows, and is left out until it is full.
+   * Returns the full buckets that changed since the last call, with their counts; undefined for an empty one.
+   * @param sequence Last sequence given out. Its bucket still grows and is omitted.
    */
   takeChanged(
     sequence: number,
@@ -77,8 +77,8 @@ export class RecordCounts {
   }
 
   /**
-   * Ranges (after, through] of sequences, oldest first, that hold records of these kinds, each within one bucket
-   * and with its count: exact for a whole bucket, an upper bound where the range cuts one.
+   * Returns the ranges (after, through] of sequences with records of these kinds, oldest first. Each is within one
+   * bucket and has a count: exact for a whole bucket, an upper bound for a part of one.
    */
   *spans(
     kinds: readonly RecordKind[],

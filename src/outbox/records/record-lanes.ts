@@ -2,20 +2,21 @@ import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts'
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import type { OutboxDatabase, UplinkPlace } from './outbox-database.ts';
+import type { UplinkPosition } from './outbox-cursors.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
 import { isRecordKind } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import type { RecordRun } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
-/** A live lane whose next record is older than this leaves it, and what follows, to the backlog lane. */
+/** A live lane whose next record is older than this leaves the waiting records to the backlog lane. */
 const LIVE_AGE_MS_MAX = 60_000;
-/** After so long without a live read the backlog lane takes the live range over. */
+/** After this time without a live read, the backlog lane takes over the live range. */
 const LIVE_SILENCE_MS = 300_000;
-/** Rows of one SELECT: short reads, because an open one keeps the WAL from being folded. */
+/** Rows of one SELECT. Reads are short, because an open one prevents a checkpoint of the WAL. */
 const READ_ROWS_MAX = 1000;
 
-/** Reading and acknowledging by uplink, over the open outbox file. */
+/** Reads and acknowledges records for the uplinks, on the open outbox file. */
 export class RecordLanes {
   readonly #database: OutboxDatabase;
 
@@ -24,8 +25,7 @@ export class RecordLanes {
   }
 
   read(request: ReadRequest, nowMs: EpochMs): readonly StoredRecord[] {
-    const place = this.#place(request.uplink);
-    const range = this.#rangeFor(place, request, nowMs);
+    const range = this.#rangeFor(this.#position(request.uplink), request, nowMs);
     if (range === undefined) return [];
     const records: StoredRecord[] = [];
     let bytes = 0;
@@ -41,14 +41,14 @@ export class RecordLanes {
   }
 
   /**
-   * Moves the uplink's cursor past a run of its lane. In memory at once, in the file with the next commit: what a
-   * crash forgets is sent again, and dropped by its id.
+   * Moves the uplink's cursor past a run of its lane: in memory immediately, in the file with the next commit. If a
+   * crash loses the move, the records are sent again and the receiver drops them by their ids.
    *
-   * A run of another epoch than the file's (read before the file was replaced) moves nothing.
-   * @throws {OperatingError} 'acknowledge-out-of-order' where older records of the lane still wait.
+   * A run that was read before the file was replaced moves nothing.
+   * @throws {OperatingError} 'acknowledge-out-of-order' if older records of the lane still wait.
    */
   acknowledge(run: RecordRun): void {
-    const { interest, cursor } = this.#place(run.uplink);
+    const { interest, cursor } = this.#position(run.uplink);
     if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return;
     const range = cursor.rangeOf(run.first.sequence, run.last.sequence);
     if (range === undefined) return;
@@ -57,10 +57,10 @@ export class RecordLanes {
       throw new OperatingError(
         'acknowledge-out-of-order',
         'reject',
-        `Uplink ${run.uplink} acknowledged from ${run.first.sequence}, and ${older.sequence} was not yet`,
+        `Uplink ${run.uplink} acknowledged from sequence ${run.first.sequence}, but ${older.sequence} still waits`,
       );
     cursor.advance(range, run.last.sequence);
-    this.#database.cursorMoved(run.uplink);
+    this.#database.cursors.moved(run.uplink);
   }
 
   history(query: HistoryQuery): readonly StoredRecord[] {
@@ -69,9 +69,9 @@ export class RecordLanes {
     return (rows as OutboxRow[]).flatMap((row) => this.#verified(row) ?? []);
   }
 
-  /** Number of records that wait for an uplink, and the time of the oldest. */
+  /** Returns the number of records that wait for an uplink, and the time of the oldest. */
   waiting(uplink: string): { readonly count: number; readonly oldestMs: EpochMs | undefined } {
-    const { interest, cursor } = this.#place(uplink);
+    const { interest, cursor } = this.#position(uplink);
     const { counts, statements, sequence } = this.#database;
     const kinds = JSON.stringify(interest.kinds);
     let count = 0;
@@ -84,39 +84,39 @@ export class RecordLanes {
     return { count, oldestMs: oldest?.timestamp };
   }
 
-  #place(uplink: string): UplinkPlace {
-    const place = this.#database.places.get(uplink);
-    if (place === undefined)
+  #position(uplink: string): UplinkPosition {
+    const position = this.#database.cursors.positions.get(uplink);
+    if (position === undefined)
       throw new OperatingError('uplink-unknown', 'reject', `No uplink '${uplink}' is configured for the outbox`);
-    return place;
+    return position;
   }
 
-  #rangeFor(place: UplinkPlace, request: ReadRequest, nowMs: EpochMs): PendingRange | undefined {
-    const { cursor, interest } = place;
+  #rangeFor(position: UplinkPosition, request: ReadRequest, nowMs: EpochMs): PendingRange | undefined {
+    const { cursor, interest } = position;
     switch (request.lane) {
       case 'live':
-        this.#openLive(place, nowMs);
+        this.#openLive(position, nowMs);
         return cursor.lane('live');
       case 'backlog':
         cursor.endLiveAfter(nowMs, LIVE_SILENCE_MS);
-        // A gap that turns out to hold nothing for this uplink closes.
+        // A gap without records for this uplink closes.
         for (let range = cursor.lane('backlog'); range?.through !== undefined; range = cursor.lane('backlog')) {
           if (this.#firstPending(range, interest.kinds) !== undefined) return range;
           cursor.advance(range, range.through);
-          this.#database.cursorMoved(interest.id);
+          this.#database.cursors.moved(interest.id);
         }
         return cursor.lane('backlog');
     }
   }
 
-  #openLive({ cursor, interest }: UplinkPlace, nowMs: EpochMs): void {
+  #openLive({ cursor, interest }: UplinkPosition, nowMs: EpochMs): void {
     const wasLive = cursor.live;
     cursor.readLive(nowMs);
     const last = cursor.ranges.at(-1);
     const next = last === undefined ? undefined : this.#firstPending(last, interest.kinds);
     if (next === undefined) return;
     if (wasLive && nowMs - next.timestamp <= LIVE_AGE_MS_MAX) return;
-    if (cursor.splitAt(this.#database.sequence)) this.#database.cursorMoved(interest.id);
+    if (cursor.splitAt(this.#database.sequence)) this.#database.cursors.moved(interest.id);
   }
 
   *#pendingRows(range: PendingRange, kinds: readonly RecordKind[], rowsMax: number): Generator<OutboxRow> {
@@ -144,7 +144,7 @@ export class RecordLanes {
     return undefined;
   }
 
-  /** A damaged row is never sent: it goes, and its loss is remembered. */
+  /** Deletes a damaged row and counts the loss: a damaged row is never sent. */
   #verified(row: OutboxRow): StoredRecord | undefined {
     const record = this.#database.verified(row);
     if (record !== undefined) return record;
@@ -152,21 +152,19 @@ export class RecordLanes {
     const kind = isRecordKind(row.kind) ? row.kind : 'unknown';
     this.#database.commit(() => {
       this.#database.remove([{ sequence, kind: 'unknown' }]);
-      this.#database.recount(sequence);
-      const epoch = this.#database.epochAt(sequence);
       const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-      this.#database.addLoss(
+      this.#database.losses.add(
         { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
         timestampMs,
-        epoch,
+        this.#database.epochs.at(sequence),
       );
     });
     return undefined;
   }
 
-  /** The id is the one this file gives to the sequence. */
+  /** True if the record is in this file: by its sequence, or by the id of a salvaged row. */
   #isOurs({ id, sequence }: { readonly id: string; readonly sequence: number }): boolean {
-    if (this.#database.idOf({ sequence, original_id: null }) === id) return true;
+    if (this.#database.epochs.idOf({ sequence, original_id: null }) === id) return true;
     return this.#database.statements.byOriginalId.get(id) !== undefined;
   }
 }

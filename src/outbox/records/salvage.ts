@@ -6,43 +6,41 @@ import { recordId } from '../../domain/record/record.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { databaseFault } from '../file/database-file.ts';
+import type { MissingRange } from './loss-ledger.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import { isRecordKind } from './outbox-database.ts';
 import type { EpochRow, OutboxRow } from './outbox-schema.ts';
-import { ROW_COLUMNS } from './outbox-schema.ts';
+import { EPOCHS, ROW_COLUMNS } from './outbox-schema.ts';
 import type { RecordSpace } from './record-space.ts';
 import { ROW_BYTES } from './record-space.ts';
 import { isIntact } from '../file/row-checksum.ts';
 
-/** What the records of a quarantined file are missed from; kept in the new file's meta until the salvage is done. */
-export type MissingRange = { readonly epoch: string; readonly from: number; readonly to: number };
-
 type SalvagedRow = OutboxRow & { readonly key: string | null };
 
-/** Rows of one step. */
+/** Rows read in one step. */
 const STEP_ROWS_MAX = 500;
-/** Sequences skipped where not even one row can be read: about a page of them. */
+/** Sequences skipped if not even one row can be read: about one page. */
 const SKIPPED_SEQUENCES = 16;
-/** Unreadable places in a row after which the rest is given up. */
+/** Unreadable positions in a row after which the salvage ends. */
 const FAILURES_MAX = 5000;
 const DONE = 'salvaged';
 
-/** Quarantined files nobody has salvaged yet, oldest first. */
+/** Returns the quarantined files that are not salvaged yet, oldest first. */
 export function unsalvaged(path: string): readonly string[] {
-  const folder = `${path}.quarantine`;
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+  const quarantine = `${path}.quarantine`;
+  if (!existsSync(quarantine)) return [];
+  return readdirSync(quarantine)
     .toSorted()
-    .map((name) => join(folder, name))
-    .filter((place) => existsSync(join(place, basename(path))) && !existsSync(join(place, DONE)))
-    .map((place) => join(place, basename(path)));
+    .map((name) => join(quarantine, name))
+    .filter((folder) => existsSync(join(folder, basename(path))) && !existsSync(join(folder, DONE)))
+    .map((folder) => join(folder, basename(path)));
 }
 
 /**
- * Brings what can be read of a quarantined outbox into the new one, a step at a time.
+ * Copies the readable rows of a quarantined outbox into the new one, step by step.
  *
- * Only rows whose checksum holds come over; they keep their id, so that a receiver that has one drops it. A row that
- * came over already, in a salvage that was cut short, is left alone. What is still missing at the end is a loss.
+ * Only rows with a matching checksum are copied. They keep their ids, so that a receiver drops the ones that it has. A
+ * row that an interrupted salvage copied before is skipped. Sequences still missing at the end are a loss.
  */
 export class Salvage {
   readonly #file: string;
@@ -64,21 +62,20 @@ export class Salvage {
     readonly agentId: string;
     readonly database: OutboxDatabase;
     readonly space: RecordSpace;
-    readonly missing: MissingRange | undefined;
   }) {
     this.#file = options.file;
     this.#agentId = options.agentId;
     this.#database = options.database;
     this.#space = options.space;
-    this.#missing = options.missing;
-    this.#after = (options.missing?.from ?? 1) - 1;
+    this.#missing = options.database.losses.missing;
+    this.#after = (this.#missing?.from ?? 1) - 1;
   }
 
   get salvaged(): number {
     return this.#salvaged;
   }
 
-  /** Set where the file could not be marked as done. */
+  /** Set if the file could not be marked as done. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
@@ -87,7 +84,7 @@ export class Salvage {
   step(nowMs: EpochMs): boolean {
     const rows = this.#readRows();
     if (rows !== undefined && rows.length > 0 && this.#store(rows, nowMs)) return true;
-    // An unreadable place is stepped over; an empty answer is the end.
+    // An unreadable position is skipped; an empty answer is the end.
     if (rows === undefined && this.#failures <= FAILURES_MAX) return true;
     this.#finish(nowMs);
     return false;
@@ -98,7 +95,7 @@ export class Salvage {
     this.#source = undefined;
   }
 
-  /** @returns Undefined where the place could not be read; empty at the end. */
+  /** @returns Undefined if this position could not be read; empty at the end. */
   #readRows(): readonly SalvagedRow[] | undefined {
     try {
       this.#source ??= this.#open();
@@ -115,7 +112,7 @@ export class Salvage {
       this.#failures += 1;
       if (this.#rows > 1) this.#rows = Math.ceil(this.#rows / 8);
       else this.#after += SKIPPED_SEQUENCES;
-      // Past everything that was ever given out there is nothing to look for.
+      // No sequence was given out after `missing.to`.
       return this.#missing !== undefined && this.#after > this.#missing.to ? [] : undefined;
     }
   }
@@ -124,9 +121,7 @@ export class Salvage {
     const source = new Database(this.#file, { readonly: true });
     try {
       source.pragma('trusted_schema = OFF');
-      this.#epochs = source
-        .prepare('SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence')
-        .all() as EpochRow[];
+      this.#epochs = source.prepare(EPOCHS).all() as EpochRow[];
     } catch (error) {
       if (databaseFault(error) === 'other') {
         source.close();
@@ -158,8 +153,8 @@ export class Salvage {
   #verified(row: SalvagedRow) {
     const { kind } = row;
     if (!isRecordKind(kind)) return undefined;
-    const known = this.#epochs.findLast(({ first_sequence }) => first_sequence <= row.sequence)?.epoch;
-    const epoch = [known, this.#missing?.epoch].find(
+    const listed = this.#epochs.findLast(({ first_sequence }) => first_sequence <= row.sequence)?.epoch;
+    const epoch = [listed, this.#missing?.epoch].find(
       (candidate) => candidate !== undefined && isIntact(candidate, { ...row, kind }),
     );
     if (epoch === undefined) return undefined;
@@ -169,23 +164,23 @@ export class Salvage {
   #finish(nowMs: EpochMs): void {
     this.close();
     this.#database.commit(() => {
-      this.#database.setMeta('missing', undefined);
+      this.#database.losses.setMissing(undefined);
       if (this.#missing === undefined) return;
       const { epoch, from, to } = this.#missing;
       const count = to - from + 1 - this.#found;
       if (count > 0)
-        this.#database.addLoss({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
+        this.#database.losses.add({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
     });
     try {
       writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
     } catch (error) {
-      // The next start salvages again, and finds everything there already.
+      // The next start salvages again and finds every row copied already.
       this.#trouble = errorMessage(error);
     }
   }
 }
 
-/** No place in the file will be better than this one. */
+/** True if no other position in the file can be read either. */
 function isHopeless(error: unknown): boolean {
   return error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CANTOPEN|ERROR|SCHEMA)/.test(error.code);
 }

@@ -1,17 +1,17 @@
 import type { Lane } from '../../contracts/record-store.ts';
 
-/** Sequences above `acknowledged` up to `through` are still to be sent; `through` undefined has no end yet. */
+/** Sequences above `acknowledged` up to `through` wait to be sent. Without `through`, the range has no end. */
 export type PendingRange = { readonly acknowledged: number; readonly through: number | undefined };
 
-/** Gaps that a live lane may leave behind itself; past it the live lane stays where it is until the backlog caught up. */
+/** Limit of ranges that the live lane may leave to the backlog lane. At the limit, it leaves no further one. */
 const RANGES_MAX = 64;
 
 /**
- * An uplink's place in the outbox: what is still to be sent, as ranges in order. The last one has no end.
+ * Position of an uplink in the outbox: the ranges of sequences that wait to be sent, in order. The last has no end.
  *
- * With the backlog lane alone there is one range, and its start is the cursor. The live lane splits the last
- * range at the present end of the outbox: what was before is left to the backlog lane. As ranges never overlap,
- * both lanes together send every record once.
+ * With the backlog lane alone there is one range, and its start is the cursor. The live lane splits the last range at
+ * the current end of the outbox and leaves the older part to the backlog lane. Ranges never overlap, so both lanes
+ * together send every record once.
  */
 export class UplinkCursor {
   #ranges: PendingRange[];
@@ -26,35 +26,35 @@ export class UplinkCursor {
     return this.#ranges;
   }
 
-  /** Everything up to here was acknowledged. */
+  /** Every sequence up to this one was acknowledged. */
   get acknowledged(): number {
     return this.#ranges[0]?.acknowledged ?? 0;
   }
 
-  /** True while the live lane reads the last range; not stored, so that a restart begins strictly in order. */
+  /** True while the live lane reads the last range. Not stored, so that a restart begins strictly in order. */
   get live(): boolean {
     return this.#live;
   }
 
-  /** The range that a lane reads; undefined where the other lane has all there is. */
+  /** Returns the range that a lane reads; undefined if the other lane has the only one. */
   lane(lane: Lane): PendingRange | undefined {
     if (lane === 'live') return this.#ranges.at(-1);
     const first = this.#ranges[0];
     return first?.through === undefined && this.#live ? undefined : first;
   }
 
-  /** The live lane reads at `nowMs`. */
+  /** Records a read of the live lane. */
   readLive(nowMs: number): void {
     this.#live = true;
     this.#liveReadMs = nowMs;
   }
 
-  /** Gives the last range back to the backlog lane when nobody reads live any more. */
+  /** Returns the last range to the backlog lane after `silenceMs` without a live read. */
   endLiveAfter(nowMs: number, silenceMs: number): void {
     if (this.#live && nowMs - this.#liveReadMs > silenceMs) this.#live = false;
   }
 
-  /** Leaves what waits in the last range to the backlog lane; the live lane goes on after `sequence`. */
+  /** Leaves the last range up to `sequence` to the backlog lane. The live lane continues after it. */
   splitAt(sequence: number): boolean {
     const last = this.#ranges.at(-1);
     if (last === undefined || this.#ranges.length >= RANGES_MAX || sequence <= last.acknowledged) return false;
@@ -67,14 +67,14 @@ export class UplinkCursor {
     return true;
   }
 
-  /** The range that holds both sequences unacknowledged. */
+  /** Returns the range that contains both sequences. */
   rangeOf(first: number, last: number): PendingRange | undefined {
     return this.#ranges.find(
       ({ acknowledged, through }) => first > acknowledged && (through === undefined || last <= through),
     );
   }
 
-  /** Moves the start of a range; one without anything left goes. */
+  /** Moves the start of a range. Removes the range if it is empty then. */
   advance(range: PendingRange, acknowledged: number): void {
     const index = this.#ranges.indexOf(range);
     if (index < 0) return;

@@ -15,7 +15,7 @@ const tlsSchema = configObject({
   cert: pem('PEM file with the client certificate of the agent, or a secret that holds its text'),
   key: pem('PEM file with the private key of cert, or a secret that holds its text'),
 }).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key belong together: give both or neither',
+  error: 'cert and key must be set together',
 });
 
 /** What every user of a broker has in its schema: spread it into the kind's own strict object. */
@@ -75,8 +75,9 @@ export function checkMqttConfig(
   const issue = (path: string, message: string) =>
     context.addIssue({ code: 'custom', path: [path], message, input: config });
   if (!config.cleanSession && config.clientId === undefined)
-    issue('clientId', 'cleanSession: false needs a clientId, by which the broker knows the session again');
-  if (config.password !== undefined && config.username === undefined) issue('password', 'a password needs a username');
+    issue('clientId', 'cleanSession: false requires a clientId, which identifies the session');
+  if (config.password !== undefined && config.username === undefined)
+    issue('password', 'a password requires a username');
   if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
 }
 
@@ -117,6 +118,7 @@ function checkUrl(text: string, context: z.RefinementCtx): void {
   if (url === null || !schemes.has(url.protocol) || url.hostname === '')
     return issue('expected mqtt://host:port, mqtts://…, ws://… or wss://…');
   if (url.username !== '' || url.password !== '')
-    issue('user and password are not written in the url: use username and password');
-  if (!url.protocol.startsWith('ws') && url.pathname !== '' && url.pathname !== '/') issue('an mqtt url has no path');
+    issue('user and password must not be in the url: use username and password');
+  if (!url.protocol.startsWith('ws') && url.pathname !== '' && url.pathname !== '/')
+    issue('must not have a path: only ws:// and wss:// have one');
 }

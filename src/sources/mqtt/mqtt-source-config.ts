@@ -19,7 +19,7 @@ const topicText = z
   .min(1)
   .max(65_535)
   // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
-  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'a topic has no control characters' });
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'must not contain control characters' });
 
 /** What tags have in common, wherever their values come from. */
 export const tagFields = {
@@ -41,7 +41,7 @@ export const patternFields = {
     .string()
     .min(1)
     .refine((text) => parseTagTemplate(text) !== undefined, {
-      error: 'expected the name of a tag with places, such as {asset}.{name}',
+      error: 'expected a template for tag names, such as {asset}.{name}',
     })
     .describe('Template for tag names; each {place} is replaced by the matched text: {asset}.{name}'),
   maxTags: z
@@ -84,7 +84,7 @@ const readingSchema = configObject(readingFields);
 
 const tagSchema = configObject({
   topic: topicText
-    .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed; patterns make tags of many topics' })
+    .regex(/^[^+#]*$/, { error: 'must be one topic, without + and #; for several topics use patterns' })
     .describe('Topic of the value. Several tags may read the same topic'),
   ...readingFields,
 }).superRefine(checkReading);
@@ -92,7 +92,7 @@ const tagSchema = configObject({
 const patternSchema = configObject({
   topic: topicText
     .refine((text) => parseTopicPattern(text) !== undefined, {
-      error: 'expected a topic whose levels are texts, + or {places}, each place once: acme/+/{asset}/{name}',
+      error: 'expected a topic with levels of text, + or {place}, each place once, such as acme/+/{asset}/{name}',
     })
     .describe(
       'Topics of the values. + matches any level; {name} matches any level and puts its text into the tag name',
@@ -105,7 +105,7 @@ const patternSchema = configObject({
     const places = new Set(placesOfTopic(parseTopicPattern(topic) ?? []));
     const unknown = placesOf(parseTagTemplate(tag) ?? []).filter((place) => !places.has(place));
     for (const place of unknown)
-      context.addIssue({ code: 'custom', path: ['tag'], message: `the topic has no place {${place}}` });
+      context.addIssue({ code: 'custom', path: ['tag'], message: `the topic does not have the place {${place}}` });
   });
 
 /** A source of type mqtt: tags bound to topics of one broker. */
@@ -141,7 +141,7 @@ export const mqttSourceSchema = configObject({
   .superRefine(({ acknowledge, cleanSession }, context) => {
     if (acknowledge === 'received' || !cleanSession) return;
     const message =
-      'stored needs cleanSession: false: a broker sends nothing again into a session that it does not keep';
+      'stored requires cleanSession: false, because a broker repeats unacknowledged messages only in a stored session';
     context.addIssue({ code: 'custom', path: ['acknowledge'], message });
   });
 
@@ -175,7 +175,7 @@ function checkReading(reading: MqttReading, context: z.RefinementCtx): void {
   const { format, samples, value, time, quality } = reading;
   const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
   if (samples !== undefined && format === 'paths' && (value === undefined || time === undefined))
-    issue('samples', 'a list of samples needs value and time: where they are in each of its elements');
+    issue('samples', 'samples requires value and time, the paths in each element');
   if (quality !== undefined && format === 'paths' && value === undefined)
-    issue('quality', 'a payload that is the value itself has no quality: say where the value is');
+    issue('quality', 'quality requires value: a payload that is the value itself has no quality');
 }

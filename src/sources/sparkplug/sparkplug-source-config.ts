@@ -13,10 +13,7 @@ const level = (description: string) =>
 
 const LEVEL_OR_PLACE = /^(\+|\{[A-Za-z_]\w*\}|[^/+#{}\p{Cc}]+)$/u;
 const levelOrPlace = (description: string) =>
-  z
-    .string()
-    .regex(LEVEL_OR_PLACE, { error: 'expected a name, + for any, or a {place} that the tag is named by' })
-    .describe(description);
+  z.string().regex(LEVEL_OR_PLACE, { error: 'expected a name, + or a {place}' }).describe(description);
 
 const tagSchema = configObject({
   group: level('Group id'),

@@ -62,7 +62,7 @@ describe('an answer', () => {
     );
   });
 
-  test('with a byte too many is refused', () => {
+  test('with an extra byte is refused', () => {
     fc.assert(
       fc.property(requests, transactionIds, fc.uint8Array({ minLength: 1, maxLength: 20 }), (request, id, more) => {
         const answer = Buffer.concat([answerTo(request, id), more]);
@@ -83,7 +83,7 @@ describe('an answer', () => {
     expect(check({ count: 9 })).toBe('wrong-length');
   });
 
-  test('whose byte count lies about its length is refused', () => {
+  test('with a byte count that differs from its length is refused', () => {
     const asked: ReadRequest = { unitId: 1, functionCode: 3, address: 0, count: 10 };
     const answer = answerTo(asked, 7);
     answer[8] = 18;

@@ -48,7 +48,7 @@ describe('the configuration of a Modbus source', () => {
     ['tcp://', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:502/unit/1', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:70000', 'expected tcp://host:port'],
-  ])('says what is wrong with the url %s', (url, message) => {
+  ])('reports the problem of the url %s', (url, message) => {
     expect(problems({ url })).toEqual([expect.stringContaining(`url: ${message}`)]);
   });
 
@@ -65,12 +65,12 @@ describe('the configuration of a Modbus source', () => {
   });
 
   test('finds a tag that its device cannot have', () => {
-    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: a coil is a bool, not a float32']);
+    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: expected bool for a coil']);
     expect(tagProblems({ address: 65_535 })).toEqual([
       'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
     ]);
     expect(tagProblems({ bit: 3 })).toEqual(['tags.tag.bit: only a bool in a holding or input register has a bit']);
-    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value comes first']);
+    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value must come first']);
     expect(tagProblems({ scale: 0 })).toEqual(['tags.tag.scale: must not be 0: every value would be the offset']);
   });
 
@@ -120,7 +120,7 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 2, address: 3, count: 1, tags: ['running'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
       {
         source: 'plc-1',
@@ -129,12 +129,12 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 3, address: 0, count: 2, tags: ['pressure'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
     ]);
   });
 
-  test('says what to change where a scan cannot be met', () => {
+  test('advises what to change if a scan interval cannot be met', () => {
     const tags = spread(10);
     const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
     expect(plan?.advice).toBe(
@@ -150,17 +150,17 @@ describe('the plan of a Modbus source', () => {
     expect(plan?.advice).toContain('a larger maxGap (now 16) joins reads down to 2, about 4 ms');
   });
 
-  test('reckons a serial line by its bytes, its silences and what the device needs to answer', () => {
+  test('estimates a serial line from its bytes, its silences and the response time of the device', () => {
     const url = 'serial:///dev/ttyUSB0?baudRate=9600&parity=even';
     const [plan] = modbusKind.plan('line', parse({ url, tags: { pressure } }));
     // 8 bytes there and 9 back of 11 bits each, two silences of 3.5 characters, 5 ms in the device.
     expect(plan?.busTimeMs).toBeCloseTo(((8 + 9 + 7) * 11 * 1000) / 9600 + 5, 0);
-    expect(plan?.advice).toBe('');
+    expect(plan?.advice).toBeUndefined();
     const [fast] = modbusKind.plan('line', parse({ url, tags: { pressure }, scanInterval: '20ms' }));
     expect(fast?.advice).toContain('more than the scan interval of 20ms: scan every 40ms instead');
   });
 
-  test('reckons with the pause and with the line behind a gateway, where its baud rate is known', () => {
+  test('includes the pause, and the line behind a gateway if its baud rate is known', () => {
     const busTimeMs = (more: object) =>
       modbusKind.plan('gateway', parse({ tags: { pressure }, ...more }))[0]?.busTimeMs;
     expect(busTimeMs({ pauseBetweenRequests: '50ms' })).toBe(52);
@@ -168,7 +168,7 @@ describe('the plan of a Modbus source', () => {
     expect(busTimeMs({ url: 'tcp://gateway:502?baudRate=9600' })).toBeGreaterThan(25);
   });
 
-  test('says so where all scans together are too much for the link', () => {
+  test('reports a link that cannot carry all scans together', () => {
     const tags = { ...spread(8), slow: { ...pressure, address: 50_000, scanInterval: '3ms' } };
     const plan = modbusKind.plan('plc-1', parse({ scanInterval: '20ms', tags }));
     expect(plan.map(({ advice }) => advice)).toEqual([

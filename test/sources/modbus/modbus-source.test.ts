@@ -75,7 +75,7 @@ describe('a device that works', () => {
     expect(plc.health.status).toBe('ok');
   });
 
-  test('what it says is counted: scans, requests, durations, the connection', async () => {
+  test('its scans, requests, durations and connections are counted', async () => {
     await using plc = start();
     await plc.sink.next();
     await plc.sink.next();
@@ -95,7 +95,7 @@ describe('a device that works', () => {
 });
 
 describe('values that cannot be passed on as good', () => {
-  test('a float that is no number is bad', async () => {
+  test('a float NaN is bad', async () => {
     device.registers.set([0x7fc0, 0]);
     await using plc = start();
     expect(plc.show(await plc.sink.next())).toEqual({ ...allGood, pressure: 'bad not-finite' });
@@ -108,7 +108,7 @@ describe('values that cannot be passed on as good', () => {
   });
 });
 
-describe('a device that is away', () => {
+describe('an absent device', () => {
   test('at start is degraded, and read as soon as it is there', async () => {
     const { port } = device;
     await device[Symbol.asyncDispose]();
@@ -122,7 +122,7 @@ describe('a device that is away', () => {
     expect(plc.health).toEqual({ status: 'ok', reason: '' });
   });
 
-  test('and comes back goes on by itself', async () => {
+  test('that returns is read again automatically', async () => {
     await using plc = start();
     await plc.shows(allGood);
     device.dropConnections();
@@ -130,7 +130,7 @@ describe('a device that is away', () => {
     expect(await metricValue(plc.deps, 'andon_modbus_reconnects_total{source="plc"}')).toBeGreaterThanOrEqual(1);
   });
 
-  test('that resets every connection is degraded, not asked in a hurry, and read once it stops', async () => {
+  test('that resets every connection is degraded, retried with growing waits, and read once it stops', async () => {
     device.faults.resetOnConnect = true;
     await using plc = start();
     await plc.shows({ pressure: 'bad link-down' });
@@ -140,7 +140,7 @@ describe('a device that is away', () => {
     expect(device.connections).toBeLessThan(200);
   });
 
-  test('and accepts connections but sends nothing is a timeout, and is then retried with growing waits', async () => {
+  test('that accepts connections but sends nothing is a timeout, and is then retried with growing waits', async () => {
     device.faults.silent = true;
     await using plc = start();
     await plc.shows({ running: 'bad timeout' });
@@ -183,9 +183,9 @@ describe('an answer that is garbled', () => {
     ['another function', 'a wrong function code (4)', (answer: Buffer) => answer.fill(4, 7, 8)],
     ['a lying byte count', 'a wrong byte count (2)', (answer: Buffer) => answer.fill(2, 8, 9)],
     ['a lying length', 'length', (answer: Buffer) => answer.fill(7, 5, 6)],
-    ['a byte too many', 'bytes after the frame', (answer: Buffer) => Buffer.concat([answer, Buffer.of(0)])],
+    ['an extra byte', 'bytes after the frame', (answer: Buffer) => Buffer.concat([answer, Buffer.of(0)])],
     ['garbage before it', 'id', (answer: Buffer) => Buffer.concat([Buffer.of(1, 2, 3), answer])],
-  ])('with %s is bad, told, repeated, and read again once it is proper', async (_, told, mutate) => {
+  ])('with %s is bad, reported, repeated, and read again once it is valid', async (_, told, mutate) => {
     device.faults.mutate = (answer, { functionCode }) => (functionCode === 3 ? [mutate(answer)] : undefined);
     await using plc = start();
     const scan = await plc.sink.next();
@@ -239,7 +239,7 @@ describe('a device that refuses', () => {
     },
   );
 
-  test('a register is not asked for with every scan, and the rest goes in as few reads as can be', async () => {
+  test('a register is not read with every scan, and the rest is joined into the fewest reads', async () => {
     refusing([61]);
     await using plc = start({ tags: row(100) });
     await plc.shows({ r61: 'bad refused', r62: 0 });
@@ -267,7 +267,7 @@ describe('a device that refuses', () => {
     expect(plc.health.status).toBe('ok');
   });
 
-  test('many registers at once does so with a bounded number of requests a scan', async () => {
+  test('many registers is read with a bounded number of requests a scan', async () => {
     refusing(Array.from({ length: 50 }, (_, index) => index * 2));
     await using plc = start({ tags: row(100) });
     await vi.waitFor(
@@ -300,7 +300,7 @@ describe('a device that refuses', () => {
     expect(await metricValue(plc.deps, 'andon_modbus_tags_set_aside{source="plc"}')).toBe(0);
   });
 
-  test('a function code altogether is asked for it only now and then', async () => {
+  test('a function code is retried with growing waits', async () => {
     device.faults.exception = ({ functionCode }) => (functionCode === 2 ? 1 : 0);
     await using plc = start();
     await plc.shows({ pressure: 2.5, running: 'bad refused' });
@@ -341,7 +341,7 @@ describe('a device that keeps silent about one register', () => {
 });
 
 describe('a source that is ended', () => {
-  test('says nothing more, and leaves no connection', async () => {
+  test('delivers nothing more, and leaves no connection', async () => {
     const plc = start();
     await plc.sink.next();
     await plc[Symbol.asyncDispose]();
@@ -351,14 +351,14 @@ describe('a source that is ended', () => {
     expect(plc.sink.scans).toHaveLength(scans);
   });
 
-  test('before it was started has done nothing', async () => {
+  test('before its start has done no I/O', async () => {
     const plc = new ModbusSourceFixture({ ...quick, url: device.url, tags });
     await plc[Symbol.asyncDispose]();
     plc.source.start();
     expect(device.connections).toBe(0);
   });
 
-  test('in the middle of a scan says nothing more', async () => {
+  test('in the middle of a scan delivers nothing more', async () => {
     device.faults.delayMs = () => 50;
     const plc = start();
     await vi.waitFor(() => expect(device.requests.length).toBeGreaterThan(0));

@@ -7,7 +7,7 @@ const quick = { scanInterval: '20ms', timeout: '100ms', reconnect: { first: '10m
 const tags = { level: { register: 'holding', address: 4, type: 'uint16' } } as const;
 
 describe('sources that name the same end', () => {
-  test('share its only connection, whatever way they write it', async () => {
+  test('share its only connection, with any spelling of its url', async () => {
     await using device = await ModbusRawServer.listen();
     device.registers[4] = 21;
     const deps = testDeps();
@@ -64,7 +64,7 @@ describe('sources that name the same end', () => {
     await dead.shows({ level: 'bad unit-set-aside' });
     const asked = () => device.requests.filter(({ unitId }) => unitId === 2).length;
     const before = asked();
-    // 25 times what a trial costs goes by before the unit is tried again: 50 ms of timeout and 10 ms to connect.
+    // A retry costs 50 ms of timeout and 10 ms to connect; the unit is retried after 25 times that.
     for (let scans = 0; scans < 60; scans += 1) await living.sink.next();
     expect(asked()).toBe(before);
     const shown = living.sink.scans.slice(-60).map((scan) => living.show(scan).level);
@@ -85,7 +85,7 @@ describe('a serial server that passes RTU frames on', () => {
     expect(plc.health.reason).toContain('refused disabled');
   });
 
-  test('passes no answer that was asked for before the configuration was read anew', async () => {
+  test('delivers no response to a request from before the reload', async () => {
     await using device = await ModbusRawServer.listen(0, 'rtu');
     device.registers[4] = 1;
     device.answersLatestConnection = true;
@@ -109,7 +109,7 @@ describe('a serial server that passes RTU frames on', () => {
     );
     let answers = 0;
     device.faults.delayMs = () => ((answers += 1) % 4 === 0 ? 120 : 0);
-    // The answer goes to whoever is connected when it comes, as with gateways that know one line and many clients.
+    // The response goes to the latest connection, as with gateways that have one line and many clients.
     device.answersLatestConnection = true;
     await using plc = ModbusSourceFixture.start({ ...quick, timeout: '40ms', url: device.url, tags: spread });
     await vi.waitFor(() => expect(answers).toBeGreaterThan(40), { timeout: 15_000 });

@@ -12,9 +12,9 @@ import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { describeWith } from '../../support/programs.ts';
 
 /*
- * The rule: andon never writes to a device. Four things hold it: the types know no other function code than 1 to 4; frames
- * are made in one place; the one place that they leave by looks at each (modbus-client.test.ts); and every device of the
- * suite looks at each that arrives, and fails the test that it served.
+ * The rule: andon never writes to a device. Four barriers: the types have function codes 1 to 4 only; frames are made in one
+ * place; the one place that sends frames checks each (modbus-client.test.ts); and every device of the suite checks each
+ * frame and fails its test.
  */
 const root = resolve(import.meta.dirname, '../../../src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -41,7 +41,7 @@ describe('a frame that is sent', () => {
     expectTypeOf<ReadRequest['functionCode']>().toEqualTypeOf<ReadFunctionCode>();
   });
 
-  test('asks for what the request says and for nothing else, in either framing', () => {
+  test('encodes exactly the request, in both framings', () => {
     const requests = fc.record({
       unitId: fc.nat(255),
       functionCode: fc.constantFrom<ReadFunctionCode>(1, 2, 3, 4),
@@ -75,11 +75,14 @@ describe('a frame that is sent', () => {
 });
 
 describe('a write that came all the same', () => {
-  test.each(['mbap', 'rtu'] as const)('would fail the test whose device it reached, over %s', async (framing) => {
-    const device = await ModbusRawServer.listen(0, framing);
-    await send(device.port, framing === 'mbap' ? WRITE_SINGLE_REGISTER : WRITE_SINGLE_REGISTER.subarray(4));
-    await expect(device[Symbol.asyncDispose]()).rejects.toThrow('Frames that are no reads reached the device');
-  });
+  test.each(['mbap', 'rtu'] as const)(
+    'would fail the test of the device that received it, over %s',
+    async (framing) => {
+      const device = await ModbusRawServer.listen(0, framing);
+      await send(device.port, framing === 'mbap' ? WRITE_SINGLE_REGISTER : WRITE_SINGLE_REGISTER.subarray(4));
+      await expect(device[Symbol.asyncDispose]()).rejects.toThrow('Frames that are no reads reached the device');
+    },
+  );
 });
 
 describeWith(['gcc', 'pkg-config', libmodbusHeader], 'a write to a device made with libmodbus', () => {

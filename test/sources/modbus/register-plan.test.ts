@@ -72,7 +72,7 @@ describe('reads planned for tags', () => {
     );
   });
 
-  test('no read touches an address that is known to be refused, unless a tag lies on it', () => {
+  test('no read touches a refused address, unless it holds a tag', () => {
     fc.assert(
       fc.property(places, places, (items, refused) => {
         for (const block of planReads(items, limits, refused)) {

@@ -32,7 +32,7 @@ describe('a frame on a serial line', () => {
     ['exception-code-zero', withChecksum(Buffer.from([17, 0x83, 0]))],
     ['bytes-after-the-frame', Buffer.concat([answer, Buffer.of(0)])],
     ['wrong-checksum', Buffer.concat([answer.subarray(0, -1), Buffer.of(0)])],
-  ])('that does not answer the question is told: %s', (fault, bytes) => {
+  ])('that does not match its request is a fault: %s', (fault, bytes) => {
     expect(check(bytes)).toBe(fault);
   });
 

@@ -11,10 +11,10 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { RecordingSink } from '../../support/modbus-recording-sink.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
-/** A link to a device whose registers are all 7, in no time, but for the addresses that it refuses. */
+/** A link without delay to a device whose registers are all 7, except for the addresses that it refuses. */
 class InstantLink implements ModbusLink {
   readonly refused = new Set<number>();
-  /** Whether the next reads are refused, whatever they ask for. */
+  /** Whether each of the next reads is refused. */
   refusals: boolean[] = [];
   readonly asked: (readonly [address: number, count: number])[] = [];
   down = false;
@@ -172,7 +172,7 @@ describe('a status word of which the device refuses a read', () => {
   });
 });
 
-test('each tag is in each scan once, and good in the end, whatever is refused for how long', async () => {
+test('each tag is in each scan once, and good in the end, for any refusals of any duration', async () => {
   const layout = fc.array(fc.record({ address: fc.nat(12), width: fc.integer({ min: 1, max: 4 }) }), {
     minLength: 1,
     maxLength: 12,
@@ -205,7 +205,7 @@ test('each tag is in each scan once, and good in the end, whatever is refused fo
 });
 
 describe('a device that refuses everything for a while', () => {
-  test('is asked a bounded number of times a scan, and read as planned again afterwards', async () => {
+  test('gets a bounded number of requests a scan, and is read as planned afterwards', async () => {
     for (const { address } of tags) link.refused.add(address);
     for (let scans = 0; scans < 40; scans += 1) expect(scan().asked.length).toBeLessThanOrEqual(24);
     expect(scan().asked).toEqual([]);
@@ -219,7 +219,7 @@ describe('a device that refuses everything for a while', () => {
 });
 
 describe('a link that is down', () => {
-  test('ends the scan at once, with every tag bad', () => {
+  test('ends the scan immediately, with every tag bad', () => {
     link.down = true;
     expect(scan().notGood).toHaveLength(100);
     expect(sink.scans.at(-1)?.get(50)?.reason).toBe('link-down');

@@ -43,7 +43,7 @@ describeWith(['socat'], 'a device on a serial line', () => {
     ['a flipped bit', (answer: Buffer) => [answer.fill((answer[3] ?? 0) ^ 8, 3, 4)]],
     ['a frame that is cut', (answer: Buffer) => [answer.subarray(0, -1)]],
     ['another unit', (answer: Buffer) => [answer.fill(9, 0, 1)]],
-  ])('with %s costs reads and no wrong value, and goes on without a new connection', async (_, spoil) => {
+  ])('with %s costs reads and no wrong value, and continues without a new connection', async (_, spoil) => {
     let answers = 0;
     device.faults.mutate = (answer) => ((answers += 1) % 4 === 0 ? spoil(answer) : undefined);
     await using plc = start();
@@ -64,7 +64,7 @@ describeWith(['socat'], 'a device on a serial line', () => {
     expect(wrongValues(plc)).toEqual([]);
   });
 
-  test('is shared by two units, and found free at once when the configuration is read anew', async () => {
+  test('is shared by two units, and free immediately after a reload', async () => {
     const deps = testDeps();
     const begin = (unitId: number) => ModbusSourceFixture.start({ ...quick, url: line.url, unitId, tags }, deps);
     const [first, second] = [begin(1), begin(2)];

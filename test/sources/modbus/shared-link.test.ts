@@ -88,7 +88,7 @@ describe('units that share one connection', () => {
     let inFlightMax = 0;
     device.faults.delayMs = () => {
       inFlightMax = Math.max(inFlightMax, (inFlight += 1));
-      // Timers of one delay fire in order: the count goes down right before the answer leaves.
+      // Timers with the same delay fire in order: the count decreases right before the response is sent.
       setTimeout(() => (inFlight -= 1), 2);
       return 2;
     };

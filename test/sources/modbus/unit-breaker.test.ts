@@ -4,7 +4,7 @@ import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 const middle = () => 0.5;
 
 describe('a unit that stops answering', () => {
-  test('is asked as always after one silent read, but without retries', () => {
+  test('is read as usual after one silent read, but without retries', () => {
     const unit = new UnitBreaker(middle);
     expect(unit.retries(2)).toBe(2);
     unit.silent(0, 'did not answer');
@@ -13,14 +13,14 @@ describe('a unit that stops answering', () => {
     expect(unit.retries(2)).toBe(0);
   });
 
-  test('is away after two silent reads in a row, and then asked once per wait', () => {
+  test('is away after two silent reads in a row, and then read once per wait', () => {
     const unit = awayAt(0);
     expect(unit.maySend(749)).toBe(false);
     expect(unit.maySend(750)).toBe(true);
     expect(unit.maySend(750)).toBe(false);
   });
 
-  test('is asked ever less often, up to a longest wait', () => {
+  test('is retried with growing waits, up to the longest wait', () => {
     const unit = awayAt(0);
     const waits = [750, 1500, 3000, 6000, 12_000, 22_500, 22_500];
     let nowMs = 0;

@@ -8,8 +8,8 @@ import { SimulatedLine } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * The rule: where a serial server hands every answer to every master, or a device answers twice, nothing tells the answer to
- * one read from the answer to another. As soon as that shows, nothing of the line is handed over until it has stopped.
+ * The rule: if a serial device server sends every response to every master, or a device answers twice, responses cannot be
+ * assigned to reads. As soon as this is detected, no value of the line is delivered until it has stopped.
  */
 const FOREIGN = withChecksum(Buffer.of(1, 3, 2, 0xde, 0xad));
 const NOISE = Buffer.of(0, 0xff, 0, 0x12, 0x34, 0, 0xff);
@@ -33,7 +33,7 @@ class Plant {
     this.link.start();
   }
 
-  /** Reads one register every 100 ms, with these bytes from elsewhere in between. @returns What became of the reads. */
+  /** Reads one register every 100 ms, with these unsolicited bytes in between. @returns Results of the reads. */
   async run(ms: number, heard?: Buffer): Promise<readonly string[]> {
     const results: string[] = [];
     for (let passedMs = 0; passedMs < ms; passedMs += 100) {
@@ -78,7 +78,7 @@ describe.each(['rtu+tcp://10.0.0.9:4001', 'serial:///dev/ttyUSB0'])('on %s', (ur
   });
 });
 
-test('on Modbus TCP the transaction id tells them, and andon stays', async () => {
+test('on Modbus TCP the transaction id identifies them, and andon continues', async () => {
   const plant = new Plant('tcp://10.0.0.7:502');
   await plant.run(5000, Buffer.from('000900000005010302dead', 'hex'));
   expect(plant.link.problem()).toBe(undefined);

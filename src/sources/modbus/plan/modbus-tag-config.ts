@@ -82,27 +82,31 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
   const isByte = tag.type === 'int8' || tag.type === 'uint8';
   const isLong = tag.byteOrder !== undefined && tag.byteOrder.length > 4;
   const found: readonly (readonly [boolean, string, string])[] = [
-    [isBit && tag.type !== 'bool', 'type', `a ${tag.register} is a bool, not a ${tag.type}`],
+    [isBit && tag.type !== 'bool', 'type', `expected bool for a ${tag.register}`],
     [
       tag.bit !== undefined && (isBit || tag.type !== 'bool'),
       'bit',
       'only a bool in a holding or input register has a bit',
     ],
-    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value comes first'],
+    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value must come first'],
     [tag.scale === 0, 'scale', 'must not be 0: every value would be the offset'],
-    [isText && tag.length === undefined, 'length', 'a string needs its length in bytes'],
-    [!isText && tag.length !== undefined, 'length', `a ${tag.type} has its own length; for an array see count`],
+    [isText && tag.length === undefined, 'length', 'a string requires a length, in bytes'],
+    [
+      !isText && tag.length !== undefined,
+      'length',
+      `only a string has a length; for an array of ${tag.type} use count`,
+    ],
     [!isText && tag.encoding !== undefined, 'encoding', 'only a string has an encoding'],
     [!isText && tag.trim !== undefined, 'trim', 'only a string is trimmed'],
     [!isByte && tag.byte !== undefined, 'byte', 'only an int8 or uint8 is one byte of a register'],
     [
       isLong && (tag.type === 'string' || registersOf(tag.type) !== 4),
       'byteOrder',
-      `${tag.byteOrder} is an order of 64 bits, not of a ${tag.type}`,
+      `${tag.byteOrder} is a byte order for 64-bit types, not for ${tag.type}`,
     ],
-    [isText && tag.count !== undefined, 'count', 'strings make no arrays'],
-    [isText && tag.names !== undefined, 'names', 'a string is its own name'],
-    [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string is not scaled'],
+    [isText && tag.count !== undefined, 'count', 'a string cannot be an array'],
+    [isText && tag.names !== undefined, 'names', 'a string cannot have names'],
+    [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string cannot be scaled'],
   ];
   return found.flatMap(([isWrong, path, message]) => (isWrong ? [{ path, message }] : []));
 }
