@@ -128,7 +128,7 @@ describe('a canary', () => {
 
     await using again = await AgentProcess.start(rollout.folder.configFile);
     await expect.poll(() => lastVersion(again), { timeout: 20_000 }).toBe(1);
-    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('is not tried') }]);
+    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('does not run') }]);
     expect((await verdictsOf(again, 'tried')).at(-1)).toMatchObject({ version: 1, verdict: 'normal' });
     expect(await again.end('SIGTERM')).toBe(0);
   });

@@ -2,41 +2,41 @@ import type { EpochMs } from '../epoch-ms.ts';
 import type { ModelReference } from '../model/model-reference.ts';
 
 /**
- * Why two versions of a model judge the same windows. 'shadow': the candidate observes in silence; 'canary': it
- * decides, on this watch alone; 'probation': it was made the active version, and the one before observes for a while.
+ * Reason for two versions of a model to judge the same windows. 'shadow': the candidate only observes; 'canary': it
+ * decides, on this watch only; 'probation': it is the active version, and the previous one observes for a limited time.
  */
 export type RolloutKind = 'shadow' | 'canary' | 'probation';
 
-/** The version that is to prove itself, and the one that it is measured by. */
+/** The version under test, and the version that it is compared with. */
 export type RolloutSide = 'candidate' | 'incumbent';
 
 export type RolloutPlan = {
   readonly kind: RolloutKind;
-  /** Of the model. */
+  /** Name of the model. */
   readonly name: string;
   /** Versions. */
   readonly candidate: number;
   readonly incumbent: number;
-  /** When it is over by itself; undefined where only the configuration ends it. */
+  /** Time at which it ends; undefined if only the configuration ends it. */
   readonly endsMs: EpochMs | undefined;
 };
 
-/** A version that was found bad while it was tried; it is tried no more until somebody activates it. */
+/** A version that was rejected in a rollout. It gets no other rollout until a user activates it. */
 export type Rejection = { readonly version: number; readonly reason: string; readonly timestampMs: EpochMs };
 
-/** What the model directory says of one model. */
+/** State of one model in the model directory. */
 export type ModelStanding = {
   readonly active: number | undefined;
   /** The version that was active before. */
   readonly previous: number | undefined;
-  /** When the active one was activated; undefined where none is. */
+  /** Time of the last activation; undefined without an active version. */
   readonly activatedMs: EpochMs | undefined;
-  /** Whether the active version was pinned: it is not to change by itself. */
+  /** True if the active version is pinned: it never changes automatically. */
   readonly pinned: boolean;
   readonly rejected: readonly Rejection[];
 };
 
-/** What a watch wants of rollouts. */
+/** The rollouts that a watch's configuration requests. */
 export type RolloutWish = {
   readonly model: ModelReference;
   readonly shadow: ModelReference | undefined;
@@ -45,19 +45,19 @@ export type RolloutWish = {
 
 export type PlannedRollout = {
   readonly plan: RolloutPlan | undefined;
-  /** Why a rollout that the configuration asks for is not held; '' where there is nothing to say. */
-  readonly obstacle: string;
-  /** Whether that is because the candidate was found bad. */
+  /** Reason why a configured rollout does not run. */
+  readonly obstacle: string | undefined;
+  /** True if the reason is a rejected candidate. */
   readonly rejected: boolean;
 };
 
-const NOTHING: PlannedRollout = { plan: undefined, obstacle: '', rejected: false };
+const NOTHING: PlannedRollout = { plan: undefined, obstacle: undefined, rejected: false };
 
 /**
- * The rollout that a watch has now: one at a time. A canary decides, so nothing else is tried beside it; a probation
- * goes before a shadow, which begins when it is over.
+ * Returns the current rollout of a watch, one at a time. A canary decides, so it excludes the others. A probation goes
+ * before a shadow, which begins after it.
  *
- * @param withinMs How long a version is on probation; 0 for never.
+ * @param withinMs Time of a probation; 0 for none.
  */
 export function planRollout(
   wish: RolloutWish,
@@ -73,8 +73,8 @@ export function planRollout(
 }
 
 /**
- * The version to go back to at once, where the active one was rejected after it was activated: a rollback that was cut
- * off. One that was activated after its rejection is somebody's will.
+ * Returns the rejection of the active version if it is newer than the activation: an interrupted rollback. A version that
+ * a user activated after its rejection is not rolled back.
  */
 export function unfinishedRollback({
   active,
@@ -98,39 +98,39 @@ function configured(
   const { name } = wish.model;
   const { version: candidate } = reference;
   const incumbent = wish.model.version ?? standing.active;
-  // The configuration's schema asks for a version; without an active one the watch judges nothing at all.
+  // The configuration schema requires a version. Without an active version the watch judges nothing.
   if (candidate === undefined || incumbent === undefined) return NOTHING;
   if (candidate === incumbent) {
-    const obstacle = `${kind} ${name}@${candidate} is what the watch uses by now: take '${kind}' out of its configuration`;
+    const obstacle = `${kind} ${name}@${candidate} is already the version of the watch. Remove '${kind}' from its configuration`;
     return { plan: undefined, obstacle, rejected: false };
   }
   const rejection = standing.rejected.find(({ version }) => version === candidate);
   if (rejection !== undefined) {
-    const obstacle = `${kind} ${name}@${candidate} is not tried: ${rejectionText(rejection)}. Name another version, or take '${kind}' out`;
+    const obstacle = `${kind} ${name}@${candidate} does not run: ${rejectionText(rejection)}. Set another version, or remove '${kind}'`;
     return { plan: undefined, obstacle, rejected: true };
   }
   return { ...NOTHING, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
 }
 
-/** A lower version that was made active is somebody's way back, and is not measured by what it replaced. */
+/** Activating a lower version does not start probation. */
 function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedRollout {
   const { active, previous, activatedMs, pinned, rejected } = standing;
   if (withinMs === 0 || pinned || active === undefined || previous === undefined || activatedMs === undefined)
     return NOTHING;
   if (active <= previous || rejected.some(({ version }) => version === active || version === previous)) return NOTHING;
-  // A clock that stands before the activation was not set yet: the time begins now.
+  // A clock before the time of the activation was not set yet: the probation begins now.
   const agedMs = Math.max(0, nowMs - activatedMs);
   if (agedMs >= withinMs) return NOTHING;
   const endsMs = nowMs - agedMs + withinMs;
   return { ...NOTHING, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
 }
 
-/** Why a version is not tried, to stand in a sentence about it. */
+/** Returns the reason of a rejection as a part of a sentence. */
 function rejectionText({ reason, timestampMs }: Rejection): string {
   return `it was rejected on ${new Date(timestampMs).toISOString().slice(0, 16)}Z because ${reason}`;
 }
 
-/** Whether two plans are of one and the same rollout. */
+/** True if two plans are the same rollout. */
 export function isSameRollout(a: RolloutPlan, b: RolloutPlan): boolean {
   return a.kind === b.kind && a.name === b.name && a.candidate === b.candidate && a.incumbent === b.incumbent;
 }
