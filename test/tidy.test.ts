@@ -104,8 +104,6 @@ const remaining: ReadonlySet<string> = new Set([
   'runtime/remote/remote-model.ts imports runtime/host/model-slot.ts',
   'runtime/remote/remote-model.ts imports runtime/host/run-queue.ts',
   'runtime/remote/remote-model.ts imports runtime/host/run-requests.ts',
-  'class Watch',
-  'class Rollout',
   'class SupervisedInferenceHost',
   'class HostJobs',
   'class ModelHost',

@@ -334,18 +334,17 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
    */
   #stop({ name, candidate }: RolloutPlan, { cause, reason }: Breach): readonly WatchRollout[] {
     const stopped: StoppedRollout = { cause, reason, timestampMs: this.#deps.clock.nowMs() };
-    const watches = [...this.#watches.values()].filter(
-      ({ rollout, running }) =>
-        running &&
-        rollout?.stopped === undefined &&
-        rollout?.plan.name === name &&
-        rollout.plan.candidate === candidate,
-    );
-    for (const { rollout, telemetry } of watches) {
-      rollout?.stop(stopped);
-      if (rollout !== undefined) telemetry.stopped(rollout, stopped);
+    const watches: WatchRollout[] = [];
+    let isActive = false;
+    for (const watch of this.#watches.values()) {
+      const { rollout, running, telemetry } = watch;
+      if (!running || rollout === undefined || rollout.stopped !== undefined) continue;
+      if (rollout.plan.name !== name || rollout.plan.candidate !== candidate) continue;
+      rollout.stop(stopped);
+      telemetry.stopped(rollout, stopped);
+      isActive ||= rollout.plan.kind === 'probation';
+      watches.push(watch);
     }
-    const isActive = watches.some(({ rollout }) => rollout?.plan.kind === 'probation');
     this.#rejecting = this.#rejecting.then(() => this.#reject({ name, version: candidate, reason, isActive }));
     return watches;
   }
@@ -395,7 +394,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 }
 
-/** Returns the key of a tally: a rollout of other versions starts at zero. */
+/** Returns the key of a tally. A rollout of other versions starts at zero. */
 function journalKey(watch: string, { kind, name, candidate, incumbent }: RolloutPlan): string {
   return `${watch}: ${kind} ${name}@${candidate} beside ${incumbent}`;
 }
