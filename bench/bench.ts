@@ -14,24 +14,24 @@ import { CLIENTS_ID, clientsFigures } from './clients-figures.ts';
 import { loads } from './workload.ts';
 
 /*
- * `npm run bench`: the agent against the bare libraries it is made of, both measured in the same run. What each figure
- * means is in docs/benchmarks.md.
+ * `npm run bench`: compares the agent with the bare libraries that it uses, in the same run. docs/benchmarks.md explains each
+ * figure.
  */
 
 const others = [FLEET_ID, FUZZ_ID, SERVING_ID, CLIENTS_ID, SWAP_ID];
 const ids = [...loads, ...benchParts].map(({ id }) => id).concat(others);
 
 const program = new Command('npm run bench --')
-  .description('Measures the agent against the bare libraries it is made of')
+  .description('Compares the agent with the bare libraries that it uses')
   .option('--json', 'print one JSON document and nothing else on standard output', false)
-  .option('--quick', 'one short round of each, for a first look', false)
-  .option('--rounds <n>', 'rounds of each, of which the medians are shown', Number)
+  .option('--quick', 'one short round of each', false)
+  .option('--rounds <n>', 'rounds of each; the medians are shown', Number)
   .option('--only <ids>', `some of ${ids.join(', ')}, joined by commas`)
   .parse();
 const options = program.opts<{ json: boolean; quick: boolean; rounds?: number; only?: string }>();
 const only = options.only?.split(',') ?? ids;
 const unknown = only.filter((id) => !ids.includes(id));
-if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is none of ${ids.join(', ')}`, { exitCode: 64 });
+if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is not one of ${ids.join(', ')}`, { exitCode: 64 });
 
 const rounds = options.rounds ?? (options.quick ? 1 : 3);
 const loadTimes = options.quick

@@ -11,11 +11,11 @@ import { machineMs, MODEL, WATCHED_TAGS } from './workload.ts';
 
 export const CLIENTS_ID = 'clients';
 
-/** Of the agent's one watch: 20 windows a second, far enough apart that none waits for the commit of the one before. */
+/** Interval of the agent's one watch: 20 windows a second, far enough apart that none waits for the commit of the one before. */
 const SCAN_INTERVAL_MS = 50;
 const WATCH = { reads: () => true };
 
-/** Who asks. What the bare route takes for a request of 60 kB is one that the agent reads and then refuses. */
+/** Groups of clients. The agent reads and then refuses the requests of 60 kB that the bare route accepts. */
 type Crowd = {
   readonly id: string;
   readonly title: string;
@@ -46,22 +46,22 @@ const crowds: readonly Crowd[] = [
   },
 ];
 
-/** What the watch did in one turn. */
+/** Results of the watch in one turn. */
 type Turn = {
   readonly latencyMsP50: number;
   readonly latencyMsP99: number;
-  /** Windows of scans that were made, of which no verdict was heard. */
+  /** Windows of completed scans without a received verdict. */
   readonly lost: number;
   readonly windowsPerSecond: number;
   readonly answersPerSecond: number;
 };
 
-/** Clients inside the agent, and as many beside it, in the turns of one round. */
+/** Clients of the agent and of the bare route, in the turns of one round. */
 type Pair = { readonly inside: Turn; readonly beside: Turn };
 
 /**
- * What clients do to a watch. They ask the agent, or as many of them ask a bare route in another process, in turns: the
- * second takes the machine's cores as the first does, so that what differs is the agent's own serving.
+ * Measures the effect of clients on a watch. In turns, clients send requests to the agent, or as many of them to a bare route in another
+ * process. Both use the cores of the machine, so the difference is caused by the agent's own serving.
  */
 export async function clientsFigures(
   site: BenchSite,
@@ -78,7 +78,7 @@ export async function clientsFigures(
   const pairs = new Map<Crowd, Pair[]>(crowds.map((crowd) => [crowd, []]));
   for (let count = 0; count <= times.turns; count += 1) {
     say(
-      `${CLIENTS_ID}: ${count === 0 ? 'warm-up' : `turn ${count} of ${times.turns}`} of each of ${crowds.length} crowds`,
+      `${CLIENTS_ID}: ${count === 0 ? 'warm-up' : `turn ${count} of ${times.turns}`} of each of ${crowds.length} groups`,
     );
     const alone = await turn(() => sleep(times.turnMs, 0));
     if (count > 0) quiet.push(alone);

@@ -4,8 +4,8 @@ import { servePeer } from './peer.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * Clients, in a process of their own: clients that send one request after another, as fast as they are answered or at a
- * rate between them.
+ * Clients in a process of their own: each sends one request after another, either as soon as the last one is answered or at a
+ * common rate.
  */
 
 export type ClientsLoad = {
@@ -13,9 +13,9 @@ export type ClientsLoad = {
   readonly body: string;
   readonly client: HttpClientKind;
   readonly clients: number;
-  /** Of all clients together; undefined sends the next request with each answer. */
+  /** Rate of all clients together; undefined sends the next request after each answer. */
   readonly requestsPerSecond: number | undefined;
-  /** What every request must be answered with. */
+  /** Expected status of every answer. */
   readonly status: number;
   readonly durationMs: number;
 };
@@ -39,7 +39,7 @@ async function send(load: ClientsLoad): Promise<number> {
   return (answers * 1000) / (machineMs() - fromMs);
 
   async function lane(client: HttpClient, index: number): Promise<void> {
-    // At a rate the clients take turns; one whose turn has passed sends at once.
+    // At a rate, the clients take turns. A client whose turn has passed sends immediately.
     let dueMs = fromMs + (intervalMs * index) / clients.length;
     while (Math.max(dueMs, machineMs()) < endMs) {
       const waitMs = dueMs - machineMs();

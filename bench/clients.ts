@@ -2,27 +2,27 @@ import { servePeer } from './peer.ts';
 import { machineMs, MODEL, WATCHED_TAGS } from './workload.ts';
 
 /*
- * Clients of the agent's endpoint for inference, in a process of their own: each asks for one row, and again once it is
- * answered.
+ * Clients of the agent's inference endpoint, in a process of their own. Each sends one row, and the next one after the
+ * answer.
  */
 const CLIENTS = 4;
-/** Between an answer and the next request of a client. */
+/** Pause between an answer and the next request of a client. */
 const PAUSE_MS = 5;
 
 export type ClientAnswer = {
-  /** On the machine's monotonic clock. */
+  /** Time on the monotonic clock of the machine. */
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** 0 where the connection broke. */
+  /** HTTP status; 0 if the connection was lost. */
   readonly status: number;
-  /** Of a failed request. */
+  /** Error text of a failed request. */
   readonly error: string;
 };
 
 export type ClientsProtocol = {
-  /** Asks for ever. */
+  /** Sends requests until the process ends. */
   readonly start: { readonly params: { readonly url: string }; readonly result: undefined };
-  /** What was answered since it was last asked. */
+  /** Returns the answers since the last call. */
   readonly take: { readonly params: undefined; readonly result: readonly ClientAnswer[] };
 };
 

@@ -6,7 +6,7 @@ import type { SchemaNode } from '../src/config/config-json-schema.ts';
 import { branches, configJsonSchema, entryName, fieldKind } from '../src/config/config-json-schema.ts';
 
 /*
- * docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.
+ * Writes docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.
  */
 
 const INTRODUCTION = `# Configuration
@@ -23,12 +23,12 @@ YAML language server, put \`# yaml-language-server: $schema=…/andon.schema.jso
 - **Anchors, aliases and merge keys** (\`<<: *defaults\`) work. Maps are keyed by id; their order is kept.
 `;
 
-/** The example file with the keys that it leaves to the reader: `# uplinks:` becomes `uplinks:`. */
+/** Returns the example file with its commented-out keys active: `# uplinks:` becomes `uplinks:`. */
 export function withCommentedKeys(example: string): string {
   return example.replaceAll(/^( *)# ( *[a-z][A-Za-z0-9-]*:.*)$/gm, '$1$2');
 }
 
-/** @param example The text of config/andon.yaml. */
+/** @param example Text of config/andon.yaml. */
 export function configurationDocs(example: string): string {
   const schema = configJsonSchema();
   const examples: unknown = parse(withCommentedKeys(example));
@@ -62,7 +62,7 @@ function keyTable(path: ConfigPath, node: SchemaNode, examples: unknown, type?: 
   return ['| key | takes | default | example | meaning |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-/** Where examples come from, and for which kind. */
+/** The source of examples, and the kind that they are for. */
 type Examples = { readonly root: unknown; readonly type: string | undefined };
 
 function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readonly string[] {
@@ -82,7 +82,7 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
   });
 }
 
-/** A map whose keys get rows of their own: fixed ones, or those of each entry. */
+/** A map whose keys get rows of their own: fixed keys, or the keys of each entry. */
 function nestedMap(
   key: string,
   node: SchemaNode,
@@ -120,7 +120,7 @@ function exampleText(path: ConfigPath, node: SchemaNode, examples: Examples): st
   return found === undefined || isPlainObject(found) ? '' : code(yamlText(found));
 }
 
-/** The first value that the example file has at a place such as `sources.<id>.tags.<tag>.scale`. */
+/** Returns the first value in the example file at a path such as `sources.<id>.tags.<tag>.scale`. */
 function firstAt(here: unknown, path: ConfigPath, type: string | undefined): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return here;
@@ -133,7 +133,7 @@ function firstAt(here: unknown, path: ConfigPath, type: string | undefined): unk
   return entries.map((entry) => firstAt(entry, rest, type)).find((value) => value !== undefined);
 }
 
-/** A value in one line, as it would be written in the file. */
+/** Returns a value in one line, as it is written in the file. */
 function yamlText(value: unknown): string {
   if (typeof value === 'string') return value === '' ? "''" : value;
   if (Array.isArray(value)) return `[${value.map(yamlText).join(', ')}]`;
@@ -142,7 +142,7 @@ function yamlText(value: unknown): string {
   return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
 }
 
-/** A description as a sentence; `<id>` is no HTML. */
+/** Returns a description as a sentence; `<id>` must not become HTML. */
 function sentence(text: string): string {
   const plain = text.replaceAll('<', String.raw`\<`);
   return plain === '' || /[.!?]$/.test(plain) ? plain : `${plain}.`;
@@ -152,7 +152,7 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** Text that can stand in a cell of a Markdown table. */
+/** Escapes text for a cell of a Markdown table. */
 export function cell(text: string): string {
   return text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
 }

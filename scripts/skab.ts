@@ -11,9 +11,9 @@ import { quietDeps } from '../src/cli/output/quiet-deps.ts';
 import { CsvFile } from '../src/plant/csv-file.ts';
 
 /*
- * The Skoltech Anomaly Benchmark as its authors measure it, with the defaults of `andon train` and `andon evaluate`: a
- * fresh model per file from its first 400 rows, labels unused, every later row scored point by point, points summed
- * over files. `npm run skab`, with the data in ../shared/data/skab or in the folder that SKAB names.
+ * Runs the Skoltech Anomaly Benchmark as its authors do, with the defaults of `andon train` and `andon evaluate`: a
+ * fresh model for each file from its first 400 rows, labels unused, every later row scored point by point, points summed
+ * over files. `npm run skab`, with the data in ../shared/data/skab or in the folder in SKAB.
  */
 
 const TRAINING_ROWS = 400;

@@ -66,7 +66,6 @@ const floors: readonly (readonly string[])[] = [
   ['web'],
   ['http', 'serving/v2'],
   ['serving/text'],
-  ['serving/gateway'],
   ['serving'],
   ['config'],
   ['app', 'offline'],
@@ -99,20 +98,10 @@ const CLASS_MEMBERS_MAX = 12;
 
 /** Breaches that are still to be removed; a fixed one must leave this list. */
 const remaining: ReadonlySet<string> = new Set([
-  'runtime/remote/connect-remote.ts imports runtime/host/model-slot.ts',
-  'runtime/remote/remote-model.ts imports runtime/host/load-session.ts',
-  'runtime/remote/remote-model.ts imports runtime/host/model-slot.ts',
-  'runtime/remote/remote-model.ts imports runtime/host/run-queue.ts',
-  'runtime/remote/remote-model.ts imports runtime/host/run-requests.ts',
   'class SupervisedInferenceHost',
-  'class HostJobs',
-  'class ModelHost',
-  'class ModelSlot',
-  'class RunQueue',
   'class EdgeNode',
   'circle models/store/fallback-fit.ts',
   'circle registry/proof/model-verification.ts',
-  'circle runtime/host/model-slot.ts',
 ]);
 
 type Breach = string;

@@ -132,15 +132,15 @@ function placeText(executionProviders: readonly string[], remote: AgentPlan['mod
 function conclusion(plan: AgentPlan): string {
   const advice = [
     ...plan.scans.flatMap(({ source, unitId, advice: text }) =>
-      text === '' ? [] : [`source ${source}, unit ${unitId}: ${text}`],
+      text === undefined ? [] : [`source ${source}, unit ${unitId}: ${text}`],
     ),
     // A link with one source repeats what the source's own scans say.
     ...plan.links.flatMap(({ url, sources, advice: text }) =>
-      text === '' || sources.length === 1 ? [] : [`${url}: ${text}`],
+      text === undefined || sources.length === 1 ? [] : [`${url}: ${text}`],
     ),
   ];
   if (!canBeMet(plan)) {
-    const links = plan.links.flatMap(({ url, advice: text }) => (text === '' ? [] : [`${url}: ${text}`]));
+    const links = plan.links.flatMap(({ url, advice: text }) => (text === undefined ? [] : [`${url}: ${text}`]));
     return `CANNOT BE MET\n${(advice.length > 0 ? advice : links).join('\n')}`;
   }
   const busiest = Math.max(0, ...plan.links.map(({ load }) => load));

@@ -1,6 +1,12 @@
 import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
-import { byteSize, configObject, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
+import {
+  byteSize,
+  configObject,
+  additionalHeaders,
+  httpUrlProblem,
+  secretReference,
+} from '../platform/config-fields.ts';
 
 /** Set by andon itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -45,7 +51,7 @@ export const remoteServerSchema = configObject({
     .describe('Model name on the server. Default: the name of this model'),
   version: versionText.optional().describe('Model version on the server. Default: the server chooses'),
   token: secretReference.optional().describe('Bearer token, by reference. It is read again for each request'),
-  headers: furtherHeaders(ownHeaders, 'andon itself').describe(
+  headers: additionalHeaders(ownHeaders, 'andon itself').describe(
     'Additional headers of each request. A secret is a reference',
   ),
   ca: z
@@ -85,7 +91,7 @@ export type RemoteServer = z.infer<typeof remoteServerSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
   const { search = '', hash = '' } = URL.parse(text) ?? {};
-  const extra = search === '' && hash === '' ? '' : 'must not have a query or a fragment';
+  const extra = search === '' && hash === '' ? undefined : 'must not have a query or a fragment';
   for (const message of [httpUrlProblem(text, 'host:port'), extra])
-    if (message !== '') context.addIssue({ code: 'custom', message, input: text });
+    if (message !== undefined) context.addIssue({ code: 'custom', message, input: text });
 }

@@ -59,8 +59,8 @@ export type ScanPlan = {
   readonly requests: readonly PlannedRead[];
   /** Estimated time on the wire for one scan. */
   readonly busTimeMs: number;
-  /** What to change where the scan cannot be met; '' where it can. */
-  readonly advice: string;
+  /** Change that would let the scan interval be met; undefined if it is met. */
+  readonly advice: string | undefined;
 };
 
 export type PlannedRead = {

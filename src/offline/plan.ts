@@ -28,8 +28,8 @@ type LinkPlan = {
   readonly sources: readonly string[];
   /** Share of its time that all scans together need; above 1 they can't be met. Scans without a pause are left out. */
   readonly load: number;
-  /** What to change where they can't be met; '' where they can. */
-  readonly advice: string;
+  /** Change that would let the scan intervals be met; undefined if they are. */
+  readonly advice: string | undefined;
 };
 
 type WindowPlan = {
@@ -76,7 +76,7 @@ export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
 
 /** Whether every scan can be met. */
 export function canBeMet({ scans, links }: AgentPlan): boolean {
-  return scans.every(({ advice }) => advice === '') && links.every(({ advice }) => advice === '');
+  return scans.every(({ advice }) => advice === undefined) && links.every(({ advice }) => advice === undefined);
 }
 
 /** Share of the scan interval that a scan is busy; undefined where it scans without a pause. */
@@ -95,7 +95,7 @@ function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readon
     const url = sources[members[0] ?? '']?.url ?? '';
     const own = scans.filter(({ source }) => members.includes(source));
     const load = own.reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);
-    return { url, sources: members, load, advice: load <= 1 ? '' : linkAdvice(members, own, load) };
+    return { url, sources: members, load, advice: load <= 1 ? undefined : linkAdvice(members, own, load) };
   });
 }
 

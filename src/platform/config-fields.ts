@@ -5,12 +5,12 @@ import type { TagDefinition } from '../domain/sample/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 
-/** Unit of a parsed number, as it ends the name of its field. */
+/** Unit of a parsed number, as in the suffix of its name. */
 type Unit = 'Ms' | 'Bytes';
 
 const units = z.registry<{ unit: Unit }>();
 
-/** A duration such as `100ms`, `5s` or `7d`; milliseconds after parsing. A field of `configObject`. */
+/** Field of a `configObject` for a duration such as `100ms`, `5s` or `7d`. Milliseconds after parsing. */
 export function duration(description: string, limits: { readonly minMs?: number; readonly maxMs?: number } = {}) {
   return z
     .string({ error: 'expected a duration such as 100ms, 5s, 10m or 7d' })
@@ -25,7 +25,7 @@ export function duration(description: string, limits: { readonly minMs?: number;
     .register(units, { unit: 'Ms' });
 }
 
-/** A size such as `64kB`, `512MB` or `2GB`; bytes after parsing. A field of `configObject`. */
+/** Field of a `configObject` for a size such as `64kB`, `512MB` or `2GB`. Bytes after parsing. */
 export function byteSize(description: string) {
   return z
     .string({ error: 'expected a size such as 64kB, 512MB or 2GB' })
@@ -37,7 +37,7 @@ export function byteSize(description: string) {
 }
 
 /**
- * A strict object whose parsed form names the unit of each duration and size: the key `timeout: 1s` becomes
+ * Strict object. Its parsed form names the unit of each duration and size: the key `timeout: 1s` becomes
  * `timeoutMs: 1000`, and `maxSize: 2GB` becomes `maxSizeBytes`. JSON Schema, docs and error paths keep the key.
  */
 export function configObject<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
@@ -78,7 +78,7 @@ function unitOf(field: z.core.$ZodType): Unit | undefined {
   return units.get(field)?.unit;
 }
 
-/** Of every tag, whatever its source. */
+/** Fields of the tags of every source. */
 export const stuckFields = {
   stuckAfter: duration(
     'A value that has not changed for this long becomes uncertain, because the sensor may be stuck',
@@ -93,7 +93,7 @@ export const stuckFields = {
     .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
 };
 
-/** What a tag's fields in the configuration say of its values, whatever its source. */
+/** Returns the rules for the values of a tag, from the fields that all sources share. */
 export function tagRules(fields: {
   readonly unit: string;
   readonly range?: readonly [number, number] | undefined;
@@ -106,7 +106,7 @@ export function tagRules(fields: {
   return { unit, range, deadband, stuck };
 }
 
-/** Where a secret is: never in the configuration itself. */
+/** Reference to a secret. The secret itself must not be in the configuration. */
 export const secretReference = z
   .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
     error: 'expected { env: NAME } or { file: PATH }: a secret must not be in the configuration',
@@ -114,13 +114,13 @@ export const secretReference = z
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
-/** @returns What is wrong with the address of an HTTP server; '' where nothing is. */
-export function httpUrlProblem(text: string, expected: string): string {
+/** Returns the problem of the URL of an HTTP server, or undefined if it is valid. */
+export function httpUrlProblem(text: string, expected: string): string | undefined {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
     return `expected https://${expected} or http://${expected}`;
   return url.username === '' && url.password === ''
-    ? ''
+    ? undefined
     : 'user and password must not be in the url: use a header with a secret reference';
 }
 
@@ -128,12 +128,12 @@ export function httpUrlProblem(text: string, expected: string): string {
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * Headers to send along, their values as they are or as secret references.
+ * Field for additional HTTP headers. Values are texts or secret references.
  *
- * @param own In lower case: those that nobody else may set.
- * @param setBy Who sets them, for the message.
+ * @param own Names, in lower case, of the headers that andon sets itself.
+ * @param setBy Component that sets them, for the message.
  */
-export function furtherHeaders(own: ReadonlySet<string>, setBy: string) {
+export function additionalHeaders(own: ReadonlySet<string>, setBy: string) {
   const name = z
     .string()
     .regex(headerName, { error: 'expected the name of an HTTP header' })
@@ -142,7 +142,7 @@ export function furtherHeaders(own: ReadonlySet<string>, setBy: string) {
 }
 
 /**
- * Reads a secret; a file's trailing line break is not part of it.
+ * Reads a secret. The line break at the end of a file is not part of it.
  * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).
  */
 export function readSecret(
@@ -152,11 +152,11 @@ export function readSecret(
   if ('env' in reference) {
     const value = env[reference.env];
     if (value === undefined || value === '')
-      throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set`);
+      throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set or empty`);
     return value;
   }
   const secret = readSecretFile(reference.file);
-  // An empty token would let in whoever gives none.
+  // An empty token would accept requests without a token.
   if (secret === '') throw new OperatingError('secret-missing', 'retry', `Secret file ${reference.file} is empty`);
   return secret;
 }

@@ -5,18 +5,18 @@ import type { MetricCatalogue, Metrics } from './metrics.ts';
 export const wallClockMetrics = {
   andon_wall_clock_jumps_total: {
     type: 'counter',
-    help: "Times that the system's wall clock was set by more than half a second while the agent ran.",
+    help: 'Number of times that the system clock was set by 0.5 s or more while the agent ran.',
     labels: [],
   },
 } as const satisfies MetricCatalogue;
 
 const CHECK_MS = 1_000;
-/** A smaller lead is the rounding of two clocks, not somebody setting one. */
+/** A smaller difference is drift of the two clocks, not a jump. */
 const JUMP_MS_MIN = 500;
 
 /**
- * Sees when somebody sets the system's clock, takes the new time over, and tells. Scans go on by the monotonic
- * clock; records keep their order by sequence; only windows must begin anew, as their grid is wall time.
+ * Detects when the system clock is set, adopts the new time and reports it. Scans continue with the monotonic clock,
+ * and records keep the order of their sequence. Only windows restart, because their grid is wall time.
  */
 export class WallClockMonitor implements Disposable {
   readonly #clock: SystemClock;
@@ -48,9 +48,9 @@ export class WallClockMonitor implements Disposable {
   #check(): void {
     const leadMs = this.#clock.wallClockLeadMs();
     if (Math.abs(leadMs) >= JUMP_MS_MIN) {
-      this.#clock.takeWallClock();
+      this.#clock.adoptSystemTime();
       this.#jumps.inc();
-      this.#log.warn({ leadMs: Math.round(leadMs) }, 'The wall clock was set; windows begin anew, scans go on.');
+      this.#log.warn({ leadMs: Math.round(leadMs) }, 'The system clock was set. Windows restart; scans continue.');
       this.#onJump(leadMs);
     }
     this.start();

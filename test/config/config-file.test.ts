@@ -104,6 +104,7 @@ describe('what is loaded', () => {
     const paths = `models: { directory: ../models }
 outbox: { path: outbox.db }
 http: { token: { file: secrets/http } }
+serving: { token: { file: secrets/serving } }
 publish: { type: mqtt, url: mqtts://broker.local, tls: { ca: /etc/ssl/plant.pem, cert: tls/agent.pem, key: tls/agent.key } }
 uplinks:
   lake: { type: http, url: 'https://lake.local/in', headers: { path: as-it-is, authorization: { file: secrets/lake } } }
@@ -112,6 +113,7 @@ uplinks:
     expect(config.models.directory).toBe(resolve(folder, '../models'));
     expect(config.outbox.path).toBe(join(folder, 'outbox.db'));
     expect(config.http.token).toEqual({ file: join(folder, 'secrets/http') });
+    expect(config.serving?.token).toEqual({ file: join(folder, 'secrets/serving') });
     expect(config.publish?.tls).toEqual({
       ca: '/etc/ssl/plant.pem',
       cert: join(folder, 'tls/agent.pem'),

@@ -206,7 +206,7 @@ describe('a shadow', () => {
     const agreeing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(agreeing.code).toBe(0);
     expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 beside echo@1/);
-    expect(agreeing.stdout).toMatch(/They agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
+    expect(agreeing.stdout).toMatch(/The versions agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
 
     rollout.configure({ shadow: 'echo@3' });
     agent.child.kill('SIGHUP');

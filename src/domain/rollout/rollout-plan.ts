@@ -2,8 +2,8 @@ import type { EpochMs } from '../epoch-ms.ts';
 import type { ModelReference } from '../model/model-reference.ts';
 
 /**
- * Reason for two versions of a model to judge the same windows. 'shadow': the candidate only observes; 'canary': it
- * decides, on this watch only; 'probation': it is the active version, and the previous one observes for a limited time.
+ * Why two versions of a model judge the same windows. 'shadow': the candidate judges without raising alarms. 'canary': it
+ * decides for this watch only. 'probation': it is the active version, and the previous version also judges for a time.
  */
 export type RolloutKind = 'shadow' | 'canary' | 'probation';
 
@@ -14,30 +14,30 @@ export type RolloutPlan = {
   readonly kind: RolloutKind;
   /** Name of the model. */
   readonly name: string;
-  /** Versions. */
+  /** Version numbers. */
   readonly candidate: number;
   readonly incumbent: number;
-  /** Time at which it ends; undefined if only the configuration ends it. */
+  /** Time when it ends automatically; undefined if only the configuration ends it. */
   readonly endsMs: EpochMs | undefined;
 };
 
-/** A version that was rejected in a rollout. It gets no other rollout until a user activates it. */
+/** A version that failed in a rollout. It has no further rollout until an operator activates it. */
 export type Rejection = { readonly version: number; readonly reason: string; readonly timestampMs: EpochMs };
 
 /** State of one model in the model directory. */
 export type ModelStanding = {
   readonly active: number | undefined;
-  /** The version that was active before. */
+  /** Previously active version. */
   readonly previous: number | undefined;
   /** Time of the last activation; undefined without an active version. */
   readonly activatedMs: EpochMs | undefined;
-  /** True if the active version is pinned: it never changes automatically. */
+  /** The active version is pinned: it must not change automatically. */
   readonly pinned: boolean;
   readonly rejected: readonly Rejection[];
 };
 
-/** The rollouts that a watch's configuration requests. */
-export type RolloutWish = {
+/** Configuration of the rollouts of a watch. */
+export type RolloutRequest = {
   readonly model: ModelReference;
   readonly shadow: ModelReference | undefined;
   readonly canary: ModelReference | undefined;
@@ -45,36 +45,35 @@ export type RolloutWish = {
 
 export type PlannedRollout = {
   readonly plan: RolloutPlan | undefined;
-  /** Reason why a configured rollout does not run. */
+  /** Why a configured rollout does not run; undefined if there is no obstacle. */
   readonly obstacle: string | undefined;
-  /** True if the reason is a rejected candidate. */
+  /** The obstacle is that the candidate failed before. */
   readonly rejected: boolean;
 };
 
-const NOTHING: PlannedRollout = { plan: undefined, obstacle: undefined, rejected: false };
+const NO_ROLLOUT: PlannedRollout = { plan: undefined, obstacle: undefined, rejected: false };
 
 /**
- * Returns the current rollout of a watch, one at a time. A canary decides, so it excludes the others. A probation goes
- * before a shadow, which begins after it.
+ * Returns the rollout of a watch. There is one at a time, in this order of priority: canary, probation, shadow.
  *
- * @param withinMs Time of a probation; 0 for none.
+ * @param withinMs Length of the probation; 0 for none.
  */
 export function planRollout(
-  wish: RolloutWish,
+  request: RolloutRequest,
   standing: ModelStanding,
   withinMs: number,
   nowMs: EpochMs,
 ): PlannedRollout {
-  if (wish.canary !== undefined) return configured('canary', wish, wish.canary, standing);
+  if (request.canary !== undefined) return configured('canary', request, request.canary, standing);
   const probation =
-    wish.model.version === undefined ? planProbation(wish.model.name, standing, withinMs, nowMs) : NOTHING;
-  if (probation.plan !== undefined || wish.shadow === undefined) return probation;
-  return configured('shadow', wish, wish.shadow, standing);
+    request.model.version === undefined ? planProbation(request.model.name, standing, withinMs, nowMs) : NO_ROLLOUT;
+  if (probation.plan !== undefined || request.shadow === undefined) return probation;
+  return configured('shadow', request, request.shadow, standing);
 }
 
 /**
- * Returns the rejection of the active version if it is newer than the activation: an interrupted rollback. A version that
- * a user activated after its rejection is not rolled back.
+ * Returns the rejection of the active version if its rollback was interrupted: it was rejected after its activation. A
+ * version that was activated after its rejection was activated by an operator, and stays.
  */
 export function unfinishedRollback({
   active,
@@ -91,17 +90,17 @@ export function unfinishedRollback({
 
 function configured(
   kind: 'shadow' | 'canary',
-  wish: RolloutWish,
+  request: RolloutRequest,
   reference: ModelReference,
   standing: ModelStanding,
 ): PlannedRollout {
-  const { name } = wish.model;
+  const { name } = request.model;
   const { version: candidate } = reference;
-  const incumbent = wish.model.version ?? standing.active;
-  // The configuration schema requires a version. Without an active version the watch judges nothing.
-  if (candidate === undefined || incumbent === undefined) return NOTHING;
+  const incumbent = request.model.version ?? standing.active;
+  // The schema requires a version of the candidate. Without an active version, the watch judges nothing.
+  if (candidate === undefined || incumbent === undefined) return NO_ROLLOUT;
   if (candidate === incumbent) {
-    const obstacle = `${kind} ${name}@${candidate} is already the version of the watch. Remove '${kind}' from its configuration`;
+    const obstacle = `${kind} ${name}@${candidate} is already the version of the watch: remove '${kind}' from its configuration`;
     return { plan: undefined, obstacle, rejected: false };
   }
   const rejection = standing.rejected.find(({ version }) => version === candidate);
@@ -109,28 +108,29 @@ function configured(
     const obstacle = `${kind} ${name}@${candidate} does not run: ${rejectionText(rejection)}. Set another version, or remove '${kind}'`;
     return { plan: undefined, obstacle, rejected: true };
   }
-  return { ...NOTHING, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
+  return { ...NO_ROLLOUT, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
 }
 
-/** Activating a lower version does not start probation. */
+/** Plans a probation. Activating a lower version is a return to it and does not start one. */
 function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedRollout {
   const { active, previous, activatedMs, pinned, rejected } = standing;
   if (withinMs === 0 || pinned || active === undefined || previous === undefined || activatedMs === undefined)
-    return NOTHING;
-  if (active <= previous || rejected.some(({ version }) => version === active || version === previous)) return NOTHING;
-  // A clock before the time of the activation was not set yet: the probation begins now.
+    return NO_ROLLOUT;
+  if (active <= previous || rejected.some(({ version }) => version === active || version === previous))
+    return NO_ROLLOUT;
+  // If the clock is before the activation, it was not set then: the probation starts now.
   const agedMs = Math.max(0, nowMs - activatedMs);
-  if (agedMs >= withinMs) return NOTHING;
+  if (agedMs >= withinMs) return NO_ROLLOUT;
   const endsMs = nowMs - agedMs + withinMs;
-  return { ...NOTHING, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
+  return { ...NO_ROLLOUT, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
 }
 
-/** Returns the reason of a rejection as a part of a sentence. */
+/** Returns the reason of a rejection, as part of a sentence. */
 function rejectionText({ reason, timestampMs }: Rejection): string {
   return `it was rejected on ${new Date(timestampMs).toISOString().slice(0, 16)}Z because ${reason}`;
 }
 
-/** True if two plans are the same rollout. */
+/** Returns true if two plans are for the same rollout. */
 export function isSameRollout(a: RolloutPlan, b: RolloutPlan): boolean {
   return a.kind === b.kind && a.name === b.name && a.candidate === b.candidate && a.incumbent === b.incumbent;
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { configObject, duration, furtherHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
+import { configObject, duration, additionalHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
 /** Set by the uplink itself. */
@@ -25,7 +25,7 @@ const tlsSchema = configObject({
 export const httpUplinkSchema = configObject({
   type: z.literal('http'),
   url: z.string().superRefine(checkUrl).describe('URL that batches are posted to: https://host/path'),
-  headers: furtherHeaders(ownHeaders, 'the uplink itself').describe(
+  headers: additionalHeaders(ownHeaders, 'the uplink itself').describe(
     'Headers of each request. A token is a secret reference; it is read again for each request',
   ),
   compression: z.enum(['none', 'gzip']).default('none').describe('Compression of the request body'),
@@ -51,5 +51,5 @@ export type HttpUplinkConfig = z.infer<typeof httpUplinkSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
   const message = httpUrlProblem(text, 'host/path');
-  if (message !== '') context.addIssue({ code: 'custom', message, input: text });
+  if (message !== undefined) context.addIssue({ code: 'custom', message, input: text });
 }

@@ -231,7 +231,7 @@ describe('a broker that refuses', () => {
     });
     connection.start();
     await states.count(2);
-    expect(states.items[1]?.reason).toBe('Environment variable ANDON_TEST_MQTT_ABSENT is not set');
+    expect(states.items[1]?.reason).toBe('Environment variable ANDON_TEST_MQTT_ABSENT is not set or empty');
   });
 
   test('a subscription is named; the other topics go on', async () => {

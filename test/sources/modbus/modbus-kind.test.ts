@@ -120,7 +120,7 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 2, address: 3, count: 1, tags: ['running'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
       {
         source: 'plc-1',
@@ -129,7 +129,7 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 3, address: 0, count: 2, tags: ['pressure'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
     ]);
   });
@@ -155,7 +155,7 @@ describe('the plan of a Modbus source', () => {
     const [plan] = modbusKind.plan('line', parse({ url, tags: { pressure } }));
     // 8 bytes there and 9 back of 11 bits each, two silences of 3.5 characters, 5 ms in the device.
     expect(plan?.busTimeMs).toBeCloseTo(((8 + 9 + 7) * 11 * 1000) / 9600 + 5, 0);
-    expect(plan?.advice).toBe('');
+    expect(plan?.advice).toBeUndefined();
     const [fast] = modbusKind.plan('line', parse({ url, tags: { pressure }, scanInterval: '20ms' }));
     expect(fast?.advice).toContain('more than the scan interval of 20ms: scan every 40ms instead');
   });

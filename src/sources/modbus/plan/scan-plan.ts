@@ -130,14 +130,14 @@ function plannedRead({ functionCode, address, count, items }: ReadBlock<LocatedT
 
 type CostedClass = PlannedScanClass & { readonly busTimeMs: number };
 
-function adviseScan(config: ModbusSourceConfig, scan: CostedClass, load: number): string {
+function adviseScan(config: ModbusSourceConfig, scan: CostedClass, load: number): string | undefined {
   const { scanIntervalMs, blocks, busTimeMs } = scan;
-  if (scanIntervalMs === 0) return '';
+  if (scanIntervalMs === 0) return undefined;
   if (busTimeMs > scanIntervalMs) {
     const needs = `${blocks.length} requests need about ${roundMs(busTimeMs)} ms, more than the scan interval of ${formatDuration(scanIntervalMs)}`;
     return `${needs}: ${changes(config, scan)}`;
   }
-  if (load <= 1) return '';
+  if (load <= 1) return undefined;
   const name = endpointName(parseModbusUrl(config.url));
   return `All scans of ${name} together need ${Math.round(load * 100)} % of its time: ${changes(config, scan)}`;
 }

@@ -1,0 +1,100 @@
+import * as z from 'zod';
+import { alarmPriorities } from '../domain/alarm/alarm.ts';
+import { qualities, qualityReasons } from '../domain/sample/quality.ts';
+
+/** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
+const componentJson = z.object({
+  name: z.string(),
+  status: z.enum(['starting', 'ok', 'degraded', 'failed']),
+  reason: z.string(),
+  since_ms: z.number(),
+});
+
+export const healthJson = z.object({
+  status: componentJson.shape.status,
+  agent: z.string(),
+  version: z.string(),
+  components: z.array(componentJson),
+});
+
+const alarmStateJson = z.enum([
+  'normal',
+  'unacknowledged',
+  'acknowledged',
+  'returned-unacknowledged',
+  'shelved',
+  'suppressed-by-design',
+  'out-of-service',
+]);
+
+export const alarmJson = z.object({
+  watch: z.string(),
+  state: alarmStateJson,
+  previous: alarmStateJson,
+  priority: z.enum(alarmPriorities),
+  cause: z.string(),
+  message: z.string(),
+  by: z.string().nullable(),
+  score: z.number().nullable(),
+  timestamp_ms: z.number(),
+  number: z.number().describe('Counts the changes of this alarm'),
+  shelved_until_ms: z.number().nullable(),
+});
+
+export const tagReadingJson = z.object({
+  tag: z.string(),
+  value: z.number().nullable(),
+  text: z.string().optional().describe('What the value is called, or the text that it stands for'),
+  unit: z.string(),
+  timestamp_ms: z.number(),
+  quality: z.enum(qualities),
+  reason: z.enum(qualityReasons),
+});
+
+/** A verdict is open at its end: what a model adds (contributions, provider) goes through as stored. */
+export const verdictJson = z.looseObject({
+  id: z.string().optional(),
+  watch: z.string(),
+  timestamp_ms: z.number(),
+  verdict: z.enum(['normal', 'abnormal', 'unknown']),
+  score: z.number().nullable(),
+  threshold: z.number().nullable(),
+  reason: z.string(),
+});
+
+export const watchJson = z.object({
+  watch: z.string(),
+  model: z.string(),
+  step_ms: z.union([z.number(), z.literal('scan')]),
+  hop_ms: z.union([z.number(), z.literal('scan')]),
+  alarm_state: alarmStateJson.nullable(),
+  tags: z.array(tagReadingJson),
+  last_verdict: verdictJson.nullable(),
+  drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
+  rollout: z
+    .object({
+      kind: z.enum(['shadow', 'canary', 'probation']),
+      candidate: z.number(),
+      incumbent: z.number(),
+      windows: z.number(),
+      agreement: z.number().nullable(),
+      stopped: z.string().nullable().describe('Why the candidate was stopped'),
+    })
+    .nullable()
+    .describe('Two versions on the same windows; all of it is at /api/v1/models/<name>/compare'),
+});
+
+export const tagSeriesJson = z.object({
+  tag: z.string(),
+  timestamps_ms: z.array(z.number()),
+  values: z.array(z.number()),
+});
+
+export const modelJson = z.object({
+  name: z.string(),
+  version: z.number(),
+  state: z.enum(['loading', 'ready', 'failed', 'quarantined']),
+  reason: z.string(),
+  provider: z.string().nullable(),
+  fallbacks: z.array(z.object({ provider: z.string(), reason: z.string() })),
+});

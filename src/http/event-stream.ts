@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify';
+import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
+import type { Timer } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { apiMetrics } from './api-metrics.ts';
+
+/** Bytes that may wait for one client; a client that reads slower is disconnected and may come back. */
+const WAITING_BYTES_MAX = 262_144;
+const CLIENTS_MAX = 64;
+/** A comment line this often keeps proxies from closing an idle stream. */
+const KEEP_ALIVE_MS = 15_000;
+
+/**
+ * `GET /api/v1/events`: server-sent events `tags`, `verdict` and `alarm`, each with the JSON that the MQTT topic of
+ * the same name carries. Verdicts and alarms have their record's id as event id.
+ */
+export function registerEventStream(app: FastifyInstance, events: LiveEvents, deps: Deps): void {
+  const metrics = deps.metrics.of(apiMetrics);
+  let clients = 0;
+  app.get('/api/v1/events', { schema: { hide: true } }, (request, reply) => {
+    if (clients >= CLIENTS_MAX) {
+      reply
+        .code(503)
+        .header('retry-after', '10')
+        .send({ error: `${CLIENTS_MAX} clients listen already` });
+      return;
+    }
+    const stream = reply.hijack().raw;
+    stream.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    stream.write('retry: 2000\n\n');
+    metrics.andon_http_event_clients.set((clients += 1));
+
+    const send = (text: string): void => {
+      if (stream.writableLength > WAITING_BYTES_MAX) {
+        metrics.andon_http_event_clients_dropped_total.inc();
+        stream.destroy();
+      } else stream.write(text);
+    };
+    const unsubscribe = events.subscribe((event) => send(eventText(event)));
+    let keepAlive: Timer;
+    const beat = (): void => {
+      send(': still here\n\n');
+      keepAlive = deps.clock.setTimer(beat, KEEP_ALIVE_MS, { background: true });
+    };
+    keepAlive = deps.clock.setTimer(beat, KEEP_ALIVE_MS, { background: true });
+    request.raw.on('close', () => {
+      unsubscribe();
+      keepAlive.cancel();
+      metrics.andon_http_event_clients.set((clients -= 1));
+    });
+  });
+}
+
+function eventText(event: LiveEvent): string {
+  switch (event.type) {
+    case 'verdict':
+      return `event: verdict\nid: ${event.id}\ndata: ${JSON.stringify(verdictPayload(event.verdict, event.id))}\n\n`;
+    case 'alarm': {
+      const id = event.id === undefined ? '' : `id: ${event.id}\n`;
+      return `event: alarm\n${id}data: ${JSON.stringify(alarmPayload(event.transition, event.id))}\n\n`;
+    }
+    case 'tags':
+      return `event: tags\ndata: ${JSON.stringify(event.tags.map(tagJson))}\n\n`;
+  }
+}
+
+/** A tag's reading in the wire's names. */
+export function tagJson(reading: TagReading) {
+  const { tag, value, text, unit, timestampMs, quality, reason } = reading;
+  const said = text === undefined ? {} : { text };
+  return { tag, value: value ?? null, ...said, unit, timestamp_ms: Math.round(timestampMs), quality, reason };
+}
