@@ -84,7 +84,7 @@ export async function startAgent(
       entry: inferenceHostEntry,
       config: config.models,
       models: watched,
-      misfits: (manifest) => watchMisfits(config, manifest),
+      incompatibilities: (manifest) => watchMisfits(config, manifest),
       serves: sharedWithWatches(config.models, watched),
       deps,
     }),

@@ -1,5 +1,5 @@
 import type { Tag, TagPattern } from '../domain/sample/tag.ts';
-import { canMakeTag, literalLength, parseTagTemplate } from '../domain/sample/tag-template.ts';
+import { matchesTemplate, literalLength, parseTagTemplate } from '../domain/sample/tag-template.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { sourceKindOf } from './kinds.ts';
 
@@ -42,7 +42,9 @@ export function tagPatterns({ sources }: Pick<AgentConfig, 'sources'>): readonly
 function patternOf(name: string, patterns: readonly SourcePattern[]): SourcePattern | undefined {
   const matching = patterns.flatMap((pattern) => {
     const template = parseTagTemplate(pattern.template);
-    return template !== undefined && canMakeTag(template, name) ? [{ pattern, letters: literalLength(template) }] : [];
+    return template !== undefined && matchesTemplate(template, name)
+      ? [{ pattern, letters: literalLength(template) }]
+      : [];
   });
   return matching.toSorted((a, b) => b.letters - a.letters)[0]?.pattern;
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from '../domain/duration.ts';
-import { canMakeTag } from '../domain/sample/tag-template.ts';
+import { matchesTemplate } from '../domain/sample/tag-template.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
 import { error, warning } from './config-finding.ts';
@@ -35,7 +35,7 @@ function suppressionFindings(id: string, tag: string | undefined, context: Check
 
 /** Returns true if a source names the tag, or a pattern can create it. */
 function isPossible(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
-  return declaredNames.has(tag) || declaredTemplates.some((template) => canMakeTag(template, tag));
+  return declaredNames.has(tag) || declaredTemplates.some((template) => matchesTemplate(template, tag));
 }
 
 function unknownTag(tag: string, { declaredTags, declaredTemplates }: CheckContext): string {

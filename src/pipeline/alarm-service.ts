@@ -4,7 +4,7 @@ import type { RecordStore } from '../contracts/record-store.ts';
 import type { AlarmRules, AlarmStep } from '../domain/alarm/alarm-logic.ts';
 import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm/alarm-logic.ts';
 import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
-import { actMessage, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import { actionMessage, scoreMessage } from '../domain/alarm/alarm-message.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm/alarm.ts';
 import { alarmState, normalFacts } from '../domain/alarm/alarm.ts';
@@ -195,7 +195,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     if (next === undefined) return [];
     const cause = ends ? 'returned-to-service' : 'suppressed-by-design';
     const by = alarm.config.suppressWhen?.tag;
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
     const { timestampMs } = verdict;
     return [this.#change(alarm, next, { cause, message, by, timestampMs, score: alarm.last.score })];
   }
@@ -238,7 +238,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
 
   #ofConfig(alarm: Alarm, facts: AlarmFacts, cause: 'out-of-service' | 'returned-to-service'): Entry {
     const by = 'configuration';
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
     return this.#change(alarm, facts, { cause, message, by, timestampMs: this.#deps.clock.nowMs(), score: undefined });
   }
 
@@ -263,7 +263,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   ): Promise<AlarmTransition> {
     const before = { facts: alarm.memory.facts, last: alarm.last };
     const timestampMs = this.#deps.clock.nowMs();
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
     const entry = this.#change(alarm, facts, { cause, message, by, timestampMs, score: before.last.score });
     const transition = alarm.last;
     this.#timeShelving(alarm);
@@ -345,7 +345,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     if (facts.shelvedUntilMs !== undefined && facts.shelvedUntilMs - nowMs >= 1) return this.#timeShelving(alarm);
     alarm.shelving = undefined;
     const cause = 'shelving-ended';
-    const message = actMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
     const change = { cause, message, by: undefined, timestampMs: nowMs, score: alarm.last.score } as const;
     this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
   }

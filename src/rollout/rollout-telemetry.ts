@@ -21,7 +21,7 @@ export class RolloutTelemetry {
 
   /** @param rollout The one under way, or the last one where it was stopped. */
   planned(rollout: Rollout | undefined, { obstacle, rejected }: PlannedRollout): void {
-    if (obstacle !== '') this.#report(rejected ? 'degraded' : 'ok', obstacle);
+    if (obstacle !== undefined) this.#report(rejected ? 'degraded' : 'ok', obstacle);
     else if (rollout === undefined) this.remove();
     else if (rollout.stopped === undefined) this.#report('ok', summary(rollout));
   }

@@ -92,7 +92,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
           telemetry: new RolloutTelemetry(id, deps),
           rollout: undefined,
           running: false,
-          planned: { plan: undefined, obstacle: '', rejected: false },
+          planned: { plan: undefined, obstacle: undefined, rejected: false },
           timer: undefined,
         },
       ]),
@@ -159,7 +159,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     for (const [id, { rollout, planned }] of this.#watches) {
       if (this.#options.watches.get(id)?.model.name !== model) continue;
       if (rollout !== undefined) rollouts.push(this.#report(rollout));
-      if (planned.obstacle !== '') obstacles.push({ watch: id, reason: planned.obstacle });
+      if (planned.obstacle !== undefined) obstacles.push({ watch: id, reason: planned.obstacle });
     }
     return { rollouts, obstacles };
   }

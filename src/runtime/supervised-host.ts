@@ -23,9 +23,10 @@ import { mergeStatistics } from './queue/model-counts.ts';
 import type { StoredModel } from '../models/store/model-directory.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import { ModelHost } from './host/model-host.ts';
-import type { Misfits, ModelSlot } from './host/model-slot.ts';
+import type { Incompatibilities, ModelSlot } from './host/model-slot.ts';
+import { standingOf } from './host/model-status.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
-import type { FallbackFor } from './remote/connect-remote.ts';
+import type { FallbackFor } from './host/connect-remote.ts';
 import type { HeldModel } from './remote/fallback-model.ts';
 import { FallbackModel } from './remote/fallback-model.ts';
 import { repositoryEntries } from './repository.ts';
@@ -43,7 +44,7 @@ export type SupervisedInferenceHostOptions = {
    */
   readonly models?: readonly ModelReference[];
   /** Why the watches that name no version cannot be judged by this one, which then does not take over. */
-  readonly misfits?: Misfits;
+  readonly incompatibilities?: Incompatibilities;
   /** Models that are loaded here where `models.serve` asks for them; all where left out. */
   readonly serves?: (name: string) => boolean;
   readonly deps: Deps;
@@ -75,14 +76,14 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: SupervisedInferenceHostOptions) {
-    const { config, deps, models, misfits } = options;
+    const { config, deps, models, incompatibilities } = options;
     this.#options = options;
     this.#config = config;
     this.#deps = deps;
     this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
     if (models !== undefined) this.#hostNamed(WATCH_HOST);
-    for (const model of models ?? []) this.#watch(model, misfits);
+    for (const model of models ?? []) this.#watch(model, incompatibilities);
   }
 
   start(): void {
@@ -103,7 +104,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   }
 
   reload(): void {
-    for (const host of this.#hosts.values()) host.reload();
+    for (const host of this.#hosts.values()) for (const slot of host.slots) host.reload(slot);
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
@@ -151,7 +152,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
           : (placeOf(this.#clientModels, model) ?? this.#addClientCopy(model));
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
       // Visitors wait for its first load, whoever of them was the first to ask.
-      if (priority === 'client' && place.slot.stored === undefined) await place.slot.settled;
+      if (priority === 'client' && place.slot.state.last === undefined) await place.slot.settled;
       const result = await place.host.run(place.slot.label, inputs, priority);
       this.#metrics.andon_inference_runs_total.inc({ model: place.slot.label, outcome: 'ok' });
       return result;
@@ -168,12 +169,13 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     const known = this.#clientModels.get(label);
     // One that is not there would stay behind as a model that failed, and the agent with it.
     if (known === undefined) await this.#directory.checkExists(model);
-    else known.host.reloadOne(known.slot);
+    else known.host.reload(known.slot);
     const { slot } = known ?? this.#addClientModel(model);
     await slot.settled;
-    if (slot.refusal !== '') throw inferenceFailure('model-load-failed', `Model '${label}': ${slot.refusal}`);
-    if (slot.state === 'ready') return;
-    throw inferenceFailure('model-load-failed', `Model '${label}' is ${slot.state}: ${slot.reason}`);
+    const { refusal } = slot.state;
+    if (refusal !== undefined) throw inferenceFailure('model-load-failed', `Model '${label}': ${refusal}`);
+    const { state, reason } = standingOf(slot);
+    if (state !== 'ready') throw inferenceFailure('model-load-failed', `Model '${label}' is ${state}: ${reason}`);
   }
 
   /** Whether a model is loaded for visitors, or was asked for by one. */
@@ -233,10 +235,10 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     return watched === undefined ? undefined : this.#addClientModel(watched.slot.reference);
   }
 
-  #watch(model: ModelReference, misfits?: Misfits): Place {
+  #watch(model: ModelReference, incompatibilities?: Incompatibilities): Place {
     const host = this.#hostNamed(hostOf(this.#config, model.name, 'watch'));
     const label = formatModelReference(model);
-    const slot = host.add(model, `model/${label}`, model.version === undefined ? misfits : undefined);
+    const slot = host.add(model, `model/${label}`, model.version === undefined ? incompatibilities : undefined);
     const place = { host, slot };
     this.#watched.set(label, place);
     return place;
@@ -305,6 +307,6 @@ function placeOf(places: ReadonlyMap<string, Place>, model: ModelReference): Pla
   const place = places.get(formatModelReference(model));
   if (place !== undefined || model.version === undefined) return place;
   return [...places.values()].find(
-    ({ slot }) => slot.reference.name === model.name && slot.stored?.version === model.version,
+    ({ slot }) => slot.reference.name === model.name && slot.state.last?.stored.version === model.version,
   );
 }

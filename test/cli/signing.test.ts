@@ -136,7 +136,7 @@ describe('a box that trusts a key', { timeout: 120_000 }, () => {
       .poll(() => componentOf(agent, 'model/echo'), { timeout: 20_000 })
       .toMatchObject({
         status: 'degraded',
-        reason: expect.stringMatching(/version 1 goes on.*echo@2 is not signed/),
+        reason: expect.stringMatching(/version 1 keeps running.*echo@2 is not signed/),
       });
     expect(await verdictOf(agent)).toBe('normal');
     // At the start, and now.

@@ -128,7 +128,7 @@ describe('a canary', () => {
 
     await using again = await AgentProcess.start(rollout.folder.configFile);
     await expect.poll(() => lastVersion(again), { timeout: 20_000 }).toBe(1);
-    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('is not tried') }]);
+    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('does not run') }]);
     expect((await verdictsOf(again, 'tried')).at(-1)).toMatchObject({ version: 1, verdict: 'normal' });
     expect(await again.end('SIGTERM')).toBe(0);
   });
@@ -206,7 +206,7 @@ describe('a shadow', () => {
     const agreeing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(agreeing.code).toBe(0);
     expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 beside echo@1/);
-    expect(agreeing.stdout).toMatch(/They agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
+    expect(agreeing.stdout).toMatch(/The versions agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
 
     rollout.configure({ shadow: 'echo@3' });
     agent.child.kill('SIGHUP');

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { distributionOf } from '../../src/domain/model/drift.ts';
-import { countLatency, latencyQuantile, noLatencies } from '../../src/domain/latency-counts.ts';
+import { countLatency, latencyQuantile, emptyLatencyCounts } from '../../src/domain/latency-counts.ts';
 import { concludeRollout } from '../../src/domain/rollout/rollout-conclusion.ts';
 import type { SideJudgement } from '../../src/domain/rollout/rollout-tally.ts';
 import { RolloutTally } from '../../src/domain/rollout/rollout-tally.ts';
@@ -93,7 +93,7 @@ test('a quantile of latencies is a quarter too long at most, and never too short
       fc.array(fc.float({ min: Math.fround(0.2), max: 50_000, noNaN: true }), { minLength: 1 }),
       fc.constantFrom(0.5, 0.99),
       (latencies, share) => {
-        const counts = noLatencies();
+        const counts = emptyLatencyCounts();
         for (const latency of latencies) countLatency(counts, latency);
         const exact = latencies.toSorted((a, b) => a - b)[Math.ceil(share * latencies.length) - 1] ?? 0;
         const found = latencyQuantile(counts, share) ?? 0;
@@ -121,9 +121,13 @@ describe('what a rollout comes to', () => {
     });
 
   test.each<readonly [string, string, RegExp]>([
-    ['nothing yet', conclude(tallied(5, 0)), /^Too early to say: both judged 5 windows, 100 are wanted/],
+    [
+      'nothing yet',
+      conclude(tallied(5, 0)),
+      /^Too early for a conclusion: both versions judged 5 windows, 100 are required/,
+    ],
     ['that it can decide everywhere', conclude(tallied(200, 0)), /agree on 100\.0 % .*andon models activate pump@4\.$/],
-    ['what to look at', conclude(tallied(200, 50)), /pump@4 calls 25\.0 % .* pump@3 0\.0 %\. Look at the last/],
+    ['what to look at', conclude(tallied(200, 50)), /pump@4 found 25\.0 % .* pump@3 0\.0 %\. Check the last/],
     [
       'why it was stopped',
       conclude(tallied(200, 0), 'it crashed once'),

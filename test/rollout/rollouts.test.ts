@@ -109,7 +109,7 @@ describe('a shadow', () => {
     await run(40);
     expect(report()?.stopped).toBeUndefined();
     expect(report()?.summary.alarmRate).toEqual({ candidate: 1, incumbent: 0 });
-    expect(report()?.conclusion).toContain('pump-anomaly@4 calls 100.0 % of the windows abnormal');
+    expect(report()?.conclusion).toContain('pump-anomaly@4 found 100.0 % of the windows abnormal');
     await end();
   });
 
@@ -208,7 +208,7 @@ describe('a canary', () => {
     expect(ledger.rejected).toMatchObject([{ version: 4 }]);
     expect(ledger.active).toBe(3);
     expect(bench.models.wanted).toEqual([]);
-    expect(health('rollout/pump-1')?.reason).toContain('it gave no finite score 2 times within 1h');
+    expect(health('rollout/pump-1')?.reason).toContain('it returned no finite score 2 times within 1h');
     const stopped = 'andon_rollout_stopped_total{watch="pump-1",kind="canary",cause="invalid-output"}';
     expect(await metricValue(deps, stopped)).toBe(1);
     await end();

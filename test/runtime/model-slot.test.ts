@@ -1,10 +1,17 @@
 import { expect, test } from 'vitest';
 import type { HostProcess } from '../../src/runtime/host/host-process.ts';
-import { ModelSlot } from '../../src/runtime/host/model-slot.ts';
+import { ModelSlot, slotVersion } from '../../src/runtime/host/model-slot.ts';
+import { statusOf } from '../../src/runtime/host/model-status.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { readManifest } from '../../src/models/store/manifest-file.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';
+
+/** Notes a crash; returns whether the model is in quarantine. */
+function crashes(slot: ModelSlot, provider: string, reason = 'x'): boolean {
+  slot.noteCrash(provider, reason);
+  return slot.state.run.kind === 'none' && slot.state.run.state === 'quarantined';
+}
 
 /** A slot whose model runs on the first provider of the list. */
 function readySlot(clock: FakeClock, executionProviders: readonly unknown[], quarantine = {}): ModelSlot {
@@ -12,7 +19,7 @@ function readySlot(clock: FakeClock, executionProviders: readonly unknown[], qua
   const deps = testDeps(clock);
   const slot = new ModelSlot(
     { name: 'm', version: 1 },
-    { component: 'model/m@1', host: 'main', misfits: () => [], onMovedToServer: () => undefined, config, deps },
+    { component: 'model/m@1', host: 'main', incompatibilities: () => [], onEffect: () => undefined, config, deps },
   );
   makeReady(slot, config.executionProviders[0]);
   return slot;
@@ -25,20 +32,22 @@ function makeReady(slot: ModelSlot, provider = modelsConfigSchema.parse({}).exec
   const golden = { vectors: 1, largestDifference: 0, rowsStayApart: false };
   const loaded = { inputs: [], outputs: [], nodesByProvider: {}, golden, batching: 'none', loadMs: 1 } as const;
   const stored = { name: 'm', version: 1, modelPath: '', manifest, sha256: '', signedBy: undefined };
-  // Only its identity is looked at.
-  slot.becomeReady(stored, { loaded, provider, fallbacks: [] }, {} as HostProcess);
+  // Only the identity of the host matters.
+  const session = { loaded, provider, fallbacks: [] };
+  slot.apply({ kind: 'load-begun' });
+  slot.apply({ kind: 'loaded', loaded: slotVersion(slot, stored, session, {} as HostProcess) });
 }
 
 test('crashes that lie further apart than the period do not add up', async () => {
   const clock = new FakeClock();
   const slot = readySlot(clock, ['cpu'], { crashes: 2, period: '10m' });
   for (let crash = 0; crash < 5; crash += 1) {
-    expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(false);
+    expect(crashes(slot, 'cpu', 'signal SIGSEGV')).toBe(false);
     await clock.advance(601_000);
   }
-  expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(false);
-  expect(slot.noteCrash('cpu', 'signal SIGSEGV')).toBe(true);
-  expect(slot.status(undefined)).toMatchObject({
+  expect(crashes(slot, 'cpu', 'signal SIGSEGV')).toBe(false);
+  expect(crashes(slot, 'cpu', 'signal SIGSEGV')).toBe(true);
+  expect(statusOf(slot, undefined)).toMatchObject({
     state: 'quarantined',
     reason: expect.stringContaining('signal SIGSEGV'),
   });
@@ -46,32 +55,37 @@ test('crashes that lie further apart than the period do not add up', async () =>
 
 test('a model whose host is on its way out is not called ready', () => {
   const slot = readySlot(new FakeClock(), ['cpu']);
-  expect(slot.status(undefined)).toMatchObject({ state: 'loading', reason: 'the inference host is being replaced' });
+  expect(statusOf(slot, undefined)).toMatchObject({ state: 'loading', reason: 'the inference host is being replaced' });
 });
 
 test('a quarantined model that crashes at its next try is set aside at once', () => {
   const slot = readySlot(new FakeClock(), ['cpu'], { crashes: 3 });
-  expect([1, 2, 3].map(() => slot.noteCrash('cpu', 'x'))).toEqual([false, false, true]);
-  slot.retry();
-  expect(slot.noteCrash('cpu', 'x')).toBe(true);
+  expect([1, 2, 3].map(() => crashes(slot, 'cpu'))).toEqual([false, false, true]);
+  slot.apply({ kind: 'load-requested', isAwaited: false });
+  expect(crashes(slot, 'cpu')).toBe(true);
 });
 
 test('each GPU of the list is given up by itself before the model is set aside', () => {
   const slot = readySlot(new FakeClock(), ['cuda', 'webgpu', 'cpu'], { crashes: 3 });
-  const crashes = ['cuda', 'cuda', 'webgpu', 'webgpu', 'cpu', 'cpu', 'cpu'];
-  expect(crashes.map((provider) => slot.noteCrash(provider, 'x'))).toEqual([...Array(6).fill(false), true]);
-  expect([...slot.givenUp.keys()]).toEqual(['cuda', 'webgpu']);
+  const providers = ['cuda', 'cuda', 'webgpu', 'webgpu', 'cpu', 'cpu', 'cpu'];
+  expect(providers.map((provider) => crashes(slot, provider))).toEqual([...Array(6).fill(false), true]);
+  expect([...slot.crashes.givenUp.keys()]).toEqual(['cuda', 'webgpu']);
 });
 
 test('the last provider of the list is never given up', () => {
   const slot = readySlot(new FakeClock(), ['webgpu'], { crashes: 3 });
-  expect([1, 2, 3].map(() => slot.noteCrash('webgpu', 'x'))).toEqual([false, false, true]);
-  expect(slot.givenUp.size).toBe(0);
+  expect([1, 2, 3].map(() => crashes(slot, 'webgpu'))).toEqual([false, false, true]);
+  expect(slot.crashes.givenUp.size).toBe(0);
 });
+
+/** Whether the host is to be replaced after this run. */
+function looksLost(slot: ModelSlot, succeeded: boolean): boolean {
+  return slot.apply({ kind: 'run-ended', succeeded }).some(({ kind }) => kind === 'replace-host');
+}
 
 test('runs that fail one after another look like a lost device on a GPU, and like a bad model on the CPU', () => {
   const gpu = readySlot(new FakeClock(), ['webgpu', 'cpu']);
-  expect([false, false, true, false, false, false].map((succeeded) => gpu.noteRun(succeeded))).toEqual([
+  expect([false, false, true, false, false, false].map((succeeded) => looksLost(gpu, succeeded))).toEqual([
     false,
     false,
     false,
@@ -80,5 +94,5 @@ test('runs that fail one after another look like a lost device on a GPU, and lik
     true,
   ]);
   const cpu = readySlot(new FakeClock(), ['cpu']);
-  expect([1, 2, 3, 4].some(() => cpu.noteRun(false))).toBe(false);
+  expect([1, 2, 3, 4].some(() => looksLost(cpu, false))).toBe(false);
 });

@@ -2,13 +2,16 @@ import { expect, test } from 'vitest';
 import type { ModelSlot } from '../../src/runtime/host/model-slot.ts';
 import { startOrder } from '../../src/runtime/host/start-order.ts';
 
-/** What the order is made from. */
-function slot(label: string, state: ModelSlot['state'], loadMs: number | undefined): ModelSlot {
-  return { label, state, known: loadMs === undefined ? undefined : {}, loadMs: loadMs ?? 0 } as unknown as ModelSlot;
+type RunState = 'loading' | 'failed' | 'quarantined';
+
+/** A model that never ran, or that ran in the host that was lost and took `loadMs` to load. */
+function slot(label: string, state: RunState, loadMs: number | undefined, load = 'idle'): ModelSlot {
+  const run = loadMs === undefined ? { kind: 'none', state } : { kind: 'lost', loaded: { loadMs } };
+  return { label, state: { run, load } } as unknown as ModelSlot;
 }
 
-function labels({ atOnce, later }: ReturnType<typeof startOrder>): readonly (readonly string[])[] {
-  return [atOnce.map(({ label }) => label), later.map(({ label }) => label)];
+function labels({ immediately, later }: ReturnType<typeof startOrder>): readonly (readonly string[])[] {
+  return [immediately.map(({ label }) => label), later.map(({ label }) => label)];
 }
 
 test('at the first start all models load one after another, but for those that failed', () => {
@@ -35,11 +38,12 @@ test('where all are slow, one of them is loaded at once: nothing waits for it ye
   expect(labels(startOrder(slots))).toEqual([['heavy'], ['heavier']]);
 });
 
-test('one that runs on a server is loaded where its active version was to be looked up when the host was lost', () => {
-  const onServer = { state: 'ready', known: undefined, loadMs: 0, remote: {} };
-  const slots = [
-    { ...onServer, label: 'sought', isSought: true },
-    { ...onServer, label: 'well', isSought: false },
-  ] as unknown as readonly ModelSlot[];
+test('a model that failed is loaded if its active version was to be looked up when the host was lost', () => {
+  const slots = [slot('sought', 'failed', undefined, 'requested'), slot('failed', 'failed', undefined)];
   expect(labels(startOrder(slots))).toEqual([['sought'], []]);
+});
+
+test('a model that runs on a server is left to the take-over, which replaces it only by a version that was proved', () => {
+  const onServer = { label: 'remote', state: { run: { kind: 'remote' }, load: 'requested' } } as unknown as ModelSlot;
+  expect(labels(startOrder([onServer]))).toEqual([[], []]);
 });

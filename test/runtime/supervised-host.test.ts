@@ -178,7 +178,7 @@ describe('a version that is activated while the agent runs', () => {
       () => harness.health('model/mean')?.status === 'degraded',
       () => 'the health of the model',
     );
-    expect(harness.health('model/mean')?.reason).toContain('version 1 goes on');
+    expect(harness.health('model/mean')?.reason).toContain('version 1 keeps running');
     expect((await harness.host.run(model('mean'), windowOf(6))).outputs['score']?.data[0]).toBe(6);
     process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
     await until(

@@ -57,7 +57,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
       () => JSON.stringify(harness.health('model/loop')),
     );
     expect(harness.health('model/loop')?.reason).toMatch(
-      /^version 1 goes on; version 2, now active, did not take over: /,
+      /^version 1 keeps running; version 2, now active, did not take over: /,
     );
     expect(harness.health('model/loop')?.reason).toMatch(reason);
     expect(await harness.host.run(model('loop'), one(3))).toMatchObject({ judgedBy: { version: 1 } });
@@ -85,7 +85,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     );
     process.kill(fresh, 'SIGSEGV');
     await version(harness, 'mean', 2);
-    expect(harness.health('model/loop')?.reason).toMatch(/version 1 goes on; version 2, .*SIGSEGV/);
+    expect(harness.health('model/loop')?.reason).toMatch(/version 1 keeps running; version 2, .*SIGSEGV/);
     expect((await harness.host.run(model('loop'), one(3))).judgedBy.version).toBe(1);
     expect(await restarts(harness, 'crash')).toBe(0);
     expect(
@@ -106,7 +106,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     await version(harness, 'mean', 2);
-    const refused = { status: 'degraded', reason: expect.stringContaining('version 1 goes on') as string };
+    const refused = { status: 'degraded', reason: expect.stringContaining('version 1 keeps running') as string };
     expect(harness.health('model/loop')).toMatchObject(refused);
     process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
     await harness.state('loop', 'loading');
@@ -122,8 +122,9 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
   });
 
   test('one that the watches cannot be judged by', async () => {
-    const misfits = ({ version: found }: { readonly version: number }) => (found === 2 ? ["watch 'a': 3 tags"] : []);
-    await using harness = new HostHarness([meanOf4x2], {}, misfits);
+    const incompatibilities = ({ version: found }: { readonly version: number }) =>
+      found === 2 ? ["watch 'a': 3 tags"] : [];
+    await using harness = new HostHarness([meanOf4x2], {}, incompatibilities);
     await harness.ready('mean');
     const pid = harness.host.hostPid;
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -133,7 +134,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
       () => 'the version is refused',
     );
     expect(harness.health('model/mean')?.reason).toContain(
-      "version 1 goes on; the active one did not take over: watch 'a'",
+      "version 1 keeps running; the active version did not take over: watch 'a'",
     );
     expect(harness.host.hostPid).toBe(pid);
   });
@@ -157,7 +158,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     harness.directory.add(loop);
     await harness.host.load(model('loop'));
     harness.directory.add({ ...loop, version: 2, golden: [{ window: [3], score: 4 }] });
-    await expect(harness.host.load(model('loop'))).rejects.toThrow('version 1 goes on');
+    await expect(harness.host.load(model('loop'))).rejects.toThrow('version 1 keeps running');
     expect(harness.host.served(model('loop'))?.judgedBy.version).toBe(1);
   });
 });

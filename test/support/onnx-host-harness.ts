@@ -44,7 +44,7 @@ export class HostHarness implements AsyncDisposable {
   constructor(
     models: readonly TestModel[],
     config: Readonly<Record<string, unknown>> = {},
-    misfits: (manifest: AnyManifest) => readonly string[] = () => [],
+    incompatibilities: (manifest: AnyManifest) => readonly string[] = () => [],
   ) {
     this.directory = new TestModelDirectory(models);
     this.deps = testDeps();
@@ -52,7 +52,7 @@ export class HostHarness implements AsyncDisposable {
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.directory.path, ...config }),
       models: models.map(({ name }) => ({ name, version: undefined })),
-      misfits,
+      incompatibilities,
       deps: this.deps,
     });
     this.host.start();

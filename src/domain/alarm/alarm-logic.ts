@@ -3,22 +3,22 @@ import { normalFacts } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /*
- * The state machine of one alarm as pure functions (ANSI/ISA-18.2-2016, clause 5.4; IEC 62682). Facts are stored, the
- * state is derived from them. Time is the time of the verdicts, so that a backtest raises the same alarms.
+ * State machine of one alarm as pure functions (ANSI/ISA-18.2-2016, clause 5.4; IEC 62682). Facts are stored, and the state
+ * is derived from them. Times are those of the verdicts, so that a backtest raises the same alarms.
  */
 
 export type AlarmRules = {
-  /** How long verdicts must be abnormal before the alarm is raised; 0 raises at the first. */
+  /** How long verdicts must be abnormal before the alarm is raised; 0 raises it with the first. */
   readonly onDelayMs: number;
-  /** How long verdicts must be normal before it clears; 0 clears at the first. */
+  /** How long verdicts must be normal before it clears; 0 clears it with the first. */
   readonly offDelayMs: number;
   readonly abnormal: 'above' | 'below';
 };
 
-/** What counts towards the on-delay of an alarm that is not active, or the off-delay of one that is. */
+/** Progress of the on-delay of an inactive alarm, or of the off-delay of an active one. */
 export type AlarmDelay = {
   readonly passedMs: number;
-  /** Time of the last verdict if it pointed towards the change; undefined where it did not, or nothing was known. */
+  /** Time of the last verdict if it counts towards the change; undefined if it was the opposite or unknown. */
   readonly lastMs: EpochMs | undefined;
 };
 
@@ -26,21 +26,21 @@ export type AlarmMemory = { readonly facts: AlarmFacts; readonly delay: AlarmDel
 
 export const noDelay: AlarmDelay = { passedMs: 0, lastMs: undefined };
 
-/** The causes that lie in the plant; the others are acts of people, of the clock or of the configuration. */
+/** Causes in the plant. The other causes are actions of operators, the clock or the configuration. */
 export type PlantCause = Extract<AlarmCause, 'score-above-threshold' | 'score-below-threshold' | 'returned-to-normal'>;
 
-/** What a verdict came to; `cause` is undefined where the facts stayed as they were. */
+/** Result of a verdict. `cause` is undefined if the facts did not change. */
 export type AlarmStep = { readonly memory: AlarmMemory; readonly cause: PlantCause | undefined };
 
 /**
  * Applies one verdict.
  *
- * - A delay counts only the time between two verdicts that both point towards the change. A verdict that points the
- *   other way sets it back to 0.
- * - `unknown` neither raises nor clears, and pauses a delay: time in which nothing was known counts for neither side,
- *   and what had passed before is kept.
- * - A time that went back counts as no time.
- * - While the alarm is suppressed its facts go on, so that it is right at once when suppression ends.
+ * - A delay counts only the time between two consecutive verdicts that both count towards the change. The opposite verdict
+ *   resets it to 0.
+ * - `unknown` neither raises nor clears. It pauses the delay: the time without a known verdict does not count, and the
+ *   progress is kept.
+ * - A time that went back counts as 0.
+ * - While the alarm is suppressed, its facts are updated, so that its state is correct when suppression ends.
  */
 export function applyVerdict(
   memory: AlarmMemory,
@@ -63,14 +63,14 @@ export function applyVerdict(
   };
 }
 
-/** @returns Undefined where there is nothing to acknowledge: acknowledged already, normal, or suppressed. */
+/** Returns the acknowledged facts, or undefined if there is nothing to acknowledge: acknowledged, normal or suppressed. */
 export function acknowledge(facts: AlarmFacts): AlarmFacts | undefined {
   return facts.acknowledged || facts.suppression !== 'none' ? undefined : { ...facts, acknowledged: true };
 }
 
 /**
- * Takes the alarm off the operator's list until a time; shelving again moves the end.
- * @returns Undefined for an alarm out of service, which is off the list already.
+ * Shelves the alarm until a time. Shelving again changes the time.
+ * @returns Undefined for an alarm that is out of service.
  */
 export function shelve(facts: AlarmFacts, untilMs: EpochMs): AlarmFacts | undefined {
   return facts.suppression === 'out-of-service'
@@ -79,18 +79,18 @@ export function shelve(facts: AlarmFacts, untilMs: EpochMs): AlarmFacts | undefi
 }
 
 /**
- * Ends shelving, suppression by design or being out of service: an active alarm comes back unacknowledged, so that
- * it annunciates; one that is not active comes back normal, whatever happened meanwhile.
+ * Ends shelving, suppression by design or out-of-service. An active alarm becomes unacknowledged, so that it annunciates.
+ * An inactive alarm becomes normal.
  */
 export function endSuppression(facts: AlarmFacts): AlarmFacts {
   return facts.active ? { ...normalFacts, active: true, acknowledged: false } : normalFacts;
 }
 
 /**
- * Begins suppression by the plant's state or by the configuration. Out of service outranks shelving, and shelving
- * suppression by design, which may begin when shelving ends.
+ * Starts suppression by design or out-of-service. Priority: out of service, then shelved, then suppressed by design, which
+ * may start when shelving ends.
  *
- * @returns Undefined where the facts stay as they are.
+ * @returns Undefined if the facts do not change.
  */
 export function suppress(facts: AlarmFacts, by: 'suppressed-by-design' | 'out-of-service'): AlarmFacts | undefined {
   if (facts.suppression === by) return undefined;

@@ -2,13 +2,13 @@ import type { PlantCause } from './alarm-logic.ts';
 import type { AlarmCause } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
-/** A tag as an alarm's message names it. `share` of the score, 0–1; undefined where the model explains nothing. */
+/** A tag in the message of an alarm. `share` of the score is 0–1; undefined if the model has no contributions. */
 export type BlamedTag = {
   readonly tag: string;
   readonly value: number | undefined;
   readonly unit: string;
   readonly share: number | undefined;
-  /** Lowest and highest value of normal running, as the model was trained; left out where it does not say. */
+  /** Smallest and largest value in normal operation, from the training of the model; optional. */
   readonly normalRange?: readonly [number, number] | undefined;
 };
 
@@ -16,15 +16,15 @@ export type AlarmOccasion = {
   readonly watch: string;
   readonly score: number | undefined;
   readonly threshold: number | undefined;
-  /** Most to blame first. */
+  /** Largest share first. */
   readonly tags: readonly BlamedTag[];
 };
 
-/** Tags that a message names where the model does not say which one is to blame. */
+/** Most tags in a message if the model has no contributions. */
 const TAGS_NAMED_MAX = 3;
 
 /**
- * Says in a sentence what an operator should look at: 'pump-1.vibration is at 4.2 g (normally 0.7 to 0.94 g; 62 % of
+ * Returns a sentence about what an operator should check: 'pump-1.vibration is at 4.2 g (normally 0.7 to 0.94 g; 62 % of
  * the score): the score of pump-1 is 1.37, above its threshold of 1.'
  */
 export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string {
@@ -40,27 +40,27 @@ export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string
   }
 }
 
-/** The same for what people, the clock or the configuration did. */
-export function actMessage(
+/** Returns a sentence about an action of an operator, the clock or the configuration. */
+export function actionMessage(
   cause: Exclude<AlarmCause, PlantCause>,
-  act: { readonly watch: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
+  action: { readonly watch: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
 ): string {
-  const by = act.by === undefined ? '' : ` by ${act.by}`;
+  const by = action.by === undefined ? '' : ` by ${action.by}`;
   switch (cause) {
     case 'acknowledged':
-      return `${act.watch} was acknowledged${by}.`;
+      return `${action.watch} was acknowledged${by}.`;
     case 'shelved':
-      return `${act.watch} was shelved${by}${act.untilMs === undefined ? '' : ` until ${new Date(act.untilMs).toISOString()}`}.`;
+      return `${action.watch} was shelved${by}${action.untilMs === undefined ? '' : ` until ${new Date(action.untilMs).toISOString()}`}.`;
     case 'unshelved':
-      return `${act.watch} was taken off the shelf${by}.`;
+      return `${action.watch} was unshelved${by}.`;
     case 'shelving-ended':
-      return `The shelving of ${act.watch} is over.`;
+      return `The shelving of ${action.watch} ended.`;
     case 'suppressed-by-design':
-      return `${act.watch} is suppressed by design${by}.`;
+      return `${action.watch} is suppressed by design${by}.`;
     case 'out-of-service':
-      return `${act.watch} was taken out of service${by}.`;
+      return `${action.watch} was taken out of service${by}.`;
     case 'returned-to-service':
-      return `${act.watch} is in service again.`;
+      return `${action.watch} returned to service.`;
   }
 }
 
@@ -83,7 +83,7 @@ function normally({ normalRange, unit }: BlamedTag): string {
   return `normally ${formatNumber(low)} to ${formatNumber(high)}${unit === '' ? '' : ` ${unit}`}; `;
 }
 
-/** Four significant digits are what a person reads off a display. */
+/** Formats a number for display, with four significant digits. */
 function formatNumber(value: number | undefined): string {
   return value === undefined ? 'unknown' : String(Number(value.toPrecision(4)));
 }

@@ -1,6 +1,6 @@
 import type { EpochMs } from '../epoch-ms.ts';
 
-/** Names of the ISA-18.2 states, as subscribers see them. */
+/** ISA-18.2 states, with the names that subscribers receive. */
 export type AlarmState =
   | 'normal'
   | 'unacknowledged'
@@ -13,13 +13,13 @@ export type AlarmState =
 export const alarmPriorities = ['low', 'medium', 'high', 'critical'] as const;
 export type AlarmPriority = (typeof alarmPriorities)[number];
 
-/** The facts that are stored; the state is always derived from them. */
+/** Stored facts. The state is always derived from them. */
 export type AlarmFacts = {
   readonly active: boolean;
-  /** True in a state that needs no acknowledgement, too. */
+  /** Also true in a state that needs no acknowledgement. */
   readonly acknowledged: boolean;
   readonly suppression: 'none' | 'shelved' | 'suppressed-by-design' | 'out-of-service';
-  /** When shelving ends by itself; only while shelved. */
+  /** Time when shelving ends automatically; only while shelved. */
   readonly shelvedUntilMs: EpochMs | undefined;
 };
 
@@ -31,7 +31,7 @@ export const normalFacts: AlarmFacts = {
 };
 
 /**
- * Names the ISA-18.2 state that the facts add up to.
+ * Returns the ISA-18.2 state for the stored facts.
  * @see ANSI/ISA-18.2-2016, clause 5.4 (alarm state transitions).
  */
 export function alarmState(facts: AlarmFacts): AlarmState {
@@ -40,7 +40,7 @@ export function alarmState(facts: AlarmFacts): AlarmState {
   return facts.acknowledged ? 'normal' : 'returned-unacknowledged';
 }
 
-/** Why an alarm changed. `by` is who did it, as the HTTP caller named itself. */
+/** Cause of a change of an alarm. */
 export type AlarmCause =
   | 'score-above-threshold'
   | 'score-below-threshold'
@@ -53,7 +53,10 @@ export type AlarmCause =
   | 'out-of-service'
   | 'returned-to-service';
 
-/** One stored change of an alarm; `number` counts up per watch, from the epoch milliseconds at which it began, and makes the change unique. */
+/**
+ * One stored change of an alarm. `number` is unique for the watch: it starts at the epoch milliseconds of the first change
+ * and increases with each.
+ */
 export type AlarmTransition = {
   readonly watch: string;
   readonly number: number;
@@ -61,8 +64,9 @@ export type AlarmTransition = {
   readonly previous: AlarmState;
   readonly priority: AlarmPriority;
   readonly cause: AlarmCause;
-  /** A sentence for an operator: which tag, which value, what to look at. */
+  /** Sentence for an operator: tag, value, and what to check. */
   readonly message: string;
+  /** Operator, as named by the HTTP client; undefined for other causes. */
   readonly by: string | undefined;
   readonly timestampMs: EpochMs;
   readonly score: number | undefined;

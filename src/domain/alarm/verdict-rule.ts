@@ -1,22 +1,22 @@
 import type { Contribution } from './verdict.ts';
 
-/** The decision line for a score. */
+/** Threshold for a score. */
 export type VerdictRule = {
   readonly threshold: number;
   /** Side of the threshold that is abnormal. */
   readonly abnormal: 'above' | 'below';
-  /** How far back past the threshold an abnormal score must come to be normal again, in the score's unit; 0 or more. */
+  /** Distance from the threshold, on the normal side, that an abnormal score must reach to be normal again; 0 or more. */
   readonly deadband: number;
 };
 
-/** Most tags that a verdict blames. */
+/** Most contributions in a verdict. */
 const CONTRIBUTIONS_MAX = 5;
 
 /**
  * Decides on which side of the threshold a score is.
  *
- * The threshold itself is normal. After an abnormal verdict the line is the deadband's other edge, so that a score that
- * hovers at the threshold does not chatter.
+ * The threshold itself is normal. After an abnormal verdict, the deadband applies, so that a score near the threshold does
+ * not chatter.
  *
  * @param score Finite.
  * @param wasAbnormal The watch's last known verdict was abnormal.
@@ -28,10 +28,10 @@ export function judgeScore(score: number, rule: VerdictRule, wasAbnormal: boolea
 }
 
 /**
- * The tags most to blame, largest share first.
+ * Returns the tags with the largest contributions, largest share first.
  *
- * @param parts One number a tag, as the model gave them; negative ones speak for the tag and count as 0.
- * @returns Shares of the sum of all tags, rounded to four digits; empty where nothing is positive.
+ * @param parts Contribution of each tag from the model. A negative one lowers the score and counts as 0.
+ * @returns Shares of the sum of all tags, rounded to four digits; empty if none is positive.
  */
 export function contributionsOf(parts: Iterable<number>, tags: readonly string[]): readonly Contribution[] {
   const positive = Array.from(parts, (part) => Math.max(0, part));
@@ -45,9 +45,9 @@ export function contributionsOf(parts: Iterable<number>, tags: readonly string[]
 }
 
 /**
- * The shortest decimal that names the same float32: 0.1 instead of 0.10000000149011612.
+ * Returns the shortest decimal for the same float32: 0.1 instead of 0.10000000149011612.
  *
- * Models answer in float32; a threshold of 0.1 must mean the same number in the configuration and in the score.
+ * Models return float32. A threshold of 0.1 must be the same number in the configuration and in the score.
  */
 export function shortestFloat32(value: number): number {
   for (const digits of [6, 7, 8]) {

@@ -1,18 +1,18 @@
-/** How the values of a tag, or the scores, were spread in training: `shares` of the bins that `edges` cut. */
+/** Distribution of the values of a tag, or of the scores, in training: the shares of the bins between `edges`. */
 export type Distribution = {
-  /** Ascending, each once. Bin 0 is below the first edge; a value on an edge belongs to the bin above it. */
+  /** Ascending, without duplicates. Bin 0 is below the first edge. A value on an edge belongs to the bin above it. */
   readonly edges: readonly number[];
-  /** One more than edges; they add up to 1. */
+  /** One more than edges. They add up to 1. */
   readonly shares: readonly number[];
 };
 
-/** Index above which whoever grades models takes a shift for a major one; below 0.1 there is none worth naming. */
+/** Index above which a shift counts as major. Below 0.1 it is negligible. */
 export const MAJOR_DRIFT = 0.25;
 
-/** Counts added to every bin, so that one that stays empty makes a large index and not an infinite one. */
+/** Added to the count of every bin, so that an empty bin gives a large index instead of infinity. */
 const SMOOTHING = 0.5;
 
-/** The bin of a value: how many edges are at or below it. */
+/** Returns the bin of a value: the number of edges at or below it. */
 export function distributionBin({ edges }: Distribution, value: number): number {
   let low = 0;
   let high = edges.length;
@@ -25,7 +25,7 @@ export function distributionBin({ edges }: Distribution, value: number): number 
 }
 
 /**
- * Cuts values at their deciles. A tag that stands at a few values has fewer bins: equal deciles are one edge.
+ * Returns the distribution of values, with bins at their deciles. Equal deciles become one edge.
  * @param values At least one, finite.
  */
 export function distributionOf(values: Float64Array): Distribution {
@@ -42,10 +42,10 @@ export function distributionOf(values: Float64Array): Distribution {
 }
 
 /**
- * Population stability index of counted values against the training's distribution: Σ (p − q)·ln(p/q) over the bins.
+ * Returns the population stability index of counted values against the training distribution: Σ (p − q)·ln(p/q).
  *
- * @param counts One a bin of `reference`.
- * @returns 0 for the same distribution; above `MAJOR_DRIFT` the two have little in common.
+ * @param counts One for each bin of `reference`.
+ * @returns 0 for the same distribution. Above `MAJOR_DRIFT` the distributions differ strongly.
  * @see Siddiqi, Credit Risk Scorecards (2006), chapter 8: system stability report.
  */
 export function populationStabilityIndex(counts: Float64Array, reference: Distribution): number {

@@ -1,27 +1,27 @@
 import type { AlarmCause, AlarmPriority, AlarmState, AlarmTransition } from '../alarm/alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
-/** An alarm's last change in the wire's names: MQTT, server-sent events and HTTP carry the same JSON. */
+/** JSON of the last change of an alarm, the same for MQTT, server-sent events and HTTP. */
 export type AlarmPayload = {
   readonly watch: string;
   readonly state: AlarmState;
   readonly previous: AlarmState;
   readonly priority: AlarmPriority;
   readonly cause: AlarmCause;
-  /** A sentence for an operator. */
+  /** Sentence for an operator. */
   readonly message: string;
-  /** Who did it; null where the plant did. */
+  /** Operator who made the change; null for other causes. */
   readonly by: string | null;
   readonly timestamp_ms: EpochMs;
   readonly score: number | null;
-  /** Counts the changes of this alarm, from the time of its first one; a receiver that sees a lower one than before has an old message. */
+  /** Increases with each change of this alarm. A message with a lower number than the last one is old. */
   readonly number: number;
-  /** When shelving ends by itself; null while not shelved. */
+  /** Time when shelving ends automatically; null while not shelved. */
   readonly shelved_until_ms: EpochMs | null;
   readonly id?: string;
 };
 
-/** @param id Of the transition's record; undefined leaves it out. */
+/** @param id Id of the record of the transition; undefined omits it. */
 export function alarmPayload(transition: AlarmTransition, id: string | undefined): AlarmPayload {
   const untilMs = transition.facts.shelvedUntilMs;
   return {

@@ -1,7 +1,7 @@
 import type { EpochMs } from '../epoch-ms.ts';
 import type { Contribution, Verdict } from '../alarm/verdict.ts';
 
-/** A verdict in the wire's names: MQTT, server-sent events and HTTP carry the same JSON. */
+/** JSON of a verdict, the same for MQTT, server-sent events and HTTP. */
 export type VerdictPayload = {
   readonly watch: string;
   readonly timestamp_ms: EpochMs;
@@ -15,7 +15,7 @@ export type VerdictPayload = {
   readonly id?: string;
 };
 
-/** @param id Of the verdict's record; undefined leaves it out. */
+/** @param id Id of the record of the verdict; undefined omits it. */
 export function verdictPayload(verdict: Verdict, id: string | undefined): VerdictPayload {
   return {
     watch: verdict.watch,

@@ -2,42 +2,42 @@ import type { EpochMs } from '../epoch-ms.ts';
 import type { ModelReference } from '../model/model-reference.ts';
 
 /**
- * Why two versions of a model judge the same windows. 'shadow': the candidate observes in silence; 'canary': it
- * decides, on this watch alone; 'probation': it was made the active version, and the one before observes for a while.
+ * Why two versions of a model judge the same windows. 'shadow': the candidate judges without raising alarms. 'canary': it
+ * decides for this watch only. 'probation': it is the active version, and the previous version also judges for a time.
  */
 export type RolloutKind = 'shadow' | 'canary' | 'probation';
 
-/** The version that is to prove itself, and the one that it is measured by. */
+/** The version under test, and the version that it is compared with. */
 export type RolloutSide = 'candidate' | 'incumbent';
 
 export type RolloutPlan = {
   readonly kind: RolloutKind;
-  /** Of the model. */
+  /** Name of the model. */
   readonly name: string;
-  /** Versions. */
+  /** Version numbers. */
   readonly candidate: number;
   readonly incumbent: number;
-  /** When it is over by itself; undefined where only the configuration ends it. */
+  /** Time when it ends automatically; undefined if only the configuration ends it. */
   readonly endsMs: EpochMs | undefined;
 };
 
-/** A version that was found bad while it was tried; it is tried no more until somebody activates it. */
+/** A version that failed in a rollout. It has no further rollout until an operator activates it. */
 export type Rejection = { readonly version: number; readonly reason: string; readonly timestampMs: EpochMs };
 
-/** What the model directory says of one model. */
+/** State of one model in the model directory. */
 export type ModelStanding = {
   readonly active: number | undefined;
-  /** The version that was active before. */
+  /** Previously active version. */
   readonly previous: number | undefined;
-  /** When the active one was activated; undefined where none is. */
+  /** Time of the last activation; undefined without an active version. */
   readonly activatedMs: EpochMs | undefined;
-  /** Whether the active version was pinned: it is not to change by itself. */
+  /** The active version is pinned: it must not change automatically. */
   readonly pinned: boolean;
   readonly rejected: readonly Rejection[];
 };
 
-/** What a watch wants of rollouts. */
-export type RolloutWish = {
+/** Configuration of the rollouts of a watch. */
+export type RolloutRequest = {
   readonly model: ModelReference;
   readonly shadow: ModelReference | undefined;
   readonly canary: ModelReference | undefined;
@@ -45,36 +45,35 @@ export type RolloutWish = {
 
 export type PlannedRollout = {
   readonly plan: RolloutPlan | undefined;
-  /** Why a rollout that the configuration asks for is not held; '' where there is nothing to say. */
-  readonly obstacle: string;
-  /** Whether that is because the candidate was found bad. */
+  /** Why a configured rollout does not run; undefined if there is no obstacle. */
+  readonly obstacle: string | undefined;
+  /** The obstacle is that the candidate failed before. */
   readonly rejected: boolean;
 };
 
-const NOTHING: PlannedRollout = { plan: undefined, obstacle: '', rejected: false };
+const NO_ROLLOUT: PlannedRollout = { plan: undefined, obstacle: undefined, rejected: false };
 
 /**
- * The rollout that a watch has now: one at a time. A canary decides, so nothing else is tried beside it; a probation
- * goes before a shadow, which begins when it is over.
+ * Returns the rollout of a watch. There is one at a time, in this order of priority: canary, probation, shadow.
  *
- * @param withinMs How long a version is on probation; 0 for never.
+ * @param withinMs Length of the probation; 0 for none.
  */
 export function planRollout(
-  wish: RolloutWish,
+  request: RolloutRequest,
   standing: ModelStanding,
   withinMs: number,
   nowMs: EpochMs,
 ): PlannedRollout {
-  if (wish.canary !== undefined) return configured('canary', wish, wish.canary, standing);
+  if (request.canary !== undefined) return configured('canary', request, request.canary, standing);
   const probation =
-    wish.model.version === undefined ? planProbation(wish.model.name, standing, withinMs, nowMs) : NOTHING;
-  if (probation.plan !== undefined || wish.shadow === undefined) return probation;
-  return configured('shadow', wish, wish.shadow, standing);
+    request.model.version === undefined ? planProbation(request.model.name, standing, withinMs, nowMs) : NO_ROLLOUT;
+  if (probation.plan !== undefined || request.shadow === undefined) return probation;
+  return configured('shadow', request, request.shadow, standing);
 }
 
 /**
- * The version to go back to at once, where the active one was rejected after it was activated: a rollback that was cut
- * off. One that was activated after its rejection is somebody's will.
+ * Returns the rejection of the active version if its rollback was interrupted: it was rejected after its activation. A
+ * version that was activated after its rejection was activated by an operator, and stays.
  */
 export function unfinishedRollback({
   active,
@@ -91,46 +90,47 @@ export function unfinishedRollback({
 
 function configured(
   kind: 'shadow' | 'canary',
-  wish: RolloutWish,
+  request: RolloutRequest,
   reference: ModelReference,
   standing: ModelStanding,
 ): PlannedRollout {
-  const { name } = wish.model;
+  const { name } = request.model;
   const { version: candidate } = reference;
-  const incumbent = wish.model.version ?? standing.active;
-  // The configuration's schema asks for a version; without an active one the watch judges nothing at all.
-  if (candidate === undefined || incumbent === undefined) return NOTHING;
+  const incumbent = request.model.version ?? standing.active;
+  // The schema requires a version of the candidate. Without an active version, the watch judges nothing.
+  if (candidate === undefined || incumbent === undefined) return NO_ROLLOUT;
   if (candidate === incumbent) {
-    const obstacle = `${kind} ${name}@${candidate} is what the watch uses by now: take '${kind}' out of its configuration`;
+    const obstacle = `${kind} ${name}@${candidate} is already the version of the watch: remove '${kind}' from its configuration`;
     return { plan: undefined, obstacle, rejected: false };
   }
   const rejection = standing.rejected.find(({ version }) => version === candidate);
   if (rejection !== undefined) {
-    const obstacle = `${kind} ${name}@${candidate} is not tried: ${rejectionText(rejection)}. Name another version, or take '${kind}' out`;
+    const obstacle = `${kind} ${name}@${candidate} does not run: ${rejectionText(rejection)}. Set another version, or remove '${kind}'`;
     return { plan: undefined, obstacle, rejected: true };
   }
-  return { ...NOTHING, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
+  return { ...NO_ROLLOUT, plan: { kind, name, candidate, incumbent, endsMs: undefined } };
 }
 
-/** A lower version that was made active is somebody's way back, and is not measured by what it replaced. */
+/** Plans a probation. Activating a lower version is a return to it and does not start one. */
 function planProbation(name: string, standing: ModelStanding, withinMs: number, nowMs: EpochMs): PlannedRollout {
   const { active, previous, activatedMs, pinned, rejected } = standing;
   if (withinMs === 0 || pinned || active === undefined || previous === undefined || activatedMs === undefined)
-    return NOTHING;
-  if (active <= previous || rejected.some(({ version }) => version === active || version === previous)) return NOTHING;
-  // A clock that stands before the activation was not set yet: the time begins now.
+    return NO_ROLLOUT;
+  if (active <= previous || rejected.some(({ version }) => version === active || version === previous))
+    return NO_ROLLOUT;
+  // If the clock is before the activation, it was not set then: the probation starts now.
   const agedMs = Math.max(0, nowMs - activatedMs);
-  if (agedMs >= withinMs) return NOTHING;
+  if (agedMs >= withinMs) return NO_ROLLOUT;
   const endsMs = nowMs - agedMs + withinMs;
-  return { ...NOTHING, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
+  return { ...NO_ROLLOUT, plan: { kind: 'probation', name, candidate: active, incumbent: previous, endsMs } };
 }
 
-/** Why a version is not tried, to stand in a sentence about it. */
+/** Returns the reason of a rejection, as part of a sentence. */
 function rejectionText({ reason, timestampMs }: Rejection): string {
   return `it was rejected on ${new Date(timestampMs).toISOString().slice(0, 16)}Z because ${reason}`;
 }
 
-/** Whether two plans are of one and the same rollout. */
+/** Returns true if two plans are for the same rollout. */
 export function isSameRollout(a: RolloutPlan, b: RolloutPlan): boolean {
   return a.kind === b.kind && a.name === b.name && a.candidate === b.candidate && a.incumbent === b.incumbent;
 }

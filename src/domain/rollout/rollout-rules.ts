@@ -1,42 +1,44 @@
 import { formatDuration } from '../duration.ts';
 
-/** When a candidate is stopped. */
+/** Limits at which a candidate is stopped. */
 export type RolloutRules = {
-  /** Time over which everything here is counted. */
+  /** Period over which all counts apply. */
   readonly periodMs: number;
-  /** Windows that both judged before their rates of abnormal ones are compared. */
+  /** Windows that both versions must judge before their rates of abnormal windows are compared. */
   readonly minWindows: number;
-  /** Abnormal windows of the candidate for each of the incumbent's above which it is stopped. */
+  /** Most abnormal windows of the candidate for each abnormal window of the incumbent. */
   readonly alarmFactor: number;
-  /** Abnormal windows that the incumbent is taken to have had at least, so that one against none says nothing. */
+  /** Smallest number of abnormal windows assumed for the incumbent, so that one against none is not a breach. */
   readonly alarmFloor: number;
-  /** Crashes at which it is stopped; so for the two below. */
+  /** Number of crashes at which it is stopped; the next two are limits of the same kind. */
   readonly crashes: number;
   readonly deadlineMisses: number;
-  /** Windows on which the candidate gave NaN or infinity, or its run failed. */
+  /** Windows with NaN, infinity or a failed run of the candidate. */
   readonly invalidOutputs: number;
 };
 
-/** What was seen of the candidate over the last period. */
-export type RecentCounts = {
-  /** Judged by both. */
-  windows: number;
-  candidateAbnormal: number;
-  incumbentAbnormal: number;
-  crashes: number;
-  deadlineMisses: number;
-  invalidOutputs: number;
-};
+/** Counts of a candidate over the last period. */
+export type RecentCounts = Record<(typeof countKeys)[number], number>;
+
+/** `windows` are those that both versions judged. */
+const countKeys = [
+  'windows',
+  'candidateAbnormal',
+  'incumbentAbnormal',
+  'crashes',
+  'deadlineMisses',
+  'invalidOutputs',
+] as const;
 
 export type BreachCause = 'crash' | 'deadline' | 'invalid-output' | 'alarm-rate';
 
-/** Why a candidate is stopped; the reason stands after 'because'. */
+/** Why a candidate is stopped. The reason follows 'because'. */
 export type Breach = { readonly cause: BreachCause; readonly reason: string };
 
 /**
- * Whether a candidate is to be stopped.
+ * Returns why a candidate must be stopped, or undefined.
  *
- * @param ratesCount False for a shadow: it alarms nobody, and how its rate differs is what it is there to show.
+ * @param ratesCount False for a shadow: it raises no alarms, and showing a different rate is its purpose.
  */
 export function breachOf(counts: RecentCounts, rules: RolloutRules, ratesCount: boolean): Breach | undefined {
   const { crashes, deadlineMisses, invalidOutputs, windows, candidateAbnormal, incumbentAbnormal } = counts;
@@ -47,13 +49,13 @@ export function breachOf(counts: RecentCounts, rules: RolloutRules, ratesCount: 
   if (invalidOutputs >= rules.invalidOutputs)
     return {
       cause: 'invalid-output',
-      reason: `it gave no finite score ${times(invalidOutputs)} ${during}, where the incumbent did`,
+      reason: `it returned no finite score ${times(invalidOutputs)} ${during}, but the incumbent did`,
     };
   const limit = rules.alarmFactor * Math.max(incumbentAbnormal, rules.alarmFloor);
   if (!ratesCount || windows < rules.minWindows || candidateAbnormal <= limit) return undefined;
   return {
     cause: 'alarm-rate',
-    reason: `it called ${candidateAbnormal} of ${windows} windows abnormal ${during}, the incumbent ${incumbentAbnormal}: more than ${rules.alarmFactor} times as many`,
+    reason: `it found ${candidateAbnormal} of ${windows} windows abnormal ${during}, the incumbent ${incumbentAbnormal}: more than ${rules.alarmFactor} times as many`,
   };
 }
 
@@ -62,49 +64,42 @@ function times(count: number): string {
 }
 
 /**
- * Counts over the last one to two periods: one block that fills and the one before it, so that a fault of long ago is
- * forgotten without a list of all that happened.
+ * Counts over the last one to two periods: the current block and the previous one. Old faults expire without a list of all
+ * events.
  */
 export class RecentRolloutCounts {
   readonly #periodMs: number;
-  #beganMs: number | undefined;
-  #filling = nothing();
-  #before = nothing();
+  #startMs: number | undefined;
+  #current = noCounts();
+  #previous = noCounts();
 
   constructor(periodMs: number) {
     this.#periodMs = periodMs;
   }
 
-  /** @param nowMs Monotonic; never less than in the call before. */
+  /** @param nowMs Monotonic time; never less than in the previous call. */
   add(key: keyof RecentCounts, nowMs: number): void {
-    this.#turnTo(nowMs);
-    this.#filling[key] += 1;
+    this.#advanceTo(nowMs);
+    this.#current[key] += 1;
   }
 
   sum(nowMs: number): RecentCounts {
-    this.#turnTo(nowMs);
-    const { windows, candidateAbnormal, incumbentAbnormal, crashes, deadlineMisses, invalidOutputs } = this.#before;
-    const filling = this.#filling;
-    return {
-      windows: windows + filling.windows,
-      candidateAbnormal: candidateAbnormal + filling.candidateAbnormal,
-      incumbentAbnormal: incumbentAbnormal + filling.incumbentAbnormal,
-      crashes: crashes + filling.crashes,
-      deadlineMisses: deadlineMisses + filling.deadlineMisses,
-      invalidOutputs: invalidOutputs + filling.invalidOutputs,
-    };
+    this.#advanceTo(nowMs);
+    const sum = { ...this.#previous };
+    for (const key of countKeys) sum[key] += this.#current[key];
+    return sum;
   }
 
-  #turnTo(nowMs: number): void {
-    this.#beganMs ??= nowMs;
-    const periods = Math.floor((nowMs - this.#beganMs) / this.#periodMs);
+  #advanceTo(nowMs: number): void {
+    this.#startMs ??= nowMs;
+    const periods = Math.floor((nowMs - this.#startMs) / this.#periodMs);
     if (periods < 1) return;
-    this.#before = periods === 1 ? this.#filling : nothing();
-    this.#filling = nothing();
-    this.#beganMs += periods * this.#periodMs;
+    this.#previous = periods === 1 ? this.#current : noCounts();
+    this.#current = noCounts();
+    this.#startMs += periods * this.#periodMs;
   }
 }
 
-function nothing(): RecentCounts {
+function noCounts(): RecentCounts {
   return { windows: 0, candidateAbnormal: 0, incumbentAbnormal: 0, crashes: 0, deadlineMisses: 0, invalidOutputs: 0 };
 }

@@ -1,41 +1,41 @@
 import type { Distribution } from '../model/drift.ts';
 import { distributionBin, populationStabilityIndex } from '../model/drift.ts';
 import type { EpochMs } from '../epoch-ms.ts';
-import { countLatency, latencyQuantile, noLatencies } from '../latency-counts.ts';
+import { countLatency, latencyQuantile, emptyLatencyCounts } from '../latency-counts.ts';
 import type { RolloutSide } from './rollout-plan.ts';
 
-/** Latest windows that the two judged differently, kept for people to look at. */
+/** Most disagreements kept; the latest ones. */
 const DISAGREEMENTS_MAX = 20;
-/** Fewest windows that say something about a distribution. */
+/** Fewest windows for a comparison of distributions. */
 const DRIFT_WINDOWS_MIN = 200;
 
 /**
- * Why a side gave no judgement. 'invalid': NaN, infinity, or a failed run; 'not-ready': loading, or its process is
- * being replaced; 'skipped': a newer window was due before this one could run.
+ * Why a version did not judge a window. 'invalid': NaN, infinity, or a failed run. 'not-ready': loading, or its process is
+ * being replaced. 'skipped': a newer window was due before this one could run.
  */
 export const rolloutFailures = ['crash', 'deadline', 'invalid', 'not-ready', 'skipped'] as const;
 export type RolloutFailure = (typeof rolloutFailures)[number];
 
-/** What one side said of a window. */
+/** Judgement of one version on a window. */
 export type SideJudgement = {
   readonly score: number;
   readonly threshold: number;
   readonly verdict: 'normal' | 'abnormal';
-  /** From the window falling due. */
+  /** Time since the window was due. */
   readonly latencyMs: number;
-  /** How its scores were spread in training. */
+  /** Distribution of its scores in training. */
   readonly distribution: Distribution | undefined;
 };
 
-/** A window that the two judged differently. */
+/** A window with different verdicts. */
 export type Disagreement = { readonly timestampMs: EpochMs } & {
   readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
 
-/** Windows by what the two said of them. */
+/** Windows by the verdicts of both versions. */
 export type AgreementTable = { bothNormal: number; bothAbnormal: number; onlyCandidate: number; onlyIncumbent: number };
 
-/** Everything that was counted, as plain data of bounded size, so that it can be kept across a restart. */
+/** All counts as plain data of bounded size, which is stored for a restart. */
 export type TallyState = {
   sinceMs: EpochMs;
   table: AgreementTable;
@@ -49,36 +49,36 @@ export type TallyState = {
   };
   latencies: Record<RolloutSide, number[]>;
   failures: Record<RolloutSide, Record<RolloutFailure, number>>;
-  /** Windows by the bin of their score; `between` has the candidate's scores in the incumbent's bins. */
+  /** Windows by the bin of their score. `between` counts the candidate's scores in the incumbent's bins. */
   bins: Record<RolloutSide | 'between', number[]>;
   disagreements: Disagreement[];
 };
 
-/** What people and scripts are shown of a tally. */
+/** Summary of a tally, for operators and scripts. */
 export type TallySummary = {
   readonly sinceMs: EpochMs;
-  /** Judged by both. */
+  /** Windows judged by both versions. */
   readonly windows: number;
   readonly table: Readonly<AgreementTable>;
-  /** Share of windows that both judged alike; undefined before the first. */
+  /** Share of windows with equal verdicts; undefined before the first. */
   readonly agreement: number | undefined;
-  /** Share of abnormal windows of each. */
+  /** Share of abnormal windows of each version. */
   readonly alarmRate: Readonly<Record<RolloutSide, number | undefined>>;
-  /** Pearson's; undefined where one of them never moved. */
+  /** Pearson correlation; undefined if one score is constant. */
   readonly scoreCorrelation: number | undefined;
-  /** Of the scores, candidate minus incumbent. */
+  /** Mean score of the candidate minus that of the incumbent. */
   readonly scoreDifference: number | undefined;
   readonly latencyMs: Readonly<
     Record<RolloutSide, { readonly p50: number | undefined; readonly p99: number | undefined }>
   >;
   readonly failures: Readonly<Record<RolloutSide, Readonly<Record<RolloutFailure, number>>>>;
-  /** Population stability index of each side's scores against its training, and of one against the other. */
+  /** Population stability index of the scores of each version against its training, and of one against the other. */
   readonly drift: Readonly<Record<RolloutSide | 'between', number | undefined>>;
   /** Oldest first. */
   readonly disagreements: readonly Disagreement[];
 };
 
-/** Adds up what two versions said of the same windows. Memory is bounded whatever their number. */
+/** Counts the judgements of two versions on the same windows. Its size does not depend on their number. */
 export class RolloutTally {
   readonly state: TallyState;
   #distributions: Readonly<Record<RolloutSide, Distribution | undefined>> = {
@@ -86,7 +86,7 @@ export class RolloutTally {
     incumbent: undefined,
   };
 
-  /** @param state Of before a restart, where there is one. */
+  /** @param state Counts from before a restart, if any. */
   constructor(nowMs: EpochMs, state: TallyState = emptyState(nowMs)) {
     this.state = state;
   }
@@ -100,7 +100,7 @@ export class RolloutTally {
     this.state.failures[side][failure] += 1;
   }
 
-  /** A window that both judged. */
+  /** Counts a window that both versions judged. */
   compare(timestampMs: EpochMs, candidate: SideJudgement, incumbent: SideJudgement): keyof AgreementTable {
     const cell = agreementCell(candidate, incumbent);
     this.state.table[cell] += 1;
@@ -185,7 +185,7 @@ function emptyState(nowMs: EpochMs): TallyState {
     sinceMs: nowMs,
     table: { bothNormal: 0, bothAbnormal: 0, onlyCandidate: 0, onlyIncumbent: 0 },
     scores: { candidate: 0, incumbent: 0, candidateSquares: 0, incumbentSquares: 0, products: 0 },
-    latencies: { candidate: noLatencies(), incumbent: noLatencies() },
+    latencies: { candidate: emptyLatencyCounts(), incumbent: emptyLatencyCounts() },
     failures: { candidate: noFailures(), incumbent: noFailures() },
     bins: { candidate: [], incumbent: [], between: [] },
     disagreements: [],
@@ -201,7 +201,7 @@ function shown({ score, threshold, verdict }: SideJudgement): Disagreement[Rollo
   return { score, threshold, verdict };
 }
 
-/** Counts a score in its bin; a distribution of another number of bins begins the count anew. */
+/** Counts a score in its bin. A distribution with another number of bins resets the counts. */
 function countIn(bins: number[], distribution: Distribution | undefined, score: number): void {
   if (distribution === undefined || distribution.shares.length < 2) return;
   if (bins.length !== distribution.shares.length) bins.splice(0, bins.length, ...distribution.shares.map(() => 0));

@@ -3,9 +3,9 @@ import { BAD, GOOD, reasonCode, UNCERTAIN } from './quality.ts';
 import type { SampleBatch } from './sample-batch.ts';
 import type { Tag, TagNumber } from './tag.ts';
 
-/** Models compute in float32; a larger number would become infinite there. */
+/** Models compute in float32. A larger number would become infinite. */
 const FLOAT32_MAX = 3.4028234663852886e38;
-/** Clocks of devices may be ahead of the agent's by this much; windows keep room for it. */
+/** Longest that the clock of a device may be ahead of the agent's. Windows have room for it. */
 export const AHEAD_MS_MAX = 1000;
 
 const OUT_OF_RANGE = reasonCode('out-of-range');
@@ -15,11 +15,11 @@ const TIME_INVALID = reasonCode('time-invalid');
 const TIME_IN_FUTURE = reasonCode('time-in-future');
 
 /**
- * When a sample counts as taken whose sender may have a clock that is ahead: nothing was measured after it arrived, and
- * windows have no room for more than `AHEAD_MS_MAX`.
+ * Returns the time of a sample whose sender may have a clock that is ahead. A time more than `AHEAD_MS_MAX` ahead is replaced
+ * by the time of arrival, because nothing is measured after it arrives.
  *
- * @param toleranceMs How far ahead the sender's clock is believed.
- * @returns undefined where it is further ahead.
+ * @param toleranceMs Longest accepted lead of the sender's clock.
+ * @returns undefined if the lead is longer.
  */
 export function takenAt(sentMs: EpochMs, arrivedMs: EpochMs, toleranceMs: number): EpochMs | undefined {
   const aheadMs = sentMs - arrivedMs;
@@ -28,18 +28,21 @@ export function takenAt(sentMs: EpochMs, arrivedMs: EpochMs, toleranceMs: number
 }
 
 /**
- * Decides how far each sample can be trusted, and what is worth reporting.
+ * Sets the quality of each sample, and decides which samples are reported.
  *
- * - not finite, or too large for float32: `bad`, 'not-finite'
- * - time not a number or before 1970: `bad`, 'time-invalid', stamped with the present
- * - time more than a second ahead: `uncertain`, 'time-in-future', stamped with the present
- * - outside the tag's range: `uncertain`, 'out-of-range'
- * - within the tag's band for as long as its stuck rule says: `uncertain`, 'stuck'
- * - what the source already called uncertain or bad is never made better
+ * | condition | quality | reason | time |
+ * | --- | --- | --- | --- |
+ * | not finite, or too large for float32 | bad | not-finite | unchanged |
+ * | time is not a number, or before 1970 | bad | time-invalid | now |
+ * | time more than 1 s ahead | uncertain | time-in-future | now |
+ * | outside the tag's range | uncertain | out-of-range | unchanged |
+ * | within the band for the time of the stuck rule | uncertain | stuck | unchanged |
  *
- * Report by exception: a value that differs from the last reported one by less than the tag's deadband is that last
- * value again, with the new time; nothing downstream can tell it from a repeat. The first value after a change of
- * quality is always reported. A bad sample has no value worth comparing.
+ * The gate never improves the quality that the source set.
+ *
+ * Report by exception: if a value differs from the last reported one by less than the deadband, it is replaced by that
+ * value, with the new time. The first value after a change of quality is always reported. A bad sample has no value to
+ * compare.
  */
 export class QualityGate {
   readonly #low: Float64Array;
@@ -49,13 +52,13 @@ export class QualityGate {
   readonly #reported: Float64Array;
   readonly #stuckAfterMs: Float64Array;
   readonly #stuckBand: Float64Array;
-  /** Where a value was when it last moved by more than its band, and when; NaN after a bad one. */
+  /** Value and time of the last change by more than the band; NaN after a bad value. */
   readonly #anchor: Float64Array;
   readonly #anchoredMs: Float64Array;
   readonly #qualities: Uint8Array;
   readonly #reasons: Uint8Array;
 
-  /** @param tags In order of their numbers. */
+  /** @param tags Tags in the order of their numbers. */
   constructor(tags: readonly Tag[]) {
     this.#low = Float64Array.from(tags, (tag) => tag.range?.[0] ?? -Infinity);
     this.#high = Float64Array.from(tags, (tag) => tag.range?.[1] ?? Infinity);
@@ -70,10 +73,10 @@ export class QualityGate {
   }
 
   /**
-   * @param from As the source read it; left as it is.
-   * @param to Gets the gated samples, in order; its capacity must be that of `from` or more.
-   * @param reported One flag for each sample of `to`: 1 where value or quality differ from what was reported last.
-   * @returns Samples that name no tag of the table; they are left out.
+   * @param from Samples from the source. Not changed.
+   * @param to Receives the samples, in order. Its capacity must be at least that of `from`.
+   * @param reported One flag for each sample of `to`: 1 if value or quality differ from the last reported ones.
+   * @returns Number of samples without a tag in the table. They are left out.
    */
   pass(from: SampleBatch, nowMs: EpochMs, to: SampleBatch, reported: Uint8Array): number {
     const latestMs = nowMs + AHEAD_MS_MAX;

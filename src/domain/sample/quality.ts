@@ -1,12 +1,12 @@
-/** How far a value can be trusted, in OPC's three steps. Only `good` values are judged by a model. */
+/** Quality of a value, as in OPC. Models judge only `good` values. */
 export type Quality = 'good' | 'uncertain' | 'bad';
 
-/** Position is the code that travels in a SampleBatch: 0 good, 1 uncertain, 2 bad. */
+/** The index is the code in a SampleBatch: 0 good, 1 uncertain, 2 bad. */
 export const qualities = ['good', 'uncertain', 'bad'] as const satisfies readonly Quality[];
 
 /**
- * Why a value is not good. Position is the code that travels in a SampleBatch; 0 is "no reason: it is good".
- * Append only: the codes are stored with the samples.
+ * Reasons why a value is not good. The index is the code in a SampleBatch; 0 is for a good value. Only append: the codes are
+ * stored with the samples.
  */
 export const qualityReasons = [
   'none',

@@ -4,10 +4,10 @@ import { reasonCode } from './quality.ts';
 import type { TagNumber } from './tag.ts';
 
 /**
- * Samples of one scan or one message, as columns, so that a sample costs no object.
+ * Samples of one scan or one message, as columns, so that a sample needs no object.
  *
- * Owner: whoever fills it. A receiver reads it during the call that hands it over and keeps nothing of it.
- * Values are in engineering units; booleans are 0 and 1.
+ * The source that fills it owns it. A receiver may read it only during the call that passes it.
+ * Values are in engineering units. Booleans are 0 and 1.
  */
 export class SampleBatch {
   readonly tags: Int32Array;
@@ -15,11 +15,11 @@ export class SampleBatch {
   readonly timesMs: Float64Array;
   readonly qualities: Uint8Array;
   readonly reasons: Uint8Array;
-  /** What tags that are text last said, by tag; their value is a code of the text. Undefined where there are none. */
+  /** Last text of each text tag, by tag. Their value is a code of the text. Undefined if there are no text tags. */
   texts: Map<TagNumber, string> | undefined;
   length = 0;
 
-  /** @param capacity Most samples it can hold; the filler knows how many tags a scan or message has. */
+  /** @param capacity Most samples: the number of tags of a scan or message. */
   constructor(capacity: number) {
     this.tags = new Int32Array(capacity);
     this.values = new Float64Array(capacity);
@@ -28,7 +28,7 @@ export class SampleBatch {
     this.reasons = new Uint8Array(capacity);
   }
 
-  /** Takes the samples out; texts stay until they change. */
+  /** Removes the samples. Texts stay until they change. */
   clear(): void {
     this.length = 0;
   }
@@ -38,7 +38,7 @@ export class SampleBatch {
     this.texts.set(tag, text);
   }
 
-  /** @throws {RangeError} when the batch is full: the filler sized it wrongly. */
+  /** @throws {RangeError} The batch is full: its capacity is too small. */
   add(tag: TagNumber, value: number, timeMs: EpochMs, quality: QualityCode, reason: QualityReason): void {
     const index = this.length;
     if (index >= this.tags.length) throw new RangeError(`A sample batch for ${this.tags.length} samples is full`);

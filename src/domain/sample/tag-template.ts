@@ -1,11 +1,11 @@
-/** Text with places that are filled in: `{asset}.{name}`. */
+/** Text with places to fill in: `{asset}.{name}`. */
 export type TagTemplate = readonly TemplatePart[];
 
 type TemplatePart = { readonly text: string } | { readonly place: string };
 
 const part = /\{([A-Za-z_]\w*)\}|([^{}]+)/y;
 
-/** @returns undefined where the text is none: a brace too many, or a place without a name. */
+/** Returns the template, or undefined if the text is invalid: an unmatched brace, or a place without a name. */
 export function parseTagTemplate(text: string): TagTemplate | undefined {
   const parts: TemplatePart[] = [];
   part.lastIndex = 0;
@@ -22,13 +22,13 @@ export function placesOf(template: TagTemplate): readonly string[] {
   return template.flatMap((each) => ('place' in each ? [each.place] : []));
 }
 
-/** @param values One for each place; a place without one stays empty. */
+/** @param values Value of each place. A place without a value stays empty. */
 export function fillTagTemplate(template: TagTemplate, values: ReadonlyMap<string, string>): string {
   return template.map((each) => ('text' in each ? each.text : (values.get(each.place) ?? ''))).join('');
 }
 
-/** Whether some values, none of them empty, turn the template into this very name. */
-export function canMakeTag(template: TagTemplate, name: string): boolean {
+/** Returns true if the template matches the name with non-empty values. */
+export function matchesTemplate(template: TagTemplate, name: string): boolean {
   const seen = new Set<string>();
   const pattern = template.map((each) => {
     if ('text' in each) return each.text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
@@ -39,7 +39,7 @@ export function canMakeTag(template: TagTemplate, name: string): boolean {
   return new RegExp(`^${pattern.join('')}$`, 'su').test(name);
 }
 
-/** Characters that the template gives itself: of two that can make a name, the one with more of them is meant. */
+/** Returns the number of literal characters. If several templates match a name, the one with the most is used. */
 export function literalLength(template: TagTemplate): number {
   return template.reduce((sum, each) => sum + ('text' in each ? each.text.length : 0), 0);
 }

@@ -4,15 +4,15 @@ import { WindowBuffer } from './window-buffer.ts';
 import { WindowColumns } from './window-columns.ts';
 import type { DueListener, Windower, WindowPlan } from './window-plan.ts';
 
-/** Rows sealed in one go; a longer gap starts the windows anew, since all they could hold is stale. */
+/** Most rows sealed at once. After a longer gap the windows restart, because all held values are stale. */
 const ROWS_AT_ONCE_MAX = 10_000;
 
 /**
  * Puts tags that arrive at different rates on one grid.
  *
- * The row at grid point g holds each tag's newest good value stamped at or before g, held for at most `maxAgeMs`. It is
- * sealed when every tag has been seen at g or later, or `latenessMs` after g, whichever is first; until then a sample
- * counts however late it comes. Of two samples of one tag with the same time, the later arrival counts.
+ * The row at grid point g has the newest good value of each tag with a time at or before g, at most `maxAgeMs` old. The row
+ * is sealed when every tag has a sample at g or later, or `latenessMs` after g, whichever is first. Until then, late samples
+ * count. Of two samples of one tag with the same time, the later arrival counts.
  */
 export class GridWindower implements Windower {
   #plan: WindowPlan;
@@ -23,14 +23,14 @@ export class GridWindower implements Windower {
   readonly #columns: WindowColumns;
   readonly #row: Float32Array;
   /**
-   * Newest good sample of each tag between two grid points, for rows not sealed yet: shape [pendingRows, tags], a ring
-   * of rows whose oldest is `#head`. A time of -Infinity is an empty cell.
+   * Newest good sample of each tag between two grid points, for rows that are not sealed. Shape [pendingRows, tags], a ring
+   * of rows with the oldest at `#head`. A time of -Infinity marks an empty cell.
    */
   readonly #pendingMs: Float64Array;
   readonly #pendingValues: Float32Array;
   readonly #pendingRows: number;
   #head = 0;
-  /** Number of the last sealed grid point: its time divided by the step. */
+  /** Last sealed grid point: its time divided by the step. */
   #sealed = 0;
   #first = 0;
   #added = false;
@@ -64,7 +64,7 @@ export class GridWindower implements Windower {
     const ahead = point - this.#sealed - 1;
     if (ahead >= this.#pendingRows) return;
     this.#added = true;
-    this.#columns.see(column, timeMs, reason);
+    this.#columns.record(column, timeMs, reason);
     if (ahead < 0) {
       if (point >= this.#first) this.#lateSamples += 1;
       if (good) this.#columns.hold(column, timeMs, value);

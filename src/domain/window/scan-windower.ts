@@ -4,11 +4,11 @@ import { WindowColumns } from './window-columns.ts';
 import type { DueListener, Windower, WindowPlan } from './window-plan.ts';
 
 /**
- * A row for each scan, without waiting for a grid: for models that must answer at once.
+ * Makes a row from each scan, without waiting for a grid point, for models that must judge immediately.
  *
- * A scan is a batch with the plan's first tag in it; the row has that tag's time. The other tags give their newest good
- * value, held for at most `maxAgeMs`. Where no scan comes for `maxAgeMs` + `latenessMs`, one window falls due that says
- * so, since a silent source would otherwise look like a plant that is well.
+ * A scan is a batch with the first tag of the plan, and the row has the time of that tag. The other tags contribute their
+ * newest good value, at most `maxAgeMs` old. If no scan arrives for `maxAgeMs` + `latenessMs`, one window without values is
+ * due, because a silent source must not look like a healthy plant.
  */
 export class ScanWindower implements Windower {
   #plan: WindowPlan;
@@ -40,7 +40,7 @@ export class ScanWindower implements Windower {
   }
 
   add(column: number, timeMs: EpochMs, value: number, good: boolean, reason: number): void {
-    this.#columns.see(column, timeMs, reason);
+    this.#columns.record(column, timeMs, reason);
     if (good) this.#columns.hold(column, timeMs, value);
     if (column !== 0) return;
     if (timeMs <= this.#lastRowMs) this.#lateSamples += 1;

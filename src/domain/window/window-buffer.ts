@@ -1,32 +1,32 @@
 import type { EpochMs } from '../epoch-ms.ts';
 import type { DueWindow, WindowPlan } from './window-plan.ts';
 
-/** Tags named in a reason; a window of 50 dead tags needs no longer text than one of three. */
+/** Most tags named in a reason. */
 const TAGS_NAMED_MAX = 3;
 
-/** Explains to an operator why a column has no value at `timeMs`: 'no good value for 12 s (timeout)'. */
+/** Returns for an operator why a column has no value at `timeMs`: 'no good value for 12 s (timeout)'. */
 export type ColumnExplanation = (column: number, timeMs: EpochMs) => string;
 
-/** The last `steps` sealed rows, as a ring; the oldest row makes room for the newest. */
+/** The last `steps` sealed rows, as a ring: the newest row replaces the oldest. */
 export class WindowBuffer {
   readonly #plan: WindowPlan;
   readonly #columns: number;
-  /** Shape [steps, tags], a ring of rows; NaN is a missing cell. */
+  /** Shape [steps, tags], a ring of rows. NaN marks a missing cell. */
   readonly #cells: Float32Array;
   readonly #missing: Int32Array;
   readonly #goodRowsMin: number;
   #next = 0;
   #rows = 0;
-  #patientUntilMs: EpochMs;
+  #startupUntilMs: EpochMs;
 
   constructor(plan: WindowPlan, startMs: EpochMs) {
     this.#plan = plan;
     this.#columns = plan.tags.length;
     this.#cells = new Float32Array(plan.steps * this.#columns);
     this.#missing = new Int32Array(this.#columns);
-    // The small term keeps 0.7 × 10 from asking for 8 rows.
+    // Without the small term, rounding errors would turn 0.7 × 10 into 8 rows.
     this.#goodRowsMin = Math.max(1, Math.ceil(plan.minGood * plan.steps - 1e-9));
-    this.#patientUntilMs = startMs + plan.maxAgeMs;
+    this.#startupUntilMs = startMs + plan.maxAgeMs;
   }
 
   get rows(): number {
@@ -37,7 +37,7 @@ export class WindowBuffer {
     return this.#rows === this.#plan.steps;
   }
 
-  /** A buffer for windows of another length, with the newest rows of this one. */
+  /** Returns a buffer for windows of another length, with the newest rows of this one. */
   resized(plan: WindowPlan): WindowBuffer {
     const other = new WindowBuffer(plan, Infinity);
     const capacity = this.#plan.steps;
@@ -45,7 +45,7 @@ export class WindowBuffer {
       const row = (this.#next - age + capacity) % capacity;
       other.push(Infinity, this.#cells.subarray(row * this.#columns, (row + 1) * this.#columns));
     }
-    other.#patientUntilMs = this.#patientUntilMs;
+    other.#startupUntilMs = this.#startupUntilMs;
     return other;
   }
 
@@ -53,17 +53,17 @@ export class WindowBuffer {
     this.#next = 0;
     this.#rows = 0;
     this.#missing.fill(0);
-    this.#patientUntilMs = startMs + this.#plan.maxAgeMs;
+    this.#startupUntilMs = startMs + this.#plan.maxAgeMs;
   }
 
   /**
-   * Takes the next row. The first one is complete, unless `maxAgeMs` have passed since the start: sources take a moment
-   * to bring every tag, and the gaps of that moment would make the first full window unfit.
+   * Adds the next row. Incomplete rows at the start are skipped until `maxAgeMs` have passed: not every tag has a value
+   * immediately, and these gaps would make the first full window unusable.
    *
-   * @param row One cell a tag, NaN where missing; copied.
+   * @param row One cell for each tag, NaN if missing. Copied.
    */
   push(rowMs: EpochMs, row: Float32Array): void {
-    if (this.#rows === 0 && rowMs < this.#patientUntilMs && row.some(Number.isNaN)) return;
+    if (this.#rows === 0 && rowMs < this.#startupUntilMs && row.some(Number.isNaN)) return;
     const full = this.full;
     let cell = this.#next * this.#columns;
     for (let column = 0; column < this.#columns; column += 1, cell += 1) {
@@ -77,7 +77,7 @@ export class WindowBuffer {
     if (!full) this.#rows += 1;
   }
 
-  /** The window that ends with the newest row. Call only when `full`. */
+  /** Returns the window that ends with the newest row. Call only when `full`. */
   cut(timestampMs: EpochMs, explain: ColumnExplanation): DueWindow {
     const { steps } = this.#plan;
     const values = new Float32Array(this.#cells.length);
@@ -85,7 +85,7 @@ export class WindowBuffer {
     values.set(this.#cells.subarray(oldest));
     values.set(this.#cells.subarray(0, oldest), this.#cells.length - oldest);
     const lastRow = values.slice((steps - 1) * this.#columns);
-    const reason = this.#unfitReason(timestampMs, lastRow, explain);
+    const reason = this.#missingReason(timestampMs, lastRow, explain);
     if (reason !== '') return { timestampMs, values: undefined, lastRow, reason };
     for (let column = 0; column < this.#columns; column += 1) {
       if (this.#missing[column] !== 0) fillColumn(values, column, this.#columns);
@@ -93,7 +93,7 @@ export class WindowBuffer {
     return { timestampMs, values, lastRow, reason };
   }
 
-  #unfitReason(timestampMs: EpochMs, lastRow: Float32Array, explain: ColumnExplanation): string {
+  #missingReason(timestampMs: EpochMs, lastRow: Float32Array, explain: ColumnExplanation): string {
     const { steps, tags } = this.#plan;
     const reasons: string[] = [];
     for (let column = 0; column < this.#columns; column += 1) {
@@ -109,7 +109,7 @@ export class WindowBuffer {
   }
 }
 
-/** Missing cells take the last good value before them in the window; those at its beginning the first one after. */
+/** Fills missing cells with the previous good value of the window, and those at the start with the first one. */
 function fillColumn(values: Float32Array, column: number, columns: number): void {
   let first = column;
   while (first < values.length && Number.isNaN(values[first])) first += columns;

@@ -1,14 +1,14 @@
 import type { EpochMs } from '../epoch-ms.ts';
 import { reasonOf } from '../sample/quality.ts';
 
-/** What a windower knows of each of its tags besides the rows: the newest sample, and the good value it holds. */
+/** State of each tag of a windower: the newest sample, and the held good value. */
 export class WindowColumns {
   /** Time of the newest sample of any quality; -Infinity before the first. */
   readonly seenMs: Float64Array;
-  /** Time and value of the newest good sample that counts for the next row; -Infinity before the first. */
+  /** Time and value of the newest good sample for the next row; -Infinity before the first. */
   readonly heldMs: Float64Array;
   readonly heldValues: Float32Array;
-  /** Reason code of the newest sample; 0 where it was good. */
+  /** Reason code of the newest sample; 0 if it was good. */
   readonly reasons: Uint8Array;
 
   constructor(columns: number) {
@@ -25,7 +25,8 @@ export class WindowColumns {
     this.reasons.fill(0);
   }
 
-  see(column: number, timeMs: EpochMs, reason: number): void {
+  /** Records time and reason of the newest sample, of any quality. */
+  record(column: number, timeMs: EpochMs, reason: number): void {
     if (timeMs < (this.seenMs[column] ?? Infinity)) return;
     this.seenMs[column] = timeMs;
     this.reasons[column] = reason;
@@ -38,20 +39,20 @@ export class WindowColumns {
     this.heldValues[column] = value;
   }
 
-  /** The held value at a row's time; NaN where there is none young enough. */
+  /** Returns the held value for a row; NaN if there is none, or if it is older than `maxAgeMs`. */
   valueAt(column: number, rowMs: EpochMs, maxAgeMs: number): number {
     const ageMs = rowMs - (this.heldMs[column] ?? -Infinity);
     return ageMs <= maxAgeMs ? (this.heldValues[column] ?? Number.NaN) : Number.NaN;
   }
 
-  /** Time up to which every tag has been seen. */
+  /** Returns the time up to which every tag has a sample. */
   allSeenMs(): EpochMs {
     let allMs = Infinity;
     for (const seenMs of this.seenMs) if (seenMs < allMs) allMs = seenMs;
     return allMs;
   }
 
-  /** For an operator: 'no good value for 12 s (timeout)'. An arrow, so that it can be handed over as it is. */
+  /** Implements `ColumnExplanation`: 'no good value for 12 s (timeout)'. An arrow function, because it is passed as a value. */
   readonly explain = (column: number, timeMs: EpochMs): string => {
     const heldMs = this.heldMs[column] ?? -Infinity;
     const reason = this.reasons[column] ?? 0;

@@ -1,66 +1,66 @@
 import type { EpochMs } from '../epoch-ms.ts';
 
-/** How a watch's samples become windows. */
+/** Rules that turn the samples of a watch into windows. */
 export type WindowPlan = {
   /** Columns of the window, in the model's order. */
   readonly tags: readonly string[];
   /** Rows of the window. */
   readonly steps: number;
   /**
-   * Spacing of the rows; they lie on multiples of it since the epoch, so that all watches share one grid.
-   * 'scan': a row for each batch that holds the first tag, at that tag's own time.
+   * Time between rows. Rows lie at multiples of it since the epoch, so that all watches share one grid.
+   * 'scan': a row for each batch with the first tag, at the time of that tag.
    */
   readonly stepMs: number | 'scan';
-  /** Advance between windows, a multiple of `stepMs`; 'scan' is every row. */
+  /** Time between windows, a multiple of `stepMs`; 'scan' is every row. */
   readonly hopMs: number | 'scan';
-  /** A value is held for this long; then its cell is missing. */
+  /** Longest that a value is held. Then its cell is missing. */
   readonly maxAgeMs: number;
-  /** How long after a grid point a sample stamped before it still counts. */
+  /** How long a row waits for late samples after its grid point. */
   readonly latenessMs: number;
-  /** Share of good cells (0–1) that every column needs; what is missing within that is filled from its neighbours. */
+  /** Share of good cells (0–1) that every column needs. The missing cells are then filled with neighbouring values. */
   readonly minGood: number;
 };
 
-/** A window that fell due. Exactly one verdict follows from it. */
+/** A window that is due. It results in exactly one verdict. */
 export type DueWindow = {
   /** Time of the last row. */
   readonly timestampMs: EpochMs;
-  /** Raw values, shape [steps, tags], row-major, the receiver's own; undefined where it is not fit to judge. */
+  /** Raw values, shape [steps, tags], row-major, owned by the receiver; undefined if the window cannot be judged. */
   readonly values: Float32Array | undefined;
-  /** Values of the last row before anything was filled; NaN where missing. The receiver's own. */
+  /** Values of the last row before gaps are filled; NaN if missing. Owned by the receiver. */
   readonly lastRow: Float32Array;
-  /** Why it is not fit, with tags and ages, for an operator; '' where it is. */
+  /** Why it cannot be judged, with tags and ages, for an operator; '' if it can. */
   readonly reason: string;
 };
 
 export type DueListener = (window: DueWindow) => void;
 
 /**
- * Turns the samples of a watch into windows. Knows no clock: every time is an argument, so that a backtest that
- * hands over the same batches gets the same windows. All memory is taken in the constructor and in `resize`.
+ * Turns the samples of a watch into windows. Has no clock: every time is an argument, so that a backtest with the same
+ * batches gets the same windows. All memory is allocated in the constructor and in `resize`.
  */
 export interface Windower {
-  /** Rows there are towards the first window; equals `steps` once windows fall due. */
+  /** Number of rows in the buffer; equals `steps` when windows are due. */
   readonly rows: number;
-  /** Samples that came after a row they belonged to was sealed; they still count for later rows. */
+  /** Number of samples that arrived after their row was sealed. They still count for later rows. */
   readonly lateSamples: number;
   /**
-   * @param column Position of the tag in the plan.
-   * @param value Finite in float32; only looked at where `good`.
-   * @param reason Code of a quality reason; 0 where good.
+   * @param column Index of the tag in the plan.
+   * @param value Finite in float32. Ignored if not `good`.
+   * @param reason Code of a quality reason; 0 if good.
    */
   add(column: number, timeMs: EpochMs, value: number, good: boolean, reason: number): void;
-  /** The batch is complete: seals the rows that nothing can change any more. */
+  /** Ends a batch: seals the rows that no later sample can change. */
   endBatch(): void;
-  /** Time has passed: seals what has waited `latenessMs`. */
+  /** Advances the time: seals the rows that waited for `latenessMs`. */
   advance(nowMs: EpochMs): void;
-  /** When `advance` has something to do next; Infinity where only a sample can move it on. */
+  /** Returns the time of the next call of `advance` with an effect; Infinity if it depends on a sample. */
   deadlineMs(): EpochMs;
   /**
-   * Goes on with windows of another length. Of the rows there are, the newest stay: shorter windows fall due without a
-   * break, longer ones once the missing rows have come.
+   * Changes the window length and keeps the newest rows. Shorter windows are due without a break, longer ones when the
+   * missing rows have arrived.
    */
   resize(steps: number): void;
-  /** Forgets all values and starts to fill anew, after a jump of the clock. */
+  /** Discards all values and starts again, after a jump of the clock. */
   restart(nowMs: EpochMs): void;
 }

@@ -4,8 +4,8 @@ import { ScanWindower } from './scan-windower.ts';
 import type { DueListener, Windower, WindowPlan } from './window-plan.ts';
 
 /**
- * @param startMs Rows begin at the first grid point at or after it.
- * @param onDue Called during `endBatch` or `advance`, in order of time; must not call back into the windower.
+ * @param startMs Rows start at the first grid point at or after it.
+ * @param onDue Called during `endBatch` or `advance`, in order of time. Must not call the windower.
  */
 export function createWindower(plan: WindowPlan, startMs: EpochMs, onDue: DueListener): Windower {
   return plan.stepMs === 'scan'

@@ -59,10 +59,9 @@ export async function verifyModel(options: {
   try {
     if (signal?.aborted === true) stop();
     const key = formatModelReference(model);
-    const { loaded, provider, fallbacks } = await loadOnFirstProvider(
-      providersOf(config, model.name),
-      new Map(),
-      (candidate) => loadSession(host, key, stored, candidate, config),
+    const list = { providers: providersOf(config, model.name), givenUp: new Map() };
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
+      loadSession(host, key, stored, candidate, config),
     );
     const { golden, nodesByProvider } = loaded;
     const finite = judgesWindows(stored.manifest);

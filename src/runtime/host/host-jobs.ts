@@ -1,22 +1,27 @@
-import type { ServedModel } from '../../contracts/inference.ts';
-import type { Deps } from '../../platform/deps.ts';
-import type { OperatingError } from '../../platform/errors.ts';
-import type { HostProcess } from './host-process.ts';
+import type { RunPriority, ServedModel } from '../../contracts/inference.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import type { LiveHost } from './live-host.ts';
-import type { ModelSlot } from './model-slot.ts';
-import { NamedTimers } from '../queue/named-timers.ts';
-import type { Job, RunRequest } from './run-queue.ts';
-import { RunQueue } from './run-queue.ts';
-import { fittingRequests, misfitOf, runRequests, timelyRequests, waitedBehindOthers } from './run-requests.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import type { OperatingError } from '../../platform/errors.ts';
+import { inferenceMetrics } from '../queue/inference-metrics.ts';
+import { NamedTimers } from '../queue/named-timers.ts';
+import type { Job, RunRequest } from '../queue/run-queue.ts';
+import { RunQueue } from '../queue/run-queue.ts';
+import type { RunOutcome } from '../queue/run-requests.ts';
+import { incompatibility, runnableRequests, runRequests, waitedTooLong } from '../queue/run-requests.ts';
+import type { HostProcess } from './host-process.ts';
+import type { LiveHost } from './live-host.ts';
+import type { ModelSlot, SlotVersion } from './model-slot.ts';
+import { readyIn, serverOf } from './model-slot.ts';
+import { notReady } from './model-status.ts';
 
 const PING_INTERVAL_MS = 1_000;
-/** An idle host answers within a millisecond; a machine that is short of time gets three seconds. */
+/** An idle host answers within 1 ms; on a busy machine it gets 3 s. */
 const PING_DEADLINE_MS = 3_000;
 const UNLOAD_DEADLINE_MS = 10_000;
+
+type SlotRequest = RunRequest<ModelSlot>;
 
 export type HostJobsOptions = {
   readonly name: string;
@@ -27,34 +32,27 @@ export type HostJobsOptions = {
   /** Loads a model in the host; must not throw. */
   readonly load: (host: HostProcess, slot: ModelSlot) => Promise<void>;
   readonly onLoaded: () => void;
-  /** A run took the host down, or showed that its device is lost. */
-  readonly onCrash: (slot: ModelSlot, provider: string, reason: string) => void;
   readonly onPing: (residentBytes: number) => void;
 };
 
-/** A model as it is in a host. */
-type Place = { readonly served: ServedModel; readonly host: HostProcess };
-
-/** A run that only the version before takes, which is in the host that another has replaced. */
-export type LeftRun = Place & { readonly request: RunRequest };
-
 /**
- * What the live host is asked, one thing at a time: so the model at fault is known when it dies, and a run's deadline
- * counts the run alone and not the ones before it. What waits, waits in a bounded queue; where the host is lost, runs
- * wait for the next, as long as their deadline allows.
+ * Sends work to the live host, one job at a time: so the model at fault is known if the host ends, and a run's deadline
+ * counts only the run itself. What waits, waits in a bounded queue. If the host is lost, runs wait for the next one
+ * until their deadline.
  */
 export class HostJobs {
   readonly #options: HostJobsOptions;
   readonly #deps: Deps;
   readonly #metrics;
-  readonly #queue: RunQueue;
+  readonly #queue: RunQueue<ModelSlot>;
   readonly #timers: NamedTimers;
-  readonly #stopTelling: () => void;
-  /** Models that moved to a server, as long as their sessions are still in the host. */
-  readonly #moved = new Map<ModelSlot, Place>();
-  /** What the live host is at. */
-  #current: { readonly kind: Job['kind']; readonly ended: Promise<void> } | undefined;
-  /** When those that wait are looked at next; monotonic. */
+  readonly #stopMetrics: () => void;
+  /** Versions replaced by one on a server, while their sessions are still in the host. */
+  readonly #unloading = new Map<ModelSlot, SlotVersion>();
+  /** Runs that only the replaced version takes, which is in the replaced host. */
+  #leftRuns: { readonly request: SlotRequest; readonly before: SlotVersion }[] = [];
+  #current: { readonly kind: Job<ModelSlot>['kind']; readonly ended: Promise<void> } | undefined;
+  /** Monotonic time at which deadlines are checked next. */
   #expiryMs = Number.POSITIVE_INFINITY;
 
   constructor(options: HostJobsOptions) {
@@ -64,127 +62,113 @@ export class HostJobs {
     this.#queue = new RunQueue({ watchRunsMax: options.watchRunsMax });
     this.#timers = new NamedTimers(options.deps.clock);
     const { andon_inference_queued_runs: queued } = this.#metrics;
-    this.#stopTelling = options.deps.metrics.beforeText(() => queued.set({ host: options.name }, this.#queue.runs));
+    this.#stopMetrics = options.deps.metrics.beforeText(() => queued.set({ host: options.name }, this.#queue.runs));
   }
 
-  /** Asks for a sign of life every second, in turn with the runs: a host that is busy cannot answer before. */
+  /** 'loading' also while a load waits. */
+  get activity(): 'idle' | 'busy' | 'loading' {
+    if (this.#current?.kind === 'load' || this.#queue.hasLoads) return 'loading';
+    return this.#current === undefined ? 'idle' : 'busy';
+  }
+
+  /** Sends a ping every second, in turn with the runs: a busy host cannot answer before. */
   startPings(): void {
     this.#timers.set('ping', PING_INTERVAL_MS, () => {
       this.startPings();
-      this.#queue.ping();
+      this.#queue.add({ kind: 'ping' });
       this.pump();
     });
   }
 
   /** @throws {OperatingError} 'inference-queue-full' */
-  run(request: RunRequest): void {
+  run(request: SlotRequest): void {
     this.#queue.push(request);
     this.pump();
-    this.#expireBy(request.queuedMs + request.slot.use.serving.deadlineMs);
+    this.#expireBy(request.queuedMs + request.model.use.serving.deadlineMs);
   }
 
   load(slot: ModelSlot): void {
-    this.#queue.load(slot, this.#deps.clock.monotonicMs());
+    this.#queue.add({ kind: 'load', model: slot, queuedMs: this.#deps.clock.monotonicMs() });
     this.pump();
   }
 
-  /** Resolves once the session is gone; a run of it that is under way ends before. */
+  /** Resolves when the session is gone. A run of it that is under way ends before. */
   async unload(label: string): Promise<void> {
     const host = this.#options.live.process;
     if (host === undefined) return;
-    const unloaded = new Promise<void>((resolve) => this.#queue.unload(label, host, resolve));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#queue.add({ kind: 'unload', key: label, host, done: resolve });
     this.pump();
-    await unloaded;
+    await promise;
   }
 
-  /** Whether the host is busy. */
-  get isBusy(): boolean {
-    return this.#current !== undefined;
-  }
-
-  /** Whether models are loaded in the live host, or wait for it. */
-  get loads(): boolean {
-    return this.#current?.kind === 'load' || this.#queue.hasLoads;
-  }
-
-  /** The model runs on a server now, which gets what waits; what it does not take, its session here runs before it goes. */
-  async movedToServer(slot: ModelSlot, before: ServedModel): Promise<void> {
-    const now = slot.ready(undefined);
-    const isFit = (request: RunRequest) => now !== undefined && misfitOf(request, now) === undefined;
-    slot.turnAway(this.#queue.takeRuns(slot, isFit), undefined);
-    const host = this.#options.live.process;
-    if (host !== undefined) this.#moved.set(slot, { served: before, host });
+  /** The model runs on a server now, which gets the runs that wait. Its session here runs what the server does not take. */
+  async unloadMoved(slot: ModelSlot, before: SlotVersion): Promise<void> {
+    const server = serverOf(slot);
+    const served = server?.ready;
+    const fits = (request: SlotRequest) => served !== undefined && incompatibility(request, served) === undefined;
+    this.#passOn(this.#queue.takeRuns(slot, fits), slot, undefined);
+    if (before.host !== undefined) this.#unloading.set(slot, before);
     await this.unload(slot.label);
-    this.#moved.delete(slot);
+    this.#unloading.delete(slot);
   }
 
-  /** Those that wait for a model, or for it to be loaded. */
+  /** Rejects the runs that wait for a model, and drops its load. */
   reject(slot: ModelSlot, error: Error): void {
     this.#queue.reject(slot, error);
-  }
-
-  /**
-   * Another version of the model took over.
-   *
-   * @param before Undefined where none ran.
-   * @returns What waited with inputs that it does not take, as windows of another length: the one before is to run it.
-   */
-  renewed(slot: ModelSlot, now: ServedModel, before: Place | undefined): readonly LeftRun[] {
-    this.#queue.separate(slot);
-    if (before === undefined) return [];
-    const unfit = this.#queue.takeRuns(slot, (request) => misfitOf(request, now) !== undefined);
-    return unfit.map((request) => ({ request, ...before }));
   }
 
   hostLost(): void {
     this.#queue.hostLost();
   }
 
+  /** Another version took over. Runs that fit only the version `before` are kept for it, see `finishReplaced`. */
+  versionReplaced(slot: ModelSlot, before: SlotVersion | undefined, now: ServedModel): void {
+    this.#queue.separate(slot);
+    if (before === undefined) return;
+    const left = this.#queue.takeRuns(slot, (request) => incompatibility(request, now) !== undefined);
+    this.#leftRuns.push(...left.map((request) => ({ request, before })));
+  }
+
   /**
-   * Another host is live now, and asked from now on.
+   * Another host is live: it gets all jobs from now on.
    *
-   * @returns Resolves once the one before has ended what it is at.
+   * @returns Ends the work in the replaced host: its current job, and the runs that only its versions take.
    */
-  hostReplaced(): Promise<void> {
-    const ended = this.#current?.ended ?? Promise.resolve();
+  hostReplaced(): () => Promise<void> {
+    const ended = this.#current?.ended;
     this.#current = undefined;
-    return ended;
+    return async () => {
+      await ended;
+      const { clock } = this.#deps;
+      for (const { request, before } of this.#leftRuns.splice(0))
+        for (const timely of runnableRequests([request], before.served, clock.monotonicMs()))
+          await this.#runIn(before.host, request.model, before.served, [timely]);
+    };
   }
 
-  /** In hosts that are at nothing else. */
-  async runLeft(left: readonly LeftRun[]): Promise<void> {
-    const { clock } = this.#deps;
-    for (const { request, served, host } of left)
-      for (const timely of timelyRequests([request], clock.monotonicMs()))
-        await runRequests((run, ms) => host.call('run', run, ms), timely.slot, served, [timely], clock);
-  }
-
-  /** The live host must have been killed; what waits is told. */
+  /** The live host must have been killed. Rejects what waits. */
   async stop(): Promise<void> {
     this.#timers.cancelAll();
-    // A batch that failed last of all puts its requests back.
+    // A batch that failed as the last job puts its requests back.
     await this.#current?.ended;
     this.#queue.rejectAll(inferenceFailure('model-not-ready', 'The inference host is stopping'));
-    this.#stopTelling();
+    this.#stopMetrics();
   }
 
-  /** Takes the next job, where the host is free for one. */
+  /** Starts the next job if the host is free. */
   pump(): void {
     const host = this.#options.live.process;
     if (this.#current !== undefined || host?.lastAnswerMs === undefined) return;
     const nowMs = this.#deps.clock.monotonicMs();
-    // What waits for a model that has moved to a server is asked there.
-    const isReady = (slot: ModelSlot): boolean => slot.remote !== undefined || slot.readyIn(host) !== undefined;
-    const job = this.#queue.take(nowMs, isReady);
-    if (job === undefined) {
-      const dueMs = this.#queue.dueMs(isReady);
-      if (dueMs !== undefined) this.#timers.set('batch', Math.max(0, dueMs - nowMs), () => this.pump());
-      return;
-    }
+    // Runs of a model that has moved to a server are passed on to it.
+    const job = this.#queue.take(nowMs, (slot) => serverOf(slot) !== undefined || readyIn(slot, host) !== undefined);
+    if (job.kind === 'none') return;
+    if (job.kind === 'wait') return this.#timers.set('batch', Math.max(0, job.untilMs - nowMs), () => this.pump());
     const current = {
       kind: job.kind,
       ended: this.#do(host, job).finally(() => {
-        // After a take-over it is the old host's last; the fresh one has been asked other things meanwhile.
+        // After a take-over this is the last job of the replaced host; the fresh one has jobs of its own.
         if (this.#current === current) this.#current = undefined;
         this.pump();
         if (job.kind === 'load') this.#options.onLoaded();
@@ -193,14 +177,14 @@ export class HostJobs {
     this.#current = current;
   }
 
-  #do(host: HostProcess, job: Job): Promise<void> {
+  #do(host: HostProcess, job: Job<ModelSlot>): Promise<void> {
     switch (job.kind) {
       case 'run':
-        return this.#doRun(host, job.slot, job.requests);
+        return this.#doRun(host, job.model, job.requests);
       case 'load':
-        return this.#options.load(host, job.slot);
+        return this.#options.load(host, job.model);
       case 'unload':
-        // A session goes with its host; under its key another may run in the next one.
+        // A session goes with its host. The next host may have another session under the same key.
         if (job.host !== host) return Promise.resolve().then(job.done);
         return host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).then(job.done, job.done);
       case 'ping':
@@ -208,35 +192,69 @@ export class HostJobs {
     }
   }
 
-  async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly RunRequest[]): Promise<void> {
-    const { name, live, onCrash } = this.#options;
-    const { clock } = this.#deps;
-    const moved = this.#moved.get(slot);
-    const ready = slot.readyIn(host) ?? (moved?.host === host ? moved.served : undefined);
-    if (ready === undefined) return slot.turnAway(requests, host);
-    const timely = fittingRequests(timelyRequests(requests, clock.monotonicMs()), ready);
-    if (timely.length === 0) return;
-    const outcome = await runRequests((run, ms) => host.call('run', run, ms), slot, ready, timely, clock);
-    const { provider } = ready.judgedBy;
-    // What becomes of a host that was let go says nothing of the version that runs in the next, or on a server.
-    const counts = !live.isLeaving(host) && slot.remote === undefined;
+  async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly SlotRequest[]): Promise<void> {
+    const unloading = this.#unloading.get(slot);
+    const served = readyIn(slot, host) ?? (unloading?.host === host ? unloading.served : undefined);
+    if (served === undefined) return this.#passOn(requests, slot, host);
+    const runnable = runnableRequests(requests, served, this.#deps.clock.monotonicMs());
+    const [first] = runnable;
+    if (first === undefined) return;
+    const outcome = await this.#runIn(host, slot, served, runnable);
+    // The end of a replaced host says nothing about the version in the next host, or on a server.
+    const counts = !this.#options.live.isLeaving(host) && serverOf(slot) === undefined;
+    this.#note(outcome, { host, slot, provider: served.judgedBy.provider, priority: first.priority, counts });
+  }
+
+  #note(
+    outcome: RunOutcome<ModelSlot>,
+    of: {
+      readonly host: HostProcess;
+      readonly slot: ModelSlot;
+      readonly provider: string;
+      readonly priority: RunPriority;
+      readonly counts: boolean;
+    },
+  ): void {
+    const { host, slot, provider, priority, counts } = of;
     switch (outcome.kind) {
       case 'ran':
-        slot.noteRun(true);
+        slot.apply({ kind: 'run-ended', succeeded: true });
         this.#metrics.andon_inference_duration_seconds.observe({ model: slot.label }, outcome.tookMs / 1000);
         return;
       case 'lost':
-        if (counts) onCrash(slot, provider, outcome.reason);
+        if (counts) slot.noteCrash(provider, outcome.reason);
         return;
-      case 'failed':
       case 'refused':
+        return this.#queue.pushAlone(outcome.alone);
+      case 'failed':
         this.#queue.pushAlone(outcome.alone);
-        // What a visitor sends may be at fault; where watches judge, it is not to have the host replaced.
-        if (outcome.kind === 'refused' || (timely[0]?.priority === 'client' && name === WATCH_HOST)) return;
-        if (!counts || !slot.noteRun(false)) return;
-        onCrash(slot, provider, `runs keep failing: ${outcome.reason}`);
+        // The values of a client may be at fault; they must not replace the host of the watches.
+        if (!counts || (priority === 'client' && this.#options.name === WATCH_HOST)) return;
+        if (slot.apply({ kind: 'run-ended', succeeded: false }).length === 0) return;
+        slot.noteCrash(provider, `runs keep failing: ${outcome.reason}`);
         host.kill('provider');
     }
+  }
+
+  async #runIn(
+    host: HostProcess | undefined,
+    slot: ModelSlot,
+    served: ServedModel,
+    requests: readonly SlotRequest[],
+  ): Promise<RunOutcome<ModelSlot>> {
+    const run: Parameters<typeof runRequests>[0] = async (params, timeoutMs) => {
+      if (host === undefined) throw notReady(slot, host);
+      return host.call('run', params, timeoutMs);
+    };
+    return runRequests(run, slot, served, requests, this.#deps.clock);
+  }
+
+  /** Sends runs of a model that left this host to its server; without one they are rejected. */
+  #passOn(requests: readonly SlotRequest[], slot: ModelSlot, host: HostProcess | undefined): void {
+    const server = serverOf(slot);
+    for (const { inputs, priority, resolve, reject } of requests)
+      if (server === undefined) reject(notReady(slot, host));
+      else void server.run(inputs, priority).then(resolve, reject);
   }
 
   async #doPing(host: HostProcess): Promise<void> {
@@ -244,27 +262,27 @@ export class HostJobs {
       const { residentBytes } = await host.call('ping', undefined, PING_DEADLINE_MS, 'hang');
       if (!this.#options.live.isLeaving(host)) this.#options.onPing(residentBytes);
     } catch (error) {
-      // A lost host is dealt with where its end is seen.
+      // The end of a host is handled where it is detected.
       if (!isLoss(error)) throw error;
     }
   }
 
-  /** Runs that cannot begin, since their host is away or busy, are told at their deadline. @param atMs Monotonic. */
+  /** Rejects runs at their deadline that cannot begin because their host is away or busy. @param atMs Monotonic. */
   #expireBy(atMs: number): void {
     if (this.#expiryMs <= atMs) return;
     this.#expiryMs = atMs;
     this.#timers.set('expiry', atMs - this.#deps.clock.monotonicMs(), () => {
       this.#expiryMs = Number.POSITIVE_INFINITY;
       const nowMs = this.#deps.clock.monotonicMs();
-      const nextMs = this.#queue.expire(nowMs, (request) => this.#waitedInVain(request, nowMs));
+      const nextMs = this.#queue.expire(nowMs, (request) => this.#expired(request, nowMs));
       if (nextMs !== undefined) this.#expireBy(nextMs);
     });
   }
 
-  #waitedInVain({ slot, queuedMs }: RunRequest, nowMs: number): OperatingError {
+  #expired({ model: slot, queuedMs }: SlotRequest, nowMs: number): OperatingError {
     const host = this.#options.live.process;
-    if (slot.readyIn(host) !== undefined) return waitedBehindOthers(nowMs - queuedMs);
-    const { message } = slot.notReady(host);
+    if (readyIn(slot, host) !== undefined) return waitedTooLong(nowMs - queuedMs);
+    const { message } = notReady(slot, host);
     return inferenceFailure('model-not-ready', `Waited ${Math.round(nowMs - queuedMs)} ms. ${message}`);
   }
 }

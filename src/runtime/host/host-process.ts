@@ -18,9 +18,10 @@ import { makePrivateFolder } from '../../platform/private-folder.ts';
 /** Characters kept of what the host last wrote to stderr. */
 const LAST_WORDS_MAX = 2_000;
 
-/** Of Linux's 1000; as a host gives itself at its start. */
+/** Of 1000 in Linux; a host sets it at its start. */
 const HOST_OOM_SCORE = 500;
-const GIVING_WAY_OOM_SCORE = 800;
+/** A host that is about to take over, or was replaced, ends before the live one. */
+const FIRST_OOM_SCORE = 800;
 
 /** A process that starts on a machine short of time. */
 export const START_DEADLINE_MS = 30_000;
@@ -125,14 +126,14 @@ export class HostProcess {
   }
 
   /**
-   * Says whether Linux is to take it before other hosts when memory runs out, once it has answered. On other systems,
-   * or where this process may not say so, nothing changes.
+   * Sets which host Linux ends first when memory runs out; the host must have answered before. Nothing changes on
+   * other systems, or without the permission.
    */
-  lowerPriorityInNeed(gives: boolean): void {
+  setOomScore(victim: 'first' | 'normal'): void {
     try {
-      writeFileSync(`/proc/${this.pid}/oom_score_adj`, String(gives ? GIVING_WAY_OOM_SCORE : HOST_OOM_SCORE));
+      writeFileSync(`/proc/${this.pid}/oom_score_adj`, String(victim === 'first' ? FIRST_OOM_SCORE : HOST_OOM_SCORE));
     } catch {
-      // It is as good a victim as any other host then.
+      // The kernel chooses among the hosts then.
     }
   }
 

@@ -7,15 +7,15 @@ import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
 
-/** Where the machine is short of time, whoever judges for the watches goes first. */
+/** The host of the watches goes first if the machine is busy. */
 const CLIENT_NICENESS = 10;
 const RESPAWN_MS_FIRST = 100;
 const RESPAWN_MS_MAX = 30_000;
-/** A host that lived this long was well; the next one is started without the wait that earlier crashes built up. */
+/** A crash after this time resets the waits that earlier crashes built up. */
 const STEADY_MS = 10_000;
 
 export type LiveHostOptions = {
-  /** As the configuration names it. */
+  /** Name in the configuration. */
   readonly name: string;
   /** The host's entry file, `src/hosts/inference-host.ts`. */
   readonly entry: URL;
@@ -29,13 +29,13 @@ export type LiveHostOptions = {
   readonly onLost: (reason: string) => void;
 };
 
-/** The process that is asked now, and the next one wherever it is lost; each after a longer wait, up to 30 s. */
+/** The process that gets the work, and the next one if it is lost; each after a longer wait, up to 30 s. */
 export class LiveHost {
   readonly #options: LiveHostOptions;
   readonly #metrics;
   readonly #backoff: Backoff;
   readonly #timers: NamedTimers;
-  /** Every one that lives: the live one, one that is to take over, one that has been let go. */
+  /** All processes: the live one, one that is to take over, one that was replaced. */
   readonly #processes = new Set<HostProcess>();
   #process: HostProcess | undefined;
   #leaving: HostProcess | undefined;
@@ -51,27 +51,27 @@ export class LiveHost {
     this.#timers = new NamedTimers(deps.clock);
   }
 
-  /** Unless it is on its way out. */
+  /** Undefined if it is about to end. */
   get process(): HostProcess | undefined {
     return this.#process?.doomed === true ? undefined : this.#process;
   }
 
-  /** Whether it was let go, and ends its last run since another took over. */
+  /** Returns whether the end of a host is expected: another one took over, or all are stopping. */
   isLeaving(host: HostProcess): boolean {
-    return host === this.#leaving;
+    return this.#stopped || host === this.#leaving;
   }
 
-  /** Monotonic time of its last answer; undefined where none is live or it has not answered yet. */
+  /** Monotonic time of its last answer; undefined if none is live or it has not answered yet. */
   get lastAnswerMs(): number | undefined {
     return this.#process?.lastAnswerMs;
   }
 
-  /** Whether a process lives or is about to be started. */
+  /** A process lives or is about to be started. */
   get isBegun(): boolean {
     return this.#processes.size > 0 || this.#timers.has('respawn');
   }
 
-  /** Milliseconds until the next is started where one was lost; not above 0 where it is there. */
+  /** Milliseconds until the next process is started after a loss; 0 or less if one is there. */
   respawnsInMs(): number {
     return this.#respawnMs - this.#options.deps.clock.monotonicMs();
   }
@@ -85,7 +85,7 @@ export class LiveHost {
     void this.#begin(host).then(onStarted, () => host.kill('hang'));
   }
 
-  /** Starts a process beside the live one. */
+  /** Starts a process next to the live one. */
   startAnother(): HostProcess {
     const { name, entry, deps } = this.#options;
     const host = new HostProcess(entry, deps.clock, name === WATCH_HOST ? 0 : CLIENT_NICENESS);
@@ -94,16 +94,17 @@ export class LiveHost {
     return host;
   }
 
-  /** Another is asked from now on. The one before ends what it is at, and must then be let go. */
+  /** Makes another process the live one. The replaced one ends its current job, and must then be released. */
   replace(host: HostProcess): void {
     this.#leaving = this.#process;
     this.#process = host;
-    this.#leaving?.lowerPriorityInNeed(true);
-    host.lowerPriorityInNeed(false);
+    this.#leaving?.setOomScore('first');
+    host.setOomScore('normal');
     this.#startedMs = this.#options.deps.clock.monotonicMs();
   }
 
-  letGo(): void {
+  /** Ends the host that was replaced. */
+  releaseReplaced(): void {
     this.#leaving?.kill('replaced');
     this.#leaving = undefined;
   }
@@ -139,8 +140,8 @@ export class LiveHost {
     const waitMs = this.#backoff.nextMs();
     const reason = `the inference host ended (${exit.reason}: ${exit.detail})`;
     this.#metrics.andon_inference_host_restarts_total.inc({ reason: exit.reason, host: name });
-    deps.log.warn({ host: name, ...exit, respawnMs: Math.round(waitMs) }, 'Inference host ended; it is started again.');
-    health.report('degraded', `${reason}; started again in ${Math.round(waitMs)} ms`);
+    deps.log.warn({ host: name, ...exit, respawnMs: Math.round(waitMs) }, 'Inference host ended; restarting it.');
+    health.report('degraded', `${reason}; restarts in ${Math.round(waitMs)} ms`);
     this.#respawnMs = nowMs + waitMs;
     this.#timers.set('respawn', waitMs, () => this.spawn());
     onLost(reason);

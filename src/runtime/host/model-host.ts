@@ -1,39 +1,39 @@
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import type { Deps } from '../../platform/deps.ts';
-import { errorMessage } from '../../platform/errors.ts';
-import type { LeftRun } from './host-jobs.ts';
-import { HostJobs } from './host-jobs.ts';
-import type { HostProcess } from './host-process.ts';
+import { localVersion } from '../../domain/model/lifecycle.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import { LiveHost } from './live-host.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
-import type { Misfits } from './model-slot.ts';
-import { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
-import { loadOnFirstProvider } from './provider-order.ts';
+import { WATCH_HOST } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { inferenceMetrics } from '../queue/inference-metrics.ts';
+import { NamedTimers } from '../queue/named-timers.ts';
+import type { FallbackFor } from './connect-remote.ts';
+import { connectRemote } from './connect-remote.ts';
+import { HostJobs } from './host-jobs.ts';
+import type { HostProcess } from './host-process.ts';
+import { LiveHost } from './live-host.ts';
 import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
-import { NamedTimers } from '../queue/named-timers.ts';
-import type { FallbackFor } from '../remote/connect-remote.ts';
-import { connectRemote } from '../remote/connect-remote.ts';
-import { WATCH_HOST } from '../../models/store/serving.ts';
+import type { Incompatibilities, HostEffect, SlotVersion } from './model-slot.ts';
+import { ModelSlot, readyIn, serverOf, slotVersion } from './model-slot.ts';
+import { notReady, statusOf } from './model-status.ts';
+import { loadOnFirstProvider } from './provider-order.ts';
 import { startOrder } from './start-order.ts';
-import type { Successor } from './successor.ts';
-import type { TakeOverReason } from './take-over.ts';
 import { TakeOver } from './take-over.ts';
-import { checkInputs } from '../../models/checks/tensor-check.ts';
 
 const UNLOAD_DEADLINE_MS = 10_000;
-/** Between two tries of a model that takes a fresh host down, until it is set aside. */
+/** Pause before the next try of a model that took a fresh host down, until its quarantine. */
 const RETRY_CRASHED_MS = 1_000;
 
 export type ModelHostOptions = {
-  /** As the configuration names it: `main`, `clients`. */
+  /** Name in the configuration: `main`, `clients`. */
   readonly name: string;
   /** The host's entry file, `src/hosts/inference-host.ts`. */
   readonly entry: URL;
@@ -44,10 +44,11 @@ export type ModelHostOptions = {
 };
 
 /**
- * Runs models in one child process, and replaces it whenever it crashes, hangs, overruns or grows too large, and
- * wherever a model or version is to be loaded beside others that run.
+ * Runs models in one child process. Replaces the process when it crashes, hangs, exceeds a deadline or grows too large,
+ * and when a model or version is to be loaded next to others that run.
  */
 export class ModelHost implements AsyncDisposable {
+  readonly name: string;
   readonly #options: ModelHostOptions;
   readonly #deps: Deps;
   readonly #config: ModelsConfig;
@@ -55,6 +56,7 @@ export class ModelHost implements AsyncDisposable {
   readonly #metrics;
   readonly #health;
   readonly #live: LiveHost;
+  /** By label. */
   readonly #slots = new Map<string, ModelSlot>();
   readonly #jobs: HostJobs;
   readonly #timers: NamedTimers;
@@ -64,6 +66,7 @@ export class ModelHost implements AsyncDisposable {
 
   constructor(options: ModelHostOptions) {
     const { name, config, deps } = options;
+    this.name = name;
     this.#options = options;
     this.#deps = deps;
     this.#config = config;
@@ -88,82 +91,23 @@ export class ModelHost implements AsyncDisposable {
       watchRunsMax: config.maxQueuedRuns,
       live: this.#live,
       deps,
-      load: (host, slot) => this.#doLoad(host, slot),
+      load: (host, slot) => this.#loadIn(host, slot),
       onLoaded: () => this.#takeOver.consider(),
-      onCrash: (slot, provider, reason) => this.#noteCrash(slot, provider, reason),
       onPing: (residentBytes) => this.#notePing(residentBytes),
     });
     this.#takeOver = new TakeOver({
-      name,
-      slots: () => this.slots,
-      settledHost: () => this.#settledHost(),
-      newHost: () => this.#live.startAnother(),
-      loadInPlace: (slot) => this.#jobs.load(slot),
-      connect: (slot, stored) => connectRemote(slot, stored, this.#options),
-      swap: (successor, reason) => this.#swap(successor, reason),
-      onCrash: (slot, provider, reason) => this.#noteCrash(slot, provider, reason),
-      onRefused: (slot) => this.#setAside(slot),
-      onNotRecycled: (reason) => this.#health.report('degraded', reason),
+      ...options,
+      slots: this.#slots,
+      live: this.#live,
+      jobs: this.#jobs,
+      find: (model) => this.#directory.find(model),
       memory: this.#memory,
-      directory: this.#directory,
-      config,
-      deps,
+      health: this.#health,
     });
-  }
-
-  get name(): string {
-    return this.#options.name;
   }
 
   get slots(): readonly ModelSlot[] {
     return [...this.#slots.values()];
-  }
-
-  slot(label: string): ModelSlot | undefined {
-    return this.#slots.get(label);
-  }
-
-  /**
-   * Makes room for a model, and loads it where the host is started. One that is there already stays as it is.
-   *
-   * @param misfits Why those who use it cannot use a version; it does not take over then.
-   */
-  add(model: ModelReference, component: string, misfits: Misfits = () => []): ModelSlot {
-    const label = formatModelReference(model);
-    const known = this.#slots.get(label);
-    if (known !== undefined) return known;
-    const slot = new ModelSlot(model, {
-      component,
-      host: this.name,
-      misfits,
-      onMovedToServer: (before) => void this.#jobs.movedToServer(slot, before),
-      config: this.#config,
-      deps: this.#deps,
-    });
-    this.#slots.set(label, slot);
-    if (this.#state !== 'running') return slot;
-    if (!this.#live.isBegun) this.#begins();
-    else this.#load(slot);
-    return slot;
-  }
-
-  /** Lets go of a model: what waits for it is told, the run under way ends, and then its session. */
-  async remove(label: string): Promise<void> {
-    const slot = this.#slots.get(label);
-    if (slot === undefined) return;
-    this.#slots.delete(label);
-    this.#timers.cancel(`retry ${label}`);
-    this.#takeOver.forget(slot);
-    this.#jobs.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
-    slot.remove();
-    await this.#jobs.unload(label);
-  }
-
-  start(): void {
-    if (this.#state !== 'new') return;
-    this.#state = 'running';
-    if (this.#slots.size === 0) this.#health.report('ok', 'no model is configured');
-    else this.#begins();
   }
 
   /** Process id of the host; undefined while it is being replaced. */
@@ -171,50 +115,87 @@ export class ModelHost implements AsyncDisposable {
     return this.#live.process?.pid;
   }
 
-  reload(): void {
-    for (const slot of this.#slots.values()) this.reloadOne(slot);
+  /**
+   * Adds a model, and loads it if the host is started. A model that is there already stays as it is.
+   *
+   * @param incompatibilities Returns why those who use the model cannot use a version, which then does not take over.
+   */
+  add(model: ModelReference, component: string, incompatibilities: Incompatibilities = () => []): ModelSlot {
+    const label = formatModelReference(model);
+    const known = this.#slots.get(label);
+    if (known !== undefined) return known;
+    const slot = new ModelSlot(model, {
+      component,
+      host: this.name,
+      incompatibilities,
+      onEffect: (of, effect) => this.#carryOut(of, effect),
+      config: this.#config,
+      deps: this.#deps,
+    });
+    this.#slots.set(label, slot);
+    if (this.#state !== 'running') return slot;
+    if (!this.#live.isBegun) this.#begin();
+    else this.#load(slot);
+    return slot;
   }
 
-  /** Looks again at which version is active, and tries again what failed. What runs goes on meanwhile. */
-  reloadOne(slot: ModelSlot): void {
-    slot.retry();
-    slot.seekAgain();
+  /** Removes a model: what waits for it is rejected, the run under way ends, and then its session goes. */
+  async remove(label: string): Promise<void> {
+    const slot = this.#slots.get(label);
+    if (slot === undefined) return;
+    this.#slots.delete(label);
+    this.#timers.cancel(`retry ${label}`);
+    this.#jobs.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
+    slot.apply({ kind: 'removed' });
+    await this.#jobs.unload(label);
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'running';
+    if (this.#slots.size === 0) this.#health.report('ok', 'no model is configured');
+    else this.#begin();
+  }
+
+  /** Looks up the active version again, and retries what failed. What runs keeps running meanwhile. */
+  reload(slot: ModelSlot): void {
+    slot.apply({ kind: 'load-requested', isAwaited: true });
     this.#load(slot);
   }
 
-  /** The model as a run would find it: as it runs, or where its host was lost, as it is expected back within its deadline. */
+  /** Returns the model as a run would find it: as it runs, or as it is expected back from a lost host within its deadline. */
   ready(label: string): ServedModel | undefined {
     const slot = this.#slots.get(label);
-    if (slot?.remote !== undefined) return slot.remote.ready;
-    const ready = slot?.readyIn(this.#live.process);
-    if (slot === undefined || ready !== undefined) return ready;
-    const { returning } = slot;
-    if (returning === undefined || this.#state === 'stopped') return undefined;
-    return this.#live.respawnsInMs() < slot.use.serving.deadlineMs ? returning : undefined;
+    if (slot === undefined) return undefined;
+    const ready = serverOf(slot)?.ready ?? readyIn(slot, this.#live.process);
+    const lost = localVersion(slot.state);
+    if (ready !== undefined || lost === undefined || this.#state === 'stopped') return ready;
+    return this.#live.respawnsInMs() < slot.use.serving.deadlineMs ? lost.served : undefined;
   }
 
   statuses(): readonly ModelStatus[] {
-    return [...this.#slots.values()].map((slot) => slot.status(this.#live.process));
+    return this.slots.map((slot) => statusOf(slot, this.#live.process));
   }
 
-  /** While a host is being replaced, or is busy within a deadline, the supervision itself is what answers. */
+  /** Monotonic time. While a host is being replaced, or is busy within a deadline, the supervision itself answers. */
   lastTickMs(): number {
     const nowMs = this.#deps.clock.monotonicMs();
-    return this.#jobs.isBusy ? nowMs : (this.#live.lastAnswerMs ?? nowMs);
+    return this.#jobs.activity === 'idle' ? (this.#live.lastAnswerMs ?? nowMs) : nowMs;
   }
 
   async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const slot = this.#slots.get(label);
     if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
-    if (slot.remote !== undefined) return slot.remote.run(inputs, priority);
+    const server = serverOf(slot);
+    if (server !== undefined) return server.run(inputs, priority);
     const ready = this.ready(label);
-    if (ready === undefined) throw slot.notReady(this.#live.process);
+    if (ready === undefined) throw notReady(slot, this.#live.process);
     checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#deps.clock.monotonicMs();
     try {
       const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
       const rows = slot.use.rowsOf(inputs, priority);
-      this.#jobs.run({ slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
+      this.#jobs.run({ model: slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
       return await promise;
     } catch (error) {
       slot.use.noteFailed(queuedMs);
@@ -229,86 +210,105 @@ export class ModelHost implements AsyncDisposable {
     await this.#live.stop();
     await this.#takeOver.stop();
     await this.#jobs.stop();
-    for (const slot of this.#slots.values()) slot.remove();
+    for (const slot of this.#slots.values()) slot.apply({ kind: 'removed' });
     this.#health.remove();
   }
 
-  /** The live host, once it has loaded what it was started for. */
-  #settledHost(): HostProcess | undefined {
-    const host = this.#live.process;
-    return this.#jobs.loads || host?.lastAnswerMs === undefined || this.#state !== 'running' ? undefined : host;
-  }
-
-  /** Loads a model in the live host, whose other models wait meanwhile: at its start, or where no other runs. */
-  async #doLoad(host: HostProcess, slot: ModelSlot): Promise<void> {
-    // It runs before its turn, here or on a server; if another version is active now, that is for a fresh host.
-    if (slot.remote !== undefined || slot.readyIn(host) !== undefined) return this.#takeOver.want(slot);
+  /** Loads a model in the live host, whose other models wait meanwhile: at its start, or if no other runs. */
+  async #loadIn(host: HostProcess, slot: ModelSlot): Promise<void> {
+    // A model that runs by now needs no load here. Another active version is loaded in a fresh host.
+    if (!this.#isMissing(slot)) return;
+    const lost = localVersion(slot.state);
+    if (lost === undefined) slot.apply({ kind: 'load-begun' });
     let provider: string | undefined;
     try {
-      const { known } = slot;
-      if (known === undefined) slot.beginSeeking();
-      const stored = known ?? (await this.#directory.find(slot.reference));
-      slot.noteAttempt(stored.version);
+      const stored = lost?.stored ?? (await this.#find(slot));
       if (stored.manifest.runtime === 'remote') {
         slot.checkFits(stored);
         return connectRemote(slot, stored, this.#options);
       }
-      if (known === undefined) slot.dropComing();
-      const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (candidate) => {
+      const session = await loadOnFirstProvider(slot.crashes, (candidate) => {
         provider = candidate.name;
         return loadSession(host, slot.label, stored, candidate, this.#config);
       });
-      if (await this.#isWanted(host, slot)) slot.becomeReady(stored, session, host);
+      if (this.#isMissing(slot)) {
+        const loaded = slotVersion(slot, stored, session, host);
+        slot.apply({ kind: lost === undefined ? 'loaded' : 'restored', loaded });
+      } else await this.#discard(host, slot);
     } catch (error) {
-      if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot || slot.remote !== undefined) return;
-      if (isLoss(error)) return this.#noteCrash(slot, provider, errorMessage(error));
-      slot.fail(error);
-      this.#setAside(slot);
+      if (this.#state !== 'stopped') this.#noteLoadFailure(slot, lost, error, provider);
     }
   }
 
-  /** A model may have been unloaded while it was loading, or have moved to a server; then its session goes too. */
-  async #isWanted(host: HostProcess, slot: ModelSlot): Promise<boolean> {
+  #noteLoadFailure(slot: ModelSlot, lost: SlotVersion | undefined, error: unknown, provider: string | undefined): void {
+    if (!this.#isMissing(slot)) slot.apply({ kind: 'load-superseded' });
+    else if (isLoss(error)) {
+      if (lost === undefined) slot.apply({ kind: 'load-crashed' });
+      slot.noteCrash(provider, errorMessage(error));
+    } else if (lost === undefined) slot.fail({ kind: 'refused', version: slot.state.attempted }, error);
+    else slot.fail({ kind: 'restore-failed' }, error);
+  }
+
+  async #find(slot: ModelSlot): Promise<StoredModel> {
+    const stored = await this.#directory.find(slot.reference);
+    slot.apply({ kind: 'version-found', version: stored.version, isRemote: stored.manifest.runtime === 'remote' });
+    return stored;
+  }
+
+  #isMissing({ state: { run } }: ModelSlot): boolean {
+    return run.kind === 'none' || run.kind === 'lost';
+  }
+
+  /** Unloads a session that is not needed: its model was removed, or moved to a server, during the load. */
+  async #discard(host: HostProcess, slot: ModelSlot): Promise<void> {
+    slot.apply({ kind: 'load-superseded' });
     const current = this.#slots.get(slot.label);
-    if (current === slot && slot.remote === undefined) return true;
+    // A model that was added again has a session of its own under this key.
     if (current === undefined || current === slot) await host.call('unload', { key: slot.label }, UNLOAD_DEADLINE_MS);
-    return false;
   }
 
-  #noteCrash(slot: ModelSlot, provider: string | undefined, reason: string): void {
-    if (this.#state === 'stopped' || this.#slots.get(slot.label) !== slot) return;
-    if (slot.noteCrash(provider, reason)) this.#setAside(slot);
-    // One that was loaded in a fresh host; what the live one took along is loaded again with the next.
-    else if (this.#live.process !== undefined && slot.state === 'loading')
-      this.#setTimer(`retry ${slot.label}`, RETRY_CRASHED_MS, () => this.#load(slot));
+  /** Carries out what the lifecycle of a model asks of its host. */
+  #carryOut(slot: ModelSlot, effect: HostEffect): void {
+    if (this.#state === 'stopped') return;
+    const retry = `retry ${slot.label}`;
+    switch (effect.kind) {
+      case 'unload-local':
+        return void this.#jobs.unloadMoved(slot, effect.loaded);
+      case 'reject-waiting':
+        return this.#jobs.reject(slot, notReady(slot, this.#live.process));
+      case 'retry-later':
+        return this.#setTimer(retry, this.#config.quarantine.retryAfterMs, () => this.#retry(slot));
+      case 'retry-soon':
+        // A model that took the live host down is loaded again with the next one.
+        if (this.#live.process !== undefined) this.#setTimer(retry, RETRY_CRASHED_MS, () => this.#retry(slot));
+    }
   }
 
-  /** One more try for a version that failed, was refused or was set aside, at long intervals. */
-  #setAside(slot: ModelSlot): void {
-    if (!slot.goesOn) this.#jobs.reject(slot, slot.notReady(this.#live.process));
-    this.#setTimer(`retry ${slot.label}`, this.#config.quarantine.retryAfterMs, () => {
-      // Where a reload has tried it before its time, there is nothing left to do.
-      if (slot.retry() || slot.refusal !== '') this.#load(slot);
-    });
+  /** Tries again what failed or was refused, unless a reload has done so already. */
+  #retry(slot: ModelSlot): void {
+    const { run, refusal } = slot.state;
+    if (run.kind !== 'none' && refusal === undefined) return;
+    slot.apply({ kind: 'load-requested', isAwaited: false });
+    this.#load(slot);
   }
 
-  /** By a fresh host beside others that run, or are about to again, and where it may take over from a server. */
+  /** Starts a load that is requested: in a fresh host if others run or are about to, or if a server is to be replaced. */
   #load(slot: ModelSlot): void {
     if (this.#state !== 'running') return;
-    const isAlone = this.slots.every(({ known }) => known === undefined) && !this.#takeOver.isUnderWay;
-    if (isAlone && slot.remote === undefined) this.#jobs.load(slot);
-    else this.#takeOver.want(slot);
+    const isAlone = this.slots.every(({ state }) => localVersion(state) === undefined) && !this.#takeOver.isUnderWay;
+    if (isAlone && serverOf(slot) === undefined) this.#jobs.load(slot);
+    else this.#takeOver.consider();
   }
 
-  #begins(): void {
+  #begin(): void {
     this.#live.spawn();
     this.#jobs.startPings();
   }
 
   #loadAtStart(): void {
-    const { atOnce, later } = startOrder(this.slots);
-    for (const slot of atOnce) this.#jobs.load(slot);
-    for (const slot of later) this.#takeOver.want(slot);
+    const { immediately, later } = startOrder(this.slots);
+    for (const slot of immediately) this.#jobs.load(slot);
+    for (const slot of later) slot.apply({ kind: 'load-requested', isAwaited: false });
   }
 
   #started(): void {
@@ -317,38 +317,9 @@ export class ModelHost implements AsyncDisposable {
   }
 
   #lost(reason: string): void {
-    for (const slot of this.#slots.values()) slot.lose(reason);
+    for (const slot of this.#slots.values()) slot.apply({ kind: 'host-lost', reason });
     this.#jobs.hostLost();
     this.#takeOver.hostLost();
-  }
-
-  /**
-   * Puts a fresh host in the place of the live one, in one step; the run under way there ends there, and so do those
-   * that wait with inputs that only the version before takes.
-   */
-  async #swap({ host, models, residentBytes }: Successor, reason: TakeOverReason): Promise<void> {
-    const replaced = this.#live.process;
-    const left: LeftRun[] = [];
-    this.#live.replace(host);
-    const lastEnded = this.#jobs.hostReplaced();
-    for (const { slot, stored, session, isNew } of models) {
-      const isOther = stored !== slot.stored;
-      const served = slot.readyIn(replaced);
-      // One that was to go on as it is may have moved to a server meanwhile.
-      if (this.#slots.get(slot.label) === slot && (isNew || !isOther)) slot.becomeReady(stored, session, host);
-      else void this.#jobs.unload(slot.label);
-      const now = slot.readyIn(host);
-      const before = replaced === undefined || served === undefined ? undefined : { served, host: replaced };
-      if (isOther && now !== undefined) left.push(...this.#jobs.renewed(slot, now, before));
-    }
-    this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: this.name });
-    this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
-    const remark = this.#memory.noteFresh(residentBytes, reason === 'version');
-    this.#health.report(remark === '' ? 'ok' : 'degraded', remark);
-    this.#jobs.pump();
-    await lastEnded;
-    await this.#jobs.runLeft(left);
-    this.#live.letGo();
   }
 
   #notePing(residentBytes: number): void {

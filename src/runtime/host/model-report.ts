@@ -7,18 +7,18 @@ import { fallbackText } from './provider-order.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 
-/** Said in its health and in the repository of a model that has no golden vectors. */
+/** Remark in the health and the repository entry of a model without golden vectors. */
 export const UNVERIFIED = 'unverified: it has no golden vectors';
 
-/** A version as a host or its server proved it. */
+/** A version as its host or server proved it. */
 export type ReadySession = Pick<ProvidedSession, 'loaded' | 'fallbacks'> & {
   readonly provider: { readonly name: string };
 };
 
 export type ModelReportOptions = {
-  /** As its watch names it. */
+  /** Name of the model in its watch. */
   readonly label: string;
-  /** Under which it reports: `model/pump-anomaly`. */
+  /** Name of the health component: `model/pump-anomaly`. */
   readonly component: string;
   /** Name of the host that it runs in. */
   readonly host: string;
@@ -27,19 +27,17 @@ export type ModelReportOptions = {
 
 type Trouble = { readonly state: 'degraded' | 'failed'; readonly reason: string };
 
-/** What health, log and metrics say of one model. */
+/** Health, log and metrics of one model. */
 export class ModelReport {
   readonly #label: string;
   readonly #hostName: string;
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof inferenceMetrics>;
   readonly #health: ComponentHealth;
-  /** Of the version that runs: labels, and what there is to remark on it. */
+  /** Metric labels of the version that runs. */
   #labels: Readonly<Record<'model' | 'version' | 'provider' | 'host', string>> | undefined;
   #remark: Trouble | { readonly state: 'ok'; readonly reason: string } = { state: 'ok', reason: '' };
-  /** Why the version that is now active does not run; '' where it does. */
-  #refusal = '';
-  /** What a remote version that is used has to complain of. */
+  /** Problem that the server of the version in use reports. */
   #trouble: Trouble | undefined;
 
   constructor(options: ModelReportOptions) {
@@ -50,20 +48,17 @@ export class ModelReport {
     this.#health = options.deps.health.component(options.component);
   }
 
-  get refusal(): string {
-    return this.#refusal;
-  }
-
   /**
    * A version runs.
    *
-   * @param as `isOther`: it is the one that was to take over. `isFault`: it should run on an earlier provider, which was given
-   *   up; that it merely is not the first of the list is no fault, but never silent. `isNews`: the log is to have it.
+   * @param as `isFault`: it should run on an earlier provider of the list, which was given up after crashes. A provider
+   *   that is merely not the first of the list is reported, but is not a fault. `isNews`: a log line is due.
    */
   runs(
     stored: StoredModel,
     session: ReadySession,
-    as: Readonly<Record<'isOther' | 'isFault' | 'isNews', boolean>>,
+    as: Readonly<Record<'isFault' | 'isNews', boolean>>,
+    refusal: string | undefined,
   ): void {
     const { provider, fallbacks, loaded } = session;
     const { version, signedBy } = stored;
@@ -76,41 +71,32 @@ export class ModelReport {
       ? { state: 'degraded', reason: fallbackRemark.join() }
       : { state: 'ok', reason: [...unverified, ...fallbackRemark].join('; ') };
     this.#trouble = undefined;
-    if (as.isOther) this.#refusal = '';
-    this.#tell();
+    this.#report(refusal);
     if (!as.isNews) return;
     const fields = { model: this.#label, version, provider: provider.name, fallbacks, signedBy };
     const proof = { nodes: loaded.nodesByProvider, goldenDifference: loaded.golden.largestDifference };
     this.#deps.log.info({ ...fields, host: this.#hostName, ...proof }, 'Model ready.');
   }
 
-  /** No version runs now: 'degraded' where the one that did is about to come back. */
+  /** No version runs now: 'degraded' if the one that did is about to return. */
   away(state: 'degraded' | 'failed', reason: string): void {
     this.#clearProviderInfo();
     this.#trouble = undefined;
-    if (state === 'failed') this.#refusal = '';
     this.#health.report(state, reason);
   }
 
-  /** The version that is now active is not used; another goes on. */
-  refuse(refusal: string): void {
-    this.#refusal = refusal;
-    this.#tell();
+  /** @param refusal Why the active version does not run while another does; undefined if it runs. */
+  refuse(refusal: string | undefined): void {
+    this.#report(refusal);
   }
 
-  /** The version that runs, or is about to, is the one that should. */
-  accept(): void {
-    this.#refusal = '';
-    this.#tell();
-  }
-
-  /** What a server says of a version that is used; undefined where it is well. */
-  trouble(trouble: Trouble | undefined): void {
+  /** @param trouble Problem that the server of the version in use reports; undefined if it has none. */
+  trouble(trouble: Trouble | undefined, refusal: string | undefined): void {
     this.#trouble = trouble;
-    this.#tell();
+    this.#report(refusal);
   }
 
-  /** A version, or one that was to become active, was not trusted. */
+  /** Counts a version that was not trusted. */
   noteError(error: unknown): void {
     if (errorCode(error) === 'model-untrusted') this.#metrics.andon_model_untrusted_total.inc({ model: this.#label });
   }
@@ -124,11 +110,11 @@ export class ModelReport {
     this.#health.remove();
   }
 
-  #tell(): void {
+  #report(refusal: string | undefined): void {
     const { state, reason } = this.#trouble ?? this.#remark;
-    if (this.#refusal === '') this.#health.report(state, reason);
-    else if (this.#trouble === undefined) this.#health.report('degraded', this.#refusal);
-    else this.#health.report(state, `${reason}; ${this.#refusal}`);
+    if (refusal === undefined) this.#health.report(state, reason);
+    else if (this.#trouble === undefined) this.#health.report('degraded', refusal);
+    else this.#health.report(state, `${reason}; ${refusal}`);
   }
 
   #clearProviderInfo(): void {

@@ -1,400 +1,245 @@
+import type { ServedModel } from '../../contracts/inference.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { ModelEffect, ModelEvent, ModelState } from '../../domain/model/lifecycle.ts';
+import { newModelState, step } from '../../domain/model/lifecycle.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { ModelStatus, ServedModel } from '../../contracts/inference.ts';
-import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
-import type { Deps } from '../../platform/deps.ts';
-import type { OperatingError } from '../../platform/errors.ts';
-import { errorCode } from '../../platform/errors.ts';
-import type { HostProcess } from './host-process.ts';
-import { CrashRecord } from './crash-record.ts';
-import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { loadFailureText } from './load-session.ts';
+import { loadFailureText } from '../../models/errors/load-failure-text.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
-import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
-import type { RunRequest } from './run-queue.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { providersOf } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode } from '../../platform/errors.ts';
+import { ModelUse } from '../queue/model-use.ts';
+import type { RemoteModel, RemoteOwner } from '../remote/remote-model.ts';
+import { CrashRecord } from './crash-record.ts';
+import type { HostProcess } from './host-process.ts';
 import type { ReadySession } from './model-report.ts';
 import { ModelReport } from './model-report.ts';
-import { ModelUse } from './model-use.ts';
-import { providersOf } from '../../models/store/serving.ts';
-import { RemoteModel } from '../remote/remote-model.ts';
 
-/** Runs that may fail one after another on a GPU before the host is replaced: a lost device does not come back in place. */
-const PROVIDER_FAILURES_MAX = 3;
+/** Returns why the watches that use a model cannot use this version; empty if they can. */
+export type Incompatibilities = (manifest: AnyManifest) => readonly string[];
 
-export type Misfits = (manifest: AnyManifest) => readonly string[];
+/** A version that was loaded and proved. */
+export type SlotVersion = {
+  readonly stored: StoredModel;
+  readonly provider: string;
+  readonly served: ServedModel;
+  readonly session: ReadySession;
+  /** Undefined if it runs on a server. */
+  readonly host: HostProcess | undefined;
+  /** Shortest load so far: a busy machine takes longer. */
+  readonly loadMs: number;
+};
+
+export type SlotState = ModelState<SlotVersion, RemoteModel>;
+type SlotEffect = ModelEffect<SlotVersion, RemoteModel>;
+/** Effects that the host of the slot carries out. */
+export type HostEffect = Extract<
+  SlotEffect,
+  { readonly kind: 'unload-local' | 'reject-waiting' | 'retry-later' | 'retry-soon' }
+>;
+
+type FailedLoad =
+  | { readonly kind: 'refused'; readonly version: number | undefined }
+  | { readonly kind: 'restore-failed' };
 
 export type ModelSlotOptions = {
-  /** Under which it reports: `model/pump-anomaly`. */
+  /** Name of its health component: `model/pump-anomaly`. */
   readonly component: string;
   /** Name of the host that it runs in. */
   readonly host: string;
-  readonly misfits: Misfits;
-  /** A version on a server took over from this one, which is in a host: what waits is for the server, the session can go. */
-  readonly onMovedToServer: (before: ServedModel) => void;
+  readonly incompatibilities: Incompatibilities;
+  readonly onEffect: (slot: ModelSlot, effect: HostEffect) => void;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
 
-/** One configured model: where it stands, what it runs on, and what it did to the host. */
+/** One configured model: its lifecycle, and what carries out the effects of it. */
 export class ModelSlot {
   readonly reference: ModelReference;
-  /** As its watch names it; the key of its session in the host. */
+  /** Name of the model in its watch; the key of its session in the host. */
   readonly label: string;
-  /** Of the host that it runs in, unless it runs on a server. */
+  /** Name of the host that it runs in, unless it runs on a server. */
   readonly hostName: string;
-  readonly providers: readonly ProviderConfig[];
-  readonly #misfits: Misfits;
-  readonly #onMovedToServer: (before: ServedModel) => void;
-  readonly #deps: Deps;
-  readonly #report: ModelReport;
   readonly use: ModelUse;
-  readonly #crashes: CrashRecord;
-  #state: ModelStatus['state'] = 'loading';
-  #reason = 'not loaded yet';
-  #stored: StoredModel | undefined;
-  #attempted: number | undefined;
-  #ready: ServedModel | undefined;
-  /** What it was when its host was lost, with which it is expected back. */
-  #returning: ServedModel | undefined;
-  /** Who waits for it to be ready or not. */
-  #settled = Promise.withResolvers<void>();
-  /** Where it runs. */
-  #host: HostProcess | RemoteModel | undefined;
-  /** A remote version that is to take over once it is proved. */
-  #coming: RemoteModel | undefined;
-  #failedRuns = 0;
-  #loadMs = 0;
-  #isSoughtAgain = false;
-  #removed = false;
+  readonly crashes: CrashRecord;
+  readonly #options: ModelSlotOptions;
+  readonly #report: ModelReport;
+  #state: SlotState = newModelState;
+  #callers: (() => void)[] = [];
 
   constructor(model: ModelReference, options: ModelSlotOptions) {
     const { host, config, deps } = options;
     this.reference = model;
     this.label = formatModelReference(model);
-    this.providers = providersOf(config, model.name);
-    this.#misfits = options.misfits;
-    this.#onMovedToServer = options.onMovedToServer;
-    this.#crashes = new CrashRecord(config.quarantine, this.providers);
     this.hostName = host;
-    this.#deps = deps;
+    this.#options = options;
+    this.crashes = new CrashRecord(config.quarantine, providersOf(config, model.name));
     this.#report = new ModelReport({ ...options, label: this.label });
     this.use = new ModelUse(this.label, config, deps);
   }
 
-  /** Resolves once the load that is under way has ended, well or not. */
+  get state(): SlotState {
+    return this.#state;
+  }
+
+  /** Resolves after the load that is requested or runs has ended, successfully or not. */
   get settled(): Promise<void> {
-    return this.#settled.promise;
+    if (this.#state.callers === 'answered') return Promise.resolve();
+    return new Promise((resolve) => this.#callers.push(resolve));
   }
 
-  /** Somebody asks for the active version to be looked up once more, after the load that may be under way. */
-  seekAgain(): void {
-    this.#isSoughtAgain = true;
-    const before = this.#settled;
-    this.#settled = Promise.withResolvers<void>();
-    // Who waits already waits for this load too: the one under way may be given up for it.
-    void this.#settled.promise.then(before.resolve);
+  /** @returns The effects, which are carried out already except 'replace-host'. */
+  apply(event: ModelEvent<SlotVersion, RemoteModel>): readonly SlotEffect[] {
+    const { state, effects } = step(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#carryOut(effect);
+    return effects;
   }
 
-  /** Whether the active version is still to be looked up. */
-  get isSought(): boolean {
-    return this.#isSoughtAgain;
+  /** @throws {OperatingError} 'model-watch-misfit' if the watches of the model cannot use this version. */
+  checkFits({ manifest }: StoredModel): void {
+    const problems = this.#options.incompatibilities(manifest);
+    if (problems.length > 0) throw registryFailure('model-watch-misfit', problems.join('; '));
   }
 
-  /** The active version is looked up now. */
-  beginSeeking(): void {
-    this.#isSoughtAgain = false;
+  /**
+   * A load failed. A version that runs keeps running.
+   *
+   * @param event 'restore-failed': the version that ran before its host was lost cannot be loaded again. The version of
+   *   'refused' is undefined if not even its number is known.
+   */
+  fail(event: FailedLoad, error: unknown): void {
+    this.#report.noteError(error);
+    this.apply({ ...event, reason: loadFailureText(error) });
+    const { refusal } = this.#state;
+    if (event.kind === 'restore-failed' || refusal === undefined) return;
+    this.#options.deps.log.warn({ model: this.label, version: event.version, code: errorCode(error) }, refusal);
   }
 
-  /** The version to load again where its host was lost; undefined where one is to be looked up. */
-  get known(): StoredModel | undefined {
-    return this.#returning === undefined ? undefined : this.#stored;
+  /**
+   * The model took its host down.
+   *
+   * @param provider Provider that it was loading or running on.
+   */
+  noteCrash(provider: string | undefined, reason: string): void {
+    const text = this.crashes.note(provider, reason, this.#options.deps.clock.monotonicMs());
+    if (text === undefined) return;
+    this.#report.noteQuarantine();
+    this.apply({ kind: 'quarantined', reason: text });
   }
 
-  /** As it is expected to be again, where its host was lost and nothing says that it will not come back. */
-  get returning(): ServedModel | undefined {
-    return this.#returning;
+  /**
+   * The active version is on a server: it is proved there, and what runs keeps running until then. A server that is
+   * used or tried already is tried again if it is not proved.
+   */
+  connect(stored: StoredModel, make: (owner: RemoteOwner) => RemoteModel): void {
+    const { run, candidate } = this.#state;
+    if (run.kind === 'removed') return;
+    const current = [candidate, run.kind === 'remote' ? run.server : undefined].find(
+      (server) => server?.stored.version === stored.version && server.stored.sha256 === stored.sha256,
+    );
+    if (current === undefined) {
+      const server = make(this.#owner());
+      this.apply({ kind: 'server-offered', server });
+      server.start();
+    } else if (current.isProved) this.apply({ kind: 'unchanged' });
+    else {
+      this.apply({ kind: 'server-retried', server: current });
+      current.retry();
+    }
   }
 
-  /** Whether a version runs, or is about to again, that goes on where another is refused. */
-  get goesOn(): boolean {
-    return this.remote !== undefined || this.#returning !== undefined;
-  }
-
-  /** How long a host took to load its version, at best: a busy machine takes longer. 0 before. */
-  get loadMs(): number {
-    return this.#loadMs;
-  }
-
-  /** Why the version that is now active does not run; '' where it does. */
-  get refusal(): string {
-    return this.#report.refusal;
-  }
-
-  /** The version that last became ready. */
-  get stored(): StoredModel | undefined {
-    return this.#stored;
-  }
-
-  get state(): ModelStatus['state'] {
-    return this.remote === undefined ? this.#state : this.remote.ready === undefined ? 'failed' : 'ready';
-  }
-
-  get reason(): string {
-    return this.#reason;
-  }
-
-  /** Where it runs, of a version that runs on a server. */
-  get remote(): RemoteModel | undefined {
-    return this.#host instanceof RemoteModel ? this.#host : undefined;
-  }
-
-  /** Providers given up since the start, and why. */
-  get givenUp(): ReadonlyMap<string, string> {
-    return this.#crashes.givenUp;
-  }
-
-  /** What would judge now, in this host or on a server; undefined where nothing can. */
-  ready(host: HostProcess | undefined): ServedModel | undefined {
-    return this.remote === undefined ? this.readyIn(host) : this.remote.ready;
-  }
-
-  /** The model as it runs in this host; undefined where it does not. */
-  readyIn(host: HostProcess | undefined): ServedModel | undefined {
-    return host !== undefined && host === this.#host ? this.#ready : undefined;
-  }
-
-  /** @param host The one that can be asked: a model that is ready in another, which is on its way out, loads again. */
-  status(host: HostProcess | undefined): ModelStatus {
-    const { name, version } = this.reference;
-    if (this.remote !== undefined) return this.#remoteStatus(this.remote);
-    const leaving = this.#state === 'ready' && this.readyIn(host) === undefined;
+  #owner(): RemoteOwner {
     return {
-      name,
-      version: (this.#returning === undefined ? this.#attempted : this.#stored?.version) ?? version ?? 0,
-      state: leaving ? 'loading' : this.#state,
-      reason: leaving ? 'the inference host is being replaced' : this.#reason,
-      provider: this.#ready?.judgedBy.provider,
-      fallbacks: this.#ready?.judgedBy.fallbacks ?? [...this.givenUp].map(fallback),
+      label: this.label,
+      hostName: this.hostName,
+      use: this.use,
+      isShown: (server) => (serverOf(this) ?? server) === server,
+      onProved: (server, session) => {
+        const loaded = slotVersion(this, server.stored, session, undefined);
+        this.apply({ kind: 'server-proved', server, loaded });
+      },
+      onReport: (server, health, reason) => void this.apply({ kind: 'server-reported', server, health, reason }),
     };
   }
 
-  /** For whoever wants to run it while it cannot. */
-  notReady(host: HostProcess | undefined): OperatingError {
-    const { state, reason } = this.status(host);
-    return inferenceFailure('model-not-ready', `Model '${this.label}' is ${state}: ${reason}`);
+  #carryOut(effect: SlotEffect): void {
+    const { refusal } = this.#state;
+    switch (effect.kind) {
+      case 'answer-callers':
+        for (const resolve of this.#callers.splice(0)) resolve();
+        return;
+      case 'close-server':
+        return effect.server.close();
+      case 'leave-server':
+        return effect.server.leave();
+      case 'report-ready':
+        return this.#reportReady(effect);
+      case 'report-away':
+        return this.#report.away(effect.state, effect.reason);
+      case 'report-refusal':
+        return this.#report.refuse(refusal);
+      case 'report-server':
+        return this.#report.trouble(
+          effect.health === 'ok' ? undefined : { state: effect.health, reason: effect.reason },
+          refusal,
+        );
+      case 'report-removed':
+        this.use[Symbol.dispose]();
+        return this.#report.remove();
+      case 'unload-local':
+      case 'reject-waiting':
+      case 'retry-later':
+      case 'retry-soon':
+        return this.#options.onEffect(this, effect);
+      case 'replace-host': // Left to the caller, who knows which run failed.
+    }
   }
 
-  /** Runs that waited for a host in which the model does not run any more: its server has them, or nobody. */
-  turnAway(requests: readonly RunRequest[], host: HostProcess | undefined): void {
-    const { remote } = this;
-    for (const { inputs, priority, resolve, reject } of requests)
-      if (remote === undefined) reject(this.notReady(host));
-      else void remote.run(inputs, priority).then(resolve, reject);
+  #reportReady({ loaded, isNews }: Extract<SlotEffect, { readonly kind: 'report-ready' }>): void {
+    const { stored, session, host } = loaded;
+    this.use.begin(stored, session.loaded.batching);
+    const isFault = this.crashes.givenUp.size > 0 && host !== undefined;
+    this.#report.runs(stored, session, { isFault, isNews }, this.#state.refusal);
   }
+}
 
-  /** @param stored The one that it had where it is loaded again as it was. */
-  becomeReady(stored: StoredModel, session: ReadySession, host: HostProcess | RemoteModel): void {
-    const { provider, fallbacks, loaded } = session;
-    const isOther = stored !== this.#stored;
-    const leftInHost = host instanceof RemoteModel ? this.#returning : undefined;
-    const isNews = isOther || host instanceof RemoteModel || this.#ready?.judgedBy.provider !== provider.name;
-    this.#stored = stored;
-    this.#moveTo(host);
-    // One that was to take over from the version that is back, in the next host, still is.
-    if (isOther) this.dropComing();
-    this.#state = 'ready';
-    this.#reason = '';
-    this.#ready = {
+/** @param host Undefined for a version on a server. */
+export function slotVersion(
+  slot: ModelSlot,
+  stored: StoredModel,
+  session: ReadySession,
+  host: HostProcess | undefined,
+): SlotVersion {
+  const { provider, fallbacks, loaded } = session;
+  const { last } = slot.state;
+  return {
+    stored,
+    provider: provider.name,
+    served: {
       manifest: stored.manifest,
       inputs: loaded.inputs,
       outputs: loaded.outputs,
       judgedBy: { model: stored.name, version: stored.version, provider: provider.name, fallbacks },
-    };
-    this.#returning = host instanceof RemoteModel ? undefined : this.#ready;
-    this.use.begin(stored, loaded.batching);
-    this.#loadMs = isOther ? loaded.loadMs : Math.min(this.#loadMs, loaded.loadMs);
-    this.#settle();
-    const isFault = this.givenUp.size > 0 && !(host instanceof RemoteModel);
-    this.#report.runs(stored, session, { isOther, isFault, isNews });
-    if (leftInHost !== undefined) this.#onMovedToServer(leftInHost);
-  }
-
-  /**
-   * The version to run is on a server: it is tried there, and what runs goes on until it is proved. One that is there
-   * already is tried anew where it is not well.
-   */
-  connect(stored: StoredModel, make: () => RemoteModel): void {
-    if (this.#removed) return;
-    const isThis = (remote: RemoteModel | undefined): remote is RemoteModel =>
-      remote?.stored.version === stored.version && remote.stored.sha256 === stored.sha256;
-    if (isThis(this.#coming)) return void this.#coming.retry();
-    if (isThis(this.remote)) {
-      // Who waits is told what comes of it.
-      if (!this.remote.retry()) return this.unchanged();
-      this.dropComing();
-      return this.#report.accept();
-    }
-    this.dropComing();
-    this.#coming = make();
-    this.#coming.start();
-  }
-
-  /** A version that was to take over on a server is not wanted any more. */
-  dropComing(): void {
-    this.#coming?.close();
-    this.#coming = undefined;
-  }
-
-  /**
-   * What a remote version has to say of itself. One that is to take over does so only once it is proved, unless nothing
-   * runs that could go on.
-   */
-  noteRemote(remote: RemoteModel, state: 'ok' | 'degraded' | 'failed', reason: string): void {
-    if (remote !== this.#coming && remote !== this.#host) return;
-    if (remote === this.#coming && this.goesOn) return this.#goOn(remote.stored.version, reason);
-    if (remote === this.#coming) this.#moveTo(remote);
-    this.#reason = reason;
-    this.#settle();
-    this.#report.trouble(state === 'ok' ? undefined : { state, reason });
-  }
-
-  /**
-   * A model that failed or was set aside gets one more try; its health stays what it was until that has ended.
-   *
-   * @returns False where it did neither, and stays as it is.
-   */
-  retry(): boolean {
-    if (this.#state !== 'failed' && this.#state !== 'quarantined') return false;
-    this.#state = 'loading';
-    return true;
-  }
-
-  /** @throws {OperatingError} 'model-watch-misfit' where those who use the model cannot use this version. */
-  checkFits({ manifest }: StoredModel): void {
-    const misfits = this.#misfits(manifest);
-    if (misfits.length > 0) throw registryFailure('model-watch-misfit', misfits.join('; '));
-  }
-
-  /** The version whose loading is about to be tried. */
-  noteAttempt(version: number): void {
-    this.#attempted = version;
-  }
-
-  /** The version on disk is the one that runs. */
-  unchanged(): void {
-    this.dropComing();
-    this.#settle();
-    this.#report.accept();
-  }
-
-  /**
-   * A newer version does not take over; the one that runs goes on.
-   *
-   * @param version Undefined where not even that is known.
-   */
-  keep(version: number | undefined, error: unknown): void {
-    this.#report.noteError(error);
-    this.dropComing();
-    this.#goOn(version, loadFailureText(error));
-    this.#deps.log.warn({ model: this.label, version, code: errorCode(error) }, this.refusal);
-  }
-
-  /** The model itself cannot run; it is tried again slowly. */
-  fail(error: unknown): void {
-    const reason = loadFailureText(error);
-    this.#report.noteError(error);
-    this.#leave('failed', reason);
-    this.#report.away('failed', reason);
-  }
-
-  /** The host is away; it loads again by itself. */
-  lose(reason: string): void {
-    if (this.remote !== undefined || this.#state === 'failed' || this.#state === 'quarantined') return;
-    this.#leave('loading', reason);
-    this.#report.away('degraded', reason);
-  }
-
-  /**
-   * It took the host down.
-   *
-   * @param provider What it was loading or running on.
-   * @returns Whether the model is now set aside.
-   */
-  noteCrash(provider: string | undefined, reason: string): boolean {
-    const text = this.#crashes.note(provider, reason, this.#deps.clock.monotonicMs());
-    if (text === undefined) return false;
-    this.#report.noteQuarantine();
-    this.#leave('quarantined', text);
-    this.#report.away('failed', `quarantined: ${text}`);
-    return true;
-  }
-
-  /** @returns Whether the device behind the provider looks lost, so that the host must be replaced. */
-  noteRun(succeeded: boolean): boolean {
-    this.#failedRuns = succeeded || this.#ready?.judgedBy.provider === 'cpu' ? 0 : this.#failedRuns + 1;
-    if (this.#failedRuns < PROVIDER_FAILURES_MAX) return false;
-    this.#failedRuns = 0;
-    return true;
-  }
-
-  remove(): void {
-    this.#removed = true;
-    this.use[Symbol.dispose]();
-    this.remote?.close();
-    this.dropComing();
-    this.#moveTo(undefined);
-    this.#report.remove();
-    this.#settled.resolve();
-  }
-
-  #leave(state: ModelStatus['state'], reason: string): void {
-    this.#state = state;
-    this.#reason = reason;
-    this.#ready = undefined;
-    this.#moveTo(undefined);
-    this.#failedRuns = 0;
-    if (state === 'loading') return;
-    // Where it is the version before that fails, the one that is to take over on a server is proved all the same.
-    if (this.#returning === undefined) this.dropComing();
-    this.#returning = undefined;
-    this.#settle();
-  }
-
-  #remoteStatus({ stored, ready }: RemoteModel): ModelStatus {
-    return {
-      name: this.reference.name,
-      version: stored.version,
-      state: this.state,
-      reason: ready === undefined ? this.#reason : '',
-      provider: ready?.judgedBy.provider,
-      fallbacks: ready?.judgedBy.fallbacks ?? [],
-    };
-  }
-
-  /** @param active The version that cannot be used, for the reason. */
-  #goOn(active: number | undefined, reason: string): void {
-    const refused = active === undefined ? 'the active one' : `version ${active}, now active,`;
-    const version = this.remote?.stored.version ?? this.#stored?.version ?? 0;
-    this.#settle();
-    this.#report.refuse(`version ${version} goes on; ${refused} did not take over: ${reason}`);
-  }
-
-  /** Lets go of the server that it ran on. */
-  #moveTo(host: HostProcess | RemoteModel | undefined): void {
-    const before = this.#host;
-    if (host === before) return;
-    this.#host = host;
-    if (this.#coming === host) this.#coming = undefined;
-    if (before instanceof RemoteModel) before.leave();
-  }
-
-  #settle(): void {
-    if (!this.#isSoughtAgain) this.#settled.resolve();
-  }
+    },
+    session,
+    host,
+    loadMs: last?.stored === stored ? Math.min(last.loadMs, loaded.loadMs) : loaded.loadMs,
+  };
 }
 
-function fallback([provider, reason]: readonly [string, string]): ProviderFallback {
-  return { provider, reason };
+/** Returns the connection of a model that runs on a server. */
+export function serverOf({ state: { run } }: Pick<ModelSlot, 'state'>): RemoteModel | undefined {
+  return run.kind === 'remote' ? run.server : undefined;
+}
+
+/** Returns the model as it runs in this host; undefined if it does not. */
+export function readyIn(
+  { state: { run } }: Pick<ModelSlot, 'state'>,
+  host: HostProcess | undefined,
+): ServedModel | undefined {
+  return run.kind === 'local' && host !== undefined && run.loaded.host === host ? run.loaded.served : undefined;
 }

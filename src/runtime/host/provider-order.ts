@@ -10,7 +10,13 @@ export type ProvidedSession = {
   readonly fallbacks: readonly ProviderFallback[];
 };
 
-/** What a provider may get wrong while another does it right; anything else is the model's own fault. */
+/** Providers in order of preference, and why some of them are not tried: they took the host down. */
+export type ProviderList = {
+  readonly providers: readonly ProviderConfig[];
+  readonly givenUp: ReadonlyMap<string, string>;
+};
+
+/** Errors that one provider may cause while another works; any other error is the fault of the model. */
 const providerFaults: ReadonlySet<string> = new Set([
   'provider-unavailable',
   'model-golden-mismatch',
@@ -19,16 +25,14 @@ const providerFaults: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Loads a model on the first provider that proves itself, keeping why each one before it did not.
+ * Loads a model on the first provider that proves itself, and returns why each one before it did not.
  *
- * @param givenUp Providers not to be tried again, and why: they took the host down.
  * @param attempt Loads on one provider.
- * @throws {OperatingError} 'provider-unavailable' where a required provider or the whole list fails; the
- *   attempt's own error where the model or the host is at fault.
+ * @throws {OperatingError} 'provider-unavailable' if a required provider or the whole list fails; the
+ *   error of the attempt if the model or the host is at fault.
  */
 export async function loadOnFirstProvider(
-  providers: readonly ProviderConfig[],
-  givenUp: ReadonlyMap<string, string>,
+  { providers, givenUp }: ProviderList,
   attempt: (provider: ProviderConfig) => Promise<LoadedSession>,
 ): Promise<ProvidedSession> {
   const fallbacks: ProviderFallback[] = [];

@@ -89,7 +89,7 @@ type Filled =
 
 async function fill(host: HostProcess, candidates: readonly Candidate[], options: SuccessorOptions): Promise<Filled> {
   await residentBytesOf(host);
-  host.lowerPriorityInNeed(true);
+  host.setOomScore('first');
   const proven: Proven[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const model = await prove(host, candidate, options);
@@ -121,7 +121,7 @@ async function prove(
   let provider: string | undefined;
   try {
     const beforeBytes = await residentBytesOf(host);
-    const session = await loadOnFirstProvider(slot.providers, slot.givenUp, (next) => {
+    const session = await loadOnFirstProvider(slot.crashes, (next) => {
       provider = next.name;
       return loadSession(host, slot.label, stored, next, config);
     });

@@ -1,60 +1,51 @@
-import type { Deps } from '../../platform/deps.ts';
-import { errorCode, errorMessage } from '../../platform/errors.ts';
-import type { HostProcess } from './host-process.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { hasVersion } from '../../domain/model/lifecycle.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import type { MemoryBound } from './memory-bound.ts';
-import type { ModelDirectory, StoredModel } from '../../models/store/model-directory.ts';
-import type { ModelSlot } from './model-slot.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import type { ComponentHealth } from '../../platform/health.ts';
+import { inferenceMetrics } from '../queue/inference-metrics.ts';
+import type { FallbackFor } from './connect-remote.ts';
+import { connectRemote } from './connect-remote.ts';
+import type { HostJobs } from './host-jobs.ts';
+import type { HostProcess } from './host-process.ts';
+import type { LiveHost } from './live-host.ts';
+import type { MemoryBound } from './memory-bound.ts';
+import type { ModelSlot } from './model-slot.ts';
+import { readyIn, serverOf, slotVersion } from './model-slot.ts';
 import type { Candidate, RunningModel, Successor } from './successor.ts';
 import { prepareSuccessor } from './successor.ts';
 
-/** Why a fresh host took the place of the live one; label of a metric. */
-export type TakeOverReason = 'memory' | 'version';
-
 export type TakeOverOptions = {
   readonly name: string;
-  readonly slots: () => readonly ModelSlot[];
-  /** The live host, unless it is on its way out or has not answered yet; none while it loads its models. */
-  readonly settledHost: () => HostProcess | undefined;
-  readonly newHost: () => HostProcess;
-  /** Loads a model in the live host, where no other runs that would have to wait. */
-  readonly loadInPlace: (slot: ModelSlot) => void;
-  /** Has a version that is on a server proved there, and take over by itself. */
-  readonly connect: (slot: ModelSlot, stored: StoredModel) => void;
-  /** Puts the successor in the place of the live host, at once; resolves once that one is gone. */
-  readonly swap: (successor: Successor, reason: TakeOverReason) => Promise<void>;
-  /** A model took a fresh host down at its first load. */
-  readonly onCrash: (slot: ModelSlot, provider: string | undefined, reason: string) => void;
-  /** A version was refused for another reason. */
-  readonly onRefused: (slot: ModelSlot) => void;
-  /** A fresh host was wanted for its memory, and could not be had. */
-  readonly onNotRecycled: (reason: string) => void;
+  /** By label. */
+  readonly slots: ReadonlyMap<string, ModelSlot>;
+  readonly live: LiveHost;
+  readonly jobs: HostJobs;
+  readonly find: (model: ModelReference) => Promise<StoredModel>;
+  readonly fallbackFor?: FallbackFor;
   readonly memory: MemoryBound;
-  readonly directory: ModelDirectory;
+  readonly health: ComponentHealth;
   readonly config: ModelsConfig;
   readonly deps: Deps;
 };
 
 /**
- * Renews a live host: a fresh one is started, everything is loaded and proved there while the live one goes on, and
- * then takes its place in one step. It is how a version changes, how a model is loaded beside others that run, and how
- * the memory that ONNX Runtime keeps is given back.
+ * Replaces the live host: a fresh one is started, everything is loaded and proved there while the live one continues,
+ * and the fresh one takes over in one step. A version changes this way, a model is loaded next to others that run this
+ * way, and memory that ONNX Runtime keeps is released this way.
  *
- * One take-over at a time. Whatever is wanted while one is under way goes together into the next. Where the live host
- * is lost, the take-over is given up, and made again once its models are back.
+ * One take-over runs at a time. Loads that are requested meanwhile go together into the next one. If the live host is
+ * lost, the take-over is given up, and repeated after the models of the live host are back.
  */
 export class TakeOver {
   readonly #options: TakeOverOptions;
   readonly #metrics;
-  /** Whose active version is to be looked up, and loaded where it is another. */
-  readonly #wanted = new Set<ModelSlot>();
-  /** That were lost with a host, and whose active version was refused or is on a server: the one before is to be back. */
-  readonly #stranded = new Set<ModelSlot>();
-  /** Why a fresh host is wanted even with the same models; '' where it is not. */
-  #tooLarge = '';
+  /** Memory of the live host, for an operator, if a fresh host is wanted even with the same models. */
+  #tooLarge: string | undefined;
   #underWay: Promise<void> | undefined;
   #fresh: HostProcess | undefined;
   #stopped = false;
@@ -64,49 +55,40 @@ export class TakeOver {
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }
 
-  want(slot: ModelSlot): void {
-    this.#wanted.add(slot);
-    this.consider();
+  get isUnderWay(): boolean {
+    return this.#underWay !== undefined;
   }
 
-  /** It is unloaded. */
-  forget(slot: ModelSlot): void {
-    this.#wanted.delete(slot);
-    this.#stranded.delete(slot);
-  }
-
-  /** @param tooLarge For an operator: how much memory the live host takes. */
+  /** @param tooLarge Memory that the live host takes, for an operator. */
   wantForMemory(tooLarge: string): void {
     this.#tooLarge = tooLarge;
     this.consider();
   }
 
-  /** Begins what is wanted, where the live host is there and has loaded what it had to. */
+  /** Starts the loads that are requested, if the live host has loaded its own models. */
   consider(): void {
-    const live = this.#options.settledHost();
+    const live = this.#settledHost();
     if (this.#stopped || this.#underWay !== undefined || live === undefined) return;
-    if (this.#wanted.size === 0 && this.#tooLarge === '') return;
-    // What judges on a server is displaced by nothing that was not proved and measured.
-    const mayDisplace = [...this.#wanted].some(({ remote }) => remote !== undefined);
-    if (!mayDisplace && this.#running(live).length === 0) {
-      this.#loadInPlace();
-      return;
+    const slots = [...this.#options.slots.values()];
+    // Their active version was refused or is on a server, so that nothing else brings the lost one back.
+    const lost = slots.filter(({ state }) => state.run.kind === 'lost' && state.load === 'idle');
+    const requested = slots.filter(({ state }) => state.load === 'requested');
+    // A version on a server is replaced only by one that was proved and measured.
+    const mayLoadInPlace = requested.every((slot) => serverOf(slot) === undefined) && this.#running(live).length === 0;
+    if (lost.length > 0) return this.#loadInPlace(lost);
+    if (requested.length === 0 && this.#tooLarge === undefined) return;
+    if (mayLoadInPlace) {
+      this.#tooLarge = undefined;
+      return this.#loadInPlace(requested);
     }
     this.#underWay = this.#renew(live).finally(() => {
       this.#fresh = undefined;
       this.#underWay = undefined;
-      for (const slot of this.#stranded) this.#options.loadInPlace(slot);
-      this.#stranded.clear();
       this.consider();
     });
   }
 
-  /** Whether it is decided that a model is loaded in a fresh host. */
-  get isUnderWay(): boolean {
-    return this.#underWay !== undefined;
-  }
-
-  /** What loads in the fresh host takes time from the one that is to bring the models back. */
+  /** Ends the fresh host: its loads take time from the host that is to bring the models back. */
   hostLost(): void {
     this.#fresh?.kill('stopped');
   }
@@ -117,93 +99,88 @@ export class TakeOver {
     await this.#underWay;
   }
 
-  /** Where nothing runs, nothing has to wait. What was lost with a host comes back as it was, and is looked up then. */
-  #loadInPlace(): void {
-    this.#tooLarge = '';
-    const wanted = [...this.#wanted];
-    for (const slot of wanted) {
-      if (slot.known === undefined) this.#wanted.delete(slot);
-      slot.retry();
-      this.#options.loadInPlace(slot);
-    }
+  /** Nothing runs that would have to wait. */
+  #loadInPlace(slots: readonly ModelSlot[]): void {
+    for (const slot of slots) this.#options.jobs.load(slot);
+  }
+
+  /** Returns the live host if it has answered, has loaded its models and is not being replaced. */
+  #settledHost(): HostProcess | undefined {
+    const { jobs, live } = this.#options;
+    return jobs.activity === 'loading' || live.process?.lastAnswerMs === undefined ? undefined : live.process;
   }
 
   async #renew(live: HostProcess): Promise<void> {
-    // What is wanted in the same turn, as by a reload of all models, goes together.
+    // Loads that are requested in the same turn, as by a reload of all models, go together.
     await Promise.resolve();
-    const sought = [...this.#wanted];
     const tooLarge = this.#tooLarge;
-    this.#wanted.clear();
-    this.#tooLarge = '';
-    const candidates = new Set(await this.#lookUp(sought, live));
+    this.#tooLarge = undefined;
+    const candidates = new Set(await this.#lookUp(live));
     try {
-      if (candidates.size === 0 && tooLarge === '') return;
+      if (candidates.size === 0 && tooLarge === undefined) return;
       if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host is gone');
-      const successor = await this.#prepare(live, candidates, tooLarge !== '');
+      const successor = await this.#prepare(live, candidates, tooLarge !== undefined);
       if (successor === undefined) return;
-      // Its end may have been seen already; then nobody would notice that it is not there.
+      // Its end may have been detected already, and would not be noticed again.
       if (successor.host.doomed) throw inferenceFailure('host-crashed', 'it ended before it took over');
       this.#fresh = undefined;
       this.#logSwap(successor);
-      await this.#options.swap(successor, candidates.size > 0 ? 'version' : 'memory');
-      this.#tooLarge = '';
+      await this.#swap(live, successor, candidates.size > 0 ? 'version' : 'memory');
+      this.#tooLarge = undefined;
     } catch (error) {
       this.#fresh?.kill('stopped');
-      if (!this.#isLive(live)) for (const { slot } of candidates) this.#wanted.add(slot);
+      if (!this.#isLive(live)) for (const { slot } of candidates) slot.apply({ kind: 'load-abandoned' });
       else {
-        for (const { slot, stored } of candidates) this.#refuse(slot, stored, noFreshHost(error), undefined, live);
-        if (tooLarge !== '') this.#options.onNotRecycled(`${tooLarge}, and ${noFreshHost(error).message}`);
+        for (const { slot, stored } of candidates) this.#refuse(slot, stored, noFreshHost(error));
+        if (tooLarge !== undefined)
+          this.#options.health.report('degraded', `${tooLarge}, and ${noFreshHost(error).message}`);
       }
     }
   }
 
-  /** Finds the versions that are now active; one that runs already, or cannot be used, is told so. */
-  async #lookUp(sought: readonly ModelSlot[], live: HostProcess): Promise<readonly Candidate[]> {
+  /** Finds the active versions, and returns those that are to be loaded in a fresh host. */
+  async #lookUp(live: HostProcess): Promise<readonly Candidate[]> {
     const found: Candidate[] = [];
-    for (const slot of sought) {
-      slot.retry();
-      slot.beginSeeking();
+    const requested = [...this.#options.slots.values()].filter(({ state }) => state.load === 'requested');
+    for (const slot of requested) {
+      slot.apply({ kind: 'load-begun' });
       try {
-        const stored = await this.#options.directory.find(slot.reference);
-        if (!this.#options.slots().includes(slot)) continue;
-        const running = slot.readyIn(live)?.manifest;
-        slot.noteAttempt(stored.version);
-        if (running?.version === stored.version && running.sha256 === stored.manifest.sha256) slot.unchanged();
-        else {
-          slot.checkFits(stored);
-          if (stored.manifest.runtime === 'remote') {
-            this.#options.connect(slot, stored);
-            this.#strand(slot, live);
-          } else {
-            slot.dropComing();
-            found.push({ slot, stored });
-          }
+        const stored = await this.#options.find(slot.reference);
+        slot.apply({ kind: 'version-found', version: stored.version, isRemote: stored.manifest.runtime === 'remote' });
+        if (slot.state.run.kind === 'removed') continue;
+        const running = readyIn(slot, live)?.manifest;
+        if (running?.version === stored.version && running.sha256 === stored.manifest.sha256) {
+          slot.apply({ kind: 'unchanged' });
+          continue;
         }
+        slot.checkFits(stored);
+        if (stored.manifest.runtime === 'remote') connectRemote(slot, stored, this.#options);
+        else found.push({ slot, stored });
       } catch (error) {
-        this.#refuse(slot, undefined, error, undefined, live);
+        this.#refuse(slot, undefined, error);
       }
     }
     return found;
   }
 
-  /** @param candidates Those that are refused are taken out. */
+  /** @param candidates Candidates that are refused are removed from it. */
   #prepare(live: HostProcess, candidates: Set<Candidate>, isWantedAnyway: boolean): Promise<Successor | undefined> {
-    const { name, newHost, memory, config, deps } = this.#options;
+    const { name, live: hosts, memory, config, deps } = this.#options;
     const versions = [...candidates].map(({ stored }) => `${stored.name}@${stored.version}`);
-    deps.log.info({ host: name, versions }, 'A fresh inference host is made ready to take over.');
+    deps.log.info({ host: name, versions }, 'Preparing a fresh inference host to take over.');
     return prepareSuccessor({
       newHost: () => {
         if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host is gone');
-        return (this.#fresh = newHost());
+        return (this.#fresh = hosts.startAnother());
       },
       running: this.#running(live),
       candidates: [...candidates],
       isWantedAnyway,
       onRefused: ({ slot, stored }, error, provider) => {
-        // Killed with the live host, or at the stop: nobody's fault.
+        // Killed with the live host, or at the stop: the version is not at fault.
         if (!this.#isLive(live)) throw error;
         for (const candidate of candidates) if (candidate.slot === slot) candidates.delete(candidate);
-        this.#refuse(slot, stored, error, provider, live);
+        this.#refuse(slot, stored, error, provider);
       },
       memory,
       config,
@@ -211,36 +188,51 @@ export class TakeOver {
     });
   }
 
-  #refuse(
-    slot: ModelSlot,
-    stored: StoredModel | undefined,
-    error: unknown,
-    provider: string | undefined,
-    live: HostProcess,
-  ): void {
-    const { slots, onCrash, onRefused } = this.#options;
+  #refuse(slot: ModelSlot, stored: StoredModel | undefined, error: unknown, provider?: string): void {
     this.#metrics.andon_model_versions_refused_total.inc({ model: slot.label, code: errorCode(error) });
-    if (!slots().includes(slot)) return;
-    if (slot.goesOn) {
-      slot.keep(stored?.version, error);
-      this.#strand(slot, live);
-    } else if (isLoss(error) && provider !== undefined) return onCrash(slot, provider, errorMessage(error));
-    else slot.fail(error);
-    onRefused(slot);
-  }
-
-  #strand(slot: ModelSlot, live: HostProcess): void {
-    if (slot.known !== undefined && slot.readyIn(live) === undefined) this.#stranded.add(slot);
+    if (hasVersion(slot.state) || !isLoss(error) || provider === undefined)
+      return slot.fail({ kind: 'refused', version: stored?.version }, error);
+    slot.apply({ kind: 'load-crashed' });
+    slot.noteCrash(provider, errorMessage(error));
   }
 
   #running(live: HostProcess): readonly RunningModel[] {
-    return this.#options.slots().flatMap((slot) => {
-      const judgedBy = slot.readyIn(live)?.judgedBy;
-      const provider = slot.providers.find(({ name }) => name === judgedBy?.provider);
-      const { stored } = slot;
-      if (judgedBy === undefined || provider === undefined || stored === undefined) return [];
-      return [{ slot, stored, provider, fallbacks: judgedBy.fallbacks }];
+    return [...this.#options.slots.values()].flatMap((slot) => {
+      const { run } = slot.state;
+      if (run.kind !== 'local' || run.loaded.host !== live) return [];
+      const { stored, session } = run.loaded;
+      const provider = slot.crashes.providers.find(({ name }) => name === session.provider.name);
+      return provider === undefined ? [] : [{ slot, stored, provider, fallbacks: session.fallbacks }];
     });
+  }
+
+  /**
+   * Puts the fresh host in the place of the live one in one step. The run under way ends in the replaced host, and so do
+   * runs whose inputs only a replaced version takes.
+   */
+  async #swap(replaced: HostProcess, successor: Successor, reason: 'memory' | 'version'): Promise<void> {
+    const { name, live, jobs, memory, health, slots } = this.#options;
+    const { host, models, residentBytes } = successor;
+    live.replace(host);
+    const finishReplaced = jobs.hostReplaced();
+    for (const { slot, stored, session, isNew } of models) {
+      const { run } = slot.state;
+      const before = run.kind === 'local' && run.loaded.host === replaced ? run.loaded : undefined;
+      const isOther = stored !== slot.state.last?.stored;
+      // A model that was to continue as it is may have moved to a server or may have been unloaded.
+      if (slots.get(slot.label) === slot && (isNew || !isOther))
+        slot.apply({ kind: isNew ? 'loaded' : 'restored', loaded: slotVersion(slot, stored, session, host) });
+      else void jobs.unload(slot.label);
+      const now = readyIn(slot, host);
+      if (isOther && now !== undefined) jobs.versionReplaced(slot, before, now);
+    }
+    this.#metrics.andon_inference_host_restarts_total.inc({ reason, host: name });
+    this.#metrics.andon_inference_host_resident_bytes.set({ host: name }, residentBytes);
+    const remark = memory.noteFresh(residentBytes, reason === 'version');
+    health.report(remark === '' ? 'ok' : 'degraded', remark);
+    jobs.pump();
+    await finishReplaced();
+    live.releaseReplaced();
   }
 
   #logSwap({ host, models, residentBytes }: Successor): void {

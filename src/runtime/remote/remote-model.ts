@@ -2,21 +2,20 @@ import { isDeepStrictEqual } from 'node:util';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
-import type { HostRun } from '../../contracts/model-session.ts';
-import type { RunParams } from '../session/host-protocol.ts';
+import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { loadFailureText } from '../host/load-session.ts';
+import { loadFailureText } from '../../models/errors/load-failure-text.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
-import type { ModelSlot } from '../host/model-slot.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
-import type { RunRequest } from '../host/run-queue.ts';
-import { RunQueue } from '../host/run-queue.ts';
-import { fittingRequests, runRequests, timelyRequests } from '../host/run-requests.ts';
+import type { QueuedModel, RunRequest } from '../queue/run-queue.ts';
+import { RunQueue } from '../queue/run-queue.ts';
+import { runnableRequests, runRequests } from '../queue/run-requests.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
@@ -36,8 +35,27 @@ const unfitCodes: ReadonlySet<string> = new Set([
   'remote-server-not-allowed',
 ]);
 
+type RemoteHealth = 'ok' | 'degraded' | 'failed';
+
+/** A version as its server proved it. */
+type ProvedSession = {
+  readonly loaded: LoadedSession;
+  readonly provider: { readonly name: string };
+  readonly fallbacks: readonly ProviderFallback[];
+};
+
+/** The model whose version runs, or is to run, on a server. */
+export type RemoteOwner = QueuedModel & {
+  /** Name of the host that the model runs in otherwise. */
+  readonly hostName: string;
+  /** Returns whether the metrics of the model are those of this server. */
+  readonly isShown: (server: RemoteModel) => boolean;
+  readonly onProved: (server: RemoteModel, session: ProvedSession) => void;
+  readonly onReport: (server: RemoteModel, health: RemoteHealth, reason: string) => void;
+};
+
 export type RemoteModelOptions = {
-  readonly slot: ModelSlot;
+  readonly owner: RemoteOwner;
   /** Of a remote version. */
   readonly stored: StoredModel;
   readonly server: RemoteServer;
@@ -56,7 +74,7 @@ export type RemoteModelOptions = {
  */
 export class RemoteModel {
   readonly stored: StoredModel;
-  readonly #slot: ModelSlot;
+  readonly #owner: RemoteOwner;
   readonly #server: RemoteServer;
   readonly #config: ModelsConfig;
   readonly #fallback: FallbackModel | undefined;
@@ -81,15 +99,15 @@ export class RemoteModel {
   #state: 'open' | 'leaving' | 'closed' = 'open';
 
   constructor(options: RemoteModelOptions) {
-    const { slot, stored, server, config, fallback, deps } = options;
+    const { owner, stored, server, config, fallback, deps } = options;
     this.stored = stored;
-    this.#slot = slot;
+    this.#owner = owner;
     this.#server = server;
     this.#config = config;
     this.#fallback = fallback;
     this.#deps = deps;
     this.#metrics = deps.metrics.of(remoteMetrics);
-    this.#client = new RemoteClient(server, slot.label, deps);
+    this.#client = new RemoteClient(server, owner.label, deps);
     this.#breaker = new CircuitBreaker({ failuresMax: server.failures, random: deps.random });
     this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
     this.#timers = new NamedTimers(deps.clock);
@@ -132,7 +150,7 @@ export class RemoteModel {
     try {
       return await this.#ask(inputs, priority, queuedMs);
     } catch (error) {
-      this.#slot.use.noteFailed(queuedMs);
+      this.#owner.use.noteFailed(queuedMs);
       const judged = priority === 'watch' ? await this.#fallBack(inputs, error) : undefined;
       if (judged === undefined) throw error;
       return judged;
@@ -155,7 +173,7 @@ export class RemoteModel {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#timers.cancelAll();
-    this.#queue.rejectAll(inferenceFailure('model-not-ready', `Model '${this.#slot.label}' is being unloaded`));
+    this.#queue.rejectAll(inferenceFailure('model-not-ready', `Model '${this.#owner.label}' is being unloaded`));
     this.#client.close();
     this.#fallback?.release();
     if (!this.#isShown) return;
@@ -174,9 +192,9 @@ export class RemoteModel {
     const named = this.#named(inputs);
     checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-    const rows = this.#slot.use.rowsOf(named, priority);
+    const rows = this.#owner.use.rowsOf(named, priority);
     this.#queue.push({
-      slot: this.#slot,
+      model: this.#owner,
       priority,
       inputs: named,
       specs: session.loaded.inputs,
@@ -205,12 +223,8 @@ export class RemoteModel {
     while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
       const nowMs = this.#deps.clock.monotonicMs();
       const job = this.#queue.take(nowMs, isReady);
-      if (job === undefined) {
-        const dueMs = this.#queue.dueMs(isReady);
-        if (dueMs !== undefined) this.#timers.set('batch', Math.max(0, dueMs - nowMs), () => this.#pump());
-        break;
-      }
-      if (job.kind !== 'run') continue;
+      if (job.kind === 'wait') this.#timers.set('batch', Math.max(0, job.untilMs - nowMs), () => this.#pump());
+      if (job.kind !== 'run') break;
       this.#underWay += 1;
       void this.#do(job.requests).finally(() => {
         this.#underWay -= 1;
@@ -228,10 +242,10 @@ export class RemoteModel {
       for (const { reject } of requests) reject(this.#leftAlone());
       return;
     }
-    const timely = fittingRequests(timelyRequests(requests, clock.monotonicMs()), served);
+    const timely = runnableRequests(requests, served, clock.monotonicMs());
     if (timely.length === 0) return;
     const runner = (params: RunParams, timeoutMs: number) => this.#runOn(session, params, timeoutMs);
-    const outcome = await runRequests(runner, this.#slot, served, timely, clock);
+    const outcome = await runRequests(runner, this.#owner, served, timely, clock);
     if (outcome.kind === 'failed' || outcome.kind === 'refused') this.#queue.pushAlone(outcome.alone);
   }
 
@@ -241,7 +255,7 @@ export class RemoteModel {
     try {
       const result = await session.run(params, timeoutMs);
       const tookMs = this.#deps.clock.monotonicMs() - startedMs;
-      this.#metrics.andon_remote_duration_seconds.observe({ model: this.#slot.label }, tookMs / 1000);
+      this.#metrics.andon_remote_duration_seconds.observe({ model: this.#owner.label }, tookMs / 1000);
       this.#noteSuccess(session);
       return result;
     } catch (error) {
@@ -285,7 +299,7 @@ export class RemoteModel {
     this.#reason = `${prefix}${loadFailureText(error)}`;
     this.#noteCircuit();
     this.#deps.log.warn(
-      { model: this.#slot.label, pauseMs: Math.round(pauseMs) },
+      { model: this.#owner.label, pauseMs: Math.round(pauseMs) },
       `Remote model is left alone: ${this.#reason}`,
     );
     this.#report(isUnfit(error) && this.ready === undefined ? 'failed' : 'degraded');
@@ -331,11 +345,7 @@ export class RemoteModel {
     if (isSame) return;
     this.#breaker.close();
     this.#failing = false;
-    this.#slot.becomeReady(
-      this.stored,
-      { loaded: session.loaded, provider: { name: REMOTE_PROVIDER }, fallbacks: [] },
-      this,
-    );
+    this.#owner.onProved(this, { loaded: session.loaded, provider: { name: REMOTE_PROVIDER }, fallbacks: [] });
     this.#noteCircuit();
     this.#reportWell();
   }
@@ -344,7 +354,7 @@ export class RemoteModel {
     if (this.#state === 'closed' || !(error instanceof OperatingError)) return undefined;
     const result = await this.#fallback?.judge(inputs, error);
     if (result === undefined) return undefined;
-    this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#slot.label, reason: error.code });
+    this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#owner.label, reason: error.code });
     // It may have become ready only after the health was told.
     if (!this.isProved) this.#report('degraded');
     return result;
@@ -352,13 +362,13 @@ export class RemoteModel {
 
   #report(state: 'degraded' | 'failed'): void {
     const who = this.#fallback === undefined ? '' : `; ${this.#fallback.standing}`;
-    this.#slot.noteRemote(this, state, `${this.#reason}${who}`);
+    this.#owner.onReport(this, state, `${this.#reason}${who}`);
   }
 
   /** A fallback that was wished for and cannot be had is missed before it is needed. */
   #reportWell(): void {
     const unfit = this.#fallback?.unfit ?? '';
-    this.#slot.noteRemote(this, unfit === '' ? 'ok' : 'degraded', unfit);
+    this.#owner.onReport(this, unfit === '' ? 'ok' : 'degraded', unfit);
   }
 
   #leftAlone(): OperatingError {
@@ -372,7 +382,7 @@ export class RemoteModel {
 
   /** Figures of one label are those of the version that is used; one that comes or leaves says nothing. */
   get #isShown(): boolean {
-    return this.#slot.remote === undefined || this.#slot.remote === this;
+    return this.#owner.isShown(this);
   }
 
   #noteCircuit(): void {
@@ -381,7 +391,7 @@ export class RemoteModel {
   }
 
   get #labels(): { readonly model: string; readonly host: string } {
-    return { model: this.#slot.label, host: this.#slot.hostName };
+    return { model: this.#owner.label, host: this.#owner.hostName };
   }
 }
 

@@ -1,30 +1,22 @@
-import type { Tensors } from '../../contracts/inference.ts';
-import type { HostRun, LoadedSession } from '../../contracts/model-session.ts';
+import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ProviderConfig } from '../../models/store/models-config.ts';
 
-/** One attempt to load a model on one provider; the agent decides what to try next, so that it knows what a host died of. */
+/** One attempt to load a model on one provider. The agent decides what to try next, so that it knows what ended a host. */
 export type LoadParams = {
-  /** The model as its watch names it; a session already under this key is replaced. */
+  /** Name of the model in its watch. A session that is loaded under this key is replaced. */
   readonly key: string;
   readonly model: StoredModel;
-  /** The model directory, which the file must really lie in. */
+  /** The model directory. The file must lie in it after links are resolved. */
   readonly directory: string;
   readonly modelBytesMax: number;
-  /** Private folder (0700) for the copy that is loaded; made and removed by the agent. */
+  /** Private folder (0700) for the copy that is loaded; the agent creates and removes it. */
   readonly stagingDirectory: string;
   readonly provider: ProviderConfig;
   readonly intraOpThreads: number;
 };
 
-export type RunParams = {
-  readonly key: string;
-  readonly inputs: Tensors;
-  /** Whether a NaN or infinity, in or out, fails the run. */
-  readonly finite: boolean;
-};
-
-/** All that the agent asks of the inference host. One request at a time, but for `ping`. */
+/** Requests of the agent to the inference host. One at a time, except `ping`. */
 export type HostProtocol = {
   readonly load: { readonly params: LoadParams; readonly result: LoadedSession };
   readonly unload: { readonly params: { readonly key: string }; readonly result: undefined };

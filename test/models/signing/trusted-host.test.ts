@@ -51,11 +51,11 @@ test('an unsigned version that is made active leaves the signed one in use', asy
   await using harness = await signedHarness();
   await harness.host.load(model('mean'));
   harness.directory.add({ ...meanOf4x2, version: 2 });
-  await expect(harness.host.load(model('mean'))).rejects.toThrow(/version 1 goes on.*mean@2 is not signed/);
+  await expect(harness.host.load(model('mean'))).rejects.toThrow(/version 1 keeps running.*mean@2 is not signed/);
   expect((await ask(harness)).judgedBy.version).toBe(1);
   expect(harness.health('served/mean')).toMatchObject({
     status: 'degraded',
-    reason: expect.stringMatching(/version 1 goes on.*mean@2 is not signed/),
+    reason: expect.stringMatching(/version 1 keeps running.*mean@2 is not signed/),
   });
   expect(await metricValue(harness.deps, untrusted)).toBe(1);
   await key.sign(folderOf(harness, 2));

@@ -194,7 +194,7 @@ describe('a version that is to move to a server takes over once that has proved 
     await harness.ready('mean');
     addRemote(harness, server, 2);
     harness.host.reload();
-    expect(await degraded(harness, 'mean')).toContain('version 1 goes on; version 2');
+    expect(await degraded(harness, 'mean')).toContain('version 1 keeps running; version 2');
     await crash(harness);
     await runs(harness, 'mean', 1, 'cpu');
     expect(await judged(harness, 'mean')).toEqual([1, 5]);
@@ -261,7 +261,7 @@ describe('a version that is to move to a server takes over once that has proved 
     harness.directory.add({ ...loop, version: 2 });
     harness.host.reload();
     await runs(harness, 'loop', 2, 'cpu');
-    expect(await degraded(harness, 'mean')).toContain('version 1 goes on; version 2');
+    expect(await degraded(harness, 'mean')).toContain('version 1 keeps running; version 2');
     server.ready = true;
     await runs(harness, 'mean', 2, 'remote');
   });

@@ -224,7 +224,7 @@ describe('where a model runs changes with its active version', () => {
     activate(harness, 1);
     await harness.healthIs('degraded');
     expect(harness.health?.reason).toMatch(
-      /^version 2 goes on; version 1, now active, did not take over: .*ECONNREFUSED/,
+      /^version 2 keeps running; version 1, now active, did not take over: .*ECONNREFUSED/,
     );
     expect((await harness.judge(1)).judgedBy).toMatchObject({ version: 2, provider: 'cpu' });
     await server.listen();

@@ -62,8 +62,8 @@ describe('a version whose server is away', () => {
     harness.directory.add(meanOf4x2);
     await harness.host.load(mean);
     addRemote(harness, server, 2);
-    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 goes on; version 2, .*ECONNREFUSED/);
-    expect(health(harness, 'served/mean')?.reason).toMatch(/version 1 goes on; version 2, .*ECONNREFUSED/);
+    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, .*ECONNREFUSED/);
+    expect(health(harness, 'served/mean')?.reason).toMatch(/version 1 keeps running; version 2, .*ECONNREFUSED/);
     expect((await harness.host.run(mean, windowOf(3), 'client')).judgedBy).toMatchObject({ version: 1 });
     activate(harness, 1);
     await harness.host.load(mean);
@@ -127,7 +127,7 @@ describe('a server that judges goes on', () => {
     addRemote(harness, server, 1);
     await harness.host.load(mean);
     harness.directory.add({ ...bad, version: 2 });
-    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 goes on; version 2, now active,/);
+    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, now active,/);
     expect(health(harness, 'served/mean')?.reason).toMatch(reason);
     expect(
       await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout",host="clients"}'),
@@ -179,12 +179,13 @@ describe('a server that judges goes on', () => {
 describe('a version on a server that does not fit the watches', () => {
   test('takes nothing over from the box, and is not even asked', async () => {
     await using server = await OipFaultServer.start();
-    const misfits = ({ version }: { readonly version: number }) => (version === 2 ? ["watch 'a': 3 tags"] : []);
-    await using harness = new HostHarness([meanOf4x2], {}, misfits);
+    const incompatibilities = ({ version }: { readonly version: number }) =>
+      version === 2 ? ["watch 'a': 3 tags"] : [];
+    await using harness = new HostHarness([meanOf4x2], {}, incompatibilities);
     await harness.ready('mean');
     addRemote(harness, server, 2);
     harness.host.reload();
-    await says(harness, 'model/mean', /version 1 goes on; .*watch 'a': 3 tags/);
+    await says(harness, 'model/mean', /version 1 keeps running; .*watch 'a': 3 tags/);
     expect((await harness.host.run(mean, windowOf(3))).judgedBy).toMatchObject({ version: 1, provider: 'cpu' });
     expect(server.requests).toEqual([]);
     activate(harness, 1);

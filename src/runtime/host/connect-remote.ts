@@ -1,14 +1,14 @@
-import type { Deps } from '../../platform/deps.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
-import type { ModelSlot } from '../host/model-slot.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
-import type { FallbackModel } from './fallback-model.ts';
-import { RemoteModel } from './remote-model.ts';
+import type { Deps } from '../../platform/deps.ts';
+import type { FallbackModel } from '../remote/fallback-model.ts';
+import { RemoteModel } from '../remote/remote-model.ts';
+import type { ModelSlot } from './model-slot.ts';
 
-/** What judges where a remote version cannot; undefined where nothing does. */
+/** Returns the local model that runs if a remote version cannot; undefined if there is none. */
 export type FallbackFor = (slot: ModelSlot, stored: StoredModel) => FallbackModel | undefined;
 
-/** Has a version proved and run on the server that it names, aside from every inference host. */
+/** Proves and runs a version on the server that it names, outside every inference host. */
 export function connectRemote(
   slot: ModelSlot,
   stored: StoredModel,
@@ -17,8 +17,8 @@ export function connectRemote(
   const server = stored.manifest.remote;
   if (server === undefined) return;
   const { config, deps, fallbackFor } = options;
-  slot.connect(stored, () => {
+  slot.connect(stored, (owner) => {
     const fallback = fallbackFor?.(slot, stored);
-    return new RemoteModel({ slot, stored, server, config, fallback, deps });
+    return new RemoteModel({ owner, stored, server, config, fallback, deps });
   });
 }

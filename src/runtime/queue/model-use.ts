@@ -4,18 +4,23 @@ import { invariant } from '../../platform/errors.ts';
 import { batchSize } from '../../models/checks/batch-rows.ts';
 import { rowShape } from '../../models/checks/golden.ts';
 import type { Batching } from '../../contracts/model-session.ts';
-import type { RunRequest } from './run-queue.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import { ModelCounts } from '../queue/model-counts.ts';
+import { inferenceMetrics } from './inference-metrics.ts';
+import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { Serving } from '../../models/store/serving.ts';
 import { servingOf } from '../../models/store/serving.ts';
 
-/** How the version of a model that is ready is asked, and what it has done. */
+/** A request that ran, as the counts need it. */
+export type ExecutedRequest = {
+  readonly rows: number;
+  readonly queuedMs: number;
+  readonly priority: RunPriority;
+};
+
+/** Limits of the version that is ready, and counts of what it has done. */
 export class ModelUse implements Disposable {
-  /** As its watch names it. */
   readonly #label: string;
   readonly #config: ModelsConfig;
   readonly #deps: Deps;
@@ -32,7 +37,7 @@ export class ModelUse implements Disposable {
     this.#batchRows = deps.metrics.of(inferenceMetrics).andon_inference_batch_rows;
   }
 
-  /** It is ready, for the first time or again. */
+  /** Call when a version becomes ready, for the first time or again. */
   begin(stored: StoredModel, batching: Batching): void {
     this.#name = stored.name;
     this.#serving = servingOf(this.#config, stored.manifest);
@@ -42,7 +47,7 @@ export class ModelUse implements Disposable {
     this.#counts = new ModelCounts(stored, this.#deps.clock, this.#deps.metrics);
   }
 
-  /** How it is run. Only a model that is ready is run. */
+  /** @throws {InvariantError} Before the model was ready for the first time. */
   get serving(): Serving {
     invariant(this.#serving !== undefined, `model '${this.#label}' was ready before it was run`);
     return this.#serving;
@@ -53,9 +58,9 @@ export class ModelUse implements Disposable {
   }
 
   /**
-   * How many rows a request has, and with which others it can go as one run.
+   * Returns the rows of a request, and the key that requests share which can run as one batch.
    *
-   * @throws {OperatingError} 'model-input-invalid' where a visitor's are more than one run may have.
+   * @throws {OperatingError} 'model-input-invalid' if a client sends more rows than one run may have.
    */
   rowsOf(inputs: Tensors, priority: RunPriority): { readonly rows: number; readonly joinKey: string | undefined } {
     const rows = this.#batching === 'none' ? undefined : batchSize(inputs);
@@ -69,8 +74,8 @@ export class ModelUse implements Disposable {
     return { rows, joinKey: this.#batching === 'rows' ? rowShape(inputs) : undefined };
   }
 
-  /** A run ended well, for all these requests together. */
-  noteExecuted(requests: readonly RunRequest[], startedMs: number, runMs: number): void {
+  /** One run succeeded for all these requests. */
+  noteExecuted(requests: readonly ExecutedRequest[], startedMs: number, runMs: number): void {
     this.#counts?.executed();
     for (const { rows, queuedMs } of requests) this.#counts?.succeeded({ rows, queuedMs, startedMs, runMs });
     if (requests.some(({ priority }) => priority === 'watch')) return;
@@ -78,7 +83,7 @@ export class ModelUse implements Disposable {
     this.#batchRows.observe({ model: this.#label }, rows);
   }
 
-  /** @param queuedMs Monotonic time at which the request was made. */
+  /** @param queuedMs Monotonic time of the request. */
   noteFailed(queuedMs: number): void {
     this.#counts?.failed(queuedMs);
   }
