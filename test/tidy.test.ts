@@ -66,7 +66,6 @@ const floors: readonly (readonly string[])[] = [
   ['web'],
   ['http', 'serving/v2'],
   ['serving/text'],
-  ['serving/gateway'],
   ['serving'],
   ['config'],
   ['app', 'offline'],
