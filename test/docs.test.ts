@@ -106,7 +106,10 @@ const inManifest: ReadonlySet<string> = new Set(['serving.deadline']);
 /** Returns the keys such as `models.limits.<name>.host` that a document names and no configuration has. */
 function unknownKeys(markdown: string): readonly string[] {
   return [...markdown.matchAll(/`(\w+)((?:\.[\w<>]+)+)`/g)]
-    .filter(([, section = '', rest = '']) => section in configSchema.shape && !/^\.db\b/.test(rest) && !inManifest.has(`${section}${rest}`))
+    .filter(
+      ([, section = '', rest = '']) =>
+        section in configSchema.shape && !/^\.db\b/.test(rest) && !inManifest.has(`${section}${rest}`),
+    )
     .map(([, section = '', rest = '']) => `${section}${rest}`)
     .filter((key) => !hasKey(jsonSchema, key.split('.')));
 }
