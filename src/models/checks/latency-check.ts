@@ -6,7 +6,8 @@ import { OperatingError } from '../../platform/errors.ts';
 import { feedOf } from './golden.ts';
 import { isLoss } from '../errors/host-loss.ts';
 import { registryFailure } from '../errors/registry-errors.ts';
-import { elementCount, tensorData } from './tensor-check.ts';
+import { elementCount } from '../../domain/model/tensor-shape.ts';
+import { tensorData } from './tensor-check.ts';
 
 const WARM_UP_RUNS = 3;
 const RUNS_MAX = 100;

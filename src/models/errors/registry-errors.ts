@@ -1,28 +1,28 @@
 import type { ErrorCatalogue } from '../../platform/errors.ts';
 import { OperatingError } from '../../platform/errors.ts';
 
-/** Errors of the acts on the model directory: install, activate, rollback, pin, remove. */
+/** Errors of the operations on the model directory: install, activate, rollback, pin, remove. */
 export const registryErrors = {
   'model-package-invalid': {
     disposition: 'reject',
     meaning:
-      'What was to be installed is no package of a model: model.onnx, model.yaml, perhaps model.sig and documents.',
-    remedy: 'The message names the file or entry at fault; docs/models.md says what a package is.',
+      'The file or folder is not a model package: model.onnx and model.yaml, optionally model.sig and documents.',
+    remedy: 'The message names the wrong file or entry. docs/models.md describes a package.',
   },
   'model-package-too-large': {
     disposition: 'reject',
-    meaning: 'A package, or a file in it, is larger than it may be, as received or once it is unpacked.',
-    remedy: 'Raise `models.maxModelSize` where a model is really that large.',
+    meaning: 'A package, or a file in it, is over its size limit, as received or after unpacking.',
+    remedy: 'Raise `models.maxModelSize` if the model is really that large.',
   },
   'model-download-failed': {
     disposition: 'retry',
     meaning:
-      'A package did not arrive: its server did not answer, refused, or did not finish in time; or it broke off.',
-    remedy: 'Try the URL on the box; `models.receiveDeadline` is the time that a package may take to arrive.',
+      'A package did not arrive: its server did not answer in time or answered with an error, or the connection broke.',
+    remedy: 'Try the URL on the machine of the agent. `models.receiveDeadline` is the time limit for a package.',
   },
   'model-version-taken': {
     disposition: 'reject',
-    meaning: 'Another package has been installed, or trained, under this name and version.',
+    meaning: 'Another package was installed, or trained, with this name and version.',
     remedy: 'Write the next free version, which the message names, into its model.yaml.',
   },
   'model-version-unknown': {
@@ -33,13 +33,13 @@ export const registryErrors = {
   'model-version-not-active': {
     disposition: 'reject',
     meaning: 'Only the active version can be pinned.',
-    remedy: 'Activate it first.',
+    remedy: 'Activate the version first.',
   },
   'model-version-in-use': {
     disposition: 'reject',
     meaning:
-      'The version cannot be removed: it is active, a rollback would go back to it, a watch names it, or the running agent has it loaded.',
-    remedy: 'Activate another version, or take it out of the watches; `--force` removes the previous one.',
+      'The version cannot be removed: it is active, it is the previous version, a watch uses it, or the running agent has it loaded.',
+    remedy: 'Activate another version, or remove it from the watches. `--force` removes the previous version.',
   },
   'model-watch-incompatibility': {
     disposition: 'reject',
@@ -48,29 +48,29 @@ export const registryErrors = {
   },
   'model-pinned': {
     disposition: 'reject',
-    meaning: 'The active version of the model is pinned, so nothing may change it.',
-    remedy: 'Unpin it first: `andon models unpin NAME`.',
+    meaning: 'The active version of the model is pinned, so it cannot be changed.',
+    remedy: 'Remove the pin first: `andon models unpin NAME`.',
   },
   'model-too-slow': {
     disposition: 'reject',
-    meaning: 'The model does not keep its deadline on this box, so its runs would be killed.',
-    remedy: 'Use a smaller model, give the box more time, or raise `models.limits.<name>.deadline`.',
+    meaning: 'The model does not keep its deadline on this machine, so its runs would be killed.',
+    remedy: 'Use a smaller model or a faster machine, or raise `models.limits.<name>.deadline`.',
   },
   'models-busy': {
     disposition: 'retry',
-    meaning: 'Another act on the model directory is under way, or the agent stopped during this one.',
+    meaning: 'Another operation on the model directory is running, or the agent stopped during this one.',
     remedy: 'Try again.',
   },
   'model-directory-unusable': {
     disposition: 'retry',
-    meaning: 'The model directory cannot be written: a full disk, missing rights, a read-only file system.',
-    remedy: 'The message names the file. On a box with the service, run the command as its user.',
+    meaning: 'The model directory cannot be written: full disk, missing access rights, read-only file system.',
+    remedy: 'The message names the file. On a machine with the service, run the command as the user of the service.',
   },
 } as const satisfies ErrorCatalogue;
 
 export type RegistryErrorCode = keyof typeof registryErrors;
 
-/** An OperatingError with the disposition that the catalogue gives its code. */
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
 export function registryFailure(code: RegistryErrorCode, message: string, options?: ErrorOptions): OperatingError {
   return new OperatingError(code, registryErrors[code].disposition, message, options);
 }

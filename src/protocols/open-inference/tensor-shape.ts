@@ -1,24 +1,20 @@
+import { shapeText } from '../../domain/model/tensor-shape.ts';
 import { malformed } from './malformed.ts';
 
-/** More dimensions than any operator of ONNX has a use for. */
+/** Largest rank that is accepted; no ONNX operator uses more dimensions. */
 export const RANK_MAX = 32;
 
 /**
- * Number of elements of a shape.
+ * Returns the number of elements of a shape in a request.
  *
- * @throws {OperatingError} 'infer-request-invalid' where it is no safe integer: such a tensor exists nowhere.
+ * @throws {OperatingError} 'infer-request-invalid' if it is not a safe integer: no such tensor can exist.
  */
-export function elementCount(dims: readonly number[], what: string): number {
+export function checkedElementCount(dims: readonly number[], what: string): number {
   let count = 1;
   for (const size of dims) {
     count *= size;
     if (!Number.isSafeInteger(count))
-      throw malformed(`${what} has shape ${shapeText(dims)}, more elements than can be`);
+      throw malformed(`${what} has shape ${shapeText(dims)}, more elements than a tensor can have`);
   }
   return count;
-}
-
-/** `[2, 16, 3]`; -1 is any size. */
-export function shapeText(dims: readonly number[]): string {
-  return `[${dims.join(', ')}]`;
 }

@@ -43,7 +43,7 @@ export class FallbackModel {
   /** Has it loaded where it fits; resolves once that is known. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
-    this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
+    this.#unfit = (await fallbackProblem(manifest, directory).catch(errorMessage)) ?? '';
     if (!this.#released && this.#unfit === '') this.#held = hold(model);
   }
 
