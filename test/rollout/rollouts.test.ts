@@ -332,7 +332,7 @@ describe('a version that was made active', () => {
     await run(2);
     expect(ledger.active).toBe(4);
     expect(judged()).toEqual([4, 3, 4, 4]);
-    expect(health('rollout/pump-1')?.reason).toContain('but goes on: the model is pinned');
+    expect(health('rollout/pump-1')?.reason).toContain('but is still active: the model is pinned');
     await end();
   });
 
@@ -396,4 +396,4 @@ test('no window is lost and none overtakes another, whatever the candidate does'
     ),
     { numRuns: 60 },
   );
-}, 60_000);
+});
