@@ -171,7 +171,10 @@ describe('a value counts only while the session is whole', () => {
     await say(...deviceBirth);
     await expect
       .poll(() => health())
-      .toMatchObject({ status: 'degraded', reason: 'the birth of device acme/line-2/pump-1 has no numeric metric Presure' });
+      .toMatchObject({
+        status: 'degraded',
+        reason: 'the birth of device acme/line-2/pump-1 has no numeric metric Presure',
+      });
     await say('spBv1.0/acme/DBIRTH/line-2/pump-1', payload(2, double('Pressure', 5), double('Presure', 6)));
     await expect.poll(() => health()).toMatchObject({ status: 'ok' });
   });
