@@ -44,14 +44,14 @@ export const alarmJson = z.object({
 export const tagReadingJson = z.object({
   tag: z.string(),
   value: z.number().nullable(),
-  text: z.string().optional().describe('What the value is called, or the text that it stands for'),
+  text: z.string().optional().describe('Label of the value, or the text that it represents'),
   unit: z.string(),
   timestamp_ms: z.number(),
   quality: z.enum(qualities),
   reason: z.enum(qualityReasons),
 });
 
-/** A verdict is open at its end: what a model adds (contributions, provider) goes through as stored. */
+/** A verdict may have further fields: those of the model (contributions, provider) are returned as stored. */
 export const verdictJson = z.looseObject({
   id: z.string().optional(),
   watch: z.string(),
@@ -78,10 +78,10 @@ export const watchJson = z.object({
       incumbent: z.number(),
       windows: z.number(),
       agreement: z.number().nullable(),
-      stopped: z.string().nullable().describe('Why the candidate was stopped'),
+      stopped: z.string().nullable().describe('Reason for which the candidate was stopped'),
     })
     .nullable()
-    .describe('Two versions on the same windows; all of it is at /api/v1/models/<name>/compare'),
+    .describe('Two versions on the same windows; details are at /api/v1/models/<name>/compare'),
 });
 
 export const tagSeriesJson = z.object({

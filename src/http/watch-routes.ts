@@ -56,7 +56,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/models',
     {
       schema: {
-        summary: 'Models that are loaded, those under rollout too, and the execution provider each really runs on',
+        summary: 'Loaded models, also those of rollouts, with the execution provider that each one uses',
         response: {
           200: z.object({
             models: z.array(modelJson),
@@ -78,8 +78,8 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
 
 const historyQuery = z
   .object({
-    from: z.coerce.number().optional().describe('Epoch milliseconds; an hour before `to` where absent'),
-    to: z.coerce.number().optional().describe('Epoch milliseconds; now where absent'),
+    from: z.coerce.number().optional().describe('Epoch milliseconds; one hour before `to` if absent'),
+    to: z.coerce.number().optional().describe('Epoch milliseconds; now if absent'),
     limit: z.coerce.number().int().min(1).max(VERDICTS_MAX).default(VERDICTS_MAX),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
