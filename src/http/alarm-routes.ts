@@ -31,7 +31,7 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
     '/api/v1/alarms',
     {
       schema: {
-        summary: 'All alarms, also normal ones',
+        summary: 'All alarms, including normal ones',
         response: { 200: z.object({ alarms: z.array(alarmJson) }), 503: errorJson },
       },
     },
@@ -79,7 +79,7 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
 const shelveBody = z
   .object({
     by: actor,
-    duration: duration('Duration, for example 30m').optional(),
+    duration: duration('How long, such as 30m').optional(),
     until_ms: z.number().optional().describe('End of shelving, epoch milliseconds'),
   })
   .refine((body) => (body.duration === undefined) !== (body.until_ms === undefined), {

@@ -46,7 +46,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
       { maxMemory: '400MB' },
       /its host would take .* of 400\.0 MB \(models\.maxMemory\)/,
     ],
-  ])('one that %s', { timeout: 60_000 }, async (_, bad, config, reason) => {
+  ])('one that %s', async (_, bad, config, reason) => {
     await using harness = new HostHarness([loop, meanOf4x2], config);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid;
@@ -183,7 +183,7 @@ describe('a take-over', () => {
       () => !inferenceHostPids(process.pid).includes(pid ?? 0),
       () => 'the old host ends after its run',
     );
-  }, 30_000);
+  });
 
   test('lets windows that wait be judged by the version whose length they have', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
@@ -203,7 +203,7 @@ describe('a take-over', () => {
       () => inferenceHostPids(process.pid).length === 1,
       () => 'the old host ends',
     );
-  }, 30_000);
+  });
 
   test('lets Linux take the fresh host before the live one, until it is that, when memory runs out', async () => {
     await using harness = new HostHarness([loop]);

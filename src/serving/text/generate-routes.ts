@@ -85,7 +85,7 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
       {
         ...common,
         schema: {
-          summary: 'Continue a prompt of token ids, one event for each token',
+          summary: 'Continue a prompt of token ids, with one event for each token',
           description,
           tags,
           body,

@@ -159,10 +159,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
       const answer = await server.post(path, asked([1]));
       return [answer.status, await answer.json()];
     };
-    expect(await answered('/v2/models/nobody/generate')).toEqual([
-      404,
-      { error: "Model 'nobody' is not loaded" },
-    ]);
+    expect(await answered('/v2/models/nobody/generate')).toEqual([404, { error: "Model 'nobody' is not loaded" }]);
     expect((await answered('/v2/models/gpt/versions/2/generate_stream'))[0]).toBe(404);
     expect(await answered('/v2/models/broken/generate')).toEqual([
       503,
