@@ -310,7 +310,9 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     const activated = await this.#attempt(act, async () => {
       // What is refused anyhow need not be proved first.
       await check();
-      const proof = known ?? (await this.#prover.prove(model, this.#path));
+      // A return to the version before must succeed on a busy machine too.
+      const ifTooSlow = action === 'rollback' ? 'report' : 'refuse';
+      const proof = known ?? (await this.#prover.prove(model, this.#path, ifTooSlow));
       Object.assign(act.detail, proof);
       await this.#acts.commit(act, {
         check: async () => {

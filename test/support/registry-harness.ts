@@ -30,9 +30,9 @@ export class RegistryHarness implements AsyncDisposable {
     this.library = this.open();
   }
 
-  /** Another library on the same directory, as another process has. */
-  open(): VersionRegistry {
-    const { config, inUse, misfits } = this.#options;
+  /** Another registry on the same directory, as another process has. */
+  open(config = this.#options.config): VersionRegistry {
+    const { inUse, misfits } = this.#options;
     return new VersionRegistry({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.models, ...config }),

@@ -34,12 +34,12 @@ export class ModelProver {
    * @throws {OperatingError} As `verifyModel`, with paths that begin in `directory`; 'models-busy' where too many wait,
    *   or the agent stops.
    */
-  async prove(model: ExactModel, directory: string): Promise<ModelProof> {
+  async prove(model: ExactModel, directory: string, ifTooSlow: 'refuse' | 'report' = 'refuse'): Promise<ModelProof> {
     if (this.#waiting > WAITING_MAX)
       throw registryFailure('models-busy', `${this.#waiting} versions are being proved or wait for it`);
     this.#waiting += 1;
     try {
-      const proving = this.#last.then(() => this.#prove(model, directory));
+      const proving = this.#last.then(() => this.#prove(model, directory, ifTooSlow));
       this.#last = proving.catch(() => undefined);
       return await proving;
     } finally {
@@ -47,7 +47,7 @@ export class ModelProver {
     }
   }
 
-  async #prove(model: ExactModel, directory: string): Promise<ModelProof> {
+  async #prove(model: ExactModel, directory: string, ifTooSlow: 'refuse' | 'report'): Promise<ModelProof> {
     const { entry, config, deps, signal } = this.#options;
     try {
       signal.throwIfAborted();
@@ -55,6 +55,7 @@ export class ModelProver {
         entry,
         config: { ...config, directory },
         model,
+        ifTooSlow,
         deps,
         signal,
       });

@@ -1,19 +1,18 @@
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { GoldenReport } from '../../contracts/model-session.ts';
 import { HostProcess } from '../../runtime/host/host-process.ts';
-import { checkLatency } from '../../models/checks/latency-check.ts';
+import { checkHostLatency } from '../../runtime/host/host-latency.ts';
 import { loadSession } from '../../runtime/host/load-session.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
 import { verifyRemote } from './verify-remote.ts';
-import { providersOf, servingOf } from '../../models/store/serving.ts';
+import { providersOf } from '../../models/store/serving.ts';
 
 /** The check is no hurry; the scan of the machines and the watches' models are. */
 const NICENESS = 10;
@@ -46,13 +45,15 @@ export async function verifyModel(options: {
   readonly entry: URL;
   readonly config: ModelsConfig;
   readonly model: ModelReference;
+  /** 'report' if the version must not be refused for its latency, as at a rollback. */
+  readonly ifTooSlow?: 'refuse' | 'report';
   readonly deps: Deps;
   readonly signal?: AbortSignal;
 }): Promise<ModelVerification> {
-  const { entry, config, model, deps, signal } = options;
+  const { entry, config, model, ifTooSlow = 'refuse', deps, signal } = options;
   const { clock } = deps;
   const stored = await ModelDirectory.of(config).find(model);
-  if (stored.manifest.runtime === 'remote') return verifyRemote(stored, options);
+  if (stored.manifest.runtime === 'remote') return verifyRemote(stored, { ...options, ifTooSlow });
   const host = new HostProcess(entry, clock, NICENESS);
   const stop = (): void => host.kill('stopped');
   signal?.addEventListener('abort', stop);
@@ -60,19 +61,10 @@ export async function verifyModel(options: {
     if (signal?.aborted === true) stop();
     const key = formatModelReference(model);
     const list = { providers: providersOf(config, model.name), givenUp: new Map() };
-    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
-      loadSession(host, key, stored, candidate, config),
-    );
+    const session = await loadOnFirstProvider(list, (candidate) => loadSession(host, key, stored, candidate, config));
+    const latency = await checkHostLatency(host, { key, stored, session }, { config, clock, ifTooSlow });
+    const { loaded, provider, fallbacks } = session;
     const { golden, nodesByProvider } = loaded;
-    const finite = judgesWindows(stored.manifest);
-    const latency = await checkLatency({
-      run: (inputs, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs),
-      manifest: stored.manifest,
-      inputs: loaded.inputs,
-      deadlineMs: servingOf(config, stored.manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadlineMs,
-      clock,
-    });
     const { manifest, sha256 } = stored;
     return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
   } finally {

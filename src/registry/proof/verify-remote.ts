@@ -19,9 +19,14 @@ import { RemoteSession } from '../../runtime/remote/remote-session.ts';
  */
 export async function verifyRemote(
   stored: StoredModel,
-  options: { readonly config: ModelsConfig; readonly deps: Deps; readonly signal?: AbortSignal },
+  options: {
+    readonly config: ModelsConfig;
+    readonly ifTooSlow: 'refuse' | 'report';
+    readonly deps: Deps;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<ModelVerification> {
-  const { config, deps, signal } = options;
+  const { config, ifTooSlow, deps, signal } = options;
   const { manifest, sha256 } = stored;
   const server = manifest.remote;
   if (server === undefined) throw inferenceFailure('model-file-invalid', `${stored.name} names no server`);
@@ -42,7 +47,8 @@ export async function verifyRemote(
       manifest,
       inputs,
       deadlineMs: servingOf(config, manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadlineMs,
+      runTimeoutMs: config.loadDeadlineMs,
+      ifTooSlow,
       clock: deps.clock,
     });
     return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
