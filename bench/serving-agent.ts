@@ -18,9 +18,10 @@ export async function startServingAgent(
   const folder = stack.use(new AgentFolder());
   const { models, ...sections } = agentSections(site, { devices: 1, scanIntervalMs });
   const limits = { [WIDE_MODEL]: { maxBatch: 32 }, [WIDE_MODEL_ALONE]: { maxBatch: 1 } };
-  folder.configure({ ...sections, models: { ...models, serve: 'all', limits } });
+  folder.configure({ ...sections, serving: { listen: '127.0.0.1:0' }, models: { ...models, serve: 'all', limits } });
   const agent = stack.use(await AgentProcess.start(folder.configFile, {}, site.agentProgram));
-  const inferUrl = (model: string) => `${agent.httpUrl}/v2/models/${model}/infer`;
+  const url = await agent.modelServerUrl();
+  const inferUrl = (model: string) => `${url}/v2/models/${model}/infer`;
   await Promise.all([MODEL, WIDE_MODEL, WIDE_MODEL_ALONE].map((model) => modelReady(inferUrl(model))));
   return { pid: agent.child.pid ?? 0, inferUrl };
 }

@@ -107,6 +107,7 @@ class SwapBed implements AsyncDisposable {
       // No probation: it would add a process.
       // A model whose host is killed repeatedly would be quarantined.
       models: { directory, serve: [MODEL], rollback: { within: '0ms' }, quarantine: { crashes: 100 } },
+      serving: { listen: '127.0.0.1:0' },
       http: { listen: '127.0.0.1:0', adminToken: { env: 'ANDON_ADMIN_TOKEN' } },
     });
     const env = { ANDON_ADMIN_TOKEN: ADMIN_TOKEN };
@@ -114,7 +115,7 @@ class SwapBed implements AsyncDisposable {
     const clients = stack.use(new Peer<ClientsProtocol>('clients.ts'));
     const bed = new SwapBed(agent, clients, stack.move());
     await bed.#isAt(1);
-    await clients.call('start', { url: agent.httpUrl });
+    await clients.call('start', { url: await agent.modelServerUrl() });
     await sleep(3_000);
     return bed;
   }

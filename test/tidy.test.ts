@@ -66,7 +66,6 @@ const floors: readonly (readonly string[])[] = [
   ['web'],
   ['http', 'serving/v2'],
   ['serving/text'],
-  ['serving/gateway'],
   ['serving'],
   ['config'],
   ['app', 'offline'],
@@ -99,12 +98,9 @@ const CLASS_MEMBERS_MAX = 12;
 
 /** Breaches that are still to be removed; a fixed one must leave this list. */
 const remaining: ReadonlySet<string> = new Set([
-  'class Watch',
-  'class Rollout',
   'class SupervisedInferenceHost',
   'class EdgeNode',
   'circle models/store/fallback-fit.ts',
-  'circle registry/proof/model-verification.ts',
 ]);
 
 type Breach = string;

@@ -2,11 +2,9 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory } from '../contracts/source.ts';
 import type { Tag } from '../domain/sample/tag.ts';
-import { agentRoutes } from '../http/agent-routes.ts';
-import { Gateway } from '../serving/gateway/gateway.ts';
-import type { Routes } from '../web/http-app.ts';
-import { HttpServer } from '../web/http-server.ts';
-import { registerV2Routes } from '../serving/v2-routes.ts';
+import { modelServerConfig } from '../serving/serving-config.ts';
+import { agentEndpoint } from '../http/agent-endpoint.ts';
+import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { versionLedger } from '../registry/version-ledger.ts';
 import { VersionRegistry } from '../registry/version-registry.ts';
@@ -29,7 +27,7 @@ import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
-import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from '../platform/entries.ts';
+import { inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
 import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchMisfits } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
@@ -89,10 +87,31 @@ export async function startAgent(
       deps,
     }),
   );
+  const serving = modelServerConfig(config);
+  const modelServer =
+    serving === undefined
+      ? undefined
+      : stack.use(
+          new ModelServer({
+            entry: modelServerEntry,
+            settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
+            agent: {
+              models: () => inference.snapshot(),
+              run: async ({ model, inputs }) => {
+                const result = await inference.run(model, inputs, 'client');
+                return { ...result, manifest: { ...result.manifest, golden: [] } };
+              },
+              load: (model) => inference.load(model),
+              unload: (model) => inference.unload(model),
+            },
+            deps,
+          }),
+        );
+  const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer?.statuses()) ?? [];
   const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const onActivated = (): void => {
     inference.reload();
-    gateway.reload();
+    modelServer?.reload();
     rollouts.review();
   };
   const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
@@ -100,7 +119,7 @@ export async function startAgent(
     new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
-      inUse: async () => modelUses(config, [...ownModels(), ...(await gateway.statuses())]),
+      inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
       misfits: (manifest) => watchMisfits(config, manifest),
       onActivated,
       deps,
@@ -152,8 +171,9 @@ export async function startAgent(
     config.sparkplug === undefined
       ? undefined
       : stack.use(new SparkplugEdgeNode({ agentId, config: config.sparkplug, events, board: pipeline, alarms, deps }));
-  const routes: Routes = async (app, adminToken) => {
-    await agentRoutes({
+  const http = stack.use(
+    agentEndpoint({
+      config: config.http,
       identity,
       alarms,
       board: pipeline,
@@ -161,41 +181,13 @@ export async function startAgent(
       records: outbox,
       history,
       models: () =>
-        gateway.statuses().then(
+        clientModels().then(
           (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
           (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
         ),
       events,
       modelRegistry: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
-      deps,
-    })(app, adminToken);
-    await registerV2Routes(app, {
-      inference,
-      codecEntry: tensorCodecEntry,
-      version: packageVersion,
-      bodyBytesMax: config.http.maxBodyBytes,
-      generation: config.http.generation,
-      adminToken,
-      first: gateway.answers,
-      deps,
-    });
-  };
-  const receiveDeadlineMs = config.models.receiveDeadlineMs;
-  const http = stack.use(new HttpServer({ config: config.http, identity, receiveDeadlineMs, routes, deps }));
-  const gateway: Gateway = stack.use(
-    new Gateway({
-      entry: gatewayEntry,
-      settings: { identity, http: config.http, models: config.models, watched, logLevel: config.log.level },
-      server: http,
-      agent: {
-        models: () => inference.snapshot(),
-        run: async ({ model, inputs }) => {
-          const result = await inference.run(model, inputs, 'client');
-          return { ...result, manifest: { ...result.manifest, golden: [] } };
-        },
-        load: (model) => inference.load(model),
-        unload: (model) => inference.unload(model),
-      },
+      modelServerAddress: () => modelServer?.address,
       deps,
     }),
   );
@@ -237,7 +229,7 @@ export async function startAgent(
   publisher?.start();
   edgeNode?.start();
   await http.start();
-  if (config.models.serve !== 'none') gateway.start();
+  modelServer?.start();
   clockWatch.start();
   for (const source of sources.values()) source.start();
   watchdog.start();

@@ -5,7 +5,9 @@ import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
 import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
-import { v2Errors } from '../web/v2-errors.ts';
+import { apiErrors } from '../http/api-errors.ts';
+import { apiMetrics } from '../http/api-metrics.ts';
+import { v2Errors } from '../serving/v2/v2-errors.ts';
 import { v2Metrics } from '../serving/v2/v2-metrics.ts';
 import { inferenceErrors } from '../models/errors/inference-errors.ts';
 import { inferenceMetrics } from '../runtime/queue/inference-metrics.ts';
@@ -98,7 +100,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: httpErrors },
+  { title: 'HTTP', catalogue: { ...httpErrors, ...apiErrors } },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },
@@ -123,5 +125,5 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
-  { title: 'HTTP', catalogue: { ...httpMetrics, ...v2Metrics } },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...apiMetrics, ...v2Metrics } },
 ];

@@ -33,13 +33,13 @@ export function checkConfig(config: Partial<AgentConfig>, file: unknown, models:
 }
 
 /** Checks that the configuration has a purpose: watches, served models, or both. */
-function purposeFindings({ config: { watches, models } }: CheckContext, file: unknown): readonly Finding[] {
+function purposeFindings({ config: { watches, models, serving } }: CheckContext, file: unknown): readonly Finding[] {
   if (watches === undefined || models === undefined) return [];
   const isEmpty = (section: unknown): boolean => isPlainObject(section) && Object.keys(section).length === 0;
   // An invalid source is missing in the valid parts, but it still is a source.
   const sources = valueAt(file, ['sources']) ?? {};
-  if (isEmpty(sources) && models.serve === 'none')
-    return [error(['sources'], 'expected at least one source, or models to serve (models.serve)')];
+  if (isEmpty(sources) && models.serve === 'none' && serving === undefined)
+    return [error(['sources'], 'expected at least one source, or models to serve (serving, models.serve)')];
   if (isEmpty(sources) || !isEmpty(watches)) return [];
   return [
     warning(['watches'], 'no watches: samples are read and stored, but nothing is judged and no alarm is raised'),

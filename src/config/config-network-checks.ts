@@ -1,4 +1,4 @@
-import { listenAddress } from '../web/http-config.ts';
+import { listenAddress } from '../web/listen-address.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { duplicates, error, warning } from './config-finding.ts';
 import { isPlainObject } from './config-document.ts';

@@ -7,7 +7,7 @@ const PATH_KEYS = new Set(['directory', 'path', 'ca', 'cert', 'key', 'file']);
 const CHOSEN_NAMES = new Set(['tags', 'headers']);
 
 /** Sections with paths; `sources` and `uplinks` have them in their entries. */
-const SECTIONS = ['models', 'outbox', 'http', 'publish', 'sparkplug'] as const;
+const SECTIONS = ['models', 'outbox', 'http', 'serving', 'publish', 'sparkplug'] as const;
 const ENTRY_SECTIONS = ['sources', 'uplinks'] as const;
 
 /**

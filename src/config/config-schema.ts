@@ -1,5 +1,7 @@
 import * as z from 'zod';
-import { httpConfigSchema } from '../web/http-config.ts';
+import { httpFields } from '../http/http-config.ts';
+import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
+import { configObject } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
@@ -72,7 +74,10 @@ export const configSchema = z.strictObject({
     .describe(
       'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
     ),
-  http: httpConfigSchema.prefault({}),
+  http: configObject({ ...httpFields, ...movedHttpKeys })
+    .prefault({})
+    .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
+  serving: servingConfigSchema.optional(),
   log: logSchema,
 });
 

@@ -1,5 +1,5 @@
 /** Largest edit distance that counts as a typing error: one letter in three, at most three. */
-function slipsAllowed(word: string): number {
+function distanceMax(word: string): number {
   return Math.min(3, Math.floor((word.length + 1) / 3));
 }
 
@@ -9,10 +9,10 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   const exact = candidates.find((candidate) => simplified(candidate) === plain);
   if (exact !== undefined) return exact;
   const ranked = candidates
-    .map((candidate) => ({ candidate, slips: editDistance(plain, simplified(candidate)) }))
-    .toSorted((a, b) => a.slips - b.slips);
+    .map((candidate) => ({ candidate, distance: editDistance(plain, simplified(candidate)) }))
+    .toSorted((a, b) => a.distance - b.distance);
   const best = ranked[0];
-  return best !== undefined && best.slips <= slipsAllowed(plain) ? best.candidate : undefined;
+  return best !== undefined && best.distance <= distanceMax(plain) ? best.candidate : undefined;
 }
 
 /** Returns the word in lower case, without dashes, underscores and spaces. */
@@ -34,10 +34,10 @@ export function editDistance(from: string, to: string): number {
     for (let column = 1; column <= to.length; column += 1) {
       const same = from[row - 1] === to[column - 1];
       const replace = at(back, column - 1) + (same ? 0 : 1);
-      let slips = Math.min(at(current, column - 1) + 1, at(back, column) + 1, replace);
+      let distance = Math.min(at(current, column - 1) + 1, at(back, column) + 1, replace);
       const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
-      if (row > 1 && column > 1 && swapped) slips = Math.min(slips, at(twoBack, column - 2) + 1);
-      current.push(slips);
+      if (row > 1 && column > 1 && swapped) distance = Math.min(distance, at(twoBack, column - 2) + 1);
+      current.push(distance);
     }
     twoBack = back;
     back = current;

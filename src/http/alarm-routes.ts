@@ -7,7 +7,8 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { alarmJson, errorJson } from '../web/api-schemas.ts';
+import { errorJson } from '../web/error-json.ts';
+import { alarmJson } from './api-schemas.ts';
 
 /** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
 const SHELVE_MS_MAX = 7 * 86_400_000;

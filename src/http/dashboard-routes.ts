@@ -15,6 +15,9 @@ const FILES: readonly { readonly path: string; readonly type: string; readonly f
   { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },
 ];
 
+/** Paths without data: they need no token, and the page asks its user for one. */
+export const dashboardPaths: ReadonlySet<string> = new Set(FILES.map(({ path }) => path));
+
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 

@@ -7,8 +7,7 @@ import type { Activated, Installed, ModelRegistry, ModelProof, PackageSource } f
 import { modelActions } from '../contracts/model-registry.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from '../web/admin-access.ts';
-import { errorJson } from '../web/api-schemas.ts';
-import { clientAddress } from '../web/private-connections.ts';
+import { errorJson } from '../web/error-json.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
@@ -223,15 +222,15 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
   );
 }
 
-/** The admin token names nobody: where the request came from is all that is known. */
+/** The admin token does not identify a person, so the audit log gets the address of the client. */
 function actorAt(request: IncomingMessage): string {
-  return `http:${clientAddress(request)}`;
+  return `http:${request.socket.remoteAddress ?? 'unknown'}`;
 }
 
 /** Where the status is another than 422: nothing is wrong with the request, and the version is no good. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'admin-token-needed': 401,
-  'gateway-away': 503,
+  'model-server-away': 503,
   'repository-off': 403,
   'model-version-unknown': 404,
   'model-no-previous': 409,

@@ -9,8 +9,9 @@ import type { StoredRecord } from '../domain/record/record.ts';
 import { recordJson } from '../domain/record/record.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from '../web/api-schemas.ts';
-import { tagJson } from '../web/event-stream.ts';
+import { errorJson } from '../web/error-json.ts';
+import { modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
+import { tagJson } from './event-stream.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;

@@ -1,7 +1,7 @@
 import type { RolloutOverview } from '../contracts/rollout-statuses.ts';
 import type { Judgement, Ticket } from './judge.ts';
 
-/** What the pipeline needs from the rollouts of model versions. Windows reach the other version, and a canary decides verdicts. */
+/** The pipeline's view of rollouts: windows also go to the other version, and a canary decides verdicts. */
 export interface VersionComparison {
   /** Adds a due window of a watch. The watch's own model judges it in the pipeline's judge. */
   enqueue(ticket: Ticket): void;

@@ -5,37 +5,26 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { errorCode } from './errors.ts';
 
-/** PID namespace. Containers may share a temporary folder, and one must not remove the folders of another. */
-const namespace = pidNamespace();
-
-/** Longest path of the temporary folder. A socket path is limited to 104 to 108 bytes. */
-const SOCKET_BASE_MAX = 60;
-
-type Kind = 'models' | 'http';
+/** The PID namespace is a part: containers may share a temporary folder, and one must not remove the folders of another. */
+const prefix = `andon-models-${pidNamespace()}-`;
 
 /** Creates a temporary folder for this user only (0700). Its name contains the process id. */
-export function makePrivateFolder(kind: Kind): Promise<string> {
-  return mkdtemp(join(baseOf(kind), `andon-${kind}-${namespace}-${process.pid}-`));
+export function makePrivateFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
 }
 
 /**
  * Removes the folders of killed processes. Never throws. A folder of another user stays, and so does a folder whose
  * process id is in use again.
  */
-export async function sweepPrivateFolders(kind: Kind): Promise<void> {
-  const prefix = `andon-${kind}-${namespace}-`;
-  const base = baseOf(kind);
-  const names = await readdir(base).catch(() => []);
+export async function sweepPrivateFolders(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;
     const pid = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0]);
     if (Number.isInteger(pid) && !isRunning(pid))
-      await rm(join(base, name), { recursive: true, force: true }).catch(() => undefined);
+      await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
   }
-}
-
-function baseOf(kind: Kind): string {
-  return kind === 'http' && tmpdir().length > SOCKET_BASE_MAX ? '/tmp' : tmpdir();
 }
 
 function isRunning(pid: number): boolean {

@@ -1,20 +1,28 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type {
   Activated,
   AuditReport,
   ExactModel,
   Installed,
   InstallRequest,
-  ModelRegistry,
+  ModelAction,
   ModelProof,
+  ModelRegistry,
 } from '../contracts/model-registry.ts';
-import type { AnyManifest } from '../contracts/model-manifest.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
+import { registryFailure } from '../models/errors/registry-errors.ts';
+import { ModelDirectory } from '../models/store/model-directory.ts';
+import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
-import { errorCode, OperatingError } from '../platform/errors.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { AuditLog } from './audit/audit-log.ts';
 import { isApplied } from './operations/applied-operation.ts';
+import { clearRejection } from './operations/rejected-versions.ts';
+import type { Operation } from './operations/registry-transactions.ts';
+import { RegistryTransactions } from './operations/registry-transactions.ts';
 import {
   forgetPreviousVersion,
   pinnedVersion,
@@ -23,65 +31,64 @@ import {
   writeActiveVersion,
   writePinnedVersion,
 } from './operations/version-pointers.ts';
-import type { Act } from './operations/registry-transactions.ts';
-import { RegistryTransactions } from './operations/registry-transactions.ts';
-import { AuditLog } from './audit/audit-log.ts';
-import { ModelDirectory } from '../models/store/model-directory.ts';
-import { registryFailure } from '../models/errors/registry-errors.ts';
-import { packageIdentity, packageOrigin, receivePackage } from './package/model-package.ts';
-import { ModelProver } from './proof/model-prover.ts';
-import type { ModelsConfig } from '../models/store/models-config.ts';
-import { differingFile } from './package/package-files.ts';
-import { StagingFolder } from './package/staging-folder.ts';
-import { checkMayHaveSecrets } from '../models/store/allowed-servers.ts';
-import { clearRejection } from './operations/rejected-versions.ts';
 import { checkNotRejected, readStanding, rollbackTarget } from './operations/version-standing.ts';
+import { PackageInstaller, versionFolder } from './package-installer.ts';
+import { StagingFolder } from './package/staging-folder.ts';
+import { ModelProver } from './proof/model-prover.ts';
 
 export type VersionRegistryOptions = {
-  /** The inference host's entry file. */
+  /** Entry file of the inference host. */
   readonly entry: URL;
-  /** `directory` absolute. */
+  /** `directory` is an absolute path. */
   readonly config: ModelsConfig;
-  /** Versions that something other than `active` needs, and what. */
+  /** Returns the versions that are in use for other reasons than being active, each with its user. */
   readonly inUse: () => Promise<readonly (ExactModel & { readonly by: string })[]>;
-  /** Why watches that name the model cannot be judged by this version; empty where all can. */
+  /** Returns why watches that name the model cannot use this version; empty if all can. */
   readonly misfits: (manifest: AnyManifest) => readonly string[];
-  /** Another version is active now. */
+  /** Called after an active version was written. */
   readonly onActivated?: () => void;
   readonly deps: Deps;
 };
 
-/** The model directory as it may be changed: by the commands and over HTTP alike. */
+/** Changes the model directory, for the commands and for HTTP. */
 export class VersionRegistry implements ModelRegistry, AsyncDisposable {
   readonly #options: VersionRegistryOptions;
   readonly #path: string;
   readonly #directory: ModelDirectory;
   readonly #audit: AuditLog;
-  readonly #acts: RegistryTransactions;
+  readonly #transactions: RegistryTransactions;
   readonly #prover: ModelProver;
+  readonly #installer: PackageInstaller;
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
-  #receiving = false;
 
   constructor(options: VersionRegistryOptions) {
     const { entry, config, deps } = options;
+    const { signal } = this.#stopping;
     this.#options = options;
     this.#path = config.directory;
     this.#directory = ModelDirectory.of(config);
     this.#audit = new AuditLog(config.directory, deps.clock);
-    this.#acts = new RegistryTransactions({
+    this.#transactions = new RegistryTransactions({
       directory: config.directory,
       audit: this.#audit,
-      isApplied: (note) => isApplied(note, this.#directory, this.#path),
+      isApplied: (record) => isApplied(record, this.#directory, this.#path),
       deps,
     });
-    this.#prover = new ModelProver({ entry, config, deps, signal: this.#stopping.signal });
+    this.#prover = new ModelProver({ entry, config, deps, signal });
+    this.#installer = new PackageInstaller({
+      config,
+      transactions: this.#transactions,
+      prover: this.#prover,
+      clock: deps.clock,
+      signal,
+    });
   }
 
-  async install(order: InstallRequest, actor: string): Promise<Installed> {
-    const act: Act = { actor, action: 'install', model: '', version: null, detail: {} };
-    const installed = await this.#attempt(act, () => this.#install(order, act));
-    if (!order.activate) return installed;
+  async install(request: InstallRequest, actor: string): Promise<Installed> {
+    const operation = newOperation(actor, 'install', { name: '', version: null });
+    const installed = await this.#attempt(operation, () => this.#installer.install(request, operation));
+    if (!request.activate) return installed;
     const { name, version, proof } = installed;
     try {
       return { ...installed, activated: await this.#activate({ name, version }, 'activate', actor, proof) };
@@ -97,33 +104,32 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
   }
 
   async rollback(name: string, actor: string): Promise<Activated> {
-    const act: Act = { actor, action: 'rollback', model: name, version: null, detail: {} };
-    const version = await this.#attempt(act, async () => {
+    const operation = newOperation(actor, 'rollback', { name, version: null });
+    const version = await this.#attempt(operation, async () => {
       await this.#directory.checkExists({ name, version: undefined });
-      const before = await previousVersion(this.#path, name);
-      await checkNotRejected(this.#path, name, before);
-      return before;
+      const previous = await previousVersion(this.#path, name);
+      await checkNotRejected(this.#path, name, previous);
+      return previous;
     });
     return this.#activate({ name, version }, 'rollback', actor);
   }
 
   /**
-   * Goes back from a version that failed at work, where it is still the active one. The version before it has judged
-   * beside it until now, so that it is not proved again.
+   * Rolls back from a version that failed in operation, if it is still active. The previous version is not proved
+   * again: it has judged in parallel until now.
    *
-   * @throws {OperatingError} 'model-rollback-refused' where the version is pinned, or there is none to go back to.
+   * @throws {OperatingError} 'model-rollback-refused' if the version is pinned or has no usable previous version.
    */
   async rollbackFrom({ name, version: from }: ExactModel, because: string): Promise<void> {
-    const act: Act = { actor: 'agent', action: 'rollback', model: name, version: null, detail: { from, because } };
-    await this.#attempt(act, async () => {
+    const operation = newOperation('agent', 'rollback', { name, version: null }, { from, because });
+    await this.#attempt(operation, async () => {
       const target = async () => rollbackTarget(name, from, await readStanding(this.#path, name));
       const version = await target();
       if (version === undefined) return;
-      act.version = version;
-      await this.#acts.commit(act, {
+      operation.version = version;
+      await this.#transactions.commit(operation, {
         check: async () => {
-          if ((await target()) !== version)
-            throw registryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
+          if ((await target()) !== version) throw changedMeanwhile(name);
         },
         change: () => writeActiveVersion(this.#path, name, version),
       });
@@ -131,46 +137,44 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     this.#options.onActivated?.();
   }
 
-  async pin({ name, version }: ExactModel, actor: string): Promise<void> {
-    const act: Act = { actor, action: 'pin', model: name, version, detail: {} };
+  async pin(model: ExactModel, actor: string): Promise<void> {
+    const { name, version } = model;
     const check = async (): Promise<void> => {
-      await this.#directory.checkExists({ name, version });
+      await this.#directory.checkExists(model);
       const active = await this.#directory.activeVersion(name);
       if (active === version) return;
-      const now = active === undefined ? 'none is' : `version ${active} is`;
+      const found = active === undefined ? 'No version is active' : `Version ${active} is active`;
       throw registryFailure(
         'model-version-not-active',
-        `${name}@${version} is not active, ${now}: a pin holds the active version fast`,
+        `${name}@${version} cannot be pinned, because only the active version can. ${found}`,
       );
     };
-    const change = () => writePinnedVersion(this.#path, name, version);
-    await this.#attempt(act, () => this.#acts.commit(act, { check, change }));
+    await this.#change(newOperation(actor, 'pin', model), check, () => writePinnedVersion(this.#path, name, version));
   }
 
   async unpin(name: string, actor: string): Promise<number | undefined> {
-    const act: Act = { actor, action: 'unpin', model: name, version: null, detail: {} };
+    const operation = newOperation(actor, 'unpin', { name, version: null });
     let pinned: number | undefined;
     const check = async (): Promise<void> => {
       await this.#directory.checkExists({ name, version: undefined });
-      // A `pinned` file that says no version is taken away as well.
+      // A damaged `pinned` file is deleted too.
       pinned = await pinnedVersion(this.#path, name).catch(() => undefined);
-      act.version = pinned ?? null;
+      operation.version = pinned ?? null;
     };
-    const change = () => writePinnedVersion(this.#path, name, undefined);
-    await this.#attempt(act, () => this.#acts.commit(act, { check, change }));
+    await this.#change(operation, check, () => writePinnedVersion(this.#path, name, undefined));
     return pinned;
   }
 
   async remove(model: ExactModel, { force }: { readonly force: boolean }, actor: string): Promise<void> {
     const { name, version } = model;
-    const act: Act = { actor, action: 'remove', model: name, version, detail: force ? { force } : {} };
-    await this.#attempt(act, async () => {
+    const operation = newOperation(actor, 'remove', model, force ? { force } : {});
+    await this.#attempt(operation, async () => {
       const inUse = await this.#options.inUse();
-      await using gone = await this.#acts.locked(() => this.#staging());
-      await this.#acts.commit(act, {
+      await using staging = await this.#transactions.locked(() => StagingFolder.make(this.#path));
+      await this.#transactions.commit(operation, {
         check: () => this.#checkRemovable(model, inUse, force),
         change: async () => {
-          await rename(this.#folderOf(model), join(gone.path, 'removed'));
+          await rename(versionFolder(this.#path, model), join(staging.path, 'removed'));
           await forgetPreviousVersion(this.#path, name, version);
           await clearRejection(this.#path, name, version);
           await syncFolder(join(this.#path, name));
@@ -183,22 +187,26 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     return this.#audit.report();
   }
 
-  /** Has a version in the log that training wrote. */
-  async recordTraining({ name, version }: ExactModel, actor: string): Promise<void> {
-    const act: Act = { actor, action: 'train', model: name, version, detail: {} };
-    const check = () => this.#directory.checkExists({ name, version });
-    await this.#attempt(act, () => this.#acts.commit(act, { check, change: () => Promise.resolve() }));
+  /** Logs a version that a training has written. */
+  async recordTraining(model: ExactModel, actor: string): Promise<void> {
+    const check = () => this.#directory.checkExists(model);
+    await this.#change(newOperation(actor, 'train', model), check, () => Promise.resolve());
   }
 
-  /** Ends what is under way, with nothing changed, and waits for its end. */
+  /** Cancels running operations, which change nothing then, and waits for their end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await Promise.allSettled(this.#running);
   }
 
-  async #attempt<T>(act: Act, work: () => Promise<T>): Promise<T> {
-    const running = this.#acts.attempt(act, () => {
-      if (this.#stopping.signal.aborted) throw registryFailure('models-busy', 'The agent is stopping');
+  #change(operation: Operation, check: () => Promise<void>, change: () => Promise<void>): Promise<void> {
+    return this.#attempt(operation, () => this.#transactions.commit(operation, { check, change }));
+  }
+
+  async #attempt<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
+    const running = this.#transactions.attempt(operation, () => {
+      if (this.#stopping.signal.aborted)
+        throw registryFailure('models-busy', 'The agent is stopping. Try again when it runs');
       return work();
     });
     this.#running.add(running);
@@ -209,85 +217,6 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     }
   }
 
-  async #staging(): Promise<StagingFolder> {
-    return StagingFolder.make(this.#path);
-  }
-
-  async #install(order: InstallRequest, act: Act): Promise<Installed> {
-    if (this.#receiving)
-      throw registryFailure('models-busy', 'Another package is being installed; one comes at a time');
-    this.#receiving = true;
-    try {
-      await using staging = await this.#acts.locked(() => this.#staging());
-      const folder = join(staging.path, 'package');
-      await mkdir(folder);
-      const { config, deps } = this.#options;
-      // Before it is received: a refusal says as well where the package came from.
-      Object.assign(act.detail, packageOrigin(order.source));
-      const received = await receivePackage(order, {
-        folder,
-        scratch: staging.path,
-        config,
-        clock: deps.clock,
-        signal: this.#stopping.signal,
-      });
-      if (received.archiveSha256 !== undefined) act.detail['archive_sha256'] = received.archiveSha256;
-      const model = await packageIdentity(folder);
-      act.model = model.name;
-      act.version = model.version;
-      // As it will lie in the model directory, so that it is proved by the same rules.
-      const staged = join(staging.path, 'models');
-      await mkdir(join(staged, model.name), { recursive: true });
-      await rename(folder, join(staged, model.name, String(model.version)));
-      return await this.#place(model, staged, { order, act, leftOut: received.leftOut });
-    } finally {
-      this.#receiving = false;
-    }
-  }
-
-  /** Proves a staged version and puts it in its place. */
-  async #place(
-    model: ExactModel,
-    staged: string,
-    { order, act, leftOut }: { order: InstallRequest; act: Act; leftOut: readonly string[] },
-  ): Promise<Installed> {
-    const folder = join(staged, model.name, String(model.version));
-    let proof: ModelProof | undefined;
-    if (!(await this.#isInstalled(model, folder))) {
-      const { remote } = (await ModelDirectory.of({ ...this.#options.config, directory: staged }).find(model)).manifest;
-      if (remote !== undefined) checkMayHaveSecrets(remote, this.#options.config);
-      order.onProgress?.({ stage: 'verifying', model: formatModelReference(model) });
-      proof = await this.#prover.prove(model, staged);
-      Object.assign(act.detail, proof);
-      await syncFolder(folder);
-    }
-    let fresh = true;
-    await this.#acts.commit(act, {
-      check: async () => {
-        fresh = !(await this.#isInstalled(model, folder));
-        if (!fresh) act.detail['already_installed'] = true;
-      },
-      change: async () => {
-        if (!fresh) return;
-        await mkdir(join(this.#path, model.name), { recursive: true });
-        await this.#takePlace(model, folder);
-        await syncFolder(join(this.#path, model.name));
-        await syncFolder(this.#path);
-      },
-    });
-    return { ...model, fresh, proof, leftOut, activated: undefined };
-  }
-
-  async #takePlace(model: ExactModel, folder: string): Promise<void> {
-    try {
-      await rename(folder, this.#folderOf(model));
-    } catch (error) {
-      // A training, which needs no lock, has written it meanwhile.
-      if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errorCode(error))) throw await this.#taken(model, 'its folder');
-      throw error;
-    }
-  }
-
   async #activate(
     model: ExactModel,
     action: 'activate' | 'rollback',
@@ -295,29 +224,28 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     known?: ModelProof,
   ): Promise<Activated> {
     const { name, version } = model;
-    const act: Act = { actor, action, model: name, version, detail: {} };
+    const operation = newOperation(actor, action, model);
     let previous: number | undefined;
     const check = async (): Promise<void> => {
       await this.#directory.checkExists(model);
       await this.#checkNotPinned(model);
       await this.#checkFits(model);
-      if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version)
-        throw registryFailure('models-busy', `Another version of ${name} was activated meanwhile`);
-      // One that cannot be read is written anew.
+      if (action === 'rollback' && (await previousVersion(this.#path, name)) !== version) throw changedMeanwhile(name);
+      // A damaged `active` file is replaced.
       previous = await readPointer(join(this.#path, name, 'active'));
-      act.detail['previous'] = previous ?? null;
+      operation.detail['previous'] = previous ?? null;
     };
-    const activated = await this.#attempt(act, async () => {
-      // What is refused anyhow need not be proved first.
+    const activated = await this.#attempt(operation, async () => {
+      // The proof takes seconds, so what is refused without it is refused first.
       await check();
       // A return to the version before must succeed on a busy machine too.
       const ifTooSlow = action === 'rollback' ? 'report' : 'refuse';
       const proof = known ?? (await this.#prover.prove(model, this.#path, ifTooSlow));
-      Object.assign(act.detail, proof);
-      await this.#acts.commit(act, {
+      Object.assign(operation.detail, proof);
+      await this.#transactions.commit(operation, {
         check: async () => {
           await check();
-          await this.#checkIsProved(model, proof);
+          await this.#checkUnchanged(model, proof);
         },
         change: () => writeActiveVersion(this.#path, name, version),
       });
@@ -332,7 +260,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     if (pinned === undefined || pinned === version) return;
     throw registryFailure(
       'model-pinned',
-      `${name}@${pinned} is pinned, so ${name}@${version} cannot become active: andon models unpin ${name}`,
+      `${name}@${pinned} is pinned, so ${name}@${version} cannot become active. To remove the pin: andon models unpin ${name}`,
     );
   }
 
@@ -343,11 +271,13 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     if (misfits.length > 0) throw registryFailure('model-watch-misfit', misfits.join('; '));
   }
 
-  /** Somebody may have written into the version's folder since. */
-  async #checkIsProved(model: ExactModel, { sha256 }: ModelProof): Promise<void> {
-    const stored = await this.#directory.find(model);
-    if (stored.sha256 !== sha256)
-      throw registryFailure('models-busy', `${formatModelReference(model)} was changed while it was being proved`);
+  /** Checks that the files of the version are those that were proved. */
+  async #checkUnchanged(model: ExactModel, { sha256 }: ModelProof): Promise<void> {
+    if ((await this.#directory.find(model)).sha256 === sha256) return;
+    throw registryFailure(
+      'models-busy',
+      `The files of ${formatModelReference(model)} were changed during its proof. Try again`,
+    );
   }
 
   async #checkRemovable(
@@ -359,39 +289,29 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     const label = formatModelReference(model);
     await this.#directory.checkExists(model);
     if ((await this.#directory.activeVersion(name)) === version)
-      throw registryFailure('model-version-in-use', `${label} is active; activate another version first`);
+      throw registryFailure('model-version-in-use', `${label} is active. Activate another version first`);
     if ((await pinnedVersion(this.#path, name)) === version)
-      throw registryFailure('model-pinned', `${label} is pinned: andon models unpin ${name}`);
-    const user = inUse.find((used) => used.name === name && used.version === version);
-    if (user !== undefined) throw registryFailure('model-version-in-use', `${label} is in use: ${user.by}`);
+      throw registryFailure('model-pinned', `${label} is pinned. To remove the pin: andon models unpin ${name}`);
+    const use = inUse.find((used) => used.name === name && used.version === version);
+    if (use !== undefined) throw registryFailure('model-version-in-use', `${label} is in use: ${use.by}`);
     const previous = await previousVersion(this.#path, name).catch(() => undefined);
     if (previous === version && !force)
       throw registryFailure(
         'model-version-in-use',
-        `${label} is what a rollback would go back to; it is removed only by force (--force)`,
+        `${label} is the version that a rollback would activate. To remove it nevertheless: --force`,
       );
   }
+}
 
-  /**
-   * Whether the very same package is there already.
-   * @throws {OperatingError} 'model-version-taken' where another has its place.
-   */
-  async #isInstalled(model: ExactModel, folder: string): Promise<boolean> {
-    if (!(await this.#directory.versions(model.name)).includes(model.version)) return false;
-    const file = await differingFile(folder, this.#folderOf(model));
-    if (file !== undefined) throw await this.#taken(model, file);
-    return true;
-  }
+function newOperation(
+  actor: string,
+  action: ModelAction,
+  { name, version }: { readonly name: string; readonly version: number | null },
+  detail: Record<string, unknown> = {},
+): Operation {
+  return { actor, action, model: name, version, detail };
+}
 
-  async #taken(model: ExactModel, what: string): Promise<OperatingError> {
-    const free = Math.max(0, ...(await this.#directory.versions(model.name))) + 1;
-    return registryFailure(
-      'model-version-taken',
-      `${formatModelReference(model)} is there already and is another (${what} differs); the next free version is ${free}`,
-    );
-  }
-
-  #folderOf({ name, version }: ExactModel): string {
-    return join(this.#path, name, String(version));
-  }
+function changedMeanwhile(name: string): OperatingError {
+  return registryFailure('models-busy', `Another version of ${name} was activated meanwhile. Try again`);
 }

@@ -7,40 +7,40 @@ export type RejectedCandidate = {
   readonly name: string;
   readonly version: number;
   readonly reason: string;
-  /** Whether it is the active version, which is then rolled back. */
+  /** True for the active version, which is then rolled back. */
   readonly isActive: boolean;
 };
 
 /**
- * Remembers that a candidate was found bad, and rolls it back where it is active. Remembered first: where the power goes
- * between the two, the next start finishes the rollback.
+ * Stores that a candidate was rejected, and rolls it back if it is active. The rejection is stored first: after a power
+ * failure between the two, the next start finishes the rollback.
  *
- * @returns Why it is not to be rolled back; '' where it was, or did not have to be, or the directory cannot be written.
+ * @returns Reason of a refused rollback; undefined if it was done, was not needed, or failed on the disk.
  */
 export async function rejectCandidate(
   ledger: VersionLedger,
   candidate: RejectedCandidate,
   log: Logger,
-): Promise<string> {
+): Promise<string | undefined> {
   const { name, version, reason, isActive } = candidate;
   const fields = { model: name, version };
   try {
     await ledger.reject(name, version, reason);
   } catch (error) {
-    log.error(fields, `It is not remembered as rejected after a restart: ${errorMessage(error)}`);
+    log.error(fields, `The rejection cannot be stored and is lost at a restart: ${errorMessage(error)}`);
   }
-  if (!isActive) return '';
+  if (!isActive) return undefined;
   try {
     await ledger.rollback(name, version, reason);
     log.warn(fields, `Rolled back: ${reason}`);
-    return '';
+    return undefined;
   } catch (error) {
-    log.error(fields, `It should be rolled back, and could not be: ${errorMessage(error)}`);
-    return errorCode(error) === 'model-rollback-refused' ? errorMessage(error) : '';
+    log.error(fields, `The rollback failed: ${errorMessage(error)}`);
+    return errorCode(error) === 'model-rollback-refused' ? errorMessage(error) : undefined;
   }
 }
 
-/** Finishes a rollback that was cut off, so that no rejected version decides. */
+/** Finishes an interrupted rollback, so that no rejected version decides. */
 export async function finishRollback(ledger: VersionLedger, name: string, log: Logger): Promise<void> {
   try {
     const rejection = unfinishedRollback(await ledger.standing(name));
@@ -48,6 +48,6 @@ export async function finishRollback(ledger: VersionLedger, name: string, log: L
     await ledger.rollback(name, rejection.version, rejection.reason);
     log.warn({ model: name, version: rejection.version }, `Rolled back: ${rejection.reason}`);
   } catch (error) {
-    log.error({ model: name }, `A rejected version may be active: ${errorMessage(error)}`);
+    log.error({ model: name }, `A rejected version may be active, because its rollback failed: ${errorMessage(error)}`);
   }
 }

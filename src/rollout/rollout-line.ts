@@ -1,62 +1,56 @@
 import type { Judgement, Ticket } from '../pipeline/judge.ts';
-import type { Rollout, TriedWindow } from './rollout.ts';
+import type { Decision, Rollout, TriedWindow } from './rollout.ts';
+import { decisionOfOwn } from './rollout.ts';
 
-/** A window in its place in the line; without a rollout, only the watch's own model judges it. */
-type Place = { readonly window: TriedWindow; readonly rollout: Rollout | undefined; released: boolean };
-
-/** A judgement that becomes a verdict. */
-export type Released = {
-  readonly judgement: Judgement;
-  /** It is the incumbent's where the candidate's was due. */
-  readonly isStandIn: boolean;
-};
+/** A window in the line. Without a rollout, only the watch's own model judges it. */
+type Entry = { readonly window: TriedWindow; readonly rollout: Rollout | undefined; released: boolean };
 
 /**
- * The windows of one watch, from falling due until all are done with them that judge them. Judgements that become
- * verdicts leave in the order in which the windows fell due, whichever side each of them comes from; so the windows
- * before and after a rollout have their places too.
+ * The windows of one watch, from the time that they are due until every judge has answered. Judgements become verdicts in
+ * the order of the windows, from either version. Windows without a rollout are in the line too, so that the order also
+ * holds at its start and end.
  *
- * Bounded by the judges: each has one run under way and one batch waiting for a model, and answers every window.
+ * Bounded by the judges: each has one run in progress and one batch waiting for a model, and answers every window.
  */
 export class RolloutLine {
-  readonly #places = new Map<number, Place>();
+  readonly #entries = new Map<number, Entry>();
 
   add(ticket: Ticket, rollout: Rollout | undefined): void {
-    // What waits here is its turn; the values are the judges' to keep and to let go.
+    // The line does not need the values; the judges keep and release them.
     const light = { ...ticket, window: { ...ticket.window, values: undefined } };
     const window: TriedWindow = { ticket: light, own: undefined, guest: undefined, late: false };
-    this.#places.set(ticket.number, { window, rollout, released: false });
+    this.#entries.set(ticket.number, { window, rollout, released: false });
   }
 
-  /** @returns The window and its rollout; undefined where the line does not have it. */
-  take(side: 'own' | 'guest', judgement: Judgement, atMs: number): Omit<Place, 'released'> | undefined {
-    const place = this.#places.get(judgement.ticket.number);
-    if (place === undefined) return undefined;
-    place.window[side] = { judgement, atMs };
-    return place;
+  /** @returns The window and its rollout; undefined if it is not in the line. */
+  take(side: 'own' | 'guest', judgement: Judgement, atMs: number): Omit<Entry, 'released'> | undefined {
+    const entry = this.#entries.get(judgement.ticket.number);
+    if (entry === undefined) return undefined;
+    entry.window[side] = { judgement, atMs };
+    return entry;
   }
 
-  /** What can become a verdict now, in order. */
-  release(): readonly Released[] {
-    const released: Released[] = [];
+  /** Returns the decisions that can become verdicts now, in order. */
+  release(): readonly Decision[] {
+    const released: Decision[] = [];
     let blocked = false;
-    for (const [number, place] of this.#places) {
-      const { window, rollout } = place;
-      if (!place.released && !blocked) {
-        const judgement = rollout === undefined ? window.own?.judgement : rollout.decision(window);
-        if (judgement === undefined) blocked = true;
+    for (const [number, entry] of this.#entries) {
+      const { window, rollout } = entry;
+      if (!entry.released && !blocked) {
+        const decision = rollout === undefined ? decisionOfOwn(window) : rollout.decision(window);
+        if (decision === undefined) blocked = true;
         else {
-          place.released = true;
-          released.push({ judgement, isStandIn: rollout?.isStandIn(window, judgement) ?? false });
+          entry.released = true;
+          released.push(decision);
         }
       }
       const isDone = window.own !== undefined && (rollout === undefined || window.guest !== undefined);
-      if (place.released && isDone) this.#places.delete(number);
+      if (entry.released && isDone) this.#entries.delete(number);
     }
     return released;
   }
 
-  /** The window in front, where it waits for its guest. */
+  /** Returns the first window if it waits for the guest. */
   waiting(): { readonly rollout: Rollout; readonly dueMs: number } | undefined {
     const front = this.#front();
     if (front?.rollout === undefined || !front.rollout.waitsForGuest) return undefined;
@@ -64,14 +58,14 @@ export class RolloutLine {
     return guest === undefined && !late ? { rollout: front.rollout, dueMs: ticket.dueMs } : undefined;
   }
 
-  /** The window in front waits no longer for its guest. */
+  /** Marks the first window: it no longer waits for the guest. */
   giveUpWaiting(): void {
     const front = this.#front();
     if (front !== undefined) front.window.late = true;
   }
 
-  #front(): Place | undefined {
-    for (const place of this.#places.values()) if (!place.released) return place;
+  #front(): Entry | undefined {
+    for (const entry of this.#entries.values()) if (!entry.released) return entry;
     return undefined;
   }
 }

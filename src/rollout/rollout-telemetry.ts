@@ -6,7 +6,7 @@ import type { Judgement } from '../pipeline/judge.ts';
 import { rolloutMetrics } from './rollout-metrics.ts';
 import type { Counted, Rollout } from './rollout.ts';
 
-/** What a watch's rollouts tell the outside. Reports under `rollout/<watch>` while there is something to say. */
+/** Metrics and health (`rollout/<watch>`) of a watch's rollouts. Without a rollout, there is no health entry. */
 export class RolloutTelemetry {
   readonly #watch: string;
   readonly #deps: Deps;
@@ -19,7 +19,7 @@ export class RolloutTelemetry {
     this.#metrics = deps.metrics.of(rolloutMetrics);
   }
 
-  /** @param rollout The one under way, or the last one where it was stopped. */
+  /** @param rollout The rollout in progress, or the last one if it was stopped. */
   planned(rollout: Rollout | undefined, { obstacle, rejected }: PlannedRollout): void {
     if (obstacle !== undefined) this.#report(rejected ? 'degraded' : 'ok', obstacle);
     else if (rollout === undefined) this.remove();
@@ -55,11 +55,11 @@ export class RolloutTelemetry {
     const { name, candidate } = plan;
     this.#report(
       'degraded',
-      `${name}@${candidate} should be rolled back because ${stopped?.reason}, but goes on: ${why}`,
+      `${name}@${candidate} must be rolled back because ${stopped?.reason}, but is still active: ${why}`,
     );
   }
 
-  /** There is nothing to say. */
+  /** Removes the health entry. */
   remove(): void {
     this.#health?.remove();
     this.#health = undefined;

@@ -10,23 +10,23 @@ import type { Judged, Judgement, Ticket } from '../pipeline/judge.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { verdictRule } from '../pipeline/watch.ts';
 
-/** A judgement, and the monotonic time at which it came. */
+/** A judgement, and the monotonic time of its arrival. */
 type Arrived = { readonly judgement: Judgement; readonly atMs: number };
 
 /** A window that two versions judge. */
 export type TriedWindow = {
   readonly ticket: Ticket;
-  /** Of the watch's own model, in the watches' host. */
+  /** Judgement of the watch's own model, in the watches' host. */
   own: Arrived | undefined;
-  /** Of the version in a process of its own. */
+  /** Judgement of the version in a separate process. */
   guest: Arrived | undefined;
-  /** The guest had as long as a run of it may take. */
+  /** True if the guest did not answer within the deadline of a run. */
   late: boolean;
 };
 
 /**
- * Whose judgement counts. 'guest-then-own' and 'own-then-guest': the second stands in where the first has none;
- * 'guest-alone': the watch's own model was rejected, and still is the one in the watches' host.
+ * Selects the judgement that counts. 'guest-then-own' and 'own-then-guest': the second stands in if the first has none.
+ * 'guest-alone': the watch's own model was rejected and is still in the watches' host.
  */
 type Ruling = 'own' | 'guest-then-own' | 'own-then-guest' | 'guest-alone';
 
@@ -36,46 +36,50 @@ const rulings: Readonly<Record<RolloutKind, Ruling>> = {
   probation: 'own-then-guest',
 };
 
-/** What was seen of one window, for metrics; `breach` is why the candidate is to be stopped. */
+/** Result of one window, for metrics. `breach` is the reason to stop the candidate. */
 export type Counted = {
   readonly said: keyof AgreementTable | undefined;
   readonly failures: readonly (readonly [RolloutSide, RolloutFailure])[];
   readonly breach: Breach | undefined;
 };
 
+/** A judgement that becomes a verdict. */
+export type Decision = {
+  readonly judgement: Judgement;
+  /** True for a judgement of the incumbent in place of the candidate's. */
+  readonly isStandIn: boolean;
+};
+
 const NOTHING_COUNTED: Counted = { said: undefined, failures: [], breach: undefined };
 
 export type RolloutOptions = {
-  readonly watch: string;
   readonly config: WatchConfig;
   readonly plan: RolloutPlan;
   readonly rules: RolloutRules;
   readonly tally: RolloutTally;
-  /** Whether the candidate was set aside for crashing again and again. */
+  /** True if the candidate is quarantined because of repeated crashes. */
   readonly isQuarantined: () => boolean;
 };
 
-/** One rollout of one watch: whose judgement counts, what was counted, and when the candidate must stop. Knows no clock. */
+/** One rollout of one watch: selects the judgement that counts, counts windows, and detects when the candidate must stop. */
 export class Rollout {
-  readonly watch: string;
   readonly plan: RolloutPlan;
   readonly tally: RolloutTally;
   readonly #options: RolloutOptions;
   readonly #recent: RecentRolloutCounts;
   readonly #ownSide: RolloutSide;
-  /** Side of the threshold of the last score; each with its own dead band. */
+  /** True for an abnormal last score. Each version has its own deadband. */
   readonly #wasAbnormal: Record<RolloutSide, boolean> = { candidate: false, incumbent: false };
-  /** Monotonic time of the last crash and deadline miss: the windows of one run fail together, and that is one. */
+  /** Monotonic time of the last crash and deadline miss. The windows of one run fail together and count once. */
   readonly #lastMs: Partial<Record<RolloutFailure, number>> = {};
   #ruling: Ruling;
   #stopped: StoppedRollout | undefined;
-  /** It was stopped, and could not be rolled back. */
+  /** True if the rollout was stopped but the candidate could not be rolled back. */
   #kept = false;
 
   constructor(options: RolloutOptions) {
-    const { watch, plan, rules, tally } = options;
+    const { plan, rules, tally } = options;
     this.#options = options;
-    this.watch = watch;
     this.plan = plan;
     this.tally = tally;
     this.#recent = new RecentRolloutCounts(rules.periodMs);
@@ -83,7 +87,7 @@ export class Rollout {
     this.#ruling = rulings[plan.kind];
   }
 
-  /** The version in a process of its own. */
+  /** The version in a separate process. */
   get guest(): ModelReference {
     const { name, candidate, incumbent } = this.plan;
     return { name, version: this.#ownSide === 'candidate' ? incumbent : candidate };
@@ -93,7 +97,7 @@ export class Rollout {
     return this.#stopped;
   }
 
-  /** Whether the version that was rolled back may still be the one in the watches' host. */
+  /** True while the version that was rolled back may still be in the watches' host. */
   get reverting(): boolean {
     return this.#ruling === 'guest-alone';
   }
@@ -105,8 +109,18 @@ export class Rollout {
     return tried || this.#kept ? candidate : incumbent;
   }
 
-  /** The judgement that becomes the verdict; undefined while it is waited for. */
-  decision(window: TriedWindow): Judgement | undefined {
+  /** Returns the judgement that becomes the verdict; undefined while the window waits for it. */
+  decision(window: TriedWindow): Decision | undefined {
+    const judgement = this.#judgement(window);
+    if (judgement === undefined) return undefined;
+    const { own, guest } = window;
+    const isStandIn =
+      (this.#ruling === 'guest-then-own' && judgement === own?.judgement) ||
+      (this.#ruling === 'own-then-guest' && judgement === guest?.judgement);
+    return { judgement, isStandIn };
+  }
+
+  #judgement(window: TriedWindow): Judgement | undefined {
     const { late } = window;
     const own = window.own?.judgement;
     const guest = window.guest?.judgement;
@@ -123,24 +137,18 @@ export class Rollout {
         return guest !== undefined && holds(guest) ? guest : own;
       case 'guest-alone':
         if (own?.outcome === 'judged' && own.judgedBy.version !== this.plan.candidate) return own;
-        return guest ?? (late ? this.#nobody(window.ticket) : undefined);
+        return guest ?? (late ? this.#unanswered(window.ticket) : undefined);
     }
   }
 
-  /** Whether the decision may have to wait for the guest. */
+  /** True if the decision may have to wait for the guest. */
   get waitsForGuest(): boolean {
     return this.#ruling !== 'own';
   }
 
-  /** Whether this judgement is the incumbent's where the candidate's was due. */
-  isStandIn(window: TriedWindow, decision: Judgement): boolean {
-    if (this.#ruling === 'guest-then-own') return decision === window.own?.judgement;
-    return this.#ruling === 'own-then-guest' && decision === window.guest?.judgement;
-  }
-
   /**
-   * Counts a window that both are done with.
-   * @param patienceMs Longest that the guest may take.
+   * Counts a window that both versions have judged.
+   * @param patienceMs Deadline of the guest.
    */
   count({ ticket, own, guest, late }: TriedWindow, patienceMs: number, nowMs: number): Counted {
     if (own === undefined || guest === undefined) return NOTHING_COUNTED;
@@ -165,20 +173,20 @@ export class Rollout {
     return { said, failures, breach: this.#breach(nowMs) };
   }
 
-  /** The candidate decides no more, and nothing it does from now on counts. */
+  /** Stops the candidate: it no longer decides, and its windows no longer count. */
   stop(stopped: StoppedRollout): void {
     this.#stopped = stopped;
     this.#ruling = this.plan.kind === 'probation' ? 'guest-alone' : 'own';
   }
 
-  /** It could not be rolled back: the candidate stays the active version, and the incumbent goes on standing in for it. */
+  /** The candidate could not be rolled back: it stays active, and the incumbent still stands in for it. */
   keepCandidate(): void {
     if (this.#ruling !== 'guest-alone') return;
     this.#ruling = 'own-then-guest';
     this.#kept = true;
   }
 
-  /** Windows under way are left to the watch's own model. */
+  /** Ends the rollout. The watch's own model decides the windows in progress. */
   end(): void {
     this.#ruling = 'own';
   }
@@ -188,11 +196,11 @@ export class Rollout {
     return breachOf(this.#recent.sum(nowMs), this.#options.rules, this.plan.kind !== 'shadow');
   }
 
-  /** While versions are exchanged, the watch's own model may be another than the rollout is about; missing values are nobody's. */
+  /** False for a third version during an exchange of versions, and for missing values, which count for neither version. */
   #isOfThisRollout({ judgement }: Arrived, side: RolloutSide): boolean {
     if (judgement.outcome === 'unfit') return false;
     if (judgement.outcome !== 'judged') return true;
-    // Where a remote version cannot judge, its fallback does: another model.
+    // If a remote version cannot judge, its fallback judges: another model.
     const { model, version } = judgement.judgedBy;
     return model === this.plan.name && version === this.plan[side];
   }
@@ -222,7 +230,7 @@ export class Rollout {
 
   #compare(ticket: Ticket, candidate: Arrived, incumbent: Arrived, nowMs: number): keyof AgreementTable | undefined {
     const [one, other] = [candidate.judgement, incumbent.judgement];
-    if (one.outcome !== 'judged' || other.outcome !== 'judged' || !seeTheSame(one.manifest, other.manifest))
+    if (one.outcome !== 'judged' || other.outcome !== 'judged' || !judgeSameWindows(one.manifest, other.manifest))
       return undefined;
     const sides = {
       candidate: this.#judge('candidate', one, candidate.atMs - ticket.dueMs),
@@ -241,14 +249,14 @@ export class Rollout {
     return { score, threshold: rule.threshold, verdict, latencyMs, distribution: manifest.output.distribution };
   }
 
-  #nobody(ticket: Ticket): Judgement {
+  #unanswered(ticket: Ticket): Judgement {
     const { name, candidate, incumbent } = this.plan;
     const reason = `${name}@${candidate} was rolled back, and ${name}@${incumbent} did not answer in time`;
     return { outcome: 'failed', ticket, reason, code: 'model-not-ready' };
   }
 }
 
-/** Whether a judgement can stand: one about missing values is as good as any. */
+/** True if a judgement can become a verdict without a stand-in. Missing values are missing for both versions. */
 function holds({ outcome }: Judgement): boolean {
   return outcome === 'judged' || outcome === 'unfit';
 }
@@ -260,7 +268,7 @@ function failureOfCode(code: string): RolloutFailure {
     case 'inference-timeout':
       return 'deadline';
     case 'model-not-ready':
-    // A server that is away says nothing of the version that it would run.
+    // An unreachable server is not a fault of the version.
     case 'remote-unreachable':
     case 'remote-busy':
     case 'remote-refused':
@@ -274,7 +282,7 @@ function failureOfCode(code: string): RolloutFailure {
   }
 }
 
-/** What counts towards stopping a candidate; that it loads or lags behind does not. */
+/** Returns the counter that can stop a candidate. Loading and skipped windows do not count. */
 function countedAs(failure: RolloutFailure): keyof RecentCounts | undefined {
   switch (failure) {
     case 'crash':
@@ -289,8 +297,13 @@ function countedAs(failure: RolloutFailure): keyof RecentCounts | undefined {
   }
 }
 
-/** Whether two models judge the same windows: the same tags in the same order, and as many rows of them. */
-function seeTheSame(a: ModelManifest, b: ModelManifest): boolean {
+/** True if two models judge the same windows: the same tags in the same order, and the same number of rows. */
+function judgeSameWindows(a: ModelManifest, b: ModelManifest): boolean {
   if (a.window.steps !== b.window.steps || a.tags.length !== b.tags.length) return false;
   return a.tags.every(({ name }, index) => name === b.tags[index]?.name);
+}
+
+/** Returns the decision for a window without a rollout. */
+export function decisionOfOwn({ own }: TriedWindow): Decision | undefined {
+  return own === undefined ? undefined : { judgement: own.judgement, isStandIn: false };
 }

@@ -26,11 +26,11 @@ import { RolloutTelemetry } from './rollout-telemetry.ts';
 import { Rollout } from './rollout.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 
-/** How often figures are written, so that a power cut costs no more than that. */
+/** Interval at which tallies are written. A power failure loses at most this. */
 const JOURNAL_MS = 300_000;
-/** The next look at the model directory, while a rollback is under way, and after one that failed. */
-const LOOK_AGAIN_MS = 500;
-const LOOK_AFTER_FAILURE_MS = 60_000;
+/** Time until the next review while a rollback is in progress, and after the model directory could not be read. */
+const REVIEW_SOON_MS = 500;
+const REVIEW_AFTER_FAILURE_MS = 60_000;
 
 export type RolloutsOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
@@ -40,30 +40,30 @@ export type RolloutsOptions = {
   readonly models: RolloutModels;
   readonly ledger: VersionLedger;
   readonly journal: RolloutJournal;
-  /** `withinMs`: how long a version that was made active is on probation; 0 for never. */
+  /** `withinMs`: time on probation of a version that was made active; 0 for no probation. */
   readonly rules: RolloutRules & { readonly withinMs: number };
   readonly deps: Deps;
 };
 
-/** What is known of a watch's rollouts. */
+/** State of a watch's rollouts. */
 type WatchRollout = {
   readonly line: RolloutLine;
   readonly telemetry: RolloutTelemetry;
-  /** The one under way, or the last one where it was stopped and nothing has come after it. */
+  /** The rollout in progress, or a stopped one until another follows. */
   rollout: Rollout | undefined;
-  /** Whether windows still go to its two versions. */
+  /** True while windows go to both versions. */
   running: boolean;
   planned: PlannedRollout;
   timer: Timer | undefined;
 };
 
 /**
- * Two versions of a model on the same windows of a watch: one decides, the other observes, and a candidate that is
- * found bad is stopped at once, remembered as rejected, and rolled back where it was the active version.
+ * Runs two versions of a model on the same windows of a watch: one decides, the other observes. A candidate that breaches
+ * the rules is stopped immediately, stored as rejected, and rolled back if it is the active version.
  *
- * What only observes delays nothing: its windows go to a process of its own, one batch waits there, and what falls due
- * meanwhile is skipped and counted. A canary is waited for as long as a run of it may take; then the watch's own model
- * has long judged the same window, and decides. Reports under `rollout/<watch>`.
+ * An observer delays nothing: its windows go to a separate process, one batch waits there, and windows that are due in
+ * the meantime are skipped and counted. A window waits for a canary until the deadline of a run; then the watch's own
+ * model, which has judged it already, decides. Reports health `rollout/<watch>`.
  */
 export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDisposable {
   readonly #options: RolloutsOptions;
@@ -71,12 +71,12 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   readonly #judge: Judge;
   readonly #watches: ReadonlyMap<string, WatchRollout>;
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
-  /** Of before the last restart, until their rollouts begin. */
+  /** Tallies from before the restart, until their rollouts begin. */
   readonly #tallies = new Map<string, TallyState>();
-  #looking: Promise<void> | undefined;
+  #reviewing: Promise<void> | undefined;
   #rejecting: Promise<void> = Promise.resolve();
-  #lookAgain = false;
-  #nextLook: Timer | undefined;
+  #reviewAgain = false;
+  #nextReview: Timer | undefined;
   #nextWrite: Timer | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -100,7 +100,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     this.#judge = new Judge({
       inference: models,
       deps,
-      // Nobody reads why a shadow calls a window abnormal; a canary's explanation goes into its verdict.
+      // A shadow's explanation is not used; a canary's explanation is part of its verdict.
       explains: (model) => {
         const label = formatModelReference(model);
         return this.#running().some(
@@ -111,33 +111,33 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     });
   }
 
-  /** @param listener Gets judgements that had to wait for a rollout's other version; those of a watch in order of time. */
+  /** @param listener Receives judgements that waited for a rollout's other version; a watch's in order of time. */
   onReleased(listener: (judgements: readonly Judgement[]) => void): void {
     this.#onReleased = listener;
   }
 
-  /** Before any model is loaded: a rollback that was cut off is finished, so that no rejected version decides. */
+  /** Call it before any model is loaded: it finishes an interrupted rollback, so that no rejected version decides. */
   async start(): Promise<void> {
     if (this.#state !== 'new') return;
     this.#state = 'running';
     for (const [key, tally] of await this.#options.journal.read()) this.#tallies.set(key, tally);
     for (const name of this.#names()) await finishRollback(this.#options.ledger, name, this.#deps.log);
     this.review();
-    await this.#looking;
+    await this.#reviewing;
     this.#scheduleWrite();
   }
 
-  /** Looks again at which rollouts are to be held: another version was made active, or one was rejected. */
+  /** Determines the rollouts again, after another version was made active or one was rejected. */
   review(): void {
     if (this.#state !== 'running') return;
-    this.#lookAgain = true;
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-      if (this.#lookAgain) this.review();
+    this.#reviewAgain = true;
+    this.#reviewing ??= this.#runReviews().finally(() => {
+      this.#reviewing = undefined;
+      if (this.#reviewAgain) this.review();
     });
   }
 
-  /** A window of a watch fell due, and goes to the watch's own model. */
+  /** Adds a due window of a watch, which also goes to the watch's own model. */
   enqueue(ticket: Ticket): void {
     const watch = this.#watches.get(ticket.watch);
     if (watch === undefined) return;
@@ -148,7 +148,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     this.#await(watch);
   }
 
-  /** @returns Of judgements of the watches' own models, and of what waited for them, those that become verdicts now. */
+  /** @returns Judgements that become verdicts now: of the given ones of the watches' own models, and of waiting ones. */
   pass(judgements: readonly Judgement[]): readonly Judgement[] {
     return this.#take('own', judgements);
   }
@@ -158,7 +158,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     const obstacles: RolloutObstacle[] = [];
     for (const [id, { rollout, planned }] of this.#watches) {
       if (this.#options.watches.get(id)?.model.name !== model) continue;
-      if (rollout !== undefined) rollouts.push(this.#report(rollout));
+      if (rollout !== undefined) rollouts.push(this.#report(id, rollout));
       if (planned.obstacle !== undefined) obstacles.push({ watch: id, reason: planned.obstacle });
     }
     return { rollouts, obstacles };
@@ -172,7 +172,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     return { kind, candidate, incumbent, windows, agreement, stopped: rollout.stopped?.reason };
   }
 
-  /** Resolves when everything that was enqueued has been judged; the watches' own judge must be done before. */
+  /** Resolves when every window is judged. The watches' own judge must be done before. */
   async settle(): Promise<void> {
     await this.#judge.settle();
   }
@@ -181,12 +181,12 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     if (this.#state === 'stopped') return;
     const wasRunning = this.#state === 'running';
     this.#state = 'stopped';
-    this.#nextLook?.cancel();
+    this.#nextReview?.cancel();
     this.#nextWrite?.cancel();
     for (const { timer } of this.#watches.values()) timer?.cancel();
     await this.settle();
     await this.#rejecting;
-    await this.#looking;
+    await this.#reviewing;
     if (wasRunning) await this.#write();
     for (const { telemetry } of this.#watches.values()) telemetry.remove();
   }
@@ -201,14 +201,14 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     );
   }
 
-  async #look(): Promise<void> {
-    while (this.#lookAgain && this.#state === 'running') {
-      this.#lookAgain = false;
-      this.#nextLook?.cancel();
+  async #runReviews(): Promise<void> {
+    while (this.#reviewAgain && this.#state === 'running') {
+      this.#reviewAgain = false;
+      this.#nextReview?.cancel();
       const standings = await this.#standings();
       if (this.#state !== 'running') return;
       const nowMs = this.#deps.clock.nowMs();
-      let nextMs = standings.size < this.#names().size ? LOOK_AFTER_FAILURE_MS : Number.POSITIVE_INFINITY;
+      let nextMs = standings.size < this.#names().size ? REVIEW_AFTER_FAILURE_MS : Number.POSITIVE_INFINITY;
       for (const [id, watch] of this.#watches) {
         const config = this.#options.watches.get(id);
         const standing = standings.get(config?.model.name ?? '');
@@ -216,7 +216,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
         nextMs = Math.min(nextMs, this.#plan(id, watch, config, standing, nowMs));
       }
       this.#options.models.want(this.#running().map(({ guest }) => guest));
-      if (nextMs < Number.POSITIVE_INFINITY) this.#nextLook = this.#timer(() => this.review(), nextMs);
+      if (nextMs < Number.POSITIVE_INFINITY) this.#nextReview = this.#timer(() => this.review(), nextMs);
     }
   }
 
@@ -226,18 +226,21 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
       try {
         standings.set(name, await this.#options.ledger.standing(name));
       } catch (error) {
-        this.#deps.log.warn({ model: name }, `Rollouts stay as they are: ${errorMessage(error)}`);
+        this.#deps.log.warn(
+          { model: name },
+          `The model directory could not be read, so rollouts do not change: ${errorMessage(error)}`,
+        );
       }
     return standings;
   }
 
-  /** @returns After how many milliseconds to look again; Infinity where nothing changes by itself. */
+  /** @returns Time until the next review in ms; Infinity if no time limit is running. */
   #plan(id: string, watch: WatchRollout, config: WatchConfig, standing: ModelStanding, nowMs: number): number {
     const wish = { model: config.model, shadow: config.shadow, canary: config.canary };
     const planned = planRollout(wish, standing, this.#options.rules.withinMs, nowMs);
     watch.planned = planned;
     const { rollout } = watch;
-    if (rollout?.reverting === true && watch.running && this.#isStillIn(rollout)) return LOOK_AGAIN_MS;
+    if (rollout?.reverting === true && watch.running && this.#isStillIn(rollout, config)) return REVIEW_SOON_MS;
     const { plan } = planned;
     const isSame = rollout !== undefined && plan !== undefined && isSameRollout(rollout.plan, plan);
     const isOver = !watch.running || (rollout?.stopped !== undefined && rollout.decides !== rollout.plan.candidate);
@@ -246,7 +249,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
       watch.running = false;
       this.#release(this.#released(watch));
       if (plan !== undefined && !(isSame && rollout.stopped !== undefined)) this.#begin(id, watch, config, plan);
-      // Why a candidate was stopped is told until something else is active.
+      // The reason of a stopped candidate is reported until another version is active.
       else if (rollout?.stopped === undefined || rollout.decides !== (config.model.version ?? standing.active))
         watch.rollout = undefined;
     }
@@ -254,10 +257,9 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     return plan?.endsMs === undefined ? Number.POSITIVE_INFINITY : Math.max(plan.endsMs - nowMs, 1);
   }
 
-  /** Whether a version that was rolled back may still be the one in the watches' host: none other runs there yet. */
-  #isStillIn({ watch, plan }: Rollout): boolean {
-    const model = this.#options.watches.get(watch)?.model;
-    const ready = model === undefined ? undefined : this.#options.inference.ready(model);
+  /** True while a version that was rolled back may still be in the watches' host. */
+  #isStillIn({ plan }: Rollout, { model }: WatchConfig): boolean {
+    const ready = this.#options.inference.ready(model);
     return (ready?.judgedBy.version ?? plan.candidate) === plan.candidate;
   }
 
@@ -273,13 +275,13 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
         .some(
           ({ name, version, state }) => name === plan.name && version === plan.candidate && state === 'quarantined',
         );
-    watch.rollout = new Rollout({ watch: id, config, plan, rules, tally, isQuarantined });
+    watch.rollout = new Rollout({ config, plan, rules, tally, isQuarantined });
     watch.running = true;
     const { kind, name, candidate, incumbent } = plan;
     this.#deps.log.info({ watch: id, kind, model: name, candidate, incumbent }, 'Rollout begins.');
   }
 
-  /** @returns What becomes verdicts now; those of a watch in order. */
+  /** @returns Judgements that become verdicts now, a watch's in order. */
   #take(side: 'own' | 'guest', judgements: readonly Judgement[]): readonly Judgement[] {
     const atMs = this.#deps.clock.monotonicMs();
     const moved = new Set<WatchRollout>();
@@ -309,7 +311,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     return released.map(({ judgement }) => judgement);
   }
 
-  /** Sees to it that no window waits longer for a guest than a run of it may take. */
+  /** Limits the time that a window waits for a guest to the deadline of a run. */
   #await(watch: WatchRollout): void {
     watch.timer?.cancel();
     watch.timer = undefined;
@@ -327,30 +329,29 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 
   /**
-   * The candidate is stopped on every watch that tries it; that it is rejected and rolled back follows in its own time.
-   * @returns Those watches.
+   * Stops a candidate on every watch that tries it. The rejection and the rollback follow asynchronously.
+   * @returns The affected watches.
    */
   #stop({ name, candidate }: RolloutPlan, { cause, reason }: Breach): readonly WatchRollout[] {
     const stopped: StoppedRollout = { cause, reason, timestampMs: this.#deps.clock.nowMs() };
-    const watches = [...this.#watches.values()].filter(
-      ({ rollout, running }) =>
-        running &&
-        rollout?.stopped === undefined &&
-        rollout?.plan.name === name &&
-        rollout.plan.candidate === candidate,
-    );
-    for (const { rollout, telemetry } of watches) {
-      rollout?.stop(stopped);
-      if (rollout !== undefined) telemetry.stopped(rollout, stopped);
+    const watches: WatchRollout[] = [];
+    let isActive = false;
+    for (const watch of this.#watches.values()) {
+      const { rollout, running, telemetry } = watch;
+      if (!running || rollout === undefined || rollout.stopped !== undefined) continue;
+      if (rollout.plan.name !== name || rollout.plan.candidate !== candidate) continue;
+      rollout.stop(stopped);
+      telemetry.stopped(rollout, stopped);
+      isActive ||= rollout.plan.kind === 'probation';
+      watches.push(watch);
     }
-    const isActive = watches.some(({ rollout }) => rollout?.plan.kind === 'probation');
     this.#rejecting = this.#rejecting.then(() => this.#reject({ name, version: candidate, reason, isActive }));
     return watches;
   }
 
   async #reject(candidate: RejectedCandidate): Promise<void> {
     const refusal = await rejectCandidate(this.#options.ledger, candidate, this.#deps.log);
-    if (refusal !== '')
+    if (refusal !== undefined)
       for (const watch of this.#watches.values()) {
         const { rollout } = watch;
         if (rollout?.plan.name !== candidate.name || rollout.plan.candidate !== candidate.version) continue;
@@ -361,8 +362,8 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     this.review();
   }
 
-  #report(rollout: Rollout): RolloutReport {
-    const { watch, plan, decides, stopped, tally } = rollout;
+  #report(watch: string, rollout: Rollout): RolloutReport {
+    const { plan, decides, stopped, tally } = rollout;
     const summary = tally.summary();
     const { minWindows } = this.#options.rules;
     const conclusion = concludeRollout({ plan, decides, summary, stopped: stopped?.reason, minWindows });
@@ -374,8 +375,11 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 
   async #write(): Promise<void> {
-    const rollouts = [...this.#watches.values()].flatMap(({ rollout }) => rollout ?? []);
-    const tallies = new Map(rollouts.map(({ watch, plan, tally }) => [journalKey(watch, plan), tally.state]));
+    const tallies = new Map(
+      [...this.#watches].flatMap(([id, { rollout }]) =>
+        rollout === undefined ? [] : [[journalKey(id, rollout.plan), rollout.tally.state]],
+      ),
+    );
     await this.#options.journal.write(tallies);
   }
 
@@ -390,7 +394,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 }
 
-/** A rollout of other versions begins from nothing. */
+/** Returns the key of a tally. A rollout of other versions starts at zero. */
 function journalKey(watch: string, { kind, name, candidate, incumbent }: RolloutPlan): string {
   return `${watch}: ${kind} ${name}@${candidate} beside ${incumbent}`;
 }

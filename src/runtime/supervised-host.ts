@@ -1,4 +1,4 @@
-import type { ModelsSnapshot } from '../contracts/gateway.ts';
+import type { ModelsSnapshot } from '../contracts/model-server.ts';
 import type {
   InferenceHost,
   LoadedModels,
@@ -89,7 +89,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
-    void sweepPrivateFolders('models');
+    void sweepPrivateFolders();
     for (const host of this.#hosts.values()) host.start();
     void this.#serveConfigured();
   }

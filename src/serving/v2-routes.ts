@@ -1,15 +1,9 @@
-import type {
-  FastifyInstance,
-  FastifyRequest,
-  onRequestAsyncHookHandler,
-  preParsingAsyncHookHandler,
-  RouteShorthandOptions,
-} from 'fastify';
+import type { FastifyInstance, FastifyRequest, preParsingAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { ClientInference } from '../contracts/inference.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
-import type { GenerationConfig } from '../web/http-config.ts';
+import type { GenerationConfig } from './text/generation-config.ts';
 import { BodyBudget } from './v2/body-budget.ts';
 import { contentCoding, decompress } from './v2/body-encoding.ts';
 import { sendError } from './v2/error-answer.ts';
@@ -19,7 +13,7 @@ import { inferHandler } from './v2/infer-route.ts';
 import { registerModelRoutes } from './v2/model-routes.ts';
 import { registerRepositoryRoutes } from './v2/repository-routes.ts';
 import { TensorCodec } from './v2/tensor-codec.ts';
-import { v2Failure } from '../web/v2-errors.ts';
+import { v2Failure } from './v2/v2-errors.ts';
 import { v2Metrics } from './v2/v2-metrics.ts';
 
 /** Requests of the largest size that may be under way at once. */
@@ -33,8 +27,6 @@ export type V2RoutesOptions = {
   readonly bodyBytesMax: number;
   readonly generation: GenerationConfig;
   readonly adminToken: string | undefined;
-  /** Answers every request in the handlers' place, where these are in another process. */
-  readonly first?: onRequestAsyncHookHandler;
   readonly deps: Deps;
 };
 
@@ -47,7 +39,6 @@ export type V2RoutesOptions = {
 export async function registerV2Routes(root: FastifyInstance, options: V2RoutesOptions): Promise<void> {
   // In a scope of its own: bodies come as bytes here, and errors in the protocol's form.
   await root.register(async (app) => {
-    if (options.first !== undefined) app.addHook('onRequest', options.first);
     const codec = new TensorCodec({ entry: options.codecEntry, ...options });
     app.addHook('onClose', () => codec[Symbol.asyncDispose]());
     acceptBytes(app, options);

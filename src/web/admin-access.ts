@@ -1,17 +1,17 @@
 import type { FastifyRequest } from 'fastify';
 import { bearerToken, sameSecret } from './access.ts';
-import { v2Failure } from './v2-errors.ts';
+import { httpFailure } from './http-errors.ts';
 
 /**
- * Lets in whoever has the admin token; as `onRequest`, before anything of the body is read.
+ * Returns an `onRequest` hook that admits only requests with the admin token, before the body is read.
  *
- * @param adminToken Undefined where nobody may see or change the models over HTTP.
+ * @param adminToken Undefined if models cannot be managed over HTTP.
  */
 export function adminCheck(adminToken: string | undefined): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
     if (adminToken === undefined)
-      throw v2Failure('repository-off', 'The model repository is closed: http.adminToken is not configured');
+      throw httpFailure('repository-off', 'Models cannot be managed over HTTP: http.adminToken is not configured');
     if (!sameSecret(bearerToken(request), adminToken))
-      throw v2Failure('admin-token-needed', 'The admin token is needed: Authorization: Bearer <http.adminToken>');
+      throw httpFailure('admin-token-needed', 'The admin token is required: Authorization: Bearer <http.adminToken>');
   };
 }

@@ -1,26 +1,22 @@
 import type { Disposition, ErrorCatalogue } from '../platform/errors.ts';
 import { OperatingError } from '../platform/errors.ts';
 
+/** Errors of every HTTP endpoint. */
 export const httpErrors = {
   'http-listen-failed': {
     disposition: 'retry',
-    meaning: 'The HTTP endpoint could not take its address; everything else goes on, and it tries again.',
-    remedy: 'See which program holds the address, or give http.listen another one.',
+    meaning: 'An HTTP endpoint could not listen on its address. Everything else continues, and it retries.',
+    remedy: 'Find the program that uses the address, or change `http.listen` or `serving.listen`.',
   },
-  'http-busy': {
-    disposition: 'retry',
-    meaning: 'A thousand requests have arrived and wait to be handled; the watches go on.',
-    remedy: 'Ask again after the seconds in `Retry-After`; wait for the answers before the next requests.',
-  },
-  'gateway-away': {
-    disposition: 'retry',
-    meaning: 'The process that serves models to clients is not there: it starts, or has ended; the watches go on.',
-    remedy: 'Ask again after the seconds in `Retry-After`. Where it keeps ending, health and the log say how.',
-  },
-  'alarm-shelving-invalid': {
+  'repository-off': {
     disposition: 'reject',
-    meaning: 'An alarm was to be shelved into the past or for longer than a week.',
-    remedy: 'Shelve for a shorter time; put an alarm that is unwanted for longer out of service in the configuration.',
+    meaning: 'Models can be managed over HTTP only if `http.adminToken` is configured.',
+    remedy: 'Set `http.adminToken`, or use `andon models` on the box.',
+  },
+  'admin-token-needed': {
+    disposition: 'reject',
+    meaning: 'A request to manage models came without the admin token, or with a wrong one.',
+    remedy: 'Send `Authorization: Bearer <http.adminToken>`.',
   },
 } as const satisfies ErrorCatalogue;
 

@@ -17,7 +17,7 @@ async function check(file: string): Promise<{ readonly exitCode: number; readonl
 }
 
 describe('andon check --json prints one document and nothing else', () => {
-  test('of a right configuration: what it has', async () => {
+  test('for a valid configuration: its contents', async () => {
     const file = join(root, 'config/demo.yaml');
     const { exitCode, out, err } = await check(file);
     expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' });
@@ -32,7 +32,7 @@ describe('andon check --json prints one document and nothing else', () => {
     });
   });
 
-  test('of a wrong one: each problem with its place', async () => {
+  test('for an invalid configuration: each problem with its position', async () => {
     const file = join(root, 'test/golden/config/key-misspelt/andon.yaml');
     const { exitCode, out, err } = await check(file);
     expect({ exitCode, err }).toEqual({ exitCode: 78, err: '' });
@@ -43,7 +43,7 @@ describe('andon check --json prints one document and nothing else', () => {
   });
 });
 
-test('andon schema prints a JSON Schema that names every section', () => {
+test('andon schema prints a JSON Schema with every section', () => {
   const out: string[] = [];
   expect(schemaCommand({ out: (text) => out.push(text), err: () => undefined })).toBe(0);
   expect(JSON.parse(out.join(''))).toMatchObject({

@@ -4,7 +4,7 @@ import { parse, stringify } from 'yaml';
 import { ConfigDocument, valueAt } from '../../src/config/config-document.ts';
 
 describe('a configuration file as data', () => {
-  test('it is read as YAML 1.2 reads it', () => {
+  test('it is read as YAML 1.2', () => {
     const scalar = fc.oneof(fc.string(), fc.integer(), fc.double({ noNaN: true }), fc.boolean(), fc.constant(null));
     const key = fc.string({ minLength: 1 }).filter((text) => text !== '<<');
     const { tree } = fc.letrec((tie) => ({
@@ -44,17 +44,17 @@ two:
     [['nothing', 'here'], 'key', 1, 1],
     [['two', 'b'], 'value', 4, 16],
     [['two', 'c'], 'value', 7, 6],
-  ] as const)('%j (%s) stands in line %i, column %i', (path, at, line, column) => {
+  ] as const)('%j (%s) is at line %i, column %i', (path, at, line, column) => {
     expect(document.position(path, at)).toEqual({ line, column });
   });
 
-  test('a map keeps its own value over a merged one, and the first of several merged ones', () => {
+  test('own values of a map have priority over merged ones, and the first merged map over later ones', () => {
     expect(valueAt(document.value, ['two'])).toEqual({ b: 3, c: 5 });
     const several = new ConfigDocument('a: &a { x: 1 }\nb: &b { x: 2, y: 2 }\nc: { <<: [*a, *b] }\n');
     expect(valueAt(several.value, ['c'])).toEqual({ x: 1, y: 2 });
   });
 
-  test('an alias means the last anchor of its name before it', () => {
+  test('an alias refers to the last anchor of its name before it', () => {
     expect(new ConfigDocument('a: &x 1\nb: *x\nc: &x 2\nd: *x\n').value).toEqual({ a: 1, b: 1, c: 2, d: 2 });
   });
 });

@@ -46,20 +46,20 @@ async function problemsOf(path: string): Promise<readonly ConfigProblem[]> {
 const messages = async (content: string | Uint8Array) =>
   (await problemsOf(await fileWith(content))).map(({ message }) => message);
 
-describe('a file that cannot be a configuration is refused with the reason', () => {
-  test('no file, a folder', async () => {
+describe('an unreadable file is refused with the reason', () => {
+  test('a missing file, a folder', async () => {
     expect((await problemsOf(join(folder, 'none.yaml')))[0]?.message).toBe('the file does not exist');
     expect((await problemsOf(folder))[0]?.message).toBe('is a folder: expected a configuration file');
   });
 
-  test('text of another encoding, as an editor on Windows may save it', async () => {
+  test('text in another encoding, as an editor on Windows may save it', async () => {
     expect(await messages(Buffer.from(`\uFEFF${smallest}`, 'utf16le'))).toEqual(['is UTF-16 text: save it as UTF-8']);
     expect(await messages(Buffer.from('agent: { id: Förderband }', 'latin1'))).toEqual([
       'is not UTF-8 text: save it as UTF-8',
     ]);
   });
 
-  test('a byte order mark is no obstacle', async () => {
+  test('a byte order mark is accepted', async () => {
     expect(await messages(`\uFEFF${smallest}`)).toEqual([]);
   });
 
@@ -73,11 +73,11 @@ describe('a file that cannot be a configuration is refused with the reason', () 
     ['lists', '['.repeat(100_000)],
     ['maps', '{a: '.repeat(20_000)],
     ['dashes', '- '.repeat(50_000)],
-  ])('nesting that would exhaust the stack: %s', async (_, content) => {
+  ])('nesting that could exhaust the stack: %s', async (_, content) => {
     expect(await messages(content)).toContain('lists or maps are nested too deeply');
   });
 
-  test('more problems than anyone reads are cut, and said to be', async () => {
+  test('the list of problems is cut at its limit, with a note', async () => {
     const keys = Array.from({ length: 20_000 }, (_, index) => `key${index}: 1`).join('\n');
     const found = await messages(smallest + keys);
     expect(found.length).toBe(501);
@@ -85,7 +85,7 @@ describe('a file that cannot be a configuration is refused with the reason', () 
   });
 });
 
-describe('what is loaded', () => {
+describe('the loaded configuration', () => {
   test('tags are numbered over all sources in the order of the file', async () => {
     const second = `  plc-2:
     type: modbus
@@ -100,10 +100,11 @@ describe('what is loaded', () => {
     ]);
   });
 
-  test('relative paths start at the folder of the file, absolute ones stay', async () => {
+  test('relative paths start at the folder of the file; absolute paths stay', async () => {
     const paths = `models: { directory: ../models }
 outbox: { path: outbox.db }
 http: { token: { file: secrets/http } }
+serving: { token: { file: secrets/serving } }
 publish: { type: mqtt, url: mqtts://broker.local, tls: { ca: /etc/ssl/plant.pem, cert: tls/agent.pem, key: tls/agent.key } }
 uplinks:
   lake: { type: http, url: 'https://lake.local/in', headers: { path: as-it-is, authorization: { file: secrets/lake } } }
@@ -112,6 +113,7 @@ uplinks:
     expect(config.models.directory).toBe(resolve(folder, '../models'));
     expect(config.outbox.path).toBe(join(folder, 'outbox.db'));
     expect(config.http.token).toEqual({ file: join(folder, 'secrets/http') });
+    expect(config.serving?.token).toEqual({ file: join(folder, 'secrets/serving') });
     expect(config.publish?.tls).toEqual({
       ca: '/etc/ssl/plant.pem',
       cert: join(folder, 'tls/agent.pem'),
@@ -128,20 +130,20 @@ uplinks:
     expect(agentTags(config).map(({ name }) => name)).toContain('file');
   });
 
-  test('without a model the agent runs, to collect what the model is trained on; a check refuses it', async () => {
+  test('without a model the agent runs, to collect training data; a check refuses it', async () => {
     const path = await fileWith(`${smallest}watches: { pump-1: { model: pump-anomaly, tags: [pump-1.pressure] } }\n`);
     const { warnings } = await loadConfig(path);
     expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining('there are no models in')]);
     await expect(loadConfig(path, { models: 'required' })).rejects.toThrow('there are no models in');
   });
 
-  test('a key named __proto__ is a key like any other', async () => {
+  test('a key named __proto__ is a normal key', async () => {
     expect(await messages(`${smallest}__proto__: { agent: { id: other } }\n`)).toEqual([
       expect.stringContaining("unknown key '__proto__'"),
     ]);
   });
 
-  test('aliases may be used as often as there are tags', async () => {
+  test('aliases may be used for every tag', async () => {
     const tags = Array.from(
       { length: 500 },
       (_, index) => `      t${index}: { <<: *float, address: ${index * 2} }`,
@@ -151,15 +153,15 @@ uplinks:
     expect(agentTags(config)).toHaveLength(502);
   });
 
-  test.each(['config/andon.yaml', 'config/demo.yaml'])('%s is right', async (path) => {
+  test.each(['config/andon.yaml', 'config/demo.yaml'])('%s is valid', async (path) => {
     expect(agentTags((await loadConfig(join(root, path))).config).length).toBeGreaterThan(0);
   });
 });
 
-describe('whatever stands in the file', () => {
+describe('any file', () => {
   const sample = readFileSync(join(root, 'test/golden/config/the-example-without-its-models/andon.yaml'), 'utf8');
 
-  /** The sample with a few pieces cut out, doubled or replaced, as a slip of the hand or a bad merge does it. */
+  /** The sample with some pieces removed, duplicated or replaced, as by a typing error or a bad merge. */
   const damaged = fc
     .array(
       fc.record({
@@ -201,7 +203,7 @@ describe('whatever stands in the file', () => {
       edits.reduce((text, { at, cut, insert }) => text.slice(0, at) + insert + text.slice(at + cut), sample),
     );
 
-  test('it is loaded, or refused with problems that stand in the file', async () => {
+  test('it is loaded, or refused with problems at positions in the file', async () => {
     await fc.assert(
       fc.asyncProperty(damaged, async (content) => {
         const path = await fileWith(content);

@@ -5,7 +5,7 @@ import { editDistance, nearest } from '../../src/domain/nearest-word.ts';
 
 const keys = ['scanInterval', 'unitId', 'url', 'timeout', 'byteOrder', 'maxGap', 'requestTimeout'];
 
-describe('a misspelt key is understood', () => {
+describe('a misspelt key gets a suggestion', () => {
   test.each([
     ['scan_interval', 'scanInterval'],
     ['SCANINTERVAL', 'scanInterval'],
@@ -21,23 +21,23 @@ describe('a misspelt key is understood', () => {
     expect(nearestKey(word, keys)).toBeUndefined();
   });
 
-  test('two letters exchanged are one slip', () => {
+  test('two swapped letters have a distance of 1', () => {
     expect(editDistance('tiemout', 'timeout')).toBe(1);
   });
 
-  test('a distance is the same both ways, 0 only for the same word, and no more than the longer word', () => {
+  test('a distance is symmetric, 0 only for equal words, and at most the length of the longer word', () => {
     const word = fc.string({ maxLength: 12 });
     fc.assert(
       fc.property(word, word, (from, to) => {
-        const slips = editDistance(from, to);
-        expect(editDistance(to, from)).toBe(slips);
-        expect(slips === 0).toBe(from === to);
-        expect(slips).toBeLessThanOrEqual(Math.max(from.length, to.length));
+        const distance = editDistance(from, to);
+        expect(editDistance(to, from)).toBe(distance);
+        expect(distance === 0).toBe(from === to);
+        expect(distance).toBeLessThanOrEqual(Math.max(from.length, to.length));
       }),
     );
   });
 
-  test('a key spelt right is its own nearest', () => {
+  test('a correct key is its own nearest key', () => {
     for (const key of keys) expect(nearest(key, keys)).toBe(key);
   });
 });

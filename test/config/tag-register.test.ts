@@ -16,7 +16,7 @@ function registerOf(patterns: Record<string, unknown>, watched: readonly string[
 
 const any = { topic: 'a/{asset}/{name}', tag: '{asset}.{name}', unit: 'g', maxTags: 3 };
 
-test('every place that a pattern may need is there from the start, and gets its name when it is seen', () => {
+test('all slots of a pattern exist from the start, and each gets its name with the first sample', () => {
   const register = registerOf({ any });
   const { tags } = register;
   expect(tags.map(({ name }) => name)).toEqual(['speed', '', '', '', '', '', '']);
@@ -27,7 +27,7 @@ test('every place that a pattern may need is there from the start, and gets its 
   expect(tags.map((tag) => tag.number)).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
-test('a pattern makes no more than its most, and another source has places of its own', () => {
+test('a pattern creates at most maxTags tags, and another source has slots of its own', () => {
   const register = registerOf({ any });
   const bound = ['a', 'b', 'c', 'd'].map((name) => register.bind('cell', 'any', name));
   expect(bound.map((result) => typeof result)).toEqual(['number', 'number', 'number', 'string']);
@@ -35,7 +35,7 @@ test('a pattern makes no more than its most, and another source has places of it
   expect(register.bind('other', 'any', 'd')).toEqual(expect.any(Number));
 });
 
-test('a tag that a watch names has its number before anything is seen, and one of the places', () => {
+test('a tag that a watch names has its number and a slot from the start', () => {
   const register = registerOf({ any }, ['speed', 'pump-7.rms']);
   const number = register.numbers().get('pump-7.rms');
   expect(register.tags[Number(number)]).toMatchObject({ name: 'pump-7.rms', pattern: 'any', source: 'cell' });
@@ -44,7 +44,7 @@ test('a tag that a watch names has its number before anything is seen, and one o
   expect(register.tags.filter(({ source }) => source === 'cell')).toHaveLength(4);
 });
 
-test('of two patterns that can make a name, the one that says more of it has it', () => {
+test('of two patterns that match a name, the one with more literal characters creates the tag', () => {
   const rms = { topic: 'a/{asset}/rms', tag: '{asset}.rms', unit: 'mm/s' };
   const register = registerOf({ any, rms }, ['pump-7.rms']);
   const number = Number(register.numbers().get('pump-7.rms'));

@@ -49,7 +49,7 @@ test('an install that is killed at any moment leaves nothing half', { timeout: 1
   expect(cut).toBeGreaterThan((KILLS_BY_CLOCK + KILLS_AT_JOURNAL) / 3);
   await harness.install({ ...meanOf4x2, name: 'pump', version: 99 });
   expect(harness.staged()).toEqual([]);
-  const ok = (await harness.acts()).filter((line) => line.startsWith('install') && line.endsWith('ok'));
+  const ok = (await harness.operations()).filter((line) => line.startsWith('install') && line.endsWith('ok'));
   expect(ok.toSorted()).toEqual(
     harness
       .versions('pump')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { andon } from '../cli/run-andon.ts';
-import { gatewayPid } from '../support/crash-children.ts';
+import { modelServerPid } from '../support/crash-children.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
@@ -53,7 +53,7 @@ class TwoAgents implements AsyncDisposable {
       agent: { id: 'server' },
       sources: plant.sections('1s').sources,
       watches: {},
-      http: { listen: `127.0.0.1:${port}` },
+      serving: { listen: `127.0.0.1:${port}` },
       models: { directory: this.served.path, serve: ['echo'] },
     });
     this.models.addRemote(echo, { url, failures: 2, fallback: 'stand-in@1' });
@@ -74,10 +74,10 @@ class TwoAgents implements AsyncDisposable {
     return this.#server;
   }
 
-  /** Its gateway serves as long as it is not stopped itself. */
+  /** Both processes: the model server serves for as long as it is not stopped itself. */
   signalServer(signal: 'SIGSTOP' | 'SIGCONT'): void {
     const { pid = 0 } = this.server.child;
-    for (const each of [pid, gatewayPid(pid)]) if (each !== undefined) process.kill(each, signal);
+    for (const each of [pid, modelServerPid(pid)]) if (each !== undefined) process.kill(each, signal);
   }
 
   async startServer(): Promise<void> {

@@ -23,7 +23,7 @@ const well: RecentCounts = {
 
 describe('a candidate is stopped', () => {
   test.each<readonly [string, Partial<RecentCounts>, string | undefined]>([
-    ['not where it does what the incumbent does', {}, undefined],
+    ['not if it does what the incumbent does', {}, undefined],
     ['at its first crash', { crashes: 1 }, 'crash'],
     ['not at its second missed deadline', { deadlineMisses: 2 }, undefined],
     ['at its third missed deadline', { deadlineMisses: 3 }, 'deadline'],
@@ -39,11 +39,11 @@ describe('a candidate is stopped', () => {
     expect(breachOf({ ...well, ...counts }, rules, true)?.cause).toBe(expected);
   });
 
-  test('as a shadow not for its alarms', () => {
+  test('but a shadow is not stopped for its alarms', () => {
     expect(breachOf({ ...well, candidateAbnormal: 900 }, rules, false)).toBeUndefined();
   });
 
-  test('and once it is, nothing more that it does wrong would have saved it', () => {
+  test('also with more faults of any kind', () => {
     const counts = fc.record({
       windows: fc.nat(500),
       candidateAbnormal: fc.nat(500),
@@ -68,7 +68,7 @@ describe('a candidate is stopped', () => {
 });
 
 describe('recent counts', () => {
-  test('hold everything of the last period, and nothing older than two', () => {
+  test('include everything of the last period, and nothing older than two periods', () => {
     const periodMs = 1000;
     fc.assert(
       fc.property(fc.array(fc.nat(700), { maxLength: 40 }), (waits) => {

@@ -23,7 +23,7 @@ const scores = fc.array(
 );
 
 describe('a tally of two versions', () => {
-  test('has every window in one cell of its table', () => {
+  test('counts every window in one cell of its table', () => {
     fc.assert(
       fc.property(scores, (pairs) => {
         const tally = new RolloutTally(0);
@@ -38,7 +38,7 @@ describe('a tally of two versions', () => {
     );
   });
 
-  test("has Pearson's correlation and the mean difference of the scores, without keeping any", () => {
+  test("computes Pearson's correlation and the mean difference without storing scores", () => {
     fc.assert(
       fc.property(scores, (pairs) => {
         const tally = new RolloutTally(0);
@@ -56,7 +56,7 @@ describe('a tally of two versions', () => {
     );
   });
 
-  test('says how far the scores are from the training, and from each other', () => {
+  test('computes the drift of the scores from the training and between the versions', () => {
     const trained = distributionOf(Float64Array.from({ length: 1000 }, (_, index) => index / 1000));
     const tally = new RolloutTally(0);
     for (let index = 0; index < 1000; index += 1)
@@ -71,7 +71,7 @@ describe('a tally of two versions', () => {
     expect(drift.between).toBeGreaterThan(1);
   });
 
-  test('goes on from what was kept across a restart', () => {
+  test('continues with the stored state after a restart', () => {
     const before = new RolloutTally(0);
     before.compare(1, said(2), said(0));
     before.failed('candidate', 'crash');
@@ -87,7 +87,7 @@ describe('a tally of two versions', () => {
   });
 });
 
-test('a quantile of latencies is a quarter too long at most, and never too short', () => {
+test('a latency quantile is at most 25 % too high, and never too low', () => {
   fc.assert(
     fc.property(
       fc.array(fc.float({ min: Math.fround(0.2), max: 50_000, noNaN: true }), { minLength: 1 }),
@@ -104,7 +104,7 @@ test('a quantile of latencies is a quarter too long at most, and never too short
   );
 });
 
-describe('what a rollout comes to', () => {
+describe('the conclusion of a rollout', () => {
   const plan = { kind: 'canary', name: 'pump', candidate: 4, incumbent: 3 } as const;
   const tallied = (windows: number, candidateAbnormal: number) => {
     const tally = new RolloutTally(0);
@@ -122,14 +122,14 @@ describe('what a rollout comes to', () => {
 
   test.each<readonly [string, string, RegExp]>([
     [
-      'nothing yet',
+      'too few windows',
       conclude(tallied(5, 0)),
       /^Too early for a conclusion: both versions judged 5 windows, 100 are required/,
     ],
-    ['that it can decide everywhere', conclude(tallied(200, 0)), /agree on 100\.0 % .*andon models activate pump@4\.$/],
-    ['what to look at', conclude(tallied(200, 50)), /pump@4 found 25\.0 % .* pump@3 0\.0 %\. Check the last/],
+    ['equivalent versions', conclude(tallied(200, 0)), /agree on 100\.0 % .*andon models activate pump@4\.$/],
+    ['different versions', conclude(tallied(200, 50)), /pump@4 found 25\.0 % .* pump@3 0\.0 %\. Check the last/],
     [
-      'why it was stopped',
+      'a stopped candidate',
       conclude(tallied(200, 0), 'it crashed once'),
       /^pump@4 was stopped because it crashed once; pump@3 decides/,
     ],
@@ -137,7 +137,7 @@ describe('what a rollout comes to', () => {
     expect(sentence).toMatch(expected);
   });
 
-  test('that it fails too often, whatever it agrees on', () => {
+  test('a candidate that fails too often, even if the versions agree', () => {
     const tally = tallied(200, 0);
     for (let index = 0; index < 5; index += 1) tally.failed('candidate', 'invalid');
     expect(conclude(tally)).toMatch(/^pump@4 failed on 5 of 205 windows/);

@@ -13,9 +13,9 @@ import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
 import { normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import { httpConfigSchema } from '../../src/web/http-config.ts';
-import { agentRoutes } from '../../src/http/agent-routes.ts';
-import { HttpServer } from '../../src/web/http-server.ts';
+import { httpConfigSchema } from '../../src/http/http-config.ts';
+import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 const atMs = Date.UTC(2026, 0, 1);
@@ -127,28 +127,25 @@ describe('the HTTP endpoint', () => {
   let desk = new Desk();
   let events = new LiveEvents();
   let server: HttpServer;
+  let modelServerAddress: string | undefined;
   let modelServerFault: string | undefined;
 
   async function serve(
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
-    const identity = { agentId: 'edge', version: '0.0.0' };
-    server = new HttpServer({
-      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', maxBody: '64kB', ...settings }),
-      identity,
-      receiveDeadlineMs: 0,
-      routes: agentRoutes({
-        identity,
-        alarms: desk,
-        board,
-        rollouts: { compare: () => ({ rollouts: [], obstacles: [] }), rolloutOf: () => undefined },
-        // Routes use these members only; the rest of the contract is the outbox's own tests'.
-        records: records as RecordStore,
-        history,
-        models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
-        events,
-        deps,
-      }),
+    server = agentEndpoint({
+      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings }),
+      identity: { agentId: 'edge', version: '0.0.0' },
+      alarms: desk,
+      board,
+      rollouts: { compare: () => ({ rollouts: [], obstacles: [] }), rolloutOf: () => undefined },
+      // Routes use these members only; the rest of the contract is the outbox's own tests'.
+      records: records as RecordStore,
+      history,
+      models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
+      events,
+      modelRegistry: undefined,
+      modelServerAddress: () => modelServerAddress,
       deps,
     });
     await server.start();
@@ -302,6 +299,22 @@ describe('the HTTP endpoint', () => {
     expect(text).toContain('event: alarm\nid: edge/1/8\n');
     await reader?.cancel();
     await expect.poll(async () => (await deps.metrics.text()).includes('andon_http_event_clients 0')).toBe(true);
+  });
+
+  test.each([
+    ['http://127.0.0.1:8081', /http:\/\/127\.0\.0\.1:8081.*serving\.listen/],
+    [undefined, /serving: \{\}.*127\.0\.0\.1:8081/],
+  ])('a request for /v2 is answered with the address of the model server: %s', async (address, expected) => {
+    modelServerAddress = address;
+    const url = await serve();
+    for (const path of ['/v2', '/v2/health/ready', '/v2/models/echo/infer']) {
+      const answer = await post(url + path, {});
+      expect({ path, status: answer.status, body: await answer.json() }).toEqual({
+        path,
+        status: 404,
+        body: { error: expect.stringMatching(expected) as string },
+      });
+    }
   });
 
   test('openapi.json describes every path of the API', async () => {

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import fastify from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { TurnBudget } from '../../src/web/turn-budget.ts';
+import { TurnBudget } from '../../src/http/turn-budget.ts';
 import { errorMessage } from '../../src/platform/errors.ts';
 import { testDeps } from '../support/test-deps.ts';
 

@@ -65,7 +65,7 @@ test('a provider is named alone or with what it must be', () => {
     { name: 'cuda', required: true, deviceId: 1 },
     { name: 'cpu', required: false, deviceId: 0 },
   ]);
-  expect(modelsConfigSchema.parse({})).toMatchObject({ deadline: 1000, intraOpThreads: 1, directory: 'models' });
+  expect(modelsConfigSchema.parse({})).toMatchObject({ deadlineMs: 1000, intraOpThreads: 1, directory: 'models' });
   for (const wrong of [[], ['tpu'], ['cpu', 'cpu'], [{ name: 'cpu', requried: true }]])
     expect(providers(wrong).success).toBe(false);
 });

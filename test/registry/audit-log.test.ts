@@ -9,8 +9,8 @@ import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 
 /*
- * Each line of the log has the hash of the one before: whoever changes, takes out or puts in a line is found at the next
- * one, and what a crash leaves behind is told apart from that, in the log itself.
+ * Each line of the log has the hash of the line before. A line that is changed, deleted or inserted breaks the chain.
+ * The rest of a line after a crash is recorded in the log itself.
  */
 let directory = '';
 let log = '';
@@ -24,20 +24,21 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function note(version: number, detail: AuditRecord['detail'] = {}): AuditRecord {
+function record(version: number, detail: AuditRecord['detail'] = {}): AuditRecord {
   return { actor: 'cli:root', action: 'install', model: 'pump', version, outcome: 'ok', detail };
 }
 
 async function write(count: number): Promise<Buffer> {
-  for (let version = 1; version <= count; version += 1) await audit.append(note(version, { reason: `é ${version}\n` }));
+  for (let version = 1; version <= count; version += 1)
+    await audit.append(record(version, { reason: `é ${version}\n` }));
   return readFileSync(log);
 }
 
-test('a log that nobody has written yet holds', async () => {
+test('an empty log is intact', async () => {
   expect(await audit.report()).toEqual({ entries: [], broken: undefined });
 });
 
-test('a log that cannot be read is told as such, and is no empty one', async () => {
+test('a log that cannot be read is an error, not an empty log', async () => {
   mkdirSync(log);
   await expect(audit.report()).rejects.toMatchObject({
     code: 'model-directory-unusable',
@@ -45,7 +46,7 @@ test('a log that cannot be read is told as such, and is no empty one', async () 
   });
 });
 
-test('lines are numbered from 1, and each follows the one before', async () => {
+test('lines are numbered from 1 and chained', async () => {
   await write(3);
   const { entries, broken } = await audit.report();
   expect(broken).toBeUndefined();
@@ -58,15 +59,15 @@ test('lines are numbered from 1, and each follows the one before', async () => {
   expect(entries[2]?.previous).toBe(entries[1]?.hash);
 });
 
-test('the hash of a line can be checked without andon: it is of the text before it and a brace', async () => {
+test('the hash of a line is over the text before it and a brace, so that other tools can check it', async () => {
   await write(1);
   const line = readFileSync(log, 'utf8').trimEnd();
   const [before = '', hash] = line.split(',"hash":"');
   expect(hash).toBe(`${createHash('sha256').update(`${before}}`).digest('hex')}"}`);
 });
 
-describe('whoever tampers is found', () => {
-  test('any byte changed before the last line', async () => {
+describe('a change is found', () => {
+  test('of any byte before the last line', async () => {
     const bytes = await write(4);
     const lastLine = bytes.lastIndexOf(10, bytes.length - 2) + 1;
     await fc.assert(
@@ -83,18 +84,18 @@ describe('whoever tampers is found', () => {
   });
 
   test.each([
-    ['taken out', (lines: string[]) => lines.toSpliced(1, 1), 2],
-    ['taken out at the beginning', (lines: string[]) => lines.slice(1), 1],
-    ['put in a second time', (lines: string[]) => lines.toSpliced(2, 0, lines[1] ?? ''), 3],
-    ['in another order', ([a = '', b = '', ...rest]: string[]) => [b, a, ...rest], 1],
-    ['put in blank', (lines: string[]) => lines.toSpliced(1, 0, ''), 2],
-  ])('a line %s', async (_, tamper, line) => {
+    ['deleted', (lines: string[]) => lines.toSpliced(1, 1), 2],
+    ['deleted at the beginning', (lines: string[]) => lines.slice(1), 1],
+    ['inserted twice', (lines: string[]) => lines.toSpliced(2, 0, lines[1] ?? ''), 3],
+    ['moved', ([a = '', b = '', ...rest]: string[]) => [b, a, ...rest], 1],
+    ['inserted blank', (lines: string[]) => lines.toSpliced(1, 0, ''), 2],
+  ])('of a line %s', async (_, tamper, line) => {
     const lines = (await write(4)).toString().trimEnd().split('\n');
     writeFileSync(log, `${tamper(lines).join('\n')}\n`);
     expect((await audit.report()).broken).toMatchObject({ file: 'audit.jsonl', line });
   });
 
-  test('a line made anew with a hash that is right, since the next one knows the old', async () => {
+  test('of a line whose hash was recomputed, because the next line has the old hash', async () => {
     const lines = (await write(3)).toString().trimEnd().split('\n');
     const body = lines[1]?.replace('"outcome":"ok"', '"outcome":"refused"').replace(/,"hash":.*/, '}') ?? '';
     const hash = createHash('sha256').update(body).digest('hex');
@@ -104,10 +105,10 @@ describe('whoever tampers is found', () => {
     expect(broken).toMatchObject({ line: 3, reason: expect.stringMatching(/does not follow/) as string });
   });
 
-  test('a change that a later act finds at the end stays visible: the line in its place says what it found', async () => {
+  test('at the end is recorded by the next operation', async () => {
     const bytes = await write(2);
     writeFileSync(log, bytes.toString().replace('"version":2', '"version":7'));
-    await audit.append(note(3));
+    await audit.append(record(3));
     const { entries, broken } = await audit.report();
     expect(broken).toBeUndefined();
     expect(entries.map(({ action }) => action)).toEqual(['install', 'mend', 'install']);
@@ -115,7 +116,7 @@ describe('whoever tampers is found', () => {
   });
 });
 
-test('a crash at any byte of a line: the next act goes on, and what was cut off is named and stays', async () => {
+test('after a crash at any byte of a line, the next operation records the rest of the line and continues', async () => {
   const bytes = await write(3);
   const second = bytes.indexOf(10) + 1;
   await fc.assert(
@@ -123,11 +124,11 @@ test('a crash at any byte of a line: the next act goes on, and what was cut off 
       writeFileSync(log, bytes.subarray(0, length));
       const whole = bytes.subarray(0, length).filter((byte) => byte === 10).length;
       const before = await audit.report();
-      await audit.append(note(9));
+      await audit.append(record(9));
       if (twice) {
-        // The line that mends is cut off as well.
+        // The record about the cut line is cut off too.
         truncateSync(log, statSync(log).size - 30);
-        await audit.append(note(9));
+        await audit.append(record(9));
       }
       const { entries, broken } = await audit.report();
       expect(broken).toBeUndefined();
@@ -140,14 +141,14 @@ test('a crash at any byte of a line: the next act goes on, and what was cut off 
   );
 });
 
-describe('a log that has grown to its size', () => {
+describe('a log of full size', () => {
   const filler = { reason: 'x'.repeat(1_000_000) };
 
   async function fill(count: number): Promise<void> {
-    for (let version = 1; version <= count; version += 1) await audit.append(note(version, filler));
+    for (let version = 1; version <= count; version += 1) await audit.append(record(version, filler));
   }
 
-  test('goes on in a new file, which follows the old one', async () => {
+  test('continues in a new file, whose chain follows the old one', async () => {
     await fill(6);
     const { entries, broken } = await audit.report();
     expect(broken).toBeUndefined();
@@ -156,14 +157,14 @@ describe('a log that has grown to its size', () => {
     expect(statSync(log).size).toBeLessThan(4_000_000);
   });
 
-  test('keeps two files, and the oldest lines go', async () => {
+  test('keeps two files and drops the oldest lines', async () => {
     await fill(11);
     const { entries, broken } = await audit.report();
     expect(broken).toBeUndefined();
     expect(entries.map(({ sequence }) => sequence)).toEqual([5, 6, 7, 8, 9, 10, 11].slice(-entries.length));
   });
 
-  test('is broken where the file before is gone, or has lost its first lines', async () => {
+  test('is broken if the rotated file is missing or has lost its first lines', async () => {
     await fill(6);
     const old = join(directory, 'audit.1.jsonl');
     const text = readFileSync(old, 'utf8');
@@ -173,10 +174,10 @@ describe('a log that has grown to its size', () => {
     expect((await audit.report()).broken).toMatchObject({ file: 'audit.jsonl', line: 1 });
   });
 
-  test('is not rotated twice by a crash in between', async () => {
+  test('continues after a crash during the rotation', async () => {
     await fill(5);
     rmSync(log, { force: true });
-    await audit.append(note(9));
+    await audit.append(record(9));
     const { entries, broken } = await audit.report();
     expect(broken).toBeUndefined();
     expect(entries.at(-1)).toMatchObject({ version: 9 });

@@ -12,9 +12,10 @@ import type { TarEntry } from '../support/model-packages.ts';
 import { tarOf } from '../support/model-packages.ts';
 
 /*
- * Whatever an archive says, nothing is written but plain files of plain names, into the one folder they are for, each no larger than it may be; and what is refused is refused with a code and a reason.
+ * For any archive, only plain files with plain names are written, into one folder, each within its size limit. A refusal
+ * has a code and a reason.
  */
-const bounds = {
+const limits = {
   modelBytesMax: 100_000,
   manifestBytesMax: 10_000,
   signatureBytesMax: 1_000,
@@ -35,91 +36,81 @@ afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 function unpack(bytes: Uint8Array): Promise<readonly string[]> {
   const path = join(scratch, 'archive');
   writeFileSync(path, bytes);
-  return unpackArchive(path, folder, bounds);
+  return unpackArchive(path, folder, limits);
 }
 
 const onnx: TarEntry = { name: 'model.onnx', data: 'graph' };
 const yaml: TarEntry = { name: 'model.yaml', data: 'name: pump' };
 
-describe('what a package is', () => {
+describe('accepted', () => {
   test.each([
-    ['its files alone', gzipSync(tarOf([onnx, yaml]))],
-    ['its files alone, not compressed', tarOf([onnx, yaml])],
-    ['with ./ before them', gzipSync(tarOf([{ name: './', type: '5' }, ...[onnx, yaml].map(inFolder('.'))]))],
+    ['files at the top', gzipSync(tarOf([onnx, yaml]))],
+    ['files at the top, not compressed', tarOf([onnx, yaml])],
+    ['files after ./', gzipSync(tarOf([{ name: './', type: '5' }, ...[onnx, yaml].map(inFolder('.'))]))],
     ['one top folder', gzipSync(tarOf([{ name: 'pump', type: '5' }, ...[onnx, yaml].map(inFolder('pump'))]))],
-    ['one top folder with ./ before it', gzipSync(tarOf([onnx, yaml].map(inFolder('./pump'))))],
+    ['one top folder after ./', gzipSync(tarOf([onnx, yaml].map(inFolder('./pump'))))],
     ['files with PAX headers, as Python writes them', gzipSync(tarOf([pax('22 mtime=1700000000.5\n'), onnx, yaml]))],
-    ['padding behind its end', gzipSync(Buffer.concat([tarOf([onnx, yaml]), Buffer.alloc(20_000)]))],
+    ['padding after the end', gzipSync(Buffer.concat([tarOf([onnx, yaml]), Buffer.alloc(20_000)]))],
   ])('%s', async (_, bytes) => {
     expect(await unpack(bytes)).toEqual(['model.onnx', 'model.yaml']);
     expect(readFileSync(join(folder, 'model.onnx'), 'utf8')).toBe('graph');
     expect(readFileSync(join(folder, 'model.yaml'), 'utf8')).toBe('name: pump');
   });
 
-  test('documents beside the model, which its signature covers', async () => {
+  test('documents in addition to the model', async () => {
     expect(await unpack(tarOf([onnx, yaml, document('report.md')]))).toEqual(['model.onnx', 'model.yaml', 'report.md']);
     expect(readFileSync(join(folder, 'report.md'), 'utf8')).toBe('x');
   });
 
-  test('a signature and an empty file are taken as they are', async () => {
+  test('a signature and an empty file', async () => {
     expect(await unpack(tarOf([{ name: 'model.onnx' }, yaml, { name: 'model.sig', data: 'sig' }]))).toHaveLength(3);
     expect(readFileSync(join(folder, 'model.onnx'))).toHaveLength(0);
   });
 
-  test('a file over many chunks arrives whole', async () => {
+  test('a file of many chunks', async () => {
     const data = Buffer.alloc(99_999, 'abcdefg');
     await unpack(gzipSync(tarOf([{ name: 'model.onnx', data }, yaml])));
     expect(readFileSync(join(folder, 'model.onnx')).equals(data)).toBe(true);
   });
 });
 
-describe('what is refused', () => {
+describe('refused', () => {
   const huge = Buffer.alloc(2_000_000);
   test.each<readonly [string, Uint8Array, string, RegExp]>([
-    ['a path that leads out', tarOf([{ name: '../model.onnx', data: 'x' }]), 'invalid', /"\.\.\/model\.onnx"/],
+    ['a path out of the folder', tarOf([{ name: '../model.onnx', data: 'x' }]), 'invalid', /"\.\.\/model\.onnx"/],
     ['an absolute path', tarOf([{ name: '/tmp/model.onnx', data: 'x' }]), 'invalid', /"\/tmp\/model\.onnx"/],
-    ['a path through two folders', tarOf([{ name: 'a/b/model.onnx', data: 'x' }]), 'invalid', /"a\/b\/model\.onnx"/],
-    ['a path that a PAX header gives', tarOf([pax('21 path=../../passwd\n'), onnx]), 'invalid', /passwd/],
+    ['a path of two folders', tarOf([{ name: 'a/b/model.onnx', data: 'x' }]), 'invalid', /"a\/b\/model\.onnx"/],
+    ['a path in a PAX header', tarOf([pax('21 path=../../passwd\n'), onnx]), 'invalid', /passwd/],
     ['a symbolic link', tarOf([{ name: 'model.onnx', type: '2', linkName: '/etc/passwd' }]), 'invalid', /SymbolicLink/],
     ['a hard link', tarOf([{ name: 'model.onnx', type: '1', linkName: 'model.yaml' }]), 'invalid', /\(Link\)/],
     ['a device', tarOf([{ name: 'model.onnx', type: '3' }]), 'invalid', /CharacterDevice/],
     ['a pipe', tarOf([{ name: 'model.onnx', type: '6' }]), 'invalid', /FIFO/],
     ['a sparse file', tarOf([{ name: 'model.onnx', type: 'S', data: 'x' }]), 'invalid', /SparseFile|Unsupported/i],
     ['a hidden file', tarOf([onnx, yaml, { name: '.profile', data: 'x' }]), 'invalid', /\.profile/],
-    ['a file of an odd name', tarOf([onnx, yaml, { name: 'a b', data: 'x' }]), 'invalid', /a b/],
+    ['a file with an invalid name', tarOf([onnx, yaml, { name: 'a b', data: 'x' }]), 'invalid', /a b/],
     [
-      'three documents of two',
+      'more documents than the limit',
       tarOf([onnx, yaml, ...['a', 'b', 'c', 'd'].map(document)]),
       'invalid',
-      /more than the 5/,
+      /more than 5 files/,
     ],
-    ['a document that is too large', tarOf([{ name: 'a.md', data: 'x'.repeat(501) }]), 'too-large', /a\.md has 501/],
+    ['a document over its limit', tarOf([{ name: 'a.md', data: 'x'.repeat(501) }]), 'too-large', /a\.md has 501/],
     ['a file twice', tarOf([onnx, yaml, onnx]), 'invalid', /model\.onnx twice/],
-    ['files in two folders', tarOf([inFolder('a')(onnx), inFolder('b')(yaml)]), 'invalid', /in 'a' and in 'b'/],
-    [
-      'folders without end',
-      tarOf(Array.from({ length: 9 }, () => ({ name: 'a/', type: '5' }))),
-      'invalid',
-      /Directory/,
-    ],
+    ['files in two folders', tarOf([inFolder('a')(onnx), inFolder('b')(yaml)]), 'invalid', /two folders, 'a' and 'b'/],
+    ['too many folders', tarOf(Array.from({ length: 9 }, () => ({ name: 'a/', type: '5' }))), 'invalid', /Directory/],
     ['an archive in an archive', gzipSync(gzipSync(tarOf([onnx, yaml]))), 'invalid', /compressed twice/],
-    ['a compressed archive that is cut off', gzipSync(tarOf([onnx, yaml])).subarray(0, -20), 'invalid', /damaged/],
-    ['an archive that is cut off', tarOf([{ ...onnx, size: 50_000 }]), 'invalid', /damaged/],
-    ['a header that was changed', changed(tarOf([onnx, yaml]), 0), 'invalid', /damaged/],
-    ['nothing at all', Buffer.alloc(0), 'invalid', /damaged/],
+    ['a truncated compressed archive', gzipSync(tarOf([onnx, yaml])).subarray(0, -20), 'invalid', /damaged/],
+    ['a truncated archive', tarOf([{ ...onnx, size: 50_000 }]), 'invalid', /damaged/],
+    ['a changed header', changed(tarOf([onnx, yaml]), 0), 'invalid', /damaged/],
+    ['an empty file', Buffer.alloc(0), 'invalid', /damaged/],
     ['a web page', Buffer.from('<!doctype html>'.repeat(100)), 'invalid', /damaged/],
-    [
-      'a file larger than it may be',
-      tarOf([{ name: 'model.onnx', data: huge }]),
-      'too-large',
-      /2\.0 MB in the archive/,
-    ],
+    ['a file over its limit', tarOf([{ name: 'model.onnx', data: huge }]), 'too-large', /2\.0 MB in the archive/],
     ['a size of 10 TB', tarOf([{ name: 'model.onnx', size: 1e13 }]), 'too-large', /10000\.0 GB/],
     [
-      'zeros that were a few bytes',
+      'zeros that were compressed to a few bytes',
       gzipSync(Buffer.concat([tarOf([onnx]), huge])),
       'too-large',
-      /more than the 1\.1 MB/,
+      /more than 1\.1 MB/,
     ],
     ['a PAX header of two megabytes', tarOf([pax('x'.repeat(2_000_000))]), 'invalid', /ExtendedHeader/],
     ['a PAX header of a hundred kilobytes', tarOf([pax('x'.repeat(100_000))]), 'invalid', /ExtendedHeader/],
@@ -209,7 +200,7 @@ async function breaches(bytes: Uint8Array): Promise<readonly string[]> {
 }
 
 function isTooLarge(file: string): boolean {
-  return statSync(join(folder, file)).size > fileBytesMax(bounds, file);
+  return statSync(join(folder, file)).size > fileBytesMax(limits, file);
 }
 
 function document(name: string): TarEntry {

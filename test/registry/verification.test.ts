@@ -6,7 +6,7 @@ import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { hostEntry, meanOf4x2, model } from '../support/onnx-host-harness.ts';
 import { testDeps } from '../support/test-deps.ts';
 
-test('a model is verified as the agent would before it uses it', async () => {
+test('a model is verified by its golden vectors', async () => {
   using files = new TestModelDirectory([meanOf4x2]);
   const verify = (reference: string) =>
     verifyModel({

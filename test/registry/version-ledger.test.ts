@@ -7,7 +7,7 @@ import { RegistryHarness } from '../support/registry-harness.ts';
 
 let harness: RegistryHarness;
 let directory = '';
-const ledger = () => versionLedger(directory, harness.library, harness.deps.clock);
+const ledger = () => versionLedger(directory, harness.registry, harness.deps.clock);
 const file = (name: string) => join(directory, 'pump', name);
 
 beforeEach(async () => {
@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => harness[Symbol.asyncDispose]());
 
 describe('a rollback', () => {
-  test('makes the version before the active one again', async () => {
+  test('activates the previous version', async () => {
     await ledger().rollback('pump', 4, 'it crashed');
     expect(await ledger().standing('pump')).toMatchObject({ active: 3, previous: 4, pinned: false });
     expect(await harness.audit()).toMatchObject([
@@ -29,27 +29,27 @@ describe('a rollback', () => {
     ]);
   });
 
-  test('of a version that is not active any more changes nothing', async () => {
+  test('from a version that is not active changes nothing', async () => {
     await writeActiveVersion(directory, 'pump', 5);
     await ledger().rollback('pump', 4, 'it crashed');
     expect(await ledger().standing('pump')).toMatchObject({ active: 5, previous: 4 });
-    expect(await harness.acts()).toEqual([]);
+    expect(await harness.operations()).toEqual([]);
   });
 
   test.each<readonly [string, () => Promise<void>]>([
-    ['where the model is pinned', async () => writeFileSync(file('pinned'), '4\n')],
-    ['where nothing was active before', async () => rmSync(file('previous'))],
-    ['where the version before was rejected as well', () => ledger().reject('pump', 3, 'it crashed')],
+    ['if the model is pinned', async () => writeFileSync(file('pinned'), '4\n')],
+    ['if there is no previous version', async () => rmSync(file('previous'))],
+    ['if the previous version was rejected too', () => ledger().reject('pump', 3, 'it crashed')],
   ])('is refused %s', async (_, prepare) => {
     await prepare();
     await expect(ledger().rollback('pump', 4, 'it crashed')).rejects.toMatchObject({ code: 'model-rollback-refused' });
     expect(await ledger().standing('pump')).toMatchObject({ active: 4 });
-    expect(await harness.acts()).toEqual(['rollback pump refused']);
+    expect(await harness.operations()).toEqual(['rollback pump refused']);
   });
 });
 
 describe('a rejection', () => {
-  test('is remembered in a file that people can read, and is younger than the activation', async () => {
+  test('is stored in a readable file, with a time after the activation', async () => {
     await ledger().reject('pump', 4, 'it crashed once within 1h');
     const { rejected, activatedMs = 0 } = await ledger().standing('pump');
     expect(rejected).toMatchObject([{ version: 4, reason: 'it crashed once within 1h' }]);
@@ -57,14 +57,14 @@ describe('a rejection', () => {
     expect(JSON.parse(readFileSync(file('rejected.json'), 'utf8'))).toMatchObject([{ version: 4 }]);
   });
 
-  test('is forgotten once somebody activates the version, and those of others are not', async () => {
+  test('is deleted when its version is activated; others stay', async () => {
     await ledger().reject('pump', 4, 'it crashed');
     await ledger().reject('pump', 5, 'it alarmed');
     await writeActiveVersion(directory, 'pump', 4);
     expect((await ledger().standing('pump')).rejected).toMatchObject([{ version: 5 }]);
   });
 
-  test('in a file that is damaged begins no rollout, and keeps nobody from activating a version', async () => {
+  test('in a damaged file blocks rollouts and no activation', async () => {
     writeFileSync(file('rejected.json'), '[{');
     await expect(ledger().standing('pump')).rejects.toMatchObject({ code: 'model-file-invalid' });
     await writeActiveVersion(directory, 'pump', 5);

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-test('a rollback goes back to the version that was active before, and forth again', async () => {
+test('the previous version changes with each activation', async () => {
   await writeActiveVersion(directory, 'pump', 1);
   await writeActiveVersion(directory, 'pump', 3);
   expect(await previousVersion(directory, 'pump')).toBe(1);
@@ -25,7 +25,7 @@ test('a rollback goes back to the version that was active before, and forth agai
   expect(await new ModelDirectory(directory, { modelBytesMax: 1, trusted: undefined }).activeVersion('pump')).toBe(1);
 });
 
-test('activating the active version again forgets nothing', async () => {
+test('activating the active version again keeps the previous version', async () => {
   await writeActiveVersion(directory, 'pump', 1);
   await writeActiveVersion(directory, 'pump', 2);
   await writeActiveVersion(directory, 'pump', 2);
@@ -33,7 +33,7 @@ test('activating the active version again forgets nothing', async () => {
   expect(readFileSync(join(directory, 'pump', 'active'), 'utf8')).toBe('2\n');
 });
 
-test('a model that never had another version has nothing to go back to', async () => {
+test('a model with one version has no previous version', async () => {
   await writeActiveVersion(directory, 'pump', 1);
   await expect(previousVersion(directory, 'pump')).rejects.toMatchObject({
     code: 'model-no-previous',
@@ -41,17 +41,17 @@ test('a model that never had another version has nothing to go back to', async (
   });
 });
 
-test('a running agent notices another active version of what it has loaded, once, and not its first look', async () => {
+test('a running agent notices each activation of a loaded model once, and ignores its first look', async () => {
   await writeActiveVersion(directory, 'pump', 1);
   let loaded = ['pump'];
   let changes = 0;
-  using watch = new ActivationMonitor({
+  using monitor = new ActivationMonitor({
     directory,
     names: () => loaded,
     clock: new SystemClock(),
     onChange: () => (changes += 1),
   });
-  watch.start();
+  monitor.start();
   // The first look is over before the second can be.
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(changes).toBe(0);

@@ -13,15 +13,15 @@ import { TestKey } from '../support/signing-keys.ts';
 import { metricValue } from '../support/test-deps.ts';
 
 /*
- * Invariant: what is active is a version that was proved, whatever is installed, activated or removed, by how many at
- * once; and every act, refused or not, is one line of a log whose chain holds.
+ * Invariants: the active version was proved, for any order of concurrent operations; and each operation, also a refused
+ * one, is one record of an audit log with an intact chain.
  */
 const pump = (version: number): TestModel => ({ ...meanOf4x2, name: 'pump', version });
 const at = (version: number) => ({ name: 'pump', version });
 const me = 'cli:tester';
 
 describe('installing', () => {
-  test('puts a proved version beside the others, and activates nothing', async () => {
+  test('adds a proved version and activates nothing', async () => {
     await using harness = new RegistryHarness();
     const installed = await harness.install(pump(1));
     expect(installed).toMatchObject({
@@ -46,7 +46,7 @@ describe('installing', () => {
     expect(await metricValue(harness.deps, 'andon_model_acts_total{action="install",outcome="ok"}')).toBe(1);
   });
 
-  test('takes an archive, and activates where that is asked', async () => {
+  test('accepts an archive, and activates it if requested', async () => {
     await using harness = new RegistryHarness();
     const bytes = packageArchive(pump(3));
     const installed = await harness.install(pump(3), {
@@ -55,21 +55,21 @@ describe('installing', () => {
     });
     expect(installed.activated).toMatchObject({ version: 3, previous: undefined });
     expect(harness.pointer('pump', 'active')).toBe(3);
-    expect(await harness.acts()).toEqual(['install pump@3 ok', 'activate pump@3 ok']);
+    expect(await harness.operations()).toEqual(['install pump@3 ok', 'activate pump@3 ok']);
     expect(harness.activations).toBe(1);
   });
 
-  test('of what is there already changes nothing, and is no fault', async () => {
+  test('of an installed version changes nothing and succeeds', async () => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1));
     expect(await harness.install(pump(1))).toMatchObject({ fresh: false, proof: undefined });
-    expect(await harness.acts()).toEqual(['install pump@1 ok', 'install pump@1 ok']);
+    expect(await harness.operations()).toEqual(['install pump@1 ok', 'install pump@1 ok']);
   });
 
   test.each([
     ['another graph', { ...pump(1), bytes: meanModel(4, 2, 1) }, /model\.onnx differs/],
     ['the same graph with another threshold', { ...pump(1), manifest: { threshold: 9 } }, /model\.yaml differs/],
-  ])('never replaces a version by %s, and names the next free one', async (_, other, reason) => {
+  ])('never replaces a version by %s, and names the next free version', async (_, other, reason) => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1));
     await harness.install(pump(4));
@@ -80,7 +80,7 @@ describe('installing', () => {
     await expect(harness.install(other)).rejects.toThrow(/next free version is 5/);
   });
 
-  test('of a folder takes the report of its training along, and says what it left out', async () => {
+  test('of a folder includes the report of its training and lists the skipped entries', async () => {
     await using harness = new RegistryHarness();
     const folder = writePackage(join(harness.path, 'trained'), pump(1));
     writeFileSync(join(folder, 'report.md'), '# report');
@@ -91,22 +91,22 @@ describe('installing', () => {
     expect(readFileSync(join(harness.models, 'pump/1/report.md'), 'utf8')).toBe('# report');
   });
 
-  test('of a signed folder keeps all that the signature covers', async () => {
+  test('of a signed folder requires all files that the signature covers', async () => {
     const key = new TestKey();
     const config = { trust: key.trust };
     await using trusting = new RegistryHarness({ config });
     const folder = writePackage(join(trusting.path, 'trained'), pump(1));
     writeFileSync(join(folder, 'report.md'), '# report');
-    const order = { source: { kind: 'folder', path: folder } } as const;
-    await expect(trusting.install(pump(1), order)).rejects.toMatchObject({ code: 'model-untrusted' });
+    const request = { source: { kind: 'folder', path: folder } } as const;
+    await expect(trusting.install(pump(1), request)).rejects.toMatchObject({ code: 'model-untrusted' });
     await key.sign(folder);
-    expect(await trusting.install(pump(1), order)).toMatchObject({ fresh: true });
+    expect(await trusting.install(pump(1), request)).toMatchObject({ fresh: true });
     rmSync(join(folder, 'report.md'));
     await using other = new RegistryHarness({ config });
-    await expect(other.install(pump(1), order)).rejects.toMatchObject({ code: 'model-untrusted' });
+    await expect(other.install(pump(1), request)).rejects.toMatchObject({ code: 'model-untrusted' });
   });
 
-  test('of a folder follows no link', async () => {
+  test('of a folder does not follow links', async () => {
     await using harness = new RegistryHarness();
     const folder = writePackage(join(harness.path, 'linked'), pump(1));
     rmSync(join(folder, 'model.onnx'));
@@ -117,14 +117,14 @@ describe('installing', () => {
     });
   });
 
-  test('of an archive with another SHA-256 than was asked for reads nothing of it', async () => {
+  test('refuses an archive with another SHA-256 before it is unpacked', async () => {
     await using harness = new RegistryHarness();
     const source = { kind: 'archive', bytes: inChunks(packageArchive(pump(1))) } as const;
     await expect(harness.install(pump(1), { source, sha256: 'a'.repeat(64) })).rejects.toThrow(/expected aaaa/);
-    expect(await harness.acts()).toEqual(['install  refused']);
+    expect(await harness.operations()).toEqual(['install  refused']);
   });
 
-  test('is bounded by models.maxModelSize', async () => {
+  test('is limited by models.maxModelSize', async () => {
     await using harness = new RegistryHarness({ config: { maxModelSize: '100B' } });
     await expect(harness.install(pump(1))).rejects.toMatchObject({ code: 'model-package-too-large' });
     expect(harness.staged()).toEqual([]);
@@ -132,7 +132,7 @@ describe('installing', () => {
 
   test.each([
     ['no file at all', [], /has no model\.yaml/],
-    ['a description that is none', ['model.yaml'], /model\.yaml:1:1/],
+    ['an invalid model.yaml', ['model.yaml'], /model\.yaml:1:1/],
   ])('of a folder with %s is refused', async (_, broken, reason) => {
     await using harness = new RegistryHarness();
     const folder = join(harness.path, 'broken');
@@ -144,7 +144,7 @@ describe('installing', () => {
     });
   });
 
-  test('two at once: one comes at a time, the other is told to try again', async () => {
+  test('of a second package at the same time is refused with retry', async () => {
     await using harness = new RegistryHarness();
     const results = await Promise.allSettled([harness.install(pump(1)), harness.install(pump(2))]);
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
@@ -152,7 +152,7 @@ describe('installing', () => {
   });
 });
 
-test('a graph without golden vectors is timed on zeros', async () => {
+test('the latency of a graph without golden vectors is measured on zeros', async () => {
   await using harness = new RegistryHarness();
   const graph = {
     ...pump(1),
@@ -163,137 +163,141 @@ test('a graph without golden vectors is timed on zeros', async () => {
 });
 
 describe('activation', () => {
-  test('and rollback go through the versions and keep which was before', async () => {
+  test('and rollback change the active and the previous version', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version));
-    expect(await harness.library.activate(at(1), me)).toMatchObject({ previous: undefined });
-    expect(await harness.library.activate(at(2), me)).toMatchObject({ previous: 1 });
-    expect(await harness.library.rollback('pump', me)).toMatchObject({ version: 1, previous: 2 });
+    expect(await harness.registry.activate(at(1), me)).toMatchObject({ previous: undefined });
+    expect(await harness.registry.activate(at(2), me)).toMatchObject({ previous: 1 });
+    expect(await harness.registry.rollback('pump', me)).toMatchObject({ version: 1, previous: 2 });
     expect(harness.pointer('pump', 'previous')).toBe(2);
-    expect((await harness.acts()).slice(2)).toEqual(['activate pump@1 ok', 'activate pump@2 ok', 'rollback pump@1 ok']);
+    expect((await harness.operations()).slice(2)).toEqual([
+      'activate pump@1 ok',
+      'activate pump@2 ok',
+      'rollback pump@1 ok',
+    ]);
     expect(harness.activations).toBe(3);
   });
 
   test.each([
-    ['a model that is not there', { name: 'pimp', version: 1 }, /no model 'pimp'/],
-    ['a version that is not there', at(9), /has versions 1, not 9/],
-    ['a name that leads out', { name: '../models', version: 1 }, /no model/],
+    ['an unknown model', { name: 'pimp', version: 1 }, /no model 'pimp'/],
+    ['an unknown version', at(9), /has versions 1, not 9/],
+    ['a name with a path', { name: '../models', version: 1 }, /no model/],
   ])('of %s is refused', async (_, model, reason) => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1));
-    await expect(harness.library.activate(model, me)).rejects.toMatchObject({
+    await expect(harness.registry.activate(model, me)).rejects.toMatchObject({
       code: 'model-version-unknown',
       message: expect.stringMatching(reason) as string,
     });
   });
 
-  test('a rollback does not go forth to what a rollout rejected, as an automatic one leaves it behind', async () => {
+  test('a rollback after an automatic rollback does not activate the rejected version', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     await writeRejection(harness.models, 'pump', { version: 2, reason: 'it crashed', timestampMs: 0 });
-    await harness.library.rollbackFrom(at(2), 'it crashed');
-    await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({
+    await harness.registry.rollbackFrom(at(2), 'it crashed');
+    await expect(harness.registry.rollback('pump', me)).rejects.toMatchObject({
       code: 'model-rollback-refused',
       message: expect.stringMatching(/pump@2.*it crashed.*andon models activate pump@2/) as string,
     });
     expect(harness.pointer('pump', 'active')).toBe(1);
-    expect(await harness.library.activate(at(2), me)).toMatchObject({ version: 2 });
+    expect(await harness.registry.activate(at(2), me)).toMatchObject({ version: 2 });
   });
 
-  test('a rollback with nothing before is refused', async () => {
+  test('a rollback without a previous version is refused', async () => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1), { activate: true });
-    await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({ code: 'model-no-previous' });
-    await expect(harness.library.rollback('pimp', me)).rejects.toMatchObject({ code: 'model-version-unknown' });
+    await expect(harness.registry.rollback('pump', me)).rejects.toMatchObject({ code: 'model-no-previous' });
+    await expect(harness.registry.rollback('pimp', me)).rejects.toMatchObject({ code: 'model-version-unknown' });
   });
 });
 
 describe('a pin', () => {
-  test('holds the active version against activation and rollback until it is taken away', async () => {
+  test('blocks activation and rollback until it is removed', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
-    await harness.library.pin(at(2), me);
-    await expect(harness.library.activate(at(1), me)).rejects.toMatchObject({ code: 'model-pinned' });
-    await expect(harness.library.rollback('pump', 'agent')).rejects.toMatchObject({ code: 'model-pinned' });
+    await harness.registry.pin(at(2), me);
+    await expect(harness.registry.activate(at(1), me)).rejects.toMatchObject({ code: 'model-pinned' });
+    await expect(harness.registry.rollback('pump', 'agent')).rejects.toMatchObject({ code: 'model-pinned' });
     await expect(harness.install(pump(3), { activate: true })).rejects.toMatchObject({
       code: 'model-pinned',
       message: expect.stringMatching(/^pump@3 is installed, but not active: pump@2 is pinned/) as string,
     });
     expect(harness.versions('pump')).toEqual(['1', '2', '3']);
-    expect(await harness.library.unpin('pump', me)).toBe(2);
-    expect(await harness.library.unpin('pump', me)).toBeUndefined();
-    await harness.library.rollback('pump', me);
+    expect(await harness.registry.unpin('pump', me)).toBe(2);
+    expect(await harness.registry.unpin('pump', me)).toBeUndefined();
+    await harness.registry.rollback('pump', me);
     expect(harness.pointer('pump', 'active')).toBe(1);
   });
 
-  test('is for the active version only', async () => {
+  test('is possible for the active version only', async () => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1));
-    await expect(harness.library.pin(at(1), me)).rejects.toThrow(/not active, none is/);
+    await expect(harness.registry.pin(at(1), me)).rejects.toThrow(/only the active version can\. No version is active/);
     await harness.install(pump(2), { activate: true });
-    await expect(harness.library.pin(at(1), me)).rejects.toMatchObject({ code: 'model-version-not-active' });
+    await expect(harness.registry.pin(at(1), me)).rejects.toMatchObject({ code: 'model-version-not-active' });
   });
 
-  test('that cannot be read holds everything fast, and can be taken away', async () => {
+  test('that cannot be read blocks every change, and can be removed', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
     writeFileSync(join(harness.models, 'pump/pinned'), 'no number');
-    await expect(harness.library.rollback('pump', me)).rejects.toThrow(/pinned holds 'no number'/);
-    await harness.library.unpin('pump', me);
-    await harness.library.rollback('pump', me);
+    await expect(harness.registry.rollback('pump', me)).rejects.toThrow(/pinned holds 'no number'/);
+    await harness.registry.unpin('pump', me);
+    await harness.registry.rollback('pump', me);
   });
 });
 
 describe('removing', () => {
-  test('deletes a version that nobody needs', async () => {
+  test('deletes an unused version', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2, 3]) await harness.install(pump(version), { activate: true });
-    await harness.library.remove(at(1), { force: false }, me);
+    await harness.registry.remove(at(1), { force: false }, me);
     expect(harness.versions('pump')).toEqual(['2', '3']);
     expect(harness.staged()).toEqual([]);
-    expect((await harness.acts()).at(-1)).toBe('remove pump@1 ok');
+    expect((await harness.operations()).at(-1)).toBe('remove pump@1 ok');
   });
 
-  test('never takes the active one, nor what a watch or the agent needs, not by force', async () => {
+  test('refuses the active version and those in use, also with force', async () => {
     await using harness = new RegistryHarness({
       inUse: () => Promise.resolve([{ ...at(1), by: "watch 'a' names it" }]),
     });
     for (const version of [1, 2, 3]) await harness.install(pump(version), { activate: true });
-    await expect(harness.library.remove(at(3), { force: true }, me)).rejects.toThrow(/is active/);
-    await expect(harness.library.remove(at(1), { force: true }, me)).rejects.toThrow(/in use: watch 'a' names it/);
-    await expect(harness.library.remove(at(9), { force: true }, me)).rejects.toThrow(/not 9/);
-    await harness.library.pin(at(3), me);
+    await expect(harness.registry.remove(at(3), { force: true }, me)).rejects.toThrow(/is active/);
+    await expect(harness.registry.remove(at(1), { force: true }, me)).rejects.toThrow(/in use: watch 'a' names it/);
+    await expect(harness.registry.remove(at(9), { force: true }, me)).rejects.toThrow(/not 9/);
+    await harness.registry.pin(at(3), me);
     writeFileSync(join(harness.models, 'pump/active'), '2\n');
-    await expect(harness.library.remove(at(3), { force: true }, me)).rejects.toMatchObject({ code: 'model-pinned' });
+    await expect(harness.registry.remove(at(3), { force: true }, me)).rejects.toMatchObject({ code: 'model-pinned' });
     expect(harness.versions('pump')).toEqual(['1', '2', '3']);
   });
 
-  test('takes the one that a rollback would go back to only by force, and then there is no rollback', async () => {
+  test('of the previous version needs force, and no rollback is possible afterwards', async () => {
     await using harness = new RegistryHarness();
     for (const version of [1, 2]) await harness.install(pump(version), { activate: true });
-    await expect(harness.library.remove(at(1), { force: false }, me)).rejects.toThrow(/by force/);
-    await harness.library.remove(at(1), { force: true }, me);
-    await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({ code: 'model-no-previous' });
+    await expect(harness.registry.remove(at(1), { force: false }, me)).rejects.toThrow(/--force/);
+    await harness.registry.remove(at(1), { force: true }, me);
+    await expect(harness.registry.rollback('pump', me)).rejects.toMatchObject({ code: 'model-no-previous' });
   });
 });
 
-describe('many at once', () => {
-  test('acts of two processes on one directory: one at a time, each in the log, and the chain holds', async () => {
+describe('concurrent operations', () => {
+  test('of two processes run one at a time, and each is logged in an intact chain', async () => {
     await using harness = new RegistryHarness();
     const other = harness.open();
     for (const version of [1, 2, 3]) await harness.install(pump(version));
-    await harness.library.activate(at(3), me);
-    const acts = [
-      harness.library.activate(at(1), me),
+    await harness.registry.activate(at(3), me);
+    const operations = [
+      harness.registry.activate(at(1), me),
       other.activate(at(2), me),
       other.pin(at(3), me),
-      harness.library.unpin('pump', me),
+      harness.registry.unpin('pump', me),
       other.remove(at(1), { force: false }, me),
-      harness.library.rollback('pump', me),
+      harness.registry.rollback('pump', me),
     ];
-    const results = await Promise.allSettled(acts);
-    const lines = (await harness.acts()).slice(4);
-    expect(lines).toHaveLength(acts.length);
+    const results = await Promise.allSettled(operations);
+    const lines = (await harness.operations()).slice(4);
+    expect(lines).toHaveLength(operations.length);
     expect(lines.filter((line) => line.endsWith('ok'))).toHaveLength(
       results.filter(({ status }) => status === 'fulfilled').length,
     );
@@ -301,7 +305,7 @@ describe('many at once', () => {
     await other[Symbol.asyncDispose]();
   });
 
-  test('an install that meets a training of the same version leaves that one alone', async () => {
+  test('an install does not replace a version that a training writes at the same time', async () => {
     await using harness = new RegistryHarness();
     await harness.install(pump(1));
     const installing = harness.install(pump(2));
@@ -313,7 +317,7 @@ describe('many at once', () => {
     expect(readFileSync(join(harness.models, 'pump/2/model.onnx'))).toHaveLength(1);
   });
 
-  test('a proof that the stop of the agent cuts short changes nothing, and its host ends', async () => {
+  test('a proof that the stop of the agent cancels changes nothing, and its host ends', async () => {
     await using harness = new RegistryHarness();
     const installing = harness.install({
       ...pump(1),
@@ -327,15 +331,15 @@ describe('many at once', () => {
       () => inferenceHostPid(process.pid) !== undefined,
       () => 'the host that proves the version',
     );
-    await harness.library[Symbol.asyncDispose]();
+    await harness.registry[Symbol.asyncDispose]();
     expect(await settled).toMatchObject([{ reason: { code: 'models-busy', disposition: 'retry' } }]);
     expect(inferenceHostPid(process.pid)).toBeUndefined();
     expect(harness.staged()).toEqual([]);
-    await expect(harness.library.activate(at(1), me)).rejects.toThrow(/stopping/);
+    await expect(harness.registry.activate(at(1), me)).rejects.toThrow(/stopping/);
   });
 });
 
-test('a directory that cannot be written is told with its path', async () => {
+test('the error of a directory that cannot be written contains its path', async () => {
   await using harness = new RegistryHarness();
   writeFileSync(harness.models, 'a file where the folder should be');
   await expect(harness.install(pump(1))).rejects.toMatchObject({

@@ -332,7 +332,7 @@ describe('a version that was made active', () => {
     await run(2);
     expect(ledger.active).toBe(4);
     expect(judged()).toEqual([4, 3, 4, 4]);
-    expect(health('rollout/pump-1')?.reason).toContain('but goes on: the model is pinned');
+    expect(health('rollout/pump-1')?.reason).toContain('but is still active: the model is pinned');
     await end();
   });
 

@@ -102,9 +102,9 @@ describe('a bad version never displaces a good one, and says why', () => {
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
     writeFileSync(join(harness.models, 'pump/2/model.onnx'), 'damaged');
-    await expect(harness.library.activate(at(2), me)).rejects.toMatchObject({ code: 'model-file-invalid' });
+    await expect(harness.registry.activate(at(2), me)).rejects.toMatchObject({ code: 'model-file-invalid' });
     expect(harness.pointer('pump', 'active')).toBe(1);
-    expect(await harness.acts()).toContain('activate pump@2 refused');
+    expect(await harness.operations()).toContain('activate pump@2 refused');
   });
 
   test('one whose columns are not what a watch gives', async () => {
@@ -112,7 +112,7 @@ describe('a bad version never displaces a good one, and says why', () => {
     await using harness = new RegistryHarness({ misfits: ({ version }) => (version === 2 ? [misfit] : []) });
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
-    await expect(harness.library.activate(at(2), me)).rejects.toMatchObject({
+    await expect(harness.registry.activate(at(2), me)).rejects.toMatchObject({
       code: 'model-watch-misfit',
       message: misfit,
     });
@@ -124,7 +124,7 @@ describe('a bad version never displaces a good one, and says why', () => {
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2), { activate: true });
     rmSync(join(harness.models, 'pump/1/model.yaml'));
-    await expect(harness.library.rollback('pump', me)).rejects.toMatchObject({ code: 'model-file-invalid' });
+    await expect(harness.registry.rollback('pump', me)).rejects.toMatchObject({ code: 'model-file-invalid' });
     expect(harness.pointer('pump', 'active')).toBe(2);
   });
 });

@@ -15,22 +15,22 @@ export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'mis
   readonly config?: Readonly<Record<string, unknown>>;
 };
 
-/** A model directory that begins empty, the library that changes it, and a place for packages. */
+/** An empty model directory, its registry, and a folder for packages. */
 export class RegistryHarness implements AsyncDisposable {
-  readonly path = mkdtempSync(join(tmpdir(), 'andon-library-'));
+  readonly path = mkdtempSync(join(tmpdir(), 'andon-registry-'));
   readonly models = join(this.path, 'models');
   readonly deps: Deps = testDeps();
-  readonly library: VersionRegistry;
+  readonly registry: VersionRegistry;
   activations = 0;
   readonly #options: HarnessOptions;
   #packages = 0;
 
   constructor(options: HarnessOptions = {}) {
     this.#options = options;
-    this.library = this.open();
+    this.registry = this.open();
   }
 
-  /** Another registry on the same directory, as another process has. */
+  /** Opens another registry on the same directory, as another process does. */
   open(config = this.#options.config): VersionRegistry {
     const { inUse, misfits } = this.#options;
     return new VersionRegistry({
@@ -43,18 +43,18 @@ export class RegistryHarness implements AsyncDisposable {
     });
   }
 
-  /** As a folder. */
+  /** Writes a package as a folder. */
   package(model: TestModel): PackageSource {
     this.#packages += 1;
     return { kind: 'folder', path: writePackage(join(this.path, `package-${this.#packages}`), model) };
   }
 
-  async install(model: TestModel, order: Partial<InstallRequest> = {}) {
-    const source = order.source ?? this.package(model);
-    return this.library.install({ sha256: undefined, activate: false, ...order, source }, 'cli:tester');
+  async install(model: TestModel, request: Partial<InstallRequest> = {}) {
+    const source = request.source ?? this.package(model);
+    return this.registry.install({ sha256: undefined, activate: false, ...request, source }, 'cli:tester');
   }
 
-  /** What the file `active`, `previous` or `pinned` of a model says. */
+  /** The version in the file `active`, `previous` or `pinned` of a model. */
   pointer(name: string, file: 'active' | 'previous' | 'pinned'): number | undefined {
     const path = join(this.models, name, file);
     return existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
@@ -69,28 +69,28 @@ export class RegistryHarness implements AsyncDisposable {
       : [];
   }
 
-  /** What is left in the staging area: nothing, once every act has ended. */
+  /** Entries of the staging area; none when no operation runs. */
   staged(): readonly string[] {
     const area = join(this.models, '.staging');
     return existsSync(area) ? readdirSync(area) : [];
   }
 
-  /** The log, whose chain must hold. */
+  /** The entries of the audit log, whose chain must be intact. */
   async audit(): Promise<readonly AuditEntry[]> {
-    const { entries, broken } = await this.library.audit();
+    const { entries, broken } = await this.registry.audit();
     if (broken !== undefined) throw new Error(`The log is broken: ${JSON.stringify(broken)}`);
     return entries;
   }
 
-  /** `install pump@2 ok`, a line each. */
-  async acts(): Promise<readonly string[]> {
+  /** The entries as text, such as `install pump@2 ok`. */
+  async operations(): Promise<readonly string[]> {
     return (await this.audit()).map(({ action, model, version, outcome }) =>
       [action, version === null ? model : `${model}@${version}`, outcome].join(' '),
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.library[Symbol.asyncDispose]();
+    await this.registry[Symbol.asyncDispose]();
     rmSync(this.path, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { HttpConfig } from '../../web/http-config.ts';
+import type { HttpConfig } from '../../http/http-config.ts';
 import { askAgent } from '../output/agent-request.ts';
 
 const watchesSchema = z.object({

@@ -7,7 +7,7 @@ import { modelUses, watchMisfits } from '../../config/model-watches.ts';
 import type { ExactModel } from '../../contracts/model-registry.ts';
 import type { AgentConfig } from '../../config/config-schema.ts';
 import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
-import { listenAddress } from '../../web/http-config.ts';
+import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';

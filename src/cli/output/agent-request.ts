@@ -1,6 +1,6 @@
-import type { HttpConfig } from '../../web/http-config.ts';
-import { listenAddress } from '../../web/http-config.ts';
 import { formatDuration } from '../../domain/duration.ts';
+import type { HttpConfig } from '../../http/http-config.ts';
+import { listenAddress } from '../../web/listen-address.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 

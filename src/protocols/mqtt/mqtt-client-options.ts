@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import type { IClientOptions } from 'mqtt';
 import type { SecretReference } from '../../platform/config-fields.ts';
 import { readSecret } from '../../platform/config-fields.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
 
-/** Published by the broker when the connection ends without a goodbye. */
+/** Message that the broker publishes if the connection ends without a DISCONNECT. */
 export type MqttWill = {
   readonly topic: string;
   readonly payload: string | Uint8Array;
@@ -21,26 +19,26 @@ export type MqttConnectionOptions = {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`, without user and password. */
   readonly url: string;
   readonly clientId: string;
-  /** 'auto' begins with MQTT 5 and falls back to 3.1.1 where the broker does not know it. */
+  /** 'auto' starts with MQTT 5 and falls back to 3.1.1 if the broker does not support it. */
   readonly protocolVersion: MqttProtocolVersion | 'auto';
-  /** The broker is given up after 1.5 times this; sent in whole seconds, at least one. */
+  /** The connection ends after 1.5 times this without a packet. Sent in whole seconds, at least one. */
   readonly keepaliveMs: number;
   readonly username: string | undefined;
-  /** Read anew for each attempt, so that a changed password is taken over without a restart. */
+  /** Read again for each attempt, so that a changed password applies without a restart. */
   readonly password: SecretReference | undefined;
-  /** Paths of PEM files, or secrets with their text; read anew for each attempt, so that a renewed one is taken over. */
+  /** Read again for each attempt, so that a renewed certificate applies without a restart. */
   readonly tls: {
     readonly ca: PemSource | undefined;
     readonly cert: PemSource | undefined;
     readonly key: PemSource | undefined;
   };
-  /** False: the broker keeps subscriptions and QoS 1 messages while the client is away. */
+  /** False: the broker keeps subscriptions and QoS 1 messages while the client is disconnected. */
   readonly clean: boolean;
-  /** How long the broker keeps the session of a client that is away, with MQTT 5; in 3.1.1 the broker decides. */
+  /** How long the broker keeps the session of a disconnected client. MQTT 5 only; with 3.1.1 the broker decides. */
   readonly sessionExpiryMs: number;
-  /** A function is asked for each attempt. */
+  /** A function is called for each attempt. */
   readonly will: MqttWill | (() => MqttWill) | undefined;
-  /** For the login, and again for the answers to the subscriptions. */
+  /** Applies to the login, and again to the answers to the subscriptions. */
   readonly connectTimeoutMs: number;
   readonly reconnectMinMs: number;
   readonly reconnectMaxMs: number;
@@ -48,27 +46,26 @@ export type MqttConnectionOptions = {
   readonly maxMessageSizeBytes: number;
 };
 
-/** A PEM file by its path, or a secret that is the PEM text. */
-type PemSource = string | SecretReference;
+/** Path of a PEM file, or a secret that holds the PEM text. */
+export type PemSource = string | SecretReference;
 
-/** Messages that a broker of MQTT 5 may send ahead of their acknowledgement. */
+/** QoS 1 messages that the broker may send ahead of their acknowledgement; a broker of MQTT 5 is told this limit. */
 export const RECEIVE_MAX = 1000;
-/** The largest that MQTT 5 knows but one; the largest means for ever. */
+/** The largest value means that the session never expires. */
 const SESSION_EXPIRY_SECONDS_MAX = 0xff_ff_ff_fe;
 
 /**
- * What mqtt.js needs for one attempt.
- * @throws {OperatingError} 'secret-missing', 'mqtt-unreachable' where a certificate can't be read.
+ * Options of mqtt.js for one attempt.
+ * @throws {OperatingError} 'secret-missing'.
  */
 export function mqttClientOptions(options: MqttConnectionOptions, version: MqttProtocolVersion): IClientOptions {
   return {
-    ...endpoint(options.url),
     clientId: options.clientId,
     clean: options.clean,
     protocolVersion: version,
     keepalive: Math.min(Math.max(Math.ceil(options.keepaliveMs / 1000), 1), 65_535),
     connectTimeout: options.connectTimeoutMs,
-    // One client lives for one connection: waiting, resubscribing and sending again are decided by their owners.
+    // A client lives for one connection. MqttConnection reconnects and subscribes; the outbox resends.
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
@@ -77,66 +74,20 @@ export function mqttClientOptions(options: MqttConnectionOptions, version: MqttP
     ...(options.password === undefined ? {} : { password: readSecret(options.password) }),
     ...willOf(options),
     ...(version === 5 ? { properties: propertiesOf(options) } : {}),
-    ...tlsFiles(options.tls),
-    wsOptions: { maxPayload: options.maxMessageSizeBytes + 5, perMessageDeflate: false },
   };
-}
-
-function endpoint(url: string): IClientOptions {
-  const { protocol, hostname, port, pathname, search } = new URL(url);
-  const scheme = protocol.slice(0, -1);
-  const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  switch (scheme) {
-    case 'mqtt':
-    case 'mqtts':
-      return { protocol: scheme, host, port: port === '' ? (scheme === 'mqtts' ? 8883 : 1883) : Number(port) };
-    case 'ws':
-    case 'wss':
-      // mqtt.js builds its own URL from the host, which needs the brackets of an IPv6 address.
-      return {
-        protocol: scheme,
-        host: hostname,
-        port: port === '' ? (scheme === 'wss' ? 443 : 80) : Number(port),
-        path: `${pathname}${search}`,
-      };
-    default:
-      throw new OperatingError('mqtt-unreachable', 'retry', `'${scheme}' is not a scheme of an MQTT broker`);
-  }
 }
 
 function propertiesOf(options: MqttConnectionOptions): NonNullable<IClientOptions['properties']> {
+  const sessionExpiryInterval = Math.min(Math.ceil(options.sessionExpiryMs / 1000), SESSION_EXPIRY_SECONDS_MAX);
   return {
     maximumPacketSize: options.maxMessageSizeBytes,
     receiveMaximum: RECEIVE_MAX,
-    ...(options.clean ? {} : { sessionExpiryInterval: sessionExpirySeconds(options.sessionExpiryMs) }),
+    ...(options.clean ? {} : { sessionExpiryInterval }),
   };
-}
-
-function sessionExpirySeconds(sessionExpiryMs: number): number {
-  return Math.min(Math.ceil(sessionExpiryMs / 1000), SESSION_EXPIRY_SECONDS_MAX);
 }
 
 function willOf({ will }: MqttConnectionOptions): IClientOptions {
   if (will === undefined) return {};
   const { payload, ...rest } = typeof will === 'function' ? will() : will;
   return { will: { ...rest, payload: Buffer.from(payload) } };
-}
-
-function tlsFiles(tls: MqttConnectionOptions['tls']): IClientOptions {
-  return {
-    ...(tls.ca === undefined ? {} : { ca: readPem(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readPem(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readPem(tls.key) }),
-  };
-}
-
-function readPem(source: PemSource): Buffer {
-  if (typeof source !== 'string') return Buffer.from(readSecret(source));
-  try {
-    return readFileSync(source);
-  } catch (error) {
-    throw new OperatingError('mqtt-unreachable', 'retry', `TLS file ${source}: ${errorMessage(error)}`, {
-      cause: error,
-    });
-  }
 }

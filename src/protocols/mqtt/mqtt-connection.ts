@@ -32,6 +32,8 @@ type Subscription = {
 
 /** Messages handed over and not acknowledged; more are refused, so that the outbox stays the only queue. */
 const IN_FLIGHT_MAX = 200;
+/** @see MQTT 3.1.1, section 1.5.3. */
+const TOPIC_BYTES_MAX = 65_535;
 /** Type, remaining length, length of the topic, message id, and no properties: the most that a PUBLISH has. */
 const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
 /** A connection that held this long was a good one: the next loss begins with the shortest wait. */
@@ -305,7 +307,7 @@ export class MqttConnection implements AsyncDisposable {
 
 /** @see MQTT 3.1.1, section 4.7: no wildcards, no NUL, 1 to 65535 bytes. */
 function isTopicName(topic: string): boolean {
-  return topic !== '' && topic.length <= 65_535 && !/[+#\0]/.test(topic);
+  return topic !== '' && Buffer.byteLength(topic) <= TOPIC_BYTES_MAX && !/[+#\0]/.test(topic);
 }
 
 /** CONNACK code 1 of MQTT 3.1.1, 132 of MQTT 5: the protocol version is not supported. */

@@ -1,7 +1,7 @@
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
 
-/** Puts what mqtt.js and Node report about a connection that ended into our codes, with words for an operator. */
+/** Maps the error that ended a connection to one of our codes, with a text for the operator. */
 export function endReason(
   options: { readonly url: string; readonly keepaliveMs: number; readonly connectTimeoutMs: number },
   error: Error,
@@ -13,20 +13,28 @@ export function endReason(
 function classify(
   options: { readonly keepaliveMs: number; readonly connectTimeoutMs: number },
   error: Error,
+): readonly [string, string] {
+  if (error instanceof OperatingError) return [error.code, error.message];
+  return classifyForeign(options, error);
+}
+
+function classifyForeign(
+  options: { readonly keepaliveMs: number; readonly connectTimeoutMs: number },
+  error: Error,
 ): readonly [MqttErrorCode, string] {
   const code: unknown = 'code' in error ? error.code : undefined;
-  // mqtt.js 5.16 marks these only by their text.
+  // mqtt.js 5.16 marks these errors by their text only.
   if (error.message === 'Keepalive timeout')
-    return ['mqtt-keepalive', `Nothing came from the broker for ${1.5 * options.keepaliveMs} ms`];
+    return ['mqtt-keepalive', `The broker sent nothing for ${1.5 * options.keepaliveMs} ms`];
   if (error.message === 'connack timeout')
     return ['mqtt-connect-timeout', `The broker did not answer the login within ${options.connectTimeoutMs} ms`];
   if (error.message.startsWith('Connection refused: '))
     return ['mqtt-refused', `The broker refused the login: ${error.message.slice('Connection refused: '.length)}`];
   if (typeof code === 'string') return ['mqtt-unreachable', `${code}: ${detail(error)}`];
-  return ['mqtt-malformed-packet', `The broker sent what is not MQTT: ${errorMessage(error)}`];
+  return ['mqtt-malformed-packet', `The broker sent bytes that are not MQTT: ${errorMessage(error)}`];
 }
 
-/** `localhost` is tried as ::1 and 127.0.0.1, and the error of both together has no text of its own. */
+/** Node tries `localhost` as ::1 and 127.0.0.1; the error of both attempts has no text of its own. */
 function detail(error: Error): string {
   // OpenSSL ends its messages with a line break.
   if (error.message !== '' || !(error instanceof AggregateError)) return error.message.trim();

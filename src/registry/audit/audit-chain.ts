@@ -1,15 +1,15 @@
-import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { AuditEntry } from '../../contracts/model-registry.ts';
 import { modelActions } from '../../contracts/model-registry.ts';
+import { sha256 } from '../../platform/sha256.ts';
 
-/** `previous` of the first line of all. */
+/** `previous` of the first record. */
 export const CHAIN_BEGIN = '0'.repeat(64);
 
-/** A line ends with its hash, which is of all that stands before it and a closing brace. */
+/** A line ends with its hash. The hash is over the text before it and a closing brace. */
 const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"\}$/s;
 
-/** What an act says of itself; its place in the chain is given by the log. */
+/** The content of a record; the log adds its position in the chain. */
 export const auditRecordSchema = z.strictObject({
   actor: z.string(),
   action: z.enum(modelActions),
@@ -27,55 +27,55 @@ const entrySchema = auditRecordSchema.extend({
   hash: z.string(),
 });
 
-/** Where a chain stands: what the next line must say. */
+/** Position in the chain: `sequence` and `previous` of the next record. */
 export type ChainPosition = { readonly sequence: number; readonly previous: string };
 
 /**
- * The next line of the log, without its line break.
+ * Returns the next line of the log, without its line break.
  *
- * The hash is of the text, and not of the values in it, so that anybody can check it with sed and sha256sum.
+ * The hash is over the text, not over the values, so that sed and sha256sum can check it.
  */
-export function auditLine(note: AuditRecord, at: ChainPosition, timestampMs: number): string {
-  const { actor, action, model, version, outcome, detail } = note;
+export function auditLine(record: AuditRecord, at: ChainPosition, timestampMs: number): string {
+  const { actor, action, model, version, outcome, detail } = record;
+  const { sequence, previous } = at;
+  const timestamp_ms = Math.round(timestampMs);
   const body = JSON.stringify({
-    sequence: at.sequence,
-    timestamp_ms: Math.round(timestampMs),
+    sequence,
+    timestamp_ms,
     actor,
     action,
     model,
     version,
     outcome,
     detail,
-    previous: at.previous,
+    previous,
   });
-  return `${body.slice(0, -1)},"hash":"${sha256Text(body)}"}`;
+  return `${body.slice(0, -1)},"hash":"${textHash(body)}"}`;
 }
 
-/** @returns The entry of a line whose hash is right, or why it is none. */
+/** Returns the entry of a line with a correct hash, or the reason why there is none. */
 export function readAuditLine(line: string): AuditEntry | string {
   const match = linePattern.exec(line);
-  if (match === null) return 'is no line of an audit log';
-  if (sha256Text(`${match[1]}}`) !== match[2]) return 'was changed: its hash is not that of its text';
+  if (match === null) return 'is not a line of an audit log';
+  if (textHash(`${match[1]}}`) !== match[2]) return 'was changed: its hash does not match its text';
   try {
     return entrySchema.parse(JSON.parse(line));
   } catch {
-    return 'lacks what a line of an audit log has';
+    return 'lacks a field of an audit log, or has a wrong one';
   }
 }
 
-/** Where the chain stands after a line. */
-export function positionAfter({ sequence, hash }: AuditEntry): ChainPosition {
+export function positionAfter({ sequence, hash }: Pick<AuditEntry, 'sequence' | 'hash'>): ChainPosition {
   return { sequence: sequence + 1, previous: hash };
 }
 
-/** @returns Why the entry does not follow; undefined where it does. */
+/** Returns why an entry is not the next one of the chain; undefined if it is. */
 export function chainFault(entry: AuditEntry, expected: ChainPosition): string | undefined {
   if (entry.sequence !== expected.sequence) return `has sequence ${entry.sequence}, expected ${expected.sequence}`;
-  if (entry.previous !== expected.previous) return 'does not follow the line before: one of them is not the original';
+  if (entry.previous !== expected.previous) return 'does not follow the line before: one of them was replaced';
   return undefined;
 }
 
-/** 64 hexadecimal digits. */
-function sha256Text(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function textHash(text: string): string {
+  return sha256(Buffer.from(text));
 }

@@ -1,12 +1,12 @@
+import type { ModelDirectory } from '../../models/store/model-directory.ts';
 import type { AuditRecord } from '../audit/audit-chain.ts';
 import { pinnedVersion } from './version-pointers.ts';
-import type { ModelDirectory } from '../../models/store/model-directory.ts';
 
 /**
- * Whether the model directory is as an act would have left it.
+ * Returns whether the model directory is in the state that an operation would leave.
  *
- * @param path Of the directory.
- * @throws {OperatingError | ConfigError} The directory does not say.
+ * @param path Absolute path of the model directory.
+ * @throws {OperatingError | ConfigError} The directory cannot be read.
  */
 export async function isApplied(
   { action, model, version, detail }: AuditRecord,
@@ -16,15 +16,15 @@ export async function isApplied(
   const versions = await directory.versions(model);
   switch (action) {
     case 'train':
-      return versions.includes(version ?? 0);
+      return version !== null && versions.includes(version);
     case 'install': {
       if (version === null || !versions.includes(version)) return false;
-      // A training may have taken the version before it.
+      // A training may have written this version first.
       const { sha256 } = await directory.find({ name: model, version });
       return detail['sha256'] === undefined || detail['sha256'] === sha256;
     }
     case 'remove':
-      return !versions.includes(version ?? 0);
+      return version === null || !versions.includes(version);
     case 'activate':
     case 'rollback':
       return (await directory.activeVersion(model)) === version;

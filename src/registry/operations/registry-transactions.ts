@@ -10,23 +10,23 @@ import { FileLock } from '../../platform/file-lock.ts';
 import type { AuditRecord } from '../audit/audit-chain.ts';
 import { auditRecordSchema } from '../audit/audit-chain.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { inferenceMetrics } from '../../runtime/queue/inference-metrics.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 const LOCK_FILE = '.lock';
-/** The line of the act that is being done, for whoever finds it where its process was killed. */
+/** Audit record of the operation that runs now. The next operation reads it if the process was killed. */
 const JOURNAL_FILE = '.act.json';
-const LOOK_MS = 20;
-/** Under the lock nothing is done that takes long: no download, no verification. */
+const POLL_INTERVAL_MS = 20;
+/** The lock is held for milliseconds: downloads and proofs run without it. */
 const WAIT_MS_MAX = 10_000;
-/** A refusal is told soon, though it may have waited for the directory already. */
+/** A refusal may have waited for the lock before; the caller gets its answer soon. */
 const REFUSAL_WAIT_MS_MAX = 1_000;
 const REASON_LENGTH_MAX = 2_000;
 const NAME_LENGTH_MAX = 64;
 
-/** An act as it will stand in the log; what it is about may be known only in its course. */
-export type Act = {
+/** A change of the model directory, as it is logged. Fields that are unknown at first are set while it runs. */
+export type Operation = {
   readonly actor: string;
   readonly action: ModelAction;
   model: string;
@@ -35,108 +35,110 @@ export type Act = {
 };
 
 const journalSchema = z.strictObject({
-  /** Sequence of the last line when the act began; its own line comes after. */
+  /** Sequence of the last record when the operation began; its own record has a higher one. */
   after: z.int().min(0),
   note: auditRecordSchema,
 });
 type Journal = z.infer<typeof journalSchema>;
 
 export type RegistryTransactionsOptions = {
-  /** The model directory. */
+  /** Absolute path of the model directory. */
   readonly directory: string;
   readonly audit: AuditLog;
-  /** Whether the directory is as the act would have left it. */
-  readonly isApplied: (note: AuditRecord) => Promise<boolean>;
+  /** Returns whether the directory is in the state that the operation would leave. */
+  readonly isApplied: (record: AuditRecord) => Promise<boolean>;
   readonly deps: Deps;
 };
 
 /**
- * Does one act at a time on the model directory, in all processes together, and leaves one line in the log for each,
- * also where it was refused or the process was killed in its midst.
+ * Runs one operation at a time on the model directory, across all processes. Each operation adds one record to the
+ * audit log, also if it is refused or its process is killed.
  */
 export class RegistryTransactions {
   readonly #options: RegistryTransactionsOptions;
+  readonly #journalPath: string;
   readonly #metrics;
 
   constructor(options: RegistryTransactionsOptions) {
     this.#options = options;
+    this.#journalPath = join(options.directory, JOURNAL_FILE);
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }
 
-  /** Does the work with the directory to itself. @throws {OperatingError} 'models-busy', 'model-directory-unusable'. */
+  /** Runs the work while no other process changes the directory. @throws {OperatingError} 'models-busy', 'model-directory-unusable'. */
   async locked<T>(work: () => Promise<T>, waitMs = WAIT_MS_MAX): Promise<T> {
     try {
       using _lock = await this.#lock(waitMs);
-      await this.#settleInterrupted();
+      await this.#logInterrupted();
       return await work();
     } catch (error) {
-      throw asFailure(error, this.#options.directory);
+      throw toOperatingError(error, this.#options.directory);
     }
   }
 
   /**
-   * Checks and changes the directory, and has the act in the log before it is told as done.
+   * Checks and changes the directory under the lock. The audit record is on disk when this returns.
    *
-   * @param steps.check What must still hold now that nobody else changes anything; throws where it does not.
-   * @param steps.change The change itself, as short as it can be.
+   * @param steps.check Throws if a precondition no longer holds.
+   * @param steps.change The change, as short as possible.
    */
   async commit<T>(
-    act: Act,
+    operation: Operation,
     steps: { readonly check: () => Promise<void>; readonly change: () => Promise<T> },
   ): Promise<T> {
     const result = await this.locked(async () => {
       await steps.check();
-      const note = { ...act, outcome: 'ok' } as const;
-      await this.#begin(note);
+      const record = { ...operation, outcome: 'ok' } as const;
+      const journal: Journal = { after: await this.#lastSequence(), note: record };
+      await writeDurably(this.#journalPath, JSON.stringify(journal));
       try {
         const changed = await steps.change();
-        await this.#options.audit.append(note);
-        await this.#end();
+        await this.#options.audit.append(record);
+        await this.#clearJournal();
         return changed;
       } catch (error) {
-        if (await this.#isApplied(note)) await this.#settleInterrupted();
-        else await this.#end();
+        if (await this.#isApplied(record)) await this.#logInterrupted();
+        else await this.#clearJournal();
         throw error;
       }
     });
-    this.#tell(act, 'ok', 'Model directory changed.');
+    this.#report(operation, 'ok', 'Model directory changed.');
     return result;
   }
 
   /**
-   * Runs an act; where it throws, the refusal goes into the log.
+   * Runs an operation. If it throws, a refusal is added to the audit log.
    *
-   * @throws {OperatingError} Whatever kept it from being done.
+   * @throws {OperatingError} The reason for the refusal.
    */
-  async attempt<T>(act: Act, work: () => Promise<T>): Promise<T> {
+  async attempt<T>(operation: Operation, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      const failure = asFailure(error, this.#options.directory);
-      if (failure instanceof OperatingError) await this.#refuse(act, failure);
+      const failure = toOperatingError(error, this.#options.directory);
+      if (failure instanceof OperatingError) await this.#refuse(operation, failure);
       throw failure;
     }
   }
 
-  async #refuse(act: Act, { code, message }: OperatingError): Promise<void> {
+  async #refuse(operation: Operation, { code, message }: OperatingError): Promise<void> {
     const reason = message.slice(0, REASON_LENGTH_MAX);
-    const model = act.model.slice(0, NAME_LENGTH_MAX);
-    const note = { ...act, model, outcome: 'refused', detail: { ...act.detail, code, reason } } as const;
-    this.#tell(act, 'refused', `Model directory unchanged: ${reason}`);
+    const model = operation.model.slice(0, NAME_LENGTH_MAX);
+    const record = { ...operation, model, outcome: 'refused', detail: { ...operation.detail, code, reason } } as const;
+    this.#report(operation, 'refused', `Model directory unchanged: ${reason}`);
     try {
-      await this.locked(() => this.#options.audit.append(note), REFUSAL_WAIT_MS_MAX);
+      await this.locked(() => this.#options.audit.append(record), REFUSAL_WAIT_MS_MAX);
     } catch (error) {
-      // Nothing was changed, so that the log lacks no change; what the caller must hear is why.
-      this.#options.deps.log.error({ action: act.action }, `The refusal is not in the log: ${errorMessage(error)}`);
+      // The log lacks no change, because nothing was changed. The caller needs the reason of the refusal itself.
+      const { action } = operation;
+      this.#options.deps.log.error({ action }, `The refusal is not in the audit log: ${errorMessage(error)}`);
     }
   }
 
-  #tell({ actor, action, model, version }: Act, outcome: AuditRecord['outcome'], message: string): void {
+  #report({ actor, action, model, version }: Operation, outcome: AuditRecord['outcome'], message: string): void {
     this.#metrics.andon_model_acts_total.inc({ action, outcome });
     const { log } = this.#options.deps;
-    const fields = { actor, action, model, version };
-    if (outcome === 'ok') log.info(fields, message);
-    else log.warn(fields, message);
+    log[outcome === 'ok' ? 'info' : 'warn']({ actor, action, model, version }, message);
   }
 
   async #lock(waitMs: number): Promise<FileLock> {
@@ -147,57 +149,54 @@ export class RegistryTransactions {
       const lock = takeLock(join(directory, LOCK_FILE));
       if (lock !== undefined) return lock;
       if (deps.clock.monotonicMs() > endMs)
-        throw registryFailure('models-busy', `Another process has had ${directory} locked for ${waitMs} ms`);
-      await sleep(deps.clock, LOOK_MS);
+        throw registryFailure(
+          'models-busy',
+          `Another process locked ${directory} for more than ${waitMs} ms. Try again when it has finished`,
+        );
+      await sleep(deps.clock, POLL_INTERVAL_MS);
     }
   }
 
-  get #journalPath(): string {
-    return join(this.#options.directory, JOURNAL_FILE);
+  async #lastSequence(): Promise<number> {
+    return (await this.#options.audit.last())?.sequence ?? 0;
   }
 
-  /** Notes what is about to be done, so that it is in the log whatever happens from here on. */
-  async #begin(note: AuditRecord): Promise<void> {
-    const last = await this.#options.audit.last();
-    const journal: Journal = { after: last?.sequence ?? 0, note };
-    await writeDurably(this.#journalPath, JSON.stringify(journal));
-  }
-
-  async #end(): Promise<void> {
+  async #clearJournal(): Promise<void> {
     await rm(this.#journalPath, { force: true });
   }
 
-  /** Writes the line of an act that was begun and is not in the log: that of a process which was killed. */
-  async #settleInterrupted(): Promise<void> {
+  /** Logs an operation that has a journal and no audit record: its process was killed. */
+  async #logInterrupted(): Promise<void> {
     const { audit } = this.#options;
-    const journal = await this.#interrupted();
+    const journal = await this.#readJournal();
     if (journal === undefined) return;
-    const { after, note } = journal;
+    const { after, note: record } = journal;
     const last = await audit.last();
-    const isInLog = last !== undefined && last.sequence > after && last.action !== 'mend';
-    if (!isInLog) {
-      const done = await this.#isApplied(note);
-      const interrupted = done ? 'after the change' : 'before the change';
-      await audit.append({ ...note, outcome: done ? 'ok' : 'refused', detail: { ...note.detail, interrupted } });
+    const isLogged = last !== undefined && last.sequence > after && last.action !== 'mend';
+    if (!isLogged) {
+      const isApplied = await this.#isApplied(record);
+      const interrupted = isApplied ? 'after the change' : 'before the change';
+      const outcome = isApplied ? 'ok' : 'refused';
+      await audit.append({ ...record, outcome, detail: { ...record.detail, interrupted } });
     }
-    await this.#end();
+    await this.#clearJournal();
   }
 
-  /** Where the directory cannot be read, nothing is as the act would have left it; the next act must not fail by that. */
-  async #isApplied(note: AuditRecord): Promise<boolean> {
+  /** A directory that cannot be read counts as not changed: it must not block the next operation. */
+  async #isApplied(record: AuditRecord): Promise<boolean> {
     try {
-      return await this.#options.isApplied(note);
+      return await this.#options.isApplied(record);
     } catch (error) {
       if (error instanceof OperatingError || error instanceof ConfigError) return false;
       throw error;
     }
   }
 
-  async #interrupted(): Promise<Journal | undefined> {
+  async #readJournal(): Promise<Journal | undefined> {
     try {
       return journalSchema.parse(JSON.parse(await readFile(this.#journalPath, 'utf8')));
     } catch (error) {
-      // It is written whole or not at all: what cannot be read is none of ours.
+      // The journal is written by rename, so a damaged file was not written by andon.
       if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError || error instanceof z.ZodError)
         return undefined;
       throw error;
@@ -213,10 +212,10 @@ function takeLock(path: string): FileLock | undefined {
   }
 }
 
-/** What an operator is told; an error of our own making stays what it is. */
-function asFailure(error: unknown, directory: string): unknown {
+/** Converts errors of files and of the configuration; every other error passes unchanged. */
+function toOperatingError(error: unknown, directory: string): unknown {
   if (error instanceof ConfigError) return inferenceFailure('model-file-invalid', error.message, { cause: error });
-  // A write names no file: a full disk is told with where it is full.
+  // An error of a write has no path: the message names the directory instead.
   if (error instanceof Error && 'syscall' in error)
     return unusable('path' in error ? error.message : `${directory}: ${error.message}`, error);
   return error;

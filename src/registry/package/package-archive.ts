@@ -13,34 +13,34 @@ import { fileBytesMax, packageBytesMax, packageFilesMax } from './package-files.
 import { isFileName } from '../../models/signing/file-name.ts';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
-/** Of an extended header (PAX, GNU long name): what tells a name is far smaller. */
+/** Size of an extended header (PAX, GNU long name). A name needs far less. */
 const EXTENDED_HEADER_BYTES_MAX = 64_000;
-/** Headers, padding and the two empty blocks at the end, beside the files themselves. */
+/** Headers, padding and the two empty blocks at the end, in addition to the files. */
 const OVERHEAD_BYTES_MAX = 1_000_000;
-/** The folder itself, as `./`, `pump/` or both. */
+/** Entries for the folder itself: `./`, `pump/` or both. */
 const FOLDERS_MAX = 4;
 
-/** `model.onnx`, `./model.onnx`, `pump/model.onnx`, `./pump/model.onnx`: nothing else is a file of a package. */
+/** A file of a package: `model.onnx`, `./model.onnx`, `pump/model.onnx` or `./pump/model.onnx`. */
 const filePattern = /^(?:\.\/)?(?:([^/]+)\/)?([^/]+)$/;
 const folderPattern = /^(?:\.\/?|(?:\.\/)?[^/]+\/?)$/;
 
 /**
- * Unpacks an archive into files of one folder: an entry's name is a plain one, and never says where it is written.
+ * Unpacks an archive into one folder. The name of an entry selects a file of the package and never a path to write to.
  *
- * Only plain files are let in, each once, alone or together in one folder. Sizes are bounded while the
- * archive is being unpacked, whatever its headers say.
+ * Only plain files are accepted, each once, at the top or in one folder. Sizes are limited during unpacking, not by the
+ * sizes in the headers.
  *
- * @param archive Path of the archive, gzip'd or not.
- * @param folder Where the files go; they must not be there yet.
- * @returns The files that there were.
+ * @param archive Path of the archive, with or without gzip.
+ * @param folder The target; the files must not exist yet.
+ * @returns The names of the files.
  * @throws {OperatingError} 'model-package-invalid', 'model-package-too-large'.
  */
 export async function unpackArchive(
   archive: string,
   folder: string,
-  bounds: PackageLimits,
+  limits: PackageLimits,
 ): Promise<readonly string[]> {
-  await using unpacking = new Unpacking(folder, bounds);
+  await using unpacking = new Unpacking(folder, limits);
   try {
     for await (const chunk of tarBytes(archive)) await unpacking.take(chunk);
     return await unpacking.end();
@@ -50,7 +50,7 @@ export async function unpackArchive(
   }
 }
 
-/** Decompressed, one layer: an archive that is compressed twice is none. */
+/** Removes one layer of gzip; an archive that is compressed twice is refused. */
 async function* tarBytes(path: string): AsyncGenerator<Buffer> {
   const compressed = await isGzip(path);
   const bytes = createReadStream(path);
@@ -71,10 +71,10 @@ async function isGzip(path: string): Promise<boolean> {
   return begin.equals(GZIP_MAGIC);
 }
 
-/** A tar parser that is fed by the chunk; what it finds in one is on the disk before it is given the next. */
+/** A tar parser that is fed chunk by chunk. The content of a chunk is on disk before the next chunk is parsed. */
 class Unpacking implements AsyncDisposable {
   readonly #folder: string;
-  readonly #bounds: PackageLimits;
+  readonly #limits: PackageLimits;
   readonly #parser: Parser;
   readonly #found = new Set<string>();
   readonly #pending: (() => Promise<void>)[] = [];
@@ -85,9 +85,9 @@ class Unpacking implements AsyncDisposable {
   #failure: Error | undefined;
   #file: FileHandle | undefined;
 
-  constructor(folder: string, bounds: PackageLimits) {
+  constructor(folder: string, limits: PackageLimits) {
     this.#folder = folder;
-    this.#bounds = bounds;
+    this.#limits = limits;
     this.#parser = new Parser({
       strict: true,
       gzip: false,
@@ -103,23 +103,23 @@ class Unpacking implements AsyncDisposable {
 
   async take(chunk: Buffer): Promise<void> {
     this.#bytes += chunk.length;
-    const bytesMax = packageBytesMax(this.#bounds) + OVERHEAD_BYTES_MAX;
+    const bytesMax = packageBytesMax(this.#limits) + OVERHEAD_BYTES_MAX;
     if (this.#bytes > bytesMax)
       throw registryFailure(
         'model-package-too-large',
-        `The archive unpacks to more than the ${formatByteSize(bytesMax)} that a package may have (models.maxModelSize)`,
+        `The archive unpacks to more than ${formatByteSize(bytesMax)}, the limit by models.maxModelSize`,
       );
-    // What follows the end is padding; the parser would keep it all in memory.
+    // Padding follows the end; the parser would keep all of it in memory.
     if (this.#atEnd) return;
     if (this.#bytes === chunk.length && chunk.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC))
       throw invalid('The archive is compressed twice');
     this.#parser.write(chunk);
-    await this.#settle();
+    await this.#flush();
   }
 
   async end(): Promise<readonly string[]> {
     this.#parser.end();
-    await this.#settle();
+    await this.#flush();
     return [...this.#found];
   }
 
@@ -127,8 +127,8 @@ class Unpacking implements AsyncDisposable {
     await this.#file?.close();
   }
 
-  /** Does in order what the parser found; the first thing wrong ends it. */
-  async #settle(): Promise<void> {
+  /** Writes in order what the parser found. The first fault ends the unpacking. */
+  async #flush(): Promise<void> {
     for (const write of this.#pending.splice(0)) await write();
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -157,7 +157,7 @@ class Unpacking implements AsyncDisposable {
     );
   }
 
-  /** @returns Which file of the package it is; undefined for one that is none, which may be a fault. */
+  /** Returns the name of a file of the package; undefined for a folder or a refused entry. */
   #admit(entry: ReadEntry): string | undefined {
     if (entry.type === 'Directory') {
       this.#folders += 1;
@@ -169,10 +169,10 @@ class Unpacking implements AsyncDisposable {
       this.#fail(unknownEntry(entry));
       return undefined;
     }
-    if (this.#found.has(name)) this.#fail(invalid(`The archive has ${name} twice`));
+    if (this.#found.has(name)) this.#fail(invalid(`The archive contains ${name} twice`));
     if (folder !== (this.#topFolder ??= folder))
-      this.#fail(invalid(`The archive has files of a package in '${this.#topFolder}' and in '${folder}'`));
-    const bytesMax = fileBytesMax(this.#bounds, name);
+      this.#fail(invalid(`The archive contains files in two folders, '${this.#topFolder}' and '${folder}'`));
+    const bytesMax = fileBytesMax(this.#limits, name);
     if (entry.size > bytesMax)
       this.#fail(
         registryFailure(
@@ -181,9 +181,9 @@ class Unpacking implements AsyncDisposable {
         ),
       );
     this.#found.add(name);
-    const filesMax = packageFilesMax(this.#bounds);
+    const filesMax = packageFilesMax(this.#limits);
     if (this.#found.size > filesMax)
-      this.#fail(invalid(`The archive has more than the ${filesMax} files of a package`));
+      this.#fail(invalid(`The archive has more than ${filesMax} files, the limit for a package`));
     return name;
   }
 }
@@ -191,7 +191,7 @@ class Unpacking implements AsyncDisposable {
 function unknownEntry({ type, path }: ReadEntry): OperatingError {
   const shown = JSON.stringify(path.slice(0, 100));
   return invalid(
-    `The archive has ${shown} (${type}); a package is plain files, model.onnx and model.yaml among them, alone or in one folder`,
+    `The archive contains ${shown} (${type}). Expected plain files, such as model.onnx and model.yaml, at the top or in one folder`,
   );
 }
 
@@ -199,7 +199,7 @@ function invalid(message: string, cause?: unknown): OperatingError {
   return registryFailure('model-package-invalid', message, { cause });
 }
 
-/** A full disk is no fault of the archive. */
+/** A full disk is not a fault of the archive. */
 function isOfFileSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }

@@ -11,17 +11,17 @@ type UrlSource = Extract<PackageSource, { readonly kind: 'url' }>;
 
 export type Download = {
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** As the server says; undefined where it does not. */
+  /** From the Content-Length of the server; undefined if it is missing. */
   readonly bytesTotal: number | undefined;
 };
 
 /**
- * Begins to fetch a package. The deadline is for all of it, body and redirects too.
+ * Starts to fetch a package. The deadline includes redirects and the body.
  *
- * A redirect may lead from http to https and never back, and headers of the request go to the first server only.
+ * A redirect may lead from http to https but not back. The request headers are sent to the first server only.
  *
- * @throws {OperatingError} 'model-download-failed' (retry), here and while the bytes are taken; 'model-package-invalid'
- *   for what is no URL or no header of HTTP.
+ * @throws {OperatingError} 'model-download-failed' (retry), also while the bytes are read; 'model-package-invalid' for an
+ *   invalid URL or header.
  */
 export async function download(
   { url, headers }: UrlSource,
@@ -37,13 +37,13 @@ export async function download(
       ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
       : failed(`${first.host}: ${reasonOf(error)}`, error);
   try {
-    const answer = await request(first, headers, AbortSignal.any([overdue.signal, signal]));
-    const { body } = answer;
-    if (!answer.ok || body === null) {
+    const response = await request(first, headers, AbortSignal.any([overdue.signal, signal]));
+    const { body } = response;
+    if (!response.ok || body === null) {
       await body?.cancel();
-      throw failed(`${shownUrl(new URL(answer.url))} answered ${answer.status} ${answer.statusText}`.trimEnd());
+      throw failed(`${shownUrl(new URL(response.url))} answered ${response.status} ${response.statusText}`.trimEnd());
     }
-    const length = Number(answer.headers.get('content-length') ?? Number.NaN);
+    const length = Number(response.headers.get('content-length') ?? Number.NaN);
     return {
       bytes: bytesOf(body, failure, () => timer.cancel()),
       bytesTotal: Number.isNaN(length) ? undefined : length,
@@ -59,7 +59,7 @@ async function request(first: URL, headers: UrlSource['headers'], signal: AbortS
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
     const own = url.origin === first.origin ? headers : {};
     const answer = await fetch(url, {
-      // A package is compressed already; another layer would be taken off before its hash is seen.
+      // The hash is of the bytes on the server: fetch would remove a layer of compression first.
       headers: { ...own, 'accept-encoding': 'identity' },
       redirect: 'manual',
       signal,
@@ -69,32 +69,32 @@ async function request(first: URL, headers: UrlSource['headers'], signal: AbortS
     await answer.body?.cancel();
     const next = urlOf(location, url);
     if (url.protocol === 'https:' && next.protocol !== 'https:')
-      throw failed(`${url.host} leads from https to ${next.protocol}//${next.host}, which is refused`);
+      throw failed(`${url.host} redirects from https to ${next.protocol}//${next.host}, which is refused`);
     url = next;
   }
-  throw failed(`${first.host} leads on after ${REDIRECTS_MAX} redirects`);
+  throw failed(`${first.host} redirects more than ${REDIRECTS_MAX} times`);
 }
 
-/** A URL for a message or the log: a query, or what stands before the host, may be a secret. */
+/** Returns a URL for a message or the log, without query and user, which may be secrets. */
 export function shownUrl({ protocol, host, pathname }: URL): string {
   return `${protocol}//${host}${pathname}`;
 }
 
-/** @param base What a relative URL is relative to. */
+/** @param base The base of a relative URL. */
 function urlOf(text: string, base?: URL): URL {
   const url = URL.parse(text, base?.href);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     const shown = url === null ? text.replace(/[?#].*$/s, '').replace(/^.*@/s, '…@') : shownUrl(url);
-    throw registryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is no http:// or https:// URL`);
+    throw registryFailure('model-package-invalid', `'${shown.slice(0, 200)}' is not an http:// or https:// URL`);
   }
   if (url.username === '' && url.password === '') return url;
   throw registryFailure(
     'model-package-invalid',
-    `The URL of ${shownUrl(url)} has a user or a password in it; send them as a header, 'authorization: Basic …'`,
+    `The URL ${shownUrl(url)} contains a user or a password. Send them as a header, 'authorization: Basic …'`,
   );
 }
 
-/** What fetch itself says of a header that is wrong would have its value in it, which may be a token. */
+/** Checks the headers here, because the error of fetch contains the value, which may be a token. */
 function checkHeaders(headers: UrlSource['headers']): void {
   for (const [name, value] of Object.entries(headers))
     try {
@@ -102,7 +102,7 @@ function checkHeaders(headers: UrlSource['headers']): void {
     } catch {
       throw registryFailure(
         'model-package-invalid',
-        `Header ${JSON.stringify(name.slice(0, 40))} has a character in its name or value that HTTP does not allow there`,
+        `Header ${JSON.stringify(name.slice(0, 40))} contains a character that HTTP does not allow in a header`,
       );
     }
 }
@@ -121,7 +121,7 @@ async function* bytesOf(
   }
 }
 
-/** What fetch itself says is 'fetch failed'; the reason is behind it. */
+/** The message of fetch is 'fetch failed'; the reason is its cause. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error ? errorMessage(cause) : errorMessage(error);

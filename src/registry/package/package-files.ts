@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../platform/errors.ts';
-import { MANIFEST_BYTES_MAX } from '../../models/store/model-directory.ts';
 import { SIGNATURE_FILE } from '../../models/signing/statement.ts';
+import { MANIFEST_BYTES_MAX } from '../../models/store/model-directory.ts';
+import { errorCode } from '../../platform/errors.ts';
 
-/** Bytes that each file of a package may have, and how many documents there may be beside the model. */
+/** Largest size of each file of a package, and largest number of documents. */
 export type PackageLimits = {
   readonly modelBytesMax: number;
   readonly manifestBytesMax: number;
   readonly signatureBytesMax: number;
-  /** The report of a training with its plots, a licence: a signature covers them as well. */
+  /** A document is for example the report of a training, a plot or a licence. */
   readonly documentBytesMax: number;
   readonly documentsMax: number;
 };
@@ -26,21 +26,21 @@ export function packageLimits(modelBytesMax: number): PackageLimits {
   };
 }
 
-export function fileBytesMax(bounds: PackageLimits, name: string): number {
+export function fileBytesMax(limits: PackageLimits, name: string): number {
   switch (name) {
     case 'model.onnx':
-      return bounds.modelBytesMax;
+      return limits.modelBytesMax;
     case 'model.yaml':
-      return bounds.manifestBytesMax;
+      return limits.manifestBytesMax;
     case SIGNATURE_FILE:
-      return bounds.signatureBytesMax;
+      return limits.signatureBytesMax;
     default:
-      return bounds.documentBytesMax;
+      return limits.documentBytesMax;
   }
 }
 
-export function packageBytesMax(bounds: PackageLimits): number {
-  const { modelBytesMax, manifestBytesMax, signatureBytesMax, documentBytesMax, documentsMax } = bounds;
+export function packageBytesMax(limits: PackageLimits): number {
+  const { modelBytesMax, manifestBytesMax, signatureBytesMax, documentBytesMax, documentsMax } = limits;
   return modelBytesMax + manifestBytesMax + signatureBytesMax + documentsMax * documentBytesMax;
 }
 
@@ -49,18 +49,18 @@ export function packageFilesMax({ documentsMax }: PackageLimits): number {
   return 3 + documentsMax;
 }
 
-/** The first file that is not the same in both folders; undefined where all are. */
+/** Returns the first file that differs between two folders; undefined if none does. */
 export async function differingFile(folder: string, other: string): Promise<string | undefined> {
   const names = await Promise.all([readdir(folder), readdir(other)]);
   for (const name of new Set(names.flat().toSorted())) {
-    const [one, another] = await Promise.all([digestOf(join(folder, name)), digestOf(join(other, name))]);
+    const [one, another] = await Promise.all([fileDigest(join(folder, name)), fileDigest(join(other, name))]);
     if (one !== another) return name;
   }
   return undefined;
 }
 
-/** SHA-256 of a file; undefined where there is none. */
-async function digestOf(path: string): Promise<string | undefined> {
+/** Returns the SHA-256 of a file; undefined if it is missing. */
+async function fileDigest(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {
     for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { invariant } from '../../platform/errors.ts';
 import { FileLock } from '../../platform/file-lock.ts';
 
-/** Begins with a dot, which no name of a model does. */
+/** Begins with a dot, as no model name does. */
 const AREA = '.staging';
 const LOCK = 'lock';
 
 /**
- * A folder private to this user (0700) on the file system of the model directory, so that what is ready in it takes
- * its place by a rename. Its process holds a lock in it: one without is a leftover.
+ * A folder private to this user (0700) on the file system of the model directory, so that a rename moves its content
+ * into place. The process holds a lock in it. A folder whose lock is free was left by a killed process.
  */
 export class StagingFolder implements AsyncDisposable {
   readonly path: string;
@@ -21,37 +21,37 @@ export class StagingFolder implements AsyncDisposable {
   }
 
   /**
-   * Makes one, and clears away those of processes that were killed. Whoever calls has the lock of the model directory:
-   * between a folder and its lock nobody else may look.
+   * Creates a folder and deletes those of killed processes. The caller holds the lock of the model directory, because a
+   * new folder has no lock for a moment.
    *
-   * @param directory The model directory.
+   * @param directory Path of the model directory.
    */
   static async make(directory: string): Promise<StagingFolder> {
     const area = join(directory, AREA);
     await mkdir(area, { recursive: true, mode: 0o700 });
-    await sweep(area);
+    await deleteLeftovers(area);
     const path = await mkdtemp(join(area, 'act-'));
     const lock = FileLock.take(join(path, LOCK), 0);
-    invariant(lock !== undefined, `nobody else knows of ${path}`);
+    invariant(lock !== undefined, `${path} is new, so its lock is free`);
     return new StagingFolder(path, lock);
   }
 
-  /** Removes it with all that is still in it. */
+  /** Deletes the folder with its content. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lock[Symbol.dispose]();
-    // One that cannot be removed is a leftover, as if the process had been killed here.
+    // After an error the folder is a leftover, as after a kill.
     await rm(this.path, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-async function sweep(area: string): Promise<void> {
+async function deleteLeftovers(area: string): Promise<void> {
   for (const name of await readdir(area)) {
     const path = join(area, name);
     try {
       using lock = FileLock.take(join(path, LOCK), 0);
       if (lock !== undefined) await rm(path, { recursive: true, force: true });
     } catch {
-      // Another user's, or being removed at this moment: it costs space and nothing else.
+      // The folder belongs to another user or is being deleted; a leftover only takes disk space.
     }
   }
 }

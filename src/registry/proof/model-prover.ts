@@ -1,49 +1,50 @@
 import type { ExactModel, ModelProof } from '../../contracts/model-registry.ts';
-import type { Deps } from '../../platform/deps.ts';
-import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
-import { verifyModel } from './model-verification.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { ConfigError, OperatingError } from '../../platform/errors.ts';
+import { verifyModel } from './model-verification.ts';
 
-/** Acts that may wait for a proof, beside the one whose version is being proved. */
+/** Versions that may wait while another one is proved. */
 const WAITING_MAX = 4;
 
 export type ModelProverOptions = {
-  /** The inference host's entry file. */
+  /** Entry file of the inference host. */
   readonly entry: URL;
   readonly config: ModelsConfig;
   readonly deps: Deps;
-  /** Ends the proof under way, and refuses those that wait. */
+  /** Cancels the running proof and those that wait. */
   readonly signal: AbortSignal;
 };
 
-/** Proves versions one at a time: each takes a process, and the memory of a model. */
+/** Proves one version at a time, because each proof takes a process and the memory of a model. */
 export class ModelProver {
   readonly #options: ModelProverOptions;
   #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  #pending = 0;
 
   constructor(options: ModelProverOptions) {
     this.#options = options;
   }
 
   /**
-   * As `verifyModel`, on a version in `directory`: the model directory itself, or a staged one of the same form.
+   * Proves a version as `verifyModel` does.
    *
-   * @throws {OperatingError} As `verifyModel`, with paths that begin in `directory`; 'models-busy' where too many wait,
-   *   or the agent stops.
+   * @param directory The model directory, or a staging folder with the same layout.
+   * @throws {OperatingError} As `verifyModel`, with paths relative to `directory`; 'models-busy' if too many wait or the
+   *   agent stops.
    */
   async prove(model: ExactModel, directory: string, ifTooSlow: 'refuse' | 'report' = 'refuse'): Promise<ModelProof> {
-    if (this.#waiting > WAITING_MAX)
-      throw registryFailure('models-busy', `${this.#waiting} versions are being proved or wait for it`);
-    this.#waiting += 1;
+    if (this.#pending > WAITING_MAX)
+      throw registryFailure('models-busy', `${this.#pending} versions are being proved already. Try again later`);
+    this.#pending += 1;
     try {
       const proving = this.#last.then(() => this.#prove(model, directory, ifTooSlow));
       this.#last = proving.catch(() => undefined);
       return await proving;
     } finally {
-      this.#waiting -= 1;
+      this.#pending -= 1;
     }
   }
 
@@ -61,21 +62,18 @@ export class ModelProver {
       });
       return { sha256, provider, golden, latency };
     } catch (error) {
-      if (signal.aborted) throw registryFailure('models-busy', 'The agent stopped while it proved the version');
-      throw shortened(error, directory);
+      if (signal.aborted) throw registryFailure('models-busy', 'The agent stopped during the proof. Try again');
+      throw withRelativePaths(error, directory);
     }
   }
 }
 
-/** A staged version lies at a path that means nothing to anybody, and is gone when the error is read. */
-function shortened(error: unknown, directory: string): unknown {
+/** The path of a staging folder means nothing to a user: the folder is deleted when the error is read. */
+function withRelativePaths(error: unknown, directory: string): unknown {
+  const relative = (message: string): string => message.replaceAll(`${directory}/`, '');
   if (error instanceof ConfigError)
-    return inferenceFailure('model-file-invalid', withoutPath(error.message, directory), { cause: error });
+    return inferenceFailure('model-file-invalid', relative(error.message), { cause: error });
   if (error instanceof OperatingError)
-    return new OperatingError(error.code, error.disposition, withoutPath(error.message, directory), { cause: error });
+    return new OperatingError(error.code, error.disposition, relative(error.message), { cause: error });
   return error;
-}
-
-function withoutPath(message: string, directory: string): string {
-  return message.replaceAll(`${directory}/`, '');
 }

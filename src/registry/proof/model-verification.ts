@@ -1,75 +1,135 @@
+import type { Tensors } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
+import type { GoldenReport, HostRun, LoadedSession } from '../../contracts/model-session.ts';
+import type { RemoteServer } from '../../contracts/remote-server.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
+import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
-import type { Deps } from '../../platform/deps.ts';
-import type { LatencyFigures } from '../../contracts/model-registry.ts';
-import type { GoldenReport } from '../../contracts/model-session.ts';
-import { HostProcess } from '../../runtime/host/host-process.ts';
-import { checkHostLatency } from '../../runtime/host/host-latency.ts';
-import { loadSession } from '../../runtime/host/load-session.ts';
+import { checkLatency } from '../../models/checks/latency-check.ts';
+import { checkServerAllowed } from '../../models/store/allowed-servers.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { providersOf, servingOf } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { HostProcess } from '../../runtime/host/host-process.ts';
+import { loadSession } from '../../runtime/host/load-session.ts';
 import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
-import { verifyRemote } from './verify-remote.ts';
-import { providersOf } from '../../models/store/serving.ts';
+import { RemoteClient } from '../../runtime/remote/remote-client.ts';
+import { RemoteSession } from '../../runtime/remote/remote-session.ts';
 
-/** The check is no hurry; the scan of the machines and the watches' models are. */
+/** The proof is less urgent than the scan and the models of the watches. */
 const NICENESS = 10;
 
 export type ModelVerification = {
   readonly manifest: AnyManifest;
-  /** As of the stored model. */
+  /** SHA-256 of the stored model. */
   readonly sha256: string;
   readonly provider: string;
   readonly fallbacks: readonly ProviderFallback[];
   readonly golden: GoldenReport;
-  /** Of the graph, by the provider they ran on; empty on the CPU. */
+  /** Number of graph nodes by provider; empty on the CPU. */
   readonly nodesByProvider: Readonly<Record<string, number>>;
-  /** Undefined where there is nothing to run it on. */
+  /** Undefined if there are no inputs to run the model on. */
   readonly latency: LatencyFigures | undefined;
 };
 
-/**
- * Proves a version of a model as the agent would before it uses it, in a host of its own that ends with the check (or
- * on its server): hash, graph against manifest, golden vectors alone and as a batch, provider really in use, and the
- * time of a run against its deadline once it is warm.
- *
- * @param options.config `directory` absolute.
- * @param options.signal Ends the check, and its host, at once.
- * @throws {ConfigError} model.yaml is wrong.
- * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
- *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow', and what a remote run fails by.
- */
-export async function verifyModel(options: {
+export type VerificationOptions = {
+  /** Entry file of the inference host. */
   readonly entry: URL;
+  /** `directory` is an absolute path. */
   readonly config: ModelsConfig;
   readonly model: ModelReference;
-  /** 'report' if the version must not be refused for its latency, as at a rollback. */
+  /** 'report' if the version must not be refused for its latency, as at a rollback; 'refuse' by default. */
   readonly ifTooSlow?: 'refuse' | 'report';
   readonly deps: Deps;
+  /** Cancels the verification immediately. */
   readonly signal?: AbortSignal;
-}): Promise<ModelVerification> {
-  const { entry, config, model, ifTooSlow = 'refuse', deps, signal } = options;
-  const { clock } = deps;
-  const stored = await ModelDirectory.of(config).find(model);
-  if (stored.manifest.runtime === 'remote') return verifyRemote(stored, { ...options, ifTooSlow });
-  const host = new HostProcess(entry, clock, NICENESS);
+};
+
+type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<HostRun>;
+
+/**
+ * Proves a version as the agent does before it uses it: hash, graph against manifest, golden vectors alone and as a
+ * batch, execution provider, and latency against the deadline. The version runs in a host of its own, or on its server.
+ *
+ * @throws {ConfigError} model.yaml is invalid.
+ * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
+ *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow', and the errors of a remote run.
+ */
+export async function verifyModel(options: VerificationOptions): Promise<ModelVerification> {
+  const stored = await ModelDirectory.of(options.config).find(options.model);
+  const { remote } = stored.manifest;
+  return remote === undefined ? verifyLocal(stored, options) : verifyRemote(stored, remote, options);
+}
+
+async function verifyLocal(stored: StoredModel, options: VerificationOptions): Promise<ModelVerification> {
+  const { entry, config, model, deps, signal } = options;
+  const host = new HostProcess(entry, deps.clock, NICENESS);
   const stop = (): void => host.kill('stopped');
   signal?.addEventListener('abort', stop);
   try {
     if (signal?.aborted === true) stop();
     const key = formatModelReference(model);
     const list = { providers: providersOf(config, model.name), givenUp: new Map() };
-    const session = await loadOnFirstProvider(list, (candidate) => loadSession(host, key, stored, candidate, config));
-    const latency = await checkHostLatency(host, { key, stored, session }, { config, clock, ifTooSlow });
-    const { loaded, provider, fallbacks } = session;
-    const { golden, nodesByProvider } = loaded;
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
+      loadSession(host, key, stored, candidate, config),
+    );
+    const run: RunOnce = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
+    const latency = await measure(stored, loaded, run, options);
     const { manifest, sha256 } = stored;
+    const { golden, nodesByProvider } = loaded;
     return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
   } finally {
     signal?.removeEventListener('abort', stop);
-    host.kill('stopped');
+    stop();
     await host.exited;
   }
+}
+
+/** Its latency includes the way to the server and back. */
+async function verifyRemote(
+  stored: StoredModel,
+  server: RemoteServer,
+  options: VerificationOptions,
+): Promise<ModelVerification> {
+  const { config, deps, signal } = options;
+  const { manifest, sha256 } = stored;
+  checkServerAllowed(server, config);
+  const client = new RemoteClient(server, stored.name, deps);
+  const stop = (): void => client.close();
+  signal?.addEventListener('abort', stop);
+  try {
+    if (signal?.aborted === true) stop();
+    const limits = { timeoutMs: config.loadDeadlineMs, clock: deps.clock };
+    const session = await RemoteSession.prove(client, manifest, limits);
+    const run: RunOnce = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
+    const latency = await measure(stored, session.loaded, run, options);
+    const { golden } = session.loaded;
+    return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+async function measure(
+  { manifest }: StoredModel,
+  { inputs }: Pick<LoadedSession, 'inputs'>,
+  run: RunOnce,
+  { config, ifTooSlow = 'refuse', deps }: VerificationOptions,
+): Promise<LatencyFigures | undefined> {
+  const finite = judgesWindows(manifest);
+  return checkLatency({
+    run: (feeds, timeoutMs) => run(feeds, finite, timeoutMs),
+    manifest,
+    inputs,
+    deadlineMs: servingOf(config, manifest).deadlineMs,
+    runTimeoutMs: config.loadDeadlineMs,
+    ifTooSlow,
+    clock: deps.clock,
+  });
 }

@@ -50,7 +50,7 @@ export class HostProcess {
   /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
   constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
-    this.stagingDirectory = makePrivateFolder('models');
+    this.stagingDirectory = makePrivateFolder();
     // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
     this.stagingDirectory.catch(() => undefined);
     this.#child = fork(entry, {

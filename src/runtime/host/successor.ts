@@ -4,7 +4,9 @@ import type { Clock } from '../../platform/clock.ts';
 import type { HostProcess } from './host-process.ts';
 import { START_DEADLINE_MS } from './host-process.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import { checkHostLatency } from './host-latency.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import { checkLatency } from '../../models/checks/latency-check.ts';
+import { servingOf } from '../../models/store/serving.ts';
 import { loadSession } from './load-session.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
@@ -127,7 +129,16 @@ async function prove(
     const { last } = slot.state;
     const isRollback = last !== undefined && stored.version < last.stored.version;
     const ifTooSlow = isRollback ? 'report' : 'refuse';
-    const latency = await checkHostLatency(host, { key: slot.label, stored, session }, { config, clock, ifTooSlow });
+    const finite = judgesWindows(stored.manifest);
+    const latency = await checkLatency({
+      run: (inputs, timeoutMs) => host.call('run', { key: slot.label, inputs, finite }, timeoutMs),
+      manifest: stored.manifest,
+      inputs: session.loaded.inputs,
+      deadlineMs: servingOf(config, stored.manifest).deadlineMs,
+      runTimeoutMs: config.loadDeadlineMs,
+      ifTooSlow,
+      clock,
+    });
     return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
   } catch (error) {
     onRefused(candidate, error, provider);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import type { Decoder } from '../v2/decoder.ts';
-import { invalid } from '../../web/v2-errors.ts';
+import { invalid } from '../v2/v2-errors.ts';
 
 /** Enough for ten thousand token ids; what reads JSON of this size keeps the main thread for a millisecond. */
 export const GENERATE_BODY_BYTES_MAX = 65_536;

@@ -1,7 +1,7 @@
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Deps } from '../../platform/deps.ts';
-import type { GenerationConfig } from '../../web/http-config.ts';
-import { invalid, v2Failure } from '../../web/v2-errors.ts';
+import type { GenerationConfig } from './generation-config.ts';
+import { invalid, v2Failure } from '../v2/v2-errors.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
 /** Bounds how many generations are under way at once, and the memory of their caches together. */

@@ -1,6 +1,6 @@
 import type { Deps } from '../../platform/deps.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
-import { v2Failure } from '../../web/v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
 import { v2Metrics } from './v2-metrics.ts';
 
 /** Bounds the memory of all requests under way together: whoever does not fit any more is told to come again. */

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { deflate, gunzip, gzip, inflate } from 'node:zlib';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import { invalid, v2Failure } from '../../web/v2-errors.ts';
+import { invalid, v2Failure } from './v2-errors.ts';
 
 /*
  * Compressed bodies, as Triton's clients send and want them: gzip, or deflate with zlib's frame (RFC 9110, section

@@ -3,7 +3,7 @@ import type { GraphManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
-import { invalid } from '../../web/v2-errors.ts';
+import { invalid } from './v2-errors.ts';
 
 /** A model that writes token by token: what goes into a step of it, and what comes out. */
 export type Decoder = {

@@ -12,7 +12,7 @@ import {
 import { unsupported } from '../../protocols/open-inference/malformed.ts';
 import { messageParts, readTensors } from '../../protocols/open-inference/read-tensors.ts';
 import { elementCount, shapeText } from '../../protocols/open-inference/tensor-shape.ts';
-import { invalid } from '../../web/v2-errors.ts';
+import { invalid } from './v2-errors.ts';
 
 export type RequestedOutput = { readonly name: string; readonly binary: boolean };
 

@@ -7,7 +7,7 @@ import { rawInferRequest } from './infer-request.ts';
 import type { FoundModel } from './model-lookup.ts';
 import { findModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
-import { invalid } from '../../web/v2-errors.ts';
+import { invalid } from './v2-errors.ts';
 
 /** Says how many bytes of a body are JSON; the rest are tensors in their binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';

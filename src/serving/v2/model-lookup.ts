@@ -1,7 +1,7 @@
 import type { LoadedModels, ModelStatus, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import { v2Failure } from '../../web/v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
 
 export type FoundModel = { readonly reference: ModelReference; readonly served: ServedModel };
 

@@ -3,7 +3,7 @@ import type { LoadedModels, ModelStatistics, ClientInference } from '../../contr
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { configurationJson, metadataJson, statisticsJson } from './model-json.ts';
 import { lookUpModel, servedVersions } from './model-lookup.ts';
-import { v2Failure } from '../../web/v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
 
 type ModelParams = { readonly model: string; readonly version?: string };
 type ModelRoute = { readonly Params: ModelParams };

@@ -4,7 +4,7 @@ import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { parseModelReference } from '../../domain/model/model-reference.ts';
 import { adminCheck } from '../../web/admin-access.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
-import { invalid, v2Failure } from '../../web/v2-errors.ts';
+import { invalid, v2Failure } from './v2-errors.ts';
 
 type RepositoryOptions = {
   readonly inference: ClientInference;

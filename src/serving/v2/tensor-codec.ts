@@ -10,7 +10,7 @@ import type { EncodedMessage } from '../../protocols/open-inference/write-tensor
 import type { InferAnswer } from './infer-response.ts';
 import { encodeInferResponse, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
-import { v2Failure } from '../../web/v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
 
 /** Text up to here is read in about a quarter of a millisecond, less than handing it to a thread is worth. */
 const TEXT_BYTES_MAX = 16_384;

@@ -107,7 +107,7 @@ describe('a connection to a broker that misbehaves', () => {
   test('a ping without an answer ends it within one and a half keepalives', async () => {
     broker.answerPings = false;
     const { states } = await connected({ keepaliveMs: 1000 });
-    await expect(states.when(lost(/Nothing came from the broker for 1500 ms/))).resolves.toBeDefined();
+    await expect(states.when(lost(/The broker sent nothing for 1500 ms/))).resolves.toBeDefined();
   });
 
   test('subscriptions without an answer end it', async () => {
@@ -249,7 +249,17 @@ describe('publishing', () => {
     expect(connection.connected).toBe(true);
   });
 
-  test.each(['', 'a/+', 'a/#', 'a\0b'])('%j is no topic to publish on', async (topic) => {
+  test('a topic of 65535 bytes is published, and one of more bytes is refused even if it has fewer characters', async () => {
+    const { connection } = await connected();
+    await connection.publish('°'.repeat(32_767), '1', publishing);
+    await expect(connection.publish('°'.repeat(32_768), '1', publishing)).rejects.toMatchObject({
+      code: 'mqtt-message-invalid',
+      disposition: 'reject',
+    });
+    expect(connection.connected).toBe(true);
+  });
+
+  test.each(['', 'a/+', 'a/#', 'a\0b'])('%j cannot be published on', async (topic) => {
     const { connection } = await connected();
     await expect(connection.publish(topic, '1', publishing)).rejects.toMatchObject({
       code: 'mqtt-message-invalid',
@@ -340,7 +350,7 @@ describe('a message from the broker', () => {
     async (_how, onMessage) => {
       const { states } = await subscribed(onMessage);
       broker.send(publishPacket('a', '1'));
-      await states.when(lost(/A message on a could not be taken over: disk full/));
+      await states.when(lost(/A message on a could not be processed: disk full/));
       expect(broker.received('puback')).toEqual([]);
     },
   );

@@ -359,7 +359,7 @@ describeWith(['mosquitto'], 'mosquitto and its sessions', () => {
     await states.when((state) => state.subscribed);
     const { connection: sender } = await publisher(broker.url);
     await sender.publish('a', 'kept safe', publishing);
-    await states.when(({ reason }) => reason.includes('could not be taken over: disk full'));
+    await states.when(({ reason }) => reason.includes('could not be processed: disk full'));
     diskIsFull = false;
     await taken.count(2);
     expect(taken.items).toEqual(['kept safe', 'kept safe']);

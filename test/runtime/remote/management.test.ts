@@ -110,7 +110,7 @@ describe('a remote version', () => {
     await using server = await OipFaultServer.start();
     await using harness = new RegistryHarness();
     await harness.install(meanOf4x2, remotePackage(harness, { url: server.url, fallback: 'local@1' }));
-    const activate = () => harness.library.activate({ name: 'mean', version: 1 }, 'cli:tester');
+    const activate = () => harness.registry.activate({ name: 'mean', version: 1 }, 'cli:tester');
     await expect(activate()).rejects.toMatchObject({ code: 'remote-fallback-unfit' });
     await harness.install(localMean);
     expect(await activate()).toMatchObject({ version: 1 });

@@ -91,7 +91,7 @@ describe('tokens are generated', () => {
     const { extensions } = (await (await server.get('/v2')).json()) as { readonly extensions: readonly string[] };
     expect(extensions).toContain('generate');
     // oxlint-disable-next-line typescript/no-explicit-any -- A document of any shape.
-    const api = (await (await server.get('/api/v1/openapi.json')).json()) as any;
+    const api = (await (await server.get('/openapi.json')).json()) as any;
     const { post } = api.paths['/v2/models/{model}/generate_stream'];
     expect(Object.keys(post.responses['200'].content)).toEqual(['text/event-stream']);
     expect(post.requestBody.content['application/json'].schema).toMatchObject({

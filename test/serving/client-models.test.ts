@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { AgentProtocol, ModelsSnapshot } from '../../src/contracts/gateway.ts';
+import type { AgentProtocol, ModelsSnapshot } from '../../src/contracts/model-server.ts';
 import type { RunResult, ServedModel } from '../../src/contracts/inference.ts';
-import { GatewayModels } from '../../src/serving/gateway-models.ts';
+import { ClientModels } from '../../src/serving/client-models.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { RpcClient } from '../../src/platform/rpc.ts';
@@ -22,7 +22,7 @@ const snapshot: ModelsSnapshot = {
 let asked: string[] = [];
 let clock = new FakeClock();
 
-function gatewayModels(limits: object): GatewayModels {
+function clientModels(limits: object): ClientModels {
   const config = modelsConfigSchema.parse({ directory: '/nowhere', limits });
   const agent = new RpcClient<AgentProtocol>(
     {
@@ -37,7 +37,7 @@ function gatewayModels(limits: object): GatewayModels {
     clock,
   );
   const own = new SupervisedInferenceHost({ entry: hostEntry, config, deps: testDeps(clock) });
-  return new GatewayModels({ own, agent, config, watched: [model('mean')], clock });
+  return new ClientModels({ own, agent, config, watched: [model('mean')], clock });
 }
 let listener: ((message: unknown) => void) | undefined;
 
@@ -48,7 +48,7 @@ beforeEach(() => {
 
 describe("a model in a watches' host", () => {
   test('is run by the agent, which is asked for its inputs once a second at most', async () => {
-    const models = gatewayModels({ mean: { host: 'main' } });
+    const models = clientModels({ mean: { host: 'main' } });
     expect(models.served(model('mean'))).toBeUndefined();
     await models.models();
     for (let run = 0; run < 5; run += 1) {
@@ -64,7 +64,7 @@ describe("a model in a watches' host", () => {
 
 describe("a watch's model beside it", () => {
   test("is described by the agent's until a client has run it, and is never unloaded", async () => {
-    const models = gatewayModels({});
+    const models = clientModels({});
     expect((await models.models()).served(model('mean@3'))).toEqual(served);
     // Not the agent's, which it would only delay: a run waits for a copy of its own.
     expect(models.served(model('mean'))).toBeUndefined();

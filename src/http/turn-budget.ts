@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { httpMetrics } from './http-metrics.ts';
+import { apiMetrics } from './api-metrics.ts';
 
 /** Requests that are taken up in one turn of the event loop; some 50 µs of work each. */
 const TAKEN_UP_MAX = 4;
@@ -28,7 +28,7 @@ export class TurnBudget {
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#metrics = deps.metrics.of(httpMetrics);
+    this.#metrics = deps.metrics.of(apiMetrics);
   }
 
   /** Holds every request back once it has arrived, until its turn; one more than may wait is told to come again. */

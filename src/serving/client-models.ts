@@ -1,4 +1,4 @@
-import type { AgentProtocol, ModelsSnapshot } from '../contracts/gateway.ts';
+import type { AgentProtocol, ModelsSnapshot } from '../contracts/model-server.ts';
 import type {
   LoadedModels,
   ModelStatistics,
@@ -24,7 +24,7 @@ import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 /** How long what the agent has loaded is taken to be as it was: each look costs the process that scans the machines. */
 const SNAPSHOT_MS = 1_000;
 
-export type GatewayModelsOptions = {
+export type ClientModelsOptions = {
   /** Models of clients alone, in hosts of this process. */
   readonly own: SupervisedInferenceHost;
   readonly agent: RpcClient<AgentProtocol>;
@@ -38,7 +38,7 @@ export type GatewayModelsOptions = {
  * The agent's models as the gateway's clients find them: in hosts of its own, where a watch's model is loaded once more when
  * it is first asked for. Only a model that the configuration puts into a watches' host is run there, by the agent.
  */
-export class GatewayModels implements ClientInference {
+export class ClientModels implements ClientInference {
   readonly #own: SupervisedInferenceHost;
   readonly #agent: RpcClient<AgentProtocol>;
   readonly #directory: ModelDirectory;
@@ -48,7 +48,7 @@ export class GatewayModels implements ClientInference {
   /** What the agent last said that it has. */
   #agents: { readonly models: ModelsSnapshot; readonly atMs: number } | undefined;
 
-  constructor({ own, agent, config, watched, clock }: GatewayModelsOptions) {
+  constructor({ own, agent, config, watched, clock }: ClientModelsOptions) {
     this.#own = own;
     this.#agent = agent;
     this.#directory = ModelDirectory.of(config);

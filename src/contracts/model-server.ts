@@ -6,21 +6,23 @@ import type { ModelStatistics, ModelStatus, RunResult, ServedModel, Tensors } fr
 /** Models that are loaded in another process. */
 export type ModelsSnapshot = {
   readonly loaded: readonly {
-    /** As it was named when it was loaded. */
+    /** The reference by which it was loaded. */
     readonly reference: ModelReference;
-    /** Without its golden vectors; undefined where it cannot run. */
+    /** Without its golden vectors; undefined if it cannot run. */
     readonly served: ServedModel | undefined;
   }[];
   readonly statuses: readonly ModelStatus[];
   readonly statistics: readonly ModelStatistics[];
 };
 
-/** What the gateway asks of the agent's own process. */
+/** Calls from the model server to the agent. */
 export type AgentProtocol = {
-  /** A line of its log, as JSON. */
+  /** One line of its log, as JSON. */
   readonly log: { readonly params: string; readonly result: void };
   readonly health: { readonly params: HealthChange; readonly result: void };
-  /** What is loaded for the watches, and for clients in the watches' hosts. */
+  /** The model server listens on this URL. */
+  readonly listening: { readonly params: string; readonly result: void };
+  /** Models loaded in the agent's hosts: those of the watches, and client models that share a host with them. */
   readonly models: { readonly params: undefined; readonly result: ModelsSnapshot };
   /** A client's run of a model that shares its host with watches. */
   readonly run: {
@@ -31,10 +33,10 @@ export type AgentProtocol = {
   readonly unload: { readonly params: ModelReference; readonly result: void };
 };
 
-/** What the agent's own process asks of the gateway. */
-export type GatewayProtocol = {
-  /** Answers once nothing but the port is missing. */
-  readonly prepare: { readonly params: object; readonly result: void };
+/** Calls from the agent to the model server. */
+export type ModelServerProtocol = {
+  /** Starts it; returns when it has tried once to listen. */
+  readonly start: { readonly params: object; readonly result: void };
   readonly ping: { readonly params: undefined; readonly result: void };
   readonly statuses: { readonly params: undefined; readonly result: readonly ModelStatus[] };
   readonly metrics: { readonly params: undefined; readonly result: readonly MetricValues[] };

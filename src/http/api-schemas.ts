@@ -3,8 +3,6 @@ import { alarmPriorities } from '../domain/alarm/alarm.ts';
 import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
-export const errorJson = z.object({ error: z.string() });
-
 const componentJson = z.object({
   name: z.string(),
   status: z.enum(['starting', 'ok', 'degraded', 'failed']),
