@@ -78,6 +78,42 @@ const isPart = ({ text }: CodeBlock): boolean => {
   return keys.length > 0 && keys[0] !== 'agent' && keys.every((key) => key in configSchema.shape);
 };
 
+type Schema = {
+  readonly $ref?: string;
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema | boolean;
+};
+const jsonSchema = JSON.parse(readFileSync(join(root, 'docs/andon.schema.json'), 'utf8')) as Schema & {
+  readonly $defs?: Readonly<Record<string, Schema>>;
+};
+
+/** Whether a configuration may have a key; `<id>` stands for any key of a map. */
+function hasKey(schema: Schema | undefined, path: readonly string[]): boolean {
+  const [key, ...rest] = path;
+  if (schema === undefined || key === undefined) return schema !== undefined;
+  if (schema.$ref !== undefined) return hasKey(jsonSchema.$defs?.[schema.$ref.split('/').at(-1) ?? ''], path);
+  if ([...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].some((each) => hasKey(each, path))) return true;
+  const named = schema.properties?.[key];
+  if (named !== undefined) return hasKey(named, rest);
+  return typeof schema.additionalProperties === 'object' && hasKey(schema.additionalProperties, rest);
+}
+
+/** Keys of model.yaml with the name of a section of the configuration. */
+const inManifest: ReadonlySet<string> = new Set(['serving.deadline']);
+
+/** Returns the keys such as `models.limits.<name>.host` that a document names and no configuration has. */
+function unknownKeys(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/`(\w+)((?:\.[\w<>]+)+)`/g)]
+    .filter(
+      ([, section = '', rest = '']) =>
+        section in configSchema.shape && !/^\.db\b/.test(rest) && !inManifest.has(`${section}${rest}`),
+    )
+    .map(([, section = '', rest = '']) => `${section}${rest}`)
+    .filter((key) => !hasKey(jsonSchema, key.split('.')));
+}
+
 const located = (wanted: (block: CodeBlock) => boolean) =>
   documents.flatMap((path) =>
     yamlBlocks(path)
@@ -105,6 +141,22 @@ describe('links between documents', () => {
   });
 });
 
+describe('metrics in documents', () => {
+  const known = readFileSync(join(root, 'docs/metrics.md'), 'utf8');
+  const unknown = (markdown: string) =>
+    [...markdown.matchAll(/\bandon_[a-z_]+[a-z]\b/g)]
+      .map(([name]) => name)
+      .filter((name) => !known.includes(`\`${name}\``));
+
+  test.each(documents)('of %s exist', (path) => {
+    expect(unknown(readFileSync(join(root, path), 'utf8'))).toEqual([]);
+  });
+
+  test('a metric that does not exist is found', () => {
+    expect(unknown('`andon_component_ok` and andon_component_okay')).toEqual(['andon_component_okay']);
+  });
+});
+
 describe('configurations in documents', () => {
   test.each(located(isWhole))('$name passes andon check with the bundled models', async ({ text }) => {
     const folder = mkdtempSync(join(tmpdir(), 'andon-docs-'));
@@ -118,6 +170,16 @@ describe('configurations in documents', () => {
 
   test.each(located(isPart))('$name has only keys and values that the schema knows', ({ text }) => {
     expect(configSchema.partial({ agent: true }).safeParse(parse(text)).error?.issues ?? []).toEqual([]);
+  });
+
+  test.each(documents)('keys named in %s exist', (path) => {
+    expect(unknownKeys(readFileSync(join(root, path), 'utf8'))).toEqual([]);
+  });
+
+  test('a key that no configuration has is found', () => {
+    const text =
+      '`models.limits.<name>.host` `models.limits.<name>.hots` `http.port` `outbox.db` `sources.<id>.unitId`';
+    expect(unknownKeys(text)).toEqual(['models.limits.<name>.hots', 'http.port']);
   });
 
   test('whole configurations and parts are found', () => {

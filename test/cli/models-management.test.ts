@@ -45,7 +45,7 @@ const packageFolder = (model: TestModel) => writePackage(join(folder.path, `pack
 
 test(
   'a version goes from a folder, a .tgz and a URL into the directory, live, pinned, back and away',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const tgz = join(folder.path, 'level-2.tgz');
     writeFileSync(tgz, packageArchive(level(2)));
@@ -130,7 +130,7 @@ test('an audit log that was tampered with, or cut, is found by its first broken 
 
 test(
   'a version whose columns are not those of the watch does not go live, and one that does all the same can be rolled back',
-  { timeout: 40_000 },
+  { timeout: 120_000 },
   async () => {
     await models('install', packageFolder(level(1)), '--activate');
     expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
@@ -171,7 +171,7 @@ async function closedPort(): Promise<number> {
 describe('no version is removed while it is unknown what the running agent has loaded', () => {
   beforeEach(async () => {
     for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
-  }, 30_000);
+  });
 
   const remove = async () => ({
     ...(await json('remove', 'level@1', '--force')),
@@ -217,7 +217,7 @@ test('a version that a watch names is not removed', async () => {
     code: 1,
     document: { error: expect.stringMatching(/in use: watch 'level' names it/) as string },
   });
-}, 30_000);
+});
 
 test.each([
   [['install', '/nowhere/model.tgz'], 1, /no such file/],

@@ -46,7 +46,7 @@ async function probed(
   const ofAgent = () => all().filter((each) => each.pid === pid);
   const ofOthers = () => all().filter((each) => each.pid !== pid);
   // The agent with its storage thread; the model server; the model host with the thread that watches over it.
-  await expect.poll(() => [ofAgent().length, ofOthers().length], { timeout: 30_000 }).toEqual([2, 3]);
+  await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([2, 3]);
   return { agent: ofAgent(), others: ofOthers() };
 }
 
@@ -54,9 +54,9 @@ test('the young generation is bounded in the agent, its storage thread, its mode
   const { agent, others } = await probed('');
   for (const { bytes, isModelServer } of [...agent, ...others])
     expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
-}, 60_000);
+});
 
 test('whoever gives another bound in NODE_OPTIONS has it', async () => {
   const { agent, others } = await probed('--max-semi-space-size=32');
   for (const { bytes } of [...agent, ...others]) expect(bytes).toBeGreaterThan(SERVER_LIMITED_BYTES);
-}, 60_000);
+});

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import { qualityOf, reasonOf } from '../../src/domain/sample/quality.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
@@ -32,7 +32,7 @@ describeWith(['gcc', 'pkg-config', libmodbusHeader, 'socat'], 'a device made wit
       socat.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     });
-    await vi.waitUntil(() => existsSync(here) && existsSync(there), { timeout: 5000 });
+    await expect.poll(() => existsSync(here) && existsSync(there)).toBe(true);
     await using server = await LibmodbusServer.start(there);
     const url = `serial://${here}?baudRate=115200&parity=none`;
     expect(await valuesRead(server, url)).toEqual(valuesServed(server));

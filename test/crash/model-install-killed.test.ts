@@ -26,7 +26,7 @@ afterAll(() => cache[Symbol.dispose]());
 const KILLS_BY_CLOCK = 14;
 const KILLS_AT_JOURNAL = 10;
 
-test('an install that is killed at any moment leaves nothing half', { timeout: 120_000 }, async () => {
+test('an install that is killed at any moment leaves nothing half', async () => {
   await using harness = new RegistryHarness();
   using folder = new AgentFolder();
   folder.configure({ models: { directory: harness.models } });

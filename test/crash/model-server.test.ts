@@ -42,7 +42,7 @@ describe('the model server', () => {
       });
     }
     expect(daemon.agent.stderr).toBe('');
-  }, 30_000);
+  });
 
   test('does not run unless it is configured; the agent then gives the setting that starts it', async () => {
     await using daemon = await Daemon.startAgent();
@@ -53,17 +53,17 @@ describe('the model server', () => {
     });
     expect(daemon.modelServerPid).toBeUndefined();
     expect(await daemon.component('serving')).toBeUndefined();
-  }, 30_000);
+  });
 
   test('answers a hundred clients that come at the same time, before any model is loaded', async () => {
     await using daemon = await Daemon.start();
     const statuses = await Promise.all(Array.from({ length: 100 }, () => daemon.infer()));
     expect(new Set(statuses)).toEqual(new Set([200]));
-  }, 30_000);
+  });
 
   test('is restarted after it was killed: its counters continue, and no window is lost', async () => {
     await using daemon = await Daemon.start({ models: { serve: 'all' } });
-    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     for (let count = 0; count < 20; count += 1) expect(await daemon.infer()).toBe(200);
     const answered = () => daemon.metric('andon_http_request_duration_seconds_count', 'status="200"', ':model/infer');
     expect(await answered()).toBe(21);
@@ -74,7 +74,7 @@ describe('the model server', () => {
       await daemon.agent.logged(
         ({ component, status, msg }) => component === 'serving' && status === 'degraded' && /SIGKILL/.test(msg),
       );
-      await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+      await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
       expect(daemon.modelServerPid).not.toBe(victim);
       expect(await daemon.component('serving')).toMatchObject({ status: 'ok' });
       // The host of the watches remains; those of the model server ended with it.
@@ -88,7 +88,7 @@ describe('the model server', () => {
     expect(judged.filter(({ verdict }) => verdict !== 'normal')).toEqual([]);
     const hops = judged.map(({ timestamp_ms }) => Math.round(timestamp_ms / HOP_MS));
     expect(hops).toEqual(hops.map((_, index) => (hops[0] ?? 0) + index));
-  }, 60_000);
+  });
 
   test('ends with the agent, however that ends, and both ports are free', async () => {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -98,16 +98,16 @@ describe('the model server', () => {
       const processes = [...childPids(daemon.agent.child.pid ?? 0), ...childPids(server)];
       expect(processes).toContain(server);
       await daemon.agent.end(signal);
-      await expect.poll(() => living(processes), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => living(processes)).toEqual([]);
       for (const url of [daemon.url, daemon.servingUrl]) expect(await refuses(Number(new URL(url).port))).toBe(true);
     }
-  }, 60_000);
+  });
 
   test('a request that waits for the agent fails alone when the model server is killed or the configuration is reloaded', async () => {
     await using daemon = await Daemon.start({
       models: { serve: 'all', limits: { echo: { host: 'main', maxDelay: '700ms' } } },
     });
-    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     for (const interrupt of [
       () => process.kill(daemon.modelServerPid ?? 0, 'SIGKILL'),
       () => daemon.agent.child.kill('SIGHUP'),
@@ -117,12 +117,12 @@ describe('the model server', () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
       interrupt();
       expect(await asked).not.toBe(200);
-      await expect.poll(() => daemon.servingUrl, { timeout: 20_000 }).not.toBe(before);
-      await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+      await expect.poll(() => daemon.servingUrl).not.toBe(before);
+      await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     }
     expect(await daemon.agent.end('SIGTERM')).toBe(0);
     expect(daemon.agent.stderr).toBe('');
-  }, 60_000);
+  });
 
   test('a version is not removed while the model server does not report whether clients use it', async () => {
     const authorization = 'Bearer secret';
@@ -142,7 +142,7 @@ describe('the model server', () => {
     const status = await remove();
     process.kill(server, 'SIGCONT');
     expect(status).toBe(503);
-  }, 30_000);
+  });
 
   test('is replaced if it hangs; until then the agent answers on its own port', async () => {
     await using daemon = await Daemon.start();
@@ -152,10 +152,10 @@ describe('the model server', () => {
     for (const path of ['/healthz', '/api/v1/watches', '/api/v1/models', '/metrics'])
       expect({ path, status: (await fetch(daemon.url + path)).status }).toEqual({ path, status: 200 });
     expect(daemon.modelServerPid).toBe(before);
-    await expect.poll(() => daemon.modelServerPid, { timeout: 30_000 }).not.toBe(before);
-    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => daemon.modelServerPid).not.toBe(before);
+    await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     expect(daemon.agent.stderr).toBe('');
-  }, 60_000);
+  });
 
   test('is started again with the configuration that was reloaded', async () => {
     await using daemon = await Daemon.start();
@@ -166,10 +166,10 @@ describe('the model server', () => {
     daemon.agent.child.kill('SIGHUP');
     await daemon.agent.logged(({ msg }) => msg === 'The new configuration is in use.');
     await events.body?.cancel().catch(() => undefined);
-    await expect.poll(() => daemon.servingUrl, { timeout: 20_000 }).not.toBe(before.url);
+    await expect.poll(() => daemon.servingUrl).not.toBe(before.url);
     expect(await daemon.infer()).toBe(200);
     expect(daemon.modelServerPid).not.toBe(before.pid);
-  }, 30_000);
+  });
 
   test('its models follow the version that is active', async () => {
     const headers = { authorization: 'Bearer secret', 'content-type': 'application/gzip' };
@@ -183,8 +183,8 @@ describe('the model server', () => {
     expect(await installed.json()).toMatchObject({ model: 'echo', version: 2, activated: { previous: 1 } });
     const versions = async () =>
       ((await (await fetch(`${daemon.servingUrl}/v2/models/echo`)).json()) as { versions: unknown }).versions;
-    await expect.poll(versions, { timeout: 20_000 }).toEqual(['2']);
-  }, 60_000);
+    await expect.poll(versions).toEqual(['2']);
+  });
 
   test('requires the token of section http, or its own', async () => {
     const env = { AGENT: 'agent', SERVING: 'serving' };
@@ -205,18 +205,18 @@ describe('the model server', () => {
       // The agent's own port tells no stranger the address.
       expect((await fetch(`${daemon.url}/v2/models/echo`)).status).toBe(401);
     }
-  }, 60_000);
+  });
 
   test('a model that shares its host with watches runs in that host for clients too', async () => {
     await using daemon = await Daemon.start({ models: { limits: { echo: { host: 'shared' } }, serve: 'all' } });
-    await expect.poll(() => daemon.infer().catch(() => 0), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => daemon.infer().catch(() => 0)).toBe(200);
     expect(childPids(daemon.modelServerPid ?? 0)).toEqual([]);
     expect(await daemon.component('inference/shared')).toMatchObject({ status: 'ok' });
     const { model_stats: stats } = (await (await fetch(`${daemon.servingUrl}/v2/models/stats`)).json()) as {
       readonly model_stats: readonly { readonly name: string }[];
     };
     expect(stats.map(({ name }) => name)).toEqual(['echo']);
-  }, 30_000);
+  });
 
   test('retries an address that is in use, and reports it', async () => {
     const holder = createServer();
@@ -224,13 +224,13 @@ describe('the model server', () => {
     const { port } = holder.address() as AddressInfo;
     await using daemon = await Daemon.startAgent({ serving: { listen: `127.0.0.1:${port}` } });
     await expect
-      .poll(() => daemon.component('serving/http'), { timeout: 20_000 })
+      .poll(() => daemon.component('serving/http'))
       .toMatchObject({ status: 'degraded', reason: expect.stringMatching(/EADDRINUSE/) as string });
     await new Promise((resolve) => holder.close(resolve));
     await daemon.agent.logged(({ msg }) => msg === 'The model server listens.');
     expect(await daemon.infer()).toBe(200);
     await expect.poll(() => daemon.component('serving/http')).toMatchObject({ status: 'ok' });
-  }, 60_000);
+  });
 });
 
 function echo(version: number) {

@@ -105,7 +105,7 @@ class TwoAgents implements AsyncDisposable {
 
 test(
   'a watch whose model runs on a server loses no window and judges none twice, whatever becomes of the server',
-  { timeout: 90_000 },
+  { timeout: 120_000 },
   async () => {
     await using agents = await TwoAgents.start();
     await using watching = await AgentProcess.start(agents.watchFolder.configFile);
@@ -115,7 +115,7 @@ test(
         const { verdicts } = (await answer.json()) as { readonly verdicts: readonly VerdictRecord[] };
         return verdicts.at(-1)?.model;
       };
-      await expect.poll(last, { timeout: 20_000, interval: 100 }).toBe(model);
+      await expect.poll(last, { interval: 100 }).toBe(model);
       await new Promise((resolve) => setTimeout(resolve, 3 * STEP_MS));
     };
     await judges('stand-in');

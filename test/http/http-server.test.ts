@@ -389,7 +389,7 @@ describe('the HTTP endpoint', () => {
       reason: expect.stringContaining(String(port)),
     });
     holder.close();
-    await expect.poll(() => server.url, { timeout: 5_000 }).toBe(`http://127.0.0.1:${port}`);
+    await expect.poll(() => server.url).toBe(`http://127.0.0.1:${port}`);
   });
 });
 

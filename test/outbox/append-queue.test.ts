@@ -164,7 +164,7 @@ test('a storage worker that dies is replaced; the append under way fails as retr
     disposition: 'retry',
   });
   expect(health()).toMatchObject({ status: 'degraded', reason: expect.stringContaining('out of order') as unknown });
-  await expect.poll(() => health()?.status, { timeout: 10_000 }).toBe('ok');
+  await expect.poll(() => health()?.status).toBe('ok');
   expect(await metricValue(deps, 'andon_outbox_worker_restarts_total')).toBe(1);
   await outbox[Symbol.asyncDispose]();
 });

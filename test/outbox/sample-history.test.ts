@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../src/domain/sample/quality.ts';
 import { HistoryDatabase } from '../../src/outbox/history/history-database.ts';
@@ -88,13 +88,13 @@ describe('the history', () => {
     const history = new SampleHistoryStore({ storage, tags, deps: testDeps() });
     history.add(batchOf([0, 1, base]));
     const first = history.flush();
-    await vi.waitFor(() => expect(sends).toHaveLength(1));
+    await expect.poll(() => sends).toHaveLength(1);
     history.add(batchOf([0, 2, base + 1]));
     const told: string[] = [];
     const others = ['timer', 'source'].map((name) => history.flush().then(() => told.push(name)));
     sends[0]?.resolve();
     await first;
-    await vi.waitFor(() => expect(sends).toHaveLength(2));
+    await expect.poll(() => sends).toHaveLength(2);
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toEqual([]);
     sends[1]?.resolve();

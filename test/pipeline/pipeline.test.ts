@@ -144,7 +144,7 @@ describe('from sample to verdict', () => {
       }),
       { numRuns: 25 },
     );
-  }, 20_000);
+  });
 });
 
 test('the dead band holds a verdict abnormal, also while the alarm still waits for its on-delay', async () => {

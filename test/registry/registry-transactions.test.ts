@@ -83,7 +83,7 @@ test('an install deletes the staging folders of killed processes only', async ()
 
 test(
   'an operation on a locked directory is refused as busy and succeeds when the lock is free',
-  { timeout: 40_000 },
+  { timeout: 120_000 },
   async () => {
     await using harness = new RegistryHarness();
     await harness.install(pump);

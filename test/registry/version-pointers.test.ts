@@ -56,10 +56,10 @@ test('a running agent notices each activation of a loaded model once, and ignore
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(changes).toBe(0);
   await writeActiveVersion(directory, 'pump', 2);
-  await expect.poll(() => changes, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => changes).toBe(1);
   // A version that was repaired in place is tried again.
   await writeActiveVersion(directory, 'pump', 2);
-  await expect.poll(() => changes, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => changes).toBe(2);
   // A model that a client has loaded meanwhile is looked at from then on.
   mkdirSync(join(directory, 'valve'));
   await writeActiveVersion(directory, 'valve', 1);
@@ -67,5 +67,5 @@ test('a running agent notices each activation of a loaded model once, and ignore
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   expect(changes).toBe(2);
   await writeActiveVersion(directory, 'valve', 2);
-  await expect.poll(() => changes, { timeout: 10_000 }).toBe(3);
+  await expect.poll(() => changes).toBe(3);
 });

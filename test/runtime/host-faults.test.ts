@@ -131,7 +131,7 @@ test('a version that is activated while a fresh host takes over is not lost', as
     vi.unstubAllEnvs();
     rmSync(temporary, { recursive: true });
   }
-}, 40_000);
+});
 
 test('a model that keeps taking the host down is set aside while the others go on', async () => {
   await using harness = new HostHarness([loop, meanOf4x2], {

@@ -39,4 +39,4 @@ test('what a killed agent left in the temporary folder is gone once another star
     vi.unstubAllEnvs();
     rmSync(temporary, { recursive: true });
   }
-}, 30_000);
+});

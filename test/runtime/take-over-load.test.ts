@@ -23,7 +23,7 @@ const one = { model: model('loop'), dims: [1, 1, 1] };
 const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, golden: [{ window: [3], score: 3 }] };
 const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
 
-test('versions that change back and forth fail no request and lose no window', { timeout: 120_000 }, async () => {
+test('versions that change back and forth fail no request and lose no window', async () => {
   await using harness = new HostHarness([meanOf4x2]);
   await harness.ready('mean');
   await using server = await V2Server.start(harness.host);
@@ -54,7 +54,7 @@ test('versions that change back and forth fail no request and lose no window', {
   expect(watch.decided).toEqual(upTo(watch.due).map((number) => ({ number, score: number })));
 });
 
-test('a heavy model that is loaded beside others delays none of their runs', { timeout: 60_000 }, async () => {
+test('a heavy model that is loaded beside others delays none of their runs', async () => {
   const golden = [{ window: [3], score: 3 }];
   await using harness = new HostHarness([]);
   harness.directory.add(meanOf4x2);
@@ -81,7 +81,7 @@ test('a heavy model that is loaded beside others delays none of their runs', { t
 
 test.each(['main', 'clients'] as const)(
   'a crash of the host %s under load fails what is in flight alone, and is over within a second',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (name) => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '5s' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);

@@ -46,7 +46,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
       { maxMemory: '400MB' },
       /its host would take .* of 400\.0 MB \(models\.maxMemory\)/,
     ],
-  ])('one that %s', { timeout: 120_000 }, async (_, bad, config, reason) => {
+  ])('one that %s', async (_, bad, config, reason) => {
     await using harness = new HostHarness([loop, meanOf4x2], config);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid;
@@ -183,7 +183,7 @@ describe('a take-over', () => {
       () => !inferenceHostPids(process.pid).includes(pid ?? 0),
       () => 'the old host ends after its run',
     );
-  }, 30_000);
+  });
 
   test('lets windows that wait be judged by the version whose length they have', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
@@ -203,9 +203,9 @@ describe('a take-over', () => {
       () => inferenceHostPids(process.pid).length === 1,
       () => 'the old host ends',
     );
-  }, 30_000);
+  });
 
-  test('back to an earlier version is not refused for its latency', { timeout: 120_000 }, async () => {
+  test('back to an earlier version is not refused for its latency', async () => {
     await using harness = new HostHarness([{ ...loop, version: 2 }], { limits: { loop: { deadline: '100ms' } } });
     await harness.ready('loop');
     harness.directory.add({ ...loop, version: 1, golden: [{ window: [5e5], score: 5e5 }] });
@@ -214,7 +214,7 @@ describe('a take-over', () => {
     expect(harness.health('model/loop')?.status).toBe('ok');
   });
 
-  test('lets Linux end the fresh host before the live one when memory runs out', { timeout: 90_000 }, async () => {
+  test('lets Linux end the fresh host before the live one when memory runs out', async () => {
     await using harness = new HostHarness([loop]);
     await harness.ready('loop');
     const pid = harness.host.hostPid ?? 0;

@@ -51,7 +51,7 @@ async function withBench(run: (bench: Bench) => Promise<void>, upstream = new Up
 }
 
 function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+  return vi.waitFor(check, { timeout: 60_000, interval: 5 });
 }
 
 function health(deps: Deps) {

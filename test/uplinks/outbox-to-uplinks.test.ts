@@ -64,7 +64,7 @@ test.each(['oldest-first', 'live-first'] as const)(
       return Object.fromEntries(places.map((place) => [place.uplink, place.waiting]));
     };
     await vi.waitFor(async () => expect(await waiting()).toEqual({ lake: 0, cloud: 0, gone: BACKLOG + LIVE }), {
-      timeout: 15_000,
+      timeout: 60_000,
       interval: 20,
     });
     const published = cloud.on('andon/v1/edge-01/records').flatMap((batch) => batch as { readonly id: string }[]);

@@ -92,7 +92,7 @@ function verdict(watch: string, score: number): Verdict {
 }
 
 function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+  return vi.waitFor(check, { timeout: 60_000, interval: 5 });
 }
 
 function health(deps: Deps) {

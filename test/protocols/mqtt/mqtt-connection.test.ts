@@ -323,9 +323,7 @@ describeWith(['mosquitto'], 'mosquitto and its sessions', () => {
     const { connection } = await publisher(broker.url);
     const payloads = Array.from({ length: 40 }, (_, index) => `${index}`);
     for (const payload of payloads) await connection.publish('acme/a', payload, publishing);
-    await expect
-      .poll(() => members.reduce((sum, { messages }) => sum + messages.items.length, 0), { timeout: 10_000 })
-      .toBe(40);
+    await expect.poll(() => members.reduce((sum, { messages }) => sum + messages.items.length, 0)).toBe(40);
     const got = members.map(({ messages }) => messages.items.map(({ payload }) => payload));
     expect(got.flat().toSorted()).toEqual(payloads.toSorted());
     expect(got.every((each) => each.length > 0)).toBe(true);

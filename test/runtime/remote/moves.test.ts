@@ -78,7 +78,7 @@ async function freshHost(live: number): Promise<void> {
 }
 
 describe('a version that moves', () => {
-  test('to a server and back, again and again, fails no run and loses no window', { timeout: 60_000 }, async () => {
+  test('to a server and back, again and again, fails no run and loses no window', async () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([meanOf4x2, loop], { deadline: '10s' });
     await Promise.all([harness.ready('mean'), harness.ready('loop')]);
@@ -231,7 +231,7 @@ describe('a version that is to move to a server takes over once that has proved 
 
   test(
     'while the version before is too slow to be brought back at once, and yet comes',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async () => {
       await using server = await OipFaultServer.start();
       server.window = [-1, 1, 1];

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ModbusRawServer, noFaults } from '../../support/modbus-raw-server.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
@@ -37,7 +37,7 @@ describe('sources that name the same end', () => {
     expect(first.sink.scans).toHaveLength(scans);
     expect(device.connections).toBe(1);
     await second[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(device.openConnections).toBe(0));
+    await expect.poll(() => device.openConnections).toBe(0);
   });
 
   test('wait for the device between two requests for as long as it needs', async () => {
@@ -93,7 +93,7 @@ describe('a serial server that passes RTU frames on', () => {
     const deps = testDeps();
     const input = { ...quick, timeout: '500ms', url: device.url, tags };
     const before = ModbusSourceFixture.start(input, deps);
-    await vi.waitFor(() => expect(device.requests).toHaveLength(1));
+    await expect.poll(() => device.requests).toHaveLength(1);
     await before[Symbol.asyncDispose]();
     device.registers[4] = 2;
     await using after = ModbusSourceFixture.start(input, deps);
@@ -112,7 +112,7 @@ describe('a serial server that passes RTU frames on', () => {
     // The response goes to the latest connection, as with gateways that have one line and many clients.
     device.answersLatestConnection = true;
     await using plc = ModbusSourceFixture.start({ ...quick, timeout: '40ms', url: device.url, tags: spread });
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(40), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(40);
     device.faults = noFaults();
     await plc.shows({ 'at-1': 1, 'at-300': 300, 'at-600': 600, 'at-900': 900 });
     const wrong = plc.sink.scans

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ModbusRawServer, noFaults } from '../../support/modbus-raw-server.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { describeWith } from '../../support/programs.ts';
@@ -47,7 +47,7 @@ describeWith(['socat'], 'a device on a serial line', () => {
     let answers = 0;
     device.faults.mutate = (answer) => ((answers += 1) % 4 === 0 ? spoil(answer) : undefined);
     await using plc = start();
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(24), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(24);
     device.faults = noFaults();
     await plc.shows(allGood);
     expect(wrongValues(plc)).toEqual([]);
@@ -58,7 +58,7 @@ describeWith(['socat'], 'a device on a serial line', () => {
     let answers = 0;
     device.faults.delayMs = () => ((answers += 1) % 3 === 0 ? 330 : 0);
     await using plc = start();
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(20), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(20);
     device.faults = noFaults();
     await plc.shows(allGood);
     expect(wrongValues(plc)).toEqual([]);
@@ -95,11 +95,11 @@ describeWith(['socat'], 'a device on a serial line', () => {
     await plc.shows(allGood);
     await line.unplug();
     await plc.shows({ low: 'bad link-down', high: 'bad link-down' });
-    await vi.waitFor(() => expect(plc.health.status).toBe('degraded'));
+    await expect.poll(() => plc.health.status).toBe('degraded');
     expect(plc.health.reason).toContain(line.path);
     await line.replug();
     await plc.shows(allGood);
-    await vi.waitFor(() => expect(plc.health.status).toBe('ok'));
+    await expect.poll(() => plc.health.status).toBe('ok');
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import type { ModbusLink } from '../../../src/sources/modbus/link/modbus-link.ts';
@@ -120,7 +120,7 @@ describe('units that share one connection', () => {
     await dead.next((scan) => scan.get(2)?.reason === 'unit-set-aside');
     device.faults.silentUnits = new Set();
     await dead.next((scan) => scan.get(2)?.quality === 'good');
-    await vi.waitFor(() => expect(dead.scans.at(-1)?.get(2)?.quality).toBe('good'));
+    await expect.poll(() => dead.scans.at(-1)?.get(2)?.quality).toBe('good');
   });
 });
 
