@@ -4,8 +4,8 @@ import fastify from 'fastify';
 import { servePeer } from './peer.ts';
 
 /*
- * The least that serves a model apart from the event loop: a fastify route, a message to a child, a message back. Nothing
- * is checked, bounded, counted or batched, and a child that ends takes it along.
+ * The minimum that serves a model outside the event loop: a fastify route, a message to a child, a message back. There are no
+ * checks, limits, counters or batches, and the route ends with its child.
  */
 
 export type BareRouteProtocol = {
@@ -32,7 +32,7 @@ servePeer<BareRouteProtocol>({
       });
       return { outputs: [{ name: 'score', datatype: 'FP32', shape: [score.length], data: [...score] }] };
     };
-    // The bench's own requests, as the Open Inference Protocol has them.
+    // Requests of the bench, in the form of the Open Inference Protocol.
     app.post('/infer', ({ body }) => infer(body as Asked));
     return `${await app.listen({ host: '127.0.0.1', port: 0 })}/infer`;
   },

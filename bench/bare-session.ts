@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 
-/* The child of the bare route: one session, one run a message, in their order. */
+/* The child of the bare route: one session and one run for each message, in order. */
 
 const [modelFile = ''] = process.argv.slice(2);
 const session = await ort.InferenceSession.create(modelFile, {

@@ -4,7 +4,7 @@ import { median } from './statistics.ts';
 import { WIDE_COLUMNS } from './wide-model.ts';
 import { machineMs } from './workload.ts';
 
-/* What a batch costs the runtime alone, in single runs of the same graph; one after the other, so that both have the same machine. */
+/* Cost of a batch in the runtime alone, in single runs of the same graph; measured in turn, under the same load of the machine. */
 
 const PAIRS = 50;
 

@@ -12,7 +12,7 @@ import type { SubscriberProtocol } from './subscriber.ts';
 import { writeWideModels } from './wide-model.ts';
 import { DEVICES_MAX } from './workload.ts';
 
-/** What stands around the agent and the script alike: devices, broker, subscriber, a model directory and a folder. */
+/** The environment of both agent and script: devices, broker, subscriber, a model directory and a folder. */
 export class BenchSite implements AsyncDisposable {
   readonly folder: string;
   readonly agentProgram: string;
@@ -71,7 +71,7 @@ async function startBroker(stack: AsyncDisposableStack): Promise<{ readonly name
     const broker = stack.use(await BrokerProcess.start(0));
     return { name: 'the embedded broker (mosquitto is not installed)', url: `mqtt://127.0.0.1:${broker.port}` };
   }
-  // Without nodelay messages to the subscriber wait for one another, up to 40 ms; without a limit a backlog stays whole.
+  // Without nodelay, messages to the subscriber wait for one another, up to 40 ms. Without a queue limit no backlog is cut.
   const lines = ['set_tcp_nodelay true', 'max_queued_bytes 0'];
   const broker = stack.use(await Mosquitto.start({ lines }));
   return { name: 'mosquitto', url: broker.url };

@@ -1,6 +1,6 @@
 import { cpus, release } from 'node:os';
 import { Command } from 'commander';
-import { table } from '../src/cli/table.ts';
+import { table } from '../src/cli/output/table.ts';
 import { BenchSite } from './bench-site.ts';
 import type { Figure } from './figure.ts';
 import { goalText, meetsGoal } from './figure.ts';
@@ -10,28 +10,28 @@ import { loadFigures } from './load-figures.ts';
 import { benchParts, partFigure } from './part-figures.ts';
 import { SERVING_ID, servingFigures } from './serving-figures.ts';
 import { SWAP_ID, swapFigures } from './swap-figures.ts';
-import { VISITORS_ID, visitorsFigures } from './visitors-figures.ts';
+import { CLIENTS_ID, clientsFigures } from './clients-figures.ts';
 import { loads } from './workload.ts';
 
 /*
- * `npm run bench`: the agent against the bare libraries it is made of, both measured in the same run. What each figure
- * means is in docs/benchmarks.md.
+ * `npm run bench`: compares the agent with the bare libraries that it uses, in the same run. docs/benchmarks.md explains each
+ * figure.
  */
 
-const others = [FLEET_ID, FUZZ_ID, SERVING_ID, VISITORS_ID, SWAP_ID];
+const others = [FLEET_ID, FUZZ_ID, SERVING_ID, CLIENTS_ID, SWAP_ID];
 const ids = [...loads, ...benchParts].map(({ id }) => id).concat(others);
 
 const program = new Command('npm run bench --')
-  .description('Measures the agent against the bare libraries it is made of')
+  .description('Compares the agent with the bare libraries that it uses')
   .option('--json', 'print one JSON document and nothing else on standard output', false)
-  .option('--quick', 'one short round of each, for a first look', false)
-  .option('--rounds <n>', 'rounds of each, of which the medians are shown', Number)
+  .option('--quick', 'one short round of each', false)
+  .option('--rounds <n>', 'rounds of each; the medians are shown', Number)
   .option('--only <ids>', `some of ${ids.join(', ')}, joined by commas`)
   .parse();
 const options = program.opts<{ json: boolean; quick: boolean; rounds?: number; only?: string }>();
 const only = options.only?.split(',') ?? ids;
 const unknown = only.filter((id) => !ids.includes(id));
-if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is none of ${ids.join(', ')}`, { exitCode: 64 });
+if (unknown.length > 0) program.error(`error: ${unknown.join(', ')} is not one of ${ids.join(', ')}`, { exitCode: 64 });
 
 const rounds = options.rounds ?? (options.quick ? 1 : 3);
 const loadTimes = options.quick
@@ -42,7 +42,7 @@ const swapCounts = options.quick ? { swaps: 4, crashes: 2 } : { swaps: 12, crash
 const fleetTimes = { rounds, measureMs: options.quick ? 3000 : 7000 };
 
 const servingTimes = { pairs: options.quick ? 20 : 40 * rounds };
-const visitorsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
+const clientsTimes = options.quick ? { turns: 2, turnMs: 2000 } : { turns: 2 * rounds, turnMs: 5000 };
 
 const figures: Figure[] = [];
 await using site = await BenchSite.start();
@@ -53,7 +53,7 @@ for (const part of benchParts.filter(({ id }) => only.includes(id)))
 if (only.includes(FLEET_ID)) figures.push(...(await fleetFigures(site, fleetTimes, say)));
 if (only.includes(FUZZ_ID)) figures.push(...(await fuzzFigures(options.quick ? 20_000 : 300_000, say)));
 if (only.includes(SERVING_ID)) figures.push(...(await servingFigures(site, servingTimes, say)));
-if (only.includes(VISITORS_ID)) figures.push(...(await visitorsFigures(site, visitorsTimes, say)));
+if (only.includes(CLIENTS_ID)) figures.push(...(await clientsFigures(site, clientsTimes, say)));
 if (only.includes(SWAP_ID)) figures.push(...(await swapFigures(site, swapCounts, say)));
 
 const machine = {

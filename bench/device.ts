@@ -5,21 +5,21 @@ import { servePeer } from './peer.ts';
 import { FLOATS_PER_READ, machineMs, READS, REGISTERS_PER_READ } from './workload.ts';
 
 /*
- * The devices of the bench: Modbus TCP on raw sockets, a port for each device, with nothing between a request and its answer but the
- * copy of a template. modbus-serial's own server needs 1.2 ms a request, which would measure the server.
+ * The devices of the bench: Modbus TCP on raw sockets, a port for each device. The only work for a response is the copy of a
+ * template. The server of modbus-serial needs 1.2 ms for each request, so the bench would measure the server.
  *
- * Of the loads, each read of a device's first registers begins a new state of the plant: the first float is a counter, which the
- * model passes through into its score, and every other value differs from the state before.
+ * In the loads, each read of the first registers of a device begins a new state of the plant: the first float is a counter, which the
+ * model copies into its score, and every other value differs from the state before.
  */
 
 const REQUEST_BYTES = 12;
 const HEADER_BYTES = 9;
 const ANSWER_BYTES = HEADER_BYTES + REGISTERS_PER_READ * 2;
 const ADDRESSES = 65_536;
-/** States that a value goes through. */
+/** Number of different states of a value. */
 const VARIANTS = 4;
 
-/** When each state was first told, as columns. */
+/** Time at which each state was first sent, as columns. */
 export type Changes = {
   readonly units: Int32Array;
   readonly counters: Float64Array;
@@ -27,9 +27,9 @@ export type Changes = {
 };
 
 export type DeviceProtocol = {
-  /** @returns The port of each device. */
+  /** Returns the port of each device. */
   readonly listen: { readonly params: { readonly devices: number }; readonly result: readonly number[] };
-  /** What changed since the last call. */
+  /** Returns the states since the last call. */
   readonly takeChanges: { readonly params: undefined; readonly result: Changes };
 };
 

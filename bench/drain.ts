@@ -1,5 +1,5 @@
 import { connectAsync } from 'mqtt';
-import { recordJson } from '../src/domain/record.ts';
+import { recordJson } from '../src/domain/record/record.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
@@ -10,11 +10,11 @@ import { verdictDrafts } from './verdict-drafts.ts';
 const UPLINK = 'head-office';
 const BACKLOG = 50_000;
 const DRAFTS_PER_APPEND = 500;
-/** The uplink's own defaults. */
+/** Defaults of the uplink. */
 const RECORDS_PER_MESSAGE = 100;
 const MESSAGES_IN_FLIGHT = 20;
 
-/** Records a second of a backlog to a broker: read, checked against their checksums, sent, acknowledged, cursor moved. */
+/** Measures records per second of a backlog to a broker: read, checksums verified, sent, acknowledged, cursor moved. */
 export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<number> {
   const deps = benchDeps();
   await using outbox = await startOutbox(folder, [{ id: UPLINK, kinds: ['verdict'] }], deps);
@@ -29,7 +29,7 @@ export async function drainAgent({ folder, brokerUrl }: PartOptions): Promise<nu
   return (BACKLOG * 1000) / (machineMs() - fromMs);
 }
 
-/** The same bytes in the same messages by mqtt.js alone, with as many in flight; nothing is read and nothing kept. */
+/** Sends the same bytes in the same messages with mqtt.js alone, with as many in flight; reads and stores nothing. */
 export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
   const fromMs = machineMs();
   await using stack = new AsyncDisposableStack();

@@ -4,9 +4,9 @@ export type Figure = {
   readonly title: string;
   readonly unit: string;
   readonly agent: number;
-  /** The same of the minimal script, or the bare library's. */
+  /** The same figure of the minimal script or the bare library. */
   readonly limit: number | undefined;
-  /** Median of the rounds' own ratios of agent to limit, or for `difference` of agent minus limit. */
+  /** Median over the rounds of agent divided by limit, or for `difference` of agent minus limit. */
   readonly compared: number | undefined;
   readonly goal: Goal | undefined;
 };
@@ -17,7 +17,7 @@ export type Goal =
   | { readonly kind: 'difference-at-most'; readonly value: number }
   | { readonly kind: 'at-most'; readonly value: number };
 
-/** @returns Undefined where there is no goal. */
+/** @returns Undefined if there is no goal. */
 export function meetsGoal({ agent, compared = Number.NaN, goal }: Figure): boolean | undefined {
   switch (goal?.kind) {
     case undefined:

@@ -9,7 +9,7 @@ export const FLEET_ID = 'fleet';
 
 type Pair = { readonly agent: FleetRun; readonly limit: FleetRun };
 
-/** What scanning many devices in one process comes to, for the agent's sources and for modbus-serial. */
+/** Figures of scanning many devices in one process, for the sources of the agent and for modbus-serial. */
 export async function fleetFigures(
   site: BenchSite,
   times: { readonly rounds: number; readonly measureMs: number },

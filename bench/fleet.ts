@@ -1,7 +1,7 @@
 import ModbusRTU from 'modbus-serial';
-import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
-import { planScanClasses } from '../src/sources/modbus/scan-plan.ts';
+import { planScanClasses } from '../src/sources/modbus/plan/scan-plan.ts';
 import { FLEET_DEVICES, FLEET_SCAN_INTERVAL_MS, FLEET_TAGS_PER_DEVICE } from './fleet-load.ts';
 import { benchDeps } from './part-rate.ts';
 import { servePeer } from './peer.ts';
@@ -9,30 +9,30 @@ import { percentile } from './statistics.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * A plant's worth of devices in one process: the agent's Modbus sources, or the same reads with modbus-serial. Each in a
+ * The devices of a plant in one process: the Modbus sources of the agent, or the same reads with modbus-serial. Each runs in a
  * process of its own, which measures itself.
  */
 
-/** Tags lie as in a device's manual: ten together, half of them float32, and five registers of something else between. */
+/** Tags as in a typical device: ten adjacent ones, half of them float32, then five other registers. */
 const TAGS_PER_GROUP = 10;
 const FLOATS_PER_GROUP = 5;
 const GROUP_STRIDE = 20;
 
 export type FleetOptions = {
   readonly devicePorts: readonly number[];
-  /** How long to measure, after as long a warm-up. */
+  /** Duration of the measurement; the warm-up before it is as long. */
   readonly measureMs: number;
 };
 
 export type FleetRun = {
   /** Share of the scans that were due. */
   readonly kept: number;
-  /** By how much the time from one scan's end to the next differs from the interval. */
+  /** Difference between the interval and the time from the end of one scan to the end of the next. */
   readonly jitterMsP99: number;
   /** Share of one core. */
   readonly cpu: number;
   readonly residentBytes: number;
-  /** Of all devices together. */
+  /** Sum over all devices. */
   readonly requestsPerScan: number;
 };
 
@@ -52,7 +52,7 @@ servePeer<FleetProtocol>({
   },
 });
 
-/** When each device's last scan ended, and what came of it while it is measured. */
+/** Time at which the last scan of each device ended, and its results during the measurement. */
 class ScanTimes {
   scans = 0;
   readonly differencesMs: number[] = [];
@@ -72,7 +72,7 @@ class ScanTimes {
   }
 }
 
-/** @returns How many requests were sent so far. */
+/** @returns Number of requests sent so far. */
 type Requests = () => number | Promise<number>;
 
 async function measured(scans: ScanTimes, requests: Requests, measureMs: number): Promise<FleetRun> {
@@ -106,7 +106,7 @@ function startAgent({ devicePorts }: FleetOptions, scans: ScanTimes, stack: Asyn
         bindTag: () => 'too-many',
         sink: {
           accept: (batch) => {
-            // A scan that failed is none.
+            // A failed scan does not count.
             if (batch.length === FLEET_TAGS_PER_DEVICE && batch.qualities[0] === 0) scans.ended(device);
           },
         },
@@ -122,7 +122,7 @@ function startAgent({ devicePorts }: FleetOptions, scans: ScanTimes, stack: Asyn
   };
 }
 
-/** The reads that the agent joined its tags into, at the same times; nothing is decoded, and the first error ends it. */
+/** Makes the joined reads of the agent at the same times; decodes nothing and ends with the first error. */
 async function startLimit(
   { devicePorts }: FleetOptions,
   scans: ScanTimes,
@@ -153,7 +153,7 @@ async function startLimit(
   }
 }
 
-/** Multiples of the interval, as the agent's scans. */
+/** Scans are due at multiples of the interval, as in the agent. */
 function nextDueMs(): number {
   return (Math.floor(machineMs() / FLEET_SCAN_INTERVAL_MS) + 1) * FLEET_SCAN_INTERVAL_MS;
 }

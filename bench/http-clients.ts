@@ -3,14 +3,14 @@ import { Agent, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 
-/** A client that sends one and the same request over a connection that is kept, one after another. */
+/** A client that sends the same request repeatedly over a persistent connection, one after another. */
 export type HttpClient = Disposable & {
-  /** @returns Status code, once the whole answer is there. */
+  /** @returns Status code, after the whole answer has arrived. */
   send(): Promise<number>;
 };
 
 /**
- * 'raw': on a socket, with a request that was made once, which costs the machine next to nothing. 'node': what a program
+ * 'raw': on a socket, with a request that was built once, which costs almost no CPU. 'node': the HTTP client that a program
  * would use.
  */
 export type HttpClientKind = 'raw' | 'node';
@@ -26,7 +26,7 @@ export function openClient(kind: HttpClientKind, url: string, body: string): Pro
 
 const HEADER_END = '\r\n\r\n';
 
-/** Answers must say their length. */
+/** Answers must have a content-length. */
 class RawClient implements HttpClient {
   readonly #socket: Socket;
   readonly #request: Buffer;

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path';
 const root = resolve(import.meta.dirname, '..');
 
 /**
- * Builds the agent into a folder as a package has it: JavaScript in dist/, without the TypeScript that a checkout strips in
- * each process as it starts.
+ * Builds the agent into a folder in the form of an installed package: JavaScript in dist/. A checkout strips types at the start of each
+ * process.
  *
  * @returns Path of the program.
  */

@@ -2,19 +2,19 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { wpcaAlgorithm } from '../src/training/wpca-algorithm.ts';
-import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
-import { trainingRows } from '../src/training/training-rows.ts';
-import { writeModel } from '../src/training/model-writer.ts';
-import { ModelDirectory } from '../src/inference/model-directory.ts';
-import { SessionRunner } from '../src/inference/session/session-runner.ts';
+import { wpcaAlgorithm } from '../src/training/wpca/wpca-algorithm.ts';
+import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
+import { trainingRows } from '../src/training/core/training-rows.ts';
+import { writeModel } from '../src/training/report/model-writer.ts';
+import { ModelDirectory } from '../src/models/store/model-directory.ts';
+import { SessionRunner } from '../src/runtime/session/session-runner.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
 import { median } from './statistics.ts';
 
 /*
- * `node bench/judging.ts`: what judging one window costs in the inference host (look-up, run, check that every number
- * is finite) beside the bare `session.run` of the same graph at the same batch: the default model of 8 tags, trained
- * on 400 rows, which sees 45 rows. The two take turns in one process; medians of rounds.
+ * `node bench/judging.ts`: compares the cost of judging one window in the inference host (look-up, run, check that every number
+ * is finite) with the bare `session.run` of the same graph at the same batch size. The model is the default one for 8 tags, trained
+ * on 400 rows, with windows of 45 rows. The two run in turn in one process; the figures are medians of rounds.
  */
 const ROUNDS = 9;
 const RUNS_A_ROUND = 400;

@@ -9,7 +9,7 @@ import type { Load, LoadId } from './workload.ts';
 
 export type LoadTimes = {
   readonly rounds: number;
-  /** Of each process, or of both where they run side by side. */
+  /** Rounds of each process, or of both if they run at the same time. */
   readonly warmUpMs: number;
   readonly sideBySideWarmUpMs: number;
   readonly measureMs: number;
@@ -27,7 +27,7 @@ const goals: Readonly<Record<LoadId, Readonly<Record<string, Goal>>>> = {
   w3: { verdictsPerSecond: { kind: 'ratio-at-least', value: 0.6 } },
 };
 
-/** What a load comes to for the agent and for the minimal script. */
+/** Figures of a load for the agent and for the minimal script. */
 export async function loadFigures(
   site: BenchSite,
   load: Load,
@@ -41,7 +41,7 @@ export async function loadFigures(
     figure('cpu', 'CPU, with children', '% of a core', 100),
     ...(load.scanIntervalMs === 0 ? [figure('cpuMsPerVerdict', 'CPU of one scan with its verdict', 'ms')] : []),
     figure('scansPerSecond', 'scans', '1/s'),
-    figure('verdictsPerSecond', 'scans whose verdict was heard', '1/s'),
+    figure('verdictsPerSecond', 'scans whose verdict was received', '1/s'),
     figure('latencyMsP50', 'register change to message, p50', 'ms'),
     figure('latencyMsP99', 'register change to message, p99', 'ms'),
     figure('residentBytes', 'RSS, with children', 'MB', 1e-6),
@@ -59,7 +59,7 @@ async function sideBySide(site: BenchSite, load: Load, times: LoadTimes): Promis
   return pairs;
 }
 
-/** Whatever else the machine does meets both alike, more or less: a round is one after the other. */
+/** Runs both one after the other in each round, so that other load of the machine affects both about equally. */
 async function inTurn(site: BenchSite, load: Load, times: LoadTimes): Promise<readonly Pair[]> {
   const pairs: Pair[] = [];
   for (let round = 0; round < times.rounds; round += 1) {

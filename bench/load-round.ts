@@ -7,12 +7,12 @@ import type { Subject } from './subject.ts';
 import type { Messages } from './subscriber.ts';
 import { machineMs } from './workload.ts';
 
-/** Longest wait for the first verdict, from the start of the process on. */
+/** Longest wait for the first verdict, from the start of the process. */
 const FIRST_VERDICT_MS_MAX = 60_000;
-/** A change in the last moments may be on its way; it is counted where its message comes within this. */
+/** A change at the end of the round counts if its message arrives within this time. */
 export const SETTLE_MS = 500;
 
-/** What one subject did in one round. */
+/** Results of one subject in one round. */
 export type LoadRound = {
   /** Share of one core. */
   readonly cpu: number;
@@ -22,12 +22,12 @@ export type LoadRound = {
   readonly scansPerSecond: number;
   /** Scans whose verdict reached the subscriber. */
   readonly verdictsPerSecond: number;
-  /** From the device's answer, with a state of the plant, to the subscriber's message about it. */
+  /** Time from the response of the device with a state of the plant to the subscriber's message about it. */
   readonly latencyMsP50: number;
   readonly latencyMsP99: number;
 };
 
-/** Measures what runs, all of it over the same time. @returns One round for each subject, in their order. */
+/** Measures all subjects over the same time. @returns One round for each subject, in their order. */
 export async function measureRound(
   site: BenchSite,
   subjects: readonly Subject[],
@@ -60,7 +60,7 @@ export async function measureRound(
   });
 }
 
-/** Waits until each of the subjects had a verdict heard, and then for the warm-up. */
+/** Waits until a verdict of each subject was received, and then for the warm-up. */
 export async function warmUp(site: BenchSite, subjects: readonly Subject[], warmUpMs: number): Promise<void> {
   const giveUpMs = machineMs() + FIRST_VERDICT_MS_MAX;
   const silent = new Set(subjects);
@@ -68,13 +68,14 @@ export async function warmUp(site: BenchSite, subjects: readonly Subject[], warm
     if (machineMs() > giveUpMs) throw new Error(`No verdict within ${FIRST_VERDICT_MS_MAX} ms`);
     await sleep(50);
     const { units } = await site.subscriber.call('takeMessages', undefined);
-    if (!subjects.every(({ running }) => running())) throw new Error('The agent or the script ended by itself');
+    if (!subjects.every(({ running }) => running()))
+      throw new Error('The agent or the script ended during the measurement');
     for (const subject of silent) if (units.some((unitId) => subject.reads(unitId))) silent.delete(subject);
   }
   await sleep(warmUpMs);
 }
 
-/** The subject's changes in [fromMs, toMs], and how long those took whose message came. */
+/** Returns the subject's changes in [fromMs, toMs], and the latency of those with a message. */
 export function joinChanges(
   subject: Pick<Subject, 'reads'>,
   changes: Changes,

@@ -13,16 +13,16 @@ import {
 } from './workload.ts';
 
 /*
- * What a day's work with the same libraries comes to, and the limit that the agent is held against: read, run, publish, in
- * a loop. No quality, no windows, no record on disk, no alarm, and the first error ends it. It gets the session
- * options that suit a small model, and its MQTT client and session are shared by all devices.
+ * The limit for the agent, a script that takes a day to write with the same libraries: read, run, publish, in a
+ * loop. No quality, no windows, no record on disk, no alarm, and the first error ends it. It has the session
+ * options that suit a small model. All devices share one MQTT client and one session.
  */
 
 export type MinimalScriptOptions = {
   readonly devicePorts: readonly number[];
   readonly brokerUrl: string;
   readonly modelFile: string;
-  /** Unit id of its first device; the others follow. */
+  /** Unit id of its first device; the others count up from it. */
   readonly firstUnitId: number;
   readonly devices: number;
   readonly scanIntervalMs: number;

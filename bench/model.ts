@@ -2,19 +2,19 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { OnnxGraph } from '../src/training/onnx-graph.ts';
+import { OnnxGraph } from '../src/training/graph/onnx-graph.ts';
 import { MODEL, WATCHED_TAGS } from './workload.ts';
 
-/** Sizes of the layers: a small autoencoder, as they are trained on a machine's measurements. */
+/** Sizes of the layers of a small autoencoder, typical for the measurements of one machine. */
 const LAYERS = [WATCHED_TAGS, 16, 8, 16, WATCHED_TAGS];
-/** Above any counter, so that the alarm is judged with each verdict and never raised. */
+/** Above every counter, so that the alarm is evaluated with each verdict and never raised. */
 const THRESHOLD = 1e9;
 
 /**
  * Writes the model of the bench into a model directory, as the active version.
  *
- * It does the work of an autoencoder, and then gives the first tag plus 0 times the reconstruction error: the score says
- * which state of the plant it judged.
+ * It computes an autoencoder and returns the first tag plus 0 times the reconstruction error: the score identifies the
+ * state of the plant.
  *
  * @returns Path of the graph.
  */
@@ -47,7 +47,7 @@ function benchGraph(): Uint8Array {
   let layer = row;
   for (const [index, size] of LAYERS.slice(1).entries()) {
     const inputs = LAYERS[index] ?? 0;
-    // Any weights do: what a run costs depends on their number alone.
+    // The weights do not matter: the cost of a run depends on their number only.
     const weights = Array.from({ length: inputs * size }, (_, at) => Math.sin(at + 1) / inputs);
     const sum = graph.node('MatMul', `sum-${index}`, [
       layer,

@@ -1,6 +1,6 @@
 import type { MqttClient } from 'mqtt';
 import { connect, connectAsync } from 'mqtt';
-import type { SampleBatch } from '../src/domain/sample-batch.ts';
+import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
@@ -9,9 +9,9 @@ import type { PartOptions } from './part-options.ts';
 import { machineMs } from './workload.ts';
 
 /*
- * How fast a source of type mqtt takes messages in, against a bare mqtt.js subscriber that only parses them. Each drains
- * the same backlog of a kept session, QoS 1: nobody publishes meanwhile, so what is measured is the subscriber and the
- * broker's sending.
+ * Measures how fast a source of type mqtt receives messages, compared with a bare mqtt.js subscriber that only parses them. Each drains
+ * the same backlog of a persistent session, QoS 1. No client publishes meanwhile, so the figure covers the subscriber and the
+ * sending by the broker.
  */
 
 const MESSAGES = 50_000;
@@ -19,22 +19,22 @@ const TOPICS = 100;
 const IN_FLIGHT_MAX = 500;
 const CLIENT_ID = 'bench-intake';
 
-/** Messages a second of a source with a tag for each topic. */
+/** Measures messages per second of a source with a tag for each topic. */
 export function intakeTags(options: PartOptions): Promise<number> {
   return intakeOfSource('tags', options);
 }
 
-/** The same with one pattern for all topics. */
+/** Measures the same with one pattern for all topics. */
 export function intakePattern(options: PartOptions): Promise<number> {
   return intakeOfSource('pattern', options);
 }
 
-/** The same with each message acknowledged only once its sample is in the history on the disk. */
+/** Measures the same with each message acknowledged after its sample is in the history on disk. */
 export function intakeStored(options: PartOptions): Promise<number> {
   return intakeOfSource('stored', options);
 }
 
-/** mqtt.js and JSON.parse, nothing else. */
+/** Measures mqtt.js and JSON.parse alone. */
 export async function intakeLimit({ brokerUrl }: PartOptions): Promise<number> {
   await fillSession(brokerUrl);
   const intake = new Intake();
@@ -61,7 +61,7 @@ class Intake {
   #count = 0;
   #fromMs = 0;
 
-  /** Messages a second. */
+  /** Messages per second. */
   get done(): Promise<number> {
     return this.#done.promise;
   }
@@ -73,7 +73,7 @@ class Intake {
   }
 }
 
-/** Begins a session anew, leaves it, and publishes the backlog. */
+/** Starts a new session, disconnects, and publishes the backlog. */
 async function fillSession(brokerUrl: string): Promise<void> {
   const subscriber = await connectSession(brokerUrl, { clean: true });
   await subscriber.subscribeAsync('acme/lyon/+/vibration', { qos: 1 });
@@ -98,7 +98,7 @@ async function startSource(
   const outbox = stack.use(await startOutbox(folder, [], deps));
   const names = Array.from({ length: TOPICS }, (_, topic) => `pump-${topic}.vibration`);
   const history = stack.use(
-    new SampleHistoryStore({ outbox, tags: names.map((name, number) => ({ name, number })), deps }),
+    new SampleHistoryStore({ storage: outbox.samples, tags: names.map((name, number) => ({ name, number })), deps }),
   );
   const reading = { value: '$.rms', time: '$.timestamp_ms' };
   const config = mqttKind.schema.parse({
@@ -138,7 +138,7 @@ async function connectSession(
 ): Promise<MqttClient> {
   const properties = { sessionExpiryInterval: 3600, receiveMaximum: 1000 };
   const client = connect(brokerUrl, { clientId: CLIENT_ID, clean, protocolVersion: 5, properties });
-  // What the broker kept comes right after the login.
+  // The broker sends the backlog immediately after the login.
   client.on('message', onMessage);
   await new Promise<void>((resolve) => {
     client.once('connect', () => resolve());

@@ -1,23 +1,23 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { storageWorkerEntry } from '../src/app/entries.ts';
-import type { RecordDraft } from '../src/domain/record.ts';
-import { createSchema } from '../src/outbox/outbox-schema.ts';
+import { storageWorkerEntry } from '../src/platform/entries.ts';
+import type { RecordDraft } from '../src/domain/record/record.ts';
+import { createSchema } from '../src/outbox/records/outbox-schema.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../src/outbox/outbox-config.ts';
-import type { UplinkInterest } from '../src/outbox/storage-protocol.ts';
+import { outboxConfigSchema } from '../src/outbox/file/outbox-config.ts';
+import type { UplinkInterest } from '../src/outbox/file/storage-protocol.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { AGENT_ID } from './workload.ts';
 import { verdictDrafts } from './verdict-drafts.ts';
 
-/** Rows of a transaction, the agent's own default at full load. */
+/** Rows of a transaction, the default of the agent at full load. */
 const BATCH = 500;
-/** Appends that wait at once: enough that a full batch is always ready. */
+/** Appends that wait at the same time: enough that a full batch is always ready. */
 const APPENDS_IN_FLIGHT = 40;
 const DRAFTS_PER_APPEND = 50;
 
-/** Rows a second through the agent's outbox, each known to be on disk: JSON, checksum, id, storage thread, group commit. */
+/** Measures rows per second through the agent's outbox, each confirmed to be on disk: JSON, checksum, id, storage thread, group commit. */
 export async function outboxAgent({ folder, measureMs }: PartOptions): Promise<number> {
   await using outbox = await startOutbox(folder, []);
   const drafts = verdictDrafts(DRAFTS_PER_APPEND);
@@ -35,13 +35,13 @@ export async function outboxAgent({ folder, measureMs }: PartOptions): Promise<n
   return rate;
 }
 
-/** The same rows by better-sqlite3 alone, from JSON made before, in transactions of the same size with synchronous=FULL. */
+/** Writes the same rows with better-sqlite3 alone, from prepared JSON, in transactions of the same size with synchronous=FULL. */
 export async function outboxLimit({ folder, measureMs }: PartOptions): Promise<number> {
   const write = bareOutbox(folder, verdictDrafts(BATCH));
   return rateOfSteps(write, measureMs);
 }
 
-/** Like `outboxLimit`, into the agent's own table with its index: what is left is what the agent's code costs. */
+/** Like `outboxLimit`, but into the agent's table with its index: the remaining difference is the cost of the agent's code. */
 export async function outboxTableLimit({ folder, measureMs }: PartOptions): Promise<number> {
   const sqlite = new Database(join(folder, 'bare.db'));
   sqlite.pragma('journal_mode = WAL');
@@ -51,7 +51,7 @@ export async function outboxTableLimit({ folder, measureMs }: PartOptions): Prom
   return rateOfSteps(writer(sqlite, insert, verdictDrafts(BATCH)), measureMs);
 }
 
-/** @returns Writes all drafts in one transaction, and returns how many they are. */
+/** @returns A function that writes all drafts in one transaction and returns their number. */
 export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () => number {
   const sqlite = new Database(join(folder, 'bare.db'));
   sqlite.pragma('journal_mode = WAL');
@@ -74,7 +74,7 @@ function writer(sqlite: Database.Database, insert: Database.Statement, drafts: r
   };
 }
 
-/** An open outbox in `folder`; the caller disposes of it. */
+/** Opens an outbox in `folder`; the caller disposes of it. */
 export async function startOutbox(
   folder: string,
   uplinks: readonly UplinkInterest[],

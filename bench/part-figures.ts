@@ -18,7 +18,7 @@ export type Part = {
 export const benchParts: readonly Part[] = [
   {
     id: 'scan',
-    title: 'Scans of 1,000 registers, against a bare modbus-serial loop',
+    title: 'Scans of 1,000 registers, compared with a bare modbus-serial loop',
     unit: 'scans/s',
     agent: 'scansAgent',
     limit: 'scansLimit',
@@ -26,7 +26,7 @@ export const benchParts: readonly Part[] = [
   },
   {
     id: 'outbox',
-    title: 'Outbox, against bare better-sqlite3 at 500 rows a FULL commit',
+    title: 'Outbox, compared with bare better-sqlite3 at 500 rows for each FULL commit',
     unit: 'rows/s',
     agent: 'outboxAgent',
     limit: 'outboxLimit',
@@ -34,7 +34,7 @@ export const benchParts: readonly Part[] = [
   },
   {
     id: 'outbox-table',
-    title: 'Outbox, against the same with the table and index of the agent',
+    title: 'Outbox, compared with the same into the table and index of the agent',
     unit: 'rows/s',
     agent: 'outboxAgent',
     limit: 'outboxTableLimit',
@@ -42,7 +42,7 @@ export const benchParts: readonly Part[] = [
   },
   {
     id: 'samples',
-    title: 'Windows, host, alarms, history, outbox, against run and INSERT alone',
+    title: 'Windows, host, alarms, history, outbox, compared with run and INSERT alone',
     unit: 'samples/s',
     agent: 'samplesAgent',
     limit: 'samplesLimit',
@@ -50,7 +50,7 @@ export const benchParts: readonly Part[] = [
   },
   {
     id: 'drain',
-    title: 'Backlog to an MQTT broker, against bare mqtt.js',
+    title: 'Backlog to an MQTT broker, compared with bare mqtt.js',
     unit: 'records/s',
     agent: 'drainAgent',
     limit: 'drainLimit',
@@ -67,7 +67,7 @@ function intakeParts(): readonly Part[] {
   ] as const;
   return subjects.map(([id, how, agent]) => ({
     id,
-    title: `MQTT messages in, ${how}, against bare mqtt.js that parses`,
+    title: `MQTT messages received, ${how}, compared with bare mqtt.js that parses`,
     unit: 'messages/s',
     agent,
     limit: 'intakeLimit',

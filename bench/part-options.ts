@@ -1,4 +1,4 @@
-/** What one part of the bench is given. */
+/** Options of one part of the bench. */
 export type PartOptions = {
   /** An empty folder for files. */
   readonly folder: string;
@@ -6,6 +6,6 @@ export type PartOptions = {
   readonly brokerUrl: string;
   readonly modelDirectory: string;
   readonly modelFile: string;
-  /** How long to measure, after a warm-up of a third of it. */
+  /** Duration of the measurement, after a warm-up of a third of it. */
   readonly measureMs: number;
 };

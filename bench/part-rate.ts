@@ -5,7 +5,7 @@ import { silentLogger } from '../src/platform/log.ts';
 import { Metrics } from '../src/platform/metrics.ts';
 import { machineMs } from './workload.ts';
 
-/** The agent's own deps, without its log. */
+/** The deps of the agent, without a log. */
 export function benchDeps(): Deps {
   const clock = new SystemClock();
   const log = silentLogger();
@@ -13,7 +13,7 @@ export function benchDeps(): Deps {
   return { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
 }
 
-/** Waits for a warm-up, then counts for `measureMs`. @param done How many so far. @returns How many per second. */
+/** Waits for a warm-up, then counts for `measureMs`. @param done Number so far. @returns Number per second. */
 export async function rateOf(done: () => number, measureMs: number): Promise<number> {
   await pause(measureMs / 3);
   const [fromMs, before] = [machineMs(), done()];
@@ -21,7 +21,7 @@ export async function rateOf(done: () => number, measureMs: number): Promise<num
   return ((done() - before) * 1000) / (machineMs() - fromMs);
 }
 
-/** Works step by step through a warm-up and for `measureMs`. @param step @returns How many it did. */
+/** Runs steps through a warm-up and for `measureMs`. @param step @returns Number of items it processed. */
 export async function rateOfSteps(step: () => number | Promise<number>, measureMs: number): Promise<number> {
   const warmMs = machineMs() + measureMs / 3;
   while (machineMs() < warmMs) await step();

@@ -7,8 +7,8 @@ import type { PartOptions } from './part-options.ts';
 import { servePeer } from './peer.ts';
 
 /*
- * The process in which one part of the agent, or the bare library that it is held against, is measured: a fresh one each
- * time, so that neither inherits the other's compiled code or garbage.
+ * The process that measures one part of the agent, or the bare library that it is compared with: a fresh one each
+ * time, so that neither inherits compiled code or garbage from the other.
  */
 
 const parts = {
@@ -30,7 +30,7 @@ const parts = {
 export type PartName = keyof typeof parts;
 
 export type PartProtocol = {
-  /** @returns What was done, per second. */
+  /** @returns Items per second. */
   readonly measure: { readonly params: PartOptions & { readonly part: PartName }; readonly result: number };
 };
 

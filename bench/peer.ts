@@ -6,7 +6,7 @@ import { OperatingError } from '../src/platform/errors.ts';
 import type { RpcHandlers, RpcProtocol } from '../src/platform/rpc.ts';
 import { RpcClient, serveRpc } from '../src/platform/rpc.ts';
 
-/** A process of the bench: what is around the agent must not share its event loop, nor its garbage. */
+/** A process of the bench. Peers of the agent must not share its event loop or its garbage collector. */
 export class Peer<P extends RpcProtocol> implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #rpc: RpcClient<P>;
@@ -38,7 +38,7 @@ export class Peer<P extends RpcProtocol> implements AsyncDisposable {
   }
 }
 
-/** The other end: answers until the bench hangs up. */
+/** The other end: responds until the bench disconnects. */
 export function servePeer<P extends RpcProtocol>(handlers: RpcHandlers<P>): void {
   process.on('disconnect', () => process.exit(0));
   serveRpc<P>(

@@ -2,16 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /*
- * What a process and its descendants cost, from Linux's /proc. Processes that end while one looks count as gone.
+ * CPU and memory of a process and its descendants, from Linux's /proc. A process that ends during the reading is not counted.
  */
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 export type ProcessFigures = {
-  /** User and system time so far, milliseconds; in steps of 10 ms on most machines. */
+  /** User and system time so far in milliseconds, in steps of 10 ms on most machines. */
   readonly cpuMs: number;
   readonly residentBytes: number;
-  /** Resident memory with shared pages divided among those that share them. */
+  /** Resident memory, with shared pages divided among the processes that share them. */
   readonly proportionalBytes: number;
 };
 
@@ -33,7 +33,7 @@ function descendants(pid: number): readonly number[] {
 }
 
 function figuresOf(pid: number): ProcessFigures {
-  // The command's name, in parentheses, may hold spaces; field 3 follows it.
+  // The name of the command, in parentheses, may contain spaces; field 3 follows it.
   const fields = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
   const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
   return {

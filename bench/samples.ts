@@ -1,10 +1,10 @@
 import * as ort from 'onnxruntime-node';
-import { inferenceHostEntry } from '../src/app/entries.ts';
+import { inferenceHostEntry } from '../src/platform/entries.ts';
 import { LiveEvents } from '../src/contracts/live-events.ts';
-import type { ModelReference } from '../src/domain/model-reference.ts';
-import { SampleBatch } from '../src/domain/sample-batch.ts';
-import { modelsConfigSchema } from '../src/inference/models-config.ts';
-import { SupervisedInferenceHost } from '../src/inference/supervised-host.ts';
+import type { ModelReference } from '../src/domain/model/model-reference.ts';
+import { SampleBatch } from '../src/domain/sample/sample-batch.ts';
+import { modelsConfigSchema } from '../src/models/store/models-config.ts';
+import { SupervisedInferenceHost } from '../src/runtime/supervised-host.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { AlarmService } from '../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
@@ -17,12 +17,12 @@ import type { PartOptions } from './part-options.ts';
 import { MODEL, TAGS, WATCHED_TAGS, watchOf } from './workload.ts';
 import { verdictDrafts } from './verdict-drafts.ts';
 
-/** Machines whose scans end in the same turn. */
+/** Number of machines whose scans end in the same turn. */
 const MACHINES = 64;
-/** Records that may wait for their commit: enough to keep the storage thread busy. */
+/** Most records that wait for their commit: enough to keep the storage thread busy. */
 const WAITING_MAX = 4000;
 
-/** Samples a second through quality gate, windows, host, alarms, history and outbox, with no network on either side. */
+/** Measures samples per second through quality gate, windows, host, alarms, history and outbox, without a network. */
 export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOptions): Promise<number> {
   const deps = benchDeps();
   await using stack = new AsyncDisposableStack();
@@ -47,7 +47,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
     ]),
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: watched, deps }));
+  const history = stack.use(new SampleHistoryStore({ storage: outbox.samples, tags: watched, deps }));
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
   const { runEnded } = tellRuns(inference);
@@ -59,7 +59,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
       tags,
       watches,
       inference,
-      trials: undefined,
+      rollouts: undefined,
       recorder,
       history,
       events,
@@ -86,15 +86,15 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
       pipeline.accept(batch);
     }
     count.fed += MACHINES;
-    // The windows of these scans go as one run: the next scans come when it is through, so that none is superseded.
+    // The windows of these scans are one run. The next scans follow after it, so that no window is superseded.
     await ended;
     return MACHINES * TAGS;
   }, measureMs);
 }
 
 /**
- * The least that the same samples cost: copied into a window, one run for each machine in the same thread, and a row
- * each with better-sqlite3, all 64 in a transaction.
+ * Minimal cost of the same samples: a copy into a window, one run for each machine in the same thread, and one row
+ * for each with better-sqlite3, all 64 in a transaction.
  */
 export async function samplesLimit({ folder, modelFile, measureMs }: PartOptions): Promise<number> {
   const session = await ort.InferenceSession.create(modelFile, { intraOpNumThreads: 1, interOpNumThreads: 1 });
@@ -138,7 +138,7 @@ async function modelReady(host: SupervisedInferenceHost, deps: Deps): Promise<vo
   while (host.ready(model) === undefined) await new Promise<void>((resolve) => deps.clock.setTimer(resolve, 10));
 }
 
-/** Makes the host tell the end of each run. */
+/** Makes the host report the end of each run. */
 function tellRuns(host: SupervisedInferenceHost) {
   let next = Promise.withResolvers<void>();
   const run = host.run.bind(host);

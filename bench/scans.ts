@@ -1,12 +1,12 @@
 import ModbusRTU from 'modbus-serial';
-import { modbusSourceSchema } from '../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../src/sources/modbus/modbus-kind.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { deviceTags } from './subject.ts';
 import { READS, REGISTERS_PER_READ } from './workload.ts';
 
-/** Scans a second of a Modbus source without a pause: read, checked, decoded, stamped. */
+/** Measures scans per second of a Modbus source without a pause: read, checked, decoded, stamped. */
 export async function scansAgent({ devicePorts: [devicePort = 0], measureMs }: PartOptions): Promise<number> {
   const config = modbusSourceSchema.parse({
     type: 'modbus',
@@ -30,7 +30,7 @@ export async function scansAgent({ devicePorts: [devicePort = 0], measureMs }: P
   return await rateOf(() => scans, measureMs);
 }
 
-/** The same registers with modbus-serial, one read after another; nothing is decoded. */
+/** Reads the same registers with modbus-serial, one read after another, without decoding. */
 export async function scansLimit({ devicePorts: [devicePort = 0], measureMs }: PartOptions): Promise<number> {
   const modbus = new ModbusRTU.default();
   await modbus.connectTCP('127.0.0.1', { port: devicePort });

@@ -9,7 +9,7 @@ export type ServingAgent = {
   readonly inferUrl: (model: string) => string;
 };
 
-/** Starts the agent as its service runs it, with one watch, and with every model of the bench served to visitors. */
+/** Starts the agent as its service does, with one watch, and serves every model of the bench to clients. */
 export async function startServingAgent(
   site: BenchSite,
   scanIntervalMs: number,
@@ -18,14 +18,15 @@ export async function startServingAgent(
   const folder = stack.use(new AgentFolder());
   const { models, ...sections } = agentSections(site, { devices: 1, scanIntervalMs });
   const limits = { [WIDE_MODEL]: { maxBatch: 32 }, [WIDE_MODEL_ALONE]: { maxBatch: 1 } };
-  folder.configure({ ...sections, models: { ...models, serve: 'all', limits } });
+  folder.configure({ ...sections, serving: { listen: '127.0.0.1:0' }, models: { ...models, serve: 'all', limits } });
   const agent = stack.use(await AgentProcess.start(folder.configFile, {}, site.agentProgram));
-  const inferUrl = (model: string) => `${agent.httpUrl}/v2/models/${model}/infer`;
+  const url = await agent.modelServerUrl();
+  const inferUrl = (model: string) => `${url}/v2/models/${model}/infer`;
   await Promise.all([MODEL, WIDE_MODEL, WIDE_MODEL_ALONE].map((model) => modelReady(inferUrl(model))));
   return { pid: agent.child.pid ?? 0, inferUrl };
 }
 
-/** Values for a model, as a client of the Open Inference Protocol writes them. */
+/** Returns values for a model in the JSON of the Open Inference Protocol. */
 export function inferBody(shape: readonly number[]): string {
   const count = shape.reduce((product, size) => product * size, 1);
   const data = Array.from({ length: count }, (_, index) => Math.fround(Math.sin(index)));

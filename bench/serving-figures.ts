@@ -5,25 +5,25 @@ import type { Figure, Goal } from './figure.ts';
 import { Peer } from './peer.ts';
 import { inferBody, startServingAgent } from './serving-agent.ts';
 import { median } from './statistics.ts';
-import type { VisitorsLoad, VisitorsProtocol } from './visitors-load.ts';
+import type { ClientsLoad, ClientsProtocol } from './clients-load.ts';
 import { WIDE_COLUMNS, WIDE_MODEL, WIDE_MODEL_ALONE } from './wide-model.ts';
 import { MODEL, WATCHED_TAGS } from './workload.ts';
 
 export const SERVING_ID = 'serving';
 
 const CLIENTS = 32;
-/** The watch that the agent has besides; it is measured in another part. */
+/** An additional watch of the agent; another part measures it. */
 const SCAN_INTERVAL_MS = 1000;
-/** Short, so that whatever else the machine does falls on both that are compared. */
+/** Short, so that other load of the machine affects both sides of the comparison. */
 const TURN_MS = 100;
 const WARM_UP_PAIRS = 20;
 
-/** A turn of each of two, as requests a second. */
+/** One turn of each side, in requests per second. */
 type Pair = { readonly agent: number; readonly limit: number };
 type Target = { readonly url: string; readonly body: string };
-type Crowd = Pick<VisitorsLoad, 'client' | 'clients'>;
+type Crowd = Pick<ClientsLoad, 'client' | 'clients'>;
 
-/** What the agent's endpoint serves, beside a bare route with the same session, and beside itself without batches. */
+/** Compares the agent's endpoint with a bare route with the same session, and with itself without batches. */
 export async function servingFigures(
   site: BenchSite,
   { pairs }: { readonly pairs: number },
@@ -32,7 +32,7 @@ export async function servingFigures(
   await using stack = new AsyncDisposableStack();
   const agent = await startServingAgent(site, SCAN_INTERVAL_MS, stack);
   const bare = stack.use(new Peer<BareRouteProtocol>('bare-route.ts'));
-  const visitors = stack.use(new Peer<VisitorsProtocol>('visitors-load.ts'));
+  const clients = stack.use(new Peer<ClientsProtocol>('clients-load.ts'));
   const small = inferBody([1, 1, WATCHED_TAGS]);
   const wide = inferBody([1, WIDE_COLUMNS]);
   const served = { url: agent.inferUrl(MODEL), body: small };
@@ -43,8 +43,8 @@ export async function servingFigures(
   const oneRaw = { client: 'raw', clients: 1 } as const;
   const many = { client: 'raw', clients: CLIENTS } as const;
   return [
-    figure('one', 'one client, small model, against a bare route', await turns(served, limit, one), atLeast(0.6)),
-    figure('oneRaw', 'the same, of a client on a raw socket', await turns(served, limit, oneRaw)),
+    figure('one', 'one client, small model, compared with a bare route', await turns(served, limit, one), atLeast(0.6)),
+    figure('oneRaw', 'the same with a client on a raw socket', await turns(served, limit, oneRaw)),
     figure('many', `${CLIENTS} on raw sockets`, await turns(served, limit, many)),
     figure('batched', `${CLIENTS}, wide model, against maxBatch 1`, await turns(batched, alone, many), atLeast(3)),
     await batchCost(site),
@@ -61,7 +61,7 @@ export async function servingFigures(
   }
 
   function rate(target: Target, crowd: Crowd): Promise<number> {
-    return visitors.call('visit', {
+    return clients.call('send', {
       ...target,
       ...crowd,
       requestsPerSecond: undefined,
@@ -87,7 +87,7 @@ function atLeast(value: number): Goal {
   return { kind: 'ratio-at-least', value };
 }
 
-/** For the batches' figure to mean something, the runtime itself must gain by them. */
+/** The figure for batches means something only if the runtime itself gains by them. */
 async function batchCost({ wideModelFile }: BenchSite): Promise<Figure> {
   await using peer = new Peer<BatchCostProtocol>('batch-cost.ts');
   return {

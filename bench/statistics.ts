@@ -1,4 +1,4 @@
-/** Middle value, or the mean of the two in the middle; NaN where there is none. */
+/** Middle value, or the mean of the two middle values; NaN if there are no values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -6,7 +6,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? at : (below + at) / 2;
 }
 
-/** Smallest value that `share` of all values reach at most (nearest rank). */
+/** Smallest value that a share of `share` of all values does not exceed (nearest rank). */
 export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }

@@ -18,15 +18,15 @@ import {
   watchOf,
 } from './workload.ts';
 
-/** A process that is measured, together with what it starts itself. */
+/** A process that is measured, together with its child processes. */
 export type Subject = AsyncDisposable & {
   readonly pid: number;
-  /** Whether a device is one of its own. */
+  /** Returns true for a device of this subject. */
   readonly reads: (unitId: number) => boolean;
   readonly running: () => boolean;
 };
 
-/** The agent as its service runs it, with everything on: records on disk, quality, history, alarms. */
+/** Starts the agent as its service does, with all features on: records on disk, quality, history, alarms. */
 export function startAgent(site: BenchSite, load: Load): Subject {
   const folder = new AgentFolder();
   folder.configure(agentSections(site, load));
@@ -44,7 +44,7 @@ export function startAgent(site: BenchSite, load: Load): Subject {
   };
 }
 
-/** The bare loop with the same libraries. */
+/** Starts the bare loop with the same libraries. */
 export function startMinimalScript(site: BenchSite, load: Load): Subject {
   const options: MinimalScriptOptions = {
     devicePorts: site.devicePorts,
@@ -64,7 +64,7 @@ export function startMinimalScript(site: BenchSite, load: Load): Subject {
   };
 }
 
-/** The agent's configuration for a load; `agent` and `http` are the folder's own defaults but for the id. */
+/** Returns the configuration of the agent for a load; `agent` and `http` are the defaults of the folder, except the id. */
 export function agentSections(
   site: Pick<BenchSite, 'devicePorts' | 'brokerUrl' | 'modelDirectory'>,
   load: Pick<Load, 'devices' | 'scanIntervalMs'>,
@@ -100,7 +100,7 @@ export function agentSections(
   };
 }
 
-/** Tags of a device by name, in the order of their registers; those that are watched have the range of the quality gate. */
+/** Returns the tags of a device by name, in the order of their registers; watched tags have the range of the quality gate. */
 export function deviceTags(unitId: number) {
   return Object.fromEntries(
     Array.from({ length: READS * TAGS_PER_READ }, (_, index) => {

@@ -3,18 +3,18 @@ import { connectAsync } from 'mqtt';
 import { servePeer } from './peer.ts';
 import { machineMs, unitOf, verdictTopic } from './workload.ts';
 
-/** What arrived, as columns; `counters` is the score, which says which state of the plant a message is about. */
+/** Received messages as columns; `counters` has the scores, which identify the state of the plant. */
 export type Messages = {
   readonly units: Int32Array;
   readonly counters: Float64Array;
   readonly timesMs: Float64Array;
-  /** Messages without a score: windows that came to no judgement. */
+  /** Messages without a score: windows that were not judged. */
   readonly unknown: number;
 };
 
 export type SubscriberProtocol = {
   readonly subscribe: { readonly params: { readonly url: string }; readonly result: undefined };
-  /** What arrived since the last call. */
+  /** Returns the messages since the last call. */
   readonly takeMessages: { readonly params: undefined; readonly result: Messages };
 };
 

@@ -9,19 +9,19 @@ import { writeBenchModel } from './model.ts';
 import { Peer } from './peer.ts';
 import { median } from './statistics.ts';
 import { agentSections } from './subject.ts';
-import type { VisitorAnswer, VisitorsProtocol } from './visitors.ts';
+import type { ClientAnswer, ClientsProtocol } from './clients.ts';
 import type { Load } from './workload.ts';
 import { machineMs, MODEL, watchOf } from './workload.ts';
 
 /*
- * The installed agent judges a device every 100 ms and serves the same model to clients over HTTP, while versions of it
- * are activated back and forth, and while both its inference hosts are killed.
+ * The installed agent judges a device every 100 ms and serves the same model to clients over HTTP, while two versions of the model
+ * are activated in turn and while both inference hosts are killed.
  */
 export const SWAP_ID = 'swap';
 
 const load: Load = { id: 'w1', title: '', devices: 1, scanIntervalMs: 100, sideBySide: false };
 const ADMIN_TOKEN = 'bench-admin-token';
-/** After so long a host counts as well, and the next crash is not taken for one of a row. */
+/** After this time a host counts as healthy, and the next crash does not count as one of a series. */
 const BETWEEN_CRASHES_MS = 11_000;
 const WAIT_MS_MAX = 60_000;
 
@@ -38,7 +38,7 @@ export async function swapFigures(
     for (let swap = 0; swap < swaps; swap += 1) await bed.activate(swap % 2 === 0 ? 2 : 1);
   });
   const backMs: number[] = [];
-  const failed: VisitorAnswer[] = [];
+  const failed: ClientAnswer[] = [];
   let unjudged = 0;
   for (let crash = 1; crash <= crashes; crash += 1) {
     say(`${SWAP_ID}: both hosts are killed under load, ${crash} of ${crashes}`);
@@ -71,8 +71,8 @@ export async function swapFigures(
     figure('take-over', 'from an activation to its version answering everywhere, p50', 'ms', median(bed.activationsMs)),
     figure('back-p50', 'first good answer after the hosts were killed, p50', 'ms', median(backMs)),
     figure('back-max', 'first good answer after the hosts were killed, longest', 'ms', Math.max(...backMs), 1_000),
-    figure('crash-failed', 'requests failed a crash', '', failed.length / crashes),
-    figure('crash-unjudged', 'windows not judged a crash', '', unjudged / crashes),
+    figure('crash-failed', 'failed requests for each crash', '', failed.length / crashes),
+    figure('crash-unjudged', 'windows not judged for each crash', '', unjudged / crashes),
   ];
 }
 
@@ -81,57 +81,58 @@ function figure(id: string, title: string, unit: string, agent: number, most?: n
   return { id: `${SWAP_ID}.${id}`, title, unit, agent, limit: undefined, compared: undefined, goal };
 }
 
-/** The agent with two versions of the model, and clients that ask for it without end. */
+/** The agent with two versions of the model, and clients that send requests without a pause. */
 class SwapBed implements AsyncDisposable {
   readonly activationsMs: number[] = [];
   readonly #agent: AgentProcess;
-  readonly #visitors: Peer<VisitorsProtocol>;
+  readonly #clients: Peer<ClientsProtocol>;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(agent: AgentProcess, visitors: Peer<VisitorsProtocol>, stack: AsyncDisposableStack) {
+  private constructor(agent: AgentProcess, clients: Peer<ClientsProtocol>, stack: AsyncDisposableStack) {
     this.#agent = agent;
-    this.#visitors = visitors;
+    this.#clients = clients;
     this.#stack = stack;
   }
 
   static async start(site: BenchSite): Promise<SwapBed> {
     await using stack = new AsyncDisposableStack();
     const folder = stack.use(new AgentFolder());
-    // Activations write into the model directory; that of the site is everybody's.
+    // Activations write into the model directory, and all parts share that of the site.
     const directory = join(folder.path, 'models');
     cpSync(site.modelDirectory, directory, { recursive: true });
     writeBenchModel(directory, 2);
     writeBenchModel(directory, 1);
     folder.configure({
       ...agentSections(site, load),
-      // No version is tried beside another: that would be a process more.
-      // A model in whose runs the host is killed again and again would be set aside.
+      // No probation: it would add a process.
+      // A model whose host is killed repeatedly would be quarantined.
       models: { directory, serve: [MODEL], rollback: { within: '0ms' }, quarantine: { crashes: 100 } },
+      serving: { listen: '127.0.0.1:0' },
       http: { listen: '127.0.0.1:0', adminToken: { env: 'ANDON_ADMIN_TOKEN' } },
     });
     const env = { ANDON_ADMIN_TOKEN: ADMIN_TOKEN };
     const agent = stack.use(await AgentProcess.start(folder.configFile, env, site.agentProgram));
-    const visitors = stack.use(new Peer<VisitorsProtocol>('visitors.ts'));
-    const bed = new SwapBed(agent, visitors, stack.move());
+    const clients = stack.use(new Peer<ClientsProtocol>('clients.ts'));
+    const bed = new SwapBed(agent, clients, stack.move());
     await bed.#isAt(1);
-    await visitors.call('start', { url: agent.httpUrl });
+    await clients.call('start', { url: await agent.modelServerUrl() });
     await sleep(3_000);
     return bed;
   }
 
-  /** What visitors were answered, and what became of the windows, while something was done. */
+  /** Returns the answers to clients and the results of the windows during an action. */
   async during(
     act: () => Promise<void>,
-  ): Promise<{ readonly answers: readonly VisitorAnswer[]; readonly windows: Windows }> {
-    await this.#visitors.call('take', undefined);
+  ): Promise<{ readonly answers: readonly ClientAnswer[]; readonly windows: Windows }> {
+    await this.#clients.call('take', undefined);
     const before = await this.#windows();
     await act();
     const after = await this.#windows();
-    const answers = await this.#visitors.call('take', undefined);
+    const answers = await this.#clients.call('take', undefined);
     return { answers, windows: { due: after.due - before.due, judged: after.judged - before.judged } };
   }
 
-  /** Over HTTP, as an operator does; resolves once the version judges for the watch and answers visitors. */
+  /** Activates over HTTP, as an operator does; resolves when the version judges for the watch and answers clients. */
   async activate(version: number): Promise<void> {
     const beganMs = machineMs();
     const answer = await fetch(`${this.#agent.httpUrl}/api/v1/models/${MODEL}/activate`, {
@@ -139,12 +140,12 @@ class SwapBed implements AsyncDisposable {
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
       body: JSON.stringify({ version }),
     });
-    if (!answer.ok) throw new Error(`The activation was answered with ${answer.status}: ${await answer.text()}`);
+    if (!answer.ok) throw new Error(`The activation failed with HTTP ${answer.status}: ${await answer.text()}`);
     await this.#isAt(version);
     this.activationsMs.push(machineMs() - beganMs);
   }
 
-  /** @returns When, on the machine's monotonic clock. */
+  /** @returns Time on the monotonic clock of the machine. */
   killHosts(): number {
     for (const pid of inferenceHostPids(this.#agent.child.pid ?? 0)) process.kill(pid, 'SIGKILL');
     return machineMs();
@@ -163,12 +164,12 @@ class SwapBed implements AsyncDisposable {
       };
       if (models.length === 2 && models.every((model) => model.state === 'ready' && model.version === version)) return;
       if (machineMs() > untilMs)
-        throw new Error(`Not at version ${version} within ${WAIT_MS_MAX} ms: ${JSON.stringify(models)}`);
+        throw new Error(`Version ${version} was not in use within ${WAIT_MS_MAX} ms: ${JSON.stringify(models)}`);
       await sleep(20);
     }
   }
 
-  /** Of the watch, once no window is on its way. */
+  /** Returns the counts of the watch when no window is in flight. */
   async #windows(): Promise<Windows> {
     for (;;) {
       const text = await (await fetch(`${this.#agent.httpUrl}/metrics`)).text();

@@ -1,8 +1,8 @@
-import type { RecordDraft } from '../src/domain/record.ts';
+import type { RecordDraft } from '../src/domain/record/record.ts';
 import { verdictDraft } from '../src/pipeline/verdict-record.ts';
 import { MODEL, WATCHED_TAGS, watchOf } from './workload.ts';
 
-/** Records as the agent stores them: verdicts on 32 tags. */
+/** Creates records in the form that the agent stores: verdicts on 32 tags. */
 export function verdictDrafts(count: number): readonly RecordDraft[] {
   const nowMs = Date.now();
   return Array.from({ length: count }, (_, index) => {

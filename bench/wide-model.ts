@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { OnnxGraph } from '../src/training/onnx-graph.ts';
+import { OnnxGraph } from '../src/training/graph/onnx-graph.ts';
 
-/** The same graph under two names: rows of several requests go as one run of the first, and never of the second. */
+/** The same graph under two names: the first batches rows of several requests in one run, the second never does. */
 export const WIDE_MODEL = 'bench-wide';
 export const WIDE_MODEL_ALONE = 'bench-wide-alone';
 
 export const WIDE_COLUMNS = 32;
 const OUTPUTS = 8;
-/** Weights of 34 MB: one row waits for them to come from memory, and 32 rows share that. */
+/** The weights take 34 MB: one row waits for them to arrive from memory, and 32 rows share that wait. */
 const LAYERS = [WIDE_COLUMNS, 2048, 2048, 2048, OUTPUTS];
 
 /**
@@ -24,7 +24,7 @@ export function writeWideModels(directory: string): string {
     version: 1,
     task: 'other',
     sha256: createHash('sha256').update(graph).digest('hex'),
-    // Without one the agent could not see for itself that rows do not mix, and would run each request alone.
+    // Without a golden vector the agent cannot prove that rows do not mix, and would run each request alone.
     golden: [{ inputs: { window: zeros(WIDE_COLUMNS) }, outputs: { score: zeros(OUTPUTS) } }],
   };
   for (const name of [WIDE_MODEL, WIDE_MODEL_ALONE]) {
@@ -42,7 +42,7 @@ function wideGraph(): Uint8Array {
   let layer = graph.input('window', ['batch', WIDE_COLUMNS]);
   for (const [index, columns] of LAYERS.slice(1).entries()) {
     const inputs = LAYERS[index] ?? 0;
-    // Any weights do: what a run costs depends on their number alone.
+    // The weights do not matter: the cost of a run depends on their number only.
     const weights = Float32Array.from({ length: inputs * columns }, (_, at) => Math.sin(at + 1) / inputs);
     const sum = graph.node('MatMul', `sum-${index}`, [
       layer,

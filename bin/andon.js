@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts andon from its sources in a checkout and from dist/ in an installed package, always on the Node
-// that package.json pins: npm's `node` package, whatever Node the machine itself has.
+// Starts andon from its sources in a checkout and from dist/ in an installed package, on the Node that package.json
+// pins (npm's `node` package) if the Node of the machine is older than 24.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,15 +10,15 @@ const source = new URL('../src/cli/main.ts', import.meta.url);
 const entry = existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url);
 const [major] = process.versions.node.split('.').map(Number);
 
-// V8 lets the young generation of each thread grow to 128 MB before it collects. It takes another limit from the command
-// line alone: set later, it is one for threads to come, and not for the main one. What runs for long is started with it.
+// V8 lets the young generation of each thread grow to 128 MB before it collects. The limit must be on the command line: set
+// later, it applies to new threads but not to the main thread. Long-running commands are started with it.
 const HEAP_FLAG = '--max-semi-space-size';
 const isDaemon = ['run', 'demo'].includes(process.argv[2] ?? '');
 const isLimited = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG));
 const flags = isDaemon && !isLimited ? [`${HEAP_FLAG}=4`] : [];
 
 if (major >= 24) {
-  // The same process goes on, with its id, its parent and its standard streams. Windows has no such call.
+  // Replaces the program in the same process, with its id, parent and standard streams. Windows has no such call.
   if (flags.length > 0 && process.platform !== 'win32')
     process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]);
   await import(entry.href);

@@ -1,12 +1,12 @@
 import { parse } from 'yaml';
-import type { ConfigPath } from '../src/app/config-document.ts';
-import { isPlainObject } from '../src/app/config-document.ts';
-import { expectedOf } from '../src/app/config-expectations.ts';
-import type { SchemaNode } from '../src/app/config-json-schema.ts';
-import { branches, configJsonSchema, fieldKind } from '../src/app/config-json-schema.ts';
+import type { ConfigPath } from '../src/config/config-document.ts';
+import { isPlainObject } from '../src/config/config-document.ts';
+import { expectedOf } from '../src/config/config-expectations.ts';
+import type { SchemaNode } from '../src/config/config-json-schema.ts';
+import { branches, configJsonSchema, entryName, fieldKind } from '../src/config/config-json-schema.ts';
 
 /*
- * docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.
+ * Writes docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.
  */
 
 const INTRODUCTION = `# Configuration
@@ -23,12 +23,12 @@ YAML language server, put \`# yaml-language-server: $schema=…/andon.schema.jso
 - **Anchors, aliases and merge keys** (\`<<: *defaults\`) work. Maps are keyed by id; their order is kept.
 `;
 
-/** The example file with the keys that it leaves to the reader: `# uplinks:` becomes `uplinks:`. */
+/** Returns the example file with its commented-out keys active: `# uplinks:` becomes `uplinks:`. */
 export function withCommentedKeys(example: string): string {
   return example.replaceAll(/^( *)# ( *[a-z][A-Za-z0-9-]*:.*)$/gm, '$1$2');
 }
 
-/** @param example The text of config/andon.yaml. */
+/** @param example Text of config/andon.yaml. */
 export function configurationDocs(example: string): string {
   const schema = configJsonSchema();
   const examples: unknown = parse(withCommentedKeys(example));
@@ -62,14 +62,14 @@ function keyTable(path: ConfigPath, node: SchemaNode, examples: unknown, type?: 
   return ['| key | takes | default | example | meaning |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-/** Where examples come from, and for which kind. */
+/** The source of examples, and the kind that they are for. */
 type Examples = { readonly root: unknown; readonly type: string | undefined };
 
 function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readonly string[] {
   const required = new Set(node.required);
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const childPath = [...path, key];
-    const nested = nestedMap(child);
+    const nested = nestedMap(key, child);
     const row = [
       code(childPath.slice(1).join('.')),
       nested === undefined ? takes(child) : 'a map',
@@ -82,13 +82,16 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
   });
 }
 
-/** A map whose keys get rows of their own: fixed ones, or those of each entry. */
-function nestedMap(node: SchemaNode): { readonly node: SchemaNode; readonly step: ConfigPath } | undefined {
+/** A map whose keys get rows of their own: fixed keys, or the keys of each entry. */
+function nestedMap(
+  key: string,
+  node: SchemaNode,
+): { readonly node: SchemaNode; readonly step: ConfigPath } | undefined {
   if (fieldKind(node) === 'secret') return undefined;
   if (node.properties !== undefined) return { node, step: [] };
   const { additionalProperties } = node;
   const isMap = typeof additionalProperties === 'object' && additionalProperties.properties !== undefined;
-  return isMap ? { node: additionalProperties, step: ['<tag>'] } : undefined;
+  return isMap ? { node: additionalProperties, step: [`<${entryName(key)}>`] } : undefined;
 }
 
 function meaning(key: string, node: SchemaNode): string {
@@ -117,7 +120,7 @@ function exampleText(path: ConfigPath, node: SchemaNode, examples: Examples): st
   return found === undefined || isPlainObject(found) ? '' : code(yamlText(found));
 }
 
-/** The first value that the example file has at a place such as `sources.<id>.tags.<tag>.scale`. */
+/** Returns the first value in the example file at a path such as `sources.<id>.tags.<tag>.scale`. */
 function firstAt(here: unknown, path: ConfigPath, type: string | undefined): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return here;
@@ -130,7 +133,7 @@ function firstAt(here: unknown, path: ConfigPath, type: string | undefined): unk
   return entries.map((entry) => firstAt(entry, rest, type)).find((value) => value !== undefined);
 }
 
-/** A value in one line, as it would be written in the file. */
+/** Returns a value in one line, as it is written in the file. */
 function yamlText(value: unknown): string {
   if (typeof value === 'string') return value === '' ? "''" : value;
   if (Array.isArray(value)) return `[${value.map(yamlText).join(', ')}]`;
@@ -139,7 +142,7 @@ function yamlText(value: unknown): string {
   return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
 }
 
-/** A description as a sentence; `<id>` is no HTML. */
+/** Returns a description as a sentence; `<id>` must not become HTML. */
 function sentence(text: string): string {
   const plain = text.replaceAll('<', String.raw`\<`);
   return plain === '' || /[.!?]$/.test(plain) ? plain : `${plain}.`;
@@ -149,7 +152,7 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** Text that can stand in a cell of a Markdown table. */
+/** Escapes text for a cell of a Markdown table. */
 export function cell(text: string): string {
   return text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
 }

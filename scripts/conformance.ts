@@ -3,7 +3,7 @@ import { onnxCases, onnxCasesDirectory } from '../test/support/onnx-cases.ts';
 import { runConformance } from '../test/support/oip-conformance.ts';
 
 /*
- * The ONNX project's backend test cases, through onnxruntime-node alone and through `/v2/models/…/infer`: every case that the
+ * Runs the backend test cases of the ONNX project through onnxruntime-node alone and through `/v2/models/…/infer`. Every case that the
  * runtime passes must pass. Needs Debian's package libonnx-testdata. `node scripts/conformance.ts`
  */
 const cases = onnxCases();

@@ -2,8 +2,8 @@ import process from 'node:process';
 import { fuzzBounds, fuzzV2 } from '../test/support/v2-fuzz.ts';
 
 /*
- * A million hostile requests to `/v2` over sockets: broken JSON, shapes and lengths that lie, deep nesting, wrong types, bombs.
- * `npm run fuzz -- [requests] [seed]`; exit 1 where one was not answered or one of the bounds did not hold.
+ * Sends a million hostile requests to `/v2` over sockets: broken JSON, wrong shapes and lengths, deep nesting, wrong types, compression bombs.
+ * `npm run fuzz -- [requests] [seed]`; exit 1 if a request was not answered or a bound was exceeded.
  */
 const requests = Number(process.argv[2] ?? 1_000_000);
 const seed = Number(process.argv[3] ?? 1);

@@ -2,19 +2,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Titled } from '../src/app/catalogue.ts';
 import { errorCatalogues, metricCatalogues } from '../src/app/catalogue.ts';
-import { configJsonSchema } from '../src/app/config-json-schema.ts';
-import { processMetrics } from '../src/cli/process-metrics.ts';
+import { configJsonSchema } from '../src/config/config-json-schema.ts';
+import { processMetrics } from '../src/cli/output/process-metrics.ts';
 import type { MetricCatalogue } from '../src/platform/metrics.ts';
 import { durationBuckets } from '../src/platform/metrics.ts';
 import { cell, configurationDocs } from './configuration-docs.ts';
 
 /*
- * Writes the docs that are made from the code: `npm run docs`. A test fails where one of them is stale.
+ * Writes the generated docs: `npm run docs`. A test fails if one of them is stale.
  */
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Paths from the repository's root, and what must stand there. */
+/** Paths from the root of the repository, and their content. */
 export function generatedDocs(): ReadonlyMap<string, string> {
   const example = readFileSync(join(root, 'config/andon.yaml'), 'utf8');
   return new Map([

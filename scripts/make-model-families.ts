@@ -2,11 +2,11 @@ import type { GraphInitializer } from '../test/support/onnx-builder.ts';
 import { buildOnnx } from '../test/support/onnx-builder.ts';
 
 /*
- * Small members of the families of models that people serve, each a real ONNX graph with seeded weights. They judge
- * nothing; that each gives what plain arithmetic gives (test/http/v2/model-families.test.ts) is their use.
+ * Small models of the families that are commonly served, each a real ONNX graph with seeded weights. They are not trained;
+ * the tests compare each with plain arithmetic (test/serving/v2/model-families.test.ts).
  */
 
-/** Weights by name, as the reference computation wants them. */
+/** Weights by name, for the reference computation. */
 export type Weights = ReadonlyMap<string, { readonly dims: readonly number[]; readonly data: readonly number[] }>;
 export type FamilyMember = { readonly bytes: Uint8Array; readonly weights: Weights };
 
@@ -42,7 +42,7 @@ export function multiLayerPerceptron(): FamilyMember {
   return { bytes, weights };
 }
 
-/** Words of a note from the shift, in any case, counted: words string [1, n], probabilities [1, 2]. */
+/** Counts words in a shift note, in upper or lower case: words string [1, n], probabilities [1, 2]. */
 export function textClassifier(): FamilyMember {
   const size = bagOfWords.length;
   const { tensors, weights } = seeded(3, { W: [size, 2], b: [2] });
@@ -110,7 +110,7 @@ export function recurrentClassifier(): FamilyMember {
 
 export const ganShape = { noise: 4, steps: 6, tags: 2, hidden: 10 } as const;
 
-/** What a window looks like: noise [n, 4], window [n, 6, 2] within -1 to 1. */
+/** Creates a window: noise [n, 4], window [n, 6, 2] within -1 to 1. */
 export function ganGenerator(): FamilyMember {
   const { noise, steps, tags, hidden } = ganShape;
   const { tensors, weights } = seeded(5, {
@@ -134,7 +134,7 @@ export function ganGenerator(): FamilyMember {
   return { bytes, weights };
 }
 
-/** How unlike normal running a window looks, 0 to 1: what a watch judges by. window [n, 6, 2], score [n]. */
+/** Difference of a window from normal running, 0 to 1, the score of a watch: window [n, 6, 2], score [n]. */
 export function ganDiscriminator(): FamilyMember {
   const { steps, tags, hidden } = ganShape;
   const { tensors, weights } = seeded(6, { W1: [steps * tags, hidden], b1: [hidden], W2: [hidden, 1], b2: [1] });
@@ -158,7 +158,7 @@ export function ganDiscriminator(): FamilyMember {
 type Node = Parameters<typeof buildOnnx>[0]['nodes'][number];
 
 /**
- * A decoder as exporters write it: `input_ids` and `position_ids` int64 [1, tokens], `past_key_values.<layer>.key` and
+ * A decoder in the form that exporters write: `input_ids` and `position_ids` int64 [1, tokens], `past_key_values.<layer>.key` and
  * `.value` [1, heads, past, width / heads] in; `logits` [1, tokens, vocabulary] and `present.<layer>.…` out.
  */
 export function gptDecoder(): FamilyMember {
@@ -221,7 +221,7 @@ export function gptDecoder(): FamilyMember {
   return { bytes, weights };
 }
 
-/** A position sees itself and what came before it. */
+/** A position attends to itself and to earlier positions. */
 function maskNodes(): readonly Node[] {
   return [
     { op: 'Shape', inputs: ['present.0.key'], outputs: ['cacheShape'] },
@@ -266,7 +266,7 @@ function layerNodes(layer: number): readonly Node[] {
   ];
 }
 
-/** Layer normalization without offset, of nodes that opset 13 has. */
+/** Layer normalization without offset, from nodes of opset 13. */
 function norm(from: string, gain: string, to: string): readonly Node[] {
   const mean = { axes: [-1], keepdims: 1 };
   return [
@@ -285,7 +285,7 @@ function integers(name: string, data: readonly number[]): GraphInitializer {
   return { name, type: 'int64', dims: [data.length], data };
 }
 
-/** -0.7 to 0.7, the same for the same seed (a linear congruential generator, Numerical Recipes); as float32 holds them. */
+/** Returns float32 values from -0.7 to 0.7, the same for the same seed (a linear congruential generator, Numerical Recipes). */
 function seeded(
   seed: number,
   shapes: Readonly<Record<string, readonly number[]>>,

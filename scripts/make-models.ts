@@ -5,18 +5,18 @@ import { PumpPlant } from '../src/plant/pump-plant.ts';
 import type { PumpTimings } from '../src/plant/pump-scenario.ts';
 import { demoTimings, foreverNormal } from '../src/plant/pump-scenario.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
-import { algorithmFor } from '../src/training/algorithms.ts';
-import type { ModelDraft } from '../src/training/model-draft.ts';
-import { modelFiles } from '../src/training/model-writer.ts';
-import { anomalyDecision, trainModel } from '../src/training/train-model.ts';
-import type { TrainingRows } from '../src/training/training-rows.ts';
+import { algorithmFor } from '../src/training/catalogue/algorithms.ts';
+import type { ModelDraft } from '../src/training/report/model-draft.ts';
+import { modelFiles } from '../src/training/report/model-writer.ts';
+import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
+import type { TrainingRows } from '../src/training/core/training-rows.ts';
 
 /*
- * Makes the bundled models from the simulated plant, through the function behind `andon train`, byte for byte the same
- * each time: `npm run models`.
+ * Makes the bundled models from the simulated plant with the function behind `andon train`: `npm run models`. The bytes are the same
+ * each time.
  */
 
-/** Step of the simulation, as the demo runs it. */
+/** Step of the simulation, the same as in the demo. */
 const PLANT_STEP_MS = 100;
 /** Grid of the models; two steps of the plant. */
 const STEP_MS = 200;
@@ -34,15 +34,15 @@ const temperature: Column = { name: 'pump-1.temperature', unit: '°C', of: ({ te
 const pumpColumns = [vibration, current, pressure, flow, temperature];
 const fillColumns = [pressure, flow, temperature];
 
-/** One run of the plant as the agent sees it on its grid. */
+/** One run of the plant, sampled on the agent's grid. */
 type Run = {
   readonly rows: TrainingRows;
-  /** At each row: is the pump in order? */
+  /** True for each row in which the pump has no fault. */
   readonly normal: readonly boolean[];
   readonly fillWeightG: Float64Array;
 };
 
-/** The draft of each bundled model; the same at every call. */
+/** Drafts of the bundled models; the same at every call. */
 export async function bundledModels(): Promise<ReadonlyMap<string, ModelDraft>> {
   return new Map([
     ['pump-anomaly', await pumpAnomaly()],
@@ -104,7 +104,7 @@ async function fillWeight(): Promise<ModelDraft> {
   return draft;
 }
 
-/** What was measured on other runs of the plant, besides what the trial says. */
+/** Measurements on other runs of the plant, in addition to those of the training. */
 function withMetrics(draft: ModelDraft, metrics: Readonly<Record<string, number>>): ModelDraft {
   const short = Object.entries(metrics).map(([name, value]) => [name, Number(value.toPrecision(7))]);
   return {
@@ -114,8 +114,8 @@ function withMetrics(draft: ModelDraft, metrics: Readonly<Record<string, number>
 }
 
 /**
- * Runs the plant and samples it as the agent does: on the grid each tag has the last value read, which is up to a
- * scan old, and not equally old for each tag.
+ * Runs the plant and samples it as the agent does: on the grid each tag has the last value read. Its age is up to one
+ * scan and differs between tags.
  */
 function run(options: {
   readonly seed: number;

@@ -1,19 +1,19 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { pointRates } from '../src/app/backtest-metrics.ts';
-import { configSchema } from '../src/app/config-schema.ts';
-import { evaluate } from '../src/app/evaluate.ts';
-import { csvRecording } from '../src/app/recording.ts';
-import { trainFromRecording, writeTrainedModel } from '../src/app/train.ts';
-import { bindWatch } from '../src/app/watch-binding.ts';
-import { quietDeps } from '../src/cli/quiet-deps.ts';
+import { pointRates } from '../src/offline/backtest-metrics.ts';
+import { configSchema } from '../src/config/config-schema.ts';
+import { evaluate } from '../src/offline/evaluate.ts';
+import { csvRecording } from '../src/offline/recording.ts';
+import { trainFromRecording, writeTrainedModel } from '../src/offline/train.ts';
+import { bindWatch } from '../src/config/watch-binding.ts';
+import { quietDeps } from '../src/cli/output/quiet-deps.ts';
 import { CsvFile } from '../src/plant/csv-file.ts';
 
 /*
- * The Skoltech Anomaly Benchmark as its authors measure it, with the defaults of `andon train` and `andon evaluate`: a
- * fresh model per file from its first 400 rows, labels unused, every later row scored point by point, points summed
- * over files. `npm run skab`, with the data in ../shared/data/skab or in the folder that SKAB names.
+ * Runs the Skoltech Anomaly Benchmark as its authors do, with the defaults of `andon train` and `andon evaluate`: a
+ * fresh model for each file from its first 400 rows, labels unused, every later row scored point by point, points summed
+ * over files. `npm run skab`, with the data in ../shared/data/skab or in the folder in SKAB.
  */
 
 const TRAINING_ROWS = 400;

@@ -1,20 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { TrainingAlgorithm } from '../src/training/algorithm.ts';
-import { boostedTreesAlgorithm } from '../src/training/boosted-trees-algorithm.ts';
-import type { ClassMetrics } from '../src/training/class-metrics.ts';
-import { classMetrics, naiveProbabilities } from '../src/training/class-metrics.ts';
-import { mlpAlgorithm } from '../src/training/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../src/training/softmax-algorithm.ts';
-import type { TrainingRows } from '../src/training/training-rows.ts';
-import { sliceRows } from '../src/training/training-rows.ts';
+import type { TrainingAlgorithm } from '../src/training/core/algorithm.ts';
+import { boostedTreesAlgorithm } from '../src/training/boosted-trees/boosted-trees-algorithm.ts';
+import type { ClassMetrics } from '../src/training/report/class-metrics.ts';
+import { classMetrics, naiveProbabilities } from '../src/training/report/class-metrics.ts';
+import { mlpAlgorithm } from '../src/training/mlp/mlp-algorithm.ts';
+import { softmaxAlgorithm } from '../src/training/softmax/softmax-algorithm.ts';
+import type { TrainingRows } from '../src/training/core/training-rows.ts';
+import { sliceRows } from '../src/training/core/training-rows.ts';
 
 /*
- * How well the algorithms for labelled rows tell the faults of steel plates apart: `npm run steel`. Every fifth plate
- * is held out; nothing is chosen on it.
+ * Measures how well the algorithms for labelled rows distinguish the faults of steel plates: `npm run steel`. Every fifth plate
+ * is held out and used for no choice.
  */
 
-/** 1,941 plates, 27 measurements, 7 kinds of fault (UCI, Steel Plates Faults); beside the checkout, too large to bring along. */
+/** 1,941 plates, 27 measurements, 7 kinds of fault (UCI, Steel Plates Faults); next to the checkout, because it is too large for the repository. */
 export const steelFile = resolve(import.meta.dirname, '../../shared/data/steel/steel_plates_faults.csv');
 
 const HELD_OUT_EVERY = 5;
@@ -29,7 +29,7 @@ export type SteelResult = ClassMetrics & {
 
 type Plates = { readonly rows: TrainingRows; readonly labels: Float64Array };
 
-/** Fits on four fifths of the plates and measures on the others. */
+/** Fits on four fifths of the plates and measures on the rest. */
 export async function steelResult(algorithm: TrainingAlgorithm): Promise<SteelResult> {
   const { classes, plates } = readPlates();
   const fit = pick(plates, (row) => row % HELD_OUT_EVERY !== 0);
@@ -51,7 +51,7 @@ export async function steelResult(algorithm: TrainingAlgorithm): Promise<SteelRe
   return { ...metrics, algorithm: algorithm.name, fitSeconds, graphBytes, details: fitted.details };
 }
 
-/** Naming the commonest fault of all, whatever the plate. */
+/** Baseline: the most frequent fault for every plate. */
 export function naiveSteelResult(): ClassMetrics {
   const { classes, plates } = readPlates();
   const fit = pick(plates, (row) => row % HELD_OUT_EVERY !== 0);

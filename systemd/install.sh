@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs andon from the bundle it lies in: program to /opt/andon, example configuration to /etc/andon (an existing
-# one is kept), records to /var/lib/andon, the unit, and the user `andon`. Running it again is the upgrade.
-#   install.sh [--root DIR]     DIR stages the files for an image; nothing is started and no user is made
+# Installs andon from this bundle: program to /opt/andon, example configuration to /etc/andon (an existing
+# one is kept), records to /var/lib/andon, the unit, and the user `andon`. To upgrade, run it from a newer bundle.
+#   install.sh [--root DIR]     installs into DIR for a disk image; starts nothing and creates no user
 set -eu
 root=
 case ${1:-} in
@@ -12,8 +12,8 @@ esac
 bundle=$(cd "$(dirname "$0")/.." && pwd)
 
 fail() { echo "install.sh: $1" >&2; exit 1; }
-[ -e "$bundle/dist/cli/main.js" ] || fail "$bundle has no dist/: make a bundle first (systemd/make-bundle.sh)"
-[ -x "$bundle/node_modules/node/bin/node" ] || fail "$bundle has no node_modules with Node: make a bundle first (systemd/make-bundle.sh)"
+[ -e "$bundle/dist/cli/main.js" ] || fail "$bundle has no dist/. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
+[ -x "$bundle/node_modules/node/bin/node" ] || fail "$bundle has no Node in node_modules. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || fail "must be root (sudo $0)"
 
 if [ -z "$root" ]; then
@@ -38,7 +38,7 @@ else
 fi
 cp -Rn "$bundle/models/." "$root/var/lib/andon/models/"
 cp "$bundle/systemd/andon.service" "$root/etc/systemd/system/andon.service"
-# Not a link: the box may have no Node but the one in the bundle.
+# A script and not a link: the box may have no other Node than the one in the bundle.
 cat >"$root/usr/local/bin/andon" <<'WRAPPER'
 #!/bin/sh
 exec /opt/andon/node_modules/node/bin/node /opt/andon/bin/andon.js "$@"
@@ -53,7 +53,7 @@ if [ -z "$root" ]; then
   systemctl enable andon.service
   echo
   echo "Edit /etc/andon/andon.yaml, then:"
-  echo "  andon check /etc/andon/andon.yaml     every mistake at once"
+  echo "  andon check /etc/andon/andon.yaml     reports all problems"
   echo "  systemctl start andon                 systemctl status andon, journalctl -u andon -f"
-  echo "Undo all of this: /opt/andon/systemd/uninstall.sh"
+  echo "To remove andon: /opt/andon/systemd/uninstall.sh"
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes andon-<version>-<arch>.tar.gz: everything a box without internet needs, Node included.
-# Run it in a checkout, on a machine with internet and with the box's own processor architecture.
+# Makes andon-<version>-<arch>.tar.gz: everything that a box without internet needs, Node included.
+# Run it in a checkout, on a machine with internet and the processor architecture of the box.
 set -eu
 cd "$(dirname "$0")/.."
 out=${1:-.}
@@ -14,7 +14,7 @@ npm run --silent build
 mkdir "$work/$name"
 cp -R bin dist config models systemd docs README.md CHANGELOG.md LICENSE package.json package-lock.json .npmrc "$work/$name/"
 (cd "$work/$name" && npm ci --omit=dev --no-fund --no-audit --loglevel=error)
-# Other systems' and processors' binaries of ONNX Runtime are most of its size.
+# Binaries of ONNX Runtime for other systems and processors are most of its size.
 find "$work/$name/node_modules/onnxruntime-node/bin" -mindepth 2 -maxdepth 2 -type d ! -name linux -exec rm -rf {} +
 case $(uname -m) in
   x86_64) other=arm64 ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Undoes install.sh. Configuration and records stay unless --purge is given.
+# Removes what install.sh installed. Keeps configuration and records unless --purge is given.
 #   uninstall.sh [--purge] [--root DIR]
 set -eu
 root=
@@ -20,8 +20,8 @@ rm -rf "$root/etc/systemd/system/andon.service.d" "$root/opt/andon"
 if [ "$purge" = yes ]; then
   rm -rf "$root/etc/andon" "$root/var/lib/andon"
   [ -n "$root" ] || userdel andon 2>/dev/null || true
-  echo "andon is gone, with its configuration and records."
+  echo "Removed andon, its configuration and its records."
 else
-  echo "andon is gone; $root/etc/andon and $root/var/lib/andon are kept (--purge takes them too)."
+  echo "Removed andon. Kept $root/etc/andon and $root/var/lib/andon (--purge removes them too)."
 fi
 [ -n "$root" ] || systemctl daemon-reload

@@ -1,42 +1,39 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory } from '../contracts/source.ts';
-import type { Tag } from '../domain/tag.ts';
-import { agentRoutes } from '../http/agent-routes.ts';
-import { Gateway } from '../http/gateway/gateway.ts';
-import type { Routes } from '../http/http-app.ts';
-import { HttpServer } from '../http/http-server.ts';
-import { registerV2Routes } from '../http/v2/v2-routes.ts';
-import { ActivationWatch } from '../inference/library/activation-watch.ts';
-import { modelLedger } from '../inference/library/model-ledger.ts';
-import { ModelLibrary } from '../inference/library/model-library.ts';
-import { sharedWithWatches } from '../inference/serving.ts';
-import { SupervisedInferenceHost } from '../inference/supervised-host.ts';
-import { TrialHosts } from '../inference/trial-hosts.ts';
+import type { Tag } from '../domain/sample/tag.ts';
+import { modelServerConfig } from '../serving/serving-config.ts';
+import { agentEndpoint } from '../http/agent-endpoint.ts';
+import { ModelServer } from '../serving/model-server.ts';
+import { ActivationMonitor } from '../runtime/activation-monitor.ts';
+import { versionLedger } from '../registry/version-ledger.ts';
+import { VersionRegistry } from '../registry/version-registry.ts';
+import { sharedWithWatches } from '../models/store/serving.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
+import { RolloutHosts } from '../runtime/rollout-hosts.ts';
 import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { Recorder } from '../pipeline/recorder.ts';
-import { Trials } from '../pipeline/trials.ts';
+import { Rollouts } from '../rollout/rollouts.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
-import { WallClockWatch } from '../platform/wall-clock-watch.ts';
+import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
-import type { LoadedConfig } from './config-file.ts';
-import type { AgentConfig } from './config-schema.ts';
-import { gatewayEntry, inferenceHostEntry, storageWorkerEntry, tensorCodecEntry } from './entries.ts';
-import { createSource, createUplink } from './kinds.ts';
-import { modelUses, watchMisfits } from './model-watches.ts';
-import { packageVersion } from './package-version.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
+import { inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
+import { createSource, createUplink } from '../config/kinds.ts';
+import { modelUses, watchMisfits } from '../config/model-watches.ts';
+import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
-import { TagRegister } from './tag-register.ts';
-import { trialJournal } from './trial-journal.ts';
+import { TagRegister } from '../config/tag-register.ts';
+import { rolloutJournal } from './rollout-journal.ts';
 import type { WatchedPart } from './watchdog.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -77,47 +74,70 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
-  const history = stack.use(new SampleHistoryStore({ outbox, tags: historyTags(tags, watches), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({ storage: outbox.samples, tags: historyTags(tags, watches), deps }),
+  );
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
       config: config.models,
       models: watched,
-      misfits: (manifest) => watchMisfits(config, manifest),
+      incompatibilities: (manifest) => watchMisfits(config, manifest),
       serves: sharedWithWatches(config.models, watched),
       deps,
     }),
   );
-  const trialHosts = stack.use(new TrialHosts({ entry: inferenceHostEntry, config: config.models, deps }));
+  const serving = modelServerConfig(config);
+  const modelServer =
+    serving === undefined
+      ? undefined
+      : stack.use(
+          new ModelServer({
+            entry: modelServerEntry,
+            settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
+            agent: {
+              models: () => inference.snapshot(),
+              run: async ({ model, inputs }) => {
+                const result = await inference.run(model, inputs, 'client');
+                return { ...result, manifest: { ...result.manifest, golden: [] } };
+              },
+              load: (model) => inference.load(model),
+              unload: (model) => inference.unload(model),
+            },
+            deps,
+          }),
+        );
+  const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer?.statuses()) ?? [];
+  const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const onActivated = (): void => {
     inference.reload();
-    gateway.reload();
-    trials.review();
+    modelServer?.reload();
+    rollouts.review();
   };
-  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...trialHosts.statuses()];
+  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
   const library = stack.use(
-    new ModelLibrary({
+    new VersionRegistry({
       entry: inferenceHostEntry,
       config: config.models,
-      inUse: async () => modelUses(config, [...ownModels(), ...(await gateway.statuses())]),
+      inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
       misfits: (manifest) => watchMisfits(config, manifest),
       onActivated,
       deps,
     }),
   );
-  const trials: Trials = stack.use(
-    new Trials({
+  const rollouts: Rollouts = stack.use(
+    new Rollouts({
       watches,
       inference,
-      models: trialHosts,
-      ledger: modelLedger(config.models.directory, library, deps.clock),
-      journal: trialJournal(config.outbox.path, deps.log),
-      rules: trialRules(config.models.rollback),
+      models: rolloutHosts,
+      ledger: versionLedger(config.models.directory, library, deps.clock),
+      journal: rolloutJournal(config.outbox.path, deps.log),
+      rules: config.models.rollback,
       deps,
     }),
   );
   const activations = stack.use(
-    new ActivationWatch({
+    new ActivationMonitor({
       directory: config.models.directory,
       names: () => inference.statuses().map(({ name }) => name),
       clock: deps.clock,
@@ -131,7 +151,7 @@ export async function startAgent(
       tags,
       watches,
       inference,
-      trials,
+      rollouts,
       recorder,
       history,
       events,
@@ -151,51 +171,28 @@ export async function startAgent(
     config.sparkplug === undefined
       ? undefined
       : stack.use(new SparkplugEdgeNode({ agentId, config: config.sparkplug, events, board: pipeline, alarms, deps }));
-  const routes: Routes = async (app, adminToken) => {
-    await agentRoutes({
+  const http = stack.use(
+    agentEndpoint({
+      config: config.http,
       identity,
       alarms,
       board: pipeline,
-      trials,
+      rollouts,
       records: outbox,
       history,
-      models: async () => [...ownModels(), ...(await gateway.statuses().catch(() => []))],
+      models: () =>
+        clientModels().then(
+          (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
+          (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
+        ),
       events,
-      modelDesk: { desk: library, receiveDeadlineMs: config.models.receiveDeadline },
-      deps,
-    })(app, adminToken);
-    await registerV2Routes(app, {
-      inference,
-      codecEntry: tensorCodecEntry,
-      version: packageVersion,
-      bodyBytesMax: config.http.maxBody,
-      generation: config.http.generation,
-      adminToken,
-      first: gateway.answers,
-      deps,
-    });
-  };
-  const receiveDeadlineMs = config.models.receiveDeadline;
-  const http = stack.use(new HttpServer({ config: config.http, identity, receiveDeadlineMs, routes, deps }));
-  const gateway: Gateway = stack.use(
-    new Gateway({
-      entry: gatewayEntry,
-      settings: { identity, http: config.http, models: config.models, watched, logLevel: config.log.level },
-      server: http,
-      agent: {
-        models: () => inference.snapshot(),
-        run: async ({ model, inputs }) => {
-          const result = await inference.run(model, inputs, 'visitor');
-          return { ...result, manifest: { ...result.manifest, golden: [] } };
-        },
-        load: (model) => inference.load(model),
-        unload: (model) => inference.unload(model),
-      },
+      modelRegistry: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
+      modelServerAddress: () => modelServer?.address,
       deps,
     }),
   );
   const clockWatch = stack.use(
-    new WallClockWatch({
+    new WallClockMonitor({
       clock: deps.clock,
       log: deps.log,
       metrics: deps.metrics,
@@ -223,7 +220,7 @@ export async function startAgent(
   await outbox.start();
   await alarms.start();
   // Before any model is loaded, so that none decides that was rejected.
-  await trials.start();
+  await rollouts.start();
   inference.start();
   activations.start();
   recorder.start();
@@ -232,7 +229,7 @@ export async function startAgent(
   publisher?.start();
   edgeNode?.start();
   await http.start();
-  if (config.models.serve !== 'none') gateway.start();
+  modelServer?.start();
   clockWatch.start();
   for (const source of sources.values()) source.start();
   watchdog.start();
@@ -266,11 +263,6 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
       throw new OperatingError('samples-not-stored', 'retry', text);
     },
   };
-}
-
-/** When candidates are stopped, and how long a version is on probation. */
-function trialRules({ within, period, ...counts }: AgentConfig['models']['rollback']) {
-  return { ...counts, periodMs: period, withinMs: within };
 }
 
 /** What must keep moving for the service to count as alive. */

@@ -2,31 +2,33 @@ import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
-import { trialMetrics } from '../pipeline/trial-metrics.ts';
-import { httpErrors } from '../http/http-errors.ts';
-import { httpMetrics } from '../http/http-metrics.ts';
-import { v2Errors } from '../http/v2/v2-errors.ts';
-import { v2Metrics } from '../http/v2/v2-metrics.ts';
-import { inferenceErrors } from '../inference/inference-errors.ts';
-import { inferenceMetrics } from '../inference/inference-metrics.ts';
-import { modelLibraryErrors } from '../inference/library/model-library-errors.ts';
-import { nvInferenceMetrics } from '../inference/nv-inference-metrics.ts';
-import { remoteErrors } from '../inference/remote/remote-errors.ts';
-import { remoteMetrics } from '../inference/remote/remote-metrics.ts';
-import { outboxErrors } from '../outbox/outbox-errors.ts';
-import { outboxMetrics } from '../outbox/outbox-metrics.ts';
+import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
+import { httpErrors } from '../web/http-errors.ts';
+import { httpMetrics } from '../web/http-metrics.ts';
+import { apiErrors } from '../http/api-errors.ts';
+import { apiMetrics } from '../http/api-metrics.ts';
+import { v2Errors } from '../serving/v2/v2-errors.ts';
+import { v2Metrics } from '../serving/v2/v2-metrics.ts';
+import { inferenceErrors } from '../models/errors/inference-errors.ts';
+import { inferenceMetrics } from '../runtime/queue/inference-metrics.ts';
+import { registryErrors } from '../models/errors/registry-errors.ts';
+import { nvInferenceMetrics } from '../runtime/queue/nv-inference-metrics.ts';
+import { remoteErrors } from '../models/errors/remote-errors.ts';
+import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
+import { outboxErrors } from '../outbox/file/outbox-errors.ts';
+import { outboxMetrics } from '../outbox/file/outbox-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
 import type { ErrorCatalogue } from '../platform/errors.ts';
 import { healthMetrics } from '../platform/health.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
-import { mqttErrors } from '../platform/mqtt-errors.ts';
-import { mqttMetrics } from '../platform/mqtt-metrics.ts';
-import { wallClockMetrics } from '../platform/wall-clock-watch.ts';
-import { modbusErrors } from '../sources/modbus/modbus-errors.ts';
-import { modbusMetrics } from '../sources/modbus/modbus-metrics.ts';
+import { mqttErrors } from '../protocols/mqtt/mqtt-errors.ts';
+import { mqttMetrics } from '../protocols/mqtt/mqtt-metrics.ts';
+import { wallClockMetrics } from '../platform/wall-clock-monitor.ts';
+import { modbusErrors } from '../sources/modbus/link/modbus-errors.ts';
+import { modbusMetrics } from '../sources/modbus/link/modbus-metrics.ts';
 import { mqttSourceMetrics } from '../sources/mqtt/mqtt-source-metrics.ts';
 import { sparkplugSourceMetrics } from '../sources/sparkplug/sparkplug-source-metrics.ts';
-import { trainingErrors } from '../training/training-errors.ts';
+import { trainingErrors } from '../training/core/training-errors.ts';
 import { publishMetrics } from '../uplinks/publish-metrics.ts';
 import { sparkplugPublishMetrics } from '../uplinks/sparkplug/sparkplug-publish-metrics.ts';
 import { uplinkErrors } from '../uplinks/uplink-errors.ts';
@@ -94,11 +96,11 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'MQTT, as source, publisher and uplink', catalogue: mqttErrors },
   { title: 'Models', catalogue: inferenceErrors },
   { title: 'Remote models', catalogue: remoteErrors },
-  { title: 'Management of models', catalogue: modelLibraryErrors },
+  { title: 'Management of models', catalogue: registryErrors },
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: httpErrors },
+  { title: 'HTTP', catalogue: { ...httpErrors, ...apiErrors } },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },
@@ -114,7 +116,7 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'MQTT connections', catalogue: mqttMetrics },
   { title: 'Watches', catalogue: pipelineMetrics },
   { title: 'Drift', catalogue: driftMetrics },
-  { title: 'Trials of versions', catalogue: trialMetrics },
+  { title: 'Rollouts of versions', catalogue: rolloutMetrics },
   { title: 'Models', catalogue: inferenceMetrics },
   { title: 'Remote models', catalogue: remoteMetrics },
   { title: "Models, under Triton's names", catalogue: nvInferenceMetrics },
@@ -123,5 +125,5 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
-  { title: 'HTTP', catalogue: { ...httpMetrics, ...v2Metrics } },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...apiMetrics, ...v2Metrics } },
 ];

@@ -1,8 +1,7 @@
-import type { UplinkInterest } from '../outbox/storage-protocol.ts';
-import type { AgentConfig } from './config-schema.ts';
-import { uplinkKindsWanted } from './kinds.ts';
+import type { UplinkInterest } from '../outbox/file/storage-protocol.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
 
-/** Which uplink wants which kinds of records: the outbox keeps a record until all of them have it. */
+/** Returns the record kinds of each uplink. The outbox keeps a record until every uplink of its kind has delivered it. */
 export function recordInterests(config: AgentConfig): readonly UplinkInterest[] {
-  return Object.entries(config.uplinks).map(([id, uplink]) => ({ id, kinds: uplinkKindsWanted(uplink) }));
+  return Object.entries(config.uplinks).map(([id, uplink]) => ({ id, kinds: uplink.records }));
 }

@@ -1,9 +1,9 @@
-import type { LoadedConfig } from '../app/config-file.ts';
-import { loadConfig } from '../app/config-file.ts';
-import { agentTags } from '../app/config-tags.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
+import { loadConfig } from '../config/config-file.ts';
+import { agentTags } from '../config/config-tags.ts';
 import type { ConfigProblem } from '../platform/errors.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import type { Output } from './output.ts';
+import type { Output } from './output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */
 const EXIT_CONFIG = 78;

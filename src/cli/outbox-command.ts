@@ -1,12 +1,12 @@
-import { loadConfig } from '../app/config-file.ts';
+import { loadConfig } from '../config/config-file.ts';
 import { recordInterests } from '../app/record-interests.ts';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
-import type { RecordKind } from '../domain/record.ts';
-import { recordJson } from '../domain/record.ts';
-import { exportRecords, outboxStats } from '../outbox/outbox-reader.ts';
-import type { Output } from './output.ts';
-import { table } from './table.ts';
+import type { RecordKind } from '../domain/record/record.ts';
+import { recordJson } from '../domain/record/record.ts';
+import { exportRecords, outboxStats } from '../outbox/records/outbox-reader.ts';
+import type { Output } from './output/output.ts';
+import { table } from './output/table.ts';
 
 export type OutboxStatsOptions = { readonly config: string; readonly json?: boolean };
 export type OutboxExportOptions = {
@@ -18,11 +18,11 @@ export type OutboxExportOptions = {
 /** `andon outbox stats`: read from the file, whether the agent runs or not. */
 export async function outboxStatsCommand(options: OutboxStatsOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);
-  const { path, maxSize } = config.outbox;
+  const { path, maxSizeBytes } = config.outbox;
   const stats = await outboxStats({
     path,
     agentId: config.agent.id,
-    bytesMax: maxSize,
+    bytesMax: maxSizeBytes,
     uplinks: recordInterests(config),
   });
   output.out(options.json === true ? JSON.stringify({ path, ...stats }) : describe(path, stats));

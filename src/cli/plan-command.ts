@@ -1,13 +1,13 @@
-import { loadConfig } from '../app/config-file.ts';
-import { lookUpModels } from '../app/config-model-checks.ts';
-import type { AgentPlan } from '../app/plan.ts';
-import { canBeMet, planAgent, scanLoad } from '../app/plan.ts';
+import { loadConfig } from '../config/config-file.ts';
+import { lookUpModels } from '../config/config-model-checks.ts';
+import type { AgentPlan } from '../offline/plan.ts';
+import { canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import { formatWarning, plural } from './check-command.ts';
-import type { Output } from './output.ts';
-import { table } from './table.ts';
+import type { Output } from './output/output.ts';
+import { table } from './output/table.ts';
 
 /** EX_CONFIG. */
 const EXIT_CONFIG = 78;
@@ -93,7 +93,7 @@ function addresses({ address, count }: PlannedRead): string {
 }
 
 function windowTable({ windows }: AgentPlan): string {
-  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'trial'];
+  const head = ['watch', 'model', 'columns', 'rows', 'step', 'hop', 'length', 'alarm', 'rollout'];
   const rows = windows.map((window) => [
     window.watch,
     window.model,
@@ -103,7 +103,7 @@ function windowTable({ windows }: AgentPlan): string {
     intervalText(window.hopMs),
     window.lengthMs === undefined ? '?' : formatDuration(window.lengthMs),
     window.alarmPriority ?? 'none',
-    window.trial === undefined ? '' : `${window.trial.kind} ${window.trial.model}`,
+    window.rollout === undefined ? '' : `${window.rollout.kind} ${window.rollout.model}`,
   ]);
   return table(head, rows);
 }
@@ -132,15 +132,15 @@ function placeText(executionProviders: readonly string[], remote: AgentPlan['mod
 function conclusion(plan: AgentPlan): string {
   const advice = [
     ...plan.scans.flatMap(({ source, unitId, advice: text }) =>
-      text === '' ? [] : [`source ${source}, unit ${unitId}: ${text}`],
+      text === undefined ? [] : [`source ${source}, unit ${unitId}: ${text}`],
     ),
     // A link with one source repeats what the source's own scans say.
     ...plan.links.flatMap(({ url, sources, advice: text }) =>
-      text === '' || sources.length === 1 ? [] : [`${url}: ${text}`],
+      text === undefined || sources.length === 1 ? [] : [`${url}: ${text}`],
     ),
   ];
   if (!canBeMet(plan)) {
-    const links = plan.links.flatMap(({ url, advice: text }) => (text === '' ? [] : [`${url}: ${text}`]));
+    const links = plan.links.flatMap(({ url, advice: text }) => (text === undefined ? [] : [`${url}: ${text}`]));
     return `CANNOT BE MET\n${(advice.length > 0 ? advice : links).join('\n')}`;
   }
   const busiest = Math.max(0, ...plan.links.map(({ load }) => load));

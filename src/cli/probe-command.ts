@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { sleep } from '../platform/clock.ts';
-import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/modbus-url.ts';
-import { ProbeConnection } from '../sources/modbus/probe-connection.ts';
-import type { Fit, ProbedOrder, Reading } from '../sources/modbus/probe-readings.ts';
-import { probedOrders, rankFits, readings } from '../sources/modbus/probe-readings.ts';
-import { readFunctionCodes } from '../sources/modbus/read-pdu.ts';
-import { byteOrders } from '../sources/modbus/register-decode.ts';
-import type { Output } from './output.ts';
-import { quietDeps } from './quiet-deps.ts';
-import { table } from './table.ts';
+import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { ProbeConnection } from '../sources/modbus/probe/probe-connection.ts';
+import type { Fit, ProbedOrder, Reading } from '../sources/modbus/probe/probe-readings.ts';
+import { probedOrders, rankFits, readings } from '../sources/modbus/probe/probe-readings.ts';
+import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
+import { byteOrders } from '../sources/modbus/frame/register-decode.ts';
+import type { Output } from './output/output.ts';
+import { quietDeps } from './output/quiet-deps.ts';
+import { table } from './output/table.ts';
 
 const UNIT_ID_MAX = 255;
 const ADDRESS_MAX = 65_535;

@@ -1,7 +1,7 @@
 import type { AgentDeps, RunningAgent } from '../app/agent.ts';
 import { startAgent } from '../app/agent.ts';
-import type { LoadedConfig } from '../app/config-file.ts';
-import { loadConfig } from '../app/config-file.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
+import { loadConfig } from '../config/config-file.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
@@ -10,7 +10,7 @@ import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 import { systemdServiceManager } from '../platform/systemd-notify.ts';
-import { processMetrics } from './process-metrics.ts';
+import { processMetrics } from './output/process-metrics.ts';
 
 /** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */
 const STOP_TIMEOUT_MS = 20_000;

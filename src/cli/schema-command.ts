@@ -1,5 +1,5 @@
-import { configJsonSchema } from '../app/config-json-schema.ts';
-import type { Output } from './output.ts';
+import { configJsonSchema } from '../config/config-json-schema.ts';
+import type { Output } from './output/output.ts';
 
 /** `andon schema`: the configuration's JSON Schema, for editors that complete and check while one types. */
 export function schemaCommand(output: Output): number {

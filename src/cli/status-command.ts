@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { readSecret } from '../platform/config-fields.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import type { Output } from './output.ts';
-import { table } from './table.ts';
+import type { Output } from './output/output.ts';
+import { table } from './output/table.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 

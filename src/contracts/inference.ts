@@ -1,6 +1,6 @@
-import type { ModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { JudgedBy, ProviderFallback } from '../domain/verdict.ts';
+import type { JudgedBy, ProviderFallback } from '../domain/alarm/verdict.ts';
 import type { AnyManifest, ModelManifest } from './model-manifest.ts';
 
 export const executionProviders = ['cuda', 'webgpu', 'cpu'] as const;
@@ -41,7 +41,7 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 /** A graph's input or output; -1 is a dimension that may be any size. */
 export type TensorSpec = { readonly name: string; readonly type: TensorType; readonly dims: readonly number[] };
 
-/** A model ready to run for visitors: any graph. */
+/** A model ready to run for clients: any graph. */
 export type ServedModel = {
   readonly manifest: AnyManifest;
   readonly inputs: readonly TensorSpec[];
@@ -71,8 +71,8 @@ export type RunResult = {
   readonly runMs: number;
 };
 
-/** Who waits: a watch, whose windows go first, or a visitor, whose request may be told to come again. */
-export type RunPriority = 'watch' | 'visitor';
+/** Who waits: a watch, whose windows go first, or a client, whose request may be told to come again. */
+export type RunPriority = 'watch' | 'client';
 
 /** What a model has done since it was loaded; times in nanoseconds, as the Open Inference Protocol's statistics have them. */
 export type ModelStatistics = {
@@ -103,32 +103,32 @@ export type RepositoryEntry = {
 
 /** What is loaded, at one moment. */
 export interface LoadedModels {
-  /** The model as a visitor's run would find it, whatever graph it is; undefined where it cannot run. */
+  /** The model as a client's run would find it, whatever graph it is; undefined where it cannot run. */
   served(model: ModelReference): ServedModel | undefined;
   /** One for each model and copy: those of the watches first. */
   statuses(): readonly ModelStatus[];
-  /** Of each version that is loaded, the watches' and the visitors' runs together. */
+  /** Of each version that is loaded, the watches' and the clients' runs together. */
   statistics(): readonly ModelStatistics[];
 }
 
-/** Models as visitors find them. */
-export interface VisitorsInference {
-  /** As it can run now for a visitor, in this process; undefined also where only the process of the watches has it. */
+/** Models as clients find them. */
+export interface ClientInference {
+  /** As it can run now for a client, in this process; undefined also where only the process of the watches has it. */
   served(model: ModelReference): ServedModel | undefined;
   /** Those of every process. */
   models(): Promise<LoadedModels>;
   /**
-   * One run. Names, types and shapes are checked before; a visitor is given what the graph gives, NaN and infinities too.
+   * One run. Names, types and shapes are checked before; a client is given what the graph gives, NaN and infinities too.
    *
-   * It waits behind every watch's, and may go as one batch with those of other visitors. Where the host is
+   * It waits behind every watch's, and may go as one batch with those of other clients. Where the host is
    * lost, the run under way fails, and those that wait go to the next host, as long as their deadline allows.
    *
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
-  run(model: ModelReference, inputs: Tensors, priority: 'visitor'): Promise<RunResult>;
+  run(model: ModelReference, inputs: Tensors, priority: 'client'): Promise<RunResult>;
   /**
-   * Loads a model for visitors, or loads it anew where it is loaded: a version without number is looked up again.
+   * Loads a model for clients, or loads it anew where it is loaded: a version without number is looked up again.
    * Resolves once it is ready; one that could not be loaded stays listed with the reason, and a version that ran before
    * goes on.
    *
@@ -136,7 +136,7 @@ export interface VisitorsInference {
    */
   load(model: ModelReference): Promise<void>;
   /**
-   * Takes a visitors' model out of memory. Nothing happens where it is not loaded.
+   * Takes a clients' model out of memory. Nothing happens where it is not loaded.
    *
    * @throws {OperatingError} 'model-in-use' where a watch uses it.
    */
@@ -155,7 +155,7 @@ export interface InferenceHost extends LoadedModels, AsyncDisposable {
    */
   ready(model: ModelReference): ReadyModel | undefined;
   /**
-   * One run, as for visitors; for a watch every float must be finite, before and after.
+   * One run, as for clients; for a watch every float must be finite, before and after.
    *
    * @param priority 'watch' where left out.
    */

@@ -1,7 +1,7 @@
-import type { AlarmTransition } from '../domain/alarm.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Quality, QualityReason } from '../domain/quality.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { Quality, QualityReason } from '../domain/sample/quality.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 
 /**
  * What live subscribers hear. Verdicts and alarms come after their commit, with the id of their record; an alarm has

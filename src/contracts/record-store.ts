@@ -1,46 +1,46 @@
-import type { AlarmTransition } from '../domain/alarm.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 
-/** The outbox as the pipeline, the uplinks and HTTP see it. All of it runs in the storage worker. */
+/** The outbox for the pipeline, the uplinks and HTTP. All of it runs in the storage worker. */
 export interface RecordStore {
   /**
-   * Stores drafts in order, in one transaction with whatever else waits.
+   * Stores drafts in order, in one transaction with other drafts that wait.
    *
-   * @returns Their ids, once the commit is on disk. An id is '' where `onFull` dropped that very draft; a loss
-   *   record then says so. An alarm is never dropped: without room the call is refused with 'outbox-full', and the
-   *   alarm waits in the store for room.
+   * @returns Their ids, once the commit is on disk; undefined for a draft that `onFull` dropped, which a loss record
+   *   then reports. An alarm is never dropped: without room the call is refused with 'outbox-full', and the alarm
+   *   waits in the store for room.
    * @throws {OperatingError} 'outbox-unavailable' | 'outbox-full' | 'outbox-queue-full' (retry).
    */
-  append(drafts: readonly RecordDraft[]): Promise<readonly string[]>;
+  append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]>;
 
-  /** The next records for an uplink, oldest first within its lane; empty where it has them all. */
+  /** Returns the next records for an uplink, oldest first within its lane; empty if it has them all. */
   read(request: ReadRequest): Promise<readonly StoredRecord[]>;
 
-  /** The other side said it has them: moves the uplink's cursor past `throughSequence` of `epoch`'s lane. */
+  /** Moves the uplink's cursor past records that the receiver has acknowledged. */
   acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void>;
 
-  /** The other side refused them for good: dead letters, with the reason; the cursor moves on. */
+  /** Stores records that the receiver refused permanently as dead letters, with the reason, and moves the cursor past them. */
   setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void>;
 
-  /** Stored verdicts or alarms of a watch, oldest first, at most `limit`. */
+  /** Returns stored verdicts or alarms of a watch, oldest first, at most `limit`. */
   history(query: HistoryQuery): Promise<readonly StoredRecord[]>;
 
-  /** Last transition of every alarm ever stored: what the alarms are at start. */
+  /** Returns the last transition of every alarm ever stored: the state of the alarms at start. */
   alarms(): Promise<readonly AlarmTransition[]>;
 
   stats(): Promise<OutboxStats>;
 
-  /** Called after each commit with the number of records in it; uplinks wake up on it. */
+  /** Calls `listener` after each commit with its number of records. Uplinks wake up on it. */
   onCommit(listener: (count: number) => void): void;
 
-  /** Monotonic time of the worker's last answer; the watchdog is fed only while it advances. */
+  /** Returns the monotonic time of the worker's last answer. The watchdog is fed only while it advances. */
   lastTickMs(): number;
 }
 
 /**
- * Which way through the backlog. `backlog` is strictly in order. `live` skips to what is stored from now on;
- * the two lanes together send every record exactly as often as one would.
+ * Order in which an uplink reads. `backlog` is strictly in order. `live` skips to the records stored from now on.
+ * Both lanes together read every record once.
  */
 export type Lane = 'backlog' | 'live';
 
@@ -70,7 +70,7 @@ export type OutboxStats = {
   readonly oldestMs: EpochMs | undefined;
   readonly deadLetters: number;
   readonly lost: number;
-  /** Hours until the outbox is full at the present rate with no uplink; undefined before there is a rate. */
+  /** Hours until the outbox is full at the current rate without an uplink; undefined before a rate is known. */
   readonly hoursLeft: number | undefined;
   readonly uplinks: readonly {
     readonly uplink: string;

@@ -1,6 +1,12 @@
 import * as z from 'zod';
-import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
-import { byteSize, furtherHeaders, httpUrlProblem, secretReference } from '../platform/config-fields.ts';
+import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
+import {
+  byteSize,
+  configObject,
+  additionalHeaders,
+  httpUrlProblem,
+  secretReference,
+} from '../platform/config-fields.ts';
 
 /** Set by andon itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -33,68 +39,59 @@ const fallbackReference = z
   });
 
 /** `remote:` in a `model.yaml`: where the model runs, and how it is asked there. */
-export const remoteServerSchema = z
-  .strictObject({
-    url: z
-      .string()
-      .superRefine(checkUrl)
-      .describe('Server of the Open Inference Protocol over HTTP: https://host:port, with the path before /v2, if any'),
-    model: z
-      .string()
-      .regex(/^[^\s/?#]{1,256}$/, { error: 'expected the name of a model on the server' })
-      .optional()
-      .describe("Name of the model on the server; this model's own where left out"),
-    version: versionText.optional().describe('Version on the server; the one that the server chooses where left out'),
-    token: secretReference.optional().describe('Bearer token, by reference; read anew for each request'),
-    headers: furtherHeaders(ownHeaders, 'andon itself').describe(
-      'Further headers of each request; a secret is a reference',
+export const remoteServerSchema = configObject({
+  url: z
+    .string()
+    .superRefine(checkUrl)
+    .describe('Open Inference Protocol server over HTTP: https://host:port, with the path in front of /v2, if any'),
+  model: z
+    .string()
+    .regex(/^[^\s/?#]{1,256}$/, { error: 'expected the name of a model on the server' })
+    .optional()
+    .describe('Model name on the server. Default: the name of this model'),
+  version: versionText.optional().describe('Model version on the server. Default: the server chooses'),
+  token: secretReference.optional().describe('Bearer token, by reference. It is read again for each request'),
+  headers: additionalHeaders(ownHeaders, 'andon itself').describe(
+    'Additional headers of each request. A secret is a reference',
+  ),
+  ca: z
+    .string()
+    .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {
+      error: 'expected the absolute path of a PEM file, or its text',
+    })
+    .optional()
+    .describe(
+      'Certificate authority of the server: absolute path of a PEM file, or PEM text. Default: the public authorities',
     ),
-    ca: z
-      .string()
-      .refine((text) => text.includes('-----BEGIN') || text.startsWith('/'), {
-        error: 'expected the absolute path of a PEM file, or its text',
-      })
-      .optional()
-      .describe(
-        'Certificate authority of the server, as an absolute path or as PEM text; the well-known ones if left out',
-      ),
-    retries: z
-      .int()
-      .min(0)
-      .max(10)
-      .default(2)
-      .describe('Further attempts within the deadline of a run, where the server is away or asks to come again'),
-    failures: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(3)
-      .describe(
-        'Runs that fail one after another before the server is left alone, and tried again with growing pauses',
-      ),
-    connections: z
-      .int()
-      .min(1)
-      .max(64)
-      .default(4)
-      .describe('Connections that are kept, and so requests under way at a time'),
-    maxAnswer: byteSize('Largest answer that is read').prefault('16MB'),
-    fallback: fallbackReference
-      .optional()
-      .describe('Local model that judges where this one cannot: NAME@VERSION with the same tags and window'),
-  })
-  .refine(
-    ({ token, headers }) =>
-      token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
-    { path: ['token'], error: 'a token and a header authorization exclude each other' },
-  );
+  retries: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(2)
+    .describe('Most retries within the deadline of a run, if the server cannot be reached or asks for a retry'),
+  failures: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe('Number of consecutive failed runs after which requests pause; the pauses grow until the server answers'),
+  connections: z.int().min(1).max(64).default(4).describe('Most connections, and so most requests at a time'),
+  maxAnswer: byteSize('Largest response accepted').prefault('16MB'),
+  fallback: fallbackReference
+    .optional()
+    .describe('Local model that judges if this one cannot: NAME@VERSION with the same tags and window'),
+}).refine(
+  ({ token, headers }) =>
+    token === undefined || !Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
+  { path: ['token'], error: 'set either token or the header authorization, not both' },
+);
 
 /** Sizes in bytes. */
 export type RemoteServer = z.infer<typeof remoteServerSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {
   const { search = '', hash = '' } = URL.parse(text) ?? {};
-  const extra = search === '' && hash === '' ? '' : 'a url of a server has no query and no fragment';
+  const extra = search === '' && hash === '' ? undefined : 'must not have a query or a fragment';
   for (const message of [httpUrlProblem(text, 'host:port'), extra])
-    if (message !== '') context.addIssue({ code: 'custom', message, input: text });
+    if (message !== undefined) context.addIssue({ code: 'custom', message, input: text });
 }

@@ -1,5 +1,5 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 
 /** One tag's samples as columns, oldest first; lengths are equal. */
 export type TagSeries = { readonly tag: string; readonly timesMs: Float64Array; readonly values: Float64Array };

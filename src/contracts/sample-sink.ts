@@ -1,4 +1,4 @@
-import type { SampleBatch } from '../domain/sample-batch.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 
 /**
  * Takes what a source has read.

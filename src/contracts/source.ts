@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { TagDefinition, TagNumber, TagPattern } from '../domain/tag.ts';
+import type { TagDefinition, TagNumber, TagPattern } from '../domain/sample/tag.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { SampleHistory } from './sample-history.ts';
 import type { SampleSink } from './sample-sink.ts';
@@ -59,8 +59,8 @@ export type ScanPlan = {
   readonly requests: readonly PlannedRead[];
   /** Estimated time on the wire for one scan. */
   readonly busTimeMs: number;
-  /** What to change where the scan cannot be met; '' where it can. */
-  readonly advice: string;
+  /** Change that would let the scan interval be met; undefined if it is met. */
+  readonly advice: string | undefined;
 };
 
 export type PlannedRead = {

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { StoredRecord } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { RecordStore } from './record-store.ts';
 

@@ -6,17 +6,17 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** What a duration in the configuration looks like: `100ms`, `5s`, `10m`, `12h`, `7d`; decimals are allowed. */
+/** Format of a duration in the configuration: `100ms`, `5s`, `10m`, `12h`, `7d`. Decimals are allowed. */
 export const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
-/** @returns Milliseconds, or undefined where the text is not a duration. */
+/** Returns milliseconds, or undefined if the text is not a duration. */
 export function parseDurationMs(text: string): number | undefined {
   const match = durationPattern.exec(text);
   const unitMs = UNIT_MS[match?.[2] ?? ''];
   return match === null || unitMs === undefined ? undefined : Number(match[1]) * unitMs;
 }
 
-/** Shortest exact spelling in the configuration's own notation: 90000 → '90s', 60000 → '1m'. */
+/** Formats a duration in the notation of the configuration: 90000 → '90s', 60000 → '1m'. */
 export function formatDuration(durationMs: number): string {
   for (const unit of ['d', 'h', 'm', 's']) {
     const unitMs = UNIT_MS[unit] ?? 1;

@@ -1,7 +1,7 @@
-/** Milliseconds since 1970-01-01T00:00:00Z (UTC). Fractions are allowed: the monotonic clock has them. */
+/** Milliseconds since 1970-01-01T00:00:00Z (UTC). May have a fraction, as the monotonic clock has. */
 export type EpochMs = number;
 
-/** ISO 8601 in UTC to the millisecond, or to the microsecond where the time has such a part. */
+/** Formats a time as ISO 8601 in UTC, with milliseconds, or with microseconds if the time has such a part. */
 export function isoTime(timeMs: EpochMs): string {
   const microseconds = Math.round(timeMs * 1000);
   const wholeMs = Math.floor(microseconds / 1000);

@@ -1,8 +1,8 @@
-/** Upper edges in milliseconds, each a quarter above the one before: 0.1 ms to 80 s. What is slower falls in the last. */
+/** Upper limits of the buckets in milliseconds, from 0.1 ms to 80 s, each 25 % above the previous. The last also counts slower runs. */
 const EDGES_MS = Array.from({ length: 62 }, (_, index) => 0.1 * 1.25 ** index);
 
-/** An empty count of durations, of a size that does not depend on how many there are. */
-export function noLatencies(): number[] {
+/** Returns empty latency counts. Their size does not depend on the number of counted runs. */
+export function emptyLatencyCounts(): number[] {
   return EDGES_MS.map(() => 0);
 }
 
@@ -13,9 +13,9 @@ export function countLatency(counts: number[], latencyMs: number): void {
 }
 
 /**
- * The duration that a share of them did not exceed, a quarter too long at most.
+ * Returns the latency quantile, at most 25 % too high.
  * @param share 0–1.
- * @returns Milliseconds; undefined where nothing was counted.
+ * @returns Milliseconds; undefined if nothing was counted.
  */
 export function latencyQuantile(counts: readonly number[], share: number): number | undefined {
   const total = counts.reduce((sum, count) => sum + count, 0);

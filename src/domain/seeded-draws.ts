@@ -1,19 +1,20 @@
 /**
- * Chance that repeats: the same seed gives the same draws on every machine, so that the same rows give the same model.
+ * Reproducible random numbers: the same seed gives the same numbers on every machine, so that the same rows give the same
+ * model.
  *
  * @see Marsaglia, Xorshift RNGs, Journal of Statistical Software 8(14), 2003. Not for secrets.
  */
 export class SeededDraws {
   #state: number;
 
-  /** @param seed Any integer; its low 32 bits count. */
+  /** @param seed Any integer. Its low 32 bits are used. */
   constructor(seed: number) {
-    // Zero is the one state that xorshift never leaves; the product spreads seeds that differ by one.
+    // xorshift never leaves the state zero. The product separates seeds that differ by one.
     this.#state = Math.imul(seed, 0x9e3779b1) | 0 || 0x9e3779b9;
     for (let draw = 0; draw < 8; draw += 1) this.uniform();
   }
 
-  /** Even, 0 ≤ n < 1. */
+  /** Returns a uniform number, 0 ≤ n < 1. */
   uniform(): number {
     this.#state ^= this.#state << 13;
     this.#state ^= this.#state >>> 17;
@@ -21,13 +22,13 @@ export class SeededDraws {
     return (this.#state >>> 0) / 2 ** 32;
   }
 
-  /** Standard normal (Box and Muller). */
+  /** Returns a standard normal number (Box and Muller). */
   normal(): number {
-    // 1 − n is never zero, whose logarithm would be infinite.
+    // 1 − n is never zero, so the logarithm is finite.
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** Puts the numbers into a random order, in place (Fisher and Yates). */
+  /** Shuffles the numbers in place (Fisher and Yates). */
   shuffle(numbers: Int32Array): void {
     for (let last = numbers.length - 1; last > 0; last -= 1) {
       const other = Math.floor(this.uniform() * (last + 1));
@@ -37,7 +38,7 @@ export class SeededDraws {
     }
   }
 
-  /** `size` of the given numbers without repeats, in the order they had. */
+  /** Returns `size` of the given numbers without repetition, in their original order. */
   sample(numbers: Int32Array, size: number): Int32Array {
     const chosen = new Int32Array(Math.min(size, numbers.length));
     let taken = 0;

@@ -1,12 +1,12 @@
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
-import type { HostProtocol } from '../inference/host/host-protocol.ts';
-import { SessionRunner } from '../inference/session/session-runner.ts';
+import type { HostProtocol } from '../runtime/session/host-protocol.ts';
+import { SessionRunner } from '../runtime/session/session-runner.ts';
 import { entryFile } from '../platform/entry-file.ts';
 import { invariant } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { serveRpc } from '../platform/rpc.ts';
-import { preferAsVictim } from './prefer-as-victim.ts';
+import { setOomScore } from './set-oom-score.ts';
 
 /*
  * Entry of the inference host, a child process of the agent. It ends with the channel: nothing in it is worth
@@ -18,8 +18,8 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('SIGINT', stayUntilDisconnected);
 process.on('SIGTERM', stayUntilDisconnected);
 
-preferAsVictim(500);
-new Worker(entryFile(import.meta.url, './parent-watch.ts'), { workerData: { parentPid: process.ppid } }).unref();
+setOomScore(500);
+new Worker(entryFile(import.meta.url, './parent-monitor.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
 const runner = new SessionRunner();
 serveRpc<HostProtocol>(agentPort(), {

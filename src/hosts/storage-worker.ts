@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { serveRpc } from '../platform/rpc.ts';
 import { invariant } from '../platform/errors.ts';
-import { behindLock, OutboxLock } from '../outbox/outbox-lock.ts';
+import { behindLock, OutboxLock } from '../outbox/file/outbox-lock.ts';
 import { Storage } from '../outbox/storage.ts';
-import type { StorageOptions, StorageProtocol } from '../outbox/storage-protocol.ts';
+import type { StorageOptions, StorageProtocol } from '../outbox/file/storage-protocol.ts';
 
 /*
  * Entry file of the storage worker: the thread that owns every SQLite connection. An fsync of 300 ms stalls the

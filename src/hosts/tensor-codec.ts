@@ -1,10 +1,10 @@
 import { parentPort } from 'node:worker_threads';
-import type { CodecProtocol } from '../http/v2/codec-protocol.ts';
-import { parseInferRequest } from '../http/v2/infer-request.ts';
-import { encodeInferResponse } from '../http/v2/infer-response.ts';
+import type { CodecProtocol } from '../serving/v2/codec-protocol.ts';
+import { parseInferRequest } from '../serving/v2/infer-request.ts';
+import { encodeInferResponse } from '../serving/v2/infer-response.ts';
 import { invariant } from '../platform/errors.ts';
 import { serveRpc } from '../platform/rpc.ts';
-import { giveWay } from './give-way.ts';
+import { lowerPriority } from './lower-priority.ts';
 
 /*
  * Entry file of the codec thread: reads and writes inference requests whose text would hold up the thread with the
@@ -12,7 +12,7 @@ import { giveWay } from './give-way.ts';
  */
 const port = parentPort;
 invariant(port !== null, 'tensor-codec.ts is started as a worker thread');
-giveWay();
+lowerPriority();
 
 serveRpc<CodecProtocol>(
   { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },

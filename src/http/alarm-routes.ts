@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import type { AlarmTransition } from '../domain/alarm.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { alarmJson, errorJson } from './api-schemas.ts';
+import { errorJson } from '../web/error-json.ts';
+import { alarmJson } from './api-schemas.ts';
 
 /** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
 const SHELVE_MS_MAX = 7 * 86_400_000;
@@ -22,7 +23,7 @@ const actor = z
   .describe('Who does it, for the record');
 
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
-export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmDesk, deps: Deps): void {
+export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmCommands, deps: Deps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const answers = { 200: alarmJson, 404: errorJson, 409: errorJson, 503: errorJson };
 

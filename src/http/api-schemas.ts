@@ -1,10 +1,8 @@
 import * as z from 'zod';
-import { alarmPriorities } from '../domain/alarm.ts';
-import { qualities, qualityReasons } from '../domain/quality.ts';
+import { alarmPriorities } from '../domain/alarm/alarm.ts';
+import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
-export const errorJson = z.object({ error: z.string() });
-
 const componentJson = z.object({
   name: z.string(),
   status: z.enum(['starting', 'ok', 'degraded', 'failed']),
@@ -73,7 +71,7 @@ export const watchJson = z.object({
   tags: z.array(tagReadingJson),
   last_verdict: verdictJson.nullable(),
   drift: z.record(z.string(), z.number()).describe('Population stability index by tag, and of the score'),
-  trial: z
+  rollout: z
     .object({
       kind: z.enum(['shadow', 'canary', 'probation']),
       candidate: z.number(),

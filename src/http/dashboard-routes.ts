@@ -15,7 +15,7 @@ const FILES: readonly { readonly path: string; readonly type: string; readonly f
   { path: '/dashboard/uplot.css', type: 'text/css; charset=utf-8', file: () => uplot('uPlot.min.css') },
 ];
 
-/** Paths that hold no data: they are served without a token, and the page asks for one itself. */
+/** Paths without data: they need no token, and the page asks its user for one. */
 export const dashboardPaths: ReadonlySet<string> = new Set(FILES.map(({ path }) => path));
 
 const CONTENT_SECURITY_POLICY =

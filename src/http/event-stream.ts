@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { httpMetrics } from './http-metrics.ts';
+import { apiMetrics } from './api-metrics.ts';
 
 /** Bytes that may wait for one client; a client that reads slower is disconnected and may come back. */
 const WAITING_BYTES_MAX = 262_144;
@@ -17,7 +17,7 @@ const KEEP_ALIVE_MS = 15_000;
  * the same name carries. Verdicts and alarms have their record's id as event id.
  */
 export function registerEventStream(app: FastifyInstance, events: LiveEvents, deps: Deps): void {
-  const metrics = deps.metrics.of(httpMetrics);
+  const metrics = deps.metrics.of(apiMetrics);
   let clients = 0;
   app.get('/api/v1/events', { schema: { hide: true } }, (request, reply) => {
     if (clients >= CLIENTS_MAX) {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { httpMetrics } from './http-metrics.ts';
+import { apiMetrics } from './api-metrics.ts';
 
 /** Requests that are taken up in one turn of the event loop; some 50 µs of work each. */
 const TAKEN_UP_MAX = 4;
@@ -13,7 +13,7 @@ const WAITING_MAX = 1_000;
 /**
  * Spreads the work of requests over turns of the event loop: a few are taken up in each, the others wait for the next ones, in
  * their order. Node would handle all that has arrived in one turn, and a scan goes through a dozen turns until its
- * verdict is told (its reads, the model's run, the commit), each of which would be behind as many visitors as there are.
+ * verdict is told (its reads, the model's run, the commit), each of which would be behind as many clients as there are.
  */
 export class TurnBudget {
   readonly #deps: Deps;
@@ -28,7 +28,7 @@ export class TurnBudget {
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#metrics = deps.metrics.of(httpMetrics);
+    this.#metrics = deps.metrics.of(apiMetrics);
   }
 
   /** Holds every request back once it has arrived, until its turn; one more than may wait is told to come again. */

@@ -4,24 +4,31 @@ import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
-import type { StoredRecord } from '../domain/record.ts';
-import { recordJson } from '../domain/record.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
+import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
+import { recordJson } from '../domain/record/record.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson, modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
+import { errorJson } from '../web/error-json.ts';
+import { modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
 
+type LoadedModelStatuses = {
+  readonly statuses: readonly ModelStatus[];
+  /** Why the models of the model server are missing; undefined if none are. */
+  readonly incomplete: string | undefined;
+};
+
 export type WatchRoutesOptions = {
-  readonly board: WatchBoard;
+  readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
-  /** Models that are loaded in any process of the agent, those under trial too. */
-  readonly models: () => Promise<readonly ModelStatus[]>;
+  /** The models loaded in any process of the agent, also those of rollouts. */
+  readonly models: () => Promise<LoadedModelStatuses>;
   readonly deps: Deps;
 };
 
@@ -49,11 +56,22 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/models',
     {
       schema: {
-        summary: 'Models that are loaded, those under trial too, and the execution provider each really runs on',
-        response: { 200: z.object({ models: z.array(modelJson) }) },
+        summary: 'Models that are loaded, those under rollout too, and the execution provider each really runs on',
+        response: {
+          200: z.object({
+            models: z.array(modelJson),
+            incomplete: z
+              .string()
+              .nullable()
+              .describe('Why the models of the model server are missing; null if none are'),
+          }),
+        },
       },
     },
-    async () => ({ models: (await models()).map(modelToJson) }),
+    async () => {
+      const { statuses, incomplete } = await models();
+      return { models: statuses.map(modelToJson), incomplete: incomplete ?? null };
+    },
   );
   registerHistory(app, options);
 }
@@ -136,13 +154,15 @@ function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
     alarm_state: overview.alarmState ?? null,
     tags: overview.tags.map(tagJson),
     drift: Object.fromEntries(overview.drift),
-    trial: trialToJson(overview.trial),
+    rollout: rolloutToJson(overview.rollout),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
 }
 
-function trialToJson(trial: WatchOverview['trial']): z.infer<typeof watchJson>['trial'] {
-  return trial === undefined ? null : { ...trial, agreement: trial.agreement ?? null, stopped: trial.stopped ?? null };
+function rolloutToJson(rollout: WatchOverview['rollout']): z.infer<typeof watchJson>['rollout'] {
+  return rollout === undefined
+    ? null
+    : { ...rollout, agreement: rollout.agreement ?? null, stopped: rollout.stopped ?? null };
 }
 
 function modelToJson(status: ModelStatus): z.infer<typeof modelJson> {

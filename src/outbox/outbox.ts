@@ -1,22 +1,20 @@
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
-import type { AlarmTransition } from '../domain/alarm.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { AppendQueue } from './append-queue.ts';
-import type { OutboxConfig } from './outbox-config.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
+import { AppendQueue } from './records/append-queue.ts';
+import type { OutboxConfig } from './file/outbox-config.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
 import { StorageLink } from './storage-link.ts';
 import type {
   AppendBatch,
   AppendOutcome,
-  HistoryBatch,
-  HistoryPage,
-  HistoryPageRequest,
+  SampleStorage,
   StorageReport,
   UplinkInterest,
-} from './storage-protocol.ts';
+} from './file/storage-protocol.ts';
 
 export type OutboxOptions = {
   readonly agentId: string;
@@ -24,21 +22,20 @@ export type OutboxOptions = {
   readonly entry: URL;
   /** `path` is absolute. */
   readonly config: OutboxConfig;
-  /** Who reads, and which kinds are kept for them. */
+  /** Readers of the outbox, and the kinds of record that are kept for each. */
   readonly uplinks: readonly UplinkInterest[];
   readonly deps: Deps;
 };
 
 /**
- * The outbox as the agent's main thread sees it: gathers appends, and asks the storage worker for everything else.
+ * The outbox on the agent's main thread: gathers appends and sends every other request to the storage worker.
  *
- * While the worker is away every call fails with 'outbox-unavailable' (retry); health `outbox` says why. An append
- * that fails so may have been stored all the same: whoever tries again may store a record twice, under two ids.
- * Alarms are never stored twice.
+ * While no worker runs, every call fails with 'outbox-unavailable' (retry), and health `outbox` has the reason. The
+ * records of a failed append may be on disk: a retry may store a record twice, under two ids. An alarm is never stored twice.
  */
 export class Outbox implements RecordStore, AsyncDisposable {
-  /** How long good samples wait for the history, in milliseconds. */
-  readonly historyFlushIntervalMs: number;
+  /** Storage of the sample history, which uses the same worker. */
+  readonly samples: SampleStorage;
   readonly #deps: Deps;
   readonly #link: StorageLink;
   readonly #queue: AppendQueue;
@@ -53,38 +50,43 @@ export class Outbox implements RecordStore, AsyncDisposable {
   constructor(options: OutboxOptions) {
     const { agentId, entry, config, uplinks, deps } = options;
     this.#deps = deps;
-    this.historyFlushIntervalMs = config.historyFlushInterval;
+    this.samples = {
+      flushIntervalMs: config.historyFlushIntervalMs,
+      append: (batch) => this.#link.call('historyAppend', batch),
+      read: (request) => this.#link.call('historyRead', request),
+    };
     this.#metrics = deps.metrics.of(outboxMetrics);
     this.#health = deps.health.component('outbox');
     this.#historyHealth = deps.health.component('history');
     this.#link = new StorageLink({
       entry,
       storage: { agentId, config, uplinks },
-      onReport: (report) => this.#take(report),
+      onReport: (report) => this.#publish(report),
       onDown: (reason) => this.#down(reason),
       deps,
     });
     this.#queue = new AppendQueue({
       clock: deps.clock,
-      commitIntervalMs: config.commitInterval,
+      commitIntervalMs: config.commitIntervalMs,
       commitRowsMax: config.commitRowsMax,
       commitBytesMax: config.commitBytesMax,
       queueRowsMax: config.queueRowsMax,
       queueBytesMax: config.queueBytesMax,
       recordBytesMax: config.recordBytesMax,
+      rejectsNew: config.onFull === 'reject-new',
       commit: (batch) => this.#commit(batch),
     });
   }
 
   /**
-   * Opens the files; a damaged one goes to quarantine and does not stop the start.
-   * @throws {OperatingError} 'outbox-path-unusable' where the folder cannot be made.
+   * Opens the files. A damaged file is quarantined and does not stop the start.
+   * @throws {OperatingError} 'outbox-path-unusable' if the folder cannot be created.
    */
   async start(): Promise<void> {
     await this.#link.start();
   }
 
-  async append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+  async append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     try {
       return await this.#queue.push(drafts);
     } catch (error) {
@@ -132,16 +134,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     return this.#link.lastTickMs;
   }
 
-  /** For the sample history, which lives in the same worker. @throws {OperatingError} 'outbox-unavailable' (retry). */
-  async appendSamples(batch: HistoryBatch): Promise<void> {
-    await this.#link.call('historyAppend', batch);
-  }
-
-  readSamples(request: HistoryPageRequest): Promise<HistoryPage> {
-    return this.#link.call('historyRead', request);
-  }
-
-  /** Commits what waits, closes the files. */
+  /** Commits the waiting records and closes the files. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;
@@ -165,23 +158,22 @@ export class Outbox implements RecordStore, AsyncDisposable {
   #count({ kinds }: AppendBatch, { ids }: AppendOutcome): void {
     const stored = new Map<RecordKind, number>();
     for (const [index, kind] of kinds.entries()) {
-      const id = ids[index];
-      if (id !== undefined && id !== '') stored.set(kind, (stored.get(kind) ?? 0) + 1);
+      if (ids[index] !== undefined) stored.set(kind, (stored.get(kind) ?? 0) + 1);
     }
     let total = 0;
     for (const [kind, count] of stored) {
       this.#metrics.andon_outbox_records_appended_total.inc({ kind }, count);
       total += count;
     }
-    // Once the callers' own promises have settled: a subscriber of commits never knows before the one who appended.
-    if (total > 0) setImmediate(() => this.#tell(total));
+    // After the callers' promises have settled: a listener is never called before the append returns.
+    if (total > 0) setImmediate(() => this.#notify(total));
   }
 
-  #tell(count: number): void {
+  #notify(count: number): void {
     for (const listener of this.#listeners) listener(count);
   }
 
-  #take(report: StorageReport): void {
+  #publish(report: StorageReport): void {
     this.#health.report(report.outbox.status, report.outbox.reason);
     this.#historyHealth.report(report.history.status, report.history.reason);
     for (const notice of report.notices) this.#deps.log.error({ component: 'outbox' }, notice);
@@ -189,10 +181,10 @@ export class Outbox implements RecordStore, AsyncDisposable {
     this.#metrics.andon_outbox_database_bytes_max.set(report.bytesMax);
     this.#metrics.andon_history_bytes.set(report.historyBytes);
     this.#countLosses(report);
-    if (report.stored > 0) this.#tell(report.stored);
+    if (report.stored > 0) this.#notify(report.stored);
   }
 
-  /** The worker's totals start anew with the worker and with each new file. */
+  /** The worker's totals restart with the worker and with each new file. */
   #countLosses({ lost, epochsStarted }: StorageReport): void {
     const seen = new Map<string, number>();
     for (const { kind, reason, count } of lost) {

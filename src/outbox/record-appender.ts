@@ -1,27 +1,22 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordKind } from '../domain/record.ts';
-import { databaseFault } from './database-file.ts';
-import { alarmKey } from './alarm-database.ts';
-import type { OutboxConfig } from './outbox-config.ts';
-import type { OpenOutbox } from './outbox-file.ts';
-import type { AppendBatch } from './storage-protocol.ts';
+import type { RecordKind } from '../domain/record/record.ts';
+import { databaseFault } from './file/database-file.ts';
+import { alarmKey } from './alarms/alarm-database.ts';
+import type { OutboxConfig } from './file/outbox-config.ts';
+import type { OpenOutbox } from './records/outbox-file.ts';
+import { ROW_BYTES } from './records/record-space.ts';
+import type { AppendBatch, AppendOutcome } from './file/storage-protocol.ts';
 
-/** Least important first: what is left out of a commit that has no room for all. */
+/** Kinds, least important first. These are left out first if a commit has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
-/** Bytes of a row beside its body and watch. */
-export const ROW_BYTES = 64;
 
-export type Appended = {
-  /** '' where the draft was dropped, undefined where it was refused. */
-  readonly ids: readonly (string | undefined)[];
-  readonly bytes: number;
-};
+export type Appended = Pick<AppendOutcome, 'ids'> & { readonly bytes: number };
 
 /**
- * Stores a batch in one transaction. Where there is no room for all of it and `onFull` gives none, the least
- * important kinds are left out: dropped and remembered as lost, or refused where `onFull` is reject-new.
+ * Stores a batch in one transaction. Without room for all of it, and if `onFull` frees none, the least important kinds
+ * are left out: dropped and counted as lost, or refused with `onFull: reject-new`.
  *
- * An alarm whose key is taken is not stored twice; it gets the id it has.
+ * An alarm whose key exists is not stored twice; it gets the existing id.
  */
 export function appendBatch(
   outbox: OpenOutbox,
@@ -39,7 +34,7 @@ export function appendBatch(
     try {
       return { ids: store(outbox, batch, kinds, onFull, nowMs), bytes };
     } catch (error) {
-      // The estimate was short: go on with less. A disk that is full is the caller's to report.
+      // The estimate was too low: continues with fewer kinds. The caller reports a full disk.
       if (databaseFault(error) !== 'full' || !outbox.space.space.atCap) throw error;
     }
   }
@@ -49,7 +44,8 @@ export function appendBatch(
 function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
   let bytes = 0;
   for (const [index, kind] of batch.kinds.entries())
-    if (kinds.has(kind)) bytes += (batch.bodies[index]?.length ?? 0) + (batch.watches[index]?.length ?? 0) + ROW_BYTES;
+    if (kinds.has(kind))
+      bytes += Buffer.byteLength(batch.bodies[index] ?? '') + Buffer.byteLength(batch.watches[index] ?? '') + ROW_BYTES;
   return bytes;
 }
 
@@ -60,31 +56,32 @@ function store(
   onFull: OutboxConfig['onFull'],
   nowMs: EpochMs,
 ): readonly (string | undefined)[] {
+  const drops = onFull !== 'reject-new';
+  if (kinds.size === 0 && !drops) return batch.kinds.map(() => undefined);
   const keys = new Map(
     batch.alarms.map(({ index, transition }) => [index, alarmKey(transition.watch, transition.number)]),
   );
-  const left = onFull === 'reject-new' ? undefined : '';
-  if (kinds.size === 0 && left === undefined) return batch.kinds.map(() => undefined);
   return database.commit(() =>
     batch.kinds.map((kind, index) => {
+      const key = keys.get(index);
       if (!kinds.has(kind)) {
-        // An alarm left out is not lost: it waits in the alarm database for room.
-        if (left === '' && !keys.has(index))
-          database.addLoss({ kind, reason: 'outbox-full', from: 0, to: 0, count: 1 }, nowMs);
-        return keys.has(index) ? undefined : left;
+        // An alarm is not lost: it waits in the alarm database for room.
+        if (drops && key === undefined)
+          database.losses.add({ kind, reason: 'outbox-full', from: 0, to: 0, count: 1 }, nowMs);
+        return undefined;
       }
-      const key = keys.get(index) ?? null;
-      const taken = key === null ? undefined : database.statements.byKey.get(key);
-      if (taken !== undefined) return database.idOf(taken as { sequence: number; original_id: string | null });
+      const existing = key === undefined ? undefined : database.statements.byKey.get(key);
+      if (existing !== undefined)
+        return database.epochs.idOf(existing as { sequence: number; original_id: string | null });
       const sequence = database.insert({
         kind,
         watch: batch.watches[index] ?? '',
         timestampMs: batch.timestampsMs[index] ?? nowMs,
         body: batch.bodies[index] ?? '{}',
-        key,
+        key: key ?? null,
         originalId: null,
       });
-      return database.idOf({ sequence, original_id: null });
+      return database.epochs.idOf({ sequence, original_id: null });
     }),
   );
 }

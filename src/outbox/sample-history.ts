@@ -1,38 +1,31 @@
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { TagNumber } from '../domain/tag.ts';
-import { GOOD } from '../domain/quality.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
+import { GOOD } from '../domain/sample/quality.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
-import { SeriesBuffer } from './series-buffer.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './storage-protocol.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
+import { SeriesBuffer } from './history/series-buffer.ts';
+import type { HistoryBatch, HistoryPage, SampleStorage } from './file/storage-protocol.ts';
 
 /** Samples that make a flush due before its interval. */
 const FLUSH_SAMPLES = 65_536;
-/** Samples that wait at most, while a flush is under way or fails; newer ones are dropped and counted. */
+/** Limit of waiting samples while a flush is in progress. Newer ones are dropped and counted. */
 const SAMPLES_MAX = 1_000_000;
 
-/** What the history needs of the outbox: the worker it shares. */
-type SampleStorage = {
-  readonly historyFlushIntervalMs: number;
-  appendSamples(batch: HistoryBatch): Promise<void>;
-  readSamples(request: HistoryPageRequest): Promise<HistoryPage>;
-};
-
 export type SampleHistoryOptions = {
-  readonly outbox: SampleStorage;
-  /** The tags to keep; samples of others are passed over. */
+  readonly storage: SampleStorage;
+  /** Tags to keep. Samples of other tags are ignored. */
   readonly tags: readonly { readonly number: TagNumber; readonly name: string }[];
   readonly deps: Deps;
 };
 
 /**
- * The box's own historian. Good samples wait in memory, in one pair of columns a tag, and go to the storage worker every
- * `outbox.historyFlushInterval`; a crash loses those. A flush that fails loses its samples too, and that is counted: the history
- * is the least of what is stored, and never holds up records or alarms.
+ * The local historian. Good samples wait in memory, in one pair of columns for each tag, and go to the storage worker
+ * every `outbox.historyFlushInterval`. A crash loses the waiting samples. A failed flush loses its samples and counts
+ * them: the history matters less than records and alarms, and never delays them.
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
@@ -54,7 +47,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     this.#dropped = metrics.andon_history_samples_dropped_total;
   }
 
-  /** Samples taken and never stored, since the start. */
+  /** Samples accepted and never stored, since the start. */
   get lost(): number {
     return this.#lost;
   }
@@ -78,9 +71,9 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     else if (this.#waiting > 0) this.#timer ??= this.#startTimer();
   }
 
-  /** Hands everything added so far to the storage worker; resolves when it is on the disk or dropped. */
+  /** Sends every added sample to the storage worker. Resolves when they are on disk or dropped. */
   async flush(): Promise<void> {
-    // A flush under way took what was there when it began; what has come since goes with the next, whoever begins it.
+    // A flush in progress took the samples of its start. Later ones go with the next flush, which any caller may begin.
     await this.#flushing;
     if (this.#waiting > 0) {
       this.#timer?.cancel();
@@ -97,7 +90,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return series;
   }
 
-  /** Flushes what waits. */
+  /** Flushes the waiting samples. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     await this.flush();
@@ -105,14 +98,14 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   }
 
   #startTimer(): Timer {
-    const { deps, outbox } = this.#options;
-    return deps.clock.setTimer(() => void this.flush(), outbox.historyFlushIntervalMs, { background: true });
+    const { deps, storage } = this.#options;
+    return deps.clock.setTimer(() => void this.flush(), storage.flushIntervalMs, { background: true });
   }
 
   async #send(): Promise<void> {
     const batch = this.#takeBatch();
     try {
-      await this.#options.outbox.appendSamples(batch);
+      await this.#options.storage.append(batch);
     } catch (error) {
       this.#drop(batch.timesMs.length, errorCode(error));
     } finally {
@@ -149,7 +142,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const buffer = new SeriesBuffer();
     let after: EpochMs | undefined;
     do {
-      const page: HistoryPage = await this.#options.outbox.readSamples({ tag, fromMs, toMs, limit, after });
+      const page: HistoryPage = await this.#options.storage.read({ tag, fromMs, toMs, limit, after });
       buffer.append(page);
       after = page.next;
     } while (after !== undefined);
@@ -158,7 +151,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   }
 }
 
-/** At most `limit` elements, evenly spread, the first and the last among them. */
+/** Returns at most `limit` elements, evenly spaced, including the first and the last. */
 export function thinned(column: Float64Array, limit: number | undefined): Float64Array {
   if (limit === undefined || column.length <= limit) return column.slice();
   const step = (column.length - 1) / Math.max(1, limit - 1);

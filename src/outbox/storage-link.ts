@@ -6,15 +6,15 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { RpcPort } from '../platform/rpc.ts';
 import { RpcClient } from '../platform/rpc.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
-import type { StorageOptions, StorageProtocol, StorageReport } from './storage-protocol.ts';
+import { outboxMetrics } from './file/outbox-metrics.ts';
+import type { StorageOptions, StorageProtocol, StorageReport } from './file/storage-protocol.ts';
 
-/** Time between two slices of upkeep, and while there is more to do. */
+/** Time between two slices of upkeep, and the shorter time while more work is due. */
 const UPKEEP_MS = 1000;
 const UPKEEP_SOON_MS = 30;
-/** A worker that does not answer for so long hangs in the disk, and is replaced. */
+/** A worker that does not answer within this time hangs on the disk and is replaced. */
 const HUNG_MS = 60_000;
-/** Opening may have to fold a WAL and count rows. */
+/** Opening may have to checkpoint a WAL and count rows. */
 const OPEN_MS = 120_000;
 const CLOSE_MS = 10_000;
 
@@ -24,16 +24,16 @@ export type StorageLinkOptions = {
   /** URL of hosts/storage-worker.ts. */
   readonly entry: URL;
   readonly storage: StorageOptions;
-  /** Told after every slice of upkeep. */
+  /** Called after every slice of upkeep. */
   readonly onReport: (report: StorageReport) => void;
-  /** Told when there is no worker, with the reason. */
+  /** Called when the worker is lost, with the reason. */
   readonly onDown: (reason: string) => void;
   readonly deps: Deps;
 };
 
 /**
- * Keeps a storage worker running: starts it, asks it for upkeep, replaces it with backoff when it dies or hangs.
- * A worker that is ended in the middle of a transaction leaves the file as it was before.
+ * Keeps a storage worker running: starts it, requests upkeep, and replaces it with backoff when it ends or hangs.
+ * A worker that ends during a transaction leaves the file as before the transaction.
  */
 export class StorageLink {
   readonly #options: StorageLinkOptions;
@@ -53,7 +53,7 @@ export class StorageLink {
     this.#lastTickMs = clock.monotonicMs();
   }
 
-  /** @throws {OperatingError} 'outbox-path-unusable', or 'outbox-unavailable' where the worker does not start. */
+  /** @throws {OperatingError} 'outbox-path-unusable', or 'outbox-unavailable' if the worker does not start. */
   async start(): Promise<void> {
     await this.#connect();
   }
@@ -63,7 +63,7 @@ export class StorageLink {
     return this.#lastTickMs;
   }
 
-  /** @throws {OperatingError} 'outbox-unavailable' (retry) while there is no worker; what the worker threw. */
+  /** @throws {OperatingError} 'outbox-unavailable' (retry) while no worker runs, or the worker's own error. */
   async call<M extends keyof StorageProtocol>(
     method: M,
     params: StorageProtocol[M]['params'],
@@ -131,7 +131,7 @@ export class StorageLink {
     }
   }
 
-  /** A worker is gone that nobody sent away: starts another, for ever. */
+  /** A worker ended unexpectedly. Starts others until one runs. */
   #lost(connection: Connection, reason: string): void {
     if (this.#connection !== connection) {
       connection.rpc.close(unavailable(reason));
@@ -167,7 +167,7 @@ export class StorageLink {
 
 function workerPort(worker: Worker): RpcPort {
   return {
-    // The rule is about windows: a worker thread has no origin.
+    // The lint rule is for browser windows. A worker thread has no origin.
     // oxlint-disable-next-line unicorn/require-post-message-target-origin
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.on('message', listener),

@@ -1,18 +1,19 @@
 import { dirname, join } from 'node:path';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { StoredRecord } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RpcHandlers } from '../platform/rpc.ts';
-import { AlarmStore } from './alarm-store.ts';
-import { alarmKey } from './alarm-database.ts';
-import { makeFolderFor, truncateWal } from './database-file.ts';
-import { GrowthRate } from './growth-rate.ts';
-import { HistoryStore } from './history-store.ts';
-import type { OpenOutbox, OutboxFileOptions } from './outbox-file.ts';
-import { OutboxFile } from './outbox-file.ts';
-import { outboxStatsOf } from './outbox-stats.ts';
-import { appendBatch, ROW_BYTES } from './record-appender.ts';
+import { AlarmStore } from './alarms/alarm-store.ts';
+import { alarmKey } from './alarms/alarm-database.ts';
+import { makeFolderFor, truncateWal } from './file/database-file.ts';
+import { GrowthRate } from './file/growth-rate.ts';
+import { HistoryStore } from './history/history-store.ts';
+import type { OpenOutbox, OutboxFileOptions } from './records/outbox-file.ts';
+import { OutboxFile } from './records/outbox-file.ts';
+import { outboxStatsOf } from './records/outbox-stats.ts';
+import { appendBatch } from './record-appender.ts';
+import { ROW_BYTES } from './records/record-space.ts';
 import type {
   AppendBatch,
   AppendOutcome,
@@ -20,18 +21,18 @@ import type {
   StorageProtocol,
   StorageReport,
   StoreHealth,
-} from './storage-protocol.ts';
+} from './file/storage-protocol.ts';
 
-/** Losses are gathered for so long before they become records, so that a full outbox does not fill up with them. */
+/** Interval of loss records, so that these do not fill a full outbox. */
 const LOSS_REPORT_MS = 10_000;
-/** A quiet outbox folds its WAL and syncs its mark this often. */
-const IDLE_CARE_MS = 30_000;
-/** Moved cursors reach the file at least this often, with a commit or by themselves. */
+/** Interval at which an idle outbox checkpoints its WAL and syncs its mark. */
+const IDLE_SYNC_MS = 30_000;
+/** Moved cursors are on disk within this time, with a commit or alone. */
 const CURSOR_SAVE_MS = 250;
 
 /**
- * Everything the storage worker does: the outbox, the alarms and the sample history, each in its own file beside
- * the other. Synchronous throughout, and without timers: the main thread asks for each slice of upkeep.
+ * The work of the storage worker: the outbox, the alarms and the sample history, each in its own file of one folder.
+ * Synchronous and without timers: the main thread requests each slice of upkeep.
  */
 export class Storage {
   readonly #options: OutboxFileOptions;
@@ -42,7 +43,7 @@ export class Storage {
   #bytesSinceUpkeep = 0;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
-  #idleCareMs = 0;
+  #idleSyncMs = 0;
   #cursorsSavedMs = 0;
 
   constructor(options: OutboxFileOptions) {
@@ -73,7 +74,7 @@ export class Storage {
     };
   }
 
-  /** @throws {OperatingError} 'outbox-path-unusable'; a bad file does not throw. */
+  /** @throws {OperatingError} 'outbox-path-unusable'. A damaged file does not throw. */
   #openAll(nowMs: EpochMs): StorageReport {
     this.#nowMs = nowMs;
     makeFolderFor(this.#options.config.path);
@@ -104,7 +105,7 @@ export class Storage {
     return { ids };
   }
 
-  /** The alarms of a batch cannot be stored: what else is in it can. */
+  /** Stores the other records of a batch whose alarms cannot be stored. */
   #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
     const refused = new Set(batch.alarms.map(({ index }) => index));
     const isKept = (_: unknown, index: number): boolean => !refused.has(index);
@@ -144,7 +145,7 @@ export class Storage {
     );
   }
 
-  /** A slice of what is not urgent: a few tens of milliseconds at most, so that no append waits long for it. */
+  /** Runs a slice of upkeep: at most a few tens of milliseconds, which an append may have to wait. */
   #upkeep(nowMs: EpochMs, idle: boolean): StorageReport {
     this.#nowMs = nowMs;
     this.#alarms.ensureOpen(nowMs);
@@ -161,21 +162,21 @@ export class Storage {
       more = this.#outbox.salvage(nowMs);
       more = this.#outbox.use(nowMs, ({ space }) => space.expire(nowMs)) || more;
       this.#saveCursors(nowMs);
-      if (idle && nowMs - this.#idleCareMs >= IDLE_CARE_MS) this.#careWhenIdle(nowMs);
+      if (idle && nowMs - this.#idleSyncMs >= IDLE_SYNC_MS) this.#syncWhenIdle(nowMs);
     } catch (error) {
-      // What is wrong with the file is in its health by now; the next slice tries again.
+      // The file's health has the error. The next slice tries again.
       if (!(error instanceof OperatingError)) throw error;
     }
     more = this.#history.upkeep(nowMs) || more;
     return this.#report(stored, more);
   }
 
-  /** Alarms whose record did not reach the outbox: the process ended in between, or the outbox had failed. */
+  /** Stores alarm records that are missing from the outbox: the process ended before, or the outbox had failed. */
   #storePendingAlarms(nowMs: EpochMs): number {
     const pending = this.#alarms.pending(nowMs);
     if (pending.length === 0) return 0;
     const stored = this.#outbox.use(nowMs, ({ database, space }) => {
-      const bytes = pending.reduce((total, { body }) => total + body.length + ROW_BYTES, 0);
+      const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
       if (!space.makeRoom(bytes, 'alarm', nowMs)) return undefined;
       return database.commit(() => {
         const missing = pending.filter(
@@ -193,7 +194,7 @@ export class Storage {
     return stored;
   }
 
-  /** Makes what was lost since into records, one for each kind, reason and epoch. */
+  /** Stores loss records, one for each kind, reason and epoch. */
   #reportLosses(nowMs: EpochMs): number {
     if (nowMs - this.#lossReportedMs < LOSS_REPORT_MS) return 0;
     const stored = this.#outbox.use(nowMs, (outbox) => storeLosses(outbox, nowMs));
@@ -206,12 +207,12 @@ export class Storage {
   #saveCursors(nowMs: EpochMs): void {
     this.#cursorsSavedMs = nowMs;
     this.#outbox.use(nowMs, ({ database }) => {
-      if (database.cursorsMoved) database.commit(() => undefined);
+      if (database.cursors.hasUnsaved) database.commit(() => undefined);
     });
   }
 
-  #careWhenIdle(nowMs: EpochMs): void {
-    this.#idleCareMs = nowMs;
+  #syncWhenIdle(nowMs: EpochMs): void {
+    this.#idleSyncMs = nowMs;
     this.#outbox.sync();
     this.#outbox.use(nowMs, ({ database }) => truncateWal(database.sqlite));
   }
@@ -223,12 +224,12 @@ export class Storage {
     return {
       outbox: worse(this.#outbox.health, this.#alarms.health),
       history: this.#history.health,
-      epoch: open?.database.epoch ?? '',
+      epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
       historyBytes: this.#history.bytes,
-      lost: open?.database.lost ?? [],
+      lost: open?.database.losses.sinceOpen ?? [],
       notices,
       stored,
       more,
@@ -240,7 +241,7 @@ export class Storage {
       this.#saveCursors(this.#nowMs);
       this.#outbox.use(this.#nowMs, ({ database }) => truncateWal(database.sqlite));
     } catch (error) {
-      // A failing disk must not keep the agent from stopping; everything acknowledged is in the file already.
+      // A failing disk must not prevent the agent from stopping. Every acknowledged record is in the file.
       if (!(error instanceof OperatingError)) throw error;
     } finally {
       this.#outbox.close();

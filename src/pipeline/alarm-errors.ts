@@ -3,27 +3,27 @@ import type { ErrorCatalogue } from '../platform/errors.ts';
 export const alarmErrors = {
   'alarm-unknown': {
     disposition: 'reject',
-    meaning: 'There is no watch of this name with an alarm.',
-    remedy: 'See GET /api/v1/alarms for the names.',
+    meaning: 'No watch of this name has an alarm.',
+    remedy: 'GET /api/v1/alarms lists the names.',
   },
   'alarm-not-acknowledgeable': {
     disposition: 'reject',
-    meaning: 'The alarm is in a state that needs no acknowledgement, or is suppressed.',
-    remedy: 'Nothing: someone else may have acknowledged it already.',
+    meaning: 'The state of the alarm needs no acknowledgement, or the alarm is suppressed.',
+    remedy: 'None: another operator may have acknowledged it.',
   },
   'alarm-not-shelved': {
     disposition: 'reject',
-    meaning: 'The alarm is not on the shelf, so it cannot be taken off.',
-    remedy: 'Nothing: its shelving may have ended by itself.',
+    meaning: 'The alarm is not shelved, so it cannot be unshelved.',
+    remedy: 'None: its shelving time may have ended.',
   },
   'alarm-out-of-service': {
     disposition: 'reject',
-    meaning: 'An alarm out of service was to be shelved.',
+    meaning: 'An alarm that is out of service cannot be shelved.',
     remedy: 'Remove alarm.outOfService from the configuration of the watch to put it in service again.',
   },
   'alarms-not-restored': {
     disposition: 'retry',
-    meaning: 'The stored alarms could not be read yet: nobody knows how they are, and no operator can act on them.',
-    remedy: 'See the health of the outbox; the agent goes on trying.',
+    meaning: 'The stored alarms could not be read yet. Their states are unknown, and operators cannot act on them.',
+    remedy: 'Check the health of `outbox`. The agent retries automatically.',
   },
 } as const satisfies ErrorCatalogue;

@@ -8,12 +8,12 @@ export const alarmMetrics = {
   },
   andon_alarm_transitions_total: {
     type: 'counter',
-    help: 'Changes of alarms, by the state they led to.',
+    help: 'Transitions of alarms, by the new state.',
     labels: ['watch', 'state'],
   },
   andon_alarm_verdicts_dropped_total: {
     type: 'counter',
-    help: 'Verdicts that no alarm took into account, since the stored alarms could not be read for too long.',
+    help: 'Verdicts that changed no alarm, because the stored alarms could not be read for too long.',
     labels: [],
   },
 } as const satisfies MetricCatalogue;

@@ -1,15 +1,15 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { AlarmRules, AlarmStep } from '../domain/alarm-logic.ts';
-import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm-logic.ts';
-import type { BlamedTag } from '../domain/alarm-message.ts';
-import { actMessage, scoreMessage } from '../domain/alarm-message.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm.ts';
-import { alarmState, normalFacts } from '../domain/alarm.ts';
+import type { AlarmRules, AlarmStep } from '../domain/alarm/alarm-logic.ts';
+import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm/alarm-logic.ts';
+import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
+import { actionMessage, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm/alarm.ts';
+import { alarmState, normalFacts } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -19,17 +19,17 @@ import { alarmMetrics } from './alarm-metrics.ts';
 import type { Entry, Recorder } from './recorder.ts';
 import type { AlarmConfig, WatchConfig } from './watch-config.ts';
 
-/** Verdicts that wait while the stored alarms cannot be read; past it the oldest is left out and counted. */
+/** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
 
-/** A verdict, and how the plant was when it was made. */
+/** A verdict, and the state of the plant at its time. */
 export type AlarmVerdict = {
   readonly verdict: Verdict;
-  /** Side of the threshold that is abnormal for the watch. */
+  /** Abnormal side of the watch's threshold. */
   readonly abnormal: 'above' | 'below';
-  /** Tags that a message would name. */
+  /** Tags for the alarm's message. */
   readonly tags: readonly BlamedTag[];
-  /** Whether the plant is in the state that suppresses the alarm by design; undefined where that is not known. */
+  /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
   readonly suppressed: boolean | undefined;
 };
 
@@ -38,21 +38,21 @@ type Alarm = {
   readonly config: AlarmConfig;
   memory: AlarmStep['memory'];
   last: AlarmTransition;
-  /** Highest number given out; ahead of `last.number` where an operator's act could not be stored. */
+  /** Highest number given out. It is above `last.number` if an operator's action could not be stored. */
   number: number;
-  /** Last transition that is in the outbox: what others may know. */
+  /** Last transition that is in the outbox: the one that is listed. */
   stored: AlarmTransition;
   shelving: Timer | undefined;
 };
 
 /**
- * The alarms of all watches: what they are, what operators do about them, and their way into the outbox.
+ * The alarms of all watches: their states, the actions of operators, and their records in the outbox.
  *
- * A change counts in memory at once, is stored, and only then listed and announced. While an alarm is suppressed, what the plant
- * does to it is stored, since a journal must have no holes, but not announced. Until the stored alarms could be read
- * (`start`), verdicts wait, operators are refused and none is listed; read late, each is announced as it was stored.
+ * A transition takes effect in memory immediately, is stored, and only then listed and announced. The plant's transitions
+ * of a suppressed alarm are stored but not announced, so that the journal is complete. Until `start` has read the stored
+ * alarms, verdicts wait, operators are refused and no alarm is listed. After a late read, each stored alarm is announced.
  */
-export class AlarmService implements AlarmDesk, AsyncDisposable {
+export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #records: RecordStore;
   readonly #recorder: Recorder;
   readonly #events: LiveEvents;
@@ -88,7 +88,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     this.#alarms = new Map(alarms.map((alarm) => [alarm.watch, alarm]));
   }
 
-  /** Reads the stored alarms; where that fails, it is tried again in the background. Never rejects. */
+  /** Reads the stored alarms. If that fails, retries in the background. Never rejects. */
   async start(): Promise<void> {
     this.#retry = undefined;
     try {
@@ -117,12 +117,12 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     return !this.#restored ? undefined : this.#alarms.get(watch)?.stored.state;
   }
 
-  /** Whether the plant is in alarm, acknowledged or suppressed or not. */
+  /** True while the plant is in alarm, also if the alarm is acknowledged or suppressed. */
   isActive(watch: string): boolean {
     return this.#alarms.get(watch)?.memory.facts.active === true;
   }
 
-  /** @returns What has to be stored along with the verdict's own record: the changes of the alarm that it came to. */
+  /** @returns Transitions to store with the verdict's own record. */
   apply(input: AlarmVerdict): readonly Entry[] {
     const alarm = this.#alarms.get(input.verdict.watch);
     if (alarm === undefined) return [];
@@ -160,7 +160,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     return this.#act(alarm, endSuppression(alarm.memory.facts), 'unshelved', by);
   }
 
-  /** The wall clock was set: shelving ends at the time on the wall, which is nearer or further now. */
+  /** The wall clock was set. Shelving ends at a wall-clock time, so its timers restart. */
   clockJumped(): void {
     for (const alarm of this.#alarms.values()) this.#timeShelving(alarm);
   }
@@ -195,7 +195,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     if (next === undefined) return [];
     const cause = ends ? 'returned-to-service' : 'suppressed-by-design';
     const by = alarm.config.suppressWhen?.tag;
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
     const { timestampMs } = verdict;
     return [this.#change(alarm, next, { cause, message, by, timestampMs, score: alarm.last.score })];
   }
@@ -210,7 +210,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
       alarm.number = transition.number;
       alarm.stored = alarm.last;
     }
-    // Subscribers that came in the meantime were told of none.
+    // Earlier subscribers received an empty list.
     if (this.#late)
       for (const transition of this.list()) this.#events.emit({ type: 'alarm', transition, id: undefined });
     const entries: Entry[] = [];
@@ -223,7 +223,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
     this.#recorder.store(entries);
   }
 
-  /** Brings an alarm in line with what the configuration says about its service. */
+  /** Puts an alarm in or out of service, as configured. */
   #putInService(alarm: Alarm): readonly Entry[] {
     const { facts } = alarm.memory;
     if (alarm.config.outOfService) {
@@ -238,7 +238,7 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
 
   #ofConfig(alarm: Alarm, facts: AlarmFacts, cause: 'out-of-service' | 'returned-to-service'): Entry {
     const by = 'configuration';
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
     return this.#change(alarm, facts, { cause, message, by, timestampMs: this.#deps.clock.nowMs(), score: undefined });
   }
 
@@ -252,8 +252,8 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   }
 
   /**
-   * An operator's act. Where the outbox takes none now the act holds all the same, and its record waits for the outbox;
-   * where it can never be stored, it is as if it had not been.
+   * Applies an operator's action. If the outbox accepts no record now, the action holds and its record waits. If the
+   * record can never be stored, the action is undone.
    */
   async #act(
     alarm: Alarm,
@@ -263,14 +263,14 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   ): Promise<AlarmTransition> {
     const before = { facts: alarm.memory.facts, last: alarm.last };
     const timestampMs = this.#deps.clock.nowMs();
-    const message = actMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
+    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
     const entry = this.#change(alarm, facts, { cause, message, by, timestampMs, score: before.last.score });
     const transition = alarm.last;
     this.#timeShelving(alarm);
     try {
       await this.#recorder.storeNow(entry);
     } catch (error) {
-      // A change that came meanwhile was built on the act, which must then be stored after all.
+      // A later transition is based on this action, which must then be stored.
       if (alarm.last === transition) this.#takeBack(alarm, before);
       else this.#recorder.keep([entry]);
       throw error;
@@ -341,11 +341,11 @@ export class AlarmService implements AlarmDesk, AsyncDisposable {
   #endShelving(alarm: Alarm): void {
     const { facts } = alarm.memory;
     const nowMs = this.#deps.clock.nowMs();
-    // A timer may fire early by a fraction, and gives up after 24 days.
+    // A timer may fire a fraction early, and is limited to 24 days.
     if (facts.shelvedUntilMs !== undefined && facts.shelvedUntilMs - nowMs >= 1) return this.#timeShelving(alarm);
     alarm.shelving = undefined;
     const cause = 'shelving-ended';
-    const message = actMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
+    const message = actionMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
     const change = { cause, message, by: undefined, timestampMs: nowMs, score: alarm.last.score } as const;
     this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
   }
@@ -356,12 +356,12 @@ function isOfPlant(cause: AlarmCause): boolean {
 }
 
 function rulesOf(config: AlarmConfig, abnormal: 'above' | 'below'): AlarmRules {
-  return { onDelayMs: config.onDelay, offDelayMs: config.offDelay, abnormal };
+  return { onDelayMs: config.onDelayMs, offDelayMs: config.offDelayMs, abnormal };
 }
 
 /**
- * An alarm that nothing is stored of. It may have had numbers before its stored state was lost, and their records may
- * still be in the outbox; an alarm changes less often than once a millisecond, so the time is past all of them.
+ * Creates an alarm without a stored state. If its state was lost, records with its earlier numbers may be in the outbox.
+ * An alarm changes less than once a millisecond, so the current time is above all of them.
  */
 function newAlarm(watch: string, config: AlarmConfig, nowMs: EpochMs): Alarm {
   const number = Math.floor(nowMs);

@@ -1,9 +1,9 @@
 import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { BlamedTag } from '../domain/alarm-message.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 
-/** The tags that a message names: those the model blames, or all of them where it blames none. */
+/** Returns the tags for an alarm message: those that the model blames, or all tags if it blames none. */
 export function blamedTags(
   verdict: Verdict,
   readings: readonly TagReading[],
@@ -14,7 +14,7 @@ export function blamedTags(
   return verdict.contributions.map(({ tag, share }) => {
     const column = readings.findIndex((candidate) => candidate.tag === tag);
     const reading = readings[column];
-    // The columns of the model are the tags of the watch, in their order.
+    // The columns of the model are the tags of the watch, in the same order.
     const normalRange = manifest?.tags[column]?.range;
     return { tag, value: reading?.value, unit: reading?.unit ?? '', share, normalRange };
   });

@@ -1,6 +1,6 @@
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { Distribution } from '../domain/drift.ts';
-import { distributionBin, populationStabilityIndex } from '../domain/drift.ts';
+import type { Distribution } from '../domain/model/drift.ts';
+import { distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -10,14 +10,14 @@ import type { MetricCatalogue } from '../platform/metrics.ts';
 export const driftMetrics = {
   andon_drift_index: {
     type: 'gauge',
-    help: 'Population stability index of a tag, or of the score (tag "score"), over the last drift period against the training; above 0.25 the model judges a machine that it does not know.',
+    help: 'Population stability index of a tag, or of the score (tag "score"), over the last drift period, compared with the training. Above 0.25, the data differ from the training data in a major way.',
     labels: ['watch', 'tag'],
   },
 } as const satisfies MetricCatalogue;
 
-/** Fewest judged windows that say something about a distribution. */
+/** Minimum number of judged windows for a comparison. */
 const WINDOWS_MIN = 200;
-/** Tags that a health reason names. */
+/** Number of tags in a health reason. */
 const NAMED_MAX = 3;
 
 export type DriftRules = { readonly periodMs: number; readonly warn: number };
@@ -25,10 +25,10 @@ export type DriftRules = { readonly periodMs: number; readonly warn: number };
 type Series = { readonly tag: string; readonly reference: Distribution; counts: Float64Array };
 
 /**
- * Compares what a watch's model sees with what it was trained on, tag by tag and by its score, over one period at a
- * time. Reports under `drift/<watch>`: a drifted tag is no fault of the agent, but its model knows another machine.
+ * Compares the values of a watch with the training data of its model, for each tag and for the score, over one period at
+ * a time. Reports health `drift/<watch>`: a drifted tag is not a fault of the agent, but the model may no longer fit.
  *
- * One look a judged window, at its last row; the memory is ten counts a tag.
+ * Uses the last row of each judged window. Needs ten counters for each tag.
  */
 export class DriftMonitor {
   readonly #watch: string;
@@ -49,14 +49,14 @@ export class DriftMonitor {
     this.#health.report('ok');
   }
 
-  /** Index by tag, and by 'score', of the last full period; empty before it ended. */
+  /** Index by tag, and by 'score', of the last full period; empty before the first ended. */
   get indexes(): ReadonlyMap<string, number> {
     return this.#indexes;
   }
 
   /**
    * @param tags Names of the watch's columns, in order.
-   * @param lastRow Raw values, NaN where missing.
+   * @param lastRow Raw values, NaN for a missing one.
    */
   observe(
     model: ModelManifest,
@@ -113,7 +113,7 @@ export class DriftMonitor {
     const period = formatDuration(this.#rules.periodMs);
     this.#health.report(
       'degraded',
-      `Over the last ${period}, ${named.join(', ')}${others} no longer had the values that the model was trained on. If this is the machine's new normal: andon train --watch ${this.#watch}`,
+      `Over the last ${period}, ${named.join(', ')}${others} differed from the training data of the model. If the machine works normally, train the model again: andon train --watch ${this.#watch}`,
     );
   }
 }

@@ -1,12 +1,12 @@
-import type { ModelReference } from '../domain/model-reference.ts';
-import { formatModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { ModelStatus, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { WindowModels } from '../contracts/trial-models.ts';
-import { shortestFloat32 } from '../domain/verdict-rule.ts';
-import type { JudgedBy } from '../domain/verdict.ts';
-import type { DueWindow } from '../domain/window-plan.ts';
+import type { WindowModels } from '../contracts/rollout-models.ts';
+import { shortestFloat32 } from '../domain/alarm/verdict-rule.ts';
+import type { JudgedBy } from '../domain/alarm/verdict.ts';
+import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';

@@ -13,7 +13,7 @@ export const pipelineMetrics = {
   },
   andon_samples_late_total: {
     type: 'counter',
-    help: 'Samples that came after the window row they belonged to was sealed.',
+    help: 'Samples that arrived after the window row of their time was sealed.',
     labels: ['watch'],
   },
   andon_windows_due_total: {
@@ -23,12 +23,12 @@ export const pipelineMetrics = {
   },
   andon_windows_decided_total: {
     type: 'counter',
-    help: 'What due windows came to: judged, unfit (values missing), superseded (a newer one took its place), failed (model or host).',
+    help: 'Due windows by outcome: judged, unfit (values missing), superseded (replaced by a newer one), failed (model or host).',
     labels: ['watch', 'outcome'],
   },
   andon_windows_restarted_total: {
     type: 'counter',
-    help: 'Times the windows of a watch began to fill anew: at start, after a jump of the clock, with another model.',
+    help: 'Times that the windows of a watch restarted empty: at start, after a clock jump, with another model.',
     labels: ['watch'],
   },
   andon_verdicts_total: {
@@ -48,23 +48,23 @@ export const pipelineMetrics = {
   },
   andon_batch_windows: {
     type: 'histogram',
-    help: 'Windows that went to the inference host in one run.',
+    help: 'Number of windows in one run of the inference host.',
     labels: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
   },
   andon_pipeline_records_lost_total: {
     type: 'counter',
-    help: 'Records that could not be handed to the outbox.',
+    help: 'Records that the outbox did not accept.',
     labels: ['kind'],
   },
   andon_alarm_records_waiting: {
     type: 'gauge',
-    help: 'Alarm records kept in memory until the outbox takes them again.',
+    help: 'Alarm records kept in memory until the outbox accepts them.',
     labels: [],
   },
   andon_explanations_failed_total: {
     type: 'counter',
-    help: 'Abnormal windows whose explanation by occlusion failed; the verdict stands without it.',
+    help: 'Abnormal windows whose explanation by occlusion failed. The verdict has no explanation.',
     labels: ['model', 'code'],
   },
 } as const satisfies MetricCatalogue;

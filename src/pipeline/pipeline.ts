@@ -1,19 +1,19 @@
-import { formatModelReference } from '../domain/model-reference.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { InferenceHost } from '../contracts/inference.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
-import type { WatchBoard, WatchOverview } from '../contracts/watch-board.ts';
+import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import { qualities } from '../domain/quality.ts';
-import { QualityGate } from '../domain/quality-gate.ts';
-import { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag, TagNumber } from '../domain/tag.ts';
-import type { Verdict } from '../domain/verdict.ts';
-import { isFallbackOfRemote } from '../domain/verdict.ts';
-import type { DueWindow } from '../domain/window-plan.ts';
+import { qualities } from '../domain/sample/quality.ts';
+import { QualityGate } from '../domain/sample/quality-gate.ts';
+import { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import { isFallbackOfRemote } from '../domain/alarm/verdict.ts';
+import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
@@ -28,44 +28,44 @@ import { sampleDraft } from './sample-record.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { verdictDraft } from './verdict-record.ts';
-import type { Trials } from './trials.ts';
+import type { VersionComparison } from './version-comparison.ts';
 import type { WatchConfig } from './watch-config.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
-/** Tag values go to live subscribers this often, changed ones only, and at most so many at a time. */
+/** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
 const TAG_EVENTS_INTERVAL_MS = 500;
 const TAGS_IN_EVENT_MAX = 1000;
-/** Longest time between two looks at windows and models. */
+/** Maximum time between two checks of windows and models. */
 const TICK_MS_MAX = 1000;
-/** While a model is not there yet, it is looked for this often. */
-const MODEL_LOOK_MS = 100;
+/** Interval of checks for a model that is not ready yet. */
+const MODEL_CHECK_MS = 100;
 
 export type PipelineOptions = {
-  /** In order of their numbers; a place that a pattern keeps gets its name in this very array. */
+  /** In order of their numbers. A tag of a pattern gets its name later, in this same array. */
   readonly tags: readonly Tag[];
-  /** Every tag they name is in `tags`. */
+  /** Every tag that they name is in `tags`. */
   readonly watches: ReadonlyMap<string, WatchConfig>;
   readonly inference: InferenceHost;
-  /** Undefined where no versions are ever compared, as in a bench. */
-  readonly trials: Trials | undefined;
+  /** Undefined without rollouts, as in a benchmark. */
+  readonly rollouts: VersionComparison | undefined;
   readonly recorder: Recorder;
   readonly history: SampleHistory | undefined;
   readonly events: LiveEvents;
-  /** Whether samples become records for the uplinks, too. */
+  /** True if an uplink takes sample records. */
   readonly sampleRecords: boolean;
   readonly alarms: AlarmService;
   readonly deps: Deps;
 };
 
 /**
- * The way of a sample: quality gate → tag table, history → windows → model → verdict → alarm → outbox → subscribers.
+ * The data path of a sample: quality gate → tag table, history → windows → model → verdict → alarm → outbox → subscribers.
  *
- * A sample costs no object. Every due window comes to exactly one verdict record. Besides those there is one
- * `unknown` record each time a watch begins to fill its window (at start, after a jump of the clock, with a model of
- * another length), so that nobody takes the last verdict for the present one.
+ * A sample allocates no object. Every due window results in exactly one verdict record. One more `unknown` record is
+ * stored each time a watch begins to fill its window (at start, after a clock jump, with a model of another window
+ * length), so that the last verdict does not look current.
  */
-export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
+export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #options: PipelineOptions;
   readonly #gate: QualityGate;
   readonly #table: TagTable;
@@ -79,30 +79,28 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   readonly #metrics;
   readonly #sampleCounters;
   readonly #sampleCounts = new Float64Array(qualities.length);
-  /** Scratch, grown to the largest batch that a source has. */
+  /** Buffers, as large as the largest batch so far. */
   #gated = new SampleBatch(64);
   #reported = new Uint8Array(64);
-  /** Watches that the present batch has samples for; each once. */
+  /** Watches with samples in the current batch, each once. */
   readonly #touched: Int32Array;
   readonly #isTouched: Uint8Array;
   #tick: Timer | undefined;
   #tagEvents: Timer | undefined;
   #nextDeadlineMs = Infinity;
-  /** That fell due since the start. */
+  /** Number of due windows since the start. */
   #windows = 0;
   #running = false;
 
   constructor(options: PipelineOptions) {
-    const { tags, watches, inference, trials, deps } = options;
+    const { tags, watches, inference, rollouts, deps } = options;
     this.#options = options;
     this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
     this.#gate = new QualityGate(tags);
     this.#table = new TagTable(tags);
     this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
-    this.#drift = this.#watches.map(
-      ({ id, config: { drift } }) => new DriftMonitor(id, { periodMs: drift.period, warn: drift.warn }, deps),
-    );
+    this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
     this.#routes = tagRoutes(
       tags.length,
@@ -114,9 +112,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       inference,
       deps,
       explains: () => true,
-      onJudged: (judgements) => this.#conclude(trials?.pass(judgements) ?? judgements),
+      onJudged: (judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements),
     });
-    trials?.onReleased((judgements) => this.#conclude(judgements));
+    rollouts?.onReleased((judgements) => this.#conclude(judgements));
     this.#metrics = deps.metrics.of(pipelineMetrics);
     this.#sampleCounters = qualities.map((quality) => this.#metrics.andon_samples_total.labels({ quality }));
   }
@@ -125,9 +123,9 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     if (this.#running) return;
     this.#running = true;
     const nowMs = this.#options.deps.clock.nowMs();
-    for (const watch of this.#watches) this.#lookForModel(watch, nowMs);
-    this.#recordFilling(nowMs, '');
-    this.#look();
+    for (const watch of this.#watches) this.#checkModel(watch, nowMs);
+    this.#recordUnknown(this.#watches, nowMs, '');
+    this.#check();
   }
 
   accept(batch: SampleBatch): void {
@@ -149,18 +147,18 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 
   watches(): readonly WatchOverview[] {
-    const { inference, trials, alarms, deps } = this.#options;
+    const { inference, rollouts, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
     return this.#watches.map((watch, index) => ({
       watch: watch.id,
-      model: formatModelReference(watch.model),
+      model: formatModelReference(watch.config.model),
       tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
-      stepMs: watch.config.window.step,
-      hopMs: watch.config.window.hop ?? watch.config.window.step,
+      stepMs: watch.config.window.stepMs,
+      hopMs: watch.config.window.hopMs ?? watch.config.window.stepMs,
       alarmState: alarms.stateOf(watch.id),
       drift: this.#drift[index]?.indexes ?? new Map(),
       lastVerdict: watch.lastVerdict(inference, nowMs),
-      trial: trials?.trialOf(watch.id),
+      rollout: rollouts?.rolloutOf(watch.id),
     }));
   }
 
@@ -169,10 +167,10 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 
   /**
-   * The wall clock was set: windows would mix times of before and after, so they fill anew. Call it after the agent's
-   * clock has taken the new time.
+   * The wall clock was set. The windows restart empty, because they would mix times from before and after the jump. Call
+   * it after the agent's clock has the new time.
    *
-   * @param leadMs By how much it was set forward; negative for back.
+   * @param leadMs Size of the jump; negative if the clock was set back.
    */
   clockJumped(leadMs: number): void {
     if (!this.#running) return;
@@ -183,17 +181,17 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       this.#telemetry[index]?.restarted();
     }
     const direction = leadMs < 0 ? 'back' : 'forward';
-    this.#recordFilling(nowMs, `the clock was set ${direction} by ${Math.round(Math.abs(leadMs))} ms: `);
-    this.#look();
+    this.#recordUnknown(this.#watches, nowMs, `the clock was set ${direction} by ${Math.round(Math.abs(leadMs))} ms: `);
+    this.#check();
   }
 
-  /** Takes no more samples; what fell due is judged and stored. The inference host must still run. */
+  /** Stops accepting samples. Due windows are judged and stored, so the inference host must still run. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#running = false;
     this.#tick?.cancel();
     this.#tagEvents?.cancel();
     await this.#judge.settle();
-    await this.#options.trials?.settle();
+    await this.#options.rollouts?.settle();
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
 
@@ -238,8 +236,8 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   #endBatch(number: number, nowMs: EpochMs): void {
     const watch = this.#watches[number];
     if (watch?.windower === undefined) return;
-    // A window is cut for the version that will judge it, not for the one before.
-    this.#lookForModel(watch, nowMs);
+    // The window length must be that of the version that will judge it.
+    this.#checkModel(watch, nowMs);
     watch.windower.endBatch();
     const late = watch.windower.lateSamples - watch.lateSamplesCounted;
     if (late === 0) return;
@@ -253,35 +251,35 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     if (draft !== undefined) this.#options.recorder.store([{ draft, stored: () => undefined }]);
   }
 
-  /** Looks after what no sample moves on: rows that wait for late samples, models that became ready. */
-  #look(): void {
+  /** Checks what no sample triggers: rows that wait for late samples, and models that became ready. */
+  #check(): void {
     this.#tick?.cancel();
     const nowMs = this.#options.deps.clock.nowMs();
     this.#advance(nowMs);
     const waitMs = Math.min(Math.max(this.#nextDeadlineMs - nowMs, 1), TICK_MS_MAX);
     const waits = this.#watches.some(({ windower }) => windower === undefined);
-    this.#tick = this.#timer(() => this.#look(), waits ? Math.min(waitMs, MODEL_LOOK_MS) : waitMs);
+    this.#tick = this.#timer(() => this.#check(), waits ? Math.min(waitMs, MODEL_CHECK_MS) : waitMs);
   }
 
   #advance(nowMs: EpochMs): void {
     let nextMs = Infinity;
     for (const watch of this.#watches) {
-      this.#lookForModel(watch, nowMs);
+      this.#checkModel(watch, nowMs);
       watch.windower?.advance(nowMs);
       nextMs = Math.min(nextMs, watch.windower?.deadlineMs() ?? Infinity);
     }
     this.#nextDeadlineMs = nextMs;
   }
 
-  /** The model says how long a window is: one that became ready, or was replaced by one of another length. */
-  #lookForModel(watch: Watch, nowMs: EpochMs): void {
-    const steps = this.#options.inference.ready(watch.model)?.manifest.window.steps;
+  /** Sets the window length of a model that became ready, or that has another length than the one before. */
+  #checkModel(watch: Watch, nowMs: EpochMs): void {
+    const steps = this.#options.inference.ready(watch.config.model)?.manifest.window.steps;
     if (steps === undefined || steps === watch.steps) return;
     const replaced = watch.windower !== undefined;
     watch.plan(steps, nowMs, (window) => this.#enqueue(watch, window));
     if (!watch.isFilling) return;
     this.#telemetry[this.#byId.get(watch.id) ?? -1]?.restarted();
-    if (replaced) this.#recordUnknown([watch], nowMs, `the model sees ${steps} rows now: `);
+    if (replaced) this.#recordUnknown([watch], nowMs, `the model now uses ${steps} rows: `);
   }
 
   #enqueue(watch: Watch, window: DueWindow): void {
@@ -294,12 +292,8 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       columns: watch.tagNumbers.length,
       dueMs: this.#options.deps.clock.monotonicMs(),
     };
-    this.#judge.enqueue(watch.model, ticket);
-    this.#options.trials?.enqueue(ticket);
-  }
-
-  #recordFilling(nowMs: EpochMs, because: string): void {
-    this.#recordUnknown(this.#watches, nowMs, because);
+    this.#judge.enqueue(watch.config.model, ticket);
+    this.#options.rollouts?.enqueue(ticket);
   }
 
   #recordUnknown(watches: readonly Watch[], nowMs: EpochMs, because: string): void {
@@ -312,7 +306,7 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     );
   }
 
-  /** Verdicts, alarms and records of windows that were judged together, handed over at once. */
+  /** Stores the verdicts and alarms of windows that were judged together, in one call. */
   #conclude(judgements: readonly Judgement[]): void {
     const entries: Entry[] = [];
     for (const judgement of judgements) {
@@ -324,18 +318,18 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.ticket.window;
       const manifest = judgement.outcome === 'judged' ? judgement.manifest : undefined;
-      // A fallback's few windows would begin the drift period of the remote model anew.
+      // The few windows of a fallback would restart the drift period of the remote model.
       const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);
       if (manifest !== undefined && verdict.score !== undefined && !isFallback)
         this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
-      // That the model was too slow says nothing about the plant: it must not hold up an alarm's delay.
+      // A slow model is not a state of the plant: it must not restart an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
       entries.push(...this.#entries(watch, verdict, manifest, lastRow, concernsAlarm));
     }
     this.#options.recorder.store(entries);
   }
 
-  /** @param judgedBy Manifest of the version that judged; undefined where none did. */
+  /** @param judgedBy Manifest of the version that judged; undefined if none did. */
   #entries(
     watch: Watch,
     verdict: Verdict,
@@ -347,18 +341,16 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
     const { alarm } = watch.config;
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = verdictDraft(verdict, lastRow, readings);
-    const stored = (id: string): void => {
-      if (id !== '') events.emit({ type: 'verdict', verdict, id });
-    };
+    const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
-    const manifest = judgedBy ?? inference.ready(watch.model)?.manifest;
+    const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = blamedTags(verdict, readings, manifest);
     return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
   }
 
-  /** Undefined where the tag that tells is not good: then nothing changes. */
+  /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
   #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
     if (alarm?.suppressWhen === undefined) return false;
     const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
@@ -377,16 +369,16 @@ export class Pipeline implements SampleSink, WatchBoard, AsyncDisposable {
   }
 }
 
-/** @throws {InvariantError} where a tag is not in the table: the configuration was checked before. */
+/** @throws {InvariantError} if a tag is not in the table. The configuration check reports it before. */
 function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string, TagNumber>): readonly TagNumber[] {
   const suppressing = config.alarm?.suppressWhen?.tag;
   invariant(
     suppressing === undefined || numbers.has(suppressing),
-    `watch ${id} names '${suppressing}', which is no tag`,
+    `watch ${id} names the unknown tag '${suppressing}'`,
   );
   return config.tags.map((name) => {
     const number = numbers.get(name);
-    invariant(number !== undefined, `watch ${id} binds '${name}', which is no tag`);
+    invariant(number !== undefined, `watch ${id} binds the unknown tag '${name}'`);
     return number;
   });
 }

@@ -1,5 +1,5 @@
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { RecordDraft } from '../domain/record.ts';
+import type { RecordDraft } from '../domain/record/record.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -7,22 +7,22 @@ import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
-/** Alarm records that wait for an outbox that takes none; past it the oldest is lost, logged and counted. */
+/** Limit of alarm records that wait while the outbox accepts none. Above it, the oldest is lost, logged and counted. */
 const WAITING_MAX = 1000;
 
-/** A draft, and what is to be done once it is stored. */
+/** A draft, and the action once it is stored. */
 export type Entry = {
   readonly draft: RecordDraft;
-  /** @param id '' where the outbox dropped this very record under `onFull`, which it does to no alarm. Must not throw. */
+  /** Must not throw. Not called for a record that the outbox drops under `onFull`, which never drops an alarm. */
   readonly stored: (id: string) => void;
 };
 
 /**
- * Brings drafts into the outbox and lets nobody know before they are there.
+ * Stores drafts in the outbox and announces them only after that.
  *
- * Where the outbox refuses, verdicts and samples are lost and counted, since newer ones follow. Alarm records are kept
- * (at most `WAITING_MAX`) and go ahead of the next alarms, or by themselves after a while; in calls of their own, so
- * that alarms that cannot be stored take no verdicts and samples along. Reports under `pipeline`.
+ * If the outbox refuses, verdicts and samples are lost and counted, because newer ones follow. Alarm records are kept
+ * (at most `WAITING_MAX`) and go ahead of the next alarms, or are retried after a delay. They are stored in separate
+ * calls, so that alarms that cannot be stored do not block verdicts and samples. Reports health `pipeline`.
  */
 export class Recorder implements AsyncDisposable {
   readonly #records: RecordStore;
@@ -32,7 +32,7 @@ export class Recorder implements AsyncDisposable {
   readonly #backoff: Backoff;
   readonly #inFlight = new Set<Promise<void>>();
   #waiting: readonly Entry[] = [];
-  #alarmsUnderWay = 0;
+  #alarmsInFlight = 0;
   #retry: Timer | undefined;
   #disposed = false;
 
@@ -48,20 +48,20 @@ export class Recorder implements AsyncDisposable {
     this.#health.report('ok');
   }
 
-  /** Stores telemetry in one call, then alarms in another, those that wait first. Failing is handled here. */
+  /** Stores telemetry in one call, then alarms in another, waiting alarms first. Failures are handled here. */
   store(entries: readonly Entry[]): void {
     const alarms = [...this.#waiting, ...entries.filter(isAlarm)];
     this.#setWaiting([]);
-    this.#alarmsUnderWay += alarms.length;
+    this.#alarmsInFlight += alarms.length;
     this.#begin(entries.filter((entry) => !isAlarm(entry)));
     this.#begin(alarms);
   }
 
   /**
-   * Stores one alarm entry for somebody who waits for it. Where the outbox takes none now, the entry is kept for the
-   * next attempt: the store may have it by half already (its alarm, not its record), so it cannot be undone.
+   * Stores one alarm entry for a caller that waits for it. If the outbox accepts none now, the entry is kept for the
+   * next attempt: the store may have its alarm but not its record, so it cannot be undone.
    *
-   * @throws {OperatingError} Not to be tried again: the entry is not stored, and not kept.
+   * @throws {OperatingError} With disposition 'reject': the entry is neither stored nor kept.
    */
   async storeNow(entry: Entry): Promise<void> {
     let id: string | undefined;
@@ -72,10 +72,10 @@ export class Recorder implements AsyncDisposable {
       this.#refused([entry], errorMessage(error));
       return;
     }
-    entry.stored(id ?? '');
+    if (id !== undefined) entry.stored(id);
   }
 
-  /** Keeps alarm entries that could not be stored for the next attempt, those of a watch in order of their numbers. */
+  /** Keeps alarm entries that could not be stored for the next attempt, each watch's in order of their numbers. */
   keep(entries: readonly Entry[]): void {
     const all = inOrderOfNumber([...entries, ...this.#waiting]);
     const lost = all.splice(0, Math.max(0, all.length - WAITING_MAX));
@@ -83,7 +83,7 @@ export class Recorder implements AsyncDisposable {
       this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
       this.#deps.log.error(
         { watch: draft.watch, alarm: draft.body },
-        'Alarm record lost: too many wait for the outbox.',
+        `Alarm record lost: more than ${WAITING_MAX} wait for the outbox.`,
       );
     }
     this.#setWaiting(all);
@@ -91,7 +91,7 @@ export class Recorder implements AsyncDisposable {
       this.#retry ??= this.#deps.clock.setTimer(() => this.#tryAgain(), this.#backoff.nextMs(), { background: true });
   }
 
-  /** Tries once more to store what waits, then lets everything under way settle. */
+  /** Tries once more to store the waiting alarms, and waits for the calls in flight. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#retry?.cancel();
@@ -102,7 +102,7 @@ export class Recorder implements AsyncDisposable {
     for (const { draft } of this.#waiting)
       this.#deps.log.error(
         { watch: draft.watch, alarm: draft.body },
-        'Alarm record lost: the agent stops, the outbox takes none.',
+        'Alarm record lost: the agent stops and the outbox accepts none.',
       );
   }
 
@@ -114,18 +114,21 @@ export class Recorder implements AsyncDisposable {
 
   async #append(entries: readonly Entry[]): Promise<void> {
     const alarms = entries.filter(isAlarm).length;
-    let ids: readonly string[];
+    let ids: readonly (string | undefined)[];
     try {
       ids = await this.#records.append(entries.map(({ draft }) => draft));
     } catch (error) {
-      this.#alarmsUnderWay -= alarms;
+      this.#alarmsInFlight -= alarms;
       this.#refused(entries, errorMessage(error));
       return;
     }
-    this.#alarmsUnderWay -= alarms;
-    for (const [index, entry] of entries.entries()) entry.stored(ids[index] ?? '');
-    // That telemetry was stored does not say that alarms are.
-    if (this.#waiting.length > 0 || this.#alarmsUnderWay > 0) return;
+    this.#alarmsInFlight -= alarms;
+    for (const [index, entry] of entries.entries()) {
+      const id = ids[index];
+      if (id !== undefined) entry.stored(id);
+    }
+    // Stored telemetry does not prove that alarms can be stored.
+    if (this.#waiting.length > 0 || this.#alarmsInFlight > 0) return;
     this.#backoff.reset();
     this.#health.report('ok');
   }
@@ -136,7 +139,7 @@ export class Recorder implements AsyncDisposable {
       if (draft.kind !== 'alarm') this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
     this.#health.report(
       'degraded',
-      `The outbox took none of ${entries.length} records, ${alarms.length} of them alarms, which are kept: ${reason}`,
+      `The outbox refused ${entries.length} records, ${alarms.length} of them alarms, which are kept: ${reason}`,
     );
     this.keep(alarms);
   }
@@ -156,7 +159,7 @@ function isAlarm({ draft }: Entry): boolean {
   return draft.kind === 'alarm';
 }
 
-/** Calls that fail come back in any order; each watch keeps its places among the entries, and its own order in them. */
+/** Failed calls return in any order. Each watch keeps its positions among the entries, with its own entries in order. */
 function inOrderOfNumber(entries: readonly Entry[]): Entry[] {
   const number = ({ draft }: Entry): number => draft.alarm?.number ?? 0;
   const byWatch = Map.groupBy(entries, ({ draft }) => draft.watch);

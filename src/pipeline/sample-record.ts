@@ -1,17 +1,16 @@
-import { qualityOf } from '../domain/quality.ts';
-import type { RecordDraft } from '../domain/record.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag } from '../domain/tag.ts';
+import { qualityOf } from '../domain/sample/quality.ts';
+import type { RecordDraft } from '../domain/record/record.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag } from '../domain/sample/tag.ts';
 
 /**
- * One batch's samples as a record, reported by exception: only those that changed by their deadband or in quality.
+ * Builds the record of a batch by exception: only samples that changed by their deadband or in quality.
  *
- * Body: `{"values":{"<tag>":[value, quality, offset_ms?]}}`. `value` is null where there is none; `offset_ms` is the
- * sample's time after the record's `timestamp_ms`, left out where it is 0. Of a tag that is in the batch several times,
- * the last sample counts.
+ * Body: `{"values":{"<tag>":[value, quality, offset_ms?]}}`. `value` is null for a missing one. `offset_ms` is the time
+ * of the sample after the record's `timestamp_ms`, omitted if it is 0. Of several samples of one tag, the last counts.
  *
  * @param reported The quality gate's flags.
- * @returns Undefined where nothing changed.
+ * @returns Undefined if no sample changed.
  */
 export function sampleDraft(gated: SampleBatch, reported: Uint8Array, tags: readonly Tag[]): RecordDraft | undefined {
   let timestampMs = Infinity;

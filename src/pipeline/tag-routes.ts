@@ -1,8 +1,8 @@
-import type { TagNumber } from '../domain/tag.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
 
 /**
- * Which column of which watch each tag feeds, as flat arrays: the routes of tag t are those from `first[t]` to
- * `first[t + 1]`, and route r leads to column `columns[r]` of watch `watches[r]`.
+ * Routes from tags to window columns, as flat arrays. The routes of tag t have the indexes `first[t]` to
+ * `first[t + 1] - 1`. Route r leads to column `columns[r]` of watch `watches[r]`.
  */
 export type TagRoutes = { readonly first: Int32Array; readonly watches: Int32Array; readonly columns: Int32Array };
 

@@ -1,24 +1,24 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/quality.ts';
-import type { SampleBatch } from '../domain/sample-batch.ts';
-import type { Tag, TagNumber } from '../domain/tag.ts';
+import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
+import type { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 
-/** The last sample of every tag, as columns by tag number, and which of them changed since somebody last asked. */
+/** The last sample of every tag, as columns by tag number, and the tags that changed since the last `takeChanged`. */
 export class TagTable {
   readonly #tags: readonly Tag[];
   readonly #values: Float64Array;
   readonly #timesMs: Float64Array;
   readonly #qualities: Uint8Array;
   readonly #reasons: Uint8Array;
-  /** 1 where the tag is in `#changed`, a ring of tag numbers: each is in it once at most, so it never overflows. */
+  /** 1 for a tag in `#changed`, a ring of tag numbers. Each tag is in it at most once, so it never overflows. */
   readonly #isChanged: Uint8Array;
   readonly #changed: Int32Array;
-  /** Of tags that are text, so no more than there are tags. */
+  /** Values of text tags; at most one for each tag. */
   readonly #texts = new Map<TagNumber, string>();
   #changedFirst = 0;
   #changedCount = 0;
 
-  /** @param tags In order of their numbers; read anew at each look, since names come later. */
+  /** @param tags In order of their numbers. Read at every access, because patterns add names later. */
   constructor(tags: readonly Tag[]) {
     this.#tags = tags;
     this.#values = new Float64Array(tags.length).fill(Number.NaN);
@@ -35,7 +35,7 @@ export class TagTable {
 
   /**
    * @param gated Samples of the quality gate.
-   * @param reported The gate's flags: whether a sample changed what is reported of its tag.
+   * @param reported The gate's flags: 1 for a sample that changed the reported value or quality of its tag.
    */
   update(gated: SampleBatch, reported: Uint8Array): void {
     for (let index = 0; index < gated.length; index += 1) {
@@ -48,12 +48,12 @@ export class TagTable {
     }
   }
 
-  /** What tags that are text say. */
+  /** Stores the values of text tags. */
   takeTexts(texts: ReadonlyMap<TagNumber, string>): void {
     for (const [tag, text] of texts) this.#texts.set(tag, text);
   }
 
-  /** The tags that changed, those that waited longest first, at most `limit`; the rest stay for the next call. */
+  /** Returns at most `limit` changed tags, the longest waiting first. The others remain for the next call. */
   takeChanged(limit: number): readonly TagReading[] {
     const readings: TagReading[] = [];
     while (this.#changedCount > 0 && readings.length < limit) {

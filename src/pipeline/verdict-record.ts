@@ -1,16 +1,16 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import type { Quality } from '../domain/quality.ts';
-import type { RecordBody, RecordDraft } from '../domain/record.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
-import { shortestFloat32 } from '../domain/verdict-rule.ts';
-import type { Verdict } from '../domain/verdict.ts';
+import type { Quality } from '../domain/sample/quality.ts';
+import type { RecordBody, RecordDraft } from '../domain/record/record.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
+import { shortestFloat32 } from '../domain/alarm/verdict-rule.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 
 /**
- * A verdict with what it was judged on: the payload that subscribers get, the execution provider and why those before
- * it are not in use, and for each tag its value in the window's last row (null where missing) and its quality.
+ * Builds the record of a verdict: the payload of subscribers, the execution provider and the reasons why earlier ones in
+ * the list are not used, and for each tag its value in the window's last row (null if missing) and its quality.
  *
- * @param lastRow NaN where missing; undefined where there was no window.
- * @param readings The watch's tags as they are now, in the order of the row.
+ * @param lastRow NaN for a missing value; undefined without a window.
+ * @param readings Current readings of the watch's tags, in the order of the row.
  */
 export function verdictDraft(
   verdict: Verdict,
@@ -24,7 +24,7 @@ export function verdictDraft(
     const value = lastRow?.[column] ?? Number.NaN;
     const missing = Number.isNaN(value);
     tags[reading.tag] = missing ? null : shortestFloat32(value);
-    // A value too old for the row is no good value, even though it was one when it came.
+    // A value that is too old for the row is not good, although its last sample was.
     quality[reading.tag] = missing ? (reading.quality === 'good' ? 'bad' : reading.quality) : 'good';
   }
   const { provider = null, fallbacks = [] } = verdict.judgedBy ?? {};

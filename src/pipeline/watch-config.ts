@@ -1,9 +1,9 @@
-import type { ModelReference } from '../domain/model-reference.ts';
-import { modelReferencePattern, parseModelReference } from '../domain/model-reference.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import * as z from 'zod';
-import { MAJOR_DRIFT } from '../domain/drift.ts';
-import { alarmPriorities } from '../domain/alarm.ts';
-import { duration } from '../platform/config-fields.ts';
+import { MAJOR_DRIFT } from '../domain/model/drift.ts';
+import { alarmPriorities } from '../domain/alarm/alarm.ts';
+import { configObject, duration } from '../platform/config-fields.ts';
 
 /** Rows that may wait for late samples; with more, memory would grow without making any verdict better. */
 const LATE_ROWS_MAX = 10_000;
@@ -12,7 +12,7 @@ const modelReference = z
   .string()
   .regex(modelReferencePattern, { error: 'expected a model such as pump-anomaly or pump-anomaly@3' })
   .transform((text): ModelReference => parseModelReference(text) ?? { name: text, version: undefined })
-  .describe('Name of the model; its active version, or a pinned one as in pump-anomaly@3');
+  .describe('Model of the watch: its active version, or a fixed version such as pump-anomaly@3');
 
 const versionReference = (description: string) =>
   modelReference
@@ -24,108 +24,108 @@ const durationOrScan = (description: string) =>
     error: 'expected a duration of 1ms to 1d, or scan',
   });
 
-const windowSchema = z
-  .strictObject({
-    step: durationOrScan('Spacing of the rows')
-      .default(1000)
-      .describe(
-        'Spacing of the rows, which lie on its multiples since 1970; scan makes a row of each batch with the first tag',
-      ),
-    hop: durationOrScan('Advance between windows')
-      .optional()
-      .describe('Advance between windows, a multiple of step; every row where left out, or with scan'),
-    maxAge: duration('A value is held for this long; then it counts as missing', { minMs: 1 })
-      .optional()
-      .describe('A value is held for this long, then it counts as missing; 5s or three steps, whichever is longer'),
-    lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
-      .optional()
-      .describe('How long a row waits for late samples; half a step, but 250ms at most. Not used with step: scan'),
-    minGood: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(1)
-      .describe('Share of good values every tag needs in a window; gaps within it are filled with the value before'),
-  })
-  .superRefine((window, context) => {
-    const { step, hop, lateness } = window;
-    if (step === 'scan' || hop === 'scan' || hop === undefined) {
-      if (step !== 'scan' && (lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
-      return;
-    }
-    if (hop < step || Math.abs(hop / step - Math.round(hop / step)) > 1e-9)
-      context.addIssue({ code: 'custom', path: ['hop'], message: `must be a multiple of step, ${step} ms` });
-    if ((lateness ?? 0) / step > LATE_ROWS_MAX) tooLate();
+const windowSchema = configObject({
+  step: durationOrScan('Spacing of the rows')
+    .prefault('1s')
+    .describe(
+      'Time between the rows of a window. Rows lie at multiples of it, counted from 1970. scan: each batch with the first tag makes a row',
+    ),
+  hop: durationOrScan('Advance between windows')
+    .optional()
+    .describe('Time between windows, a multiple of step. Default, and with scan: every row starts a window'),
+  maxAge: duration('A value is held for this long; then it counts as missing', { minMs: 1 })
+    .optional()
+    .describe('How long a value is held before it counts as missing. Default: 5 s or three steps, whichever is longer'),
+  lateness: duration('How long after a grid point a sample stamped before it still counts', { maxMs: 3_600_000 })
+    .optional()
+    .describe(
+      'How long a row waits for late samples. Default: half a step, at most 250 ms. Of two samples of one tag with the same time, the later arrival counts. Not used with step: scan',
+    ),
+  minGood: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('Share of good values that each tag needs in a window, 0 to 1. Gaps are filled with the previous value'),
+}).superRefine((window, context) => {
+  const { stepMs, hopMs, latenessMs } = window;
+  if (stepMs === 'scan' || hopMs === 'scan' || hopMs === undefined) {
+    if (stepMs !== 'scan' && (latenessMs ?? 0) / stepMs > LATE_ROWS_MAX) tooLate();
+    return;
+  }
+  if (hopMs < stepMs || Math.abs(hopMs / stepMs - Math.round(hopMs / stepMs)) > 1e-9)
+    context.addIssue({ code: 'custom', path: ['hop'], message: `must be a multiple of step, ${stepMs} ms` });
+  if ((latenessMs ?? 0) / stepMs > LATE_ROWS_MAX) tooLate();
 
-    function tooLate(): void {
-      const message = `must be ${LATE_ROWS_MAX} steps or less`;
-      context.addIssue({ code: 'custom', path: ['lateness'], message });
-    }
-  });
+  function tooLate(): void {
+    const message = `must be ${LATE_ROWS_MAX} steps or less`;
+    context.addIssue({ code: 'custom', path: ['lateness'], message });
+  }
+});
 
-const suppressWhenSchema = z
-  .strictObject({
-    tag: z.string().min(1).describe('Tag that tells the state of the plant, such as whether the pump runs'),
-    above: z.number().optional().describe('Suppressed while the tag is above this'),
-    below: z.number().optional().describe('Suppressed while the tag is below this'),
-  })
-  .refine(({ above, below }) => (above === undefined) !== (below === undefined), {
-    error: 'expected either above or below',
-  });
+const suppressWhenSchema = configObject({
+  tag: z.string().min(1).describe("Tag for the state of the plant, such as 'pump is running'"),
+  above: z.number().optional().describe('Suppressed while the tag is above this'),
+  below: z.number().optional().describe('Suppressed while the tag is below this'),
+}).refine(({ above, below }) => (above === undefined) !== (below === undefined), {
+  error: 'expected either above or below',
+});
 
-const alarmSchema = z.strictObject({
+const alarmSchema = configObject({
   threshold: z
     .union([z.literal('model'), z.number()], { error: 'expected model or a number' })
     .default('model')
-    .describe("Decision line for the score; model takes the model's own"),
+    .describe('Threshold of the score; model uses the threshold of the model'),
   abnormal: z
     .enum(['above', 'below'])
     .optional()
-    .describe("Side of the threshold that is abnormal; the model's own where left out"),
+    .describe('Side of the threshold that is abnormal. Default: as in the model'),
   deadband: z
     .number()
     .min(0)
     .optional()
-    .describe("How far back past the threshold the score must come to be normal again; the model's own where left out"),
-  onDelay: duration('How long verdicts must be abnormal before the alarm is raised').default(0),
-  offDelay: duration('How long verdicts must be normal before the alarm clears').default(0),
-  priority: z.enum(alarmPriorities).default('medium').describe('How urgent an operator has to act'),
+    .describe(
+      'Distance from the threshold, on the normal side, that the score must reach to be normal again. Default: as in the model',
+    ),
+  onDelay: duration('On-delay: how long verdicts must be abnormal before the alarm is raised').prefault('0s'),
+  offDelay: duration('Off-delay: how long verdicts must be normal before the alarm clears').prefault('0s'),
+  priority: z.enum(alarmPriorities).default('medium').describe('Alarm priority: how soon an operator must act'),
   suppressWhen: suppressWhenSchema
     .optional()
-    .describe('Suppresses the alarm by design in a state of the plant where it means nothing, such as a stopped pump'),
+    .describe(
+      'Suppressed by design: the alarm is suppressed in a state of the plant in which it has no meaning, such as a stopped pump',
+    ),
   outOfService: z
     .boolean()
     .default(false)
-    .describe('Takes the alarm out of service: it is judged and recorded, and nobody is alarmed'),
+    .describe('Out of service: verdicts are judged and recorded, but no alarm is raised'),
 });
 
 /** One entry of `watches:`: a model bound to tags, and the alarm it raises. */
-const driftSchema = z
-  .strictObject({
-    period: duration('Time over which values are counted before they are compared', { minMs: 60_000 }).prefault('1d'),
-    warn: z
-      .number()
-      .positive()
-      .default(MAJOR_DRIFT)
-      .describe('Population stability index above which a tag is named; 0.1 is a slight shift, 0.25 a major one'),
-  })
-  .describe('Warns when the machine no longer has the values that its model was trained on');
+const driftSchema = configObject({
+  period: duration('Time over which values are collected before they are compared', { minMs: 60_000 }).prefault('1d'),
+  warn: z
+    .number()
+    .positive()
+    .default(MAJOR_DRIFT)
+    .describe('Population stability index above which a tag is reported: 0.1 is a slight shift, 0.25 a major one'),
+}).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
-export const watchSchema = z.strictObject({
+export const watchSchema = configObject({
   model: modelReference,
   shadow: versionReference(
-    'A version of the same model that judges the same windows in silence, as in pump-anomaly@4: it is counted and compared, and alarms nobody',
+    'Version of the same model that judges the same windows without raising alarms, such as pump-anomaly@4. Its verdicts are counted and compared',
   ).optional(),
   canary: versionReference(
-    'A version of the same model that decides on this watch, as in pump-anomaly@4; where it fails on a window, the model of the watch decides',
+    'Version of the same model that decides for this watch, such as pump-anomaly@4. If it fails on a window, the model of the watch decides',
   ).optional(),
   tags: z
     .array(z.string().min(1))
     .min(1, { error: 'a watch needs at least one tag' })
-    .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is named twice' })
-    .describe("Tags in the model's column order"),
-  window: windowSchema.prefault({}).describe('How samples become windows; the length comes from the model'),
-  alarm: alarmSchema.optional().describe('The alarm that abnormal verdicts raise; without it they are recorded only'),
+    .refine((tags) => new Set(tags).size === tags.length, { error: 'a tag is listed twice' })
+    .describe('Tags, in the column order of the model'),
+  window: windowSchema.prefault({}).describe('How samples become windows. The window length comes from the model'),
+  alarm: alarmSchema.optional().describe('Alarm for abnormal verdicts. Without it, verdicts are only recorded'),
   drift: driftSchema.prefault({}),
 });
 

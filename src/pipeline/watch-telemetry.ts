@@ -1,14 +1,14 @@
-import type { Verdict } from '../domain/verdict.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { Judgement } from './judge.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
-/** A watch that misses single windows is degraded all the while, instead of changing its health with each verdict. */
+/** A watch that misses single windows stays degraded, instead of changing its health with each verdict. */
 const OK_AFTER_MS = 10_000;
 
-/** What a watch tells the outside about itself, besides its records. Reports under `watch/<id>`. */
+/** Metrics and health (`watch/<id>`) of a watch. */
 export class WatchTelemetry {
   readonly #watch: string;
   readonly #metrics;
@@ -49,7 +49,7 @@ export class WatchTelemetry {
     } else if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
   }
 
-  /** The watch is no more. */
+  /** Removes the health and the gauges of a watch that no longer exists. */
   remove(): void {
     this.#health.remove();
     this.#metrics.andon_score.remove({ watch: this.#watch });

@@ -1,12 +1,11 @@
-import type { ModelReference } from '../domain/model-reference.ts';
 import type { InferenceHost } from '../contracts/inference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { TagNumber } from '../domain/tag.ts';
-import type { VerdictRule } from '../domain/verdict-rule.ts';
-import { contributionsOf, judgeScore } from '../domain/verdict-rule.ts';
-import type { Verdict } from '../domain/verdict.ts';
-import type { DueListener, Windower, WindowPlan } from '../domain/window-plan.ts';
-import { createWindower } from '../domain/windower.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
+import type { VerdictRule } from '../domain/alarm/verdict-rule.ts';
+import { contributionsOf, judgeScore } from '../domain/alarm/verdict-rule.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
+import { createWindower } from '../domain/window/windower.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { Judgement } from './judge.ts';
 import { notReadyReason } from './judge.ts';
@@ -15,17 +14,17 @@ import type { WatchConfig } from './watch-config.ts';
 const MAX_AGE_MS_DEFAULT = 5000;
 const LATENESS_MS_DEFAULT_MAX = 250;
 
-/** A watch at work: its windows, its decision line, and its last verdict. */
+/** A running watch: its windows, its threshold, and its last verdict. */
 export class Watch {
   readonly id: string;
   readonly config: WatchConfig;
   readonly tagNumbers: readonly TagNumber[];
-  /** Undefined until the model, which says how long a window is, was ready once. */
+  /** Undefined until the model was ready once, because the model has the window length. */
   windower: Windower | undefined;
   lateSamplesCounted = 0;
   #steps = 0;
   #lastVerdict: Verdict | undefined;
-  /** Side of the last verdict that knew one. */
+  /** True if the last judged score was on the abnormal side. */
   #wasAbnormal: boolean | undefined;
 
   constructor(id: string, config: WatchConfig, tagNumbers: readonly TagNumber[]) {
@@ -34,40 +33,36 @@ export class Watch {
     this.tagNumbers = tagNumbers;
   }
 
-  get model(): ModelReference {
-    return this.config.model;
-  }
-
-  /** Rows of its windows; 0 while unknown. */
+  /** Rows of a window; 0 while unknown. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Begins to fill windows of `steps` rows, or goes on with windows of that length. */
+  /** Creates the windows with `steps` rows, or changes their length. */
   plan(steps: number, startMs: EpochMs, onDue: DueListener): void {
     this.#steps = steps;
     if (this.windower === undefined) this.windower = createWindower(windowPlan(this.config, steps), startMs, onDue);
     else this.windower.resize(steps);
   }
 
-  /** Whether no window can fall due yet. */
+  /** True while no window can be due yet. */
   get isFilling(): boolean {
     return this.windower === undefined || this.windower.rows < this.#steps;
   }
 
-  /** The last verdict, or while windows fill, how far they are; for people. */
+  /** Returns the last verdict, or while the window fills, an unknown one with the number of rows. */
   lastVerdict(inference: InferenceHost, nowMs: EpochMs): Verdict {
     if (this.#lastVerdict !== undefined && !this.isFilling) return this.#lastVerdict;
     return this.unknown(this.fillingReason(inference), nowMs);
   }
 
-  /** Why there is no verdict yet. */
+  /** Returns the reason for a missing verdict. */
   fillingReason(inference: InferenceHost): string {
-    if (this.windower === undefined) return notReadyReason(inference, this.model);
+    if (this.windower === undefined) return notReadyReason(inference, this.config.model);
     return `window filling, ${this.windower.rows} of ${this.#steps} rows`;
   }
 
-  /** A verdict outside of any window: that nothing can be known, and why. */
+  /** Returns an unknown verdict that belongs to no window. */
   unknown(reason: string, timestampMs: EpochMs): Verdict {
     return {
       watch: this.id,
@@ -81,7 +76,7 @@ export class Watch {
     };
   }
 
-  /** @param alarmIsActive Stands in for the last verdict after a start, so that the dead band holds across it. */
+  /** @param alarmIsActive Used instead of the last verdict after a start, so that the deadband holds across a restart. */
   decide(judgement: Judgement, alarmIsActive: boolean): Verdict {
     const { timestampMs } = judgement.ticket.window;
     const verdict =
@@ -109,7 +104,7 @@ export class Watch {
   }
 }
 
-/** The decision line in force: what the watch says, and for the rest the model. */
+/** Returns the decision rule: the watch's settings, and the model's for the others. */
 export function verdictRule(config: WatchConfig, manifest: ModelManifest): VerdictRule {
   const { alarm } = config;
   const threshold = alarm?.threshold ?? 'model';
@@ -120,17 +115,17 @@ export function verdictRule(config: WatchConfig, manifest: ModelManifest): Verdi
   };
 }
 
-/** The plan of a watch's windows, its defaults filled in; for a backtest as for the live pipeline. */
+/** Returns the window plan of a watch with its defaults, for the pipeline and for backtests. */
 export function windowPlan(config: WatchConfig, steps: number): WindowPlan {
-  const { step, hop, maxAge, lateness, minGood } = config.window;
-  const stepMs = step === 'scan' ? 0 : step;
+  const { stepMs, hopMs, maxAgeMs, latenessMs, minGood } = config.window;
+  const spacingMs = stepMs === 'scan' ? 0 : stepMs;
   return {
     tags: config.tags,
     steps,
-    stepMs: step,
-    hopMs: hop ?? step,
-    maxAgeMs: maxAge ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * stepMs),
-    latenessMs: lateness ?? Math.min(stepMs / 2, LATENESS_MS_DEFAULT_MAX),
+    stepMs,
+    hopMs: hopMs ?? stepMs,
+    maxAgeMs: maxAgeMs ?? Math.max(MAX_AGE_MS_DEFAULT, 3 * spacingMs),
+    latenessMs: latenessMs ?? Math.min(spacingMs / 2, LATENESS_MS_DEFAULT_MAX),
     minGood,
   };
 }

@@ -1,7 +1,7 @@
-import * as z from 'zod';
+import { configObject } from '../platform/config-fields.ts';
 import type { Deps } from '../platform/deps.ts';
-import { mqttConnectionOptions, mqttFields, randomClientId } from '../platform/mqtt-config.ts';
-import { MqttConnection } from '../platform/mqtt-connection.ts';
+import { mqttConnectionOptions, mqttFields, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
+import { MqttConnection } from '../protocols/mqtt/mqtt-connection.ts';
 
 /** Deadline for a message to leave; a live value that is later than this is worth nothing. */
 const PUBLISH_TIMEOUT_MS = 1000;
@@ -20,7 +20,7 @@ export class ValuePublisher implements AsyncDisposable {
 
   /** @param name Component in the metrics of the connection. */
   constructor(options: { readonly url: string; readonly name: string }, deps: Deps) {
-    const config = z.strictObject(mqttFields).parse({ url: options.url });
+    const config = configObject(mqttFields).parse({ url: options.url });
     const clientId = randomClientId(deps.random, options.name);
     this.#connection = new MqttConnection(mqttConnectionOptions(config, { name: options.name, clientId }), deps);
   }

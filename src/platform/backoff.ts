@@ -1,32 +1,32 @@
 export type BackoffOptions = {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** Returns 0–1; from deps, so that a test can fix it. */
+  /** Returns 0 to 1. */
   readonly random: () => number;
 };
 
 /**
- * Waiting times between attempts: doubling up to `maxMs`, each drawn evenly from its upper half, so that a
- * hundred agents that lost the same broker do not come back in the same instant.
+ * Waits between attempts. They double up to `maxMs`, and each is a random value from the upper half, so that many agents
+ * that lost the same broker do not reconnect at the same time.
  */
 export class Backoff {
   readonly #options: BackoffOptions;
-  #ceilingMs: number;
+  #limitMs: number;
 
   constructor(options: BackoffOptions) {
     this.#options = options;
-    this.#ceilingMs = options.firstMs;
+    this.#limitMs = options.firstMs;
   }
 
-  /** Milliseconds to wait before the next attempt; each call doubles the ceiling. */
+  /** Returns the wait before the next attempt. Each call doubles the upper limit of the next. */
   nextMs(): number {
-    const ceilingMs = this.#ceilingMs;
-    this.#ceilingMs = Math.min(ceilingMs * 2, this.#options.maxMs);
-    return ceilingMs / 2 + (this.#options.random() * ceilingMs) / 2;
+    const limitMs = this.#limitMs;
+    this.#limitMs = Math.min(limitMs * 2, this.#options.maxMs);
+    return limitMs / 2 + (this.#options.random() * limitMs) / 2;
   }
 
-  /** After a success. */
+  /** Starts again with `firstMs`. Call it after a success. */
   reset(): void {
-    this.#ceilingMs = this.#options.firstMs;
+    this.#limitMs = this.#options.firstMs;
   }
 }

@@ -2,20 +2,20 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 
 export type Timer = { cancel(): void };
 
-/** The only way to time: real in the agent, stepped by hand in tests. */
+/** The only source of time: real in the agent, simulated in tests. */
 export interface Clock {
   /**
-   * Wall time that never jumps by itself: the epoch read once, carried on by the monotonic clock, and set
-   * anew only when a jump of the system's clock was seen (see `WallClockWatch`).
+   * Wall time without jumps: read once, then continued with the monotonic clock. It is set again only after a jump of the
+   * system clock was detected (see `WallClockMonitor`).
    */
   nowMs(): EpochMs;
-  /** Milliseconds since an arbitrary start; never goes back. */
+  /** Milliseconds since an arbitrary start. Never decreases. */
   monotonicMs(): number;
-  /** Calls once, after at least `delayMs`. Does not keep the process alive by itself when `background` is set. */
+  /** Calls once, after at least `delayMs`. With `background`, the timer does not keep the process alive. */
   setTimer(callback: () => void, delayMs: number, options?: { readonly background?: boolean }): Timer;
 }
 
-/** Longest delay that Node's setTimeout takes; a longer one would fire at once. */
+/** Longest delay of Node's setTimeout. A longer one would fire immediately. */
 const TIMER_MS_MAX = 2_147_483_647;
 
 export class SystemClock implements Clock {
@@ -35,18 +35,18 @@ export class SystemClock implements Clock {
     return { cancel: () => clearTimeout(timeout) };
   }
 
-  /** Milliseconds that the system's wall clock is ahead of `nowMs`; grows when somebody sets the clock. */
+  /** Returns how far the system clock is ahead of `nowMs`. Changes when the system clock is set. */
   wallClockLeadMs(): number {
     return Date.now() - this.nowMs();
   }
 
-  /** Takes over the system's wall clock after a jump. Times may go back once; whoever orders by time must be told. */
-  takeWallClock(): void {
+  /** Sets `nowMs` to the system clock after a jump. Times may go back once, so users that order by time must be notified. */
+  adoptSystemTime(): void {
     this.#offsetMs = Date.now() - performance.now();
   }
 }
 
-/** Resolves after `delayMs`, or at once when the signal is aborted; never rejects. */
+/** Resolves after `delayMs`, or immediately when the signal is aborted. Never rejects. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();

@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { byteSizePattern, parseByteSize } from '../domain/byte-size.ts';
-import type { TagDefinition } from '../domain/tag.ts';
+import type { TagDefinition } from '../domain/sample/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 
-/** A duration such as `100ms`, `5s` or `7d`; milliseconds after parsing. */
+/** Unit of a parsed number, as in the suffix of its name. */
+type Unit = 'Ms' | 'Bytes';
+
+const units = z.registry<{ unit: Unit }>();
+
+/** Field of a `configObject` for a duration such as `100ms`, `5s` or `7d`. Milliseconds after parsing. */
 export function duration(description: string, limits: { readonly minMs?: number; readonly maxMs?: number } = {}) {
   return z
     .string({ error: 'expected a duration such as 100ms, 5s, 10m or 7d' })
@@ -15,67 +20,120 @@ export function duration(description: string, limits: { readonly minMs?: number;
     .refine((value) => value <= (limits.maxMs ?? Number.MAX_SAFE_INTEGER), {
       error: `must be ${limits.maxMs} ms or less`,
     })
-    .describe(description);
+    .brand<'Ms'>()
+    .describe(description)
+    .register(units, { unit: 'Ms' });
 }
 
-/** A size such as `64kB`, `512MB` or `2GB`; bytes after parsing. */
+/** Field of a `configObject` for a size such as `64kB`, `512MB` or `2GB`. Bytes after parsing. */
 export function byteSize(description: string) {
   return z
     .string({ error: 'expected a size such as 64kB, 512MB or 2GB' })
     .regex(byteSizePattern, { error: 'expected a size such as 64kB, 512MB or 2GB' })
     .transform((text) => parseByteSize(text) ?? 0)
-    .describe(description);
+    .brand<'Bytes'>()
+    .describe(description)
+    .register(units, { unit: 'Bytes' });
 }
 
-/** Of every tag, whatever its source. */
+/**
+ * Strict object. Its parsed form names the unit of each duration and size: the key `timeout: 1s` becomes
+ * `timeoutMs: 1000`, and `maxSize: 2GB` becomes `maxSizeBytes`. JSON Schema, docs and error paths keep the key.
+ */
+export function configObject<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const parsedKeys = new Map(Object.entries(shape).map(([key, field]) => [key, parsedKey(key, unitOf(field))]));
+  const schema = z
+    .strictObject(shape)
+    .overwrite(
+      (fields: object) =>
+        Object.fromEntries(Object.entries(fields).map(([key, value]) => [parsedKeys.get(key) ?? key, value])) as never,
+    );
+  // `overwrite` keeps zod's object type, although the keys change.
+  return schema as unknown as z.ZodType<Parsed<z.output<Strict<Shape>>>, z.input<Strict<Shape>>>;
+}
+
+type Strict<Shape extends z.core.$ZodLooseShape> = z.ZodObject<Shape, z.core.$strict>;
+
+type Parsed<Fields> = { [Key in keyof Fields as ParsedKey<Key, Fields[Key]>]: WithoutBrand<Fields[Key]> };
+type ParsedKey<Key, Value> = Key extends string
+  ? [Extract<Value, z.core.$brand<'Ms'>>] extends [never]
+    ? [Extract<Value, z.core.$brand<'Bytes'>>] extends [never]
+      ? Key
+      : Key extends `bytes${string}` | `${string}Bytes${string}`
+        ? Key
+        : `${Key}Bytes`
+    : `${Key}Ms`
+  : never;
+type WithoutBrand<Value> = Value extends z.core.$brand<'Ms'> | z.core.$brand<'Bytes'> ? number : Value;
+
+function parsedKey(key: string, unit: Unit | undefined): string {
+  const isNamed = unit === undefined || (unit === 'Bytes' && /^bytes|Bytes/.test(key));
+  return isNamed ? key : `${key}${unit}`;
+}
+
+function unitOf(field: z.core.$ZodType): Unit | undefined {
+  if (field instanceof z.ZodOptional || field instanceof z.ZodDefault || field instanceof z.ZodPrefault)
+    return unitOf(field.unwrap());
+  if (field instanceof z.ZodUnion) return field.options.map(unitOf).find((unit) => unit !== undefined);
+  return units.get(field)?.unit;
+}
+
+/** Fields of the tags of every source. */
 export const stuckFields = {
-  stuckAfter: duration('A value that has not moved for this long is uncertain: the sensor is taken for stuck', {
-    minMs: 1_000,
-  }).optional(),
-  stuckBand: z.number().min(0).default(0).describe('Movement in engineering units that does not count, for stuckAfter'),
+  stuckAfter: duration(
+    'A value that has not changed for this long becomes uncertain, because the sensor may be stuck',
+    {
+      minMs: 1_000,
+    },
+  ).optional(),
+  stuckBand: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
 };
 
-/** What a tag's fields in the configuration say of its values, whatever its source. */
+/** Returns the rules for the values of a tag, from the fields that all sources share. */
 export function tagRules(fields: {
   readonly unit: string;
   readonly range?: readonly [number, number] | undefined;
   readonly deadband: number;
-  readonly stuckAfter?: number | undefined;
+  readonly stuckAfterMs?: number | undefined;
   readonly stuckBand: number;
 }): Omit<TagDefinition, 'name'> {
-  const { unit, range, deadband, stuckAfter, stuckBand } = fields;
-  const stuck = stuckAfter === undefined ? undefined : { afterMs: stuckAfter, band: stuckBand };
+  const { unit, range, deadband, stuckAfterMs, stuckBand } = fields;
+  const stuck = stuckAfterMs === undefined ? undefined : { afterMs: stuckAfterMs, band: stuckBand };
   return { unit, range, deadband, stuck };
 }
 
-/** Where a secret is: never in the configuration itself. */
+/** Reference to a secret. The secret itself must not be in the configuration. */
 export const secretReference = z
   .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
-    error: 'expected { env: NAME } or { file: PATH }: a secret is never written in the configuration',
+    error: 'expected { env: NAME } or { file: PATH }: a secret must not be in the configuration',
   })
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
-/** @returns What is wrong with the address of an HTTP server; '' where nothing is. */
-export function httpUrlProblem(text: string, expected: string): string {
+/** Returns the problem of the URL of an HTTP server, or undefined if it is valid. */
+export function httpUrlProblem(text: string, expected: string): string | undefined {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
     return `expected https://${expected} or http://${expected}`;
   return url.username === '' && url.password === ''
-    ? ''
-    : 'user and password are not written in the url: use a header with a secret reference';
+    ? undefined
+    : 'user and password must not be in the url: use a header with a secret reference';
 }
 
 /** RFC 9110, section 5.6.2 (token). */
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * Headers to send along, their values as they are or as secret references.
+ * Field for additional HTTP headers. Values are texts or secret references.
  *
- * @param own In lower case: those that nobody else may set.
- * @param setBy Who sets them, for the message.
+ * @param own Names, in lower case, of the headers that andon sets itself.
+ * @param setBy Component that sets them, for the message.
  */
-export function furtherHeaders(own: ReadonlySet<string>, setBy: string) {
+export function additionalHeaders(own: ReadonlySet<string>, setBy: string) {
   const name = z
     .string()
     .regex(headerName, { error: 'expected the name of an HTTP header' })
@@ -84,7 +142,7 @@ export function furtherHeaders(own: ReadonlySet<string>, setBy: string) {
 }
 
 /**
- * Reads a secret; a file's trailing line break is not part of it.
+ * Reads a secret. The line break at the end of a file is not part of it.
  * @throws {OperatingError} 'secret-missing' (retry: a credential may be mounted later).
  */
 export function readSecret(
@@ -94,11 +152,11 @@ export function readSecret(
   if ('env' in reference) {
     const value = env[reference.env];
     if (value === undefined || value === '')
-      throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set`);
+      throw new OperatingError('secret-missing', 'retry', `Environment variable ${reference.env} is not set or empty`);
     return value;
   }
   const secret = readSecretFile(reference.file);
-  // An empty token would let in whoever gives none.
+  // An empty token would accept requests without a token.
   if (secret === '') throw new OperatingError('secret-missing', 'retry', `Secret file ${reference.file} is empty`);
   return secret;
 }

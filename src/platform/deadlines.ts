@@ -3,8 +3,8 @@ import type { Clock, Timer } from './clock.ts';
 type Deadline = { readonly dueMs: number; readonly callback: () => void };
 
 /**
- * Many deadlines, of which hardly any is ever reached: one timer for the earliest, which stays where that is cancelled. A
- * timer for each would be set and cleared with each call, and costs more than many a call.
+ * Many deadlines that are rarely reached, with one timer for the earliest. The timer stays when its deadline is
+ * cancelled. Setting and clearing a timer for each call would cost more than many of the calls.
  */
 export class Deadlines {
   readonly #clock: Clock;
@@ -16,7 +16,7 @@ export class Deadlines {
     this.#clock = clock;
   }
 
-  /** Calls once, after `delayMs`, unless it is cancelled before. Keeps no process alive. */
+  /** Calls once, after `delayMs`, unless it is cancelled before. Does not keep the process alive. */
   set(callback: () => void, delayMs: number): Timer {
     const deadline = { dueMs: this.#clock.monotonicMs() + delayMs, callback };
     this.#waiting.add(deadline);

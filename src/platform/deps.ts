@@ -3,7 +3,7 @@ import type { Health } from './health.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Time, chance and telemetry, handed in so that a test can hold them. */
+/** Time, randomness and telemetry, passed in so that tests can replace them. */
 export type Deps = {
   readonly clock: Clock;
   /** 0 ≤ n < 1. */

@@ -1,7 +1,7 @@
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Replaces a file's text; a power cut leaves the old or the new, never half of one, and after it returns the new. */
+/** Replaces the text of a file. After a power failure the file has the old or the new text; after the return, the new. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const fresh = `${path}.new`;
   {
@@ -13,7 +13,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** Puts on the disk which files a folder has: a rename or removal in it is kept only then. */
+/** Writes the entries of a folder to disk. Only then does a rename or removal in it survive a power failure. */
 export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r');
   await folder.sync();

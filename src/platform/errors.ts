@@ -1,7 +1,7 @@
-/** What a caller should do about an OperatingError: try again later, or never with the same input. */
+/** What the caller of a failed operation should do: retry later, or not retry with the same input. */
 export type Disposition = 'retry' | 'reject';
 
-/** Text for docs/errors.md, kept beside the code that throws. */
+/** Text for docs/errors.md. It is defined next to the code that throws. */
 type ErrorDocumentation = {
   readonly disposition: Disposition;
   /** What happened, for an operator. */
@@ -12,10 +12,10 @@ type ErrorDocumentation = {
 
 export type ErrorCatalogue = Readonly<Record<string, ErrorDocumentation>>;
 
-/** The world misbehaved: a device, a peer, a disk, a model. Expected; the component degrades and goes on. */
+/** Failure of a device, peer, disk or model. Expected: the component reports `degraded` and continues. */
 export class OperatingError extends Error {
   override readonly name = 'OperatingError';
-  /** Stable; used as metric label and as heading in docs/errors.md. */
+  /** Stable code, used as metric label and as heading in docs/errors.md. */
   readonly code: string;
   readonly disposition: Disposition;
 
@@ -26,17 +26,17 @@ export class OperatingError extends Error {
   }
 }
 
-/** One thing wrong with a configuration file, at its place. Lines and columns count from 1. */
+/** One problem in a configuration file. Lines and columns count from 1. */
 export type ConfigProblem = {
   readonly file: string;
   readonly line: number;
   readonly column: number;
-  /** Keys from the top, joined by dots: `sources.plc-1.timeout`. */
+  /** Keys from the root, joined by dots: `sources.plc-1.timeout`. Empty for the whole file. */
   readonly path: string;
   readonly message: string;
 };
 
-/** The configuration is wrong; carries every problem at once. Exit code 78, systemd does not restart. */
+/** Invalid configuration, with all problems. Exit code 78: systemd does not restart the agent. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly code = 'config-invalid';
@@ -53,23 +53,26 @@ export function formatConfigProblem(problem: ConfigProblem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${path}${problem.message}`;
 }
 
-/** Our own bug: what cannot be, is. The agent flushes and exits with 70. */
+/** Bug in andon. The agent writes its buffers and exits with 70. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
   readonly code = 'invariant-broken';
 }
 
-/** @throws {InvariantError} Never for input; only for what our own code guarantees. */
+/**
+ * Checks a condition that andon's own code guarantees. Not for input.
+ * @throws {InvariantError}
+ */
 export function invariant(condition: boolean, message: string): asserts condition {
   if (!condition) throw new InvariantError(message);
 }
 
-/** A message for any thrown thing; never throws. */
+/** Returns the message of any thrown value. Never throws. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Stable code for a metric label: ours, Node's (`ECONNREFUSED`), or 'unexpected'. */
+/** Returns a stable code for a metric label: andon's, Node's (`ECONNREFUSED`), or 'unexpected'. */
 export function errorCode(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return 'unexpected';

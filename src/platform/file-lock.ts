@@ -1,11 +1,12 @@
+import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { errorCode } from './errors.ts';
 
 /**
- * An exclusive lock between processes, and between holders in one process: SQLite's own, on an empty file.
+ * Exclusive lock between processes, and between owners in one process. Uses SQLite's lock on an empty file.
  *
- * The kernel lets go of it when the process ends, however it ends, so that nothing is ever left behind to clear away.
- * The file itself stays; nothing is ever written to it.
+ * The kernel releases it when the process ends for any reason, so a stale lock cannot exist. The file stays and is never
+ * written to.
  */
 export class FileLock implements Disposable {
   readonly #database: Database.Database;
@@ -15,10 +16,10 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * @param path Of the file, made where it is missing; its folder must be there.
-   * @param waitMs Blocks the thread for so long while another has it; 0 where that must not be.
-   * @returns undefined where another has it.
-   * @throws {Error} The file cannot be made or locked: a full disk, no rights, a file system without locks.
+   * @param path Path of the file. It is created if missing; its folder must exist.
+   * @param waitMs Longest time that the call blocks the thread while another owner holds the lock; 0 does not block.
+   * @returns undefined if another owner holds the lock.
+   * @throws {Error} The file cannot be created or locked: full disk, missing permission, file system without locks.
    */
   static take(path: string, waitMs: number): FileLock | undefined {
     let database: Database.Database | undefined;
@@ -31,6 +32,17 @@ export class FileLock implements Disposable {
       if (errorCode(error) === 'SQLITE_BUSY') return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Reports whether the lock is held. A missing file is not created: its owner would be the wrong user.
+   *
+   * @throws {Error} The file cannot be locked, so the answer is unknown.
+   */
+  static isHeld(path: string): boolean {
+    if (!existsSync(path)) return false;
+    using lock = FileLock.take(path, 0);
+    return lock === undefined;
   }
 
   [Symbol.dispose](): void {

@@ -3,18 +3,18 @@ import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
-/** `starting` until the first report; `degraded` goes on with less; `failed` needs a human. */
+/** `starting` until the first report; `degraded` continues with limits; `failed` needs an operator. */
 export type ComponentState = 'starting' | 'ok' | 'degraded' | 'failed';
 
 export type ComponentStatus = {
   readonly name: string;
   readonly status: ComponentState;
-  /** For an operator: what is wrong, with names and numbers; '' while ok. */
+  /** Reason for an operator, with names and numbers; '' while ok. */
   readonly reason: string;
   readonly sinceMs: EpochMs;
 };
 
-/** What a component is now; undefined where it is out of the report. */
+/** New status of a component; undefined after its removal. */
 export type HealthChange = { readonly name: string; readonly now: ComponentStatus | undefined };
 
 export const healthMetrics = {
@@ -25,14 +25,14 @@ export const healthMetrics = {
   },
 } as const;
 
-/** One component's own voice in the health report. */
+/** Reports the health of one component. */
 export interface ComponentHealth {
   report(status: ComponentState, reason?: string): void;
-  /** Takes the component out of the report, when a new configuration no longer has it. */
+  /** Removes the component from the report, for a new configuration without it. */
   remove(): void;
 }
 
-/** Who is well and who is not. Names look like `source/plc-1`, `uplink/cloud`, `model/pump-anomaly`, `outbox`. */
+/** Health of all components. Names look like `source/plc-1`, `uplink/cloud`, `model/pump-anomaly`, `outbox`. */
 export class Health {
   readonly #components = new Map<string, ComponentStatus>();
   readonly #clock: Clock;
@@ -40,7 +40,7 @@ export class Health {
   readonly #ok;
   readonly #onChange: (change: HealthChange) => void;
 
-  /** @param onChange Told of every change of a component, for a report that this one is a part of. */
+  /** @param onChange Called for every change, for a process that forwards its health to another. */
   constructor(
     deps: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
     onChange: (change: HealthChange) => void = () => undefined,
@@ -59,18 +59,18 @@ export class Health {
     };
   }
 
-  /** Takes over what a part in another process reports, which has logged it already. */
+  /** Adopts the status of a component in another process, which already logged it. */
   adopt({ name, now }: HealthChange): void {
     if (now === undefined) this.#remove(name);
     else this.#set(now);
   }
 
-  /** Every component, in the order of their first report. */
+  /** Returns all components, in the order of their first report. */
   components(): readonly ComponentStatus[] {
     return [...this.#components.values()];
   }
 
-  /** The worst of the components; 'ok' where there are none. */
+  /** Returns the worst state of all components; 'ok' without components. */
   overall(): ComponentState {
     const states = new Set([...this.#components.values()].map(({ status }) => status));
     return (['failed', 'degraded', 'starting'] as const).find((state) => states.has(state)) ?? 'ok';

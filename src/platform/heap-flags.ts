@@ -1,14 +1,14 @@
 import { execArgv } from 'node:process';
 
-/** As bin/andon.js bounds the agent's own, which says why. */
+/** Same flag as in bin/andon.js, which explains it. */
 const FLAG = '--max-semi-space-size';
 export const YOUNG_MB = 4;
 
 /**
- * Node's flags for a child of the agent: the bound of its young generation, where that of the agent is bounded on the command
- * line. The agent's other flags (an inspector's port, a test runner's loader) are not meant for its children.
+ * Returns Node's flags for a child process: the limit of its young generation, if the agent's command line limits that of
+ * the agent. Other flags of the agent (inspector port, loader of a test runner) are not for its children.
  *
- * @param youngMb Megabytes after which the young generation is collected.
+ * @param youngMb Size in megabytes at which the young generation is collected.
  */
 export function childFlags(youngMb: number): readonly string[] {
   return execArgv.some((flag) => flag.startsWith(`${FLAG}=`)) ? [`${FLAG}=${youngMb}`] : [];

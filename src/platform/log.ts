@@ -4,14 +4,14 @@ export type Logger = pino.Logger;
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** Bytes of log that may wait for a stalled reader before lines are dropped. */
+/** Most bytes of log that may wait for a stalled reader. Then lines are dropped. */
 const LOG_BYTES_MAX = 1_048_576;
 
 /**
- * Logs JSON lines to a file descriptor without ever blocking the thread.
+ * Logs JSON lines to a file descriptor and never blocks the thread.
  *
- * pino's default destination blocks for ever when stdout stalls (10.4); this one drops past `LOG_BYTES_MAX`
- * and counts what it dropped.
+ * pino's default destination blocks while stdout stalls (pino 10.4). This one drops lines beyond `LOG_BYTES_MAX` and
+ * reports each to `onDrop`.
  */
 export function createLogger(options: {
   readonly level: LogLevel;
@@ -28,17 +28,17 @@ export function createLogger(options: {
   };
 }
 
-/** For tests and short-lived commands that want no log. */
+/** Returns a logger without output, for tests and short commands. */
 export function silentLogger(): Logger {
   return pino({ level: 'silent' });
 }
 
-/** A logger whose lines go to `relay`, for a process that has its parent log them. */
+/** Returns a logger that passes its lines to `relay`, for a child process that logs through its parent. */
 export function relayingLogger(level: string, relay: (line: string) => void): Logger {
   return pino({ level, base: null }, { write: relay });
 }
 
-/** Logs what a `relayingLogger` in another process has written. */
+/** Logs a line of the `relayingLogger` of another process. */
 export function relayLogLine(log: Logger, line: string): void {
   const { level, msg, time: _time, ...fields } = JSON.parse(line) as Readonly<Record<string, unknown>>;
   const name = pino.levels.labels[Number(level)] as LogLevel | undefined;

@@ -1,16 +1,16 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** A metric as docs/metrics.md and `# HELP` show it. Durations in seconds, sizes in bytes. */
+/** Definition of a metric, for docs/metrics.md and `# HELP`. Durations are in seconds, sizes in bytes. */
 export type MetricDefinition = {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
-  /** Upper bounds; histograms only. */
+  /** Upper limits of the buckets, for histograms only. */
   readonly buckets?: readonly number[];
 };
 
-/** Names are ours, but for those by which tools for inference servers look (Triton's). */
+/** Metrics by name. Names with `nv_inference_` are Triton's, for tools that expect them. */
 export type MetricCatalogue = Readonly<Record<`andon_${string}` | `nv_inference_${string}`, MetricDefinition>>;
 
 type MetricOf<D extends MetricDefinition> = D['type'] extends 'counter'
@@ -19,39 +19,39 @@ type MetricOf<D extends MetricDefinition> = D['type'] extends 'counter'
     ? Gauge
     : Histogram;
 
-/** Metrics by name. In a hot path, keep the child that `.labels(…)` returns instead of naming labels each time. */
+/** Metrics by name. In a hot path, keep the child that `.labels(…)` returns instead of passing labels each time. */
 export type MetricsOf<C extends MetricCatalogue> = {
   readonly [Name in keyof C]: C[Name] extends MetricDefinition ? MetricOf<C[Name]> : never;
 };
 
-/** Fits scans, runs and commits: 0.5 ms to 10 s. */
+/** Buckets for scans, runs and commits: 0.5 ms to 10 s. */
 export const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** A metric with what it stands at, as it crosses from one process to another. */
+/** A metric with its values, as it is sent from one process to another. */
 export type MetricValues = MetricObjectWithValues<MetricValue<string>>;
 
 /** The agent's Prometheus registry. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #updates = new Set<() => void>();
-  readonly #others = new Set<() => Promise<readonly MetricValues[]>>();
-  /** Of processes that are gone. */
+  readonly #included = new Set<() => Promise<readonly MetricValues[]>>();
+  /** Values of processes that ended. */
   #past: readonly MetricValues[] = [];
 
-  /** Makes the catalogue's metrics, or finds them where another instance of the same kind already did. */
+  /** Creates the metrics of a catalogue, or returns those that another instance of the same kind created. */
   of<const C extends MetricCatalogue>(catalogue: C): MetricsOf<C> {
     const metrics = Object.entries(catalogue).map(([name, definition]) => [
       name,
       this.#registry.getSingleMetric(name) ?? this.#create(name, definition),
     ]);
-    // The entries are built from the catalogue's own keys and types, which Object.fromEntries cannot express.
+    // The entries have the keys and types of the catalogue, which Object.fromEntries cannot express.
     return Object.fromEntries(metrics) as MetricsOf<C>;
   }
 
   /**
-   * For what happens too often to be counted here one by one: `update` is called before each text, to add what came since.
+   * Registers `update`, which runs before each export. For events that are too frequent to be counted here one by one.
    *
-   * @returns Ends it.
+   * @returns Function that removes it.
    */
   beforeText(update: () => void): () => void {
     this.#updates.add(update);
@@ -59,33 +59,33 @@ export class Metrics {
   }
 
   /**
-   * Adds what another process counts: values of the same name and labels are added up.
+   * Includes the metrics of another process. Values with the same name and labels are added.
    *
-   * @param values Asked before each text; must not reject.
-   * @returns Ends it.
+   * @param values Called for each export. Must not reject.
+   * @returns Function that removes them.
    */
   include(values: () => Promise<readonly MetricValues[]>): () => void {
-    this.#others.add(values);
-    return () => this.#others.delete(values);
+    this.#included.add(values);
+    return () => this.#included.delete(values);
   }
 
-  /** Prometheus text format 0.0.4. */
+  /** Returns all metrics in the Prometheus text format 0.0.4. */
   async text(): Promise<string> {
-    const others = await Promise.all([...this.#others].map((values) => values()));
+    const others = await Promise.all([...this.#included].map((values) => values()));
     if ([this.#past, ...others].every(({ length }) => length === 0)) return this.#updated().metrics();
     await this.#sumUpPast();
     return sumOfMetrics([await this.values(), this.#past, ...others]).metrics();
   }
 
   /**
-   * Keeps what a process had counted that is gone: its counters and histograms go on from there. What a gauge stood at means
-   * nothing any more.
+   * Keeps the counters and histograms of a process that ended, so that the sums stay monotonic. Gauges are dropped: their
+   * values are no longer true.
    */
   retain(values: readonly MetricValues[]): void {
     this.#past = [...this.#past, ...values.filter(({ type }) => String(type) !== 'gauge')];
   }
 
-  /** Everything that is counted here, for another process to include. */
+  /** Returns the metrics of this process, for another process to include. */
   values(): Promise<readonly MetricValues[]> {
     return this.#updated().getMetricsAsJSON();
   }
@@ -94,7 +94,7 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Each metric once, however many processes have gone. */
+  /** Adds up the values of ended processes, so that each metric is kept once. */
   async #sumUpPast(): Promise<void> {
     const past = this.#past;
     const sum = await sumOfMetrics([past]).getMetricsAsJSON();
@@ -119,8 +119,8 @@ export class Metrics {
   }
 }
 
-/** What several processes count, added up by name and labels. */
+/** Adds the metrics of several processes, by name and labels. */
 function sumOfMetrics(parts: readonly (readonly MetricValues[])[]): Registry {
-  // The library's declaration names the metrics' constructors; what it takes is what getMetricsAsJSON gives.
+  // The declared type is wrong: the function accepts the result of getMetricsAsJSON.
   return AggregatorRegistry.aggregate(parts as unknown as object[]);
 }

@@ -5,49 +5,38 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { errorCode } from './errors.ts';
 
-/** Containers may share a temporary folder, but not their process ids: one must not take the other's for dead. */
-const namespace = pidNamespace();
+/** The PID namespace is a part: containers may share a temporary folder, and one must not remove the folders of another. */
+const prefix = `andon-models-${pidNamespace()}-`;
 
-/** A socket's path may have 104 to 108 bytes, which leaves so much for the folder of temporary files. */
-const SOCKET_BASE_MAX = 60;
-
-type Kind = 'models' | 'http';
-
-/** Makes a temporary folder, private to this user (0700), that is recognized as this process's. */
-export function makePrivateFolder(kind: Kind): Promise<string> {
-  return mkdtemp(join(baseOf(kind), `andon-${kind}-${namespace}-${process.pid}-`));
+/** Creates a temporary folder for this user only (0700). Its name contains the process id. */
+export function makePrivateFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
 }
 
 /**
- * Removes the folders of agents that were killed and could not do it themselves; never throws. One that cannot be
- * removed is somebody else's, and stays; so does one whose process id is in use again.
+ * Removes the folders of killed processes. Never throws. A folder of another user stays, and so does a folder whose
+ * process id is in use again.
  */
-export async function sweepPrivateFolders(kind: Kind): Promise<void> {
-  const prefix = `andon-${kind}-${namespace}-`;
-  const base = baseOf(kind);
-  const names = await readdir(base).catch(() => []);
+export async function sweepPrivateFolders(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;
     const pid = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0]);
-    if (Number.isInteger(pid) && !lives(pid))
-      await rm(join(base, name), { recursive: true, force: true }).catch(() => undefined);
+    if (Number.isInteger(pid) && !isRunning(pid))
+      await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
-function baseOf(kind: Kind): string {
-  return kind === 'http' && tmpdir().length > SOCKET_BASE_MAX ? '/tmp' : tmpdir();
-}
-
-function lives(pid: number): boolean {
+function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it lives, and is another user's.
+    // EPERM: the process is running and belongs to another user.
     return errorCode(error) !== 'ESRCH';
   }
 }
 
-/** Number of the process's namespace of process ids; 0 on systems without. */
+/** Returns the number of the PID namespace; 0 on systems without namespaces. */
 function pidNamespace(): string {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';

@@ -1,13 +1,13 @@
 /**
- * Reads a Retry-After: whole seconds, or a date.
+ * Parses a Retry-After header: whole seconds, or a date.
  *
- * @returns Milliseconds from now, 0 for a date that has passed; undefined where there is none or it is neither.
+ * @returns Milliseconds from now, 0 for a past date; undefined if the header is missing or invalid.
  * @see RFC 9110, section 10.2.3.
  */
 export function parseRetryAfterMs(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000;
-  // Date.parse takes nearly anything for a date; one of HTTP begins with the name of a day.
+  // Date.parse accepts nearly any text. An HTTP date starts with the name of a day.
   const dateMs = /^\s*[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }

@@ -2,12 +2,12 @@ import type { Clock, Timer } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { errorCode, errorMessage, OperatingError } from './errors.ts';
 
-/** A thread's or child process's whole protocol: what can be asked, and what comes back. */
+/** Protocol of a thread or child process: parameters and result of each method. */
 export type RpcProtocol = Readonly<Record<string, { readonly params: unknown; readonly result: unknown }>>;
 
-/** One end of a message channel; a worker's MessagePort and a forked process both fit. */
+/** One end of a message channel: the MessagePort of a worker, or a child process. */
 export interface RpcPort {
-  /** @param moved What goes along instead of being copied; a channel between processes copies it all the same. */
+  /** @param moved Memory that is transferred instead of copied. A channel between processes copies it anyway. */
   post(message: unknown, moved?: readonly ArrayBuffer[]): void;
   onMessage(listener: (message: unknown) => void): void;
 }
@@ -18,7 +18,7 @@ type Reply =
   | { readonly id: number; readonly ok: false; readonly error: WireError };
 type WireError = { readonly code: string; readonly disposition: 'retry' | 'reject'; readonly message: string };
 
-/** The asking end. Calls settle exactly once: by the reply, the deadline, or `close`. */
+/** Client end. Each call settles exactly once: by the reply, the deadline, or `close`. */
 export class RpcClient<P extends RpcProtocol> {
   readonly #port: RpcPort;
   readonly #deadlines: Deadlines;
@@ -29,7 +29,7 @@ export class RpcClient<P extends RpcProtocol> {
   constructor(port: RpcPort, clock: Clock) {
     this.#port = port;
     this.#deadlines = new Deadlines(clock);
-    // The peer is our own code, started by us: its messages are what `serveRpc` posts.
+    // The peer is andon's own code, so its messages are those of `serveRpc`.
     port.onMessage((message) => {
       if (!isRequest(message)) this.#settle(message as Reply);
     });
@@ -40,9 +40,9 @@ export class RpcClient<P extends RpcProtocol> {
   }
 
   /**
-   * @param timeoutMs Deadline for the reply; undefined waits until `close`.
-   * @param moved Memory within `params` that is not needed here any more.
-   * @throws {OperatingError} The peer's own error, 'rpc-timeout' (retry), or what `close` was given.
+   * @param timeoutMs Longest wait for the reply; undefined waits until `close`.
+   * @param moved Memory in `params` to transfer. It cannot be used here afterwards.
+   * @throws {OperatingError} The error of the peer, 'rpc-timeout' (retry), or the argument of `close`.
    */
   call<M extends keyof P & string>(
     method: M,
@@ -64,7 +64,7 @@ export class RpcClient<P extends RpcProtocol> {
     });
   }
 
-  /** The peer is gone: every waiting and future call fails with `reason`. */
+  /** Fails every pending and future call with `reason`. Call it when the peer is gone. */
   close(reason: OperatingError): void {
     this.#closed ??= reason;
     for (const id of this.#pending.keys()) this.#take(id)?.reject(reason);
@@ -72,7 +72,7 @@ export class RpcClient<P extends RpcProtocol> {
 
   #expire(id: number, method: string, timeoutMs: number): void {
     this.#take(id)?.reject(
-      new OperatingError('rpc-timeout', 'retry', `No answer to '${method}' within ${timeoutMs} ms`),
+      new OperatingError('rpc-timeout', 'retry', `No reply to '${method}' within ${timeoutMs} ms`),
     );
   }
 
@@ -100,14 +100,14 @@ export type RpcHandlers<P extends RpcProtocol> = {
   readonly [M in keyof P & string]: (params: P[M]['params']) => P[M]['result'] | Promise<P[M]['result']>;
 };
 
-/** The answering end: one handler a method; what a handler throws travels back with its code and disposition. */
+/** Server end, with one handler for each method. The error of a handler is returned with its code and disposition. */
 export function serveRpc<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>): void {
   port.onMessage((message) => {
     if (isRequest(message)) void answer(port, handlers, message);
   });
 }
 
-/** Both ends of a channel may ask and answer. */
+/** Both ends of a channel may be client and server. */
 function isRequest(message: unknown): message is Request {
   return typeof message === 'object' && message !== null && 'method' in message;
 }
@@ -117,7 +117,7 @@ async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandler
   try {
     port.post(reply);
   } catch {
-    // Who asked is gone, which is seen by its end; nobody waits for the answer.
+    // The channel is closed, so there is no caller left.
   }
 }
 

@@ -2,20 +2,20 @@ import { execFile } from 'node:child_process';
 import { errorMessage } from './errors.ts';
 import type { Logger } from './log.ts';
 
-/** Longest that one notification may take; systemd-notify needs about 10 ms. */
+/** Longest time of one notification. systemd-notify needs about 10 ms. */
 const NOTIFY_TIMEOUT_MS = 5_000;
 
-/** Speaks to the service manager; does nothing where there is none. */
+/** Notifies the service manager. Does nothing without one. */
 export interface ServiceManager {
-  /** How often systemd wants a sign of life (`WatchdogSec`), milliseconds; undefined where it asks for none. */
+  /** Watchdog interval of systemd (`WatchdogSec`); undefined if the watchdog is off. */
   readonly watchdogMs: number | undefined;
   /** @param state Lines of sd_notify(3): `READY=1`, `WATCHDOG=1`, `STATUS=…`, `STOPPING=1`, `RELOADING=1`. */
   notify(...state: readonly string[]): void;
 }
 
 /**
- * Notifies systemd through its own `systemd-notify`, as Node has no datagram sockets of the unix kind.
- * The unit must allow it with `NotifyAccess=all`. One call at a time: states keep their order.
+ * Notifies systemd with the program `systemd-notify`, because Node has no Unix datagram sockets. The unit needs
+ * `NotifyAccess=all`. Calls run one at a time, so that states keep their order.
  */
 export function systemdServiceManager(env: NodeJS.ProcessEnv, log: Logger): ServiceManager {
   const socket = env['NOTIFY_SOCKET'];
@@ -24,7 +24,7 @@ export function systemdServiceManager(env: NodeJS.ProcessEnv, log: Logger): Serv
   const run = (state: readonly string[]) =>
     new Promise<void>((resolve) => {
       execFile('systemd-notify', [...state], { timeout: NOTIFY_TIMEOUT_MS, env }, (error) => {
-        if (error !== null) log.warn({ state, reason: errorMessage(error) }, 'systemd was not notified.');
+        if (error !== null) log.warn({ state, reason: errorMessage(error) }, 'systemd-notify failed.');
         resolve();
       });
     });

@@ -1,4 +1,4 @@
-/** Lets many wait for one costly act: whoever joins while it runs waits for the next run, together with all others. */
+/** Lets many callers share one costly operation. A caller that joins during a run waits for the next run, together with all others. */
 export class GroupedWait {
   readonly #act: () => Promise<void>;
   #running: Promise<void> | undefined;
@@ -8,16 +8,16 @@ export class GroupedWait {
     this.#act = act;
   }
 
-  /** Settles as a run that begins after this call. */
+  /** Settles with the result of a run that starts after this call. */
   join(): Promise<void> {
     this.#next ??= this.#runAfter(this.#running);
     return this.#next;
   }
 
   async #runAfter(previous: Promise<void> | undefined): Promise<void> {
-    // Its failure concerns those who joined it.
+    // A failed run is reported to the callers of that run only.
     await previous?.catch(() => undefined);
-    // Takes along what arrived in the same packet from the network.
+    // Includes messages of the same network packet.
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });

@@ -1,5 +1,5 @@
-import type { StoredRecord } from '../domain/record.ts';
-import { recordJson } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
+import { recordJson } from '../domain/record/record.ts';
 
 /** Records that travel together; `bytes` is their JSON with the commas between. */
 export type Batch = { readonly records: readonly StoredRecord[]; readonly bytes: number };

@@ -1,16 +1,16 @@
-import type { AlarmDesk } from '../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
-import { alarmPayload } from '../domain/alarm-payload.ts';
-import type { AlarmTransition } from '../domain/alarm.ts';
-import { verdictPayload } from '../domain/verdict-payload.ts';
+import { alarmPayload } from '../domain/record/alarm-payload.ts';
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
+import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Timer } from '../platform/clock.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import { mqttConnectionOptions, randomClientId } from '../platform/mqtt-config.ts';
-import type { MqttState } from '../platform/mqtt-connection.ts';
-import { MqttConnection } from '../platform/mqtt-connection.ts';
+import { mqttConnectionOptions, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
+import type { MqttState } from '../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection } from '../protocols/mqtt/mqtt-connection.ts';
 import type { PublishConfig } from './publish-config.ts';
 import { publishMetrics } from './publish-metrics.ts';
 
@@ -18,7 +18,7 @@ export type PublisherOptions = {
   readonly agentId: string;
   readonly config: PublishConfig;
   readonly events: LiveEvents;
-  readonly alarms: AlarmDesk;
+  readonly alarms: AlarmCommands;
   readonly deps: Deps;
 };
 
@@ -170,7 +170,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   async #publish({ kind, topic, payload, retain }: Message): Promise<void> {
-    const timeoutMs = this.#options.config.publishTimeout;
+    const timeoutMs = this.#options.config.publishTimeoutMs;
     this.#inFlight += 1;
     try {
       await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });

@@ -6,7 +6,8 @@ export const uplinkErrors = {
     disposition: 'reject',
     meaning:
       'The receiver refused a batch for good (HTTP 4xx). Its records are dead letters in the outbox, with the answer.',
-    remedy: 'Read the reason with `andon outbox export`, and mend the receiver or its schema. Later records go on.',
+    remedy:
+      'The reason is in the log and in the health of the uplink; docs/uplinks.md shows how to read the dead letters. Correct the receiver or its schema. Later records are sent.',
   },
   'uplink-batch-too-large': {
     disposition: 'reject',

@@ -1,6 +1,6 @@
 import type { Lane, RecordStore } from '../contracts/record-store.ts';
 import type { Uplink, UplinkTransport } from '../contracts/uplink.ts';
-import type { StoredRecord } from '../domain/record.ts';
+import type { StoredRecord } from '../domain/record/record.ts';
 import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -68,7 +68,7 @@ export class UplinkPump implements Uplink {
     this.#deps = deps;
     this.#report = new UplinkReport(id, records, deps);
     this.#pace = new Pace(config.pace, deps.clock);
-    const waits = { firstMs: config.retry.first, maxMs: config.retry.max, random: deps.random };
+    const waits = { firstMs: config.retry.firstMs, maxMs: config.retry.maxMs, random: deps.random };
     this.#backoff = new Backoff(waits);
     this.#storeBackoff = new Backoff(waits);
     this.#committed = new Bell(deps.clock);
@@ -105,7 +105,7 @@ export class UplinkPump implements Uplink {
     this.#settler.stop();
     this.#committed.ring();
     this.#again.ring();
-    if (!(await this.#endsWithin(this.#options.config.stopTimeout))) {
+    if (!(await this.#endsWithin(this.#options.config.stopTimeoutMs))) {
       this.#abort.abort();
       await this.#endsWithin(ABORT_GRACE_MS);
     }
@@ -140,8 +140,8 @@ export class UplinkPump implements Uplink {
     // After a refusal only a batch that is taken proves the receiver well.
     if (this.#refusedInARow === 0) this.#report.well();
     await this.#committed.wait(SAFETY_LOOK_MS);
-    const { linger } = this.#options.config.batch;
-    if (linger > 0) await sleep(this.#deps.clock, linger, this.#stopping.signal);
+    const { lingerMs } = this.#options.config.batch;
+    if (lingerMs > 0) await sleep(this.#deps.clock, lingerMs, this.#stopping.signal);
   }
 
   /** @returns Undefined where the outbox could not be read. */
@@ -197,9 +197,9 @@ export class UplinkPump implements Uplink {
   #waitMs(error: OperatingError): number {
     const askedMs = 'retryAfterMs' in error ? error.retryAfterMs : undefined;
     if (typeof askedMs !== 'number') return this.#backoff.nextMs();
-    const { first, retryAfterMax } = this.#options.config.retry;
+    const { firstMs, retryAfterMaxMs } = this.#options.config.retry;
     // On top, so that agents which were all told the same do not come back in one instant, nor a 0 makes a storm.
-    return Math.min(askedMs, retryAfterMax) + (first * (1 + this.#deps.random())) / 2;
+    return Math.min(askedMs, retryAfterMaxMs) + (firstMs * (1 + this.#deps.random())) / 2;
   }
 
   /** Sends what waits, in order, until all of it is out or something says to pause. @returns Why to pause. */

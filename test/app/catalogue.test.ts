@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { errorCatalogues, metricCatalogues } from '../../src/app/catalogue.ts';
-import { processMetrics } from '../../src/cli/process-metrics.ts';
+import { processMetrics } from '../../src/cli/output/process-metrics.ts';
 
 /*
  * Codes and metric names are an interface: alerts and runbooks are written against them. What is thrown or counted must be
@@ -103,7 +103,7 @@ describe('catalogues', () => {
     const names = files.flatMap(({ text }) =>
       [...text.matchAll(/export const (\w+(?:Errors|Metrics)) = \{/g)].flatMap((match) => match[1] ?? []),
     );
-    const text = ['app/catalogue.ts', 'cli/process-metrics.ts']
+    const text = ['app/catalogue.ts', 'cli/output/process-metrics.ts']
       .map((path) => files.find((file) => file.path === path)?.text ?? '')
       .join('\n');
     expect(names.length).toBeGreaterThan(10);

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configurationDocs, withCommentedKeys } from '../../scripts/configuration-docs.ts';
 import { generatedDocs } from '../../scripts/make-docs.ts';
-import { keyPlaces, configJsonSchema } from '../../src/app/config-json-schema.ts';
+import { keyPlaces, configJsonSchema } from '../../src/config/config-json-schema.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterEach, expect, test } from 'vitest';
-import { writeParquet } from '../../src/cli/history-parquet.ts';
+import { writeParquet } from '../../src/cli/training/history-parquet.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'andon-parquet-'));
 

@@ -1,8 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { FileLock } from '../../src/platform/file-lock.ts';
 import { packageArchive, writePackage } from '../support/model-packages.ts';
 import type { TestModel } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
@@ -42,7 +45,7 @@ const packageFolder = (model: TestModel) => writePackage(join(folder.path, `pack
 
 test(
   'a version goes from a folder, a .tgz and a URL into the directory, live, pinned, back and away',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const tgz = join(folder.path, 'level-2.tgz');
     writeFileSync(tgz, packageArchive(level(2)));
@@ -127,7 +130,7 @@ test('an audit log that was tampered with, or cut, is found by its first broken 
 
 test(
   'a version whose columns are not those of the watch does not go live, and one that does all the same can be rolled back',
-  { timeout: 40_000 },
+  { timeout: 120_000 },
   async () => {
     await models('install', packageFolder(level(1)), '--activate');
     expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
@@ -145,15 +148,65 @@ test(
   },
 );
 
-test('no version is removed while it is not known what the running agent has loaded', async () => {
-  for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
-  const server = createServer((_, response) => response.writeHead(401).end()).listen(0, '127.0.0.1');
-  onTestFinished(() => void server.close());
-  await expect.poll(() => server.listening).toBe(true);
+/** Serves `/api/v1/models` as an agent would, and configures its address. */
+async function agentThatAnswers(answer: (response: ServerResponse) => void): Promise<void> {
+  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, 'listening');
   configure('level', `127.0.0.1:${(server.address() as AddressInfo).port}`);
-  expect(await json('remove', 'level@1', '--force')).toMatchObject({
+}
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('no version is removed while it is unknown what the running agent has loaded', () => {
+  beforeEach(async () => {
+    for (const version of [1, 2]) await models('install', packageFolder(level(version)), '--activate');
+  });
+
+  const remove = async () => ({
+    ...(await json('remove', 'level@1', '--force')),
+    isThere: existsSync(join(folder.path, 'models/level/1/model.yaml')),
+  });
+  const refused = (reason: RegExp) => ({
     code: 1,
-    document: { code: 'agent-not-reached', error: expect.stringMatching(/not known: it answered 401/) as string },
+    document: { code: 'agent-not-reached', error: expect.stringMatching(reason) as string },
+    isThere: true,
+  });
+
+  test.each([
+    ['it refuses the token', (response: ServerResponse) => response.writeHead(401).end(), /it answered 401/],
+    ['it is another server', (response: ServerResponse) => response.end('[]'), /not the answer of an andon agent/],
+    [
+      'its model server does not answer',
+      (response: ServerResponse) => response.end(JSON.stringify({ models: [], incomplete: 'no answer within 2 s' })),
+      /its model server: no answer within 2 s/,
+    ],
+    ['it does not answer in time', () => undefined, /no answer within 5s/],
+  ])('%s', async (_, answer, reason) => {
+    await agentThatAnswers(answer);
+    expect(await remove()).toMatchObject(refused(reason));
+  });
+
+  test.each([
+    ['it does not listen', closedPort, /refused the connection/],
+    ['its port is not in the configuration', async () => 0, /http\.listen has port 0/],
+  ])('%s', async (_, port, reason) => {
+    configure('level', `127.0.0.1:${await port()}`);
+    const outbox = FileLock.take(join(folder.path, 'outbox.db.lock'), 0);
+    onTestFinished(() => outbox?.[Symbol.dispose]());
+    expect(await remove()).toMatchObject(refused(reason));
+    outbox?.[Symbol.dispose]();
+    expect(await remove()).toMatchObject({ code: 0, isThere: false });
   });
 });
 
@@ -164,7 +217,7 @@ test('a version that a watch names is not removed', async () => {
     code: 1,
     document: { error: expect.stringMatching(/in use: watch 'level' names it/) as string },
   });
-}, 30_000);
+});
 
 test.each([
   [['install', '/nowhere/model.tgz'], 1, /no such file/],
@@ -178,7 +231,7 @@ test.each([
   expect(await models(...args)).toMatchObject({ code, stderr: expect.stringMatching(reason) as string });
 });
 
-test('a version that a trial found bad is listed with the reason, until somebody activates it', async () => {
+test('a version that a rollout found bad is listed with the reason, until somebody activates it', async () => {
   await models('install', packageFolder(level(1)), '--activate');
   await models('install', packageFolder(level(2)));
   const rejection = { version: 2, reason: 'it crashed once within 1h', time: '2026-01-01T00:00:00.000Z' };

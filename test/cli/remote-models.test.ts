@@ -8,7 +8,7 @@ import { andon } from './run-andon.ts';
 
 test(
   'the commands say where a remote model runs, whether it does, and who judges where it does not',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     await using server = await OipFaultServer.start();
     using models = new TestModelDirectory([localMean]);

@@ -16,7 +16,7 @@ type UplinkStats = { readonly uplink: string; readonly waiting: number };
 describe('beside a running agent', () => {
   test(
     'status and outbox stats tell how it stands, and after its end export has every record',
-    { timeout: 90_000 },
+    { timeout: 120_000 },
     async () => {
       await using plant = await CrashPlant.start();
       await using lake = await new UpstreamHttp().listen();
@@ -29,9 +29,9 @@ describe('beside a running agent', () => {
         uplinks: { lake: { type: 'http', url: lake.url, records }, gone: { type: 'http', url: gone, records } },
       });
       await using agent = await AgentProcess.start(folder.configFile);
-      await expect.poll(() => lake.ids.length, { timeout: 20_000 }).toBeGreaterThan(20);
+      await expect.poll(() => lake.ids.length).toBeGreaterThan(20);
       plant.plc.registers[0] = 5;
-      await expect.poll(() => lake.stored.some(({ kind }) => kind === 'alarm'), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => lake.stored.some(({ kind }) => kind === 'alarm')).toBe(true);
 
       await expectStatus(agent.httpUrl);
       await expectStats(folder.configFile);
@@ -40,13 +40,13 @@ describe('beside a running agent', () => {
     },
   );
 
-  test('status is 0 where everything is well', { timeout: 60_000 }, async () => {
+  test('status is 0 where everything is well', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     folder.configure({ ...plant.sections('100ms') });
     await using agent = await AgentProcess.start(folder.configFile);
     const statusCode = async () => (await andon('status', '--url', agent.httpUrl)).code;
-    await expect.poll(statusCode, { timeout: 20_000, interval: 200 }).toBe(0);
+    await expect.poll(statusCode, { interval: 200 }).toBe(0);
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 });
@@ -81,7 +81,7 @@ async function expectExport(configFile: string): Promise<void> {
 }
 
 describe('simulate', () => {
-  test('prints a section that an agent can be given, and ends cleanly on Ctrl-C', { timeout: 60_000 }, async () => {
+  test('prints a section that an agent can be given, and ends cleanly on Ctrl-C', async () => {
     using folder = new AgentFolder();
     const csv = join(folder.path, 'pump.csv');
     const rows = Array.from({ length: 50 }, (_, row) => `2026-01-01T00:00:${String(row).padStart(2, '0')}Z;7.5;42`);
@@ -89,7 +89,7 @@ describe('simulate', () => {
     const child = startAndon('simulate', csv, '--modbus', 'tcp://127.0.0.1:0', '--loop');
     let section = '';
     child.stdout.on('data', (data: Buffer) => (section += data.toString()));
-    await expect.poll(() => section, { timeout: 20_000 }).toMatch(/current.*\n$/s);
+    await expect.poll(() => section).toMatch(/current.*\n$/s);
     const head = stringify({ agent: { id: 'edge' }, http: { listen: '127.0.0.1:0' } });
     writeFileSync(folder.configFile, `${head}${section}`);
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { legible } from '../../src/cli/output.ts';
+import { legible } from '../../src/cli/output/output.ts';
 import { andon, demoConfig, shell } from './run-andon.ts';
 
 /*
@@ -55,11 +55,11 @@ const failures: readonly Failure[] = [
   { args: ['check', broken, '--yaml'], code: 64, says: /unknown option '--yaml'/ },
   { args: ['demo', '--seconds', 'ten'], code: 64, says: /expected a number above 0, not 'ten'/ },
   { args: ['outbox', 'export', '--kind', 'verdicts'], code: 64, says: /alarm, verdict, sample, loss/ },
-  { args: ['check', '/nowhere.yaml'], code: 78, says: /\/nowhere\.yaml:1:1: there is no such file/ },
+  { args: ['check', '/nowhere.yaml'], code: 78, says: /\/nowhere\.yaml:1:1: the file does not exist/ },
   { args: ['check', broken], code: 78, says: /broken\.yaml:2:33: .*urll.*'url'/ },
   { args: ['plan', broken], code: 78, says: /broken\.yaml:2:33: / },
   { args: ['run', '-c', broken], code: 78, says: /broken\.yaml:2:33: / },
-  { args: ['models', 'list', '-c', '/nowhere.yaml'], code: 78, says: /no such file/ },
+  { args: ['models', 'list', '-c', '/nowhere.yaml'], code: 78, says: /the file does not exist/ },
   { args: ['models', 'show', 'no-model', '-c', demoConfig], code: 1, says: /no model 'no-model'/ },
   { args: ['models', 'show', 'pump-anomaly@99', '-c', demoConfig], code: 1, says: /pump-anomaly.*99/ },
   { args: ['models', 'verify', 'a b', '-c', demoConfig], code: 1, says: /names no model/ },
@@ -70,7 +70,7 @@ const failures: readonly Failure[] = [
 ];
 
 describe('what went wrong is said on standard error, with the right code', () => {
-  test.each(failures)('andon $args: $code', { timeout: 30_000 }, async ({ args, code, says }) => {
+  test.each(failures)('andon $args: $code', async ({ args, code, says }) => {
     const outcome = await andon(...args);
     expect(outcome.stderr).toMatch(says);
     expect(outcome).toMatchObject({ code, stdout: '' });
@@ -94,7 +94,7 @@ const documents: readonly { readonly args: readonly string[]; readonly code: num
 ];
 
 describe('with --json there is one document on standard output and nothing else, whatever happened', () => {
-  test.each(documents)('andon $args --json', { timeout: 30_000 }, async ({ args, code, holds }) => {
+  test.each(documents)('andon $args --json', async ({ args, code, holds }) => {
     const outcome = await andon(...args, '--json');
     expect(outcome).toMatchObject({ code, stderr: '' });
     expect(JSON.parse(outcome.stdout)).toMatchObject(holds);
@@ -102,25 +102,25 @@ describe('with --json there is one document on standard output and nothing else,
 });
 
 describe('a reader', () => {
-  test('gets the help of each command, with code 0', { timeout: 30_000 }, async () => {
+  test('gets the help of each command, with code 0', async () => {
     const { stdout } = await andon('--help');
     for (const command of ['demo', 'run', 'check', 'plan', 'simulate', 'models', 'outbox', 'status', 'schema'])
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     expect(await andon('outbox', 'export', '--help')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('gets the schema, which is JSON', { timeout: 30_000 }, async () => {
+  test('gets the schema, which is JSON', async () => {
     const { code, stdout } = await andon('schema');
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ type: 'object', properties: { sources: {}, watches: {} } });
   });
 
-  test('that has seen enough is no failure', { timeout: 30_000 }, async () => {
+  test('that has seen enough is no failure', async () => {
     const { code, stdout, stderr } = await shell('andon schema | head -c 10');
     expect({ code, length: stdout.length, stderr }).toEqual({ code: 0, length: 10, stderr: '' });
   });
 
-  test('of a plan that cannot be met is told which scan, with code 1', { timeout: 30_000 }, async () => {
+  test('of a plan that cannot be met is told which scan, with code 1', async () => {
     const { code, stdout } = await andon('plan', slow);
     expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining('line') });
   });

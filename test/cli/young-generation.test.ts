@@ -8,12 +8,17 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
  * limit is on the command line, which nobody should have to know: `andon run` starts over with it by itself.
  */
 const MIB = 1_048_576;
-/** Two halves of 4 MiB, and of 8 MiB in the gateway; whoever may take more soon does. */
+/** Two halves of 4 MiB, and of 8 MiB in the model server; a process that may use more soon does. */
 const LIMITED_BYTES = 8 * MIB;
-const GATEWAY_LIMITED_BYTES = 16 * MIB;
+const SERVER_LIMITED_BYTES = 16 * MIB;
 const probe = new URL('../support/young-generation-probe.ts', import.meta.url);
 
-type Probed = { readonly pid: number; readonly isGateway: boolean; readonly threadId: number; readonly bytes: number };
+type Probed = {
+  readonly pid: number;
+  readonly isModelServer: boolean;
+  readonly threadId: number;
+  readonly bytes: number;
+};
 
 async function probed(
   flags: string,
@@ -28,6 +33,7 @@ async function probed(
         tags: { a: { register: 'holding', address: 0, type: 'int16' } },
       },
     },
+    serving: { listen: '127.0.0.1:0' },
     models: { directory: join(import.meta.dirname, '../../models'), serve: ['pump-anomaly'] },
   });
   const env = { NODE_OPTIONS: `--import=${probe.href} ${flags}`, ANDON_PROBE_FOLDER: folder.path };
@@ -39,18 +45,18 @@ async function probed(
       .map((name) => JSON.parse(readFileSync(join(folder.path, name), 'utf8') || '{}') as Probed);
   const ofAgent = () => all().filter((each) => each.pid === pid);
   const ofOthers = () => all().filter((each) => each.pid !== pid);
-  // The agent with its storage thread; the gateway; the model host with the thread that watches over it.
-  await expect.poll(() => [ofAgent().length, ofOthers().length], { timeout: 30_000 }).toEqual([2, 3]);
+  // The agent with its storage thread; the model server; the model host with the thread that watches over it.
+  await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([2, 3]);
   return { agent: ofAgent(), others: ofOthers() };
 }
 
-test('the young generation is bounded in the agent, its storage thread, its gateway and its model host', async () => {
+test('the young generation is bounded in the agent, its storage thread, its model server and its model host', async () => {
   const { agent, others } = await probed('');
-  for (const { bytes, isGateway } of [...agent, ...others])
-    expect(bytes).toBeLessThanOrEqual(isGateway ? GATEWAY_LIMITED_BYTES : LIMITED_BYTES);
-}, 60_000);
+  for (const { bytes, isModelServer } of [...agent, ...others])
+    expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
+});
 
 test('whoever gives another bound in NODE_OPTIONS has it', async () => {
   const { agent, others } = await probed('--max-semi-space-size=32');
-  for (const { bytes } of [...agent, ...others]) expect(bytes).toBeGreaterThan(GATEWAY_LIMITED_BYTES);
-}, 60_000);
+  for (const { bytes } of [...agent, ...others]) expect(bytes).toBeGreaterThan(SERVER_LIMITED_BYTES);
+});

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { signatureReport } from '../../src/inference/signing/signature-report.ts';
+import { signatureReport } from '../../src/models/signing/signature-report.ts';
 import { describeWith, programPath } from '../support/programs.ts';
 import { TestKey } from '../support/signing-keys.ts';
 

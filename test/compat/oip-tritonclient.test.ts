@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { datatypes, tensorTypeOf } from '../../src/contracts/open-inference/datatypes.ts';
-import { echoModel, FakeModels } from '../http/v2/fake-models.ts';
+import { datatypes, tensorTypeOf } from '../../src/protocols/open-inference/datatypes.ts';
+import { echoModel, FakeModels } from '../serving/v2/fake-models.ts';
 import { describeWith, programPath } from '../support/programs.ts';
 import { V2Server } from '../support/v2-server.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { sourceKinds } from '../../src/app/kinds.ts';
+import { sourceKinds } from '../../src/config/kinds.ts';
 import { createContractSource, sourceFixtures } from '../support/contract-fixtures.ts';
 import { lifecycleTests } from '../support/contract-tests.ts';
 

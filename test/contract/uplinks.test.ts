@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { uplinkKinds } from '../../src/app/kinds.ts';
+import { uplinkKinds } from '../../src/config/kinds.ts';
 import { createContractUplink, uplinkFixtures } from '../support/contract-fixtures.ts';
 import { lifecycleTests } from '../support/contract-tests.ts';
 

@@ -96,7 +96,7 @@ describe('the daemon is killed', () => {
 
   test(
     'an acknowledged alarm is still acknowledged, and a shelved one shelved until the same time',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async () => {
       await using plant = await CrashPlant.start();
       using folder = new AgentFolder();
@@ -106,7 +106,7 @@ describe('the daemon is killed', () => {
       {
         await using agent = await AgentProcess.start(folder.configFile);
         await expect
-          .poll(() => alarms(agent), { timeout: 20_000 })
+          .poll(() => alarms(agent))
           .toMatchObject({
             seen: { state: 'unacknowledged' },
             shelved: { state: 'unacknowledged' },
@@ -127,7 +127,7 @@ describe('the daemon is killed', () => {
         expect(after['shelved']?.shelved_until_ms).toBeGreaterThan(Date.now());
 
         plant.plc.registers[0] = 0;
-        await expect.poll(() => alarms(next), { timeout: 20_000 }).toMatchObject({ seen: { state: 'normal' } });
+        await expect.poll(() => alarms(next)).toMatchObject({ seen: { state: 'normal' } });
         expect(await next.end('SIGTERM')).toBe(0);
       }
       const seen = (await outboxRecords(folder)).filter(({ kind, watch: of }) => kind === 'alarm' && of === 'seen');
@@ -219,7 +219,7 @@ async function drain(
   folder.configure({ sources, models, uplinks: uplinks(broker, lake) });
   await using agent = await AgentProcess.start(folder.configFile, cache.env);
   const waiting = async () => (await statsOf(folder, ['cloud', 'lake'])).uplinks.map((uplink) => uplink.waiting);
-  await expect.poll(waiting, { timeout: 60_000, interval: 200 }).toEqual([0, 0]);
+  await expect.poll(waiting, { interval: 200 }).toEqual([0, 0]);
   expect(await agent.end('SIGTERM')).toBe(0);
   expect(agent.stderr).toBe('');
 }

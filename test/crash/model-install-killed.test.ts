@@ -8,7 +8,7 @@ import { afterAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { childPids, living } from '../support/crash-children.ts';
 import { CompileCache } from '../support/crash-plant.ts';
-import { LibraryHarness } from '../support/library-harness.ts';
+import { RegistryHarness } from '../support/registry-harness.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { AgentFolder } from '../support/start-agent.ts';
 import { meanOf4x2, until } from '../support/onnx-host-harness.ts';
@@ -26,8 +26,8 @@ afterAll(() => cache[Symbol.dispose]());
 const KILLS_BY_CLOCK = 14;
 const KILLS_AT_JOURNAL = 10;
 
-test('an install that is killed at any moment leaves nothing half', { timeout: 120_000 }, async () => {
-  await using harness = new LibraryHarness();
+test('an install that is killed at any moment leaves nothing half', async () => {
+  await using harness = new RegistryHarness();
   using folder = new AgentFolder();
   folder.configure({ models: { directory: harness.models } });
   await harness.install({ ...meanOf4x2, name: 'pump', version: 1 }, { activate: true });
@@ -49,7 +49,7 @@ test('an install that is killed at any moment leaves nothing half', { timeout: 1
   expect(cut).toBeGreaterThan((KILLS_BY_CLOCK + KILLS_AT_JOURNAL) / 3);
   await harness.install({ ...meanOf4x2, name: 'pump', version: 99 });
   expect(harness.staged()).toEqual([]);
-  const ok = (await harness.acts()).filter((line) => line.startsWith('install') && line.endsWith('ok'));
+  const ok = (await harness.operations()).filter((line) => line.startsWith('install') && line.endsWith('ok'));
   expect(ok.toSorted()).toEqual(
     harness
       .versions('pump')
@@ -87,7 +87,7 @@ async function killed(child: ChildProcess, models: string, kill: number): Promis
   return child.signalCode === 'SIGKILL';
 }
 
-function expectWhole(harness: LibraryHarness): void {
+function expectWhole(harness: RegistryHarness): void {
   const versions = harness.versions('pump');
   for (const version of versions) {
     const at = join(harness.models, 'pump', version);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { andon } from '../cli/run-andon.ts';
-import { gatewayPid } from '../support/crash-children.ts';
+import { modelServerPid } from '../support/crash-children.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { TestModelDirectory } from '../support/onnx-directory.ts';
 import { meanModel } from '../support/onnx-models.ts';
@@ -53,7 +53,7 @@ class TwoAgents implements AsyncDisposable {
       agent: { id: 'server' },
       sources: plant.sections('1s').sources,
       watches: {},
-      http: { listen: `127.0.0.1:${port}` },
+      serving: { listen: `127.0.0.1:${port}` },
       models: { directory: this.served.path, serve: ['echo'] },
     });
     this.models.addRemote(echo, { url, failures: 2, fallback: 'stand-in@1' });
@@ -74,10 +74,10 @@ class TwoAgents implements AsyncDisposable {
     return this.#server;
   }
 
-  /** Its gateway serves as long as it is not stopped itself. */
+  /** Both processes: the model server serves for as long as it is not stopped itself. */
   signalServer(signal: 'SIGSTOP' | 'SIGCONT'): void {
     const { pid = 0 } = this.server.child;
-    for (const each of [pid, gatewayPid(pid)]) if (each !== undefined) process.kill(each, signal);
+    for (const each of [pid, modelServerPid(pid)]) if (each !== undefined) process.kill(each, signal);
   }
 
   async startServer(): Promise<void> {
@@ -105,7 +105,7 @@ class TwoAgents implements AsyncDisposable {
 
 test(
   'a watch whose model runs on a server loses no window and judges none twice, whatever becomes of the server',
-  { timeout: 90_000 },
+  { timeout: 120_000 },
   async () => {
     await using agents = await TwoAgents.start();
     await using watching = await AgentProcess.start(agents.watchFolder.configFile);
@@ -115,7 +115,7 @@ test(
         const { verdicts } = (await answer.json()) as { readonly verdicts: readonly VerdictRecord[] };
         return verdicts.at(-1)?.model;
       };
-      await expect.poll(last, { timeout: 20_000, interval: 100 }).toBe(model);
+      await expect.poll(last, { interval: 100 }).toBe(model);
       await new Promise((resolve) => setTimeout(resolve, 3 * STEP_MS));
     };
     await judges('stand-in');

@@ -13,7 +13,7 @@ import { UpstreamBroker } from '../support/upstream-broker.ts';
 const watch = { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '5s' } };
 
 describe('SIGHUP', () => {
-  test('with a broken configuration changes nothing, and the log names the line', { timeout: 60_000 }, async () => {
+  test('with a broken configuration changes nothing, and the log names the line', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     folder.configure({ ...plant.sections('100ms'), watches: { level: watch } });
@@ -36,7 +36,7 @@ describe('SIGHUP', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
-  test('with a good configuration brings the new tag and the new watch into use', { timeout: 60_000 }, async () => {
+  test('with a good configuration brings the new tag and the new watch into use', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     folder.configure({ ...plant.sections('100ms'), watches: { level: watch } });
@@ -55,12 +55,12 @@ describe('SIGHUP', () => {
     await expect.poll(() => plant.plc.requests.some(({ address }) => address === 900)).toBe(true);
     // The port was free for any: it is another one after a reload.
     const url = agent.log.findLast(({ msg }) => msg === 'Started.')?.['http'];
-    await expect.poll(() => verdictOf(String(url), 'extra'), { timeout: 20_000 }).toBe('normal');
+    await expect.poll(() => verdictOf(String(url), 'extra')).toBe('normal');
     expect(await agent.end('SIGTERM')).toBe(0);
     expect(agent.stderr).toBe('');
   });
 
-  test('with a configuration that cannot be started leaves the old one in use', { timeout: 60_000 }, async () => {
+  test('with a configuration that cannot be started leaves the old one in use', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
     folder.configure({ ...plant.sections('100ms'), watches: { level: watch } });
@@ -73,13 +73,13 @@ describe('SIGHUP', () => {
     const said = await agent.logged(({ msg }) => msg.includes('the old one stays'));
     expect(said).toMatchObject({ level: 50, code: 'outbox-path-unusable' });
     const scanned = plant.plc.requests.length;
-    await expect.poll(() => plant.plc.requests.length, { timeout: 10_000 }).toBeGreaterThan(scanned);
+    await expect.poll(() => plant.plc.requests.length).toBeGreaterThan(scanned);
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 });
 
 describe('the end', () => {
-  test('on SIGTERM comes with code 0, and subscribers keep the state offline', { timeout: 60_000 }, async () => {
+  test('on SIGTERM comes with code 0, and subscribers keep the state offline', async () => {
     await using plant = await CrashPlant.start();
     await using broker = await new UpstreamBroker().listen();
     using folder = new AgentFolder();
@@ -98,7 +98,7 @@ describe('the end', () => {
     expect(agent.log.at(-1)?.msg).toBe('Stopped.');
   });
 
-  test('of a daemon that is killed is told by its will', { timeout: 60_000 }, async () => {
+  test('of a daemon that is killed is told by its will', async () => {
     await using plant = await CrashPlant.start();
     await using broker = await new UpstreamBroker().listen();
     using folder = new AgentFolder();
@@ -107,7 +107,7 @@ describe('the end', () => {
     await broker.published.when(({ topic, payload }) => topic.endsWith('/state') && payload.includes('"online"'));
     await agent.end('SIGKILL');
     await expect
-      .poll(() => JSON.parse(broker.retained.get('andon/v1/edge/state') ?? '{}'), { timeout: 10_000 })
+      .poll(() => JSON.parse(broker.retained.get('andon/v1/edge/state') ?? '{}'))
       .toMatchObject({ state: 'offline' });
   });
 

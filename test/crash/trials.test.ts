@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { andon } from '../cli/run-andon.ts';
 import { AgentProcess } from '../support/start-agent.ts';
-import { candidates, TrialPlant } from '../support/trial-plant.ts';
+import { candidates, RolloutPlant } from '../support/rollout-plant.ts';
 
 /*
  * Two versions on the same windows, in the daemon as its user runs it, with real processes that crash, hang and give
@@ -16,7 +16,7 @@ type Verdict = {
   readonly reason: string;
 };
 type Comparison = {
-  readonly trials: readonly {
+  readonly rollouts: readonly {
     readonly windows: number;
     readonly kind: string;
     readonly candidate: number;
@@ -27,7 +27,6 @@ type Comparison = {
 };
 
 const rollback = { minWindows: 20, alarmFloor: 2 };
-const long = { timeout: 90_000 };
 
 async function ask<T>(agent: AgentProcess, path: string): Promise<T> {
   return (await (await fetch(`${urlOf(agent)}${path}`)).json()) as T;
@@ -52,7 +51,7 @@ async function lastVersion(agent: AgentProcess, watch = 'tried'): Promise<number
 
 /** Every 50 ms, one verdict, all of them known. */
 async function expectNothingLost(agent: AgentProcess, watch: string): Promise<void> {
-  await expect.poll(async () => (await verdictsOf(agent, watch)).length, { timeout: 20_000 }).toBeGreaterThan(10);
+  await expect.poll(async () => (await verdictsOf(agent, watch)).length).toBeGreaterThan(10);
   const verdicts = await verdictsOf(agent, watch);
   const first = verdicts[0]?.timestamp_ms ?? 0;
   expect(verdicts.map(({ timestamp_ms }) => timestamp_ms)).toEqual(verdicts.map((_, index) => first + index * 50));
@@ -60,25 +59,23 @@ async function expectNothingLost(agent: AgentProcess, watch: string): Promise<vo
 }
 
 async function judged(agent: AgentProcess, count: number): Promise<void> {
-  await expect
-    .poll(async () => (await compare(agent)).trials[0]?.windows ?? 0, { timeout: 30_000 })
-    .toBeGreaterThan(count);
+  await expect.poll(async () => (await compare(agent)).rollouts[0]?.windows ?? 0).toBeGreaterThan(count);
 }
 
 describe('a version that is made active in a running agent', () => {
-  test('and alarms too much is rolled back, and stays away until it is activated again', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.configure({}, { rollback });
-    await using agent = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(1);
-    trial.addVersion(2, candidates.nervous);
+  test('and alarms too much is rolled back, and stays away until it is activated again', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.configure({}, { rollback });
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(agent)).toBe(1);
+    rollout.addVersion(2, candidates.nervous);
 
-    expect(await andon('models', 'activate', 'echo@2', '-c', trial.folder.configFile)).toMatchObject({ code: 0 });
+    expect(await andon('models', 'activate', 'echo@2', '-c', rollout.folder.configFile)).toMatchObject({ code: 0 });
 
-    await expect.poll(() => trial.active, { timeout: 30_000 }).toBe(1);
-    expect(trial.rejected).toEqual([2]);
+    await expect.poll(() => rollout.active).toBe(1);
+    expect(rollout.rejected).toEqual([2]);
     await agent.logged(({ msg }) => msg.startsWith('Rolled back: it called'));
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => lastVersion(agent)).toBe(1);
     const verdicts = await verdictsOf(agent, 'tried');
     const versions = verdicts.map(({ version }) => version);
     // It decided for a while, and from the moment it was stopped on not once more.
@@ -87,86 +84,86 @@ describe('a version that is made active in a running agent', () => {
     await expectNothingLost(agent, 'other');
     expect(await agent.end('SIGTERM')).toBe(0);
 
-    await using again = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(again), { timeout: 20_000 }).toBe(1);
-    expect(trial.active).toBe(1);
-    expect(await andon('models', 'activate', 'echo@2', '-c', trial.folder.configFile)).toMatchObject({ code: 0 });
-    expect(trial.rejected).toEqual([]);
+    await using again = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(again)).toBe(1);
+    expect(rollout.active).toBe(1);
+    expect(await andon('models', 'activate', 'echo@2', '-c', rollout.folder.configFile)).toMatchObject({ code: 0 });
+    expect(rollout.rejected).toEqual([]);
     expect(await again.end('SIGTERM')).toBe(0);
   });
 
-  test('is rolled back before it decides anything where the power went in the middle of that', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.addVersion(2, candidates.nervous);
-    trial.configure({});
-    expect(await andon('models', 'activate', 'echo@2', '-c', trial.folder.configFile)).toMatchObject({ code: 0 });
-    trial.reject(2);
-    await using agent = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(1);
-    expect(trial.active).toBe(1);
+  test('is rolled back before it decides anything where the power went in the middle of that', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.addVersion(2, candidates.nervous);
+    rollout.configure({});
+    expect(await andon('models', 'activate', 'echo@2', '-c', rollout.folder.configFile)).toMatchObject({ code: 0 });
+    rollout.reject(2);
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(agent)).toBe(1);
+    expect(rollout.active).toBe(1);
     expect((await verdictsOf(agent, 'tried')).map(({ version }) => version)).not.toContain(2);
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 });
 
 describe('a canary', () => {
-  test('that gives NaN is stopped; no window is lost, and no other watch notices', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.addVersion(2, candidates.root);
-    trial.configure({ canary: 'echo@2' }, { rollback });
-    await using agent = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(2);
-    trial.setLevel(-1);
-    await expect.poll(() => trial.rejected, { timeout: 20_000 }).toEqual([2]);
-    trial.setLevel(0);
-    await agent.logged(({ component, level }) => component === 'trial/tried' && level === 40);
+  test('that gives NaN is stopped; no window is lost, and no other watch notices', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.addVersion(2, candidates.root);
+    rollout.configure({ canary: 'echo@2' }, { rollback });
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(agent)).toBe(2);
+    rollout.setLevel(-1);
+    await expect.poll(() => rollout.rejected).toEqual([2]);
+    rollout.setLevel(0);
+    await agent.logged(({ component, level }) => component === 'rollout/tried' && level === 40);
     await expectNothingLost(agent, 'tried');
     await expectNothingLost(agent, 'other');
     expect(await lastVersion(agent)).toBe(1);
-    expect((await compare(agent)).trials).toMatchObject([{ stopped: { cause: 'invalid-output' } }]);
+    expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'invalid-output' } }]);
     expect(await agent.end('SIGTERM')).toBe(0);
 
-    await using again = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(again), { timeout: 20_000 }).toBe(1);
-    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('is not tried') }]);
+    await using again = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(again)).toBe(1);
+    expect((await compare(again)).obstacles).toMatchObject([{ reason: expect.stringContaining('does not run') }]);
     expect((await verdictsOf(again, 'tried')).at(-1)).toMatchObject({ version: 1, verdict: 'normal' });
     expect(await again.end('SIGTERM')).toBe(0);
   });
 
-  test('whose process is killed in a run is stopped; no window is lost, and no other watch notices', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.addVersion(2, candidates.slow);
-    trial.configure(
+  test('whose process is killed in a run is stopped; no window is lost, and no other watch notices', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.addVersion(2, candidates.slow);
+    rollout.configure(
       { canary: 'echo@2' },
       { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: '10s' } } },
     );
-    await using agent = await AgentProcess.start(trial.folder.configFile);
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
     const host = await agent.logged(
-      ({ host: name, msg }) => name === 'trial-echo@2' && msg === 'Inference host started.',
+      ({ host: name, msg }) => name === 'rollout-echo@2' && msg === 'Inference host started.',
     );
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(2);
-    trial.setLevel(30_000);
+    await expect.poll(() => lastVersion(agent)).toBe(2);
+    rollout.setLevel(30_000);
     // From now on it counts to 600 million.
-    await expect.poll(async () => (await compare(agent)).trials[0]?.windows, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await compare(agent)).rollouts[0]?.windows).toBeGreaterThan(0);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     process.kill(Number(host['pid']), 'SIGKILL');
-    await expect.poll(() => trial.rejected, { timeout: 20_000 }).toEqual([2]);
-    expect((await compare(agent)).trials).toMatchObject([{ stopped: { cause: 'crash' } }]);
+    await expect.poll(() => rollout.rejected).toEqual([2]);
+    expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'crash' } }]);
     await expect.poll(() => lastVersion(agent)).toBe(1);
     await expectNothingLost(agent, 'tried');
     await expectNothingLost(agent, 'other');
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
-  test('that is too slow is waited for no longer than its deadline, and is stopped', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.addVersion(2, candidates.slow);
-    trial.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: '300ms' } } });
-    await using agent = await AgentProcess.start(trial.folder.configFile);
-    await expect.poll(() => lastVersion(agent), { timeout: 20_000 }).toBe(2);
-    trial.setLevel(30_000);
-    await expect.poll(() => trial.rejected, { timeout: 30_000 }).toEqual([2]);
-    expect((await compare(agent)).trials).toMatchObject([{ stopped: { cause: 'deadline' } }]);
+  test('that is too slow is waited for no longer than its deadline, and is stopped', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.addVersion(2, candidates.slow);
+    rollout.configure({ canary: 'echo@2' }, { rollback, limits: { echo: { deadline: '300ms' } } });
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
+    await expect.poll(() => lastVersion(agent)).toBe(2);
+    rollout.setLevel(30_000);
+    await expect.poll(() => rollout.rejected).toEqual([2]);
+    expect((await compare(agent)).rollouts).toMatchObject([{ stopped: { cause: 'deadline' } }]);
     await expect.poll(() => lastVersion(agent)).toBe(1);
     await expectNothingLost(agent, 'tried');
     await expectNothingLost(agent, 'other');
@@ -175,18 +172,18 @@ describe('a canary', () => {
 });
 
 describe('a shadow', () => {
-  test('that hangs in every run moves no verdict of any watch', long, async () => {
-    await using trial = await TrialPlant.start();
-    trial.addVersion(2, candidates.slow);
-    trial.configure(
+  test('that hangs in every run moves no verdict of any watch', async () => {
+    await using rollout = await RolloutPlant.start();
+    rollout.addVersion(2, candidates.slow);
+    rollout.configure(
       { shadow: 'echo@2' },
       { rollback: { ...rollback, deadlineMisses: 100 }, limits: { echo: { deadline: '500ms' } } },
     );
-    await using agent = await AgentProcess.start(trial.folder.configFile);
+    await using agent = await AgentProcess.start(rollout.folder.configFile);
     await judged(agent, 5);
-    trial.setLevel(30_000);
-    const failed = async () => (await compare(agent)).trials[0]?.failures.candidate ?? {};
-    await expect.poll(async () => (await failed())['deadline'] ?? 0, { timeout: 30_000 }).toBeGreaterThan(2);
+    rollout.setLevel(30_000);
+    const failed = async () => (await compare(agent)).rollouts[0]?.failures.candidate ?? {};
+    await expect.poll(async () => (await failed())['deadline'] ?? 0).toBeGreaterThan(2);
     expect((await failed())['skipped']).toBeGreaterThan(10);
     await expectNothingLost(agent, 'tried');
     await expectNothingLost(agent, 'other');
@@ -195,33 +192,31 @@ describe('a shadow', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
-  test('is another one after SIGHUP with a changed configuration, and the command line compares it', long, async () => {
-    await using trial = await TrialPlant.start();
-    const { configFile } = trial.folder;
-    trial.addVersion(2, candidates.sound);
-    trial.addVersion(3, candidates.nervous);
-    trial.configure({ shadow: 'echo@2' });
+  test('is another one after SIGHUP with a changed configuration, and the command line compares it', async () => {
+    await using rollout = await RolloutPlant.start();
+    const { configFile } = rollout.folder;
+    rollout.addVersion(2, candidates.sound);
+    rollout.addVersion(3, candidates.nervous);
+    rollout.configure({ shadow: 'echo@2' });
     await using agent = await AgentProcess.start(configFile);
     await judged(agent, 100);
     const agreeing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(agreeing.code).toBe(0);
     expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 beside echo@1/);
-    expect(agreeing.stdout).toMatch(/They agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
+    expect(agreeing.stdout).toMatch(/The versions agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
 
-    trial.configure({ shadow: 'echo@3' });
+    rollout.configure({ shadow: 'echo@3' });
     agent.child.kill('SIGHUP');
     await agent.logged(({ msg }) => msg === 'The new configuration is in use.');
     await judged(agent, 100);
     const differing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent), '--json');
     expect(JSON.parse(differing.stdout)).toMatchObject({
-      trials: [{ candidate: 3, agreement: 0, alarm_rate: { candidate: 1, incumbent: 0 }, stopped: null }],
+      rollouts: [{ candidate: 3, agreement: 0, alarm_rate: { candidate: 1, incumbent: 0 }, stopped: null }],
     });
 
-    trial.configure({});
+    rollout.configure({});
     agent.child.kill('SIGHUP');
-    await expect
-      .poll(() => agent.log.filter(({ msg }) => msg === 'The new configuration is in use.').length, { timeout: 20_000 })
-      .toBe(2);
+    await expect.poll(() => agent.log.filter(({ msg }) => msg === 'The new configuration is in use.').length).toBe(2);
     const none = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(none).toMatchObject({ code: 0, stdout: expect.stringContaining('No version of echo is tried now') });
     expect(await agent.end('SIGTERM')).toBe(0);

@@ -1,9 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { AlarmMemory, AlarmRules } from '../../src/domain/alarm-logic.ts';
-import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../../src/domain/alarm-logic.ts';
-import type { AlarmFacts } from '../../src/domain/alarm.ts';
-import { alarmState, normalFacts } from '../../src/domain/alarm.ts';
+import type { AlarmMemory, AlarmRules } from '../../src/domain/alarm/alarm-logic.ts';
+import {
+  acknowledge,
+  applyVerdict,
+  endSuppression,
+  noDelay,
+  shelve,
+  suppress,
+} from '../../src/domain/alarm/alarm-logic.ts';
+import type { AlarmFacts } from '../../src/domain/alarm/alarm.ts';
+import { alarmState, normalFacts } from '../../src/domain/alarm/alarm.ts';
 
 type Reading = 'normal' | 'abnormal' | 'unknown';
 
@@ -12,7 +19,7 @@ const atOnce: AlarmRules = { onDelayMs: 0, offDelayMs: 0, abnormal: 'above' };
 const normal: AlarmMemory = { facts: normalFacts, delay: noDelay };
 const active: AlarmFacts = { ...normalFacts, active: true, acknowledged: false };
 
-/** One verdict a second; the second at which each change came, and its cause. */
+/** Applies one verdict per second. Returns the second and the cause of each change. */
 function changes(readings: readonly Reading[], ofRules = rules, start = normal): readonly [number, string][] {
   let memory = start;
   return readings.flatMap((reading, second): readonly [number, string][] => {
@@ -25,7 +32,7 @@ function changes(readings: readonly Reading[], ofRules = rules, start = normal):
 const repeat = (reading: Reading, times: number): readonly Reading[] => Array.from({ length: times }, () => reading);
 
 describe('an alarm is raised and clears with its delays', () => {
-  test('it is raised once verdicts have been abnormal for the on-delay', () => {
+  test('it is raised when verdicts have been abnormal for the on-delay', () => {
     expect(changes(repeat('abnormal', 6))).toEqual([[3, 'score-above-threshold']]);
   });
 
@@ -33,18 +40,18 @@ describe('an alarm is raised and clears with its delays', () => {
     expect(changes(['normal', 'abnormal'], atOnce)).toEqual([[1, 'score-above-threshold']]);
   });
 
-  test('a normal verdict sets the on-delay back', () => {
+  test('a normal verdict resets the on-delay', () => {
     expect(changes(['abnormal', 'abnormal', 'abnormal', 'normal', ...repeat('abnormal', 3)])).toEqual([]);
     expect(changes(['abnormal', 'abnormal', 'abnormal', 'normal', ...repeat('abnormal', 4)])).toHaveLength(1);
   });
 
-  test('it clears once verdicts have been normal for the off-delay', () => {
+  test('it clears when verdicts have been normal for the off-delay', () => {
     const start = { facts: active, delay: noDelay };
     expect(changes(repeat('normal', 4), rules, start)).toEqual([[2, 'returned-to-normal']]);
     expect(changes(['normal', 'normal', 'abnormal', 'normal', 'normal'], rules, start)).toEqual([]);
   });
 
-  test('where low is abnormal, the cause says so', () => {
+  test('the cause is score-below-threshold if low scores are abnormal', () => {
     expect(changes(['abnormal'], { ...atOnce, abnormal: 'below' })).toEqual([[0, 'score-below-threshold']]);
   });
 
@@ -53,7 +60,7 @@ describe('an alarm is raised and clears with its delays', () => {
     expect(changes(repeat('unknown', 20), atOnce, { facts: active, delay: noDelay })).toEqual([]);
   });
 
-  test('unknown pauses the on-delay: what had passed is kept, and time without knowledge does not count', () => {
+  test('unknown pauses the on-delay: its progress is kept, and the unknown time does not count', () => {
     const readings: readonly Reading[] = [
       'abnormal',
       'abnormal',
@@ -72,7 +79,7 @@ describe('an alarm is raised and clears with its delays', () => {
     ]);
   });
 
-  test('a clock that goes back neither raises nor holds up an alarm', () => {
+  test('a clock that goes back neither raises nor delays an alarm', () => {
     const times = [10_000, 11_000, 5000, 6000, 7000];
     let memory = normal;
     const causes = times.map((timestampMs) => {
@@ -131,19 +138,19 @@ describe('ISA-18.2 states', () => {
     expect(alarmState(after(after(acknowledged, 'normal'), 'abnormal'))).toBe('unacknowledged');
   });
 
-  test('what is acknowledged, normal or suppressed cannot be acknowledged', () => {
+  test('an acknowledged, normal or suppressed alarm cannot be acknowledged', () => {
     expect(acknowledge(normalFacts)).toBeUndefined();
     expect(acknowledge({ ...active, acknowledged: true })).toBeUndefined();
     expect(acknowledge({ ...active, suppression: 'shelved' })).toBeUndefined();
   });
 
-  test('a shelved alarm stays shelved whatever the plant does, and its facts go on', () => {
+  test('a shelved alarm stays shelved while its facts are updated', () => {
     const shelved = shelve(normalFacts, 1000) ?? normalFacts;
     const raised = after(shelved, 'abnormal');
     expect([alarmState(shelved), alarmState(raised), raised.active]).toEqual(['shelved', 'shelved', true]);
   });
 
-  test('an alarm that is active when shelving ends annunciates anew, acknowledged before or not', () => {
+  test('an alarm that is active when shelving ends annunciates again, even if it was acknowledged before', () => {
     for (const acknowledged of [true, false]) {
       const shelved = shelve({ ...active, acknowledged }, 1000) ?? normalFacts;
       expect(alarmState(endSuppression(shelved))).toBe('unacknowledged');
@@ -155,11 +162,11 @@ describe('ISA-18.2 states', () => {
     expect(endSuppression(after(shelved, 'normal'))).toEqual(normalFacts);
   });
 
-  test('shelving again moves the end', () => {
+  test('shelving again changes the end time', () => {
     expect(shelve(shelve(active, 1000) ?? active, 2000)?.shelvedUntilMs).toBe(2000);
   });
 
-  test('out of service outranks shelving and suppression by design', () => {
+  test('out of service has priority over shelving and suppression by design', () => {
     const out = suppress(shelve(active, 1000) ?? active, 'out-of-service') ?? active;
     expect([alarmState(out), out.shelvedUntilMs]).toEqual(['out-of-service', undefined]);
     expect(shelve(out, 1000)).toBeUndefined();

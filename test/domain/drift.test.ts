@@ -1,6 +1,11 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { distributionBin, distributionOf, MAJOR_DRIFT, populationStabilityIndex } from '../../src/domain/drift.ts';
+import {
+  distributionBin,
+  distributionOf,
+  MAJOR_DRIFT,
+  populationStabilityIndex,
+} from '../../src/domain/model/drift.ts';
 
 const values = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300 });
 
@@ -15,7 +20,7 @@ test('the shares of a distribution add up to one, one more than its edges, and e
   );
 });
 
-test('the training itself has no drift, however many times it is seen', () => {
+test('the training data has no drift, also if it is counted several times', () => {
   fc.assert(
     fc.property(values, fc.integer({ min: 1, max: 50 }), (sample, times) => {
       const distribution = distributionOf(Float64Array.from(sample));
@@ -25,7 +30,7 @@ test('the training itself has no drift, however many times it is seen', () => {
   );
 });
 
-test('an index is never below zero', () => {
+test('an index is never negative', () => {
   fc.assert(
     fc.property(values, fc.array(fc.nat(1000), { minLength: 10, maxLength: 10 }), (sample, seen) => {
       const distribution = distributionOf(Float64Array.from(sample));
@@ -35,14 +40,14 @@ test('an index is never below zero', () => {
   );
 });
 
-test('a tag that left its range for good is a major drift', () => {
+test('a tag that left its range permanently is a major drift', () => {
   const distribution = distributionOf(Float64Array.from({ length: 1000 }, (_, index) => index));
   const counts = new Float64Array(distribution.shares.length);
   counts[counts.length - 1] = 500;
   expect(populationStabilityIndex(counts, distribution)).toBeGreaterThan(MAJOR_DRIFT);
 });
 
-test('a shift by half a standard deviation is noticed, one by a twentieth is not', () => {
+test('a shift of 0.5 standard deviations is detected, a shift of 0.05 is not', () => {
   const normal = (shift: number) =>
     Float64Array.from({ length: 5000 }, (_, index) => shift + gaussianQuantile((index + 0.5) / 5000));
   const reference = distributionOf(normal(0));
@@ -58,7 +63,7 @@ test('a shift by half a standard deviation is noticed, one by a twentieth is not
   expect(index(0.6)).toBeGreaterThan(MAJOR_DRIFT);
 });
 
-/** By bisection of the logistic approximation: precise enough for bins. */
+/** Bisection of the logistic approximation, which is precise enough for bins. */
 function gaussianQuantile(share: number): number {
   let low = -6;
   let high = 6;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { QualityGate, takenAt } from '../../src/domain/quality-gate.ts';
-import type { QualityCode, QualityReason } from '../../src/domain/quality.ts';
-import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/quality.ts';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import type { Tag } from '../../src/domain/tag.ts';
+import { QualityGate, takenAt } from '../../src/domain/sample/quality-gate.ts';
+import type { QualityCode, QualityReason } from '../../src/domain/sample/quality.ts';
+import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import type { Tag } from '../../src/domain/sample/tag.ts';
 
 const tags: readonly Tag[] = [
   { name: 'pressure', unit: 'bar', range: [0, 16], deadband: 0.5, number: 0, source: 'plc' },
@@ -28,7 +28,7 @@ type Read = {
   readonly reason?: QualityReason;
 };
 
-/** What the gate makes of samples, one batch each. */
+/** Passes each sample as a batch of its own and returns the results. */
 function gated(...reads: readonly Read[]) {
   const gate = new QualityGate(tags);
   const to = new SampleBatch(1);
@@ -47,9 +47,9 @@ function gated(...reads: readonly Read[]) {
   });
 }
 
-describe('how far a value can be trusted', () => {
+describe('the quality of a value', () => {
   test.each([-60_000, 0, 1000, 1001, 4000, 5000])(
-    'a time %i ms ahead that its source believes is good here, too',
+    'a time %i ms ahead that its source accepts is also good here',
     (aheadMs) => {
       const timeMs = takenAt(nowMs + aheadMs, nowMs, 5000);
       expect(gated({ value: 1, timeMs: timeMs ?? Number.NaN })[0]).toMatchObject({ quality: 'good', reason: 'none' });
@@ -74,9 +74,9 @@ describe('how far a value can be trusted', () => {
       'uncertain',
       'precision-lost',
     ],
-    ['bad at its source, though in range', { value: 1, quality: BAD, reason: 'timeout' }, 'bad', 'timeout'],
+    ['bad at its source, and in range', { value: 1, quality: BAD, reason: 'timeout' }, 'bad', 'timeout'],
     [
-      'bad at its source, with an impossible time',
+      'bad at its source, with an invalid time',
       { value: 1, quality: BAD, reason: 'timeout', timeMs: Infinity },
       'bad',
       'timeout',
@@ -85,7 +85,7 @@ describe('how far a value can be trusted', () => {
     expect(gated(read)[0]).toMatchObject({ quality, reason });
   });
 
-  test('an impossible time is replaced by the present, so that it cannot stop the windows', () => {
+  test('an invalid time is replaced by the current time, so that it cannot stop the windows', () => {
     expect(gated({ value: 1, timeMs: 9e15 })[0]?.timeMs).toBe(nowMs);
   });
 });
@@ -100,7 +100,7 @@ describe('a sensor that is stuck', () => {
   const qualitiesOf = (...reads: readonly Read[]) =>
     gated(...reads).map(({ quality, reason }) => (quality === 'good' ? quality : reason));
 
-  test('is uncertain once its value has stood still for its time, and good again when it moves', () => {
+  test('is uncertain when its value did not change for the configured time, and good again after a change', () => {
     expect(qualitiesOf(flow(5, 0), flow(5, 999), flow(5, 1000), flow(5, 5000), flow(6, 5100))).toEqual([
       'good',
       'good',
@@ -110,7 +110,7 @@ describe('a sensor that is stuck', () => {
     ]);
   });
 
-  test('does not move by noise within its band, however long that goes on', () => {
+  test('stays stuck with noise within its band', () => {
     expect(qualitiesOf(flow(5, 0), flow(5.05, 500), flow(4.95, 900), flow(5.05, 1200), flow(5.2, 1300))).toEqual([
       'good',
       'good',
@@ -120,7 +120,7 @@ describe('a sensor that is stuck', () => {
     ]);
   });
 
-  test('begins anew after it could not be read', () => {
+  test('restarts its time after a bad sample', () => {
     expect(qualitiesOf(flow(5, 0), flow(5, 900, BAD), flow(5, 1000), flow(5, 1900), flow(5, 2000)).slice(2)).toEqual([
       'good',
       'good',
@@ -128,7 +128,7 @@ describe('a sensor that is stuck', () => {
     ]);
   });
 
-  test('is not looked for where the configuration does not ask', () => {
+  test('is not detected without stuckAfter', () => {
     expect(gated({ value: 5, timeMs: nowMs - 9_999_999 }, { value: 5 }).at(-1)).toMatchObject({ quality: 'good' });
   });
 });
@@ -139,7 +139,7 @@ describe('report by exception', () => {
     expect(second).toMatchObject({ value: 1, timeMs: nowMs, reported: false });
   });
 
-  test('slow drift is reported once it has added up to the deadband', () => {
+  test('slow drift is reported when it adds up to the deadband', () => {
     const values = gated(...[1, 1.3, 1.6, 1.9, 2.2].map((value) => ({ value }))).map(({ value }) => value);
     expect(values).toEqual([1, 1, 1.6, 1.6, 2.2]);
   });
@@ -149,7 +149,7 @@ describe('report by exception', () => {
     expect(gated(...reads).map(({ reported }) => reported)).toEqual([true, false, true]);
   });
 
-  test('a change of quality is always reported, and the value after it is the one that was read', () => {
+  test('a change of quality is always reported, with the value as read', () => {
     const reads = gated({ value: 1 }, { value: 1, quality: BAD, reason: 'timeout' }, { value: 1.2 });
     expect(reads.map(({ value, reported }) => [value, reported])).toEqual([
       [1, true],
@@ -159,7 +159,7 @@ describe('report by exception', () => {
   });
 });
 
-test('a value that leaves its range by less than the deadband is not hidden behind the last good one', () => {
+test('a value outside its range by less than the deadband is not replaced by the last good one', () => {
   const reads = gated({ value: 16 }, { value: 16.01 }, { value: 15.9 });
   expect(reads.map(({ value, quality }) => [value, quality])).toEqual([
     [16, 'good'],
@@ -168,12 +168,12 @@ test('a value that leaves its range by less than the deadband is not hidden behi
   ]);
 });
 
-test('a bad sample is left as it was read', () => {
+test('a bad sample is not changed', () => {
   const reads = [1, 1.2].map((value) => ({ value, quality: BAD, reason: 'timeout' }) as const);
   expect(gated(...reads).map(({ value }) => value)).toEqual([1, 1.2]);
 });
 
-test('a batch passes in order, and only what names no tag is left out', () => {
+test('a batch passes in order, and only samples without a tag are left out', () => {
   const from = new SampleBatch(3);
   from.add(1, 5, nowMs, GOOD, 'none');
   from.add(3, 6, nowMs, GOOD, 'none');

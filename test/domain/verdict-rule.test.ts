@@ -1,18 +1,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/verdict-rule.ts';
+import { contributionsOf, judgeScore, shortestFloat32 } from '../../src/domain/alarm/verdict-rule.ts';
 
 const above = { threshold: 1, abnormal: 'above', deadband: 0.2 } as const;
 const below = { threshold: 1, abnormal: 'below', deadband: 0.2 } as const;
 
-describe('the decision line', () => {
+describe('the threshold', () => {
   test.each([
     ['above', 1, false, 'normal'],
     ['above', 1.001, false, 'abnormal'],
     ['above', 0.9, true, 'abnormal'],
     ['above', 0.8, true, 'normal'],
     ['above', 0.9, false, 'normal'],
-  ] as const)('%s 1 with dead band 0.2: a score of %f (abnormal before: %s) is %s', (_, score, before, verdict) => {
+  ] as const)('%s 1 with deadband 0.2: a score of %f (abnormal before: %s) is %s', (_, score, before, verdict) => {
     expect(judgeScore(score, above, before)).toBe(verdict);
   });
 
@@ -21,11 +21,11 @@ describe('the decision line', () => {
     [0.999, false, 'abnormal'],
     [1.1, true, 'abnormal'],
     [1.2, true, 'normal'],
-  ] as const)('below 1 with dead band 0.2: a score of %f (abnormal before: %s) is %s', (score, before, verdict) => {
+  ] as const)('below 1 with deadband 0.2: a score of %f (abnormal before: %s) is %s', (score, before, verdict) => {
     expect(judgeScore(score, below, before)).toBe(verdict);
   });
 
-  test('a score that moves by less than the dead band changes the verdict once at most', () => {
+  test('a score that moves by less than the deadband changes the verdict at most once', () => {
     const wobble = fc.array(fc.double({ min: 0.9, max: 1.1, noNaN: true }), { maxLength: 50 });
     fc.assert(
       fc.property(wobble, (scores) => {
@@ -42,8 +42,8 @@ describe('the decision line', () => {
   });
 });
 
-describe('who is to blame', () => {
-  test('shares are of the whole, largest first, five tags at most', () => {
+describe('contributions', () => {
+  test('shares are relative to the sum, largest first, at most five tags', () => {
     const tags = ['a', 'b', 'c', 'd', 'e', 'f'];
     expect(contributionsOf([1, 2, 3, 4, 5, 5], tags)).toEqual([
       { tag: 'e', share: 0.25 },
@@ -54,7 +54,7 @@ describe('who is to blame', () => {
     ]);
   });
 
-  test('a negative part speaks for its tag; without a positive one nobody is blamed', () => {
+  test('a negative contribution counts as 0; without a positive one there are no shares', () => {
     expect(contributionsOf([-1, 2], ['a', 'b'])).toEqual([{ tag: 'b', share: 1 }]);
     expect(contributionsOf([-1, 0], ['a', 'b'])).toEqual([]);
   });
@@ -70,7 +70,7 @@ describe('who is to blame', () => {
   });
 });
 
-test('a float32 is written with as few digits as name it', () => {
+test('a float32 is written with the fewest digits that identify it', () => {
   expect(shortestFloat32(Math.fround(0.1))).toBe(0.1);
   fc.assert(
     fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {

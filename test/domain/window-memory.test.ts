@@ -1,12 +1,12 @@
 import { afterEach, expect, test } from 'vitest';
-import { QualityGate } from '../../src/domain/quality-gate.ts';
-import { GOOD } from '../../src/domain/quality.ts';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import { createWindower } from '../../src/domain/windower.ts';
+import { QualityGate } from '../../src/domain/sample/quality-gate.ts';
+import { GOOD } from '../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import { createWindower } from '../../src/domain/window/windower.ts';
 
 /*
- * Samples must cost no memory. Typed arrays are where windows, gate and batches keep theirs: none may be made while
- * samples pass, but for the two of each window that falls due and is given away.
+ * Samples must not allocate memory. Windows, quality gate and batches store them in typed arrays. None may be created while
+ * samples pass, except the two of each due window, which the receiver owns.
  */
 const original = { Float32Array, Float64Array, Int32Array, Uint8Array };
 let made = 0;
@@ -31,7 +31,7 @@ function countArrays(): void {
 test.each([
   [100, 1000],
   ['scan', 'scan'],
-] as const)('no array is made for a sample, with step %s', (stepMs, hopMs) => {
+] as const)('no array is allocated for a sample, with step %s', (stepMs, hopMs) => {
   const tags = Array.from({ length: 8 }, (_, number) => ({
     name: `t${number}`,
     unit: '',

@@ -1,6 +1,6 @@
-import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
+import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
 
-/** What a test hands to a windower, in order. `add` and `advance` carry times; `endBatch` closes a batch. */
+/** Calls that a test makes on a windower, in order. `add` and `advance` have times; `endBatch` ends a batch. */
 export type Step =
   | { readonly kind: 'batch'; readonly samples: readonly Sample[] }
   | { readonly kind: 'advance'; readonly nowMs: number };
@@ -12,8 +12,8 @@ export type Sample = {
 };
 
 /**
- * The rules of the grid, as naively as they can be written: every sample is kept, every row is looked up anew.
- * What the real one does with rings and cursors must come to the same windows.
+ * Naive implementation of the grid rules: it keeps every sample and computes every row from all of them. The real windower,
+ * with rings and cursors, must produce the same windows.
  */
 export function naiveWindows(
   plan: WindowPlan & { readonly stepMs: number },

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { reasonCode } from '../../src/domain/quality.ts';
-import type { DueWindow, WindowPlan } from '../../src/domain/window-plan.ts';
-import { createWindower } from '../../src/domain/windower.ts';
+import { reasonCode } from '../../src/domain/sample/quality.ts';
+import { AHEAD_MS_MAX } from '../../src/domain/sample/quality-gate.ts';
+import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
+import { createWindower } from '../../src/domain/window/windower.ts';
 import type { Sample, Step } from './windower-reference.ts';
 import { naiveWindows } from './windower-reference.ts';
 
@@ -18,7 +19,7 @@ const plan = {
 
 const timeout = reasonCode('timeout');
 
-/** Hands the steps to a real windower and collects what falls due. */
+/** Runs the steps on a real windower and collects the due windows. */
 function windowsOf(ofPlan: WindowPlan, startMs: number, steps: readonly Step[]): readonly DueWindow[] {
   const due: DueWindow[] = [];
   const windower = createWindower(ofPlan, startMs, (window) => due.push(window));
@@ -37,7 +38,7 @@ function batch(...samples: readonly [column: number, timeMs: number, value: numb
   return { kind: 'batch', samples: samples.map(([column, timeMs, value]) => ({ column, timeMs, value, good: true })) };
 }
 
-/** Both tags good at each of the times, with the time as value. */
+/** Adds good samples of both tags at each of the times, with the time as value. */
 function regular(fromMs: number, toMs: number, everyMs: number): readonly Step[] {
   const steps: Step[] = [];
   for (let timeMs = fromMs; timeMs <= toMs; timeMs += everyMs)
@@ -46,7 +47,7 @@ function regular(fromMs: number, toMs: number, everyMs: number): readonly Step[]
 }
 
 describe('windows of another length', () => {
-  /** What falls due in the second half of the steps, where the length changes between the halves. */
+  /** Returns the windows that are due in the second half of the steps. The length changes between the halves. */
   function afterResize(ofPlan: WindowPlan, rowsFirst: number, steps: readonly Step[]): readonly DueWindow[] {
     let due: DueWindow[] = [];
     const windower = createWindower({ ...ofPlan, steps: rowsFirst }, 10_000, (window) => due.push(window));
@@ -64,7 +65,7 @@ describe('windows of another length', () => {
     return due;
   }
 
-  test.each([100, 'scan'] as const)('hold the rows they would have held all along (step %s)', (stepMs) => {
+  test.each([100, 'scan'] as const)('have the same rows as with the new length from the start (step %s)', (stepMs) => {
     const rows = fc.integer({ min: 1, max: 8 });
     fc.assert(
       fc.property(rows, rows, fc.integer({ min: 0, max: 30 }), (before, after, count) => {
@@ -109,7 +110,7 @@ describe('windows on a grid', () => {
       });
     });
 
-  test('rows are what the naive rules say, for any order of arrival, lateness and quality', () => {
+  test('rows match the naive implementation, for any order of arrival, lateness and quality', () => {
     fc.assert(
       fc.property(arrivals, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 3 }), (steps, rows, hop) => {
         const ofPlan = { ...plan, steps: rows, hopMs: hop * 100 };
@@ -122,7 +123,7 @@ describe('windows on a grid', () => {
     );
   });
 
-  test('a window is the last rows in order, and unfit exactly where one of them misses a value', () => {
+  test('a window has the last rows in order, and cannot be judged if one of them misses a value', () => {
     fc.assert(
       fc.property(arrivals, fc.integer({ min: 1, max: 5 }), (steps, rows) => {
         const all = naiveWindows({ ...plan, steps: 1 }, 10_000, steps).map(({ lastRow }) => Array.from(lastRow));
@@ -137,7 +138,7 @@ describe('windows on a grid', () => {
     );
   });
 
-  test('tags of different rates meet on the grid, each with its newest value at or before it', () => {
+  test('a row has the newest value of each tag at or before its grid point, at any rate', () => {
     const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [
       batch([0, 920, 1], [1, 950, 7]),
       batch([0, 990, 2]),
@@ -147,19 +148,19 @@ describe('windows on a grid', () => {
     expect(window).toMatchObject({ timestampMs: 1000, values: Float32Array.of(2, 7), reason: '' });
   });
 
-  test('a row waits for no one once every tag was seen past it', () => {
+  test('a row is sealed when every tag has a later sample', () => {
     const steps = [batch([0, 1000, 1]), batch([1, 1000, 2])];
     expect(windowsOf({ ...plan, steps: 1 }, 1000, steps)).toHaveLength(1);
   });
 
-  test('a row waits for the lateness and no longer where a tag is silent', () => {
+  test('a row is sealed after the lateness if a tag is silent', () => {
     const before = [batch([0, 1000, 1]), { kind: 'advance', nowMs: 1039 } as const];
     expect(windowsOf({ ...plan, steps: 1, maxAgeMs: 0 }, 1000, before)).toHaveLength(0);
     const [window] = windowsOf({ ...plan, steps: 1, maxAgeMs: 0 }, 1000, [...before, { kind: 'advance', nowMs: 1040 }]);
     expect(window?.reason).toBe('current: no good value yet (nothing was received)');
   });
 
-  test('a late sample counts until its row is sealed; afterwards it is counted as late and serves later rows', () => {
+  test('a late sample counts until its row is sealed; later it is counted as late and used for later rows', () => {
     const due: DueWindow[] = [];
     const windower = createWindower({ ...plan, steps: 1 }, 1000, (window) => due.push(window));
     windower.add(0, 1000, 1, true, 0);
@@ -177,7 +178,7 @@ describe('windows on a grid', () => {
     expect(windower.lateSamples).toBe(1);
   });
 
-  test('a value is held for maxAge; then the window is unknown, and says which tag, for how long and why', () => {
+  test('a value is held for maxAge; then the window has a reason with tag, age and cause', () => {
     const due: DueWindow[] = [];
     const windower = createWindower(plan, 1000, (window) => due.push(window));
     const feed = (timeMs: number, currentIsGood: boolean): void => {
@@ -190,7 +191,7 @@ describe('windows on a grid', () => {
     expect(due.map(({ reason }) => reason)).toEqual(['', '', '', 'current: no good value for 0.3 s (timeout)']);
   });
 
-  test('a window that holds a gap of the past says how much is missing', () => {
+  test('the reason of a window with a past gap has the number of missing values', () => {
     const due = windowsOf({ ...plan, maxAgeMs: 50 }, 1000, [...regular(1000, 1200, 100), ...regular(1400, 1500, 100)]);
     const past = 'vibration: 1 of 3 values of the window are missing; current: 1 of 3 values of the window are missing';
     expect(due.map(({ reason }) => reason)).toEqual([
@@ -201,7 +202,7 @@ describe('windows on a grid', () => {
     ]);
   });
 
-  test('gaps within minGood take the value before them, or at the beginning the first one after', () => {
+  test('gaps within minGood get the previous value, or at the start the first value', () => {
     const samples = [batch([0, 1000, 1], [1, 1050, 5]), batch([0, 1100, 2]), batch([0, 1200, 3], [1, 1200, 9])];
     const [window] = windowsOf({ ...plan, maxAgeMs: 40, minGood: 0.3 }, 900, samples);
     expect(window).toMatchObject({ reason: '', values: Float32Array.of(1, 9, 2, 9, 3, 9) });
@@ -216,7 +217,7 @@ describe('windows on a grid', () => {
     expect([...(held?.lastRow ?? [])]).toEqual([3, Number.NaN]);
   });
 
-  test('a tag that never came is never made up, however little has to be good', () => {
+  test('a tag without any sample is never filled, even with a low minGood', () => {
     const steps = [
       batch([0, 1000, 1]),
       batch([0, 1100, 1]),
@@ -232,7 +233,7 @@ describe('windows on a grid', () => {
     [2 / 3, 2],
     [0.7, 3],
     [0.1, 1],
-  ])('a share of %f of three rows is %i good values, of every tag by itself', (minGood, goodRows) => {
+  ])('a share of %f of three rows is %i good values of each tag', (minGood, goodRows) => {
     for (const good of [goodRows - 1, goodRows]) {
       const steps = [1000, 1100, 1200].map((timeMs, row) =>
         row < good ? batch([0, timeMs, 1], [1, timeMs, 1]) : batch([0, timeMs, 1]),
@@ -243,7 +244,7 @@ describe('windows on a grid', () => {
     }
   });
 
-  test('the first row waits until every tag is there, but no longer than a value would be held', () => {
+  test('the first row waits until every tag has a value, at most for maxAge', () => {
     const late = [
       batch([0, 1000, 1]),
       batch([0, 1100, 1]),
@@ -257,14 +258,14 @@ describe('windows on a grid', () => {
     expect(due.map(({ timestampMs, values }) => [timestampMs, values])).toEqual([[1300, undefined]]);
   });
 
-  test('a sample of before the start is not late: a retained message is how things stood', () => {
+  test('a sample from before the start, such as a retained message, is not late', () => {
     const windower = createWindower(plan, 1000, () => undefined);
     windower.add(0, 10, 1, true, 0);
     windower.endBatch();
     expect(windower.lateSamples).toBe(0);
   });
 
-  test('windows fall due at multiples of the hop since 1970, so that all watches are due together', () => {
+  test('windows are due at multiples of the hop since 1970, so that all watches are due together', () => {
     const due = windowsOf({ ...plan, hopMs: 300 }, 1010, regular(1010, 2500, 10));
     expect(due.map(({ timestampMs }) => timestampMs)).toEqual([1500, 1800, 2100, 2400]);
   });
@@ -274,7 +275,7 @@ describe('windows on a grid', () => {
     expect(windowsOf(plan, 1000, regular(1000, 1200, 100))).toHaveLength(1);
   });
 
-  test('a restart forgets every value: windows mix no times of before and after a jump', () => {
+  test('a restart discards every value, so that windows never mix times before and after a jump', () => {
     const due: DueWindow[] = [];
     const windower = createWindower(plan, 10_000, (window) => due.push(window));
     for (let timeMs = 10_000; timeMs <= 10_200; timeMs += 100) {
@@ -293,7 +294,7 @@ describe('windows on a grid', () => {
     expect([...(due[1]?.values ?? [])]).toEqual([2, 2, 2, 2, 2, 2]);
   });
 
-  test('a gap longer than anything a window could hold starts anew instead of sealing row after row', () => {
+  test('a gap longer than the window restarts instead of sealing row after row', () => {
     const due: DueWindow[] = [];
     const windower = createWindower(plan, 1000, (window) => due.push(window));
     windower.advance(1_000_000_000_000);
@@ -301,7 +302,31 @@ describe('windows on a grid', () => {
     expect(due).toHaveLength(0);
   });
 
-  test('a sample from far in the future opens no rows', () => {
+  test('a sample one row past the ring is ignored and does not fill a due row', () => {
+    const rowsInRing = Math.ceil((plan.latenessMs + AHEAD_MS_MAX) / plan.stepMs) + 2;
+    const [window] = windowsOf({ ...plan, steps: 1 }, 1000, [
+      batch([0, 1000 + rowsInRing * plan.stepMs, 99]),
+      batch([0, 1000, 1], [1, 1000, 2]),
+      { kind: 'advance', nowMs: 1040 },
+    ]);
+    expect(window).toMatchObject({ timestampMs: 1000, values: Float32Array.of(1, 2) });
+  });
+
+  test('a sample as far ahead as the quality gate allows is in the row of its time', () => {
+    for (let nowMs = 1000; nowMs < 1200; nowMs += 1) {
+      const aheadMs = nowMs + AHEAD_MS_MAX;
+      const rowMs = Math.ceil(aheadMs / plan.stepMs) * plan.stepMs;
+      const due = windowsOf({ ...plan, steps: 1, maxAgeMs: 1e6 }, 1000, [
+        batch([0, 1000, 1], [1, 1000, 2]),
+        { kind: 'advance', nowMs },
+        batch([0, aheadMs, 7]),
+        { kind: 'advance', nowMs: rowMs + plan.latenessMs },
+      ]);
+      expect(due.at(-1)).toMatchObject({ timestampMs: rowMs, values: Float32Array.of(7, 2) });
+    }
+  });
+
+  test('a sample far in the future does not start rows', () => {
     const due: DueWindow[] = [];
     const windower = createWindower({ ...plan, steps: 1 }, 1000, (window) => due.push(window));
     windower.add(0, 9_999_999, 1, true, 0);
@@ -309,6 +334,44 @@ describe('windows on a grid', () => {
     windower.endBatch();
     expect(due).toHaveLength(0);
     expect(windower.deadlineMs()).toBe(1040);
+  });
+});
+
+describe.each([100, 'scan'] as const)('two samples of one tag with the same time (step %s)', (stepMs) => {
+  const onePlan: WindowPlan = { ...plan, steps: 1, stepMs, hopMs: stepMs, latenessMs: 0 };
+
+  test('the later arrival counts', () => {
+    const sameBatch = [batch([1, 1000, 1], [1, 1000, 2], [0, 1000, 9])];
+    expect(windowsOf(onePlan, 1000, sameBatch)).toMatchObject([{ values: Float32Array.of(9, 2) }]);
+    const nextBatch = [batch([1, 1000, 1]), batch([1, 1000, 2], [0, 1000, 9])];
+    expect(windowsOf(onePlan, 1000, nextBatch)).toMatchObject([{ values: Float32Array.of(9, 2) }]);
+  });
+
+  test('the later arrival counts for the rows that follow, if the row of its time is sealed', () => {
+    const due = windowsOf(onePlan, 1000, [
+      batch([1, 1000, 1], [0, 1000, 9]),
+      batch([1, 1000, 2]),
+      batch([1, 1050, 2], [0, 1100, 9]),
+      { kind: 'advance', nowMs: 1100 },
+    ]);
+    expect(due.map(({ lastRow }) => [...lastRow])).toEqual([
+      [9, 1],
+      [9, 2],
+    ]);
+  });
+
+  test('a bad one does not replace a good one, and gives the reason when the value is too old', () => {
+    const due: DueWindow[] = [];
+    const windower = createWindower(onePlan, 1000, (window) => due.push(window));
+    windower.add(0, 1000, 1, true, 0);
+    windower.add(1, 1000, 2, true, 0);
+    windower.add(1, 1000, Number.NaN, false, timeout);
+    windower.endBatch();
+    windower.add(0, 1400, 1, true, 0);
+    windower.endBatch();
+    windower.advance(1400);
+    expect([...(due[0]?.values ?? [])]).toEqual([1, 2]);
+    expect(due.at(-1)?.reason).toBe('current: no good value for 0.4 s (timeout)');
   });
 });
 
@@ -326,7 +389,7 @@ describe('windows by scan', () => {
     expect(due.map(({ reason }) => reason)).toEqual(['', 'current: no good value for 0.3 s (nothing was received)']);
   });
 
-  test('a batch that is not newer than the last row makes none, and counts as late', () => {
+  test('a batch that is not newer than the last row makes no row and counts as late', () => {
     const due: DueWindow[] = [];
     const windower = createWindower(scanPlan, 0, (window) => due.push(window));
     for (const timeMs of [1000, 1100, 1100, 1050]) {
@@ -338,12 +401,12 @@ describe('windows by scan', () => {
     expect(windower.lateSamples).toBe(2);
   });
 
-  test('a hop thins the windows, not the rows', () => {
+  test('a hop reduces the windows, not the rows', () => {
     const due = windowsOf({ ...scanPlan, hopMs: 200 }, 0, regular(1000, 1500, 50));
     expect(due.map(({ timestampMs }) => timestampMs)).toEqual([1050, 1250, 1450]);
   });
 
-  test('a source that falls silent is said once, not taken for a plant that is well', () => {
+  test('a silent source gives one window with a reason, so that it does not look like a healthy plant', () => {
     const due = windowsOf(scanPlan, 0, [
       ...regular(1000, 1100, 100),
       { kind: 'advance', nowMs: 1349 },

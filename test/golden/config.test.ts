@@ -4,15 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { checkCommand } from '../../src/cli/check-command.ts';
 
 /*
- * A folder is a test: its andon.yaml goes through `andon check`, and what that prints must be its expected.txt to the
- * letter. Whoever changes a message reads all of them again: ANDON_UPDATE_GOLDEN=1 writes them anew, git shows how
- * they changed. Paths of this machine are shown as <folder>.
+ * Each folder is a test: the output of `andon check` for its andon.yaml must equal its expected.txt. After a change of a
+ * message, ANDON_UPDATE_GOLDEN=1 writes all expected files; review the diff. Paths of this machine appear as <folder>.
  */
 const update = process.env['ANDON_UPDATE_GOLDEN'] === '1';
 
 describe.each([
-  { group: 'config', exitCode: 78, title: 'a wrong configuration is refused with every problem and its remedy' },
-  { group: 'config-valid', exitCode: 0, title: 'a right configuration passes' },
+  { group: 'config', exitCode: 78, title: 'an invalid configuration is refused with every problem and its remedy' },
+  { group: 'config-valid', exitCode: 0, title: 'a valid configuration passes' },
 ])('$title', ({ group, exitCode }) => {
   const groupFolder = join(import.meta.dirname, group);
 

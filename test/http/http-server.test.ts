@@ -3,19 +3,19 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import type { ModelStatus } from '../../src/contracts/inference.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
-import type { WatchBoard } from '../../src/contracts/watch-board.ts';
-import type { AlarmTransition } from '../../src/domain/alarm.ts';
-import { normalFacts } from '../../src/domain/alarm.ts';
-import type { Verdict } from '../../src/domain/verdict.ts';
+import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
+import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm/alarm.ts';
+import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { agentRoutes } from '../../src/http/agent-routes.ts';
-import { HttpServer } from '../../src/http/http-server.ts';
+import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 const atMs = Date.UTC(2026, 0, 1);
@@ -46,7 +46,7 @@ const verdict: Verdict = {
 };
 
 /** An operator's desk with one alarm, which remembers what it was asked. */
-class Desk implements AlarmDesk {
+class Desk implements AlarmCommands {
   readonly asked: unknown[] = [];
   restored = true;
 
@@ -75,7 +75,7 @@ class Desk implements AlarmDesk {
   }
 }
 
-const board: WatchBoard = {
+const board: WatchStatuses = {
   tags: () => [
     { tag: 'pump-1.vibration', value: 4.1, unit: 'g', timestampMs: atMs, quality: 'good', reason: 'none' },
     { tag: 'pump-1.current', value: undefined, unit: 'A', timestampMs: atMs, quality: 'bad', reason: 'timeout' },
@@ -90,7 +90,7 @@ const board: WatchBoard = {
       alarmState: 'unacknowledged',
       lastVerdict: verdict,
       drift: new Map([['pump-1.vibration', 0.31]]),
-      trial: undefined,
+      rollout: undefined,
     },
   ],
 };
@@ -127,27 +127,25 @@ describe('the HTTP endpoint', () => {
   let desk = new Desk();
   let events = new LiveEvents();
   let server: HttpServer;
+  let modelServerAddress: string | undefined;
+  let modelServerFault: string | undefined;
 
   async function serve(
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
-    const identity = { agentId: 'edge', version: '0.0.0' };
-    server = new HttpServer({
-      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', maxBody: '64kB', ...settings }),
-      identity,
-      receiveDeadlineMs: 0,
-      routes: agentRoutes({
-        identity,
-        alarms: desk,
-        board,
-        trials: { compare: () => ({ trials: [], obstacles: [] }), trialOf: () => undefined },
-        // Routes use these members only; the rest of the contract is the outbox's own tests'.
-        records: records as RecordStore,
-        history,
-        models: async () => [status, { ...status, version: 2 }],
-        events,
-        deps,
-      }),
+    server = agentEndpoint({
+      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings }),
+      identity: { agentId: 'edge', version: '0.0.0' },
+      alarms: desk,
+      board,
+      rollouts: { compare: () => ({ rollouts: [], obstacles: [] }), rolloutOf: () => undefined },
+      // Routes use these members only; the rest of the contract is the outbox's own tests'.
+      records: records as RecordStore,
+      history,
+      models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
+      events,
+      modelRegistry: undefined,
+      modelServerAddress: () => modelServerAddress,
       deps,
     });
     await server.start();
@@ -155,6 +153,7 @@ describe('the HTTP endpoint', () => {
   }
 
   beforeEach(() => {
+    modelServerFault = undefined;
     deps = testDeps();
     desk = new Desk();
     events = new LiveEvents();
@@ -252,7 +251,7 @@ describe('the HTTP endpoint', () => {
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
   });
 
-  test('the models, those under trial too, say which provider runs and why not the first', async () => {
+  test('the models, those under rollout too, say which provider runs and why not the first', async () => {
     const url = await serve();
     const model = {
       name: 'pump-anomaly',
@@ -266,6 +265,16 @@ describe('the HTTP endpoint', () => {
         { ...model, version: 1 },
         { ...model, version: 2 },
       ],
+      incomplete: null,
+    });
+  });
+
+  test('the list of models reports when the models of the model server are missing from it', async () => {
+    const url = await serve();
+    modelServerFault = 'no answer within 2 s';
+    expect(await json(`${url}/api/v1/models`)).toMatchObject({
+      models: [{ version: 1 }, { version: 2 }],
+      incomplete: 'no answer within 2 s',
     });
   });
 
@@ -290,6 +299,22 @@ describe('the HTTP endpoint', () => {
     expect(text).toContain('event: alarm\nid: edge/1/8\n');
     await reader?.cancel();
     await expect.poll(async () => (await deps.metrics.text()).includes('andon_http_event_clients 0')).toBe(true);
+  });
+
+  test.each([
+    ['http://127.0.0.1:8081', /http:\/\/127\.0\.0\.1:8081.*serving\.listen/],
+    [undefined, /serving: \{\}.*127\.0\.0\.1:8081/],
+  ])('a request for /v2 is answered with the address of the model server: %s', async (address, expected) => {
+    modelServerAddress = address;
+    const url = await serve();
+    for (const path of ['/v2', '/v2/health/ready', '/v2/models/echo/infer']) {
+      const answer = await post(url + path, {});
+      expect({ path, status: answer.status, body: await answer.json() }).toEqual({
+        path,
+        status: 404,
+        body: { error: expect.stringMatching(expected) as string },
+      });
+    }
   });
 
   test('openapi.json describes every path of the API', async () => {
@@ -364,7 +389,7 @@ describe('the HTTP endpoint', () => {
       reason: expect.stringContaining(String(port)),
     });
     holder.close();
-    await expect.poll(() => server.url, { timeout: 5_000 }).toBe(`http://127.0.0.1:${port}`);
+    await expect.poll(() => server.url).toBe(`http://127.0.0.1:${port}`);
   });
 });
 

@@ -1,34 +1,35 @@
-import { expect, test } from 'vitest';
-import { AppendQueue } from '../../src/outbox/append-queue.ts';
+import { describe, expect, test } from 'vitest';
+import { AppendQueue } from '../../src/outbox/records/append-queue.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
-import { exportRecords, outboxStats } from '../../src/outbox/outbox-reader.ts';
-import { GrowthRate } from '../../src/outbox/growth-rate.ts';
-import type { AppendBatch } from '../../src/outbox/storage-protocol.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
+import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
+import type { AppendBatch } from '../../src/outbox/file/storage-protocol.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';
 import { join } from 'node:path';
 
-/** A queue in front of a disk that takes `commitMs`, or is done at once. */
-function queueOn(
-  clock: FakeClock,
-  limits: { readonly rowsMax?: number; readonly queueRowsMax?: number; readonly stuck?: boolean } = {},
-) {
+type QueueLimits = Partial<Record<'commitRowsMax' | 'commitBytesMax' | 'queueRowsMax' | 'queueBytesMax', number>>;
+
+/** A queue in front of a disk that commits immediately, or with `stuck` never. */
+function queueOn(clock: FakeClock, { stuck = false, ...limits }: QueueLimits & { readonly stuck?: boolean } = {}) {
   const commits: { readonly atMs: number; readonly rows: number }[] = [];
   const queue = new AppendQueue({
     clock,
     commitIntervalMs: 25,
-    commitRowsMax: limits.rowsMax ?? 500,
+    commitRowsMax: 500,
     commitBytesMax: 256_000,
-    queueRowsMax: limits.queueRowsMax ?? 1000,
+    queueRowsMax: 1000,
     queueBytesMax: 1e6,
     recordBytesMax: 1000,
+    rejectsNew: false,
     commit: (batch: AppendBatch) => {
       commits.push({ atMs: clock.monotonicMs(), rows: batch.kinds.length });
-      if (limits.stuck === true) return new Promise(() => undefined);
+      if (stuck) return new Promise(() => undefined);
       return Promise.resolve({ ids: batch.kinds.map((_, index) => `id-${index}`) });
     },
+    ...limits,
   });
   const push = (count = 1) => void queue.push(Array.from({ length: count }, (_, index) => draft('verdict', index)));
   return { queue, commits, push };
@@ -61,7 +62,7 @@ test('under load commits keep their interval and share it', async () => {
 
 test('rows enough make a commit due before its interval', async () => {
   const clock = new FakeClock();
-  const { commits, push } = queueOn(clock, { rowsMax: 10 });
+  const { commits, push } = queueOn(clock, { commitRowsMax: 10 });
   push();
   await clock.advance(1);
   push(9);
@@ -81,6 +82,56 @@ test('an alarm does not wait for the interval', async () => {
   void queue.push([alarmDraft(1)]);
   await clock.advance(0);
   expect(commits.at(-1)).toEqual({ atMs: 1, rows: 2 });
+});
+
+test('an alarm behind a full batch does not wait for the interval either', async () => {
+  const clock = new FakeClock();
+  const { queue, commits, push } = queueOn(clock, { commitRowsMax: 10 });
+  push(10);
+  void queue.push([alarmDraft(1)]);
+  await clock.advance(0);
+  expect(commits).toEqual([
+    { atMs: 0, rows: 10 },
+    { atMs: 0, rows: 1 },
+  ]);
+});
+
+describe('sizes are UTF-8 bytes, and units such as °C and µm have characters of two bytes', () => {
+  /** A record with a body of `bytes`, nearly all of it characters of two bytes. */
+  const sized = (bytes: number) => {
+    const text = '°'.repeat((bytes - 12) / 2);
+    return { ...draft('verdict', 1), body: { units: text } };
+  };
+
+  test('a record of recordBytesMax is accepted, a larger one refused', async () => {
+    const { queue } = queueOn(new FakeClock());
+    await expect(queue.push([sized(1000)])).resolves.toHaveLength(1);
+    await expect(queue.push([sized(1002)])).rejects.toMatchObject({
+      code: 'record-too-large',
+      message: expect.stringContaining('1002 bytes') as unknown,
+    });
+  });
+
+  test('commitBytesMax makes a commit due before its interval', async () => {
+    const clock = new FakeClock();
+    const { queue, commits } = queueOn(clock, { commitBytesMax: 2000 });
+    void queue.push([sized(1000)]);
+    await clock.advance(0);
+    await clock.advance(1);
+    void queue.push([sized(1000)]);
+    await clock.advance(0);
+    expect(commits).toHaveLength(1);
+    void queue.push([sized(1000)]);
+    await clock.advance(0);
+    expect(commits.at(-1)).toEqual({ atMs: 1, rows: 2 });
+  });
+
+  test('queueBytesMax limits the records that wait', async () => {
+    const { queue } = queueOn(new FakeClock(), { queueBytesMax: 2000, commitBytesMax: 1000, stuck: true });
+    void queue.push([sized(1000)]);
+    void queue.push([sized(1000)]);
+    await expect(queue.push([sized(100)])).rejects.toMatchObject({ code: 'outbox-queue-full' });
+  });
 });
 
 test('what is over the limit of the queue is refused at once, as retryable', async () => {
@@ -113,7 +164,7 @@ test('a storage worker that dies is replaced; the append under way fails as retr
     disposition: 'retry',
   });
   expect(health()).toMatchObject({ status: 'degraded', reason: expect.stringContaining('out of order') as unknown });
-  await expect.poll(() => health()?.status, { timeout: 10_000 }).toBe('ok');
+  await expect.poll(() => health()?.status).toBe('ok');
   expect(await metricValue(deps, 'andon_outbox_worker_restarts_total')).toBe(1);
   await outbox[Symbol.asyncDispose]();
 });

@@ -1,13 +1,14 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Outbox } from '../../src/outbox/outbox.ts';
-import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
-import type { RecordDraft } from '../../src/domain/record.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import type { RecordDraft } from '../../src/domain/record/record.ts';
+import { errorCode } from '../../src/platform/errors.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 /*
- * Run as a process of its own: appends to <folder>/outbox.db without end, several calls at once, and writes each
- * record's id to standard output, unbuffered, as soon as it is told that the record is stored.
+ * Runs as its own process. Appends to <folder>/outbox.db without end, 8 calls at a time, and writes the id of each
+ * record to standard output, unbuffered, as soon as the outbox reports the record as stored.
  */
 const folder = process.argv[2] ?? '';
 const outbox = new Outbox({
@@ -20,6 +21,17 @@ const outbox = new Outbox({
 await outbox.start();
 let number = 0;
 
+/** Writes before it returns. A full pipe (EAGAIN) waits for its reader. */
+function print(text: string): void {
+  for (let bytes = Buffer.from(text); bytes.length > 0;)
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes));
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+}
+
 async function appendForEver(): Promise<never> {
   for (;;) {
     number += 1;
@@ -31,7 +43,7 @@ async function appendForEver(): Promise<never> {
       alarm: undefined,
     };
     const ids = await outbox.append([draft, { ...draft, kind: 'sample', watch: '' }]);
-    writeSync(1, ids.map((id) => `${id}\n`).join(''));
+    print(ids.map((id) => `${id}\n`).join(''));
   }
 }
 

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { RecordKind, StoredRecord } from '../../src/domain/record.ts';
-import { dropOrder } from '../../src/outbox/record-space.ts';
+import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
+import { dropOrder } from '../../src/outbox/records/record-space.ts';
 import { programPath } from '../support/programs.ts';
 import type { TestStorage } from './outbox-fixture.ts';
 import {
@@ -73,7 +73,9 @@ describe('the outbox is full', () => {
     overfill(storage, () => 'verdict');
     storage.upkeep(base + 20_000);
     const before = storage.stats().lost;
-    expect(storage.append(...Array.from({ length: 500 }, (_, index) => draft('sample', index, 800)))).toContain('');
+    expect(storage.append(...Array.from({ length: 500 }, (_, index) => draft('sample', index, 800)))).toContain(
+      undefined,
+    );
     expect(storage.stats().lost).toBeGreaterThan(before);
     storage.stop();
   });
@@ -105,6 +107,28 @@ describe('the outbox is full', () => {
     const sent = drainStorage(storage);
     expect(numbers(sent, 'verdict')).toHaveLength(stored);
     expect(lost(sent)).toBe(0);
+    storage.stop();
+  });
+
+  test('room is made for the UTF-8 bytes of a record, not for its characters', () => {
+    const storage = openStorage(testFolder(), { config: { maxSize: '4MB' } });
+    overfill(storage, () => 'sample', 5000);
+    const celsius = { ...draft('verdict', 1), body: { text: '℃'.repeat(800) } };
+    expect(storage.append(...Array.from({ length: 720 }, () => celsius))).not.toContain(undefined);
+    storage.stop();
+  });
+
+  test('24 pages are reserved for alarms when nothing else finds room', () => {
+    const storage = openStorage(testFolder(), { config: { ...config, onFull: 'reject-new' } });
+    for (const size of [800, 0]) while (storage.append(draft('verdict', 1, size))[0] !== undefined);
+    const freePages = () => (storage.stats().bytesMax - storage.stats().bytes) / 4096;
+    expect(freePages()).toBeGreaterThanOrEqual(32);
+    expect(freePages()).toBeLessThan(34);
+    let alarms = 0;
+    while (alarms < 10_000 && storage.append(alarmDraft(alarms + 1))[0] !== undefined) alarms += 1;
+    expect(freePages()).toBeGreaterThanOrEqual(8);
+    expect(freePages()).toBeLessThan(10);
+    expect(numbers(drainStorage(storage), 'alarm')).toHaveLength(alarms);
     storage.stop();
   });
 
@@ -159,7 +183,7 @@ describe('the disk itself is full', () => {
     );
     expect(storage.upkeep().outbox.status).toBe('degraded');
     writeFileSync(ballast, '');
-    expect(storage.upkeep().outbox, 'without anyone appending').toEqual({ status: 'ok', reason: '' });
+    expect(storage.upkeep().outbox, 'without anyone appending').toEqual({ status: 'ok', reason: undefined });
     const [after] = storage.append(draft('verdict', 2));
     expect(storage.read('backlog', 10_000).map(({ id }) => id)).toContain(before);
     expect(storage.stats().lost).toBe(0);

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StoredRecord } from '../../src/domain/record.ts';
+import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { alarmDraft, allKinds, draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 
@@ -95,6 +95,13 @@ describe('records in and out', () => {
     const request = { uplink: 'cloud', lane: 'backlog' as const, kinds: allKinds, recordsMax: 10 };
     expect(await outbox.read({ ...request, bytesMax: 2000 })).toHaveLength(2);
     expect(await outbox.read({ ...request, bytesMax: 1 })).toHaveLength(1);
+  });
+
+  test('a read counts UTF-8 bytes, not characters', async () => {
+    const outbox = await openOutbox({ folder: testFolder() });
+    await outbox.append([1, 2, 3].map((number) => ({ ...draft('verdict', number), body: { text: '°'.repeat(450) } })));
+    const request = { uplink: 'cloud', lane: 'backlog' as const, kinds: allKinds, recordsMax: 10 };
+    expect(await outbox.read({ ...request, bytesMax: 2000 })).toHaveLength(2);
   });
 
   test('the verdicts of a watch are found by time, delivered or not', async () => {

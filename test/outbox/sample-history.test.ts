@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
-import { SampleBatch } from '../../src/domain/sample-batch.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../src/domain/quality.ts';
-import { HistoryDatabase } from '../../src/outbox/history-database.ts';
+import { describe, expect, test } from 'vitest';
+import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import { BAD, GOOD, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import { HistoryDatabase } from '../../src/outbox/history/history-database.ts';
 import { SampleHistoryStore, thinned } from '../../src/outbox/sample-history.ts';
-import { decodeSeries, encodeSeries } from '../../src/outbox/series-codec.ts';
+import { decodeSeries, encodeSeries } from '../../src/outbox/history/series-codec.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 
@@ -48,7 +48,7 @@ describe('the history', () => {
   test('keeps good samples only, by tag and time', async () => {
     const deps = testDeps();
     const outbox = await openOutbox({ folder: testFolder(), deps });
-    const history = new SampleHistoryStore({ outbox, tags, deps });
+    const history = new SampleHistoryStore({ storage: outbox.samples, tags, deps });
     history.add(batchOf([0, 4.5, base], [1, 12, base], [0, 99, base + 1, BAD], [0, 17, base + 2, UNCERTAIN]));
     history.add(batchOf([0, 4.6, base + 3], [7, 1, base + 3]));
     const series = await history.read(['pump-1.pressure', 'pump-1.current', 'nobody'], base, base + 10);
@@ -64,12 +64,12 @@ describe('the history', () => {
     const folder = testFolder();
     const deps = testDeps();
     const first = await openOutbox({ folder, deps });
-    const writing = new SampleHistoryStore({ outbox: first, tags, deps });
+    const writing = new SampleHistoryStore({ storage: first.samples, tags, deps });
     writing.add(batchOf([0, 1, base], [0, 2, base + 1]));
     await writing[Symbol.asyncDispose]();
     await first[Symbol.asyncDispose]();
     const second = await openOutbox({ folder, deps });
-    const reading = new SampleHistoryStore({ outbox: second, tags, deps });
+    const reading = new SampleHistoryStore({ storage: second.samples, tags, deps });
     const [pressure] = await reading.read(['pump-1.pressure'], 0, 1e15);
     expect([...(pressure?.values ?? [])]).toEqual([1, 2]);
   });
@@ -77,24 +77,24 @@ describe('the history', () => {
   test('whoever waits for a flush is told once its own samples are stored, also behind another who waits', async () => {
     const sends: PromiseWithResolvers<void>[] = [];
     const storage = {
-      historyFlushIntervalMs: 3_600_000,
-      appendSamples: () => {
+      flushIntervalMs: 3_600_000,
+      append: () => {
         const send = Promise.withResolvers<void>();
         sends.push(send);
         return send.promise;
       },
-      readSamples: () => Promise.reject(new Error('not asked here')),
+      read: () => Promise.reject(new Error('not asked here')),
     };
-    const history = new SampleHistoryStore({ outbox: storage, tags, deps: testDeps() });
+    const history = new SampleHistoryStore({ storage, tags, deps: testDeps() });
     history.add(batchOf([0, 1, base]));
     const first = history.flush();
-    await vi.waitFor(() => expect(sends).toHaveLength(1));
+    await expect.poll(() => sends).toHaveLength(1);
     history.add(batchOf([0, 2, base + 1]));
     const told: string[] = [];
     const others = ['timer', 'source'].map((name) => history.flush().then(() => told.push(name)));
     sends[0]?.resolve();
     await first;
-    await vi.waitFor(() => expect(sends).toHaveLength(2));
+    await expect.poll(() => sends).toHaveLength(2);
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toEqual([]);
     sends[1]?.resolve();
@@ -175,7 +175,7 @@ describe('the history', () => {
   test('a thinned read of a long span is even, and within its limit', async () => {
     const deps = testDeps();
     const outbox = await openOutbox({ folder: testFolder(), deps });
-    const history = new SampleHistoryStore({ outbox, tags, deps });
+    const history = new SampleHistoryStore({ storage: outbox.samples, tags, deps });
     for (let part = 0; part < 5; part += 1) {
       const batch = new SampleBatch(10_000);
       for (let index = 0; index < 10_000; index += 1)

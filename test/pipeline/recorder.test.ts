@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { normalFacts } from '../../src/domain/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { Entry } from '../../src/pipeline/recorder.ts';
 import { Recorder } from '../../src/pipeline/recorder.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -1,4 +1,4 @@
-import { formatModelReference } from '../../src/domain/model-reference.ts';
+import { formatModelReference } from '../../src/domain/model/model-reference.ts';
 import { describe, expect, test } from 'vitest';
 import { watchSchema } from '../../src/pipeline/watch-config.ts';
 import { windowPlan } from '../../src/pipeline/watch.ts';
@@ -33,8 +33,8 @@ describe('an entry of watches', () => {
   test('an alarm takes what it leaves out from the model, and is raised at once', () => {
     expect(watchSchema.parse({ ...minimal, alarm: {} }).alarm).toEqual({
       threshold: 'model',
-      onDelay: 0,
-      offDelay: 0,
+      onDelayMs: 0,
+      offDelayMs: 0,
       priority: 'medium',
       outOfService: false,
     });
@@ -51,7 +51,7 @@ describe('an entry of watches', () => {
 
   test.each([
     [{ tags: [] }, ['tags: a watch needs at least one tag']],
-    [{ tags: ['a', 'a'] }, ['tags: a tag is named twice']],
+    [{ tags: ['a', 'a'] }, ['tags: a tag is listed twice']],
     [{ model: 'pump@0' }, ['model: expected a model such as pump-anomaly or pump-anomaly@3']],
     [{ window: { step: '1s', hop: '1500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],
     [{ window: { step: '1s', hop: '500ms' } }, ['window.hop: must be a multiple of step, 1000 ms']],

@@ -26,7 +26,7 @@ describe("the length of windows is the model's", () => {
       'window filling, 0 of 2 rows',
       '',
       '',
-      'the model sees 4 rows now: window filling, 2 of 4 rows',
+      'the model now uses 4 rows: window filling, 2 of 4 rows',
       '',
       '',
       '',

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { bundledModels } from '../../scripts/make-models.ts';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
-import { modelFiles } from '../../src/training/model-writer.ts';
+import { modelFiles } from '../../src/training/report/model-writer.ts';
 import { runGraph } from '../training/run-graph.ts';
 
 const directory = resolve(import.meta.dirname, '../../models');

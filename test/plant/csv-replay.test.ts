@@ -9,7 +9,7 @@ import type { ReplayOptions } from '../../src/plant/csv-replay.ts';
 import { CsvReplay } from '../../src/plant/csv-replay.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { replayTopics, sourcesSection } from '../../src/plant/replay-sources.ts';
-import { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
+import { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { mqttSourceSchema } from '../../src/sources/mqtt/mqtt-source-config.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -83,7 +83,7 @@ describe('rows come at their recorded distances', () => {
           if (shownAtMs.length < expectedMs.length && clock.timers > 0) await clock.advance(100);
           return shownAtMs.length;
         },
-        { interval: 1, timeout: 15_000 },
+        { interval: 1 },
       )
       .toBe(expectedMs.length);
     await played;
@@ -93,7 +93,7 @@ describe('rows come at their recorded distances', () => {
   test('in a loop the first row follows the last, until stopped', async () => {
     const { replay } = await listening('ts;a\n10;1\n11;2\n', { ...asRecorded, speed: 1000, loop: true });
     const played = replay.run();
-    await expect.poll(() => replay.progress.rows, { timeout: 15_000 }).toBeGreaterThan(6);
+    await expect.poll(() => replay.progress.rows).toBeGreaterThan(6);
     await replay[Symbol.asyncDispose]();
     await played;
   });
@@ -115,7 +115,7 @@ test('each column is published on its own topic, a missing value not at all', as
   await replay.listen();
   const played = replay.run();
   const value = (number: number) => ({ value: number, timestamp_ms: expect.any(Number) });
-  await expect.poll(() => heard.map(({ topic }) => topic), { timeout: 15_000 }).toContain('line/c');
+  await expect.poll(() => heard.map(({ topic }) => topic)).toContain('line/c');
   await replay[Symbol.asyncDispose]();
   await played;
   expect(heard.find(({ topic }) => topic === 'line/c')?.value).toEqual(value(3));
@@ -132,7 +132,7 @@ describe('the section of the configuration that reads a replay', () => {
     };
     const { sources } = parse(sourcesSection(file.layout, peers)) as { sources: Record<string, unknown> };
     const modbus = modbusSourceSchema.parse(sources['replay']);
-    expect(modbus.scanInterval).toBe(100);
+    expect(modbus.scanIntervalMs).toBe(100);
     expect(Object.entries(modbus.tags).map(([tag, { address, type }]) => [tag, address, type])).toEqual([
       ['Pressure (bar)', 0, 'float32'],
       ['row', 2, 'float32'],

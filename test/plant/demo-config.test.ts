@@ -6,8 +6,8 @@ import * as z from 'zod';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import type { PumpReading } from '../../src/plant/pump-plant.ts';
 import { pumpRegisters } from '../../src/plant/pump-registers.ts';
-import { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
-import { registerDecoder } from '../../src/sources/modbus/register-decode.ts';
+import { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
+import { registerDecoder } from '../../src/sources/modbus/frame/register-decode.ts';
 import { mqttSourceSchema } from '../../src/sources/mqtt/mqtt-source-config.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -60,6 +60,6 @@ describe('the configuration of the demo', () => {
     const tags = { ...config.sources['plc-1'].tags, ...config.sources.cell.tags };
     expect(watch.tags).toEqual(manifest.tags.map(({ name }) => name));
     expect(watch.tags.map((tag) => tags[tag]?.unit)).toEqual(manifest.tags.map(({ unit }) => unit));
-    expect(watch.window.step).toBe(`${manifest.window.step}ms`);
+    expect(watch.window.step).toBe(`${manifest.window.stepMs}ms`);
   });
 });

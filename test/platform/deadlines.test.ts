@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Deadlines } from '../../src/platform/deadlines.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-test('every deadline that is not cancelled passes once, when it is due, and no other does', async () => {
+test('every deadline that is not cancelled calls once, when it is due; a cancelled one does not', async () => {
   const steps = fc.record({
     delayMs: fc.integer({ min: 0, max: 50 }),
     cancelAfterMs: fc.option(fc.integer({ min: 0, max: 50 })),
@@ -20,7 +20,7 @@ test('every deadline that is not cancelled passes once, when it is due, and no o
         const deadline = deadlines.set(() => passed.push(`${index} at ${clock.monotonicMs()}`), delayMs);
         if (cancelAfterMs !== null) clock.setTimer(() => deadline.cancel(), cancelAfterMs);
         if (cancelAfterMs === null || cancelAfterMs > delayMs) expected.push(`${index} at ${dueMs}`);
-        // Whether it passes or is cancelled first is not said where both fall due at once.
+        // If call and cancellation are due at the same time, their order is not defined.
         fc.pre(cancelAfterMs !== delayMs);
         await clock.advance(pauseMs);
       }
@@ -30,7 +30,7 @@ test('every deadline that is not cancelled passes once, when it is due, and no o
   );
 });
 
-test('one timer does for all calls that end in time', async () => {
+test('one timer serves all calls that end in time', async () => {
   const clock = new FakeClock();
   const deadlines = new Deadlines(clock);
   let timers = 0;

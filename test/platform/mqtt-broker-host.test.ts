@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { MqttConnection } from '../../src/platform/mqtt-connection.ts';
+import { MqttConnection } from '../../src/protocols/mqtt/mqtt-connection.ts';
 import { brokerOptions } from '../support/broker-options.ts';
 import { testDeps } from '../support/test-deps.ts';
 
-test('the broker’s process says where it listens, serves, and ends with its parent', async () => {
+test('the broker process reports its address, serves, and ends with its parent', async () => {
   const child = fork(new URL('../../src/hosts/broker.ts', import.meta.url), ['0']);
   const [message] = (await once(child, 'message')) as [{ readonly type: string; readonly port: number }];
   expect(message.type).toBe('listening');
@@ -20,7 +20,7 @@ test('the broker’s process says where it listens, serves, and ends with its pa
   await connected;
   await connection.publish('a', '1', { qos: 1, retain: false, timeoutMs: 10_000 });
 
-  // What a parent's death looks like from within: the channel closes. An open client must not hold the process.
+  // When the parent dies, the channel closes. An open client must not keep the process alive.
   const exited = once(child, 'exit');
   child.disconnect();
   const [code] = await exited;

@@ -1,4 +1,4 @@
-import type { MqttConnectionOptions } from '../../src/platform/mqtt-client-options.ts';
+import type { MqttConnectionOptions } from '../../src/protocols/mqtt/mqtt-client-options.ts';
 
 /** A connection for a test: quick to come back, and with the limits given. */
 export function brokerOptions(url: string, overrides: Partial<MqttConnectionOptions> = {}): MqttConnectionOptions {
@@ -15,9 +15,9 @@ export function brokerOptions(url: string, overrides: Partial<MqttConnectionOpti
     sessionExpiryMs: 3_600_000,
     will: undefined,
     connectTimeoutMs: 5000,
-    reconnectMsMin: 20,
-    reconnectMsMax: 100,
-    bytesPerMessageMax: 1_000_000,
+    reconnectMinMs: 20,
+    reconnectMaxMs: 100,
+    maxMessageSizeBytes: 1_000_000,
     ...overrides,
   };
 }

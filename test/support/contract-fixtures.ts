@@ -1,11 +1,11 @@
 import { connectAsync } from 'mqtt';
 import type * as z from 'zod';
-import { createSource, createUplink, sourceKinds, uplinkKinds } from '../../src/app/kinds.ts';
-import type { SourceConfig, UplinkConfig } from '../../src/app/kinds.ts';
-import { GOOD } from '../../src/domain/quality.ts';
-import type { SampleBatch } from '../../src/domain/sample-batch.ts';
+import { createSource, createUplink, sourceKinds, uplinkKinds } from '../../src/config/kinds.ts';
+import type { SourceConfig, UplinkConfig } from '../../src/config/kinds.ts';
+import { GOOD } from '../../src/domain/sample/quality.ts';
+import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { dataTypes, encodeSparkplug } from '../../src/platform/sparkplug-payload.ts';
+import { dataTypes, encodeSparkplug } from '../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MemoryRecordStore } from './memory-record-store.ts';
 import { ModbusRawServer } from './modbus-raw-server.ts';
 import { plainSource } from './source-context.ts';

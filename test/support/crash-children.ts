@@ -38,14 +38,14 @@ export function inferenceHostPid(agentPid: number): number | undefined {
   return inferenceHostPids(agentPid)[0];
 }
 
-/** Those for watches, and behind them those for visitors; where a fresh one is about to take over, two. */
+/** Those for watches, and behind them those for clients; where a fresh one is about to take over, two. */
 export function inferenceHostPids(agentPid: number): readonly number[] {
-  const gateway = gatewayPid(agentPid);
-  const children = [...childPids(agentPid), ...(gateway === undefined ? [] : childPids(gateway))];
+  const server = modelServerPid(agentPid);
+  const children = [...childPids(agentPid), ...(server === undefined ? [] : childPids(server))];
   return living(children).filter((pid) => commandLine(pid).includes('inference-host'));
 }
 
-/** The process that serves visitors; undefined while there is none. */
-export function gatewayPid(agentPid: number): number | undefined {
-  return living(childPids(agentPid)).find((pid) => commandLine(pid).includes('hosts/gateway'));
+/** The model server; undefined while there is none. */
+export function modelServerPid(agentPid: number): number | undefined {
+  return living(childPids(agentPid)).find((pid) => commandLine(pid).includes('hosts/model-server'));
 }

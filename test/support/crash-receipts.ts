@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { OutboxStats } from '../../src/contracts/record-store.ts';
-import type { RecordKind } from '../../src/domain/record.ts';
-import { recordJson, recordKinds } from '../../src/domain/record.ts';
-import { exportRecords, outboxStats } from '../../src/outbox/outbox-reader.ts';
+import type { RecordKind } from '../../src/domain/record/record.ts';
+import { recordJson, recordKinds } from '../../src/domain/record/record.ts';
+import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
 import type { AgentFolder } from './start-agent.ts';
 
 /** A record as JSON, wherever it was seen. */

@@ -1,4 +1,4 @@
-import type { FinishReason } from '../../src/http/v2/generate.ts';
+import type { FinishReason } from '../../src/serving/text/generate.ts';
 import { metricValue } from './test-deps.ts';
 import type { V2Server } from './v2-server.ts';
 

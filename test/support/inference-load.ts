@@ -1,10 +1,10 @@
 import type { InferenceHost } from '../../src/contracts/inference.ts';
-import type { ModelReference } from '../../src/domain/model-reference.ts';
+import type { ModelReference } from '../../src/domain/model/model-reference.ts';
 import type { Judgement } from '../../src/pipeline/judge.ts';
 import { Judge } from '../../src/pipeline/judge.ts';
 import { testDeps } from './test-deps.ts';
 
-export type VisitorAnswer = {
+export type ClientAnswer = {
   /** Monotonic times. */
   readonly askedMs: number;
   readonly answeredMs: number;
@@ -121,8 +121,8 @@ export class RunLoad {
 }
 
 /** Clients that ask one after the other over HTTP, each as soon as it is answered; each asks for a number of its own. */
-export class VisitorLoad {
-  readonly answers: VisitorAnswer[] = [];
+export class ClientLoad {
+  readonly answers: ClientAnswer[] = [];
   readonly #url: string;
   readonly #dims: readonly number[];
   readonly #clients: readonly Promise<void>[];
@@ -147,11 +147,11 @@ export class VisitorLoad {
     this.#clients = Array.from({ length: options.clients }, () => this.#ask(options.value));
   }
 
-  get failed(): readonly VisitorAnswer[] {
+  get failed(): readonly ClientAnswer[] {
     return this.answers.filter(({ status }) => status !== 200);
   }
 
-  get wrong(): readonly VisitorAnswer[] {
+  get wrong(): readonly ClientAnswer[] {
     return this.answers.filter(({ status, value, expected }) => status === 200 && value !== expected);
   }
 
@@ -169,7 +169,7 @@ export class VisitorLoad {
   }
 }
 
-async function infer(url: string, dims: readonly number[], expected: number): Promise<VisitorAnswer> {
+async function infer(url: string, dims: readonly number[], expected: number): Promise<ClientAnswer> {
   const askedMs = performance.now();
   const data = Array.from({ length: dims.reduce((product, size) => product * size, 1) }, () => expected);
   const body = JSON.stringify({ inputs: [{ name: 'window', datatype: 'FP32', shape: dims, data }] });

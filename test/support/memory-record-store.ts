@@ -1,7 +1,7 @@
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../../src/contracts/record-store.ts';
-import type { AlarmTransition } from '../../src/domain/alarm.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record.ts';
-import { recordId, recordJson } from '../../src/domain/record.ts';
+import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
+import { recordId, recordJson } from '../../src/domain/record/record.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 
 type Cursor = {

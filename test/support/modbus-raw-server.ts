@@ -1,6 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
-import { crc16 } from '../../src/sources/modbus/rtu-frame.ts';
+import { crc16 } from '../../src/sources/modbus/frame/rtu-frame.ts';
 
 /** How a device misbehaves; everything is off by default and may be changed while it serves. */
 export type ModbusFaults = {

@@ -1,7 +1,7 @@
 import type { SampleSink } from '../../src/contracts/sample-sink.ts';
-import type { Quality, QualityReason } from '../../src/domain/quality.ts';
-import { qualityOf, reasonOf } from '../../src/domain/quality.ts';
-import type { SampleBatch } from '../../src/domain/sample-batch.ts';
+import type { Quality, QualityReason } from '../../src/domain/sample/quality.ts';
+import { qualityOf, reasonOf } from '../../src/domain/sample/quality.ts';
+import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 
 type RecordedSample = {
   readonly value: number;

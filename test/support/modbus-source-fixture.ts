@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type { Source } from '../../src/contracts/source.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import type { modbusSourceSchema } from '../../src/sources/modbus/modbus-config.ts';
+import type { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
 import type { RecordedScan } from './modbus-recording-sink.ts';
 import { RecordingSink } from './modbus-recording-sink.ts';

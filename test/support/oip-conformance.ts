@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
-import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
+import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { BareOnnx } from './bare-onnx.ts';
 import type { OipForm } from './oip-client.ts';
 import { oipInfer } from './oip-client.ts';

@@ -1,6 +1,6 @@
 import { SystemClock } from '../../src/platform/clock.ts';
-import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { testDeps } from './test-deps.ts';
 
 /*

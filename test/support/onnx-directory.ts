@@ -52,7 +52,7 @@ export class TestModelDirectory implements Disposable {
     this.#write(name, version, bytes, testManifest(model));
   }
 
-  /** Any graph, for visitors. */
+  /** Any graph, for clients. */
   addGraph(graph: TestGraph): void {
     const { name, bytes, golden, more } = graph;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -65,7 +65,7 @@ export class TestModelDirectory implements Disposable {
     this.#write(model.name, model.version ?? 1, undefined, { ...manifest, runtime: 'remote', remote });
   }
 
-  /** Any graph that runs on a server, for visitors. */
+  /** Any graph that runs on a server, for clients. */
   addRemoteGraph(graph: Omit<TestGraph, 'bytes'> & { readonly remote: Readonly<Record<string, unknown>> }): void {
     const { name, golden, remote, more } = graph;
     this.#write(name, 1, undefined, { name, version: 1, task: 'other', runtime: 'remote', remote, golden, ...more });

@@ -1,7 +1,7 @@
-import type { ModelReference } from '../../src/domain/model-reference.ts';
-import { parseModelReference } from '../../src/domain/model-reference.ts';
-import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
+import type { ModelReference } from '../../src/domain/model/model-reference.ts';
+import { parseModelReference } from '../../src/domain/model/model-reference.ts';
+import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { ModelStatus, Tensors } from '../../src/contracts/inference.ts';
 import type { AnyManifest } from '../../src/contracts/model-manifest.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -44,7 +44,7 @@ export class HostHarness implements AsyncDisposable {
   constructor(
     models: readonly TestModel[],
     config: Readonly<Record<string, unknown>> = {},
-    misfits: (manifest: AnyManifest) => readonly string[] = () => [],
+    incompatibilities: (manifest: AnyManifest) => readonly string[] = () => [],
   ) {
     this.directory = new TestModelDirectory(models);
     this.deps = testDeps();
@@ -52,7 +52,7 @@ export class HostHarness implements AsyncDisposable {
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.directory.path, ...config }),
       models: models.map(({ name }) => ({ name, version: undefined })),
-      misfits,
+      incompatibilities,
       deps: this.deps,
     });
     this.host.start();
@@ -81,7 +81,7 @@ export class HostHarness implements AsyncDisposable {
 
   /** A run may stand behind a ping or a load; resolves once none waits any more. */
   async runBegun(host = 'main'): Promise<void> {
-    // A visitor's run is not in the queue yet in the turn that asks for it.
+    // A client's run is not in the queue yet in the turn that asks for it.
     await new Promise((resolve) => setImmediate(resolve));
     while ((await metricValue(this.deps, `andon_inference_queued_runs{host="${host}"}`)) > 0)
       await new Promise((resolve) => setTimeout(resolve, 2));

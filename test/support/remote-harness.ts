@@ -1,6 +1,6 @@
 import type { ModelStatus, RunResult } from '../../src/contracts/inference.ts';
-import { modelsConfigSchema } from '../../src/inference/models-config.ts';
-import { SupervisedInferenceHost } from '../../src/inference/supervised-host.ts';
+import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
+import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import type { OipFaultServer } from './oip-fault-server.ts';

@@ -30,7 +30,7 @@ export class SerialLine implements AsyncDisposable {
   async replug(): Promise<void> {
     const ends = [`pty,raw,echo=0,link=${this.path}`, `tcp:127.0.0.1:${this.#devicePort},nodelay`];
     this.#socat = spawn('socat', ends, { stdio: 'ignore' });
-    await vi.waitUntil(() => existsSync(this.path), { timeout: 5000 });
+    await vi.waitUntil(() => existsSync(this.path), { timeout: 60_000 });
   }
 
   async unplug(): Promise<void> {

@@ -1,6 +1,6 @@
-import { AgentFolder, AgentProcess } from './start-agent.ts';
-import { gatewayPid } from './crash-children.ts';
+import { modelServerPid } from './crash-children.ts';
 import { CrashPlant } from './crash-plant.ts';
+import { AgentFolder, AgentProcess } from './start-agent.ts';
 
 /** Between two windows of its watch. */
 export const HOP_MS = 50;
@@ -9,7 +9,9 @@ export const inferBody = JSON.stringify({
   inputs: [{ name: 'window', datatype: 'FP32', shape: [1, 1, 1], data: [7] }],
 });
 
-/** An agent with one watch, and what a test may want of it. */
+type Sections = { readonly models?: object; readonly http?: object; readonly serving?: object | undefined };
+
+/** An agent with one watch and a model server, and the queries that tests need. */
 export class Daemon implements AsyncDisposable {
   readonly plant: CrashPlant;
   readonly folder = new AgentFolder();
@@ -19,15 +21,28 @@ export class Daemon implements AsyncDisposable {
     this.plant = plant;
   }
 
-  static async start(
-    sections: { readonly models?: object; readonly http?: object } = {},
-    env: NodeJS.ProcessEnv = {},
-  ): Promise<Daemon> {
+  /** Resolves when the agent has started and its model server listens. */
+  static async start(sections: Sections = {}, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
+    const daemon = await Daemon.startAgent(
+      { ...sections, serving: { listen: '127.0.0.1:0', ...sections.serving } },
+      env,
+    );
+    await daemon.agent.logged(isListening);
+    return daemon;
+  }
+
+  /** Resolves when the agent has started; without section `serving` if it is left out. */
+  static async startAgent({ serving, ...sections }: Sections = {}, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
     const daemon = new Daemon(await CrashPlant.start());
     const { sources, models } = daemon.plant.sections('500ms');
     const watch = { model: 'echo', tags: ['level'], window: { step: `${HOP_MS}ms`, maxAge: '10s' } };
-    const http = { listen: '127.0.0.1:0', ...sections.http };
-    daemon.folder.configure({ sources, models: { ...models, ...sections.models }, watches: { level: watch }, http });
+    daemon.folder.configure({
+      sources,
+      models: { ...models, ...sections.models },
+      watches: { level: watch },
+      http: { listen: '127.0.0.1:0', ...sections.http },
+      ...(serving === undefined ? {} : { serving }),
+    });
     daemon.#agent = await AgentProcess.start(daemon.folder.configFile, env);
     return daemon;
   }
@@ -41,19 +56,24 @@ export class Daemon implements AsyncDisposable {
     return this.agent.httpUrl;
   }
 
-  get gatewayPid(): number | undefined {
-    return gatewayPid(this.agent.child.pid ?? 0);
+  /** URL of the model server, as its latest process logged it. */
+  get servingUrl(): string {
+    return String(this.agent.log.findLast(isListening)?.['url']);
   }
 
-  /** @returns The status; where that is 200, the answer was right. */
+  get modelServerPid(): number | undefined {
+    return modelServerPid(this.agent.child.pid ?? 0);
+  }
+
+  /** @returns The status. If it is 200, the result was checked. */
   async infer(): Promise<number> {
-    const answer = await fetch(this.url + INFER, { method: 'POST', body: inferBody });
+    const answer = await fetch(this.servingUrl + INFER, { method: 'POST', body: inferBody });
     const { outputs } = (await answer.json()) as { readonly outputs?: readonly [{ readonly data: readonly number[] }] };
     if (answer.ok && outputs?.[0].data[0] !== 7) throw new Error(`7 came back as ${JSON.stringify(outputs)}`);
     return answer.status;
   }
 
-  /** A component of its health. */
+  /** Returns a component of the agent's health. */
   async component(name: string): Promise<{ readonly status: string; readonly reason: string } | undefined> {
     const { components } = (await (await fetch(`${this.url}/healthz`)).json()) as {
       readonly components: readonly { readonly name: string; readonly status: string; readonly reason: string }[];
@@ -61,7 +81,7 @@ export class Daemon implements AsyncDisposable {
     return components.find((component) => component.name === name);
   }
 
-  /** Sum over every sample of a metric with these labels. */
+  /** Returns the sum over all samples of a metric with these labels. */
   async metric(name: string, ...labels: readonly string[]): Promise<number> {
     const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
     const found = lines.filter((line) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label)));
@@ -73,4 +93,8 @@ export class Daemon implements AsyncDisposable {
     this.folder[Symbol.dispose]();
     await this.plant[Symbol.asyncDispose]();
   }
+}
+
+function isListening({ msg }: { readonly msg: string }): boolean {
+  return msg === 'The model server listens.';
 }

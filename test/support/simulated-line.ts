@@ -1,9 +1,9 @@
-import { mbapFraming } from '../../src/sources/modbus/mbap-frame.ts';
-import type { ReadRequest } from '../../src/sources/modbus/read-pdu.ts';
-import { answerDataBytes } from '../../src/sources/modbus/read-pdu.ts';
-import type { ReadFunctionCode } from '../../src/sources/modbus/read-pdu.ts';
-import { rtuFraming } from '../../src/sources/modbus/rtu-frame.ts';
-import type { Transport, TransportListener } from '../../src/sources/modbus/transport.ts';
+import { mbapFraming } from '../../src/sources/modbus/frame/mbap-frame.ts';
+import type { ReadRequest } from '../../src/sources/modbus/frame/read-pdu.ts';
+import { answerDataBytes } from '../../src/sources/modbus/frame/read-pdu.ts';
+import type { ReadFunctionCode } from '../../src/sources/modbus/frame/read-pdu.ts';
+import { rtuFraming } from '../../src/sources/modbus/frame/rtu-frame.ts';
+import type { Transport, TransportListener } from '../../src/sources/modbus/link/transport.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { withChecksum } from './modbus-raw-server.ts';
 

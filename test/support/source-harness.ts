@@ -1,6 +1,6 @@
 import type { BindTag } from '../../src/contracts/source.ts';
-import type { SampleBatch } from '../../src/domain/sample-batch.ts';
-import { qualityOf, reasonOf } from '../../src/domain/quality.ts';
+import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
+import { qualityOf, reasonOf } from '../../src/domain/sample/quality.ts';
 import { Recorder } from './broker-recorder.ts';
 
 export type SeenSample = {

@@ -67,6 +67,11 @@ export class AgentProcess implements AsyncDisposable {
     });
   }
 
+  /** Resolves with the URL of its first model server, once that listens. */
+  async modelServerUrl(): Promise<string> {
+    return String((await this.logged(({ msg }) => msg === 'The model server listens.'))['url']);
+  }
+
   /** Where it listens for HTTP, as it says itself. */
   get httpUrl(): string {
     return String(this.log.find(({ msg }) => msg === 'Started.')?.['http']);

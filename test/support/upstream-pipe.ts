@@ -1,5 +1,5 @@
 import type { ConnectionState, UplinkTransport } from '../../src/contracts/uplink.ts';
-import type { StoredRecord } from '../../src/domain/record.ts';
+import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { InvariantError } from '../../src/platform/errors.ts';
 import { UplinkError } from '../../src/uplinks/uplink-errors.ts';
 

@@ -42,7 +42,7 @@ export async function fuzzV2(options: {
   readonly onProgress?: (done: number) => void;
 }): Promise<FuzzReport> {
   const entry = new URL('./fuzz-server.ts', import.meta.url);
-  // As the gateway is started: else the young generation alone grows by a hundred megabytes, and stays so large.
+  // The flag with which the model server is started. Without it the young generation grows by 100 MB and does not shrink.
   const execArgv = ['--expose-gc', '--max-semi-space-size=8'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
   const told = async (): Promise<FuzzServerReport> => {

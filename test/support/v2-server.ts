@@ -1,11 +1,13 @@
-import type { VisitorsInference } from '../../src/contracts/inference.ts';
-import { httpConfigSchema } from '../../src/http/http-config.ts';
-import { HttpServer } from '../../src/http/http-server.ts';
-import { registerV2Routes } from '../../src/http/v2/v2-routes.ts';
+import type { ClientInference } from '../../src/contracts/inference.ts';
+import { modelServerConfig } from '../../src/serving/serving-config.ts';
+import { configSchema } from '../../src/config/config-schema.ts';
 import type { Deps } from '../../src/platform/deps.ts';
+import { tensorCodecEntry } from '../../src/platform/entries.ts';
+import { servingEndpoint } from '../../src/serving/serving-endpoint.ts';
+import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from './test-deps.ts';
 
-/** The agent's endpoint on a free port with nothing behind it but models. */
+/** The model server's endpoint on a free port, in this process. */
 export class V2Server implements AsyncDisposable {
   readonly url: string;
   readonly deps: Deps;
@@ -18,27 +20,17 @@ export class V2Server implements AsyncDisposable {
   }
 
   static async start(
-    inference: VisitorsInference,
+    models: ClientInference,
     settings: Readonly<Record<string, unknown>> = {},
     deps = testDeps(),
   ): Promise<V2Server> {
-    const config = httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings });
-    const server = new HttpServer({
-      config,
-      identity: { agentId: 'edge', version: '1.2.3' },
-      receiveDeadlineMs: 0,
-      routes: async (app, adminToken) => {
-        app.get('/api/v1/openapi.json', () => app.swagger());
-        await registerV2Routes(app, {
-          inference,
-          codecEntry: new URL('../../src/hosts/tensor-codec.ts', import.meta.url),
-          version: '1.2.3',
-          bodyBytesMax: config.maxBody,
-          generation: config.generation,
-          adminToken,
-          deps,
-        });
-      },
+    const config = configSchema.parse({ agent: { id: 'edge' }, serving: { listen: '127.0.0.1:0', ...settings } });
+    const serving = modelServerConfig(config);
+    if (serving === undefined) throw new Error('section serving was not read');
+    const server = servingEndpoint({
+      settings: { agentId: 'edge', version: '1.2.3', serving },
+      models,
+      codecEntry: tensorCodecEntry,
       deps,
     });
     await server.start();

@@ -19,8 +19,8 @@ for (let index = 0; index < OBJECTS; index += 1) {
 alive.clear();
 // While it copies, V8 may hold more for a moment; half of the time it does not.
 const bytes = sizes.toSorted((a, b) => a - b)[Math.floor(sizes.length / 2)];
-const isGateway = process.argv[1]?.includes('hosts/gateway') === true;
-const report = { pid: process.pid, isGateway, threadId, bytes };
+const isModelServer = process.argv[1]?.includes('hosts/model-server') === true;
+const report = { pid: process.pid, isModelServer, threadId, bytes };
 writeFileSync(
   join(process.env['ANDON_PROBE_FOLDER'] ?? '.', `${process.pid}-${threadId}.json`),
   JSON.stringify(report),

@@ -100,7 +100,7 @@ describe('the installer', () => {
     run(uninstall, '--purge', '--root', root);
     expect(left()).toEqual([]);
     // A second time there is nothing to undo, and that is fine.
-    expect(run(uninstall, '--purge', '--root', root)).toContain('andon is gone');
+    expect(run(uninstall, '--purge', '--root', root)).toContain('Removed andon');
   });
 
   test('refuses a folder that is no bundle, and words it does not know', () => {
@@ -109,7 +109,7 @@ describe('the installer', () => {
     expect(() => run(join(bundle, 'systemd/install.sh'), '--prefix', '/x')).toThrow(/usage: install\.sh/);
     expect(() => run(join(bundle, 'systemd/uninstall.sh'), '--all')).toThrow(/usage: uninstall\.sh/);
     rmSync(join(bundle, 'dist'), { recursive: true });
-    expect(() => run(join(bundle, 'systemd/install.sh'), '--root', folder)).toThrow(/has no dist\/: make a bundle/);
+    expect(() => run(join(bundle, 'systemd/install.sh'), '--root', folder)).toThrow(/has no dist\/\. Make a bundle/);
   });
 });
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fitTemperature, logLoss, softmax } from '../../src/training/calibration.ts';
-import { classMetrics } from '../../src/training/class-metrics.ts';
+import { fitTemperature, logLoss, softmax } from '../../src/training/core/calibration.ts';
+import { classMetrics } from '../../src/training/report/class-metrics.ts';
 import { seededRandom } from './seeded-random.ts';
 
 test('probabilities of a row add up to one, however large its logits', () => {
@@ -22,7 +22,7 @@ test('the loss is that of the probabilities', () => {
   expect(logLoss(logits, Float64Array.of(1, 2), 3, 1.7)).toBeCloseTo(expected, 10);
 });
 
-test.each([0.5, 2])('a fit that is %f times as sure as it should be is brought back to what it knows', (factor) => {
+test.each([0.5, 2])('a fit that is overconfident by a factor of %f is calibrated', (factor) => {
   const { logits, labels } = honest(4000);
   const temperature = fitTemperature(
     logits.map((logit) => logit * factor),
@@ -45,7 +45,7 @@ test.each([0.5, 2])('a fit that is %f times as sure as it should be is brought b
   expect(classMetrics(after, labels, 3).accuracy).toBe(classMetrics(before, labels, 3).accuracy);
 });
 
-/** Labels drawn with the very probabilities that the logits say. */
+/** Labels drawn with the probabilities of the logits. */
 function honest(rows: number) {
   const random = seededRandom(7);
   const logits = Float64Array.from({ length: rows * 3 }, () => 3 * random());

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { classMetrics, naiveProbabilities } from '../../src/training/class-metrics.ts';
+import { classMetrics, naiveProbabilities } from '../../src/training/report/class-metrics.ts';
 
 /** One row for each name, wholly certain. */
 function certain(named: readonly number[], classes: number): Float64Array {
@@ -30,6 +30,6 @@ test('the calibration error is how far certainty and truth lie apart', () => {
   expect(classMetrics(probabilities, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1], 2).calibrationError).toBeCloseTo(0.05);
 });
 
-test('without a model every row gets the frequencies of what was learned from', () => {
+test('without a model every row gets the frequencies of the training labels', () => {
   expect([...naiveProbabilities([0, 1, 1, 1], 2, 2)]).toEqual([0.25, 0.75, 0.25, 0.75]);
 });

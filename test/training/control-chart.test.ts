@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { chartScores, trainControlChart } from '../../src/training/control-chart.ts';
-import { controlChartAlgorithm } from '../../src/training/control-chart-algorithm.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
+import { chartScores, trainControlChart } from '../../src/training/control-chart/control-chart.ts';
+import { controlChartAlgorithm } from '../../src/training/control-chart/control-chart-algorithm.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import { machineRows } from './machine.ts';
 
 describe('a control chart of normal running', () => {
-  test('keeps quiet while the tag stays where it was, however slowly it moves', () => {
+  test('raises no alarm while the tag stays in its range, even if it moves slowly', () => {
     const chart = trainControlChart([oneTag(machineRows(3000, 1), 2)]);
     const scores = chartScores(chart, oneTag(machineRows(6000, 2), 2));
     expect(scores.filter((score) => score > 1).length / scores.length).toBeLessThan(0.01);
@@ -30,7 +30,7 @@ describe('a control chart of normal running', () => {
     expect(chartScores(chart, rows).slice(0, early.length)).toEqual(early);
   });
 
-  test('takes its limits from rows that its mean is not of: a run that drifts away has wide ones', () => {
+  test('takes its limits from rows outside its mean: a drifting run has wide limits', () => {
     const rows = oneTag(machineRows(2000, 1), 0);
     const drifting = { ...rows, values: rows.values.map((value, row) => value + row / 10) };
     const [still = 0] = trainControlChart([rows]).limits;
@@ -46,7 +46,7 @@ describe('a control chart of normal running', () => {
     expect(shares?.indexOf(Math.max(...shares))).toBe(1);
   });
 
-  test('lets a tag that stood still decide nothing, and refuses when all did', async () => {
+  test('ignores a constant tag, and refuses training if all are constant', async () => {
     const rows = machineRows(500, 1);
     const half = { ...rows, values: rows.values.map((value, index) => (index % 3 === 1 ? 42.1 : value)) };
     const fitted = await fit(half);

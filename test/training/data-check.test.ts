@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import type { DataFinding } from '../../src/training/data-check.ts';
-import { DataCheck } from '../../src/training/data-check.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { DataFinding } from '../../src/training/report/data-check.ts';
+import { DataCheck } from '../../src/training/report/data-check.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 
 const tags = ['load', 'flow', 'temperature'];
 
-test('a machine in order gives no reason to speak', () => {
+test('a healthy machine gives no findings', () => {
   expect(findings(machineRows(3000, 1))).toEqual([]);
 });
 
@@ -34,7 +34,7 @@ test('another level from the middle on is a change of regime', () => {
   expect(findings(machineRows(4000, 1, 2000)).map(({ kind, tag }) => `${kind} ${tag ?? ''}`)).toEqual(['regime flow']);
 });
 
-test('missing values, gaps, repeated and backward times are told with their numbers', () => {
+test('missing values, gaps, repeated and backward times are reported with their numbers', () => {
   const rows = machineRows(300, 1);
   const times = Float64Array.from({ length: 300 }, (_, row) => row * 1000 + (row >= 100 ? 60_000 : 0));
   times[10] = 9000;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { despike } from '../../src/training/despike.ts';
-import { quantile } from '../../src/training/quantile.ts';
-import { trainingRows } from '../../src/training/training-rows.ts';
+import { despike } from '../../src/training/core/despike.ts';
+import { quantile } from '../../src/training/core/quantile.ts';
+import { trainingRows } from '../../src/training/core/training-rows.ts';
 
 test('a single spike becomes the median around it, and nothing else changes', () => {
   const values = Array.from({ length: 50 }, (_, row) => [Math.sin(row / 3)]);
@@ -16,7 +16,7 @@ test('a quantised sensor that mostly stands still keeps its rare steps', () => {
   expect(despike(rows).values).toEqual(rows.values);
 });
 
-test('a level that changes and stays is no spike', () => {
+test('a lasting change of level is not a spike', () => {
   const rows = trainingRows(Array.from({ length: 60 }, (_, row) => [(row < 30 ? 0 : 40) + Math.sin(row)]));
   const cleaned = despike(rows).values;
   expect(cleaned[10]).toBeLessThan(2);

@@ -1,9 +1,9 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { FittedModel } from '../../src/training/algorithm.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
+import type { FittedModel } from '../../src/training/core/algorithm.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
 
-/** Largest differences between a fit's judgement and its graph's, relative to the expected value or to 1 where that is smaller. */
+/** Largest differences between a fit's judgement and its graph's, relative to the larger of the expected value and 1. */
 export type ParityGap = { readonly score: number; readonly probabilities: number; readonly contributions: number };
 
 /** Judges every full window of the rows both ways. A label that is not the likeliest class is a gap of infinity. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { FittedModel, TrainingAlgorithm } from '../../src/training/algorithm.ts';
-import { boostedTreesAlgorithm } from '../../src/training/boosted-trees-algorithm.ts';
-import { classMetrics, naiveProbabilities } from '../../src/training/class-metrics.ts';
-import { mlpAlgorithm } from '../../src/training/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../../src/training/softmax-algorithm.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
+import type { FittedModel, TrainingAlgorithm } from '../../src/training/core/algorithm.ts';
+import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees-algorithm.ts';
+import { classMetrics, naiveProbabilities } from '../../src/training/report/class-metrics.ts';
+import { mlpAlgorithm } from '../../src/training/mlp/mlp-algorithm.ts';
+import { softmaxAlgorithm } from '../../src/training/softmax/softmax-algorithm.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import type { LabelledTable } from './labelled-tables.ts';
 import { classification, labelledTable, regression } from './labelled-tables.ts';
@@ -20,7 +20,7 @@ describe.each(classifiers)('classes by $name', (algorithm) => {
     expect(Math.max(gap.score, gap.probabilities, gap.contributions)).toBeLessThan(1e-5);
   });
 
-  test('come as probabilities, and the score is that of not being normal', async () => {
+  test('are returned as probabilities, and the score is the probability of not being normal', async () => {
     const { scores, probabilities = new Float64Array() } = (await fitOnce(algorithm)).judge(later.rows);
     scores.forEach((score, row) => {
       const [normal = 0, ...others] = probabilities.subarray(row * 3, row * 3 + 3);
@@ -34,7 +34,7 @@ describe.each(classifiers)('classes by $name', (algorithm) => {
     expect(Buffer.compare(again.graph(), (await fitOnce(algorithm)).graph())).toBe(0);
   });
 
-  test('are refused where one has next to no rows', async () => {
+  test('are refused if one has almost no rows', async () => {
     const rare = { ...table, classes: table.classes.map((label, row) => (label === 2 && row > 10 ? 1 : label)) };
     await expect(algorithm.fit(classification(rare))).rejects.toMatchObject({ code: 'training-too-few-rows' });
     await expect(algorithm.fit(classification(labelledTable(80, 1)))).rejects.toThrow(/100 or more are needed/);
@@ -42,7 +42,7 @@ describe.each(classifiers)('classes by $name', (algorithm) => {
 });
 
 describe.each(bending)('rows labelled by how two tags act together, learned by $name', (algorithm) => {
-  test('are told apart, with probabilities that mean what they say', async () => {
+  test('are separated, with calibrated probabilities', async () => {
     const { probabilities = new Float64Array() } = (await algorithm.fit(classification(labelledTable(1000, 3)))).judge(
       later.rows,
     );
@@ -54,7 +54,7 @@ describe.each(bending)('rows labelled by how two tags act together, learned by $
     );
   });
 
-  test('are told apart as well when they come sorted by class', async () => {
+  test('are separated as well if the rows are sorted by class', async () => {
     const { probabilities = new Float64Array() } = (
       await algorithm.fit(classification(sortedByClass(labelledTable(1000, 3))))
     ).judge(later.rows);
@@ -101,7 +101,7 @@ test('a value on the very edge of a split takes the same branch in the graph', a
 
 const fits = new Map<string, Promise<FittedModel>>();
 
-/** A fit on the table; the same one for every test that asks. */
+/** Returns a fit on the table, shared by the tests. */
 function fitOnce(algorithm: TrainingAlgorithm, windowRows = 1): Promise<FittedModel> {
   const key = `${algorithm.name} ${windowRows}`;
   const fit = fits.get(key) ?? algorithm.fit(classification(table, windowRows));
@@ -116,7 +116,7 @@ function nextFloat32(value: number, steps: number): number {
   return view.getFloat32(0);
 }
 
-/** On the rows that somebody labelled. */
+/** Returns the metrics on the labelled rows. */
 function measured({ classes }: LabelledTable, probabilities: Float64Array) {
   const labelled = [...classes.keys()].filter((row) => Number.isFinite(classes[row]));
   const picked = labelled.flatMap((row) => [...probabilities.subarray(row * 3, row * 3 + 3)]);

@@ -1,5 +1,5 @@
-import type { TrainingInput } from '../../src/training/algorithm.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { TrainingInput } from '../../src/training/core/algorithm.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { seededRandom } from './seeded-random.ts';
 
 /** Rows of four tags, each a part with a quality and one of three classes that hang on how two tags act together. */
@@ -9,7 +9,7 @@ export type LabelledTable = {
   readonly quality: Float64Array;
 };
 
-/** The fourth tag says nothing; one label in twenty is wrong, one in ten is missing. Values are float32. */
+/** The fourth tag is noise; one label in twenty is wrong, one in ten is missing. Values are float32. */
 export function labelledTable(count: number, seed: number): LabelledTable {
   const random = seededRandom(seed);
   const values = new Float64Array(count * 4);

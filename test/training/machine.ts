@@ -1,9 +1,9 @@
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { seededRandom } from './seeded-random.ts';
 
 /**
- * A machine of three coupled tags: a load that wanders, a flow that follows it late, a temperature that follows
- * later still.
+ * A machine with three coupled tags: a load that drifts, a flow that follows it with a delay, a temperature that follows
+ * with a longer delay.
  *
  * @param fault From this row on, the flow meter reads 2 too much.
  */

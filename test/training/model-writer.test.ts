@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
-import type { ModelDraft } from '../../src/training/model-draft.ts';
-import { writeModel } from '../../src/training/model-writer.ts';
-import { algorithmFor } from '../../src/training/algorithms.ts';
-import { anomalyDecision, trainModel } from '../../src/training/train-model.ts';
+import type { ModelDraft } from '../../src/training/report/model-draft.ts';
+import { writeModel } from '../../src/training/report/model-writer.ts';
+import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
 import { machineRows } from './machine.ts';
 
-describe('a trained model goes into the model directory', () => {
-  test('as the next version, complete, and nothing is activated', async () => {
+describe('a trained model is written to the model directory', () => {
+  test('as the next version, complete and not activated', async () => {
     const directory = folder();
     expect(await writeModel(directory, 'pump', draft())).toBe(1);
     expect(await writeModel(directory, 'pump', draft())).toBe(2);
@@ -19,7 +19,7 @@ describe('a trained model goes into the model directory', () => {
     expect(readdirSync(join(directory, 'pump/2')).toSorted()).toEqual(['model.onnx', 'model.yaml']);
   });
 
-  test('with a manifest that says what it is, and that the schema understands', async () => {
+  test('with a manifest that describes it and passes the schema', async () => {
     const directory = folder();
     await writeModel(directory, 'pump', draft());
     const manifest = modelManifestSchema.parse(parse(readFileSync(join(directory, 'pump/1/model.yaml'), 'utf8')));
@@ -28,7 +28,7 @@ describe('a trained model goes into the model directory', () => {
       version: 1,
       task: 'anomaly',
       threshold: 1,
-      window: { steps: 49, step: 1000 },
+      window: { steps: 49, stepMs: 1000 },
       training: { algorithm: 'wpca', lags: 20, file: 'history.csv' },
       metrics: { held_out_rows: 102 },
     });
@@ -36,7 +36,7 @@ describe('a trained model goes into the model directory', () => {
     expect(manifest.golden[0]?.inputs['window']).toHaveLength(49 * 3);
   });
 
-  test('with its report beside it', async () => {
+  test('with its report next to it', async () => {
     const directory = folder();
     await writeModel(directory, 'pump', { ...draft(), report: new Map([['report.md', '# Pump']]) });
     expect(readFileSync(join(directory, 'pump/1/report.md'), 'utf8')).toBe('# Pump');

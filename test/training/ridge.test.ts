@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import { predictRidge, trainRidge } from '../../src/training/ridge.ts';
-import { ridgeGraph } from '../../src/training/ridge-graph.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
+import { predictRidge, trainRidge } from '../../src/training/ridge/ridge.ts';
+import { ridgeGraph } from '../../src/training/ridge/ridge-graph.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { seededRandom } from './seeded-random.ts';
 
 const WINDOW_ROWS = 10;
 
-test('two tags that say the same are no obstacle', () => {
+test('two identical tags are accepted', () => {
   const { count, tags, values } = machineRows(600, 4);
   const doubled = {
     count,
@@ -23,7 +23,7 @@ test('two tags that say the same are no obstacle', () => {
   expect(model.coefficients.every((coefficient) => Math.abs(coefficient) < 100)).toBe(true);
 });
 
-test('rows that nobody measured are left out, and no window crosses from one run to the next', () => {
+test('rows without a measurement are ignored, and no window crosses from one run to the next', () => {
   const rows = machineRows(900, 5);
   const quality = fillWeight(rows);
   const runs = [sliceRows(rows, 0, 400), sliceRows(rows, 400, 900)];

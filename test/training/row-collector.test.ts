@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RowCollector } from '../../src/training/row-collector.ts';
-import { countRows } from '../../src/training/training-rows.ts';
+import { RowCollector } from '../../src/training/core/row-collector.ts';
+import { countRows } from '../../src/training/core/training-rows.ts';
 
-test('runs come back as they were, whatever their lengths', () => {
+test('runs of any length are returned unchanged', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 8 }), (lengths) => {
       const collector = new RowCollector(2, 1e6);
@@ -22,7 +22,7 @@ test('runs come back as they were, whatever their lengths', () => {
   );
 });
 
-test('of a recording without end, an even selection is kept within the bound, and no run crosses what was let go', () => {
+test('of an endless recording, an even selection is kept within the limit, and no run crosses a dropped span', () => {
   const valuesMax = 40_000;
   const collector = new RowCollector(1, valuesMax);
   const rows = 1_000_000;

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
-import { algorithmFor } from '../../src/training/algorithms.ts';
-import type { TrainingOrder } from '../../src/training/train-model.ts';
-import { anomalyDecision, trainModel } from '../../src/training/train-model.ts';
-import { modelFiles } from '../../src/training/model-writer.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
+import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
+import type { TrainingOrder } from '../../src/training/report/train-model.ts';
+import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
+import { modelFiles } from '../../src/training/report/model-writer.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { seededRandom } from './seeded-random.ts';
 
-describe('training an anomaly model says how good it is', () => {
-  test('a machine that goes on as before has next to no false alarms', async () => {
+describe('training an anomaly model measures its quality', () => {
+  test('a machine in its normal state has almost no false alarms', async () => {
     const { assessment, warnings, draft } = await trainModel(order([machineRows(3000, 1)]));
     expect(assessment?.metrics['held_out_rows']).toBe(750 - 48);
     expect(assessment?.metrics['held_out_false_alarm_rate']).toBeLessThan(0.01);
@@ -37,7 +37,7 @@ describe('training an anomaly model says how good it is', () => {
   });
 });
 
-describe('what a model says of itself is what its graph does', () => {
+describe('the reference arithmetic of a model equals its graph', () => {
   test('its golden vectors, one of them of a fault that was shown to it', async () => {
     const faulty = [machineRows(300, 3, 0)];
     const { draft, fitted } = await trainModel({ ...order([machineRows(600, 1), machineRows(300, 2)]), faulty });
@@ -71,11 +71,11 @@ describe('a regression is measured on rows that it has not seen', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('and one that is no better than the mean is warned of', async () => {
+  test('a model that is not better than the mean gets a warning', async () => {
     const quality = Float64Array.from({ length: 400 }, seededRandom(3));
     const { assessment, warnings } = await trainModel(regression(machineRows(400, 2), quality));
     expect(assessment?.metrics['r2']).toBeLessThanOrEqual(0);
-    expect(warnings).toEqual([expect.stringContaining('no better')]);
+    expect(warnings).toEqual([expect.stringContaining('not better')]);
   });
 });
 

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows } from '../../src/training/training-rows.ts';
-import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
-import type { WpcaDetector } from '../../src/training/wpca-detector.ts';
-import { detectorScores, trainWpca } from '../../src/training/wpca-detector.ts';
-import { wpcaGraph } from '../../src/training/wpca-graph.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
+import type { WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
+import { detectorScores, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
+import { wpcaGraph } from '../../src/training/wpca/wpca-graph.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { skabFiles, skabRows } from './skab.ts';
 
 describe('the graph judges as the fit does', () => {
-  test('every window of a machine gets the same score, whatever the batch', async () => {
+  test('every window of a machine gets the same score in any batch', async () => {
     const detector = trainWpca([machineRows(600, 7)]);
     expect(await differences(detector, machineRows(700, 8, 400))).toSatisfy(small);
   });
@@ -92,7 +92,7 @@ function expectedShares(detector: WpcaDetector, rows: TrainingRows): Float64Arra
   });
 }
 
-/** Relative to the expected value, or to 1 where that is smaller. */
+/** Returns the largest difference relative to the larger of the expected value and 1. */
 function largestDifference(values: Float32Array, expected: Float64Array): number {
   expect(values).toHaveLength(expected.length);
   return expected.reduce(

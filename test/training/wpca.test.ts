@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { lagMoments } from '../../src/training/lag-covariance.ts';
-import type { TrainingRows } from '../../src/training/training-rows.ts';
-import { sliceRows, trainingRows } from '../../src/training/training-rows.ts';
-import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca.ts';
-import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca-detector.ts';
+import { lagMoments } from '../../src/training/wpca/lag-covariance.ts';
+import type { TrainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, trainingRows } from '../../src/training/core/training-rows.ts';
+import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
+import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
 import { machineRows } from './machine.ts';
 import { skabFiles, skabReference, skabRows } from './skab.ts';
 
@@ -24,7 +24,7 @@ describe('normal running is learned', () => {
     expect(limit({ ...clean, values })).toBeCloseTo(limit(clean), 1);
   });
 
-  test('what the tags contribute adds up to the statistic', () => {
+  test('the contributions of the tags add up to the statistic', () => {
     const rows = machineRows(500, 5);
     const model = fitWpca([rows]);
     const statistics = wpcaStatistics(model, rows);
@@ -54,7 +54,7 @@ describe('normal running is learned', () => {
   });
 });
 
-describe('what nothing can be learned from is refused, with the numbers', () => {
+describe('rows that cannot be learned from are refused, with the numbers', () => {
   test.each([
     ['too few rows', machineRows(150, 1), 'training-too-few-rows', /150 training rows.* 200/],
     [

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StoredRecord } from '../../src/domain/record.ts';
-import { recordJson } from '../../src/domain/record.ts';
+import type { StoredRecord } from '../../src/domain/record/record.ts';
+import { recordJson } from '../../src/domain/record/record.ts';
 import { Consignment, planBatches } from '../../src/uplinks/consignment.ts';
 
 function record(sequence: number, padding = 0): StoredRecord {

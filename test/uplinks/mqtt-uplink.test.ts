@@ -46,7 +46,7 @@ async function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
 }
 
 function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+  return vi.waitFor(check, { timeout: 60_000, interval: 5 });
 }
 
 function health(deps: Deps) {

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { recordKinds } from '../../src/domain/record.ts';
-import type { RecordDraft } from '../../src/domain/record.ts';
-import { outboxConfigSchema } from '../../src/outbox/outbox-config.ts';
+import { recordKinds } from '../../src/domain/record/record.ts';
+import type { RecordDraft } from '../../src/domain/record/record.ts';
+import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { httpUplinkSchema } from '../../src/uplinks/http/http-config.ts';
 import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
@@ -42,7 +42,7 @@ test.each(['oldest-first', 'live-first'] as const)(
     const cloud = stack.use(await new UpstreamBroker().listen());
     lake.faults.push({ type: 'store-then-reset' }, { type: 'status', status: 500 }, { type: 'reset' });
     cloud.faults.push(undefined, 'lose', undefined, 'store-then-lose');
-    const ids = [...(await outbox.append(verdicts(BACKLOG)))];
+    const ids = (await outbox.append(verdicts(BACKLOG))).map(String);
 
     const common = { agentId: 'edge-01', records: outbox, deps };
     const http = { type: 'http', order, retry, stopTimeout: '0ms' } as const;
@@ -57,14 +57,14 @@ test.each(['oldest-first', 'live-first'] as const)(
       }),
     ];
     for (const uplink of uplinks) stack.use(uplink).start();
-    for (let record = 0; record < LIVE; record += 10) ids.push(...(await outbox.append(verdicts(10))));
+    for (let record = 0; record < LIVE; record += 10) ids.push(...(await outbox.append(verdicts(10))).map(String));
 
     const waiting = async () => {
       const { uplinks: places } = await outbox.stats();
       return Object.fromEntries(places.map((place) => [place.uplink, place.waiting]));
     };
     await vi.waitFor(async () => expect(await waiting()).toEqual({ lake: 0, cloud: 0, gone: BACKLOG + LIVE }), {
-      timeout: 15_000,
+      timeout: 60_000,
       interval: 20,
     });
     const published = cloud.on('andon/v1/edge-01/records').flatMap((batch) => batch as { readonly id: string }[]);

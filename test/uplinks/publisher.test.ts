@@ -1,11 +1,11 @@
 import { connectAsync } from 'mqtt';
 import { describe, expect, test, vi } from 'vitest';
 import type { z } from 'zod';
-import type { AlarmDesk } from '../../src/contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../src/contracts/alarm-commands.ts';
 import { LiveEvents } from '../../src/contracts/live-events.ts';
-import type { AlarmState, AlarmTransition } from '../../src/domain/alarm.ts';
-import { normalFacts } from '../../src/domain/alarm.ts';
-import type { Verdict } from '../../src/domain/verdict.ts';
+import type { AlarmState, AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import { normalFacts } from '../../src/domain/alarm/alarm.ts';
+import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { publishSchema } from '../../src/uplinks/publish-config.ts';
 import { Publisher } from '../../src/uplinks/publisher.ts';
@@ -51,7 +51,7 @@ function publisherOn(
   return new Publisher({ agentId: 'edge-01', config: parsed, events, alarms: deskOf(transitions), deps });
 }
 
-function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmDesk {
+function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommands {
   const nobody = () => Promise.reject(new Error('nobody acts on alarms here'));
   return {
     restored: true,
@@ -92,7 +92,7 @@ function verdict(watch: string, score: number): Verdict {
 }
 
 function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 5 });
+  return vi.waitFor(check, { timeout: 60_000, interval: 5 });
 }
 
 function health(deps: Deps) {

@@ -4,7 +4,7 @@ import uPlot from './uplot.js';
 /** Points kept a chart: an hour at one verdict a second. */
 const POINTS_MAX = 3600;
 const HEALTH_REFRESH_MS = 3000;
-const TRIALS_REFRESH_MS = 10_000;
+const ROLLOUTS_REFRESH_MS = 10_000;
 const RECONNECT_MS = 2000;
 
 const element = (id) => document.getElementById(id);
@@ -59,7 +59,7 @@ function make(tag, attributes = {}, ...children) {
 
 function addWatch(overview, past) {
   const verdict = make('span', { className: 'verdict' });
-  const trial = make('small', { textContent: trialText(overview.trial) });
+  const rollout = make('small', { textContent: rolloutText(overview.rollout) });
   const plot = make('div');
   const tags = new Map(overview.tags.map((reading) => [reading.tag, make('div', { className: 'tag' })]));
   const node = make(
@@ -71,7 +71,7 @@ function addWatch(overview, past) {
       make('h3', { textContent: overview.watch }),
       verdict,
       make('small', { textContent: overview.model }),
-      trial,
+      rollout,
     ),
     plot,
     make('div', { className: 'tags' }, ...tags.values()),
@@ -79,25 +79,25 @@ function addWatch(overview, past) {
   element('watches').append(node);
   const data = [[], [], []];
   for (const { timestamp_ms, score, threshold } of past.verdicts) push(data, timestamp_ms, score, threshold);
-  const watch = { node, verdict, trial, tags, data, shares: new Map(), chart: makeChart(plot, data) };
+  const watch = { node, verdict, rollout, tags, data, shares: new Map(), chart: makeChart(plot, data) };
   watches.set(overview.watch, watch);
   for (const reading of overview.tags) showTag(reading);
   if (overview.last_verdict !== null) showVerdict(overview.last_verdict, false);
 }
 
 /** That two versions judge its windows, and how alike. */
-function trialText(trial) {
-  if (trial === null) return '';
-  const { kind, candidate, incumbent, windows, agreement, stopped } = trial;
+function rolloutText(rollout) {
+  if (rollout === null) return '';
+  const { kind, candidate, incumbent, windows, agreement, stopped } = rollout;
   if (stopped !== null) return `${kind} of version ${candidate} stopped: ${stopped}`;
   const agree = agreement === null ? '' : `, they agree on ${(100 * agreement).toFixed(1)} % of ${windows} windows`;
   return `${kind}: version ${candidate} beside ${incumbent}${agree}`;
 }
 
-async function refreshTrials() {
-  for (const { watch, trial } of (await json('/api/v1/watches')).watches) {
-    const node = watches.get(watch)?.trial;
-    if (node !== undefined) node.textContent = trialText(trial);
+async function refreshRollouts() {
+  for (const { watch, rollout } of (await json('/api/v1/watches')).watches) {
+    const node = watches.get(watch)?.rollout;
+    if (node !== undefined) node.textContent = rolloutText(rollout);
   }
 }
 
@@ -303,7 +303,7 @@ async function load() {
 
 setInterval(refreshHealth, HEALTH_REFRESH_MS);
 // What is not connected is told by the health.
-setInterval(() => refreshTrials().catch(() => undefined), TRIALS_REFRESH_MS);
+setInterval(() => refreshRollouts().catch(() => undefined), ROLLOUTS_REFRESH_MS);
 for (;;) {
   try {
     await refreshHealth();

@@ -1,11 +1,11 @@
 import type { SourceKind } from '../../contracts/source.ts';
-import type { TagDefinition } from '../../domain/tag.ts';
+import type { TagDefinition } from '../../domain/sample/tag.ts';
 import { tagRules } from '../../platform/config-fields.ts';
-import type { ModbusSourceConfig } from './modbus-config.ts';
-import { modbusSourceSchema } from './modbus-config.ts';
+import type { ModbusSourceConfig } from './plan/modbus-config.ts';
+import { modbusSourceSchema } from './plan/modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';
-import { planScans } from './scan-plan.ts';
-import { tagNames } from './tag-place.ts';
+import { planScans } from './plan/scan-plan.ts';
+import { tagNames } from './plan/tag-location.ts';
 
 /** Reads Modbus devices; never writes to one. */
 export const modbusKind: SourceKind<ModbusSourceConfig> = {

@@ -2,22 +2,22 @@ import type { Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { invariant } from '../../platform/errors.ts';
-import type { ModbusSourceConfig } from './modbus-config.ts';
-import { LinkPool } from './link-pool.ts';
-import type { ModbusLink } from './modbus-link.ts';
-import { ModbusMeters } from './modbus-metrics.ts';
-import { parseModbusUrl } from './modbus-url.ts';
-import { ScanClass } from './scan-class.ts';
-import { planScanClasses, readLimits } from './scan-plan.ts';
-import { Scanner } from './scanner.ts';
-import { UnitBreaker } from './unit-breaker.ts';
+import type { ModbusSourceConfig } from './plan/modbus-config.ts';
+import { LinkPool } from './link/link-pool.ts';
+import type { ModbusLink } from './link/modbus-link.ts';
+import { ModbusMeters } from './link/modbus-metrics.ts';
+import { parseModbusUrl } from './frame/modbus-url.ts';
+import { ScanClass } from './scan/scan-class.ts';
+import { planScanClasses, readLimits } from './plan/scan-plan.ts';
+import { Scanner } from './scan/scanner.ts';
+import { UnitBreaker } from './scan/unit-breaker.ts';
 
-/** Names shown in a health reason; the metric and the log have all of them. */
+/** Maximum number of names in a health reason; the metric and the log have all of them. */
 const NAMES_SHOWN_MAX = 5;
 
 type ScheduledClass = { readonly scanner: Scanner; readonly scanClass: ScanClass; readonly scanIntervalMs: number };
 
-/** A unit of a Modbus device, read by scan classes over a link that other sources may share. */
+/** Source that reads one unit of a Modbus device, with scan classes, over a link that other sources may share. */
 export class ModbusSource implements Source {
   readonly #context: SourceContext<ModbusSourceConfig>;
   readonly #meters: ModbusMeters;
@@ -26,7 +26,7 @@ export class ModbusSource implements Source {
   readonly #classes: readonly ScheduledClass[];
   #health: ComponentHealth | undefined;
   #state: 'new' | 'started' | 'disposed' = 'new';
-  /** False until the first scan ended: there is nothing to report before. */
+  /** False until the first scan has ended; before that there is nothing to report. */
   #scanned = false;
 
   constructor(context: SourceContext<ModbusSourceConfig>) {
@@ -37,10 +37,10 @@ export class ModbusSource implements Source {
     this.#link = LinkPool.of(deps).share(
       {
         endpoint: parseModbusUrl(config.url),
-        connectTimeoutMs: config.connectTimeout,
-        reconnectFirstMs: config.reconnect.first,
-        reconnectMaxMs: config.reconnect.max,
-        pauseMs: config.pauseBetweenRequests,
+        connectTimeoutMs: config.connectTimeoutMs,
+        reconnectFirstMs: config.reconnect.firstMs,
+        reconnectMaxMs: config.reconnect.maxMs,
+        pauseMs: config.pauseBetweenRequestsMs,
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
@@ -58,7 +58,7 @@ export class ModbusSource implements Source {
   lastTickMs(): number {
     const linkMs = this.#link.lastTickMs();
     const scannersMs = this.#classes.map(({ scanner, scanClass }) =>
-      // A running scan lives by its reads, each of which ends with an answer or its deadline.
+      // Each read of a running scan ends with a response or at its deadline.
       scanClass.running ? Math.max(scanner.lastTickMs(), linkMs) : scanner.lastTickMs(),
     );
     return Math.min(...scannersMs);
@@ -88,7 +88,7 @@ export class ModbusSource implements Source {
           items: block.items.map((tag) => ({ ...tag, number: numberOf(tag.name, tagNumbers) })),
         })),
         limits: readLimits(config),
-        timeoutMs: config.timeout,
+        timeoutMs: config.timeoutMs,
         retries: config.retries,
         link: this.#link,
         breaker: this.#breaker,
@@ -109,20 +109,22 @@ export class ModbusSource implements Source {
     this.#report();
   }
 
-  /** Called where something changed, never per scan or read. */
+  /** Called when a state changes, never for each scan or read. */
   #report(): void {
-    const aside = this.#classes.flatMap(({ scanClass }) => scanClass.partsAside());
-    const namesAside = aside.flatMap(({ block }) => block.items.map(({ name }) => name));
-    this.#meters.tagsSetAside(namesAside.length);
+    const disabled = this.#classes.flatMap(({ scanClass }) => scanClass.disabledParts());
+    const disabledNames = disabled.flatMap(({ block }) => block.items.map(({ name }) => name));
+    this.#meters.tagsDisabledState(disabledNames.length);
     this.#meters.unitsAway(this.#breaker.away ? 1 : 0);
     const linkProblem = this.#link.problem();
     const problems = [
       ...(linkProblem === undefined ? [] : [linkProblem]),
       ...(this.#breaker.away
-        ? [`unit ${this.#context.config.unitId} is asked only now and then: ${this.#breaker.problem}`]
+        ? [
+            `unit ${this.#context.config.unitId} does not answer and is retried with growing waits: ${this.#breaker.problem}`,
+          ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
-      ...(namesAside.length === 0 ? [] : [`${nameSome(namesAside)} set aside: ${aside[0]?.setAside?.message}`]),
+      ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
     if (problems.length > 0) this.#health?.report('degraded', problems.join('; '));
     else if (this.#scanned) this.#health?.report('ok');

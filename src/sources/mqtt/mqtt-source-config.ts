@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
-import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
-import { duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
+import { configObject, duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
@@ -19,20 +19,20 @@ const topicText = z
   .min(1)
   .max(65_535)
   // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
-  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'a topic has no control characters' });
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'must not contain control characters' });
 
 /** What tags have in common, wherever their values come from. */
 export const tagFields = {
-  unit: z.string().default('').describe('Engineering unit, for people'),
+  unit: z.string().default('').describe('Engineering unit, for display'),
   range: z
     .tuple([z.number(), z.number()])
     .refine(([low, high]) => low < high, { error: 'the first number must be the smaller one' })
     .optional()
-    .describe('Believable values in engineering units; one outside is uncertain'),
-  deadband: z.number().min(0).default(0).describe('Smallest change worth reporting, in engineering units'),
+    .describe('Smallest and largest plausible value in engineering units. A value outside it is uncertain'),
+  deadband: z.number().min(0).default(0).describe('Smallest change that is reported, in engineering units'),
   ...stuckFields,
-  scale: z.number().default(1).describe('Factor from the payload to engineering units'),
-  offset: z.number().default(0).describe('Added after scale, in engineering units'),
+  scale: z.number().default(1).describe('Factor from the payload value to engineering units'),
+  offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
 } as const;
 
 /** What patterns have in common. */
@@ -41,15 +41,15 @@ export const patternFields = {
     .string()
     .min(1)
     .refine((text) => parseTagTemplate(text) !== undefined, {
-      error: 'expected the name of a tag with places, such as {asset}.{name}',
+      error: 'expected a template for tag names, such as {asset}.{name}',
     })
-    .describe('Names of the tags, made of what stands in the places: {asset}.{name}'),
+    .describe('Template for tag names; each {place} is replaced by the matched text: {asset}.{name}'),
   maxTags: z
     .int()
     .min(1)
     .max(100_000)
     .default(1000)
-    .describe('Most tags that it makes; what is found beyond is left out, counted and told in health'),
+    .describe('Most tags that the pattern may create. Further matches are ignored, counted and reported in health'),
 } as const;
 
 const readingFields = {
@@ -57,89 +57,91 @@ const readingFields = {
     .enum(['paths', 'uns'])
     .default('paths')
     .describe(
-      'uns: {"value","timestamp_ms","quality"} of a unified namespace, which stands for value: $.value, time: $.timestamp_ms, quality: $.quality; paths: as value, time and quality say',
+      'Payload format. uns: {"value","timestamp_ms","quality"} of a unified namespace (value: $.value, time: $.timestamp_ms, quality: $.quality). paths: the paths in value, time and quality',
     ),
   samples: jsonPath(
-    'Where a list of samples is in a JSON payload, such as $.samples; value, time and quality are then looked for in each of its elements: $.v, or $[1] where an element is a list itself',
+    'Path to a list of samples in a JSON payload, such as $.samples. value, time and quality are then relative to each element: $.v, or $[1] if an element is a list',
   ).optional(),
-  value: jsonPath('Where the value is in a JSON payload, such as $.rms; absent: the payload is the value').optional(),
+  value: jsonPath(
+    'Path to the value in a JSON payload, such as $.rms. Default: the whole payload is the value',
+  ).optional(),
   time: jsonPath(
-    'Where the time is in a JSON payload: epoch milliseconds, or ISO 8601 with a zone; absent: the time of arrival, also of a message that the broker kept while andon was away',
+    'Path to the time in a JSON payload: epoch milliseconds, or ISO 8601 with a time zone. Default: the time of arrival, even for a message that the broker stored while andon was disconnected',
   ).optional(),
   quality: jsonPath(
-    'Where the sender says how good the value is: good, uncertain or bad, true or false, or an OPC quality (192 to 255 is good, below 64 bad); absent, or not in the payload: good',
+    'Path to the quality in a JSON payload: good, uncertain or bad; true or false; or an OPC quality (192 to 255 is good, below 64 is bad). Default: good, also if the payload has no quality',
   ).optional(),
   qos: z
     .union([z.literal(0), z.literal(1)])
     .default(1)
-    .describe('0 at most once, 1 at least once'),
+    .describe('QoS of the subscription: 0 at most once, 1 at least once'),
   ...tagFields,
 } as const;
 
 /** How a tag is read out of the payload of its topic. */
 export type MqttReading = z.infer<typeof readingSchema>;
-const readingSchema = z.strictObject(readingFields);
+const readingSchema = configObject(readingFields);
 
-const tagSchema = z
-  .strictObject({
-    topic: topicText
-      .regex(/^[^+#]*$/, { error: 'a tag reads one topic: + and # are not allowed; patterns make tags of many topics' })
-      .describe('Topic that carries the value; several tags may read the same one'),
-    ...readingFields,
-  })
-  .superRefine(checkReading);
+const tagSchema = configObject({
+  topic: topicText
+    .regex(/^[^+#]*$/, { error: 'must be one topic, without + and #; for several topics use patterns' })
+    .describe('Topic of the value. Several tags may read the same topic'),
+  ...readingFields,
+}).superRefine(checkReading);
 
-const patternSchema = z
-  .strictObject({
-    topic: topicText
-      .refine((text) => parseTopicPattern(text) !== undefined, {
-        error: 'expected a topic whose levels are texts, + or {places}, each place once: acme/+/{asset}/{name}',
-      })
-      .describe('Topics that carry values: + is any level, {name} is any level whose text the tag is named by'),
-    ...patternFields,
-    ...readingFields,
-  })
+const patternSchema = configObject({
+  topic: topicText
+    .refine((text) => parseTopicPattern(text) !== undefined, {
+      error: 'expected a topic with levels of text, + or {place}, each place once, such as acme/+/{asset}/{name}',
+    })
+    .describe(
+      'Topics of the values. + matches any level; {name} matches any level and puts its text into the tag name',
+    ),
+  ...patternFields,
+  ...readingFields,
+})
   .superRefine(checkReading)
   .superRefine(({ topic, tag }, context) => {
     const places = new Set(placesOfTopic(parseTopicPattern(topic) ?? []));
     const unknown = placesOf(parseTagTemplate(tag) ?? []).filter((place) => !places.has(place));
     for (const place of unknown)
-      context.addIssue({ code: 'custom', path: ['tag'], message: `the topic has no place {${place}}` });
+      context.addIssue({ code: 'custom', path: ['tag'], message: `the topic does not have the place {${place}}` });
   });
 
 /** A source of type mqtt: tags bound to topics of one broker. */
-export const mqttSourceSchema = z
-  .strictObject({
-    type: z.literal('mqtt'),
-    ...mqttFields,
-    sharedGroup: z
-      .string()
-      .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
-      .optional()
-      .describe(
-        'Subscribes as $share/<group>/<topic>: the broker gives each message to one member of the group only, and no retained ones',
-      ),
-    acknowledge: z
-      .enum(['received', 'stored'])
-      .default('received')
-      .describe(
-        'When the broker hears that a message arrived: at once, or once its samples are in the history of the box (those of tags that a watch reads); stored needs cleanSession: false, and qos: 1 at the tags',
-      ),
-    futureTolerance: duration(
-      'How far ahead of our clock a time in a payload may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
-    ).prefault('5s'),
-    tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
-    patterns: z
-      .record(z.string().min(1), patternSchema)
-      .default({})
-      .describe('Tags made of the topics that are seen, by an id; a topic that a tag names itself makes none'),
-  })
+export const mqttSourceSchema = configObject({
+  type: z.literal('mqtt'),
+  ...mqttFields,
+  sharedGroup: z
+    .string()
+    .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
+    .optional()
+    .describe(
+      'Subscribes as $share/<group>/<topic>. The broker sends each message to one member of the group, and no retained messages',
+    ),
+  acknowledge: z
+    .enum(['received', 'stored'])
+    .default('received')
+    .describe(
+      'When a message is acknowledged. received: immediately. stored: after its samples are in the sample history (only tags that a watch reads are stored). stored requires cleanSession: false, and qos: 1 on the tags',
+    ),
+  futureTolerance: duration(
+    "Longest that a payload time may be ahead of the agent's clock. A time more than 1 s ahead is replaced by the time of arrival; beyond this tolerance the value is also uncertain",
+  ).prefault('5s'),
+  tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+  patterns: z
+    .record(z.string().min(1), patternSchema)
+    .default({})
+    .describe(
+      'Patterns by id. Each creates tags from the topics that match it. A topic that a tag names is not matched',
+    ),
+})
   .superRefine(checkMqttConfig)
   .superRefine(checkHasTags)
   .superRefine(({ acknowledge, cleanSession }, context) => {
     if (acknowledge === 'received' || !cleanSession) return;
     const message =
-      'stored needs cleanSession: false: a broker sends nothing again into a session that it does not keep';
+      'stored requires cleanSession: false, because a broker repeats unacknowledged messages only in a stored session';
     context.addIssue({ code: 'custom', path: ['acknowledge'], message });
   });
 
@@ -173,7 +175,7 @@ function checkReading(reading: MqttReading, context: z.RefinementCtx): void {
   const { format, samples, value, time, quality } = reading;
   const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
   if (samples !== undefined && format === 'paths' && (value === undefined || time === undefined))
-    issue('samples', 'a list of samples needs value and time: where they are in each of its elements');
+    issue('samples', 'samples requires value and time, the paths in each element');
   if (quality !== undefined && format === 'paths' && value === undefined)
-    issue('quality', 'a payload that is the value itself has no quality: say where the value is');
+    issue('quality', 'quality requires value: a payload that is the value itself has no quality');
 }

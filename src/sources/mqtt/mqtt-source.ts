@@ -1,16 +1,16 @@
 import type { SourceContext, Source } from '../../contracts/source.ts';
-import type { QualityReason } from '../../domain/quality.ts';
-import { BAD } from '../../domain/quality.ts';
-import { SampleBatch } from '../../domain/sample-batch.ts';
-import type { TagNumber } from '../../domain/tag.ts';
+import type { QualityReason } from '../../domain/sample/quality.ts';
+import { BAD } from '../../domain/sample/quality.ts';
+import { SampleBatch } from '../../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import { mqttConnectionOptions, randomClientId } from '../../platform/mqtt-config.ts';
-import type { MqttState } from '../../platform/mqtt-connection.ts';
-import { MqttConnection } from '../../platform/mqtt-connection.ts';
-import { shownTopic } from '../../platform/mqtt-topic-filter.ts';
+import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
 import { GroupedWait } from '../grouped-wait.ts';
-import { HeldFaults } from './held-faults.ts';
+import { HeldFaults } from '../held-faults.ts';
 import { decodeMessage } from './message-decode.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
 import { mqttSourceMetrics } from './mqtt-source-metrics.ts';
@@ -91,7 +91,7 @@ export class MqttSource implements Source {
     this.#tickMs = deps.clock.monotonicMs();
     const plan = this.#router.find(topic, (refused) => this.#noteRefused(refused));
     if (plan === undefined) return undefined;
-    const arrival = { timeMs: deps.clock.nowMs(), retain, futureToleranceMs: config.futureTolerance };
+    const arrival = { timeMs: deps.clock.nowMs(), retain, futureToleranceMs: config.futureToleranceMs };
     const fault = decodeMessage(plan, payload, arrival, this.#accept);
     if (fault !== undefined) {
       this.#metrics.andon_mqtt_message_faults_total.inc({ source: this.#context.id, reason: fault.reason });

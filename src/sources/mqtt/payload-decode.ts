@@ -1,6 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { QualityCode } from '../../domain/quality.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../domain/quality.ts';
+import type { QualityCode } from '../../domain/sample/quality.ts';
+import { BAD, GOOD, UNCERTAIN } from '../../domain/sample/quality.ts';
 
 const wholeNumber = /^[+-]?\d+$/;
 /** A whole number that may be beyond 2^53. */

@@ -1,5 +1,5 @@
-import { SampleBatch } from '../../domain/sample-batch.ts';
-import type { TagNumber } from '../../domain/tag.ts';
+import { SampleBatch } from '../../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { JsonPath } from './json-path.ts';
 import { formatJsonPath, parseJsonPath } from './json-path.ts';
 import type { MqttReading } from './mqtt-source-config.ts';

@@ -1,7 +1,7 @@
 import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
-import type { TagNumber } from '../../domain/tag.ts';
-import type { TagTemplate } from '../../domain/tag-template.ts';
-import { fillTagTemplate, parseTagTemplate } from '../../domain/tag-template.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
+import type { TagTemplate } from '../../domain/sample/tag-template.ts';
+import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-template.ts';
 import { invariant } from '../../platform/errors.ts';
 import type { MqttReading, MqttSourceConfig } from './mqtt-source-config.ts';
 import type { TopicPattern } from './topic-pattern.ts';

@@ -1,4 +1,4 @@
-import type { TagNumber } from '../../domain/tag.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { ExpectedMetrics, MetricTag } from './metric-router.ts';
 
 /** A metric of the last birth that carries tags. */

@@ -1,5 +1,5 @@
-import type { MetricValue } from '../../platform/sparkplug-payload.ts';
-import { dataTypes } from '../../platform/sparkplug-payload.ts';
+import type { MetricValue } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
 /** A metric's value as a number; `isExact` is false for an integer that a float64 can't hold. */
 export type MetricNumber = { readonly value: number; readonly isExact: boolean };

@@ -1,9 +1,9 @@
 import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
-import type { TagNumber } from '../../domain/tag.ts';
-import { fillTagTemplate, parseTagTemplate } from '../../domain/tag-template.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
+import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-template.ts';
 import { invariant } from '../../platform/errors.ts';
-import { matchesTopicFilter, parseTopicFilter } from '../../platform/mqtt-topic-filter.ts';
-import { sparkplugFilter } from '../../platform/sparkplug-topic.ts';
+import { matchesTopicFilter, parseTopicFilter } from '../../protocols/mqtt/mqtt-topic-filter.ts';
+import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import type { SparkplugPatternConfig, SparkplugSourceConfig } from './sparkplug-source-config.ts';
 import { placeOf } from './sparkplug-source-config.ts';
 

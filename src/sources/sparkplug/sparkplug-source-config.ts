@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/tag.ts';
-import { parseTagTemplate, placesOf } from '../../domain/tag-template.ts';
-import { duration, tagRules } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
+import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
+import { configObject, duration, tagRules } from '../../platform/config-fields.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 import { checkHasTags, patternFields, tagFields } from '../mqtt/mqtt-source-config.ts';
 
 const level = (description: string) =>
@@ -13,64 +13,62 @@ const level = (description: string) =>
 
 const LEVEL_OR_PLACE = /^(\+|\{[A-Za-z_]\w*\}|[^/+#{}\p{Cc}]+)$/u;
 const levelOrPlace = (description: string) =>
-  z
-    .string()
-    .regex(LEVEL_OR_PLACE, { error: 'expected a name, + for any, or a {place} that the tag is named by' })
-    .describe(description);
+  z.string().regex(LEVEL_OR_PLACE, { error: 'expected a name, + or a {place}' }).describe(description);
 
-const tagSchema = z.strictObject({
+const tagSchema = configObject({
   group: level('Group id'),
   edgeNode: level('Edge node id'),
-  device: level('Device id; absent: a metric of the edge node itself').optional(),
-  metric: z.string().min(1).describe('Name of the metric, as its birth says it: Pump/Pressure'),
+  device: level('Device id. Default: a metric of the edge node itself').optional(),
+  metric: z.string().min(1).describe('Name of the metric as in the birth message, such as Pump/Pressure'),
   ...tagFields,
 });
 
-const patternSchema = z
-  .strictObject({
-    group: levelOrPlace('Group id, + for any, or a place such as {group}'),
-    edgeNode: levelOrPlace('Edge node id, + for any, or a place such as {node}'),
-    device: levelOrPlace(
-      'Device id, + for any, or a place such as {device}; absent: metrics of the edge node itself',
-    ).optional(),
-    metric: z
-      .string()
-      .min(1)
-      .regex(/^(\{[A-Za-z_]\w*\}|[^{}]+)$/, { error: 'expected the name of a metric, or a {place} for any' })
-      .describe("Name of the metric, or a place such as {metric} for any; a '/' in it becomes a '.' in the tag"),
-    ...patternFields,
-    ...tagFields,
-  })
-  .superRefine((pattern, context) => {
-    const places = new Set(sparkplugPlaces(pattern));
-    for (const place of placesOf(parseTagTemplate(pattern.tag) ?? []))
-      if (!places.has(place))
-        context.addIssue({ code: 'custom', path: ['tag'], message: `there is no place {${place}}` });
-  });
+const patternSchema = configObject({
+  group: levelOrPlace('Group id, + for any, or a place such as {group}'),
+  edgeNode: levelOrPlace('Edge node id, + for any, or a place such as {node}'),
+  device: levelOrPlace(
+    'Device id, + for any, or a place such as {device}. Default: metrics of the edge node itself',
+  ).optional(),
+  metric: z
+    .string()
+    .min(1)
+    .regex(/^(\{[A-Za-z_]\w*\}|[^{}]+)$/, { error: 'expected the name of a metric, or a {place} for any' })
+    .describe(
+      "Name of the metric, or a place such as {metric} for any. '/' in the metric name becomes '.' in the tag name",
+    ),
+  ...patternFields,
+  ...tagFields,
+}).superRefine((pattern, context) => {
+  const places = new Set(sparkplugPlaces(pattern));
+  for (const place of placesOf(parseTagTemplate(pattern.tag) ?? []))
+    if (!places.has(place))
+      context.addIssue({ code: 'custom', path: ['tag'], message: `there is no place {${place}}` });
+});
 
 /** A source of type sparkplug: a host application that reads the edge nodes of one broker. */
-export const sparkplugSourceSchema = z
-  .strictObject({
-    type: z.literal('sparkplug'),
-    ...mqttFields,
-    hostId: level(
-      'Name of this host application: it says on spBv1.0/STATE/<hostId> that it is there, for edge nodes that wait for their primary host; absent: it only listens',
-    ).optional(),
-    rebirth: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether edge nodes are asked for their births, at the start and when messages of theirs were lost: a write to the device, at most every 30 s for each; without it their tags stay bad until they are born again by themselves',
-      ),
-    futureTolerance: duration(
-      'How far ahead of our clock the time of a metric may be; more than a second ahead it is stamped at arrival, and further than this it is uncertain, too',
-    ).prefault('5s'),
-    tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
-    patterns: z
-      .record(z.string().min(1), patternSchema)
-      .default({})
-      .describe('Tags made of the metrics that are born, by an id; a metric that a tag names itself makes none'),
-  })
+export const sparkplugSourceSchema = configObject({
+  type: z.literal('sparkplug'),
+  ...mqttFields,
+  hostId: level(
+    'Host id. andon publishes its state on spBv1.0/STATE/<hostId>, for edge nodes that wait for their primary host. Default: none, and andon only subscribes',
+  ).optional(),
+  rebirth: z
+    .boolean()
+    .default(false)
+    .describe(
+      'true: andon requests a rebirth from an edge node at the start and after lost messages, at most every 30 s. A rebirth request is a write to the edge node. Without it, the tags stay bad until the edge node publishes its next birth',
+    ),
+  futureTolerance: duration(
+    "Longest that the time of a metric may be ahead of the agent's clock. A time more than 1 s ahead is replaced by the time of arrival; beyond this tolerance the value is also uncertain",
+  ).prefault('5s'),
+  tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+  patterns: z
+    .record(z.string().min(1), patternSchema)
+    .default({})
+    .describe(
+      'Patterns by id. Each creates tags from the metrics that match it. A metric that a tag names is not matched',
+    ),
+})
   .superRefine(checkMqttConfig)
   .superRefine(checkHasTags);
 

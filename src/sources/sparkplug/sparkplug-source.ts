@@ -1,27 +1,27 @@
 import type { Source, SourceContext } from '../../contracts/source.ts';
-import type { QualityReason } from '../../domain/quality.ts';
-import { BAD } from '../../domain/quality.ts';
-import { SampleBatch } from '../../domain/sample-batch.ts';
-import type { TagNumber } from '../../domain/tag.ts';
+import type { QualityReason } from '../../domain/sample/quality.ts';
+import { BAD } from '../../domain/sample/quality.ts';
+import { SampleBatch } from '../../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import type { MqttWill } from '../../platform/mqtt-client-options.ts';
-import { mqttConnectionOptions, randomClientId } from '../../platform/mqtt-config.ts';
-import type { MqttState } from '../../platform/mqtt-connection.ts';
-import { MqttConnection } from '../../platform/mqtt-connection.ts';
-import { shownTopic } from '../../platform/mqtt-topic-filter.ts';
-import type { SparkplugMetric, SparkplugPayload } from '../../platform/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../platform/sparkplug-payload.ts';
-import type { SparkplugTopic } from '../../platform/sparkplug-topic.ts';
+import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
+import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
+import type { SparkplugMetric, SparkplugPayload } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import type { SparkplugTopic } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import {
   BD_SEQ,
   formatSparkplugTopic,
   hostStateTopic,
   parseSparkplugTopic,
   REBIRTH,
-} from '../../platform/sparkplug-topic.ts';
-import { HeldFaults } from '../mqtt/held-faults.ts';
+} from '../../protocols/sparkplug/sparkplug-topic.ts';
+import { HeldFaults } from '../held-faults.ts';
 import { EdgeNode } from './edge-node.ts';
 import { MetricRouter } from './metric-router.ts';
 import { isSingleValue } from './metric-number.ts';
@@ -184,7 +184,7 @@ export class SparkplugSource implements Source {
       const born = this.#isReadable(metric) ? node.find(device, metric.name, metric.alias) : undefined;
       return born === undefined ? [] : [{ metric, born }];
     });
-    const arrival = { timeMs: deps.clock.nowMs(), sentMs: timestampMs, futureToleranceMs: config.futureTolerance };
+    const arrival = { timeMs: deps.clock.nowMs(), sentMs: timestampMs, futureToleranceMs: config.futureToleranceMs };
     const { true: past = [], false: live = [] } = Object.groupBy(found, ({ metric }) => `${metric.isHistorical}`);
     if (live.length > 0) sink.accept(batchOf(live));
     if (past.length === 0) return;

@@ -4,8 +4,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { UplinkTransport } from '../../contracts/uplink.ts';
-import type { StoredRecord } from '../../domain/record.ts';
-import { recordJson } from '../../domain/record.ts';
+import type { StoredRecord } from '../../domain/record/record.ts';
+import { recordJson } from '../../domain/record/record.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
@@ -38,15 +38,15 @@ export class HttpTransport implements UplinkTransport {
   start(): void {}
 
   async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
-    const { compression, connectTimeout, timeout, keepStatuses } = this.#config;
+    const { compression, connectTimeoutMs, timeoutMs, keepStatuses } = this.#config;
     const json = Buffer.from(requestJson(this.#agentId, records));
     const body = compression === 'gzip' ? await compress(json) : json;
     const answer = await postOnce({
       url: this.#url,
       options: { agent: this.#agent(), headers: this.#headers(records, body.length) },
       body,
-      connectTimeoutMs: connectTimeout,
-      timeoutMs: timeout,
+      connectTimeoutMs,
+      timeoutMs,
       clock: this.#deps.clock,
       signal,
     });

@@ -1,40 +1,43 @@
 import * as z from 'zod';
 import type { ConnectionState, UplinkKind, UplinkTransport } from '../../contracts/uplink.ts';
-import type { StoredRecord } from '../../domain/record.ts';
-import { recordJson } from '../../domain/record.ts';
-import { duration } from '../../platform/config-fields.ts';
+import type { StoredRecord } from '../../domain/record/record.ts';
+import { recordJson } from '../../domain/record/record.ts';
+import { configObject, duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { checkMqttConfig, mqttConnectionOptions, mqttFields, randomClientId } from '../../platform/mqtt-config.ts';
-import { MqttConnection } from '../../platform/mqtt-connection.ts';
+import {
+  checkMqttConfig,
+  mqttConnectionOptions,
+  mqttFields,
+  randomClientId,
+} from '../../protocols/mqtt/mqtt-config.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 import { UplinkPump } from '../uplink-pump.ts';
 
-export const mqttUplinkSchema = z
-  .strictObject({
-    type: z.literal('mqtt'),
-    ...mqttFields,
-    topic: z
-      .string()
-      .regex(/^[^+#\0]+$/, { error: 'expected a topic without the wildcards + and #' })
-      .refine((topic) => Buffer.byteLength(topic) <= 65_535, { error: 'a topic has at most 65535 bytes' })
-      .optional()
-      .describe('Where batches are published; andon/v1/<agent.id>/records where absent'),
-    publishTimeout: duration('How long the broker may take to acknowledge a batch', {
-      minMs: 100,
-      maxMs: 600_000,
-    }).prefault('15s'),
-    batchesInFlight: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(20)
-      .describe('Most batches that wait for their acknowledgement at once; they stay in order'),
-    // Brokers in a cloud commonly take no more than 128 kB (AWS IoT Core) or 256 kB (Azure) a message.
-    ...uplinkFields({ recordsMax: 100, bytesMax: '100kB', linger: '20ms' }),
-  })
-  .superRefine(checkMqttConfig);
+export const mqttUplinkSchema = configObject({
+  type: z.literal('mqtt'),
+  ...mqttFields,
+  topic: z
+    .string()
+    .regex(/^[^+#\0]+$/, { error: 'expected a topic without the wildcards + and #' })
+    .refine((topic) => Buffer.byteLength(topic) <= 65_535, { error: 'a topic has at most 65535 bytes' })
+    .optional()
+    .describe('Topic of the batches. Default: andon/v1/<agent.id>/records'),
+  publishTimeout: duration('Longest wait for the broker to acknowledge a batch', {
+    minMs: 100,
+    maxMs: 600_000,
+  }).prefault('15s'),
+  batchesInFlight: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(20)
+    .describe('Most batches that wait for an acknowledgement at a time. Their order is kept'),
+  // Brokers in a cloud commonly take no more than 128 kB (AWS IoT Core) or 256 kB (Azure) a message.
+  ...uplinkFields({ recordsMax: 100, bytesMax: '100kB', linger: '20ms' }),
+}).superRefine(checkMqttConfig);
 
 /** Durations in milliseconds, sizes in bytes. */
 export type MqttUplinkConfig = z.infer<typeof mqttUplinkSchema>;
@@ -68,7 +71,7 @@ class MqttTransport implements UplinkTransport {
     const clientId = randomClientId(deps.random, name);
     this.#connection = new MqttConnection(mqttConnectionOptions(config, { name, clientId }), deps);
     this.#topic = config.topic ?? `andon/v1/${agentId}/records`;
-    this.#timeoutMs = config.publishTimeout;
+    this.#timeoutMs = config.publishTimeoutMs;
   }
 
   start(): void {

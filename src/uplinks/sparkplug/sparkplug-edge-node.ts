@@ -1,17 +1,17 @@
-import type { AlarmDesk } from '../../contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../contracts/alarm-commands.ts';
 import type { LiveEvent, LiveEvents } from '../../contracts/live-events.ts';
-import type { WatchBoard } from '../../contracts/watch-board.ts';
+import type { WatchStatuses } from '../../contracts/watch-statuses.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import type { MqttWill } from '../../platform/mqtt-client-options.ts';
-import { mqttConnectionOptions, randomClientId } from '../../platform/mqtt-config.ts';
-import type { MqttState } from '../../platform/mqtt-connection.ts';
-import { MqttConnection } from '../../platform/mqtt-connection.ts';
-import type { SparkplugMetricDraft } from '../../platform/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../platform/sparkplug-payload.ts';
-import { BD_SEQ, formatSparkplugTopic, REBIRTH } from '../../platform/sparkplug-topic.ts';
+import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
+import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import type { SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { BD_SEQ, formatSparkplugTopic, REBIRTH } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import type { SparkplugPublishConfig } from './sparkplug-publish-config.ts';
 import { CLEAN } from './sparkplug-publish-config.ts';
 import { sparkplugPublishMetrics } from './sparkplug-publish-metrics.ts';
@@ -21,8 +21,8 @@ export type SparkplugEdgeNodeOptions = {
   readonly agentId: string;
   readonly config: SparkplugPublishConfig;
   readonly events: LiveEvents;
-  readonly board: WatchBoard;
-  readonly alarms: AlarmDesk;
+  readonly board: WatchStatuses;
+  readonly alarms: AlarmCommands;
   readonly deps: Deps;
 };
 

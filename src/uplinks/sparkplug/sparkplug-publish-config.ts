@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { checkMqttConfig, mqttFields } from '../../platform/mqtt-config.ts';
+import { configObject } from '../../platform/config-fields.ts';
+import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
 
 const level = (description: string) =>
   z
@@ -10,19 +11,18 @@ const level = (description: string) =>
 const { cleanSession: _notOfSparkplug, sessionExpiry: _norThis, ...sparkplugMqttFields } = mqttFields;
 
 /** `sparkplug:` of the configuration. */
-export const sparkplugPublishSchema = z
-  .strictObject({
-    ...sparkplugMqttFields,
-    group: level('Group id'),
-    edgeNode: level("Edge node id; the agent's id where absent").optional(),
-  })
+export const sparkplugPublishSchema = configObject({
+  ...sparkplugMqttFields,
+  group: level('Group id'),
+  edgeNode: level('Edge node id. Default: agent.id').optional(),
+})
   .superRefine((config, context) => checkMqttConfig({ ...config, ...CLEAN }, context))
   .describe(
-    "Broker on which Sparkplug hosts see verdicts and alarms, as metrics of an edge node: '<watch>/Verdict' and so on",
+    "Broker for Sparkplug hosts. Verdicts and alarms are published as metrics of an edge node, such as '<watch>/Verdict'",
   );
 
 /** Durations in milliseconds. */
 export type SparkplugPublishConfig = z.infer<typeof sparkplugPublishSchema>;
 
 /** An edge node begins each session anew. @see Sparkplug 3.0, section 5.4. */
-export const CLEAN = { cleanSession: true, sessionExpiry: 0 } as const;
+export const CLEAN = { cleanSession: true, sessionExpiryMs: 0 } as const;

@@ -1,9 +1,9 @@
-import type { WatchOverview } from '../../contracts/watch-board.ts';
-import type { AlarmTransition } from '../../domain/alarm.ts';
+import type { WatchOverview } from '../../contracts/watch-statuses.ts';
+import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { Verdict } from '../../domain/verdict.ts';
-import type { SparkplugMetricDraft } from '../../platform/sparkplug-payload.ts';
-import { dataTypes } from '../../platform/sparkplug-payload.ts';
+import type { Verdict } from '../../domain/alarm/verdict.ts';
+import type { SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
 /** What a verdict tells; in a birth and in data alike. */
 export function verdictMetrics({

@@ -1,4 +1,4 @@
-import type { ModelReference } from '../../../src/domain/model-reference.ts';
+import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
 import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../../../src/contracts/inference.ts';
 import type { ModelManifest } from '../../../src/contracts/model-manifest.ts';
 import { modelManifestSchema } from '../../../src/contracts/model-manifest.ts';

@@ -1,6 +1,6 @@
 import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
-import type { AlarmTransition } from '../../../src/domain/alarm.ts';
-import type { RecordDraft, StoredRecord } from '../../../src/domain/record.ts';
+import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
+import type { RecordDraft, StoredRecord } from '../../../src/domain/record/record.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 /** A store in memory with fault switches; ids are the numbers of the records. */
@@ -22,14 +22,14 @@ export class FakeRecordStore implements RecordStore {
   #sequence = 0;
   readonly #waiting: (() => void)[] = [];
 
-  async append(drafts: readonly RecordDraft[]): Promise<readonly string[]> {
+  async append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.down) throw new OperatingError('outbox-unavailable', 'retry', 'the disk is gone');
     if (this.refusal !== undefined) throw this.refusal;
     if (this.alarmsDown && drafts.some(({ alarm }) => alarm !== undefined))
       throw new OperatingError('outbox-unavailable', 'retry', 'the alarm database is gone');
     this.appends.push(drafts);
-    return drafts.map(({ kind }) => (this.droppedKinds.includes(kind) ? '' : String((this.#sequence += 1))));
+    return drafts.map(({ kind }) => (this.droppedKinds.includes(kind) ? undefined : String((this.#sequence += 1))));
   }
 
   async alarms(): Promise<readonly AlarmTransition[]> {

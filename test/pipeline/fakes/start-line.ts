@@ -1,13 +1,13 @@
 import type { LiveEvent } from '../../../src/contracts/live-events.ts';
 import { LiveEvents } from '../../../src/contracts/live-events.ts';
-import type { QualityReason } from '../../../src/domain/quality.ts';
-import { BAD, GOOD } from '../../../src/domain/quality.ts';
-import { SampleBatch } from '../../../src/domain/sample-batch.ts';
-import type { Tag } from '../../../src/domain/tag.ts';
+import type { QualityReason } from '../../../src/domain/sample/quality.ts';
+import { BAD, GOOD } from '../../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
+import type { Tag } from '../../../src/domain/sample/tag.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
-import type { Trials } from '../../../src/pipeline/trials.ts';
+import type { Rollouts } from '../../../src/rollout/rollouts.ts';
 import type { WatchConfig } from '../../../src/pipeline/watch-config.ts';
 import { watchSchema } from '../../../src/pipeline/watch-config.ts';
 import type { Deps } from '../../../src/platform/deps.ts';
@@ -28,8 +28,8 @@ export type LineOptions = {
   readonly sampleRecords?: boolean;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
-  /** Versions under trial, beside the watches' own. */
-  readonly trials?: (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps) => Trials;
+  /** Versions under rollout, beside the watches' own. */
+  readonly rollouts?: (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps) => Rollouts;
   /** Wall clock at the start; the beginning of 2026 where left out. */
   readonly startMs?: number;
 };
@@ -56,7 +56,7 @@ export async function startLine(options: LineOptions = {}) {
     tags: tagsOfLine,
     watches,
     inference,
-    trials: options.trials?.(watches, inference, deps),
+    rollouts: options.rollouts?.(watches, inference, deps),
     recorder,
     history: undefined,
     events,

@@ -4,8 +4,8 @@ import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * What devices do wrong, in both framings. The rule: no value but the device's own is ever good, the fault is named, and two
- * timeouts after the last fault everything is good again. Each register holds its own address.
+ * Faults of devices, in both framings. The rule: only the device's own values are good, the fault is named, and two
+ * timeouts after the last fault all tags are good again. Each register holds its own address.
  */
 const TIMEOUT_MS = 400;
 const quick = {
@@ -33,10 +33,10 @@ function wrongValues(plc: ModbusSourceFixture): readonly unknown[] {
     .filter(([name, value]) => typeof value === 'number' && value !== right[name]);
 }
 
-/** Where the unit id is; the function code, the byte count and the data follow. */
+/** Offset of the unit id; the function code, the byte count and the data follow. */
 const unitIdAt = { mbap: 6, rtu: 0 } as const;
 
-/** Changes a byte, and makes the checksum that of the changed frame, so that nothing else tells. */
+/** Changes a byte and corrects the checksum, so that the byte is the only fault. */
 function withByte(framing: FramingName, answer: Buffer, place: number, change: (byte: number) => number): Buffer {
   const changed = Buffer.from(answer);
   const index = unitIdAt[framing] + place;
@@ -55,7 +55,7 @@ const faults: readonly (readonly [string, Spoil])[] = [
   ['a byte count that is too large', (answer, framing) => [withByte(framing, answer, 2, (count) => count + 2)]],
   ['no data', (answer, framing) => [answer.subarray(0, unitIdAt[framing] + 3)]],
   ['half of it', (answer) => [answer.subarray(0, answer.length >>> 1)]],
-  ['two bytes too many', (answer) => [Buffer.concat([answer, Buffer.of(0, 7)])]],
+  ['two extra bytes', (answer) => [Buffer.concat([answer, Buffer.of(0, 7)])]],
   ['garbage before it', (answer) => [noise, answer]],
   ['garbage in the middle', (answer) => [Buffer.concat([answer.subarray(0, 4), noise, answer.subarray(4)])]],
   ['garbage after it', (answer) => [Buffer.concat([answer, noise])]],
@@ -63,7 +63,7 @@ const faults: readonly (readonly [string, Spoil])[] = [
   ['nothing', () => []],
 ];
 
-describe.each(framings)('a device that speaks %s and answers with', (framing) => {
+describe.each(framings)('a device with %s framing that answers with', (framing) => {
   test.each(faults)('%s is bad until it stops, and then good within two timeouts', async (_, spoil) => {
     await using device = await addressedDevice(framing);
     await using plc = ModbusSourceFixture.start({ ...quick, url: device.url, tags });
@@ -77,7 +77,7 @@ describe.each(framings)('a device that speaks %s and answers with', (framing) =>
     expect(wrongValues(plc)).toEqual([]);
   });
 
-  // 1, 10 and 11 speak of the function or the unit, and still cost no more than the read that they answer.
+  // Exceptions 1, 10 and 11 concern the function or the unit, and still fail only the read that they answer.
   test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])('exception %i to one register keeps the others good', async (code) => {
     await using device = await addressedDevice(framing);
     device.faults.exception = (request) => (touches(request, 900) ? code : 0);
@@ -107,7 +107,7 @@ describe.each(framings)('a device that speaks %s and answers with', (framing) =>
   });
 });
 
-describe.each(framings)('a device that speaks %s', (framing) => {
+describe.each(framings)('a device with %s framing', (framing) => {
   test('and takes only one connection is read by all who name it, also after a unit of it was silent', async () => {
     await using device = await addressedDevice(framing);
     device.faults.onlyOneConnection = true;
@@ -125,7 +125,7 @@ describe.each(framings)('a device that speaks %s', (framing) => {
     expect(wrongValues(first)).toEqual([]);
   });
 
-  test('and whose only connection another master holds is degraded, and read once that is gone', async () => {
+  test('whose only connection another master holds is degraded, and is read after that master leaves', async () => {
     await using device = await addressedDevice(framing);
     device.faults.onlyOneConnection = true;
     const other = ModbusSourceFixture.start({ ...quick, url: device.url, tags }, testDeps(), 'other');

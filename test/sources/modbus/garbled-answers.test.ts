@@ -1,20 +1,20 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import { LinkPool } from '../../../src/sources/modbus/link-pool.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
+import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import type { ServedRequest } from '../../support/modbus-raw-server.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * The invariant: a value that is handed over is the value that the device gave in answer to that very request.
+ * The invariant: a delivered value is the value in the device's response to that request.
  *
- * The method: every answer of the device is one of its kind, because each register in it holds a number made from
- * its address and from the number of the request. Answers are then spoilt in every way that leaves the link a chance
- * to notice, over real sockets, thousands of times; what is handed over is held against the last request sent.
- * Flipped bits in the data itself are left out: Modbus TCP has no checksum but TCP's own.
+ * The method: every response is unique, because each register holds a number made from its address and the number of the
+ * request. Responses are then corrupted in every way that the link can detect, over real sockets, thousands of times;
+ * delivered values are compared with the last request sent. Flipped bits in the data are excluded: Modbus TCP has only
+ * TCP's checksum.
  */
 type Spoiling =
   | { readonly kind: 'none' }

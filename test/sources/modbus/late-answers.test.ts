@@ -1,25 +1,25 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EndpointLink } from '../../../src/sources/modbus/endpoint-link.ts';
-import type { LinkUser } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { ModbusEndpoint } from '../../../src/sources/modbus/modbus-url.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
-import { OwedAnswers } from '../../../src/sources/modbus/owed-answers.ts';
-import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
+import type { LinkUser } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { ModbusEndpoint } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { LateResponses } from '../../../src/sources/modbus/link/late-responses.ts';
+import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import type { UnitConduct } from '../../support/simulated-line.ts';
 import { SimulatedLine } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * The invariant: an RTU frame says nothing of the question that it answers, and still no value of an answer that was on its
- * way before a read is asked is handed over as the answer to that read; neither on the same connection nor on the next.
+ * The invariant: an RTU frame has no reference to its request, and still no value of a response that was in transit before
+ * a read is delivered as the response to that read, neither on the same connection nor on the next.
  *
- * The method: units answer in the order in which they are asked, after any delay up to what owed answers are reckoned with,
- * or never, with data, refusals or garbage. Each register holds a number made from its address and the number of the
- * request, so that each answer shows which request it belongs to. Reads are made in the three ways that there are to tell
- * late answers: by going on past their end, by a shorter read, and, for lone registers, by a read in another table.
+ * The method: units answer in the order of the requests, after any delay up to the time that late responses are expected,
+ * or never, with data, exceptions or garbage. Each register holds a number made from its address and the number of the
+ * request, so that each response shows its request. The reads cover the three ways to recognise late responses: a longer
+ * read, a shorter read and, for single registers, a read of another table.
  */
 const TIMEOUT_MS = 100;
 const READS = 120;
@@ -52,7 +52,7 @@ const asked = fc.record({
   functionCode: fc.constantFrom<ReadFunctionCode>(3, 4),
   address: fc.nat(100),
   count: fc.integer({ min: 1, max: 3 }),
-  /** Before the read; the bus is not asked without a pause. */
+  /** Pause before the read. */
   waitMs: fc.constantFrom(0, 10, 400),
 });
 
@@ -112,7 +112,7 @@ class Exchange {
   failed = 0;
   readonly #clock = new FakeClock();
   readonly #deps = testDeps(this.#clock);
-  readonly #owed = new OwedAnswers(this.#clock);
+  readonly #owed = new LateResponses(this.#clock);
   readonly #line: SimulatedLine;
   readonly #user: LinkUser;
   readonly #endpoint: ModbusEndpoint;
@@ -150,10 +150,10 @@ class Exchange {
     }
   }
 
-  /** As when the configuration is read anew, while the answer to a read is on its way. */
+  /** Reloads the configuration while the response to a read is in transit. */
   startOver({ unitId, functionCode, address, count }: Asked): void {
     const request = { unitId, functionCode, address, count };
-    // A read that cannot be asked fails at once, before the link is gone.
+    // A read that cannot be sent fails immediately, before the link is closed.
     const listener = { answered: tooLate, refused: tooLate, failed: () => undefined };
     this.#link.submit(this.#link.prepare(request, TIMEOUT_MS, listener, this.#user));
     this.#link.dispose();
@@ -184,5 +184,5 @@ function wordOf(address: number, number: number): number {
 }
 
 function tooLate(): void {
-  throw new Error('A link that is gone says nothing');
+  throw new Error('A closed link calls no listener');
 }

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkAnswer, requestFrame, stampTransactionId } from '../../../src/sources/modbus/mbap-frame.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { answerDataBytes } from '../../../src/sources/modbus/read-pdu.ts';
+import { checkAnswer, requestFrame, stampTransactionId } from '../../../src/sources/modbus/frame/mbap-frame.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { answerDataBytes } from '../../../src/sources/modbus/frame/read-pdu.ts';
 
 const place = { unitId: fc.nat(255), address: fc.nat(60_000) };
 const requests: fc.Arbitrary<ReadRequest> = fc.oneof(
@@ -62,7 +62,7 @@ describe('an answer', () => {
     );
   });
 
-  test('with a byte too many is refused', () => {
+  test('with an extra byte is refused', () => {
     fc.assert(
       fc.property(requests, transactionIds, fc.uint8Array({ minLength: 1, maxLength: 20 }), (request, id, more) => {
         const answer = Buffer.concat([answerTo(request, id), more]);
@@ -83,7 +83,7 @@ describe('an answer', () => {
     expect(check({ count: 9 })).toBe('wrong-length');
   });
 
-  test('whose byte count lies about its length is refused', () => {
+  test('with a byte count that differs from its length is refused', () => {
     const asked: ReadRequest = { unitId: 1, functionCode: 3, address: 0, count: 10 };
     const answer = answerTo(asked, 7);
     answer[8] = 18;

@@ -1,28 +1,28 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Clock, Timer } from '../../../src/platform/clock.ts';
-import type { Framing } from '../../../src/sources/modbus/framing.ts';
-import { mbapFraming } from '../../../src/sources/modbus/mbap-frame.ts';
-import { ModbusClient } from '../../../src/sources/modbus/modbus-client.ts';
-import type { PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { answerDataBytes } from '../../../src/sources/modbus/read-pdu.ts';
-import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
-import type { Transport, TransportListener } from '../../../src/sources/modbus/transport.ts';
+import type { Framing } from '../../../src/sources/modbus/frame/framing.ts';
+import { mbapFraming } from '../../../src/sources/modbus/frame/mbap-frame.ts';
+import { ModbusClient } from '../../../src/sources/modbus/link/modbus-client.ts';
+import type { PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { answerDataBytes } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
+import type { Transport, TransportListener } from '../../../src/sources/modbus/link/transport.ts';
 import { seededRandom } from '../../../src/plant/seeded-random.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * The invariant: whatever arrives, a value that is handed over is the one that the device gave in answer to that very
- * request; and two timeouts after the last spoilt answer, proper answers are taken again.
+ * The invariant: for any received bytes, a delivered value is the value in the device's response to that request; and two
+ * timeouts after the last corrupted response, valid responses are accepted again.
  *
- * The method: the client as it is, on a transport and a clock made of nothing, so that a million answers take seconds. Each
- * answer carries the number of its request. Faults are those that the protocol gives a chance to see: with RTU's checksum
- * flipped bits anywhere, over TCP flipped bits in the header only.
+ * The method: the real client on a simulated transport and clock, so that a million responses take seconds. Each response
+ * carries the number of its request. Only detectable faults are made: flipped bits anywhere with RTU's checksum, flipped
+ * bits in the header over TCP.
  */
-/** Spoilt ones; the proper ones between them come on top. */
+/** Number of corrupted responses; the valid ones between them are additional. */
 const ANSWERS = 1_000_000;
 const CHUNKS = 100;
 const TIMEOUT_MS = 100;
@@ -77,7 +77,7 @@ class SteppedClock implements Clock {
   step(): void {
     let next: readonly [object, { readonly dueMs: number; readonly callback: () => void }] | undefined;
     for (const entry of this.#timers) if (next === undefined || entry[1].dueMs < next[1].dueMs) next = entry;
-    if (next === undefined) throw new Error('Nothing is waited for');
+    if (next === undefined) throw new Error('No read is waiting');
     this.#timers.delete(next[0]);
     this.#nowMs = Math.max(this.#nowMs, next[1].dueMs);
     next[1].callback();
@@ -160,7 +160,7 @@ class Line {
         onReady: () => undefined,
         onAnswer: (read, bytes, offset) => this.#judge(read.request, bytes, offset),
         onException: () => this.#conclude(),
-        onForeignFrame: () => undefined,
+        onUnsolicitedFrame: () => undefined,
         onFault: (_, read) => this.#onFault(read),
         onEnd: (_, read) => {
           this.#client = undefined;
@@ -222,7 +222,7 @@ class Line {
 
   /** @returns Pieces in the order of their arrival. */
   #spoil(answer: Buffer): readonly Buffer[] {
-    // What a checksum covers; over TCP nobody would see a flipped bit in the data.
+    // Bytes covered by a checksum; over TCP a flipped bit in the data cannot be detected.
     const reach = this.#framing.hasTransactionId ? 9 : answer.length;
     switch (this.#below(10)) {
       case 0:

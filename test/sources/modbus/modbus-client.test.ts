@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ModbusClient } from '../../../src/sources/modbus/modbus-client.ts';
-import type { PreparedRead } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
-import type { TransportListener } from '../../../src/sources/modbus/transport.ts';
+import { ModbusClient } from '../../../src/sources/modbus/link/modbus-client.ts';
+import type { PreparedRead } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
+import type { TransportListener } from '../../../src/sources/modbus/link/transport.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
@@ -12,7 +12,7 @@ import { testDeps } from '../../support/test-deps.ts';
 const QUIET_MS = 150;
 const PAUSE_MS = 1.75;
 
-/** A serial line held by hand: what is written is kept, and the test says what arrives. */
+/** A simulated serial line: keeps what is written; the test delivers what arrives. */
 class Line {
   readonly clock: FakeClock;
   readonly happened: string[] = [];
@@ -46,7 +46,7 @@ class Line {
         onReady: () => tell('ready'),
         onAnswer: () => tell('answered'),
         onException: () => tell('refused'),
-        onForeignFrame: () => undefined,
+        onUnsolicitedFrame: () => undefined,
         onFault: ({ code }) => tell(code),
         onEnd: ({ code }) => tell(`ended: ${code}`),
       },
@@ -80,7 +80,7 @@ describe('a serial port', () => {
     line.client.connect();
   });
 
-  test('that hears noise while it is opened is connected all the same, and ready after silence', async () => {
+  test('that receives noise while it opens is connected, and ready after a silence', async () => {
     line.arrives(Buffer.of(0, 0xff));
     line.opened();
     expect(line.happened).toEqual(['connected']);
@@ -96,7 +96,7 @@ describe('a serial port', () => {
     expect(line.happened).toEqual(['closed', 'ended: modbus-connect-failed']);
   });
 
-  test('that never falls silent is given up and opened anew', async () => {
+  test('that is never silent is closed and opened again', async () => {
     line.opened();
     for (let ms = 0; ms < 3100; ms += 50) {
       line.arrives(Buffer.of(0xff));
@@ -123,7 +123,7 @@ test('between an answer and the next request lies the whole pause, though timers
   expect(readyAtMs - answeredAtMs).toBeLessThan(PAUSE_MS + 1.5);
 });
 
-test('no frame but a read ever leaves, whoever made it', async () => {
+test('only read frames are sent, also if a caller supplies another frame', async () => {
   const line = new Line();
   line.client.connect();
   line.opened();

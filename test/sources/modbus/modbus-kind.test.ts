@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import type { ModbusSourceConfig } from '../../../src/sources/modbus/modbus-config.ts';
+import type { ModbusSourceConfig } from '../../../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
 
 const pressure = { register: 'holding', address: 0, type: 'float32', unit: 'bar', range: [0, 16], deadband: 0.01 };
@@ -25,15 +25,15 @@ describe('the configuration of a Modbus source', () => {
   test('needs a url and tags only', () => {
     expect(parse()).toMatchObject({
       unitId: 1,
-      scanInterval: 1000,
-      timeout: 1000,
-      connectTimeout: 3000,
+      scanIntervalMs: 1000,
+      timeoutMs: 1000,
+      connectTimeoutMs: 3000,
       retries: 1,
       byteOrder: 'ABCD',
       maxGap: 16,
       maxRegistersPerRequest: 125,
       maxBitsPerRequest: 2000,
-      reconnect: { first: 100, max: 30_000 },
+      reconnect: { firstMs: 100, maxMs: 30_000 },
     });
   });
 
@@ -41,14 +41,14 @@ describe('the configuration of a Modbus source', () => {
     ['serial:///dev/ttyUSB0?baudRate=quick', 'baudRate is 300 to 4000000'],
     ['serial:///dev/ttyUSB0?parity=mark', 'parity is none, even or odd'],
     ['serial:///dev/ttyUSB0?stopBits=3', 'stopBits is 1 or 2'],
-    ['serial:///dev/ttyUSB0?baudrate=9600', "'baudrate' is not known here: there is baudRate, parity, stopBits"],
+    ['serial:///dev/ttyUSB0?baudrate=9600', "unknown parameter 'baudrate'; expected baudRate, parity, stopBits"],
     ['serial://ttyUSB0', 'expected tcp://host:port'],
     ['http://10.0.0.7', 'expected tcp://host:port'],
     ['10.0.0.7:502', 'expected tcp://host:port'],
     ['tcp://', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:502/unit/1', 'expected tcp://host:port'],
     ['tcp://10.0.0.7:70000', 'expected tcp://host:port'],
-  ])('says what is wrong with the url %s', (url, message) => {
+  ])('reports the problem of the url %s', (url, message) => {
     expect(problems({ url })).toEqual([expect.stringContaining(`url: ${message}`)]);
   });
 
@@ -65,12 +65,12 @@ describe('the configuration of a Modbus source', () => {
   });
 
   test('finds a tag that its device cannot have', () => {
-    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: a coil is a bool, not a float32']);
+    expect(tagProblems({ register: 'coil' })).toEqual(['tags.tag.type: expected bool for a coil']);
     expect(tagProblems({ address: 65_535 })).toEqual([
       'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
     ]);
     expect(tagProblems({ bit: 3 })).toEqual(['tags.tag.bit: only a bool in a holding or input register has a bit']);
-    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value comes first']);
+    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value must come first']);
     expect(tagProblems({ scale: 0 })).toEqual(['tags.tag.scale: must not be 0: every value would be the offset']);
   });
 
@@ -120,7 +120,7 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 2, address: 3, count: 1, tags: ['running'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
       {
         source: 'plc-1',
@@ -129,12 +129,12 @@ describe('the plan of a Modbus source', () => {
         tags: 1,
         requests: [{ functionCode: 3, address: 0, count: 2, tags: ['pressure'] }],
         busTimeMs: 2,
-        advice: '',
+        advice: undefined,
       },
     ]);
   });
 
-  test('says what to change where a scan cannot be met', () => {
+  test('advises what to change if a scan interval cannot be met', () => {
     const tags = spread(10);
     const [plan] = modbusKind.plan('plc-1', parse({ scanInterval: '10ms', tags }));
     expect(plan?.advice).toBe(
@@ -150,17 +150,17 @@ describe('the plan of a Modbus source', () => {
     expect(plan?.advice).toContain('a larger maxGap (now 16) joins reads down to 2, about 4 ms');
   });
 
-  test('reckons a serial line by its bytes, its silences and what the device needs to answer', () => {
+  test('estimates a serial line from its bytes, its silences and the response time of the device', () => {
     const url = 'serial:///dev/ttyUSB0?baudRate=9600&parity=even';
     const [plan] = modbusKind.plan('line', parse({ url, tags: { pressure } }));
     // 8 bytes there and 9 back of 11 bits each, two silences of 3.5 characters, 5 ms in the device.
     expect(plan?.busTimeMs).toBeCloseTo(((8 + 9 + 7) * 11 * 1000) / 9600 + 5, 0);
-    expect(plan?.advice).toBe('');
+    expect(plan?.advice).toBeUndefined();
     const [fast] = modbusKind.plan('line', parse({ url, tags: { pressure }, scanInterval: '20ms' }));
     expect(fast?.advice).toContain('more than the scan interval of 20ms: scan every 40ms instead');
   });
 
-  test('reckons with the pause and with the line behind a gateway, where its baud rate is known', () => {
+  test('includes the pause, and the line behind a gateway if its baud rate is known', () => {
     const busTimeMs = (more: object) =>
       modbusKind.plan('gateway', parse({ tags: { pressure }, ...more }))[0]?.busTimeMs;
     expect(busTimeMs({ pauseBetweenRequests: '50ms' })).toBe(52);
@@ -168,7 +168,7 @@ describe('the plan of a Modbus source', () => {
     expect(busTimeMs({ url: 'tcp://gateway:502?baudRate=9600' })).toBeGreaterThan(25);
   });
 
-  test('says so where all scans together are too much for the link', () => {
+  test('reports a link that cannot carry all scans together', () => {
     const tags = { ...spread(8), slow: { ...pressure, address: 50_000, scanInterval: '3ms' } };
     const plan = modbusKind.plan('plc-1', parse({ scanInterval: '20ms', tags }));
     expect(plan.map(({ advice }) => advice)).toEqual([

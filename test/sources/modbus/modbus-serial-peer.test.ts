@@ -4,8 +4,7 @@ import { expect, test } from 'vitest';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 
 /*
- * A server that nobody here wrote answers: its idea of the protocol's four reads, of coils' bit order and of
- * exceptions is its own.
+ * An independent server: it has its own implementation of the four reads, the bit order of coils and exceptions.
  */
 test('modbus-serial as the device is read the way it serves', async () => {
   const float = Buffer.alloc(4);

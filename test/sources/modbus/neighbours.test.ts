@@ -1,25 +1,25 @@
 import { describe, expect, test } from 'vitest';
-import type { ModbusEndpoint } from '../../../src/sources/modbus/modbus-url.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
-import { requestMs } from '../../../src/sources/modbus/bus-time.ts';
-import { EndpointLink } from '../../../src/sources/modbus/endpoint-link.ts';
-import { LinkShare } from '../../../src/sources/modbus/link-pool.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
-import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
-import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
-import { Scanner } from '../../../src/sources/modbus/scanner.ts';
-import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import type { ModbusEndpoint } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { requestMs } from '../../../src/sources/modbus/frame/bus-time.ts';
+import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts';
+import { LinkShare } from '../../../src/sources/modbus/link/link-pool.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
+import { blockOf } from '../../../src/sources/modbus/plan/register-plan.ts';
+import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
+import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SimulatedLine } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * The rule: a unit that does not answer, or never properly, moves the scan times of its neighbours on the link by less than 5 %.
+ * The rule: a unit without valid responses changes the scan times of the other units on the link by less than 5 %.
  *
- * The method: ten minutes on a simulated line, where a request takes what its bytes, its silences and the device take, in a
- * time that only the test moves; with the dead unit and without it. Neighbours that scan without a pause show what share of
- * the line is lost; those with an interval show whether their scans stay in time.
+ * The method: ten minutes of simulated time on a line where a request takes the time of its bytes, its silences and the
+ * device; with the dead unit and without it. Neighbours that scan without a pause show the lost share of the line; those
+ * with an interval show whether their scans are on time.
  */
 const MINUTES = 10;
 const DEAD = 9;
@@ -34,7 +34,7 @@ class Line {
   readonly line: SimulatedLine;
   readonly link: EndpointLink;
 
-  /** @param fault What comes of a request to the dead unit. */
+  /** @param fault Result of a request to the dead unit. */
   constructor(endpoint: ModbusEndpoint, fault: Fault) {
     this.line = new SimulatedLine({
       framing: endpoint.framing,
@@ -51,7 +51,7 @@ class Line {
     this.link = new EndpointLink({ endpoint, ...options }, this.deps, undefined, this.line.open);
   }
 
-  /** Sixteen registers of the unit, as a source reads them. @returns What became of its scans so far. */
+  /** Reads sixteen registers of the unit, as a source does. @returns The scans so far. */
   scan(unitId: number, scanIntervalMs: number): () => Scans {
     const { deps, clock } = this;
     const durationsMs: number[] = [];
@@ -121,7 +121,7 @@ const urls = [
 const faults: readonly Fault[] = ['silence', 'garbled answers'];
 
 describe.each(urls.flatMap((url) => faults.map((fault) => [url, fault] as const)))(
-  'on %s, a unit with nothing but %s',
+  'on %s, a unit with only %s',
   (url, fault) => {
     test.each([
       ['takes less than 5 % of the time of neighbours that scan without a pause', 0],

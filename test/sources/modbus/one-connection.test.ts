@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ModbusRawServer, noFaults } from '../../support/modbus-raw-server.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
@@ -7,7 +7,7 @@ const quick = { scanInterval: '20ms', timeout: '100ms', reconnect: { first: '10m
 const tags = { level: { register: 'holding', address: 4, type: 'uint16' } } as const;
 
 describe('sources that name the same end', () => {
-  test('share its only connection, whatever way they write it', async () => {
+  test('share its only connection, with any spelling of its url', async () => {
     await using device = await ModbusRawServer.listen();
     device.registers[4] = 21;
     const deps = testDeps();
@@ -37,7 +37,7 @@ describe('sources that name the same end', () => {
     expect(first.sink.scans).toHaveLength(scans);
     expect(device.connections).toBe(1);
     await second[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(device.openConnections).toBe(0));
+    await expect.poll(() => device.openConnections).toBe(0);
   });
 
   test('wait for the device between two requests for as long as it needs', async () => {
@@ -64,7 +64,7 @@ describe('sources that name the same end', () => {
     await dead.shows({ level: 'bad unit-set-aside' });
     const asked = () => device.requests.filter(({ unitId }) => unitId === 2).length;
     const before = asked();
-    // 25 times what a trial costs goes by before the unit is tried again: 50 ms of timeout and 10 ms to connect.
+    // A retry costs 50 ms of timeout and 10 ms to connect; the unit is retried after 25 times that.
     for (let scans = 0; scans < 60; scans += 1) await living.sink.next();
     expect(asked()).toBe(before);
     const shown = living.sink.scans.slice(-60).map((scan) => living.show(scan).level);
@@ -82,10 +82,10 @@ describe('a serial server that passes RTU frames on', () => {
     await plc.shows({ level: 99, refused: 'bad refused' });
     device.faults.byteByByte = true;
     await plc.shows({ level: 99 });
-    expect(plc.health.reason).toContain('refused set aside');
+    expect(plc.health.reason).toContain('refused disabled');
   });
 
-  test('passes no answer that was asked for before the configuration was read anew', async () => {
+  test('delivers no response to a request from before the reload', async () => {
     await using device = await ModbusRawServer.listen(0, 'rtu');
     device.registers[4] = 1;
     device.answersLatestConnection = true;
@@ -93,7 +93,7 @@ describe('a serial server that passes RTU frames on', () => {
     const deps = testDeps();
     const input = { ...quick, timeout: '500ms', url: device.url, tags };
     const before = ModbusSourceFixture.start(input, deps);
-    await vi.waitFor(() => expect(device.requests).toHaveLength(1));
+    await expect.poll(() => device.requests).toHaveLength(1);
     await before[Symbol.asyncDispose]();
     device.registers[4] = 2;
     await using after = ModbusSourceFixture.start(input, deps);
@@ -109,10 +109,10 @@ describe('a serial server that passes RTU frames on', () => {
     );
     let answers = 0;
     device.faults.delayMs = () => ((answers += 1) % 4 === 0 ? 120 : 0);
-    // The answer goes to whoever is connected when it comes, as with gateways that know one line and many clients.
+    // The response goes to the latest connection, as with gateways that have one line and many clients.
     device.answersLatestConnection = true;
     await using plc = ModbusSourceFixture.start({ ...quick, timeout: '40ms', url: device.url, tags: spread });
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(40), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(40);
     device.faults = noFaults();
     await plc.shows({ 'at-1': 1, 'at-300': 300, 'at-600': 600, 'at-900': 900 });
     const wrong = plc.sink.scans

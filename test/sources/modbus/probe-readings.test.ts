@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rankFits, readings } from '../../../src/sources/modbus/probe-readings.ts';
+import { rankFits, readings } from '../../../src/sources/modbus/probe/probe-readings.ts';
 
 /** 42.5 as float32 is 0x422a0000. */
 const HIGH = 0x422a;
@@ -32,7 +32,7 @@ test('a value as it stands comes before one that needs a factor', () => {
   expect(rankFits(readings([425, HIGH, 0], 0), 42.5)[0]).toMatchObject({ type: 'float32', scale: 1 });
 });
 
-test('what is no number, or no exact one, fits nothing', () => {
+test('NaN and inexact values fit nothing', () => {
   const fits = rankFits(readings([0x7fc0, 0, 0xffff, 0xffff], 0), 1e19);
   expect(fits.filter(({ value }) => !Number.isFinite(value))).toEqual([]);
   expect(fits.filter(({ type, value }) => type === 'uint64' && value > 100 * 2 ** 53)).toEqual([]);

@@ -4,17 +4,17 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { mbapFraming } from '../../../src/sources/modbus/mbap-frame.ts';
-import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
+import { mbapFraming } from '../../../src/sources/modbus/frame/mbap-frame.ts';
+import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
 import { libmodbusHeader, LibmodbusServer } from '../../support/libmodbus-server.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { describeWith } from '../../support/programs.ts';
 
 /*
- * The rule: andon never writes to a device. Four things hold it: the types know no other function code than 1 to 4; frames
- * are made in one place; the one place that they leave by looks at each (modbus-client.test.ts); and every device of the
- * suite looks at each that arrives, and fails the test that it served.
+ * The rule: andon never writes to a device. Four barriers: the types have function codes 1 to 4 only; frames are made in one
+ * place; the one place that sends frames checks each (modbus-client.test.ts); and every device of the suite checks each
+ * frame and fails its test.
  */
 const root = resolve(import.meta.dirname, '../../../src');
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -41,7 +41,7 @@ describe('a frame that is sent', () => {
     expectTypeOf<ReadRequest['functionCode']>().toEqualTypeOf<ReadFunctionCode>();
   });
 
-  test('asks for what the request says and for nothing else, in either framing', () => {
+  test('encodes exactly the request, in both framings', () => {
     const requests = fc.record({
       unitId: fc.nat(255),
       functionCode: fc.constantFrom<ReadFunctionCode>(1, 2, 3, 4),
@@ -64,22 +64,25 @@ describe('a frame that is sent', () => {
   });
 
   test('is made in one place, leaves by one, and no library that can write is among the sources', () => {
-    expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/endpoint-link.ts']);
-    expect(filesWith(/\btransport\.write\(/)).toEqual(['sources/modbus/modbus-client.ts']);
+    expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/link/endpoint-link.ts']);
+    expect(filesWith(/\btransport\.write\(/)).toEqual(['sources/modbus/link/modbus-client.ts']);
     expect(filesWith(/#(?:socket|port)\?\.write\(/)).toEqual([
-      'sources/modbus/serial-transport.ts',
-      'sources/modbus/tcp-transport.ts',
+      'sources/modbus/link/serial-transport.ts',
+      'sources/modbus/link/tcp-transport.ts',
     ]);
     expect(filesWith(/from 'modbus-serial'/)).toEqual(['plant/modbus-device.ts']);
   });
 });
 
 describe('a write that came all the same', () => {
-  test.each(['mbap', 'rtu'] as const)('would fail the test whose device it reached, over %s', async (framing) => {
-    const device = await ModbusRawServer.listen(0, framing);
-    await send(device.port, framing === 'mbap' ? WRITE_SINGLE_REGISTER : WRITE_SINGLE_REGISTER.subarray(4));
-    await expect(device[Symbol.asyncDispose]()).rejects.toThrow('Frames that are no reads reached the device');
-  });
+  test.each(['mbap', 'rtu'] as const)(
+    'would fail the test of the device that received it, over %s',
+    async (framing) => {
+      const device = await ModbusRawServer.listen(0, framing);
+      await send(device.port, framing === 'mbap' ? WRITE_SINGLE_REGISTER : WRITE_SINGLE_REGISTER.subarray(4));
+      await expect(device[Symbol.asyncDispose]()).rejects.toThrow('Frames that are no reads reached the device');
+    },
+  );
 });
 
 describeWith(['gcc', 'pkg-config', libmodbusHeader], 'a write to a device made with libmodbus', () => {

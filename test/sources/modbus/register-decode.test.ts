@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ByteOrder, ValueType } from '../../../src/sources/modbus/register-decode.ts';
+import type { ByteOrder, ValueType } from '../../../src/sources/modbus/frame/register-decode.ts';
 import {
   bitDecoder,
   byteOrders,
   longByteOrders,
   registerDecoder,
   registersOf,
-} from '../../../src/sources/modbus/register-decode.ts';
+} from '../../../src/sources/modbus/frame/register-decode.ts';
 
 /** Bytes of a value, most significant first. */
 const encoders: Readonly<Record<Exclude<ValueType, 'bool'>, (value: number | bigint) => Buffer>> = {
@@ -27,7 +27,7 @@ const encoders: Readonly<Record<Exclude<ValueType, 'bool'>, (value: number | big
   bcd32: (value) => bytesOf(4, (view) => view.setUint32(0, Number(`0x${value}`))),
 };
 
-/** Where a device of that order puts the bytes; written as the specification of the names, not as the decoder does it. */
+/** Byte layouts, written from the definition of the names and not like the decoder. */
 const layouts: Readonly<Record<ByteOrder, Readonly<Record<number, readonly number[]>>>> = {
   ABCD: { 2: [0, 1], 4: [0, 1, 2, 3], 8: [0, 1, 2, 3, 4, 5, 6, 7] },
   CDAB: { 2: [0, 1], 4: [2, 3, 0, 1], 8: [6, 7, 4, 5, 2, 3, 0, 1] },
@@ -60,7 +60,7 @@ const cases = types.flatMap((type) => byteOrders.map((byteOrder) => ({ type, byt
 
 describe('a value in registers', () => {
   test.each(cases)(
-    '$type in $byteOrder survives the round trip, wherever it is in the answer',
+    '$type in $byteOrder survives the round trip at any position in the response',
     ({ type, byteOrder }) => {
       const decode = registerDecoder(type, byteOrder);
       fc.assert(
@@ -80,7 +80,7 @@ describe('a value in registers', () => {
     expect(registersOf(type)).toBe(encoders[type](0).length / 2);
   });
 
-  test('a 64-bit integer that a double cannot hold is told apart from one that it can', () => {
+  test('a 64-bit integer beyond the range of a double is recognised', () => {
     const decode = registerDecoder('uint64', 'ABCD');
     expect(Number.isSafeInteger(decode(encoders.uint64(2n ** 53n - 1n), 0))).toBe(true);
     expect(Number.isSafeInteger(decode(encoders.uint64(2n ** 53n), 0))).toBe(false);
@@ -112,7 +112,7 @@ describe('a bool', () => {
     );
   });
 
-  test('of a coil is the bit that stands for its distance from the first coil asked for', () => {
+  test('of a coil is the bit at its distance from the first requested coil', () => {
     fc.assert(
       fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 64 }), (coils) => {
         const bytes = Buffer.alloc(Math.ceil(coils.length / 8));
@@ -154,7 +154,7 @@ describe('a value of 64 bits', () => {
   });
 });
 
-test('a BCD number with a digit above 9 is no number', () => {
+test('a BCD number with a digit above 9 is NaN', () => {
   expect(registerDecoder('bcd16', 'ABCD')(Buffer.from('12a4', 'hex'), 0)).toBeNaN();
   expect(registerDecoder('bcd32', 'CDAB')(Buffer.from('56781234', 'hex'), 0)).toBe(12_345_678);
 });

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Placed } from '../../../src/sources/modbus/register-plan.ts';
-import { planReads } from '../../../src/sources/modbus/register-plan.ts';
+import type { Placed } from '../../../src/sources/modbus/plan/register-plan.ts';
+import { planReads } from '../../../src/sources/modbus/plan/register-plan.ts';
 
 const limits = { maxGap: 16, maxRegisters: 125, maxBits: 2000 };
 
@@ -72,7 +72,7 @@ describe('reads planned for tags', () => {
     );
   });
 
-  test('no read touches an address that is known to be refused, unless a tag lies on it', () => {
+  test('no read touches a refused address, unless it holds a tag', () => {
     fc.assert(
       fc.property(places, places, (items, refused) => {
         for (const block of planReads(items, limits, refused)) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { crc16, rtuFraming } from '../../../src/sources/modbus/rtu-frame.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
+import { crc16, rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 
 const request: ReadRequest = { unitId: 17, functionCode: 3, address: 107, count: 3 };
@@ -32,7 +32,7 @@ describe('a frame on a serial line', () => {
     ['exception-code-zero', withChecksum(Buffer.from([17, 0x83, 0]))],
     ['bytes-after-the-frame', Buffer.concat([answer, Buffer.of(0)])],
     ['wrong-checksum', Buffer.concat([answer.subarray(0, -1), Buffer.of(0)])],
-  ])('that does not answer the question is told: %s', (fault, bytes) => {
+  ])('that does not match its request is a fault: %s', (fault, bytes) => {
     expect(check(bytes)).toBe(fault);
   });
 

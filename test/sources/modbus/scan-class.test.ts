@@ -1,20 +1,20 @@
 import * as fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { blockOf } from '../../../src/sources/modbus/register-plan.ts';
-import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/modbus-link.ts';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/read-pdu.ts';
-import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
-import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import { blockOf } from '../../../src/sources/modbus/plan/register-plan.ts';
+import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
+import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { RecordingSink } from '../../support/modbus-recording-sink.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
-/** A link to a device whose registers are all 7, in no time, but for the addresses that it refuses. */
+/** A link without delay to a device whose registers are all 7, except for the addresses that it refuses. */
 class InstantLink implements ModbusLink {
   readonly refused = new Set<number>();
-  /** Whether the next reads are refused, whatever they ask for. */
+  /** Whether each of the next reads is refused. */
   refusals: boolean[] = [];
   readonly asked: (readonly [address: number, count: number])[] = [];
   down = false;
@@ -155,13 +155,13 @@ describe('a status word of which the device refuses a read', () => {
   });
   const word = Array.from({ length: 16 }, (_, index) => bit(index));
 
-  test('is set aside as a whole, and asked for again in one read', async () => {
+  test('is disabled as a whole and retried in one read', async () => {
     scanClass = scanClassOf([bit(16, 4), ...word]);
     link.refused.add(5);
     scanClass.begin();
     scanClass.begin();
     expect(link.asked.slice(-1)).toEqual([[4, 1]]);
-    expect(scanClass.partsAside().map(({ block }) => block.items.length)).toEqual([16]);
+    expect(scanClass.disabledParts().map(({ block }) => block.items.length)).toEqual([16]);
     link.refused.clear();
     await clock.advance(5000);
     for (let scans = 0; scans < 2; scans += 1) scanClass.begin();
@@ -172,7 +172,7 @@ describe('a status word of which the device refuses a read', () => {
   });
 });
 
-test('each tag is in each scan once, and good in the end, whatever is refused for how long', async () => {
+test('each tag is in each scan once, and good in the end, for any refusals of any duration', async () => {
   const layout = fc.array(fc.record({ address: fc.nat(12), width: fc.integer({ min: 1, max: 4 }) }), {
     minLength: 1,
     maxLength: 12,
@@ -195,7 +195,7 @@ test('each tag is in each scan once, and good in the end, whatever is refused fo
       for (let scans = 0; scans < 70; scans += 1) {
         scanClass.begin();
         expect([...(sink.scans.at(-1)?.keys() ?? [])].toSorted((a, b) => a - b)).toEqual(members.map((_, i) => i));
-        // Longer than the longest wait of a tag that is set aside, so that each scan asks for something.
+        // Longer than the longest wait of a disabled tag, so that each scan sends a request.
         await clock.advance(300_001);
       }
       expect([...(sink.scans.at(-1)?.values() ?? [])].every(({ quality }) => quality === 'good')).toBe(true);
@@ -205,7 +205,7 @@ test('each tag is in each scan once, and good in the end, whatever is refused fo
 });
 
 describe('a device that refuses everything for a while', () => {
-  test('is asked a bounded number of times a scan, and read as planned again afterwards', async () => {
+  test('gets a bounded number of requests a scan, and is read as planned afterwards', async () => {
     for (const { address } of tags) link.refused.add(address);
     for (let scans = 0; scans < 40; scans += 1) expect(scan().asked.length).toBeLessThanOrEqual(24);
     expect(scan().asked).toEqual([]);
@@ -219,7 +219,7 @@ describe('a device that refuses everything for a while', () => {
 });
 
 describe('a link that is down', () => {
-  test('ends the scan at once, with every tag bad', () => {
+  test('ends the scan immediately, with every tag bad', () => {
     link.down = true;
     expect(scan().notGood).toHaveLength(100);
     expect(sink.scans.at(-1)?.get(50)?.reason).toBe('link-down');

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ScanSchedule } from '../../../src/sources/modbus/scan-schedule.ts';
-import { Scanner } from '../../../src/sources/modbus/scanner.ts';
+import { ScanSchedule } from '../../../src/sources/modbus/scan/scan-schedule.ts';
+import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-/** A scan class whose scans take as long as the test says. */
+/** A scan class whose scans take a given time. */
 class SlowScans {
   readonly begunAtMs: number[] = [];
   scanMs = 0;
@@ -55,7 +55,7 @@ describe('scans of one class', () => {
     expect(scans.missed).toBe(0);
   });
 
-  test('that take longer than the interval leave out what they missed, and count it', async () => {
+  test('that take longer than the interval skip the missed scans and count them', async () => {
     const clock = new FakeClock();
     const scans = new SlowScans(clock, 100);
     scans.scanner.start(scans);
@@ -64,12 +64,12 @@ describe('scans of one class', () => {
     await clock.advance(100);
     scans.scanMs = 0;
     await clock.advance(500);
-    // Begun at 100 for 350 ms: due meanwhile were 200, 300 and 400; one scan at 450 stands for all three.
+    // Started at 100 for 350 ms: 200, 300 and 400 were due meanwhile; one scan at 450 stands for all three.
     expect(scans.begunAtMs).toEqual([0, 100, 450, 500, 600]);
     expect(scans.missed).toBe(2);
   });
 
-  test('every due time has its scan or is counted as missed, whatever the stalls', () => {
+  test('every due time has its scan or is counted as missed, for any stalls', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(1000), { minLength: 1, maxLength: 50 }), (stallsMs) => {
         const schedule = new ScanSchedule(100);
@@ -85,7 +85,7 @@ describe('scans of one class', () => {
     );
   });
 
-  test('set going a moment early by a timer still stand for the time that they were due', () => {
+  test('started slightly early by a timer count for their due time', () => {
     const schedule = new ScanSchedule(100);
     schedule.begin(0);
     expect(schedule.begin(99.6)).toBe(0);
@@ -115,7 +115,7 @@ describe('a continuous scan class', () => {
     expect(scans.begunAtMs.slice(0, 5)).toEqual([0, 7, 14, 21, 28]);
   });
 
-  test('does not spin while nothing is answered', async () => {
+  test('does not spin while no read gets a response', async () => {
     const clock = new FakeClock();
     let begun = 0;
     const scanner = new Scanner({ scanIntervalMs: 0, clock, onMissed: () => undefined });

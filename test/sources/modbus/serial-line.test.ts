@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ModbusRawServer, noFaults } from '../../support/modbus-raw-server.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { describeWith } from '../../support/programs.ts';
@@ -43,11 +43,11 @@ describeWith(['socat'], 'a device on a serial line', () => {
     ['a flipped bit', (answer: Buffer) => [answer.fill((answer[3] ?? 0) ^ 8, 3, 4)]],
     ['a frame that is cut', (answer: Buffer) => [answer.subarray(0, -1)]],
     ['another unit', (answer: Buffer) => [answer.fill(9, 0, 1)]],
-  ])('with %s costs reads and no wrong value, and goes on without a new connection', async (_, spoil) => {
+  ])('with %s costs reads and no wrong value, and continues without a new connection', async (_, spoil) => {
     let answers = 0;
     device.faults.mutate = (answer) => ((answers += 1) % 4 === 0 ? spoil(answer) : undefined);
     await using plc = start();
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(24), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(24);
     device.faults = noFaults();
     await plc.shows(allGood);
     expect(wrongValues(plc)).toEqual([]);
@@ -58,13 +58,13 @@ describeWith(['socat'], 'a device on a serial line', () => {
     let answers = 0;
     device.faults.delayMs = () => ((answers += 1) % 3 === 0 ? 330 : 0);
     await using plc = start();
-    await vi.waitFor(() => expect(answers).toBeGreaterThan(20), { timeout: 15_000 });
+    await expect.poll(() => answers).toBeGreaterThan(20);
     device.faults = noFaults();
     await plc.shows(allGood);
     expect(wrongValues(plc)).toEqual([]);
   });
 
-  test('is shared by two units, and found free at once when the configuration is read anew', async () => {
+  test('is shared by two units, and free immediately after a reload', async () => {
     const deps = testDeps();
     const begin = (unitId: number) => ModbusSourceFixture.start({ ...quick, url: line.url, unitId, tags }, deps);
     const [first, second] = [begin(1), begin(2)];
@@ -95,11 +95,11 @@ describeWith(['socat'], 'a device on a serial line', () => {
     await plc.shows(allGood);
     await line.unplug();
     await plc.shows({ low: 'bad link-down', high: 'bad link-down' });
-    await vi.waitFor(() => expect(plc.health.status).toBe('degraded'));
+    await expect.poll(() => plc.health.status).toBe('degraded');
     expect(plc.health.reason).toContain(line.path);
     await line.replug();
     await plc.shows(allGood);
-    await vi.waitFor(() => expect(plc.health.status).toBe('ok'));
+    await expect.poll(() => plc.health.status).toBe('ok');
   });
 });
 

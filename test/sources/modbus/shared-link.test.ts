@@ -1,12 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ModbusMeters } from '../../../src/sources/modbus/modbus-metrics.ts';
-import { LinkPool } from '../../../src/sources/modbus/link-pool.ts';
-import type { ModbusLink } from '../../../src/sources/modbus/modbus-link.ts';
-import { parseModbusUrl } from '../../../src/sources/modbus/modbus-url.ts';
-import type { NumberedTag } from '../../../src/sources/modbus/read-part.ts';
-import { ScanClass } from '../../../src/sources/modbus/scan-class.ts';
-import { Scanner } from '../../../src/sources/modbus/scanner.ts';
-import { UnitBreaker } from '../../../src/sources/modbus/unit-breaker.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
+import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
+import type { ModbusLink } from '../../../src/sources/modbus/link/modbus-link.ts';
+import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts';
+import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
+import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
+import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { RecordingSink } from '../../support/modbus-recording-sink.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
@@ -88,7 +88,7 @@ describe('units that share one connection', () => {
     let inFlightMax = 0;
     device.faults.delayMs = () => {
       inFlightMax = Math.max(inFlightMax, (inFlight += 1));
-      // Timers of one delay fire in order: the count goes down right before the answer leaves.
+      // Timers with the same delay fire in order: the count decreases right before the response is sent.
       setTimeout(() => (inFlight -= 1), 2);
       return 2;
     };
@@ -120,7 +120,7 @@ describe('units that share one connection', () => {
     await dead.next((scan) => scan.get(2)?.reason === 'unit-set-aside');
     device.faults.silentUnits = new Set();
     await dead.next((scan) => scan.get(2)?.quality === 'good');
-    await vi.waitFor(() => expect(dead.scans.at(-1)?.get(2)?.quality).toBe('good'));
+    await expect.poll(() => dead.scans.at(-1)?.get(2)?.quality).toBe('good');
   });
 });
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { GOOD } from '../../../src/domain/quality.ts';
-import { SampleBatch } from '../../../src/domain/sample-batch.ts';
+import { GOOD } from '../../../src/domain/sample/quality.ts';
+import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import { TagTable } from '../../../src/pipeline/tag-table.ts';
-import { agentTags } from '../../../src/app/config-tags.ts';
+import { agentTags } from '../../../src/config/config-tags.ts';
 import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
-import { decodeText, textCode } from '../../../src/sources/modbus/register-text.ts';
+import { decodeText, textCode } from '../../../src/sources/modbus/frame/register-text.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import type { ModbusConfigInput } from '../../support/modbus-source-fixture.ts';
 import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
@@ -24,7 +24,7 @@ async function readOnce(device: ModbusRawServer, input: Omit<ModbusConfigInput, 
 }
 
 describe('values smaller than a register', () => {
-  test('are its high or low byte, also where the device swaps bytes', async () => {
+  test('are its high or low byte, also if the device swaps bytes', async () => {
     await using device = await ModbusRawServer.listen();
     device.registers[3] = 0x80_7f;
     const at = { register: 'holding', address: 3 } as const;
@@ -74,7 +74,7 @@ describe('addresses as manuals number them', () => {
     expect(new Set(device.requests.map(({ address }) => address))).toEqual(new Set([100]));
   });
 
-  test('that are nowhere are told', () => {
+  test('without a valid location are reported', () => {
     const where = 'without a register it is the number of a manual';
     expect(problems({ address: 12, type: 'int16' })).toEqual([expect.stringContaining(where)]);
     expect(problems({ address: 40_000, type: 'int16' })).toEqual([expect.stringContaining(where)]);
@@ -121,13 +121,13 @@ describe('text in registers', () => {
     expect(textCode('')).toBe(0);
   });
 
-  test('that nobody can read is told', () => {
+  test('that cannot be read is reported', () => {
     const text = { register: 'holding', address: 0, type: 'string', length: 8 };
     expect(problems(text)).toEqual([]);
-    expect(problems({ ...text, length: undefined })).toEqual(['tags.tag.length: a string needs its length in bytes']);
-    expect(problems({ ...text, scale: 2 })).toEqual(['tags.tag.scale: a string is not scaled']);
+    expect(problems({ ...text, length: undefined })).toEqual(['tags.tag.length: a string requires a length, in bytes']);
+    expect(problems({ ...text, scale: 2 })).toEqual(['tags.tag.scale: a string cannot be scaled']);
     expect(problems({ ...text, type: 'int16' })).toEqual([
-      'tags.tag.length: a int16 has its own length; for an array see count',
+      'tags.tag.length: only a string has a length; for an array of int16 use count',
     ]);
     expect(problems({ ...text, length: 10 }, { maxRegistersPerRequest: 4 })).toEqual([
       'tags.tag.type: a string takes 5 registers, which are never split over two reads; maxRegistersPerRequest is 4',

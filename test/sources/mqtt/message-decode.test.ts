@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AHEAD_MS_MAX } from '../../../src/domain/quality-gate.ts';
-import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
+import { AHEAD_MS_MAX } from '../../../src/domain/sample/quality-gate.ts';
+import { qualityOf, reasonOf } from '../../../src/domain/sample/quality.ts';
 import { decodeMessage } from '../../../src/sources/mqtt/message-decode.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { TopicRouter } from '../../../src/sources/mqtt/topic-router.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { canMakeTag, fillTagTemplate, parseTagTemplate } from '../../../src/domain/tag-template.ts';
+import { matchesTemplate, fillTagTemplate, parseTagTemplate } from '../../../src/domain/sample/tag-template.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { matchTopicPattern, parseTopicPattern, topicFilterOf } from '../../../src/sources/mqtt/topic-pattern.ts';
 import { publishPacket, RawBroker } from '../../support/broker-raw.ts';
@@ -113,7 +113,7 @@ describe('topics and templates', () => {
       fc.property(word, word, word, (asset, name, text) => {
         const template = parseTagTemplate(`${text}{asset}.{name}`) ?? [];
         const made = fillTagTemplate(template, new Map(Object.entries({ asset, name })));
-        expect(canMakeTag(template, made)).toBe(true);
+        expect(matchesTemplate(template, made)).toBe(true);
       }),
     );
   });
@@ -126,7 +126,7 @@ describe('topics and templates', () => {
     ['{a}-{a}', 'x-y', false],
     ['fixed', 'fixed', true],
   ])('whether %s can make %s: %s', (text, name, can) => {
-    expect(canMakeTag(parseTagTemplate(text) ?? [], name)).toBe(can);
+    expect(matchesTemplate(parseTagTemplate(text) ?? [], name)).toBe(can);
   });
 
   test.each(['{', '}', '{}', '{a', 'a}', '{a b}', '{1a}'])('%j is no template', (text) => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SampleBatch } from '../../../src/domain/sample-batch.ts';
-import { qualityOf, reasonOf } from '../../../src/domain/quality.ts';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import type { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
+import { qualityOf, reasonOf } from '../../../src/domain/sample/quality.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
@@ -260,14 +260,14 @@ describe('the configuration of a source', () => {
   });
 
   test.each([
-    ['a wildcard', {}, { topic: 'a/+/b' }, 'tags.t.topic: a tag reads one topic: + and # are not allowed'],
-    ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: a topic has no control characters'],
+    ['a wildcard', {}, { topic: 'a/+/b' }, 'tags.t.topic: must be one topic, without + and #'],
+    ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: must not contain control characters'],
     ['a path that names many values', {}, { value: '$..a' }, 'tags.t.value: expected a path to one value'],
     ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: the first number must be the smaller one'],
     ['a scheme that is none of MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
-    ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password are not written in the url'],
-    ['a kept session without a name', { cleanSession: false }, {}, 'clientId: cleanSession: false needs a clientId'],
-    ['a key without its certificate', { tls: { key: 'k' } }, {}, 'tls: cert and key belong together'],
+    ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password must not be in the url'],
+    ['a kept session without a name', { cleanSession: false }, {}, 'clientId: cleanSession: false requires a clientId'],
+    ['a key without its certificate', { tls: { key: 'k' } }, {}, 'tls: cert and key must be set together'],
   ])('%s is refused', (_what, settings, tag, message) => {
     expect(issues(settings, tag)).toEqual([expect.stringContaining(message)]);
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { OperatingError } from '../../../src/platform/errors.ts';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { GroupedWait } from '../../../src/sources/grouped-wait.ts';
 import { mqttKind } from '../../../src/sources/mqtt/mqtt-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
@@ -93,13 +93,13 @@ describeWith(['mosquitto'], 'a source on mosquitto that stores before it acknowl
           await publish(0);
           return harness.batches.items.flat().some(({ value }) => value === 0);
         },
-        { timeout: 10_000 },
+        { timeout: 120_000 },
       )
       .toBe(true);
     for (let value = 1; value <= 100; value += 1) await publish(value);
     await harness.batches.when(([first]) => first?.value === 1);
     isFull = false;
-    await expect.poll(() => stored.size, { timeout: 10_000 }).toBeGreaterThanOrEqual(101);
+    await expect.poll(() => stored.size).toBeGreaterThanOrEqual(101);
     expect([...stored].filter((value) => value >= 0)).toHaveLength(101);
   });
 });

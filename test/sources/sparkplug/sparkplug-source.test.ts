@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
-import type { SparkplugMetricDraft } from '../../../src/platform/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/platform/sparkplug-payload.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
+import type { SparkplugMetricDraft } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { sparkplugKind } from '../../../src/sources/sparkplug/sparkplug-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';

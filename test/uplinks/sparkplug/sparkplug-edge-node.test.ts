@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AlarmDesk } from '../../../src/contracts/alarm-desk.ts';
+import type { AlarmCommands } from '../../../src/contracts/alarm-commands.ts';
 import { LiveEvents } from '../../../src/contracts/live-events.ts';
-import type { WatchBoard } from '../../../src/contracts/watch-board.ts';
-import type { AlarmTransition } from '../../../src/domain/alarm.ts';
-import { normalFacts } from '../../../src/domain/alarm.ts';
-import type { Verdict } from '../../../src/domain/verdict.ts';
-import { MqttConnection } from '../../../src/platform/mqtt-connection.ts';
-import type { SparkplugPayload } from '../../../src/platform/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/platform/sparkplug-payload.ts';
+import type { WatchStatuses } from '../../../src/contracts/watch-statuses.ts';
+import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
+import { normalFacts } from '../../../src/domain/alarm/alarm.ts';
+import type { Verdict } from '../../../src/domain/alarm/verdict.ts';
+import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
+import type { SparkplugPayload } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { SparkplugEdgeNode } from '../../../src/uplinks/sparkplug/sparkplug-edge-node.ts';
 import { sparkplugPublishSchema } from '../../../src/uplinks/sparkplug/sparkplug-publish-config.ts';
@@ -85,11 +85,17 @@ function edgeNode() {
     alarmState: undefined,
     lastVerdict: undefined,
     drift: new Map(),
-    trial: undefined,
+    rollout: undefined,
   };
-  const board: WatchBoard = { watches: () => [overview], tags: () => [] };
+  const board: WatchStatuses = { watches: () => [overview], tags: () => [] };
   const never = () => Promise.reject(new Error('Not asked for here'));
-  const alarms: AlarmDesk = { restored: true, list: () => [alarm], acknowledge: never, shelve: never, unshelve: never };
+  const alarms: AlarmCommands = {
+    restored: true,
+    list: () => [alarm],
+    acknowledge: never,
+    shelve: never,
+    unshelve: never,
+  };
   const config = sparkplugPublishSchema.parse({
     url: broker.url,
     protocolVersion: '3.1.1',

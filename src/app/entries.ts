@@ -1,7 +1,0 @@
-import { entryFile } from '../platform/entry-file.ts';
-
-/** Entry files of the threads and child processes that the agent starts. */
-export const storageWorkerEntry = entryFile(import.meta.url, '../hosts/storage-worker.ts');
-export const inferenceHostEntry = entryFile(import.meta.url, '../hosts/inference-host.ts');
-export const tensorCodecEntry = entryFile(import.meta.url, '../hosts/tensor-codec.ts');
-export const gatewayEntry = entryFile(import.meta.url, '../hosts/gateway.ts');

@@ -1,0 +1,65 @@
+import { basename, extname } from 'node:path';
+import { CsvFile } from '../../plant/csv-file.ts';
+import { CsvReplay } from '../../plant/csv-replay.ts';
+import { sourcesSection } from '../../plant/replay-sources.ts';
+import { sleep } from '../../platform/clock.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import type { Output } from '../output/output.ts';
+import { quietDeps } from '../output/quiet-deps.ts';
+
+const PROGRESS_MS = 2_000;
+
+export type SimulateOptions = {
+  readonly modbus?: string;
+  readonly mqtt?: string;
+  readonly speed: number;
+  readonly loop?: boolean;
+  readonly time?: string;
+};
+
+/**
+ * `andon simulate CSV`: replays a historian's file as a live machine, and prints the `sources:` section that reads it.
+ * Standard output has the section alone; progress goes to standard error.
+ * @returns 0 at the end of the file or after Ctrl-C.
+ */
+export async function simulateCommand(csv: string, options: SimulateOptions, output: Output): Promise<number> {
+  if (options.modbus === undefined && options.mqtt === undefined)
+    throw new OperatingError(
+      'simulate-nowhere',
+      'reject',
+      'Say where to: --modbus tcp://127.0.0.1:1502, --mqtt mqtt://127.0.0.1:1883, or both',
+    );
+  const deps = quietDeps();
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
+
+  const file = await CsvFile.open(csv, { timeColumn: options.time });
+  const topicPrefix = `simulate/${basename(csv, extname(csv))}`;
+  const mqtt = options.mqtt === undefined ? undefined : { url: options.mqtt, topicPrefix };
+  const modbus = options.modbus === undefined ? undefined : modbusAddress(options.modbus);
+  await using replay = new CsvReplay(file, { speed: options.speed, loop: options.loop === true, modbus, mqtt }, deps);
+  const port = await replay.listen();
+  const modbusUrl = modbus === undefined ? undefined : `tcp://${modbus.host}:${port ?? modbus.port}`;
+  output.out(sourcesSection(file.layout, { modbusUrl, mqtt, speed: options.speed }));
+
+  const ended = replay.run().finally(() => ending.abort());
+  while (!ending.signal.aborted) {
+    await sleep(deps.clock, PROGRESS_MS, ending.signal);
+    const { rows, messagesDropped } = replay.progress;
+    output.err(`${rows} rows shown${messagesDropped > 0 ? `, ${messagesDropped} messages found no broker` : ''}`);
+  }
+  await replay[Symbol.asyncDispose]();
+  await ended;
+  return 0;
+}
+
+function modbusAddress(text: string): { readonly host: string; readonly port: number } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'tcp:' || url.hostname === '' || url.port === '')
+    throw new OperatingError(
+      'simulate-nowhere',
+      'reject',
+      `'${text}' is not where a device can listen: expected tcp://127.0.0.1:1502`,
+    );
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) };
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import type { JudgedRow } from '../../offline/backtest.ts';
+import { loadConfig } from '../../config/config-file.ts';
+import type { Evaluation } from '../../offline/evaluate.ts';
+import { chooseModel, evaluate } from '../../offline/evaluate.ts';
+import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { Output } from '../output/output.ts';
+import { quietDeps } from '../output/quiet-deps.ts';
+import type { ChosenRecording, RecordingOptions } from './recording-options.ts';
+import { chooseRecording } from './recording-options.ts';
+import { table } from '../output/table.ts';
+
+export type EvaluateOptions = RecordingOptions & {
+  readonly config: string;
+  readonly model?: string;
+  readonly against?: string;
+  readonly out?: string;
+  readonly report?: string;
+  readonly json?: boolean;
+};
+
+/**
+ * `andon evaluate`: a backtest of a model on recorded data.
+ *
+ * @returns With labels it is a measurement, and 0 when it is done. Without, it looks for something abnormal in the
+ *   data, and 1 says that it was found.
+ */
+export async function evaluateCommand(options: EvaluateOptions, output: Output): Promise<number> {
+  const loaded = await loadConfig(options.config);
+  const { models } = loaded.config;
+  const deps = quietDeps();
+  const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
+  const directory = ModelDirectory.of(models);
+  const wanted = options.model === undefined ? chosen.binding.watch.model : referenceOf(options.model);
+  const { model, note } = await chooseModel(directory, wanted);
+  const against =
+    options.against === undefined ? undefined : await chooseModel(directory, referenceOf(options.against));
+  const seen = trainedRowsNote(await directory.find(model), chosen);
+  if (seen !== '') output.err(seen);
+  const plot = new EvaluationPlot(chosen.binding.watch.tags);
+  const run = async (reference: ModelReference, onRow: (row: JudgedRow) => Promise<void> | undefined) => {
+    const { task } = (await directory.find(reference)).manifest;
+    const labelled = options.label !== undefined;
+    return evaluate({ ...chosen, models, model: reference, task, labelled, deps, onRow });
+  };
+  const out = options.out === undefined ? undefined : new PredictionFile(options.out, chosen);
+  const evaluation = await run(model, (row) => {
+    plot.add(row);
+    return out?.add(row);
+  });
+  await out?.end();
+  const evaluations = [evaluation, ...(against === undefined ? [] : [await run(against.model, () => undefined)])];
+  if (options.report !== undefined) await writeReport(options.report, evaluations, plot, chosen);
+  if (options.json === true) output.out(JSON.stringify({ model: formatModelReference(model), note, evaluations }));
+  else {
+    if (note !== '') output.err(`${formatModelReference(model)}: ${note}`);
+    const { head, body } = evaluationRows(evaluations);
+    output.out(table(head, body));
+  }
+  return options.label === undefined && evaluation.metrics.abnormalRows > 0 ? 1 : 0;
+}
+
+/** A model looks better on rows that it has seen. */
+function trainedRowsNote({ manifest }: StoredModel, { recording, range, pacing }: ChosenRecording): string {
+  const { data, firstRow, lastRow } = manifest.training;
+  if (pacing === 'times' || data !== recording.name || typeof firstRow !== 'number' || typeof lastRow !== 'number')
+    return '';
+  if (range.first > lastRow || range.last < firstRow) return '';
+  return `note: rows ${firstRow} to ${lastRow} of ${recording.name} are what ${formatModelReference(manifest)} was trained on`;
+}
+
+/** `time;score;prediction`, a line a row; the score is empty where nothing could be judged. */
+class PredictionFile {
+  readonly #stream;
+  readonly #hasTimes: boolean;
+
+  constructor(path: string, { recording }: ChosenRecording) {
+    this.#hasTimes = recording.hasTimes;
+    this.#stream = createWriteStream(path);
+    this.#stream.write('time;score;prediction\n');
+    // A path that cannot be written to is told at the end; until then lines go nowhere.
+    this.#stream.on('error', () => undefined);
+  }
+
+  add({ row, timeText, verdict, prediction }: JudgedRow): Promise<void> | undefined {
+    const time = this.#hasTimes ? timeText : String(row);
+    if (this.#stream.write(`${time};${verdict?.score ?? ''};${prediction}\n`) || this.#stream.destroyed)
+      return undefined;
+    return once(this.#stream, 'drain').then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** @throws {OperatingError} 'file-not-written' (retry). */
+  async end(): Promise<void> {
+    try {
+      this.#stream.end();
+      await finished(this.#stream);
+    } catch (error) {
+      throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+    }
+  }
+}
+
+async function writeReport(
+  folder: string,
+  evaluations: readonly Evaluation[],
+  plot: EvaluationPlot,
+  { recording }: ChosenRecording,
+): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const [name, text] of evaluationReport(evaluations, plot, recording.name))
+      await writeFile(join(folder, name), text);
+  } catch (error) {
+    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+  }
+}
+
+function referenceOf(text: string): ModelReference {
+  const model = parseModelReference(text);
+  if (model !== undefined) return model;
+  throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
+}

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { loadConfig } from '../../config/config-file.ts';
+import { historyRows, parseMoment } from '../../offline/history-recording.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { writeParquet } from './history-parquet.ts';
+import type { Output } from '../output/output.ts';
+import { quietDeps } from '../output/quiet-deps.ts';
+
+export type HistoryExportOptions = {
+  readonly config: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly tags?: string;
+  readonly out?: string;
+};
+
+/** Lines that are written at once. */
+const LINES_AT_ONCE = 500;
+
+/**
+ * `andon history export`: the good samples of some tags, a row for each time at which one of them has a sample; as
+ * CSV, or as Parquet where `--out` ends in .parquet.
+ * Read from the file, whether the agent runs or not; `andon train --csv … --step` reads it back.
+ */
+export async function historyExportCommand(options: HistoryExportOptions, output: Output): Promise<number> {
+  const { config } = await loadConfig(options.config);
+  const nowMs = quietDeps().clock.nowMs();
+  const watched = [...new Set(Object.values(config.watches).flatMap(({ tags }) => tags))];
+  const tags = options.tags === undefined ? watched : options.tags.split(',').map((tag) => tag.trim());
+  const rows = historyRows({
+    outboxPath: config.outbox.path,
+    tags,
+    fromMs: parseMoment(options.from, nowMs),
+    toMs: parseMoment(options.to, nowMs),
+    stepMs: undefined,
+  });
+  if (options.out?.endsWith('.parquet') === true) {
+    await writeParquet(options.out, tags, rows);
+    return 0;
+  }
+  const lines = chunked(rows, tags);
+  if (options.out === undefined) for await (const text of lines) output.out(text);
+  else await writeLines(options.out, lines);
+  return 0;
+}
+
+async function* chunked(
+  rows: ReturnType<typeof historyRows>,
+  tags: readonly string[],
+): AsyncGenerator<string, void, undefined> {
+  let lines = [['time', ...tags.map(quoted)].join(';')];
+  for await (const { timeText, values } of rows) {
+    lines.push([timeText, ...Array.from(values, (value) => (Number.isNaN(value) ? '' : String(value)))].join(';'));
+    if (lines.length < LINES_AT_ONCE) continue;
+    yield lines.join('\n');
+    lines = [];
+  }
+  if (lines.length > 0) yield lines.join('\n');
+}
+
+/** @throws {OperatingError} 'file-not-written' (retry). */
+async function writeLines(path: string, lines: AsyncIterable<string>): Promise<void> {
+  const stream = createWriteStream(path);
+  try {
+    await once(stream, 'open');
+    for await (const text of lines) if (!stream.write(`${text}\n`)) await once(stream, 'drain');
+    stream.end();
+    await finished(stream);
+  } catch (error) {
+    stream.destroy();
+    if (error instanceof OperatingError) throw error;
+    throw new OperatingError('file-not-written', 'retry', `${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function quoted(tag: string): string {
+  return /[";]/.test(tag) ? `"${tag.replaceAll('"', '""')}"` : tag;
+}

@@ -1,0 +1,48 @@
+import { fileWriter, ParquetWriter } from 'hyparquet-writer';
+import type { historyRows } from '../../offline/history-recording.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+
+/** Rows of a row group: what is held in memory at once, times the number of tags. */
+const ROWS_AT_ONCE = 50_000;
+
+/**
+ * Writes history as a Parquet file: `time` as a UTC timestamp in microseconds, and a double for each tag, null where it
+ * has no sample at that time.
+ *
+ * @throws {OperatingError} 'file-not-written' (retry).
+ */
+export async function writeParquet(
+  path: string,
+  tags: readonly string[],
+  rows: ReturnType<typeof historyRows>,
+): Promise<void> {
+  try {
+    const parquet = new ParquetWriter({
+      writer: fileWriter(path),
+      schema: [
+        { name: 'root', num_children: tags.length + 1 },
+        { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MICROS', repetition_type: 'REQUIRED' },
+        ...tags.map((name) => ({ name, type: 'DOUBLE' as const, repetition_type: 'OPTIONAL' as const })),
+      ],
+      createdBy: 'andon',
+    });
+    let times: bigint[] = [];
+    let columns: (number | null)[][] = tags.map(() => []);
+    const writeGroup = async (): Promise<void> => {
+      const data = columns.map((values, tag) => ({ name: tags[tag] ?? '', data: values }));
+      await parquet.write({ columnData: [{ name: 'time', data: times }, ...data], rowGroupSize: ROWS_AT_ONCE });
+      times = [];
+      columns = tags.map(() => []);
+    };
+    for await (const { timeMs, values } of rows) {
+      times.push(BigInt(Math.round((timeMs ?? 0) * 1000)));
+      values.forEach((value, tag) => columns[tag]?.push(Number.isNaN(value) ? null : value));
+      if (times.length === ROWS_AT_ONCE) await writeGroup();
+    }
+    if (times.length > 0) await writeGroup();
+    await parquet.finish();
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    throw new OperatingError('file-not-written', 'retry', `${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,78 @@
+import type { LoadedConfig } from '../../config/config-file.ts';
+import { historyRecording, parseMoment } from '../../offline/history-recording.ts';
+import type { Pacing } from '../../offline/recorded-feed.ts';
+import type { Recording, RowRange } from '../../offline/recording.ts';
+import { csvRecording, parseColumns, parseRowRange } from '../../offline/recording.ts';
+import type { WatchBinding } from '../../config/watch-binding.ts';
+import { bindWatch } from '../../config/watch-binding.ts';
+import { parseDurationMs } from '../../domain/duration.ts';
+import { OperatingError } from '../../platform/errors.ts';
+
+/** Options of `train` and `evaluate` that say which rows are meant. */
+export type RecordingOptions = {
+  readonly watch: string;
+  readonly csv?: string;
+  readonly rows?: string;
+  readonly columns?: string;
+  readonly time?: string;
+  readonly step?: string;
+  readonly label?: string;
+  readonly from?: string;
+  readonly to?: string;
+};
+
+export type ChosenRecording = {
+  readonly binding: WatchBinding;
+  readonly recording: Recording;
+  readonly range: RowRange;
+  readonly pacing: Pacing;
+};
+
+/** @throws {OperatingError} 'watch-unknown' | 'rows-invalid' | 'csv-…' (reject). */
+export async function chooseRecording(
+  { config }: LoadedConfig,
+  options: RecordingOptions,
+  nowMs: number,
+): Promise<ChosenRecording> {
+  const bound = bindWatch(config, options.watch);
+  const binding = options.step === undefined ? bound : withStep(bound, options.step);
+  const { watch } = binding;
+  if (options.csv === undefined) {
+    if (options.rows !== undefined) throw invalid('--rows counts the rows of a CSV: name it with --csv');
+    const recording = historyRecording({
+      outboxPath: config.outbox.path,
+      tags: watch.tags,
+      fromMs: parseMoment(options.from, nowMs),
+      toMs: parseMoment(options.to, nowMs),
+      stepMs: watch.window.stepMs === 'scan' ? undefined : watch.window.stepMs,
+    });
+    return { binding, recording, range: parseRowRange(undefined), pacing: 'times' };
+  }
+  if (options.from !== undefined || options.to !== undefined)
+    throw invalid('--from and --to are times of the history; of a CSV, --rows chooses the rows');
+  const range = parseRowRange(options.rows);
+  const recording = await csvRecording({
+    path: options.csv,
+    tags: watch.tags,
+    columns: parseColumns(options.columns),
+    timeColumn: options.time,
+    labelColumn: options.label,
+  });
+  const pacing = options.step === undefined ? 'rows' : 'times';
+  if (pacing === 'times' && !recording.hasTimes)
+    throw invalid(`${options.csv} has no time column that --step could go by; --time names it`);
+  return { binding, recording, range, pacing };
+}
+
+function withStep(binding: WatchBinding, text: string): WatchBinding {
+  const stepMs = parseDurationMs(text);
+  if (stepMs === undefined || stepMs < 1) throw invalid(`--step ${text}: expected a duration such as 1s or 200ms`);
+  const { watch } = binding;
+  const hop = watch.window.hopMs;
+  const hopMs = hop === undefined || hop === 'scan' ? hop : Math.max(stepMs, Math.round(hop / stepMs) * stepMs);
+  return { ...binding, watch: { ...watch, window: { ...watch.window, stepMs, hopMs } } };
+}
+
+function invalid(message: string): OperatingError {
+  return new OperatingError('rows-invalid', 'reject', message);
+}

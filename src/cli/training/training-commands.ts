@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { algorithms } from '../../training/catalogue/algorithms.ts';
+import type { EvaluateOptions } from './evaluate-command.ts';
+import { evaluateCommand } from './evaluate-command.ts';
+import type { HistoryExportOptions } from './history-command.ts';
+import { historyExportCommand } from './history-command.ts';
+import type { CommandContext } from '../output/command-context.ts';
+import type { TrainOptions } from './train-command.ts';
+import { trainCommand } from './train-command.ts';
+
+/** `train`, `evaluate` and `history`. */
+export function addTrainingCommands(program: Command, context: CommandContext): void {
+  addTrain(program, context);
+  addEvaluate(program, context);
+  const history = program.command('history').description('samples kept on the box');
+  history
+    .command('export')
+    .description('good samples as CSV, a row for each time')
+    .addOption(context.config())
+    .option('--from <time>', 'ISO 8601, or an age such as 24h; the oldest sample where left out')
+    .option('--to <time>', 'ISO 8601, or an age; the newest sample where left out')
+    .option('--tags <tags>', 'tag,tag,…; every tag of a watch where left out')
+    .option('--out <file>', 'write to a file instead of standard output; .parquet makes it Parquet')
+    .action(async (options: HistoryExportOptions) => context.done(await historyExportCommand(options, context.output)));
+}
+
+function addTrain(program: Command, { output, done, config, json }: CommandContext): void {
+  const names = algorithms.map(({ name, tasks, description }) => `${name} (${tasks.join(', ')}): ${description}`);
+  recordingOptions(
+    program
+      .command('train')
+      .description('fits a model on the box, writes the next version and says how good it is; activates nothing')
+      .addOption(config()),
+  )
+    .addOption(
+      new Option('--algorithm <name>', 'how to learn; the default suits the task').choices(
+        algorithms.map(({ name }) => name),
+      ),
+    )
+    .addOption(new Option('--task <task>', 'what to learn').choices(['anomaly', 'regression', 'classification']))
+    .option('--above <number>', 'a regression is abnormal above this', finiteNumber)
+    .option('--below <number>', 'a regression is abnormal below this', finiteNumber)
+    .option(
+      '--window-rows <n>',
+      'rows that a judgement looks back on, where the algorithm leaves it open',
+      finiteNumber,
+    )
+    .addOption(json())
+    .addHelpText('after', `\nAlgorithms:\n${names.map((name) => `  ${name}`).join('\n')}`)
+    .action(async (options: TrainOptions) => done(await trainCommand(options, output)));
+}
+
+function addEvaluate(program: Command, { output, done, config, json }: CommandContext): void {
+  recordingOptions(
+    program
+      .command('evaluate')
+      .description('backtest of a model on recorded data, through the same code as live')
+      .addOption(config()),
+  )
+    .option('--model <name>', "NAME or NAME@VERSION; the watch's own where left out")
+    .option('--against <name>', 'a second model, side by side')
+    .option('--out <file>', 'time;score;prediction, a line a row')
+    .option('--report <folder>', 'report.md and its plots')
+    .addOption(json())
+    .action(async (options: EvaluateOptions) => done(await evaluateCommand(options, output)));
+}
+
+/** The options that say which rows are meant, in the same words for both commands. */
+function recordingOptions(command: Command): Command {
+  return command
+    .requiredOption('--watch <id>', 'the watch whose tags, window and alarm are meant')
+    .option('--csv <file>', "a historian's CSV; without it, the box's own history")
+    .option('--rows <range>', 'rows of the CSV, from 0 after the header: 0-399, 400-')
+    .option('--from <time>', 'begin of the history: ISO 8601, or an age such as 24h')
+    .option('--to <time>', 'end of the history')
+    .option('--columns <pairs>', 'tag=header,… where the header does not name the tags')
+    .option('--time <column>', 'the time column, where its name does not say so')
+    .option('--step <duration>', 'put rows on the live grid by their times, instead of one step a row')
+    .option('--label <column>', 'column that says what each row is: 0 or normal, anything else');
+}
+
+function finiteNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError(`expected a number, not '${text}'`);
+}

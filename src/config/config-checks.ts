@@ -1,0 +1,47 @@
+import { isPlainObject, valueAt } from './config-document.ts';
+import type { CheckContext, Finding } from './config-finding.ts';
+import { checkContext, error, warning } from './config-finding.ts';
+import type { ModelLookup } from './config-model-checks.ts';
+import { linkFindings } from './config-link-checks.ts';
+import { modelFindings } from './config-model-checks.ts';
+import { networkFindings } from './config-network-checks.ts';
+import type { AgentConfig } from './config-schema.ts';
+import { servingFindings } from './config-serving-checks.ts';
+import { tagFindings } from './config-tag-checks.ts';
+import { rolloutFindings } from './config-rollout-checks.ts';
+import { watchFindings } from './config-watch-checks.ts';
+
+/**
+ * Returns the problems between sections that are valid on their own, as errors and warnings.
+ *
+ * @param config Valid parts of the configuration, with absolute paths.
+ * @param file The whole file as plain data, because a tag with an invalid definition still declares its name.
+ * @param models Models found on disk.
+ */
+export function checkConfig(config: Partial<AgentConfig>, file: unknown, models: ModelLookup): readonly Finding[] {
+  const context = checkContext(config, file);
+  return [
+    ...tagFindings(context),
+    ...linkFindings(context),
+    ...watchFindings(context),
+    ...modelFindings(context, models),
+    ...rolloutFindings(context, models),
+    ...servingFindings(context, file, models),
+    ...networkFindings(context),
+    ...purposeFindings(context, file),
+  ];
+}
+
+/** Checks that the configuration has a purpose: watches, served models, or both. */
+function purposeFindings({ config: { watches, models, serving } }: CheckContext, file: unknown): readonly Finding[] {
+  if (watches === undefined || models === undefined) return [];
+  const isEmpty = (section: unknown): boolean => isPlainObject(section) && Object.keys(section).length === 0;
+  // An invalid source is missing in the valid parts, but it still is a source.
+  const sources = valueAt(file, ['sources']) ?? {};
+  if (isEmpty(sources) && models.serve === 'none' && serving === undefined)
+    return [error(['sources'], 'expected at least one source, or models to serve (serving, models.serve)')];
+  if (isEmpty(sources) || !isEmpty(watches)) return [];
+  return [
+    warning(['watches'], 'no watches: samples are read and stored, but nothing is judged and no alarm is raised'),
+  ];
+}

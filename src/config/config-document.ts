@@ -1,0 +1,216 @@
+import type { Document, Node, Pair, ParsedNode } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { plainYamlMessage, TOO_DEEP } from './config-yaml-messages.ts';
+
+/** Keys and list indices from the root. */
+export type ConfigPath = readonly (string | number)[];
+
+/** Line and column, counted from 1. */
+export type Position = { readonly line: number; readonly column: number };
+
+/** A problem in the file, without the file name. */
+export type DocumentProblem = Position & { readonly path: ConfigPath; readonly message: string };
+
+/**
+ * Most values of a configuration after its aliases are expanded. A plant with 10,000 tags has fewer, but nine lines
+ * of nested aliases can expand to a billion.
+ */
+const VALUES_MAX = 200_000;
+
+/** A value of the file with the offsets of its key and of itself, and the values below it. */
+type Located = {
+  readonly value: unknown;
+  readonly offset: number;
+  readonly keyOffset: number | undefined;
+  readonly children: ReadonlyMap<string | number, Located>;
+};
+
+/** A YAML file as plain data, with the position of each value in the file. */
+export class ConfigDocument {
+  /** Content of the file as plain objects, arrays, strings, numbers and booleans. Undefined if it cannot be parsed. */
+  readonly value: unknown;
+  /** Problems of the YAML text: syntax, duplicate keys, aliases. */
+  readonly problems: readonly DocumentProblem[];
+  /** False if the text is too broken to check its content. */
+  readonly readable: boolean;
+  readonly #root: Located | undefined;
+  readonly #lines: LineCounter;
+
+  constructor(text: string) {
+    const reader = new DocumentReader(text);
+    this.#root = reader.read();
+    this.#lines = reader.lines;
+    this.problems = reader.problems;
+    this.readable = !reader.broken && this.#root !== undefined;
+    this.value = this.#root?.value;
+  }
+
+  /**
+   * Returns the position of a key or of its value. A path that the file does not have is reported at the nearest key
+   * above it.
+   */
+  position(path: ConfigPath, at: 'key' | 'value'): Position {
+    let here = this.#root;
+    for (const [depth, step] of path.entries()) {
+      const below: Located | undefined = here?.children.get(step);
+      if (below === undefined) return this.#positionAt(here?.keyOffset ?? here?.offset);
+      here = below;
+      if (depth === path.length - 1 && at === 'key') return this.#positionAt(here.keyOffset ?? here.offset);
+    }
+    return this.#positionAt(here?.offset);
+  }
+
+  #positionAt(offset: number | undefined): Position {
+    return positionAt(this.#lines, offset ?? 0);
+  }
+}
+
+class DocumentReader {
+  readonly lines = new LineCounter();
+  readonly problems: DocumentProblem[] = [];
+  broken = false;
+  readonly #text: string;
+  readonly #anchors = new Map<string, Node>();
+  readonly #open = new Set<Node>();
+  #values = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  read(): Located | undefined {
+    const options = { lineCounter: this.lines, prettyErrors: false, strict: true, uniqueKeys: false } as const;
+    try {
+      const document = parseDocument(this.#text, options);
+      const offsets = new Set<number>();
+      for (const error of [...document.errors, ...document.warnings]) {
+        this.broken = true;
+        const offset = isOpenQuote(error) ? lastQuote(document) : undefined;
+        // Two errors at one position have the same cause.
+        if (offsets.has(error.pos[0])) continue;
+        offsets.add(error.pos[0]);
+        this.#report(offset ?? error.pos[0], [], plainYamlMessage(error.code, error.message));
+      }
+      if (this.broken) return undefined;
+      return this.#located(document.contents, [], undefined, 0);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.broken = true;
+      this.#report(0, [], TOO_DEEP);
+      return undefined;
+    }
+  }
+
+  #located(node: Node | null, path: ConfigPath, keyOffset: number | undefined, after: number): Located {
+    const offset = node?.range?.[0] ?? keyOffset ?? after;
+    const leaf = (value: unknown): Located => ({ value, offset, keyOffset, children: new Map() });
+    this.#values += 1;
+    if (this.#values === VALUES_MAX + 1) {
+      this.broken = true;
+      this.#report(offset, path, `more than ${VALUES_MAX} values after all aliases are expanded`);
+    }
+    if (this.#values > VALUES_MAX || node === null) return leaf(null);
+    if (isAlias(node)) return this.#aliased(node.source, offset, path, keyOffset);
+    if ('anchor' in node && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
+    if (isScalar(node)) return leaf(node.value);
+    this.#open.add(node);
+    const children = isMap(node) ? this.#mapChildren(node.items, path) : this.#listChildren(node, path);
+    this.#open.delete(node);
+    const values = [...children].map(([key, child]) => [String(key), child.value] as const);
+    // Object.fromEntries defines own properties, so a key named __proto__ is a normal key.
+    const value = isMap(node) ? Object.fromEntries(values) : values.map(([, item]) => item);
+    return { value, offset, keyOffset, children };
+  }
+
+  #aliased(anchor: string, offset: number, path: ConfigPath, keyOffset: number | undefined): Located {
+    const target = this.#anchors.get(anchor);
+    if (target !== undefined && !this.#open.has(target)) return this.#located(target, path, keyOffset, offset);
+    this.broken = true;
+    const why = target === undefined ? `there is no anchor &${anchor} before it` : `it is inside &${anchor} itself`;
+    this.#report(offset, path, `invalid alias *${anchor}: ${why}`);
+    return { value: null, offset, keyOffset, children: new Map() };
+  }
+
+  #listChildren(node: Node, path: ConfigPath): Map<number, Located> {
+    const items = isSeq<Node | null>(node) ? node.items : [];
+    return new Map(items.map((item, index) => [index, this.#located(item, [...path, index], undefined, 0)]));
+  }
+
+  #mapChildren(items: readonly Pair[], path: ConfigPath): Map<string, Located> {
+    const children = new Map<string, Located>();
+    const merged: Map<string | number, Located>[] = [];
+    for (const item of items) {
+      // A parsed map contains only nodes, but the type of Pair also allows plain data.
+      const { key, value } = item as Pair<Node | null, Node | null>;
+      const keyOffset = key?.range?.[0];
+      const name = keyText(key);
+      if (name === undefined)
+        this.#report(keyOffset ?? 0, path, 'expected a plain word as key, found a list, a map or nothing');
+      else if (children.has(name)) this.#reportTwice(children.get(name), keyOffset ?? 0, [...path, name]);
+      else if (name === '<<') merged.push(...this.#mergeSources(value, path, keyOffset ?? 0));
+      else children.set(name, this.#located(value, [...path, name], keyOffset, keyOffset ?? 0));
+    }
+    // The map's own keys have priority over merged keys. Of several merged maps, the first has priority.
+    for (const map of merged)
+      for (const [name, child] of map) if (!children.has(String(name))) children.set(String(name), child);
+    return children;
+  }
+
+  #mergeSources(value: Node | null, path: ConfigPath, keyOffset: number): Map<string | number, Located>[] {
+    const source = this.#located(value, path, keyOffset, keyOffset);
+    const maps = Array.isArray(source.value) ? [...source.children.values()] : [source];
+    if (maps.every((map) => isPlainObject(map.value))) return maps.map((map) => new Map(map.children));
+    this.#report(keyOffset, [...path, '<<'], 'expected an alias of a map (<<: *name) or a list of such aliases');
+    return [];
+  }
+
+  #reportTwice(first: Located | undefined, offset: number, path: ConfigPath): void {
+    const { line } = positionAt(this.lines, first?.keyOffset ?? 0);
+    this.#report(offset, path, `duplicate key: it is also in line ${line}; remove one of the two`);
+  }
+
+  #report(offset: number, path: ConfigPath, message: string): void {
+    this.problems.push({ ...positionAt(this.lines, offset), path, message });
+  }
+}
+
+function isOpenQuote({ code, message }: { readonly code: string; readonly message: string }): boolean {
+  return code === 'MISSING_CHAR' && message.includes('quote');
+}
+
+/** Returns the start of the last quoted text, because an unclosed quote extends to the end of the file. */
+function lastQuote(document: Document<ParsedNode>): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Scalar: (_, { type, range }) => {
+      if (type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE') offset = range?.[0];
+    },
+  });
+  return offset;
+}
+
+/** Returns a key as text, as in the file: `1:` is '1'. Undefined if it is not a scalar. */
+function keyText(key: Node | null): string | undefined {
+  if (!isScalar(key) || key.value === null) return undefined;
+  return typeof key.value === 'string' ? key.value : key.source;
+}
+
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Returns the value at a path, or undefined if there is none. */
+export function valueAt(root: unknown, path: ConfigPath): unknown {
+  let here = root;
+  for (const step of path) {
+    if (Array.isArray(here) && typeof step === 'number') here = here[step];
+    else if (isPlainObject(here) && Object.hasOwn(here, step)) here = here[step];
+    else return undefined;
+  }
+  return here;
+}
+
+function positionAt(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(line, 1), column: Math.max(col, 1) };
+}

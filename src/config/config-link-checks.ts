@@ -1,0 +1,42 @@
+import { formatDuration } from '../domain/duration.ts';
+import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import type { CheckContext, Finding, ModbusConfig } from './config-finding.ts';
+import { duplicates, error, modbusSources } from './config-finding.ts';
+
+type Setting = { readonly path: readonly string[]; readonly name: string; readonly value: string };
+
+/** Checks that sources with the same Modbus address agree on the settings of the connection, which they share. */
+export function linkFindings(context: CheckContext): readonly Finding[] {
+  const endpointOf = ({ url }: ModbusConfig) => endpointName(parseModbusUrl(url));
+  return duplicates(modbusSources(context), ([, source]) => endpointOf(source)).flatMap(({ item, first }) => {
+    const [id, source] = item;
+    const [firstId, firstSource] = first;
+    const expected = linkSettings(firstSource);
+    return linkSettings(source).flatMap(({ path, name, value }, index) => {
+      const other = expected[index]?.value;
+      if (other === value) return [];
+      const why = `both share one connection to ${endpointOf(source)}, and ${name} is ${other} there`;
+      return [error(['sources', id, ...path], `${value} differs from source '${firstId}': ${why}`)];
+    });
+  });
+}
+
+/** Settings of the connection. The response timeout is not among them: each read has its own. */
+function linkSettings({ url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs }: ModbusConfig): readonly Setting[] {
+  const endpoint = parseModbusUrl(url);
+  const isSerial = endpoint.medium === 'serial';
+  return [
+    { path: ['url'], name: 'the framing', value: endpoint.framing === 'rtu' ? 'RTU' : 'Modbus TCP' },
+    { path: ['url'], name: 'baudRate', value: String(endpoint.baudRate ?? 'unknown') },
+    { path: ['url'], name: 'parity', value: isSerial ? endpoint.parity : 'none' },
+    { path: ['url'], name: 'stopBits', value: isSerial ? String(endpoint.stopBits) : '1' },
+    { path: ['connectTimeout'], name: 'connectTimeout', value: formatDuration(connectTimeoutMs) },
+    { path: ['reconnect'], name: 'reconnect.first', value: formatDuration(reconnect.firstMs) },
+    { path: ['reconnect'], name: 'reconnect.max', value: formatDuration(reconnect.maxMs) },
+    {
+      path: ['pauseBetweenRequests'],
+      name: 'pauseBetweenRequests',
+      value: formatDuration(pauseBetweenRequestsMs),
+    },
+  ];
+}

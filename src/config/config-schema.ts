@@ -1,0 +1,85 @@
+import * as z from 'zod';
+import { httpFields } from '../http/http-config.ts';
+import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
+import { configObject } from '../platform/config-fields.ts';
+import { logLevels } from '../platform/log.ts';
+import { modelsConfigSchema } from '../models/store/models-config.ts';
+import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
+import { watchSchema } from '../pipeline/watch-config.ts';
+import { publishSchema } from '../uplinks/publish-config.ts';
+import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
+import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
+
+/** Longest id and tag name. They become topics, file names and metric labels. */
+const NAME_LENGTH_MAX = 128;
+
+/** Names become levels of MQTT topics and URL paths, in which '+', '#' and '/' have a meaning. */
+const NAME_PATTERN = /^(?![$\s])[^+#/\p{Cc}]*[^+#/\s\p{Cc}]$/u;
+export const NAME_EXPECTED =
+  "expected a name of 1 to 128 characters without '+', '#', '/' and control characters, without '$' at the start and without a space at either end";
+
+const nameSchema = z
+  .string()
+  .max(NAME_LENGTH_MAX, { error: NAME_EXPECTED })
+  .regex(NAME_PATTERN, { error: NAME_EXPECTED });
+
+/** Returns true if a tag name or id can be a level of an MQTT topic. */
+export function isTopicSafeName(name: string): boolean {
+  return nameSchema.safeParse(name).success;
+}
+
+const agentSchema = z
+  .strictObject({
+    id: nameSchema
+      .describe(
+        'Name of this agent, unique among all agents that send to the same receivers. Record ids and topics start with it',
+      )
+      .meta({ examples: ['edge-01'] }),
+    location: z
+      .string()
+      .regex(/^[^+#/\p{Cc}]+(\/[^+#/\p{Cc}]+)*$/u, {
+        error: "expected levels joined by '/', such as acme/lyon/filling/line-2, without empty levels, '+' and '#'",
+      })
+      .optional()
+      .describe('Location of the agent, as ISA-95 enterprise/site/area/line')
+      .meta({ examples: ['acme/lyon/filling/line-2'] }),
+  })
+  .describe('Identity of this agent');
+
+const logSchema = z
+  .strictObject({
+    level: z.enum(logLevels).default('info').describe('Lowest level that is written'),
+  })
+  .prefault({})
+  .describe('Log on standard output, one JSON object a line');
+
+/** The whole configuration. Each section is defined next to the code that it configures. */
+export const configSchema = z.strictObject({
+  agent: agentSchema,
+  sources: z
+    .record(nameSchema, schemaOfKinds(sourceKinds))
+    .default({})
+    .describe('Connections to devices and brokers, by id. A box that only serves models has none'),
+  models: modelsConfigSchema.prefault({}).describe('Model directory, execution, limits and model serving'),
+  watches: z
+    .record(nameSchema, watchSchema)
+    .default({})
+    .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
+  publish: publishSchema.optional(),
+  sparkplug: sparkplugPublishSchema.optional(),
+  outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),
+  uplinks: z
+    .record(nameSchema, schemaOfKinds(uplinkKinds))
+    .default({})
+    .describe(
+      'Receivers of records, by id. Each has its own position in the outbox, so one that is down does not delay the others',
+    ),
+  http: configObject({ ...httpFields, ...movedHttpKeys })
+    .prefault({})
+    .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
+  serving: servingConfigSchema.optional(),
+  log: logSchema,
+});
+
+/** Parsed configuration: every default is set, and durations and sizes carry their unit (`timeoutMs`, `maxSizeBytes`). */
+export type AgentConfig = z.infer<typeof configSchema>;

@@ -1,0 +1,83 @@
+import type { Tag } from '../domain/sample/tag.ts';
+import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import type { CheckContext, DeclaredTag, Finding, ModbusConfig } from './config-finding.ts';
+import { duplicates, error, modbusSources, warning } from './config-finding.ts';
+import { isTopicSafeName, NAME_EXPECTED } from './config-schema.ts';
+
+/** Checks the tags: unique names that can be MQTT topic levels, and plausible limits. */
+export function tagFindings(context: CheckContext): readonly Finding[] {
+  return [
+    ...nameFindings(context),
+    ...[...context.tags.values()].flatMap(boundFindings),
+    ...addressFindings(context),
+    ...sameUnitFindings(context),
+    ...keptMessageFindings(context),
+  ];
+}
+
+function nameFindings({ declaredTags }: CheckContext): readonly Finding[] {
+  const pathOf = ({ name, source }: DeclaredTag) => ['sources', source, 'tags', name];
+  const invalid = declaredTags.filter(({ name }) => !isTopicSafeName(name));
+  return [
+    ...invalid.map((tag) => error(pathOf(tag), NAME_EXPECTED, 'key')),
+    ...duplicates(declaredTags, ({ name }) => name).map(({ item, first }) =>
+      error(pathOf(item), `source '${first.source}' already has a tag of this name: tag names must be unique`, 'key'),
+    ),
+  ];
+}
+
+function boundFindings({ name, source, pattern, range, deadband }: Tag): readonly Finding[] {
+  // The schema checks the limits of a pattern.
+  if (range === undefined || pattern !== undefined) return [];
+  const path = ['sources', source, 'tags', name];
+  const [min, max] = range;
+  if (min >= max)
+    return [error([...path, 'range'], `expected [smallest, largest], found [${min}, ${max}], which contains no value`)];
+  if (deadband < max - min) return [];
+  const width = `the range is only ${max - min} wide`;
+  return [error([...path, 'deadband'], `${deadband} is too large: ${width}, so no change would ever be reported`)];
+}
+
+/** Register numbers in manuals (Modicon): the first digit is the address space, and they count from 1. */
+const MODICON_FROM: Readonly<Record<string, number>> = { holding: 40_001, input: 30_001, discrete: 10_001 };
+const MODICON_COUNT = 9_999;
+
+function addressFindings(context: CheckContext): readonly Finding[] {
+  return modbusSources(context).flatMap(([source, { tags }]) =>
+    Object.entries(tags).flatMap(([name, { register, address }]) => {
+      const from = register === undefined ? undefined : MODICON_FROM[register];
+      if (from === undefined || address < from || address >= from + MODICON_COUNT) return [];
+      const path = ['sources', source, 'tags', name, 'address'];
+      const onTheWire = `${address} in a manual is ${register} address ${address - from} on the wire`;
+      return [warning(path, `${address} looks like a number from a manual: ${onTheWire}`)];
+    }),
+  );
+}
+
+function sameUnitFindings(context: CheckContext): readonly Finding[] {
+  const unit = ([, { url, unitId }]: readonly [string, ModbusConfig]) =>
+    `${endpointName(parseModbusUrl(url))} ${unitId}`;
+  return duplicates(modbusSources(context), unit).map(({ item: [id, { url, unitId }], first: [firstId] }) => {
+    const message = `source '${firstId}' also reads unit ${unitId} at ${url}: one source with all tags needs fewer reads`;
+    return warning(['sources', id], message, 'key');
+  });
+}
+
+/** A broker that stores messages delivers old values later. Only a time in the payload shows their age. */
+function keptMessageFindings({ config }: CheckContext): readonly Finding[] {
+  return Object.entries(config.sources ?? {}).flatMap(([source, entry]) => {
+    if (entry.type !== 'mqtt' || entry.cleanSession) return [];
+    const untimed = [...Object.entries(entry.tags), ...Object.entries(entry.patterns)]
+      .filter(([, { format, time, qos }]) => format === 'paths' && time === undefined && qos === 1)
+      .map(([name]) => name);
+    if (untimed.length === 0) return [];
+    const names = untimed.length === 1 ? `${untimed[0]} has` : `${untimed[0]} and ${untimed.length - 1} more have`;
+    const why = 'a message that the broker stores while andon is disconnected would count as a new value';
+    return [
+      warning(
+        ['sources', source, 'cleanSession'],
+        `${names} no time: ${why}; set time, or qos: 0, which the broker does not store`,
+      ),
+    ];
+  });
+}

@@ -1,0 +1,57 @@
+import type { Tag, TagPattern } from '../domain/sample/tag.ts';
+import { matchesTemplate, literalLength, parseTagTemplate } from '../domain/sample/tag-template.ts';
+import type { AgentConfig } from './config-schema.ts';
+import { sourceKindOf } from './kinds.ts';
+
+/** Sections that define the tags, and those that name tags of patterns. */
+type TagSections = Pick<AgentConfig, 'sources'> & Partial<Pick<AgentConfig, 'watches' | 'publish'>>;
+
+export type SourcePattern = TagPattern & { readonly source: string };
+
+/**
+ * Returns every tag whose name is known before the start: the tags of every source in the order of the configuration,
+ * then the tags that a watch or the publisher names and a pattern can create. The number of a tag is its index.
+ */
+export function agentTags(config: TagSections): readonly Tag[] {
+  const tags: Tag[] = [];
+  for (const [source, sourceConfig] of Object.entries(config.sources)) {
+    const definitions = sourceKindOf(sourceConfig).tags(sourceConfig);
+    for (const tag of definitions) tags.push({ ...tag, source, number: tags.length });
+  }
+  const names = new Set(tags.map(({ name }) => name));
+  const patterns = tagPatterns(config);
+  for (const name of namedTags(config)) {
+    if (names.has(name)) continue;
+    names.add(name);
+    const pattern = patternOf(name, patterns);
+    if (pattern === undefined) continue;
+    const { template: _template, tagsMax: _tagsMax, ...rules } = pattern;
+    tags.push({ ...rules, name, number: tags.length });
+  }
+  return tags;
+}
+
+/** Returns the patterns of every source, in the order of the configuration. */
+export function tagPatterns({ sources }: Pick<AgentConfig, 'sources'>): readonly SourcePattern[] {
+  return Object.entries(sources).flatMap(([source, config]) =>
+    (sourceKindOf(config).patterns?.(config) ?? []).map((pattern) => ({ ...pattern, source })),
+  );
+}
+
+/** Returns the pattern that can create the name. Of several, the one with the most literal characters. */
+function patternOf(name: string, patterns: readonly SourcePattern[]): SourcePattern | undefined {
+  const matching = patterns.flatMap((pattern) => {
+    const template = parseTagTemplate(pattern.template);
+    return template !== undefined && matchesTemplate(template, name)
+      ? [{ pattern, letters: literalLength(template) }]
+      : [];
+  });
+  return matching.toSorted((a, b) => b.letters - a.letters)[0]?.pattern;
+}
+
+function namedTags({ watches = {}, publish }: TagSections): readonly string[] {
+  const watched = Object.values(watches).flatMap(({ tags, alarm }) =>
+    alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],
+  );
+  return Array.isArray(publish?.tags) ? [...watched, ...publish.tags] : watched;
+}

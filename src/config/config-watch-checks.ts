@@ -1,0 +1,88 @@
+import { formatDuration } from '../domain/duration.ts';
+import { matchesTemplate } from '../domain/sample/tag-template.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
+import { error, warning } from './config-finding.ts';
+import { nearest } from '../domain/nearest-word.ts';
+
+/** Checks that the tags of watches and of the publisher exist, and that windows can be filled from them. */
+export function watchFindings(context: CheckContext): readonly Finding[] {
+  const watches = Object.entries(context.config.watches ?? {});
+  return [
+    ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
+    ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
+    ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
+    ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
+    ...publishFindings(context),
+  ];
+}
+
+function publishFindings(context: CheckContext): readonly Finding[] {
+  const tags = context.config.publish?.tags;
+  return Array.isArray(tags) ? unknownTags(tags, ['publish', 'tags'], context) : [];
+}
+
+function unknownTags(tags: readonly string[], path: readonly string[], context: CheckContext): readonly Finding[] {
+  return tags.flatMap((tag, index) =>
+    isPossible(tag, context) ? [] : [error([...path, index], unknownTag(tag, context))],
+  );
+}
+
+function suppressionFindings(id: string, tag: string | undefined, context: CheckContext): readonly Finding[] {
+  if (tag === undefined || isPossible(tag, context)) return [];
+  return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
+}
+
+/** Returns true if a source names the tag, or a pattern can create it. */
+function isPossible(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
+  return declaredNames.has(tag) || declaredTemplates.some((template) => matchesTemplate(template, tag));
+}
+
+function unknownTag(tag: string, { declaredTags, declaredTemplates }: CheckContext): string {
+  if (declaredTemplates.length === 0) return `no source has a tag '${tag}'${tagHint(tag, declaredTags)}`;
+  const hint = declaredTags.length === 0 ? '' : tagHint(tag, declaredTags);
+  return `no source has a tag '${tag}', and no pattern can create it${hint}`;
+}
+
+function tagHint(tag: string, declared: readonly DeclaredTag[]): string {
+  if (declared.length === 0) return ': no source declares any tag';
+  const names = [...new Set(declared.map(({ name }) => name))];
+  const meant = nearest(tag, names) ?? names.find((name) => name.endsWith(`.${tag}`) || tag.endsWith(`.${name}`));
+  if (meant !== undefined) return `; did you mean '${meant}'?`;
+  return names.length <= 8 ? `; tags: ${names.join(', ')}` : '';
+}
+
+/** Default of `window.maxAge` in the pipeline: 5 s or three steps, whichever is longer. */
+const MAX_AGE_MS_DEFAULT = 5_000;
+const MAX_AGE_STEPS_DEFAULT = 3;
+
+function ageFindings(id: string, { window, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
+  const stepMs = window.stepMs === 'scan' ? 0 : window.stepMs;
+  const maxAgeMs = window.maxAgeMs ?? Math.max(MAX_AGE_MS_DEFAULT, MAX_AGE_STEPS_DEFAULT * stepMs);
+  const slow = tags.filter((tag) => (context.scanIntervalMs.get(tag) ?? 0) > maxAgeMs);
+  const slowest = slow.toSorted(
+    (a, b) => (context.scanIntervalMs.get(b) ?? 0) - (context.scanIntervalMs.get(a) ?? 0),
+  )[0];
+  if (slowest === undefined) return [];
+  const interval = formatDuration(context.scanIntervalMs.get(slowest) ?? 0);
+  const given = window.maxAgeMs === undefined ? 'the default of ' : '';
+  const others = slow.length > 1 ? ` (and ${slow.length - 1} more)` : '';
+  const why = `${slowest}${others} is read every ${interval}, so it would count as missing between two scans`;
+  return [
+    error(
+      ['watches', id, 'window', 'maxAge'],
+      `${given}${formatDuration(maxAgeMs)} is too short: ${why}; use ${interval} or more`,
+    ),
+  ];
+}
+
+function scanFindings(id: string, { window, tags }: WatchConfig, context: CheckContext): readonly Finding[] {
+  if (window.stepMs !== 'scan') return [];
+  const [first = ''] = tags;
+  const sources = new Set(tags.flatMap((tag) => context.tags.get(tag)?.source ?? []));
+  const intervals = new Set(tags.map((tag) => context.scanIntervalMs.get(tag)));
+  const path = ['watches', id, 'window', 'step'];
+  const rows = `with step: scan each scan of '${first}' makes a row, and the other tags keep the value of their last scan`;
+  if (sources.size > 1) return [warning(path, `the tags come from ${sources.size} sources: ${rows}`)];
+  return intervals.size > 1 ? [warning(path, `the tags have ${intervals.size} scan intervals: ${rows}`)] : [];
+}

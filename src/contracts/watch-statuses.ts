@@ -1,0 +1,24 @@
+import type { AlarmState } from '../domain/alarm/alarm.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { TagReading } from './live-events.ts';
+import type { RolloutOverview } from './rollout-statuses.ts';
+
+/** A watch as people look at it: what it is bound to, and how it stands. */
+export type WatchOverview = {
+  readonly watch: string;
+  readonly model: string;
+  readonly tags: readonly TagReading[];
+  readonly stepMs: number | 'scan';
+  readonly hopMs: number | 'scan';
+  readonly alarmState: AlarmState | undefined;
+  readonly lastVerdict: Verdict | undefined;
+  /** Population stability index by tag, and by 'score', over the last drift period; empty before it ended. */
+  readonly drift: ReadonlyMap<string, number>;
+  /** Undefined where no two versions are compared on it. */
+  readonly rollout: RolloutOverview | undefined;
+};
+
+export interface WatchStatuses {
+  watches(): readonly WatchOverview[];
+  tags(): readonly TagReading[];
+}

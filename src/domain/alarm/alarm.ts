@@ -1,0 +1,74 @@
+import type { EpochMs } from '../epoch-ms.ts';
+
+/** ISA-18.2 states, with the names that subscribers receive. */
+export type AlarmState =
+  | 'normal'
+  | 'unacknowledged'
+  | 'acknowledged'
+  | 'returned-unacknowledged'
+  | 'shelved'
+  | 'suppressed-by-design'
+  | 'out-of-service';
+
+export const alarmPriorities = ['low', 'medium', 'high', 'critical'] as const;
+export type AlarmPriority = (typeof alarmPriorities)[number];
+
+/** Stored facts. The state is always derived from them. */
+export type AlarmFacts = {
+  readonly active: boolean;
+  /** Also true in a state that needs no acknowledgement. */
+  readonly acknowledged: boolean;
+  readonly suppression: 'none' | 'shelved' | 'suppressed-by-design' | 'out-of-service';
+  /** Time when shelving ends automatically; only while shelved. */
+  readonly shelvedUntilMs: EpochMs | undefined;
+};
+
+export const normalFacts: AlarmFacts = {
+  active: false,
+  acknowledged: true,
+  suppression: 'none',
+  shelvedUntilMs: undefined,
+};
+
+/**
+ * Returns the ISA-18.2 state for the stored facts.
+ * @see ANSI/ISA-18.2-2016, clause 5.4 (alarm state transitions).
+ */
+export function alarmState(facts: AlarmFacts): AlarmState {
+  if (facts.suppression !== 'none') return facts.suppression;
+  if (facts.active) return facts.acknowledged ? 'acknowledged' : 'unacknowledged';
+  return facts.acknowledged ? 'normal' : 'returned-unacknowledged';
+}
+
+/** Cause of a change of an alarm. */
+export type AlarmCause =
+  | 'score-above-threshold'
+  | 'score-below-threshold'
+  | 'returned-to-normal'
+  | 'acknowledged'
+  | 'shelved'
+  | 'unshelved'
+  | 'shelving-ended'
+  | 'suppressed-by-design'
+  | 'out-of-service'
+  | 'returned-to-service';
+
+/**
+ * One stored change of an alarm. `number` is unique for the watch: it starts at the epoch milliseconds of the first change
+ * and increases with each.
+ */
+export type AlarmTransition = {
+  readonly watch: string;
+  readonly number: number;
+  readonly state: AlarmState;
+  readonly previous: AlarmState;
+  readonly priority: AlarmPriority;
+  readonly cause: AlarmCause;
+  /** Sentence for an operator: tag, value, and what to check. */
+  readonly message: string;
+  /** Operator, as named by the HTTP client; undefined for other causes. */
+  readonly by: string | undefined;
+  readonly timestampMs: EpochMs;
+  readonly score: number | undefined;
+  readonly facts: AlarmFacts;
+};

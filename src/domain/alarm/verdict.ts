@@ -1,0 +1,40 @@
+import type { EpochMs } from '../epoch-ms.ts';
+
+/** Contribution of one tag to a score. `share` is 0–1; the shares of a verdict add up to 1 or less. */
+export type Contribution = { readonly tag: string; readonly share: number };
+
+/** Model of a verdict, and its execution provider. */
+export type JudgedBy = {
+  readonly model: string;
+  readonly version: number;
+  /** Execution provider in use; `remote` if the model ran on a server. */
+  readonly provider: string;
+  /** Reason for each preferred provider that is not in use; empty if the first one is. */
+  readonly fallbacks: readonly ProviderFallback[];
+};
+
+export type ProviderFallback = { readonly provider: string; readonly reason: string };
+
+/** Provider of a model that runs on a server. */
+export const REMOTE_PROVIDER = 'remote';
+
+/** Returns true if this model judged as the fallback of a remote model. */
+export function isFallbackOfRemote({ fallbacks }: JudgedBy): boolean {
+  return fallbacks.some(({ provider }) => provider === REMOTE_PROVIDER);
+}
+
+/** Verdict on one window. `unknown` neither raises nor clears an alarm. */
+export type Verdict = {
+  readonly watch: string;
+  /** Time of the window's last grid point. */
+  readonly timestampMs: EpochMs;
+  readonly verdict: 'normal' | 'abnormal' | 'unknown';
+  /** Output of the model; undefined if the window was not judged. */
+  readonly score: number | undefined;
+  readonly threshold: number | undefined;
+  /** Reason for `unknown`, for an operator; '' otherwise. */
+  readonly reason: string;
+  readonly judgedBy: JudgedBy | undefined;
+  /** Largest share first; empty if the model has no contributions. */
+  readonly contributions: readonly Contribution[];
+};

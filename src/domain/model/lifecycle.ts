@@ -1,0 +1,418 @@
+/*
+ * Lifecycle of one model in one inference host, as a pure state machine: the caller sends events and carries out the
+ * effects in their order.
+ *
+ * Two things change independently: what runs (`run`), and the load of the active version (`load`). A load that fails
+ * therefore never takes away what runs.
+ */
+
+/** A version that was loaded and proved. `stored` is compared by identity: a file that was read again counts as another. */
+export type LoadedVersion = {
+  readonly stored: { readonly version: number };
+  readonly provider: string;
+};
+
+/** A connection to a version that runs on a server. Compared by identity. */
+export type ServerVersion = { readonly stored: { readonly version: number } };
+
+type ModelRun<L, S> =
+  | { readonly kind: 'none'; readonly state: 'loading' | 'failed' | 'quarantined'; readonly reason: string }
+  /** Ready in the inference host. `failedRuns` counts runs that failed in a row on a GPU. */
+  | { readonly kind: 'local'; readonly loaded: L; readonly failedRuns: number }
+  /** The inference host ended. The next one loads the same version again. */
+  | { readonly kind: 'lost'; readonly loaded: L; readonly reason: string }
+  /** On a server; `loaded` is undefined until the server was proved for the first time. */
+  | { readonly kind: 'remote'; readonly server: S; readonly loaded: L | undefined; readonly reason: string }
+  | { readonly kind: 'removed' };
+
+/** `running-repeat`: requested again while it runs, so that its result is not the last word. */
+type LoadState = 'idle' | 'requested' | 'running' | 'running-repeat';
+
+export type ModelState<L extends LoadedVersion, S extends ServerVersion> = {
+  readonly run: ModelRun<L, S>;
+  /** Load of the version that is active in the model directory. */
+  readonly load: LoadState;
+  /** Version on a server that takes over once it is proved. */
+  readonly candidate: S | undefined;
+  /** Version that was ready last, also after it failed. */
+  readonly last: L | undefined;
+  /** Number of the version that a load tried last. */
+  readonly attempted: number | undefined;
+  /** Why the active version does not run while another one does. */
+  readonly refusal: string | undefined;
+  /** Whether callers wait for the result of a load. */
+  readonly callers: 'waiting' | 'answered';
+};
+
+export type ModelEvent<L, S> =
+  /** `isAwaited`: the caller waits for the result; false for a retry after a pause. */
+  | { readonly kind: 'load-requested'; readonly isAwaited: boolean }
+  | { readonly kind: 'load-begun' }
+  /** The active version, in the model directory. */
+  | { readonly kind: 'version-found'; readonly version: number; readonly isRemote: boolean }
+  /** The active version was loaded and proved. */
+  | { readonly kind: 'loaded'; readonly loaded: L }
+  /** The version that runs, or ran, was loaded as it was into another host. */
+  | { readonly kind: 'restored'; readonly loaded: L }
+  | { readonly kind: 'restore-failed'; readonly reason: string }
+  /** The active version is the one that runs. */
+  | { readonly kind: 'unchanged' }
+  /** The active version cannot be used. `version` is undefined if not even its number is known. */
+  | { readonly kind: 'refused'; readonly version: number | undefined; readonly reason: string }
+  /** The load took its host down, but may be tried again. */
+  | { readonly kind: 'load-crashed' }
+  /** The load had to be given up through no fault of the version. */
+  | { readonly kind: 'load-abandoned' }
+  /** The load ended, but its result is not needed: a server took over. */
+  | { readonly kind: 'load-superseded' }
+  /** It took too many hosts down. A load that did so ends with 'load-crashed' before. */
+  | { readonly kind: 'quarantined'; readonly reason: string }
+  | { readonly kind: 'host-lost'; readonly reason: string }
+  | { readonly kind: 'run-ended'; readonly succeeded: boolean }
+  /** The active version is on this server. */
+  | { readonly kind: 'server-offered'; readonly server: S }
+  /** The active version is on the server that is used or tried already, which reports when it has tried again. */
+  | { readonly kind: 'server-retried'; readonly server: S }
+  | { readonly kind: 'server-proved'; readonly server: S; readonly loaded: L }
+  | {
+      readonly kind: 'server-reported';
+      readonly server: S;
+      readonly health: 'ok' | 'degraded' | 'failed';
+      readonly reason: string;
+    }
+  | { readonly kind: 'removed' };
+
+export type ModelEffect<L, S> =
+  | { readonly kind: 'answer-callers' }
+  /** Ends the connection and every run on it. */
+  | { readonly kind: 'close-server'; readonly server: S }
+  /** Ends the connection after the runs that it has accepted. */
+  | { readonly kind: 'leave-server'; readonly server: S }
+  /** The version in the inference host is replaced by one on a server: its waiting runs follow, its session can go. */
+  | { readonly kind: 'unload-local'; readonly loaded: L }
+  /** Nothing can run the windows and requests that wait. */
+  | { readonly kind: 'reject-waiting' }
+  /** Try the load again after the configured pause. */
+  | { readonly kind: 'retry-later' }
+  /** Try the load again soon: it took a fresh host down, but not often enough for quarantine. */
+  | { readonly kind: 'retry-soon' }
+  /** The GPU looks lost and does not return within the process. */
+  | { readonly kind: 'replace-host' }
+  | { readonly kind: 'report-ready'; readonly loaded: L; readonly isNews: boolean }
+  | { readonly kind: 'report-away'; readonly state: 'degraded' | 'failed'; readonly reason: string }
+  | { readonly kind: 'report-refusal' }
+  | { readonly kind: 'report-removed' }
+  | { readonly kind: 'report-server'; readonly health: 'ok' | 'degraded' | 'failed'; readonly reason: string };
+
+export type ModelStep<L extends LoadedVersion, S extends ServerVersion> = {
+  readonly state: ModelState<L, S>;
+  readonly effects: readonly ModelEffect<L, S>[];
+};
+
+/** Runs that may fail in a row on a GPU before its host is replaced. */
+const GPU_FAILURES_MAX = 3;
+
+/** State of a model that was just added: its first load is requested, and callers may wait for it. */
+export const newModelState: ModelState<never, never> = {
+  run: { kind: 'none', state: 'loading', reason: 'not loaded yet' },
+  load: 'requested',
+  candidate: undefined,
+  last: undefined,
+  attempted: undefined,
+  refusal: undefined,
+  callers: 'waiting',
+};
+
+/** Returns whether a version runs, or runs again as soon as its host is back: then a refused load changes nothing. */
+export function hasVersion({ run }: ModelState<LoadedVersion, ServerVersion>): boolean {
+  return run.kind === 'local' || run.kind === 'lost' || run.kind === 'remote';
+}
+
+/** Returns the version that the inference host runs, or loads again after its end. */
+export function localVersion<L extends LoadedVersion, S extends ServerVersion>({
+  run,
+}: ModelState<L, S>): L | undefined {
+  return run.kind === 'local' || run.kind === 'lost' ? run.loaded : undefined;
+}
+
+export function step<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  event: ModelEvent<L, S>,
+): ModelStep<L, S> {
+  if (state.run.kind === 'removed') return { state, effects: [] };
+  switch (event.kind) {
+    case 'load-requested':
+      return { state: requested(state, event.isAwaited), effects: [] };
+    case 'load-begun':
+      return { state: { ...state, run: loading(state.run), load: 'running' }, effects: [] };
+    case 'version-found':
+      return versionFound(state, event);
+    case 'loaded':
+      return runsLocally(loadEnded(state), event.loaded);
+    case 'restored':
+      return runsLocally(state, event.loaded);
+    case 'restore-failed':
+      return away(state, 'failed', event.reason);
+    case 'unchanged':
+      return accepted(loadEnded(state));
+    case 'refused':
+      return refused(loadEnded(state), event);
+    case 'load-crashed':
+      // The callers of a model that is still loading wait for the next try, or for quarantine.
+      return state.run.kind === 'none' && state.run.state === 'loading'
+        ? { state: loadEnded(state), effects: [{ kind: 'retry-soon' }] }
+        : answered({ state: loadEnded(state), effects: [] });
+    case 'load-abandoned':
+      return { state: { ...state, load: 'requested' }, effects: [] };
+    case 'load-superseded':
+      return answered({ state: loadEnded(state), effects: [] });
+    case 'quarantined':
+      return state.run.kind === 'remote' ? { state, effects: [] } : away(state, 'quarantined', event.reason);
+    case 'host-lost':
+      return hostLost(state, event.reason);
+    case 'run-ended':
+      return runEnded(state, event.succeeded);
+    case 'server-offered':
+      return offered(loadEnded(state), event.server);
+    case 'server-retried':
+      return serverRetried(loadEnded(state), event.server);
+    case 'server-proved':
+      return serverProved(state, event);
+    case 'server-reported':
+      return serverReported(state, event);
+    case 'removed':
+      return removed(state);
+  }
+}
+
+function requested<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  isAwaited: boolean,
+): ModelState<L, S> {
+  const isRunning = state.load === 'running' || state.load === 'running-repeat';
+  return {
+    ...state,
+    run: loading(state.run),
+    load: isRunning ? 'running-repeat' : 'requested',
+    callers: isAwaited ? 'waiting' : state.callers,
+  };
+}
+
+/** A model that failed or is in quarantine gets another try; its health stays until that has ended. */
+function loading<L, S>(run: ModelRun<L, S>): ModelRun<L, S> {
+  return run.kind === 'none' ? { ...run, state: 'loading' } : run;
+}
+
+function loadEnded<L extends LoadedVersion, S extends ServerVersion>(state: ModelState<L, S>): ModelState<L, S> {
+  switch (state.load) {
+    case 'running':
+      return { ...state, load: 'idle' };
+    case 'running-repeat':
+      return { ...state, load: 'requested' };
+    case 'idle':
+    case 'requested':
+      return state;
+  }
+}
+
+/** Answers the callers that wait, unless another load is still to come. */
+function answered<L extends LoadedVersion, S extends ServerVersion>({
+  state,
+  effects,
+}: ModelStep<L, S>): ModelStep<L, S> {
+  if (state.load !== 'idle' || state.callers === 'answered') return { state, effects };
+  return { state: { ...state, callers: 'answered' }, effects: [...effects, { kind: 'answer-callers' }] };
+}
+
+function withoutCandidate<L extends LoadedVersion, S extends ServerVersion>(state: ModelState<L, S>): ModelStep<L, S> {
+  const { candidate } = state;
+  if (candidate === undefined) return { state, effects: [] };
+  return {
+    state: { ...state, candidate: undefined },
+    effects: [{ kind: 'close-server', server: candidate }],
+  };
+}
+
+/** A local version displaces a candidate, which is not active any more. */
+function versionFound<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  { version, isRemote }: { readonly version: number; readonly isRemote: boolean },
+): ModelStep<L, S> {
+  const { state, effects } = isRemote ? { state: before, effects: [] } : withoutCandidate(before);
+  return { state: { ...state, attempted: version }, effects };
+}
+
+function runsLocally<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  loaded: L,
+): ModelStep<L, S> {
+  const { run, last } = before;
+  const isOther = loaded.stored !== last?.stored;
+  // A candidate that is to replace the version that is back now still does.
+  const { state, effects } = isOther ? withoutCandidate(before) : { state: before, effects: [] };
+  const left: readonly ModelEffect<L, S>[] =
+    run.kind === 'remote' ? [{ kind: 'leave-server', server: run.server }] : [];
+  const isNews = isOther || run.kind !== 'local' || run.loaded.provider !== loaded.provider;
+  return answered({
+    state: {
+      ...state,
+      run: { kind: 'local', loaded, failedRuns: 0 },
+      last: loaded,
+      refusal: isOther ? undefined : state.refusal,
+    },
+    effects: [...effects, ...left, { kind: 'report-ready', loaded, isNews }],
+  });
+}
+
+function accepted<L extends LoadedVersion, S extends ServerVersion>(before: ModelState<L, S>): ModelStep<L, S> {
+  const { state, effects } = withoutCandidate(before);
+  return answered({ state: { ...state, refusal: undefined }, effects: [...effects, { kind: 'report-refusal' }] });
+}
+
+function refused<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  { version, reason }: { readonly version: number | undefined; readonly reason: string },
+): ModelStep<L, S> {
+  if (!hasVersion(before)) return away(before, 'failed', reason);
+  const { state, effects } = withoutCandidate(before);
+  return answered({
+    state: { ...state, refusal: refusalText(state, version, reason) },
+    effects: [...effects, { kind: 'report-refusal' }, { kind: 'retry-later' }],
+  });
+}
+
+function refusalText(
+  { run, last }: ModelState<LoadedVersion, ServerVersion>,
+  version: number | undefined,
+  reason: string,
+): string {
+  const running = run.kind === 'remote' ? run.server.stored.version : (last?.stored.version ?? 0);
+  const refusedVersion = version === undefined ? 'the active version' : `version ${version}, now active,`;
+  return `version ${running} keeps running; ${refusedVersion} did not take over: ${reason}`;
+}
+
+/** The model cannot run. */
+function away<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  state: 'failed' | 'quarantined',
+  reason: string,
+): ModelStep<L, S> {
+  // If it is the earlier version that fails, the candidate that is to replace it is still proved.
+  const next = localVersion(before) === undefined ? withoutCandidate(before) : { state: before, effects: [] };
+  return answered({
+    state: { ...next.state, run: { kind: 'none', state, reason }, refusal: undefined },
+    effects: [
+      ...next.effects,
+      { kind: 'report-away', state: 'failed', reason: state === 'quarantined' ? `quarantined: ${reason}` : reason },
+      { kind: 'reject-waiting' },
+      { kind: 'retry-later' },
+    ],
+  });
+}
+
+function hostLost<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  reason: string,
+): ModelStep<L, S> {
+  const { run } = state;
+  const effects: readonly ModelEffect<L, S>[] = [{ kind: 'report-away', state: 'degraded', reason }];
+  if (run.kind === 'local' || run.kind === 'lost')
+    return { state: { ...state, run: { kind: 'lost', loaded: run.loaded, reason } }, effects };
+  if (run.kind === 'none' && run.state === 'loading') return { state: { ...state, run: { ...run, reason } }, effects };
+  return { state, effects: [] };
+}
+
+function runEnded<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  succeeded: boolean,
+): ModelStep<L, S> {
+  const { run } = state;
+  if (run.kind !== 'local') return { state, effects: [] };
+  const failedRuns = succeeded || run.loaded.provider === 'cpu' ? 0 : run.failedRuns + 1;
+  const isLost = failedRuns >= GPU_FAILURES_MAX;
+  return {
+    state: { ...state, run: { ...run, failedRuns: isLost ? 0 : failedRuns } },
+    effects: isLost ? [{ kind: 'replace-host' }] : [],
+  };
+}
+
+function offered<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  server: S,
+): ModelStep<L, S> {
+  const { state, effects } = withoutCandidate(before);
+  return { state: { ...state, candidate: server }, effects };
+}
+
+function serverRetried<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  server: S,
+): ModelStep<L, S> {
+  if (server === state.candidate) return { state, effects: [] };
+  const next = withoutCandidate(state);
+  return {
+    state: { ...next.state, refusal: undefined },
+    effects: [...next.effects, { kind: 'report-refusal' }],
+  };
+}
+
+function serverProved<L extends LoadedVersion, S extends ServerVersion>(
+  before: ModelState<L, S>,
+  { server, loaded }: { readonly server: S; readonly loaded: L },
+): ModelStep<L, S> {
+  const { run, last } = before;
+  const isCurrent = run.kind === 'remote' && run.server === server;
+  if (!isCurrent && server !== before.candidate) return { state: before, effects: [] };
+  const moved = isCurrent ? before : { ...before, candidate: undefined };
+  const isOther = loaded.stored !== last?.stored;
+  const { state, effects } = isOther ? withoutCandidate(moved) : { state: moved, effects: [] };
+  const local = localVersion(before);
+  return answered({
+    state: {
+      ...state,
+      run: { kind: 'remote', server, loaded, reason: '' },
+      last: loaded,
+      refusal: isOther ? undefined : state.refusal,
+    },
+    effects: [
+      ...effects,
+      ...(run.kind === 'remote' && !isCurrent ? [{ kind: 'leave-server', server: run.server } as const] : []),
+      { kind: 'report-ready', loaded, isNews: true },
+      ...(local === undefined ? [] : [{ kind: 'unload-local', loaded: local } as const]),
+    ],
+  });
+}
+
+function serverReported<L extends LoadedVersion, S extends ServerVersion>(
+  state: ModelState<L, S>,
+  { server, health, reason }: Extract<ModelEvent<L, S>, { readonly kind: 'server-reported' }>,
+): ModelStep<L, S> {
+  const { run, candidate } = state;
+  const report: ModelEffect<L, S> = { kind: 'report-server', health, reason };
+  if (run.kind === 'remote' && run.server === server)
+    return answered({ state: { ...state, run: { ...run, reason } }, effects: [report] });
+  if (server !== candidate) return { state, effects: [] };
+  if (hasVersion(state))
+    return answered({
+      state: { ...state, refusal: refusalText(state, server.stored.version, reason) },
+      effects: [{ kind: 'report-refusal' }],
+    });
+  // Nothing runs that this could displace.
+  return answered({
+    state: { ...state, run: { kind: 'remote', server, loaded: undefined, reason }, candidate: undefined },
+    effects: [report],
+  });
+}
+
+function removed<L extends LoadedVersion, S extends ServerVersion>(before: ModelState<L, S>): ModelStep<L, S> {
+  const { state, effects } = withoutCandidate(before);
+  const { run } = before;
+  return answered({
+    state: { ...state, run: { kind: 'removed' }, load: 'idle' },
+    effects: [
+      ...effects,
+      ...(run.kind === 'remote' ? [{ kind: 'close-server', server: run.server } as const] : []),
+      { kind: 'report-removed' },
+    ],
+  });
+}

@@ -1,0 +1,41 @@
+import type { AlarmTransition } from '../alarm/alarm.ts';
+import type { EpochMs } from '../epoch-ms.ts';
+
+/** Kinds of records in the outbox. A `loss` lists records that were dropped or may be missing. */
+export const recordKinds = ['alarm', 'verdict', 'sample', 'loss'] as const;
+export type RecordKind = (typeof recordKinds)[number];
+
+/** JSON object of a record, without its id, kind and time. */
+export type RecordBody = Readonly<Record<string, unknown>>;
+
+/** A record before it is stored. It gets its id in the transaction that stores it. */
+export type RecordDraft = {
+  readonly kind: RecordKind;
+  readonly timestampMs: EpochMs;
+  /** Watch of the record; '' for samples and losses. */
+  readonly watch: string;
+  readonly body: RecordBody;
+  /** Set for alarm records. It is stored in the alarm database before the record. */
+  readonly alarm: AlarmTransition | undefined;
+};
+
+/** A stored record. `body` is JSON text that passed its checksum. */
+export type StoredRecord = {
+  readonly id: string;
+  readonly sequence: number;
+  readonly kind: RecordKind;
+  readonly timestampMs: EpochMs;
+  readonly watch: string;
+  readonly body: string;
+};
+
+/** Returns `<agent.id>/<epoch>/<sequence>`, by which receivers detect duplicates. */
+export function recordId(agentId: string, epoch: string, sequence: number): string {
+  return `${agentId}/${epoch}/${sequence}`;
+}
+
+/** Returns the record as JSON for uplinks: `{"id","kind","timestamp_ms",…body}`. */
+export function recordJson(record: StoredRecord): string {
+  const head = `{"id":${JSON.stringify(record.id)},"kind":"${record.kind}","timestamp_ms":${Math.round(record.timestampMs)}`;
+  return record.body === '{}' ? `${head}}` : `${head},${record.body.slice(1)}`;
+}

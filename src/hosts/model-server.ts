@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { setPriority } from 'node:os';
+import process from 'node:process';
+import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
+import type { ModelsConfig } from '../models/store/models-config.ts';
+import { sharedWithWatches } from '../models/store/serving.ts';
+import { SystemClock } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { inferenceHostEntry, tensorCodecEntry } from '../platform/entries.ts';
+import { invariant } from '../platform/errors.ts';
+import { Health } from '../platform/health.ts';
+import { relayingLogger, silentLogger } from '../platform/log.ts';
+import { Metrics } from '../platform/metrics.ts';
+import type { RpcPort } from '../platform/rpc.ts';
+import { RpcClient, serveRpc } from '../platform/rpc.ts';
+import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
+import { ActivationMonitor } from '../runtime/activation-monitor.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
+import { ClientModels } from '../serving/client-models.ts';
+import type { ModelServerSettings } from '../serving/model-server-settings.ts';
+import { servingEndpoint } from '../serving/serving-endpoint.ts';
+import { NICENESS } from './lower-priority.ts';
+import { setOomScore } from './set-oom-score.ts';
+
+/*
+ * Entry of the model server: the process that serves models to clients, on its own port and in inference hosts of its own.
+ * It has a lower priority than the agent, is killed first if memory runs out, and ends with the agent.
+ */
+setOomScore(600);
+try {
+  setPriority(NICENESS);
+} catch {
+  // The priority is an optimization; some systems refuse to change it.
+}
+// Ctrl-C reaches the whole process group, and systemd may signal the whole unit; the agent ends its model server itself.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+
+/** Longest time that it may take to end after the agent has disconnected. */
+const STOP_DEADLINE_MS = 3_000;
+
+type Settings = ModelServerSettings<ModelsConfig>;
+
+type Serving = {
+  readonly models: SupervisedInferenceHost;
+  readonly deps: Deps;
+  readonly stack: AsyncDisposableStack;
+};
+
+const port = agentPort();
+const agent = new RpcClient<AgentProtocol>(port, new SystemClock());
+let serving: Serving | undefined;
+serveRpc<ModelServerProtocol>(port, {
+  start: async (settings) => {
+    // The agent is of the same program and version.
+    serving = await start(settings as Settings);
+  },
+  ping: () => undefined,
+  statuses: () => serving?.models.statuses() ?? [],
+  metrics: () => serving?.deps.metrics.values() ?? [],
+  reload: () => serving?.models.reload(),
+});
+process.once('disconnect', () => {
+  // The process must end even if a handle was forgotten or a disposal hangs.
+  const end = (): void => void process.kill(process.pid, 'SIGKILL');
+  new SystemClock().setTimer(end, STOP_DEADLINE_MS, { background: true });
+  void (serving?.stack.disposeAsync() ?? Promise.resolve()).finally(end);
+});
+
+async function start(settings: Settings): Promise<Serving> {
+  const { models: config, watched } = settings;
+  await using stack = new AsyncDisposableStack();
+  const deps = relayingDeps(settings, stack);
+  const isShared = sharedWithWatches(config, watched);
+  const own = stack.use(
+    new SupervisedInferenceHost({
+      entry: inferenceHostEntry,
+      config,
+      serves: (name) => !isShared(name),
+      deps,
+    }),
+  );
+  const activations = stack.use(
+    new ActivationMonitor({
+      directory: config.directory,
+      names: () => own.statuses().map(({ name }) => name),
+      clock: deps.clock,
+      onChange: () => own.reload(),
+    }),
+  );
+  const endpoint = stack.use(
+    servingEndpoint({
+      settings,
+      models: new ClientModels({ own, agent, config, watched, clock: deps.clock }),
+      codecEntry: tensorCodecEntry,
+      onListening: (url) => send(agent.call('listening', url)),
+      deps,
+    }),
+  );
+  own.start();
+  activations.start();
+  await endpoint.start();
+  return { models: own, deps, stack: stack.move() };
+}
+
+/** Log lines and health go to the agent. */
+function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps {
+  const clock = new SystemClock();
+  const log = relayingLogger(logLevel, (line) => send(agent.call('log', line)));
+  const metrics = new Metrics();
+  // The agent has a metric for each component that is reported to it; a second one here would be added to that.
+  const health = new Health({ clock, log, metrics: new Metrics() }, (change) => send(agent.call('health', change)));
+  const clockMonitor = stack.use(
+    new WallClockMonitor({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
+  );
+  clockMonitor.start();
+  return { clock, random: () => randomBytes(4).readUInt32LE() / 2 ** 32, log, metrics, health };
+}
+
+/** Without an agent there is no receiver, and this process is about to end. */
+function send(call: Promise<void>): void {
+  call.catch(() => undefined);
+}
+
+function agentPort(): RpcPort {
+  invariant(process.send !== undefined, 'the model server is started by fork');
+  const post = process.send.bind(process);
+  return {
+    post: (message) => {
+      if (process.connected) post(message, () => undefined);
+    },
+    onMessage: (listener) => process.on('message', listener),
+  };
+}

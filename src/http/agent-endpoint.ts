@@ -1,0 +1,85 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AlarmCommands } from '../contracts/alarm-commands.ts';
+import type { LiveEvents } from '../contracts/live-events.ts';
+import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
+import { HttpServer } from '../web/http-server.ts';
+import { registerAlarmRoutes } from './alarm-routes.ts';
+import { dashboardPaths, registerDashboard } from './dashboard-routes.ts';
+import { registerEventStream } from './event-stream.ts';
+import type { AgentIdentity } from './health-routes.ts';
+import { registerHealthRoutes } from './health-routes.ts';
+import type { HttpConfig } from './http-config.ts';
+import type { ModelRegistryRoutesOptions } from './model-registry-routes.ts';
+import { registerModelRegistryRoutes } from './model-registry-routes.ts';
+import { registerRolloutRoutes } from './rollout-routes.ts';
+import { TurnBudget } from './turn-budget.ts';
+import type { WatchRoutesOptions } from './watch-routes.ts';
+import { registerWatchRoutes } from './watch-routes.ts';
+
+export type AgentEndpointOptions = WatchRoutesOptions & {
+  readonly config: HttpConfig;
+  readonly identity: AgentIdentity;
+  readonly alarms: AlarmCommands;
+  readonly rollouts: RolloutStatuses;
+  readonly events: LiveEvents;
+  /** Undefined if the models cannot be managed. */
+  readonly modelRegistry: Omit<ModelRegistryRoutesOptions, 'adminToken'> | undefined;
+  /** Address of the model server; undefined if the configuration has none. */
+  readonly modelServerAddress: () => string | undefined;
+};
+
+/** Requests of this API have bodies of a few hundred bytes; a package of a model is a stream with a limit of its own. */
+const BODY_BYTES_MAX = 65_536;
+
+/** Supervisors and load balancers check health without a secret; the dashboard's page contains no data. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', ...dashboardPaths]);
+
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  'alarm-unknown': 404,
+  'alarm-not-acknowledgeable': 409,
+  'alarm-not-shelved': 409,
+  'alarm-out-of-service': 409,
+  'alarm-shelving-invalid': 400,
+};
+
+/** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the dashboard. */
+export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
+  const { config, identity, modelRegistry, deps } = options;
+  return new HttpServer({
+    component: 'http',
+    config,
+    title: `andon agent ${identity.agentId}`,
+    version: identity.version,
+    descriptionPath: '/api/v1/openapi.json',
+    bodyBytesMax: BODY_BYTES_MAX,
+    receiveDeadlineMs: modelRegistry?.receiveDeadlineMs ?? 0,
+    openPaths: OPEN_PATHS,
+    statusOfCode: STATUS_OF_CODE,
+    routes: async (app, adminToken) => {
+      new TurnBudget(deps).limit(app);
+      registerHealthRoutes(app, identity, deps);
+      registerAlarmRoutes(app, options.alarms, deps);
+      registerWatchRoutes(app, options);
+      registerRolloutRoutes(app, options.rollouts);
+      registerDashboard(app);
+      registerEventStream(app, options.events, deps);
+      registerModelServerNotice(app, options.modelServerAddress);
+      if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, { ...modelRegistry, adminToken });
+    },
+    deps,
+  });
+}
+
+/** Answers requests for `/v2` with the address of the model server, before their body is read. */
+function registerModelServerNotice(app: FastifyInstance, address: () => string | undefined): void {
+  const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    reply.code(404).send({ error: modelServerNotice(address()) });
+  for (const path of ['/v2', '/v2/*'])
+    app.all(path, { schema: { hide: true }, onRequest, handler: async () => undefined });
+}
+
+function modelServerNotice(address: string | undefined): string {
+  return address === undefined
+    ? "This agent does not serve models. Add 'serving: {}' to its configuration; models are then served at 127.0.0.1:8081"
+    : `Models are not served on this port. Send the request to the model server at ${address} (serving.listen)`;
+}

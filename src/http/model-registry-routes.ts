@@ -1,0 +1,295 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import type { Activated, Installed, ModelRegistry, ModelProof, PackageSource } from '../contracts/model-registry.ts';
+import { modelActions } from '../contracts/model-registry.ts';
+import { errorCode, OperatingError } from '../platform/errors.ts';
+import { adminCheck } from '../web/admin-access.ts';
+import { errorJson } from '../web/error-json.ts';
+
+export type ModelRegistryRoutesOptions = {
+  readonly desk: ModelRegistry;
+  readonly adminToken: string | undefined;
+  /** Longest that an archive may take to arrive. */
+  readonly receiveDeadlineMs: number;
+};
+
+const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar', 'application/octet-stream'];
+/** A version is proved in seconds; whoever is told to come again should not come at once. */
+const RETRY_AFTER_S = 5;
+const ENTRIES_DEFAULT = 100;
+const ENTRIES_MAX = 10_000;
+
+const modelParams = z.object({ name: z.string() });
+const versionParams = modelParams.extend({ version: z.coerce.number().int().min(1) });
+const versionBody = z.strictObject({ version: z.int().min(1) });
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/i, { error: 'expected 64 hexadecimal digits' });
+
+const urlBody = z.strictObject({
+  url: z.string().describe('http:// or https:// URL of an archive'),
+  headers: z.record(z.string(), z.string()).default({}).describe('Sent with the request for it'),
+  sha256: sha256.optional().describe('SHA-256 that the archive must have'),
+});
+
+const proofJson = z.object({
+  sha256: z.string(),
+  provider: z.string(),
+  golden: z.object({ vectors: z.number(), largest_difference: z.number() }),
+  latency: z
+    .object({
+      warm_up_runs: z.number(),
+      runs: z.number(),
+      p50_ms: z.number(),
+      p99_ms: z.number(),
+      max_ms: z.number(),
+      deadline_ms: z.number(),
+    })
+    .nullable(),
+});
+const activatedJson = z.object({
+  model: z.string(),
+  version: z.number(),
+  previous: z.number().nullable(),
+  proof: proofJson,
+});
+const installedJson = z.object({
+  model: z.string(),
+  version: z.number(),
+  already_installed: z.boolean(),
+  proof: proofJson.nullable(),
+  activated: activatedJson.nullable(),
+});
+const auditJson = z.object({
+  intact: z.boolean(),
+  broken: z.object({ file: z.string(), line: z.number(), reason: z.string() }).nullable(),
+  entries: z.array(
+    z.object({
+      sequence: z.number(),
+      timestamp_ms: z.number(),
+      actor: z.string(),
+      action: z.enum(modelActions),
+      model: z.string(),
+      version: z.number().nullable(),
+      outcome: z.enum(['ok', 'refused']),
+      detail: z.record(z.string(), z.unknown()),
+      previous: z.string(),
+      hash: z.string(),
+    }),
+  ),
+});
+
+const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };
+const tags = ['Management of models'];
+
+/** The model directory over HTTP: what `andon models` does on the box, for whoever has the admin token. */
+export async function registerModelRegistryRoutes(
+  root: FastifyInstance,
+  options: ModelRegistryRoutesOptions,
+): Promise<void> {
+  // In a scope of its own: bodies may be archives, and errors have their own statuses.
+  await root.register(async (scope) => {
+    const app = scope.withTypeProvider<ZodTypeProvider>();
+    app.addHook('onRequest', adminCheck(options.adminToken));
+    // Between the last byte of a package and the answer nothing is sent, for as long as the version is being proved.
+    app.addHook('onRequest', async ({ raw }) => void raw.socket.setTimeout(0));
+    app.addContentTypeParser(ARCHIVE_TYPES, (_request, payload, done) => done(null, payload));
+    app.setErrorHandler((error, _request, reply) => answerError(error, reply));
+    registerInstall(app, options);
+    registerActivation(app, options.desk);
+    registerPins(app, options.desk);
+    registerAudit(app, options.desk);
+  });
+}
+
+function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: ModelRegistryRoutesOptions): void {
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/api/v1/models/install',
+    {
+      config: { arrivalTimeoutMs: receiveDeadlineMs },
+      schema: {
+        summary: 'Prove a package of a model and put it into the model directory',
+        description: 'The body is the archive itself, or JSON with the URL of one.',
+        tags,
+        consumes: ['application/json', 'application/gzip'],
+        querystring: z.object({
+          activate: z.stringbool().default(false).describe('Make it the active version too'),
+          sha256: sha256.optional().describe('SHA-256 that the archive in the body must have'),
+        }),
+        body: z.union([urlBody, z.any().meta({ type: 'string', format: 'binary' })]),
+        response: { 200: installedJson, 201: installedJson, ...errors, 408: errorJson, 413: errorJson, 502: errorJson },
+      },
+    },
+    async ({ query, body, raw }, reply) => {
+      const order = { ...packageOf(body), activate: query.activate };
+      const installed = await desk.install({ ...order, sha256: query.sha256 ?? order.sha256 }, actorAt(raw));
+      return reply.code(installed.fresh ? 201 : 200).send(installedToJson(installed));
+    },
+  );
+}
+
+/** @throws {OperatingError} 'model-package-invalid' for a body that is neither archive nor JSON with a URL. */
+function packageOf(body: unknown): { readonly source: PackageSource; readonly sha256: string | undefined } {
+  if (body instanceof Readable) return { source: { kind: 'archive', bytes: body }, sha256: undefined };
+  const parsed = urlBody.safeParse(body);
+  if (parsed.success) {
+    const { url, headers } = parsed.data;
+    return { source: { kind: 'url', url, headers }, sha256: parsed.data.sha256 };
+  }
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
+  throw new OperatingError(
+    'model-package-invalid',
+    'reject',
+    `Neither an archive nor JSON with its URL: ${problems.join('; ')}`,
+  );
+}
+
+function registerActivation(instance: FastifyInstance, desk: ModelRegistry): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const response = { 200: activatedJson, 400: errorJson, ...errors };
+  app.post(
+    '/api/v1/models/:name/activate',
+    {
+      schema: { summary: 'Prove a version and make it active', tags, params: modelParams, body: versionBody, response },
+    },
+    async ({ params, body, raw }) =>
+      activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(raw))),
+  );
+  app.post(
+    '/api/v1/models/:name/rollback',
+    { schema: { summary: 'Back to the version that was active before', tags, params: modelParams, response } },
+    async ({ params, raw }) => activatedToJson(await desk.rollback(params.name, actorAt(raw))),
+  );
+  app.delete(
+    '/api/v1/models/:name/versions/:version',
+    {
+      schema: {
+        summary: 'Delete a version that is neither active, pinned nor in use',
+        tags,
+        params: versionParams,
+        querystring: z.object({
+          force: z.stringbool().default(false).describe('Also the one that a rollback would go back to'),
+        }),
+        response: { 200: z.object({ model: z.string(), version: z.number() }), ...errors },
+      },
+    },
+    async ({ params, query, raw }) => {
+      await desk.remove(params, { force: query.force }, actorAt(raw));
+      return { model: params.name, version: params.version };
+    },
+  );
+}
+
+function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const response = { 200: z.object({ model: z.string(), pinned: z.number().nullable() }), 400: errorJson, ...errors };
+  app.post(
+    '/api/v1/models/:name/pin',
+    { schema: { summary: 'Hold the active version fast', tags, params: modelParams, body: versionBody, response } },
+    async ({ params, body, raw }) => {
+      await desk.pin({ name: params.name, version: body.version }, actorAt(raw));
+      return { model: params.name, pinned: body.version };
+    },
+  );
+  app.post(
+    '/api/v1/models/:name/unpin',
+    { schema: { summary: 'Let go of a pinned version', tags, params: modelParams, response } },
+    async ({ params, raw }) => {
+      await desk.unpin(params.name, actorAt(raw));
+      return { model: params.name, pinned: null };
+    },
+  );
+}
+
+function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/api/v1/models/audit',
+    {
+      schema: {
+        summary: 'What was done to the model directory, and whether the log still is what was written',
+        tags,
+        querystring: z.object({
+          limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(ENTRIES_DEFAULT).describe('Newest lines'),
+        }),
+        response: { 200: auditJson, 401: errorJson, 403: errorJson },
+      },
+    },
+    async ({ query }) => {
+      const { entries, broken } = await desk.audit();
+      return { intact: broken === undefined, broken: broken ?? null, entries: entries.slice(-query.limit) };
+    },
+  );
+}
+
+/** The admin token does not identify a person, so the audit log gets the address of the client. */
+function actorAt(request: IncomingMessage): string {
+  return `http:${request.socket.remoteAddress ?? 'unknown'}`;
+}
+
+/** Where the status is another than 422: nothing is wrong with the request, and the version is no good. */
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  'admin-token-needed': 401,
+  'model-server-away': 503,
+  'repository-off': 403,
+  'model-version-unknown': 404,
+  'model-no-previous': 409,
+  'model-pinned': 409,
+  'model-rollback-refused': 409,
+  'model-version-in-use': 409,
+  'model-version-not-active': 409,
+  'model-version-taken': 409,
+  'model-package-too-large': 413,
+  'model-download-failed': 502,
+  'model-directory-unusable': 503,
+  'models-busy': 503,
+};
+
+function answerError(error: unknown, reply: FastifyReply): FastifyReply {
+  if (errorCode(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const given = (reply.request.headers['content-type'] ?? '').slice(0, 100);
+    const wanted = 'an archive as application/gzip, or JSON as application/json';
+    return reply.code(415).send({ error: `The body came as '${given}', which is not taken; send ${wanted}` });
+  }
+  // Fastify's own, and what is no error of the act, are the whole endpoint's to answer.
+  if (!(error instanceof OperatingError)) throw error;
+  const status = STATUS_OF_CODE[error.code] ?? 422;
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
+  // What is left of a package is not read any more.
+  if (!reply.request.raw.complete) reply.header('connection', 'close');
+  return reply.code(status).send({ error: error.message });
+}
+
+function installedToJson({ name, version, fresh, proof, activated }: Installed): z.infer<typeof installedJson> {
+  return {
+    model: name,
+    version,
+    already_installed: !fresh,
+    proof: proof === undefined ? null : proofToJson(proof),
+    activated: activated === undefined ? null : activatedToJson(activated),
+  };
+}
+
+function activatedToJson({ name, version, previous, proof }: Activated): z.infer<typeof activatedJson> {
+  return { model: name, version, previous: previous ?? null, proof: proofToJson(proof) };
+}
+
+function proofToJson({ sha256: digest, provider, golden, latency }: ModelProof): z.infer<typeof proofJson> {
+  return {
+    sha256: digest,
+    provider,
+    golden: { vectors: golden.vectors, largest_difference: golden.largestDifference },
+    latency:
+      latency === undefined
+        ? null
+        : {
+            warm_up_runs: latency.warmUpRuns,
+            runs: latency.runs,
+            p50_ms: latency.p50Ms,
+            p99_ms: latency.p99Ms,
+            max_ms: latency.maxMs,
+            deadline_ms: latency.deadlineMs,
+          },
+  };
+}

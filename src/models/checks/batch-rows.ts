@@ -1,0 +1,95 @@
+import type { Tensor, TensorData, Tensors, TensorSpec } from '../../contracts/inference.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { HostRun } from '../../contracts/model-session.ts';
+import { inferenceFailure } from '../errors/inference-failure.ts';
+import { elementCount } from './tensor-check.ts';
+
+/** Whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
+export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
+  return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === 1);
+}
+
+/** Whether every input and output has a first dimension of any size, as a batch has. */
+export function hasRows(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
+  return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === -1);
+}
+
+/** The same specs as the agent sees them: any number of rows, which the host runs one after another. */
+export function withAnyBatch(specs: readonly TensorSpec[]): readonly TensorSpec[] {
+  return specs.map((spec) => ({ ...spec, dims: [-1, ...spec.dims.slice(1)] }));
+}
+
+/** Rows of a batch; undefined where the inputs disagree about how many. */
+export function batchSize(inputs: Tensors): number | undefined {
+  const sizes = new Set(Object.values(inputs).map(({ dims }) => dims[0]));
+  return sizes.size === 1 ? [...sizes][0] : undefined;
+}
+
+/** Row `row` of each tensor as a batch of one; the data is shared, not copied. */
+export function rowOf(tensors: Tensors, row: number): Tensors {
+  return rowsOf(tensors, row, 1);
+}
+
+/** `count` rows of each tensor from `first` on; the data is shared, not copied. */
+export function rowsOf(tensors: Tensors, first: number, count: number): Tensors {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { type, dims, data }]) => {
+      const length = elementCount(dims.slice(1));
+      const part = slice(data, first * length, (first + count) * length);
+      return [name, { type, dims: [count, ...dims.slice(1)], data: part }];
+    }),
+  );
+}
+
+/**
+ * Runs a batch row by row, for a graph that takes one.
+ *
+ * @throws {OperatingError} 'model-input-invalid' where the inputs disagree about how many rows there are.
+ */
+export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promise<HostRun>): Promise<HostRun> {
+  const rows = batchSize(inputs);
+  if (rows === undefined) throw inferenceFailure('model-input-invalid', 'The inputs have different batch sizes');
+  const results: HostRun[] = [];
+  for (let row = 0; row < rows; row += 1) results.push(await run(rowOf(inputs, row)));
+  return {
+    outputs: joinRows(results.map(({ outputs }) => outputs)),
+    runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
+  };
+}
+
+/** The rows' outputs as one batch. */
+export function joinRows(rows: readonly Tensors[]): Tensors {
+  const first = rows[0];
+  invariant(first !== undefined, 'a batch has a row');
+  return Object.fromEntries(
+    Object.entries(first).map(([name, tensor]) => [
+      name,
+      joinTensors(
+        tensor,
+        rows.flatMap((row) => row[name] ?? []),
+      ),
+    ]),
+  );
+}
+
+function joinTensors(first: Tensor, tensors: readonly Tensor[]): Tensor {
+  const dims = [tensors.reduce((rows, tensor) => rows + (tensor.dims[0] ?? 1), 0), ...first.dims.slice(1)];
+  return { type: first.type, dims, data: concatenate(first.data, tensors) };
+}
+
+function concatenate(like: TensorData, tensors: readonly Tensor[]): TensorData {
+  if (Array.isArray(like)) return tensors.flatMap(({ data }) => data as readonly string[]);
+  const length = tensors.reduce((sum, { data }) => sum + data.length, 0);
+  // Every typed array's constructor takes a length, but their union cannot be called as one.
+  const joined = new (like.constructor as Float32ArrayConstructor)(length);
+  let offset = 0;
+  for (const { data } of tensors) {
+    joined.set(data as Float32Array, offset);
+    offset += data.length;
+  }
+  return joined;
+}
+
+function slice(data: TensorData, from: number, to: number): TensorData {
+  return ArrayBuffer.isView(data) ? data.subarray(from, to) : data.slice(from, to);
+}

@@ -1,0 +1,178 @@
+import { isMap, LineCounter, parseDocument, visit } from 'yaml';
+import type { Document } from 'yaml';
+import * as z from 'zod';
+import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
+import { graphManifestSchema, modelManifestSchema } from '../../contracts/model-manifest.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import { nearest } from '../../domain/nearest-word.ts';
+import type { ConfigProblem } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
+
+/** Problems that are told of one file: thousands would take minutes to find the lines of, and nobody reads them. */
+const PROBLEMS_MAX = 100;
+
+export type ManifestReading =
+  | { readonly manifest: AnyManifest; readonly problems: readonly [] }
+  | { readonly manifest: undefined; readonly problems: readonly ConfigProblem[] };
+
+/**
+ * Reads the text of a `model.yaml`, with every problem at its line, a hundred at most. Takes some milliseconds for ten
+ * kilobytes; whoever must not wait asks `readManifestAside`.
+ *
+ * @param expected Name and version of the folders it lies in; a model that was copied by hand often disagrees.
+ *   Undefined where it lies in no such folders yet.
+ */
+export function readManifest(
+  file: string,
+  text: string,
+  expected: { readonly name: string; readonly version: number } | undefined,
+): ManifestReading {
+  const lines = new LineCounter();
+  // The library compares each key with each other one, which takes minutes for a hundred thousand.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  if (document.errors.length > 0)
+    return failed(document.errors.map(({ message, pos }) => ({ ...at(pos[0]), path: '', message })));
+  const problemAt = (path: readonly PropertyKey[], message: string): ConfigProblem => ({
+    ...at(offsetOf(document, path)),
+    path: path.map(String).join('.'),
+    message,
+  });
+  const repeated = repeatedKeyOffset(document);
+  if (repeated !== undefined) return failed([{ ...at(repeated), path: '', message: 'Map keys must be unique' }]);
+  const values = plainValues(document);
+  if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
+  const parsed = parsedManifest(values);
+  if (parsed === undefined)
+    return failed([{ ...at(0), path: '', message: 'has more values that are wrong than can be told' }]);
+  if (!parsed.success) return failed(issueProblems(parsed.error.issues, problemAt));
+  const manifest = parsed.data;
+  const problems = [
+    ...(expected === undefined || manifest.name === expected.name
+      ? []
+      : [problemAt(['name'], `is '${manifest.name}', but the folder is '${expected.name}'`)]),
+    ...(expected === undefined || manifest.version === expected.version
+      ? []
+      : [problemAt(['version'], `is ${manifest.version}, but the folder is ${expected.version}`)]),
+    ...(judgesWindows(manifest) ? goldenProblems(manifest, problemAt) : []),
+  ];
+  return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+/** @returns Undefined where there are so many issues that zod cannot hold them: it passes them as arguments of a call. */
+function parsedManifest(values: unknown) {
+  try {
+    return (isOfGraph(values) ? graphManifestSchema : modelManifestSchema).safeParse(values);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether it is the manifest of a graph that judges no windows; one that merely forgot its window is told so. */
+function isOfGraph(values: unknown): boolean {
+  if (typeof values !== 'object' || values === null) return false;
+  if ('task' in values && values.task === 'other') return true;
+  const task = 'task' in values ? values.task : undefined;
+  return task !== 'anomaly' && !('tags' in values || 'window' in values || 'threshold' in values);
+}
+
+function goldenProblems(
+  { golden, input, window, tags }: ModelManifest,
+  problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
+): readonly ConfigProblem[] {
+  const wanted = window.steps * tags.length;
+  return golden.flatMap(({ inputs }, index) => {
+    const found = inputs[input]?.length;
+    if (found === wanted) return [];
+    const counted = `${wanted} (${window.steps} steps × ${tags.length} tags)`;
+    return [problemAt(['golden', index, 'inputs'], `'${input}' has ${found ?? 'no'} values, expected ${counted}`)];
+  });
+}
+
+/** Of the first key that its map has already; undefined where none is repeated. */
+function repeatedKeyOffset(document: Document.Parsed): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        const name = String(key);
+        if (seen.has(name)) {
+          offset = (key as { range?: readonly number[] } | null)?.range?.[0] ?? 0;
+          return visit.BREAK;
+        }
+        seen.add(name);
+      }
+      return undefined;
+    },
+  });
+  return offset;
+}
+
+/** Aliases that refer to aliases grow without end when expanded (an alias bomb); no manifest needs more than ten. */
+function plainValues(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 10 });
+  } catch (error) {
+    return new Error(errorMessage(error), { cause: error });
+  }
+}
+
+function failed(problems: readonly ConfigProblem[]): ManifestReading {
+  return { manifest: undefined, problems: problems.slice(0, PROBLEMS_MAX) };
+}
+
+/** One problem for each unknown key, so that each has its own line. */
+function issueProblems(
+  issues: readonly z.core.$ZodIssue[],
+  problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
+): readonly ConfigProblem[] {
+  return issues.slice(0, PROBLEMS_MAX).flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [problemAt(issue.path, issue.message)];
+    const keys = issue.keys.slice(0, PROBLEMS_MAX);
+    const known = manifestKeys();
+    return keys.map((key) =>
+      problemAt([...issue.path, key], `is not a key that model.yaml has${suggestion(key, known)}`),
+    );
+  });
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const meant = nearest(key, known);
+  return meant === undefined ? '' : `: did you mean '${meant}'${meant === key ? ' at another place' : ''}?`;
+}
+
+/** Keys that a manifest of either kind has at any depth. */
+function manifestKeys(): readonly string[] {
+  const keys = new Set<string>();
+  const collect = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [name, value] of Object.entries(node)) {
+      if (name === 'properties') for (const key of Object.keys(value as object)) keys.add(key);
+      collect(value);
+    }
+  };
+  for (const schema of [modelManifestSchema, graphManifestSchema])
+    collect(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+  return [...keys];
+}
+
+/** Offset of the key, or of the nearest part of the path that is there. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const last = path[length - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find(({ key }) => String(key) === String(last));
+      const range = (pair?.key as { range?: readonly number[] } | undefined)?.range;
+      if (range?.[0] !== undefined) return range[0];
+    }
+    const node = document.getIn(path.slice(0, length), true) as { range?: readonly number[] } | undefined;
+    if (node?.range?.[0] !== undefined) return node.range[0];
+  }
+  return 0;
+}

@@ -1,0 +1,269 @@
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { ConfigProblem } from '../../platform/errors.ts';
+import { ConfigError, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { inferenceFailure } from '../errors/inference-failure.ts';
+import { registryFailure } from '../errors/registry-errors.ts';
+import { readManifestAside } from './manifest-process.ts';
+import { sha256 } from '../../platform/sha256.ts';
+import { readBounded, readModelFile } from './model-file.ts';
+import type { ModelsConfig } from './models-config.ts';
+import { fallbackProblem } from './fallback-fit.ts';
+import { remoteFailure } from '../errors/remote-errors.ts';
+import type { SignatureReport } from '../signing/signature-report.ts';
+import { signatureReport } from '../signing/signature-report.ts';
+import type { TrustedKey } from '../signing/trusted-keys.ts';
+import { trustedKeys } from '../signing/trusted-keys.ts';
+import { trustVersion } from '../signing/version-trust.ts';
+
+/** Golden vectors of wide windows are the bulk of a manifest. */
+export const MANIFEST_BYTES_MAX = 8_000_000;
+const ACTIVE_BYTES_MAX = 64;
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const versionPattern = /^[1-9]\d{0,8}$/;
+
+/** One version on disk, its manifest checked against its folders. */
+export type StoredModel = {
+  readonly name: string;
+  readonly version: number;
+  readonly modelPath: string;
+  readonly manifest: AnyManifest;
+  /** What tells it from another of the same number: SHA-256 of model.onnx, or of model.yaml where it runs elsewhere. */
+  readonly sha256: string;
+  /** The trusted key that signed it, as it is shown to people; undefined where nobody asks (`models.trust`). */
+  readonly signedBy: string | undefined;
+};
+
+type ModelPlace = { readonly name: string; readonly version: number; readonly folder: string };
+
+/** One that a watch may name. */
+export type StoredWatchModel = StoredModel & { readonly manifest: ModelManifest };
+
+/**
+ * `models/<name>/<version>/model.onnx` and `model.yaml`, with `models/<name>/active` naming the active version.
+ *
+ * Everything is read with a bound and never from outside the directory, whatever links lead there. Whoever uses a model
+ * comes by `find`, so that with `models.trust` set nothing is used that no trusted key signed.
+ */
+export class ModelDirectory {
+  readonly #path: string;
+  readonly #modelBytesMax: number;
+  readonly #trusted: readonly TrustedKey[] | undefined;
+
+  /**
+   * @param path Absolute.
+   * @param options.trusted Keys that must have signed a version; undefined lets any version pass.
+   */
+  constructor(
+    path: string,
+    options: { readonly modelBytesMax: number; readonly trusted: readonly TrustedKey[] | undefined },
+  ) {
+    this.#path = path;
+    this.#modelBytesMax = options.modelBytesMax;
+    this.#trusted = options.trusted;
+  }
+
+  /**
+   * The model directory as it is configured.
+   *
+   * @throws {OperatingError} 'signing-key-invalid'
+   */
+  static of({ directory, maxModelSizeBytes, trust }: ModelsConfig): ModelDirectory {
+    return new ModelDirectory(directory, { modelBytesMax: maxModelSizeBytes, trusted: trustedKeys(trust) });
+  }
+
+  /** In alphabetical order; empty where the directory does not exist yet. */
+  async names(): Promise<readonly string[]> {
+    return (await folders(this.#path)).filter((name) => namePattern.test(name)).toSorted();
+  }
+
+  /** Ascending. */
+  async versions(name: string): Promise<readonly number[]> {
+    if (!namePattern.test(name)) return [];
+    const found = await folders(join(this.#path, name));
+    return found
+      .filter((version) => versionPattern.test(version))
+      .map(Number)
+      .toSorted((a, b) => a - b);
+  }
+
+  /** @throws {OperatingError} 'model-version-unknown' where the directory has no such model, or not that version of it. */
+  async checkExists({ name, version }: ModelReference): Promise<void> {
+    const versions = await this.versions(name);
+    if (versions.length === 0)
+      throw registryFailure('model-version-unknown', `There is no model '${name.slice(0, 64)}' in ${this.#path}`);
+    if (version !== undefined && !versions.includes(version))
+      throw registryFailure(
+        'model-version-unknown',
+        `Model '${name}' has versions ${versions.join(', ')}, not ${version}`,
+      );
+  }
+
+  /**
+   * The version that `active` names; undefined where there is no such file: nothing was activated yet.
+   * @throws {OperatingError} 'model-file-invalid' where it does not hold a version.
+   */
+  async activeVersion(name: string): Promise<number | undefined> {
+    const path = join(this.#path, name, 'active');
+    const bytes = await this.#bytesIfAny(path, ACTIVE_BYTES_MAX);
+    if (bytes === undefined) return undefined;
+    const text = new TextDecoder().decode(bytes);
+    if (!versionPattern.test(text.trim()))
+      throw inferenceFailure('model-file-invalid', `${path} holds '${text.trim()}', expected the number of a version`);
+    return Number(text.trim());
+  }
+
+  /**
+   * Finds a model and reads its manifest; `model.onnx` is not opened.
+   *
+   * @throws {ConfigError} Every problem of its model.yaml, with line and column.
+   * @throws {OperatingError} 'model-file-invalid', 'model-untrusted'.
+   */
+  async find(model: ModelReference): Promise<StoredModel> {
+    const { name, version, folder } = await this.locate(model);
+    const file = join(folder, 'model.yaml');
+    const bytes = await this.#bytesIfAny(file, MANIFEST_BYTES_MAX);
+    if (bytes === undefined) throw inferenceFailure('model-file-invalid', await this.#noManifest(name, version, file));
+    const signed =
+      this.#trusted === undefined
+        ? undefined
+        : await trustVersion(
+            { label: `${name}@${version}`, folder, manifest: bytes, bytesMax: this.#modelBytesMax },
+            this.#trusted,
+          );
+    const text = new TextDecoder().decode(bytes);
+    const { manifest, problems } = await readManifestAside({ file, text, expected: { name, version } });
+    if (manifest === undefined) throw new ConfigError(problems);
+    if (manifest.sha256 !== undefined) signed?.checkGraph(manifest.sha256);
+    return {
+      name,
+      version,
+      modelPath: join(folder, 'model.onnx'),
+      manifest,
+      sha256: manifest.sha256 ?? sha256(bytes),
+      signedBy: signed?.key,
+    };
+  }
+
+  /**
+   * Where a model lies; nothing of it is read.
+   *
+   * @throws {OperatingError} 'model-file-invalid' where it is named without version and none is active.
+   */
+  async locate({ name, version: wanted }: ModelReference): Promise<ModelPlace> {
+    if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
+    const version = wanted ?? (await this.activeVersion(name));
+    if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
+    return { name, version, folder: join(this.#path, name, String(version)) };
+  }
+
+  /** How its signature stands, every byte of its files compared; for people, and no leave to use it. */
+  async signature(model: ModelReference): Promise<SignatureReport> {
+    try {
+      const { folder } = await this.locate(model);
+      return await signatureReport(folder, this.#trusted, this.#modelBytesMax);
+    } catch (error) {
+      if (error instanceof OperatingError) return { state: 'refused', reason: error.message };
+      throw error;
+    }
+  }
+
+  /**
+   * Finds a model for a watch.
+   *
+   * @throws {ConfigError} Every problem of its model.yaml, with line and column.
+   * @throws {OperatingError} 'model-untrusted'; 'model-file-invalid', also where the model judges no windows of tags.
+   */
+  async findForWatch(model: ModelReference): Promise<StoredWatchModel> {
+    const stored = await this.find(model);
+    const { manifest } = stored;
+    if (judgesWindows(manifest)) return { ...stored, manifest };
+    throw inferenceFailure(
+      'model-file-invalid',
+      `Model ${stored.name}@${stored.version} judges no windows: its model.yaml has no tags, window and threshold, so clients may run it, but no watch`,
+    );
+  }
+
+  /**
+   * Everything that can be said about a version without running it: signature, manifest, size, SHA-256, external data;
+   * of a remote one, its fallback.
+   *
+   * @returns The problems, each with its file and line; empty where it is sound.
+   */
+  async check(model: ModelReference): Promise<readonly ConfigProblem[]> {
+    try {
+      const stored = await this.find(model);
+      if (stored.manifest.runtime === 'local') await this.readModel(stored);
+      await this.checkFallback(stored);
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems;
+      if (!(error instanceof OperatingError)) throw error;
+      const file = join(this.#path, model.name, String(model.version ?? 'active'));
+      return [{ file, line: 1, column: 1, path: '', message: error.message }];
+    }
+  }
+
+  /**
+   * Whether what a remote version names as its fallback can judge in its place.
+   *
+   * @throws {OperatingError} 'remote-fallback-unfit'
+   */
+  async checkFallback({ name, version, manifest }: StoredModel): Promise<void> {
+    const problem = await fallbackProblem(manifest, this);
+    if (problem !== '') throw remoteFailure('remote-fallback-unfit', `Model ${name}@${version}: ${problem}`);
+  }
+
+  /**
+   * As `readModelFile`.
+   *
+   * @throws {OperatingError} 'model-file-invalid'.
+   */
+  async readModel(stored: StoredModel): Promise<Uint8Array> {
+    return readModelFile(stored, this.#path, this.#modelBytesMax);
+  }
+
+  async #noActiveVersion(name: string): Promise<string> {
+    const versions = await this.versions(name);
+    if (versions.length === 0) return `There is no model '${name}' in ${this.#path}`;
+    return `Model '${name}' has versions ${versions.join(', ')}, but none is active: andon models activate ${name}@${versions.at(-1)}`;
+  }
+
+  /**
+   * A graph that came alone is not guessed at: nothing says that the bytes are those somebody meant. What must be
+   * written for it is five lines, which are given here.
+   */
+  async #noManifest(name: string, version: number, file: string): Promise<string> {
+    try {
+      const path = join(this.#path, name, String(version), 'model.onnx');
+      const digest = sha256(await readBounded(path, this.#path, this.#modelBytesMax));
+      const text = `{ name: ${name}, version: ${version}, task: other, sha256: ${digest}, golden: [] }`;
+      return `${file} is missing; to serve the graph unverified, let it say: ${text}`;
+    } catch {
+      return `${file} is missing`;
+    }
+  }
+
+  async #bytesIfAny(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
+    try {
+      return await readBounded(path, this.#path, bytesMax);
+    } catch (error) {
+      if (error instanceof Error && errorCode(error.cause) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}
+
+async function folders(path: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw inferenceFailure('model-file-invalid', `${path}: ${errorMessage(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,215 @@
+import * as z from 'zod';
+import { executionProviders } from '../../contracts/inference.ts';
+import { byteSize, configObject, duration } from '../../platform/config-fields.ts';
+
+/** Each is a process of some 60 MB before its first model. */
+const HOSTS_MAX = 16;
+
+const providerName = z.enum(executionProviders, { error: `expected one of ${executionProviders.join(', ')}` });
+
+const providerSchema = z
+  .union([
+    providerName.transform((name) => ({ name, required: false, deviceId: 0 })),
+    configObject({
+      name: providerName.describe('Execution provider of ONNX Runtime: cuda, webgpu or cpu'),
+      required: z
+        .boolean()
+        .default(false)
+        .describe('true: the model fails if this provider is not available, instead of using the next one'),
+      deviceId: z.int().min(0).max(63).default(0).describe('Device number, if there are several (cuda only)'),
+    }),
+  ])
+  .describe('Name of a provider, or { name, required, deviceId }');
+
+const providerList = z
+  .array(providerSchema)
+  .min(1)
+  .max(executionProviders.length)
+  .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
+    error: 'a provider is listed twice',
+  });
+
+/** The process for the models of clients. */
+export const CLIENT_HOST = 'clients';
+/** Its name in earlier configurations. */
+export const FORMER_CLIENT_HOST = 'visitors';
+
+const hostName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'expected lower-case letters, digits or dashes' })
+  .transform((name) => (name === FORMER_CLIENT_HOST ? CLIENT_HOST : name));
+
+const modelName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected the name of a model, without a version' });
+
+const limitsSchema = configObject({
+  maxBatch: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Most rows in one run, from one client or several. Default: as in the model, otherwise 32'),
+  maxDelay: duration(
+    'Longest that a request waits for others to share a run with. 0ms only batches requests that already wait',
+    {
+      maxMs: 10_000,
+    },
+  ).optional(),
+  maxQueue: z.int().min(1).max(10_000).default(256).describe('Most client requests that may wait. One more is refused'),
+  deadline: duration('Overrides models.deadline for this model', { minMs: 10, maxMs: 600_000 }).optional(),
+  intraOpThreads: z.int().min(1).max(64).optional().describe('Overrides models.intraOpThreads for this model'),
+  executionProviders: providerList.optional().describe('Overrides models.executionProviders for this model'),
+  host: hostName
+    .optional()
+    .describe('Host process that the model runs in. Default: `main` for the model of a watch, `clients` for any other'),
+});
+
+/** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */
+const trustedKeySchema = z
+  .string({ error: 'expected the path of a public key, or its PEM text' })
+  .min(1)
+  .refine((text) => !text.includes('\0'), { error: 'must not contain a NUL character' })
+  .transform((text): { readonly file: string | undefined; readonly pem: string | undefined } =>
+    text.includes('-----BEGIN') ? { file: undefined, pem: text } : { file: text, pem: undefined },
+  );
+
+const rollbackSchema = configObject({
+  within: duration(
+    'Probation of an activated version. During it the previous version judges the same windows, and is activated again if the new version fails. 0ms turns probation off',
+  ).prefault('1h'),
+  period: duration('Period over which the counts below apply', { minMs: 1000 }).prefault('1h'),
+  crashes: z.int().min(1).default(1).describe('Number of crashes of its process at which a candidate is stopped'),
+  deadlineMisses: z
+    .int()
+    .min(1)
+    .default(3)
+    .describe('Number of windows over the deadline at which a candidate is stopped'),
+  invalidOutputs: z
+    .int()
+    .min(1)
+    .default(3)
+    .describe(
+      'Number of windows with NaN, infinity or a failed run at which a candidate is stopped, if the other version returned a score',
+    ),
+  alarmFactor: z
+    .number()
+    .min(1)
+    .default(3)
+    .describe('A candidate is stopped if it has more than this many times the abnormal windows of the other version'),
+  alarmFloor: z
+    .int()
+    .min(1)
+    .default(5)
+    .describe('For alarmFactor: smallest number of abnormal windows assumed for the other version'),
+  minWindows: z
+    .int()
+    .min(1)
+    .default(100)
+    .describe('For alarmFactor: number of windows that both versions must have judged before they are compared'),
+});
+
+/** `models:` in the configuration. */
+export const modelsConfigSchema = configObject({
+  directory: z
+    .string()
+    .min(1)
+    // The one character that no path may have; the folder is read while the configuration is checked.
+    .refine((path) => !path.includes('\0'), { error: 'must not contain a NUL character' })
+    .default('models')
+    .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
+  trust: configObject({
+    keys: z
+      .array(trustedKeySchema)
+      .min(1)
+      .max(100)
+      .describe('Public keys: paths of PEM files, relative to the configuration file, or PEM text'),
+  })
+    .optional()
+    .describe('If set, only model versions signed with one of these keys are loaded (andon models sign)'),
+  remoteServers: z
+    .array(
+      z.string().transform((text, context) => {
+        const origin = URL.parse(text)?.origin;
+        if (origin !== undefined && origin !== 'null') return origin;
+        context.addIssue({ code: 'custom', message: 'expected https://host:port', input: text });
+        return z.NEVER;
+      }),
+    )
+    .max(100)
+    .optional()
+    .describe('Servers that models with `runtime: remote` may use, each as https://host:port. Default: any server'),
+  serve: z
+    .union([z.enum(['all', 'none']), z.array(modelName).max(1000)], {
+      error: 'expected all, none or a list of names of models',
+    })
+    .default('none')
+    .describe(
+      'Models that are loaded for clients at the start, in addition to those of the watches. The model of a watch gets a second instance for clients, so that they cannot delay the watch. A model that is not listed is loaded with the first request for it',
+    ),
+  maxServed: z.int().min(1).max(10_000).default(64).describe('Most models that may be loaded for clients at a time'),
+  limits: z
+    .record(modelName, limitsSchema)
+    .refine((limits) => new Set(Object.values(limits).map(({ host }) => host)).size <= HOSTS_MAX, {
+      error: `no more than ${HOSTS_MAX} hosts`,
+    })
+    .default({})
+    .describe('Batching, queueing and execution of single models, by model name'),
+  hosts: z
+    .record(hostName, configObject({ maxMemory: byteSize('Overrides models.maxMemory for this host').optional() }))
+    .refine((hosts) => Object.keys(hosts).length <= HOSTS_MAX, { error: `no more than ${HOSTS_MAX} hosts` })
+    .default({})
+    .describe('Limits of single host processes, by host name'),
+  executionProviders: providerList
+    .prefault(['cpu'])
+    .describe('Execution providers, tried in this order for each model. Metrics and status report the one in use'),
+  deadline: duration('Longest that a run may take. Then the run fails, and the host process is killed and restarted', {
+    minMs: 10,
+    maxMs: 600_000,
+  }).prefault('1s'),
+  loadDeadline: duration('Longest time to load a model and check its golden vectors', {
+    minMs: 100,
+    maxMs: 600_000,
+  }).prefault('60s'),
+  maxModelSize: byteSize('Largest model.onnx that is loaded or installed').prefault('512MB'),
+  receiveDeadline: duration('Longest time for a model package to arrive', {
+    minMs: 1_000,
+    maxMs: 86_400_000,
+  }).prefault('15m'),
+  maxMemory: byteSize(
+    'Most resident memory of a host process. A host above it is replaced by a new one without a failed run. A version that would exceed it is not activated',
+  ).prefault('1GB'),
+  maxQueuedRuns: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(256)
+    .describe('Most runs of watches that may wait for a host. One more is refused and counted'),
+  intraOpThreads: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe('Threads within one operator. More than one costs CPU and does not make small models faster'),
+  quarantine: configObject({
+    crashes: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(5)
+      .describe('Number of crashes or timeouts of one model within the period at which it is quarantined'),
+    period: duration('Period over which crashes are counted', { minMs: 1000 }).prefault('10m'),
+    retryAfter: duration('Wait before a quarantined model or a refused version is tried again', {
+      minMs: 1000,
+    }).prefault('5m'),
+  })
+    .prefault({})
+    .describe('Quarantine of a model that crashes its host, so that the other models continue'),
+  rollback: rollbackSchema
+    .prefault({})
+    .describe('Limits at which a candidate is stopped and rolled back (a shadow, a canary, or a version on probation)'),
+});
+
+/** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */
+export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
+export type ProviderConfig = ModelsConfig['executionProviders'][number];

@@ -1,0 +1,52 @@
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { ModelsConfig, ProviderConfig } from './models-config.ts';
+import { CLIENT_HOST } from './models-config.ts';
+
+const MAX_BATCH_DEFAULT = 32;
+const MAX_QUEUE_DEFAULT = 256;
+
+/** Processes that models run in where nobody says otherwise. */
+export const WATCH_HOST = 'main';
+
+/** How one model is run: the configuration, then its maker, then the default. */
+export type Serving = {
+  /** Rows. */
+  readonly batchMax: number;
+  readonly delayMsMax: number;
+  /** Clients' requests that may wait. */
+  readonly queueMax: number;
+  readonly deadlineMs: number;
+  readonly intraOpThreads: number;
+};
+
+export function servingOf(config: ModelsConfig, manifest: AnyManifest): Serving {
+  const limits = config.limits[manifest.name];
+  const { serving } = manifest;
+  return {
+    batchMax: limits?.maxBatch ?? serving.maxBatch ?? MAX_BATCH_DEFAULT,
+    delayMsMax: limits?.maxDelayMs ?? serving.maxDelayMs ?? 0,
+    queueMax: limits?.maxQueue ?? MAX_QUEUE_DEFAULT,
+    deadlineMs: limits?.deadlineMs ?? serving.deadlineMs ?? config.deadlineMs,
+    intraOpThreads: limits?.intraOpThreads ?? serving.intraOpThreads ?? config.intraOpThreads,
+  };
+}
+
+export function providersOf(config: ModelsConfig, name: string): readonly ProviderConfig[] {
+  return config.limits[name]?.executionProviders ?? config.executionProviders;
+}
+
+/** @param who 'watch' or 'client': a model with a host of its own runs there for both. */
+export function hostOf(config: ModelsConfig, name: string, who: 'watch' | 'client'): string {
+  return config.limits[name]?.host ?? (who === 'watch' ? WATCH_HOST : CLIENT_HOST);
+}
+
+/**
+ * Whether clients run a model in a host that judges for watches too, as the configuration may ask for.
+ *
+ * @param watched Models that the configuration's watches name.
+ */
+export function sharedWithWatches(config: ModelsConfig, watched: readonly ModelReference[]): (name: string) => boolean {
+  const hosts = new Set([WATCH_HOST, ...watched.map(({ name }) => hostOf(config, name, 'watch'))]);
+  return (name) => hosts.has(hostOf(config, name, 'client'));
+}

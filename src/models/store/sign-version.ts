@@ -1,0 +1,85 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { ConfigError, errorMessage } from '../../platform/errors.ts';
+import { inferenceFailure } from '../errors/inference-failure.ts';
+import { readManifest } from './manifest-file.ts';
+import { MANIFEST_BYTES_MAX } from './model-directory.ts';
+import { sha256 } from '../../platform/sha256.ts';
+import { signedBundle } from '../signing/bundle.ts';
+import { SignatureError } from '../signing/signature-error.ts';
+import type { SigningKey } from '../signing/signing-key.ts';
+import type { FileDigests } from '../signing/statement.ts';
+import { formatStatement, SIGNATURE_FILE } from '../signing/statement.ts';
+import { fileDigest, readSmallFile, versionFileNames } from '../signing/version-files.ts';
+
+export type SignedVersion = {
+  /** `NAME@VERSION`, as model.yaml says. */
+  readonly model: string;
+  /** Names of the files that the signature covers. */
+  readonly files: readonly string[];
+};
+
+/**
+ * Signs a version's folder: every file in it, as it is now. The signature lies beside them and replaces an older one,
+ * whole or not at all. What could not be used is not signed either: model.yaml must be right, and fit model.onnx.
+ *
+ * @param expected Name and version that model.yaml must have; undefined takes what it says.
+ * @throws {ConfigError} model.yaml is wrong.
+ * @throws {OperatingError} 'model-file-invalid', 'signature-not-written'
+ */
+export async function signVersion(
+  folder: string,
+  key: SigningKey,
+  options: {
+    readonly expected: { readonly name: string; readonly version: number } | undefined;
+    readonly modelBytesMax: number;
+  },
+): Promise<SignedVersion> {
+  const { model, files } = await versionDigests(folder, options);
+  await writeSignature(folder, signedBundle(formatStatement(model, files), key));
+  return { model, files: [...files.keys()] };
+}
+
+async function versionDigests(
+  folder: string,
+  { expected, modelBytesMax }: Parameters<typeof signVersion>[2],
+): Promise<{ readonly model: string; readonly files: FileDigests }> {
+  try {
+    const path = join(folder, 'model.yaml');
+    const bytes = await readSmallFile(folder, 'model.yaml', MANIFEST_BYTES_MAX);
+    if (bytes === undefined) throw new SignatureError('has no model.yaml');
+    const { manifest, problems } = readManifest(path, new TextDecoder().decode(bytes), expected);
+    if (manifest === undefined) throw new ConfigError(problems);
+    const files = new Map<string, string>();
+    for (const name of await versionFileNames(folder))
+      files.set(name, name === 'model.yaml' ? sha256(bytes) : await fileDigest(folder, name, modelBytesMax));
+    const graph = files.get('model.onnx');
+    if (graph !== manifest.sha256)
+      throw new SignatureError(
+        `has a model.onnx of SHA-256 ${graph ?? '(missing)'}, but model.yaml says ${manifest.sha256 ?? 'that it runs on a server'}`,
+      );
+    return { model: formatModelReference(manifest), files };
+  } catch (error) {
+    if (!(error instanceof SignatureError)) throw error;
+    throw inferenceFailure('model-file-invalid', `${folder} ${error.message}: it is not signed`, { cause: error });
+  }
+}
+
+/** By way of a file outside the folder, so that nobody who looks into it meanwhile finds a file that is not signed. */
+async function writeSignature(folder: string, text: string): Promise<void> {
+  try {
+    const aside = await mkdtemp(join(dirname(folder), '.signing-'));
+    try {
+      const fresh = join(aside, SIGNATURE_FILE);
+      await writeFile(fresh, text, { mode: 0o644, flush: true });
+      await rename(fresh, join(folder, SIGNATURE_FILE));
+    } finally {
+      await rm(aside, { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw inferenceFailure('signature-not-written', `${join(folder, SIGNATURE_FILE)}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,152 @@
+import type { Contribution } from '../domain/alarm/verdict.ts';
+
+const DAY_MS = 86_400_000;
+
+/** One judged row of a backtest. */
+export type BacktestRow = {
+  readonly timeMs: number;
+  readonly verdict: 'normal' | 'abnormal' | 'unknown';
+  /** What is said of the row: 1 abnormal. */
+  readonly prediction: 0 | 1;
+  /** Whether the label says that the row is abnormal; undefined without a label. */
+  readonly fault: boolean | undefined;
+  /** The alarm was raised with this row. */
+  readonly raised: boolean;
+  readonly contributions: readonly Contribution[];
+};
+
+/** How good the predictions are, point by point, without tolerance; undefined where it has no meaning. */
+export type BacktestMetrics = {
+  readonly rows: number;
+  readonly unknownRows: number;
+  readonly abnormalRows: number;
+  readonly alarms: number;
+  readonly alarmsPerDay: number | undefined;
+  /** Tags by their mean share in abnormal verdicts, largest first. */
+  readonly blame: readonly Contribution[];
+  /** Undefined without labels. */
+  readonly labelled: LabelledMetrics | undefined;
+};
+
+export type LabelledMetrics = {
+  readonly truePositives: number;
+  readonly trueNegatives: number;
+  readonly falsePositives: number;
+  readonly falseNegatives: number;
+  readonly f1: number;
+  /** Share of normal rows that were called abnormal, 0–1; NaN without normal rows. */
+  readonly falseAlarmRate: number;
+  /** Share of abnormal rows that were called normal, 0–1; NaN without abnormal rows. */
+  readonly missedAlarmRate: number;
+  /** Alarms raised while nothing was wrong, per day of normal running; undefined without any. */
+  readonly falseAlarmsPerDay: number | undefined;
+  /** Spans of labelled rows, and how many of them were noticed within. */
+  readonly events: number;
+  readonly eventsFound: number;
+  /** From the begin of an event to its first abnormal row, for those that were found. */
+  readonly detectionDelayMs: { readonly mean: number; readonly max: number } | undefined;
+};
+
+/** Adds up a backtest row by row, in constant memory. */
+export class BacktestTally {
+  #rows = 0;
+  #unknown = 0;
+  #abnormal = 0;
+  #alarms = 0;
+  #falseAlarms = 0;
+  #normalMs = 0;
+  #allMs = 0;
+  #lastMs: number | undefined;
+  #judgedAbnormal = 0;
+  readonly #shares = new Map<string, number>();
+  readonly #counts = { truePositives: 0, trueNegatives: 0, falsePositives: 0, falseNegatives: 0 };
+  #events = 0;
+  readonly #delays = { count: 0, sumMs: 0, maxMs: 0 };
+  /** The event under way: when it began, and whether it was noticed. */
+  #event: { readonly fromMs: number; found: boolean } | undefined;
+
+  add(row: BacktestRow): void {
+    const stepMs = Math.max(0, row.timeMs - (this.#lastMs ?? row.timeMs));
+    this.#lastMs = row.timeMs;
+    this.#rows += 1;
+    this.#allMs += stepMs;
+    if (row.verdict === 'unknown') this.#unknown += 1;
+    if (row.prediction === 1) this.#abnormal += 1;
+    if (row.raised) this.#alarms += 1;
+    this.#addBlame(row);
+    if (row.fault === undefined) return;
+    if (!row.fault) this.#normalMs += stepMs;
+    if (row.raised && !row.fault) this.#falseAlarms += 1;
+    this.#addPoint(row.prediction === 1, row.fault);
+    this.#addToEvent(row);
+  }
+
+  metrics(): BacktestMetrics {
+    const perDay = (count: number, spanMs: number) => (spanMs > 0 ? (count * DAY_MS) / spanMs : undefined);
+    const blame = [...this.#shares].map(([tag, sum]) => ({ tag, share: sum / this.#judgedAbnormal }));
+    return {
+      rows: this.#rows,
+      unknownRows: this.#unknown,
+      abnormalRows: this.#abnormal,
+      alarms: this.#alarms,
+      alarmsPerDay: perDay(this.#alarms, this.#allMs),
+      blame: blame.toSorted((a, b) => b.share - a.share),
+      labelled: this.#labelled(perDay(this.#falseAlarms, this.#normalMs)),
+    };
+  }
+
+  #labelled(falseAlarmsPerDay: number | undefined): LabelledMetrics | undefined {
+    const { truePositives, trueNegatives, falsePositives, falseNegatives } = this.#counts;
+    if (truePositives + trueNegatives + falsePositives + falseNegatives === 0) return undefined;
+    const { count, sumMs, maxMs } = this.#delays;
+    return {
+      ...this.#counts,
+      ...pointRates(this.#counts),
+      falseAlarmsPerDay,
+      events: this.#events,
+      eventsFound: count,
+      detectionDelayMs: count === 0 ? undefined : { mean: sumMs / count, max: maxMs },
+    };
+  }
+
+  #addBlame({ verdict, contributions }: BacktestRow): void {
+    if (verdict !== 'abnormal') return;
+    this.#judgedAbnormal += 1;
+    for (const { tag, share } of contributions) this.#shares.set(tag, (this.#shares.get(tag) ?? 0) + share);
+  }
+
+  #addPoint(abnormal: boolean, fault: boolean): void {
+    const counts = this.#counts;
+    if (fault) counts[abnormal ? 'truePositives' : 'falseNegatives'] += 1;
+    else counts[abnormal ? 'falsePositives' : 'trueNegatives'] += 1;
+  }
+
+  #addToEvent({ fault, prediction, timeMs }: BacktestRow): void {
+    if (fault !== true) {
+      this.#event = undefined;
+      return;
+    }
+    if (this.#event === undefined) {
+      this.#event = { fromMs: timeMs, found: false };
+      this.#events += 1;
+    }
+    if (prediction === 0 || this.#event.found) return;
+    this.#event.found = true;
+    const delayMs = Math.max(0, timeMs - this.#event.fromMs);
+    this.#delays.count += 1;
+    this.#delays.sumMs += delayMs;
+    this.#delays.maxMs = Math.max(this.#delays.maxMs, delayMs);
+  }
+}
+
+/** F1 and both error rates of counted points; one never says enough without the others. */
+export function pointRates(
+  counts: Pick<LabelledMetrics, 'truePositives' | 'trueNegatives' | 'falsePositives' | 'falseNegatives'>,
+): Pick<LabelledMetrics, 'f1' | 'falseAlarmRate' | 'missedAlarmRate'> {
+  const { truePositives: tp, trueNegatives: tn, falsePositives: fp, falseNegatives: fn } = counts;
+  return {
+    f1: tp === 0 ? 0 : tp / (tp + (fp + fn) / 2),
+    falseAlarmRate: fp / (fp + tn),
+    missedAlarmRate: fn / (fn + tp),
+  };
+}

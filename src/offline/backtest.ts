@@ -1,0 +1,233 @@
+import type { ReadyModel } from '../contracts/inference.ts';
+import type { AlarmMemory, AlarmRules } from '../domain/alarm/alarm-logic.ts';
+import { applyVerdict, noDelay } from '../domain/alarm/alarm-logic.ts';
+import { normalFacts } from '../domain/alarm/alarm.ts';
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { DueWindow } from '../domain/window/window-plan.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
+import type { Judgement } from '../pipeline/judge.ts';
+import { Judge, notReadyReason } from '../pipeline/judge.ts';
+import { Watch, windowPlan } from '../pipeline/watch.ts';
+import { sleep } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { OperatingError } from '../platform/errors.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import { inferenceHostEntry } from '../platform/entries.ts';
+import type { Pacing } from './recorded-feed.ts';
+import { RecordedFeed } from './recorded-feed.ts';
+import type { RecordedRow, Recording, RowRange } from './recording.ts';
+import type { WatchBinding } from '../config/watch-binding.ts';
+
+/** Windows of one run of the model; as many as the live judge takes of one watch at once. */
+const WINDOWS_AT_ONCE = 16;
+const LOOK_MS = 10;
+/** A backtest may take its time: nothing waits behind it. */
+const DEADLINE_MS = 60_000;
+
+/** A recorded row, or a point of the grid, with what was said of it. */
+export type JudgedRow = {
+  readonly timeMs: number;
+  /** In the recording's own words; ISO 8601 for a point of the grid. */
+  readonly timeText: string;
+  readonly row: number;
+  readonly label: string;
+  /** Undefined for a row that no window ends with. */
+  readonly verdict: Verdict | undefined;
+  /** Values of the row as the window had them; NaN where missing. */
+  readonly lastRow: Float32Array | undefined;
+  /** 1 while the last verdict that knew a side was abnormal, 0 where nothing is known. */
+  readonly prediction: 0 | 1;
+  /** The alarm, its delays counted, is active; and whether this row raised it. */
+  readonly alarmActive: boolean;
+  readonly raised: boolean;
+};
+
+export type BacktestOrder = {
+  readonly models: AgentConfig['models'];
+  readonly model: ModelReference;
+  readonly binding: WatchBinding;
+  readonly recording: Recording;
+  /** Earlier rows of the recording are history for the first windows, and are not judged. */
+  readonly range: RowRange;
+  readonly pacing: Pacing;
+  readonly deps: Deps;
+};
+
+/**
+ * Runs recorded rows through the quality gate, windower, inference host, decision line and alarm logic of the live
+ * agent. Causal by construction: a window only ever holds what came before.
+ *
+ * @throws {OperatingError} 'model-not-ready' (retry), 'model-misfit' (reject) and what the recording throws.
+ */
+export async function* backtest(order: BacktestOrder): AsyncGenerator<JudgedRow, void, undefined> {
+  const { models, model, deps, recording, range } = order;
+  await using inference = new SupervisedInferenceHost({
+    entry: inferenceHostEntry,
+    config: { ...models, deadlineMs: DEADLINE_MS },
+    models: [model],
+    deps,
+  });
+  inference.start();
+  const ready = await readyModel(inference, model, deps);
+  checkColumns(ready, order.binding);
+  const run = new BacktestRun(order, ready, inference);
+  for await (const row of recording.rows()) {
+    if (row.row > range.last) break;
+    run.add(row);
+    if (run.full) yield* await run.judge();
+  }
+  run.end();
+  yield* await run.judge();
+}
+
+/** A row on its way: its window comes with it or not at all. */
+type WaitingRow = { readonly row: RecordedRow; readonly timeMs: number; window: DueWindow | undefined };
+
+class BacktestRun {
+  readonly #order: BacktestOrder;
+  readonly #steps: number;
+  /** Distance of rows that have no times. */
+  readonly #rowMs: number;
+  readonly #feed: RecordedFeed;
+  readonly #watch: Watch;
+  readonly #judge: Judge;
+  readonly #rules: AlarmRules;
+  readonly #judgements = new Map<DueWindow, Judgement>();
+  #waiting: WaitingRow[] = [];
+  #windows = 0;
+  #number = 0;
+  #memory: AlarmMemory = { facts: normalFacts, delay: noDelay };
+  #prediction: 0 | 1 = 0;
+
+  constructor(order: BacktestOrder, ready: ReadyModel, inference: SupervisedInferenceHost) {
+    const { binding, model, deps, pacing } = order;
+    const { watch, tags } = binding;
+    this.#order = order;
+    this.#steps = ready.manifest.window.steps;
+    this.#rowMs = watch.window.stepMs === 'scan' ? 1000 : watch.window.stepMs;
+    this.#rules = {
+      onDelayMs: watch.alarm?.onDelayMs ?? 0,
+      offDelayMs: watch.alarm?.offDelayMs ?? 0,
+      abnormal: watch.alarm?.abnormal ?? ready.manifest.abnormal,
+    };
+    this.#watch = new Watch(
+      binding.id,
+      { ...watch, model },
+      tags.map(({ number }) => number),
+    );
+    this.#judge = new Judge({
+      inference,
+      deps,
+      explains: () => true,
+      onJudged: (judgements) => {
+        for (const judgement of judgements) this.#judgements.set(judgement.ticket.window, judgement);
+      },
+    });
+    this.#feed = new RecordedFeed({
+      tags,
+      pacing,
+      plan: windowPlan(watch, this.#steps),
+      onDue: (window, row) => this.#due(window, row),
+    });
+  }
+
+  /** Enough windows wait for one run of the model; rows without a window wait with them. */
+  get full(): boolean {
+    return this.#windows >= WINDOWS_AT_ONCE || this.#waiting.length >= WINDOWS_AT_ONCE * 8;
+  }
+
+  add(row: RecordedRow): void {
+    const { pacing, range } = this.#order;
+    // Where each row is a step, each has its line in the answer, though a window may end with every tenth only.
+    if (pacing === 'rows' && row.row >= range.first)
+      this.#waiting.push({ row, timeMs: row.timeMs ?? row.row * this.#rowMs, window: undefined });
+    this.#feed.add(row);
+  }
+
+  end(): void {
+    this.#feed.end();
+  }
+
+  /** Judges what waits, in order. */
+  async judge(): Promise<readonly JudgedRow[]> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const windows = waiting.flatMap(({ window }) => window ?? []);
+    // Enqueued in one turn of the event loop, so that none supersedes another.
+    for (let from = 0; from < windows.length; from += WINDOWS_AT_ONCE) {
+      for (const window of windows.slice(from, from + WINDOWS_AT_ONCE)) this.#enqueue(window);
+      await this.#judge.settle();
+    }
+    this.#windows = 0;
+    const judged = waiting.map((row) => this.#conclude(row));
+    this.#judgements.clear();
+    return judged;
+  }
+
+  #due(window: DueWindow, row: RecordedRow): void {
+    const { pacing, range } = this.#order;
+    if (row.row < range.first) return;
+    this.#windows += 1;
+    const last = this.#waiting.at(-1);
+    if (pacing === 'times') this.#waiting.push({ row, timeMs: window.timestampMs, window });
+    else if (last?.row === row) last.window = window;
+  }
+
+  #enqueue(window: DueWindow): void {
+    const { model, binding, deps } = this.#order;
+    this.#judge.enqueue(model, {
+      watch: binding.id,
+      number: (this.#number += 1),
+      window,
+      steps: this.#steps,
+      columns: binding.tags.length,
+      dueMs: deps.clock.monotonicMs(),
+    });
+  }
+
+  #conclude({ row, timeMs, window }: WaitingRow): JudgedRow {
+    const judgement = window === undefined ? undefined : this.#judgements.get(window);
+    const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, false);
+    let raised = false;
+    if (verdict !== undefined) {
+      const { memory, cause } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
+      raised = cause !== undefined && memory.facts.active;
+      this.#memory = memory;
+      this.#prediction = verdict.verdict === 'abnormal' ? 1 : 0;
+    }
+    return {
+      row: row.row,
+      timeMs,
+      timeText: this.#order.pacing === 'rows' ? row.timeText : new Date(timeMs).toISOString(),
+      label: row.label,
+      verdict,
+      lastRow: window?.lastRow,
+      prediction: this.#prediction,
+      alarmActive: this.#memory.facts.active,
+      raised,
+    };
+  }
+}
+
+async function readyModel(inference: SupervisedInferenceHost, model: ModelReference, deps: Deps): Promise<ReadyModel> {
+  while (inference.statuses().some(({ state }) => state === 'loading')) await sleep(deps.clock, LOOK_MS);
+  const ready = inference.ready(model);
+  if (ready !== undefined) return ready;
+  throw new OperatingError('model-not-ready', 'retry', notReadyReason(inference, model));
+}
+
+/** Columns in another order would be judged without a complaint, and wrongly. */
+function checkColumns({ manifest }: ReadyModel, { id, watch }: WatchBinding): void {
+  const columns = manifest.tags.map(({ name }) => name);
+  const sameNames = columns.every((name) => watch.tags.includes(name));
+  const fits =
+    columns.length === watch.tags.length && !(sameNames && columns.some((name, at) => name !== watch.tags[at]));
+  if (fits) return;
+  throw new OperatingError(
+    'model-misfit',
+    'reject',
+    `${formatModelReference(manifest)} has the columns ${columns.join(', ')}; watch ${id} binds ${watch.tags.join(', ')}`,
+  );
+}

@@ -1,0 +1,98 @@
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
+import type { ModelDirectory } from '../models/store/model-directory.ts';
+import { OperatingError } from '../platform/errors.ts';
+import type { JudgedRow } from './backtest.ts';
+import { backtest } from './backtest.ts';
+import type { BacktestOrder } from './backtest.ts';
+import type { BacktestMetrics } from './backtest-metrics.ts';
+import { BacktestTally } from './backtest-metrics.ts';
+import { isNormalLabel } from './recording.ts';
+
+export type EvaluationOrder = BacktestOrder & {
+  readonly labelled: boolean;
+  /** Gets every judged row in order; what it returns is awaited, so that a slow disk holds the backtest back. */
+  readonly onRow: (row: JudgedRow) => Promise<void> | undefined;
+};
+
+export type Evaluation = {
+  /** `NAME@VERSION`. */
+  readonly model: string;
+  readonly metrics: BacktestMetrics;
+  /** Of a regression against the measured quality in the label column; undefined for other tasks and without labels. */
+  readonly errors: { readonly rows: number; readonly rmse: number; readonly mae: number } | undefined;
+};
+
+/**
+ * Backtests one model on a recording, and adds up how good it was.
+ *
+ * @throws {OperatingError} As `backtest`.
+ */
+export async function evaluate(order: EvaluationOrder & { readonly task: string }): Promise<Evaluation> {
+  const tally = new BacktestTally();
+  const isRegression = order.task === 'regression';
+  const errors = { rows: 0, squares: 0, absolutes: 0 };
+  for await (const row of backtest(order)) {
+    tally.add({
+      timeMs: row.timeMs,
+      verdict: row.verdict?.verdict ?? 'unknown',
+      prediction: row.prediction,
+      fault: order.labelled && !isRegression ? isFault(row.label) : undefined,
+      raised: row.raised,
+      contributions: row.verdict?.contributions ?? [],
+    });
+    const score = row.verdict?.score;
+    const measured = isRegression && order.labelled ? order.recording.labelNumber(row.label) : Number.NaN;
+    if (score !== undefined && Number.isFinite(measured)) {
+      errors.rows += 1;
+      errors.squares += (score - measured) ** 2;
+      errors.absolutes += Math.abs(score - measured);
+    }
+    await order.onRow(row);
+  }
+  return {
+    model: formatModelReference(order.model),
+    metrics: tally.metrics(),
+    errors:
+      errors.rows === 0
+        ? undefined
+        : {
+            rows: errors.rows,
+            rmse: Math.sqrt(errors.squares / errors.rows),
+            mae: errors.absolutes / errors.rows,
+          },
+  };
+}
+
+/** Which version is meant, and why that one where nobody said. */
+export type ChosenModel = { readonly model: ModelReference; readonly note: string };
+
+/**
+ * The version to evaluate: the one that is pinned, or the active one, or the newest where none is active: a model that
+ * was just trained is looked at before it is activated.
+ *
+ * @throws {OperatingError} 'model-file-invalid' (reject) where there is none.
+ */
+export async function chooseModel(directory: ModelDirectory, wanted: ModelReference): Promise<ChosenModel> {
+  const { name } = wanted;
+  const versions = await directory.versions(name);
+  const newest = versions.at(-1);
+  if (newest === undefined)
+    throw new OperatingError('model-file-invalid', 'reject', `There is no model '${name}' yet: andon train makes one`);
+  if (wanted.version !== undefined) {
+    if (versions.includes(wanted.version)) return { model: wanted, note: '' };
+    throw new OperatingError(
+      'model-file-invalid',
+      'reject',
+      `There is no version ${wanted.version} of '${name}'; there is ${versions.join(', ')}`,
+    );
+  }
+  const active = await directory.activeVersion(name);
+  if (active !== undefined) return { model: { name, version: active }, note: `version ${active} is active` };
+  return { model: { name, version: newest }, note: `no version is active, so the newest, ${newest}` };
+}
+
+function isFault(label: string): boolean | undefined {
+  const normal = isNormalLabel(label);
+  return normal === undefined ? undefined : !normal;
+}

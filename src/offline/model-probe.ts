@@ -1,0 +1,22 @@
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import type { ModelStatus } from '../contracts/inference.ts';
+import type { ModelsConfig } from '../models/store/models-config.ts';
+import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
+import { sleep } from '../platform/clock.ts';
+import type { Deps } from '../platform/deps.ts';
+import { inferenceHostEntry } from '../platform/entries.ts';
+
+const LOOK_MS = 20;
+
+/** Loads models in a host of their own, golden vectors and all, and says what came of each. */
+export async function probeModels(
+  config: ModelsConfig,
+  models: readonly ModelReference[],
+  deps: Deps,
+): Promise<readonly ModelStatus[]> {
+  if (models.length === 0) return [];
+  await using host = new SupervisedInferenceHost({ entry: inferenceHostEntry, config, models, deps });
+  host.start();
+  while (host.statuses().some(({ state }) => state === 'loading')) await sleep(deps.clock, LOOK_MS);
+  return host.statuses();
+}

@@ -1,0 +1,177 @@
+import { formatDuration } from '../domain/duration.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
+import type { RemoteServer } from '../contracts/remote-server.ts';
+import type { ScanPlan } from '../contracts/source.ts';
+import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { ModelLookup } from '../config/config-model-checks.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import { agentTags } from '../config/config-tags.ts';
+import { sourceKindOf } from '../config/kinds.ts';
+
+/** Names in a line of advice; the requests have all of them. */
+const NAMES_SHOWN_MAX = 5;
+
+/** What would run with a configuration, before anything does. */
+export type AgentPlan = {
+  readonly scans: readonly ScanPlan[];
+  readonly links: readonly LinkPlan[];
+  readonly windows: readonly WindowPlan[];
+  readonly models: readonly ModelPlan[];
+  /** Tags that their source sends by itself: there is nothing to scan. */
+  readonly tagsNotPolled: number;
+};
+
+/** One device or gateway, asked by one or more sources. */
+type LinkPlan = {
+  readonly url: string;
+  readonly sources: readonly string[];
+  /** Share of its time that all scans together need; above 1 they can't be met. Scans without a pause are left out. */
+  readonly load: number;
+  /** Change that would let the scan intervals be met; undefined if they are. */
+  readonly advice: string | undefined;
+};
+
+type WindowPlan = {
+  readonly watch: string;
+  readonly model: string;
+  readonly columns: number;
+  /** Rows of a window; undefined where the model is not there to say. */
+  readonly steps: number | undefined;
+  readonly stepMs: number | 'scan';
+  readonly hopMs: number | 'scan';
+  /** What a window spans in time; undefined where it depends on the scans or on a model that is not there. */
+  readonly lengthMs: number | undefined;
+  readonly alarmPriority: string | undefined;
+  /** A version that judges the same windows; undefined where none is tried. */
+  readonly rollout: { readonly kind: 'shadow' | 'canary'; readonly model: string } | undefined;
+};
+
+type ModelPlan = {
+  readonly model: string;
+  /** The pinned or active one; undefined where there is none. */
+  readonly version: number | undefined;
+  readonly task: string | undefined;
+  /** In the order in which they are tried; which one runs, only the box itself can say. */
+  readonly executionProviders: readonly string[];
+  /** Where a remote one runs, and what judges where it cannot; undefined for one that runs here. */
+  readonly remote: { readonly url: string; readonly fallback: string | undefined } | undefined;
+  readonly watches: readonly string[];
+  /** Why it can't be used; '' where it can. */
+  readonly problem: string;
+};
+
+/** Works out scans, windows and models. */
+export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
+  const scans = Object.entries(config.sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
+  const polled = scans.reduce((sum, { tags }) => sum + tags, 0);
+  return {
+    scans,
+    links: linkPlans(config, scans),
+    windows: Object.entries(config.watches).map(([id, watch]) => windowPlan(id, watch, lookup)),
+    models: modelPlans(config, lookup),
+    tagsNotPolled: agentTags(config).length - polled,
+  };
+}
+
+/** Whether every scan can be met. */
+export function canBeMet({ scans, links }: AgentPlan): boolean {
+  return scans.every(({ advice }) => advice === undefined) && links.every(({ advice }) => advice === undefined);
+}
+
+/** Share of the scan interval that a scan is busy; undefined where it scans without a pause. */
+export function scanLoad({ busTimeMs, scanIntervalMs }: ScanPlan): number | undefined {
+  return scanIntervalMs === 0 ? undefined : busTimeMs / scanIntervalMs;
+}
+
+function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readonly LinkPlan[] {
+  const links = new Map<string, string[]>();
+  for (const [id, source] of Object.entries(sources)) {
+    if (!scans.some((scan) => scan.source === id)) continue;
+    const end = source.type === 'modbus' ? endpointName(parseModbusUrl(source.url)) : source.url;
+    links.set(end, [...(links.get(end) ?? []), id]);
+  }
+  return [...links.values()].map((members) => {
+    const url = sources[members[0] ?? '']?.url ?? '';
+    const own = scans.filter(({ source }) => members.includes(source));
+    const load = own.reduce((sum, scan) => sum + (scanLoad(scan) ?? 0), 0);
+    return { url, sources: members, load, advice: load <= 1 ? undefined : linkAdvice(members, own, load) };
+  });
+}
+
+/** Names the scan that takes most of the link, and of all its tags those that cost a request alone. */
+function linkAdvice(sources: readonly string[], scans: readonly ScanPlan[], load: number): string {
+  const who = sources.length === 1 ? 'its scans need' : `the scans of ${sources.join(', ')} together need`;
+  const [heaviest] = scans.toSorted((a, b) => (scanLoad(b) ?? 0) - (scanLoad(a) ?? 0));
+  const most =
+    heaviest === undefined
+      ? ''
+      : `, ${percent(scanLoad(heaviest) ?? 0)} of it for ${heaviest.source} every ${formatDuration(heaviest.scanIntervalMs)}`;
+  const alone = scans
+    .filter(({ requests }) => requests.length > 1)
+    .flatMap(({ requests }) => requests.flatMap(({ tags }) => (tags.length === 1 ? tags : [])));
+  const shown = alone.slice(0, NAMES_SHOWN_MAX).join(', ');
+  const more = alone.length > NAMES_SHOWN_MAX ? ` and ${alone.length - NAMES_SHOWN_MAX} more` : '';
+  const change =
+    alone.length === 0
+      ? 'scan less often'
+      : `scan less often, or move together ${shown}${more}, which take a request each`;
+  return `${who} ${percent(load)} of its time${most}: ${change}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
+function windowPlan(id: string, watch: WatchConfig, lookup: ModelLookup): WindowPlan {
+  const { model, tags, window, alarm } = watch;
+  const name = formatModelReference(model);
+  const found = lookup.models.get(name);
+  const steps = found !== undefined && 'manifest' in found ? found.manifest.window.steps : undefined;
+  return {
+    watch: id,
+    model: name,
+    columns: tags.length,
+    steps,
+    stepMs: window.stepMs,
+    hopMs: window.hopMs ?? window.stepMs,
+    lengthMs: steps === undefined || window.stepMs === 'scan' ? undefined : steps * window.stepMs,
+    alarmPriority: alarm?.priority,
+    rollout: rolloutPlan(watch),
+  };
+}
+
+function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): readonly ModelPlan[] {
+  return [...lookup.models].map(([name, found]) => ({
+    model: name,
+    version: 'manifest' in found ? found.manifest.version : undefined,
+    task: 'manifest' in found ? found.manifest.task : undefined,
+    ...placePlan(models, 'manifest' in found ? found.manifest.remote : undefined),
+    watches: Object.entries(watches).flatMap(([id, watch]) => usesOf(id, watch, name)),
+    problem: 'problem' in found ? found.problem : '',
+  }));
+}
+
+function placePlan(
+  { executionProviders }: AgentConfig['models'],
+  remote: RemoteServer | undefined,
+): Pick<ModelPlan, 'executionProviders' | 'remote'> {
+  if (remote === undefined)
+    return { executionProviders: executionProviders.map(({ name }) => name), remote: undefined };
+  const fallback = remote.fallback === undefined ? undefined : formatModelReference(remote.fallback);
+  return { executionProviders: ['remote'], remote: { url: remote.url, fallback } };
+}
+
+function rolloutPlan({ shadow, canary }: WatchConfig): WindowPlan['rollout'] {
+  if (canary !== undefined) return { kind: 'canary', model: formatModelReference(canary) };
+  return shadow === undefined ? undefined : { kind: 'shadow', model: formatModelReference(shadow) };
+}
+
+/** A watch as a user of a model: `pump-1`, or `pump-1 (shadow)` where it only tries it. */
+function usesOf(id: string, watch: WatchConfig, name: string): readonly string[] {
+  const rollout = rolloutPlan(watch);
+  return [
+    ...(formatModelReference(watch.model) === name ? [id] : []),
+    ...(rollout?.model === name ? [`${id} (${rollout.kind})`] : []),
+  ];
+}

@@ -1,0 +1,107 @@
+import { QualityGate } from '../domain/sample/quality-gate.ts';
+import { BAD, GOOD } from '../domain/sample/quality.ts';
+import { SampleBatch } from '../domain/sample/sample-batch.ts';
+import type { Tag } from '../domain/sample/tag.ts';
+import type { DueWindow, Windower, WindowPlan } from '../domain/window/window-plan.ts';
+import { createWindower } from '../domain/window/windower.ts';
+import type { RecordedRow } from './recording.ts';
+
+/** Spacing of rows without a time of their own, where the watch makes a row of each scan. */
+const SCAN_ROW_MS = 1000;
+
+/**
+ * 'rows': each recorded row is one step of the window, whatever its time. 'times': rows come at their own times, and
+ * the windower puts them on the live grid.
+ */
+export type Pacing = 'rows' | 'times';
+
+export type RecordedFeedOptions = {
+  /** In the order of the columns. */
+  readonly tags: readonly Tag[];
+  readonly plan: WindowPlan;
+  readonly pacing: Pacing;
+  /** @param row The recorded row that was the last one known at the window's end. */
+  readonly onDue: (window: DueWindow, row: RecordedRow) => void;
+};
+
+/** Takes recorded rows the way of live samples: through the quality gate into the windower. */
+export class RecordedFeed {
+  readonly #options: RecordedFeedOptions;
+  readonly #gate: QualityGate;
+  readonly #raw: SampleBatch;
+  readonly #gated: SampleBatch;
+  readonly #reported: Uint8Array;
+  readonly #rowMs: number;
+  /** Good values outside the range of their tag, which the gate set aside. */
+  readonly #outside: number[];
+  #windower: Windower | undefined;
+  #nowMs = 0;
+  #row: RecordedRow | undefined;
+  #before: RecordedRow | undefined;
+
+  constructor(options: RecordedFeedOptions) {
+    const { tags, plan } = options;
+    this.#options = options;
+    this.#gate = new QualityGate(tags);
+    this.#raw = new SampleBatch(tags.length);
+    this.#gated = new SampleBatch(tags.length);
+    this.#reported = new Uint8Array(tags.length);
+    this.#rowMs = plan.stepMs === 'scan' ? SCAN_ROW_MS : plan.stepMs;
+    this.#outside = tags.map(() => 0);
+  }
+
+  get outside(): readonly number[] {
+    return this.#outside;
+  }
+
+  /** Samples that came after the row of the grid that they belonged to. */
+  get lateSamples(): number {
+    return this.#options.pacing === 'times' ? (this.#windower?.lateSamples ?? 0) : 0;
+  }
+
+  add(row: RecordedRow): void {
+    const timeMs = this.#options.pacing === 'rows' ? row.row * this.#rowMs : (row.timeMs ?? 0);
+    // A row that goes back in time comes late, as it would have live.
+    this.#nowMs = Math.max(this.#nowMs, timeMs);
+    this.#before = this.#row;
+    this.#row = row;
+    const windower = (this.#windower ??= this.#createWindower(timeMs));
+    if (this.#options.pacing === 'times') windower.advance(this.#nowMs);
+    this.#fill(row.values, timeMs);
+    this.#gate.pass(this.#raw, this.#nowMs, this.#gated, this.#reported);
+    const { tags, timesMs, values, qualities, reasons, length } = this.#gated;
+    for (let index = 0; index < length; index += 1) {
+      const column = tags[index] ?? 0;
+      const good = qualities[index] === GOOD;
+      if (!good && this.#raw.qualities[index] === GOOD) this.#outside[column] = (this.#outside[column] ?? 0) + 1;
+      windower.add(column, timesMs[index] ?? 0, values[index] ?? 0, good, reasons[index] ?? 0);
+    }
+    windower.endBatch();
+  }
+
+  /** The recording is over: what still waits for late samples is sealed up to its last row. */
+  end(): void {
+    if (this.#options.pacing === 'times') this.#windower?.advance(this.#nowMs + this.#options.plan.latenessMs);
+  }
+
+  #createWindower(startMs: number): Windower {
+    return createWindower(this.#options.plan, startMs, (window) => {
+      const current = this.#row;
+      if (current === undefined) return;
+      const isBefore = this.#options.pacing === 'times' && (current.timeMs ?? 0) > window.timestampMs;
+      this.#options.onDue(window, isBefore ? (this.#before ?? current) : current);
+    });
+  }
+
+  /**
+   * Where each row is a step, a missing value is a bad sample of that step. Between rows with times of their own it is
+   * no sample at all: each tag may come at its own times.
+   */
+  #fill(values: Float64Array, timeMs: number): void {
+    this.#raw.clear();
+    for (const [column, value] of values.entries()) {
+      if (!Number.isNaN(value)) this.#raw.add(column, value, timeMs, GOOD, 'none');
+      else if (this.#options.pacing === 'rows') this.#raw.add(column, 0, timeMs, BAD, 'not-finite');
+    }
+  }
+}

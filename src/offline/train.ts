@@ -1,0 +1,162 @@
+import { formatModelReference } from '../domain/model/model-reference.ts';
+import { OperatingError } from '../platform/errors.ts';
+import type { Deps } from '../platform/deps.ts';
+import type { TrainingTask } from '../training/core/algorithm.ts';
+import { algorithmFor, algorithms } from '../training/catalogue/algorithms.ts';
+import type { DataFinding } from '../training/report/data-check.ts';
+import { inNoOrder } from '../training/core/labelled-rows.ts';
+import type { Decision } from '../training/report/model-draft.ts';
+import { writeModel } from '../training/report/model-writer.ts';
+import type { TrainedModel, TrainingStage } from '../training/report/train-model.ts';
+import { anomalyDecision, classificationDecision, trainModel } from '../training/report/train-model.ts';
+import { trainingReport } from '../training/report/training-report.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import { probeModels } from './model-probe.ts';
+import { packageVersion } from '../platform/package-version.ts';
+import type { Pacing } from './recorded-feed.ts';
+import type { Recording, RowRange } from './recording.ts';
+import type { ReadRows } from './training-rows-reader.ts';
+import { readTrainingRows } from './training-rows-reader.ts';
+import type { WatchBinding } from '../config/watch-binding.ts';
+
+export type TrainOrder = {
+  readonly binding: WatchBinding;
+  readonly recording: Recording;
+  readonly range: RowRange;
+  readonly pacing: Pacing;
+  readonly labelled: boolean;
+  /** Undefined takes what the algorithm is for; without an algorithm, anomalies. */
+  readonly task: TrainingTask | undefined;
+  /** Undefined takes the default of the task. */
+  readonly algorithm: string | undefined;
+  /** Decision line of a regression, in the unit of the label. */
+  readonly limit: { readonly threshold: number; readonly abnormal: 'above' | 'below' } | undefined;
+  readonly windowRows?: number | undefined;
+  readonly onProgress: (stage: 'reading' | TrainingStage, done: number) => void;
+};
+
+export type TrainResult = {
+  readonly read: ReadRows;
+  readonly trained: TrainedModel;
+  readonly algorithm: string;
+  readonly task: TrainingTask;
+};
+
+/**
+ * Reads, checks and fits; writes nothing. The same rows and the same version of andon give the same bytes.
+ *
+ * @throws {OperatingError} 'training-…' and 'csv-…' (reject).
+ */
+export async function trainFromRecording(order: TrainOrder): Promise<TrainResult> {
+  const { binding, onProgress } = order;
+  const task = taskOf(order);
+  const algorithm = algorithmFor(task, order.algorithm);
+  if (task !== 'anomaly' && !order.labelled)
+    throw new OperatingError(
+      'training-labels-invalid',
+      'reject',
+      `${algorithm.name} learns a ${task} from labelled rows: name the column with --label`,
+    );
+  const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
+  // Rows without times, each judged for itself, are samples and no recording: nothing says which came later.
+  const areSamples = task !== 'anomaly' && !order.recording.hasTimes && (order.windowRows ?? 1) === 1;
+  const read = areSamples
+    ? { ...rows, ...inNoOrder(rows, SEED), findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)) }
+    : rows;
+  const { stepMs } = binding.watch.window;
+  const trained = await trainModel({
+    ...read,
+    algorithm,
+    task,
+    tags: binding.tags.map(({ name, unit }) => ({ name, unit })),
+    stepMs: stepMs === 'scan' ? undefined : stepMs,
+    description: `${algorithm.name} for watch ${binding.id}, trained on ${read.rowsRead} rows of ${order.recording.name}`,
+    decision: decisionFor(task, order, read),
+    windowRows: areSamples ? 1 : order.windowRows,
+    provenance: {
+      andon: packageVersion,
+      ...read.provenance,
+      findings: read.findings.map(({ tag, message }) => (tag === undefined ? message : `${tag}: ${message}`)),
+      ...(areSamples ? { order: `samples without times, in an order of chance (seed ${SEED})` } : {}),
+      ...(task === 'classification' ? { classes: read.classes } : {}),
+    },
+    onProgress,
+  });
+  const report = trainingReport(trained, { ...read, task, algorithm: algorithm.name, tags: binding.tags });
+  return { read, trained: { ...trained, draft: { ...trained.draft, report } }, algorithm: algorithm.name, task };
+}
+
+export type WrittenModel = {
+  /** `NAME@VERSION`. */
+  readonly model: string;
+  readonly version: number;
+  /** Execution provider that the graph was tried on. */
+  readonly provider: string | undefined;
+};
+
+/**
+ * Writes the next version and proves it in the runtime, golden vectors and all; activates nothing, and signs nothing.
+ *
+ * @throws {OperatingError} 'model-not-written' (retry), 'model-not-proven' (reject).
+ */
+export async function writeTrainedModel(
+  models: AgentConfig['models'],
+  name: string,
+  { trained }: TrainResult,
+  deps: Deps,
+): Promise<WrittenModel> {
+  const version = await writeModel(models.directory, name, trained.draft);
+  const model = formatModelReference({ name, version });
+  // What this process has made a moment ago is tried before anybody can sign it; only then is it worth a signature.
+  const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);
+  if (status?.state === 'ready') return { model, version, provider: status.provider };
+  throw new OperatingError(
+    'model-not-proven',
+    'reject',
+    `${model} was written, but the runtime does not give what was fitted: ${status?.reason ?? 'it was not loaded'}`,
+  );
+}
+
+function taskOf({ task, algorithm }: TrainOrder): TrainingTask {
+  if (task !== undefined) return task;
+  if (algorithm === undefined) return 'anomaly';
+  const found = algorithms.find(({ name }) => name === algorithm);
+  // An unknown name is refused with the names there are, by whoever looks it up for the task.
+  return found?.tasks[0] ?? 'anomaly';
+}
+
+/** A regression without a limit of its own is abnormal outside what was measured, on the lower side. */
+function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Decision {
+  switch (task) {
+    case 'anomaly':
+      return anomalyDecision;
+    case 'classification':
+      return classificationDecision;
+    case 'regression': {
+      const { low, high } = measuredRange(read);
+      const { threshold, abnormal } = order.limit ?? { threshold: low, abnormal: 'below' };
+      return { threshold, abnormal, deadband: (high - low) * DEADBAND_SHARE, unit: '' };
+    }
+  }
+}
+
+/** What can only be found in rows that follow each other. */
+const findingsInTime: ReadonlySet<DataFinding['kind']> = new Set(['spikes', 'stuck', 'regime']);
+
+/** Of the order of samples that have none. */
+const SEED = 1;
+
+/** Dead band of a regression, as a share of the range that was measured. */
+const DEADBAND_SHARE = 0.02;
+
+function measuredRange({ targets = [] }: ReadRows) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const segment of targets)
+    for (const value of segment) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  if (low <= high) return { low, high };
+  throw new OperatingError('training-labels-invalid', 'reject', 'No row has a label that is a number');
+}

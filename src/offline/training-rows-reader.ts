@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { windowPlan } from '../pipeline/watch.ts';
+import { OperatingError } from '../platform/errors.ts';
+import type { TrainingTask } from '../training/core/algorithm.ts';
+import type { DataFinding } from '../training/report/data-check.ts';
+import { DataCheck } from '../training/report/data-check.ts';
+import type { LabelledRows } from '../training/core/labelled-rows.ts';
+import { RowCollector } from '../training/core/row-collector.ts';
+import type { TrainingRows } from '../training/core/training-rows.ts';
+import type { Pacing } from './recorded-feed.ts';
+import { RecordedFeed } from './recorded-feed.ts';
+import type { Recording, RowRange } from './recording.ts';
+import { isNormalLabel } from './recording.ts';
+import type { WatchBinding } from '../config/watch-binding.ts';
+
+/**
+ * Rows × tags that a model is fitted on. More are read and checked, and an even selection of them is kept: it bounds
+ * memory and time on a small box, and weeks of one state teach no more than many half-hours of it.
+ */
+const KEPT_VALUES_MAX = 2_000_000;
+/** Rows between two reports of progress. */
+const PROGRESS_ROWS = 20_000;
+/** Most classes that are told apart. */
+const CLASSES_MAX = 50;
+
+/** What a recording came to, ready to be learned from. */
+export type ReadRows = LabelledRows & {
+  readonly classes: readonly string[];
+  /** Rows read, kept or not. */
+  readonly rowsRead: number;
+  readonly findings: readonly DataFinding[];
+  readonly provenance: Readonly<Record<string, unknown>>;
+};
+
+export type ReadOrder = {
+  readonly recording: Recording;
+  readonly range: RowRange;
+  readonly pacing: Pacing;
+  readonly binding: WatchBinding;
+  readonly task: TrainingTask;
+  readonly labelled: boolean;
+  readonly onProgress: (rows: number) => void;
+};
+
+/**
+ * Reads a recording as the live windower would see it, row by row, in bounded memory.
+ *
+ * For anomalies, rows whose label says that they are not normal are left out.
+ *
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-labels-invalid' (reject) and what the recording throws.
+ */
+export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
+  const { recording, range, pacing, binding, task } = order;
+  const { watch, tags } = binding;
+  const labels = new LabelCodes(order);
+  const { stepMs } = watch.window;
+  const byRows = pacing === 'rows';
+  const check = new DataCheck(watch.tags, byRows || stepMs === 'scan' ? recording.usualMs : stepMs);
+  const collector = new RowCollector(tags.length + 1, KEPT_VALUES_MAX);
+  const hash = createHash('sha256');
+  const span = { first: '', last: '' };
+  const columns = new Float64Array(tags.length + 1);
+  let rowsRead = 0;
+  const plan = { ...windowPlan(watch, 1), hopMs: stepMs, minGood: 0 };
+  let lastMs = Number.NaN;
+  const feed = new RecordedFeed({
+    tags,
+    plan,
+    pacing,
+    onDue: ({ lastRow, timestampMs }, { label }) => {
+      hash.update(lastRow);
+      if (!byRows) check.add(lastRow, timestampMs);
+      // The windower began anew after a long gap.
+      if (stepMs !== 'scan' && timestampMs - lastMs > stepMs) collector.endRun();
+      lastMs = timestampMs;
+      columns.set(lastRow);
+      columns[tags.length] = labels.codeOf(label);
+      const normal = task !== 'anomaly' || isNormalLabel(label) !== false;
+      if (normal && lastRow.every(Number.isFinite)) collector.add(columns);
+      else collector.endRun();
+    },
+  });
+  for await (const row of recording.rows()) {
+    if (row.row < range.first) continue;
+    if (row.row > range.last) break;
+    if (byRows) check.add(row.values, row.timeMs);
+    feed.add(row);
+    if (span.first === '') span.first = row.timeText;
+    span.last = row.timeText;
+    rowsRead += 1;
+    if (rowsRead % PROGRESS_ROWS === 0) order.onProgress(rowsRead);
+  }
+  feed.end();
+  if (rowsRead === 0)
+    throw new OperatingError('training-too-few-rows', 'reject', `${recording.name} has no row in the range asked for`);
+  const runs = collector.runs();
+  const segments = runs.map((run) => columnsOf(run, 0, tags.length));
+  return {
+    segments,
+    targets: order.labelled && task !== 'anomaly' ? runs.map((run) => labels.targets(run, tags.length)) : undefined,
+    classes: task === 'classification' ? labels.classes() : [],
+    rowsRead: check.rows,
+    findings: [...check.findings(segments, feed.outside), ...lateFinding(feed.lateSamples)],
+    provenance: {
+      data: recording.name,
+      ...(byRows ? { firstRow: range.first, lastRow: range.first + check.rows - 1 } : {}),
+      ...(span.first === '' ? {} : { from: span.first, to: span.last }),
+      rowsRead: check.rows,
+      fingerprint: `sha256:${hash.digest('hex')}`,
+    },
+  };
+}
+
+function lateFinding(samples: number): readonly DataFinding[] {
+  if (samples === 0) return [];
+  return [
+    { kind: 'order', tag: undefined, message: `${samples} values came after later ones, too late for their row` },
+  ];
+}
+
+/** Texts of labels as numbers while rows are collected. */
+class LabelCodes {
+  readonly #order: ReadOrder;
+  readonly #codes = new Map<string, number>();
+
+  constructor(order: ReadOrder) {
+    this.#order = order;
+  }
+
+  codeOf(label: string): number {
+    const { task, recording, labelled } = this.#order;
+    if (!labelled || task === 'anomaly' || label === '' || label.toLowerCase() === 'nan') return Number.NaN;
+    if (task === 'regression') return recording.labelNumber(label);
+    const code = this.#codes.get(label) ?? this.#codes.size;
+    if (code < CLASSES_MAX) {
+      this.#codes.set(label, code);
+      return code;
+    }
+    throw new OperatingError(
+      'training-labels-invalid',
+      'reject',
+      `The label column of ${recording.name} has more than ${CLASSES_MAX} different texts: that is no classification`,
+    );
+  }
+
+  /** The normal class first, the others in order of their names. */
+  classes(): readonly string[] {
+    const names = [...this.#codes.keys()].toSorted();
+    if (names.length < 2)
+      throw new OperatingError(
+        'training-labels-invalid',
+        'reject',
+        `The label column of ${this.#order.recording.name} has ${names.length} classes (${names.join(', ')}); two or more are needed`,
+      );
+    const normal = names.find((name) => isNormalLabel(name) === true) ?? names[0];
+    return [...names.filter((name) => name === normal), ...names.filter((name) => name !== normal)];
+  }
+
+  /** Targets of a run whose last column is the codes. */
+  targets(run: TrainingRows, column: number): Float64Array {
+    const codes = columnsOf(run, column, column + 1).values;
+    if (this.#order.task !== 'classification') return codes;
+    const places = this.classes();
+    const byCode = [...this.#codes.keys()].map((name) => places.indexOf(name));
+    return codes.map((code) => byCode[code] ?? Number.NaN);
+  }
+}
+
+function columnsOf({ count, tags, values }: TrainingRows, from: number, to: number): TrainingRows {
+  const width = to - from;
+  const picked = new Float64Array(count * width);
+  for (let row = 0; row < count; row += 1) picked.set(values.subarray(row * tags + from, row * tags + to), row * width);
+  return { count, tags: width, values: picked };
+}

@@ -1,0 +1,157 @@
+import { crc32 } from 'node:zlib';
+import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { isIntactText } from '../file/row-checksum.ts';
+import { openDatabase } from '../file/database-file.ts';
+
+/** A transition is under 1 kB, and only the last one of each watch is kept. */
+const ALARM_BYTES_MAX = 64e6;
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS alarm (
+  watch TEXT PRIMARY KEY, number INTEGER NOT NULL, checksum INTEGER NOT NULL, transition TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pending (
+  watch TEXT NOT NULL, number INTEGER NOT NULL, timestamp REAL NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL,
+  PRIMARY KEY (watch, number)
+) WITHOUT ROWID;
+`;
+
+/** A transition of an alarm. */
+export type AlarmKey = { readonly watch: string; readonly number: number };
+
+/** An alarm record that may be missing from the outbox. */
+export type PendingAlarm = AlarmKey & {
+  readonly timestampMs: EpochMs;
+  readonly body: string;
+};
+
+type PendingRow = {
+  readonly watch: string;
+  readonly number: number;
+  readonly timestamp: number;
+  readonly body: string;
+  readonly checksum: number;
+};
+
+type AlarmRow = {
+  readonly watch: string;
+  readonly number: number;
+  readonly checksum: number;
+  readonly transition: string;
+};
+
+/** Returns the key that makes an alarm's record unique in the outbox. */
+export function alarmKey(watch: string, number: number): string {
+  return `alarm/${watch}/${number}`;
+}
+
+/**
+ * A separate small file with the state of every alarm, and the alarm records that may be missing from the outbox. It is
+ * written before the outbox, so that an alarm outlives the loss of the outbox file and is never displaced by telemetry.
+ */
+export class AlarmDatabase {
+  readonly #sqlite: SqliteDatabase;
+  readonly #statements;
+  #cleared: AlarmKey[] = [];
+  /** True if a record may be missing from the outbox: after opening and after `store`. */
+  #mayPend = true;
+
+  constructor(path: string) {
+    this.#sqlite = openDatabase(path, ALARM_BYTES_MAX);
+    try {
+      this.#sqlite.exec(SCHEMA);
+      this.#statements = {
+        save: this.#sqlite.prepare(
+          `INSERT INTO alarm (watch, number, checksum, transition) VALUES (?, ?, ?, ?)
+           ON CONFLICT (watch) DO UPDATE SET number = excluded.number, checksum = excluded.checksum,
+           transition = excluded.transition WHERE excluded.number >= number`,
+        ),
+        addPending: this.#sqlite.prepare(
+          'INSERT OR REPLACE INTO pending (watch, number, timestamp, body, checksum) VALUES (?, ?, ?, ?, ?)',
+        ),
+        clear: this.#sqlite.prepare('DELETE FROM pending WHERE watch = ? AND number = ?'),
+        all: this.#sqlite.prepare('SELECT watch, number, checksum, transition FROM alarm ORDER BY watch'),
+        remove: this.#sqlite.prepare('DELETE FROM alarm WHERE watch = ?'),
+        pending: this.#sqlite.prepare('SELECT * FROM pending ORDER BY timestamp, number LIMIT 500'),
+      };
+    } catch (error) {
+      this.#sqlite.close();
+      throw error;
+    }
+  }
+
+  /** Stores transitions as pending, on disk when this returns. Also deletes cleared alarms. */
+  store(alarms: readonly { readonly transition: AlarmTransition; readonly body: string }[]): void {
+    this.#sqlite.transaction(() => {
+      this.#removeCleared();
+      for (const { transition, body } of alarms) {
+        const { watch, number, timestampMs } = transition;
+        const text = JSON.stringify(transition);
+        this.#statements.save.run(watch, number, crc32(text), text);
+        this.#statements.addPending.run(watch, number, timestampMs, body, crc32(body));
+      }
+    })();
+    this.#cleared = [];
+    this.#mayPend = true;
+  }
+
+  /** Marks alarms whose records are in the outbox. Written later: a record that is stored again keeps its id. */
+  clear(alarms: readonly AlarmKey[]): void {
+    this.#cleared.push(...alarms);
+  }
+
+  /** Deletes cleared alarms from the file. */
+  settle(): void {
+    if (this.#cleared.length === 0) return;
+    this.#sqlite.transaction(() => this.#removeCleared())();
+    this.#cleared = [];
+  }
+
+  pending(): readonly PendingAlarm[] {
+    if (!this.#mayPend) return [];
+    this.settle();
+    const pending = (this.#statements.pending.all() as PendingRow[])
+      .filter(({ body, checksum }) => isIntactText(body, checksum))
+      .map(({ watch, number, timestamp, body }) => ({ watch, number, timestampMs: timestamp, body }));
+    this.#mayPend = pending.length > 0;
+    return pending;
+  }
+
+  /**
+   * Returns the last transition of every alarm. `damaged` counts rows that are not what was stored. These are deleted,
+   * because a wrong number could block newer transitions.
+   */
+  alarms(): { readonly transitions: readonly AlarmTransition[]; readonly damaged: number } {
+    const rows = this.#statements.all.all() as AlarmRow[];
+    const transitions: AlarmTransition[] = [];
+    const damaged: string[] = [];
+    for (const row of rows) {
+      const transition = transitionOf(row);
+      if (transition === undefined) damaged.push(row.watch);
+      else transitions.push(transition);
+    }
+    if (damaged.length > 0)
+      this.#sqlite.transaction(() => {
+        for (const watch of damaged) this.#statements.remove.run(watch);
+      })();
+    return { transitions, damaged: damaged.length };
+  }
+
+  close(): void {
+    this.#sqlite.close();
+  }
+
+  #removeCleared(): void {
+    for (const { watch, number } of this.#cleared) this.#statements.clear.run(watch, number);
+  }
+}
+
+/** @returns Undefined if the row is not what `store` wrote. */
+function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
+  if (!isIntactText(text, checksum)) return undefined;
+  // The checksum proves that `store` wrote this text.
+  const transition = JSON.parse(text) as AlarmTransition;
+  return transition.watch === watch && transition.number === number ? transition : undefined;
+}

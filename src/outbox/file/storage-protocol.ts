@@ -1,0 +1,131 @@
+import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
+import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
+import type { ComponentState } from '../../platform/health.ts';
+import type { OutboxConfig } from './outbox-config.ts';
+
+/** An uplink, and the kinds of record that are kept for it. */
+export type UplinkInterest = { readonly id: string; readonly kinds: readonly RecordKind[] };
+
+/** Start options of the storage worker. */
+export type StorageOptions = {
+  readonly agentId: string;
+  /** `path` is absolute. */
+  readonly config: OutboxConfig;
+  readonly uplinks: readonly UplinkInterest[];
+};
+
+/** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
+export type AppendBatch = {
+  readonly kinds: readonly RecordKind[];
+  readonly timestampsMs: Float64Array;
+  readonly watches: readonly string[];
+  /** JSON objects. */
+  readonly bodies: readonly string[];
+  readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
+};
+
+export type AppendOutcome = {
+  /** Undefined for a draft that was not stored: an alarm is refused, another draft is refused or dropped by `onFull`. */
+  readonly ids: readonly (string | undefined)[];
+  /** Error of the alarm database, if the alarms were refused because of it. */
+  readonly refusal?: string;
+};
+
+/** First and last record of a run without gaps in an uplink's lane. */
+export type RecordRun = {
+  readonly uplink: string;
+  readonly first: { readonly id: string; readonly sequence: number };
+  readonly last: { readonly id: string; readonly sequence: number };
+};
+
+export type StoreHealth = { readonly status: ComponentState; readonly reason: string | undefined };
+
+/** Records that will not be sent. Sequences are 0 for records that never got one. */
+export type Loss = {
+  readonly kind: RecordKind | 'unknown';
+  readonly reason: LossReason;
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+};
+
+type LossReason =
+  | 'outbox-full'
+  | 'row-damaged'
+  | 'dead-letters-full'
+  | 'database-damaged'
+  | 'database-replaced'
+  | 'rows-missing';
+
+/** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
+export type StorageReport = {
+  readonly outbox: StoreHealth;
+  readonly history: StoreHealth;
+  readonly epoch: string;
+  readonly epochsStarted: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly historyBytes: number;
+  readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
+  /** Lines for the log, since the last report. */
+  readonly notices: readonly string[];
+  /** Records that the upkeep itself stored: losses and pending alarms. */
+  readonly stored: number;
+  /** True if the next slice is due soon. */
+  readonly more: boolean;
+};
+
+/** Samples of several tags, one tag after the other in the columns. */
+export type HistoryBatch = {
+  readonly tags: readonly string[];
+  readonly counts: readonly number[];
+  readonly timesMs: Float64Array;
+  readonly values: Float64Array;
+};
+
+export type HistoryPageRequest = {
+  readonly tag: string;
+  readonly fromMs: EpochMs;
+  readonly toMs: EpochMs;
+  /** Samples wanted in all pages; undefined returns all. A hint: the pages together hold a few times as many. */
+  readonly limit: number | undefined;
+  /** End of the last page; undefined for the first. */
+  readonly after: EpochMs | undefined;
+};
+
+export type HistoryPage = {
+  readonly timesMs: Float64Array;
+  readonly values: Float64Array;
+  /** Value of `after` for the next page; undefined at the end. */
+  readonly next: EpochMs | undefined;
+};
+
+/** Storage of the sample history. Calls throw {OperatingError} 'outbox-unavailable' (retry). */
+export type SampleStorage = {
+  readonly flushIntervalMs: number;
+  append(batch: HistoryBatch): Promise<void>;
+  read(request: HistoryPageRequest): Promise<HistoryPage>;
+};
+
+/** Methods of the storage worker. */
+export type StorageProtocol = {
+  open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
+  append: { readonly params: AppendBatch; readonly result: AppendOutcome };
+  read: { readonly params: ReadRequest & { readonly nowMs: EpochMs }; readonly result: readonly StoredRecord[] };
+  acknowledge: { readonly params: RecordRun & { readonly nowMs: EpochMs }; readonly result: undefined };
+  setAside: {
+    readonly params: { readonly uplink: string; readonly records: readonly StoredRecord[]; readonly reason: string } & {
+      readonly nowMs: EpochMs;
+    };
+    readonly result: undefined;
+  };
+  history: { readonly params: HistoryQuery; readonly result: readonly StoredRecord[] };
+  alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
+  stats: { readonly params: undefined; readonly result: OutboxStats };
+  upkeep: { readonly params: { readonly nowMs: EpochMs; readonly idle: boolean }; readonly result: StorageReport };
+  historyAppend: { readonly params: HistoryBatch; readonly result: undefined };
+  historyRead: { readonly params: HistoryPageRequest; readonly result: HistoryPage };
+  close: { readonly params: undefined; readonly result: undefined };
+};

@@ -1,0 +1,221 @@
+import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
+import type { RecordDraft, RecordKind } from '../../domain/record/record.ts';
+import type { Clock, Timer } from '../../platform/clock.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import type { AppendBatch, AppendOutcome } from '../file/storage-protocol.ts';
+
+/** Batches sent at a time: the next one is ready when the worker has finished the current one. */
+const IN_FLIGHT_MAX = 2;
+
+export type AppendQueueOptions = {
+  readonly clock: Clock;
+  readonly commitIntervalMs: number;
+  readonly commitRowsMax: number;
+  readonly commitBytesMax: number;
+  readonly queueRowsMax: number;
+  readonly queueBytesMax: number;
+  readonly recordBytesMax: number;
+  /** True if the outbox refuses new records when it is full (`onFull: reject-new`), instead of dropping records. */
+  readonly rejectsNew: boolean;
+  readonly commit: (batch: AppendBatch) => Promise<AppendOutcome>;
+};
+
+type Entry = {
+  readonly drafts: readonly RecordDraft[];
+  readonly bodies: readonly string[];
+  readonly bytes: number;
+  readonly resolve: (ids: readonly (string | undefined)[]) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/**
+ * Group commit: gathers append calls into transactions.
+ *
+ * The first append after a pause is committed immediately, so that a quiet stream has the latency of one fsync. Under
+ * load, commits are `commitIntervalMs` apart and share their fsync, unless `commitRowsMax` rows or `commitBytesMax` bytes
+ * wait. An alarm is committed immediately. Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
+ */
+export class AppendQueue {
+  readonly #options: AppendQueueOptions;
+  #entries: Entry[] = [];
+  #rows = 0;
+  #bytes = 0;
+  #urgent = false;
+  #inFlight = 0;
+  #inFlightRows = 0;
+  #committedMs = -Infinity;
+  #timer: Timer | undefined;
+  #scheduled = false;
+  readonly #onSettled: (() => void)[] = [];
+
+  constructor(options: AppendQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Rows that are not on disk yet. */
+  get rows(): number {
+    return this.#rows + this.#inFlightRows;
+  }
+
+  /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
+  push(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
+    if (drafts.length === 0) return Promise.resolve([]);
+    const bodies = drafts.map(({ body }) => JSON.stringify(body));
+    const sizes = bodies.map((body) => Buffer.byteLength(body));
+    const refusal = this.#refusal(sizes);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const bytes = sum(sizes);
+    return new Promise((resolve, reject) => {
+      this.#entries.push({ drafts, bodies, bytes, resolve, reject });
+      this.#rows += drafts.length;
+      this.#bytes += bytes;
+      if (drafts.some(({ alarm }) => alarm !== undefined)) this.#urgent = true;
+      this.#scheduleSoon();
+    });
+  }
+
+  /** Sends every waiting record. Resolves when no batch is in flight. */
+  async drain(): Promise<void> {
+    while (this.#entries.length > 0 || this.#inFlight > 0) {
+      this.#urgent = true;
+      this.#schedule();
+      await new Promise<void>((resolve) => this.#onSettled.push(resolve));
+    }
+  }
+
+  #refusal(sizes: readonly number[]): OperatingError | undefined {
+    const { queueRowsMax, queueBytesMax, recordBytesMax } = this.#options;
+    const large = sizes.find((bytes) => bytes > recordBytesMax);
+    if (large !== undefined)
+      return new OperatingError(
+        'record-too-large',
+        'reject',
+        `A record has ${large} bytes; outbox.recordBytesMax is ${recordBytesMax} bytes`,
+      );
+    if (this.#rows + sizes.length <= queueRowsMax && this.#bytes + sum(sizes) <= queueBytesMax) return undefined;
+    return new OperatingError(
+      'outbox-queue-full',
+      'retry',
+      `${this.#rows} records (${this.#bytes} bytes) wait for the disk; ${sizes.length} more exceed ` +
+        `outbox.queueRowsMax (${queueRowsMax}) or outbox.queueBytesMax (${queueBytesMax})`,
+    );
+  }
+
+  /** Schedules after the current turn, so that the appends of one scan share the first commit. */
+  #scheduleSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    const { clock, commitIntervalMs } = this.#options;
+    while (this.#entries.length > 0 && this.#inFlight < IN_FLIGHT_MAX) {
+      const waitMs = this.#due() ? 0 : this.#committedMs + commitIntervalMs - clock.monotonicMs();
+      if (waitMs > 0) {
+        this.#timer ??= clock.setTimer(() => {
+          this.#timer = undefined;
+          this.#schedule();
+        }, waitMs);
+        return;
+      }
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#send();
+    }
+  }
+
+  #due(): boolean {
+    const { commitRowsMax, commitBytesMax } = this.#options;
+    return this.#urgent || this.#rows >= commitRowsMax || this.#bytes >= commitBytesMax;
+  }
+
+  #send(): void {
+    const entries = this.#take();
+    const rows = entries.reduce((total, { drafts }) => total + drafts.length, 0);
+    this.#inFlight += 1;
+    this.#inFlightRows += rows;
+    this.#committedMs = this.#options.clock.monotonicMs();
+    void this.#commit(entries, rows);
+  }
+
+  async #commit(entries: readonly Entry[], rows: number): Promise<void> {
+    try {
+      settle(entries, await this.#options.commit(batchOf(entries)), this.#options.rejectsNew);
+    } catch (error) {
+      for (const entry of entries) entry.reject(error);
+    }
+    this.#settled(rows);
+  }
+
+  #settled(rows: number): void {
+    this.#inFlight -= 1;
+    this.#inFlightRows -= rows;
+    this.#schedule();
+    for (const resolve of this.#onSettled.splice(0)) resolve();
+  }
+
+  #take(): readonly Entry[] {
+    const { commitRowsMax, commitBytesMax } = this.#options;
+    let [count, rows, bytes] = [0, 0, 0];
+    for (const entry of this.#entries) {
+      if (count > 0 && (rows + entry.drafts.length > commitRowsMax || bytes + entry.bytes > commitBytesMax)) break;
+      count += 1;
+      rows += entry.drafts.length;
+      bytes += entry.bytes;
+    }
+    const taken = this.#entries.slice(0, count);
+    this.#entries = this.#entries.slice(count);
+    this.#rows -= rows;
+    this.#bytes -= bytes;
+    this.#urgent &&= this.#entries.some(({ drafts }) => drafts.some(({ alarm }) => alarm !== undefined));
+    return taken;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+function batchOf(entries: readonly Entry[]): AppendBatch {
+  const kinds: RecordKind[] = [];
+  const timestamps: number[] = [];
+  const watches: string[] = [];
+  const bodies: string[] = [];
+  const alarms: { index: number; transition: AlarmTransition }[] = [];
+  for (const entry of entries) {
+    for (const [index, { kind, timestampMs, watch, alarm }] of entry.drafts.entries()) {
+      if (alarm !== undefined) alarms.push({ index: kinds.length, transition: alarm });
+      kinds.push(kind);
+      timestamps.push(timestampMs);
+      watches.push(watch);
+      bodies.push(entry.bodies[index] ?? '{}');
+    }
+  }
+  return { kinds, timestampsMs: Float64Array.from(timestamps), watches, bodies, alarms };
+}
+
+function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome, rejectsNew: boolean): void {
+  let offset = 0;
+  for (const { drafts, resolve, reject } of entries) {
+    const own = ids.slice(offset, offset + drafts.length);
+    offset += drafts.length;
+    const refused = drafts.filter(
+      ({ alarm }, index) => own[index] === undefined && (rejectsNew || alarm !== undefined),
+    );
+    if (refused.length === 0) resolve(own);
+    else if (refusal !== undefined && drafts.some(({ alarm }) => alarm !== undefined))
+      reject(new OperatingError('outbox-unavailable', 'retry', refusal));
+    else
+      reject(
+        new OperatingError(
+          'outbox-full',
+          'retry',
+          `The outbox is full: ${refused.length} of ${own.length} records were not stored`,
+        ),
+      );
+  }
+}

@@ -1,0 +1,175 @@
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
+import { recordKinds } from '../../domain/record/record.ts';
+import { invariant } from '../../platform/errors.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage, openDatabase, openReadOnly } from '../file/database-file.ts';
+import { isIntact, rowChecksum } from '../file/row-checksum.ts';
+import type { UplinkInterest } from '../file/storage-protocol.ts';
+import { Epochs } from './epochs.ts';
+import { LossLedger } from './loss-ledger.ts';
+import { OutboxCursors } from './outbox-cursors.ts';
+import type { OutboxRow, OutboxStatements } from './outbox-schema.ts';
+import { createSchema, parseJson, prepareStatements } from './outbox-schema.ts';
+import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
+
+export type OutboxDatabaseOptions = {
+  readonly path: string;
+  readonly agentId: string;
+  readonly bytesMax: number;
+  readonly uplinks: readonly UplinkInterest[];
+  /** For a process other than the agent: nothing is written, and `commit` fails. */
+  readonly readOnly?: boolean;
+};
+
+/** A row to insert. */
+export type NewRow = {
+  readonly kind: RecordKind;
+  readonly watch: string;
+  readonly timestampMs: EpochMs;
+  readonly body: string;
+  readonly key: string | null;
+  readonly originalId: string | null;
+};
+
+/**
+ * The open outbox file: rows, epochs, cursors, losses and counts.
+ *
+ * The state in memory (sequence, cursors, counts) changes only within `commit`. It is read from the file again when a
+ * commit fails, so that it is never ahead of the file.
+ */
+export class OutboxDatabase {
+  readonly sqlite: SqliteDatabase;
+  readonly statements: OutboxStatements;
+  readonly epochs: Epochs;
+  readonly losses: LossLedger;
+  readonly cursors: OutboxCursors;
+  #sequence = 0;
+  #counts = new RecordCounts();
+
+  /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
+  constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
+    this.sqlite = readOnly ? openReadOnly(path) : openDatabase(path, bytesMax);
+    try {
+      if (!readOnly) createSchema(this.sqlite);
+      this.statements = prepareStatements(this.sqlite);
+      this.epochs = new Epochs(this.sqlite, this.statements, agentId);
+      this.losses = new LossLedger(this.statements, this.epochs);
+      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.#load();
+    } catch (error) {
+      this.sqlite.close();
+      throw error;
+    }
+  }
+
+  /** Last sequence given to a record, which may be deleted already. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get counts(): RecordCounts {
+    return this.#counts;
+  }
+
+  /** Runs one transaction, which is on disk when this returns. Rolls back all of it if `work` or the commit throws. */
+  commit<T>(work: () => T): T {
+    try {
+      this.sqlite.exec('BEGIN IMMEDIATE');
+      const result = work();
+      this.cursors.save();
+      this.#saveCounts();
+      this.sqlite.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
+      this.#load();
+      throw error;
+    }
+  }
+
+  /** Within `commit`. @returns The row's sequence. */
+  insert(row: NewRow): number {
+    const epoch = this.epochs.current;
+    invariant(epoch !== undefined, 'an epoch begins before the first record');
+    const sequence = this.#sequence + 1;
+    const { kind, watch, timestampMs: timestamp, body, key, originalId } = row;
+    const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, original_id: originalId });
+    this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, originalId, body);
+    this.#sequence = sequence;
+    this.#counts.add(sequence, kind);
+    return sequence;
+  }
+
+  /** Within `commit`. @param rows With kind 'unknown' for a damaged row, whose bucket is then counted again. */
+  remove(rows: readonly { readonly sequence: number; readonly kind: RecordKind | 'unknown' }[]): void {
+    for (const { sequence, kind } of rows) {
+      if (this.statements.remove.run(sequence).changes === 0) continue;
+      if (kind === 'unknown') this.#recount(sequence);
+      else this.#counts.add(sequence, kind, -1);
+    }
+  }
+
+  /** @returns Undefined if the row is not what was stored. */
+  verified(row: OutboxRow): StoredRecord | undefined {
+    const { sequence, kind, watch, timestamp, body } = row;
+    if (!isRecordKind(kind) || !isIntact(this.epochs.at(sequence), { ...row, kind })) return undefined;
+    return { id: this.epochs.idOf(row), sequence, kind, timestampMs: timestamp, watch, body };
+  }
+
+  close(): void {
+    this.sqlite.close();
+  }
+
+  #load(): void {
+    this.epochs.load();
+    this.cursors.load();
+    this.#sequence = this.#lastSequence();
+    this.#counts = new RecordCounts();
+    let counted = -1;
+    for (const { bucket, counts } of this.sqlite.prepare('SELECT bucket, counts FROM bucket ORDER BY bucket').all() as {
+      readonly bucket: number;
+      readonly counts: string;
+    }[]) {
+      this.#counts.load(bucket, parseJson(counts) as number[]);
+      counted = bucket;
+    }
+    this.#countRows((counted + 1) * BUCKET_SPAN - 1, this.#sequence);
+  }
+
+  #lastSequence(): number {
+    const given = this.sqlite.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get();
+    const stored = this.sqlite.prepare('SELECT max(sequence) FROM outbox').pluck().get();
+    const sequence = Math.max(Number(given ?? 0), Number(stored ?? 0));
+    if (!Number.isSafeInteger(sequence * 2)) throw new DatabaseDamage(`the last sequence is ${sequence}`);
+    return sequence;
+  }
+
+  #recount(sequence: number): void {
+    const bucket = bucketOf(sequence);
+    this.#counts.clear(bucket);
+    this.#countRows(bucket * BUCKET_SPAN - 1, (bucket + 1) * BUCKET_SPAN - 1);
+  }
+
+  #countRows(after: number, through: number): void {
+    const found = this.sqlite
+      .prepare(
+        `SELECT sequence / ${BUCKET_SPAN} AS bucket, kind, count(*) AS count FROM outbox
+         WHERE sequence > ? AND sequence <= ? GROUP BY 1, 2`,
+      )
+      .all(after, through) as { readonly bucket: number; readonly kind: string; readonly count: number }[];
+    for (const { bucket, kind, count } of found)
+      if (isRecordKind(kind)) this.#counts.add(bucket * BUCKET_SPAN, kind, count);
+  }
+
+  #saveCounts(): void {
+    for (const { bucket, counts } of this.#counts.takeChanged(this.#sequence)) {
+      if (counts === undefined) this.statements.removeBucket.run(bucket);
+      else this.statements.saveBucket.run(bucket, JSON.stringify(counts));
+    }
+  }
+}
+
+export function isRecordKind(kind: string): kind is RecordKind {
+  return (recordKinds as readonly string[]).includes(kind);
+}

@@ -1,0 +1,273 @@
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { databaseFault, quarantine } from '../file/database-file.ts';
+import { unavailable } from '../file/outbox-errors.ts';
+import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
+import { OutboxDatabase } from './outbox-database.ts';
+import { RecordLanes } from './record-lanes.ts';
+import { RecordSpace } from './record-space.ts';
+import type { MissingRange } from './loss-ledger.ts';
+import { Salvage, unsalvaged } from './salvage.ts';
+import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
+
+/** The outbox file while it is open and sound. */
+export type OpenOutbox = {
+  readonly database: OutboxDatabase;
+  readonly lanes: RecordLanes;
+  readonly space: RecordSpace;
+};
+
+export type OutboxFileOptions = StorageOptions & {
+  /** Returns an epoch name that was never used before and sorts after the older ones. */
+  readonly newEpoch: (nowMs: EpochMs) => string;
+};
+
+/**
+ * Keeps an outbox file open: opens it and proves its continuity, quarantines and salvages a damaged file, and closes
+ * and reopens a file whose disk failed.
+ */
+export class OutboxFile {
+  readonly #options: OutboxFileOptions;
+  readonly #highWater: HighWaterFile;
+  readonly #boot = bootId();
+  readonly #notices: string[] = [];
+  #open: OpenOutbox | undefined;
+  #inode = 0;
+  #salvage: Salvage | undefined;
+  #trouble: string | undefined;
+  #fullTrouble: string | undefined;
+  #markTrouble: string | undefined;
+  #epochsStarted = 0;
+
+  constructor(options: OutboxFileOptions) {
+    this.#options = options;
+    this.#highWater = new HighWaterFile(`${options.config.path}.high-water`);
+  }
+
+  get epochsStarted(): number {
+    return this.#epochsStarted;
+  }
+
+  get current(): OpenOutbox | undefined {
+    return this.#open;
+  }
+
+  get health(): StoreHealth {
+    const trouble = this.#trouble ?? this.#fullTrouble;
+    if (trouble !== undefined) return { status: 'degraded', reason: trouble };
+    if (this.#salvage !== undefined)
+      return {
+        status: 'degraded',
+        reason: `The outbox file was damaged and is in quarantine. ${this.#salvage.salvaged} records are salvaged so far`,
+      };
+    if (this.#markTrouble !== undefined) return { status: 'degraded', reason: this.#markTrouble };
+    return { status: 'ok', reason: undefined };
+  }
+
+  /** Returns lines for the log, since the last call. */
+  takeNotices(): readonly string[] {
+    return this.#notices.splice(0);
+  }
+
+  /** Opens the file if it is closed. Never throws: `health` has the error. */
+  ensureOpen(nowMs: EpochMs): void {
+    if (this.#open !== undefined) return;
+    try {
+      this.#open = this.#openSound(nowMs);
+      this.#trouble = undefined;
+    } catch (error) {
+      this.#trouble = `The outbox cannot be opened: ${errorMessage(error)}`;
+    }
+  }
+
+  /**
+   * Runs `work` on the open file. An error of the file or the disk closes or quarantines the file.
+   * @throws {OperatingError} 'outbox-unavailable' (retry) if the file or the disk failed. Other errors pass through.
+   */
+  use<T>(nowMs: EpochMs, work: (outbox: OpenOutbox) => T): T {
+    const open = this.#open;
+    if (open === undefined) throw unavailable(this.#trouble ?? 'The outbox is not open');
+    try {
+      const result = work(open);
+      this.#trouble = undefined;
+      return result;
+    } catch (error) {
+      throw this.#failed(open, error, nowMs);
+    }
+  }
+
+  /** Tests for free space again, after a commit failed without it. */
+  probeSpace(nowMs: EpochMs): void {
+    if (this.#fullTrouble === undefined) return;
+    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
+    this.#fullTrouble = undefined;
+  }
+
+  /** Writes the high-water mark. Call it after each commit that gave out sequences, before they are returned. */
+  mark(): void {
+    if (this.#open === undefined) return;
+    this.#fullTrouble = undefined;
+    try {
+      this.#highWater.write(this.#markOf(this.#open.database, false));
+      this.#markTrouble = undefined;
+    } catch (error) {
+      this.#markTrouble = `The high-water file cannot be written, so lost records may go undetected: ${errorMessage(error)}`;
+    }
+  }
+
+  /** Syncs the mark to the disk; called when idle. */
+  sync(): void {
+    try {
+      this.#highWater.sync();
+    } catch (error) {
+      this.#markTrouble = `The high-water file cannot be synced: ${errorMessage(error)}`;
+    }
+  }
+
+  /** Copies a chunk of a quarantined file. @returns True if there is more. */
+  salvage(nowMs: EpochMs): boolean {
+    const salvage = this.#salvage;
+    if (salvage === undefined || this.#open === undefined) return false;
+    const more = this.use(nowMs, () => salvage.step(nowMs));
+    this.mark();
+    if (more) return true;
+    this.#notices.push(`Salvaged ${salvage.salvaged} records from the quarantined outbox.`);
+    if (salvage.trouble !== undefined) {
+      this.#notices.push(`The quarantined outbox could not be marked as salvaged: ${salvage.trouble}`);
+      this.#salvage = undefined;
+      return false;
+    }
+    this.#salvage = this.#nextSalvage(this.#open);
+    return this.#salvage !== undefined;
+  }
+
+  close(): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    const mark = this.#markOf(open.database, true);
+    this.#closeQuietly();
+    try {
+      this.#highWater.begin(mark);
+    } catch (error) {
+      // The mark of the last commit stays. It proves the same until the machine is switched off.
+      this.#notices.push(`The high-water file could not be closed cleanly: ${errorMessage(error)}`);
+    } finally {
+      this.#highWater.close();
+    }
+  }
+
+  #openSound(nowMs: EpochMs): OpenOutbox {
+    const { path, maxSizeBytes } = this.#options.config;
+    const { agentId, uplinks, config } = this.#options;
+    const open = () => new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks });
+    let database: OutboxDatabase;
+    try {
+      database = open();
+    } catch (error) {
+      if (databaseFault(error) !== 'damaged') throw error;
+      this.#toQuarantine(error, nowMs);
+      database = open();
+    }
+    try {
+      const outbox = { database, lanes: new RecordLanes(database), space: new RecordSpace(database, config) };
+      this.#proveContinuity(database, nowMs);
+      this.#salvage?.close();
+      this.#salvage = this.#nextSalvage(outbox);
+      return outbox;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** Begins a new epoch unless continuity is proven. The epoch and its losses are in the file before the mark has them. */
+  #proveContinuity(database: OutboxDatabase, nowMs: EpochMs): void {
+    this.#inode = inodeOf(this.#options.config.path);
+    const mark = this.#highWater.read();
+    const { names: epochs } = database.epochs;
+    const found = { epochs, sequence: database.sequence, inode: this.#inode };
+    const continuity = judgeContinuity(mark, found, this.#boot);
+    if (continuity.type === 'unproven') {
+      database.commit(() => {
+        if (continuity.lost !== undefined && mark !== undefined)
+          this.#addMissing(database, { epoch: mark.epoch, ...continuity.lost }, nowMs);
+        database.epochs.begin(this.#options.newEpoch(nowMs), database.sequence + 1, nowMs);
+      });
+      if (mark !== undefined || epochs.length > 0) {
+        this.#epochsStarted += 1;
+        this.#notices.push(`Epoch ${database.epochs.current} begins: ${continuity.why}.`);
+      }
+    }
+    this.#highWater.begin(this.#markOf(database, false));
+  }
+
+  /** Sequences that a quarantined file may still hold are a loss only after its salvage. */
+  #addMissing(database: OutboxDatabase, missing: MissingRange, nowMs: EpochMs): void {
+    if (unsalvaged(this.#options.config.path).length > 0) {
+      database.losses.setMissing(missing);
+      return;
+    }
+    const { epoch, from, to } = missing;
+    const reason = database.epochs.names.includes(epoch) ? 'rows-missing' : 'database-replaced';
+    database.losses.add({ kind: 'unknown', reason, from, to, count: to - from + 1 }, nowMs, epoch);
+  }
+
+  #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {
+    const [file] = unsalvaged(this.#options.config.path);
+    if (file === undefined) return undefined;
+    return new Salvage({ file, agentId: this.#options.agentId, database, space });
+  }
+
+  #failed(open: OpenOutbox, error: unknown, nowMs: EpochMs): unknown {
+    switch (databaseFault(error)) {
+      case 'other':
+        return error;
+      case 'full':
+        this.#fullTrouble = open.space.space.atCap
+          ? 'The outbox is full and `outbox.onFull` allows no record to be dropped'
+          : 'No space is left on the disk of the outbox';
+        return unavailable(this.#fullTrouble, error);
+      case 'io':
+        // The state of the connection is unknown: its next commit could return without being on disk.
+        this.#trouble = `The disk of the outbox failed: ${errorMessage(error)}`;
+        this.#closeQuietly();
+        return unavailable(this.#trouble, error);
+      case 'damaged':
+        this.#closeQuietly();
+        this.#quarantineAndReopen(error, nowMs);
+        return unavailable(`The outbox was damaged and is in quarantine: ${errorMessage(error)}`, error);
+    }
+  }
+
+  #quarantineAndReopen(error: unknown, nowMs: EpochMs): void {
+    try {
+      this.#toQuarantine(error, nowMs);
+    } catch (moveError) {
+      this.#trouble = `The outbox is damaged and cannot be moved to quarantine: ${errorMessage(moveError)}`;
+      return;
+    }
+    this.ensureOpen(nowMs);
+  }
+
+  #toQuarantine(error: unknown, nowMs: EpochMs): void {
+    const moved = quarantine(this.#options.config.path, nowMs);
+    this.#notices.push(`The outbox file is damaged (${errorMessage(error)}) and was moved to ${moved}.`);
+  }
+
+  #closeQuietly(): void {
+    this.#salvage?.close();
+    this.#salvage = undefined;
+    try {
+      this.#open?.database.close();
+    } catch (error) {
+      this.#notices.push(`Closing the outbox failed: ${errorMessage(error)}`);
+    }
+    this.#open = undefined;
+  }
+
+  #markOf(database: OutboxDatabase, clean: boolean) {
+    const { epochs, sequence, cursors } = database;
+    const delivered = cursors.delivered(sequence);
+    return { epoch: epochs.current ?? '', sequence, delivered, boot: this.#boot, inode: this.#inode, clean };
+  }
+}

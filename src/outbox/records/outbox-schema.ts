@@ -1,0 +1,153 @@
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage } from '../file/database-file.ts';
+
+/** Raised with every change of a table. A file of another version is not opened. */
+const SCHEMA_VERSION = 1;
+
+/*
+ * outbox       one row a record. `key` makes an alarm transition unique. `original_id` is set on salvaged rows, whose
+ *              id comes from another file. Samples have no watch ('') and are not in the history index.
+ * epoch        a sequence belongs to the epoch with the largest first_sequence that is not above it.
+ * cursor       position of an uplink: `ranges` is a JSON array of [acknowledged, through | null], see UplinkCursor.
+ * dead_letter  copies of records that an uplink refused permanently.
+ * loss         dropped records that are not reported to the uplinks yet, one row for each kind, reason and epoch.
+ * bucket       number of records of each kind by 4096 sequences, see RecordCounts. Only full buckets are stored.
+ */
+const SCHEMA = `
+CREATE TABLE outbox (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL,
+  watch TEXT NOT NULL,
+  timestamp REAL NOT NULL,
+  checksum INTEGER NOT NULL,
+  key TEXT,
+  original_id TEXT,
+  body TEXT NOT NULL
+);
+CREATE INDEX outbox_history ON outbox (watch, kind, timestamp) WHERE watch <> '';
+CREATE UNIQUE INDEX outbox_key ON outbox (key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX outbox_original ON outbox (original_id) WHERE original_id IS NOT NULL;
+CREATE TABLE epoch (first_sequence INTEGER PRIMARY KEY, epoch TEXT NOT NULL, started_ms REAL NOT NULL);
+CREATE TABLE cursor (uplink TEXT PRIMARY KEY, ranges TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE dead_letter (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  uplink TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  set_aside_ms REAL NOT NULL,
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  watch TEXT NOT NULL,
+  timestamp REAL NOT NULL,
+  body TEXT NOT NULL
+);
+CREATE TABLE loss (
+  kind TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  from_sequence INTEGER NOT NULL,
+  to_sequence INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  last_ms REAL NOT NULL,
+  PRIMARY KEY (kind, reason, epoch)
+) WITHOUT ROWID;
+CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, counts TEXT NOT NULL);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+/** A row of `outbox`, as read. */
+export type OutboxRow = {
+  readonly sequence: number;
+  readonly kind: string;
+  readonly watch: string;
+  readonly timestamp: number;
+  readonly checksum: number;
+  readonly original_id: string | null;
+  readonly body: string;
+};
+
+export const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body';
+
+export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
+
+export type EpochRow = { readonly first_sequence: number; readonly epoch: string };
+
+/** Creates the tables of a new file. @throws {DatabaseDamage} if the file has another version. */
+export function createSchema(database: SqliteDatabase): void {
+  const version = Number(database.pragma('user_version', { simple: true }));
+  if (version === SCHEMA_VERSION) return;
+  if (version !== 0) throw new DatabaseDamage(`the file has schema version ${version}, not ${SCHEMA_VERSION}`);
+  database.transaction(() => {
+    database.exec(SCHEMA);
+    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}
+
+/** Statements of the hot paths, prepared once for each connection. */
+export function prepareStatements(database: SqliteDatabase) {
+  return {
+    insert: database.prepare(
+      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    ),
+    byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
+    byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
+    /** Kinds as a JSON array. */
+    pending: database.prepare(
+      `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?`,
+    ),
+    pendingSequences: database.prepare(
+      `SELECT sequence, kind, timestamp FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?`,
+    ),
+    pendingCount: database
+      .prepare(
+        `SELECT count(*) FROM outbox WHERE sequence > ? AND sequence <= ? AND kind IN (SELECT value FROM json_each(?))`,
+      )
+      .pluck(),
+    history: database.prepare(
+      `SELECT ${ROW_COLUMNS} FROM outbox WHERE watch = ? AND watch <> '' AND kind = ? AND timestamp >= ? AND timestamp <= ?
+       ORDER BY timestamp, sequence LIMIT ?`,
+    ),
+    remove: database.prepare('DELETE FROM outbox WHERE sequence = ?'),
+    oldestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence LIMIT 1').pluck(),
+    saveCursor: database.prepare(
+      'INSERT INTO cursor (uplink, ranges) VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET ranges = excluded.ranges',
+    ),
+    saveBucket: database.prepare('INSERT OR REPLACE INTO bucket (bucket, counts) VALUES (?, ?)'),
+    removeBucket: database.prepare('DELETE FROM bucket WHERE bucket = ?'),
+    addLoss: database.prepare(
+      `INSERT INTO loss (kind, reason, epoch, from_sequence, to_sequence, count, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (kind, reason, epoch) DO UPDATE SET
+         from_sequence = CASE WHEN excluded.from_sequence = 0 THEN from_sequence
+           WHEN from_sequence = 0 THEN excluded.from_sequence ELSE min(from_sequence, excluded.from_sequence) END,
+         to_sequence = max(to_sequence, excluded.to_sequence),
+         count = count + excluded.count,
+         last_ms = max(last_ms, excluded.last_ms)`,
+    ),
+    losses: database.prepare('SELECT * FROM loss LIMIT 100'),
+    removeLoss: database.prepare('DELETE FROM loss WHERE kind = ? AND reason = ? AND epoch = ?'),
+    addDeadLetter: database.prepare(
+      `INSERT INTO dead_letter (uplink, reason, set_aside_ms, id, kind, watch, timestamp, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    deadLetterCount: database.prepare('SELECT count(*) FROM dead_letter').pluck(),
+    removeOldestDeadLetters: database.prepare(
+      'DELETE FROM dead_letter WHERE number IN (SELECT number FROM dead_letter ORDER BY number LIMIT ?)',
+    ),
+    setMeta: database.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)'),
+    removeMeta: database.prepare('DELETE FROM meta WHERE name = ?'),
+    getMeta: database.prepare('SELECT value FROM meta WHERE name = ?').pluck(),
+    addEpoch: database.prepare('INSERT OR REPLACE INTO epoch (first_sequence, epoch, started_ms) VALUES (?, ?, ?)'),
+  };
+}
+
+export type OutboxStatements = ReturnType<typeof prepareStatements>;
+
+/** @throws {DatabaseDamage} if a column that holds JSON does not. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new DatabaseDamage('a row of the bookkeeping is not JSON', { cause: error });
+  }
+}

@@ -1,0 +1,186 @@
+import Database from 'better-sqlite3';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { recordId } from '../../domain/record/record.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { databaseFault } from '../file/database-file.ts';
+import type { MissingRange } from './loss-ledger.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
+import { isRecordKind } from './outbox-database.ts';
+import type { EpochRow, OutboxRow } from './outbox-schema.ts';
+import { EPOCHS, ROW_COLUMNS } from './outbox-schema.ts';
+import type { RecordSpace } from './record-space.ts';
+import { ROW_BYTES } from './record-space.ts';
+import { isIntact } from '../file/row-checksum.ts';
+
+type SalvagedRow = OutboxRow & { readonly key: string | null };
+
+/** Rows read in one step. */
+const STEP_ROWS_MAX = 500;
+/** Sequences skipped if not even one row can be read: about one page. */
+const SKIPPED_SEQUENCES = 16;
+/** Unreadable positions in a row after which the salvage ends. */
+const FAILURES_MAX = 5000;
+const DONE = 'salvaged';
+
+/** Returns the quarantined files that are not salvaged yet, oldest first. */
+export function unsalvaged(path: string): readonly string[] {
+  const quarantine = `${path}.quarantine`;
+  if (!existsSync(quarantine)) return [];
+  return readdirSync(quarantine)
+    .toSorted()
+    .map((name) => join(quarantine, name))
+    .filter((folder) => existsSync(join(folder, basename(path))) && !existsSync(join(folder, DONE)))
+    .map((folder) => join(folder, basename(path)));
+}
+
+/**
+ * Copies the readable rows of a quarantined outbox into the new one, step by step.
+ *
+ * Only rows with a matching checksum are copied. They keep their ids, so that a receiver drops the ones that it has. A
+ * row that an interrupted salvage copied before is skipped. Sequences still missing at the end are a loss.
+ */
+export class Salvage {
+  readonly #file: string;
+  readonly #agentId: string;
+  readonly #database: OutboxDatabase;
+  readonly #space: RecordSpace;
+  readonly #missing: MissingRange | undefined;
+  #source: SqliteDatabase | undefined;
+  #epochs: readonly EpochRow[] = [];
+  #after: number;
+  #rows = STEP_ROWS_MAX;
+  #failures = 0;
+  #salvaged = 0;
+  #found = 0;
+  #trouble: string | undefined;
+
+  constructor(options: {
+    readonly file: string;
+    readonly agentId: string;
+    readonly database: OutboxDatabase;
+    readonly space: RecordSpace;
+  }) {
+    this.#file = options.file;
+    this.#agentId = options.agentId;
+    this.#database = options.database;
+    this.#space = options.space;
+    this.#missing = options.database.losses.missing;
+    this.#after = (this.#missing?.from ?? 1) - 1;
+  }
+
+  get salvaged(): number {
+    return this.#salvaged;
+  }
+
+  /** Set if the file could not be marked as done. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** @returns False when it is done. */
+  step(nowMs: EpochMs): boolean {
+    const rows = this.#readRows();
+    if (rows !== undefined && rows.length > 0 && this.#store(rows, nowMs)) return true;
+    // An unreadable position is skipped; an empty answer is the end.
+    if (rows === undefined && this.#failures <= FAILURES_MAX) return true;
+    this.#finish(nowMs);
+    return false;
+  }
+
+  close(): void {
+    this.#source?.close();
+    this.#source = undefined;
+  }
+
+  /** @returns Undefined if this position could not be read; empty at the end. */
+  #readRows(): readonly SalvagedRow[] | undefined {
+    try {
+      this.#source ??= this.#open();
+      const rows = this.#source
+        .prepare(`SELECT ${ROW_COLUMNS}, key FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?`)
+        .all(this.#after, this.#rows) as SalvagedRow[];
+      this.#rows = Math.min(this.#rows * 2, STEP_ROWS_MAX);
+      this.#failures = 0;
+      this.#after = rows.at(-1)?.sequence ?? this.#after;
+      return rows;
+    } catch (error) {
+      if (databaseFault(error) === 'other') throw error;
+      if (this.#source === undefined || isHopeless(error)) return [];
+      this.#failures += 1;
+      if (this.#rows > 1) this.#rows = Math.ceil(this.#rows / 8);
+      else this.#after += SKIPPED_SEQUENCES;
+      // No sequence was given out after `missing.to`.
+      return this.#missing !== undefined && this.#after > this.#missing.to ? [] : undefined;
+    }
+  }
+
+  #open(): SqliteDatabase {
+    const source = new Database(this.#file, { readonly: true });
+    try {
+      source.pragma('trusted_schema = OFF');
+      this.#epochs = source.prepare(EPOCHS).all() as EpochRow[];
+    } catch (error) {
+      if (databaseFault(error) === 'other') {
+        source.close();
+        throw error;
+      }
+    }
+    return source;
+  }
+
+  #store(rows: readonly SalvagedRow[], nowMs: EpochMs): boolean {
+    const sound = rows.flatMap((row) => this.#verified(row) ?? []);
+    const bytes = sound.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
+    if (!this.#space.makeRoom(bytes, 'sample', nowMs)) return false;
+    const { statements } = this.#database;
+    this.#database.commit(() => {
+      for (const { row, kind, id } of sound) {
+        if (this.#missing !== undefined && row.sequence >= this.#missing.from && row.original_id === null)
+          this.#found += 1;
+        if (statements.byOriginalId.get(id) !== undefined) continue;
+        if (row.key !== null && statements.byKey.get(row.key) !== undefined) continue;
+        const { watch, timestamp: timestampMs, body, key } = row;
+        this.#database.insert({ kind, watch, timestampMs, body, key, originalId: id });
+        this.#salvaged += 1;
+      }
+    });
+    return true;
+  }
+
+  #verified(row: SalvagedRow) {
+    const { kind } = row;
+    if (!isRecordKind(kind)) return undefined;
+    const listed = this.#epochs.findLast(({ first_sequence }) => first_sequence <= row.sequence)?.epoch;
+    const epoch = [listed, this.#missing?.epoch].find(
+      (candidate) => candidate !== undefined && isIntact(candidate, { ...row, kind }),
+    );
+    if (epoch === undefined) return undefined;
+    return { row, kind, body: row.body, id: row.original_id ?? recordId(this.#agentId, epoch, row.sequence) };
+  }
+
+  #finish(nowMs: EpochMs): void {
+    this.close();
+    this.#database.commit(() => {
+      this.#database.losses.setMissing(undefined);
+      if (this.#missing === undefined) return;
+      const { epoch, from, to } = this.#missing;
+      const count = to - from + 1 - this.#found;
+      if (count > 0)
+        this.#database.losses.add({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
+    });
+    try {
+      writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
+    } catch (error) {
+      // The next start salvages again and finds every row copied already.
+      this.#trouble = errorMessage(error);
+    }
+  }
+}
+
+/** True if no other position in the file can be read either. */
+function isHopeless(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CANTOPEN|ERROR|SCHEMA)/.test(error.code);
+}

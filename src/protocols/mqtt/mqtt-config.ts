@@ -1,0 +1,124 @@
+import * as z from 'zod';
+import { byteSize, configObject, duration, secretReference } from '../../platform/config-fields.ts';
+import type { MqttConnectionOptions } from './mqtt-client-options.ts';
+
+const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
+
+const pem = (description: string) =>
+  z
+    .union([z.string().min(1), secretReference], { error: 'expected a path, { file: PATH } or { env: NAME }' })
+    .optional()
+    .describe(description);
+
+const tlsSchema = configObject({
+  ca: pem('PEM file with the certificate authority of the broker, or a secret that holds its text'),
+  cert: pem('PEM file with the client certificate of the agent, or a secret that holds its text'),
+  key: pem('PEM file with the private key of cert, or a secret that holds its text'),
+}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+  error: 'cert and key must be set together',
+});
+
+/** What every user of a broker has in its schema: spread it into the kind's own strict object. */
+export const mqttFields = {
+  url: z
+    .string()
+    .superRefine(checkUrl)
+    .describe('URL of the broker: mqtt://host:1883, mqtts://host:8883, ws://host:8083/mqtt or wss://host/mqtt'),
+  clientId: z
+    .string()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe('MQTT client id, unique on the broker. Default: a random id at each start'),
+  protocolVersion: z
+    .enum(['auto', '3.1.1', '5'])
+    .default('auto')
+    .describe('MQTT version. auto tries 5 first and falls back to 3.1.1. Only version 5 reports refused messages'),
+  username: z.string().min(1).optional().describe('User name for the broker'),
+  password: secretReference.optional().describe('Password for the broker: { env: NAME } or { file: PATH }'),
+  tls: tlsSchema.prefault({}).describe('Certificates for mqtts and wss'),
+  cleanSession: z
+    .boolean()
+    .default(true)
+    .describe('false: the broker keeps subscriptions and messages while the agent is disconnected; requires clientId'),
+  sessionExpiry: duration(
+    'How long the broker keeps the session of a disconnected agent. MQTT 5 only; with 3.1.1 the broker decides',
+  ).prefault('7d'),
+  keepalive: duration(
+    'Keep-alive interval, in whole seconds. The connection is closed if the broker is silent for 1.5 times this',
+    {
+      minMs: 1000,
+      maxMs: 65_535_000,
+    },
+  ).prefault('15s'),
+  connectTimeout: duration('Longest wait for the broker to accept the login', {
+    minMs: 100,
+    maxMs: 600_000,
+  }).prefault('10s'),
+  reconnectMin: duration('Wait before the first reconnection attempt; it doubles with each further attempt', {
+    minMs: 10,
+    maxMs: 3_600_000,
+  }).prefault('500ms'),
+  reconnectMax: duration('Longest wait between reconnection attempts', { minMs: 10, maxMs: 3_600_000 }).prefault('30s'),
+  maxMessageSize: byteSize('Largest message accepted; a larger one closes the connection').prefault('1MB'),
+} as const;
+
+const mqttConfig = configObject(mqttFields);
+/** The parsed fields. */
+export type MqttConfig = z.infer<typeof mqttConfig>;
+
+/** Refinement for a schema with `mqttFields`: what can only be judged with all of them at hand. */
+export function checkMqttConfig(
+  config: MqttConfig,
+  context: { addIssue(issue: { code: 'custom'; path: PropertyKey[]; message: string; input: unknown }): void },
+): void {
+  const issue = (path: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [path], message, input: config });
+  if (!config.cleanSession && config.clientId === undefined)
+    issue('clientId', 'cleanSession: false requires a clientId, which identifies the session');
+  if (config.password !== undefined && config.username === undefined)
+    issue('password', 'a password requires a username');
+  if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
+}
+
+/** @param who The component that owns the connection, its client id where none is configured, and its will. */
+export function mqttConnectionOptions(
+  config: MqttConfig,
+  who: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
+): MqttConnectionOptions {
+  const { ca, cert, key } = config.tls;
+  return {
+    name: who.name,
+    url: config.url,
+    clientId: config.clientId ?? who.clientId,
+    protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '5' ? 5 : 4,
+    keepaliveMs: config.keepaliveMs,
+    username: config.username,
+    password: config.password,
+    tls: { ca, cert, key },
+    clean: config.cleanSession,
+    sessionExpiryMs: config.sessionExpiryMs,
+    will: who.will,
+    connectTimeoutMs: config.connectTimeoutMs,
+    reconnectMinMs: config.reconnectMinMs,
+    reconnectMaxMs: config.reconnectMaxMs,
+    maxMessageSizeBytes: config.maxMessageSizeBytes,
+  };
+}
+
+/** A client id that no other connection has: `andon-`, who owns it, and 16 hexadecimal digits. */
+export function randomClientId(random: () => number, owner = ''): string {
+  const digits = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join('');
+  return ['andon', ...owner.split(/[^A-Za-z0-9]+/).filter(Boolean), digits].join('-');
+}
+
+function checkUrl(text: string, context: z.RefinementCtx): void {
+  const url = URL.parse(text);
+  const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
+  if (url === null || !schemes.has(url.protocol) || url.hostname === '')
+    return issue('expected mqtt://host:port, mqtts://…, ws://… or wss://…');
+  if (url.username !== '' || url.password !== '')
+    issue('user and password must not be in the url: use username and password');
+  if (!url.protocol.startsWith('ws') && url.pathname !== '' && url.pathname !== '/')
+    issue('must not have a path: only ws:// and wss:// have one');
+}

@@ -1,0 +1,337 @@
+import { Backoff } from '../../platform/backoff.ts';
+import type { Timer } from '../../platform/clock.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode, errorMessage, invariant, OperatingError } from '../../platform/errors.ts';
+import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
+import { mqttMetrics } from './mqtt-metrics.ts';
+import type { TopicFilter } from './mqtt-topic-filter.ts';
+import { isPlainTopic, matchesTopicFilter, parseTopicFilter } from './mqtt-topic-filter.ts';
+import type { MqttPublishOptions, RefusedTopics } from './mqtt-session.ts';
+import { MqttSession } from './mqtt-session.ts';
+
+export type MqttState = {
+  readonly connected: boolean;
+  /** For an operator: why it is not connected, or which subscriptions the broker refused; '' where all is well. */
+  readonly reason: string;
+  /** Until the next attempt; undefined while connected or connecting. */
+  readonly retryInMs: number | undefined;
+  /** True once the broker has answered every subscription of this connection. */
+  readonly subscribed: boolean;
+  /** Topics that the broker let nobody of us subscribe to; asked again every minute. */
+  readonly refusedTopics: readonly string[];
+};
+
+/** Takes a message; its promise settles when the message is safe. The payload is valid during the call only. */
+export type MqttMessageHandler = (topic: string, payload: Buffer, retain: boolean) => void | Promise<void>;
+
+type Subscription = {
+  readonly topics: readonly string[];
+  readonly qos: 0 | 1;
+  readonly onMessage: MqttMessageHandler;
+};
+
+/** Messages handed over and not acknowledged; more are refused, so that the outbox stays the only queue. */
+const IN_FLIGHT_MAX = 200;
+/** @see MQTT 3.1.1, section 1.5.3. */
+const TOPIC_BYTES_MAX = 65_535;
+/** Type, remaining length, length of the topic, message id, and no properties: the most that a PUBLISH has. */
+const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
+/** A connection that held this long was a good one: the next loss begins with the shortest wait. */
+const STABLE_MS = 10_000;
+/** Access rights change on a broker without a reconnect. */
+const REFUSED_RETRY_MS = 60_000;
+
+/**
+ * A connection to a broker that comes back for ever, and never queues anything while it is away.
+ *
+ * Waits between attempts grow from `reconnectMinMs` to `reconnectMaxMs` with jitter, after a refused login too.
+ * A message that is too large, a packet that is none, a publish that is not acknowledged in time and a keepalive
+ * without answer end the connection; the next attempt follows. The owner hears of it through `onState` and
+ * reports it; the connection itself logs nothing.
+ */
+export class MqttConnection implements AsyncDisposable {
+  readonly #options: MqttConnectionOptions;
+  readonly #deps: Deps;
+  readonly #backoff: Backoff;
+  readonly #metrics: ReturnType<typeof metricsOf>;
+  readonly #listeners: ((state: MqttState) => void)[] = [];
+  readonly #subscriptions: Subscription[] = [];
+  /** By topic, and those with wildcards by filter. */
+  readonly #handlers = new Map<string, MqttMessageHandler>();
+  readonly #wildcards: { readonly filter: TopicFilter; readonly onMessage: MqttMessageHandler }[] = [];
+  readonly #refused = new Map<string, string>();
+  #version: MqttProtocolVersion;
+  #session: MqttSession | undefined;
+  #connectedAtMs: number | undefined;
+  #answersOpen = 0;
+  #timer: Timer | undefined;
+  #phase: 'new' | 'started' | 'disposed' = 'new';
+
+  constructor(options: MqttConnectionOptions, deps: Deps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#version = options.protocolVersion === 'auto' ? 5 : options.protocolVersion;
+    this.#backoff = new Backoff({
+      firstMs: options.reconnectMinMs,
+      maxMs: options.reconnectMaxMs,
+      random: deps.random,
+    });
+    this.#metrics = metricsOf(deps, options.name);
+  }
+
+  /** Begins to connect and returns; to be called once. */
+  start(): void {
+    invariant(this.#phase !== 'started', `The MQTT connection of ${this.#options.name} was started twice`);
+    if (this.#phase === 'disposed') return;
+    this.#phase = 'started';
+    this.#attempt();
+  }
+
+  get connected(): boolean {
+    return this.#session?.connected === true;
+  }
+
+  /** 4 is MQTT 3.1.1, 5 is MQTT 5; the version of the current or next attempt. */
+  get protocolVersion(): MqttProtocolVersion {
+    return this.#version;
+  }
+
+  /** Most bytes of a payload on `topic` that the broker said it takes; undefined where it said nothing. */
+  payloadBytesMax(topic: string): number | undefined {
+    const bytesMax = this.#session?.packetBytesMax;
+    return bytesMax === undefined ? undefined : bytesMax - PUBLISH_HEAD_BYTES - Buffer.byteLength(topic);
+  }
+
+  /** Called at each change, in order, synchronously. */
+  onState(listener: (state: MqttState) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Sends one message, now or never.
+   *
+   * With MQTT 3.1.1 a broker acknowledges also what its access rules then drop; only MQTT 5 tells.
+   *
+   * @returns Resolves on the broker's acknowledgement; with QoS 0 when it was written to the socket.
+   * @throws {OperatingError} 'mqtt-not-connected' | 'mqtt-publish-timeout' | 'mqtt-too-many-in-flight' (more than
+   *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' | 'mqtt-publish-too-large' (reject).
+   */
+  publish(topic: string, payload: string | Buffer, options: MqttPublishOptions): Promise<void> {
+    const session = this.#session;
+    const refusal = this.#refusal(session, topic, payload);
+    if (refusal !== undefined || session === undefined) {
+      this.#metrics.failure(refusal);
+      return Promise.reject(refusal ?? this.#notConnected());
+    }
+    const published = session.publish(topic, payload, options);
+    this.#metrics.inFlight.set(session.inFlight);
+    return published;
+  }
+
+  /**
+   * Subscribes now and after each connect.
+   *
+   * Messages are handed over in order; the payload is valid during the call. With QoS 1 the broker gets its
+   * acknowledgement only after the handler's promise has settled, in the order of the messages. A handler that fails
+   * leaves its message unacknowledged and ends the connection, so that the broker sends it again where the session is
+   * kept. While 1000 messages wait nothing else is read from the broker, acknowledgements and pings included.
+   *
+   * @param topics Topics or filters with wildcards, shared ones too; each may have one handler. A message goes to the
+   *   handler of its very topic, or else to the first filter that fits.
+   */
+  subscribe(topics: readonly string[], onMessage: MqttMessageHandler, qos: 0 | 1 = 1): void {
+    const subscription = { topics, qos, onMessage };
+    this.#subscriptions.push(subscription);
+    for (const topic of topics) {
+      if (isPlainTopic(topic)) this.#handlers.set(topic, onMessage);
+      else this.#wildcards.push({ filter: parseTopicFilter(topic), onMessage });
+    }
+    if (this.connected) this.#subscribe([subscription]);
+  }
+
+  /** Says goodbye to the broker, so that no will is published; publishes in flight fail with 'mqtt-not-connected'. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#phase = 'disposed';
+    this.#listeners.length = 0;
+    this.#timer?.cancel();
+    const session = this.#session;
+    this.#session = undefined;
+    this.#metrics.connected.set(0);
+    await session?.close();
+  }
+
+  #attempt(): void {
+    this.#metrics.attempts.inc();
+    this.#refused.clear();
+    this.#answersOpen = 0;
+    try {
+      const session: MqttSession = new MqttSession(
+        this.#options,
+        this.#version,
+        {
+          onConnected: () => this.#whenConnected(),
+          onMessage: (topic, payload, retain) => this.#deliver(topic, payload, retain),
+          onPublishSettled: (error) => this.#countPublish(error),
+          onEnd: (reason) => this.#whenEnded(reason),
+        },
+        this.#deps.clock,
+      );
+      this.#session = session;
+    } catch (error) {
+      this.#whenEnded(
+        error instanceof OperatingError
+          ? error
+          : new OperatingError('mqtt-unreachable', 'retry', errorMessage(error), { cause: error }),
+      );
+    }
+  }
+
+  #whenConnected(): void {
+    this.#connectedAtMs = this.#deps.clock.monotonicMs();
+    this.#metrics.connected.set(1);
+    if (this.#subscriptions.length === 0) this.#tell();
+    else this.#subscribe(this.#subscriptions);
+  }
+
+  #whenEnded(reason: OperatingError): void {
+    const connectedAtMs = this.#connectedAtMs;
+    this.#session = undefined;
+    this.#connectedAtMs = undefined;
+    this.#timer?.cancel();
+    this.#metrics.connected.set(0);
+    if (this.#fallsBack(reason)) return;
+    this.#metrics.losses.inc({ connection: this.#options.name, code: reason.code });
+    if (connectedAtMs !== undefined && this.#deps.clock.monotonicMs() - connectedAtMs >= STABLE_MS)
+      this.#backoff.reset();
+    if (connectedAtMs === undefined) this.#doubtVersion(reason);
+    const retryInMs = this.#backoff.nextMs();
+    this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), retryInMs);
+    this.#tell(reason.message, retryInMs);
+  }
+
+  /** A broker that says it knows no MQTT 5 is there and well: the next attempt follows at once, and nobody is told. */
+  #fallsBack(reason: OperatingError): boolean {
+    if (this.#options.protocolVersion !== 'auto' || this.#version === 4 || !isVersionRefused(reason)) return false;
+    this.#version = 4;
+    this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), 0);
+    return true;
+  }
+
+  /** A broker that knows no MQTT 5 may also just hang up on it, or answer what MQTT 5 can't read. */
+  #doubtVersion({ code }: OperatingError): void {
+    if (this.#options.protocolVersion !== 'auto') return;
+    if (code === 'mqtt-closed' || code === 'mqtt-malformed-packet') this.#version = this.#version === 5 ? 4 : 5;
+  }
+
+  #subscribe(subscriptions: readonly Subscription[]): void {
+    const session = this.#session;
+    this.#answersOpen += subscriptions.length;
+    this.#tell();
+    for (const { topics, qos } of subscriptions)
+      session?.subscribe(topics, qos, (refused) => this.#whenSubscribed(topics, refused));
+  }
+
+  #whenSubscribed(topics: readonly string[], refused: RefusedTopics): void {
+    this.#answersOpen -= 1;
+    for (const topic of topics) this.#refused.delete(topic);
+    for (const [topic, reason] of refused) this.#refused.set(topic, reason);
+    this.#tell();
+    if (this.#answersOpen > 0 || this.#refused.size === 0) return;
+    this.#timer?.cancel();
+    this.#timer = this.#deps.clock.setTimer(() => this.#subscribeRefusedAgain(), REFUSED_RETRY_MS);
+  }
+
+  #subscribeRefusedAgain(): void {
+    this.#subscribe(
+      this.#subscriptions
+        .map((subscription) => ({
+          ...subscription,
+          topics: subscription.topics.filter((topic) => this.#refused.has(topic)),
+        }))
+        .filter(({ topics }) => topics.length > 0),
+    );
+  }
+
+  #deliver(topic: string, payload: Buffer, retain: boolean): void | Promise<void> {
+    const handler = this.#handlers.get(topic) ?? this.#wildcardHandler(topic);
+    // A kept session may still hold a topic that an earlier configuration asked for.
+    if (handler === undefined) return undefined;
+    this.#metrics.received.inc();
+    return handler(topic, payload, retain);
+  }
+
+  #wildcardHandler(topic: string): MqttMessageHandler | undefined {
+    if (this.#wildcards.length === 0) return undefined;
+    const levels = topic.split('/');
+    return this.#wildcards.find(({ filter }) => matchesTopicFilter(filter, levels))?.onMessage;
+  }
+
+  #countPublish(error: OperatingError | undefined): void {
+    if (error === undefined) this.#metrics.published.inc();
+    else this.#metrics.failure(error);
+    this.#metrics.inFlight.set(this.#session?.inFlight ?? 0);
+  }
+
+  #refusal(session: MqttSession | undefined, topic: string, payload: string | Buffer): OperatingError | undefined {
+    if (session?.connected !== true) return this.#notConnected();
+    if (session.inFlight >= IN_FLIGHT_MAX) {
+      const text = `${IN_FLIGHT_MAX} messages wait for the acknowledgement of ${this.#options.url}`;
+      return new OperatingError('mqtt-too-many-in-flight', 'retry', text);
+    }
+    if (!isTopicName(topic))
+      return new OperatingError('mqtt-message-invalid', 'reject', `${JSON.stringify(topic)} is no topic to publish on`);
+    const bytesMax = session.packetBytesMax;
+    if (bytesMax === undefined) return undefined;
+    // A broker ends the connection over a packet past its limit, and would do so at each attempt to send it.
+    const bytes = PUBLISH_HEAD_BYTES + Buffer.byteLength(topic) + Buffer.byteLength(payload);
+    if (bytes <= bytesMax) return undefined;
+    const text = `A message of ${bytes} bytes on ${topic}; the broker takes ${bytesMax}`;
+    return new OperatingError('mqtt-publish-too-large', 'reject', text);
+  }
+
+  #notConnected(): OperatingError {
+    return new OperatingError('mqtt-not-connected', 'retry', `There is no connection to ${this.#options.url}`);
+  }
+
+  #tell(reason = refusalText(this.#refused), retryInMs?: number): void {
+    const state: MqttState = {
+      connected: this.connected,
+      reason,
+      retryInMs,
+      subscribed: this.connected && this.#answersOpen === 0,
+      refusedTopics: [...this.#refused.keys()],
+    };
+    for (const listener of this.#listeners) listener(state);
+  }
+}
+
+/** @see MQTT 3.1.1, section 4.7: no wildcards, no NUL, 1 to 65535 bytes. */
+function isTopicName(topic: string): boolean {
+  return topic !== '' && Buffer.byteLength(topic) <= TOPIC_BYTES_MAX && !/[+#\0]/.test(topic);
+}
+
+/** CONNACK code 1 of MQTT 3.1.1, 132 of MQTT 5: the protocol version is not supported. */
+function isVersionRefused({ code, cause }: OperatingError): boolean {
+  if (code !== 'mqtt-refused' || !(cause instanceof Error) || !('code' in cause)) return false;
+  return cause.code === 1 || cause.code === 132;
+}
+
+function refusalText(refused: ReadonlyMap<string, string>): string {
+  const first = [...refused].slice(0, 3).map(([topic, reason]) => `${topic} (${reason})`);
+  if (first.length === 0) return '';
+  const more = refused.size > first.length ? ` and ${refused.size - first.length} more` : '';
+  return `The broker refused the subscription to ${first.join(', ')}${more}`;
+}
+
+function metricsOf(deps: Deps, connection: string) {
+  const metrics = deps.metrics.of(mqttMetrics);
+  return {
+    connected: metrics.andon_mqtt_connected.labels({ connection }),
+    attempts: metrics.andon_mqtt_connection_attempts_total.labels({ connection }),
+    losses: metrics.andon_mqtt_connection_losses_total,
+    received: metrics.andon_mqtt_received_total.labels({ connection }),
+    published: metrics.andon_mqtt_published_total.labels({ connection }),
+    inFlight: metrics.andon_mqtt_in_flight.labels({ connection }),
+    failure: (error: unknown) => metrics.andon_mqtt_publish_failures_total.inc({ connection, code: errorCode(error) }),
+  };
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp, isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { createWebSocketStream, WebSocket } from 'ws';
+import { readSecret } from '../../platform/config-fields.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { MqttConnectionOptions, PemSource } from './mqtt-client-options.ts';
+
+/** Largest fixed header of a packet: one byte for the type, four for the length. */
+const HEADER_BYTES_MAX = 5;
+
+/**
+ * Connects to the broker over TCP, TLS or WebSocket. The stream may be written to immediately.
+ * @throws {OperatingError} 'mqtt-unreachable' if a certificate cannot be read or used; 'secret-missing'.
+ */
+export function openTransport(options: MqttConnectionOptions): Duplex {
+  const { protocol, hostname, port } = new URL(options.url);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  switch (protocol) {
+    case 'mqtt:':
+      return connectTcp({ host, port: Number(port || 1883), noDelay: true });
+    case 'mqtts:': {
+      const servername = isIP(host) === 0 ? { servername: host } : {};
+      return openTls(options.url, () =>
+        connectTls({ host, port: Number(port || 8883), ...servername, ...tlsFiles(options.tls) }).setNoDelay(true),
+      );
+    }
+    case 'ws:':
+    case 'wss:':
+      return openTls(options.url, () => openWebSocket(options));
+    default:
+      throw new OperatingError('mqtt-unreachable', 'retry', `'${protocol}' is not a scheme of an MQTT broker`);
+  }
+}
+
+function openWebSocket({ url, tls, maxMessageSizeBytes }: MqttConnectionOptions): Duplex {
+  const maxPayload = maxMessageSizeBytes + HEADER_BYTES_MAX;
+  const socket = new WebSocket(url, ['mqtt'], { maxPayload, perMessageDeflate: false, ...tlsFiles(tls) });
+  return createWebSocketStream(socket);
+}
+
+/** Node parses certificates and keys before it connects, and throws if they do not fit. */
+function openTls(url: string, open: () => Duplex): Duplex {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    throw new OperatingError('mqtt-unreachable', 'retry', `${url}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function tlsFiles({ ca, cert, key }: MqttConnectionOptions['tls']): Partial<Record<'ca' | 'cert' | 'key', Buffer>> {
+  return {
+    ...(ca === undefined ? {} : { ca: readPem(ca) }),
+    ...(cert === undefined ? {} : { cert: readPem(cert) }),
+    ...(key === undefined ? {} : { key: readPem(key) }),
+  };
+}
+
+function readPem(source: PemSource): Buffer {
+  if (typeof source !== 'string') return Buffer.from(readSecret(source));
+  try {
+    return readFileSync(source);
+  } catch (error) {
+    const text = `The TLS file ${source} cannot be read: ${errorMessage(error)}`;
+    throw new OperatingError('mqtt-unreachable', 'retry', text, { cause: error });
+  }
+}

@@ -1,0 +1,223 @@
+import protobuf from 'protobufjs/minimal.js';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+
+/*
+ * Payloads of Sparkplug B, as far as process values need them. Data sets, templates, bytes and arrays are recognised
+ * and passed over unread.
+ *
+ * The library is protobufjs, with the few fields written out here. Eclipse Tahu's sparkplug-payload 1.0.3 decodes a
+ * value only where the metric repeats its datatype, which DATA messages should not (Sparkplug 3.0), and reads an
+ * UInt32 above 2^31 as a negative number.
+ */
+
+/** Sparkplug 3.0, section 6.4.16. */
+export const dataTypes = {
+  Int8: 1,
+  Int16: 2,
+  Int32: 3,
+  Int64: 4,
+  UInt8: 5,
+  UInt16: 6,
+  UInt32: 7,
+  UInt64: 8,
+  Float: 9,
+  Double: 10,
+  Boolean: 11,
+  String: 12,
+  DateTime: 13,
+  Text: 14,
+  UUID: 15,
+} as const;
+
+/** What a metric carries, by the field of its value; 'none' where there is none, or it is said to be null. */
+export type MetricValue =
+  | { readonly kind: 'int' | 'float' | 'double'; readonly value: number }
+  | { readonly kind: 'long'; readonly value: bigint }
+  | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'text'; readonly value: string }
+  | { readonly kind: 'none' | 'bytes' | 'data-set' | 'template' | 'extension' };
+
+export type SparkplugMetric = {
+  readonly name: string | undefined;
+  readonly alias: number | undefined;
+  readonly timestampMs: EpochMs | undefined;
+  readonly dataType: number | undefined;
+  readonly isHistorical: boolean;
+  /** The property `Quality`, as OPC counts: 192 is good, 0 bad, 500 stale; undefined where there is none. */
+  readonly quality: number | undefined;
+  readonly value: MetricValue;
+};
+
+export type SparkplugPayload = {
+  readonly timestampMs: EpochMs | undefined;
+  /** 0–255. */
+  readonly sequence: number | undefined;
+  readonly metrics: readonly SparkplugMetric[];
+};
+
+/** A birth of a large plant has some ten thousand; a payload of 1 MB could announce half a million empty ones. */
+const METRICS_MAX = 100_000;
+const PROPERTIES_MAX = 1000;
+
+type Long = { readonly high: number; readonly low: number } | number;
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** @throws {OperatingError} 'sparkplug-payload-invalid' (reject) where the bytes are no payload, or too many metrics. */
+export function decodeSparkplug(payload: Uint8Array): SparkplugPayload {
+  try {
+    return decodePayload(protobuf.Reader.create(payload));
+  } catch (error) {
+    const text = `The payload is no Sparkplug B: ${errorMessage(error)}`;
+    throw new OperatingError('sparkplug-payload-invalid', 'reject', text, { cause: error });
+  }
+}
+
+function decodePayload(reader: protobuf.Reader): SparkplugPayload {
+  const metrics: SparkplugMetric[] = [];
+  let timestampMs: number | undefined;
+  let sequence: number | undefined;
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag === field(1, VARINT)) timestampMs = wholeNumber(reader.uint64(), 'timestamp');
+    else if (tag === field(3, VARINT)) sequence = wholeNumber(reader.uint64(), 'seq');
+    else if (tag === field(2, BYTES)) {
+      if (metrics.length >= METRICS_MAX) throw new RangeError(`it has more than ${METRICS_MAX} metrics`);
+      metrics.push(decodeMetric(reader, reader.uint32() + reader.pos));
+    } else reader.skipType(tag & 7);
+  }
+  return { timestampMs, sequence, metrics };
+}
+
+function decodeMetric(reader: protobuf.Reader, end: number): SparkplugMetric {
+  const metric: Mutable<SparkplugMetric> = {
+    name: undefined,
+    alias: undefined,
+    timestampMs: undefined,
+    dataType: undefined,
+    isHistorical: false,
+    quality: undefined,
+    value: { kind: 'none' },
+  };
+  let isNull = false;
+  within(reader, end);
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === field(1, BYTES)) metric.name = reader.string();
+    else if (tag === field(2, VARINT)) metric.alias = wholeNumber(reader.uint64(), 'alias');
+    else if (tag === field(3, VARINT)) metric.timestampMs = wholeNumber(reader.uint64(), 'timestamp');
+    else if (tag === field(4, VARINT)) metric.dataType = reader.uint32();
+    else if (tag === field(5, VARINT)) metric.isHistorical = reader.bool();
+    else if (tag === field(7, VARINT)) isNull = reader.bool();
+    else if (tag === field(9, BYTES)) metric.quality = decodeQualityProperty(reader, reader.uint32() + reader.pos);
+    else metric.value = decodeValue(reader, tag) ?? metric.value;
+  }
+  if (isNull) metric.value = { kind: 'none' };
+  return ended(reader, end, metric);
+}
+
+/** @returns undefined where the field is none of a value; it is passed over. */
+function decodeValue(reader: protobuf.Reader, tag: number): MetricValue | undefined {
+  if (tag === field(10, VARINT)) return { kind: 'int', value: reader.uint32() };
+  if (tag === field(11, VARINT)) return { kind: 'long', value: bigOf(reader.uint64()) };
+  if (tag === field(12, FIXED32)) return { kind: 'float', value: reader.float() };
+  if (tag === field(13, FIXED64)) return { kind: 'double', value: reader.double() };
+  if (tag === field(14, VARINT)) return { kind: 'boolean', value: reader.bool() };
+  if (tag === field(15, BYTES)) return { kind: 'text', value: reader.string() };
+  reader.skipType(tag & 7);
+  if (tag === field(16, BYTES)) return { kind: 'bytes' };
+  if (tag === field(17, BYTES)) return { kind: 'data-set' };
+  if (tag === field(18, BYTES)) return { kind: 'template' };
+  return tag === field(19, BYTES) ? { kind: 'extension' } : undefined;
+}
+
+/** A property set is a list of keys beside a list of values. */
+function decodeQualityProperty(reader: protobuf.Reader, end: number): number | undefined {
+  const keys: string[] = [];
+  const values: (number | undefined)[] = [];
+  within(reader, end);
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (keys.length + values.length > PROPERTIES_MAX) throw new RangeError('a metric has too many properties');
+    if (tag === field(1, BYTES)) keys.push(reader.string());
+    else if (tag === field(2, BYTES)) values.push(decodeProperty(reader, reader.uint32() + reader.pos));
+    else reader.skipType(tag & 7);
+  }
+  return ended(reader, end, values[keys.indexOf('Quality')]);
+}
+
+function decodeProperty(reader: protobuf.Reader, end: number): number | undefined {
+  let value: number | undefined;
+  within(reader, end);
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === field(3, VARINT)) value = reader.int32();
+    else if (tag === field(4, VARINT)) value = Number(BigInt.asIntN(64, bigOf(reader.uint64())));
+    else reader.skipType(tag & 7);
+  }
+  return ended(reader, end, value);
+}
+
+/** A metric to be sent; which field its value goes into follows from the type. */
+export type SparkplugMetricDraft = {
+  readonly name: string;
+  readonly timestampMs: EpochMs;
+  readonly dataType: number;
+  /** undefined is sent as null. */
+  readonly value: number | boolean | string | undefined;
+};
+
+/** @param sequence undefined for a death and for a command, which have none. */
+export function encodeSparkplug(
+  timestampMs: EpochMs,
+  sequence: number | undefined,
+  metrics: readonly SparkplugMetricDraft[],
+): Uint8Array {
+  const writer = protobuf.Writer.create();
+  writer.uint32(field(1, VARINT)).uint64(Math.round(timestampMs));
+  for (const metric of metrics) encodeMetric(writer.uint32(field(2, BYTES)).fork(), metric).ldelim();
+  if (sequence !== undefined) writer.uint32(field(3, VARINT)).uint64(sequence);
+  return writer.finish();
+}
+
+function encodeMetric(writer: protobuf.Writer, metric: SparkplugMetricDraft): protobuf.Writer {
+  const { name, timestampMs, dataType, value } = metric;
+  writer.uint32(field(1, BYTES)).string(name);
+  writer.uint32(field(3, VARINT)).uint64(Math.round(timestampMs));
+  writer.uint32(field(4, VARINT)).uint32(dataType);
+  if (value === undefined) return writer.uint32(field(7, VARINT)).bool(true);
+  if (typeof value === 'boolean') return writer.uint32(field(14, VARINT)).bool(value);
+  if (typeof value === 'string') return writer.uint32(field(15, BYTES)).string(value);
+  if (dataType === dataTypes.Double) return writer.uint32(field(13, FIXED64)).double(value);
+  return writer.uint32(field(11, VARINT)).uint64(value);
+}
+
+/** Wire types of protocol buffers. */
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
+function field(number: number, wireType: number): number {
+  return number * 8 + wireType;
+}
+
+function within(reader: protobuf.Reader, end: number): void {
+  if (end > reader.len) throw new RangeError(`it ends ${end - reader.len} bytes too early`);
+}
+
+function ended<T>(reader: protobuf.Reader, end: number, result: T): T {
+  if (reader.pos !== end) throw new RangeError('a part of it is longer than the whole');
+  return result;
+}
+
+function bigOf(long: Long): bigint {
+  if (typeof long === 'number') return BigInt(long);
+  return (BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0);
+}
+
+function wholeNumber(long: Long, what: string): number {
+  const number = typeof long === 'number' ? long : (long.high >>> 0) * 2 ** 32 + (long.low >>> 0);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`its ${what} is ${number}`);
+  return number;
+}

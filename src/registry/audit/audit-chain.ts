@@ -1,0 +1,81 @@
+import * as z from 'zod';
+import type { AuditEntry } from '../../contracts/model-registry.ts';
+import { modelActions } from '../../contracts/model-registry.ts';
+import { sha256 } from '../../platform/sha256.ts';
+
+/** `previous` of the first record. */
+export const CHAIN_BEGIN = '0'.repeat(64);
+
+/** A line ends with its hash. The hash is over the text before it and a closing brace. */
+const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"\}$/s;
+
+/** The content of a record; the log adds its position in the chain. */
+export const auditRecordSchema = z.strictObject({
+  actor: z.string(),
+  action: z.enum(modelActions),
+  model: z.string(),
+  version: z.int().nullable(),
+  outcome: z.enum(['ok', 'refused']),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type AuditRecord = Readonly<z.infer<typeof auditRecordSchema>>;
+
+const entrySchema = auditRecordSchema.extend({
+  sequence: z.int().min(1),
+  timestamp_ms: z.number(),
+  previous: z.string(),
+  hash: z.string(),
+});
+
+/** Position in the chain: `sequence` and `previous` of the next record. */
+export type ChainPosition = { readonly sequence: number; readonly previous: string };
+
+/**
+ * Returns the next line of the log, without its line break.
+ *
+ * The hash is over the text, not over the values, so that sed and sha256sum can check it.
+ */
+export function auditLine(record: AuditRecord, at: ChainPosition, timestampMs: number): string {
+  const { actor, action, model, version, outcome, detail } = record;
+  const { sequence, previous } = at;
+  const timestamp_ms = Math.round(timestampMs);
+  const body = JSON.stringify({
+    sequence,
+    timestamp_ms,
+    actor,
+    action,
+    model,
+    version,
+    outcome,
+    detail,
+    previous,
+  });
+  return `${body.slice(0, -1)},"hash":"${textHash(body)}"}`;
+}
+
+/** Returns the entry of a line with a correct hash, or the reason why there is none. */
+export function readAuditLine(line: string): AuditEntry | string {
+  const match = linePattern.exec(line);
+  if (match === null) return 'is not a line of an audit log';
+  if (textHash(`${match[1]}}`) !== match[2]) return 'was changed: its hash does not match its text';
+  try {
+    return entrySchema.parse(JSON.parse(line));
+  } catch {
+    return 'lacks a field of an audit log, or has a wrong one';
+  }
+}
+
+export function positionAfter({ sequence, hash }: Pick<AuditEntry, 'sequence' | 'hash'>): ChainPosition {
+  return { sequence: sequence + 1, previous: hash };
+}
+
+/** Returns why an entry is not the next one of the chain; undefined if it is. */
+export function chainFault(entry: AuditEntry, expected: ChainPosition): string | undefined {
+  if (entry.sequence !== expected.sequence) return `has sequence ${entry.sequence}, expected ${expected.sequence}`;
+  if (entry.previous !== expected.previous) return 'does not follow the line before: one of them was replaced';
+  return undefined;
+}
+
+function textHash(text: string): string {
+  return sha256(Buffer.from(text));
+}

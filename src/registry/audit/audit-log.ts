@@ -1,0 +1,156 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
+import { registryFailure } from '../../models/errors/registry-errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { syncFolder } from '../../platform/durable-file.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { sha256 } from '../../platform/sha256.ts';
+import type { AuditRecord, ChainPosition } from './audit-chain.ts';
+import { auditLine, CHAIN_BEGIN, positionAfter, readAuditLine } from './audit-chain.ts';
+import { ChainCheck, joinLines, splitLines } from './chain-check.ts';
+
+const FILE = 'audit.jsonl';
+const ROTATED_FILE = 'audit.1.jsonl';
+/** About 8,000 records. One rotated file is kept, so the log takes at most twice this size. */
+const FILE_BYTES_MAX = 4_000_000;
+/** Bytes of an unreadable part that are copied into the record about it. */
+const SHOWN_BYTES_MAX = 200;
+/** Lines checked before other work of the thread gets a turn. */
+const LINES_PER_TURN = 100;
+const LINE_BREAK = 10;
+const FIRST: ChainPosition = { sequence: 1, previous: CHAIN_BEGIN };
+
+/**
+ * The audit log of the model directory: `audit.jsonl`, one JSON object per line, each with the hash of the line before.
+ * A line that is changed, deleted or inserted breaks the chain.
+ *
+ * The file is only appended to. A line that a crash cut off stays; the next record, a `mend`, contains its hash.
+ */
+export class AuditLog {
+  readonly #directory: string;
+  readonly #clock: Clock;
+
+  /** @param directory Path of the model directory. */
+  constructor(directory: string, clock: Clock) {
+    this.#directory = directory;
+    this.#clock = clock;
+  }
+
+  /** Appends a record and syncs it to disk. The caller holds the lock of the model directory. */
+  async append(record: AuditRecord): Promise<void> {
+    const { position, prefix, repair } = await this.#end();
+    const nowMs = this.#clock.nowMs();
+    let text = prefix;
+    let at = position;
+    for (const each of repair === undefined ? [record] : [repair, record]) {
+      const line = auditLine(each, at, nowMs);
+      text += `${line}\n`;
+      at = positionAfter({ sequence: at.sequence, hash: line.slice(-66, -2) });
+    }
+    await using file = await open(join(this.#directory, FILE), 'a', 0o640);
+    await file.appendFile(text);
+    await file.sync();
+    await syncFolder(this.#directory);
+  }
+
+  /** Returns the last readable entry; undefined if there is none. */
+  async last(): Promise<AuditEntry | undefined> {
+    return lastEntry(await this.#read(FILE)).entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
+  }
+
+  /** Reads the log and checks its chain from the first line to the last. */
+  async report(): Promise<AuditReport> {
+    const report = await this.#check();
+    // A second look: another process may have appended a line, or rotated the file, during the first one.
+    return report.broken === undefined ? report : this.#check();
+  }
+
+  async #check(): Promise<AuditReport> {
+    const entries: AuditEntry[] = [];
+    let expected: ChainPosition | undefined;
+    for (const file of [ROTATED_FILE, FILE]) {
+      const bytes = await this.#read(file);
+      const check = new ChainCheck(expected ?? firstPosition(file, bytes));
+      for (const [index, line] of splitLines(bytes).entries()) {
+        if (index % LINES_PER_TURN === 0) await nextTurn();
+        const { entry, fault } = check.take(line);
+        if (fault !== undefined) return { entries, broken: { file, ...fault } };
+        if (entry !== undefined) entries.push(entry);
+      }
+      const fault = check.end();
+      if (fault !== undefined) return { entries, broken: { file, ...fault } };
+      if (bytes.length > 0) expected = check.position;
+    }
+    return { entries, broken: undefined };
+  }
+
+  /** Returns where the next record goes, and what must be written before it. */
+  async #end(): Promise<{ readonly position: ChainPosition; readonly prefix: string; readonly repair?: AuditRecord }> {
+    const bytes = await this.#read(FILE);
+    const { entry, end } = lastEntry(bytes);
+    const position = await this.#positionAfter(entry);
+    const prefix = bytes.length === 0 || bytes.at(-1) === LINE_BREAK ? '' : '\n';
+    const unread = bytes.subarray(entry === undefined ? 0 : end + 1);
+    if (unread.length > 0) return { position, prefix, repair: repairRecord(joinLines(splitLines(unread))) };
+    if (bytes.length <= FILE_BYTES_MAX) return { position, prefix };
+    await rename(join(this.#directory, FILE), join(this.#directory, ROTATED_FILE));
+    return { position, prefix: '' };
+  }
+
+  /** A file without an entry continues the rotated one. */
+  async #positionAfter(entry: AuditEntry | undefined): Promise<ChainPosition> {
+    const last = entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
+    return last === undefined ? FIRST : positionAfter(last);
+  }
+
+  async #read(file: string): Promise<Buffer> {
+    try {
+      return await readFile(join(this.#directory, file));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return Buffer.alloc(0);
+      throw registryFailure('model-directory-unusable', `${file} cannot be read: ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/**
+ * Returns the position of the first line of a file. A rotated file of full size may have replaced an older one: its
+ * chain then begins at its own first line.
+ */
+function firstPosition(file: string, bytes: Buffer): ChainPosition {
+  if (file !== ROTATED_FILE || bytes.length <= FILE_BYTES_MAX) return FIRST;
+  const first = readAuditLine(splitLines(bytes)[0]?.toString() ?? '');
+  return typeof first === 'string' ? FIRST : first;
+}
+
+/** Returns the last readable entry and the offset of its end, without its line break. */
+function lastEntry(bytes: Buffer): { readonly entry: AuditEntry | undefined; readonly end: number } {
+  let end = bytes.length;
+  while (end > 0) {
+    const begin = bytes.lastIndexOf(LINE_BREAK, end - 1) + 1;
+    const entry = readAuditLine(bytes.subarray(begin, end).toString());
+    if (typeof entry !== 'string') return { entry, end };
+    end = begin - 1;
+  }
+  return { entry: undefined, end: 0 };
+}
+
+function repairRecord(unread: Buffer): AuditRecord {
+  return {
+    actor: 'andon',
+    action: 'mend',
+    model: '',
+    version: null,
+    outcome: 'ok',
+    detail: {
+      reason: 'The text before this line could not be read: a crash cut it off, or it was changed',
+      unread_bytes: unread.length,
+      unread_sha256: sha256(unread),
+      unread_begins: unread.subarray(0, SHOWN_BYTES_MAX).toString(),
+    },
+  };
+}

@@ -1,0 +1,132 @@
+import type { Tensors } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
+import type { GoldenReport, LoadedSession } from '../../contracts/model-session.ts';
+import type { RemoteServer } from '../../contracts/remote-server.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
+import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { checkLatency } from '../../models/checks/latency-check.ts';
+import { checkServerAllowed } from '../../models/store/allowed-servers.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import { ModelDirectory } from '../../models/store/model-directory.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { providersOf, servingOf } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { HostProcess } from '../../runtime/host/host-process.ts';
+import { loadSession } from '../../runtime/host/load-session.ts';
+import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
+import { RemoteClient } from '../../runtime/remote/remote-client.ts';
+import { RemoteSession } from '../../runtime/remote/remote-session.ts';
+
+/** The proof is less urgent than the scan and the models of the watches. */
+const NICENESS = 10;
+
+export type ModelVerification = {
+  readonly manifest: AnyManifest;
+  /** SHA-256 of the stored model. */
+  readonly sha256: string;
+  readonly provider: string;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly golden: GoldenReport;
+  /** Number of graph nodes by provider; empty on the CPU. */
+  readonly nodesByProvider: Readonly<Record<string, number>>;
+  /** Undefined if there are no inputs to run the model on. */
+  readonly latency: LatencyFigures | undefined;
+};
+
+export type VerificationOptions = {
+  /** Entry file of the inference host. */
+  readonly entry: URL;
+  /** `directory` is an absolute path. */
+  readonly config: ModelsConfig;
+  readonly model: ModelReference;
+  readonly deps: Deps;
+  /** Cancels the verification immediately. */
+  readonly signal?: AbortSignal;
+};
+
+type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<unknown>;
+
+/**
+ * Proves a version as the agent does before it uses it: hash, graph against manifest, golden vectors alone and as a
+ * batch, execution provider, and latency against the deadline. The version runs in a host of its own, or on its server.
+ *
+ * @throws {ConfigError} model.yaml is invalid.
+ * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
+ *   'provider-unavailable', 'host-crashed', 'inference-timeout', 'model-too-slow', and the errors of a remote run.
+ */
+export async function verifyModel(options: VerificationOptions): Promise<ModelVerification> {
+  const stored = await ModelDirectory.of(options.config).find(options.model);
+  const { remote } = stored.manifest;
+  return remote === undefined ? verifyLocal(stored, options) : verifyRemote(stored, remote, options);
+}
+
+async function verifyLocal(stored: StoredModel, options: VerificationOptions): Promise<ModelVerification> {
+  const { entry, config, model, deps, signal } = options;
+  const host = new HostProcess(entry, deps.clock, NICENESS);
+  const stop = (): void => host.kill('stopped');
+  signal?.addEventListener('abort', stop);
+  try {
+    if (signal?.aborted === true) stop();
+    const key = formatModelReference(model);
+    const list = { providers: providersOf(config, model.name), givenUp: new Map() };
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
+      loadSession(host, key, stored, candidate, config),
+    );
+    const run: RunOnce = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
+    const latency = await measure(stored, loaded, run, options);
+    const { manifest, sha256 } = stored;
+    const { golden, nodesByProvider } = loaded;
+    return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    stop();
+    await host.exited;
+  }
+}
+
+/** Its latency includes the way to the server and back. */
+async function verifyRemote(
+  stored: StoredModel,
+  server: RemoteServer,
+  options: VerificationOptions,
+): Promise<ModelVerification> {
+  const { config, deps, signal } = options;
+  const { manifest, sha256 } = stored;
+  checkServerAllowed(server, config);
+  const client = new RemoteClient(server, stored.name, deps);
+  const stop = (): void => client.close();
+  signal?.addEventListener('abort', stop);
+  try {
+    if (signal?.aborted === true) stop();
+    const limits = { timeoutMs: config.loadDeadlineMs, clock: deps.clock };
+    const session = await RemoteSession.prove(client, manifest, limits);
+    const run: RunOnce = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
+    const latency = await measure(stored, session.loaded, run, options);
+    const { golden } = session.loaded;
+    return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+async function measure(
+  { manifest }: StoredModel,
+  { inputs }: Pick<LoadedSession, 'inputs'>,
+  run: RunOnce,
+  { config, deps }: VerificationOptions,
+): Promise<LatencyFigures | undefined> {
+  const finite = judgesWindows(manifest);
+  return checkLatency({
+    run: (feeds, timeoutMs) => run(feeds, finite, timeoutMs),
+    manifest,
+    inputs,
+    deadlineMs: servingOf(config, manifest).deadlineMs,
+    warmUpTimeoutMs: config.loadDeadlineMs,
+    clock: deps.clock,
+  });
+}

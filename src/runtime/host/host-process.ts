@@ -1,0 +1,169 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { setPriority } from 'node:os';
+import { env } from 'node:process';
+import { stripVTControlCharacters } from 'node:util';
+import { childPort } from '../../platform/child-port.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { RpcClient } from '../../platform/rpc.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
+import type { HostProtocol } from '../session/host-protocol.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
+import { makePrivateFolder } from '../../platform/private-folder.ts';
+
+/** Characters kept of what the host last wrote to stderr. */
+const LAST_WORDS_MAX = 2_000;
+
+/** Of 1000 in Linux; a host sets it at its start. */
+const HOST_OOM_SCORE = 500;
+/** A host that is about to take over, or was replaced, ends before the live one. */
+const FIRST_OOM_SCORE = 800;
+
+/** A process that starts on a machine short of time. */
+export const START_DEADLINE_MS = 30_000;
+
+/** 'replaced': a fresh host took over. */
+export type KillReason = 'timeout' | 'hang' | 'provider' | 'replaced' | 'stopped';
+
+export type HostExit = {
+  readonly reason: KillReason | 'crash';
+  /** For an operator: exit code or signal, and the last words on stderr. */
+  readonly detail: string;
+};
+
+/** One inference host: a forked process, its protocol, and what it died of. It is never started again; make another. */
+export class HostProcess {
+  readonly #child: ChildProcess;
+  readonly #clock: Clock;
+  readonly #rpc: RpcClient<HostProtocol>;
+  readonly #exited = Promise.withResolvers<HostExit>();
+  /** Private to this user (0700); holds a model only while it is being loaded, and goes with the host. */
+  readonly stagingDirectory: Promise<string>;
+  #killed: KillReason | undefined;
+  #lastWords = '';
+  #lastAnswerMs: number | undefined;
+
+  /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
+  constructor(entry: URL, clock: Clock, niceness = 0) {
+    this.#clock = clock;
+    this.stagingDirectory = makePrivateFolder();
+    // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
+    this.stagingDirectory.catch(() => undefined);
+    this.#child = fork(entry, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless told not to before they
+      // are loaded. Everything else is passed on as fork would: drivers and libraries are found by it.
+      env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
+      execArgv: [...childFlags(YOUNG_MB)],
+    });
+    if (niceness > 0) lowerPriority(this.#child.pid, niceness);
+    this.#rpc = new RpcClient<HostProtocol>(childPort(this.#child), clock);
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_MAX);
+    });
+    this.#child.on('error', (error) => void this.#end(`could not be started or reached: ${errorMessage(error)}`));
+    this.#child.on(
+      'close',
+      (code, signal) => void this.#end(signal === null ? `exit code ${code}` : `signal ${signal}`),
+    );
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Whether it was killed or its channel is gone; its end will be seen soon, and nothing more should be asked of it. */
+  get doomed(): boolean {
+    return this.#killed !== undefined || !this.#child.connected;
+  }
+
+  /** Monotonic time of its last answer; undefined before the first. */
+  get lastAnswerMs(): number | undefined {
+    return this.#lastAnswerMs;
+  }
+
+  /** Resolves once the process is gone. */
+  get exited(): Promise<HostExit> {
+    return this.#exited.promise;
+  }
+
+  /**
+   * Asks the host; past the deadline the host is killed, since a blocked run cannot be called back.
+   *
+   * @throws {OperatingError} What the host answered, 'inference-timeout', or 'host-crashed'.
+   */
+  async call<M extends keyof HostProtocol>(
+    method: M,
+    params: HostProtocol[M]['params'],
+    timeoutMs: number,
+    reason: KillReason = 'timeout',
+  ): Promise<HostProtocol[M]['result']> {
+    try {
+      const result = await this.#rpc.call(method, params, timeoutMs);
+      this.#lastAnswerMs = this.#clock.monotonicMs();
+      return result;
+    } catch (error) {
+      switch (errorCode(error)) {
+        case 'rpc-timeout':
+          this.kill(reason);
+          throw inferenceFailure('inference-timeout', `The host did not finish '${method}' within ${timeoutMs} ms`, {
+            cause: error,
+          });
+        case 'rpc-closed':
+          throw inferenceFailure('host-crashed', `The inference host is gone: ${errorMessage(error)}`, {
+            cause: error,
+          });
+        default:
+          if (!isLoss(error)) this.#lastAnswerMs = this.#clock.monotonicMs();
+          throw error;
+      }
+    }
+  }
+
+  /**
+   * Sets which host Linux ends first when memory runs out; the host must have answered before. Nothing changes on
+   * other systems, or without the permission.
+   */
+  setOomScore(victim: 'first' | 'normal'): void {
+    try {
+      writeFileSync(`/proc/${this.pid}/oom_score_adj`, String(victim === 'first' ? FIRST_OOM_SCORE : HOST_OOM_SCORE));
+    } catch {
+      // The kernel chooses among the hosts then.
+    }
+  }
+
+  /** SIGKILL: it has nothing to save, and anything gentler waits for a run that may never end. */
+  kill(reason: KillReason): void {
+    this.#killed ??= reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  async #end(how: string): Promise<void> {
+    const words = stripVTControlCharacters(this.#lastWords)
+      .trim()
+      .replaceAll(/\s*\n\s*/g, ' | ');
+    const detail = words === '' ? how : `${how}; last words: ${words}`;
+    this.#rpc.close(inferenceFailure('host-crashed', `The inference host ended (${detail})`));
+    const reason = this.#killed ?? 'crash';
+    this.#killed ??= 'stopped';
+    // Killed while it loaded a model, it leaves the copy behind.
+    const staging = await this.stagingDirectory.catch(() => undefined);
+    if (staging !== undefined) await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+    this.#exited.resolve({ reason, detail });
+  }
+}
+
+/** One that could not be started, or a system that knows no priorities, is none the worse. */
+function lowerPriority(pid: number | undefined, niceness: number): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, niceness);
+  } catch {
+    // Its own priority only; that it runs at all is seen elsewhere.
+  }
+}

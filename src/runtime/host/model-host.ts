@@ -1,0 +1,338 @@
+import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import { localVersion } from '../../domain/model/lifecycle.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import { ModelDirectory } from '../../models/store/model-directory.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { WATCH_HOST } from '../../models/store/serving.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { inferenceMetrics } from '../queue/inference-metrics.ts';
+import { NamedTimers } from '../queue/named-timers.ts';
+import type { FallbackFor } from './connect-remote.ts';
+import { connectRemote } from './connect-remote.ts';
+import { HostJobs } from './host-jobs.ts';
+import type { HostProcess } from './host-process.ts';
+import { LiveHost } from './live-host.ts';
+import { loadSession } from './load-session.ts';
+import { MemoryBound } from './memory-bound.ts';
+import type { Incompatibilities, HostEffect, SlotVersion } from './model-slot.ts';
+import { ModelSlot, readyIn, serverOf, slotVersion } from './model-slot.ts';
+import { notReady, statusOf } from './model-status.ts';
+import { loadOnFirstProvider } from './provider-order.ts';
+import { startOrder } from './start-order.ts';
+import { TakeOver } from './take-over.ts';
+
+const UNLOAD_DEADLINE_MS = 10_000;
+/** Pause before the next try of a model that took a fresh host down, until its quarantine. */
+const RETRY_CRASHED_MS = 1_000;
+
+export type ModelHostOptions = {
+  /** Name in the configuration: `main`, `clients`. */
+  readonly name: string;
+  /** The host's entry file, `src/hosts/inference-host.ts`. */
+  readonly entry: URL;
+  /** `directory` absolute. */
+  readonly config: ModelsConfig;
+  readonly fallbackFor?: FallbackFor;
+  readonly deps: Deps;
+};
+
+/**
+ * Runs models in one child process. Replaces the process when it crashes, hangs, exceeds a deadline or grows too large,
+ * and when a model or version is to be loaded next to others that run.
+ */
+export class ModelHost implements AsyncDisposable {
+  readonly name: string;
+  readonly #options: ModelHostOptions;
+  readonly #deps: Deps;
+  readonly #config: ModelsConfig;
+  readonly #directory: ModelDirectory;
+  readonly #metrics;
+  readonly #health;
+  readonly #live: LiveHost;
+  /** By label. */
+  readonly #slots = new Map<string, ModelSlot>();
+  readonly #jobs: HostJobs;
+  readonly #timers: NamedTimers;
+  readonly #memory: MemoryBound;
+  readonly #takeOver: TakeOver;
+  #state: 'new' | 'running' | 'stopped' = 'new';
+
+  constructor(options: ModelHostOptions) {
+    const { name, config, deps } = options;
+    this.name = name;
+    this.#options = options;
+    this.#deps = deps;
+    this.#config = config;
+    const ownBytesMax = config.hosts[name]?.maxMemoryBytes;
+    this.#memory = new MemoryBound(
+      ownBytesMax ?? config.maxMemoryBytes,
+      name === WATCH_HOST && ownBytesMax === undefined ? 'models.maxMemory' : `models.hosts.${name}.maxMemory`,
+    );
+    this.#directory = ModelDirectory.of(config);
+    this.#timers = new NamedTimers(deps.clock);
+    this.#metrics = deps.metrics.of(inferenceMetrics);
+    this.#health = deps.health.component(name === WATCH_HOST ? 'inference' : `inference/${name}`);
+    this.#live = new LiveHost({
+      ...options,
+      health: this.#health,
+      onSpawned: () => this.#loadAtStart(),
+      onStarted: () => this.#started(),
+      onLost: (reason) => this.#lost(reason),
+    });
+    this.#jobs = new HostJobs({
+      name,
+      watchRunsMax: config.maxQueuedRuns,
+      live: this.#live,
+      deps,
+      load: (host, slot) => this.#loadIn(host, slot),
+      onLoaded: () => this.#takeOver.consider(),
+      onPing: (residentBytes) => this.#notePing(residentBytes),
+    });
+    this.#takeOver = new TakeOver({
+      ...options,
+      slots: this.#slots,
+      live: this.#live,
+      jobs: this.#jobs,
+      find: (model) => this.#directory.find(model),
+      memory: this.#memory,
+      health: this.#health,
+    });
+  }
+
+  get slots(): readonly ModelSlot[] {
+    return [...this.#slots.values()];
+  }
+
+  /** Process id of the host; undefined while it is being replaced. */
+  get hostPid(): number | undefined {
+    return this.#live.process?.pid;
+  }
+
+  /**
+   * Adds a model, and loads it if the host is started. A model that is there already stays as it is.
+   *
+   * @param incompatibilities Returns why those who use the model cannot use a version, which then does not take over.
+   */
+  add(model: ModelReference, component: string, incompatibilities: Incompatibilities = () => []): ModelSlot {
+    const label = formatModelReference(model);
+    const known = this.#slots.get(label);
+    if (known !== undefined) return known;
+    const slot = new ModelSlot(model, {
+      component,
+      host: this.name,
+      incompatibilities,
+      onEffect: (of, effect) => this.#carryOut(of, effect),
+      config: this.#config,
+      deps: this.#deps,
+    });
+    this.#slots.set(label, slot);
+    if (this.#state !== 'running') return slot;
+    if (!this.#live.isBegun) this.#begin();
+    else this.#load(slot);
+    return slot;
+  }
+
+  /** Removes a model: what waits for it is rejected, the run under way ends, and then its session goes. */
+  async remove(label: string): Promise<void> {
+    const slot = this.#slots.get(label);
+    if (slot === undefined) return;
+    this.#slots.delete(label);
+    this.#timers.cancel(`retry ${label}`);
+    this.#jobs.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
+    slot.apply({ kind: 'removed' });
+    await this.#jobs.unload(label);
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'running';
+    if (this.#slots.size === 0) this.#health.report('ok', 'no model is configured');
+    else this.#begin();
+  }
+
+  /** Looks up the active version again, and retries what failed. What runs keeps running meanwhile. */
+  reload(slot: ModelSlot): void {
+    slot.apply({ kind: 'load-requested', isAwaited: true });
+    this.#load(slot);
+  }
+
+  /** Returns the model as a run would find it: as it runs, or as it is expected back from a lost host within its deadline. */
+  ready(label: string): ServedModel | undefined {
+    const slot = this.#slots.get(label);
+    if (slot === undefined) return undefined;
+    const ready = serverOf(slot)?.ready ?? readyIn(slot, this.#live.process);
+    const lost = localVersion(slot.state);
+    if (ready !== undefined || lost === undefined || this.#state === 'stopped') return ready;
+    return this.#live.respawnsInMs() < slot.use.serving.deadlineMs ? lost.served : undefined;
+  }
+
+  statuses(): readonly ModelStatus[] {
+    return this.slots.map((slot) => statusOf(slot, this.#live.process));
+  }
+
+  /** Monotonic time. While a host is being replaced, or is busy within a deadline, the supervision itself answers. */
+  lastTickMs(): number {
+    const nowMs = this.#deps.clock.monotonicMs();
+    return this.#jobs.activity === 'idle' ? (this.#live.lastAnswerMs ?? nowMs) : nowMs;
+  }
+
+  async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
+    const slot = this.#slots.get(label);
+    if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
+    const server = serverOf(slot);
+    if (server !== undefined) return server.run(inputs, priority);
+    const ready = this.ready(label);
+    if (ready === undefined) throw notReady(slot, this.#live.process);
+    checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
+    const queuedMs = this.#deps.clock.monotonicMs();
+    try {
+      const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+      const rows = slot.use.rowsOf(inputs, priority);
+      this.#jobs.run({ model: slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
+      return await promise;
+    } catch (error) {
+      slot.use.noteFailed(queuedMs);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'stopped') return;
+    this.#state = 'stopped';
+    this.#timers.cancelAll();
+    await this.#live.stop();
+    await this.#takeOver.stop();
+    await this.#jobs.stop();
+    for (const slot of this.#slots.values()) slot.apply({ kind: 'removed' });
+    this.#health.remove();
+  }
+
+  /** Loads a model in the live host, whose other models wait meanwhile: at its start, or if no other runs. */
+  async #loadIn(host: HostProcess, slot: ModelSlot): Promise<void> {
+    // A model that runs by now needs no load here. Another active version is loaded in a fresh host.
+    if (!this.#isMissing(slot)) return;
+    const lost = localVersion(slot.state);
+    if (lost === undefined) slot.apply({ kind: 'load-begun' });
+    let provider: string | undefined;
+    try {
+      const stored = lost?.stored ?? (await this.#find(slot));
+      if (stored.manifest.runtime === 'remote') {
+        slot.checkFits(stored);
+        return connectRemote(slot, stored, this.#options);
+      }
+      const session = await loadOnFirstProvider(slot.crashes, (candidate) => {
+        provider = candidate.name;
+        return loadSession(host, slot.label, stored, candidate, this.#config);
+      });
+      if (this.#isMissing(slot)) {
+        const loaded = slotVersion(slot, stored, session, host);
+        slot.apply({ kind: lost === undefined ? 'loaded' : 'restored', loaded });
+      } else await this.#discard(host, slot);
+    } catch (error) {
+      if (this.#state !== 'stopped') this.#noteLoadFailure(slot, lost, error, provider);
+    }
+  }
+
+  #noteLoadFailure(slot: ModelSlot, lost: SlotVersion | undefined, error: unknown, provider: string | undefined): void {
+    if (!this.#isMissing(slot)) slot.apply({ kind: 'load-superseded' });
+    else if (isLoss(error)) {
+      if (lost === undefined) slot.apply({ kind: 'load-crashed' });
+      slot.noteCrash(provider, errorMessage(error));
+    } else if (lost === undefined) slot.fail({ kind: 'refused', version: slot.state.attempted }, error);
+    else slot.fail({ kind: 'restore-failed' }, error);
+  }
+
+  async #find(slot: ModelSlot): Promise<StoredModel> {
+    const stored = await this.#directory.find(slot.reference);
+    slot.apply({ kind: 'version-found', version: stored.version, isRemote: stored.manifest.runtime === 'remote' });
+    return stored;
+  }
+
+  #isMissing({ state: { run } }: ModelSlot): boolean {
+    return run.kind === 'none' || run.kind === 'lost';
+  }
+
+  /** Unloads a session that is not needed: its model was removed, or moved to a server, during the load. */
+  async #discard(host: HostProcess, slot: ModelSlot): Promise<void> {
+    slot.apply({ kind: 'load-superseded' });
+    const current = this.#slots.get(slot.label);
+    // A model that was added again has a session of its own under this key.
+    if (current === undefined || current === slot) await host.call('unload', { key: slot.label }, UNLOAD_DEADLINE_MS);
+  }
+
+  /** Carries out what the lifecycle of a model asks of its host. */
+  #carryOut(slot: ModelSlot, effect: HostEffect): void {
+    if (this.#state === 'stopped') return;
+    const retry = `retry ${slot.label}`;
+    switch (effect.kind) {
+      case 'unload-local':
+        return void this.#jobs.unloadMoved(slot, effect.loaded);
+      case 'reject-waiting':
+        return this.#jobs.reject(slot, notReady(slot, this.#live.process));
+      case 'retry-later':
+        return this.#setTimer(retry, this.#config.quarantine.retryAfterMs, () => this.#retry(slot));
+      case 'retry-soon':
+        // A model that took the live host down is loaded again with the next one.
+        if (this.#live.process !== undefined) this.#setTimer(retry, RETRY_CRASHED_MS, () => this.#retry(slot));
+    }
+  }
+
+  /** Tries again what failed or was refused, unless a reload has done so already. */
+  #retry(slot: ModelSlot): void {
+    const { run, refusal } = slot.state;
+    if (run.kind !== 'none' && refusal === undefined) return;
+    slot.apply({ kind: 'load-requested', isAwaited: false });
+    this.#load(slot);
+  }
+
+  /** Starts a load that is requested: in a fresh host if others run or are about to, or if a server is to be replaced. */
+  #load(slot: ModelSlot): void {
+    if (this.#state !== 'running') return;
+    const isAlone = this.slots.every(({ state }) => localVersion(state) === undefined) && !this.#takeOver.isUnderWay;
+    if (isAlone && serverOf(slot) === undefined) this.#jobs.load(slot);
+    else this.#takeOver.consider();
+  }
+
+  #begin(): void {
+    this.#live.spawn();
+    this.#jobs.startPings();
+  }
+
+  #loadAtStart(): void {
+    const { immediately, later } = startOrder(this.slots);
+    for (const slot of immediately) this.#jobs.load(slot);
+    for (const slot of later) slot.apply({ kind: 'load-requested', isAwaited: false });
+  }
+
+  #started(): void {
+    this.#jobs.pump();
+    this.#takeOver.consider();
+  }
+
+  #lost(reason: string): void {
+    for (const slot of this.#slots.values()) slot.apply({ kind: 'host-lost', reason });
+    this.#jobs.hostLost();
+    this.#takeOver.hostLost();
+  }
+
+  #notePing(residentBytes: number): void {
+    this.#metrics.andon_inference_host_resident_bytes.set({ host: this.name }, residentBytes);
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (!this.#memory.isPassed(residentBytes, nowMs)) return;
+    this.#memory.noteRecycling(residentBytes, nowMs);
+    this.#takeOver.wantForMemory(`${this.#memory.sizes(residentBytes)} resident`);
+  }
+
+  #setTimer(name: string, delayMs: number, callback: () => void): void {
+    this.#timers.set(name, delayMs, () => {
+      if (this.#state === 'running') callback();
+    });
+  }
+}

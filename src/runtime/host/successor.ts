@@ -1,0 +1,157 @@
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { LatencyFigures } from '../../contracts/model-registry.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { HostProcess } from './host-process.ts';
+import { START_DEADLINE_MS } from './host-process.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { checkLatency } from '../../models/checks/latency-check.ts';
+import { loadSession } from './load-session.ts';
+import type { MemoryBound } from './memory-bound.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import type { ModelSlot } from './model-slot.ts';
+import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
+import type { ProvidedSession } from './provider-order.ts';
+import { loadOnFirstProvider } from './provider-order.ts';
+import { servingOf } from '../../models/store/serving.ts';
+
+/** A version that is to go live. */
+export type Candidate = { readonly slot: ModelSlot; readonly stored: StoredModel };
+
+/** A model as it runs now. */
+export type RunningModel = Candidate & {
+  readonly provider: ProviderConfig;
+  readonly fallbacks: readonly ProviderFallback[];
+};
+
+type SuccessorModel = Candidate & {
+  /** Whether it takes over; the others go on as they are. */
+  readonly isNew: boolean;
+  readonly session: ProvidedSession;
+  /** Undefined for a model that runs already, and where there is nothing to run it on. */
+  readonly latency: LatencyFigures | undefined;
+};
+
+/** A fresh host with everything in it that is to run. */
+export type Successor = {
+  readonly host: HostProcess;
+  readonly models: readonly SuccessorModel[];
+  readonly residentBytes: number;
+};
+
+export type SuccessorOptions = {
+  /** Called once more for each candidate that takes its host down. */
+  readonly newHost: () => HostProcess;
+  readonly running: readonly RunningModel[];
+  readonly candidates: readonly Candidate[];
+  /** Whether a fresh host is wanted even with no new version in it. */
+  readonly isWantedAnyway: boolean;
+  /**
+   * Told of each candidate that does not prove itself, and on what provider; may throw to end it all.
+   */
+  readonly onRefused: (candidate: Candidate, error: unknown, provider: string | undefined) => void;
+  readonly memory: MemoryBound;
+  readonly config: ModelsConfig;
+  readonly clock: Clock;
+};
+
+type Proven = SuccessorModel & { readonly grownBytes: number };
+
+/**
+ * Starts a fresh host, proves the new versions there (hash, graph, golden vectors, warm-up, latency against the
+ * deadline, memory of the host), and loads beside them what runs now as it is. The live host is not touched.
+ *
+ * @returns undefined where no candidate proved itself and no fresh host is wanted anyway.
+ * @throws {OperatingError} Why no host can be made that has all models that run now; what `onRefused` throws.
+ */
+export async function prepareSuccessor(options: SuccessorOptions): Promise<Successor | undefined> {
+  let { candidates } = options;
+  // Each round ends with a successor, with fewer candidates, or in an error.
+  while (candidates.length > 0 || options.isWantedAnyway) {
+    const host = options.newHost();
+    try {
+      const outcome = await fill(host, candidates, options);
+      if (outcome.kind === 'successor') return outcome;
+      candidates = outcome.candidates;
+      host.kill('stopped');
+    } catch (error) {
+      host.kill('stopped');
+      throw error;
+    }
+  }
+  return undefined;
+}
+
+type Filled =
+  | (Successor & { readonly kind: 'successor' })
+  /** To be tried in another host. */
+  | { readonly kind: 'again'; readonly candidates: readonly Candidate[] };
+
+async function fill(host: HostProcess, candidates: readonly Candidate[], options: SuccessorOptions): Promise<Filled> {
+  await residentBytesOf(host);
+  host.setOomScore('first');
+  const proven: Proven[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    const model = await prove(host, candidate, options);
+    if (model !== undefined) proven.push(model);
+    // Those that were proved before must be loaded anew, since their host is gone.
+    if (host.doomed) return { kind: 'again', candidates: [...proven, ...candidates.slice(index + 1)] };
+  }
+  if (proven.length === 0 && !options.isWantedAnyway) return { kind: 'again', candidates: [] };
+  const renewed = new Set(proven.map(({ slot }) => slot));
+  const models: SuccessorModel[] = [...proven];
+  for (const running of options.running)
+    if (!renewed.has(running.slot)) models.push(await loadAsItRuns(host, running, options.config));
+  const residentBytes = await residentBytesOf(host);
+  const excess = options.memory.excess(residentBytes);
+  const largest = proven.toSorted((a, b) => b.grownBytes - a.grownBytes)[0];
+  if (excess !== '' && largest !== undefined) {
+    options.onRefused(largest, inferenceFailure('model-too-large', excess), largest.session.provider.name);
+    return { kind: 'again', candidates: proven.filter((model) => model !== largest) };
+  }
+  return { kind: 'successor', host, models, residentBytes };
+}
+
+async function prove(
+  host: HostProcess,
+  candidate: Candidate,
+  { config, clock, onRefused }: SuccessorOptions,
+): Promise<Proven | undefined> {
+  const { slot, stored } = candidate;
+  let provider: string | undefined;
+  try {
+    const beforeBytes = await residentBytesOf(host);
+    const session = await loadOnFirstProvider(slot.crashes, (next) => {
+      provider = next.name;
+      return loadSession(host, slot.label, stored, next, config);
+    });
+    const finite = judgesWindows(stored.manifest);
+    const latency = await checkLatency({
+      run: (inputs, timeoutMs) => host.call('run', { key: slot.label, inputs, finite }, timeoutMs),
+      manifest: stored.manifest,
+      inputs: session.loaded.inputs,
+      deadlineMs: servingOf(config, stored.manifest).deadlineMs,
+      warmUpTimeoutMs: config.loadDeadlineMs,
+      clock,
+    });
+    return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
+  } catch (error) {
+    onRefused(candidate, error, provider);
+    // One that was too slow is loaded all the same.
+    if (!host.doomed) await host.call('unload', { key: slot.label }, START_DEADLINE_MS);
+    return undefined;
+  }
+}
+
+async function loadAsItRuns(
+  host: HostProcess,
+  { slot, stored, provider, fallbacks }: RunningModel,
+  config: ModelsConfig,
+): Promise<SuccessorModel> {
+  const loaded = await loadSession(host, slot.label, stored, provider, config);
+  return { slot, stored, isNew: false, session: { loaded, provider, fallbacks }, latency: undefined };
+}
+
+async function residentBytesOf(host: HostProcess): Promise<number> {
+  return (await host.call('ping', undefined, START_DEADLINE_MS, 'hang')).residentBytes;
+}

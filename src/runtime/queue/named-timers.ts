@@ -1,0 +1,33 @@
+import type { Clock, Timer } from '../../platform/clock.ts';
+
+/** Timers of which each name has one: setting it again puts off what was to come. They keep no process alive. */
+export class NamedTimers {
+  readonly #clock: Clock;
+  readonly #timers = new Map<string, Timer>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  has(name: string): boolean {
+    return this.#timers.has(name);
+  }
+
+  set(name: string, delayMs: number, callback: () => void): void {
+    this.cancel(name);
+    const fire = () => {
+      this.#timers.delete(name);
+      callback();
+    };
+    this.#timers.set(name, this.#clock.setTimer(fire, delayMs, { background: true }));
+  }
+
+  cancel(name: string): void {
+    this.#timers.get(name)?.cancel();
+    this.#timers.delete(name);
+  }
+
+  cancelAll(): void {
+    for (const name of this.#timers.keys()) this.cancel(name);
+  }
+}

@@ -1,0 +1,108 @@
+import type { ServedModel, Tensors } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { HostRun, RunParams } from '../../contracts/model-session.ts';
+import { batchSize, joinRows, rowsOf } from '../../models/checks/batch-rows.ts';
+import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { QueuedModel, RunRequest } from './run-queue.ts';
+
+/**
+ * What a run shows about its host. 'lost': the host is gone, and the requests with it; 'failed': ONNX Runtime failed in
+ * the run. `alone` are requests that failed as a batch and are not answered yet: the values of one must not fail the others.
+ */
+export type RunOutcome<M extends QueuedModel> =
+  | { readonly kind: 'ran'; readonly tookMs: number }
+  | { readonly kind: 'lost'; readonly reason: string }
+  | { readonly kind: 'failed' | 'refused'; readonly reason: string; readonly alone: readonly RunRequest<M>[] };
+
+/** Rejects the requests that waited too long, or that do not fit the version that is about to run; returns the others. */
+export function runnableRequests<M extends QueuedModel>(
+  requests: readonly RunRequest<M>[],
+  served: ServedModel,
+  nowMs: number,
+): readonly RunRequest<M>[] {
+  const runnable: RunRequest<M>[] = [];
+  for (const request of requests) {
+    const waitedMs = nowMs - request.queuedMs;
+    const problem =
+      waitedMs > request.model.use.serving.deadlineMs ? waitedTooLong(waitedMs) : incompatibility(request, served);
+    if (problem === undefined) runnable.push(request);
+    else request.reject(problem);
+  }
+  return runnable;
+}
+
+export function waitedTooLong(waitedMs: number): OperatingError {
+  return inferenceFailure('inference-timeout', `Waited ${Math.round(waitedMs)} ms behind other runs`);
+}
+
+/** Why a model cannot take the inputs of a request that was made for another version; undefined if it can. */
+export function incompatibility({ specs, inputs }: RunRequest, served: ServedModel): unknown {
+  if (specs === served.inputs) return undefined;
+  try {
+    checkInputs(served.inputs, inputs, judgesWindows(served.manifest) ? 1 : 0);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/**
+ * Runs requests of one model as one batch and answers each; never throws.
+ *
+ * @param run Runs it in a host or on a server.
+ */
+export async function runRequests<M extends QueuedModel>(
+  run: (params: RunParams, timeoutMs: number) => Promise<HostRun>,
+  { label, use }: M,
+  { judgedBy, manifest }: ServedModel,
+  requests: readonly RunRequest<M>[],
+  clock: Clock,
+): Promise<RunOutcome<M>> {
+  const startedMs = clock.monotonicMs();
+  const finite = requests.some(({ priority }) => priority === 'watch');
+  try {
+    const params = { key: label, inputs: joinRequests(requests), finite };
+    const { outputs, runMs } = await run(params, use.serving.deadlineMs);
+    const parts = splitOutputs(outputs, requests);
+    use.noteExecuted(requests, startedMs, runMs);
+    for (const [index, { resolve }] of requests.entries())
+      resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
+    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };
+  } catch (error) {
+    const reason = errorMessage(error);
+    const mayBeOfOne = error instanceof OperatingError && error.disposition === 'reject';
+    const alone = requests.length > 1 && mayBeOfOne ? requests : [];
+    if (alone.length === 0) for (const { reject } of requests) reject(error);
+    if (isLoss(error)) return { kind: 'lost', reason };
+    return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };
+  }
+}
+
+/** Returns the inputs of all requests as one batch, in their order; those of a single request as they are. */
+function joinRequests(requests: readonly RunRequest[]): Tensors {
+  const [first] = requests;
+  if (first !== undefined && requests.length === 1) return first.inputs;
+  return joinRows(requests.map(({ inputs }) => inputs));
+}
+
+/** @throws {OperatingError} 'model-output-invalid' if the model does not return one row for each row. */
+function splitOutputs(outputs: Tensors, requests: readonly RunRequest[]): readonly Tensors[] {
+  if (requests.length === 1) return [outputs];
+  const rows = requests.reduce((sum, request) => sum + request.rows, 0);
+  const found = batchSize(outputs);
+  if (found !== rows)
+    throw inferenceFailure(
+      'model-output-invalid',
+      `A batch of ${rows} rows gave ${found ?? 'different numbers of'} rows`,
+    );
+  let first = 0;
+  return requests.map((request) => {
+    const part = rowsOf(outputs, first, request.rows);
+    first += request.rows;
+    return part;
+  });
+}

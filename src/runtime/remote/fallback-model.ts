@@ -1,0 +1,115 @@
+import type { ReadyModel, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
+import type { AnyManifest } from '../../contracts/model-manifest.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import type { JudgedBy } from '../../domain/alarm/verdict.ts';
+import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { batchSize } from '../../models/checks/batch-rows.ts';
+import type { ModelDirectory } from '../../models/store/model-directory.ts';
+import { fallbackMisfit, fallbackProblem } from '../../models/store/fallback-fit.ts';
+
+/** A local model that is loaded for as long as somebody holds it. */
+export type HeldModel = {
+  readonly ready: () => ReadyModel | undefined;
+  readonly run: (inputs: Tensors) => Promise<RunResult>;
+  readonly release: () => void;
+};
+
+export type FallbackModelOptions = {
+  readonly model: ModelReference;
+  /** Of the remote model in whose place it judges. */
+  readonly manifest: AnyManifest;
+  readonly directory: ModelDirectory;
+  readonly hold: (model: ModelReference) => HeldModel;
+};
+
+/**
+ * The local model that judges where a remote one cannot: loaded and proved like any local model, once it is known to
+ * be local and to see the same windows.
+ */
+export class FallbackModel {
+  readonly #options: FallbackModelOptions;
+  readonly #label: string;
+  #held: HeldModel | undefined;
+  #unfit = '';
+  #released = false;
+
+  constructor(options: FallbackModelOptions) {
+    this.#options = options;
+    this.#label = formatModelReference(options.model);
+  }
+
+  /** Has it loaded where it fits; resolves once that is known. Never rejects. */
+  async start(): Promise<void> {
+    const { model, manifest, directory, hold } = this.#options;
+    this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
+    if (!this.#released && this.#unfit === '') this.#held = hold(model);
+  }
+
+  /** Why it can never judge as it is, for an operator; '' where it can. */
+  get unfit(): string {
+    return this.#unfit;
+  }
+
+  /** Who judges meanwhile, for an operator. */
+  get standing(): string {
+    if (this.#unfit !== '') return this.#unfit;
+    if (this.#ready === undefined) return `its fallback ${this.#label} cannot judge either, see model/${this.#label}`;
+    return `${this.#label} judges meanwhile`;
+  }
+
+  /** The model as it judges in the place of the remote one, and why; undefined while it cannot. */
+  served(reason: string): ServedModel | undefined {
+    const ready = this.#ready;
+    return ready === undefined ? undefined : { ...ready, judgedBy: insteadOfRemote(ready.judgedBy, reason) };
+  }
+
+  /**
+   * Judges windows that the remote model did not judge.
+   *
+   * @param inputs One input, whatever its name.
+   * @returns Undefined where it is not to judge, or cannot now: then the remote model's error stands.
+   * @throws {OperatingError} What it failed by itself where that is of these very windows, so that whoever asked may
+   *   split the batch; else the remote model's error, with both reasons.
+   */
+  async judge(inputs: Tensors, error: OperatingError): Promise<RunResult | undefined> {
+    const ready = this.#ready;
+    const [window] = Object.values(inputs);
+    if (ready === undefined || window === undefined || !mayFallBack(error, inputs)) return undefined;
+    try {
+      const result = await this.#held?.run({ [ready.manifest.input]: window });
+      return result === undefined
+        ? undefined
+        : { ...result, judgedBy: insteadOfRemote(result.judgedBy, error.message) };
+    } catch (caught) {
+      if (caught instanceof OperatingError && caught.disposition === 'reject') throw caught;
+      const message = `${error.message}; nor did the fallback ${this.#label} judge: ${errorMessage(caught)}`;
+      throw new OperatingError(error.code, error.disposition, message, { cause: caught });
+    }
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#held?.release();
+    this.#held = undefined;
+  }
+
+  get #ready(): ReadyModel | undefined {
+    const ready = this.#held?.ready();
+    // Its folder may hold something else by now.
+    return ready === undefined || fallbackMisfit(this.#options.manifest, ready.manifest) !== '' ? undefined : ready;
+  }
+}
+
+/**
+ * Windows that are wrong in themselves are so for every model. A batch that is refused for what is in it goes back to
+ * whoever asked, to be split: the window that is to blame comes to the fallback alone, the others do not.
+ */
+function mayFallBack({ code, disposition }: OperatingError, inputs: Tensors): boolean {
+  return code !== 'model-input-invalid' && (disposition === 'retry' || batchSize(inputs) === 1);
+}
+
+function insteadOfRemote(judgedBy: JudgedBy, reason: string): JudgedBy {
+  return { ...judgedBy, fallbacks: [{ provider: REMOTE_PROVIDER, reason }, ...judgedBy.fallbacks] };
+}

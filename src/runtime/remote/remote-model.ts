@@ -1,0 +1,407 @@
+import { isDeepStrictEqual } from 'node:util';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
+import type { RemoteServer } from '../../contracts/remote-server.ts';
+import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
+import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { MetricsOf } from '../../platform/metrics.ts';
+import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { loadFailureText } from '../../models/errors/load-failure-text.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import type { ModelsConfig } from '../../models/store/models-config.ts';
+import { NamedTimers } from '../queue/named-timers.ts';
+import type { QueuedModel, RunRequest } from '../queue/run-queue.ts';
+import { RunQueue } from '../queue/run-queue.ts';
+import { runnableRequests, runRequests } from '../queue/run-requests.ts';
+import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import type { FallbackModel } from './fallback-model.ts';
+import { checkServerAllowed } from '../../models/store/allowed-servers.ts';
+import { RemoteClient } from './remote-client.ts';
+import { remoteFailure } from '../../models/errors/remote-errors.ts';
+import { remoteMetrics } from './remote-metrics.ts';
+import { RemoteSession } from './remote-session.ts';
+
+/** A server whose weights change under the same version is found out by then. */
+const PROVE_AGAIN_MS = 300_000;
+
+const unfitCodes: ReadonlySet<string> = new Set([
+  'model-load-failed',
+  'model-golden-mismatch',
+  'model-output-invalid',
+  'remote-server-not-allowed',
+]);
+
+type RemoteHealth = 'ok' | 'degraded' | 'failed';
+
+/** A version as its server proved it. */
+type ProvedSession = {
+  readonly loaded: LoadedSession;
+  readonly provider: { readonly name: string };
+  readonly fallbacks: readonly ProviderFallback[];
+};
+
+/** The model whose version runs, or is to run, on a server. */
+export type RemoteOwner = QueuedModel & {
+  /** Name of the host that the model runs in otherwise. */
+  readonly hostName: string;
+  /** Returns whether the metrics of the model are those of this server. */
+  readonly isShown: (server: RemoteModel) => boolean;
+  readonly onProved: (server: RemoteModel, session: ProvedSession) => void;
+  readonly onReport: (server: RemoteModel, health: RemoteHealth, reason: string) => void;
+};
+
+export type RemoteModelOptions = {
+  readonly owner: RemoteOwner;
+  /** Of a remote version. */
+  readonly stored: StoredModel;
+  readonly server: RemoteServer;
+  readonly config: ModelsConfig;
+  /** What judges for the watches where it cannot; undefined where nothing does. */
+  readonly fallback: FallbackModel | undefined;
+  readonly deps: Deps;
+};
+
+/**
+ * A version of a model that runs on a server: it is proved before it is believed, asked over a bounded number of
+ * connections, and left alone by a circuit breaker while the server does not serve.
+ *
+ * Nothing of it goes through an inference host, so that a slow server holds up no local model. What waits for a connection is
+ * bounded as what waits for a host is: `models.maxQueuedRuns` runs of watches, `maxQueue` requests of visitors.
+ */
+export class RemoteModel {
+  readonly stored: StoredModel;
+  readonly #owner: RemoteOwner;
+  readonly #server: RemoteServer;
+  readonly #config: ModelsConfig;
+  readonly #fallback: FallbackModel | undefined;
+  readonly #deps: Deps;
+  readonly #metrics: MetricsOf<typeof remoteMetrics>;
+  readonly #client: RemoteClient;
+  readonly #breaker: CircuitBreaker;
+  readonly #queue: RunQueue;
+  readonly #timers: NamedTimers;
+  #session: RemoteSession | undefined;
+  #proving = false;
+  /** Whether the last run failed, for health. */
+  #failing = false;
+  #reason = 'its server has not answered yet';
+  /** As it is proved. */
+  #served: ServedModel | undefined;
+  /** Requests under way to the server. */
+  #underWay = 0;
+  /** Runs that were asked for and are not answered yet. */
+  #runs = 0;
+  /** 'leaving': another version took over; what was asked for before is still answered. */
+  #state: 'open' | 'leaving' | 'closed' = 'open';
+
+  constructor(options: RemoteModelOptions) {
+    const { owner, stored, server, config, fallback, deps } = options;
+    this.stored = stored;
+    this.#owner = owner;
+    this.#server = server;
+    this.#config = config;
+    this.#fallback = fallback;
+    this.#deps = deps;
+    this.#metrics = deps.metrics.of(remoteMetrics);
+    this.#client = new RemoteClient(server, owner.label, deps);
+    this.#breaker = new CircuitBreaker({ failuresMax: server.failures, random: deps.random });
+    this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
+    this.#timers = new NamedTimers(deps.clock);
+  }
+
+  /** Returns at once; what comes of it the slot is told. */
+  start(): void {
+    this.#noteCircuit();
+    void this.#start();
+  }
+
+  /** Whether the server was proved and is being asked. */
+  get isProved(): boolean {
+    return this.#breaker.state === 'closed';
+  }
+
+  /** What would judge now: this model, or its fallback with the reason; undefined where nothing can. */
+  get ready(): ServedModel | undefined {
+    return this.isProved ? this.#served : this.#fallback?.served(this.#reason);
+  }
+
+  /**
+   * Proves it now where it is not proved, or is left alone.
+   *
+   * @returns False where there is nothing to do; else the slot is told what comes of it.
+   */
+  retry(): boolean {
+    if (this.isProved) return false;
+    void this.#prove();
+    return true;
+  }
+
+  /**
+   * One run, as `InferenceHost.run`. A watch's windows are judged by the fallback where this model cannot: the
+   * server is away or left alone, too slow, or its answer is wrong.
+   */
+  async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
+    const queuedMs = this.#deps.clock.monotonicMs();
+    this.#runs += 1;
+    try {
+      return await this.#ask(inputs, priority, queuedMs);
+    } catch (error) {
+      this.#owner.use.noteFailed(queuedMs);
+      const judged = priority === 'watch' ? await this.#fallBack(inputs, error) : undefined;
+      if (judged === undefined) throw error;
+      return judged;
+    } finally {
+      this.#runs -= 1;
+      if (this.#state === 'leaving' && this.#runs === 0) this.close();
+    }
+  }
+
+  /** Closes it once what was asked for is answered; nothing more will be. */
+  leave(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'leaving';
+    this.#timers.cancel('prove');
+    if (this.#runs === 0) this.close();
+  }
+
+  /** Ends what is under way with 'model-not-ready'. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#timers.cancelAll();
+    this.#queue.rejectAll(inferenceFailure('model-not-ready', `Model '${this.#owner.label}' is being unloaded`));
+    this.#client.close();
+    this.#fallback?.release();
+    if (!this.#isShown) return;
+    this.#metrics.andon_remote_circuit_open.remove(this.#labels);
+    this.#metrics.andon_remote_queued_runs.remove(this.#labels);
+  }
+
+  async #start(): Promise<void> {
+    await this.#fallback?.start();
+    await this.#prove();
+  }
+
+  async #ask(inputs: Tensors, priority: RunPriority, queuedMs: number): Promise<RunResult> {
+    const session = this.#session;
+    if (session === undefined || !this.isProved) throw this.#leftAlone();
+    const named = this.#named(inputs);
+    checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
+    const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+    const rows = this.#owner.use.rowsOf(named, priority);
+    this.#queue.push({
+      model: this.#owner,
+      priority,
+      inputs: named,
+      specs: session.loaded.inputs,
+      ...rows,
+      queuedMs,
+      resolve,
+      reject,
+    });
+    this.#pump();
+    return promise;
+  }
+
+  /** A watch's one input under the name that this model gives it: it may have been made for the fallback. */
+  #named(inputs: Tensors): Tensors {
+    const { manifest } = this.stored;
+    const [window, ...others] = Object.values(inputs);
+    return judgesWindows(manifest) && window !== undefined && others.length === 0
+      ? { [manifest.input]: window }
+      : inputs;
+  }
+
+  /** Sends what waits, as far as there are connections. */
+  #pump(): void {
+    // What waits while the server is not asked is told so at once.
+    const isReady = () => true;
+    while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
+      const nowMs = this.#deps.clock.monotonicMs();
+      const job = this.#queue.take(nowMs, isReady);
+      if (job.kind === 'wait') this.#timers.set('batch', Math.max(0, job.untilMs - nowMs), () => this.#pump());
+      if (job.kind !== 'run') break;
+      this.#underWay += 1;
+      void this.#do(job.requests).finally(() => {
+        this.#underWay -= 1;
+        this.#pump();
+      });
+    }
+    if (this.#isShown && this.#state !== 'closed')
+      this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#queue.runs);
+  }
+
+  async #do(requests: readonly RunRequest[]): Promise<void> {
+    const { clock } = this.#deps;
+    const [session, served] = [this.#session, this.#served];
+    if (session === undefined || served === undefined || !this.isProved) {
+      for (const { reject } of requests) reject(this.#leftAlone());
+      return;
+    }
+    const timely = runnableRequests(requests, served, clock.monotonicMs());
+    if (timely.length === 0) return;
+    const runner = (params: RunParams, timeoutMs: number) => this.#runOn(session, params, timeoutMs);
+    const outcome = await runRequests(runner, this.#owner, served, timely, clock);
+    if (outcome.kind === 'failed' || outcome.kind === 'refused') this.#queue.pushAlone(outcome.alone);
+  }
+
+  /** A run, and what it says of the server. */
+  async #runOn(session: RemoteSession, params: RunParams, timeoutMs: number): Promise<HostRun> {
+    const startedMs = this.#deps.clock.monotonicMs();
+    try {
+      const result = await session.run(params, timeoutMs);
+      const tookMs = this.#deps.clock.monotonicMs() - startedMs;
+      this.#metrics.andon_remote_duration_seconds.observe({ model: this.#owner.label }, tookMs / 1000);
+      this.#noteSuccess(session);
+      return result;
+    } catch (error) {
+      this.#noteFailure(session, error);
+      throw error;
+    }
+  }
+
+  #noteSuccess(session: RemoteSession): void {
+    if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
+    this.#breaker.succeeded();
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#reportWell();
+  }
+
+  #noteFailure(session: RemoteSession, error: unknown): void {
+    if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
+    // The server is well where it refuses these values, or gives NaN for them: other windows may go on.
+    if (error instanceof OperatingError && error.disposition === 'reject') return;
+    if (error instanceof OperatingError && error.code === 'remote-version-changed') return this.#distrust(error);
+    if (this.#breaker.failed())
+      return this.#leaveAlone(error, `${this.#breaker.failures} runs failed in a row, last: `);
+    this.#failing = true;
+    this.#reason = errorMessage(error);
+    this.#report('degraded');
+  }
+
+  /** Another version answers: it is not believed before it is proved. */
+  #distrust(error: OperatingError): void {
+    this.#breaker.halfOpen();
+    this.#session = undefined;
+    this.#reason = error.message;
+    this.#noteCircuit();
+    this.#report('degraded');
+    void this.#prove();
+  }
+
+  #leaveAlone(error: unknown, prefix = ''): void {
+    const pauseMs = this.#breaker.open();
+    this.#reason = `${prefix}${loadFailureText(error)}`;
+    this.#noteCircuit();
+    this.#deps.log.warn(
+      { model: this.#owner.label, pauseMs: Math.round(pauseMs) },
+      `Remote model is left alone: ${this.#reason}`,
+    );
+    this.#report(isUnfit(error) && this.ready === undefined ? 'failed' : 'degraded');
+    this.#timers.set('prove', pauseMs, () => void this.#prove());
+  }
+
+  /** Never rejects. What runs goes on meanwhile where it is proved already. */
+  async #prove(): Promise<void> {
+    if (this.#proving || this.#state !== 'open') return;
+    this.#proving = true;
+    this.#timers.cancel('prove');
+    if (!this.isProved) this.#breaker.halfOpen();
+    try {
+      checkServerAllowed(this.#server, this.#config);
+      const limits = { timeoutMs: this.#config.loadDeadlineMs, clock: this.#deps.clock };
+      const session = await RemoteSession.prove(this.#client, this.stored.manifest, limits);
+      if (this.#isOpen()) this.#take(session);
+    } catch (error) {
+      if (this.#isOpen()) this.#noteUnproved(error);
+    } finally {
+      this.#proving = false;
+    }
+  }
+
+  /** A server that is in use and too busy to be proved again is still the one that was: its runs tell how it is. */
+  #noteUnproved(error: unknown): void {
+    if (this.isProved && !isUnfit(error)) this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
+    else this.#leaveAlone(error);
+  }
+
+  #take(session: RemoteSession): void {
+    const isSame = this.isProved && isDeepStrictEqual(shapeOf(this.#session), shapeOf(session));
+    const { manifest, name, version } = this.stored;
+    const { inputs, outputs } = session.loaded;
+    this.#session = session;
+    this.#served = {
+      manifest,
+      inputs,
+      outputs,
+      judgedBy: { model: name, version, provider: REMOTE_PROVIDER, fallbacks: [] },
+    };
+    this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
+    if (isSame) return;
+    this.#breaker.close();
+    this.#failing = false;
+    this.#owner.onProved(this, { loaded: session.loaded, provider: { name: REMOTE_PROVIDER }, fallbacks: [] });
+    this.#noteCircuit();
+    this.#reportWell();
+  }
+
+  async #fallBack(inputs: Tensors, error: unknown): Promise<RunResult | undefined> {
+    if (this.#state === 'closed' || !(error instanceof OperatingError)) return undefined;
+    const result = await this.#fallback?.judge(inputs, error);
+    if (result === undefined) return undefined;
+    this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#owner.label, reason: error.code });
+    // It may have become ready only after the health was told.
+    if (!this.isProved) this.#report('degraded');
+    return result;
+  }
+
+  #report(state: 'degraded' | 'failed'): void {
+    const who = this.#fallback === undefined ? '' : `; ${this.#fallback.standing}`;
+    this.#owner.onReport(this, state, `${this.#reason}${who}`);
+  }
+
+  /** A fallback that was wished for and cannot be had is missed before it is needed. */
+  #reportWell(): void {
+    const unfit = this.#fallback?.unfit ?? '';
+    this.#owner.onReport(this, unfit === '' ? 'ok' : 'degraded', unfit);
+  }
+
+  #leftAlone(): OperatingError {
+    return remoteFailure('remote-circuit-open', `${this.#client.origin} is not asked for now: ${this.#reason}`);
+  }
+
+  /** Anew after each wait: what was open before may not be any more. */
+  #isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Figures of one label are those of the version that is used; one that comes or leaves says nothing. */
+  get #isShown(): boolean {
+    return this.#owner.isShown(this);
+  }
+
+  #noteCircuit(): void {
+    if (!this.#isShown) return;
+    this.#metrics.andon_remote_circuit_open.set(this.#labels, this.isProved ? 0 : 1);
+  }
+
+  get #labels(): { readonly model: string; readonly host: string } {
+    return { model: this.#owner.label, host: this.#owner.hostName };
+  }
+}
+
+/** Whether an error speaks of the model or its manifest, and not of a server that is away. */
+function isUnfit(error: unknown): boolean {
+  return error instanceof OperatingError && unfitCodes.has(error.code);
+}
+
+/** What whoever runs a session must know of it. */
+function shapeOf(session: RemoteSession | undefined) {
+  const { inputs, outputs, batching } = session?.loaded ?? {};
+  return { inputs, outputs, batching };
+}

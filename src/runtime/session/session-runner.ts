@@ -1,0 +1,196 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import type { Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import { runRowByRow } from '../../models/checks/batch-rows.ts';
+import { collectGarbage } from './collect-garbage.ts';
+import type { GraphSpecs } from '../../models/checks/graph-proof.ts';
+import { proveGraph } from '../../models/checks/graph-proof.ts';
+import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
+import type { LoadParams } from './host-protocol.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { readModelFile } from '../../models/store/model-file.ts';
+import { nodesByProvider, ranOn } from './provider-proof.ts';
+import { providerObstacle, providerReason } from './provider-reason.ts';
+import { sessionOptions } from './session-options.ts';
+import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from '../../models/checks/tensor-check.ts';
+
+/** Files above this size leave so much garbage that it is worth the milliseconds to collect it before they are loaded. */
+const GARBAGE_BYTES_MIN = 8_000_000;
+
+type Runnable = {
+  readonly session: ort.InferenceSession;
+  /** The graph takes one row; batches go through it row by row. */
+  readonly rowByRow: boolean;
+};
+
+/** ONNX Runtime's sessions. Lives in the host's process only: `session.run` blocks its thread. */
+export class SessionRunner {
+  readonly #sessions = new Map<string, Runnable>();
+
+  /**
+   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. A session
+   * already under its key goes on until then.
+   *
+   * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
+   *   'provider-unavailable' (the model may still run on another provider).
+   */
+  async load(params: LoadParams): Promise<LoadedSession> {
+    const beganMs = performance.now();
+    const staging = await mkdtemp(join(params.stagingDirectory, 'model-'));
+    try {
+      const session = await createSession(params, staging);
+      try {
+        const proven = await proveSession(session, params, staging);
+        await this.unload(params.key);
+        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row' });
+        return { ...proven, loadMs: performance.now() - beganMs };
+      } catch (error) {
+        await session.release();
+        throw error;
+      }
+    } finally {
+      await rm(staging, { recursive: true, force: true });
+    }
+  }
+
+  async unload(key: string): Promise<void> {
+    const runnable = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await runnable?.session.release();
+  }
+
+  /**
+   * @param inputs Names, types and shapes were checked by the agent.
+   * @throws {OperatingError} 'model-not-ready', 'model-input-invalid', 'model-output-invalid', 'model-run-failed'.
+   */
+  async run({ key, inputs, finite }: RunParams): Promise<HostRun> {
+    const runnable = this.#sessions.get(key);
+    if (runnable === undefined) throw inferenceFailure('model-not-ready', `No session '${key}' in the host`);
+    return finite ? runFinite(runnable, inputs) : runAny(runnable, inputs);
+  }
+}
+
+async function createSession(params: LoadParams, staging: string): Promise<ort.InferenceSession> {
+  const { provider } = params;
+  const obstacle = providerObstacle(provider.name);
+  if (obstacle !== undefined) throw inferenceFailure('provider-unavailable', obstacle);
+  const path = join(staging, 'model.onnx');
+  if ((await stageModel(params, path)) > GARBAGE_BYTES_MIN) collectGarbage();
+  try {
+    return await ort.InferenceSession.create(path, sessionOptions(params, staging));
+  } catch (error) {
+    if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', errorMessage(error), { cause: error });
+    throw inferenceFailure('provider-unavailable', providerReason(errorMessage(error)), { cause: error });
+  }
+}
+
+/**
+ * Copies the graph to where it is loaded from: what was hashed is what is loaded, whatever happens to the model
+ * directory meanwhile.
+ *
+ * @returns Its size, in bytes.
+ */
+async function stageModel({ model, directory, modelBytesMax }: LoadParams, path: string): Promise<number> {
+  const bytes = await readModelFile(model, directory, modelBytesMax);
+  await writeFile(path, bytes, { mode: 0o600, flag: 'wx' });
+  return bytes.length;
+}
+
+async function proveSession(
+  session: ort.InferenceSession,
+  params: LoadParams,
+  staging: string,
+): Promise<Omit<LoadedSession, 'loadMs'>> {
+  const { manifest } = params.model;
+  const run = judgesWindows(manifest) ? runFinite : runAny;
+  const proved = await proveGraph(
+    manifest,
+    rawSpecs(session),
+    async (feeds, rowByRow) => (await run({ session, rowByRow }, feeds)).outputs,
+  );
+  return { ...proved, nodesByProvider: await proveProvider(session, params, staging) };
+}
+
+async function proveProvider(
+  session: ort.InferenceSession,
+  params: LoadParams,
+  staging: string,
+): Promise<Readonly<Record<string, number>>> {
+  const { name } = params.provider;
+  if (name === 'cpu') return {};
+  session.endProfiling();
+  const profile = (await readdir(staging)).find((file) => file.startsWith('profile'));
+  const counts = profile === undefined ? {} : await nodesByProvider(join(staging, profile));
+  if (!ranOn(name, counts))
+    throw inferenceFailure(
+      'provider-unavailable',
+      'no operator of this graph runs on it; ONNX Runtime put all on the CPU',
+    );
+  return counts;
+}
+
+async function runFinite(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
+  checkFiniteInputs(inputs);
+  const result = await runAny(runnable, inputs);
+  checkFiniteOutputs(result.outputs);
+  return result;
+}
+
+function runAny({ session, rowByRow }: Runnable, inputs: Tensors): Promise<HostRun> {
+  return rowByRow ? runRowByRow(inputs, (row) => runOnce(session, row)) : runOnce(session, inputs);
+}
+
+async function runOnce(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, ortTensor(tensor)]));
+  const startedMs = performance.now();
+  try {
+    const results = await session.run(feeds);
+    const runMs = performance.now() - startedMs;
+    return {
+      outputs: Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(value)])),
+      runMs,
+    };
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    throw inferenceFailure('model-run-failed', errorMessage(error), { cause: error });
+  }
+}
+
+function ortTensor({ type, data, dims }: Tensor): ort.Tensor {
+  // The types go together by construction; ONNX Runtime declares one overload for each and none for their union.
+  const tensor = new ort.Tensor(type as 'float32', data as Float32Array, dims);
+  // Where the engine has Float16Array, ONNX Runtime (1.30) makes the bits one, which its native half takes for empty.
+  if (type === 'float16') Object.defineProperty(tensor, 'data', { value: data });
+  return tensor;
+}
+
+function fromOrt(value: ort.OnnxValue): Tensor {
+  if (!('data' in value) || !isTensorType(value.type))
+    throw inferenceFailure('model-run-failed', `An output is of type ${'type' in value ? value.type : 'unknown'}`);
+  const { type, dims, data } = value;
+  // Where the engine has Float16Array, ONNX Runtime gives that; the bits are what crosses to the agent.
+  if (type === 'float16' && ArrayBuffer.isView(data))
+    return { type, dims, data: new Uint16Array(data.buffer, data.byteOffset, data.length) };
+  return { type, dims, data };
+}
+
+/** The graph's inputs and outputs as it declares them. */
+function rawSpecs(session: ort.InferenceSession): GraphSpecs {
+  return { inputs: session.inputMetadata.map(tensorSpec), outputs: session.outputMetadata.map(tensorSpec) };
+}
+
+function tensorSpec(value: ort.InferenceSession.ValueMetadata): TensorSpec {
+  if (!value.isTensor || !isTensorType(value.type))
+    throw inferenceFailure(
+      'model-load-failed',
+      `'${value.name}' is ${value.isTensor ? value.type : 'no tensor'}, which andon does not pass on`,
+    );
+  return {
+    name: value.name,
+    type: value.type,
+    dims: value.shape.map((size) => (typeof size === 'number' ? size : -1)),
+  };
+}

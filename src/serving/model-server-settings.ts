@@ -1,0 +1,14 @@
+import type { ModelReference } from '../domain/model/model-reference.ts';
+import type { LogLevel } from '../platform/log.ts';
+import type { ModelServerConfig } from './serving-config.ts';
+
+/** Settings that the agent passes to the model server's process. @typeParam M Configuration of the models. */
+export type ModelServerSettings<M = unknown> = {
+  readonly agentId: string;
+  readonly version: string;
+  readonly serving: ModelServerConfig;
+  readonly models: M;
+  /** Models that the configuration's watches name. */
+  readonly watched: readonly ModelReference[];
+  readonly logLevel: LogLevel;
+};

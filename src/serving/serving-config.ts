@@ -1,0 +1,65 @@
+import type * as z from 'zod';
+import { byteSize, configObject, secretReference } from '../platform/config-fields.ts';
+import type { ModelsConfig } from '../models/store/models-config.ts';
+import type { EndpointConfig } from '../web/endpoint-config.ts';
+import { maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
+import { listenField } from '../web/listen-address.ts';
+import { generationSchema } from './text/generation-config.ts';
+
+const maxBodyField = byteSize('Largest request body. A larger one is answered with 413');
+
+/** Section `serving`. Tokens, timeout and connections that are left out are those of `http`. */
+export const servingConfigSchema = configObject({
+  listen: listenField('127.0.0.1:8081'),
+  token: secretReference
+    .optional()
+    .describe(
+      'Bearer token that every request except /v2/health/live and /v2/health/ready must have; http.token if left out. One of the two is required for an address other than loopback',
+    ),
+  adminToken: secretReference
+    .optional()
+    .describe('Bearer token for the model repository (/v2/repository); http.adminToken if left out'),
+  requestTimeout: requestTimeoutField
+    .optional()
+    .describe('Longest time for a request to arrive, headers and body; http.requestTimeout if left out'),
+  maxConnections: maxConnectionsField
+    .optional()
+    .describe('Most connections at a time. One more is refused; http.maxConnections if left out'),
+  maxBody: maxBodyField.prefault('4MB'),
+  generation: generationSchema.prefault({}),
+}).describe(
+  'Model server: models over the Open Inference Protocol, in a process and on a port of their own. It starts if this section exists (`serving: {}`) or `models.serve` names models',
+);
+
+type ServingConfig = z.infer<typeof servingConfigSchema>;
+
+/** Settings of a model server, with those that it takes from `http`. */
+export type ModelServerConfig = EndpointConfig & Pick<ServingConfig, 'maxBodyBytes' | 'generation'>;
+
+/** Keys of section `http` that moved to section `serving`. They still have their effect, with a warning. */
+export const movedHttpKeys = {
+  maxBody: maxBodyField.optional().describe('Moved to serving.maxBody'),
+  generation: generationSchema.optional().describe('Moved to serving.generation'),
+};
+
+type Sections = {
+  readonly http: EndpointConfig & Partial<Pick<ServingConfig, 'maxBodyBytes' | 'generation'>>;
+  readonly serving?: ServingConfig | undefined;
+  readonly models: Pick<ModelsConfig, 'serve'>;
+};
+
+/** Returns the settings of the model server; undefined if the configuration does not ask for one. */
+export function modelServerConfig({ http, serving, models }: Sections): ModelServerConfig | undefined {
+  const hasMovedKey = http.maxBodyBytes !== undefined || http.generation !== undefined;
+  if (serving === undefined && !hasMovedKey && models.serve === 'none') return undefined;
+  const own = serving ?? servingConfigSchema.parse({});
+  return {
+    listen: own.listen,
+    token: own.token ?? http.token,
+    adminToken: own.adminToken ?? http.adminToken,
+    requestTimeoutMs: own.requestTimeoutMs ?? http.requestTimeoutMs,
+    maxConnections: own.maxConnections ?? http.maxConnections,
+    maxBodyBytes: http.maxBodyBytes ?? own.maxBodyBytes,
+    generation: http.generation ?? own.generation,
+  };
+}

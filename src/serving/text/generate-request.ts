@@ -1,0 +1,120 @@
+import * as z from 'zod';
+import { parseJson } from '../../protocols/open-inference/json-text.ts';
+import type { Decoder } from '../v2/decoder.ts';
+import { invalid } from '../v2/v2-errors.ts';
+
+/** Enough for ten thousand token ids; what reads JSON of this size keeps the main thread for a millisecond. */
+export const GENERATE_BODY_BYTES_MAX = 65_536;
+
+const TOKENS_DEFAULT = 16;
+const TEMPERATURE_MAX = 100;
+const ID_LENGTH_MAX = 1024;
+const SHOWN_LENGTH_MAX = 40;
+
+/** @param tokensMax Largest `max_tokens` that may be asked for. */
+export function generateBody(tokensMax: number) {
+  const tokensDefault = Math.min(TOKENS_DEFAULT, tokensMax);
+  const parameters = object({
+    max_tokens: wholeNumber(1, tokensMax)
+      .default(tokensDefault)
+      .describe('Tokens to write at most; `generation.maxTokens` of the model bounds prompt and answer together'),
+    temperature: numberUpTo(TEMPERATURE_MAX)
+      .default(0)
+      .describe('0 takes the likeliest token each time; 1 draws as the model says; more is more even'),
+    top_k: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional().describe('Draws among so many of the likeliest'),
+    seed: wholeNumber(0, 2 ** 32 - 1)
+      .optional()
+      .describe('The same seed gives the same tokens, from the same version of the model on the same hardware'),
+  });
+  return object({
+    id: z
+      .string({ error: (issue) => `is ${shown(issue.input)}, expected a string` })
+      // Not `max`, which looks at the length of whatever has one, even an object that is no string.
+      .refine((id) => id.length <= ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
+      .optional()
+      .describe('Given back in each answer'),
+    input_ids: tokenIds,
+    parameters: parameters.prefault({}),
+  });
+}
+
+export type GenerateBody = z.infer<ReturnType<typeof generateBody>>;
+
+/** The body of a request, which comes as bytes. */
+export function readBody(body: unknown): unknown {
+  return parseJson(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
+}
+
+/** What is wrong with a body, where: the first of several. */
+export function bodyError(problems: readonly { readonly instancePath?: string; readonly message?: string }[]): Error {
+  const [problem] = problems;
+  const place = (problem?.instancePath ?? '').slice(1).replaceAll('/', '.');
+  return invalid(`${place === '' ? 'The request' : `'${place}'`} ${problem?.message}`);
+}
+
+/** @throws {OperatingError} 'infer-request-invalid' where the model does not know a token, or has no room to write one. */
+export function checkPrompt({ generation, vocabulary, served }: Decoder, prompt: readonly number[]): void {
+  const { name } = served.manifest;
+  const { maxTokens } = generation;
+  if (prompt.length >= maxTokens)
+    throw invalid(
+      `'input_ids' has ${prompt.length} tokens; model '${name}' takes ${maxTokens - 1}, since prompt and answer are ${maxTokens} at most`,
+    );
+  if (vocabulary === undefined) return;
+  const index = prompt.findIndex((token) => token >= vocabulary);
+  if (index >= 0)
+    throw invalid(`input_ids[${index}] is ${prompt[index]}; model '${name}' has tokens 0 to ${vocabulary - 1}`);
+}
+
+/** Stops at the first that is wrong: thousands of issues, as zod's own lists make them, would hold up the main thread. */
+const tokenIds = z
+  .unknown()
+  .transform((value, context): readonly number[] => {
+    const problem = tokenIdsProblem(value);
+    if (problem === undefined) return value as readonly number[];
+    context.issues.push({ code: 'custom', message: problem, input: value });
+    return z.NEVER;
+  })
+  .meta({
+    description: 'Token ids of the prompt',
+    type: 'array',
+    items: { type: 'integer', minimum: 0 },
+    minItems: 1,
+  });
+
+function tokenIdsProblem(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return 'is missing or no array';
+  if (value.length === 0) return 'has no tokens; there must be one at least';
+  const ids: readonly unknown[] = value;
+  const index = ids.findIndex((id) => typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0);
+  return index < 0 ? undefined : `has ${shown(ids[index])} at ${index}, expected whole numbers of 0 or more`;
+}
+
+function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `has the unknown key '${cut(String(issue.keys[0]))}'; known are ${known}`
+        : 'is no JSON object',
+  });
+}
+
+function wholeNumber(min: number, max: number) {
+  const error = (issue: { readonly input?: unknown }) =>
+    `is ${shown(issue.input)}, expected a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+function numberUpTo(max: number) {
+  const error = (issue: { readonly input?: unknown }) => `is ${shown(issue.input)}, expected a number from 0 to ${max}`;
+  return z.number({ error }).min(0, { error }).max(max, { error });
+}
+
+function shown(value: unknown): string {
+  return cut(JSON.stringify(value) ?? 'missing');
+}
+
+function cut(text: string): string {
+  return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text;
+}

@@ -1,0 +1,219 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify';
+import * as z from 'zod';
+import type { ClientInference } from '../../contracts/inference.ts';
+import { SeededDraws } from '../../domain/seeded-draws.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { errorJson } from '../../web/error-json.ts';
+import type { GenerationConfig } from './generation-config.ts';
+import type { Decoder } from '../v2/decoder.ts';
+import { decoderOf, stepBytesMax } from '../v2/decoder.ts';
+import { EventChannel } from './event-channel.ts';
+import type { FinishReason, GeneratedToken } from './generate.ts';
+import { generate } from './generate.ts';
+import type { GenerateBody } from './generate-request.ts';
+import { bodyError, checkPrompt, GENERATE_BODY_BYTES_MAX, generateBody, readBody } from './generate-request.ts';
+import { GenerationPlaces } from './generation-places.ts';
+import type { FoundModel } from '../v2/model-lookup.ts';
+import { findModel } from '../v2/model-lookup.ts';
+import { v2Metrics } from '../v2/v2-metrics.ts';
+
+export type GenerateRoutesOptions = {
+  readonly inference: Pick<ClientInference, 'served' | 'models' | 'run'>;
+  readonly limits: GenerationConfig;
+  /** Bounds the memory of bodies before they are read. */
+  readonly preParsing: RouteShorthandOptions['preParsing'];
+  readonly bodyBytesMax: number;
+  readonly deps: Deps;
+};
+
+type ModelParams = { readonly model: string; readonly version?: string };
+
+/** One generation that has its place. */
+type Begun = {
+  readonly model: FoundModel;
+  readonly decoder: Decoder;
+  readonly asked: GenerateBody;
+  /** What each answer begins with. */
+  readonly head: { readonly id?: string; readonly model_name: string; readonly model_version: string };
+  readonly signal: AbortSignal;
+  /** Gives the place back; from then on the connection has its limit again. */
+  readonly release: () => void;
+};
+
+const headJson = z.object({ id: z.string().optional(), model_name: z.string(), model_version: z.string() });
+const finishReason = z
+  .enum(['end_token', 'max_tokens', 'model_limit'])
+  .describe("The model's end token, `max_tokens`, or the model's own limit for prompt and answer together");
+const answerJson = headJson.extend({ output_ids: z.array(z.int()), finish_reason: finishReason });
+const errors = { 400: errorJson, 404: errorJson, 413: errorJson, 503: errorJson };
+
+/**
+ * Text generation in the manner of Triton's generate extension, with token ids for text:
+ * `POST /v2/models/<name>[/versions/<version>]/generate`, one answer, and `…/generate_stream`, an event a token.
+ *
+ * @see https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md
+ */
+export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRoutesOptions): void {
+  const generations = new Generations(options);
+  const body = generateBody(options.limits.maxTokens);
+  const common = {
+    bodyLimit: Math.min(GENERATE_BODY_BYTES_MAX, options.bodyBytesMax),
+    preParsing: options.preParsing,
+    preValidation: async (request: FastifyRequest) => void (request.body = readBody(request.body)),
+    schemaErrorFormatter: bodyError,
+  };
+  const tags = ['Open Inference Protocol v2'];
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    app.post(
+      `${path}/generate`,
+      {
+        ...common,
+        schema: {
+          summary: 'Write on from a prompt of token ids',
+          tags,
+          body,
+          response: { 200: answerJson, ...errors },
+        },
+      },
+      (request, reply) => generations.answer(request, reply),
+    );
+    const description =
+      'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; a last one with `finish_reason` and `token_count`, or with `error`.';
+    app.post(
+      `${path}/generate_stream`,
+      {
+        ...common,
+        schema: {
+          summary: 'Write on from a prompt of token ids, an event a token',
+          description,
+          tags,
+          body,
+          response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...errors },
+        },
+      },
+      (request, reply) => generations.stream(request, reply),
+    );
+  }
+}
+
+class Generations {
+  readonly #options: GenerateRoutesOptions;
+  readonly #places: GenerationPlaces;
+  readonly #metrics;
+
+  constructor(options: GenerateRoutesOptions) {
+    this.#options = options;
+    this.#places = new GenerationPlaces(options.limits, options.deps);
+    this.#metrics = options.deps.metrics.of(v2Metrics);
+  }
+
+  async answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const begun = await this.#begin(request, reply);
+    const tokens: number[] = [];
+    try {
+      const reason = await this.#generate(begun, ({ token }) => void tokens.push(token));
+      this.#count(reason);
+      if (reason === 'cancelled') return reply.hijack();
+      return reply.send({ ...begun.head, output_ids: tokens, finish_reason: reason });
+    } catch (error) {
+      this.#count(errorCode(error));
+      throw error;
+    } finally {
+      begun.release();
+    }
+  }
+
+  async stream(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const begun = await this.#begin(request, reply);
+    const { head } = begun;
+    const events = new EventChannel(reply, begun.signal, this.#options.deps.clock);
+    let count = 0;
+    try {
+      const reason = await this.#generate(begun, ({ token, index }) => {
+        count += 1;
+        return events.send({ ...head, token, index });
+      });
+      this.#count(events.stalled ? 'stalled' : reason);
+      if (reason === 'cancelled') return reply.hijack();
+      events.end({ ...head, finish_reason: reason, token_count: count });
+    } catch (error) {
+      this.#count(errorCode(error));
+      // Before the first token it is an answer like any other's.
+      if (!events.isOpen) throw error;
+      this.#metrics.andon_http_infer_refused_total.inc({ code: errorCode(error) });
+      events.end({ ...head, error: errorMessage(error) });
+    } finally {
+      begun.release();
+    }
+    return reply;
+  }
+
+  /** @throws {OperatingError} 'model-unknown' | 'model-not-ready' | 'infer-request-invalid' | 'generate-busy' */
+  async #begin(request: FastifyRequest, reply: FastifyReply): Promise<Begun> {
+    const { model: name, version } = request.params as ModelParams;
+    // What the route's schema has let through.
+    const asked = request.body as GenerateBody;
+    const { id, input_ids: prompt, parameters } = asked;
+    const model = await findModel(this.#options.inference, name, version);
+    const decoder = decoderOf(model.served);
+    checkPrompt(decoder, prompt);
+    const length = Math.min(prompt.length + parameters.max_tokens, decoder.generation.maxTokens);
+    const release = this.#places.take(stepBytesMax(decoder, length, prompt.length));
+    return {
+      model,
+      decoder,
+      asked,
+      head: {
+        ...(id === undefined ? {} : { id }),
+        model_name: name,
+        model_version: String(model.served.judgedBy.version),
+      },
+      signal: goneSignal(request, reply),
+      release: () => {
+        release();
+        // What is still to be sent is sent under the limit that every answer has.
+        request.raw.socket.setTimeout(request.server.server.timeout);
+      },
+    };
+  }
+
+  #generate(
+    { model, decoder, asked: { input_ids: prompt, parameters }, signal }: Begun,
+    onToken: (token: GeneratedToken) => void | Promise<void>,
+  ): Promise<FinishReason> {
+    const { inference, deps } = this.#options;
+    const { seed } = parameters;
+    const draws = seed === undefined ? undefined : new SeededDraws(seed);
+    return generate(inference, {
+      reference: model.reference,
+      decoder,
+      prompt,
+      tokensMax: parameters.max_tokens,
+      temperature: parameters.temperature,
+      topK: parameters.top_k,
+      random: draws === undefined ? deps.random : () => draws.uniform(),
+      signal,
+      onToken: (token) => {
+        this.#metrics.andon_http_generated_tokens_total.inc({ model: decoder.served.manifest.name });
+        return onToken(token);
+      },
+    });
+  }
+
+  #count(outcome: string): void {
+    this.#metrics.andon_http_generations_total.inc({ outcome });
+  }
+}
+
+/**
+ * Aborted once the client is gone. Until then the connection has no limit for how long nothing is sent: each step has
+ * its deadline, and the stream its own for a client that takes nothing.
+ */
+function goneSignal({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  socket.setTimeout(0);
+  raw.once('close', () => gone.abort());
+  if (raw.destroyed) gone.abort();
+  return gone.signal;
+}

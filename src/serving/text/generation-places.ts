@@ -1,0 +1,52 @@
+import { formatByteSize } from '../../domain/byte-size.ts';
+import type { Deps } from '../../platform/deps.ts';
+import type { GenerationConfig } from './generation-config.ts';
+import { invalid, v2Failure } from '../v2/v2-errors.ts';
+import { v2Metrics } from '../v2/v2-metrics.ts';
+
+/** Bounds how many generations are under way at once, and the memory of their caches together. */
+export class GenerationPlaces {
+  readonly #limits: GenerationConfig;
+  readonly #metrics;
+  #taken = 0;
+  #bytes = 0;
+
+  constructor(limits: GenerationConfig, deps: Deps) {
+    this.#limits = limits;
+    this.#metrics = deps.metrics.of(v2Metrics);
+  }
+
+  /**
+   * @param bytes What its largest step takes.
+   * @returns Gives the place back; once, however often it is called.
+   * @throws {OperatingError} 'generate-busy' (retry) where there is none; 'infer-request-invalid' where there never is.
+   */
+  take(bytes: number): () => void {
+    const { maxConcurrent, maxMemoryBytes } = this.#limits;
+    if (bytes > maxMemoryBytes)
+      throw invalid(
+        `A step of this takes ${formatByteSize(bytes)}, more than http.generation.maxMemory (${formatByteSize(maxMemoryBytes)}); ask with a shorter prompt or a smaller 'max_tokens'`,
+      );
+    if (this.#taken >= maxConcurrent)
+      throw v2Failure(
+        'generate-busy',
+        `${this.#taken} generations are under way already (http.generation.maxConcurrent)`,
+      );
+    if (this.#bytes + bytes > maxMemoryBytes)
+      throw v2Failure(
+        'generate-busy',
+        `Generations under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(maxMemoryBytes)} (http.generation.maxMemory); ${formatByteSize(bytes)} more do not fit`,
+      );
+    this.#note(1, bytes);
+    let held = true;
+    return () => {
+      if (held) this.#note(-1, -bytes);
+      held = false;
+    };
+  }
+
+  #note(places: number, bytes: number): void {
+    this.#metrics.andon_http_generations.set((this.#taken += places));
+    this.#metrics.andon_http_generation_bytes.set((this.#bytes += bytes));
+  }
+}

@@ -1,0 +1,12 @@
+import type { InferRequest } from './infer-request.ts';
+import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
+import type { InferAnswer } from './infer-response.ts';
+
+/** What the codec thread is asked. */
+export type CodecProtocol = {
+  readonly decode: {
+    readonly params: { readonly body: Uint8Array; readonly headerLength: number | undefined };
+    readonly result: InferRequest;
+  };
+  readonly encode: { readonly params: InferAnswer; readonly result: EncodedMessage };
+};

@@ -1,0 +1,76 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { acceptedCoding, compress } from './body-encoding.ts';
+import type { InferRequest, RequestedOutput } from './infer-request.ts';
+import { rawInferRequest } from './infer-request.ts';
+import type { FoundModel } from './model-lookup.ts';
+import { findModel } from './model-lookup.ts';
+import type { TensorCodec } from './tensor-codec.ts';
+import { invalid } from './v2-errors.ts';
+
+/** Says how many bytes of a body are JSON; the rest are tensors in their binary form. */
+const HEADER_LENGTH = 'inference-header-content-length';
+
+export type InferRouteOptions = {
+  readonly inference: Pick<ClientInference, 'served' | 'models' | 'run'>;
+  readonly codec: TensorCodec;
+};
+
+/** `POST /v2/models/<name>[/versions/<version>]/infer`. The body comes decompressed. */
+export function inferHandler({ inference, codec }: InferRouteOptions) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
+    const model = await findModel(inference, name, version);
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    const headerLength = headerLengthOf(request);
+    const asked =
+      headerLength === 0 ? rawInferRequest(body, model.served.inputs) : await codec.decode(body, headerLength);
+    const outputs = requestedOutputs(asked, model.served);
+    const result = await inference.run(model.reference, asked.inputs, 'client');
+    checkVersion(model, result, version);
+    const encoded = await codec.encode({
+      model: name,
+      version: result.judgedBy.version,
+      id: asked.id,
+      parameters: asked.parameters,
+      outputs,
+      tensors: result.outputs,
+    });
+    const answer = await compress(encoded.body, acceptedCoding(request.headers['accept-encoding']));
+    if (encoded.headerLength !== undefined) reply.header(HEADER_LENGTH, String(encoded.headerLength));
+    if (answer.coding !== 'identity') reply.header('content-encoding', answer.coding);
+    return reply
+      .type(encoded.headerLength === undefined ? 'application/json' : 'application/octet-stream')
+      .send(answer.body);
+  };
+}
+
+/** @throws {OperatingError} 'infer-request-invalid' where it is no number of bytes. */
+function headerLengthOf(request: FastifyRequest): number | undefined {
+  const text = request.headers[HEADER_LENGTH];
+  if (text === undefined) return undefined;
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return Number(text);
+  throw invalid(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is no number of bytes`);
+}
+
+function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readonly RequestedOutput[] {
+  if (asked.outputs === undefined) return outputs.map(({ name }) => ({ name, binary: asked.binaryOutput }));
+  for (const { name } of asked.outputs)
+    if (!outputs.some((output) => output.name === name))
+      throw invalid(
+        `The model has no output '${name}'; it gives ${outputs.map((each) => `'${each.name}'`).join(', ')}`,
+      );
+  return asked.outputs;
+}
+
+/**
+ * The active version may change while a request waits; whoever asked for one by its number must not get another's result.
+ *
+ * @throws {OperatingError} 'model-not-ready'
+ */
+function checkVersion({ reference }: FoundModel, { judgedBy }: RunResult, version: string | undefined): void {
+  if (version === undefined || version === String(judgedBy.version)) return;
+  const text = `Version ${judgedBy.version} of model '${reference.name}' took over from ${version} meanwhile`;
+  throw new OperatingError('model-not-ready', 'retry', text);
+}

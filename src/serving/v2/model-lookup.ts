@@ -1,0 +1,81 @@
+import type { LoadedModels, ModelStatus, ServedModel, ClientInference } from '../../contracts/inference.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { v2Failure } from './v2-errors.ts';
+
+export type FoundModel = { readonly reference: ModelReference; readonly served: ServedModel };
+
+type Models = Pick<LoadedModels, 'served' | 'statuses'>;
+
+/**
+ * Finds a model for a run. Nearly every request is for the active version, which this process has: that one is found without
+ * a look at all the others.
+ *
+ * @throws {OperatingError} As `lookUpModel`.
+ */
+export function findModel(
+  inference: Pick<ClientInference, 'served' | 'models'>,
+  name: string,
+  version: string | undefined,
+): FoundModel | Promise<FoundModel> {
+  return (
+    activeModel(inference, name, version) ?? inference.models().then((models) => lookUpModel(models, name, version))
+  );
+}
+
+/**
+ * Finds a model that can run now. Without a version it is the active one, or where only pinned versions are loaded the
+ * highest of them.
+ *
+ * @param version As in the URL; undefined where the URL has none.
+ * @throws {OperatingError} 'model-unknown' | 'model-not-ready' with the reason.
+ */
+export function lookUpModel(models: Models, name: string, version: string | undefined): FoundModel {
+  const active = activeModel(models, name, version);
+  if (active !== undefined) return active;
+  const others = servedVersions(models, name);
+  const model =
+    version === undefined ? others[0] : others.find(({ served }) => String(served.judgedBy.version) === version);
+  if (model !== undefined) return model;
+  const label = version === undefined ? `'${name}'` : `'${name}' version ${version}`;
+  const statuses = models
+    .statuses()
+    .filter((each) => each.name === name && (version === undefined || String(each.version) === version));
+  // The copy that judges for a watch may be well while that for clients is not.
+  const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
+  if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
+  throw notReady(label, status);
+}
+
+function activeModel(
+  models: Pick<Models, 'served'>,
+  name: string,
+  version: string | undefined,
+): FoundModel | undefined {
+  const reference = { name, version: undefined };
+  const served = models.served(reference);
+  const isAsked = served !== undefined && (version === undefined || String(served.judgedBy.version) === version);
+  return isAsked ? { reference, served } : undefined;
+}
+
+/** Versions of a model that can run now, newest first; each once. */
+export function servedVersions(models: Models, name: string): readonly FoundModel[] {
+  const loaded = models.statuses().filter((status) => status.name === name);
+  const references = [{ name, version: undefined }, ...loaded.map(({ version }) => ({ name, version }))];
+  const found = new Map<number, FoundModel>();
+  for (const reference of references) {
+    const served = models.served(reference);
+    if (served !== undefined && !found.has(served.judgedBy.version))
+      found.set(served.judgedBy.version, { reference, served });
+  }
+  return [...found.values()].sort((a, b) => b.served.judgedBy.version - a.served.judgedBy.version);
+}
+
+function notReady(label: string, { state, reason }: ModelStatus): OperatingError {
+  const why = reason === '' ? '' : `: ${reason}`;
+  return new OperatingError(
+    'model-not-ready',
+    'retry',
+    `Model ${label} is ${state === 'ready' ? 'loading' : state}${why}`,
+  );
+}

@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify';
+import type { LoadedModels, ModelStatistics, ClientInference } from '../../contracts/inference.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { configurationJson, metadataJson, statisticsJson } from './model-json.ts';
+import { lookUpModel, servedVersions } from './model-lookup.ts';
+import { v2Failure } from './v2-errors.ts';
+
+type ModelParams = { readonly model: string; readonly version?: string };
+type ModelRoute = { readonly Params: ModelParams };
+
+const MODEL_PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const;
+
+/** Metadata, configuration, readiness and statistics of models; each path with and without a version. */
+export function registerModelRoutes(app: FastifyInstance, inference: Pick<ClientInference, 'models'>): void {
+  for (const path of MODEL_PATHS) {
+    app.get<ModelRoute>(path, { schema: schema('Metadata of a model') }, async ({ params }) => {
+      const models = await inference.models();
+      const { served } = lookUpModel(models, params.model, params.version);
+      const versions = servedVersions(models, params.model).map((each) => each.served.judgedBy.version);
+      return metadataJson(params.model, versions, served);
+    });
+    app.get<ModelRoute>(`${path}/config`, { schema: schema('Configuration of a model') }, async ({ params }) =>
+      configurationJson(params.model, lookUpModel(await inference.models(), params.model, params.version).served),
+    );
+    app.get<ModelRoute>(
+      `${path}/ready`,
+      { schema: schema('Whether a model can run now') },
+      async ({ params }, reply) => {
+        const readiness = modelReadiness(await inference.models(), params);
+        return reply.code(readiness.ready ? 200 : 503).send(readiness);
+      },
+    );
+    app.get<ModelRoute>(`${path}/stats`, { schema: schema('Statistics of a model') }, async ({ params }) => ({
+      model_stats: statisticsOf(await inference.models(), params).map(statisticsJson),
+    }));
+  }
+  app.get('/v2/models/stats', { schema: schema('Statistics of every model') }, async () => ({
+    model_stats: (await inference.models()).statistics().map(statisticsJson),
+  }));
+}
+
+/** @throws {OperatingError} 'model-unknown' where no such model is loaded; a loaded one is ready or not. */
+function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
+  try {
+    lookUpModel(models, model, version);
+    return { name: model, ready: true };
+  } catch (error) {
+    if (error instanceof OperatingError && error.code === 'model-not-ready')
+      return { name: model, ready: false, error: errorMessage(error) };
+    throw error;
+  }
+}
+
+function statisticsOf(models: LoadedModels, { model, version }: ModelParams): readonly ModelStatistics[] {
+  const found = models
+    .statistics()
+    .filter((each) => each.name === model && (version === undefined || String(each.version) === version));
+  const label = version === undefined ? `'${model}'` : `'${model}' version ${version}`;
+  if (found.length === 0) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
+  return found;
+}
+
+function schema(summary: string) {
+  return { summary, tags: ['Open Inference Protocol v2'] };
+}

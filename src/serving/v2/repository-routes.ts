@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
+import type { ModelReference } from '../../domain/model/model-reference.ts';
+import { parseModelReference } from '../../domain/model/model-reference.ts';
+import { adminCheck } from '../../web/admin-access.ts';
+import { parseJson } from '../../protocols/open-inference/json-text.ts';
+import { invalid, v2Failure } from './v2-errors.ts';
+
+type RepositoryOptions = {
+  readonly inference: ClientInference;
+  /** Undefined where nobody may see or change the repository over HTTP. */
+  readonly adminToken: string | undefined;
+};
+
+type LoadRoute = { readonly Params: { readonly model: string } };
+
+/** The model repository extension: index, load, unload. `NAME@VERSION` in the place of the name means that version. */
+export function registerRepositoryRoutes(app: FastifyInstance, { inference, adminToken }: RepositoryOptions): void {
+  const onRequest = adminCheck(adminToken);
+
+  app.post('/v2/repository/index', { onRequest, schema: schema('Models on disk') }, async (request, reply) => {
+    const onlyReady = bodyOf(request)['ready'] === true;
+    const entries = await inference.repository();
+    return reply.send(entries.filter(({ state }) => !onlyReady || state === 'ready').map(entryJson));
+  });
+  app.post<LoadRoute>(
+    '/v2/repository/models/:model/load',
+    { onRequest, schema: schema('Load a model, or load it anew') },
+    async (request, reply) => {
+      checkLoadParameters(bodyOf(request));
+      await inference.load(referenceOf(request.params.model));
+      return reply.send({});
+    },
+  );
+  app.post<LoadRoute>(
+    '/v2/repository/models/:model/unload',
+    { onRequest, schema: schema('Take a model out of memory') },
+    async (request, reply) => {
+      await inference.unload(referenceOf(request.params.model));
+      return reply.send({});
+    },
+  );
+}
+
+/** @throws {OperatingError} 'infer-request-unsupported' for a model or its configuration sent along: models come from the disk. */
+function checkLoadParameters(body: Readonly<Record<string, unknown>>): void {
+  const { parameters } = body;
+  if (typeof parameters !== 'object' || parameters === null) return;
+  const [name] = Object.keys(parameters);
+  if (name !== undefined)
+    throw v2Failure(
+      'infer-request-unsupported',
+      `Parameter '${name.slice(0, 40)}' of a load is not supported: a model is loaded as it is in the model directory`,
+    );
+}
+
+function bodyOf({ body }: FastifyRequest): Readonly<Record<string, unknown>> {
+  if (!Buffer.isBuffer(body) || body.length === 0) return {};
+  const parsed = parseJson(body);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw invalid('The request is no JSON object');
+  return parsed as Readonly<Record<string, unknown>>;
+}
+
+function referenceOf(text: string): ModelReference {
+  const reference = parseModelReference(text);
+  if (reference === undefined) throw v2Failure('model-unknown', `'${text}' is no name of a model`);
+  return reference;
+}
+
+function entryJson({ name, version, state, reason }: RepositoryEntry) {
+  return { name, version: String(version), state: stateText(state), reason };
+}
+
+/** The protocol's words for a state. */
+function stateText(state: RepositoryEntry['state']): string {
+  switch (state) {
+    case 'ready':
+      return 'READY';
+    case 'loading':
+      return 'LOADING';
+    case 'failed':
+    case 'quarantined':
+    case 'unloaded':
+      return 'UNAVAILABLE';
+  }
+}
+
+function schema(summary: string) {
+  return { summary, tags: ['Open Inference Protocol v2'] };
+}

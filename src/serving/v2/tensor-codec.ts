@@ -1,0 +1,109 @@
+import { Worker } from 'node:worker_threads';
+import type { Deps } from '../../platform/deps.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import type { RpcPort } from '../../platform/rpc.ts';
+import { RpcClient } from '../../platform/rpc.ts';
+import type { CodecProtocol } from './codec-protocol.ts';
+import type { InferRequest } from './infer-request.ts';
+import { parseInferRequest } from './infer-request.ts';
+import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
+import type { InferAnswer } from './infer-response.ts';
+import { encodeInferResponse, textElements } from './infer-response.ts';
+import { v2Metrics } from './v2-metrics.ts';
+import { v2Failure } from './v2-errors.ts';
+
+/** Text up to here is read in about a quarter of a millisecond, less than handing it to a thread is worth. */
+const TEXT_BYTES_MAX = 16_384;
+const TEXT_ELEMENTS_MAX = 1_024;
+/** JSON text takes up to 40 times its size once parsed (lists of empty lists); a thread past this is ended by V8. */
+const HEAP_PER_BODY_BYTE = 48;
+const HEAP_MB_MIN = 64;
+
+export type TensorCodecOptions = {
+  /** URL of hosts/tensor-codec.ts. */
+  readonly entry: URL;
+  readonly bodyBytesMax: number;
+  readonly deps: Deps;
+};
+
+/**
+ * Reads and writes inference requests: small ones at once, ones with much text in a thread of its own, so that a client's
+ * megabytes of JSON hold up no scan. The thread starts with the first such request, and anew after it has died.
+ */
+export class TensorCodec implements AsyncDisposable {
+  readonly #options: TensorCodecOptions;
+  readonly #restarts;
+  #thread: { readonly worker: Worker; readonly rpc: RpcClient<CodecProtocol> } | undefined;
+
+  constructor(options: TensorCodecOptions) {
+    this.#options = options;
+    this.#restarts = options.deps.metrics.of(v2Metrics).andon_http_codec_restarts_total;
+  }
+
+  /**
+   * @param body Not to be used afterwards: a large one is moved to the thread.
+   * @throws {OperatingError} See `parseInferRequest`; 'infer-busy' where the thread died over it.
+   */
+  decode(body: Uint8Array, headerLength: number | undefined): InferRequest | Promise<InferRequest> {
+    if (body.length <= TEXT_BYTES_MAX || isSmallHeader(body, headerLength))
+      return parseInferRequest(body, headerLength);
+    return this.#rpc().call('decode', { body, headerLength }, undefined, ownBuffer(body));
+  }
+
+  /** @throws {OperatingError} 'infer-busy' where the thread died over it. */
+  encode(answer: InferAnswer): EncodedMessage | Promise<EncodedMessage> {
+    if (textElements(answer.outputs, answer.tensors) <= TEXT_ELEMENTS_MAX) return encodeInferResponse(answer);
+    return this.#rpc().call('encode', answer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    thread?.rpc.close(v2Failure('infer-busy', 'The agent is stopping'));
+    await thread?.worker.terminate();
+  }
+
+  #rpc(): RpcClient<CodecProtocol> {
+    this.#thread ??= this.#start();
+    return this.#thread.rpc;
+  }
+
+  #start() {
+    const { entry, bodyBytesMax, deps } = this.#options;
+    const heapMb = Math.max(HEAP_MB_MIN, Math.ceil((bodyBytesMax * HEAP_PER_BODY_BYTE) / 1e6));
+    const worker = new Worker(entry, { name: 'tensor-codec', resourceLimits: { maxOldGenerationSizeMb: heapMb } });
+    const thread = { worker, rpc: new RpcClient<CodecProtocol>(workerPort(worker), deps.clock) };
+    const lost = (reason: string): void => {
+      thread.rpc.close(v2Failure('infer-busy', `The request could not be read or answered: ${reason}`));
+      if (this.#thread !== thread) return;
+      this.#thread = undefined;
+      this.#restarts.inc();
+      deps.log.warn({ reason }, 'The codec thread ended; the next large request starts another.');
+    };
+    worker.on('error', (error) => lost(errorMessage(error)));
+    worker.on('exit', (code) => lost(`its thread ended with code ${code}`));
+    return thread;
+  }
+}
+
+/**
+ * Whether a large body is so by numbers in their binary form, which are only copied. Strings are not: there may be a
+ * million of them; an escape could hide their datatype.
+ */
+function isSmallHeader(body: Uint8Array, headerLength: number | undefined): boolean {
+  if (headerLength === undefined || headerLength > TEXT_BYTES_MAX) return false;
+  const header = Buffer.from(body.buffer, body.byteOffset, Math.min(headerLength, body.length));
+  return !header.includes('BYTES') && !header.includes('\\');
+}
+
+/** The memory of a body, where nothing else is in it. */
+function ownBuffer({ buffer, byteLength }: Uint8Array): readonly ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
+function workerPort(worker: Worker): RpcPort {
+  return {
+    post: (message, moved = []) => worker.postMessage(message, moved),
+    onMessage: (listener) => worker.on('message', listener),
+  };
+}

@@ -1,0 +1,369 @@
+import { Backoff } from '../../../platform/backoff.ts';
+import type { Timer } from '../../../platform/clock.ts';
+import type { Deps } from '../../../platform/deps.ts';
+import { silenceMs, wireMs } from '../frame/bus-time.ts';
+import { UnsolicitedFrames } from './unsolicited-frames.ts';
+import type { Framing } from '../frame/framing.ts';
+import { mbapFraming } from '../frame/mbap-frame.ts';
+import type { ConnectionEnd, ReadFault } from './modbus-client.ts';
+import { ModbusClient } from './modbus-client.ts';
+import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus-link.ts';
+import { LateResponses } from './late-responses.ts';
+import type { ModbusEndpoint } from '../frame/modbus-url.ts';
+import { endpointName } from '../frame/modbus-url.ts';
+import type { ReadRequest } from '../frame/read-pdu.ts';
+import { rtuFraming } from '../frame/rtu-frame.ts';
+import { SerialTransport } from './serial-transport.ts';
+import { TcpTransport } from './tcp-transport.ts';
+import type { Transport } from './transport.ts';
+
+const TRANSACTION_IDS = 65_536;
+/** Connections in a row without a response after which the link is down. */
+const UNANSWERED_CONNECTIONS_MAX = 2;
+/** Silence after a fault on a line without transaction ids; longer than the buffering of adapters and gateways. */
+const QUIET_MS = 150;
+
+export type EndpointLinkOptions = {
+  readonly endpoint: ModbusEndpoint;
+  readonly connectTimeoutMs: number;
+  readonly reconnectFirstMs: number;
+  readonly reconnectMaxMs: number;
+  /** Silence between a response and the next request; at least what the line itself needs. */
+  readonly pauseMs: number;
+};
+
+/**
+ * The one connection to an endpoint, shared by all its readers. It reconnects automatically: each attempt is a new
+ * client, with growing waits between attempts.
+ *
+ * Reads wait while a lost connection is opened again. After a failed attempt, or two connections in a row without a
+ * response, the link is down and reads fail immediately until it is up. The waits restart from the first value after a
+ * good response and after a timeout: an absent unit has its own breaker and must not cost the others their connection.
+ *
+ * On a framing without transaction ids, a unit with a late response outstanding receives only requests whose response
+ * cannot be confused with the late one.
+ */
+export class EndpointLink {
+  readonly #options: EndpointLinkOptions;
+  readonly #deps: Deps;
+  readonly #framing: Framing;
+  readonly #backoff: Backoff;
+  readonly #late: LateResponses;
+  readonly #foreign: UnsolicitedFrames;
+  /** Set while andon sends nothing because of another master. */
+  #offTimer: Timer | undefined;
+  readonly #openTransport: (endpoint: ModbusEndpoint) => Transport;
+  /** Reads that are sent unchanged, even if their unit has a late response outstanding. */
+  readonly #checked = new WeakSet<PreparedRead>();
+  readonly #users = new Set<LinkUser>();
+  readonly #waiting: PreparedRead[] = [];
+  #client: ModbusClient | undefined;
+  #reconnectTimer: Timer | undefined;
+  #transactionId = 0;
+  #attempts = 0;
+  #state: 'new' | 'running' | 'disposed' = 'new';
+  #connected = false;
+  /** Set while reads fail at once. */
+  #down: ReadFailure | undefined;
+  /** Connections in a row that ended before their first response. */
+  #unanswered = 0;
+  #answeredSinceConnect = false;
+  #lastTickMs: number;
+
+  /**
+   * @param late Late responses that units may still send for requests of an earlier link to the same endpoint.
+   * @param openTransport Creates a transport to the endpoint; each connection has a new one.
+   */
+  constructor(
+    options: EndpointLinkOptions,
+    deps: Deps,
+    late = new LateResponses(deps.clock),
+    openTransport = transportTo,
+  ) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
+    this.#late = late;
+    this.#foreign = new UnsolicitedFrames(deps.clock, deps.random);
+    this.#openTransport = openTransport;
+    this.#backoff = new Backoff({
+      firstMs: options.reconnectFirstMs,
+      maxMs: options.reconnectMaxMs,
+      random: deps.random,
+    });
+    this.#lastTickMs = deps.clock.monotonicMs();
+  }
+
+  get users(): number {
+    return this.#users.size;
+  }
+
+  /** Time from a timeout until the next request can be sent, if the endpoint accepts connections immediately. */
+  get recoveryMsMax(): number {
+    const { endpoint, reconnectFirstMs } = this.#options;
+    const reconnectMs = endpoint.medium === 'tcp' ? reconnectFirstMs : 0;
+    return reconnectMs + (this.#framing.hasTransactionId ? 0 : QUIET_MS);
+  }
+
+  start(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'running';
+    this.#connect();
+  }
+
+  join(user: LinkUser): void {
+    this.#users.add(user);
+    user.meters.connected(this.#connected);
+  }
+
+  /** Removes a user. It gets no further calls; its read in flight continues until the line is free. */
+  leave(user: LinkUser): void {
+    this.#users.delete(user);
+    user.meters.connected(false);
+    for (let index = this.#waiting.length - 1; index >= 0; index -= 1)
+      if (this.#waiting[index]?.user === user) this.#waiting.splice(index, 1);
+  }
+
+  prepare(request: ReadRequest, timeoutMs: number, listener: ReadListener, user: LinkUser): PreparedRead {
+    return { user, request, timeoutMs, listener, frame: this.#framing.requestFrame(request) };
+  }
+
+  submit(read: PreparedRead): void {
+    if (this.#state === 'disposed' || !this.#users.has(read.user)) return;
+    if (this.#down !== undefined) return read.listener.failed(this.#down);
+    this.#waiting.push(read);
+    this.#sendNext();
+  }
+
+  problem(): string | undefined {
+    return this.#down?.message;
+  }
+
+  lastTickMs(): number {
+    return this.#lastTickMs;
+  }
+
+  dispose(): void {
+    this.#state = 'disposed';
+    this.#reconnectTimer?.cancel();
+    this.#offTimer?.cancel();
+    this.#expectLate(this.#client?.readInFlight);
+    this.#client?.destroy();
+    this.#client = undefined;
+    this.#waiting.length = 0;
+    this.#users.clear();
+  }
+
+  #connect(): void {
+    if (this.#attempts > 0) for (const { meters } of this.#users) meters.reconnect();
+    this.#attempts += 1;
+    this.#answeredSinceConnect = false;
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    const { endpoint, connectTimeoutMs, pauseMs } = this.#options;
+    this.#client = new ModbusClient(
+      {
+        transport: this.#openTransport(endpoint),
+        framing: this.#framing,
+        name: endpointName(endpoint),
+        connectTimeoutMs,
+        clock: this.#deps.clock,
+        nextTransactionId: () => this.#nextTransactionId(),
+        pauseMs: Math.max(pauseMs, silenceMs(endpoint)),
+        wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) : 0),
+        recovery: endpoint.medium === 'serial' ? 'quiet' : 'reconnect',
+        quietMs: QUIET_MS,
+        startsQuiet: !this.#framing.hasTransactionId,
+      },
+      {
+        onConnected: () => this.#onConnected(),
+        onReady: () => this.#sendNext(),
+        onAnswer: (read, bytes, offset, durationMs) => {
+          this.#onAnswered(read, durationMs);
+          if (this.#users.has(read.user)) read.listener.answered(bytes, offset);
+        },
+        onException: (read, exceptionCode, durationMs) => {
+          this.#onAnswered(read, durationMs);
+          // The exception may be a late response; the response to this read is then outstanding too.
+          if (this.#late.outstandingFor(read.request.unitId)) this.#expectLate(read);
+          if (this.#users.has(read.user)) read.listener.refused(exceptionCode);
+        },
+        onUnsolicitedFrame: () => this.#onUnsolicitedFrame(),
+        onFault: (fault, read) => this.#onFault(fault, read),
+        onEnd: (end, read) => this.#onEnd(end, read),
+      },
+    );
+    this.#client.connect();
+  }
+
+  #sendNext(): void {
+    for (let read = this.#waiting[0]; read !== undefined && this.#client?.idle === true; read = this.#waiting[0]) {
+      this.#waiting.shift();
+      const sent = this.#late.outstandingFor(read.request.unitId) ? this.#unambiguous(read) : read;
+      if (sent === undefined) {
+        this.#failUnsent(read);
+        continue;
+      }
+      this.#lastTickMs = this.#deps.clock.monotonicMs();
+      read.user.meters.request();
+      this.#client.send(sent);
+    }
+  }
+
+  /** Returns the read with a length that no late response has; if there is none, a check read precedes it. */
+  #unambiguous(read: PreparedRead): PreparedRead | undefined {
+    if (this.#checked.has(read)) return read;
+    const request = this.#late.unambiguous(read.request, read.user.spareRegisters);
+    if (request === undefined) return this.#checkRead(read);
+    return this.#instead(read, request, {
+      answered: (bytes, offset) => read.listener.answered(bytes, offset),
+      // The exception may be late itself, or concern only the extra registers.
+      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  /**
+   * Returns a shorter check read that no late response can be confused with. A unit answers in the order of the requests:
+   * after this response nothing is outstanding, and the read itself follows.
+   */
+  #checkRead(read: PreparedRead): PreparedRead | undefined {
+    const request = this.#late.shorter(read.request);
+    if (request === undefined) return this.#checkReadInOtherTable(read);
+    return this.#instead(read, request, {
+      answered: () => this.#settled(read),
+      // The exception may be late itself.
+      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  /** Like `#checkRead`; an exception counts as a response too. Undefined if every read could be confused with a late response. */
+  #checkReadInOtherTable(read: PreparedRead): PreparedRead | undefined {
+    const request = this.#late.inOtherTable(read.request);
+    if (request === undefined) return undefined;
+    return this.#instead(read, request, {
+      answered: () => this.#settled(read),
+      refused: () => this.#settled(read),
+      failed: (failure) => read.listener.failed(failure),
+    });
+  }
+
+  #settled(read: PreparedRead): void {
+    this.#late.settle(read.request.unitId);
+    this.#waiting.unshift(read);
+  }
+
+  #sendFirst(read: PreparedRead, checkRead: PreparedRead | undefined): void {
+    if (checkRead === undefined) return this.#failUnsent(read);
+    this.#checked.add(checkRead);
+    this.#waiting.unshift(checkRead);
+  }
+
+  /** Fails the read unsent: any response of the unit could be a late one, so it gets no request until they have expired. */
+  #failUnsent({ request: { unitId }, listener }: PreparedRead): void {
+    const name = endpointName(this.#options.endpoint);
+    const message = `${name} unit ${unitId} has late responses outstanding that could be confused with any other response; it gets no request until they have expired. Raise timeout above the unit's response time`;
+    listener.failed({ code: 'modbus-timeout', message });
+  }
+
+  #instead(read: PreparedRead, request: ReadRequest, listener: ReadListener): PreparedRead {
+    return this.prepare(request, read.timeoutMs, listener, read.user);
+  }
+
+  #onConnected(): void {
+    this.#setConnected(true);
+    if (this.#offTimer !== undefined) this.#setDown(this.#leftToOthers());
+    else if (this.#down !== undefined) this.#setDown(undefined);
+  }
+
+  /** Makes reads fail immediately until no unsolicited frame has arrived for the waiting time. */
+  #onUnsolicitedFrame(): void {
+    if (this.#late.outstandingForAny()) return;
+    const offMs = this.#foreign.offMs(this.#offTimer !== undefined);
+    if (offMs === undefined) return;
+    const isNew = this.#offTimer === undefined;
+    this.#offTimer?.cancel();
+    this.#offTimer = this.#deps.clock.setTimer(() => this.#comeBack(), offMs);
+    if (isNew) this.#setDown(this.#leftToOthers());
+  }
+
+  #comeBack(): void {
+    this.#offTimer = undefined;
+    if (this.#connected) this.#setDown(undefined);
+  }
+
+  #leftToOthers(): ReadFailure {
+    const name = endpointName(this.#options.endpoint);
+    const message = `${name} carries responses that andon did not request: another master uses the line, or a device answers twice. No response can be trusted, so andon sends nothing until they stop. Remove the other master or give it a line of its own`;
+    return { code: 'modbus-link-down', message };
+  }
+
+  #onAnswered({ user }: PreparedRead, durationMs: number): void {
+    user.meters.answer(durationMs);
+    if (this.#answeredSinceConnect) return;
+    this.#answeredSinceConnect = true;
+    this.#unanswered = 0;
+    this.#backoff.reset();
+  }
+
+  #onFault({ code, message }: ReadFault, read: PreparedRead | undefined): void {
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    this.#count(code, read);
+    if (read === undefined) return;
+    this.#expectLate(read);
+    if (this.#users.has(read.user)) read.listener.failed({ code, message });
+  }
+
+  #onEnd({ code, message }: ConnectionEnd, read: PreparedRead | undefined): void {
+    this.#setConnected(false);
+    this.#count(code, read);
+    this.#client = undefined;
+    this.#lastTickMs = this.#deps.clock.monotonicMs();
+    // andon keeps listening while it sends nothing.
+    if (code === 'modbus-timeout' || this.#offTimer !== undefined) this.#backoff.reset();
+    else if (!this.#answeredSinceConnect) this.#unanswered += 1;
+    this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
+    this.#expectLate(read);
+
+    const down = code === 'modbus-connect-failed' || this.#unanswered >= UNANSWERED_CONNECTIONS_MAX;
+    if (down) this.#setDown({ code: 'modbus-link-down', message });
+    if (code === 'modbus-connect-failed' || read === undefined || !this.#users.has(read.user)) return;
+    read.listener.failed({ code, message });
+  }
+
+  #expectLate(read: PreparedRead | undefined): void {
+    if (read !== undefined && !this.#framing.hasTransactionId) this.#late.add(read.request, read.timeoutMs);
+  }
+
+  /** Counts an error of a read for its reader and an error of the connection for all users. */
+  #count(code: ConnectionEnd['code'], read: PreparedRead | undefined): void {
+    if (read !== undefined) return read.user.meters.error(code);
+    for (const { meters } of this.#users) meters.error(code);
+  }
+
+  #setConnected(connected: boolean): void {
+    this.#connected = connected;
+    for (const { meters } of this.#users) meters.connected(connected);
+  }
+
+  #setDown(down: ReadFailure | undefined): void {
+    this.#down = down;
+    for (const { onChange } of this.#users) onChange();
+    if (down === undefined) return;
+    for (const read of this.#waiting.splice(0)) read.listener.failed(down);
+  }
+
+  #nextTransactionId(): number {
+    this.#transactionId = (this.#transactionId + 1) % TRANSACTION_IDS;
+    return this.#transactionId;
+  }
+}
+
+function transportTo(endpoint: ModbusEndpoint): Transport {
+  switch (endpoint.medium) {
+    case 'tcp':
+      return new TcpTransport(endpoint);
+    case 'serial':
+      return new SerialTransport(endpoint);
+  }
+}

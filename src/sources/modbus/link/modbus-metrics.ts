@@ -1,0 +1,101 @@
+import type { MetricCatalogue, Metrics, MetricsOf } from '../../../platform/metrics.ts';
+
+export const modbusMetrics = {
+  andon_modbus_scans_total: {
+    type: 'counter',
+    help: 'Scans that ended, with or without good responses.',
+    labels: ['source'],
+  },
+  andon_modbus_missed_scans_total: {
+    type: 'counter',
+    help: 'Scans skipped because the previous scan of the same class was still running when they were due.',
+    labels: ['source'],
+  },
+  andon_modbus_requests_total: {
+    type: 'counter',
+    help: 'Read requests sent.',
+    labels: ['source'],
+  },
+  andon_modbus_request_errors_total: {
+    type: 'counter',
+    help: 'Failed reads by error code; each attempt counts.',
+    labels: ['source', 'code'],
+  },
+  andon_modbus_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from a request to its complete response; answered reads only.',
+    labels: ['source'],
+  },
+  andon_modbus_reconnects_total: {
+    type: 'counter',
+    help: 'Connection attempts after the first.',
+    labels: ['source'],
+  },
+  andon_modbus_connected: {
+    type: 'gauge',
+    help: '1 while the device is connected.',
+    labels: ['source'],
+  },
+  andon_modbus_tags_set_aside: {
+    type: 'gauge',
+    help: 'Tags disabled because the device refuses them; retried with waits of 5 s to 5 min.',
+    labels: ['source'],
+  },
+  andon_modbus_units_away: {
+    type: 'gauge',
+    help: 'Unit ids that do not answer; retried with growing waits.',
+    labels: ['source'],
+  },
+} as const satisfies MetricCatalogue;
+
+/** Metrics of one source, with their labels set. */
+export class ModbusMeters {
+  readonly #source: string;
+  readonly #metrics: MetricsOf<typeof modbusMetrics>;
+  readonly #duration;
+
+  constructor(metrics: Metrics, source: string) {
+    this.#source = source;
+    this.#metrics = metrics.of(modbusMetrics);
+    this.#duration = this.#metrics.andon_modbus_request_duration_seconds.labels(source);
+    this.connected(false);
+    this.tagsDisabledState(0);
+    this.unitsAway(0);
+  }
+
+  scan(): void {
+    this.#metrics.andon_modbus_scans_total.inc({ source: this.#source });
+  }
+
+  missedScans(count: number): void {
+    if (count > 0) this.#metrics.andon_modbus_missed_scans_total.inc({ source: this.#source }, count);
+  }
+
+  request(): void {
+    this.#metrics.andon_modbus_requests_total.inc({ source: this.#source });
+  }
+
+  answer(durationMs: number): void {
+    this.#duration.observe(durationMs / 1000);
+  }
+
+  error(code: string): void {
+    this.#metrics.andon_modbus_request_errors_total.inc({ source: this.#source, code });
+  }
+
+  reconnect(): void {
+    this.#metrics.andon_modbus_reconnects_total.inc({ source: this.#source });
+  }
+
+  connected(connected: boolean): void {
+    this.#metrics.andon_modbus_connected.set({ source: this.#source }, connected ? 1 : 0);
+  }
+
+  tagsDisabledState(count: number): void {
+    this.#metrics.andon_modbus_tags_set_aside.set({ source: this.#source }, count);
+  }
+
+  unitsAway(count: number): void {
+    this.#metrics.andon_modbus_units_away.set({ source: this.#source }, count);
+  }
+}

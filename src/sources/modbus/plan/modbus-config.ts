@@ -1,0 +1,84 @@
+import * as z from 'zod';
+import { configObject, duration } from '../../../platform/config-fields.ts';
+import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
+import { modbusTagSchema } from './modbus-tag-config.ts';
+import { modbusUrlProblem } from '../frame/modbus-url.ts';
+import { byteOrders } from '../frame/register-decode.ts';
+import { locationProblems } from './tag-location.ts';
+
+const byteOrder = z
+  .enum(byteOrders)
+  .describe(
+    'Byte order of values of any width. ABCD: high word first. CDAB: low word first. BADC and DCBA: the same with the bytes of each word swapped',
+  );
+
+/** A Modbus device or gateway, and the tags read from one unit behind it. */
+export const modbusSourceSchema = configObject({
+  type: z.literal('modbus'),
+  url: z
+    .string()
+    .superRefine((url, context) => {
+      const problem = modbusUrlProblem(url);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    })
+    .describe(
+      'Address of the device: tcp://host:port (Modbus TCP), rtu+tcp://host:port (RTU frames over TCP, for serial device servers) or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU). Sources with the same address share one connection, with one request in flight',
+    ),
+  unitId: z.int().min(0).max(255).default(1).describe('Modbus unit id (slave address), 0–255'),
+  scanInterval: duration('Interval between scans; 0s scans without a pause', { maxMs: DURATION_MS_MAX }).prefault('1s'),
+  timeout: duration('Longest wait for a response', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('1s'),
+  connectTimeout: duration('Longest wait for a connection', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('3s'),
+  pauseBetweenRequests: duration(
+    'Silence between a response and the next request, for devices that need it. A serial line always keeps the 3.5 characters of the standard',
+    { maxMs: 60_000 },
+  ).prefault('0s'),
+  retries: z.int().min(0).max(10).default(1).describe('Number of times that a failed read is repeated within its scan'),
+  reconnect: configObject({
+    first: duration('Longest wait before the first reconnection attempt', {
+      minMs: 1,
+      maxMs: DURATION_MS_MAX,
+    }).prefault('100ms'),
+    max: duration('Longest wait between attempts. Waits double up to it, each with a random part of up to one half', {
+      minMs: 1,
+      maxMs: DURATION_MS_MAX,
+    }).prefault('30s'),
+  })
+    .prefault({})
+    .describe('Waits between reconnection attempts'),
+  byteOrder: byteOrder.default('ABCD'),
+  addressBase: z
+    .union([z.literal(0), z.literal(1)])
+    .default(0)
+    .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
+  maxGap: z
+    .int()
+    .min(0)
+    .max(125)
+    .default(16)
+    .describe('Most unused registers that are read to merge two requests into one; 16 times as many for bits'),
+  maxRegistersPerRequest: z
+    .int()
+    .min(1)
+    .max(125)
+    .default(125)
+    .describe('Most registers that the device returns in one response'),
+  maxBitsPerRequest: z
+    .int()
+    .min(1)
+    .max(2000)
+    .default(2000)
+    .describe('Most coils or discrete inputs that the device returns in one response'),
+  tags: z
+    .record(z.string().min(1), modbusTagSchema)
+    .refine((tags) => Object.keys(tags).length > 0, { error: 'a source needs at least one tag' })
+    .describe('Tags to read, by name'),
+}).superRefine((config, context) => {
+  for (const [name, tag] of Object.entries(config.tags))
+    for (const { path, message } of locationProblems(tag, config))
+      context.addIssue({ code: 'custom', path: ['tags', name, path], message });
+  if (config.reconnect.firstMs > config.reconnect.maxMs)
+    context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
+});
+
+/** After parsing: durations are milliseconds. */
+export type ModbusSourceConfig = z.infer<typeof modbusSourceSchema>;

@@ -1,0 +1,112 @@
+import * as z from 'zod';
+import { configObject, duration, stuckFields } from '../../../platform/config-fields.ts';
+import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
+import { byteOrders, longByteOrders, registersOf, valueTypes } from '../frame/register-decode.ts';
+import { textEncodings } from '../frame/register-text.ts';
+
+/** 465536, the last holding register in the notation of manuals. */
+const ADDRESS_MAX = 465_536;
+/** Most values of an array; one more would make more tags than a plant has sensors of one kind. */
+const COUNT_MAX = 2000;
+/** As many as fit in one answer. */
+const TEXT_BYTES_MAX = 250;
+
+/** A value, or an array of them, in a device's registers or bits. */
+export const modbusTagSchema = configObject({
+  register: z
+    .enum(['holding', 'input', 'coil', 'discrete'])
+    .optional()
+    .describe('Address space. Leave it out if address is a number from a manual, such as 40001'),
+  address: z
+    .int()
+    .min(0)
+    .max(ADDRESS_MAX)
+    .describe(
+      'Address, counted from addressBase (by default 0, as on the wire). Without register: the number from a manual, such as 40001 or 400001 (holding), 30001 (input) or 10001 (discrete)',
+    ),
+  type: z.enum([...valueTypes, 'string']).describe('Data type of the registers; bool for coils and discrete inputs'),
+  count: z
+    .int()
+    .min(1)
+    .max(COUNT_MAX)
+    .optional()
+    .describe('Number of consecutive values, for an array. Its tags are name[0], name[1] and so on'),
+  length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Length of a string in bytes, two in each register'),
+  encoding: z.enum(textEncodings).optional().describe('Encoding of a string. Default: utf8, which includes ASCII'),
+  trim: z
+    .boolean()
+    .optional()
+    .describe('true: a string ends at its first NUL, and spaces at both ends are removed. Default: true'),
+  byte: z.enum(['low', 'high']).optional().describe('Byte of the register that holds an int8 or uint8. Default: low'),
+  names: z
+    .record(z.string().regex(/^-?\d+$/, { error: 'expected a whole number as key' }), z.string())
+    .optional()
+    .describe('Display name of each value of an enumeration; the value itself stays a number'),
+  bit: z
+    .int()
+    .min(0)
+    .max(15)
+    .optional()
+    .describe(
+      'Bit number of a bool in a register; 0 is the least significant. Without it, any value other than 0 is true',
+    ),
+  byteOrder: z
+    .enum([...byteOrders, ...longByteOrders])
+    .optional()
+    .describe("Overrides the source's byteOrder for this tag. 64-bit types also accept a full order, such as EFGHABCD"),
+  scale: z.number().default(1).describe('Factor from the raw value to engineering units'),
+  offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
+  unit: z.string().default('').describe('Engineering unit, for display'),
+  range: z
+    .tuple([z.number(), z.number()])
+    .optional()
+    .describe('Smallest and largest plausible value in engineering units. A value outside it is uncertain'),
+  deadband: z.number().min(0).default(0).describe('Smallest change that is reported, in engineering units'),
+  ...stuckFields,
+  scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
+    maxMs: DURATION_MS_MAX,
+  }).optional(),
+}).superRefine((tag, context) => {
+  for (const { path, message } of tagProblems(tag)) context.addIssue({ code: 'custom', path: [path], message });
+});
+
+/** After parsing: durations are milliseconds. */
+export type ModbusTagConfig = z.infer<typeof modbusTagSchema>;
+
+type Problem = { readonly path: string; readonly message: string };
+
+/** What is wrong with a tag on its own; where it is depends on its source. */
+function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
+  const isBit = tag.register === 'coil' || tag.register === 'discrete';
+  const isText = tag.type === 'string';
+  const isByte = tag.type === 'int8' || tag.type === 'uint8';
+  const isLong = tag.byteOrder !== undefined && tag.byteOrder.length > 4;
+  const found: readonly (readonly [boolean, string, string])[] = [
+    [isBit && tag.type !== 'bool', 'type', `expected bool for a ${tag.register}`],
+    [
+      tag.bit !== undefined && (isBit || tag.type !== 'bool'),
+      'bit',
+      'only a bool in a holding or input register has a bit',
+    ],
+    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value must come first'],
+    [tag.scale === 0, 'scale', 'must not be 0: every value would be the offset'],
+    [isText && tag.length === undefined, 'length', 'a string requires a length, in bytes'],
+    [
+      !isText && tag.length !== undefined,
+      'length',
+      `only a string has a length; for an array of ${tag.type} use count`,
+    ],
+    [!isText && tag.encoding !== undefined, 'encoding', 'only a string has an encoding'],
+    [!isText && tag.trim !== undefined, 'trim', 'only a string is trimmed'],
+    [!isByte && tag.byte !== undefined, 'byte', 'only an int8 or uint8 is one byte of a register'],
+    [
+      isLong && (tag.type === 'string' || registersOf(tag.type) !== 4),
+      'byteOrder',
+      `${tag.byteOrder} is a byte order for 64-bit types, not for ${tag.type}`,
+    ],
+    [isText && tag.count !== undefined, 'count', 'a string cannot be an array'],
+    [isText && tag.names !== undefined, 'names', 'a string cannot have names'],
+    [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string cannot be scaled'],
+  ];
+  return found.flatMap(([isWrong, path, message]) => (isWrong ? [{ path, message }] : []));
+}

@@ -1,0 +1,134 @@
+import { BAD, GOOD, UNCERTAIN } from '../../../domain/sample/quality.ts';
+import type { QualityReason } from '../../../domain/sample/quality.ts';
+import type { SampleBatch } from '../../../domain/sample/sample-batch.ts';
+import type { TagNumber } from '../../../domain/sample/tag.ts';
+import { Backoff } from '../../../platform/backoff.ts';
+import type { Decoder } from '../frame/register-decode.ts';
+import type { TextLayout } from '../frame/register-text.ts';
+import { decodeText, textCode } from '../frame/register-text.ts';
+import { bitDecoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
+import type { ReadBlock } from './register-plan.ts';
+import { readsBits } from '../frame/read-pdu.ts';
+import type { LocatedTag } from './scan-plan.ts';
+
+/** First wait before a refused tag is retried; doubles up to the longest wait. */
+const DISABLED_MS_FIRST = 5000;
+const DISABLED_MS_MAX = 300_000;
+
+/** A tag with its number in the source's tag table. */
+export type NumberedTag = LocatedTag & { readonly number: TagNumber };
+
+/** Decoding data of one tag, prepared once. */
+type Slot = {
+  readonly tag: TagNumber;
+  readonly decode: Decoder;
+  readonly byteOffset: number;
+  readonly scale: number;
+  readonly offset: number;
+  readonly mayLosePrecision: boolean;
+};
+
+/** A text tag with the last content of its registers: only a changed text is decoded. */
+type TextSlot = {
+  readonly tag: TagNumber;
+  readonly layout: TextLayout;
+  readonly byteOffset: number;
+  readonly held: Buffer;
+  code: number | undefined;
+};
+
+/** Reason why a read is disabled, and the time of its retry. */
+export type DisabledState = { readonly reason: QualityReason; readonly message: string; readonly untilMs: number };
+
+/** One read of a scan: a planned read, or a part of one after the device refused the whole. */
+export class ReadPart {
+  readonly block: ReadBlock<NumberedTag>;
+  /** The planned read that this is a part of. */
+  readonly planned: ReadBlock<NumberedTag>;
+  /** True after a response with data. */
+  proven = false;
+  /** Scans in a row without a valid response, while the unit answered other reads. */
+  strikes = 0;
+  /** Count of the unit's responses at the last strike. */
+  answersAtStrike = 0;
+  readonly #slots: readonly Slot[];
+  readonly #textSlots: readonly TextSlot[];
+  readonly #backoff: Backoff;
+  #disabled: DisabledState | undefined;
+
+  constructor(block: ReadBlock<NumberedTag>, planned: ReadBlock<NumberedTag>, random: () => number) {
+    this.block = block;
+    this.planned = planned;
+    this.#slots = block.items.flatMap((tag) => slotOf(tag, block));
+    this.#textSlots = block.items.flatMap((tag) => textSlotOf(tag, block));
+    this.#backoff = new Backoff({ firstMs: DISABLED_MS_FIRST, maxMs: DISABLED_MS_MAX, random });
+  }
+
+  get disabled(): DisabledState | undefined {
+    return this.#disabled;
+  }
+
+  /** Disables the read; each time in a row makes the wait longer. */
+  disable(reason: QualityReason, message: string, nowMs: number): void {
+    this.#disabled = { reason, message, untilMs: nowMs + this.#backoff.nextMs() };
+  }
+
+  enable(): void {
+    this.#disabled = undefined;
+    this.#backoff.reset();
+  }
+
+  /** Adds the scaled value of every tag. Hot path: allocates nothing. */
+  decode(bytes: Buffer, offset: number, timeMs: number, batch: SampleBatch): void {
+    for (const slot of this.#slots) {
+      const raw = slot.decode(bytes, offset + slot.byteOffset);
+      const value = raw * slot.scale + slot.offset;
+      if (!Number.isFinite(value)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-finite');
+      else if (slot.mayLosePrecision && !Number.isSafeInteger(raw))
+        batch.add(slot.tag, value, timeMs, UNCERTAIN, 'precision-lost');
+      else batch.add(slot.tag, value, timeMs, GOOD, 'none');
+    }
+    for (const slot of this.#textSlots) batch.add(slot.tag, readText(slot, bytes, offset, batch), timeMs, GOOD, 'none');
+  }
+
+  /** Adds every tag with quality bad and no value. */
+  fail(reason: QualityReason, timeMs: number, batch: SampleBatch): void {
+    for (const { tag } of this.#slots) batch.add(tag, NaN, timeMs, BAD, reason);
+    for (const { tag } of this.#textSlots) batch.add(tag, NaN, timeMs, BAD, reason);
+  }
+}
+
+function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[] {
+  const distance = tag.address - block.address;
+  const isBit = readsBits(block.functionCode);
+  const { meaning } = tag;
+  if (meaning.type === 'string') return [];
+  return [
+    {
+      tag: tag.number,
+      decode: isBit ? bitDecoder(distance) : registerDecoder(meaning.type, meaning.byteOrder, meaning.bit),
+      byteOffset: isBit ? 0 : distance * 2,
+      scale: tag.scale,
+      offset: tag.offset,
+      mayLosePrecision: mayLosePrecision(meaning.type),
+    },
+  ];
+}
+
+function textSlotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly TextSlot[] {
+  if (tag.meaning.type !== 'string') return [];
+  const byteOffset = (tag.address - block.address) * 2;
+  return [{ tag: tag.number, layout: tag.meaning, byteOffset, held: Buffer.alloc(tag.width * 2), code: undefined }];
+}
+
+/** @returns Code of the text. The text itself is added to the batch if it has changed. */
+function readText(slot: TextSlot, bytes: Buffer, offset: number, batch: SampleBatch): number {
+  const { held, layout, tag } = slot;
+  const from = offset + slot.byteOffset;
+  if (slot.code !== undefined && bytes.compare(held, 0, held.length, from, from + held.length) === 0) return slot.code;
+  bytes.copy(held, 0, from, from + held.length);
+  const text = decodeText(held, 0, layout);
+  slot.code = textCode(text);
+  batch.setText(tag, text);
+  return slot.code;
+}

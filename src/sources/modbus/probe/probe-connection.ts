@@ -1,0 +1,101 @@
+import type { Deps } from '../../../platform/deps.ts';
+import { OperatingError } from '../../../platform/errors.ts';
+import { EndpointLink } from '../link/endpoint-link.ts';
+import type { LinkUser, ReadListener } from '../link/modbus-link.ts';
+import { ModbusMeters } from '../link/modbus-metrics.ts';
+import type { ModbusEndpoint } from '../frame/modbus-url.ts';
+import type { ReadRequest } from '../frame/read-pdu.ts';
+import { describeException, readFunctionCodes, readsBits } from '../frame/read-pdu.ts';
+import { bitDecoder } from '../frame/register-decode.ts';
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const ANSWER_TIMEOUT_MS = 2_000;
+const RECONNECT_MS = 200;
+const REGISTERS_PER_REQUEST = 125;
+const BITS_PER_REQUEST = 2_000;
+
+/** Connection for `andon probe`: no retries, the first failure is reported. Reads only. */
+export class ProbeConnection implements Disposable {
+  readonly #link: EndpointLink;
+  readonly #user: LinkUser;
+
+  constructor(endpoint: ModbusEndpoint, deps: Deps) {
+    this.#user = { meters: new ModbusMeters(deps.metrics, 'probe'), onChange: () => undefined, spareRegisters: 0 };
+    const waits = {
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      reconnectFirstMs: RECONNECT_MS,
+      reconnectMaxMs: RECONNECT_MS,
+    };
+    this.#link = new EndpointLink({ endpoint, ...waits, pauseMs: 0 }, deps);
+    this.#link.join(this.#user);
+    this.#link.start();
+  }
+
+  /**
+   * Reads a block with as many requests as necessary; one call at a time.
+   *
+   * @param block A block with any count.
+   * @returns Registers as 0–65535, bits as 0 or 1.
+   * @throws OperatingError `modbus-connect-failed`, `modbus-connection-lost`, `modbus-timeout`,
+   *   `modbus-garbled-answer` or `modbus-refused`.
+   */
+  async read(block: ReadRequest): Promise<readonly number[]> {
+    const most = readsBits(block.functionCode) ? BITS_PER_REQUEST : REGISTERS_PER_REQUEST;
+    const values: number[] = [];
+    while (values.length < block.count) {
+      const address = block.address + values.length;
+      const count = Math.min(most, block.count - values.length);
+      // oxlint-disable-next-line no-await-in-loop -- one request is in flight at a time
+      values.push(...(await this.#readOnce({ ...block, address, count })));
+    }
+    return values;
+  }
+
+  [Symbol.dispose](): void {
+    this.#link.dispose();
+  }
+
+  async #readOnce(request: ReadRequest): Promise<readonly number[]> {
+    const answer = Promise.withResolvers<readonly number[]>();
+    const listener: ReadListener = {
+      answered: (bytes, offset) => answer.resolve(valuesOf(request, bytes, offset)),
+      refused: (exceptionCode) => answer.reject(refusal(request, exceptionCode)),
+      failed: ({ code, message }) => {
+        const known = code === 'modbus-link-down' ? 'modbus-connect-failed' : code;
+        answer.reject(new OperatingError(known, 'retry', message));
+      },
+    };
+    this.#link.submit(this.#link.prepare(request, ANSWER_TIMEOUT_MS, listener, this.#user));
+    return answer.promise;
+  }
+}
+
+function valuesOf({ functionCode, count }: ReadRequest, bytes: Buffer, offset: number): readonly number[] {
+  const isBits = readsBits(functionCode);
+  return Array.from({ length: count }, (_, index) =>
+    isBits ? bitDecoder(index)(bytes, offset) : bytes.readUInt16BE(offset + index * 2),
+  );
+}
+
+function refusal(request: ReadRequest, exceptionCode: number): OperatingError {
+  const { unitId, functionCode, address, count } = request;
+  const what = `Unit ${unitId} refused function ${functionCode}, ${count} from ${address}: ${describeException(exceptionCode)}`;
+  const advice = exceptionCode === 2 ? `; ${addressAdvice(request)}` : '';
+  return new OperatingError('modbus-refused', 'reject', `${what}${advice}`);
+}
+
+/** Returns advice for a refused address: manuals count from 1, often with the register kind as the first digit; the wire counts from 0. */
+function addressAdvice({ functionCode, address, count }: ReadRequest): string {
+  const firstOfManual = manualNumbers[functionCode];
+  if (address >= firstOfManual) return `a manual's ${address} is address ${address - firstOfManual}: try that`;
+  if (count > 1) return `try ${address} alone; a manual that counts from 1 means ${Math.max(address - 1, 0)}`;
+  return address > 0 ? `a manual that counts from 1 means ${address - 1}: try that` : 'try another kind of register';
+}
+
+/** First numbers of manuals by register kind; coils have no digit. */
+const manualNumbers = {
+  [readFunctionCodes.coil]: Infinity,
+  [readFunctionCodes.discrete]: 10_001,
+  [readFunctionCodes.holding]: 40_001,
+  [readFunctionCodes.input]: 30_001,
+} as const;

@@ -1,0 +1,34 @@
+import { OperatingError } from '../../platform/errors.ts';
+import type { TrainingAlgorithm, TrainingTask } from '../core/algorithm.ts';
+import { boostedTreesAlgorithm } from '../boosted-trees/boosted-trees-algorithm.ts';
+import { controlChartAlgorithm } from '../control-chart/control-chart-algorithm.ts';
+import { mlpAlgorithm } from '../mlp/mlp-algorithm.ts';
+import { ridgeAlgorithm } from '../ridge/ridge-algorithm.ts';
+import { softmaxAlgorithm } from '../softmax/softmax-algorithm.ts';
+import { wpcaAlgorithm } from '../wpca/wpca-algorithm.ts';
+
+/** Every way to learn; the first that has a task is its default. */
+export const algorithms: readonly TrainingAlgorithm[] = [
+  wpcaAlgorithm,
+  controlChartAlgorithm,
+  ridgeAlgorithm,
+  softmaxAlgorithm,
+  boostedTreesAlgorithm,
+  mlpAlgorithm,
+];
+
+/**
+ * @param name Undefined takes the default of the task.
+ * @throws {OperatingError} 'training-algorithm-unknown' (reject).
+ */
+export function algorithmFor(task: TrainingTask, name: string | undefined): TrainingAlgorithm {
+  const able = algorithms.filter(({ tasks }) => tasks.includes(task));
+  const found = able.find((algorithm) => name === undefined || algorithm.name === name);
+  if (found !== undefined) return found;
+  const names = able.map((algorithm) => algorithm.name).join(', ');
+  throw new OperatingError(
+    'training-algorithm-unknown',
+    'reject',
+    `No algorithm '${name ?? ''}' for ${task}; there is ${names === '' ? 'none' : names}`,
+  );
+}

@@ -1,0 +1,146 @@
+import { OperatingError } from '../../platform/errors.ts';
+import { slowestAutocorrelationRows } from '../core/autocorrelation.ts';
+import { despike } from '../core/despike.ts';
+import { quantile } from '../core/quantile.ts';
+import type { Standardisation } from '../core/standardisation.ts';
+import { fitStandardisation, standardise } from '../core/standardisation.ts';
+import { BLOCKS, blockBounds, inside, outside } from '../core/training-blocks.ts';
+import type { TrainingRows } from '../core/training-rows.ts';
+import { checkTrainingRows, countRows } from '../core/training-rows.ts';
+
+/** Fewest rows that a chart is made from. */
+export const CHART_ROWS_MIN = 200;
+/** Default window in rows: a smoothing weight of about 0.2. */
+const CHART_WINDOW_ROWS = 21;
+/** Weight of the row before the window, relative to the newest row. */
+const FORGOTTEN = 0.01;
+/** Limit of a tag: this quantile of blocked normal running, times the margin. */
+const LIMIT_QUANTILE = 0.99;
+const LIMIT_MARGIN = 1.5;
+/** Fewer independent spans in the training rows than this, and the limits are a guess. */
+const INDEPENDENT_SPANS_MIN = 5;
+/** Limit of a tag that is constant except for rounding: it never alarms. Finite in float32. */
+const NO_LIMIT = 1e30;
+const LIMIT_MIN = 1e-6;
+
+/** Exponentially weighted moving average of each tag, over its limit; the worst tag decides. */
+export type ControlChart = {
+  readonly tags: number;
+  readonly standardisation: Standardisation;
+  /** Weight of each row of a window, oldest first; they add up to 1. */
+  readonly weights: Float64Array;
+  /** Limit of each tag in standard deviations, margin included. */
+  readonly limits: Float64Array;
+  /** Training rows over the autocorrelation time of the slowest tag. */
+  readonly independentSpans: number;
+  readonly warnings: readonly string[];
+};
+
+/**
+ * Learns the range of each tag in normal running.
+ *
+ * Textbook limits hold for independent rows: a slow tag would cross them every hour. These limits are quantiles of the
+ * moving average in blocks of rows that were not used for the mean.
+ *
+ * @param segments Runs without a gap, normal running only; `CHART_ROWS_MIN` rows or more in all.
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
+ *   'training-value-invalid' | 'training-no-variance' (reject).
+ * @see Roberts, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1(3), 1959.
+ */
+export function trainControlChart(segments: readonly TrainingRows[], windowRows = CHART_WINDOW_ROWS): ControlChart {
+  checkTrainingRows(segments, CHART_ROWS_MIN);
+  const clean = segments.map(despike);
+  const weights = chartWeights(windowRows);
+  const limits = blockedLimits(clean, weights);
+  const tags = limits.length;
+  if (limits.every((limit) => limit === NO_LIMIT))
+    throw new OperatingError(
+      'training-no-variance',
+      'reject',
+      `None of the ${tags} tags changes in ${countRows(segments)} training rows`,
+    );
+  const independentSpans = countRows(clean) / slowestAutocorrelationRows(clean);
+  return {
+    tags,
+    standardisation: fitStandardisation(clean),
+    weights,
+    limits,
+    independentSpans,
+    warnings:
+      independentSpans >= INDEPENDENT_SPANS_MIN
+        ? []
+        : [
+            `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times: expect false alarms when it reaches new values. Train on a longer span.`,
+          ],
+  };
+}
+
+/** |average| over the limit, of each tag and every row with a full window; shape [rows, tags], row-major. */
+export function chartRatios(chart: ControlChart, rows: TrainingRows): Float64Array {
+  return movingAverages(rows, chart.standardisation, chart.weights).map(
+    (average, index) => Math.abs(average) / (chart.limits[index % chart.tags] ?? NO_LIMIT),
+  );
+}
+
+/** The worst tag's ratio, for every row with a full window. */
+export function chartScores(chart: ControlChart, rows: TrainingRows): Float64Array {
+  const ratios = chartRatios(chart, rows);
+  return Float64Array.from({ length: ratios.length / chart.tags }, (_, row) =>
+    ratios.subarray(row * chart.tags, (row + 1) * chart.tags).reduce((most, ratio) => Math.max(most, ratio), 0),
+  );
+}
+
+/** Falls from row to row by a factor that leaves `FORGOTTEN` at the window's end. */
+function chartWeights(windowRows: number): Float64Array {
+  const kept = FORGOTTEN ** (1 / windowRows);
+  const weights = Float64Array.from({ length: windowRows }, (_, row) => kept ** (windowRows - 1 - row));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
+
+/** Shape [rows − window + 1, tags], row-major, in standard deviations from the mean. */
+function movingAverages(rows: TrainingRows, standardisation: Standardisation, weights: Float64Array): Float64Array {
+  const { tags } = rows;
+  const { values } = standardise(rows, standardisation);
+  const count = Math.max(rows.count - weights.length + 1, 0);
+  return Float64Array.from({ length: count * tags }, (_, index) => {
+    let average = 0;
+    for (let row = 0; row < weights.length; row += 1)
+      average += (weights[row] ?? 0) * (values[index + row * tags] ?? 0);
+    return average;
+  });
+}
+
+function blockedLimits(segments: readonly TrainingRows[], weights: Float64Array): Float64Array {
+  const tags = segments[0]?.tags ?? 0;
+  const total = countRows(segments);
+  const warmUp = weights.length - 1;
+  const pooled: Float64Array[] = [];
+  for (let block = 0; block < BLOCKS; block += 1) {
+    const [from, to] = blockBounds(block, total);
+    const others = outside(segments, from, to);
+    if (countRows(others) === 0) continue;
+    const standardisation = fitStandardisation(others);
+    for (const { rows, skip } of inside(segments, from, to, warmUp)) {
+      pooled.push(
+        movingAverages(rows, standardisation, weights)
+          .subarray((skip - warmUp) * tags)
+          .map(Math.abs),
+      );
+    }
+  }
+  const sizes = Float64Array.from(pooled.flatMap((averages) => [...averages]));
+  if (sizes.length === 0)
+    throw new OperatingError(
+      'training-too-few-rows',
+      'reject',
+      `No run among the ${total} training rows is as long as the window of ${weights.length} rows`,
+    );
+  return Float64Array.from({ length: tags }, (_, tag) => {
+    const limit = quantile(
+      sizes.filter((_size, index) => index % tags === tag),
+      LIMIT_QUANTILE,
+    );
+    return limit > LIMIT_MIN ? limit * LIMIT_MARGIN : NO_LIMIT;
+  });
+}

@@ -1,0 +1,61 @@
+/** Range of temperatures; beyond it the fit is wrong and not only overconfident. */
+const TEMPERATURE_MIN = 0.2;
+const TEMPERATURE_MAX = 5;
+/** Each step shrinks the bracket by 0.618, in total to a millionth. */
+const SEARCH_STEPS = 32;
+
+/** Returns class probabilities from logits, shape [rows, classes]. The largest logit is subtracted first to avoid overflow. */
+export function softmax(logits: Float64Array, classes: number, temperature = 1): Float64Array {
+  const probabilities = new Float64Array(logits.length);
+  for (let from = 0; from < logits.length; from += classes) {
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let index = from; index < from + classes; index += 1) largest = Math.max(largest, logits[index] ?? 0);
+    let total = 0;
+    for (let index = from; index < from + classes; index += 1) {
+      const part = Math.exp(((logits[index] ?? 0) - largest) / temperature);
+      probabilities[index] = part;
+      total += part;
+    }
+    for (let index = from; index < from + classes; index += 1)
+      probabilities[index] = (probabilities[index] ?? 0) / total;
+  }
+  return probabilities;
+}
+
+/** Returns the mean of −ln of the probability that the logits give to each label. */
+export function logLoss(logits: Float64Array, labels: Float64Array, classes: number, temperature = 1): number {
+  let losses = 0;
+  for (let row = 0; row < labels.length; row += 1) {
+    const from = row * classes;
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let index = from; index < from + classes; index += 1) largest = Math.max(largest, logits[index] ?? 0);
+    let total = 0;
+    for (let index = from; index < from + classes; index += 1) {
+      total += Math.exp(((logits[index] ?? 0) - largest) / temperature);
+    }
+    losses += Math.log(total) - ((logits[from + (labels[row] ?? 0)] ?? 0) - largest) / temperature;
+  }
+  return losses / labels.length;
+}
+
+/**
+ * Returns the temperature that calibrates the probabilities: logits are divided by it before the softmax. It changes the
+ * confidence of the model, never the chosen class.
+ *
+ * @param logits Logits of rows that the fit did not use; shape [rows, classes].
+ * @see Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
+ */
+export function fitTemperature(logits: Float64Array, labels: Float64Array, classes: number): number {
+  const golden = (Math.sqrt(5) - 1) / 2;
+  let low = Math.log(TEMPERATURE_MIN);
+  let high = Math.log(TEMPERATURE_MAX);
+  const loss = (logarithm: number) => logLoss(logits, labels, classes, Math.exp(logarithm));
+  // The loss has one minimum along the logarithm of the temperature.
+  for (let step = 0; step < SEARCH_STEPS; step += 1) {
+    const left = high - golden * (high - low);
+    const right = low + golden * (high - low);
+    if (loss(left) < loss(right)) high = right;
+    else low = left;
+  }
+  return Math.exp((low + high) / 2);
+}

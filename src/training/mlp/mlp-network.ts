@@ -1,0 +1,215 @@
+import { softmax } from '../core/calibration.ts';
+import type { SeededDraws } from '../../domain/seeded-draws.ts';
+
+/** One layer: output = input · weights + biases; weights of shape [inputs, outputs], row-major. */
+export type Layer = {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly weights: Float64Array;
+  readonly biases: Float64Array;
+};
+
+/** Layers with a rectifier between them; the last gives logits or a quality. */
+export type Network = readonly Layer[];
+
+export type StepSettings = {
+  readonly learningRate: number;
+  /** Share that each step takes off the weights, times the learning rate. */
+  readonly weightDecay: number;
+  /** Share of hidden outputs that are left out of a step. */
+  readonly dropout: number;
+};
+
+/** Decay of the running moments, and the term that avoids a division by zero (values of the paper). */
+const MOMENT_DECAY = 0.9;
+const SQUARE_DECAY = 0.999;
+const EPSILON = 1e-8;
+
+/** @see He et al., Delving Deep into Rectifiers, ICCV 2015, for the weights to start from. */
+export function startingNetwork(sizes: readonly number[], draws: SeededDraws): Network {
+  return sizes.slice(1).map((outputs, index) => {
+    const inputs = sizes[index] ?? 0;
+    const deviation = Math.sqrt(2 / inputs);
+    const weights = Float64Array.from({ length: inputs * outputs }, () => draws.normal() * deviation);
+    return { inputs, outputs, weights, biases: new Float64Array(outputs) };
+  });
+}
+
+/** Returns the outputs of the last layer: shape [rows, outputs]. */
+export function networkOutputs(network: Network, inputs: Float64Array, rows: number): Float64Array {
+  return network.reduce((values, layer, index) => {
+    const next = layerOutputs(layer, values, rows);
+    return index + 1 < network.length ? rectified(next) : next;
+  }, inputs);
+}
+
+/** The network with every weight as float32 has it. */
+export function roundedNetwork(network: Network): Network {
+  return network.map((layer) => ({
+    ...layer,
+    weights: layer.weights.map(Math.fround),
+    biases: layer.biases.map(Math.fround),
+  }));
+}
+
+/**
+ * Learns from small batches by Adam with decoupled weight decay.
+ *
+ * @see Kingma and Ba, Adam, ICLR 2015; Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
+ */
+export class NetworkTrainer {
+  readonly network: Network;
+  readonly #settings: StepSettings;
+  readonly #draws: SeededDraws;
+  readonly #parameters: readonly Parameter[];
+  #steps = 0;
+
+  constructor(network: Network, settings: StepSettings, draws: SeededDraws) {
+    this.network = network;
+    this.#settings = settings;
+    this.#draws = draws;
+    this.#parameters = network.flatMap(({ weights, biases }) => [parameter(weights, true), parameter(biases, false)]);
+  }
+
+  /**
+   * One step down the loss of a batch: −ln of the probability of the class, or half the squared error.
+   *
+   * @param inputs Shape [rows, inputs].
+   * @param classes 0 for a regression.
+   * @param pace Times the learning rate.
+   */
+  step(inputs: Float64Array, targets: Float64Array, classes: number, pace: number): void {
+    const rows = targets.length;
+    const layerInputs = [inputs];
+    for (const [index, layer] of this.network.entries()) {
+      const outputs = layerOutputs(layer, layerInputs[index] ?? inputs, rows);
+      layerInputs.push(index + 1 < this.network.length ? this.#dropped(rectified(outputs)) : outputs);
+    }
+    let gradient = lossGradient(layerInputs.at(-1) ?? inputs, targets, classes);
+    for (let index = this.network.length - 1; index >= 0; index -= 1) {
+      const layer = this.network[index];
+      const values = layerInputs[index];
+      const [weights, biases] = this.#parameters.slice(2 * index, 2 * index + 2);
+      if (layer === undefined || values === undefined || weights === undefined || biases === undefined) continue;
+      sumGradients(layer, values, gradient, weights.gradient, biases.gradient);
+      if (index > 0) gradient = this.#inputGradient(layer, values, gradient);
+    }
+    this.#steps += 1;
+    for (const each of this.#parameters) this.#descend(each, this.#settings.learningRate * pace);
+  }
+
+  /** Applies dropout; the remaining values are scaled up, so that the expected sum stays the same. */
+  #dropped(values: Float64Array): Float64Array {
+    const { dropout } = this.#settings;
+    if (dropout === 0) return values;
+    for (let index = 0; index < values.length; index += 1) {
+      values[index] = this.#draws.uniform() < dropout ? 0 : (values[index] ?? 0) / (1 - dropout);
+    }
+    return values;
+  }
+
+  /** Returns the gradient by the inputs, zero for rectified and dropped values. */
+  #inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
+    const { inputs, outputs, weights } = layer;
+    const raised = 1 / (1 - this.#settings.dropout);
+    const passed = new Float64Array(values.length);
+    for (let index = 0; index < values.length; index += 1) {
+      if (values[index] === 0) continue;
+      const row = Math.floor(index / inputs) * outputs;
+      const from = (index % inputs) * outputs;
+      let sum = 0;
+      for (let output = 0; output < outputs; output += 1) {
+        sum += (weights[from + output] ?? 0) * (gradient[row + output] ?? 0);
+      }
+      passed[index] = sum * raised;
+    }
+    return passed;
+  }
+
+  #descend({ values, gradient, moments, squares, decays }: Parameter, learningRate: number): void {
+    const momentScale = 1 / (1 - MOMENT_DECAY ** this.#steps);
+    const squareScale = 1 / (1 - SQUARE_DECAY ** this.#steps);
+    const decay = decays ? learningRate * this.#settings.weightDecay : 0;
+    for (let index = 0; index < values.length; index += 1) {
+      const slope = gradient[index] ?? 0;
+      const moment = MOMENT_DECAY * (moments[index] ?? 0) + (1 - MOMENT_DECAY) * slope;
+      const square = SQUARE_DECAY * (squares[index] ?? 0) + (1 - SQUARE_DECAY) * slope * slope;
+      moments[index] = moment;
+      squares[index] = square;
+      const step = (learningRate * moment * momentScale) / (Math.sqrt(square * squareScale) + EPSILON);
+      values[index] = (values[index] ?? 0) * (1 - decay) - step;
+    }
+  }
+}
+
+type Parameter = {
+  readonly values: Float64Array;
+  readonly gradient: Float64Array;
+  readonly moments: Float64Array;
+  readonly squares: Float64Array;
+  readonly decays: boolean;
+};
+
+function parameter(values: Float64Array, decays: boolean): Parameter {
+  const zeros = () => new Float64Array(values.length);
+  return { values, decays, gradient: zeros(), moments: zeros(), squares: zeros() };
+}
+
+function layerOutputs({ inputs, outputs, weights, biases }: Layer, values: Float64Array, rows: number): Float64Array {
+  const result = new Float64Array(rows * outputs);
+  for (let row = 0; row < rows; row += 1) {
+    const to = row * outputs;
+    result.set(biases, to);
+    for (let input = 0; input < inputs; input += 1) {
+      const value = values[row * inputs + input] ?? 0;
+      // About half of all inputs are 0: ramps not reached, units not active.
+      if (value === 0) continue;
+      const from = input * outputs;
+      for (let output = 0; output < outputs; output += 1) {
+        result[to + output] = (result[to + output] ?? 0) + value * (weights[from + output] ?? 0);
+      }
+    }
+  }
+  return result;
+}
+
+function rectified(values: Float64Array): Float64Array {
+  for (let index = 0; index < values.length; index += 1) if ((values[index] ?? 0) < 0) values[index] = 0;
+  return values;
+}
+
+/** Returns the gradient of the mean loss by each output of the last layer. */
+function lossGradient(outputs: Float64Array, targets: Float64Array, classes: number): Float64Array {
+  const rows = targets.length;
+  if (classes === 0) return outputs.map((output, row) => (output - (targets[row] ?? 0)) / rows);
+  return softmax(outputs, classes).map((probability, index) => {
+    const happened = targets[Math.floor(index / classes)] === index % classes;
+    return (probability - Number(happened)) / rows;
+  });
+}
+
+/** Overwrites both gradients. */
+function sumGradients(
+  { inputs, outputs }: Layer,
+  values: Float64Array,
+  gradient: Float64Array,
+  weights: Float64Array,
+  biases: Float64Array,
+): void {
+  weights.fill(0);
+  biases.fill(0);
+  for (let row = 0; row * outputs < gradient.length; row += 1) {
+    const from = row * outputs;
+    for (let output = 0; output < outputs; output += 1) {
+      biases[output] = (biases[output] ?? 0) + (gradient[from + output] ?? 0);
+    }
+    for (let input = 0; input < inputs; input += 1) {
+      const value = values[row * inputs + input] ?? 0;
+      if (value === 0) continue;
+      const to = input * outputs;
+      for (let output = 0; output < outputs; output += 1) {
+        weights[to + output] = (weights[to + output] ?? 0) + value * (gradient[from + output] ?? 0);
+      }
+    }
+  }
+}

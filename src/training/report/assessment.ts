@@ -1,0 +1,180 @@
+import { judgeScore } from '../../domain/alarm/verdict-rule.ts';
+import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
+import type { LabelledRows } from '../core/labelled-rows.ts';
+import type { Decision } from './model-draft.ts';
+
+/** Above this share of normal running in alarm, an operator would soon stop looking. */
+const FALSE_ALARM_RATE_MAX = 0.05;
+const DAY_MS = 86_400_000;
+/** Bins of the calibration error: those of the usual reliability diagram. */
+const CALIBRATION_BINS = 10;
+
+/** How good a fit is on rows that it never saw. */
+export type Assessment = {
+  /** Figures for `metrics:` in model.yaml; names carry their unit. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Reasons for an operator to distrust the model; empty if there are none. */
+  readonly warnings: readonly string[];
+};
+
+export type AssessmentOrder = {
+  readonly task: TrainingTask;
+  readonly decision: Decision;
+  /** Rows of the fit: the base of a guess without a model. */
+  readonly before: LabelledRows;
+  /** Later rows; for anomalies normal running, so every alarm is a false alarm. */
+  readonly after: LabelledRows;
+  readonly classes: readonly string[];
+  readonly stepMs: number | undefined;
+};
+
+/** @returns Undefined if no held-out row has a full window. */
+export function assess(fitted: FittedModel, order: AssessmentOrder): Assessment | undefined {
+  switch (order.task) {
+    case 'anomaly':
+      return assessAnomaly(fitted, order);
+    case 'regression':
+      return assessRegression(fitted, order);
+    case 'classification':
+      return assessClassification(fitted, order);
+  }
+}
+
+function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: AssessmentOrder): Assessment | undefined {
+  let rows = 0;
+  let alarmed = 0;
+  let alarms = 0;
+  let scoreMax = Number.NEGATIVE_INFINITY;
+  for (const segment of after.segments) {
+    let abnormal = false;
+    for (const score of fitted.judge(segment).scores) {
+      const verdict = judgeScore(score, decision, abnormal);
+      if (verdict === 'abnormal' && !abnormal) alarms += 1;
+      abnormal = verdict === 'abnormal';
+      rows += 1;
+      if (abnormal) alarmed += 1;
+      scoreMax = Math.max(scoreMax, score);
+    }
+  }
+  if (rows === 0) return undefined;
+  const rate = alarmed / rows;
+  const days = stepMs === undefined ? undefined : (rows * stepMs) / DAY_MS;
+  return {
+    metrics: {
+      held_out_rows: rows,
+      held_out_false_alarm_rate: rate,
+      held_out_false_alarms: alarms,
+      held_out_score_max: scoreMax,
+      ...(days === undefined ? {} : { held_out_hours: days * 24, expected_false_alarms_per_day: alarms / days }),
+    },
+    warnings:
+      rate < FALSE_ALARM_RATE_MAX
+        ? []
+        : [
+            `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the earlier rows.`,
+          ],
+  };
+}
+
+/** Returns scores and targets of the rows that have both. */
+function scored(fitted: FittedModel, { segments, targets }: LabelledRows) {
+  const scores: number[] = [];
+  const known: number[] = [];
+  const probabilities: (readonly number[])[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const judged = fitted.judge(segment);
+    const classes = judged.probabilities === undefined ? 0 : judged.probabilities.length / judged.scores.length;
+    for (const [at, score] of judged.scores.entries()) {
+      const target = targets?.[index]?.[at + fitted.windowRows - 1] ?? Number.NaN;
+      if (!Number.isFinite(target)) continue;
+      scores.push(score);
+      known.push(target);
+      probabilities.push([...(judged.probabilities?.subarray(at * classes, (at + 1) * classes) ?? [])]);
+    }
+  }
+  return { scores, targets: known, probabilities };
+}
+
+function knownTargets({ targets }: LabelledRows): readonly number[] {
+  return (targets ?? []).flatMap((segment) => Array.from(segment).filter(Number.isFinite));
+}
+
+function assessRegression(fitted: FittedModel, { before, after }: AssessmentOrder): Assessment | undefined {
+  const { scores, targets } = scored(fitted, after);
+  if (scores.length === 0) return undefined;
+  const past = knownTargets(before);
+  const guess = mean(past);
+  const rmse = Math.sqrt(mean(scores.map((score, row) => (score - (targets[row] ?? 0)) ** 2)));
+  const naiveRmse = Math.sqrt(mean(targets.map((target) => (target - guess) ** 2)));
+  const r2 = naiveRmse === 0 ? 0 : 1 - rmse ** 2 / naiveRmse ** 2;
+  return {
+    metrics: {
+      held_out_rows: scores.length,
+      rmse,
+      mae: mean(scores.map((score, row) => Math.abs(score - (targets[row] ?? 0)))),
+      naive_rmse: naiveRmse,
+      r2,
+    },
+    warnings: r2 > 0 ? [] : ['On held-out rows the model is not better than the mean.'],
+  };
+}
+
+function assessClassification(fitted: FittedModel, order: AssessmentOrder): Assessment | undefined {
+  const { scores, targets, probabilities } = scored(fitted, order.after);
+  if (scores.length === 0) return undefined;
+  const past = knownTargets(order.before);
+  const frequencies = order.classes.map((_, index) => past.filter((target) => target === index).length / past.length);
+  const commonest = frequencies.indexOf(Math.max(...frequencies));
+  const chosen = probabilities.map((row, index) =>
+    row.length > 0 ? row.indexOf(Math.max(...row)) : Number((scores[index] ?? 0) > order.decision.threshold),
+  );
+  const accuracy = mean(targets.map((target, row) => Number(target === chosen[row])));
+  const naiveAccuracy = mean(targets.map((target) => Number(target === commonest)));
+  const chance = (row: number) => {
+    const target = targets[row] ?? 0;
+    const score = scores[row] ?? 0;
+    return probabilities[row]?.[target] ?? (target === 0 ? 1 - score : score);
+  };
+  const logLoss = mean(targets.map((_, row) => -Math.log(Math.max(chance(row), 1e-12))));
+  const naiveLogLoss = mean(targets.map((target) => -Math.log(Math.max(frequencies[target] ?? 0, 1e-12))));
+  const missing = order.classes.filter((_, index) => !targets.includes(index));
+  const useless = accuracy <= naiveAccuracy && logLoss >= naiveLogLoss;
+  return {
+    metrics: {
+      held_out_rows: scores.length,
+      accuracy,
+      naive_accuracy: naiveAccuracy,
+      log_loss: logLoss,
+      naive_log_loss: naiveLogLoss,
+      calibration_error: calibrationError(
+        scores,
+        targets.map((target) => Number(target !== 0)),
+      ),
+    },
+    warnings: [
+      ...(useless ? ['On held-out rows the model is not better than the most common class.'] : []),
+      ...(missing.length === 0
+        ? []
+        : [`The held-out rows have no row of class ${missing.join(', ')}: its detection was not measured.`]),
+    ],
+  };
+}
+
+/**
+ * Returns the mean distance between predicted and observed frequency, over bins of equal width (expected calibration error).
+ * @see Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
+ */
+function calibrationError(scores: readonly number[], happened: readonly number[]): number {
+  const said = new Float64Array(CALIBRATION_BINS);
+  const seen = new Float64Array(CALIBRATION_BINS);
+  for (const [row, score] of scores.entries()) {
+    const bin = Math.min(Math.floor(score * CALIBRATION_BINS), CALIBRATION_BINS - 1);
+    said[bin] = (said[bin] ?? 0) + score;
+    seen[bin] = (seen[bin] ?? 0) + (happened[row] ?? 0);
+  }
+  return said.reduce((sum, total, bin) => sum + Math.abs(total - (seen[bin] ?? 0)), 0) / scores.length;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import type * as z from 'zod';
+import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
+import { distributionOf } from '../../domain/model/drift.ts';
+import { formatDuration } from '../../domain/duration.ts';
+import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
+import type { TrainingRows } from '../core/training-rows.ts';
+import { sliceRows } from '../core/training-rows.ts';
+
+/** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
+type ManifestText = z.input<typeof modelManifestSchema>;
+
+/** A trained model before it is written to the model directory, which assigns its version. */
+export type ModelDraft = {
+  readonly graph: Uint8Array;
+  readonly manifest: Omit<ManifestText, 'name' | 'version'>;
+  /** Report files for people, by name; undefined if there is no report. */
+  readonly report?: ReadonlyMap<string, string>;
+};
+
+export type TagLabel = { readonly name: string; readonly unit: string };
+
+/** The decision line for the score, and the score's unit. */
+export type Decision = {
+  readonly threshold: number;
+  readonly abnormal: 'above' | 'below';
+  readonly deadband: number;
+  /** Unit of the score; '' if it has none. */
+  readonly unit: string;
+};
+
+export type DraftFacts = {
+  readonly task: TrainingTask;
+  readonly algorithm: string;
+  /** Names of the classes, the normal one first; empty unless it is a classification. */
+  readonly classes: readonly string[];
+  readonly description: string;
+  /** Tags in the order of the columns. */
+  readonly tags: readonly TagLabel[];
+  /** Grid spacing of the rows; undefined if they have no times. */
+  readonly stepMs: number | undefined;
+  /** All rows that the model was trained on: their extremes become the tags' ranges. */
+  readonly rows: readonly TrainingRows[];
+  /** Recorded windows, oldest row first, that check the model at each load; at least one. */
+  readonly golden: readonly TrainingRows[];
+  readonly decision: Decision;
+  /** Provenance of the training: times, seeds, files. */
+  readonly training: Readonly<Record<string, unknown>>;
+  readonly metrics: Readonly<Record<string, number>>;
+};
+
+/** Returns the draft; the same facts and fit give the same bytes. */
+export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
+  const graph = fitted.graph();
+  const { threshold, abnormal, deadband, unit } = facts.decision;
+  return {
+    graph,
+    manifest: {
+      task: facts.task,
+      ...(facts.classes.length === 0 ? {} : { classes: [...facts.classes] }),
+      description: facts.description,
+      sha256: createHash('sha256').update(graph).digest('hex'),
+      tags: facts.tags.map((tag, index) => ({
+        ...tag,
+        range: extremes(facts.rows, index),
+        distribution: shortDistribution(columnOf(facts.rows, index)),
+      })),
+      window: {
+        steps: fitted.windowRows,
+        ...(facts.stepMs === undefined ? {} : { step: formatDuration(facts.stepMs) }),
+      },
+      output: {
+        score: 'score',
+        ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
+        ...(facts.classes.length === 0 ? {} : { probabilities: 'probabilities' }),
+        ...(unit === '' ? {} : { unit }),
+        distribution: shortDistribution(lastScores(fitted, facts.rows)),
+      },
+      metrics: Object.fromEntries(Object.entries(facts.metrics).map(([name, value]) => [name, short(value)])),
+      threshold,
+      abnormal,
+      deadband,
+      golden: facts.golden.map((window) => goldenVector(window, fitted)),
+      training: { algorithm: facts.algorithm, ...facts.training, ...fitted.details },
+    },
+  };
+}
+
+/** Returns a golden vector with the reference score of the fit, which shares no arithmetic with the graph. */
+function goldenVector(window: TrainingRows, fitted: FittedModel) {
+  // Short numbers keep the file readable. The score is computed from the written values, rounded to float32.
+  const written = Array.from(window.values, short);
+  const { scores } = fitted.judge({ ...window, values: Float64Array.from(written, Math.fround) });
+  return { inputs: { window: written }, outputs: { score: [short(scores.at(-1) ?? Number.NaN)] } };
+}
+
+function extremes(segments: readonly TrainingRows[], tag: number): [number, number] {
+  let lowest = Number.POSITIVE_INFINITY;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (const { values, tags } of segments) {
+    for (let index = tag; index < values.length; index += tags) {
+      lowest = Math.min(lowest, values[index] ?? lowest);
+      highest = Math.max(highest, values[index] ?? highest);
+    }
+  }
+  return [short(lowest), short(highest)];
+}
+
+/** Maximum number of values of a distribution; more do not improve ten bins. */
+const DISTRIBUTION_VALUES_MAX = 50_000;
+
+function shortDistribution(values: Float64Array): { edges: number[]; shares: number[] } {
+  const { edges, shares } = distributionOf(values);
+  return { edges: edges.map(short), shares: shares.map(short) };
+}
+
+/** Returns a tag's values, thinned evenly. */
+function columnOf(segments: readonly TrainingRows[], tag: number): Float64Array {
+  const count = segments.reduce((sum, rows) => sum + rows.count, 0);
+  const stride = Math.max(1, Math.ceil(count / DISTRIBUTION_VALUES_MAX));
+  const values: number[] = [];
+  for (const rows of segments)
+    for (let row = 0; row < rows.count; row += stride) values.push(rows.values[row * rows.tags + tag] ?? 0);
+  return Float64Array.from(values);
+}
+
+/** Returns scores of the last training rows, which are closest to the next rows. */
+function lastScores(fitted: FittedModel, segments: readonly TrainingRows[]): Float64Array {
+  const rows = segments.at(-1);
+  if (rows === undefined) return Float64Array.of(0);
+  return Float64Array.from(
+    fitted.judge(sliceRows(rows, Math.max(0, rows.count - DISTRIBUTION_VALUES_MAX), rows.count)).scores,
+  );
+}
+
+/** Returns the last `steps` rows up to and including `row`: a window as the agent forms it. */
+export function windowAt(rows: TrainingRows, row: number, steps: number): TrainingRows {
+  return sliceRows(rows, row - steps + 1, row + 1);
+}
+
+/** Rounds to seven significant digits, the resolution of float32. */
+function short(value: number): number {
+  return Number(value.toPrecision(7));
+}

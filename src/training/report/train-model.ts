@@ -1,0 +1,130 @@
+import { OperatingError } from '../../platform/errors.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput, TrainingTask } from '../core/algorithm.ts';
+import type { Assessment } from './assessment.ts';
+import { assess } from './assessment.ts';
+import type { LabelledRows } from '../core/labelled-rows.ts';
+import { splitInTime } from '../core/labelled-rows.ts';
+import type { Decision, ModelDraft, TagLabel } from './model-draft.ts';
+import { modelDraft, windowAt } from './model-draft.ts';
+import type { TrainingRows } from '../core/training-rows.ts';
+import { checkTrainingRows, countRows } from '../core/training-rows.ts';
+
+/** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
+const ASSESSED_FROM_SHARE = 0.75;
+
+/** An anomaly starts with a score above 1, the limit, and ends at 0.8. */
+export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', deadband: 0.2, unit: '' };
+/** Abnormal if the probability of not being normal is above 0.5; ends at 0.4. */
+export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1, unit: '' };
+
+export type TrainingOrder = LabelledRows & {
+  readonly algorithm: TrainingAlgorithm;
+  readonly task: TrainingTask;
+  /** Names of the classes, the normal one first; empty unless it is a classification. */
+  readonly classes: readonly string[];
+  readonly tags: readonly TagLabel[];
+  readonly stepMs: number | undefined;
+  readonly description: string;
+  readonly decision: Decision;
+  readonly windowRows?: number | undefined;
+  /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
+  readonly faulty?: readonly TrainingRows[];
+  /** Origin of the rows, for the manifest. */
+  readonly provenance: Readonly<Record<string, unknown>>;
+  readonly onProgress?: (stage: TrainingStage, share: number) => void;
+};
+
+export type TrainingStage = 'fitting' | 'trying out';
+
+export type TrainedModel = {
+  readonly draft: ModelDraft;
+  readonly fitted: FittedModel;
+  /** Assessment of a fit on the first three quarters, on the last quarter; undefined if there are too few rows. */
+  readonly assessment: Assessment | undefined;
+  readonly warnings: readonly string[];
+  readonly longest: JudgedRun;
+};
+
+/** The longest run, with the score of each row that has a full window. */
+type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
+
+/**
+ * Fits a model on all rows. A second fit on the first three quarters is assessed on the last quarter.
+ *
+ * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
+ *   'training-value-invalid' | 'training-no-variance' and the errors of the algorithm (reject).
+ */
+export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
+  const { algorithm, decision, segments } = order;
+  checkTrainingRows(segments, algorithm.rowsMin);
+  const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
+  const assessment = await assessFit(order);
+  const longest = judgedLongest(fitted, segments);
+  const warnings = [...fitted.warnings, ...trialWarnings(assessment)];
+  const draft = modelDraft(fitted, {
+    ...order,
+    algorithm: algorithm.name,
+    decision,
+    rows: segments,
+    golden: [...goldenWindows(longest, fitted.windowRows), ...faultyWindows(fitted, order.faulty ?? [])],
+    training: { ...order.provenance, rows: countRows(segments), warnings },
+    metrics: assessment?.metrics ?? {},
+  });
+  return { draft, fitted, assessment, warnings, longest };
+}
+
+function trainingInput(order: TrainingOrder, rows: LabelledRows, stage: TrainingStage): TrainingInput {
+  const { task, classes, windowRows, onProgress } = order;
+  const { segments, targets } = rows;
+  return { task, segments, targets, classes, windowRows, seed: 1, onProgress: (share) => onProgress?.(stage, share) };
+}
+
+/** @returns Undefined if there are too few rows to fit or to assess. */
+async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> {
+  const { algorithm } = order;
+  const [before, after] = splitInTime(order, ASSESSED_FROM_SHARE);
+  if (countRows(before.segments) < algorithm.rowsMin) return undefined;
+  try {
+    const fitted = await algorithm.fit(trainingInput(order, before, 'trying out'));
+    return assess(fitted, { ...order, before, after });
+  } catch (error) {
+    // All rows are enough for a fit but the first three quarters are not: no assessment.
+    if (error instanceof OperatingError && error.disposition === 'reject') return undefined;
+    throw error;
+  }
+}
+
+function trialWarnings(assessment: Assessment | undefined): readonly string[] {
+  return assessment?.warnings ?? ['There are too few rows to assess the model on held-out rows.'];
+}
+
+function judgedLongest(fitted: FittedModel, segments: readonly TrainingRows[]): JudgedRun {
+  const rows = segments.reduce((best, segment) => (segment.count > best.count ? segment : best));
+  const { scores } = fitted.judge(rows);
+  if (scores.length > 0) return { rows, scores };
+  throw new OperatingError(
+    'training-too-few-rows',
+    'reject',
+    `The longest run without a gap has ${rows.count} rows; a window of the model has ${fitted.windowRows}`,
+  );
+}
+
+function faultyWindows(fitted: FittedModel, runs: readonly TrainingRows[]): readonly TrainingRows[] {
+  const long = runs.filter(({ count }) => count >= fitted.windowRows);
+  if (long.length === 0) return [];
+  const judged = long.map((rows) => ({ rows, scores: fitted.judge(rows).scores }));
+  const highest = judged.flatMap(({ rows, scores }) => {
+    const row = scores.reduce((best, score, at) => (score > (scores[best] ?? 0) ? at : best), 0);
+    return { score: scores[row] ?? 0, window: windowAt(rows, row + fitted.windowRows - 1, fitted.windowRows) };
+  });
+  return [highest.reduce((best, next) => (next.score > best.score ? next : best)).window];
+}
+
+/** The windows with the highest and the lowest score of the longest run, and its last. */
+function goldenWindows({ rows, scores }: JudgedRun, steps: number): readonly TrainingRows[] {
+  const extreme = (better: (score: number, best: number) => boolean) =>
+    scores.reduce((best, score, row) => (better(score, scores[best] ?? 0) ? row : best), 0);
+  const highest = extreme((score, best) => score > best);
+  const lowest = extreme((score, best) => score < best);
+  return [...new Set([highest, lowest, scores.length - 1])].map((row) => windowAt(rows, row + steps - 1, steps));
+}

@@ -1,0 +1,135 @@
+import type { TrainingTask } from '../core/algorithm.ts';
+import type { DataFinding } from './data-check.ts';
+import type { TagLabel } from './model-draft.ts';
+import { windowAt } from './model-draft.ts';
+import { svgBars, svgPlot } from './svg-plot.ts';
+import type { TrainedModel } from './train-model.ts';
+import { countRows } from '../core/training-rows.ts';
+import type { TrainingRows } from '../core/training-rows.ts';
+
+/** Maximum number of plotted tags. */
+const TAGS_PLOTTED_MAX = 30;
+
+export type ReportFacts = {
+  readonly task: TrainingTask;
+  readonly algorithm: string;
+  readonly tags: readonly TagLabel[];
+  readonly segments: readonly TrainingRows[];
+  readonly rowsRead: number;
+  readonly findings: readonly DataFinding[];
+  readonly provenance: Readonly<Record<string, unknown>>;
+};
+
+/** Returns a short report for the engineer who decides about the model: Markdown and its plots, by file name. */
+export function trainingReport(trained: TrainedModel, facts: ReportFacts): ReadonlyMap<string, string> {
+  const { longest, fitted, draft } = trained;
+  const { rows, scores } = longest;
+  const padded = new Float64Array(rows.count).fill(Number.NaN);
+  padded.set(scores, fitted.windowRows - 1);
+  const caption = `${rows.count} rows of the longest run without a gap`;
+  const files = new Map<string, string>([
+    ['report.md', reportText(trained, facts)],
+    [
+      'score.svg',
+      svgPlot(
+        [
+          {
+            title: 'score on the training rows, and the limit',
+            lines: [{ name: 'score', values: padded, colour: '#2a6fb0' }],
+            level: draft.manifest.threshold,
+          },
+        ],
+        caption,
+      ),
+    ],
+    [
+      'tags.svg',
+      svgPlot(
+        facts.tags.slice(0, TAGS_PLOTTED_MAX).map(({ name, unit }, index) => ({
+          title: unit === '' ? name : `${name}, ${unit}`,
+          lines: [{ name, values: columnOf(rows, index), colour: '#444' }],
+        })),
+        caption,
+      ),
+    ],
+  ]);
+  const shares = highestShares(trained, facts.tags);
+  if (shares !== undefined) files.set('contributions.svg', svgBars(shares));
+  return files;
+}
+
+function reportText(trained: TrainedModel, facts: ReportFacts): string {
+  const { draft, fitted, assessment } = trained;
+  const { threshold, abnormal, deadband, tags, window } = draft.manifest;
+  const list = (items: readonly string[], none: string) =>
+    items.length === 0 ? none : items.map((item) => `- ${item}`).join('\n');
+  const table = (rows: readonly (readonly [string, string])[]) =>
+    ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+  return `# ${facts.algorithm}, ${facts.task}
+
+${draft.manifest.description ?? ''}
+
+${table([
+  ['rows read', String(facts.rowsRead)],
+  ['rows fitted on', String(countRows(facts.segments))],
+  ['runs without a gap', String(facts.segments.length)],
+  ...Object.entries(facts.provenance)
+    .filter(([name]) => ['data', 'from', 'to', 'fingerprint'].includes(name))
+    .map(([name, value]): readonly [string, string] => [name, String(value)]),
+  ['window', `${window.steps} rows`],
+  ['abnormal', `${abnormal ?? 'above'} ${threshold}; normal again after ${deadband ?? 0} back`],
+])}
+
+## What the data shows
+
+${list(
+  facts.findings.map(({ tag, message }) => (tag === undefined ? message : `**${tag}** ${message}`)),
+  'No findings.',
+)}
+
+## How good it is
+
+${
+  assessment === undefined
+    ? 'Not known: there are too few rows for an assessment.'
+    : `A trial fit on the first three quarters of the rows, assessed on the last, which it never saw:
+
+${table(Object.entries(assessment.metrics).map(([name, value]) => [name, shortNumber(value)]))}`
+}
+
+${list(trained.warnings, 'No warnings.')}
+
+![Score and limit](score.svg)
+
+## Tags
+
+| tag | unit | lowest | highest |
+| --- | --- | --- | --- |
+${tags.map(({ name, unit, range }) => `| ${name} | ${unit ?? ''} | ${range?.[0] ?? ''} | ${range?.[1] ?? ''} |`).join('\n')}
+
+![Tags](tags.svg)
+${fitted.explain === undefined ? '' : '\nShares in the highest score of the training rows:\n\n![Contributions](contributions.svg)\n'}
+## What was chosen
+
+${table(Object.entries(fitted.details).map(([name, value]) => [name, String(value)]))}
+`;
+}
+
+/** Returns the shares of the tags in the window with the highest score. */
+function highestShares({ fitted, longest: { rows, scores } }: TrainedModel, tags: readonly TagLabel[]) {
+  if (fitted.explain === undefined) return undefined;
+  const highest = scores.reduce((best, score, row) => (score > (scores[best] ?? 0) ? row : best), 0);
+  const shares = fitted.explain(windowAt(rows, highest + fitted.windowRows - 1, fitted.windowRows));
+  return tags
+    .map(({ name }, index) => ({ name, share: shares[index] ?? 0 }))
+    .toSorted((a, b) => b.share - a.share)
+    .slice(0, TAGS_PLOTTED_MAX);
+}
+
+function columnOf({ count, tags, values }: TrainingRows, column: number): Float64Array {
+  return Float64Array.from({ length: count }, (_, row) => values[row * tags + column] ?? Number.NaN);
+}
+
+function shortNumber(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

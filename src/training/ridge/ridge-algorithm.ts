@@ -1,0 +1,32 @@
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import type { TrainedRidge } from './ridge.ts';
+import { predictRidge, RIDGE_ROWS_MIN, ridgeTerms, trainRidge } from './ridge.ts';
+import { ridgeGraph } from './ridge-graph.ts';
+
+/** Default number of averaged rows. */
+const WINDOW_ROWS = 10;
+
+/** Ridge regression: predicts a quality from the tags' means over a window. */
+export const ridgeAlgorithm: TrainingAlgorithm = {
+  name: 'ridge',
+  description: 'predicts a quality as a weighted sum of the tags; the first choice with few rows',
+  tasks: ['regression'],
+  rowsMin: RIDGE_ROWS_MIN,
+  fit: async ({ segments, targets, windowRows }: TrainingInput) =>
+    fittedRidge(trainRidge(segments, targets ?? [], windowRows ?? WINDOW_ROWS)),
+};
+
+function fittedRidge({ model, penalty }: TrainedRidge): FittedModel {
+  return {
+    windowRows: model.windowRows,
+    graph: () => ridgeGraph(model),
+    judge: (rows) => ({ scores: predictRidge(model, rows) }),
+    explain: (window) => {
+      const sizes = ridgeTerms(model, window).map(Math.abs);
+      const total = sizes.reduce((sum, size) => sum + size, 0);
+      return sizes.map((size) => (total > 0 ? size / total : 0));
+    },
+    details: { penalty },
+    warnings: [],
+  };
+}

@@ -1,0 +1,4 @@
+import * as z from 'zod';
+
+/** Body of every error answer. */
+export const errorJson = z.object({ error: z.string() });

@@ -1,0 +1,82 @@
+import type { Server } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { Backoff } from '../platform/backoff.ts';
+import type { Timer } from '../platform/clock.ts';
+import { errorMessage, invariant } from '../platform/errors.ts';
+import type { ComponentHealth } from '../platform/health.ts';
+import type { HttpAppOptions } from './http-app.ts';
+import { httpApp } from './http-app.ts';
+import type { ListenAddress } from './listen-address.ts';
+import { listenAddress } from './listen-address.ts';
+
+export type HttpServerOptions = HttpAppOptions & {
+  /** Name of the component in the health report. */
+  readonly component: string;
+  readonly onListening?: (url: string) => void;
+};
+
+/** An HTTP endpoint that listens on one address. */
+export class HttpServer implements AsyncDisposable {
+  readonly #options: HttpServerOptions;
+  readonly #health: ComponentHealth;
+  readonly #backoff: Backoff;
+  readonly #address: ListenAddress;
+  #app: FastifyInstance | undefined;
+  #retry: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const address = listenAddress(options.config.listen);
+    invariant(address !== undefined, `the address '${options.config.listen}' passed the schema`);
+    this.#address = address;
+    this.#health = options.deps.health.component(options.component);
+    this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
+  }
+
+  /** Listens. If the address is in use, reports it and retries with backoff. */
+  async start(): Promise<void> {
+    try {
+      const app = await httpApp(this.#options);
+      this.#app = app;
+      await app.listen({ host: this.#address.host, port: this.#address.port });
+      if (this.#stopped) return await app.close();
+      this.#backoff.reset();
+      this.#health.report('ok');
+      this.#options.onListening?.(this.url ?? '');
+    } catch (error) {
+      await this.#app?.close();
+      this.#app = undefined;
+      this.#startLater(error);
+    }
+  }
+
+  /** URL of the endpoint; undefined until it listens. */
+  get url(): string | undefined {
+    return this.#app === undefined ? undefined : urlOf(this.#app.server);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    const app = this.#app;
+    this.#app = undefined;
+    await app?.close();
+  }
+
+  #startLater(error: unknown): void {
+    const waitMs = this.#backoff.nextMs();
+    this.#health.report(
+      'degraded',
+      `http-listen-failed: ${this.#options.config.listen}: ${errorMessage(error)}; next attempt in ${Math.round(waitMs)} ms`,
+    );
+    if (!this.#stopped) this.#retry = this.#options.deps.clock.setTimer(() => void this.start(), waitMs);
+  }
+}
+
+function urlOf(server: Server): string | undefined {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return undefined;
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `http://${host}:${address.port}`;
+}

@@ -1,0 +1,153 @@
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { RegistryHarness } from '../support/registry-harness.ts';
+import { packageArchive } from '../support/model-packages.ts';
+import { meanOf4x2 } from '../support/onnx-host-harness.ts';
+
+/** A model over HTTP from a server that does what the test says. */
+const pump = { ...meanOf4x2, name: 'pump' };
+const archive = packageArchive(pump);
+const opened: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of opened.splice(0)) await close();
+});
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  opened.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function install(
+  url: string,
+  more: { headers?: Record<string, string>; config?: Record<string, unknown>; sha256?: string } = {},
+) {
+  const { headers = {}, config = {}, sha256 } = more;
+  await using harness = new RegistryHarness({ config });
+  const installed = await harness.install(pump, { source: { kind: 'url', url, headers }, sha256 });
+  return { installed, entry: (await harness.audit()).at(-1) };
+}
+
+test('a package is fetched with the headers given, and the log keeps no query, which may hold a secret', async () => {
+  let seen: IncomingHttpHeaders = {};
+  const url = await serve(({ headers }, response) => {
+    seen = headers;
+    response.end(archive);
+  });
+  const { installed, entry } = await install(`${url}/pump.tgz?token=secret`, {
+    headers: { authorization: 'Bearer x' },
+  });
+  expect(installed).toMatchObject({ name: 'pump', version: 1, fresh: true });
+  expect(seen).toMatchObject({ authorization: 'Bearer x', 'accept-encoding': 'identity' });
+  expect(entry?.detail).toMatchObject({
+    url: `${url}/pump.tgz`,
+    archive_sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+  });
+});
+
+test('a redirect to another server is followed without the headers, which are not for it', async () => {
+  let seen: IncomingHttpHeaders = {};
+  const other = await serve(({ headers }, response) => {
+    seen = headers;
+    response.end(archive);
+  });
+  const url = await serve((_, response) => response.writeHead(302, { location: `${other}/elsewhere` }).end());
+  expect((await install(url, { headers: { authorization: 'Bearer x' } })).installed.fresh).toBe(true);
+  expect(seen.authorization).toBeUndefined();
+});
+
+test.each<readonly [string, RequestListener, string, RegExp]>([
+  [
+    'redirects forever',
+    (_, response) => response.writeHead(302, { location: '/again' }).end(),
+    'model-download-failed',
+    /more than 5 times/,
+  ],
+  [
+    'redirects to another protocol',
+    (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+    'model-package-invalid',
+    /'file:\/\/\/etc\/passwd' is not an http/,
+  ],
+  [
+    'has no such file',
+    (_, response) => response.writeHead(404).end(),
+    'model-download-failed',
+    /answered 404 Not Found/,
+  ],
+  [
+    'closes the connection early',
+    (_, response) =>
+      response
+        .writeHead(200, { 'content-length': '9999999' })
+        .write(archive.subarray(0, 100), () => response.destroy()),
+    'model-download-failed',
+    /127\.0\.0\.1/,
+  ],
+  [
+    'never ends',
+    (_, response) => void response.write(archive.subarray(0, 100)),
+    'model-download-failed',
+    /did not send the package within 1s/,
+  ],
+  ['never answers', () => undefined, 'model-download-failed', /within 1s/],
+  [
+    'sends more than the limit',
+    (_, response) => sendWithoutEnd(response),
+    'model-package-too-large',
+    /more than \d+\.\d MB/,
+  ],
+  ['sends a web page', (_, response) => response.end('<!doctype html>'.repeat(99)), 'model-package-invalid', /damaged/],
+])('a server that %s', async (_, listener, code, reason) => {
+  const url = await serve(listener);
+  const refused = install(url, { config: { receiveDeadline: '1s', maxModelSize: '1MB' } });
+  await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(reason) as string });
+});
+
+test('the error of an unreachable server contains its address', async () => {
+  await expect(install('http://127.0.0.1:1/pump.tgz')).rejects.toMatchObject({
+    code: 'model-download-failed',
+    disposition: 'retry',
+    message: expect.stringMatching(/127\.0\.0\.1:1: (.*ECONNREFUSED|bad port)/) as string,
+  });
+});
+
+test('an archive with another SHA-256 is refused', async () => {
+  const url = await serve((_, response) => response.end(archive));
+  await expect(install(url, { sha256: 'a'.repeat(64) })).rejects.toMatchObject({ code: 'model-package-invalid' });
+});
+
+test.each([
+  ['has no such file', (url: string) => ({ url: `${url}/pump.tgz?sig=s3cret` })],
+  ['has a password in its URL', (url: string) => ({ url: url.replace('//', '//user:s3cret@') })],
+  ['is sent an invalid header', (url: string) => ({ url, authorization: 'Bearer s3cret\n' })],
+  ['redirects to another protocol', (url: string) => ({ url: `${url}/moved` })],
+  ['is not an HTTP server', () => ({ url: 'ftp://user:s3cret@plant/pump.tgz?s3cret' })],
+  ['has an invalid port', () => ({ url: 'http://user:s3cret@plant:999999/pump.tgz?s3cret' })],
+])('a refusal names the server and no secret, if it %s', async (_, sourceAt) => {
+  const listening = await serve(({ url = '' }, response) => {
+    const location = 'file://user:s3cret@plant/x?s3cret';
+    if (url.startsWith('/moved')) response.writeHead(302, { location }).end();
+    else response.writeHead(404).end();
+  });
+  await using harness = new RegistryHarness();
+  const { url, authorization } = { authorization: 'Bearer x', ...sourceAt(listening) };
+  const source = { kind: 'url', url, headers: { authorization } } as const;
+  const refusal: unknown = await harness.install(pump, { source }).catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ name: 'OperatingError' });
+  expect(String(refusal)).not.toContain('s3cret');
+  expect(JSON.stringify(await harness.audit())).not.toContain('s3cret');
+  const from = (await harness.audit()).at(-1)?.detail['url'] ?? '';
+  expect(from).toContain(URL.parse(url)?.host ?? '');
+});
+
+function sendWithoutEnd(response: { write: (chunk: Buffer, done: () => void) => unknown; destroyed: boolean }): void {
+  if (!response.destroyed) response.write(Buffer.alloc(100_000), () => sendWithoutEnd(response));
+}
