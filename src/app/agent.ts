@@ -29,7 +29,7 @@ import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
 import { createSource, createUplink } from '../config/kinds.ts';
-import { modelUses, watchMisfits } from '../config/model-watches.ts';
+import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
 import { TagRegister } from '../config/tag-register.ts';
@@ -41,19 +41,20 @@ export type AgentDeps = Deps & { readonly clock: SystemClock };
 
 /** A running agent; disposal stops it cleanly, producers first. */
 export type RunningAgent = AsyncDisposable & {
-  /** Where HTTP listens; undefined while it does not. */
+  /** URL of the HTTP endpoint; undefined while it is not listening. */
   readonly httpUrl: () => string | undefined;
   /** One line for `systemctl status`. */
   readonly summary: string;
 };
 
 /**
- * The composition root: whoever reads this function has seen the whole flow. Wiring first; then the order, consumers
- * before producers. Disposal runs backwards, so that what a source still delivers finds its way to the disk.
+ * Starts the agent. This composition root shows the whole flow: it creates the parts in the order in which they depend on
+ * each other, then starts consumers before producers. Disposal runs in reverse, so that the last samples of the sources
+ * reach the disk.
  *
- * @param events For a caller that wants to hear the first of them.
+ * @param events Live events, for a caller that must receive the first ones.
  */
-// oxlint-disable-next-line max-lines-per-function -- That the whole flow is in one function is its point.
+// oxlint-disable-next-line max-lines-per-function -- The whole flow is in one function on purpose.
 export async function startAgent(
   loaded: LoadedConfig,
   deps: AgentDeps,
@@ -82,7 +83,7 @@ export async function startAgent(
       entry: inferenceHostEntry,
       config: config.models,
       models: watched,
-      incompatibilities: (manifest) => watchMisfits(config, manifest),
+      incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
       serves: sharedWithWatches(config.models, watched),
       deps,
     }),
@@ -109,39 +110,33 @@ export async function startAgent(
         );
   const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer?.statuses()) ?? [];
   const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
-  const onActivated = (): void => {
-    inference.reload();
-    modelServer?.reload();
-    rollouts.review();
-  };
-  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
-  const library = stack.use(
-    new VersionRegistry({
-      entry: inferenceHostEntry,
-      config: config.models,
-      inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
-      misfits: (manifest) => watchMisfits(config, manifest),
-      onActivated,
-      deps,
-    }),
-  );
-  const rollouts: Rollouts = stack.use(
-    new Rollouts({
-      watches,
-      inference,
-      models: rolloutHosts,
-      ledger: versionLedger(config.models.directory, library, deps.clock),
-      journal: rolloutJournal(config.outbox.path, deps.log),
-      rules: config.models.rollback,
-      deps,
-    }),
-  );
   const activations = stack.use(
     new ActivationMonitor({
       directory: config.models.directory,
       names: () => inference.statuses().map(({ name }) => name),
       clock: deps.clock,
-      onChange: onActivated,
+    }),
+  );
+  const ownModels = (): readonly ModelStatus[] => [...inference.statuses(), ...rolloutHosts.statuses()];
+  const registry = stack.use(
+    new VersionRegistry({
+      entry: inferenceHostEntry,
+      config: config.models,
+      inUse: async () => modelUses(config, [...ownModels(), ...(await clientModels())]),
+      incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
+      onActivated: () => activations.report(),
+      deps,
+    }),
+  );
+  const rollouts = stack.use(
+    new Rollouts({
+      watches,
+      inference,
+      models: rolloutHosts,
+      ledger: versionLedger(config.models.directory, registry, deps.clock),
+      journal: rolloutJournal(config.outbox.path, deps.log),
+      rules: config.models.rollback,
+      deps,
     }),
   );
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
@@ -186,12 +181,12 @@ export async function startAgent(
           (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
         ),
       events,
-      modelRegistry: { desk: library, receiveDeadlineMs: config.models.receiveDeadlineMs },
+      modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
       modelServerAddress: () => modelServer?.address,
       deps,
     }),
   );
-  const clockWatch = stack.use(
+  const clockMonitor = stack.use(
     new WallClockMonitor({
       clock: deps.clock,
       log: deps.log,
@@ -219,10 +214,14 @@ export async function startAgent(
 
   await outbox.start();
   await alarms.start();
-  // Before any model is loaded, so that none decides that was rejected.
+  // Before any model is loaded, so that a rejected version judges no window.
   await rollouts.start();
   inference.start();
-  activations.start();
+  activations.start(() => {
+    inference.reload();
+    modelServer?.reload();
+    rollouts.review();
+  });
   recorder.start();
   pipeline.start();
   for (const uplink of uplinks) uplink.start();
@@ -230,7 +229,7 @@ export async function startAgent(
   edgeNode?.start();
   await http.start();
   modelServer?.start();
-  clockWatch.start();
+  clockMonitor.start();
   for (const source of sources.values()) source.start();
   watchdog.start();
 
@@ -243,13 +242,13 @@ export async function startAgent(
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
-/** Tags of the watches: what models are trained on, and what a chart of a verdict shows. */
+/** Returns the tags of the watches: models are trained on them, and charts of verdicts show them. */
 function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
   const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
   return tags.filter(({ name }) => watched.has(name));
 }
 
-/** For one source: whether anything was lost since it last asked. */
+/** Returns the history as one source uses it: `stored` rejects if samples were lost since its last call. */
 function sourceHistory(history: SampleHistoryStore): SourceHistory {
   let lost = history.lost;
   return {
@@ -265,7 +264,7 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
   };
 }
 
-/** What must keep moving for the service to count as alive. */
+/** Returns the parts that the watchdog monitors. */
 function parts(
   outbox: Outbox,
   inference: SupervisedInferenceHost,

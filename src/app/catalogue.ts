@@ -40,7 +40,8 @@ const agentErrors = {
   'config-invalid': {
     disposition: 'reject',
     meaning: 'The configuration is wrong. Every problem is shown with its file, line and column; the exit code is 78.',
-    remedy: 'Mend what the lines name and try `andon check FILE`. systemd does not restart the agent until you do.',
+    remedy:
+      'Fix the reported lines, then run `andon check FILE`. systemd does not restart the agent until the file is valid.',
   },
   'invariant-broken': {
     disposition: 'reject',
@@ -52,12 +53,12 @@ const agentErrors = {
     meaning:
       'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
     remedy:
-      'Set the variable or put the file in its place (`/etc/andon/credentials` under systemd). It is read anew at each attempt.',
+      'Set the variable or create the file (`/etc/andon/credentials` under systemd). It is read again at each attempt.',
   },
   'rpc-closed': {
     disposition: 'retry',
     meaning: 'A child process or thread of the agent ended while a call to it was under way.',
-    remedy: 'It is started anew by itself. Seen again and again: look for the reason in the log lines just before.',
+    remedy: 'It restarts automatically. If it repeats, look for the reason in the log lines before it.',
   },
   'rpc-timeout': {
     disposition: 'retry',
@@ -77,11 +78,11 @@ const commandErrors = {
     disposition: 'retry',
     meaning: 'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     remedy:
-      'Check that the agent runs (`systemctl status andon`) and where `http.listen` is; name it with `--url`. The command sends `http.token`: what it refers to must be there for its user.',
+      'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   },
   'simulate-nowhere': {
     disposition: 'reject',
-    meaning: '`andon simulate` was not told where to serve the recording.',
+    meaning: '`andon simulate` has no address to serve the recording at.',
     remedy: 'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',
   },
 } as const satisfies ErrorCatalogue;

@@ -34,7 +34,7 @@ const tallySchema = z.object({
 
 const journalSchema = z.record(z.string(), tallySchema);
 
-/** Figures of rollouts in `trials.json` beside the outbox. One that cannot be read is begun anew: no verdict hangs on it. */
+/** Figures of rollouts in `trials.json` next to the outbox. An unreadable file is replaced: no verdict depends on it. */
 export function rolloutJournal(outboxPath: string, log: Logger): RolloutJournal {
   const path = join(dirname(outboxPath), 'trials.json');
   let written = '';
@@ -44,7 +44,8 @@ export function rolloutJournal(outboxPath: string, log: Logger): RolloutJournal 
         written = await readFile(path, 'utf8');
         return new Map(Object.entries(journalSchema.parse(JSON.parse(written))));
       } catch (error) {
-        if (errorCode(error) !== 'ENOENT') log.warn({ path }, `Figures of rollouts begin anew: ${errorMessage(error)}`);
+        if (errorCode(error) !== 'ENOENT')
+          log.warn({ path }, `Figures of rollouts restart from zero: ${errorMessage(error)}`);
         return new Map();
       }
     },

@@ -6,12 +6,12 @@ import type { ServiceManager } from '../platform/systemd-notify.ts';
 export const watchdogMetrics = {
   andon_watchdog_feeds_total: {
     type: 'counter',
-    help: 'Signs of life: every part had moved since its limit. systemd gets one each where it asks for them.',
+    help: 'Checks in which every part was alive. Each is sent to systemd if it requests watchdog notifications.',
     labels: [],
   },
   andon_watchdog_withheld_total: {
     type: 'counter',
-    help: 'Signs of life withheld because a part stood still.',
+    help: 'Checks in which a part was not alive, so that no notification was sent to systemd.',
     labels: ['part'],
   },
   andon_event_loop_delay_seconds: {
@@ -28,7 +28,7 @@ export type WatchedPart = {
   readonly lastTickMs: () => number;
 };
 
-/** How often the parts are looked at where no service manager says so. */
+/** Interval of the checks without a service manager. */
 const CHECK_MS_DEFAULT = 5_000;
 
 /**

@@ -8,7 +8,7 @@ import type { AgentConfig } from './config-schema.ts';
 import { agentTags } from './config-tags.ts';
 
 /** Returns the reasons why watches of the active version cannot use this version of the model. Empty if all can. */
-export function watchMisfits(config: AgentConfig, manifest: AnyManifest): readonly string[] {
+export function watchIncompatibilities(config: AgentConfig, manifest: AnyManifest): readonly string[] {
   const name = formatModelReference(manifest);
   const units = new Map(agentTags(config).map((tag) => [tag.name, tag.unit]));
   return Object.entries(config.watches)

@@ -85,7 +85,6 @@ async function start(settings: Settings): Promise<Serving> {
       directory: config.directory,
       names: () => own.statuses().map(({ name }) => name),
       clock: deps.clock,
-      onChange: () => own.reload(),
     }),
   );
   const endpoint = stack.use(
@@ -98,7 +97,7 @@ async function start(settings: Settings): Promise<Serving> {
     }),
   );
   own.start();
-  activations.start();
+  activations.start(() => own.reload());
   await endpoint.start();
   return { models: own, deps, stack: stack.move() };
 }

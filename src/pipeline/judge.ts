@@ -195,9 +195,9 @@ class ModelQueue {
       const reason = notReadyReason(this.#options.inference, this.#model);
       return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason, code: NOT_READY }));
     }
-    const fitting = tickets.filter((ticket) => misfit(ready.manifest, ticket) === '');
+    const fitting = tickets.filter((ticket) => incompatibility(ready.manifest, ticket) === '');
     const others = tickets.flatMap((ticket): readonly Judgement[] => {
-      const reason = misfit(ready.manifest, ticket);
+      const reason = incompatibility(ready.manifest, ticket);
       return reason === '' ? [] : [{ outcome: 'failed', ticket, reason, code: NOT_READY }];
     });
     return fitting.length === 0 ? others : [...others, ...(await this.#runSplitting(ready, fitting))];
@@ -298,7 +298,7 @@ function lastRows(ticket: Ticket, steps = ticket.steps): Ticket {
   return { ...ticket, steps, window: { ...ticket.window, values } };
 }
 
-function misfit(manifest: ModelManifest, ticket: Ticket): string {
+function incompatibility(manifest: ModelManifest, ticket: Ticket): string {
   const { steps } = manifest.window;
   const columns = manifest.tags.length;
   if (columns !== ticket.columns)

@@ -44,7 +44,7 @@ export type VersionRegistryOptions = {
   /** Returns the versions that are in use for other reasons than being active, each with its user. */
   readonly inUse: () => Promise<readonly (ExactModel & { readonly by: string })[]>;
   /** Returns why watches that name the model cannot use this version; empty if all can. */
-  readonly misfits: (manifest: AnyManifest) => readonly string[];
+  readonly incompatibilities: (manifest: AnyManifest) => readonly string[];
   /** Called after an active version was written. */
   readonly onActivated?: () => void;
   readonly deps: Deps;
@@ -265,8 +265,9 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
   async #checkFits(model: ExactModel): Promise<void> {
     const stored = await this.#directory.find(model);
     await this.#directory.checkFallback(stored);
-    const misfits = this.#options.misfits(stored.manifest);
-    if (misfits.length > 0) throw registryFailure('model-watch-misfit', misfits.join('; '));
+    const incompatibilities = this.#options.incompatibilities(stored.manifest);
+    if (incompatibilities.length > 0)
+      throw registryFailure('model-watch-incompatibility', incompatibilities.join('; '));
   }
 
   /** Checks that the files of the version are those that were proved. */

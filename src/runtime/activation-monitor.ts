@@ -2,21 +2,21 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../platform/clock.ts';
 
-const LOOK_MS = 2_000;
+const CHECK_MS = 2_000;
 
 export type ActivationMonitorOptions = {
   readonly directory: string;
-  /** Of the models that are loaded; asked anew at each look. */
+  /** Names of the loaded models; called at each check. */
   readonly names: () => readonly string[];
   readonly clock: Clock;
-  readonly onChange: () => void;
 };
 
-/** Notices in a running agent that `andon models activate` or `rollback` named another version, or the same anew. */
+/** Detects that `andon models activate` or `rollback` wrote a model's `active` file, also with the same version. */
 export class ActivationMonitor implements Disposable {
   readonly #options: ActivationMonitorOptions;
-  /** By model, when its active version was written. */
+  /** Modification time of each model's `active` file. */
   #seen: ReadonlyMap<string, number | undefined> = new Map();
+  #onChange: () => void = () => undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -24,8 +24,15 @@ export class ActivationMonitor implements Disposable {
     this.#options = options;
   }
 
-  start(): void {
-    void this.#look();
+  /** @param onChange Called after each activation, also after those reported by `report`. */
+  start(onChange: () => void): void {
+    this.#onChange = onChange;
+    void this.#check();
+  }
+
+  /** Reports an activation that this process made, without waiting for the next check. */
+  report(): void {
+    this.#onChange();
   }
 
   [Symbol.dispose](): void {
@@ -33,20 +40,20 @@ export class ActivationMonitor implements Disposable {
     this.#timer?.cancel();
   }
 
-  async #look(): Promise<void> {
-    const { directory, names, clock, onChange } = this.#options;
+  async #check(): Promise<void> {
+    const { directory, names, clock } = this.#options;
     const found = await Promise.all(
       names().map(async (name) => [name, await writtenAtMs(join(directory, name, 'active'))] as const),
     );
     if (this.#stopped) return;
     const before = this.#seen;
     this.#seen = new Map(found);
-    if (found.some(([name, atMs]) => before.has(name) && before.get(name) !== atMs)) onChange();
-    this.#timer = clock.setTimer(() => void this.#look(), LOOK_MS, { background: true });
+    if (found.some(([name, atMs]) => before.has(name) && before.get(name) !== atMs)) this.#onChange();
+    this.#timer = clock.setTimer(() => void this.#check(), CHECK_MS, { background: true });
   }
 }
 
-/** Undefined where no version is active. */
+/** @returns Undefined if no version is active. */
 async function writtenAtMs(path: string): Promise<number | undefined> {
   return stat(path).then(
     ({ mtimeMs }) => mtimeMs,

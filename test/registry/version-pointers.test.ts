@@ -49,9 +49,8 @@ test('a running agent notices each activation of a loaded model once, and ignore
     directory,
     names: () => loaded,
     clock: new SystemClock(),
-    onChange: () => (changes += 1),
   });
-  monitor.start();
+  monitor.start(() => (changes += 1));
   // The first look is over before the second can be.
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(changes).toBe(0);

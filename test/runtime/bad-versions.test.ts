@@ -103,13 +103,15 @@ describe('a bad version never displaces a good one, and says why', () => {
   });
 
   test('one whose columns are not what a watch gives', async () => {
-    const misfit = "watch 'pump-1': 3 tags, but pump@2 has 2 columns";
-    await using harness = new RegistryHarness({ misfits: ({ version }) => (version === 2 ? [misfit] : []) });
+    const incompatibility = "watch 'pump-1': 3 tags, but pump@2 has 2 columns";
+    await using harness = new RegistryHarness({
+      incompatibilities: ({ version }) => (version === 2 ? [incompatibility] : []),
+    });
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
     await expect(harness.registry.activate(at(2), me)).rejects.toMatchObject({
-      code: 'model-watch-misfit',
-      message: misfit,
+      code: 'model-watch-incompatibility',
+      message: incompatibility,
     });
     expect(harness.pointer('pump', 'active')).toBe(1);
   });

@@ -11,7 +11,7 @@ import type { TestModel } from './onnx-directory.ts';
 import { hostEntry } from './onnx-host-harness.ts';
 import { testDeps } from './test-deps.ts';
 
-export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'misfits'>> & {
+export type HarnessOptions = Partial<Pick<VersionRegistryOptions, 'inUse' | 'incompatibilities'>> & {
   readonly config?: Readonly<Record<string, unknown>>;
 };
 
@@ -32,12 +32,12 @@ export class RegistryHarness implements AsyncDisposable {
 
   /** Opens another registry on the same directory, as another process does. */
   open(): VersionRegistry {
-    const { config, inUse, misfits } = this.#options;
+    const { config, inUse, incompatibilities } = this.#options;
     return new VersionRegistry({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.models, ...config }),
       inUse: inUse ?? (() => Promise.resolve([])),
-      misfits: misfits ?? (() => []),
+      incompatibilities: incompatibilities ?? (() => []),
       onActivated: () => (this.activations += 1),
       deps: this.deps,
     });

@@ -3,7 +3,7 @@ import { env } from 'node:process';
 import * as z from 'zod';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
-import { modelUses, watchMisfits } from '../../config/model-watches.ts';
+import { modelUses, watchIncompatibilities } from '../../config/model-watches.ts';
 import type { ExactModel } from '../../contracts/model-registry.ts';
 import type { AgentConfig } from '../../config/config-schema.ts';
 import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
@@ -25,7 +25,7 @@ export function openRegistry({ config }: Pick<LoadedConfig, 'config'>): VersionR
     entry: inferenceHostEntry,
     config: config.models,
     inUse: async () => modelUses(config, await loadedModels(config)),
-    misfits: (manifest) => watchMisfits(config, manifest),
+    incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
     deps: quietDeps(),
   });
 }

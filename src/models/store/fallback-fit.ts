@@ -5,7 +5,7 @@ import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import type { ModelDirectory } from './model-directory.ts';
 
 /** Why a model cannot judge in the place of a remote one; '' where it can. */
-export function fallbackMisfit(remote: AnyManifest, fallback: AnyManifest): string {
+export function fallbackIncompatibility(remote: AnyManifest, fallback: AnyManifest): string {
   const label = formatModelReference(fallback);
   if (fallback.runtime === 'remote') return `its fallback ${label} is remote itself; name a local model`;
   if (!judgesWindows(fallback) || !judgesWindows(remote)) return `its fallback ${label} judges no windows`;
@@ -23,7 +23,7 @@ export async function fallbackProblem(manifest: AnyManifest, directory: ModelDir
   const fallback = manifest.remote?.fallback;
   if (fallback === undefined) return '';
   try {
-    return fallbackMisfit(manifest, (await directory.find(fallback)).manifest);
+    return fallbackIncompatibility(manifest, (await directory.find(fallback)).manifest);
   } catch (error) {
     if (!(error instanceof OperatingError || error instanceof ConfigError)) throw error;
     return `its fallback ${formatModelReference(fallback)} cannot be used: ${error.message.replaceAll('\n', '; ')}`;

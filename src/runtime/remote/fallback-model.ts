@@ -7,7 +7,7 @@ import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { batchSize } from '../../models/checks/batch-rows.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';
-import { fallbackMisfit, fallbackProblem } from '../../models/store/fallback-fit.ts';
+import { fallbackIncompatibility, fallbackProblem } from '../../models/store/fallback-fit.ts';
 
 /** A local model that is loaded for as long as somebody holds it. */
 export type HeldModel = {
@@ -98,7 +98,9 @@ export class FallbackModel {
   get #ready(): ReadyModel | undefined {
     const ready = this.#held?.ready();
     // Its folder may hold something else by now.
-    return ready === undefined || fallbackMisfit(this.#options.manifest, ready.manifest) !== '' ? undefined : ready;
+    return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== ''
+      ? undefined
+      : ready;
   }
 }
 

@@ -15,7 +15,7 @@ import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
  */
 const fp32 = (name: string, shape: readonly number[]) => ({ name, datatype: 'FP32', shape });
 
-const misfits: readonly (readonly [string, MetadataChange, RegExp])[] = [
+const incompatibilities: readonly (readonly [string, MetadataChange, RegExp])[] = [
   ['another input', { inputs: [fp32('x', [-1, 4, 2])] }, /has inputs 'x', expected 'window' alone/],
   ['an input too many', { inputs: [fp32('window', [-1, 4, 2]), fp32('x', [1])] }, /expected 'window' alone/],
   ['another type', { inputs: [{ ...fp32('window', [-1, 4, 2]), datatype: 'FP64' }] }, /takes 'window' as float64/],
@@ -28,7 +28,7 @@ const misfits: readonly (readonly [string, MetadataChange, RegExp])[] = [
 ];
 
 describe('a server whose model has', () => {
-  test.each(misfits)('%s is not used, and its health says why', async (_, metadata, reason) => {
+  test.each(incompatibilities)('%s is not used, and its health says why', async (_, metadata, reason) => {
     await using server = await OipFaultServer.start();
     server.metadata = metadata;
     await using harness = new RemoteHarness(server);
