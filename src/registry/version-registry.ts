@@ -267,7 +267,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     await this.#directory.checkFallback(stored);
     const incompatibilities = this.#options.incompatibilities(stored.manifest);
     if (incompatibilities.length > 0)
-      throw registryFailure('model-watch-incompatibility', incompatibilities.join('; '));
+      throw registryFailure('model-watch-incompatible', incompatibilities.join('; '));
   }
 
   /** Checks that the files of the version are those that were proved. */
