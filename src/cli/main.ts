@@ -3,11 +3,8 @@ import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
-import { addCompareCommand } from './models/compare-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
-import type { VerifyOptions } from './models/models-command.ts';
-import { modelsListCommand, modelsShowCommand, modelsVerifyCommand } from './models/models-command.ts';
-import { addModelManagementCommands } from './models/model-management-commands.ts';
+import { addModelsCommands } from './models/models-commands.ts';
 import type { OutboxExportOptions } from './outbox-command.ts';
 import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import type { Output } from './output/output.ts';
@@ -17,7 +14,6 @@ import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
 import type { SimulateOptions } from './demo/simulate-command.ts';
-import { addSigningCommands } from './models/signing-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training/training-commands.ts';
@@ -124,7 +120,7 @@ function commands(done: (exitCode: number) => void): Command {
     .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
   addProbeCommand(program, output, done, json);
   addTrainingCommands(program, { output, done, config, json });
-  addModelsCommands(program, done, config, json);
+  addModelsCommands(program, { output, done, config, json });
   addOutboxCommands(program, done, config, json);
   program
     .command('status')
@@ -140,46 +136,6 @@ function commands(done: (exitCode: number) => void): Command {
     .description("the configuration's JSON Schema")
     .action(() => done(schemaCommand(output)));
   return program;
-}
-
-function addModelsCommands(
-  program: Command,
-  done: (exitCode: number) => void,
-  config: () => Option,
-  json: () => Option,
-): void {
-  const models = program.command('models').description('the model directory');
-  models
-    .command('list')
-    .description('models and versions, which is active, and the provider each runs on')
-    .addOption(config())
-    .addOption(json())
-    .action(async (options: { config: string; json?: boolean }) => done(await modelsListCommand(options, output)));
-  models
-    .command('show')
-    .argument('<model>', 'NAME or NAME@VERSION')
-    .description('what a model is, expects and was trained on')
-    .addOption(config())
-    .addOption(json())
-    .action(async (model: string, options: { config: string; json?: boolean }) =>
-      done(await modelsShowCommand(model, options, output)),
-    );
-  models
-    .command('verify')
-    .argument(
-      '[model]',
-      'NAME or NAME@VERSION, all where absent; or the folder of a version (./1), for its signature alone',
-    )
-    .description('hash, graph, golden vectors and latency; exit 1 where one does not hold')
-    .option('--key <file>', 'public key that must have signed it, instead of those in models.trust')
-    .addOption(config())
-    .addOption(json())
-    .action(async (model: string | undefined, options: VerifyOptions) =>
-      done(await modelsVerifyCommand(model, options, output)),
-    );
-  addCompareCommand(models, output, done, { config, json });
-  addModelManagementCommands(models, { output, done, config, json });
-  addSigningCommands(models, { output, done, config, json });
 }
 
 function addOutboxCommands(

@@ -80,9 +80,15 @@ export function textOf(value: unknown): string {
   if (typeof value === 'number')
     return Number.isNaN(value) ? '.nan (not a number)' : String(value).replace('Infinity', '.inf');
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+  if (Array.isArray(value)) return listText(value);
   const keys = isPlainObject(value) ? Object.keys(value) : [];
   return keys.length === 0 ? 'an empty map' : `a map with ${shortList(keys)}`;
+}
+
+function listText(list: readonly unknown[]): string {
+  if (list.length === 0) return 'an empty list';
+  const isShort = list.length <= NAMES_SHOWN_MAX && list.every((item) => typeof item === 'number');
+  return isShort ? `[${list.map(textOf).join(', ')}]` : `a list of ${list.length}`;
 }
 
 function withoutPassword(text: string): string {

@@ -27,12 +27,10 @@ function nameFindings({ declaredTags }: CheckContext): readonly Finding[] {
 }
 
 function boundFindings({ name, source, pattern, range, deadband }: Tag): readonly Finding[] {
-  // The schema checks the limits of a pattern.
+  // A tag of a pattern has no path of its own in the file.
   if (range === undefined || pattern !== undefined) return [];
   const path = ['sources', source, 'tags', name];
   const [min, max] = range;
-  if (min >= max)
-    return [error([...path, 'range'], `expected [smallest, largest], found [${min}, ${max}], which contains no value`)];
   if (deadband < max - min) return [];
   const width = `the range is only ${max - min} wide`;
   return [error([...path, 'deadband'], `${deadband} is too large: ${width}, so no change would ever be reported`)];

@@ -31,7 +31,7 @@ const goldenSchema = configObject({
 
 const valuesSchema = z.array(z.union([z.number(), z.string(), z.boolean()]));
 
-/** For any tensor: 64-bit integers past 2^53 are written as text. */
+/** Values of any tensor. 64-bit integers above 2^53 are written as text. */
 const tensorValuesSchema = z.union([
   valuesSchema,
   configObject({ dims: z.array(z.int().min(0)).max(16), data: valuesSchema }),
@@ -84,7 +84,7 @@ const identityFields = {
 
 type Identity = Pick<z.infer<z.ZodObject<typeof identityFields>>, 'name' | 'version' | 'sha256' | 'runtime' | 'remote'>;
 
-/** What belongs to the one runtime and not to the other. */
+/** Checks the fields that only one of the runtimes has. */
 function checkRuntime({ name, version, sha256, runtime, remote }: Identity, context: z.RefinementCtx): void {
   const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
   if (runtime === 'local') {
@@ -110,11 +110,10 @@ const sharedFields = {
 };
 
 /**
- * `model.yaml` of a model that judges windows, which is what a watch may name: what a model is, what it expects, and how anyone can check that it still does what it did.
+ * `model.yaml` of a model that judges windows, for watches: identity, inputs and outputs, and golden vectors that verify it.
  *
- * The graph takes one input `window` of float32, shape [batch, steps, tags], raw values in engineering units
- * (scaler and threshold arithmetic are inside), and gives `score`, float32 [batch], and where it explains
- * itself `contributions`, float32 [batch, tags].
+ * The graph has one input `window`, float32 [batch, steps, tags], with raw values in engineering units (scaling is inside the
+ * graph). Its outputs are `score`, float32 [batch], and optionally `contributions`, float32 [batch, tags].
  */
 const windowManifestSchema = configObject({
   ...identityFields,
@@ -153,8 +152,8 @@ export const modelManifestSchema = windowManifestSchema.superRefine(checkRuntime
 export type ModelManifest = z.infer<typeof modelManifestSchema>;
 
 /**
- * `model.yaml` of any other graph, which clients may run: whatever inputs and outputs it has, of any type and shape.
- * Only `task: other` may go without golden vectors; it is served unverified, and its status says so.
+ * `model.yaml` of any other graph, for clients. Inputs and outputs may have any type and shape. Only `task: other` may have no
+ * golden vectors. Such a model is served unverified, and its status reports this.
  */
 export const graphManifestSchema = configObject({
   ...identityFields,
@@ -175,5 +174,5 @@ export const graphManifestSchema = configObject({
 
 export type GraphManifest = z.infer<typeof graphManifestSchema>;
 export type AnyManifest = ModelManifest | GraphManifest;
-/** Of a golden vector: row-major values, with their shape where it must be said. */
+/** Values of a golden vector, row-major, with their shape if it is ambiguous. */
 export type GoldenValues = z.infer<typeof tensorValuesSchema>;

@@ -8,7 +8,7 @@ import {
   secretReference,
 } from '../platform/config-fields.ts';
 
-/** Set by andon itself. */
+/** Headers that andon sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
@@ -38,7 +38,7 @@ const fallbackReference = z
     return z.NEVER;
   });
 
-/** `remote:` in a `model.yaml`: where the model runs, and how it is asked there. */
+/** `remote:` in a `model.yaml`: the server of the model, and the requests to it. */
 export const remoteServerSchema = configObject({
   url: z
     .string()
@@ -86,7 +86,7 @@ export const remoteServerSchema = configObject({
   { path: ['token'], error: 'set either token or the header authorization, not both' },
 );
 
-/** Sizes in bytes. */
+/** Parsed `remote:`. */
 export type RemoteServer = z.infer<typeof remoteServerSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {

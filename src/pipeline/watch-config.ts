@@ -5,7 +5,7 @@ import { MAJOR_DRIFT } from '../domain/model/drift.ts';
 import { alarmPriorities } from '../domain/alarm/alarm.ts';
 import { configObject, duration } from '../platform/config-fields.ts';
 
-/** Rows that may wait for late samples; with more, memory would grow without making any verdict better. */
+/** Most rows that may wait for late samples. More would use memory without better verdicts. */
 const LATE_ROWS_MAX = 10_000;
 
 const modelReference = z
@@ -101,7 +101,6 @@ const alarmSchema = configObject({
     .describe('Out of service: verdicts are judged and recorded, but no alarm is raised'),
 });
 
-/** One entry of `watches:`: a model bound to tags, and the alarm it raises. */
 const driftSchema = configObject({
   period: duration('Time over which values are collected before they are compared', { minMs: 60_000 }).prefault('1d'),
   warn: z
@@ -111,6 +110,7 @@ const driftSchema = configObject({
     .describe('Population stability index above which a tag is reported: 0.1 is a slight shift, 0.25 a major one'),
 }).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
+/** One entry of `watches:`: a model bound to tags, and its alarm. */
 export const watchSchema = configObject({
   model: modelReference,
   shadow: versionReference(

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { byteSizePattern, parseByteSize } from '../domain/byte-size.ts';
-import type { TagDefinition } from '../domain/sample/tag.ts';
 import { durationPattern, parseDurationMs } from '../domain/duration.ts';
 import { errorMessage, OperatingError } from './errors.ts';
 
@@ -76,34 +75,6 @@ function unitOf(field: z.core.$ZodType): Unit | undefined {
     return unitOf(field.unwrap());
   if (field instanceof z.ZodUnion) return field.options.map(unitOf).find((unit) => unit !== undefined);
   return units.get(field)?.unit;
-}
-
-/** Fields of the tags of every source. */
-export const stuckFields = {
-  stuckAfter: duration(
-    'A value that has not changed for this long becomes uncertain, because the sensor may be stuck',
-    {
-      minMs: 1_000,
-    },
-  ).optional(),
-  stuckBand: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
-};
-
-/** Returns the rules for the values of a tag, from the fields that all sources share. */
-export function tagRules(fields: {
-  readonly unit: string;
-  readonly range?: readonly [number, number] | undefined;
-  readonly deadband: number;
-  readonly stuckAfterMs?: number | undefined;
-  readonly stuckBand: number;
-}): Omit<TagDefinition, 'name'> {
-  const { unit, range, deadband, stuckAfterMs, stuckBand } = fields;
-  const stuck = stuckAfterMs === undefined ? undefined : { afterMs: stuckAfterMs, band: stuckBand };
-  return { unit, range, deadband, stuck };
 }
 
 /** Reference to a secret. The secret itself must not be in the configuration. */

@@ -18,5 +18,5 @@ export const publishSchema = configObject({
   .superRefine(checkMqttConfig)
   .describe('Broker for local subscribers. Verdicts, alarms and the state of the agent are published on it');
 
-/** Durations in milliseconds. */
+/** Parsed `publish:`. */
 export type PublishConfig = z.infer<typeof publishSchema>;

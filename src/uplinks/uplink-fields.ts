@@ -2,10 +2,10 @@ import * as z from 'zod';
 import { recordKinds } from '../domain/record/record.ts';
 import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
-/** What suits a kind of uplink where the configuration is silent. */
+/** Default batch of a kind of uplink. */
 export type BatchDefaults = { readonly recordsMax: number; readonly bytesMax: string; readonly linger: string };
 
-/** The fields that every uplink has, whatever is behind it; a kind spreads them into its own strict object. */
+/** Returns the fields of every uplink. Each kind adds them to its own object. */
 export function uplinkFields(defaults: BatchDefaults) {
   return {
     records: z
@@ -63,5 +63,5 @@ export function uplinkFields(defaults: BatchDefaults) {
 
 const anyUplink = configObject(uplinkFields({ recordsMax: 200, bytesMax: '256kB', linger: '100ms' }));
 
-/** The common fields after parsing: durations in milliseconds, sizes in bytes. */
+/** Parsed common fields. */
 export type UplinkFields = z.infer<typeof anyUplink>;

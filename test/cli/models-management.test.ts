@@ -12,7 +12,7 @@ import { meanModel } from '../support/onnx-models.ts';
 import { AgentFolder } from '../support/start-agent.ts';
 import { andon } from './run-andon.ts';
 
-/** A box with one watch on one tag, and no model yet. */
+/** A configuration with one watch on one tag, and no model. */
 let folder: AgentFolder;
 
 beforeEach(() => {
@@ -44,7 +44,7 @@ const json = async (...args: readonly string[]) => {
 const packageFolder = (model: TestModel) => writePackage(join(folder.path, `package-${model.version}`), model);
 
 test(
-  'a version goes from a folder, a .tgz and a URL into the directory, live, pinned, back and away',
+  'versions from a folder, a .tgz and a URL are installed, activated, pinned, rolled back and removed',
   { timeout: 120_000 },
   async () => {
     const tgz = join(folder.path, 'level-2.tgz');
@@ -57,7 +57,7 @@ test(
     expect(await models('install', packageFolder(level(1)))).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(
-        /level@1 is installed: 1 golden vectors hold on cpu .*of the 1000 ms it may\.\nNothing is activated: andon models activate level@1/,
+        /level@1 is installed: 1 golden vectors hold on cpu .*of the 1000 ms allowed\.\nIt is not active. To activate it: andon models activate level@1/,
       ) as string,
       stderr: 'verifying level@1\n',
     });
@@ -110,7 +110,7 @@ test(
   },
 );
 
-test('an audit log that was tampered with, or cut, is found by its first broken line', async () => {
+test('a changed or truncated audit log is reported with its first broken line', async () => {
   for (const version of [1, 2]) await models('install', packageFolder(level(version)));
   const path = join(folder.path, 'models/audit.jsonl');
   const log = readFileSync(path, 'utf8');
@@ -119,7 +119,7 @@ test('an audit log that was tampered with, or cut, is found by its first broken 
   writeFileSync(path, log.slice(0, log.indexOf('\n') + 1));
   expect(await models('audit', '--contains', head)).toMatchObject({
     code: 1,
-    stdout: expect.stringMatching(/no longer has the line/) as string,
+    stdout: expect.stringMatching(/does not contain the hash/) as string,
   });
   writeFileSync(path, log.replace('"version":1', '"version":2'));
   expect(await models('audit')).toMatchObject({
@@ -129,7 +129,7 @@ test('an audit log that was tampered with, or cut, is found by its first broken 
 });
 
 test(
-  'a version whose columns are not those of the watch does not go live, and one that does all the same can be rolled back',
+  'a version with other columns than the watch is not activated; one that was activated by hand can be rolled back',
   { timeout: 120_000 },
   async () => {
     await models('install', packageFolder(level(1)), '--activate');
@@ -140,7 +140,7 @@ test(
         error: expect.stringMatching(/watch 'level': 1 tags, but level@2 has 2 columns/) as string,
       },
     });
-    // Somebody writes the file by hand, and the configuration is wrong from there on.
+    // After an edit of the file by hand, the configuration is invalid.
     writeFileSync(join(folder.path, 'models/level/active'), '2\n');
     writeFileSync(join(folder.path, 'models/level/previous'), '1\n');
     expect((await models('show', 'level')).code).toBe(78);
@@ -215,7 +215,7 @@ test('a version that a watch names is not removed', async () => {
   configure('level@1');
   expect(await json('remove', 'level@1', '--force')).toMatchObject({
     code: 1,
-    document: { error: expect.stringMatching(/in use: watch 'level' names it/) as string },
+    document: { error: expect.stringMatching(/in use: watch 'level' uses it/) as string },
   });
 });
 
@@ -224,8 +224,8 @@ test.each([
   [['install', '.', '--sha256', 'abc'], 64, /64 hexadecimal digits/],
   [['install', '.', '--header', 'nonsense'], 64, /expected a header/],
   [['install'], 64, /missing required argument/],
-  [['activate', 'level'], 1, /Say which version: level@VERSION/],
-  [['pin', 'a b'], 1, /names no model/],
+  [['activate', 'level'], 1, /has no version. Expected level@VERSION/],
+  [['pin', 'a b'], 1, /'a b' is not a model/],
   [['remove', 'level@7'], 1, /no model 'level'/],
 ])('models %j is refused with the reason', async (args, code, reason) => {
   expect(await models(...args)).toMatchObject({ code, stderr: expect.stringMatching(reason) as string });

@@ -62,7 +62,7 @@ const failures: readonly Failure[] = [
   { args: ['models', 'list', '-c', '/nowhere.yaml'], code: 78, says: /the file does not exist/ },
   { args: ['models', 'show', 'no-model', '-c', demoConfig], code: 1, says: /no model 'no-model'/ },
   { args: ['models', 'show', 'pump-anomaly@99', '-c', demoConfig], code: 1, says: /pump-anomaly.*99/ },
-  { args: ['models', 'verify', 'a b', '-c', demoConfig], code: 1, says: /names no model/ },
+  { args: ['models', 'verify', 'a b', '-c', demoConfig], code: 1, says: /'a b' is not a model/ },
   { args: ['status', '--token-file', '/nowhere/token'], code: 1, says: /\/nowhere\/token/ },
   { args: ['simulate', csv], code: 1, says: /--modbus tcp:/ },
   { args: ['simulate', '/nowhere.csv', '--modbus', 'tcp://127.0.0.1:0'], code: 1, says: /\/nowhere\.csv/ },

@@ -202,7 +202,7 @@ describe('a shadow', () => {
     await judged(agent, 100);
     const agreeing = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
     expect(agreeing.code).toBe(0);
-    expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 beside echo@1/);
+    expect(agreeing.stdout).toMatch(/^tried: shadow of echo@2 against echo@1/);
     expect(agreeing.stdout).toMatch(/The versions agree on 100\.0 % of \d+ windows\. .*andon models activate echo@2/);
 
     rollout.configure({ shadow: 'echo@3' });
@@ -218,7 +218,7 @@ describe('a shadow', () => {
     agent.child.kill('SIGHUP');
     await expect.poll(() => agent.log.filter(({ msg }) => msg === 'The new configuration is in use.').length).toBe(2);
     const none = await andon('models', 'compare', 'echo', '-c', configFile, '--url', urlOf(agent));
-    expect(none).toMatchObject({ code: 0, stdout: expect.stringContaining('No version of echo is tried now') });
+    expect(none).toMatchObject({ code: 0, stdout: expect.stringContaining('No version of echo is compared now') });
     expect(await agent.end('SIGTERM')).toBe(0);
     expect(agent.stderr).toBe('');
   });

@@ -1,13 +1,16 @@
-import type { Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { loadConfig } from '../../config/config-file.ts';
 import type { ComparisonJson, RolloutJson } from '../../contracts/rollout-json.ts';
 import { comparisonJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
-import { formatModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { agentUrl, askAgent } from '../output/agent-request.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { agentUrl, askAgent, requestFault } from '../output/agent-request.ts';
+import type { CommandContext } from '../output/command-context.ts';
 import type { Output } from '../output/output.ts';
+import { printResult } from '../output/print-result.ts';
 import { table } from '../output/table.ts';
+import { referenceOf } from './model-argument.ts';
 
 const BAR_WIDTH = 24;
 const DISAGREEMENTS_SHOWN_MAX = 8;
@@ -15,50 +18,40 @@ const DISAGREEMENTS_SHOWN_MAX = 8;
 type CompareOptions = { readonly config: string; readonly url?: string; readonly json?: boolean };
 
 /** Adds `andon models compare`. */
-export function addCompareCommand(
-  models: Command,
-  output: Output,
-  done: (exitCode: number) => void,
-  options: { readonly config: () => Option; readonly json: () => Option },
-): void {
+export function addCompareCommand(models: Command, { output, done, config, json }: CommandContext): void {
   models
     .command('compare')
     .argument('<model>', 'NAME')
-    .description('versions that judge the same windows (shadow, canary, probation), side by side')
-    .addOption(options.config())
-    .option('--url <url>', 'of the running agent, where it is not the one that the configuration says')
-    .addOption(options.json())
-    .action(async (model: string, given: CompareOptions) => done(await compareCommand(model, given, output)));
+    .description('compares versions that judge the same windows (shadow, canary, probation)')
+    .addOption(config())
+    .option('--url <url>', 'URL of the running agent, if it differs from the configuration')
+    .addOption(json())
+    .action(async (model: string, options: CompareOptions) => done(await compareCommand(model, options, output)));
 }
 
 /**
- * `andon models compare NAME`: asks the running agent.
- * @returns 1 where a candidate was stopped.
+ * `andon models compare NAME`: requests the comparison from the running agent.
+ *
+ * @returns 1 if a candidate was stopped.
  */
 async function compareCommand(text: string, options: CompareOptions, output: Output): Promise<number> {
-  const name = parseModelReference(text)?.name;
-  if (name === undefined)
-    throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME`);
+  const { name } = referenceOf(text);
   const { http, watches } = (await loadConfig(options.config)).config;
   const url = options.url ?? agentUrl(http);
   const comparison = await ask(url, () => askAgent(http, `/api/v1/models/${encodeURIComponent(name)}/compare`, url));
-  if (options.json === true) output.out(JSON.stringify(comparison));
-  else {
-    const using = Object.values(watches).filter(({ model }) => model.name === name).length;
-    output.out(comparisonText(comparison, using));
-  }
+  const users = Object.values(watches).filter(({ model }) => model.name === name).length;
+  printResult(output, options, { document: comparison, text: comparisonText(comparison, users) });
   return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;
 }
 
-async function ask(url: string, question: () => Promise<unknown>): Promise<ComparisonJson> {
+async function ask(url: string, request: () => Promise<unknown>): Promise<ComparisonJson> {
   try {
-    return comparisonJson.parse(await question());
+    return comparisonJson.parse(await request());
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? errorMessage(error.cause) : errorMessage(error);
     throw new OperatingError(
       'agent-not-reached',
       'retry',
-      `No agent answers at ${url} as it should: ${cause}. Is it running? Say where with --url`,
+      `The agent at ${url} could not be asked: ${requestFault(error)}. Check that it runs, or give its address with --url`,
       { cause: error },
     );
   }
@@ -71,7 +64,7 @@ function comparisonText({ model, rollouts, obstacles }: ComparisonJson, watchesU
   ];
   if (parts.length > 0) return parts.join('\n\n');
   if (watchesUsing === 0) return `No watch uses the model '${model}'.`;
-  return `No version of ${model} is tried now. Name one in a watch, 'shadow: ${model}@VERSION' or 'canary: ${model}@VERSION', or activate it.`;
+  return `No version of ${model} is compared now. Name one in a watch ('shadow: ${model}@VERSION' or 'canary: ${model}@VERSION'), or activate it.`;
 }
 
 function rolloutText(model: string, rollout: RolloutJson): string {
@@ -80,7 +73,7 @@ function rolloutText(model: string, rollout: RolloutJson): string {
   const until = rollout.ends_ms === null ? '' : ` until ${timeText(rollout.ends_ms)}`;
   const share = (count: number) => [String(count), bar(windows === 0 ? 0 : count / windows)];
   return [
-    `${watch}: ${kind} of ${one} beside ${other}, since ${timeText(rollout.since_ms)}${until}; version ${decides} decides`,
+    `${watch}: ${kind} of ${one} against ${other}, since ${timeText(rollout.since_ms)}${until}; version ${decides} decides`,
     table(
       ['', 'windows', ''],
       [
@@ -127,19 +120,19 @@ function disagreementsTable(one: string, other: string, { disagreements }: Rollo
     .toReversed()
     .map(({ timestamp_ms, candidate, incumbent }) => [
       timeText(timestamp_ms),
-      saidText(candidate),
-      saidText(incumbent),
+      judgementText(candidate),
+      judgementText(incumbent),
     ]);
   return table(['last disagreements', one, other], rows);
 }
 
-function saidText({ verdict, score, threshold }: RolloutJson['disagreements'][number]['candidate']): string {
+function judgementText({ verdict, score, threshold }: RolloutJson['disagreements'][number]['candidate']): string {
   return `${verdict} ${number(score)} (threshold ${number(threshold)})`;
 }
 
 function bar(share: number): string {
   const filled = Math.round(share * BAR_WIDTH);
-  // Something is never shown as nothing.
+  // A share above 0 is never shown as 0.
   const shown = share > 0 ? Math.max(1, filled) : 0;
   return '█'.repeat(shown) + '·'.repeat(BAR_WIDTH - shown);
 }

@@ -8,7 +8,7 @@ const watchesSchema = z.object({
 
 export type WatchDrift = { readonly watch: string; readonly indexes: Readonly<Record<string, number>> };
 
-/** Drift of the watches that use a model, as the running agent sees it; undefined where none answers. */
+/** Returns the drift of the watches that use a model, from the running agent; undefined if no agent answers. */
 export async function liveDrift(http: HttpConfig, modelName: string): Promise<readonly WatchDrift[] | undefined> {
   try {
     const { watches } = watchesSchema.parse(await askAgent(http, '/api/v1/watches'));
@@ -16,7 +16,7 @@ export async function liveDrift(http: HttpConfig, modelName: string): Promise<re
       .filter(({ model }) => model.split('@')[0] === modelName)
       .map(({ watch, drift }) => ({ watch, indexes: drift }));
   } catch {
-    // That no agent runs is no fault of a command that shows a file.
+    // The command shows a file, so it also works while no agent runs.
     return undefined;
   }
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { executionProviders } from '../../contracts/inference.ts';
 import { byteSize, configObject, duration } from '../../platform/config-fields.ts';
 
-/** Each is a process of some 60 MB before its first model. */
+/** Most host processes. Each takes about 60 MB without a model. */
 const HOSTS_MAX = 16;
 
 const providerName = z.enum(executionProviders, { error: `expected one of ${executionProviders.join(', ')}` });
@@ -29,9 +29,9 @@ const providerList = z
     error: 'a provider is listed twice',
   });
 
-/** The process for the models of clients. */
+/** Host process for the models of clients. */
 export const CLIENT_HOST = 'clients';
-/** Its name in earlier configurations. */
+/** Former name of `CLIENT_HOST`, still accepted. */
 export const FORMER_CLIENT_HOST = 'visitors';
 
 const hostName = z
@@ -65,7 +65,7 @@ const limitsSchema = configObject({
     .describe('Host process that the model runs in. Default: `main` for the model of a watch, `clients` for any other'),
 });
 
-/** A key by the path of its file, or the PEM text itself. The text of a file is filled in by whoever reads it. */
+/** Public key: path of its file, or PEM text. The loader adds the text of the file. */
 const trustedKeySchema = z
   .string({ error: 'expected the path of a public key, or its PEM text' })
   .min(1)
@@ -114,7 +114,7 @@ export const modelsConfigSchema = configObject({
   directory: z
     .string()
     .min(1)
-    // The one character that no path may have; the folder is read while the configuration is checked.
+    // No path may contain NUL. The folder is read during the check of the configuration.
     .refine((path) => !path.includes('\0'), { error: 'must not contain a NUL character' })
     .default('models')
     .describe('Folder with <name>/<version>/model.onnx and model.yaml, relative to the configuration file'),
@@ -210,6 +210,6 @@ export const modelsConfigSchema = configObject({
     .describe('Limits at which a candidate is stopped and rolled back (a shadow, a canary, or a version on probation)'),
 });
 
-/** Durations in milliseconds, sizes in bytes; `directory` made absolute by whoever read the file. */
+/** Parsed `models:`. The loader makes `directory` absolute. */
 export type ModelsConfig = z.infer<typeof modelsConfigSchema>;
 export type ProviderConfig = ModelsConfig['executionProviders'][number];

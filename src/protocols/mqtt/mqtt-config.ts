@@ -18,7 +18,7 @@ const tlsSchema = configObject({
   error: 'cert and key must be set together',
 });
 
-/** What every user of a broker has in its schema: spread it into the kind's own strict object. */
+/** Fields of every connection to a broker. Each section adds them to its own object. */
 export const mqttFields = {
   url: z
     .string()
@@ -64,10 +64,10 @@ export const mqttFields = {
 } as const;
 
 const mqttConfig = configObject(mqttFields);
-/** The parsed fields. */
+/** Parsed `mqttFields`. */
 export type MqttConfig = z.infer<typeof mqttConfig>;
 
-/** Refinement for a schema with `mqttFields`: what can only be judged with all of them at hand. */
+/** Refinement for a schema with `mqttFields`: checks the rules over several fields. */
 export function checkMqttConfig(
   config: MqttConfig,
   context: { addIssue(issue: { code: 'custom'; path: PropertyKey[]; message: string; input: unknown }): void },
@@ -81,16 +81,16 @@ export function checkMqttConfig(
   if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
 }
 
-/** @param who The component that owns the connection, its client id where none is configured, and its will. */
+/** @param owner Component that owns the connection, its default client id, and its will. */
 export function mqttConnectionOptions(
   config: MqttConfig,
-  who: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
+  owner: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
 ): MqttConnectionOptions {
   const { ca, cert, key } = config.tls;
   return {
-    name: who.name,
+    name: owner.name,
     url: config.url,
-    clientId: config.clientId ?? who.clientId,
+    clientId: config.clientId ?? owner.clientId,
     protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '5' ? 5 : 4,
     keepaliveMs: config.keepaliveMs,
     username: config.username,
@@ -98,7 +98,7 @@ export function mqttConnectionOptions(
     tls: { ca, cert, key },
     clean: config.cleanSession,
     sessionExpiryMs: config.sessionExpiryMs,
-    will: who.will,
+    will: owner.will,
     connectTimeoutMs: config.connectTimeoutMs,
     reconnectMinMs: config.reconnectMinMs,
     reconnectMaxMs: config.reconnectMaxMs,
@@ -106,7 +106,7 @@ export function mqttConnectionOptions(
   };
 }
 
-/** A client id that no other connection has: `andon-`, who owns it, and 16 hexadecimal digits. */
+/** Returns a unique client id: `andon-`, the owner, and 16 hexadecimal digits. */
 export function randomClientId(random: () => number, owner = ''): string {
   const digits = Array.from({ length: 16 }, () => Math.floor(random() * 16).toString(16)).join('');
   return ['andon', ...owner.split(/[^A-Za-z0-9]+/).filter(Boolean), digits].join('-');

@@ -1,6 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import type { TagDefinition } from '../../domain/sample/tag.ts';
-import { tagRules } from '../../platform/config-fields.ts';
+import { tagRules } from '../tag-fields.ts';
 import type { ModbusSourceConfig } from './plan/modbus-config.ts';
 import { modbusSourceSchema } from './plan/modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';

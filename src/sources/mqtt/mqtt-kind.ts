@@ -1,14 +1,15 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
-import { mqttSourceSchema, mqttTagDefinitions, mqttTagPatterns } from './mqtt-source-config.ts';
+import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
+import { mqttSourceSchema } from './mqtt-source-config.ts';
 import { MqttSource } from './mqtt-source.ts';
 
 /** Sources of type mqtt. The broker sends when it likes: there is no scan to plan. */
 export const mqttKind: SourceKind<MqttSourceConfig> = {
   type: 'mqtt',
   schema: mqttSourceSchema,
-  tags: mqttTagDefinitions,
-  patterns: mqttTagPatterns,
+  tags: tagDefinitions,
+  patterns: patternDefinitions,
   plan: () => [],
   create: (context) => new MqttSource(context),
 };

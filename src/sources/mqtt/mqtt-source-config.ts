@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
-import { configObject, duration, stuckFields, tagRules } from '../../platform/config-fields.ts';
+import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
+import { checkHasTags, patternFields, tagFields } from '../tag-fields.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
@@ -18,39 +18,8 @@ const topicText = z
   .string()
   .min(1)
   .max(65_535)
-  // oxlint-disable-next-line no-control-regex -- These are what it keeps out.
+  // oxlint-disable-next-line no-control-regex -- The pattern excludes them.
   .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'must not contain control characters' });
-
-/** What tags have in common, wherever their values come from. */
-export const tagFields = {
-  unit: z.string().default('').describe('Engineering unit, for display'),
-  range: z
-    .tuple([z.number(), z.number()])
-    .refine(([low, high]) => low < high, { error: 'the first number must be the smaller one' })
-    .optional()
-    .describe('Smallest and largest plausible value in engineering units. A value outside it is uncertain'),
-  deadband: z.number().min(0).default(0).describe('Smallest change that is reported, in engineering units'),
-  ...stuckFields,
-  scale: z.number().default(1).describe('Factor from the payload value to engineering units'),
-  offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
-} as const;
-
-/** What patterns have in common. */
-export const patternFields = {
-  tag: z
-    .string()
-    .min(1)
-    .refine((text) => parseTagTemplate(text) !== undefined, {
-      error: 'expected a template for tag names, such as {asset}.{name}',
-    })
-    .describe('Template for tag names; each {place} is replaced by the matched text: {asset}.{name}'),
-  maxTags: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .default(1000)
-    .describe('Most tags that the pattern may create. Further matches are ignored, counted and reported in health'),
-} as const;
 
 const readingFields = {
   format: z
@@ -78,7 +47,7 @@ const readingFields = {
   ...tagFields,
 } as const;
 
-/** How a tag is read out of the payload of its topic. */
+/** Rules to read a value from the payload of a topic. */
 export type MqttReading = z.infer<typeof readingSchema>;
 const readingSchema = configObject(readingFields);
 
@@ -108,7 +77,7 @@ const patternSchema = configObject({
       context.addIssue({ code: 'custom', path: ['tag'], message: `the topic does not have the place {${place}}` });
   });
 
-/** A source of type mqtt: tags bound to topics of one broker. */
+/** Source of type mqtt: tags bound to topics of one broker. */
 export const mqttSourceSchema = configObject({
   type: z.literal('mqtt'),
   ...mqttFields,
@@ -145,31 +114,8 @@ export const mqttSourceSchema = configObject({
     context.addIssue({ code: 'custom', path: ['acknowledge'], message });
   });
 
-/** Durations in milliseconds. */
+/** Parsed configuration of an MQTT source. */
 export type MqttSourceConfig = z.infer<typeof mqttSourceSchema>;
-
-export function mqttTagDefinitions(config: MqttSourceConfig): readonly TagDefinition[] {
-  return Object.entries(config.tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
-}
-
-export function mqttTagPatterns(config: MqttSourceConfig): readonly TagPattern[] {
-  return Object.entries(config.patterns).map(([pattern, { tag, maxTags, ...fields }]) => ({
-    pattern,
-    template: tag,
-    tagsMax: maxTags,
-    ...tagRules(fields),
-  }));
-}
-
-/** Refinement for a source with `tags` and `patterns`. */
-export function checkHasTags(
-  config: { readonly tags: object; readonly patterns: object },
-  context: { addIssue(issue: { code: 'custom'; path: PropertyKey[]; message: string; input: unknown }): void },
-): void {
-  if (Object.keys(config.tags).length + Object.keys(config.patterns).length > 0) return;
-  const message = 'a source needs at least one tag or pattern';
-  context.addIssue({ code: 'custom', path: ['tags'], message, input: config });
-}
 
 function checkReading(reading: MqttReading, context: z.RefinementCtx): void {
   const { format, samples, value, time, quality } = reading;

@@ -1,6 +1,7 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
-import { sparkplugSourceSchema, sparkplugTagDefinitions, sparkplugTagPatterns } from './sparkplug-source-config.ts';
+import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
+import { sparkplugSourceSchema } from './sparkplug-source-config.ts';
 import { SparkplugSource } from './sparkplug-source.ts';
 
 /**
@@ -10,8 +11,8 @@ import { SparkplugSource } from './sparkplug-source.ts';
 export const sparkplugKind: SourceKind<SparkplugSourceConfig> = {
   type: 'sparkplug',
   schema: sparkplugSourceSchema,
-  tags: sparkplugTagDefinitions,
-  patterns: sparkplugTagPatterns,
+  tags: tagDefinitions,
+  patterns: patternDefinitions,
   plan: () => [],
   create: (context) => new SparkplugSource(context),
 };

@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import type { TagDefinition, TagPattern } from '../../domain/sample/tag.ts';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
-import { configObject, duration, tagRules } from '../../platform/config-fields.ts';
+import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
-import { checkHasTags, patternFields, tagFields } from '../mqtt/mqtt-source-config.ts';
+import { checkHasTags, patternFields, tagFields } from '../tag-fields.ts';
 
 const level = (description: string) =>
   z
@@ -45,7 +44,7 @@ const patternSchema = configObject({
       context.addIssue({ code: 'custom', path: ['tag'], message: `there is no place {${place}}` });
 });
 
-/** A source of type sparkplug: a host application that reads the edge nodes of one broker. */
+/** Source of type sparkplug: a host application that reads the edge nodes of one broker. */
 export const sparkplugSourceSchema = configObject({
   type: z.literal('sparkplug'),
   ...mqttFields,
@@ -72,24 +71,11 @@ export const sparkplugSourceSchema = configObject({
   .superRefine(checkMqttConfig)
   .superRefine(checkHasTags);
 
-/** Durations in milliseconds. */
+/** Parsed configuration of a Sparkplug source. */
 export type SparkplugSourceConfig = z.infer<typeof sparkplugSourceSchema>;
 export type SparkplugPatternConfig = SparkplugSourceConfig['patterns'][string];
 
-export function sparkplugTagDefinitions({ tags }: SparkplugSourceConfig): readonly TagDefinition[] {
-  return Object.entries(tags).map(([name, fields]) => ({ name, ...tagRules(fields) }));
-}
-
-export function sparkplugTagPatterns({ patterns }: SparkplugSourceConfig): readonly TagPattern[] {
-  return Object.entries(patterns).map(([pattern, { tag, maxTags, ...fields }]) => ({
-    pattern,
-    template: tag,
-    tagsMax: maxTags,
-    ...tagRules(fields),
-  }));
-}
-
-/** The place that a field is; undefined where it is a text or '+'. */
+/** Returns the place that a field is, or undefined if it is a text or '+'. */
 export function placeOf(text: string | undefined): string | undefined {
   return /^\{(\w+)\}$/.exec(text ?? '')?.[1];
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { configObject, duration, additionalHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
-/** Set by the uplink itself. */
+/** Headers that the uplink sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
   'connection',
   'content-encoding',
@@ -46,7 +46,7 @@ export const httpUplinkSchema = configObject({
   ...uplinkFields({ recordsMax: 200, bytesMax: '256kB', linger: '100ms' }),
 });
 
-/** Durations in milliseconds, sizes in bytes. */
+/** Parsed configuration of an HTTP uplink. */
 export type HttpUplinkConfig = z.infer<typeof httpUplinkSchema>;
 
 function checkUrl(text: string, context: z.RefinementCtx): void {

@@ -21,8 +21,8 @@ export const sparkplugPublishSchema = configObject({
     "Broker for Sparkplug hosts. Verdicts and alarms are published as metrics of an edge node, such as '<watch>/Verdict'",
   );
 
-/** Durations in milliseconds. */
+/** Parsed `sparkplug:`. */
 export type SparkplugPublishConfig = z.infer<typeof sparkplugPublishSchema>;
 
-/** An edge node begins each session anew. @see Sparkplug 3.0, section 5.4. */
+/** An edge node starts a new session with each connection. @see Sparkplug 3.0, section 5.4. */
 export const CLEAN = { cleanSession: true, sessionExpiryMs: 0 } as const;

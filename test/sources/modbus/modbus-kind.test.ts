@@ -70,7 +70,7 @@ describe('the configuration of a Modbus source', () => {
       'tags.tag.address: a float32 takes 2 registers, and 65535 is the last',
     ]);
     expect(tagProblems({ bit: 3 })).toEqual(['tags.tag.bit: only a bool in a holding or input register has a bit']);
-    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: the smallest value must come first']);
+    expect(tagProblems({ range: [16, 0] })).toEqual(['tags.tag.range: expected [smallest, largest]']);
     expect(tagProblems({ scale: 0 })).toEqual(['tags.tag.scale: must not be 0: every value would be the offset']);
   });
 

@@ -263,7 +263,7 @@ describe('the configuration of a source', () => {
     ['a wildcard', {}, { topic: 'a/+/b' }, 'tags.t.topic: must be one topic, without + and #'],
     ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: must not contain control characters'],
     ['a path that names many values', {}, { value: '$..a' }, 'tags.t.value: expected a path to one value'],
-    ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: the first number must be the smaller one'],
+    ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: expected [smallest, largest]'],
     ['a scheme that is none of MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
     ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password must not be in the url'],
     ['a kept session without a name', { cleanSession: false }, {}, 'clientId: cleanSession: false requires a clientId'],

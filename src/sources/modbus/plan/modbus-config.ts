@@ -12,7 +12,7 @@ const byteOrder = z
     'Byte order of values of any width. ABCD: high word first. CDAB: low word first. BADC and DCBA: the same with the bytes of each word swapped',
   );
 
-/** A Modbus device or gateway, and the tags read from one unit behind it. */
+/** Source of type modbus: one unit of a Modbus device or gateway, and its tags. */
 export const modbusSourceSchema = configObject({
   type: z.literal('modbus'),
   url: z
@@ -80,5 +80,5 @@ export const modbusSourceSchema = configObject({
     context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
 });
 
-/** After parsing: durations are milliseconds. */
+/** Parsed configuration of a Modbus source. */
 export type ModbusSourceConfig = z.infer<typeof modbusSourceSchema>;

@@ -1,17 +1,18 @@
 import * as z from 'zod';
-import { configObject, duration, stuckFields } from '../../../platform/config-fields.ts';
+import { configObject, duration } from '../../../platform/config-fields.ts';
+import { tagFields } from '../../tag-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { byteOrders, longByteOrders, registersOf, valueTypes } from '../frame/register-decode.ts';
 import { textEncodings } from '../frame/register-text.ts';
 
-/** 465536, the last holding register in the notation of manuals. */
+/** Last holding register in the notation of manuals. */
 const ADDRESS_MAX = 465_536;
-/** Most values of an array; one more would make more tags than a plant has sensors of one kind. */
+/** Most values of an array. */
 const COUNT_MAX = 2000;
-/** As many as fit in one answer. */
+/** Longest string: as many bytes as fit in one response. */
 const TEXT_BYTES_MAX = 250;
 
-/** A value, or an array of them, in a device's registers or bits. */
+/** A value, or an array of values, in the registers or bits of a device. */
 export const modbusTagSchema = configObject({
   register: z
     .enum(['holding', 'input', 'coil', 'discrete'])
@@ -54,15 +55,7 @@ export const modbusTagSchema = configObject({
     .enum([...byteOrders, ...longByteOrders])
     .optional()
     .describe("Overrides the source's byteOrder for this tag. 64-bit types also accept a full order, such as EFGHABCD"),
-  scale: z.number().default(1).describe('Factor from the raw value to engineering units'),
-  offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
-  unit: z.string().default('').describe('Engineering unit, for display'),
-  range: z
-    .tuple([z.number(), z.number()])
-    .optional()
-    .describe('Smallest and largest plausible value in engineering units. A value outside it is uncertain'),
-  deadband: z.number().min(0).default(0).describe('Smallest change that is reported, in engineering units'),
-  ...stuckFields,
+  ...tagFields,
   scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
     maxMs: DURATION_MS_MAX,
   }).optional(),
@@ -70,12 +63,12 @@ export const modbusTagSchema = configObject({
   for (const { path, message } of tagProblems(tag)) context.addIssue({ code: 'custom', path: [path], message });
 });
 
-/** After parsing: durations are milliseconds. */
+/** Parsed configuration of a Modbus tag. */
 export type ModbusTagConfig = z.infer<typeof modbusTagSchema>;
 
 type Problem = { readonly path: string; readonly message: string };
 
-/** What is wrong with a tag on its own; where it is depends on its source. */
+/** Returns the problems of a tag on its own. Its address depends on the source and is checked there. */
 function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
   const isBit = tag.register === 'coil' || tag.register === 'discrete';
   const isText = tag.type === 'string';
@@ -88,7 +81,6 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
       'bit',
       'only a bool in a holding or input register has a bit',
     ],
-    [tag.range !== undefined && tag.range[0] > tag.range[1], 'range', 'the smallest value must come first'],
     [tag.scale === 0, 'scale', 'must not be 0: every value would be the offset'],
     [isText && tag.length === undefined, 'length', 'a string requires a length, in bytes'],
     [

@@ -7,12 +7,13 @@ import { formatByteSize } from '../../domain/byte-size.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { activatedJson, activatedText, proofJson, proofText } from './model-act-commands.ts';
-import { commandActor, openRegistry } from './open-registry.ts';
 import type { Output } from '../output/output.ts';
+import { printResult } from '../output/print-result.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
+import { commandActor, openRegistry } from './open-registry.ts';
+import { activatedJson, activatedText, proofJson, proofText } from './proof-text.ts';
 
-export type ModelInstallOptions = {
+export type InstallOptions = {
   readonly config: string;
   readonly activate?: boolean;
   readonly sha256?: string;
@@ -20,25 +21,23 @@ export type ModelInstallOptions = {
   readonly json?: boolean;
 };
 
-/** Least time between two lines of progress. */
+/** Minimum time between two lines of progress. */
 const PROGRESS_INTERVAL_MS = 2000;
 
-/** `andon models install <folder|tgz|url>`. @returns 0 also where the very same version is there already. */
-export async function modelsInstallCommand(
-  text: string,
-  options: ModelInstallOptions,
-  output: Output,
-): Promise<number> {
+/** `andon models install <folder|tgz|url>`. @returns 0, also if the same version is installed already. */
+export async function modelsInstallCommand(text: string, options: InstallOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config, { models: 'unchecked' });
-  const order = {
+  const request = {
     source: await sourceOf(text, options.header ?? {}),
     sha256: options.sha256,
     activate: options.activate === true,
     onProgress: progressTo(output),
   };
-  const installed = await openRegistry(loaded).install(order, commandActor());
-  if (options.json === true) output.out(JSON.stringify(installedJson(installed)));
-  else output.out(installedText(installed, options.config));
+  const installed = await openRegistry(loaded).install(request, commandActor());
+  printResult(output, options, {
+    document: installedJson(installed),
+    text: installedText(installed, options.config),
+  });
   return 0;
 }
 
@@ -81,10 +80,10 @@ function installedText(installed: Installed, configFile: string): string {
   const { fresh, proof, leftOut, activated } = installed;
   const label = formatModelReference(installed);
   return [
-    ...(leftOut.length === 0 ? [] : [`left out, being no part of a package: ${leftOut.join(', ')}`]),
+    ...(leftOut.length === 0 ? [] : [`Skipped, because they are not part of a package: ${leftOut.join(', ')}`]),
     fresh && proof !== undefined ? `${label} is installed: ${proofText(proof)}.` : `${label} is already installed.`,
     activated === undefined
-      ? `Nothing is activated: andon models activate ${label} -c ${configFile}`
+      ? `It is not active. To activate it: andon models activate ${label} -c ${configFile}`
       : activatedText(activated),
   ].join('\n');
 }

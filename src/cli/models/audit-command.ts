@@ -1,39 +1,37 @@
 import { loadConfig } from '../../config/config-file.ts';
 import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
-import { openRegistry } from './open-registry.ts';
 import type { Output } from '../output/output.ts';
+import { printResult } from '../output/print-result.ts';
 import { table } from '../output/table.ts';
+import { openRegistry } from './open-registry.ts';
 
-export type ModelAuditOptions = { readonly config: string; readonly contains?: string; readonly json?: boolean };
+export type AuditOptions = { readonly config: string; readonly contains?: string; readonly json?: boolean };
 
 const REASON_LENGTH_MAX = 120;
 
 /**
- * `andon models audit`: what was done to the model directory, and whether the log still is what was written.
- * @returns 1 where it is not.
+ * `andon models audit`: shows the audit log and checks its chain.
+ *
+ * @returns 1 if the chain is broken or lacks the hash of `--contains`.
  */
-export async function modelsAuditCommand(options: ModelAuditOptions, output: Output): Promise<number> {
-  const loaded = await loadConfig(options.config, { models: 'unchecked' });
-  const report = await openRegistry(loaded).audit();
+export async function modelsAuditCommand(options: AuditOptions, output: Output): Promise<number> {
+  const report = await openRegistry(await loadConfig(options.config, { models: 'unchecked' })).audit();
   const problem = problemOf(report, options.contains);
   const { entries, broken } = report;
   const head = entries.at(-1)?.hash ?? null;
-  if (options.json === true)
-    output.out(JSON.stringify({ intact: problem === undefined, problem, broken: broken ?? null, head, entries }));
-  else {
-    if (entries.length > 0)
-      output.out(table(['', 'time', 'actor', 'action', 'model', 'outcome', 'detail'], entries.map(cells)));
-    output.out(
-      problem ?? `${entries.length} lines, each following the one before; the last hash is ${head ?? 'none'}.`,
-    );
-  }
+  const summary = problem ?? `${entries.length} lines, the chain is intact; the last hash is ${head ?? 'none'}.`;
+  const columns = ['', 'time', 'actor', 'action', 'model', 'outcome', 'detail'];
+  printResult(output, options, {
+    document: { intact: problem === undefined, problem, broken: broken ?? null, head, entries },
+    text: [...(entries.length > 0 ? [table(columns, entries.map(cells))] : []), summary].join('\n'),
+  });
   return problem === undefined ? 0 : 1;
 }
 
 function problemOf({ entries, broken }: AuditReport, contains: string | undefined): string | undefined {
   if (broken !== undefined) return `The log is broken: line ${broken.line} of ${broken.file} ${broken.reason}`;
   if (contains !== undefined && !entries.some(({ hash }) => hash === contains))
-    return `The log no longer has the line with hash ${contains}: it was cut or written anew`;
+    return `The log does not contain the hash ${contains}: lines were deleted, or the log was replaced`;
   return undefined;
 }
 
