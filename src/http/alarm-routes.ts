@@ -20,7 +20,7 @@ const actor = z
   .refine((name) => name.length >= 1 && name.length <= 100, { error: 'expected 1 to 100 characters' })
   .meta({ minLength: 1, maxLength: 100 })
   .default('operator')
-  .describe('Who does it, for the record');
+  .describe('Name of the operator, for the record');
 
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
 export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmCommands, deps: Deps): void {
@@ -31,7 +31,7 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
     '/api/v1/alarms',
     {
       schema: {
-        summary: 'Every alarm, normal ones too',
+        summary: 'All alarms, including normal ones',
         response: { 200: z.object({ alarms: z.array(alarmJson) }), 503: errorJson },
       },
     },
@@ -80,7 +80,7 @@ const shelveBody = z
   .object({
     by: actor,
     duration: duration('How long, such as 30m').optional(),
-    until_ms: z.number().optional().describe('Until when, epoch milliseconds'),
+    until_ms: z.number().optional().describe('End of shelving, epoch milliseconds'),
   })
   .refine((body) => (body.duration === undefined) !== (body.until_ms === undefined), {
     error: "give either 'duration' (such as 30m) or 'until_ms': shelving always ends",

@@ -37,14 +37,14 @@ export const alarmJson = z.object({
   by: z.string().nullable(),
   score: z.number().nullable(),
   timestamp_ms: z.number(),
-  number: z.number().describe('Counts the changes of this alarm'),
+  number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
 });
 
 export const tagReadingJson = z.object({
   tag: z.string(),
   value: z.number().nullable(),
-  text: z.string().optional().describe('What the value is called, or the text that it stands for'),
+  text: z.string().optional().describe('Display name of the value, or the text of a text tag'),
   unit: z.string(),
   timestamp_ms: z.number(),
   quality: z.enum(qualities),
@@ -81,7 +81,7 @@ export const watchJson = z.object({
       stopped: z.string().nullable().describe('Why the candidate was stopped'),
     })
     .nullable()
-    .describe('Two versions on the same windows; all of it is at /api/v1/models/<name>/compare'),
+    .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),
 });
 
 export const tagSeriesJson = z.object({

@@ -21,10 +21,10 @@ export function registerHealthRoutes(instance: FastifyInstance, identity: AgentI
       .map(({ name, status, reason, sinceMs }) => ({ name, status, reason, since_ms: Math.round(sinceMs) })),
   });
 
-  app.get('/healthz', { schema: { summary: 'Alive', response: { 200: healthJson } } }, report);
+  app.get('/healthz', { schema: { summary: 'Liveness: the agent runs', response: { 200: healthJson } } }, report);
   app.get(
     '/readyz',
-    { schema: { summary: 'Ready', response: { 200: healthJson, 503: healthJson } } },
+    { schema: { summary: 'Readiness of the agent', response: { 200: healthJson, 503: healthJson } } },
     async (_request, reply) => {
       const health = report();
       const ready = health.status === 'ok' || health.status === 'degraded';

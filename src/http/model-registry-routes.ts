@@ -29,8 +29,8 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/i, { error: 'expected 64 hexadec
 
 const urlBody = z.strictObject({
   url: z.string().describe('http:// or https:// URL of an archive'),
-  headers: z.record(z.string(), z.string()).default({}).describe('Sent with the request for it'),
-  sha256: sha256.optional().describe('SHA-256 that the archive must have'),
+  headers: z.record(z.string(), z.string()).default({}).describe('Headers of the request for the archive'),
+  sha256: sha256.optional().describe('Expected SHA-256 of the archive'),
 });
 
 const proofJson = z.object({
@@ -109,13 +109,13 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
     {
       config: { arrivalTimeoutMs: receiveDeadlineMs },
       schema: {
-        summary: 'Prove a package of a model and put it into the model directory',
+        summary: 'Verify a model package and install it in the model directory',
         description: 'The body is the archive itself, or JSON with the URL of one.',
         tags,
         consumes: ['application/json', 'application/gzip'],
         querystring: z.object({
-          activate: z.stringbool().default(false).describe('Make it the active version too'),
-          sha256: sha256.optional().describe('SHA-256 that the archive in the body must have'),
+          activate: z.stringbool().default(false).describe('Also activate the version'),
+          sha256: sha256.optional().describe('Expected SHA-256 of the archive in the body'),
         }),
         body: z.union([urlBody, z.any().meta({ type: 'string', format: 'binary' })]),
         response: { 200: installedJson, 201: installedJson, ...errors, 408: errorJson, 413: errorJson, 502: errorJson },
@@ -151,25 +151,25 @@ function registerActivation(instance: FastifyInstance, desk: ModelRegistry): voi
   app.post(
     '/api/v1/models/:name/activate',
     {
-      schema: { summary: 'Prove a version and make it active', tags, params: modelParams, body: versionBody, response },
+      schema: { summary: 'Verify a version and activate it', tags, params: modelParams, body: versionBody, response },
     },
     async ({ params, body, raw }) =>
       activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(raw))),
   );
   app.post(
     '/api/v1/models/:name/rollback',
-    { schema: { summary: 'Back to the version that was active before', tags, params: modelParams, response } },
+    { schema: { summary: 'Activate the previous version again', tags, params: modelParams, response } },
     async ({ params, raw }) => activatedToJson(await desk.rollback(params.name, actorAt(raw))),
   );
   app.delete(
     '/api/v1/models/:name/versions/:version',
     {
       schema: {
-        summary: 'Delete a version that is neither active, pinned nor in use',
+        summary: 'Delete a version that is not active, pinned or in use',
         tags,
         params: versionParams,
         querystring: z.object({
-          force: z.stringbool().default(false).describe('Also the one that a rollback would go back to'),
+          force: z.stringbool().default(false).describe('Also delete the version that a rollback would activate'),
         }),
         response: { 200: z.object({ model: z.string(), version: z.number() }), ...errors },
       },
@@ -186,7 +186,7 @@ function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   const response = { 200: z.object({ model: z.string(), pinned: z.number().nullable() }), 400: errorJson, ...errors };
   app.post(
     '/api/v1/models/:name/pin',
-    { schema: { summary: 'Hold the active version fast', tags, params: modelParams, body: versionBody, response } },
+    { schema: { summary: 'Pin the active version', tags, params: modelParams, body: versionBody, response } },
     async ({ params, body, raw }) => {
       await desk.pin({ name: params.name, version: body.version }, actorAt(raw));
       return { model: params.name, pinned: body.version };
@@ -194,7 +194,7 @@ function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   );
   app.post(
     '/api/v1/models/:name/unpin',
-    { schema: { summary: 'Let go of a pinned version', tags, params: modelParams, response } },
+    { schema: { summary: 'Unpin the version', tags, params: modelParams, response } },
     async ({ params, raw }) => {
       await desk.unpin(params.name, actorAt(raw));
       return { model: params.name, pinned: null };
@@ -207,10 +207,16 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
     '/api/v1/models/audit',
     {
       schema: {
-        summary: 'What was done to the model directory, and whether the log still is what was written',
+        summary: 'Audit log of the model directory, with the result of its verification',
         tags,
         querystring: z.object({
-          limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(ENTRIES_DEFAULT).describe('Newest lines'),
+          limit: z.coerce
+            .number()
+            .int()
+            .min(1)
+            .max(ENTRIES_MAX)
+            .default(ENTRIES_DEFAULT)
+            .describe('Number of newest entries'),
         }),
         response: { 200: auditJson, 401: errorJson, 403: errorJson },
       },

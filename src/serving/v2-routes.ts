@@ -68,8 +68,8 @@ function registerServerRoutes(app: FastifyInstance, { inference, version, adminT
     extensions: adminToken === undefined ? extensions : [...extensions, 'model_repository'],
   };
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: schema('Metadata of the server') }, async () => metadata);
-  app.get('/v2/health/live', { schema: schema('Alive') }, async () => ({ live: true }));
-  app.get('/v2/health/ready', { schema: schema('Whether every model can run') }, async (_request, reply) => {
+  app.get('/v2/health/live', { schema: schema('Liveness of the server') }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: schema('Readiness of all models') }, async (_request, reply) => {
     const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
     return reply.code(ready ? 200 : 503).send({ ready });
   });

@@ -17,14 +17,18 @@ export function generateBody(tokensMax: number) {
   const parameters = object({
     max_tokens: wholeNumber(1, tokensMax)
       .default(tokensDefault)
-      .describe('Tokens to write at most; `generation.maxTokens` of the model bounds prompt and answer together'),
+      .describe('Most tokens to write. `generation.maxTokens` of the model limits prompt and answer together'),
     temperature: numberUpTo(TEMPERATURE_MAX)
       .default(0)
-      .describe('0 takes the likeliest token each time; 1 draws as the model says; more is more even'),
-    top_k: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional().describe('Draws among so many of the likeliest'),
+      .describe(
+        '0 always selects the most likely token; 1 samples with the probabilities of the model; more is more uniform',
+      ),
+    top_k: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('Samples only from this number of most likely tokens'),
     seed: wholeNumber(0, 2 ** 32 - 1)
       .optional()
-      .describe('The same seed gives the same tokens, from the same version of the model on the same hardware'),
+      .describe('The same seed gives the same tokens, with the same model version on the same hardware'),
   });
   return object({
     id: z
@@ -32,7 +36,7 @@ export function generateBody(tokensMax: number) {
       // Not `max`, which looks at the length of whatever has one, even an object that is no string.
       .refine((id) => id.length <= ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
       .optional()
-      .describe('Given back in each answer'),
+      .describe('Returned in each response'),
     input_ids: tokenIds,
     parameters: parameters.prefault({}),
   });

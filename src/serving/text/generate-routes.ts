@@ -70,7 +70,7 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
       {
         ...common,
         schema: {
-          summary: 'Write on from a prompt of token ids',
+          summary: 'Continue a prompt of token ids',
           tags,
           body,
           response: { 200: answerJson, ...errors },
@@ -85,7 +85,7 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
       {
         ...common,
         schema: {
-          summary: 'Write on from a prompt of token ids, an event a token',
+          summary: 'Continue a prompt of token ids, with one event for each token',
           description,
           tags,
           body,

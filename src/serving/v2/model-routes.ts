@@ -22,14 +22,10 @@ export function registerModelRoutes(app: FastifyInstance, inference: Pick<Client
     app.get<ModelRoute>(`${path}/config`, { schema: schema('Configuration of a model') }, async ({ params }) =>
       configurationJson(params.model, lookUpModel(await inference.models(), params.model, params.version).served),
     );
-    app.get<ModelRoute>(
-      `${path}/ready`,
-      { schema: schema('Whether a model can run now') },
-      async ({ params }, reply) => {
-        const readiness = modelReadiness(await inference.models(), params);
-        return reply.code(readiness.ready ? 200 : 503).send(readiness);
-      },
-    );
+    app.get<ModelRoute>(`${path}/ready`, { schema: schema('Readiness of a model') }, async ({ params }, reply) => {
+      const readiness = modelReadiness(await inference.models(), params);
+      return reply.code(readiness.ready ? 200 : 503).send(readiness);
+    });
     app.get<ModelRoute>(`${path}/stats`, { schema: schema('Statistics of a model') }, async ({ params }) => ({
       model_stats: statisticsOf(await inference.models(), params).map(statisticsJson),
     }));

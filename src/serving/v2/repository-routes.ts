@@ -25,7 +25,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   });
   app.post<LoadRoute>(
     '/v2/repository/models/:model/load',
-    { onRequest, schema: schema('Load a model, or load it anew') },
+    { onRequest, schema: schema('Load a model, or load it again') },
     async (request, reply) => {
       checkLoadParameters(bodyOf(request));
       await inference.load(referenceOf(request.params.model));
@@ -34,7 +34,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   );
   app.post<LoadRoute>(
     '/v2/repository/models/:model/unload',
-    { onRequest, schema: schema('Take a model out of memory') },
+    { onRequest, schema: schema('Unload a model') },
     async (request, reply) => {
       await inference.unload(referenceOf(request.params.model));
       return reply.send({});
