@@ -111,7 +111,7 @@ describe('a version over HTTP', () => {
     expect(activeVersion()).toBe(1);
   });
 
-  test('with curl's default content type, or none, is refused, and the message names the right one', async () => {
+  test('with the default content type of curl, or none, is refused, and the message names the right one', async () => {
     const send = async (type: string, body: string) => {
       const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': type };
       const answer = await fetch(`${agent.httpUrl}/api/v1/models/install`, { method: 'POST', headers, body });
