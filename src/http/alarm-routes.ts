@@ -10,13 +10,13 @@ import { OperatingError } from '../platform/errors.ts';
 import { errorJson } from '../web/error-json.ts';
 import { alarmJson } from './api-schemas.ts';
 
-/** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
+/** ISA-18.2 requires that shelving ends; one week is the limit here. */
 const SHELVE_MS_MAX = 7 * 86_400_000;
 
 const watchParams = z.object({ watch: z.string() });
 const actor = z
   .string()
-  // Not `min` and `max`, which look at the length of whatever has one, even an object that is no string.
+  // Not `min` and `max`, which also accept an object that has a length.
   .refine((name) => name.length >= 1 && name.length <= 100, { error: 'expected 1 to 100 characters' })
   .meta({ minLength: 1, maxLength: 100 })
   .default('operator')

@@ -51,7 +51,7 @@ export const tagReadingJson = z.object({
   reason: z.enum(qualityReasons),
 });
 
-/** A verdict is open at its end: what a model adds (contributions, provider) goes through as stored. */
+/** A verdict may have further fields: those of the model (contributions, provider) are returned as stored. */
 export const verdictJson = z.looseObject({
   id: z.string().optional(),
   watch: z.string(),
@@ -78,7 +78,7 @@ export const watchJson = z.object({
       incumbent: z.number(),
       windows: z.number(),
       agreement: z.number().nullable(),
-      stopped: z.string().nullable().describe('Why the candidate was stopped'),
+      stopped: z.string().nullable().describe('Reason for which the candidate was stopped'),
     })
     .nullable()
     .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),

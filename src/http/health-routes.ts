@@ -7,8 +7,8 @@ import { healthJson } from './api-schemas.ts';
 export type AgentIdentity = { readonly agentId: string; readonly version: string };
 
 /**
- * `/healthz` is 200 while the agent answers at all; `/readyz` is 503 while a component starts or has failed.
- * A degraded component (a device that is away) is no reason to restart or to route around the agent.
+ * `/healthz` is always 200; `/readyz` is 503 while a component starts or has failed.
+ * A degraded component (for example a device that is down) is not a reason to restart the agent or to route around it.
  */
 export function registerHealthRoutes(instance: FastifyInstance, identity: AgentIdentity, deps: Deps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();

@@ -12,12 +12,12 @@ import { errorJson } from '../web/error-json.ts';
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
   readonly adminToken: string | undefined;
-  /** Longest that an archive may take to arrive. */
+  /** Longest time for an archive to arrive. */
   readonly receiveDeadlineMs: number;
 };
 
 const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar', 'application/octet-stream'];
-/** A version is proved in seconds; whoever is told to come again should not come at once. */
+/** Proving a version takes seconds, so an immediate retry is useless. */
 const RETRY_AFTER_S = 5;
 const ENTRIES_DEFAULT = 100;
 const ENTRIES_MAX = 10_000;
@@ -83,16 +83,16 @@ const auditJson = z.object({
 const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };
 const tags = ['Management of models'];
 
-/** The model directory over HTTP: what `andon models` does on the box, for whoever has the admin token. */
+/** The commands of `andon models` over HTTP, for callers with the admin token. */
 export async function registerModelRegistryRoutes(
   root: FastifyInstance,
   options: ModelRegistryRoutesOptions,
 ): Promise<void> {
-  // In a scope of its own: bodies may be archives, and errors have their own statuses.
+  // A scope of its own: bodies may be archives, and errors have their own statuses.
   await root.register(async (scope) => {
     const app = scope.withTypeProvider<ZodTypeProvider>();
     app.addHook('onRequest', adminCheck(options.adminToken));
-    // Between the last byte of a package and the answer nothing is sent, for as long as the version is being proved.
+    // No idle limit: nothing is sent between the last byte of a package and the answer, while the version is proved.
     app.addHook('onRequest', async ({ raw }) => void raw.socket.setTimeout(0));
     app.addContentTypeParser(ARCHIVE_TYPES, (_request, payload, done) => done(null, payload));
     app.setErrorHandler((error, _request, reply) => answerError(error, reply));
@@ -129,7 +129,7 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
   );
 }
 
-/** @throws {OperatingError} 'model-package-invalid' for a body that is neither archive nor JSON with a URL. */
+/** @throws {OperatingError} 'model-package-invalid' if the body is neither an archive nor JSON with a URL. */
 function packageOf(body: unknown): { readonly source: PackageSource; readonly sha256: string | undefined } {
   if (body instanceof Readable) return { source: { kind: 'archive', bytes: body }, sha256: undefined };
   const parsed = urlBody.safeParse(body);
@@ -233,7 +233,7 @@ function actorAt(request: IncomingMessage): string {
   return `http:${request.socket.remoteAddress ?? 'unknown'}`;
 }
 
-/** Where the status is another than 422: nothing is wrong with the request, and the version is no good. */
+/** HTTP status by error code, if it is not 422 (the request is valid, the version is not). */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'admin-token-needed': 401,
   'model-server-away': 503,
@@ -255,14 +255,14 @@ function answerError(error: unknown, reply: FastifyReply): FastifyReply {
   if (errorCode(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     const given = (reply.request.headers['content-type'] ?? '').slice(0, 100);
     const wanted = 'an archive as application/gzip, or JSON as application/json';
-    return reply.code(415).send({ error: `The body came as '${given}', which is not taken; send ${wanted}` });
+    return reply.code(415).send({ error: `The content type '${given}' is not supported; send ${wanted}` });
   }
-  // Fastify's own, and what is no error of the act, are the whole endpoint's to answer.
+  // The endpoint's own error handler answers the others.
   if (!(error instanceof OperatingError)) throw error;
   const status = STATUS_OF_CODE[error.code] ?? 422;
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
-  // What is left of a package is not read any more.
+  // The rest of a package is not read.
   if (!reply.request.raw.complete) reply.header('connection', 'close');
   return reply.code(status).send({ error: error.message });
 }

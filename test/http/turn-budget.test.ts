@@ -92,7 +92,7 @@ test('one more request than may wait is told to come again', async () => {
   expect(statuses).toHaveLength(1_501);
   expect(statuses.filter((status) => status === '200').length).toBeGreaterThanOrEqual(1_000);
   expect(statuses.filter((status) => status === '503').length).toBeGreaterThan(0);
-  expect(answers).toContain('1000 requests wait');
+  expect(answers).toContain('1000 requests are waiting');
 });
 
 /** A request that has arrived; resolves once it is taken up. */

@@ -54,6 +54,9 @@ export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promis
   return {
     outputs: joinRows(results.map(({ outputs }) => outputs)),
     runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
+    cpuMs: results.every(({ cpuMs }) => cpuMs !== undefined)
+      ? results.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0)
+      : undefined,
   };
 }
 

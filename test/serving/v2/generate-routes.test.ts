@@ -107,8 +107,8 @@ describe('tokens are generated', () => {
 
 describe('a request that is wrong is refused in words before a step is run', () => {
   test.each([
-    [{}, "'input_ids' is missing or no array"],
-    [asked([]), "'input_ids' has no tokens; there must be one at least"],
+    [{}, "'input_ids' is missing or not an array"],
+    [asked([]), "'input_ids' has no tokens, expected at least one"],
     [{ input_ids: [1, '2'] }, '\'input_ids\' has "2" at 1, expected whole numbers of 0 or more'],
     [{ input_ids: [[1]] }, "'input_ids' has [1] at 0, expected whole numbers of 0 or more"],
     [asked([-1]), "'input_ids' has -1 at 0, expected whole numbers of 0 or more"],
@@ -117,7 +117,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     [asked([1, 10]), "input_ids[1] is 10; model 'gpt' has tokens 0 to 9"],
     [
       asked(Array.from({ length: 20 }, () => 1)),
-      "'input_ids' has 20 tokens; model 'gpt' takes 19, since prompt and answer are 20 at most",
+      "'input_ids' has 20 tokens; model 'gpt' accepts 19, because prompt and answer together are at most 20",
     ],
     [asked([1], { max_tokens: 0 }), "'parameters.max_tokens' is 0, expected a whole number from 1 to 100"],
     [asked([1], { max_tokens: 101 }), "'parameters.max_tokens' is 101, expected a whole number from 1 to 100"],
@@ -128,14 +128,14 @@ describe('a request that is wrong is refused in words before a step is run', () 
     [asked([1], { seed: 2 ** 32 }), "'parameters.seed' is 4294967296, expected a whole number from 0 to 4294967295"],
     [
       asked([1], { top_p: 0.9 }),
-      "'parameters' has the unknown key 'top_p'; known are max_tokens, temperature, top_k, seed",
+      "'parameters' has the unknown key 'top_p'; expected max_tokens, temperature, top_k, seed",
     ],
-    [asked([1], []), "'parameters' is no JSON object"],
-    [{ ...asked([1]), text: 'hi' }, "The request has the unknown key 'text'; known are id, input_ids, parameters"],
+    [asked([1], []), "'parameters' is not a JSON object"],
+    [{ ...asked([1]), text: 'hi' }, "The request has the unknown key 'text'; expected id, input_ids, parameters"],
     [asked([1], {}, { id: 7 }), "'id' is 7, expected a string"],
     [asked([1], {}, { id: 'x'.repeat(1025) }), "'id' has more than 1024 characters"],
     [asked([1], {}, { id: { length: { toString: 1 } } }), '\'id\' is {"length":{"toString":1}}, expected a string'],
-    [[], 'The request is no JSON object'],
+    [[], 'The request is not a JSON object'],
     [Buffer.from('{'), expect.stringContaining('The request is not JSON')],
     [Buffer.from([0xff]), 'The request is not UTF-8'],
     [new Uint8Array(), expect.stringContaining('The request is not JSON')],
@@ -159,10 +159,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
       const answer = await server.post(path, asked([1]));
       return [answer.status, await answer.json()];
     };
-    expect(await answered('/v2/models/nobody/generate')).toEqual([
-      404,
-      { error: "There is no model 'nobody' loaded here" },
-    ]);
+    expect(await answered('/v2/models/nobody/generate')).toEqual([404, { error: "Model 'nobody' is not loaded" }]);
     expect((await answered('/v2/models/gpt/versions/2/generate_stream'))[0]).toBe(404);
     expect(await answered('/v2/models/broken/generate')).toEqual([
       503,
@@ -170,7 +167,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     ]);
     expect(await answered('/v2/models/plain/generate_stream')).toEqual([
       400,
-      { error: "Model 'plain' version 1 writes no tokens: its model.yaml has no 'generation'" },
+      { error: "Model 'plain' version 1 cannot generate text: its model.yaml has no 'generation'" },
     ]);
   });
 
@@ -223,7 +220,7 @@ describe('what goes wrong with a step', () => {
     const client = await EventClient.post(server.url + STREAM, asked([1], { max_tokens: 5 }));
     expect((await client.all()).at(-1)).toEqual({
       ...head,
-      error: "Version 4 of model 'gpt' took over from 3 meanwhile; begin anew",
+      error: "Version 4 of model 'gpt' replaced version 3 during the generation; start again",
     });
   });
 

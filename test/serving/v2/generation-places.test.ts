@@ -42,7 +42,7 @@ describe('a generation has its place', () => {
     expect([refused.status, refused.headers.get('retry-after'), await refused.json()]).toEqual([
       503,
       '1',
-      { error: '2 generations are under way already (http.generation.maxConcurrent)' },
+      { error: '2 generations are in progress already (serving.generation.maxConcurrent)' },
     ]);
     gate.open();
     for (const answer of await Promise.all(first)) expect((await answer.text()).length).toBeGreaterThan(0);
@@ -60,12 +60,12 @@ describe('a generation has its place', () => {
     const busy = await server.post(GENERATE, asked([1], { max_tokens: 60 }));
     expect([busy.status, ((await busy.json()) as { error: string }).error]).toEqual([
       503,
-      expect.stringMatching(/^Generations under way hold 1\.6 kB of 2\.0 kB .*; 528 B more do not fit$/),
+      expect.stringMatching(/^Generations in progress use 1\.6 kB of 2\.0 kB .*; 528 B more do not fit$/),
     ]);
     const never = await server.post(GENERATE, asked([1], { max_tokens: 260 }));
     expect([never.status, ((await never.json()) as { error: string }).error]).toEqual([
       400,
-      expect.stringContaining('more than http.generation.maxMemory (2.0 kB)'),
+      expect.stringContaining('more than serving.generation.maxMemory (2.0 kB)'),
     ]);
     gate.open();
     await first;

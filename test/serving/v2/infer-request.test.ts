@@ -103,7 +103,7 @@ describe('an inference request', () => {
       { inputs: [input], outputs: [{ name: 'y', parameters: { classification: 3 } }] },
       'classification is not supported here: ',
     ],
-    [{ inputs: [input], outputs: [{ name: 'y' }, { name: 'y' }] }, 'asked for twice'],
+    [{ inputs: [input], outputs: [{ name: 'y' }, { name: 'y' }] }, 'requested twice'],
     [{ inputs: [input], outputs: 'y' }, "'outputs' is missing or no array"],
   ])('%j is refused', (request, message) => {
     expect(() => parse(request)).toThrow(message);
@@ -155,7 +155,7 @@ describe('a raw binary request', () => {
   });
 
   test.each([
-    [[spec('float32', [-1, 5])], 'no multiple of 20'],
+    [[spec('float32', [-1, 5])], 'not a multiple of 20'],
     [[spec('float32', [4])], '24 bytes, but 4 elements'],
     [[spec('float32', [3, -1, -1])], 'does not follow'],
     [[spec('string', [2])], 'one string'],

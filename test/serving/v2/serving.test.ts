@@ -168,7 +168,7 @@ describe('models as a service', () => {
     const answer = await server.post('/v2/models/echo/versions/3/infer', { inputs: [asJson] });
     expect(await statusAndJson(Promise.resolve(answer))).toEqual([
       503,
-      { error: "Version 4 of model 'echo' took over from 3 meanwhile" },
+      { error: "Version 4 of model 'echo' replaced version 3 during the request" },
     ]);
   });
 
@@ -192,7 +192,7 @@ describe('models as a service', () => {
     });
     expect((await server.get('/v2/models/nobody/stats')).status).toBe(404);
     expect(await json(server.get('/v2/models/pinned/versions/9/stats'))).toEqual({
-      error: "There is no model 'pinned' version 9 loaded here",
+      error: "Model 'pinned' version 9 is not loaded",
     });
   });
 
