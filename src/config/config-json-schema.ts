@@ -103,25 +103,25 @@ function below(candidates: readonly SchemaNode[], step: string | number): Schema
 }
 
 /** A key of the configuration and its location, such as `sources.<id>.scanInterval`. */
-export type KeyPlace = {
+export type KeyLocation = {
   readonly key: string;
-  readonly place: string;
+  readonly location: string;
   readonly node: SchemaNode;
 };
 
 /** Returns every key of the schema, from the top down. */
-export function keyPlaces(node: SchemaNode, place = ''): readonly KeyPlace[] {
+export function keyLocations(node: SchemaNode, location = ''): readonly KeyLocation[] {
   return branches(node).flatMap((branch) => {
     const own = Object.entries(branch.properties ?? {}).flatMap(([key, child]) => {
-      const childPlace = place === '' ? key : `${place}.${key}`;
-      return [[{ key, place: childPlace, node: child }], keyPlaces(child, childPlace)].flat();
+      const childLocation = location === '' ? key : `${location}.${key}`;
+      return [[{ key, location: childLocation, node: child }], keyLocations(child, childLocation)].flat();
     });
     const { additionalProperties, items } = branch;
     const entries =
       typeof additionalProperties === 'object'
-        ? keyPlaces(additionalProperties, `${place}.<${entryName(place.split('.').at(-1) ?? place)}>`)
+        ? keyLocations(additionalProperties, `${location}.<${entryName(location.split('.').at(-1) ?? location)}>`)
         : [];
-    return [own, entries, typeof items === 'object' ? keyPlaces(items, `${place}[]`) : []].flat();
+    return [own, entries, typeof items === 'object' ? keyLocations(items, `${location}[]`) : []].flat();
   });
 }
 

@@ -3,12 +3,14 @@ import { formatDuration } from '../domain/duration.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
-import type { KeyPlace, SchemaNode } from './config-json-schema.ts';
-import { branches, chosenBranches, fieldKind, keyPlaces, mayHoldSecret, schemaAt } from './config-json-schema.ts';
+import type { KeyLocation, SchemaNode } from './config-json-schema.ts';
+import { branches, chosenBranches, fieldKind, keyLocations, mayHoldSecret, schemaAt } from './config-json-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 import { nearestKey } from './config-suggestions.ts';
 
 type Issue = z.core.$ZodIssue;
+
+const SECRET_REFERENCE = '{ env: NAME } or { file: PATH }';
 
 /** Most problems reported in one run. A file with more is probably not a configuration. */
 export const PROBLEMS_MAX = 500;
@@ -22,12 +24,12 @@ export const PROBLEMS_MAX = 500;
 export class ConfigMessages {
   readonly #document: ConfigDocument;
   readonly #schema: SchemaNode;
-  readonly #keyPlaces: readonly KeyPlace[];
+  readonly #keyLocations: readonly KeyLocation[];
 
   constructor(document: ConfigDocument, schema: SchemaNode) {
     this.#document = document;
     this.#schema = schema;
-    this.#keyPlaces = keyPlaces(schema);
+    this.#keyLocations = keyLocations(schema);
   }
 
   problems(issues: readonly Issue[]): readonly DocumentProblem[] {
@@ -107,12 +109,12 @@ export class ConfigMessages {
 
   /** Returns the sections that a misplaced key belongs to, for instance one level up. */
   #elsewhere(key: string): string {
-    const all = this.#keyPlaces;
-    const meant = nearest(key, [...new Set(all.map((place) => place.key))]);
-    const places = [...new Set(all.filter((place) => place.key === meant).map(({ place }) => place))];
-    if (meant === undefined || places.length === 0) return '';
-    const shown = places.slice(0, 3);
-    const more = places.length > shown.length ? ` and ${places.length - shown.length} more` : '';
+    const all = this.#keyLocations;
+    const meant = nearest(key, [...new Set(all.map((location) => location.key))]);
+    const locations = [...new Set(all.filter((location) => location.key === meant).map(({ location }) => location))];
+    if (meant === undefined || locations.length === 0) return '';
+    const shown = locations.slice(0, 3);
+    const more = locations.length > shown.length ? ` and ${locations.length - shown.length} more` : '';
     return `it belongs to ${shown.join(', ')}${more}; `;
   }
 
@@ -145,10 +147,12 @@ function discriminatorOptions(issue: Issue): readonly string[] | undefined {
   return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : undefined;
 }
 
+/** Message for a secret that is in the configuration itself. */
+export const SECRET_IN_CLEAR = `expected ${SECRET_REFERENCE}: a secret must not be in the configuration (the value found is not shown; replace it if others could read it)`;
+
 function secretMessage(value: unknown): string {
-  const expected = 'expected { env: NAME } or { file: PATH }';
-  if (isPlainObject(value)) return `${expected}, found a map with ${listed(Object.keys(value)) || 'nothing in it'}`;
-  return `${expected}: a secret must not be in the configuration (the value found is not shown; replace it if others could read it)`;
+  if (!isPlainObject(value)) return SECRET_IN_CLEAR;
+  return `expected ${SECRET_REFERENCE}, found a map with ${listed(Object.keys(value)) || 'nothing in it'}`;
 }
 
 function expectedPhrase(node: SchemaNode | undefined): string {

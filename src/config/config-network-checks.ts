@@ -2,6 +2,7 @@ import { listenAddress } from '../web/listen-address.ts';
 import type { CheckContext, Finding } from './config-finding.ts';
 import { duplicates, error, warning } from './config-finding.ts';
 import { isPlainObject } from './config-document.ts';
+import { SECRET_IN_CLEAR } from './config-messages.ts';
 
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
 export function networkFindings(context: CheckContext): readonly Finding[] {
@@ -63,12 +64,7 @@ function headerFindings({ config }: CheckContext): readonly Finding[] {
     return Object.entries(uplink.headers).flatMap(([name, value]) => {
       if (typeof value !== 'string' || !SECRET_HEADER.test(name)) return [];
       const path = ['uplinks', id, 'headers', name];
-      return [
-        error(
-          path,
-          'expected { env: NAME } or { file: PATH }: a secret must not be in the configuration (the value found is not shown; replace it if others could read it)',
-        ),
-      ];
+      return [error(path, SECRET_IN_CLEAR)];
     });
   });
 }

@@ -32,4 +32,10 @@ export type RunParams = {
   readonly finite: boolean;
 };
 
-export type HostRun = { readonly outputs: Tensors; readonly runMs: number };
+export type HostRun = {
+  readonly outputs: Tensors;
+  /** Wall-clock time of `session.run`. */
+  readonly runMs: number;
+  /** CPU time of all threads meanwhile; undefined if the run was elsewhere: on a GPU or a server. */
+  readonly cpuMs?: number | undefined;
+};

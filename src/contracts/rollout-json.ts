@@ -13,30 +13,32 @@ const saidJson = z.object({ score: z.number(), threshold: z.number(), verdict: z
 const rolloutJson = z.object({
   watch: z.string(),
   kind: z.enum(['shadow', 'canary', 'probation']),
-  candidate: z.number().describe('Version that is to prove itself'),
-  incumbent: z.number().describe('Version that it is measured by'),
-  decides: z.number().describe('Version whose judgements are the verdicts now'),
+  candidate: z.number().describe('Version under test'),
+  incumbent: z.number().describe('Version that it is compared with'),
+  decides: z.number().describe('Version that decides now'),
   since_ms: z.number(),
   ends_ms: z.number().nullable(),
-  windows: z.number().describe('Judged by both'),
-  agreement: z.number().nullable().describe('Share of windows that both judged alike'),
+  windows: z.number().describe('Windows judged by both versions'),
+  agreement: z.number().nullable().describe('Share of windows with equal verdicts'),
   table: z.object({
     both_normal: z.number(),
     both_abnormal: z.number(),
-    only_candidate: z.number().describe('Abnormal by the candidate alone'),
-    only_incumbent: z.number().describe('Abnormal by the incumbent alone'),
+    only_candidate: z.number().describe('Windows abnormal only for the candidate'),
+    only_incumbent: z.number().describe('Windows abnormal only for the incumbent'),
   }),
   alarm_rate: ofBoth(z.number().nullable()).describe('Share of abnormal windows'),
-  score_correlation: z.number().nullable().describe("Pearson's"),
-  score_difference: z.number().nullable().describe('Mean of candidate minus incumbent'),
+  score_correlation: z.number().nullable().describe('Pearson correlation of the scores'),
+  score_difference: z.number().nullable().describe('Mean score of the candidate minus that of the incumbent'),
   latency_ms: ofBoth(z.object({ p50: z.number().nullable(), p99: z.number().nullable() })).describe(
-    'From a window falling due to its judgement; up to a quarter too long',
+    'Time from the due time of a window to its judgement, up to 25 % too high',
   ),
-  failures: ofBoth(failuresJson).describe('Windows not judged'),
+  failures: ofBoth(failuresJson).describe('Windows that were not judged'),
   drift: ofBoth(z.number().nullable())
-    .extend({ between: z.number().nullable().describe("The candidate's scores against the incumbent's") })
+    .extend({ between: z.number().nullable().describe('Scores of the candidate against those of the incumbent') })
     .describe('Population stability index of the scores against the training'),
-  disagreements: z.array(ofBoth(saidJson).extend({ timestamp_ms: z.number() })).describe('The last ones, oldest first'),
+  disagreements: z
+    .array(ofBoth(saidJson).extend({ timestamp_ms: z.number() }))
+    .describe('Last windows with different verdicts, oldest first'),
   stopped: z
     .object({
       cause: z.enum(['crash', 'deadline', 'invalid-output', 'alarm-rate']),
@@ -44,7 +46,7 @@ const rolloutJson = z.object({
       at_ms: z.number(),
     })
     .nullable(),
-  conclusion: z.string().describe('What it means and what to do next'),
+  conclusion: z.string().describe('Meaning of the result, and the next step'),
 });
 
 export const comparisonJson = z.object({
@@ -52,7 +54,7 @@ export const comparisonJson = z.object({
   rollouts: z.array(rolloutJson),
   obstacles: z
     .array(z.object({ watch: z.string(), reason: z.string() }))
-    .describe('Rollouts that the configuration asks for and that are not held'),
+    .describe('Configured rollouts that do not run'),
 });
 
 export type ComparisonJson = z.infer<typeof comparisonJson>;

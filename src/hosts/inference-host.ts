@@ -9,8 +9,8 @@ import { serveRpc } from '../platform/rpc.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
- * Entry of the inference host, a child process of the agent. It ends with the channel: nothing in it is worth
- * saving, and native destructors of a sick GPU driver may hang, so it does not go through them.
+ * Entry of the inference host, a child process of the agent. It ends when its channel closes. It has nothing to save, and native
+ * destructors of a faulty GPU driver may hang, so it kills itself instead of exiting.
  */
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 

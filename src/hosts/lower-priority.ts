@@ -1,18 +1,18 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** Of whatever works for clients alone. */
+/** Nice value of processes and threads that work only for clients. */
 export const NICENESS = 10;
 
 /**
- * Lowers the priority of the calling thread alone: where the machine is short of time, whoever works for the watches
- * goes first. On other systems than Linux, where threads have no priorities of their own, nothing changes.
+ * Lowers the priority of the calling thread only, so that threads that work for watches run first on a busy machine. Has no effect on
+ * systems other than Linux, whose threads have no priorities of their own.
  */
 export function lowerPriority(): void {
   try {
-    // Such as 4711/task/4713.
+    // For example 4711/task/4713.
     setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS);
   } catch {
-    // That it works at all is seen elsewhere.
+    // The priority is an optimization; the thread works without it.
   }
 }

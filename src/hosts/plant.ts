@@ -25,7 +25,7 @@ const plant = new LivePlant(
 );
 
 process.once('disconnect', () => void plant[Symbol.asyncDispose]());
-// A terminal's Ctrl-C reaches the whole group; the parent decides when the plant goes.
+// Ctrl-C in a terminal reaches the whole group; the parent decides when the plant ends.
 process.on('SIGINT', () => undefined);
 
 try {

@@ -3,15 +3,15 @@ import process from 'node:process';
 import { errorCode } from '../platform/errors.ts';
 
 /**
- * When memory runs out, Linux should take this process, and not the agent that watches the machines.
+ * Makes Linux kill this process before the agent if memory runs out.
  *
- * @param score Of Linux's 1000; what has more goes first.
+ * @param score 0 to 1000; the process with the highest score is killed first.
  */
 export function setOomScore(score: number): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', String(score));
   } catch (error) {
-    // Another system, or a /proc that is not ours to write: it works without.
+    // Another system, or a read-only /proc; the process works without it.
     process.stderr.write(`oom_score_adj was not set (${errorCode(error)})\n`);
   }
 }

@@ -7,17 +7,17 @@ import { Storage } from '../outbox/storage.ts';
 import type { StorageOptions, StorageProtocol } from '../outbox/file/storage-protocol.ts';
 
 /*
- * Entry file of the storage worker: the thread that owns every SQLite connection. An fsync of 300 ms stalls the
- * thread that asked for it for 304 ms, which must not be the one with the sockets.
+ * Entry file of the storage worker: the thread that owns all SQLite connections. An fsync of 300 ms blocks its thread for 304 ms,
+ * so it must not be the thread with the sockets.
  */
 const port = parentPort;
 invariant(port !== null, 'storage-worker.ts is started as a worker thread');
 
-// Made by Outbox, which starts this file.
+// Created by Outbox, which starts this file.
 const options = workerData as StorageOptions;
 const storage = new Storage({
   ...options,
-  // Sorts by time, and is still unique where two clocks, or one that was set back, agree.
+  // Sorts by time, and is unique even if two clocks agree or one was set back.
   newEpoch: (nowMs) => `${Math.floor(nowMs).toString(36).padStart(9, '0')}${randomBytes(4).toString('hex')}`,
 });
 

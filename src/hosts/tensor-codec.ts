@@ -7,8 +7,8 @@ import { serveRpc } from '../platform/rpc.ts';
 import { lowerPriority } from './lower-priority.ts';
 
 /*
- * Entry file of the codec thread: reads and writes inference requests whose text would hold up the thread with the
- * sockets. It has no state; whoever started it starts another.
+ * Entry file of the codec thread: reads and writes inference requests whose text would block the thread with the sockets. It has no
+ * state and can be replaced at any time.
  */
 const port = parentPort;
 invariant(port !== null, 'tensor-codec.ts is started as a worker thread');

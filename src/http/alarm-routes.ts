@@ -10,17 +10,17 @@ import { OperatingError } from '../platform/errors.ts';
 import { errorJson } from '../web/error-json.ts';
 import { alarmJson } from './api-schemas.ts';
 
-/** ISA-18.2 asks that shelving ends; nobody shelves for longer than a week. */
+/** ISA-18.2 requires that shelving ends; one week is the limit here. */
 const SHELVE_MS_MAX = 7 * 86_400_000;
 
 const watchParams = z.object({ watch: z.string() });
 const actor = z
   .string()
-  // Not `min` and `max`, which look at the length of whatever has one, even an object that is no string.
+  // Not `min` and `max`, which also accept an object that has a length.
   .refine((name) => name.length >= 1 && name.length <= 100, { error: 'expected 1 to 100 characters' })
   .meta({ minLength: 1, maxLength: 100 })
   .default('operator')
-  .describe('Who does it, for the record');
+  .describe('Name of the operator, for the record');
 
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
 export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmCommands, deps: Deps): void {
@@ -31,7 +31,7 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
     '/api/v1/alarms',
     {
       schema: {
-        summary: 'Every alarm, normal ones too',
+        summary: 'All alarms, including normal ones',
         response: { 200: z.object({ alarms: z.array(alarmJson) }), 503: errorJson },
       },
     },
@@ -80,7 +80,7 @@ const shelveBody = z
   .object({
     by: actor,
     duration: duration('How long, such as 30m').optional(),
-    until_ms: z.number().optional().describe('Until when, epoch milliseconds'),
+    until_ms: z.number().optional().describe('End of shelving, epoch milliseconds'),
   })
   .refine((body) => (body.duration === undefined) !== (body.until_ms === undefined), {
     error: "give either 'duration' (such as 30m) or 'until_ms': shelving always ends",

@@ -37,21 +37,21 @@ export const alarmJson = z.object({
   by: z.string().nullable(),
   score: z.number().nullable(),
   timestamp_ms: z.number(),
-  number: z.number().describe('Counts the changes of this alarm'),
+  number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
 });
 
 export const tagReadingJson = z.object({
   tag: z.string(),
   value: z.number().nullable(),
-  text: z.string().optional().describe('What the value is called, or the text that it stands for'),
+  text: z.string().optional().describe('Display name of the value, or the text of a text tag'),
   unit: z.string(),
   timestamp_ms: z.number(),
   quality: z.enum(qualities),
   reason: z.enum(qualityReasons),
 });
 
-/** A verdict is open at its end: what a model adds (contributions, provider) goes through as stored. */
+/** A verdict may have further fields: those of the model (contributions, provider) are returned as stored. */
 export const verdictJson = z.looseObject({
   id: z.string().optional(),
   watch: z.string(),
@@ -78,10 +78,10 @@ export const watchJson = z.object({
       incumbent: z.number(),
       windows: z.number(),
       agreement: z.number().nullable(),
-      stopped: z.string().nullable().describe('Why the candidate was stopped'),
+      stopped: z.string().nullable().describe('Reason for which the candidate was stopped'),
     })
     .nullable()
-    .describe('Two versions on the same windows; all of it is at /api/v1/models/<name>/compare'),
+    .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),
 });
 
 export const tagSeriesJson = z.object({

@@ -6,7 +6,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { apiMetrics } from './api-metrics.ts';
 
-/** Bytes that may wait for one client; a client that reads slower is disconnected and may come back. */
+/** Most bytes that may wait for one client. A client that reads more slowly is disconnected and may reconnect. */
 const WAITING_BYTES_MAX = 262_144;
 const CLIENTS_MAX = 64;
 /** A comment line this often keeps proxies from closing an idle stream. */
@@ -24,7 +24,7 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
       reply
         .code(503)
         .header('retry-after', '10')
-        .send({ error: `${CLIENTS_MAX} clients listen already` });
+        .send({ error: `${CLIENTS_MAX} clients are connected already` });
       return;
     }
     const stream = reply.hijack().raw;
@@ -70,9 +70,9 @@ function eventText(event: LiveEvent): string {
   }
 }
 
-/** A tag's reading in the wire's names. */
+/** Returns the reading of a tag as JSON. */
 export function tagJson(reading: TagReading) {
   const { tag, value, text, unit, timestampMs, quality, reason } = reading;
-  const said = text === undefined ? {} : { text };
-  return { tag, value: value ?? null, ...said, unit, timestamp_ms: Math.round(timestampMs), quality, reason };
+  const label = text === undefined ? {} : { text };
+  return { tag, value: value ?? null, ...label, unit, timestamp_ms: Math.round(timestampMs), quality, reason };
 }

@@ -7,8 +7,8 @@ import { healthJson } from './api-schemas.ts';
 export type AgentIdentity = { readonly agentId: string; readonly version: string };
 
 /**
- * `/healthz` is 200 while the agent answers at all; `/readyz` is 503 while a component starts or has failed.
- * A degraded component (a device that is away) is no reason to restart or to route around the agent.
+ * `/healthz` is always 200; `/readyz` is 503 while a component starts or has failed.
+ * A degraded component (for example a device that is down) is not a reason to restart the agent or to route around it.
  */
 export function registerHealthRoutes(instance: FastifyInstance, identity: AgentIdentity, deps: Deps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
@@ -21,10 +21,10 @@ export function registerHealthRoutes(instance: FastifyInstance, identity: AgentI
       .map(({ name, status, reason, sinceMs }) => ({ name, status, reason, since_ms: Math.round(sinceMs) })),
   });
 
-  app.get('/healthz', { schema: { summary: 'Alive', response: { 200: healthJson } } }, report);
+  app.get('/healthz', { schema: { summary: 'Liveness: the agent runs', response: { 200: healthJson } } }, report);
   app.get(
     '/readyz',
-    { schema: { summary: 'Ready', response: { 200: healthJson, 503: healthJson } } },
+    { schema: { summary: 'Readiness of the agent', response: { 200: healthJson, 503: healthJson } } },
     async (_request, reply) => {
       const health = report();
       const ready = health.status === 'ok' || health.status === 'degraded';

@@ -12,12 +12,12 @@ import { errorJson } from '../web/error-json.ts';
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
   readonly adminToken: string | undefined;
-  /** Longest that an archive may take to arrive. */
+  /** Longest time for an archive to arrive. */
   readonly receiveDeadlineMs: number;
 };
 
 const ARCHIVE_TYPES = ['application/gzip', 'application/x-gzip', 'application/x-tar', 'application/octet-stream'];
-/** A version is proved in seconds; whoever is told to come again should not come at once. */
+/** Proving a version takes seconds, so an immediate retry is useless. */
 const RETRY_AFTER_S = 5;
 const ENTRIES_DEFAULT = 100;
 const ENTRIES_MAX = 10_000;
@@ -29,8 +29,8 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/i, { error: 'expected 64 hexadec
 
 const urlBody = z.strictObject({
   url: z.string().describe('http:// or https:// URL of an archive'),
-  headers: z.record(z.string(), z.string()).default({}).describe('Sent with the request for it'),
-  sha256: sha256.optional().describe('SHA-256 that the archive must have'),
+  headers: z.record(z.string(), z.string()).default({}).describe('Headers of the request for the archive'),
+  sha256: sha256.optional().describe('Expected SHA-256 of the archive'),
 });
 
 const proofJson = z.object({
@@ -83,16 +83,16 @@ const auditJson = z.object({
 const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };
 const tags = ['Management of models'];
 
-/** The model directory over HTTP: what `andon models` does on the box, for whoever has the admin token. */
+/** The commands of `andon models` over HTTP, for callers with the admin token. */
 export async function registerModelRegistryRoutes(
   root: FastifyInstance,
   options: ModelRegistryRoutesOptions,
 ): Promise<void> {
-  // In a scope of its own: bodies may be archives, and errors have their own statuses.
+  // A scope of its own: bodies may be archives, and errors have their own statuses.
   await root.register(async (scope) => {
     const app = scope.withTypeProvider<ZodTypeProvider>();
     app.addHook('onRequest', adminCheck(options.adminToken));
-    // Between the last byte of a package and the answer nothing is sent, for as long as the version is being proved.
+    // No idle limit: nothing is sent between the last byte of a package and the answer, while the version is proved.
     app.addHook('onRequest', async ({ raw }) => void raw.socket.setTimeout(0));
     app.addContentTypeParser(ARCHIVE_TYPES, (_request, payload, done) => done(null, payload));
     app.setErrorHandler((error, _request, reply) => answerError(error, reply));
@@ -109,13 +109,13 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
     {
       config: { arrivalTimeoutMs: receiveDeadlineMs },
       schema: {
-        summary: 'Prove a package of a model and put it into the model directory',
+        summary: 'Verify a model package and install it in the model directory',
         description: 'The body is the archive itself, or JSON with the URL of one.',
         tags,
         consumes: ['application/json', 'application/gzip'],
         querystring: z.object({
-          activate: z.stringbool().default(false).describe('Make it the active version too'),
-          sha256: sha256.optional().describe('SHA-256 that the archive in the body must have'),
+          activate: z.stringbool().default(false).describe('Also activate the version'),
+          sha256: sha256.optional().describe('Expected SHA-256 of the archive in the body'),
         }),
         body: z.union([urlBody, z.any().meta({ type: 'string', format: 'binary' })]),
         response: { 200: installedJson, 201: installedJson, ...errors, 408: errorJson, 413: errorJson, 502: errorJson },
@@ -129,7 +129,7 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
   );
 }
 
-/** @throws {OperatingError} 'model-package-invalid' for a body that is neither archive nor JSON with a URL. */
+/** @throws {OperatingError} 'model-package-invalid' if the body is neither an archive nor JSON with a URL. */
 function packageOf(body: unknown): { readonly source: PackageSource; readonly sha256: string | undefined } {
   if (body instanceof Readable) return { source: { kind: 'archive', bytes: body }, sha256: undefined };
   const parsed = urlBody.safeParse(body);
@@ -151,25 +151,25 @@ function registerActivation(instance: FastifyInstance, desk: ModelRegistry): voi
   app.post(
     '/api/v1/models/:name/activate',
     {
-      schema: { summary: 'Prove a version and make it active', tags, params: modelParams, body: versionBody, response },
+      schema: { summary: 'Verify a version and activate it', tags, params: modelParams, body: versionBody, response },
     },
     async ({ params, body, raw }) =>
       activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(raw))),
   );
   app.post(
     '/api/v1/models/:name/rollback',
-    { schema: { summary: 'Back to the version that was active before', tags, params: modelParams, response } },
+    { schema: { summary: 'Activate the previous version again', tags, params: modelParams, response } },
     async ({ params, raw }) => activatedToJson(await desk.rollback(params.name, actorAt(raw))),
   );
   app.delete(
     '/api/v1/models/:name/versions/:version',
     {
       schema: {
-        summary: 'Delete a version that is neither active, pinned nor in use',
+        summary: 'Delete a version that is not active, pinned or in use',
         tags,
         params: versionParams,
         querystring: z.object({
-          force: z.stringbool().default(false).describe('Also the one that a rollback would go back to'),
+          force: z.stringbool().default(false).describe('Also delete the version that a rollback would activate'),
         }),
         response: { 200: z.object({ model: z.string(), version: z.number() }), ...errors },
       },
@@ -186,7 +186,7 @@ function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   const response = { 200: z.object({ model: z.string(), pinned: z.number().nullable() }), 400: errorJson, ...errors };
   app.post(
     '/api/v1/models/:name/pin',
-    { schema: { summary: 'Hold the active version fast', tags, params: modelParams, body: versionBody, response } },
+    { schema: { summary: 'Pin the active version', tags, params: modelParams, body: versionBody, response } },
     async ({ params, body, raw }) => {
       await desk.pin({ name: params.name, version: body.version }, actorAt(raw));
       return { model: params.name, pinned: body.version };
@@ -194,7 +194,7 @@ function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   );
   app.post(
     '/api/v1/models/:name/unpin',
-    { schema: { summary: 'Let go of a pinned version', tags, params: modelParams, response } },
+    { schema: { summary: 'Unpin the version', tags, params: modelParams, response } },
     async ({ params, raw }) => {
       await desk.unpin(params.name, actorAt(raw));
       return { model: params.name, pinned: null };
@@ -207,10 +207,16 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
     '/api/v1/models/audit',
     {
       schema: {
-        summary: 'What was done to the model directory, and whether the log still is what was written',
+        summary: 'Audit log of the model directory, with the result of its verification',
         tags,
         querystring: z.object({
-          limit: z.coerce.number().int().min(1).max(ENTRIES_MAX).default(ENTRIES_DEFAULT).describe('Newest lines'),
+          limit: z.coerce
+            .number()
+            .int()
+            .min(1)
+            .max(ENTRIES_MAX)
+            .default(ENTRIES_DEFAULT)
+            .describe('Number of newest entries'),
         }),
         response: { 200: auditJson, 401: errorJson, 403: errorJson },
       },
@@ -227,7 +233,7 @@ function actorAt(request: IncomingMessage): string {
   return `http:${request.socket.remoteAddress ?? 'unknown'}`;
 }
 
-/** Where the status is another than 422: nothing is wrong with the request, and the version is no good. */
+/** HTTP status by error code, if it is not 422 (the request is valid, the version is not). */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'admin-token-needed': 401,
   'model-server-away': 503,
@@ -249,14 +255,14 @@ function answerError(error: unknown, reply: FastifyReply): FastifyReply {
   if (errorCode(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     const given = (reply.request.headers['content-type'] ?? '').slice(0, 100);
     const wanted = 'an archive as application/gzip, or JSON as application/json';
-    return reply.code(415).send({ error: `The body came as '${given}', which is not taken; send ${wanted}` });
+    return reply.code(415).send({ error: `The content type '${given}' is not supported; send ${wanted}` });
   }
-  // Fastify's own, and what is no error of the act, are the whole endpoint's to answer.
+  // The endpoint's own error handler answers the others.
   if (!(error instanceof OperatingError)) throw error;
   const status = STATUS_OF_CODE[error.code] ?? 422;
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
-  // What is left of a package is not read any more.
+  // The rest of a package is not read.
   if (!reply.request.raw.complete) reply.header('connection', 'close');
   return reply.code(status).send({ error: error.message });
 }

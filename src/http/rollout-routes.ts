@@ -12,7 +12,7 @@ export function registerRolloutRoutes(instance: FastifyInstance, rollouts: Rollo
     '/api/v1/models/:name/compare',
     {
       schema: {
-        summary: 'Shadow, canary and probation: two versions of a model on the same windows',
+        summary: 'Rollouts of a model (shadow, canary, probation): two versions on the same windows',
         params: z.object({ name: z.string() }),
         response: { 200: comparisonJson },
       },

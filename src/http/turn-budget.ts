@@ -3,27 +3,27 @@ import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { apiMetrics } from './api-metrics.ts';
 
-/** Requests that are taken up in one turn of the event loop; some 50 µs of work each. */
+/** Requests that start in one turn of the event loop, with about 50 µs of work each. */
 const TAKEN_UP_MAX = 4;
-/** Once so much of a turn is over no further one is taken up: a large request may take a millisecond by itself. */
+/** No further request starts after this part of a turn: a large request alone may need 1 ms. */
 const TURN_MS_MAX = 0.25;
-/** Requests that may wait for a turn: every connection's, and those that clients send ahead of an answer. */
+/** Requests that may wait for a turn: those of all connections, and those that clients pipeline. */
 const WAITING_MAX = 1_000;
 
 /**
- * Spreads the work of requests over turns of the event loop: a few are taken up in each, the others wait for the next ones, in
- * their order. Node would handle all that has arrived in one turn, and a scan goes through a dozen turns until its
- * verdict is told (its reads, the model's run, the commit), each of which would be behind as many clients as there are.
+ * Spreads requests over turns of the event loop: a few start in each turn, the others wait in order. Node would handle all that
+ * have arrived in one turn. A scan needs about a dozen turns until its verdict is published (reads, model run, commit), and each
+ * of them would wait behind all clients.
  */
 export class TurnBudget {
   readonly #deps: Deps;
   readonly #metrics;
-  /** In this turn, of which the first was taken up at `#startedMs`. */
+  /** Requests started in this turn, the first at `#startedMs`. */
   #takenUp = 0;
   #startedMs = 0;
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #waiting: (() => void)[] = [];
-  /** Immediates that will each let one in, if there is room in their turn. */
+  /** Pending immediates; each starts one request if its turn has room. */
   #doors = 0;
 
   constructor(deps: Deps) {
@@ -31,11 +31,12 @@ export class TurnBudget {
     this.#metrics = deps.metrics.of(apiMetrics);
   }
 
-  /** Holds every request back once it has arrived, until its turn; one more than may wait is told to come again. */
+  /** Delays each complete request until its turn. If too many wait, a further request is refused and may be retried. */
   limit(app: FastifyInstance): void {
     app.addHook('preHandler', (_request, _reply, done) => {
       if (this.#waiting.length < WAITING_MAX) this.#enter(done);
-      else done(new OperatingError('http-busy', 'retry', `${WAITING_MAX} requests wait for the agent already`));
+      else
+        done(new OperatingError('http-busy', 'retry', `${WAITING_MAX} requests are waiting already; try again later`));
     });
   }
 
@@ -46,7 +47,7 @@ export class TurnBudget {
     this.#openDoor();
   }
 
-  /** Node runs one immediate after another, with what each has set off, and those set meanwhile in the next turn. */
+  /** Node runs immediates one after another, each with its microtasks; an immediate set during that runs in the next turn. */
   #openDoor(): void {
     if (this.#doors === TAKEN_UP_MAX) return;
     this.#doors += 1;
@@ -63,7 +64,7 @@ export class TurnBudget {
     const nowMs = this.#deps.clock.monotonicMs();
     if (this.#takenUp === 0) {
       this.#startedMs = nowMs;
-      // Before the doors of the next turn, which are opened later.
+      // Runs before the immediates of the next turn, which are set later.
       setImmediate(() => (this.#takenUp = 0));
     }
     if (this.#takenUp === TAKEN_UP_MAX || nowMs - this.#startedMs >= TURN_MS_MAX) return false;

@@ -41,7 +41,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/watches',
     {
       schema: {
-        summary: 'Watches, their tags and last verdicts',
+        summary: 'Watches with their tags and last verdicts',
         response: { 200: z.object({ watches: z.array(watchJson) }) },
       },
     },
@@ -56,7 +56,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     '/api/v1/models',
     {
       schema: {
-        summary: 'Models that are loaded, those under rollout too, and the execution provider each really runs on',
+        summary: 'Loaded models, including those of rollouts, and the execution provider of each',
         response: {
           200: z.object({
             models: z.array(modelJson),
@@ -78,8 +78,8 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
 
 const historyQuery = z
   .object({
-    from: z.coerce.number().optional().describe('Epoch milliseconds; an hour before `to` where absent'),
-    to: z.coerce.number().optional().describe('Epoch milliseconds; now where absent'),
+    from: z.coerce.number().optional().describe('Epoch milliseconds. Default: one hour before `to`'),
+    to: z.coerce.number().optional().describe('Epoch milliseconds. Default: now'),
     limit: z.coerce.number().int().min(1).max(VERDICTS_MAX).default(VERDICTS_MAX),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
@@ -100,7 +100,7 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
     '/api/v1/watches/:watch/history',
     {
       schema: {
-        summary: 'Verdicts and alarms of a watch, and the samples behind them',
+        summary: 'Verdicts, alarms and samples of a watch',
         params: z.object({ watch: z.string() }),
         querystring: historyQuery,
         response: { 200: answer, 404: errorJson },

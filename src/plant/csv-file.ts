@@ -1,37 +1,37 @@
 import { OperatingError } from '../platform/errors.ts';
 import type { CsvFormat } from './csv-cells.ts';
-import { detectFormat, parseNumber, parseTimeMs, splitCells } from './csv-cells.ts';
-import type { CsvLine } from './csv-lines.ts';
-import { csvLines } from './csv-lines.ts';
+import { parseNumber, parseTimeMs } from './csv-cells.ts';
+import { csvRecords } from './csv-records.ts';
 
-/** Names that a time column goes by; compared in lower case. */
-const timeNames: ReadonlySet<string> = new Set(['time', 'timestamp', 'datetime', 'ts']);
-/** Rows looked at to find out how the file is written and which columns hold numbers. */
-const ROWS_LOOKED_AT = 1000;
-/** Characters of them at most, where rows are very long. */
-const CHARACTERS_LOOKED_AT = 4_000_000;
-/** Most columns that are read; as many as a Modbus device has room for, with some to spare. */
+const SEPARATORS = ['\t', ';', ','] as const;
+/** Header names of a time column; compared in lower case. */
+const TIME_NAMES: ReadonlySet<string> = new Set(['time', 'timestamp', 'datetime', 'ts']);
+/** Number of rows that are sampled to detect the decimal separator and the columns of numbers. */
+const SAMPLE_ROWS = 1000;
+/** Limit of the sample in a file with very long rows. */
+const SAMPLE_BYTES_MAX = 4_000_000;
+/** Number of columns that are read. A Modbus device has fewer registers than that. */
 const COLUMNS_MAX = 10_000;
 
 export type CsvOptions = {
-  /** Header of the time column; undefined looks for `time`, `timestamp`, `datetime` or `ts`. */
+  /** Header of the time column; undefined selects `time`, `timestamp`, `datetime` or `ts`. */
   readonly timeColumn?: string | undefined;
-  /** Headers to read, in this order; undefined reads every column that holds numbers. */
+  /** Headers to read, in this order; undefined reads every column of numbers. */
   readonly columns?: readonly string[] | undefined;
-  /** Headers of cells wanted as they are written, such as labels. */
+  /** Headers of cells to return as text, such as labels. */
   readonly texts?: readonly string[] | undefined;
 };
 
-/** How a file is laid out; found once, from its header and first rows. */
+/** Layout of a file, detected from its header and first rows. */
 export type CsvLayout = {
   readonly path: string;
   readonly format: CsvFormat;
   /** Headers of the columns that are read. */
   readonly columns: readonly string[];
   readonly timeColumn: string | undefined;
-  /** Usual time between rows; undefined without a time column, or where the first rows do not tell. */
+  /** Median time between rows; undefined without times in the first rows. */
   readonly intervalMs: number | undefined;
-  /** Headers of columns that hold text and are left out. */
+  /** Headers of text columns, which are not read. */
   readonly textColumns: readonly string[];
 };
 
@@ -42,15 +42,15 @@ export type CsvRow = {
   readonly line: number;
   /** Undefined in a file without a time column. */
   readonly timeMs: number | undefined;
-  /** As the file writes it; '' without a time column. */
+  /** As written in the file; '' without a time column. */
   readonly timeText: string;
-  /** The cells that `texts` asked for. */
+  /** Cells of `CsvOptions.texts`. */
   readonly texts: readonly string[];
-  /** One a column; NaN where the file has no value. */
+  /** One per column; NaN for a missing value. */
   readonly values: Float64Array;
 };
 
-/** A historian's export. Rows are read as they are asked for, each time anew, and never held. */
+/** A historian's export. Each call of `rows` reads the file again; rows are not kept in memory. */
 export class CsvFile {
   readonly layout: CsvLayout;
   readonly #headers: readonly string[];
@@ -63,23 +63,18 @@ export class CsvFile {
   }
 
   /**
-   * Reads header and first rows.
+   * Reads the header and the first rows.
    *
-   * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-line-too-long' (reject).
+   * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
    */
   static async open(path: string, options: CsvOptions = {}): Promise<CsvFile> {
-    const [header, ...rows] = await firstLines(path);
-    if (header === undefined || rows.length === 0)
-      throw new OperatingError('csv-empty', 'reject', `${path} has ${header === undefined ? 'no header' : 'no rows'}`);
-    const format = detectFormat(
-      header.text,
-      rows.map(({ text }) => text),
-    );
-    const headers = splitCells(header.text, format.separator) ?? [];
+    const { separator, headers } = await readHeader(path);
+    const sample = await readSample(path, separator);
+    const format: CsvFormat = { separator, decimal: detectDecimal(separator, sample) };
     checkHeaders(path, headers, format);
-    const timeColumn = options.timeColumn ?? headers.find((name) => timeNames.has(name.toLowerCase()));
+    const timeColumn = options.timeColumn ?? headers.find((name) => TIME_NAMES.has(name.toLowerCase()));
     const others = headers.filter((name) => name !== timeColumn && name !== '');
-    const isText = (name: string) => holdsText(rows, headers.indexOf(name), format);
+    const isText = (name: string) => holdsText(sample, headers.indexOf(name), format);
     const { texts = [] } = options;
     const columns = options.columns ?? others.filter((name) => !isText(name));
     for (const name of [...columns, ...texts, ...(timeColumn === undefined ? [] : [timeColumn])]) {
@@ -88,39 +83,37 @@ export class CsvFile {
     }
     if (columns.length === 0) throw headerInvalid(path, 'no column holds numbers');
     const textColumns = others.filter((name) => !columns.includes(name) && isText(name));
-    const timeCells = rows.map(({ text }) => splitCells(text, format.separator)?.[headers.indexOf(timeColumn ?? '')]);
-    const intervalMs = medianInterval(timeCells.map((cell) => parseTimeMs(cell ?? '')));
+    const timeIndex = headers.indexOf(timeColumn ?? '');
+    const intervalMs = medianInterval(sample.map((cells) => parseTimeMs(cells[timeIndex] ?? '')));
     return new CsvFile({ path, format, columns, timeColumn, intervalMs, textColumns }, headers, texts);
   }
 
   /** @throws {OperatingError} 'csv-row-invalid' | 'csv-value-invalid' | 'csv-unreadable' | 'csv-line-too-long' (reject). */
   async *rows(): AsyncGenerator<CsvRow, void, undefined> {
-    const { path, columns, timeColumn } = this.layout;
-    const places = columns.map((name) => this.#headers.indexOf(name));
-    const textPlaces = this.#texts.map((name) => this.#headers.indexOf(name));
-    const timePlace = timeColumn === undefined ? undefined : this.#headers.indexOf(timeColumn);
-    // The first line that is not blank is the header.
+    const { path, columns, timeColumn, format } = this.layout;
+    const columnIndexes = columns.map((name) => this.#headers.indexOf(name));
+    const textIndexes = this.#texts.map((name) => this.#headers.indexOf(name));
+    const timeIndex = timeColumn === undefined ? undefined : this.#headers.indexOf(timeColumn);
+    // The first record is the header.
     let row = -2;
-    for await (const { number: line, text } of csvLines(path)) {
+    for await (const { line, cells } of csvRecords(path, format.separator)) {
       row += 1;
       if (row < 0) continue;
-      const cells = this.#cells(line, text);
-      const timeText = timePlace === undefined ? '' : (cells[timePlace] ?? '');
-      const timeMs = timePlace === undefined ? undefined : this.#time(line, timeText);
-      const texts = textPlaces.map((place) => cells[place] ?? '');
-      const values = Float64Array.from(places, (place) => this.#number(line, place, cells[place] ?? ''));
+      this.#checkLength(line, cells);
+      const timeText = timeIndex === undefined ? '' : (cells[timeIndex] ?? '');
+      const timeMs = timeIndex === undefined ? undefined : this.#time(line, timeText);
+      const texts = textIndexes.map((index) => cells[index] ?? '');
+      const values = Float64Array.from(columnIndexes, (index) => this.#number(line, index, cells[index] ?? ''));
       yield { row, line, timeMs, timeText, texts, values };
     }
   }
 
-  #cells(line: number, text: string): readonly string[] {
-    const cells = splitCells(text, this.layout.format.separator);
-    if (cells?.length === this.#headers.length) return cells;
-    const found = cells === undefined ? 'a quotation mark is left open' : `${cells.length} cells`;
+  #checkLength(line: number, cells: readonly string[]): void {
+    if (cells.length === this.#headers.length) return;
     throw new OperatingError(
       'csv-row-invalid',
       'reject',
-      `${this.layout.path}:${line}: ${found}; the header has ${this.#headers.length} columns`,
+      `${this.layout.path}:${line}: ${cells.length} cells; the header has ${this.#headers.length} columns`,
     );
   }
 
@@ -130,11 +123,11 @@ export class CsvFile {
     throw this.#valueInvalid(line, this.layout.timeColumn ?? '', cell, 'a time such as 2026-01-31T23:59:59Z');
   }
 
-  #number(line: number, place: number, cell: string): number {
+  #number(line: number, index: number, cell: string): number {
     const value = parseNumber(cell, this.layout.format.decimal);
     if (value !== undefined) return value;
     const kind = `a number with a decimal ${this.layout.format.decimal === '.' ? 'point' : 'comma'}`;
-    throw this.#valueInvalid(line, this.#headers[place] ?? '', cell, kind);
+    throw this.#valueInvalid(line, this.#headers[index] ?? '', cell, kind);
   }
 
   #valueInvalid(line: number, column: string, cell: string, expected: string): OperatingError {
@@ -144,33 +137,67 @@ export class CsvFile {
   }
 }
 
-async function firstLines(path: string): Promise<readonly CsvLine[]> {
-  const lines: CsvLine[] = [];
-  let characters = 0;
-  for await (const line of csvLines(path)) {
-    lines.push(line);
-    characters += line.text.length;
-    if (lines.length > ROWS_LOOKED_AT || (lines.length > 1 && characters > CHARACTERS_LOOKED_AT)) break;
+/** Cells of the first rows. */
+type CsvSample = readonly (readonly string[])[];
+
+type CsvHeader = { readonly separator: CsvFormat['separator']; readonly headers: readonly string[] };
+
+/** Selects the separator that splits the header into the most columns. */
+async function readHeader(path: string): Promise<CsvHeader> {
+  let best: CsvHeader | undefined;
+  let failure: unknown;
+  for (const separator of SEPARATORS) {
+    try {
+      for await (const { cells } of csvRecords(path, separator)) {
+        if (best === undefined || cells.length > best.headers.length) best = { separator, headers: cells };
+        break;
+      }
+    } catch (error) {
+      failure = error;
+    }
   }
-  return lines;
+  if (best === undefined && failure !== undefined) throw failure;
+  if (best === undefined) throw new OperatingError('csv-empty', 'reject', `${path} has no header`);
+  return best;
+}
+
+/** Reads the first rows. `rows` reports a broken row after them. */
+async function readSample(path: string, separator: CsvFormat['separator']): Promise<CsvSample> {
+  const records: (readonly string[])[] = [];
+  try {
+    for await (const { cells, bytes } of csvRecords(path, separator)) {
+      records.push(cells);
+      if (records.length > SAMPLE_ROWS || (records.length > 1 && bytes > SAMPLE_BYTES_MAX)) break;
+    }
+  } catch (error) {
+    if (records.length < 2) throw error;
+  }
+  if (records.length < 2) throw new OperatingError('csv-empty', 'reject', `${path} has no rows`);
+  return records.slice(1);
+}
+
+/** A decimal comma is detected from cells that are numbers with a comma only. */
+function detectDecimal(separator: CsvFormat['separator'], sample: CsvSample): CsvFormat['decimal'] {
+  const isDecimalComma = (cell: string) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell);
+  return separator !== ',' && sample.some((cells) => cells.some(isDecimalComma)) ? ',' : '.';
 }
 
 function checkHeaders(path: string, headers: readonly string[], { decimal }: CsvFormat): void {
   if (headers.every((name) => parseNumber(name, decimal) !== undefined))
-    throw headerInvalid(path, 'the first line holds numbers where the names of the columns should be');
+    throw headerInvalid(path, 'the first line holds numbers; expected the names of the columns');
   if (headers.length > COLUMNS_MAX)
     throw headerInvalid(path, `${headers.length} columns; at most ${COLUMNS_MAX} are read`);
-  const twice = headers.find((name, index) => name !== '' && headers.indexOf(name) !== index);
-  if (twice !== undefined) throw headerInvalid(path, `column '${twice}' is there twice`);
+  const duplicate = headers.find((name, index) => name !== '' && headers.indexOf(name) !== index);
+  if (duplicate !== undefined) throw headerInvalid(path, `column '${duplicate}' occurs twice`);
 }
 
 function headerInvalid(path: string, problem: string): OperatingError {
   return new OperatingError('csv-header-invalid', 'reject', `${path}:1: ${problem}`);
 }
 
-/** A column of text has no number in the rows looked at; one that is empty there may well get numbers later. */
-function holdsText(rows: readonly CsvLine[], place: number, format: CsvFormat): boolean {
-  const values = rows.map(({ text }) => parseNumber(splitCells(text, format.separator)?.[place] ?? '', format.decimal));
+/** A text column has no number in the sample. A column that is empty there may hold numbers later. */
+function holdsText(sample: CsvSample, index: number, { decimal }: CsvFormat): boolean {
+  const values = sample.map((cells) => parseNumber(cells[index] ?? '', decimal));
   return values.includes(undefined) && !values.some((value) => value !== undefined && !Number.isNaN(value));
 }
 

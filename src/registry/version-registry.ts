@@ -238,7 +238,9 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     const activated = await this.#attempt(operation, async () => {
       // The proof takes seconds, so what is refused without it is refused first.
       await check();
-      const proof = known ?? (await this.#prover.prove(model, this.#path));
+      // A return to the version before must succeed on a busy machine too.
+      const ifTooSlow = action === 'rollback' ? 'report' : 'refuse';
+      const proof = known ?? (await this.#prover.prove(model, this.#path, ifTooSlow));
       Object.assign(operation.detail, proof);
       await this.#transactions.commit(operation, {
         check: async () => {
@@ -266,8 +268,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     const stored = await this.#directory.find(model);
     await this.#directory.checkFallback(stored);
     const incompatibilities = this.#options.incompatibilities(stored.manifest);
-    if (incompatibilities.length > 0)
-      throw registryFailure('model-watch-incompatibility', incompatibilities.join('; '));
+    if (incompatibilities.length > 0) throw registryFailure('model-watch-incompatible', incompatibilities.join('; '));
   }
 
   /** Checks that the files of the version are those that were proved. */

@@ -21,11 +21,11 @@ import { repositoryEntries } from '../runtime/repository.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 
-/** How long what the agent has loaded is taken to be as it was: each look costs the process that scans the machines. */
+/** Age up to which a snapshot of the agent's models is used: each query costs time on the agent's main thread. */
 const SNAPSHOT_MS = 1_000;
 
 export type ClientModelsOptions = {
-  /** Models of clients alone, in hosts of this process. */
+  /** Client models, in hosts of this process. */
   readonly own: SupervisedInferenceHost;
   readonly agent: RpcClient<AgentProtocol>;
   readonly config: ModelsConfig;
@@ -35,8 +35,8 @@ export type ClientModelsOptions = {
 };
 
 /**
- * The agent's models as the gateway's clients find them: in hosts of its own, where a watch's model is loaded once more when
- * it is first asked for. Only a model that the configuration puts into a watches' host is run there, by the agent.
+ * Models for the clients of the model server. They run in hosts of this process; a watch's model is loaded a second time at the
+ * first request for it. Only a model that the configuration puts into a host of watches runs there, by RPC to the agent.
  */
 export class ClientModels implements ClientInference {
   readonly #own: SupervisedInferenceHost;
@@ -45,7 +45,7 @@ export class ClientModels implements ClientInference {
   readonly #watched: readonly ModelReference[];
   readonly #isShared: (name: string) => boolean;
   readonly #clock: Clock;
-  /** What the agent last said that it has. */
+  /** The latest snapshot of the agent's models. */
   #agents: { readonly models: ModelsSnapshot; readonly atMs: number } | undefined;
 
   constructor({ own, agent, config, watched, clock }: ClientModelsOptions) {
@@ -59,9 +59,9 @@ export class ClientModels implements ClientInference {
 
   served(model: ModelReference): ServedModel | undefined {
     if (!this.#isShared(model.name)) return this.#own.served(model);
-    const known = this.#agents;
-    const isFresh = known !== undefined && this.#clock.monotonicMs() - known.atMs < SNAPSHOT_MS;
-    return isFresh ? placeOf(known.models.loaded, model)?.served : undefined;
+    const latest = this.#agents;
+    const isFresh = latest !== undefined && this.#clock.monotonicMs() - latest.atMs < SNAPSHOT_MS;
+    return isFresh ? findLoaded(latest.models.loaded, model)?.served : undefined;
   }
 
   async models(): Promise<LoadedModels> {
@@ -91,10 +91,10 @@ export class ClientModels implements ClientInference {
     return repositoryEntries(this.#directory, (await this.models()).statuses());
   }
 
-  /** A watch's model gets a copy for clients the first time. */
+  /** Loads a copy of a watch's model for clients, at the first request. */
   async #addClientCopy(model: ModelReference): Promise<void> {
     const { loaded } = await this.#agentsModels();
-    const watched = placeOf(loaded, model);
+    const watched = findLoaded(loaded, model);
     if (watched !== undefined) this.#own.addClientModel(watched.reference);
   }
 
@@ -106,7 +106,7 @@ export class ClientModels implements ClientInference {
   }
 }
 
-/** The gateway's own copies, and behind them what the agent has. */
+/** The models of this process, then those of the agent. */
 class ModelsOfBoth implements LoadedModels {
   readonly #own: LoadedModels;
   readonly #agents: ModelsSnapshot;
@@ -117,7 +117,7 @@ class ModelsOfBoth implements LoadedModels {
   }
 
   served(model: ModelReference): ServedModel | undefined {
-    return this.#own.served(model) ?? placeOf(this.#agents.loaded, model)?.served;
+    return this.#own.served(model) ?? findLoaded(this.#agents.loaded, model)?.served;
   }
 
   statuses(): readonly ModelStatus[] {
@@ -129,14 +129,14 @@ class ModelsOfBoth implements LoadedModels {
   }
 }
 
-/** The model as it was named, or the one named otherwise that has this version. */
-function placeOf(
+/** Returns the model with this reference, or one with another reference and the requested version. */
+function findLoaded(
   loaded: ModelsSnapshot['loaded'],
   model: ModelReference,
 ): ModelsSnapshot['loaded'][number] | undefined {
   const label = formatModelReference(model);
-  const place = loaded.find(({ reference }) => formatModelReference(reference) === label);
-  if (place !== undefined || model.version === undefined) return place;
+  const found = loaded.find(({ reference }) => formatModelReference(reference) === label);
+  if (found !== undefined || model.version === undefined) return found;
   return loaded.find(
     ({ served }) => served?.judgedBy.model === model.name && served.judgedBy.version === model.version,
   );

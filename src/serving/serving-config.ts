@@ -14,17 +14,17 @@ export const servingConfigSchema = configObject({
   token: secretReference
     .optional()
     .describe(
-      'Bearer token that every request except /v2/health/live and /v2/health/ready must have; http.token if left out. One of the two is required for an address other than loopback',
+      'Bearer token that every request except /v2/health/live and /v2/health/ready must have. Default: http.token. One of the two is required for an address other than loopback',
     ),
   adminToken: secretReference
     .optional()
-    .describe('Bearer token for the model repository (/v2/repository); http.adminToken if left out'),
+    .describe('Bearer token for the model repository (/v2/repository). Default: http.adminToken'),
   requestTimeout: requestTimeoutField
     .optional()
-    .describe('Longest time for a request to arrive, headers and body; http.requestTimeout if left out'),
+    .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
   maxConnections: maxConnectionsField
     .optional()
-    .describe('Most connections at a time. One more is refused; http.maxConnections if left out'),
+    .describe('Most connections at a time. One more is refused. Default: http.maxConnections'),
   maxBody: maxBodyField.prefault('4MB'),
   generation: generationSchema.prefault({}),
 }).describe(

@@ -16,7 +16,7 @@ import { TensorCodec } from './v2/tensor-codec.ts';
 import { v2Failure } from './v2/v2-errors.ts';
 import { v2Metrics } from './v2/v2-metrics.ts';
 
-/** Requests of the largest size that may be under way at once. */
+/** Requests of the largest size that may be in progress together. */
 const LARGEST_BODIES_MAX = 8;
 
 export type V2RoutesOptions = {
@@ -37,19 +37,19 @@ export type V2RoutesOptions = {
  *   model_configuration and model_repository.
  */
 export async function registerV2Routes(root: FastifyInstance, options: V2RoutesOptions): Promise<void> {
-  // In a scope of its own: bodies come as bytes here, and errors in the protocol's form.
+  // A scope of its own, with bodies as bytes and errors in the form of the protocol.
   await root.register(async (app) => {
     const codec = new TensorCodec({ entry: options.codecEntry, ...options });
     app.addHook('onClose', () => codec[Symbol.asyncDispose]());
     acceptBytes(app, options);
     const refused = options.deps.metrics.of(v2Metrics).andon_http_infer_refused_total;
     app.setErrorHandler((error, { routeOptions: { bodyLimit } }, reply) => {
-      const told =
+      const failure =
         errorCode(error) === 'FST_ERR_CTP_BODY_TOO_LARGE'
           ? v2Failure('infer-request-too-large', `The body is larger than ${formatByteSize(bodyLimit)}`)
           : error;
-      refused.inc({ code: errorCode(told) });
-      return sendError(reply, told);
+      refused.inc({ code: errorCode(failure) });
+      return sendError(reply, failure);
     });
     registerServerRoutes(app, options);
     registerModelRoutes(app, options.inference);
@@ -68,8 +68,8 @@ function registerServerRoutes(app: FastifyInstance, { inference, version, adminT
     extensions: adminToken === undefined ? extensions : [...extensions, 'model_repository'],
   };
   for (const path of ['/v2', '/v2/']) app.get(path, { schema: schema('Metadata of the server') }, async () => metadata);
-  app.get('/v2/health/live', { schema: schema('Alive') }, async () => ({ live: true }));
-  app.get('/v2/health/ready', { schema: schema('Whether every model can run') }, async (_request, reply) => {
+  app.get('/v2/health/live', { schema: schema('Liveness of the server') }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: schema('Readiness of all models') }, async (_request, reply) => {
     const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
     return reply.code(ready ? 200 : 503).send({ ready });
   });
@@ -85,7 +85,7 @@ function registerInfer(
   app.post('/v2/models/:model/versions/:version/infer', route);
 }
 
-/** Before a body is read: what does not fit is not taken in. 'close' comes however the request ends. */
+/** Reserves memory before a body is read. 'close' is emitted however the request ends. */
 function bodyReservation({ bodyBytesMax, deps }: V2RoutesOptions): preParsingAsyncHookHandler {
   const budget = new BodyBudget(bodyBytesMax * LARGEST_BODIES_MAX, deps);
   return async (request, reply) => {
@@ -93,7 +93,7 @@ function bodyReservation({ bodyBytesMax, deps }: V2RoutesOptions): preParsingAsy
   };
 }
 
-/** What a body may come to in memory: its length where that is known, the limit where it is compressed or comes in chunks. */
+/** Returns the memory that a body may need: its length if known, or the limit if it is compressed or sent in chunks. */
 function bytesAhead({ headers, routeOptions: { bodyLimit } }: FastifyRequest): number {
   const length =
     headers['content-encoding'] === undefined ? Number(headers['content-length'] ?? Number.NaN) : Number.NaN;

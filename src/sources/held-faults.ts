@@ -11,7 +11,7 @@ const KEPT_MAX = 1000;
 export class HeldFaults {
   readonly #clock: Clock;
   readonly #faults = new Map<string, { readonly text: string; readonly untilMs: number }>();
-  #told = 0;
+  #reported = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -23,7 +23,7 @@ export class HeldFaults {
     if (isNew && this.#faults.size >= KEPT_MAX) return false;
     this.#faults.set(key, { text, untilMs: this.#clock.monotonicMs() + HELD_MS });
     if (!isNew || this.#faults.size > NAMED_MAX) return false;
-    this.#told = this.#faults.size;
+    this.#reported = this.#faults.size;
     return true;
   }
 
@@ -31,13 +31,14 @@ export class HeldFaults {
   forget(): boolean {
     const nowMs = this.#clock.monotonicMs();
     for (const [key, { untilMs }] of this.#faults) if (untilMs <= nowMs) this.#faults.delete(key);
-    if (this.#faults.size === this.#told) return false;
-    this.#told = this.#faults.size;
+    if (this.#faults.size === this.#reported) return false;
+    this.#reported = this.#faults.size;
     return true;
   }
 
-  /** '' where nothing is wrong. */
-  text(): string {
+  /** Undefined if there is no fault. */
+  text(): string | undefined {
+    if (this.#faults.size === 0) return undefined;
     const named = [...this.#faults.values()].slice(0, NAMED_MAX).map(({ text }) => text);
     const more = this.#faults.size > NAMED_MAX ? [`${this.#faults.size - NAMED_MAX} more topics`] : [];
     return [...named, ...more].join('; ');

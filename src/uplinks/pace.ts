@@ -6,8 +6,8 @@ export type PaceLimits = {
 };
 
 /**
- * Keeps an uplink under its rates: each batch books the time it is worth, and the next one waits until that is over.
- * Idle time earns nothing, so a backlog never comes as a burst.
+ * Limits the rate of an uplink: each batch reserves its share of time, and the next batch waits until that has passed.
+ * Idle time earns no credit, so a backlog never causes a burst.
  */
 export class Pace {
   readonly #limits: PaceLimits;
@@ -19,7 +19,7 @@ export class Pace {
     this.#clock = clock;
   }
 
-  /** Milliseconds until the next batch may go; 0 where it may go now. */
+  /** Milliseconds until the next batch may be sent; 0 if it may be sent now. */
   waitMs(): number {
     return Math.max(0, this.#freeAtMs - this.#clock.monotonicMs());
   }

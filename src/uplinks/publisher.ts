@@ -26,20 +26,21 @@ type TopicKind = 'state' | 'alarm' | 'verdict' | 'tag';
 
 type Message = { readonly kind: TopicKind; readonly topic: string; readonly payload: string; readonly retain: boolean };
 
-/** Messages that wait for their acknowledgement; what comes beyond waits, the newest of each topic. */
+/** Maximum number of unacknowledged messages; of further ones the newest of each topic waits. */
 const IN_FLIGHT_MAX = 50;
-/** An alarm that a connected broker did not take is sent again after this. */
+/** Wait before an alarm is sent again that a connected broker did not acknowledge. */
 const ALARM_RETRY_MS = 10_000;
-/** For the goodbye of a stop. */
+/** Longest wait for the last messages at a stop. */
 const GOODBYE_TIMEOUT_MS = 2000;
 
 /**
- * Tells local subscribers, on `andon/v1/<agent.id>/…`, what the agent sees: QoS 1.
+ * Publishes verdicts, alarms, tags and the state of the agent for local subscribers on `andon/v1/<agent.id>/…`, QoS 1.
  *
- * A stage for the present, not a store: while the broker is away nothing waits but the last state of each alarm,
- * which is retained and published again, for every watch, after each connect. With a slow broker the newest
- * message of each topic waits, alarms ahead of verdicts, verdicts ahead of tags; what it replaced is counted. So
- * memory is bounded by the number of topics. All of it is in the outbox for the uplinks.
+ * Messages are current values and not stored; the records are in the outbox for the uplinks.
+ * - While disconnected no message is queued. The last state of each alarm is retained, and published again after each
+ *   connect.
+ * - With a slow broker the newest message of each topic waits: alarms before verdicts, verdicts before tags. Replaced
+ *   messages are counted, so memory is bounded by the number of topics.
  */
 export class Publisher implements AsyncDisposable {
   readonly #options: PublisherOptions;
@@ -48,7 +49,7 @@ export class Publisher implements AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #tags: ReadonlySet<string> | 'all';
-  /** Ids of the last transitions; a transition of before this start has none here. */
+  /** Ids of the last transitions; a transition before this start has none. */
   readonly #alarmIds = new Map<string, { readonly number: number; readonly id: string }>();
   readonly #waiting = {
     state: new Map<string, Message>(),
@@ -81,7 +82,7 @@ export class Publisher implements AsyncDisposable {
     );
   }
 
-  /** Connects, and goes on by itself. */
+  /** Connects, and reconnects automatically. */
   start(): void {
     if (this.#unsubscribe !== undefined || this.#disposed !== undefined) return;
     this.#unsubscribe = this.#options.events.subscribe((event) => this.#take(event));
@@ -97,7 +98,7 @@ export class Publisher implements AsyncDisposable {
   async #dispose(): Promise<void> {
     this.#unsubscribe?.();
     this.#alarmRetry?.cancel();
-    // The broker publishes no will after a goodbye.
+    // The broker publishes no will after a DISCONNECT.
     if (this.#connected) this.#send(this.#stateMessage('offline'));
     const done = new AbortController();
     this.#onIdle = () => done.abort();
@@ -106,13 +107,13 @@ export class Publisher implements AsyncDisposable {
     this.#health.remove();
   }
 
-  #whenState({ connected, reason }: MqttState): void {
-    const before = this.#connected;
-    this.#connected = connected;
-    if (!connected) {
+  #whenState(state: MqttState): void {
+    const wasConnected = this.#connected;
+    this.#connected = state.connected;
+    if (!state.connected) {
       this.#dropWaiting();
-      this.#health.report('degraded', reason === '' ? 'Connecting to the broker' : reason);
-    } else if (!before) {
+      this.#health.report('degraded', state.reason);
+    } else if (!wasConnected) {
       this.#health.report('ok');
       this.#send(this.#stateMessage('online'));
       this.#sendAlarms();
@@ -185,7 +186,7 @@ export class Publisher implements AsyncDisposable {
     if (this.#inFlight === 0) this.#onIdle?.();
   }
 
-  /** A lost connection speaks for itself; here the broker is there and did not take it. */
+  /** Handles a message that a connected broker did not acknowledge; a lost connection is reported by its state. */
   #failed(kind: TopicKind, error: unknown): void {
     if (!this.#connected || this.#disposed !== undefined) return;
     this.#health.report('degraded', errorMessage(error));

@@ -5,56 +5,55 @@ import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
-import { Bell } from './bell.ts';
-import type { Batch } from './consignment.ts';
-import { Consignment, planBatches } from './consignment.ts';
+import { AckWriter } from './ack-writer.ts';
+import type { Batch } from './in-flight-batches.ts';
+import { InFlightBatches, planBatches } from './in-flight-batches.ts';
 import { Pace } from './pace.ts';
-import { Settler } from './settler.ts';
 import { UplinkError } from './uplink-errors.ts';
 import type { UplinkFields } from './uplink-fields.ts';
 import { UplinkReport } from './uplink-report.ts';
+import { WakeSignal } from './wake-signal.ts';
 
 export type UplinkPumpOptions = {
   readonly id: string;
   readonly config: UplinkFields;
   readonly records: RecordStore;
   readonly transport: UplinkTransport;
-  /**
-   * Batches that may be under way at once; over 1 only where the transport keeps their order, as one connection
-   * does, and never finds one too large.
-   */
+  /** Maximum number of batches in flight. More than 1 requires a transport that keeps their order. */
   readonly inFlightMax: number;
   readonly deps: Deps;
 };
 
-/** Batches read from the outbox in one go where only one is under way at a time. */
+/** Batches in one read of the outbox if only one may be in flight. */
 const READ_AHEAD_BATCHES = 4;
-/** Live consignments in a row before the backlog gets one, so that it never starves. */
+/** Reads of live records in a row before the backlog gets one, so that the backlog never starves. */
 const LIVE_IN_A_ROW = 4;
-/** An idle uplink looks by itself this often, in case a commit was never told. */
-const SAFETY_LOOK_MS = 30_000;
-/** How long an aborted send may take to let go. */
+/** An idle uplink reads the outbox this often, in case a commit was not reported. */
+const IDLE_READ_MS = 30_000;
+/** Longest wait for an aborted send to end. */
 const ABORT_GRACE_MS = 1000;
 
 /**
- * Moves records from the outbox through a transport: at least once, in order, for as long as it takes.
+ * Sends records from the outbox through a transport: at least once, in order, without a limit on attempts.
  *
- * A consignment of some batches is read, sent with up to `inFlightMax` batches under way, and settled before the
- * next is read, because reading always begins at the cursor. A batch that fails with 'retry' keeps its place and is
- * sent again, after the backoff, after what the receiver asked for, or as soon as the connection is back. A refused
- * batch becomes dead letters; several refused in a row are slowed down by the same backoff, because then it is
- * probably the receiver that is wrong. Memory is bounded by one consignment.
+ * Some batches are read, sent with up to `inFlightMax` in flight, and settled before the next read, because a read
+ * starts at the cursor. Memory is bounded by one read.
+ *
+ * | A batch | Next |
+ * | --- | --- |
+ * | fails with 'retry' | sent again at its position after the backoff or the Retry-After of the receiver, or when the connection is back |
+ * | is refused | becomes dead letters; further refusals in a row wait for the backoff, because the receiver is then probably at fault |
  */
 export class UplinkPump implements Uplink {
   readonly #options: UplinkPumpOptions;
   readonly #deps: Deps;
   readonly #report: UplinkReport;
-  readonly #settler: Settler;
+  readonly #ackWriter: AckWriter;
   readonly #pace: Pace;
   readonly #backoff: Backoff;
   readonly #storeBackoff: Backoff;
-  readonly #committed: Bell;
-  readonly #again: Bell;
+  readonly #committed: WakeSignal;
+  readonly #again: WakeSignal;
   readonly #abort = new AbortController();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -71,9 +70,9 @@ export class UplinkPump implements Uplink {
     const waits = { firstMs: config.retry.firstMs, maxMs: config.retry.maxMs, random: deps.random };
     this.#backoff = new Backoff(waits);
     this.#storeBackoff = new Backoff(waits);
-    this.#committed = new Bell(deps.clock);
-    this.#again = new Bell(deps.clock);
-    this.#settler = new Settler({
+    this.#committed = new WakeSignal(deps.clock);
+    this.#again = new WakeSignal(deps.clock);
+    this.#ackWriter = new AckWriter({
       uplink: id,
       records,
       report: this.#report,
@@ -85,10 +84,10 @@ export class UplinkPump implements Uplink {
   start(): void {
     if (this.#running !== undefined || this.#disposed !== undefined) return;
     const { records, transport } = this.#options;
-    records.onCommit(() => this.#committed.ring());
+    records.onCommit(() => this.#committed.set());
     transport.onConnection?.((state) => {
       this.#report.connection(state);
-      if (state.connected) this.#again.ring();
+      if (state.connected) this.#again.set();
     });
     transport.start();
     this.#report.start();
@@ -102,9 +101,9 @@ export class UplinkPump implements Uplink {
 
   async #dispose(): Promise<void> {
     this.#stopping.abort();
-    this.#settler.stop();
-    this.#committed.ring();
-    this.#again.ring();
+    this.#ackWriter.stop();
+    this.#committed.set();
+    this.#again.set();
     if (!(await this.#endsWithin(this.#options.config.stopTimeoutMs))) {
       this.#abort.abort();
       await this.#endsWithin(ABORT_GRACE_MS);
@@ -116,7 +115,7 @@ export class UplinkPump implements Uplink {
   async #endsWithin(timeoutMs: number): Promise<boolean> {
     const ended = new AbortController();
     const end = () => ended.abort();
-    // A rejection was our own bug, and ends the agent as such; the transport is still to be closed.
+    // A rejection is a bug of our own, which ends the agent; the transport must be closed all the same.
     const running = (this.#running ?? Promise.resolve()).then(end, end);
     await Promise.race([running, sleep(this.#deps.clock, timeoutMs, ended.signal)]);
     return ended.signal.aborted;
@@ -137,14 +136,14 @@ export class UplinkPump implements Uplink {
   }
 
   async #idle(): Promise<void> {
-    // After a refusal only a batch that is taken proves the receiver well.
-    if (this.#refusedInARow === 0) this.#report.well();
-    await this.#committed.wait(SAFETY_LOOK_MS);
+    // After a refusal the state stays degraded until the receiver accepts a batch.
+    if (this.#refusedInARow === 0) this.#report.ok();
+    await this.#committed.wait(IDLE_READ_MS);
     const { lingerMs } = this.#options.config.batch;
     if (lingerMs > 0) await sleep(this.#deps.clock, lingerMs, this.#stopping.signal);
   }
 
-  /** @returns Undefined where the outbox could not be read. */
+  /** @returns Undefined if the outbox could not be read. */
   async #read(): Promise<readonly StoredRecord[] | undefined> {
     try {
       for (const lane of this.#lanes()) {
@@ -168,7 +167,7 @@ export class UplinkPump implements Uplink {
 
   async #readLane(lane: Lane): Promise<readonly StoredRecord[]> {
     const { id, config, inFlightMax, records } = this.#options;
-    // With live-first a consignment is kept short: what happens now waits for the one under way.
+    // With live-first a read is kept short, because live records wait until it is delivered.
     const batches = config.order === 'live-first' ? inFlightMax : Math.max(inFlightMax, READ_AHEAD_BATCHES);
     const found = await records.read({
       uplink: id,
@@ -178,93 +177,93 @@ export class UplinkPump implements Uplink {
       bytesMax: config.batch.bytesMax * batches,
     });
     this.#storeBackoff.reset();
-    this.#report.storeWell();
+    this.#report.storeOk();
     return found;
   }
 
   async #deliver(records: readonly StoredRecord[]): Promise<void> {
-    const consignment = new Consignment(planBatches(records, this.#options.config.batch));
-    while (consignment.open && !this.#stopped) {
+    const batches = new InFlightBatches(planBatches(records, this.#options.config.batch));
+    while (batches.open && !this.#stopped) {
       this.#again.clear();
-      // Known once connected, and another with each connection: batches under way together must not be refused for it.
-      consignment.fit(this.#options.transport.bytesMax?.() ?? Infinity);
-      const error = await this.#sendAll(consignment);
+      // The limit is known once connected and may differ for each connection.
+      batches.fit(this.#options.transport.bytesMax?.() ?? Infinity);
+      const error = await this.#sendAll(batches);
       if (error !== undefined && !this.#stopped) await this.#again.wait(this.#waitMs(error));
     }
-    await this.#settler.drained();
+    await this.#ackWriter.drained();
   }
 
   #waitMs(error: OperatingError): number {
-    const askedMs = 'retryAfterMs' in error ? error.retryAfterMs : undefined;
-    if (typeof askedMs !== 'number') return this.#backoff.nextMs();
+    const retryAfterMs = 'retryAfterMs' in error ? error.retryAfterMs : undefined;
+    if (typeof retryAfterMs !== 'number') return this.#backoff.nextMs();
     const { firstMs, retryAfterMaxMs } = this.#options.config.retry;
-    // On top, so that agents which were all told the same do not come back in one instant, nor a 0 makes a storm.
-    return Math.min(askedMs, retryAfterMaxMs) + (firstMs * (1 + this.#deps.random())) / 2;
+    // The addition spreads agents that got the same Retry-After, and slows down a Retry-After of 0.
+    return Math.min(retryAfterMs, retryAfterMaxMs) + (firstMs * (1 + this.#deps.random())) / 2;
   }
 
-  /** Sends what waits, in order, until all of it is out or something says to pause. @returns Why to pause. */
-  async #sendAll(consignment: Consignment): Promise<OperatingError | undefined> {
-    const underWay = new Set<Promise<void>>();
+  /** Sends the waiting batches in order until none is left or an error requires a pause. @returns That error. */
+  async #sendAll(batches: InFlightBatches): Promise<OperatingError | undefined> {
+    const inFlight = new Set<Promise<void>>();
     let pause: OperatingError | undefined;
     const settle = async (batch: Batch) => {
-      const error = await this.#send(batch, consignment);
+      const error = await this.#send(batch, batches);
       pause ??= error;
     };
     for (;;) {
-      const goes = await this.#waitForPace();
-      if (!goes || pause !== undefined) break;
-      const batch = consignment.next();
+      const isRunning = await this.#waitForPace();
+      if (!isRunning || pause !== undefined) break;
+      const batch = batches.next();
       if (batch === undefined) break;
       this.#pace.book(batch.records.length, batch.bytes);
-      const sending = settle(batch).finally(() => underWay.delete(sending));
-      underWay.add(sending);
-      if (underWay.size >= this.#options.inFlightMax) await Promise.race(underWay);
+      const sending = settle(batch).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
+      if (inFlight.size >= this.#options.inFlightMax) await Promise.race(inFlight);
     }
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
     return pause;
   }
 
-  /** @returns False where the uplink stops. */
+  /** @returns False if the uplink stops. */
   async #waitForPace(): Promise<boolean> {
     const waitMs = this.#pace.waitMs();
     if (waitMs > 0) await sleep(this.#deps.clock, waitMs, this.#stopping.signal);
     return !this.#stopped;
   }
 
-  /** Never throws for what the receiver does. @returns Why to pause before the next batch; undefined where to go on. */
-  async #send(batch: Batch, consignment: Consignment): Promise<OperatingError | undefined> {
+  /** @returns The error that requires a pause before the next batch, if any. Errors of the receiver are not thrown. */
+  async #send(batch: Batch, batches: InFlightBatches): Promise<OperatingError | undefined> {
     const startedMs = this.#deps.clock.monotonicMs();
     try {
       await this.#options.transport.send(batch.records, this.#abort.signal);
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       const failure = error instanceof OperatingError ? error : unexpected(error);
-      const pause = this.#failed(batch, consignment, failure);
-      this.#settler.push(consignment.takeSettled());
+      const pause = this.#failed(batch, batches, failure);
+      this.#ackWriter.push(batches.takeSettled());
       return pause;
     }
-    consignment.acknowledge(batch);
-    this.#settler.push(consignment.takeSettled());
+    batches.acknowledge(batch);
+    this.#ackWriter.push(batches.takeSettled());
     this.#report.sent(batch, this.#deps.clock.monotonicMs() - startedMs);
     this.#backoff.reset();
     this.#refusedInARow = 0;
     return undefined;
   }
 
-  #failed(batch: Batch, consignment: Consignment, error: OperatingError): OperatingError | undefined {
+  #failed(batch: Batch, batches: InFlightBatches, error: OperatingError): OperatingError | undefined {
     switch (error.disposition) {
       case 'retry':
-        consignment.giveBack(batch);
-        // What a stop broke off is no failure of the receiver.
+        batches.giveBack(batch);
+        // A batch aborted by a stop is not a failure of the receiver.
         if (!this.#abort.signal.aborted) this.#report.failed(error);
         return error;
       case 'reject':
         if (error.code === 'uplink-batch-too-large' && batch.records.length > 1) {
-          consignment.split(batch);
+          batches.split(batch);
           this.#report.split();
           return undefined;
         }
-        consignment.refuse(batch, error.code, error.message);
+        batches.refuse(batch, error.code, error.message);
         this.#report.refused(error, batch.records.length);
         this.#refusedInARow += 1;
         return this.#refusedInARow > 1 ? error : undefined;

@@ -6,15 +6,15 @@ import type { Deps } from '../platform/deps.ts';
 import type { OperatingError } from '../platform/errors.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { Batch, Settlement } from './consignment.ts';
+import type { Batch, Settlement } from './in-flight-batches.ts';
 import { uplinkMetrics } from './uplink-metrics.ts';
 
-/** How often the outbox is asked how much waits. */
+/** Interval of the queries of the backlog. */
 const LAG_INTERVAL_MS = 10_000;
 
 type Lag = { readonly waiting: number; readonly oldestWaitingMs: number | undefined };
 
-/** What operators and Prometheus hear of one uplink, under `uplink/<id>`. */
+/** Health, log and metrics of one uplink, as component `uplink/<id>`. */
 export class UplinkReport {
   readonly #id: string;
   readonly #records: RecordStore;
@@ -36,7 +36,7 @@ export class UplinkReport {
     this.#metrics = deps.metrics.of(uplinkMetrics);
   }
 
-  /** Begins to measure the lag. */
+  /** Starts to measure the lag. */
   start(): void {
     void this.#measureLag();
   }
@@ -47,8 +47,8 @@ export class UplinkReport {
     this.#show();
   }
 
-  /** The receiver acknowledged a batch, or nothing waits. */
-  well(): void {
+  /** The receiver acknowledged a batch, or no record waits. */
+  ok(): void {
     this.#failure = undefined;
     this.#show();
   }
@@ -58,7 +58,7 @@ export class UplinkReport {
     this.#metrics.andon_uplink_records_sent_total.inc(labels, batch.records.length);
     this.#metrics.andon_uplink_sent_bytes_total.inc(labels, batch.bytes);
     this.#metrics.andon_uplink_send_duration_seconds.observe(labels, durationMs / 1000);
-    this.well();
+    this.ok();
   }
 
   failed(error: OperatingError): void {
@@ -72,27 +72,27 @@ export class UplinkReport {
 
   storeFailed(error: unknown): void {
     this.#metrics.andon_uplink_store_failures_total.inc({ uplink: this.#id, code: errorCode(error) });
-    this.#storeFailure = `The outbox cannot be used: ${errorMessage(error)}`;
+    this.#storeFailure = `The outbox failed: ${errorMessage(error)}`;
     this.#show();
   }
 
-  /** The outbox did as asked. */
-  storeWell(): void {
+  /** A call of the outbox succeeded. */
+  storeOk(): void {
     if (this.#storeFailure === undefined) return;
     this.#storeFailure = undefined;
     this.#show();
   }
 
-  /** Records became dead letters: they will not be sent again, so a human should know. */
+  /** Logs that records became dead letters, because they are not sent again. */
   setAside(settlement: Settlement & { readonly type: 'set-aside' }): void {
     const { records, code, reason } = settlement;
     this.#metrics.andon_uplink_dead_letters_total.inc({ uplink: this.#id, code }, records.length);
     const fields = { uplink: this.#id, code, records: records.length, first: records[0]?.id, last: records.at(-1)?.id };
-    this.#deps.log.error(fields, `Records set aside as dead letters: ${reason}`);
+    this.#deps.log.error(fields, `Records were refused and kept as dead letters: ${reason}`);
   }
 
   refused(error: OperatingError, records: number): void {
-    this.#fail(`${records} records were refused and set aside as dead letters: ${error.message}`);
+    this.#fail(`${records} records were refused and kept as dead letters: ${error.message}`);
   }
 
   close(): void {
@@ -113,10 +113,10 @@ export class UplinkReport {
     const lost = this.#connection?.connected === false ? this.#connection.reason : undefined;
     const reason = lost ?? this.#failure ?? this.#storeFailure;
     if (reason === undefined) this.#health.report('ok');
-    else this.#health.report('degraded', `${reason}${this.#lagInWords()}`);
+    else this.#health.report('degraded', `${reason}${this.#lagText()}`);
   }
 
-  #lagInWords(): string {
+  #lagText(): string {
     const { waiting, oldestWaitingMs } = this.#lag;
     if (waiting === 0 || oldestWaitingMs === undefined) return '';
     const ageS = Math.max(0, Math.round((this.#deps.clock.nowMs() - oldestWaitingMs) / 1000));
@@ -130,7 +130,7 @@ export class UplinkReport {
     this.#lagTimer = this.#deps.clock.setTimer(() => void this.#measureLag(), LAG_INTERVAL_MS, { background: true });
   }
 
-  /** Undefined where the outbox does not answer: it reports that itself, and the last figures stand. */
+  /** @returns Undefined if the outbox does not answer: it reports that itself, and the last figures remain. */
   async #readLag(): Promise<Lag | undefined> {
     try {
       const { uplinks } = await this.#records.stats();

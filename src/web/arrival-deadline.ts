@@ -4,14 +4,14 @@ import { Deadlines } from '../platform/deadlines.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Longest that a body may take to arrive; `http.requestTimeout` where left out. */
+    /** Longest time for a body to arrive; `requestTimeout` of the endpoint if left out. */
     readonly arrivalTimeoutMs?: number;
   }
 }
 
 /**
- * Gives each route its own time for a body to arrive: Node has one for a whole server, which must be that of the
- * slowest. What has not arrived by then is answered with 408, and the connection closed.
+ * Gives each route its own time for a body to arrive. Node has one limit for a whole server, which must be that of the slowest
+ * route. A request that exceeds its time is answered with 408, and its connection is closed.
  */
 export function limitArrival(app: FastifyInstance, timeoutMs: number, clock: Clock): void {
   const deadlines = new Deadlines(clock);

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configurationDocs, withCommentedKeys } from '../../scripts/configuration-docs.ts';
 import { generatedDocs } from '../../scripts/make-docs.ts';
-import { keyPlaces, configJsonSchema } from '../../src/config/config-json-schema.ts';
+import { keyLocations, configJsonSchema } from '../../src/config/config-json-schema.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -13,9 +13,9 @@ describe('the docs say what the code does', () => {
   });
 
   test('every key of the configuration has a description', () => {
-    const silent = keyPlaces(configJsonSchema())
+    const silent = keyLocations(configJsonSchema())
       .filter(({ key, node }) => key !== 'type' && key !== 'env' && key !== 'file' && node.description === undefined)
-      .map(({ place }) => place);
+      .map(({ location }) => location);
     expect(silent).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isoTime } from '../../src/domain/epoch-ms.ts';
-import { parseNumber, parseTimeMs, splitCells } from '../../src/plant/csv-cells.ts';
+import { parseNumber, parseTimeMs } from '../../src/plant/csv-cells.ts';
 import type { CsvOptions, CsvRow } from '../../src/plant/csv-file.ts';
 import { CsvFile } from '../../src/plant/csv-file.ts';
 
@@ -69,7 +69,7 @@ describe('what can not be read is named with its line', () => {
     ['numbers without a header', '1.5;2\n3;4\n', 'csv-header-invalid', /names of the columns/],
     ['no rows', 'a;b\n', 'csv-empty', /no rows/],
     ['nothing at all', '\n\n', 'csv-empty', /no header/],
-    ['a column named twice', 'a;a\n1;2\n', 'csv-header-invalid', /'a' is there twice/],
+    ['a column named twice', 'a;a\n1;2\n', 'csv-header-invalid', /'a' occurs twice/],
     ['nothing but text', 'a;b\nx;y\n', 'csv-header-invalid', /no column holds numbers/],
     ['a line without an end', `a;b\n1;${'9'.repeat(1_100_000)}`, 'csv-line-too-long', /:2: /],
   ])('%s', async (_, text, code, message) => {
@@ -85,14 +85,26 @@ describe('what can not be read is named with its line', () => {
   });
 });
 
-test('cells survive quoting, whatever they hold', () => {
+test('quoted cells are read back unchanged', async () => {
   const cell = fc.string().filter((text) => !/[\r\n]/.test(text) && text.trim() === text);
-  fc.assert(
-    fc.property(fc.array(cell, { minLength: 1 }), fc.constantFrom(';', ',', '\t'), (cells, separator) => {
-      const line = cells.map((text) => `"${text.replaceAll('"', '""')}"`).join(separator);
-      expect(splitCells(line, separator)).toEqual(cells);
+  const rows = fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 200 });
+  await fc.assert(
+    fc.asyncProperty(rows, fc.constantFrom(';', ',', '\t'), async (texts, separator) => {
+      const quoted = texts.map((cells) => cells.map((text) => `"${text.replaceAll('"', '""')}"`).join(separator));
+      const lines = [['n', 'a', 'b'].join(separator), ...quoted.map((line, row) => `${row}${separator}${line}`)];
+      const { rows: found } = await read(lines.join('\n'), { columns: ['n'], texts: ['a', 'b'] });
+      expect(found.map((row) => row.texts)).toEqual(texts);
     }),
+    { numRuns: 30 },
   );
+});
+
+test('an unclosed quotation mark does not join two rows', async () => {
+  const text = 'a;state\n1;"running\n2;"running\n3;ok\n';
+  await expect(read(text, { columns: ['a'], texts: ['state'] })).rejects.toMatchObject({
+    code: 'csv-row-invalid',
+    message: expect.stringMatching(/:2: a quotation mark is not closed/),
+  });
 });
 
 test('a number survives with point and with comma', () => {

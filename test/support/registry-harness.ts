@@ -31,8 +31,8 @@ export class RegistryHarness implements AsyncDisposable {
   }
 
   /** Opens another registry on the same directory, as another process does. */
-  open(): VersionRegistry {
-    const { config, inUse, incompatibilities } = this.#options;
+  open(config = this.#options.config): VersionRegistry {
+    const { inUse, incompatibilities } = this.#options;
     return new VersionRegistry({
       entry: hostEntry,
       config: modelsConfigSchema.parse({ directory: this.models, ...config }),

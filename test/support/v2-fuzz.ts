@@ -28,7 +28,7 @@ const CONNECTIONS = 8;
 const FAULTS_MAX = 20;
 
 /** Why a 5xx may come: each says what to do. */
-const EXPLAINED = /wait|under way|not ready|is loading|inference host|could not be read or answered|output/i;
+const EXPLAINED = /wait|in progress|not ready|is loading|inference host|could not be read or answered|output/i;
 
 /**
  * Sends hostile requests over sockets to a server in a process of its own.

@@ -131,7 +131,7 @@ describe('a backlog', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('gets its turn after four live consignments, however much happens', async () => {
+  test('gets its turn after four live reads', async () => {
     const { clock, store, pipe, pump } = bench({ order: 'live-first', batch: { recordsMax: 1 } });
     await store.appendVerdicts(3);
     pipe.holds = true;
@@ -372,7 +372,7 @@ describe('an outbox that is being reopened', () => {
     store.unavailable = true;
     pipe.release();
     await pass(clock, 5000);
-    expect(pipe.arrived.length, 'one consignment, and no more').toBe(12);
+    expect(pipe.arrived.length, 'one read and no more').toBe(12);
     expect(health(deps)?.reason).toContain('The outbox is being reopened');
     store.unavailable = false;
     await advanceUntil(clock, () => store.waiting('lake') === 0);

@@ -2,7 +2,7 @@ import type { Tensor, TensorData, Tensors, TensorSpec } from '../../contracts/in
 import { invariant } from '../../platform/errors.ts';
 import type { HostRun } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { elementCount } from '../../domain/model/tensor-shape.ts';
+import { elementCount } from '../../contracts/tensor-shape.ts';
 
 /** Returns whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
 export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
@@ -54,6 +54,9 @@ export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promis
   return {
     outputs: joinRows(results.map(({ outputs }) => outputs)),
     runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
+    cpuMs: results.every(({ cpuMs }) => cpuMs !== undefined)
+      ? results.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0)
+      : undefined,
   };
 }
 

@@ -1,8 +1,8 @@
 import type { Tensor, TensorData, TensorSpec } from '../../contracts/inference.ts';
 import type { GoldenValues } from '../../contracts/model-manifest.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { elementCount, shapeText } from '../../domain/model/tensor-shape.ts';
 import { readable, tensorData } from './tensor-check.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
  * Returns the tensor of a golden vector. If its shape is missing, open dimensions are 1, except the first open one after

@@ -2,7 +2,7 @@ import type { TensorSpec } from '../../contracts/inference.ts';
 import type { AnyManifest, GraphManifest, ModelManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { shapeText } from '../../domain/model/tensor-shape.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
  * Checks the inputs and outputs of a graph against its manifest. If the graph judges no windows, only the names in the

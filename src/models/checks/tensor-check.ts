@@ -1,5 +1,5 @@
 import type { Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
-import { elementCount, shapeText } from '../../domain/model/tensor-shape.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
 /** Array type of the values of each tensor type. */

@@ -81,16 +81,16 @@ export function checkMqttConfig(
   if (config.reconnectMaxMs < config.reconnectMinMs) issue('reconnectMax', 'must not be shorter than reconnectMin');
 }
 
-/** @param who Component that owns the connection, its default client id, and its will. */
+/** @param owner Component that owns the connection, its default client id, and its will. */
 export function mqttConnectionOptions(
   config: MqttConfig,
-  who: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
+  owner: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
 ): MqttConnectionOptions {
   const { ca, cert, key } = config.tls;
   return {
-    name: who.name,
+    name: owner.name,
     url: config.url,
-    clientId: config.clientId ?? who.clientId,
+    clientId: config.clientId ?? owner.clientId,
     protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '5' ? 5 : 4,
     keepaliveMs: config.keepaliveMs,
     username: config.username,
@@ -98,7 +98,7 @@ export function mqttConnectionOptions(
     tls: { ca, cert, key },
     clean: config.cleanSession,
     sessionExpiryMs: config.sessionExpiryMs,
-    will: who.will,
+    will: owner.will,
     connectTimeoutMs: config.connectTimeoutMs,
     reconnectMinMs: config.reconnectMinMs,
     reconnectMaxMs: config.reconnectMaxMs,

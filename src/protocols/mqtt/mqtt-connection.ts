@@ -9,19 +9,27 @@ import { isPlainTopic, matchesTopicFilter, parseTopicFilter } from './mqtt-topic
 import type { MqttPublishOptions, RefusedTopics } from './mqtt-session.ts';
 import { MqttSession } from './mqtt-session.ts';
 
-export type MqttState = {
-  readonly connected: boolean;
-  /** For an operator: why it is not connected, or which subscriptions the broker refused; '' where all is well. */
-  readonly reason: string;
-  /** Until the next attempt; undefined while connected or connecting. */
-  readonly retryInMs: number | undefined;
-  /** True once the broker has answered every subscription of this connection. */
-  readonly subscribed: boolean;
-  /** Topics that the broker let nobody of us subscribe to; asked again every minute. */
-  readonly refusedTopics: readonly string[];
-};
+export type MqttState =
+  | {
+      readonly connected: false;
+      /** Why it is not connected. */
+      readonly reason: string;
+      /** Time to the next attempt. */
+      readonly retryInMs: number;
+      readonly subscribed: false;
+      readonly refusedTopics: readonly string[];
+    }
+  | {
+      readonly connected: true;
+      /** Subscriptions that the broker refused; undefined if none. */
+      readonly reason: string | undefined;
+      /** True once the broker has answered every subscription of this connection. */
+      readonly subscribed: boolean;
+      /** Topics whose subscription the broker refused; retried every 60 s. */
+      readonly refusedTopics: readonly string[];
+    };
 
-/** Takes a message; its promise settles when the message is safe. The payload is valid during the call only. */
+/** Receives a message; its promise resolves when the message is stored. The payload is valid during the call only. */
 export type MqttMessageHandler = (topic: string, payload: Buffer, retain: boolean) => void | Promise<void>;
 
 type Subscription = {
@@ -30,24 +38,23 @@ type Subscription = {
   readonly onMessage: MqttMessageHandler;
 };
 
-/** Messages handed over and not acknowledged; more are refused, so that the outbox stays the only queue. */
+/** Maximum number of unacknowledged publishes; more are refused, so that the outbox is the only queue. */
 const IN_FLIGHT_MAX = 200;
 /** @see MQTT 3.1.1, section 1.5.3. */
 const TOPIC_BYTES_MAX = 65_535;
-/** Type, remaining length, length of the topic, message id, and no properties: the most that a PUBLISH has. */
+/** Largest header of a PUBLISH: type, remaining length, length of the topic, message id, no properties. */
 const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
-/** A connection that held this long was a good one: the next loss begins with the shortest wait. */
+/** After a connection of this duration the wait before the next attempt starts at the minimum again. */
 const STABLE_MS = 10_000;
-/** Access rights change on a broker without a reconnect. */
+/** A broker may change access rights without a reconnect. */
 const REFUSED_RETRY_MS = 60_000;
 
 /**
- * A connection to a broker that comes back for ever, and never queues anything while it is away.
+ * A connection to a broker that reconnects without a limit on attempts. It queues nothing while disconnected.
  *
- * Waits between attempts grow from `reconnectMinMs` to `reconnectMaxMs` with jitter, after a refused login too.
- * A message that is too large, a packet that is none, a publish that is not acknowledged in time and a keepalive
- * without answer end the connection; the next attempt follows. The owner hears of it through `onState` and
- * reports it; the connection itself logs nothing.
+ * The wait between attempts grows from `reconnectMinMs` to `reconnectMaxMs` with jitter, also after a refused login.
+ * The connection ends on an oversized message, a malformed packet, a publish without acknowledgement and a keepalive
+ * without answer. The owner gets each change through `onState` and reports it; the connection logs nothing.
  */
 export class MqttConnection implements AsyncDisposable {
   readonly #options: MqttConnectionOptions;
@@ -56,7 +63,7 @@ export class MqttConnection implements AsyncDisposable {
   readonly #metrics: ReturnType<typeof metricsOf>;
   readonly #listeners: ((state: MqttState) => void)[] = [];
   readonly #subscriptions: Subscription[] = [];
-  /** By topic, and those with wildcards by filter. */
+  /** Handlers by topic; those of filters with wildcards are in `#wildcards`. */
   readonly #handlers = new Map<string, MqttMessageHandler>();
   readonly #wildcards: { readonly filter: TopicFilter; readonly onMessage: MqttMessageHandler }[] = [];
   readonly #refused = new Map<string, string>();
@@ -79,7 +86,7 @@ export class MqttConnection implements AsyncDisposable {
     this.#metrics = metricsOf(deps, options.name);
   }
 
-  /** Begins to connect and returns; to be called once. */
+  /** Starts to connect and returns; call it once. */
   start(): void {
     invariant(this.#phase !== 'started', `The MQTT connection of ${this.#options.name} was started twice`);
     if (this.#phase === 'disposed') return;
@@ -96,23 +103,22 @@ export class MqttConnection implements AsyncDisposable {
     return this.#version;
   }
 
-  /** Most bytes of a payload on `topic` that the broker said it takes; undefined where it said nothing. */
+  /** Largest payload on `topic` that the broker accepts, in bytes; undefined if it sent no limit. */
   payloadBytesMax(topic: string): number | undefined {
     const bytesMax = this.#session?.packetBytesMax;
     return bytesMax === undefined ? undefined : bytesMax - PUBLISH_HEAD_BYTES - Buffer.byteLength(topic);
   }
 
-  /** Called at each change, in order, synchronously. */
+  /** The listener is called at each change, in order, synchronously. */
   onState(listener: (state: MqttState) => void): void {
     this.#listeners.push(listener);
   }
 
   /**
-   * Sends one message, now or never.
+   * Sends one message immediately, or fails. With MQTT 3.1.1 a broker also acknowledges messages that its access
+   * rules drop; only MQTT 5 reports them.
    *
-   * With MQTT 3.1.1 a broker acknowledges also what its access rules then drop; only MQTT 5 tells.
-   *
-   * @returns Resolves on the broker's acknowledgement; with QoS 0 when it was written to the socket.
+   * @returns Resolves on the acknowledgement of the broker; with QoS 0 when the message was written to the stream.
    * @throws {OperatingError} 'mqtt-not-connected' | 'mqtt-publish-timeout' | 'mqtt-too-many-in-flight' (more than
    *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' | 'mqtt-publish-too-large' (reject).
    */
@@ -131,13 +137,13 @@ export class MqttConnection implements AsyncDisposable {
   /**
    * Subscribes now and after each connect.
    *
-   * Messages are handed over in order; the payload is valid during the call. With QoS 1 the broker gets its
-   * acknowledgement only after the handler's promise has settled, in the order of the messages. A handler that fails
-   * leaves its message unacknowledged and ends the connection, so that the broker sends it again where the session is
-   * kept. While 1000 messages wait nothing else is read from the broker, acknowledgements and pings included.
+   * Messages are delivered in order; the payload is valid during the call. With QoS 1 the broker gets the
+   * acknowledgement after the promise of the handler has resolved, in the order of the messages. If the handler fails,
+   * the message stays unacknowledged and the connection ends; the broker sends the message again if it keeps the
+   * session. While 1000 messages wait, no packet is read from the broker, including acknowledgements and pings.
    *
-   * @param topics Topics or filters with wildcards, shared ones too; each may have one handler. A message goes to the
-   *   handler of its very topic, or else to the first filter that fits.
+   * @param topics Topics, filters with wildcards or shared subscriptions; each may have one handler. The handler of
+   *   the exact topic gets a message before the first filter that matches.
    */
   subscribe(topics: readonly string[], onMessage: MqttMessageHandler, qos: 0 | 1 = 1): void {
     const subscription = { topics, qos, onMessage };
@@ -149,7 +155,7 @@ export class MqttConnection implements AsyncDisposable {
     if (this.connected) this.#subscribe([subscription]);
   }
 
-  /** Says goodbye to the broker, so that no will is published; publishes in flight fail with 'mqtt-not-connected'. */
+  /** Sends DISCONNECT, so that the broker publishes no will. Publishes in flight fail with 'mqtt-not-connected'. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#phase = 'disposed';
     this.#listeners.length = 0;
@@ -189,7 +195,7 @@ export class MqttConnection implements AsyncDisposable {
   #whenConnected(): void {
     this.#connectedAtMs = this.#deps.clock.monotonicMs();
     this.#metrics.connected.set(1);
-    if (this.#subscriptions.length === 0) this.#tell();
+    if (this.#subscriptions.length === 0) this.#notifyConnected();
     else this.#subscribe(this.#subscriptions);
   }
 
@@ -203,13 +209,13 @@ export class MqttConnection implements AsyncDisposable {
     this.#metrics.losses.inc({ connection: this.#options.name, code: reason.code });
     if (connectedAtMs !== undefined && this.#deps.clock.monotonicMs() - connectedAtMs >= STABLE_MS)
       this.#backoff.reset();
-    if (connectedAtMs === undefined) this.#doubtVersion(reason);
+    if (connectedAtMs === undefined) this.#switchVersion(reason);
     const retryInMs = this.#backoff.nextMs();
     this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), retryInMs);
-    this.#tell(reason.message, retryInMs);
+    this.#notify({ connected: false, reason: reason.message, retryInMs, subscribed: false, refusedTopics: [] });
   }
 
-  /** A broker that says it knows no MQTT 5 is there and well: the next attempt follows at once, and nobody is told. */
+  /** Retries immediately with 3.1.1, without a report, if the broker refused MQTT 5: it is reachable and works. */
   #fallsBack(reason: OperatingError): boolean {
     if (this.#options.protocolVersion !== 'auto' || this.#version === 4 || !isVersionRefused(reason)) return false;
     this.#version = 4;
@@ -217,8 +223,8 @@ export class MqttConnection implements AsyncDisposable {
     return true;
   }
 
-  /** A broker that knows no MQTT 5 may also just hang up on it, or answer what MQTT 5 can't read. */
-  #doubtVersion({ code }: OperatingError): void {
+  /** Tries the other version next: a broker without MQTT 5 may also close the connection or answer in 3.1.1. */
+  #switchVersion({ code }: OperatingError): void {
     if (this.#options.protocolVersion !== 'auto') return;
     if (code === 'mqtt-closed' || code === 'mqtt-malformed-packet') this.#version = this.#version === 5 ? 4 : 5;
   }
@@ -226,7 +232,7 @@ export class MqttConnection implements AsyncDisposable {
   #subscribe(subscriptions: readonly Subscription[]): void {
     const session = this.#session;
     this.#answersOpen += subscriptions.length;
-    this.#tell();
+    this.#notifyConnected();
     for (const { topics, qos } of subscriptions)
       session?.subscribe(topics, qos, (refused) => this.#whenSubscribed(topics, refused));
   }
@@ -235,13 +241,13 @@ export class MqttConnection implements AsyncDisposable {
     this.#answersOpen -= 1;
     for (const topic of topics) this.#refused.delete(topic);
     for (const [topic, reason] of refused) this.#refused.set(topic, reason);
-    this.#tell();
+    this.#notifyConnected();
     if (this.#answersOpen > 0 || this.#refused.size === 0) return;
     this.#timer?.cancel();
-    this.#timer = this.#deps.clock.setTimer(() => this.#subscribeRefusedAgain(), REFUSED_RETRY_MS);
+    this.#timer = this.#deps.clock.setTimer(() => this.#retryRefused(), REFUSED_RETRY_MS);
   }
 
-  #subscribeRefusedAgain(): void {
+  #retryRefused(): void {
     this.#subscribe(
       this.#subscriptions
         .map((subscription) => ({
@@ -254,7 +260,7 @@ export class MqttConnection implements AsyncDisposable {
 
   #deliver(topic: string, payload: Buffer, retain: boolean): void | Promise<void> {
     const handler = this.#handlers.get(topic) ?? this.#wildcardHandler(topic);
-    // A kept session may still hold a topic that an earlier configuration asked for.
+    // A kept session may still contain a subscription of an earlier configuration.
     if (handler === undefined) return undefined;
     this.#metrics.received.inc();
     return handler(topic, payload, retain);
@@ -275,32 +281,38 @@ export class MqttConnection implements AsyncDisposable {
   #refusal(session: MqttSession | undefined, topic: string, payload: string | Buffer): OperatingError | undefined {
     if (session?.connected !== true) return this.#notConnected();
     if (session.inFlight >= IN_FLIGHT_MAX) {
-      const text = `${IN_FLIGHT_MAX} messages wait for the acknowledgement of ${this.#options.url}`;
+      const text = `${IN_FLIGHT_MAX} messages already wait for the acknowledgement of ${this.#options.url}`;
       return new OperatingError('mqtt-too-many-in-flight', 'retry', text);
     }
     if (!isTopicName(topic))
-      return new OperatingError('mqtt-message-invalid', 'reject', `${JSON.stringify(topic)} is no topic to publish on`);
+      return new OperatingError(
+        'mqtt-message-invalid',
+        'reject',
+        `${JSON.stringify(topic)} is not a valid topic to publish on`,
+      );
     const bytesMax = session.packetBytesMax;
     if (bytesMax === undefined) return undefined;
-    // A broker ends the connection over a packet past its limit, and would do so at each attempt to send it.
+    // A broker closes the connection if a packet exceeds its limit, at each attempt to send it.
     const bytes = PUBLISH_HEAD_BYTES + Buffer.byteLength(topic) + Buffer.byteLength(payload);
     if (bytes <= bytesMax) return undefined;
-    const text = `A message of ${bytes} bytes on ${topic}; the broker takes ${bytesMax}`;
+    const text = `A message of ${bytes} bytes on ${topic} exceeds the limit of the broker, ${bytesMax} bytes`;
     return new OperatingError('mqtt-publish-too-large', 'reject', text);
   }
 
   #notConnected(): OperatingError {
-    return new OperatingError('mqtt-not-connected', 'retry', `There is no connection to ${this.#options.url}`);
+    return new OperatingError('mqtt-not-connected', 'retry', `Not connected to ${this.#options.url}`);
   }
 
-  #tell(reason = refusalText(this.#refused), retryInMs?: number): void {
-    const state: MqttState = {
-      connected: this.connected,
-      reason,
-      retryInMs,
-      subscribed: this.connected && this.#answersOpen === 0,
+  #notifyConnected(): void {
+    this.#notify({
+      connected: true,
+      reason: refusalText(this.#refused),
+      subscribed: this.#answersOpen === 0,
       refusedTopics: [...this.#refused.keys()],
-    };
+    });
+  }
+
+  #notify(state: MqttState): void {
     for (const listener of this.#listeners) listener(state);
   }
 }
@@ -316,9 +328,9 @@ function isVersionRefused({ code, cause }: OperatingError): boolean {
   return cause.code === 1 || cause.code === 132;
 }
 
-function refusalText(refused: ReadonlyMap<string, string>): string {
+function refusalText(refused: ReadonlyMap<string, string>): string | undefined {
   const first = [...refused].slice(0, 3).map(([topic, reason]) => `${topic} (${reason})`);
-  if (first.length === 0) return '';
+  if (first.length === 0) return undefined;
   const more = refused.size > first.length ? ` and ${refused.size - first.length} more` : '';
   return `The broker refused the subscription to ${first.join(', ')}${more}`;
 }

@@ -1,41 +1,41 @@
 import type { ErrorCatalogue } from '../../platform/errors.ts';
 
-/** What can go wrong on an MQTT connection; shared by source, uplink and publisher. */
+/** Errors of an MQTT connection; shared by source, uplink and publisher. */
 export const mqttErrors = {
   'mqtt-not-connected': {
     disposition: 'retry',
     meaning: 'There is no connection to the broker, or it was lost while a message was in flight.',
-    remedy: 'Check that the broker runs and that the box reaches it; the connection comes back by itself.',
+    remedy: 'Check that the broker runs and is reachable. The agent reconnects automatically.',
   },
   'mqtt-publish-timeout': {
     disposition: 'retry',
-    meaning: 'The broker did not acknowledge a message in time. The connection is made anew.',
-    remedy: 'Look at the load and the disk of the broker, and at the line between.',
+    meaning: 'The broker did not acknowledge a message in time. The agent reconnects.',
+    remedy: 'Check the load and the disk of the broker, and the network.',
   },
   'mqtt-too-many-in-flight': {
     disposition: 'retry',
-    meaning: 'More messages were handed over than may wait for their acknowledgement at the same time.',
-    remedy: 'The broker is slower than the records come in; look at its load.',
+    meaning: 'More than 200 messages would wait for their acknowledgement.',
+    remedy: 'The broker is slower than the rate of records. Check its load.',
   },
   'mqtt-publish-refused': {
     disposition: 'retry',
-    meaning: 'The broker answered a message with a refusal, most often for want of permission (MQTT 5 only).',
-    remedy: 'Allow the user to publish on the topic, or raise the quota; the reason is in the message.',
+    meaning: 'The broker refused a message, usually because of missing permission (MQTT 5 only).',
+    remedy: 'Allow the user to publish on the topic, or raise the quota. The message contains the reason.',
   },
   'mqtt-message-invalid': {
     disposition: 'reject',
-    meaning: 'The topic can never be accepted, as for a wildcard in it.',
-    remedy: 'Correct the topic.',
+    meaning: 'The topic is invalid: it is empty, longer than 65535 bytes, or contains a wildcard or NUL.',
+    remedy: 'Fix the topic.',
   },
   'mqtt-publish-too-large': {
     disposition: 'reject',
-    meaning: 'The message has more bytes than the broker said it takes. An uplink cuts its batches smaller by itself.',
-    remedy: 'For a single record: raise the limit on the broker.',
+    meaning: 'The message is larger than the limit of the broker. An uplink divides its batches automatically.',
+    remedy: 'For a single record: raise the limit of the broker.',
   },
   'mqtt-unreachable': {
     disposition: 'retry',
-    meaning: 'The network connection to the broker could not be made, or broke.',
-    remedy: 'Check host, port, firewall and certificate; the reason is in the message.',
+    meaning: 'The network connection to the broker failed.',
+    remedy: 'Check host, port, firewall and certificate. The message contains the reason.',
   },
   'mqtt-refused': {
     disposition: 'retry',
@@ -45,37 +45,37 @@ export const mqttErrors = {
   'mqtt-connect-timeout': {
     disposition: 'retry',
     meaning: 'The broker did not complete the login or the subscriptions in time.',
-    remedy: 'Check that the port is an MQTT port; look at the load of the broker.',
+    remedy: 'Check that the port is an MQTT port, and the load of the broker.',
   },
   'mqtt-keepalive': {
     disposition: 'retry',
-    meaning: 'Nothing came from the broker for one and a half keepalive periods, not even the answer to a ping.',
-    remedy: 'The line is dead although nobody closed it: look at switches, VPNs and firewalls between.',
+    meaning: 'The broker sent nothing for 1.5 keepalive periods, not even the answer to a ping.',
+    remedy: 'The network is interrupted. Check switches, VPNs and firewalls between agent and broker.',
   },
   'mqtt-closed': {
     disposition: 'retry',
     meaning: 'The broker closed the connection.',
-    remedy: 'Look into the log of the broker. Two clients with the same client id throw each other out.',
+    remedy: 'Check the log of the broker. Two clients with the same client id disconnect each other.',
   },
   'mqtt-malformed-packet': {
     disposition: 'retry',
-    meaning: 'What came over the connection is not MQTT. The connection is made anew.',
+    meaning: 'The broker sent bytes that are not valid MQTT. The agent reconnects.',
     remedy: 'Check that the port is an MQTT port of the configured scheme (mqtt, mqtts, ws, wss).',
   },
   'mqtt-message-too-large': {
     disposition: 'retry',
-    meaning: 'The broker announced a message larger than maxMessageSize; it was not read. The connection is made anew.',
-    remedy: 'Raise maxMessageSize, or keep that publisher from the topic; a retained message comes again each time.',
+    meaning: 'The broker sent a message larger than maxMessageSize. It was not read, and the agent reconnects.',
+    remedy: 'Raise maxMessageSize, or stop that publisher. A retained message is sent again after each reconnect.',
   },
   'sparkplug-payload-invalid': {
     disposition: 'reject',
-    meaning: 'A message on a Sparkplug topic is no payload of Sparkplug B; it was left out and counted.',
-    remedy: 'Look at the edge node that the message names: another version, or another program on its topic.',
+    meaning: 'A message on a Sparkplug topic is not a Sparkplug B payload. It was dropped and counted.',
+    remedy: 'Check the edge node in the message: another version, or another program on its topic.',
   },
   'mqtt-handler-failed': {
     disposition: 'retry',
-    meaning: 'A message could not be taken over, was not acknowledged, and the connection was made anew.',
-    remedy: 'The cause is in the message.',
+    meaning: 'A message could not be processed and was not acknowledged. The agent reconnects.',
+    remedy: 'The message contains the cause.',
   },
 } as const satisfies ErrorCatalogue;
 

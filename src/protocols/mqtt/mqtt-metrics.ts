@@ -1,10 +1,10 @@
 import type { MetricCatalogue } from '../../platform/metrics.ts';
 
-/** `connection` is the component that owns it: `source/cell`, `uplink/cloud`, `publish`. */
+/** `connection` is the component that owns the connection: `source/cell`, `uplink/cloud`, `publish`. */
 export const mqttMetrics = {
   andon_mqtt_connected: {
     type: 'gauge',
-    help: '1 while the broker has accepted the login.',
+    help: '1 while connected: the broker accepted the login.',
     labels: ['connection'],
   },
   andon_mqtt_connection_attempts_total: {
@@ -14,7 +14,7 @@ export const mqttMetrics = {
   },
   andon_mqtt_connection_losses_total: {
     type: 'counter',
-    help: 'Attempts that failed and connections that ended, by the code of their reason.',
+    help: 'Failed attempts and ended connections, by error code.',
     labels: ['connection', 'code'],
   },
   andon_mqtt_received_total: {
@@ -24,17 +24,17 @@ export const mqttMetrics = {
   },
   andon_mqtt_published_total: {
     type: 'counter',
-    help: 'Messages that the broker acknowledged, or with QoS 0 that were written.',
+    help: 'Messages acknowledged by the broker, or written with QoS 0.',
     labels: ['connection'],
   },
   andon_mqtt_publish_failures_total: {
     type: 'counter',
-    help: 'Messages that were not acknowledged, by the code of their error.',
+    help: 'Messages that were not acknowledged, by error code.',
     labels: ['connection', 'code'],
   },
   andon_mqtt_in_flight: {
     type: 'gauge',
-    help: 'Messages handed over and not acknowledged yet.',
+    help: 'Messages sent and not acknowledged yet.',
     labels: ['connection'],
   },
 } as const satisfies MetricCatalogue;

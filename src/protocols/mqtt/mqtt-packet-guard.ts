@@ -1,19 +1,19 @@
 import { shownTopic } from './mqtt-topic-filter.ts';
 
-/** What is wrong with a byte stream, found before anything buffers it. */
+/** Fault of a byte stream, found before the bytes are buffered. */
 export type PacketBreach =
   | { readonly kind: 'too-large'; readonly bytes: number; readonly topic: string | undefined }
   | { readonly kind: 'malformed'; readonly what: string };
 
 const PUBLISH = 3;
-/** What a broker may send to a client that uses QoS 0 and 1: CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT. */
+/** Packets for a client that uses QoS 0 and 1: CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT. */
 const FROM_BROKER: ReadonlySet<number> = new Set([2, PUBLISH, 4, 9, 13, 14]);
 
 /**
- * Follows the packet borders of an MQTT byte stream and finds a packet that is too large by its header alone.
+ * Follows the packet boundaries of an MQTT byte stream and detects an oversized packet by its header.
  *
- * mqtt.js 5.16 looks at the size only after it has buffered the whole packet: a publish of 256 MiB took 482 MiB.
- * Costs a few steps a packet and never looks at a body.
+ * mqtt.js 5.16 checks the size only after it has buffered the whole packet: a publish of 256 MiB took 482 MiB.
+ * The cost is a few steps a packet; bodies are skipped.
  *
  * @see MQTT 3.1.1, section 2.2 (fixed header): type and flags in the first byte, then the remaining length in
  *   one to four bytes of seven bits each, low bits first.
@@ -26,12 +26,12 @@ export class MqttPacketGuard {
   #lengthBytes = 0;
   #bodyLeft = 0;
 
-  /** @param bytesMax Largest remaining length (topic, properties and payload together) that is let through. */
+  /** @param bytesMax Largest accepted remaining length: topic, properties and payload together. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 
-  /** @returns The first breach in the chunk, or undefined where all of it may be read. After a breach the stream must end. */
+  /** @returns The first fault in the chunk, or undefined if there is none. After a fault the stream must end. */
   check(chunk: Uint8Array): PacketBreach | undefined {
     let index = 0;
     while (index < chunk.length) {
@@ -54,7 +54,7 @@ export class MqttPacketGuard {
   #takeType(byte: number): PacketBreach | undefined {
     this.#type = byte >> 4;
     if (!FROM_BROKER.has(this.#type)) return { kind: 'malformed', what: `packet type ${this.#type}` };
-    // Nobody asked for QoS 2, and mqtt.js would keep each such message until its PUBREL, without a limit.
+    // No subscription uses QoS 2, and mqtt.js would keep each such message until its PUBREL, without a limit.
     if (this.#type === PUBLISH && (byte & 0x06) > 0x02) return { kind: 'malformed', what: 'publish with QoS 2 or 3' };
     this.#state = 'length';
     this.#length = 0;
@@ -73,13 +73,12 @@ export class MqttPacketGuard {
     return undefined;
   }
 
-  /** Topic of a publish that is too large, fit to be shown to an operator, where the same chunk holds it. */
+  /** Topic of an oversized publish for display; undefined if the chunk does not contain it. */
   #topic(chunk: Uint8Array, from: number): string | undefined {
     if (this.#type !== PUBLISH || chunk.length < from + 2) return undefined;
     const length = (chunk[from] ?? 0) * 256 + (chunk[from + 1] ?? 0);
     if (chunk.length < from + 2 + length) return undefined;
     const topic = Buffer.from(chunk.subarray(from + 2, from + 2 + length)).toString('utf8');
-    // A topic from outside may carry escape sequences for the terminal of whoever reads this.
     return shownTopic(topic);
   }
 }

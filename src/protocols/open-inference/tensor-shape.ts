@@ -1,4 +1,4 @@
-import { shapeText } from '../../domain/model/tensor-shape.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 import { malformed } from './malformed.ts';
 
 /** Largest rank that is accepted; no ONNX operator uses more dimensions. */

@@ -9,34 +9,34 @@ export type SparkplugTopic = {
   readonly group: string;
   readonly type: SparkplugMessageType;
   readonly edgeNode: string;
-  /** '' for messages of the edge node itself. */
-  readonly device: string;
+  /** Undefined for messages of the edge node itself. */
+  readonly device: string | undefined;
 };
 
-/** @returns undefined where the topic is none of Sparkplug B. */
+/** @returns Undefined if the topic is not a Sparkplug B topic. */
 export function parseSparkplugTopic(topic: string): SparkplugTopic | undefined {
-  const [namespace, group = '', type = '', edgeNode = '', device = '', more] = topic.split('/');
+  const [namespace, group = '', type = '', edgeNode = '', device, more] = topic.split('/');
   const known = messageTypes.find((each) => each === type);
   if (namespace !== NAMESPACE || known === undefined || group === '' || edgeNode === '') return undefined;
-  if (more !== undefined || known.startsWith('D') !== (device !== '')) return undefined;
+  if (more !== undefined || device === '' || known.startsWith('D') !== (device !== undefined)) return undefined;
   return { group, type: known, edgeNode, device };
 }
 
 export function formatSparkplugTopic({ group, type, edgeNode, device }: SparkplugTopic): string {
-  return [NAMESPACE, group, type, edgeNode, ...(device === '' ? [] : [device])].join('/');
+  return [NAMESPACE, group, type, edgeNode, ...(device === undefined ? [] : [device])].join('/');
 }
 
-/** Every message of the edge nodes that fit; `+` for any. */
+/** Filter for all messages of the matching edge nodes; `+` matches any. */
 export function sparkplugFilter(group: string, edgeNode: string): string {
   return `${NAMESPACE}/${group}/+/${edgeNode}/#`;
 }
 
-/** Where a host application says whether it is there. @see Sparkplug 3.0, section 5.6. */
+/** Topic on which a host application publishes its state. @see Sparkplug 3.0, section 5.6. */
 export function hostStateTopic(hostId: string): string {
   return `${NAMESPACE}/STATE/${hostId}`;
 }
 
-/** The command by which a host application asks for all births anew. */
+/** Command of a host application that requests a new birth. */
 export const REBIRTH = 'Node Control/Rebirth';
-/** The metric that tells a death of this session from one of an earlier session. */
+/** Metric that identifies the session of a death. */
 export const BD_SEQ = 'bdSeq';

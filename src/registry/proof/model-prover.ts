@@ -35,12 +35,12 @@ export class ModelProver {
    * @throws {OperatingError} As `verifyModel`, with paths relative to `directory`; 'models-busy' if too many wait or the
    *   agent stops.
    */
-  async prove(model: ExactModel, directory: string): Promise<ModelProof> {
+  async prove(model: ExactModel, directory: string, ifTooSlow: 'refuse' | 'report' = 'refuse'): Promise<ModelProof> {
     if (this.#pending > WAITING_MAX)
       throw registryFailure('models-busy', `${this.#pending} versions are being proved already. Try again later`);
     this.#pending += 1;
     try {
-      const proving = this.#last.then(() => this.#prove(model, directory));
+      const proving = this.#last.then(() => this.#prove(model, directory, ifTooSlow));
       this.#last = proving.catch(() => undefined);
       return await proving;
     } finally {
@@ -48,7 +48,7 @@ export class ModelProver {
     }
   }
 
-  async #prove(model: ExactModel, directory: string): Promise<ModelProof> {
+  async #prove(model: ExactModel, directory: string, ifTooSlow: 'refuse' | 'report'): Promise<ModelProof> {
     const { entry, config, deps, signal } = this.#options;
     try {
       signal.throwIfAborted();
@@ -56,6 +56,7 @@ export class ModelProver {
         entry,
         config: { ...config, directory },
         model,
+        ifTooSlow,
         deps,
         signal,
       });

@@ -2,7 +2,7 @@ import type { Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { LatencyFigures } from '../../contracts/model-registry.ts';
-import type { GoldenReport, LoadedSession } from '../../contracts/model-session.ts';
+import type { GoldenReport, HostRun, LoadedSession } from '../../contracts/model-session.ts';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
@@ -43,12 +43,14 @@ export type VerificationOptions = {
   /** `directory` is an absolute path. */
   readonly config: ModelsConfig;
   readonly model: ModelReference;
+  /** 'report' if the version must not be refused for its latency, as at a rollback; 'refuse' by default. */
+  readonly ifTooSlow?: 'refuse' | 'report';
   readonly deps: Deps;
   /** Cancels the verification immediately. */
   readonly signal?: AbortSignal;
 };
 
-type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<unknown>;
+type RunOnce = (inputs: Tensors, finite: boolean, timeoutMs: number) => Promise<HostRun>;
 
 /**
  * Proves a version as the agent does before it uses it: hash, graph against manifest, golden vectors alone and as a
@@ -118,7 +120,7 @@ async function measure(
   { manifest }: StoredModel,
   { inputs }: Pick<LoadedSession, 'inputs'>,
   run: RunOnce,
-  { config, deps }: VerificationOptions,
+  { config, ifTooSlow = 'refuse', deps }: VerificationOptions,
 ): Promise<LatencyFigures | undefined> {
   const finite = judgesWindows(manifest);
   return checkLatency({
@@ -126,7 +128,8 @@ async function measure(
     manifest,
     inputs,
     deadlineMs: servingOf(config, manifest).deadlineMs,
-    warmUpTimeoutMs: config.loadDeadlineMs,
+    runTimeoutMs: config.loadDeadlineMs,
+    ifTooSlow,
     clock: deps.clock,
   });
 }

@@ -1,11 +1,12 @@
-import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { HostProcess } from './host-process.ts';
 import { START_DEADLINE_MS } from './host-process.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { checkLatency } from '../../models/checks/latency-check.ts';
+import { servingOf } from '../../models/store/serving.ts';
 import { loadSession } from './load-session.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
@@ -13,7 +14,6 @@ import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
 import type { ProvidedSession } from './provider-order.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
-import { servingOf } from '../../models/store/serving.ts';
 
 /** A version that is to go live. */
 export type Candidate = { readonly slot: ModelSlot; readonly stored: StoredModel };
@@ -125,13 +125,18 @@ async function prove(
       provider = next.name;
       return loadSession(host, slot.label, stored, next, config);
     });
+    // A return to an earlier version must succeed on a busy machine too.
+    const { last } = slot.state;
+    const isRollback = last !== undefined && stored.version < last.stored.version;
+    const ifTooSlow = isRollback ? 'report' : 'refuse';
     const finite = judgesWindows(stored.manifest);
     const latency = await checkLatency({
       run: (inputs, timeoutMs) => host.call('run', { key: slot.label, inputs, finite }, timeoutMs),
       manifest: stored.manifest,
       inputs: session.loaded.inputs,
       deadlineMs: servingOf(config, stored.manifest).deadlineMs,
-      warmUpTimeoutMs: config.loadDeadlineMs,
+      runTimeoutMs: config.loadDeadlineMs,
+      ifTooSlow,
       clock,
     });
     return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };

@@ -1,5 +1,6 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cpuUsage } from 'node:process';
 import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -24,6 +25,8 @@ type Runnable = {
   readonly session: ort.InferenceSession;
   /** The graph takes one row; batches go through it row by row. */
   readonly rowByRow: boolean;
+  /** All work is done on the CPU, so that its time shows how long a run takes on an idle machine. */
+  readonly onCpu: boolean;
 };
 
 /** ONNX Runtime's sessions. Lives in the host's process only: `session.run` blocks its thread. */
@@ -45,7 +48,8 @@ export class SessionRunner {
       try {
         const proven = await proveSession(session, params, staging);
         await this.unload(params.key);
-        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row' });
+        const onCpu = params.provider.name === 'cpu';
+        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row', onCpu });
         return { ...proven, loadMs: performance.now() - beganMs };
       } catch (error) {
         await session.release();
@@ -109,7 +113,7 @@ async function proveSession(
   const proved = await proveGraph(
     manifest,
     rawSpecs(session),
-    async (feeds, rowByRow) => (await run({ session, rowByRow }, feeds)).outputs,
+    async (feeds, rowByRow) => (await run({ session, rowByRow, onCpu: false }, feeds)).outputs,
   );
   return { ...proved, nodesByProvider: await proveProvider(session, params, staging) };
 }
@@ -139,19 +143,22 @@ async function runFinite(runnable: Runnable, inputs: Tensors): Promise<HostRun> 
   return result;
 }
 
-function runAny({ session, rowByRow }: Runnable, inputs: Tensors): Promise<HostRun> {
-  return rowByRow ? runRowByRow(inputs, (row) => runOnce(session, row)) : runOnce(session, inputs);
+function runAny(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
+  return runnable.rowByRow ? runRowByRow(inputs, (row) => runOnce(runnable, row)) : runOnce(runnable, inputs);
 }
 
-async function runOnce(session: ort.InferenceSession, inputs: Tensors): Promise<HostRun> {
+async function runOnce({ session, onCpu }: Runnable, inputs: Tensors): Promise<HostRun> {
   const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, ortTensor(tensor)]));
   const startedMs = performance.now();
+  const startedCpu = cpuUsage();
   try {
     const results = await session.run(feeds);
     const runMs = performance.now() - startedMs;
+    const { user, system } = cpuUsage(startedCpu);
     return {
       outputs: Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(value)])),
       runMs,
+      cpuMs: onCpu ? (user + system) / 1_000 : undefined,
     };
   } catch (error) {
     if (error instanceof OperatingError) throw error;

@@ -1,14 +1,14 @@
 import type { FastifyReply } from 'fastify';
 import type { Clock, Timer } from '../../platform/clock.ts';
 
-/** A client that takes nothing for so long is taken for gone. */
+/** A client that reads nothing for this long is disconnected. */
 const STALLED_MS = 30_000;
-/** A comment line this often, while there is nothing to say, keeps proxies from closing the stream. */
+/** A comment line this often keeps proxies from closing an idle stream. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * One client's server-sent events, `data:` with JSON each. Nothing is sent before the first event, so that until then
- * an error can still be an answer with a status.
+ * Server-sent events of one client, each `data:` with JSON. Nothing is sent before the first event, so that an error before it
+ * can have its own status.
  */
 export class EventChannel {
   readonly #reply: FastifyReply;
@@ -18,7 +18,7 @@ export class EventChannel {
   #waiting = false;
   #stalled = false;
 
-  /** @param gone Aborted once the client is; whoever owns the channel ends it. */
+  /** @param gone Aborted when the client has disconnected; the owner of the channel aborts it. */
   constructor(reply: FastifyReply, gone: AbortSignal, clock: Clock) {
     this.#reply = reply;
     this.#gone = gone;
@@ -29,12 +29,12 @@ export class EventChannel {
     return this.#keepAlive !== undefined;
   }
 
-  /** Whether the client was given up because it took nothing. */
+  /** True if the client was disconnected because it did not read. */
   get stalled(): boolean {
     return this.#stalled;
   }
 
-  /** Resolves once there is room for more, or the client is gone. */
+  /** Resolves when the next event can be sent, or the client has disconnected. */
   async send(event: object): Promise<void> {
     if (this.#gone.aborted) return;
     this.#open();
@@ -44,7 +44,7 @@ export class EventChannel {
     this.#waiting = false;
   }
 
-  /** The last event. */
+  /** Sends the last event. */
   end(event: object): void {
     if (this.#gone.aborted) return;
     this.#open();
@@ -77,7 +77,7 @@ export class EventChannel {
     return new Promise((resolve) => {
       const giveUp = (): void => {
         this.#stalled = true;
-        // Not the reply, which may not have its turn on the connection yet.
+        // Not the reply: it may still wait behind a pipelined one.
         this.#reply.request.raw.socket.destroy();
       };
       const timer = this.#clock.setTimer(giveUp, STALLED_MS, { background: true });

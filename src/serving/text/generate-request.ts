@@ -3,7 +3,7 @@ import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import type { Decoder } from '../v2/decoder.ts';
 import { invalid } from '../v2/v2-errors.ts';
 
-/** Enough for ten thousand token ids; what reads JSON of this size keeps the main thread for a millisecond. */
+/** Enough for ten thousand token ids. JSON of this size occupies the main thread for 1 ms. */
 export const GENERATE_BODY_BYTES_MAX = 65_536;
 
 const TOKENS_DEFAULT = 16;
@@ -11,28 +11,32 @@ const TEMPERATURE_MAX = 100;
 const ID_LENGTH_MAX = 1024;
 const SHOWN_LENGTH_MAX = 40;
 
-/** @param tokensMax Largest `max_tokens` that may be asked for. */
+/** @param tokensMax Largest value of `max_tokens`. */
 export function generateBody(tokensMax: number) {
   const tokensDefault = Math.min(TOKENS_DEFAULT, tokensMax);
   const parameters = object({
     max_tokens: wholeNumber(1, tokensMax)
       .default(tokensDefault)
-      .describe('Tokens to write at most; `generation.maxTokens` of the model bounds prompt and answer together'),
+      .describe('Most tokens to write. `generation.maxTokens` of the model limits prompt and answer together'),
     temperature: numberUpTo(TEMPERATURE_MAX)
       .default(0)
-      .describe('0 takes the likeliest token each time; 1 draws as the model says; more is more even'),
-    top_k: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional().describe('Draws among so many of the likeliest'),
+      .describe(
+        '0 always selects the most likely token; 1 samples with the probabilities of the model; more is more uniform',
+      ),
+    top_k: wholeNumber(1, Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('Samples only from this number of most likely tokens'),
     seed: wholeNumber(0, 2 ** 32 - 1)
       .optional()
-      .describe('The same seed gives the same tokens, from the same version of the model on the same hardware'),
+      .describe('The same seed gives the same tokens, with the same model version on the same hardware'),
   });
   return object({
     id: z
       .string({ error: (issue) => `is ${shown(issue.input)}, expected a string` })
-      // Not `max`, which looks at the length of whatever has one, even an object that is no string.
+      // Not `max`, which also accepts an object that has a length.
       .refine((id) => id.length <= ID_LENGTH_MAX, { error: `has more than ${ID_LENGTH_MAX} characters` })
       .optional()
-      .describe('Given back in each answer'),
+      .describe('Returned in each response'),
     input_ids: tokenIds,
     parameters: parameters.prefault({}),
   });
@@ -40,25 +44,25 @@ export function generateBody(tokensMax: number) {
 
 export type GenerateBody = z.infer<ReturnType<typeof generateBody>>;
 
-/** The body of a request, which comes as bytes. */
+/** Parses the bytes of a body. */
 export function readBody(body: unknown): unknown {
   return parseJson(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
 }
 
-/** What is wrong with a body, where: the first of several. */
+/** Returns the first problem of a body, with its position. */
 export function bodyError(problems: readonly { readonly instancePath?: string; readonly message?: string }[]): Error {
   const [problem] = problems;
   const place = (problem?.instancePath ?? '').slice(1).replaceAll('/', '.');
   return invalid(`${place === '' ? 'The request' : `'${place}'`} ${problem?.message}`);
 }
 
-/** @throws {OperatingError} 'infer-request-invalid' where the model does not know a token, or has no room to write one. */
+/** @throws {OperatingError} 'infer-request-invalid' if a token is unknown to the model, or the prompt leaves no room for one. */
 export function checkPrompt({ generation, vocabulary, served }: Decoder, prompt: readonly number[]): void {
   const { name } = served.manifest;
   const { maxTokens } = generation;
   if (prompt.length >= maxTokens)
     throw invalid(
-      `'input_ids' has ${prompt.length} tokens; model '${name}' takes ${maxTokens - 1}, since prompt and answer are ${maxTokens} at most`,
+      `'input_ids' has ${prompt.length} tokens; model '${name}' accepts ${maxTokens - 1}, because prompt and answer together are at most ${maxTokens}`,
     );
   if (vocabulary === undefined) return;
   const index = prompt.findIndex((token) => token >= vocabulary);
@@ -66,7 +70,7 @@ export function checkPrompt({ generation, vocabulary, served }: Decoder, prompt:
     throw invalid(`input_ids[${index}] is ${prompt[index]}; model '${name}' has tokens 0 to ${vocabulary - 1}`);
 }
 
-/** Stops at the first that is wrong: thousands of issues, as zod's own lists make them, would hold up the main thread. */
+/** Stops at the first invalid token: zod's own arrays collect thousands of issues, which would block the main thread. */
 const tokenIds = z
   .unknown()
   .transform((value, context): readonly number[] => {
@@ -83,8 +87,8 @@ const tokenIds = z
   });
 
 function tokenIdsProblem(value: unknown): string | undefined {
-  if (!Array.isArray(value)) return 'is missing or no array';
-  if (value.length === 0) return 'has no tokens; there must be one at least';
+  if (!Array.isArray(value)) return 'is missing or not an array';
+  if (value.length === 0) return 'has no tokens, expected at least one';
   const ids: readonly unknown[] = value;
   const index = ids.findIndex((id) => typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0);
   return index < 0 ? undefined : `has ${shown(ids[index])} at ${index}, expected whole numbers of 0 or more`;
@@ -95,8 +99,8 @@ function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `has the unknown key '${cut(String(issue.keys[0]))}'; known are ${known}`
-        : 'is no JSON object',
+        ? `has the unknown key '${cut(String(issue.keys[0]))}'; expected ${known}`
+        : 'is not a JSON object',
   });
 }
 

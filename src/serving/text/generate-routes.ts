@@ -29,15 +29,15 @@ export type GenerateRoutesOptions = {
 
 type ModelParams = { readonly model: string; readonly version?: string };
 
-/** One generation that has its place. */
+/** A generation that has its place. */
 type Begun = {
   readonly model: FoundModel;
   readonly decoder: Decoder;
   readonly asked: GenerateBody;
-  /** What each answer begins with. */
+  /** First fields of each answer. */
   readonly head: { readonly id?: string; readonly model_name: string; readonly model_version: string };
   readonly signal: AbortSignal;
-  /** Gives the place back; from then on the connection has its limit again. */
+  /** Releases the place and restores the idle limit of the connection. */
   readonly release: () => void;
 };
 
@@ -49,8 +49,8 @@ const answerJson = headJson.extend({ output_ids: z.array(z.int()), finish_reason
 const errors = { 400: errorJson, 404: errorJson, 413: errorJson, 503: errorJson };
 
 /**
- * Text generation in the manner of Triton's generate extension, with token ids for text:
- * `POST /v2/models/<name>[/versions/<version>]/generate`, one answer, and `…/generate_stream`, an event a token.
+ * Text generation as in Triton's generate extension, with token ids instead of text:
+ * `POST /v2/models/<name>[/versions/<version>]/generate`, one answer, and `…/generate_stream`, one event for each token.
  *
  * @see https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md
  */
@@ -70,7 +70,7 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
       {
         ...common,
         schema: {
-          summary: 'Write on from a prompt of token ids',
+          summary: 'Continue a prompt of token ids',
           tags,
           body,
           response: { 200: answerJson, ...errors },
@@ -79,13 +79,13 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
       (request, reply) => generations.answer(request, reply),
     );
     const description =
-      'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; a last one with `finish_reason` and `token_count`, or with `error`.';
+      'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; the last event has `finish_reason` and `token_count`, or with `error`.';
     app.post(
       `${path}/generate_stream`,
       {
         ...common,
         schema: {
-          summary: 'Write on from a prompt of token ids, an event a token',
+          summary: 'Continue a prompt of token ids, with one event for each token',
           description,
           tags,
           body,
@@ -139,7 +139,7 @@ class Generations {
       events.end({ ...head, finish_reason: reason, token_count: count });
     } catch (error) {
       this.#count(errorCode(error));
-      // Before the first token it is an answer like any other's.
+      // Before the first token an error has its usual status.
       if (!events.isOpen) throw error;
       this.#metrics.andon_http_infer_refused_total.inc({ code: errorCode(error) });
       events.end({ ...head, error: errorMessage(error) });
@@ -152,7 +152,7 @@ class Generations {
   /** @throws {OperatingError} 'model-unknown' | 'model-not-ready' | 'infer-request-invalid' | 'generate-busy' */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<Begun> {
     const { model: name, version } = request.params as ModelParams;
-    // What the route's schema has let through.
+    // The route's schema has validated it.
     const asked = request.body as GenerateBody;
     const { id, input_ids: prompt, parameters } = asked;
     const model = await findModel(this.#options.inference, name, version);
@@ -172,7 +172,7 @@ class Generations {
       signal: goneSignal(request, reply),
       release: () => {
         release();
-        // What is still to be sent is sent under the limit that every answer has.
+        // The rest is sent under the usual limit.
         request.raw.socket.setTimeout(request.server.server.timeout);
       },
     };
@@ -207,8 +207,8 @@ class Generations {
 }
 
 /**
- * Aborted once the client is gone. Until then the connection has no limit for how long nothing is sent: each step has
- * its deadline, and the stream its own for a client that takes nothing.
+ * Returns a signal that is aborted when the client has disconnected. Until then the connection has no idle limit: each step has
+ * its deadline, and the stream has a limit for a client that does not read.
  */
 function goneSignal({ raw: { socket } }: FastifyRequest, { raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();

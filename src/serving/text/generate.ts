@@ -9,28 +9,27 @@ import { drawToken } from './token-draw.ts';
 export type GenerateOptions = DrawOptions & {
   readonly reference: ModelReference;
   readonly decoder: Decoder;
-  /** Token ids; one at least, and fewer than the model's `maxTokens`. */
+  /** Token ids; at least one, and fewer than the model's `maxTokens`. */
   readonly prompt: readonly number[];
-  /** Tokens to write at most; the model's own `maxTokens` bounds prompt and answer together. */
+  /** Most tokens to write; the model's own `maxTokens` bounds prompt and answer together. */
   readonly tokensMax: number;
-  /** Whoever asked is gone: no other step begins. The one under way cannot be called back. */
+  /** Aborted when the client has disconnected: no further step starts. A running step cannot be cancelled. */
   readonly signal: AbortSignal;
-  /** The next step begins once it has resolved. */
+  /** The next step starts when it has resolved. */
   readonly onToken: (token: GeneratedToken) => void | Promise<void>;
 };
 
 export type GeneratedToken = { readonly token: number; /** From 0. */ readonly index: number };
 
-/** Why an answer ended; the end token itself is not given. */
+/** Reason for the end of a text; the end token itself is not returned. */
 export type FinishReason = 'end_token' | 'max_tokens' | 'model_limit' | 'cancelled';
 
 /**
- * Writes on from a prompt, token by token, as a client: each step is one run, which waits its turn behind the watches
- * and among the other clients. The keys and values of what was read go back in with each step, so that a token costs
- * one position and not the whole text.
+ * Continues a prompt token by token. Each step is one run of a client, behind the runs of the watches. The caches of keys and
+ * values are passed to each step, so a token costs one position and not the whole text.
  *
- * @throws {OperatingError} 'model-output-invalid'; 'model-not-ready' where another version took over: the caches mean
- *   nothing to it; what `ClientInference.run` throws.
+ * @throws {OperatingError} 'model-output-invalid'; 'model-not-ready' if another version was activated, to which the caches are
+ *   meaningless; the errors of `ClientInference.run`.
  */
 export async function generate(host: Pick<ClientInference, 'run'>, options: GenerateOptions): Promise<FinishReason> {
   const { reference, decoder, prompt, tokensMax, signal, onToken } = options;
@@ -56,6 +55,6 @@ export async function generate(host: Pick<ClientInference, 'run'>, options: Gene
 function checkVersion({ served }: Decoder, { manifest }: RunResult): void {
   const { name, version, sha256 } = served.manifest;
   if (manifest.version === version && manifest.sha256 === sha256) return;
-  const text = `Version ${manifest.version} of model '${name}' took over from ${version} meanwhile; begin anew`;
+  const text = `Version ${manifest.version} of model '${name}' replaced version ${version} during the generation; start again`;
   throw new OperatingError('model-not-ready', 'retry', text);
 }

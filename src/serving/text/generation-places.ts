@@ -4,7 +4,7 @@ import type { GenerationConfig } from './generation-config.ts';
 import { invalid, v2Failure } from '../v2/v2-errors.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
-/** Bounds how many generations are under way at once, and the memory of their caches together. */
+/** Bounds the number of generations in progress and the memory of their caches together. */
 export class GenerationPlaces {
   readonly #limits: GenerationConfig;
   readonly #metrics;
@@ -17,25 +17,25 @@ export class GenerationPlaces {
   }
 
   /**
-   * @param bytes What its largest step takes.
-   * @returns Gives the place back; once, however often it is called.
-   * @throws {OperatingError} 'generate-busy' (retry) where there is none; 'infer-request-invalid' where there never is.
+   * @param bytes Memory of its largest step.
+   * @returns Releases the place. Further calls have no effect.
+   * @throws {OperatingError} 'generate-busy' (retry) if there is no place now; 'infer-request-invalid' if it can never fit.
    */
   take(bytes: number): () => void {
     const { maxConcurrent, maxMemoryBytes } = this.#limits;
     if (bytes > maxMemoryBytes)
       throw invalid(
-        `A step of this takes ${formatByteSize(bytes)}, more than http.generation.maxMemory (${formatByteSize(maxMemoryBytes)}); ask with a shorter prompt or a smaller 'max_tokens'`,
+        `A step of this generation needs ${formatByteSize(bytes)}, more than serving.generation.maxMemory (${formatByteSize(maxMemoryBytes)}); send a shorter prompt or a smaller 'max_tokens'`,
       );
     if (this.#taken >= maxConcurrent)
       throw v2Failure(
         'generate-busy',
-        `${this.#taken} generations are under way already (http.generation.maxConcurrent)`,
+        `${this.#taken} generations are in progress already (serving.generation.maxConcurrent)`,
       );
     if (this.#bytes + bytes > maxMemoryBytes)
       throw v2Failure(
         'generate-busy',
-        `Generations under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(maxMemoryBytes)} (http.generation.maxMemory); ${formatByteSize(bytes)} more do not fit`,
+        `Generations in progress use ${formatByteSize(this.#bytes)} of ${formatByteSize(maxMemoryBytes)} (serving.generation.maxMemory); ${formatByteSize(bytes)} more do not fit`,
       );
     this.#note(1, bytes);
     let held = true;

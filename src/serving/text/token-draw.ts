@@ -2,9 +2,9 @@ import type { Logits } from '../v2/decoder.ts';
 import { wrongOutput } from '../v2/decoder.ts';
 
 export type DrawOptions = {
-  /** 0 takes the likeliest token each time; 1 draws as the model says; more is more even. */
+  /** 0 selects the most likely token each time; 1 draws with the probabilities of the model; higher values draw more evenly. */
   readonly temperature: number;
-  /** Draws among so many of the likeliest, and those that are as likely as the last of them; undefined among all. */
+  /** Draws from this number of the most likely tokens, and those as likely as the last of them; undefined for all. */
   readonly topK: number | undefined;
   /** 0 ≤ n < 1. */
   readonly random: () => number;
@@ -13,22 +13,22 @@ export type DrawOptions = {
 /**
  * Draws a token by the softmax of its scores over the temperature.
  *
- * @throws {OperatingError} 'model-output-invalid' where a score is NaN, or none is finite and the largest.
+ * @throws {OperatingError} 'model-output-invalid' if a score is NaN, or the largest is not finite.
  */
 export function drawToken(logits: Logits, { temperature, topK, random }: DrawOptions): number {
   const best = likeliest(logits);
   if (temperature === 0) return best;
   const largest = logits[best] ?? 0;
   const least = topK === undefined || topK >= logits.length ? Number.NEGATIVE_INFINITY : leastOf(logits, topK);
-  // The largest is taken off first, so that no exponential overflows.
+  // The largest score is subtracted first, so that no exponential overflows.
   const weights = Float64Array.from(logits, (logit) => (logit < least ? 0 : Math.exp((logit - largest) / temperature)));
   let left = random() * weights.reduce((sum, weight) => sum + weight, 0);
   const drawn = weights.findIndex((weight) => (left -= weight) < 0);
-  // Sums of floats may leave a rest.
+  // Rounding of the sum may leave a remainder.
   return drawn === -1 ? best : drawn;
 }
 
-/** The first of the largest. */
+/** Returns the index of the largest score; the first of several. */
 function likeliest(logits: Logits): number {
   let best = 0;
   for (let token = 0; token < logits.length; token += 1) {
@@ -40,7 +40,7 @@ function likeliest(logits: Logits): number {
   return best;
 }
 
-/** The smallest of the `count` largest. */
+/** Returns the smallest of the `count` largest scores. */
 function leastOf(logits: Logits, count: number): number {
   return Float64Array.from(logits).sort()[logits.length - count] ?? Number.NEGATIVE_INFINITY;
 }

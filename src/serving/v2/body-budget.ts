@@ -3,7 +3,7 @@ import { formatByteSize } from '../../domain/byte-size.ts';
 import { v2Failure } from './v2-errors.ts';
 import { v2Metrics } from './v2-metrics.ts';
 
-/** Bounds the memory of all requests under way together: whoever does not fit any more is told to come again. */
+/** Bounds the memory of all requests in progress together. A request that does not fit is refused and may be retried. */
 export class BodyBudget {
   readonly #bytesMax: number;
   readonly #gauge;
@@ -15,15 +15,15 @@ export class BodyBudget {
   }
 
   /**
-   * @param bytes What the body may come to.
-   * @returns Gives it back; once, however often it is called.
-   * @throws {OperatingError} 'infer-busy' (retry) where there is no room.
+   * @param bytes Largest size of the body.
+   * @returns Releases the memory. Further calls have no effect.
+   * @throws {OperatingError} 'infer-busy' (retry) if it does not fit.
    */
   take(bytes: number): () => void {
     if (this.#bytes + bytes > this.#bytesMax)
       throw v2Failure(
         'infer-busy',
-        `Requests under way hold ${formatByteSize(this.#bytes)} of ${formatByteSize(this.#bytesMax)}; ${formatByteSize(bytes)} more do not fit`,
+        `Requests in progress use ${formatByteSize(this.#bytes)} of ${formatByteSize(this.#bytesMax)}; ${formatByteSize(bytes)} more do not fit`,
       );
     this.#set(this.#bytes + bytes);
     let held = bytes;

@@ -5,8 +5,8 @@ import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
 /*
- * Compressed bodies, as Triton's clients send and want them: gzip, or deflate with zlib's frame (RFC 9110, section
- * 8.4.1). zlib works in Node's thread pool, so that the thread with the sockets goes on.
+ * Compressed bodies, as Triton's clients use them: gzip, or deflate with the zlib frame (RFC 9110, section 8.4.1). zlib runs in
+ * Node's thread pool and does not block the thread with the sockets.
  */
 
 const gunzipAsync = promisify(gunzip);
@@ -14,12 +14,12 @@ const inflateAsync = promisify(inflate);
 const gzipAsync = promisify(gzip);
 const deflateAsync = promisify(deflate);
 
-/** A shorter answer is not worth the round through the thread pool. */
+/** Compressing a shorter response costs more than it saves. */
 const COMPRESS_BYTES_MIN = 1_024;
 
 export type ContentCoding = 'gzip' | 'deflate' | 'identity';
 
-/** @throws {OperatingError} 'infer-request-invalid' where the header names another coding, or several. */
+/** @throws {OperatingError} 'infer-request-invalid' if the header names another coding, or several. */
 export function contentCoding(header: string | undefined): ContentCoding {
   switch (header?.trim().toLowerCase()) {
     case undefined:
@@ -36,8 +36,8 @@ export function contentCoding(header: string | undefined): ContentCoding {
 }
 
 /**
- * @param bytesMax Bound on what comes out; a bomb is stopped there.
- * @throws {OperatingError} 'infer-request-too-large' past it, 'infer-request-invalid' where it is not in this coding.
+ * @param bytesMax Largest result; a compression bomb is stopped there.
+ * @throws {OperatingError} 'infer-request-too-large' above it, 'infer-request-invalid' if the body is not in this coding.
  */
 export async function decompress(body: Buffer, coding: ContentCoding, bytesMax: number): Promise<Buffer> {
   if (coding === 'identity') return body;
@@ -53,7 +53,7 @@ export async function decompress(body: Buffer, coding: ContentCoding, bytesMax: 
   }
 }
 
-/** The coding that a client wants its answer in: the first that it names and does not refuse with `q=0`. */
+/** Returns the coding for the response: the first that the client names and does not refuse with `q=0`. */
 export function acceptedCoding(header: string | undefined): ContentCoding {
   for (const part of (header ?? '').slice(0, 200).split(',')) {
     const [name, ...options] = part.toLowerCase().split(';');
@@ -66,7 +66,7 @@ export function acceptedCoding(header: string | undefined): ContentCoding {
 
 export type Coded = { readonly body: Uint8Array | string; readonly coding: ContentCoding };
 
-/** Compresses an answer that is large enough to be worth it. */
+/** Compresses a response if it is large enough. */
 export function compress(body: Uint8Array | string, accepted: ContentCoding): Coded | Promise<Coded> {
   const coding = body.length < COMPRESS_BYTES_MIN ? 'identity' : accepted;
   switch (coding) {

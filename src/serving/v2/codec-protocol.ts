@@ -2,7 +2,7 @@ import type { InferRequest } from './infer-request.ts';
 import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
 import type { InferAnswer } from './infer-response.ts';
 
-/** What the codec thread is asked. */
+/** Calls to the codec thread. */
 export type CodecProtocol = {
   readonly decode: {
     readonly params: { readonly body: Uint8Array; readonly headerLength: number | undefined };

@@ -5,30 +5,30 @@ import { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
 import { invalid } from './v2-errors.ts';
 
-/** A model that writes token by token: what goes into a step of it, and what comes out. */
+/** A model that writes text token by token, with the inputs and outputs of one step. */
 export type Decoder = {
   readonly served: ServedModel;
   readonly generation: NonNullable<GraphManifest['generation']>;
-  /** Integer inputs that one step fills: the tokens, and `position_ids` and `attention_mask` where the graph has them. */
+  /** Integer inputs of a step: the tokens, and `position_ids` and `attention_mask` if the graph has them. */
   readonly filled: readonly TensorSpec[];
-  /** Keys and values of what was read before, empty at first; each comes out of a step longer by what it read. */
+  /** Caches of the keys and values of earlier tokens, empty at first. A step returns each longer by the tokens that it read. */
   readonly caches: readonly TensorSpec[];
-  /** Tokens are below it; undefined where the graph leaves its size open. */
+  /** Number of tokens; undefined if the graph leaves the size open. */
   readonly vocabulary: number | undefined;
 };
 
-/** Scores of all tokens, for what may come next. */
+/** Scores of all tokens for the next position. */
 export type Logits = Float16Array | Float32Array | Float64Array;
 
 /**
- * Looks at whether a model writes tokens. A graph that takes anything else than tokens and caches is refused, and so is
- * one without caches: it would be told only the last token, and make something of it.
+ * Checks that a model writes tokens. A graph with inputs other than tokens and caches is refused. So is a graph without
+ * caches: it would get only the last token of the text.
  *
- * @throws {OperatingError} 'infer-request-invalid', saying what it lacks.
+ * @throws {OperatingError} 'infer-request-invalid' with what is missing.
  */
 export function decoderOf(served: ServedModel): Decoder {
   const { manifest, inputs, outputs } = served;
-  const label = `Model '${manifest.name}' version ${manifest.version} writes no tokens:`;
+  const label = `Model '${manifest.name}' version ${manifest.version} cannot generate text:`;
   if (judgesWindows(manifest) || manifest.generation === undefined)
     throw invalid(`${label} its model.yaml has no 'generation'`);
   const { generation } = manifest;
@@ -43,7 +43,7 @@ export function decoderOf(served: ServedModel): Decoder {
   if (caches.length === 0) throw invalid(`${label} its graph has no cache, no input '${past}…'`);
   for (const { name, type, dims } of caches) {
     if (!isFloat(type) || !dims.slice(1).includes(-1))
-      throw invalid(`${label} cache '${name}' of its graph is no float tensor of any length`);
+      throw invalid(`${label} cache '${name}' of its graph is not a float tensor of open length`);
     if (!outputs.some((output) => output.name === presentName(name, generation)))
       throw invalid(`${label} its graph has no output '${present}…' for '${name}'`);
   }
@@ -54,10 +54,10 @@ export function decoderOf(served: ServedModel): Decoder {
 }
 
 /**
- * Bytes that the largest step takes in this process: the caches as they go in and as they come out at the end, and the
- * scores of the whole prompt, which come with the first.
+ * Returns the bytes that the largest step uses in this process: the caches before and after it, and the scores of the whole
+ * prompt, which the first step returns.
  *
- * @param length Tokens of prompt and answer together, at most.
+ * @param length Most tokens of prompt and answer together.
  * @param prompt Tokens of the prompt.
  */
 export function stepBytesMax(decoder: Decoder, length: number, prompt: number): number {
@@ -70,7 +70,7 @@ export function stepBytesMax(decoder: Decoder, length: number, prompt: number): 
   return 2 * cacheBytes + prompt * vocabulary * (scores === undefined ? 0 : (elementBytesOf(scores.type) ?? 0));
 }
 
-/** Before anything was read: dimensions of any size after the first, which is the batch, have none. */
+/** Returns the caches before the first step: open dimensions after the first (the batch) have size 0. */
 export function emptyCaches({ caches }: Decoder): Tensors {
   return Object.fromEntries(
     caches.map(({ name, type, dims }): [string, Tensor] => {
@@ -80,7 +80,7 @@ export function emptyCaches({ caches }: Decoder): Tensors {
   );
 }
 
-/** @param read How many tokens the caches hold. */
+/** @param read Number of tokens in the caches. */
 export function stepInputs({ filled, generation }: Decoder, tokens: readonly number[], read: number): Tensors {
   const values: Readonly<Record<string, readonly number[]>> = {
     position_ids: tokens.map((_, index) => read + index),
@@ -96,22 +96,22 @@ export function stepInputs({ filled, generation }: Decoder, tokens: readonly num
   );
 }
 
-/** The caches that a step gave, under the names that the next one takes them by. */
+/** Returns the caches that a step returned, under the input names of the next step. */
 export function nextCaches({ caches, generation }: Decoder, outputs: Tensors): Tensors {
   return Object.fromEntries(
     caches.map(({ name }) => {
       const output = presentName(name, generation);
       const tensor = outputs[output];
-      if (tensor === undefined) throw wrongOutput(`The decoder gives no '${output}'`);
+      if (tensor === undefined) throw wrongOutput(`The decoder did not return '${output}'`);
       return [name, tensor];
     }),
   );
 }
 
 /**
- * Of the last position that was read; shares the memory of the output.
+ * Returns the scores for the last position; shares the memory of the output.
  *
- * @throws {OperatingError} 'model-output-invalid' where it is missing, or too short for one position.
+ * @throws {OperatingError} 'model-output-invalid' if they are missing, or too short for one position.
  */
 export function lastLogits({ generation }: Decoder, outputs: Tensors): Logits {
   const tensor = outputs[generation.logits];

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 
-/** Where the status does not follow from whether trying again helps. */
+/** HTTP status by error code, if it is not 503 for errors that pass and 400 for the others. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-unknown': 404,
   'model-version-unknown': 404,
@@ -9,14 +9,14 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'repository-off': 403,
   'admin-token-needed': 401,
   'model-in-use': 409,
-  // The request was right; the model gave what it must not.
+  // The request was valid; the output of the model was not.
   'model-output-invalid': 500,
 };
 
-/** Seconds until a client should try again: a host is back in a tenth of that. */
+/** Seconds after which a client should retry; a host is replaced in a tenth of that. */
 const RETRY_AFTER_S = 1;
 
-/** Answers with the protocol's error object: 4xx for what the client must change, 503 for what passes by itself. */
+/** Sends the protocol's error object: 4xx if the client must change the request, 503 if it may retry. */
 export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   const status = statusOf(error);
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
@@ -29,7 +29,7 @@ export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
 
 function statusOf(error: unknown): number {
   if (error instanceof OperatingError) return STATUS_OF_CODE[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
-  // Fastify's own: a body past the limit, a request that broke off.
+  // Fastify's own errors: a body above the limit, an aborted request.
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
   return 500;
 }

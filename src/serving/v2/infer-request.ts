@@ -11,32 +11,31 @@ import {
 } from '../../protocols/open-inference/json-fields.ts';
 import { unsupported } from '../../protocols/open-inference/malformed.ts';
 import { messageParts, readTensors } from '../../protocols/open-inference/read-tensors.ts';
-import { shapeText } from '../../domain/model/tensor-shape.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 import { checkedElementCount } from '../../protocols/open-inference/tensor-shape.ts';
 import { invalid } from './v2-errors.ts';
 
 export type RequestedOutput = { readonly name: string; readonly binary: boolean };
 
 export type InferRequest = {
-  /** Given back in the answer. */
+  /** Returned in the response. */
   readonly id: string | undefined;
-  /** Given back in the answer; without those that are about the request's own form. */
+  /** Returned in the response, without those that describe the form of the request. */
   readonly parameters: MessageParameters;
   readonly inputs: Tensors;
-  /** In this order; undefined for all that the model has. */
+  /** In this order; undefined for all outputs of the model. */
   readonly outputs: readonly RequestedOutput[] | undefined;
-  /** Whether outputs come in the binary form where nobody named them. */
+  /** True if outputs that the request does not name are returned in binary form. */
   readonly binaryOutput: boolean;
 };
 
 /**
- * Reads an inference request: JSON, followed by the tensors in their binary form where `headerLength` is given.
+ * Reads an inference request: JSON, followed by tensors in binary form if `headerLength` is given.
  *
- * Reading stops at the first thing that is wrong, so that a hostile body costs no more than its own size. What is read
- * shares no memory with `body`.
+ * Reading stops at the first error, so a hostile body costs no more than its own size. The result shares no memory with `body`.
  *
- * @param headerLength `Inference-Header-Content-Length`: bytes of the JSON; undefined where all of the body is JSON.
- * @throws {OperatingError} 'infer-request-invalid' | 'infer-request-unsupported', naming the place.
+ * @param headerLength `Inference-Header-Content-Length`: bytes of JSON; undefined if the whole body is JSON.
+ * @throws {OperatingError} 'infer-request-invalid' | 'infer-request-unsupported', with the position in the request.
  */
 export function parseInferRequest(body: Uint8Array, headerLength: number | undefined): InferRequest {
   const message = messageParts(body, headerLength, 'The request');
@@ -55,10 +54,10 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | undef
 }
 
 /**
- * Reads a raw binary request, whose body is the one input's elements and nothing else; a dimension of any size is what the
- * length leaves for it, and a string is the whole body.
+ * Reads a raw binary request: the body contains only the elements of the one input. The size of an open dimension follows from
+ * the length of the body; a string is the whole body.
  *
- * @throws {OperatingError} 'infer-request-invalid' where the model's inputs do not tell how to read it.
+ * @throws {OperatingError} 'infer-request-invalid' if the inputs of the model do not determine how to read it.
  */
 export function rawInferRequest(body: Uint8Array, specs: readonly TensorSpec[]): InferRequest {
   const [spec] = specs;
@@ -79,7 +78,7 @@ export function rawInferRequest(body: Uint8Array, specs: readonly TensorSpec[]):
 
 function rawDims({ name, type, dims }: TensorSpec, bytes: number): readonly number[] {
   const size = elementBytesOf(type);
-  // The first open dimension is the batch: one row, where another is open too.
+  // The first open dimension is the batch: one row if another dimension is open too.
   const open = dims.flatMap((dim, axis) => (dim === -1 ? [axis] : []));
   const variable = open.length > 1 && open[0] === 0 ? open.slice(1) : open;
   const fixed = dims.map((dim, axis) => (dim === -1 && !variable.includes(axis) ? 1 : dim));
@@ -95,7 +94,7 @@ function rawDims({ name, type, dims }: TensorSpec, bytes: number): readonly numb
   const rest = bytes / (known * size);
   if (!Number.isSafeInteger(rest))
     throw invalid(
-      `Input '${name}' has ${bytes} bytes, no multiple of ${known * size} as its shape ${shapeText(dims)} asks`,
+      `Input '${name}' has ${bytes} bytes, which is not a multiple of ${known * size} (shape ${shapeText(dims)})`,
     );
   return fixed.map((dim, index) => (index === axis ? rest : dim));
 }
@@ -107,11 +106,11 @@ function outputsOf(request: JsonObject, binaryDefault: boolean): readonly Reques
   const requested = outputs.map((value, index) => {
     const output = objectOf(value, `outputs[${index}]`);
     const name = nameOf(output, `outputs[${index}]`);
-    if (names.has(name)) throw invalid(`Output '${name}' is asked for twice`);
+    if (names.has(name)) throw invalid(`Output '${name}' is requested twice`);
     names.add(name);
     const parameters = parametersOf(output, `Output '${name}'`);
     if (parameters['classification'] !== undefined && parameters['classification'] !== 0)
-      throw unsupported(`Output '${name}': classification`, 'ask for the scores and sort them');
+      throw unsupported(`Output '${name}': classification`, 'request the scores and sort them');
     if (parameters['shared_memory_region'] !== undefined) throw unsupported(`Output '${name}': shared memory`);
     return { name, binary: flag(parameters['binary_data'], `Output '${name}' 'binary_data'`) ?? binaryDefault };
   });

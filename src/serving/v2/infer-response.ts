@@ -9,13 +9,13 @@ export type InferAnswer = {
   readonly version: number;
   readonly id: string | undefined;
   readonly parameters: MessageParameters;
-  /** Those that were asked for, in that order. */
+  /** The requested outputs, in that order. */
   readonly outputs: readonly RequestedOutput[];
   /** At least those named by `outputs`. */
   readonly tensors: Tensors;
 };
 
-/** Writes an inference response: JSON, followed by the outputs that were asked for in their binary form. */
+/** Writes an inference response: JSON, followed by the outputs that were requested in binary form. */
 export function encodeInferResponse(answer: InferAnswer): EncodedMessage {
   const outputs = answer.outputs.flatMap(({ name, binary }) => {
     const tensor = answer.tensors[name];
@@ -24,7 +24,7 @@ export function encodeInferResponse(answer: InferAnswer): EncodedMessage {
   return encodeMessage(headJson(answer), 'outputs', outputs);
 }
 
-/** Elements that would have to be written one by one, which is what takes time: all but numbers in their binary form. */
+/** Returns the number of elements that must be written one by one: all except numbers in binary form. These take the time. */
 export function textElements(outputs: readonly RequestedOutput[], tensors: Tensors): number {
   return outputs.reduce((sum, { name, binary }) => {
     const tensor = tensors[name];

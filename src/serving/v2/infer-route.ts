@@ -9,7 +9,7 @@ import { findModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { invalid } from './v2-errors.ts';
 
-/** Says how many bytes of a body are JSON; the rest are tensors in their binary form. */
+/** Number of bytes of JSON in a body; the rest are tensors in binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';
 
 export type InferRouteOptions = {
@@ -17,7 +17,7 @@ export type InferRouteOptions = {
   readonly codec: TensorCodec;
 };
 
-/** `POST /v2/models/<name>[/versions/<version>]/infer`. The body comes decompressed. */
+/** `POST /v2/models/<name>[/versions/<version>]/infer`. The body is already decompressed. */
 export function inferHandler({ inference, codec }: InferRouteOptions) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
@@ -46,12 +46,12 @@ export function inferHandler({ inference, codec }: InferRouteOptions) {
   };
 }
 
-/** @throws {OperatingError} 'infer-request-invalid' where it is no number of bytes. */
+/** @throws {OperatingError} 'infer-request-invalid' if it is not a number of bytes. */
 function headerLengthOf(request: FastifyRequest): number | undefined {
   const text = request.headers[HEADER_LENGTH];
   if (text === undefined) return undefined;
   if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return Number(text);
-  throw invalid(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is no number of bytes`);
+  throw invalid(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is not a number of bytes`);
 }
 
 function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readonly RequestedOutput[] {
@@ -59,18 +59,18 @@ function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readon
   for (const { name } of asked.outputs)
     if (!outputs.some((output) => output.name === name))
       throw invalid(
-        `The model has no output '${name}'; it gives ${outputs.map((each) => `'${each.name}'`).join(', ')}`,
+        `The model has no output '${name}'; its outputs are ${outputs.map((each) => `'${each.name}'`).join(', ')}`,
       );
   return asked.outputs;
 }
 
 /**
- * The active version may change while a request waits; whoever asked for one by its number must not get another's result.
+ * The active version may change while a request waits. A request for a version by number must not get the result of another.
  *
  * @throws {OperatingError} 'model-not-ready'
  */
 function checkVersion({ reference }: FoundModel, { judgedBy }: RunResult, version: string | undefined): void {
   if (version === undefined || version === String(judgedBy.version)) return;
-  const text = `Version ${judgedBy.version} of model '${reference.name}' took over from ${version} meanwhile`;
+  const text = `Version ${judgedBy.version} of model '${reference.name}' replaced version ${version} during the request`;
   throw new OperatingError('model-not-ready', 'retry', text);
 }

@@ -16,7 +16,7 @@ export function metadataJson(name: string, versions: readonly number[], model: S
   };
 }
 
-/** Model configuration as Triton has it; `max_batch_size` 0 says that the shapes are whole, batch included. */
+/** Model configuration in Triton's form; `max_batch_size` 0 means that the shapes include the batch. */
 export function configurationJson(name: string, { inputs, outputs }: ServedModel) {
   return {
     name,
@@ -29,8 +29,8 @@ export function configurationJson(name: string, { inputs, outputs }: ServedModel
 }
 
 /**
- * A model's statistics. andon measures a run as a whole: copying tensors in and out is within `compute_infer`, and the
- * two stages beside it count the same runs with no time of their own.
+ * Statistics of a model. andon measures a run as a whole: `compute_infer` includes copying tensors in and out, and the two other
+ * stages count the same runs with a time of 0.
  */
 export function statisticsJson(statistics: ModelStatistics) {
   const { succeeded, failed, queued, computed } = statistics;
@@ -67,7 +67,7 @@ function tensorConfiguration({ name, type, dims }: TensorSpec) {
   return { name, data_type: configurationType(datatypeOf(type)), dims };
 }
 
-/** The configuration has its own names, of which only that of text is another word. */
+/** Returns the name of a datatype in the configuration; only that of text differs. */
 function configurationType(datatype: Datatype): string {
   return datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`;
 }

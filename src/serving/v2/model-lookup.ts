@@ -8,8 +8,8 @@ export type FoundModel = { readonly reference: ModelReference; readonly served: 
 type Models = Pick<LoadedModels, 'served' | 'statuses'>;
 
 /**
- * Finds a model for a run. Nearly every request is for the active version, which this process has: that one is found without
- * a look at all the others.
+ * Finds a model for a run. Nearly all requests are for the active version, which this process has; it is found without reading
+ * the list of all models.
  *
  * @throws {OperatingError} As `lookUpModel`.
  */
@@ -24,10 +24,9 @@ export function findModel(
 }
 
 /**
- * Finds a model that can run now. Without a version it is the active one, or where only pinned versions are loaded the
- * highest of them.
+ * Finds a model that can run now. Without a version it is the active one, or the highest if only pinned versions are loaded.
  *
- * @param version As in the URL; undefined where the URL has none.
+ * @param version As in the URL; undefined if the URL has none.
  * @throws {OperatingError} 'model-unknown' | 'model-not-ready' with the reason.
  */
 export function lookUpModel(models: Models, name: string, version: string | undefined): FoundModel {
@@ -41,9 +40,9 @@ export function lookUpModel(models: Models, name: string, version: string | unde
   const statuses = models
     .statuses()
     .filter((each) => each.name === name && (version === undefined || String(each.version) === version));
-  // The copy that judges for a watch may be well while that for clients is not.
+  // The copy of a watch may be ready while the copy for clients is not.
   const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
-  if (status === undefined) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
+  if (status === undefined) throw v2Failure('model-unknown', `Model ${label} is not loaded`);
   throw notReady(label, status);
 }
 
@@ -58,7 +57,7 @@ function activeModel(
   return isAsked ? { reference, served } : undefined;
 }
 
-/** Versions of a model that can run now, newest first; each once. */
+/** Returns the versions of a model that can run now, newest first, each once. */
 export function servedVersions(models: Models, name: string): readonly FoundModel[] {
   const loaded = models.statuses().filter((status) => status.name === name);
   const references = [{ name, version: undefined }, ...loaded.map(({ version }) => ({ name, version }))];

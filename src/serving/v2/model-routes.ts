@@ -22,14 +22,10 @@ export function registerModelRoutes(app: FastifyInstance, inference: Pick<Client
     app.get<ModelRoute>(`${path}/config`, { schema: schema('Configuration of a model') }, async ({ params }) =>
       configurationJson(params.model, lookUpModel(await inference.models(), params.model, params.version).served),
     );
-    app.get<ModelRoute>(
-      `${path}/ready`,
-      { schema: schema('Whether a model can run now') },
-      async ({ params }, reply) => {
-        const readiness = modelReadiness(await inference.models(), params);
-        return reply.code(readiness.ready ? 200 : 503).send(readiness);
-      },
-    );
+    app.get<ModelRoute>(`${path}/ready`, { schema: schema('Readiness of a model') }, async ({ params }, reply) => {
+      const readiness = modelReadiness(await inference.models(), params);
+      return reply.code(readiness.ready ? 200 : 503).send(readiness);
+    });
     app.get<ModelRoute>(`${path}/stats`, { schema: schema('Statistics of a model') }, async ({ params }) => ({
       model_stats: statisticsOf(await inference.models(), params).map(statisticsJson),
     }));
@@ -39,7 +35,7 @@ export function registerModelRoutes(app: FastifyInstance, inference: Pick<Client
   }));
 }
 
-/** @throws {OperatingError} 'model-unknown' where no such model is loaded; a loaded one is ready or not. */
+/** @throws {OperatingError} 'model-unknown' if the model is not loaded; a loaded one is ready or not. */
 function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
   try {
     lookUpModel(models, model, version);
@@ -56,7 +52,7 @@ function statisticsOf(models: LoadedModels, { model, version }: ModelParams): re
     .statistics()
     .filter((each) => each.name === model && (version === undefined || String(each.version) === version));
   const label = version === undefined ? `'${model}'` : `'${model}' version ${version}`;
-  if (found.length === 0) throw v2Failure('model-unknown', `There is no model ${label} loaded here`);
+  if (found.length === 0) throw v2Failure('model-unknown', `Model ${label} is not loaded`);
   return found;
 }
 

@@ -8,13 +8,13 @@ import { invalid, v2Failure } from './v2-errors.ts';
 
 type RepositoryOptions = {
   readonly inference: ClientInference;
-  /** Undefined where nobody may see or change the repository over HTTP. */
+  /** Undefined if the repository is closed over HTTP. */
   readonly adminToken: string | undefined;
 };
 
 type LoadRoute = { readonly Params: { readonly model: string } };
 
-/** The model repository extension: index, load, unload. `NAME@VERSION` in the place of the name means that version. */
+/** The model repository extension: index, load, unload. `NAME@VERSION` instead of the name selects that version. */
 export function registerRepositoryRoutes(app: FastifyInstance, { inference, adminToken }: RepositoryOptions): void {
   const onRequest = adminCheck(adminToken);
 
@@ -25,7 +25,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   });
   app.post<LoadRoute>(
     '/v2/repository/models/:model/load',
-    { onRequest, schema: schema('Load a model, or load it anew') },
+    { onRequest, schema: schema('Load a model, or load it again') },
     async (request, reply) => {
       checkLoadParameters(bodyOf(request));
       await inference.load(referenceOf(request.params.model));
@@ -34,7 +34,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   );
   app.post<LoadRoute>(
     '/v2/repository/models/:model/unload',
-    { onRequest, schema: schema('Take a model out of memory') },
+    { onRequest, schema: schema('Unload a model') },
     async (request, reply) => {
       await inference.unload(referenceOf(request.params.model));
       return reply.send({});
@@ -42,7 +42,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   );
 }
 
-/** @throws {OperatingError} 'infer-request-unsupported' for a model or its configuration sent along: models come from the disk. */
+/** @throws {OperatingError} 'infer-request-unsupported' if the request contains a model or a configuration: models are loaded from disk. */
 function checkLoadParameters(body: Readonly<Record<string, unknown>>): void {
   const { parameters } = body;
   if (typeof parameters !== 'object' || parameters === null) return;
@@ -58,13 +58,13 @@ function bodyOf({ body }: FastifyRequest): Readonly<Record<string, unknown>> {
   if (!Buffer.isBuffer(body) || body.length === 0) return {};
   const parsed = parseJson(body);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid('The request is no JSON object');
+    throw invalid('The request is not a JSON object');
   return parsed as Readonly<Record<string, unknown>>;
 }
 
 function referenceOf(text: string): ModelReference {
   const reference = parseModelReference(text);
-  if (reference === undefined) throw v2Failure('model-unknown', `'${text}' is no name of a model`);
+  if (reference === undefined) throw v2Failure('model-unknown', `'${text}' is not a valid model name`);
   return reference;
 }
 
@@ -72,7 +72,7 @@ function entryJson({ name, version, state, reason }: RepositoryEntry) {
   return { name, version: String(version), state: stateText(state), reason };
 }
 
-/** The protocol's words for a state. */
+/** Returns the protocol's name of a state. */
 function stateText(state: RepositoryEntry['state']): string {
   switch (state) {
     case 'ready':

@@ -12,10 +12,10 @@ import { encodeInferResponse, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
 import { v2Failure } from './v2-errors.ts';
 
-/** Text up to here is read in about a quarter of a millisecond, less than handing it to a thread is worth. */
+/** Text up to this size is parsed in about 0.25 ms, less than passing it to a thread costs. */
 const TEXT_BYTES_MAX = 16_384;
 const TEXT_ELEMENTS_MAX = 1_024;
-/** JSON text takes up to 40 times its size once parsed (lists of empty lists); a thread past this is ended by V8. */
+/** Parsed JSON needs up to 40 times the size of its text (lists of empty lists). V8 ends a thread that exceeds this. */
 const HEAP_PER_BODY_BYTE = 48;
 const HEAP_MB_MIN = 64;
 
@@ -27,8 +27,8 @@ export type TensorCodecOptions = {
 };
 
 /**
- * Reads and writes inference requests: small ones at once, ones with much text in a thread of its own, so that a client's
- * megabytes of JSON hold up no scan. The thread starts with the first such request, and anew after it has died.
+ * Reads and writes inference requests: small ones directly, ones with much text in a thread, so that megabytes of JSON from one
+ * client do not delay the others. The thread starts with the first such request, and again after it has ended.
  */
 export class TensorCodec implements AsyncDisposable {
   readonly #options: TensorCodecOptions;
@@ -41,8 +41,8 @@ export class TensorCodec implements AsyncDisposable {
   }
 
   /**
-   * @param body Not to be used afterwards: a large one is moved to the thread.
-   * @throws {OperatingError} See `parseInferRequest`; 'infer-busy' where the thread died over it.
+   * @param body The caller must not use it afterwards: a large one is moved to the thread.
+   * @throws {OperatingError} See `parseInferRequest`; 'infer-busy' if the thread ended during the call.
    */
   decode(body: Uint8Array, headerLength: number | undefined): InferRequest | Promise<InferRequest> {
     if (body.length <= TEXT_BYTES_MAX || isSmallHeader(body, headerLength))
@@ -50,7 +50,7 @@ export class TensorCodec implements AsyncDisposable {
     return this.#rpc().call('decode', { body, headerLength }, undefined, ownBuffer(body));
   }
 
-  /** @throws {OperatingError} 'infer-busy' where the thread died over it. */
+  /** @throws {OperatingError} 'infer-busy' if the thread ended during the call. */
   encode(answer: InferAnswer): EncodedMessage | Promise<EncodedMessage> {
     if (textElements(answer.outputs, answer.tensors) <= TEXT_ELEMENTS_MAX) return encodeInferResponse(answer);
     return this.#rpc().call('encode', answer);
@@ -59,7 +59,7 @@ export class TensorCodec implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;
-    thread?.rpc.close(v2Failure('infer-busy', 'The agent is stopping'));
+    thread?.rpc.close(v2Failure('infer-busy', 'The model server is stopping'));
     await thread?.worker.terminate();
   }
 
@@ -87,8 +87,8 @@ export class TensorCodec implements AsyncDisposable {
 }
 
 /**
- * Whether a large body is so by numbers in their binary form, which are only copied. Strings are not: there may be a
- * million of them; an escape could hide their datatype.
+ * Returns true if a large body consists of numbers in binary form, which are only copied. Strings are parsed one by one, and an
+ * escape in the JSON could hide their datatype.
  */
 function isSmallHeader(body: Uint8Array, headerLength: number | undefined): boolean {
   if (headerLength === undefined || headerLength > TEXT_BYTES_MAX) return false;
@@ -96,7 +96,7 @@ function isSmallHeader(body: Uint8Array, headerLength: number | undefined): bool
   return !header.includes('BYTES') && !header.includes('\\');
 }
 
-/** The memory of a body, where nothing else is in it. */
+/** Returns the memory of a body if it contains nothing else. */
 function ownBuffer({ buffer, byteLength }: Uint8Array): readonly ArrayBuffer[] {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }

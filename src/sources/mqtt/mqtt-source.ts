@@ -1,7 +1,6 @@
 import type { SourceContext, Source } from '../../contracts/source.ts';
 import type { QualityReason } from '../../domain/sample/quality.ts';
-import { BAD } from '../../domain/sample/quality.ts';
-import { SampleBatch } from '../../domain/sample/sample-batch.ts';
+import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
@@ -9,6 +8,7 @@ import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt
 import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
+import { badSamples, reportBrokerHealth } from '../broker-health.ts';
 import { GroupedWait } from '../grouped-wait.ts';
 import { HeldFaults } from '../held-faults.ts';
 import { decodeMessage } from './message-decode.ts';
@@ -17,15 +17,15 @@ import { mqttSourceMetrics } from './mqtt-source-metrics.ts';
 import type { RefusedTopic } from './topic-router.ts';
 import { TopicRouter } from './topic-router.ts';
 
-/** Shows that the source's own scheduling lives, when the broker has nothing to say. */
+/** Interval at which the source proves that it is scheduled, even if the broker sends nothing. */
 const HEARTBEAT_MS = 1000;
 
 /**
- * Tags from the topics of one broker. A message is one batch with all tags of its topic; one with a list of samples
- * is one batch for each.
+ * Reads tags from the topics of one broker. A message makes one batch with all tags of its topic; a message with a
+ * list of samples makes one batch for each sample.
  *
- * While the broker is away its tags are bad with `link-down`, told once; the ones of a topic that the broker
- * refuses are bad with `refused`.
+ * When the connection is lost, each tag gets one bad sample with `link-down`. Tags of a topic whose subscription the
+ * broker refuses get one with `refused`.
  */
 export class MqttSource implements Source {
   readonly #context: SourceContext<MqttSourceConfig>;
@@ -33,12 +33,12 @@ export class MqttSource implements Source {
   readonly #connection: MqttConnection;
   readonly #metrics;
   readonly #faults: HeldFaults;
-  /** Undefined where a message is acknowledged as it comes. */
+  /** Undefined if a message is acknowledged when it is received. */
   readonly #stored: GroupedWait | undefined;
   #health: ComponentHealth | undefined;
   #state: MqttState | undefined;
   #refusedFilters: readonly string[] = [];
-  /** Whether the tags were last told to be bad for want of a connection. */
+  /** True if the tags have got their `link-down` sample. */
   #linkDown = false;
   #heartbeat: Timer | undefined;
   #tickMs: number;
@@ -116,29 +116,26 @@ export class MqttSource implements Source {
     else if (!this.#linkDown) {
       this.#linkDown = true;
       this.#refusedFilters = [];
-      this.#tellBad(this.#router.tags(), 'link-down');
+      this.#sendBad(this.#router.tags(), 'link-down');
     }
-    if (state.subscribed) this.#tellRefused(state.refusedTopics);
+    if (state.subscribed) this.#sendRefused(state.refusedTopics);
     this.#report();
   }
 
-  #tellRefused(filters: readonly string[]): void {
-    const told = new Set(this.#refusedFilters);
+  #sendRefused(filters: readonly string[]): void {
+    const known = new Set(this.#refusedFilters);
     this.#refusedFilters = filters;
     const prefix = sharePrefix(this.#context.config);
-    const fresh = filters.filter((filter) => !told.has(filter));
-    this.#tellBad(
+    const fresh = filters.filter((filter) => !known.has(filter));
+    this.#sendBad(
       fresh.flatMap((filter) => this.#router.tagsOf(filter.slice(prefix.length))),
       'refused',
     );
   }
 
-  #tellBad(tags: readonly TagNumber[], reason: QualityReason): void {
-    if (tags.length === 0) return;
+  #sendBad(tags: readonly TagNumber[], reason: QualityReason): void {
     const { sink, deps } = this.#context;
-    const batch = new SampleBatch(tags.length);
-    for (const tag of tags) batch.add(tag, Number.NaN, deps.clock.nowMs(), BAD, reason);
-    sink.accept(batch);
+    if (tags.length > 0) sink.accept(badSamples(tags, reason, deps.clock.nowMs()));
   }
 
   #beat(): void {
@@ -151,16 +148,7 @@ export class MqttSource implements Source {
   }
 
   #report(): void {
-    const state = this.#state;
-    if (state === undefined) return;
-    if (!state.connected) {
-      const nextAttempt = `next attempt in ${((state.retryInMs ?? 0) / 1000).toFixed(1)} s`;
-      return this.#health?.report('degraded', `${state.reason}; ${nextAttempt}`);
-    }
-    // Connected and not subscribed yet: what was reported last still holds.
-    if (!state.subscribed) return;
-    const texts = [state.reason, this.#faults.text()].filter((text) => text !== '');
-    this.#health?.report(texts.length === 0 ? 'ok' : 'degraded', texts.join('; '));
+    reportBrokerHealth(this.#health, this.#state, [this.#faults.text()]);
   }
 }
 

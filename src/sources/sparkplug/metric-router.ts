@@ -7,36 +7,36 @@ import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import type { SparkplugPatternConfig, SparkplugSourceConfig } from './sparkplug-source-config.ts';
 import { placeOf } from './sparkplug-source-config.ts';
 
-/** Who says something: `device` is '' for the edge node itself. */
+/** Address of a metric; `device` is undefined for a metric of the edge node itself. */
 export type MetricAddress = {
   readonly group: string;
   readonly edgeNode: string;
-  readonly device: string;
+  readonly device: string | undefined;
   readonly metric: string;
 };
 
-/** A tag that a metric carries. */
+/** A tag that reads a metric. */
 export type MetricTag = { readonly tag: TagNumber; readonly scale: number; readonly offset: number };
 
-/** Metrics of an edge node that tags name, by device; '' for its own. */
-export type ExpectedMetrics = ReadonlyMap<string, readonly string[]>;
+/** Metrics of an edge node that tags name, by device; undefined for its own. */
+export type ExpectedMetrics = ReadonlyMap<string | undefined, readonly string[]>;
 
 export type RefusedMetric = { readonly pattern: string; readonly reason: TagRefusal; readonly text: string };
 
 type RouterContext = Pick<SourceContext<SparkplugSourceConfig>, 'config' | 'tagNumbers' | 'bindTag'>;
 
-/** Which tags a metric carries; asked once a metric at its birth. */
+/** Finds the tags of a metric; called once for each metric of a birth. */
 export class MetricRouter {
   readonly #context: RouterContext;
   readonly #fixed = new Map<string, MetricTag[]>();
   readonly #patterns: readonly (readonly [string, SparkplugPatternConfig])[];
-  /** Two metrics must not take turns in one tag: the first that was born has it. */
+  /** A tag reads one metric only: the first one in a birth. */
   readonly #ownerOfTag = new Map<TagNumber, string>();
 
   constructor(context: RouterContext) {
     this.#context = context;
     const { tags, patterns } = context.config;
-    for (const [name, { group, edgeNode, device = '', metric, scale, offset }] of Object.entries(tags)) {
+    for (const [name, { group, edgeNode, device, metric, scale, offset }] of Object.entries(tags)) {
       const tag = context.tagNumbers.get(name);
       invariant(tag !== undefined, `The tag ${name} has no number`);
       const key = keyOf({ group, edgeNode, device, metric });
@@ -49,7 +49,7 @@ export class MetricRouter {
     const { tags, patterns } = this.#context.config;
     const wanted = [...Object.values(tags), ...Object.values(patterns)];
     const filters = [...new Set(wanted.map(({ group, edgeNode }) => sparkplugFilter(anyOf(group), anyOf(edgeNode))))];
-    // A broker may deliver a message once for each filter that fits it.
+    // A broker may deliver a message once for each matching filter.
     return filters.filter((filter) => !filters.some((other) => other !== filter && covers(other, filter)));
   }
 
@@ -67,13 +67,13 @@ export class MetricRouter {
     const tags = Object.values(this.#context.config.tags).filter(
       (tag) => tag.group === group && tag.edgeNode === edgeNode,
     );
-    const byDevice = Map.groupBy(tags, ({ device = '' }) => device);
+    const byDevice = Map.groupBy(tags, ({ device }) => device);
     return new Map(
       [...byDevice].map(([device, members]) => [device, [...new Set(members.map(({ metric }) => metric))]]),
     );
   }
 
-  /** @param onRefused Called for each pattern that fits the metric and can make no tag of it. */
+  /** @param onRefused Called for each pattern that matches the metric and cannot make a tag of it. */
   find(address: MetricAddress, onRefused: (refused: RefusedMetric) => void): readonly MetricTag[] {
     const fixed = this.#fixed.get(keyOf(address));
     if (fixed !== undefined) return fixed;
@@ -84,7 +84,7 @@ export class MetricRouter {
       const tag = this.#bind(id, name, keyOf(address));
       if (typeof tag === 'number') return [{ tag, scale: pattern.scale, offset: pattern.offset }];
       const why = tag === 'too-many' ? `has made ${pattern.maxTags} tags, its maxTags` : `can't make the tag ${name}`;
-      onRefused({ pattern: id, reason: tag, text: `pattern ${id} ${why}: ${keyOf(address)} is left out` });
+      onRefused({ pattern: id, reason: tag, text: `pattern ${id} ${why}: ${keyOf(address)} is dropped` });
       return [];
     });
   }
@@ -105,12 +105,12 @@ export class MetricRouter {
   }
 }
 
-/** Only a metric's name can hold a slash, and it comes last. */
+/** Only the name of a metric, which comes last, may contain a slash. */
 function keyOf({ group, edgeNode, device, metric }: MetricAddress): string {
-  return `${group}/${edgeNode}/${device}/${metric}`;
+  return `${group}/${edgeNode}/${device ?? ''}/${metric}`;
 }
 
-/** Whether every topic of the one filter is the other's, too; both are of Sparkplug. */
+/** True if `wider` matches every topic of `narrower`; both are Sparkplug filters. */
 function covers(wider: string, narrower: string): boolean {
   return matchesTopicFilter(parseTopicFilter(wider), narrower.split('/'));
 }
@@ -127,13 +127,14 @@ function matchPattern(
   const pairs = [
     [pattern.group, address.group],
     [pattern.edgeNode, address.edgeNode],
-    [pattern.device ?? '', address.device],
+    [pattern.device, address.device],
     [pattern.metric, address.metric],
   ] as const;
   for (const [wanted, found] of pairs) {
     const place = placeOf(wanted);
-    if (place === undefined ? wanted !== found && !(wanted === '+' && found !== '') : found === '') return undefined;
-    if (place !== undefined) values.set(place, found.replaceAll('/', '.'));
+    if (place === undefined ? wanted !== found && !(wanted === '+' && found !== undefined) : found === undefined)
+      return undefined;
+    if (place !== undefined && found !== undefined) values.set(place, found.replaceAll('/', '.'));
   }
   return values;
 }

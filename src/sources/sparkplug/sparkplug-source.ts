@@ -1,6 +1,5 @@
 import type { Source, SourceContext } from '../../contracts/source.ts';
 import type { QualityReason } from '../../domain/sample/quality.ts';
-import { BAD } from '../../domain/sample/quality.ts';
 import { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
@@ -21,6 +20,7 @@ import {
   parseSparkplugTopic,
   REBIRTH,
 } from '../../protocols/sparkplug/sparkplug-topic.ts';
+import { badSamples, reportBrokerHealth } from '../broker-health.ts';
 import { HeldFaults } from '../held-faults.ts';
 import { EdgeNode } from './edge-node.ts';
 import { MetricRouter } from './metric-router.ts';
@@ -29,23 +29,24 @@ import { addSamples } from './metric-samples.ts';
 import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
 import { sparkplugSourceMetrics } from './sparkplug-source-metrics.ts';
 
-/** Shows that the source's own scheduling lives, when the broker has nothing to say. */
+/** Interval at which the source proves that it is scheduled, even if the broker sends nothing. */
 const HEARTBEAT_MS = 1000;
-/** A rebirth is work for the device: it is asked for no more often. */
+/** Shortest time between two rebirth requests to an edge node, for which a birth is expensive. */
 const REBIRTH_INTERVAL_MS = 30_000;
-/** For messages of our own; nobody waits for them. */
+/** For the messages of the source itself. */
 const PUBLISH_TIMEOUT_MS = 10_000;
-/** Edge nodes with their sessions; where a `+` lets in more, those are left out and counted. */
+/** Maximum number of edge nodes. Messages of further ones that a `+` matches are dropped and counted. */
 const EDGE_NODES_MAX = 10_000;
 const NAMED_MAX = 3;
 
 type LeftOut = 'payload-invalid' | 'retained' | 'not-born' | 'gap' | 'repeat' | 'old-death' | 'too-many-nodes';
 
 /**
- * A host application of Sparkplug B: tags from the metrics of edge nodes and their devices. A message is one batch.
+ * A host application of Sparkplug B: reads tags from the metrics of edge nodes and their devices. A message is one
+ * batch.
  *
- * A metric counts from its birth to a death, a lost message, or the loss of the broker; then its tags are bad
- * (`device-offline`, `sequence-lost`, `link-down`) until the next birth, which is asked for only where `rebirth` says so.
+ * A metric is valid from its birth. After a death, a lost message or the loss of the broker its tags are bad
+ * (`device-offline`, `sequence-lost`, `link-down`) until the next birth. A birth is requested only if `rebirth` is on.
  */
 export class SparkplugSource implements Source {
   readonly #context: SourceContext<SparkplugSourceConfig>;
@@ -98,7 +99,7 @@ export class SparkplugSource implements Source {
 
   async #dispose(): Promise<void> {
     this.#heartbeat?.cancel();
-    // The broker publishes no will after a goodbye.
+    // The broker publishes no will after a DISCONNECT.
     await this.#publishHostState('offline');
     await this.#connection[Symbol.asyncDispose]();
     this.#health?.remove();
@@ -110,7 +111,7 @@ export class SparkplugSource implements Source {
     this.#tickMs = this.#context.deps.clock.monotonicMs();
     const topic = parseSparkplugTopic(topicText);
     if (topic === undefined || topic.type === 'NCMD' || topic.type === 'DCMD') return;
-    // A birth that a broker kept may be of any age, and what it promises of any later session.
+    // A retained birth may be of any age, and may belong to an earlier session.
     if (retain) return this.#leaveOut('retained');
     const node = this.#nodeOf(topic);
     if (node === undefined) return this.#leaveOut('too-many-nodes');
@@ -123,31 +124,31 @@ export class SparkplugSource implements Source {
       return;
     }
     const before = node.trouble;
-    this.#takeMessage(node, topic, payload);
+    this.#processMessage(node, topic, payload);
     if (node.trouble !== before) this.#report();
   }
 
-  #takeMessage(node: EdgeNode, topic: SparkplugTopic, payload: SparkplugPayload): void {
+  #processMessage(node: EdgeNode, topic: SparkplugTopic, payload: SparkplugPayload): void {
     switch (topic.type) {
       case 'NBIRTH':
-        this.#tellBad(node.tags(), 'device-offline');
+        this.#sendBad(node.tags(), 'device-offline');
         node.begin(payload.sequence ?? 0, bdSeqOf(payload));
-        return this.#takeBirth(node, topic, payload);
+        return this.#processBirth(node, topic, payload);
       case 'NDEATH':
         if (!node.isOwnDeath(bdSeqOf(payload))) return this.#leaveOut('old-death');
-        return this.#tellBad(node.end('dead'), 'device-offline');
+        return this.#sendBad(node.end('dead'), 'device-offline');
       case 'DBIRTH':
         if (!this.#continues(node, payload)) return undefined;
-        this.#tellBad(node.tags(topic.device), 'device-offline');
+        this.#sendBad(node.tagsOf(topic.device), 'device-offline');
         node.beginDevice(topic.device);
-        return this.#takeBirth(node, topic, payload);
+        return this.#processBirth(node, topic, payload);
       case 'DDEATH':
         return this.#continues(node, payload)
-          ? this.#tellBad(node.endDevice(topic.device), 'device-offline')
+          ? this.#sendBad(node.endDevice(topic.device), 'device-offline')
           : undefined;
       case 'NDATA':
       case 'DDATA':
-        return this.#continues(node, payload) ? this.#takeValues(node, topic.device, payload) : undefined;
+        return this.#continues(node, payload) ? this.#processValues(node, topic.device, payload) : undefined;
       case 'NCMD':
       case 'DCMD':
         return undefined;
@@ -159,14 +160,14 @@ export class SparkplugSource implements Source {
     if (continuity === 'next') return true;
     this.#leaveOut(continuity);
     if (continuity === 'repeat') return false;
-    if (continuity === 'gap') this.#tellBad(node.end('lost'), 'sequence-lost');
-    this.#askForBirth(node);
+    if (continuity === 'gap') this.#sendBad(node.end('lost'), 'sequence-lost');
+    this.#requestBirth(node);
     return false;
   }
 
-  #takeBirth(node: EdgeNode, { group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): void {
+  #processBirth(node: EdgeNode, { group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): void {
     for (const { name, alias, dataType, value } of payload.metrics) {
-      // A place in the tag table is for what can have a value.
+      // Only metrics that can have a single value make tags.
       if (name === undefined || name === '' || !isSingleValue(value, dataType)) continue;
       const tags = this.#router.find({ group, edgeNode, device, metric: name }, ({ pattern, reason, text }) => {
         this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.#context.id, reason });
@@ -175,10 +176,10 @@ export class SparkplugSource implements Source {
       if (tags.length > 0) node.learn(name, alias, { device, dataType, tags });
     }
     node.endBirth(device);
-    this.#takeValues(node, device, payload);
+    this.#processValues(node, device, payload);
   }
 
-  #takeValues(node: EdgeNode, device: string, { metrics, timestampMs }: SparkplugPayload): void {
+  #processValues(node: EdgeNode, device: string | undefined, { metrics, timestampMs }: SparkplugPayload): void {
     const { id, config, sink, history, deps } = this.#context;
     const found = metrics.flatMap((metric) => {
       const born = this.#isReadable(metric) ? node.find(device, metric.name, metric.alias) : undefined;
@@ -208,7 +209,7 @@ export class SparkplugSource implements Source {
     const key = `${group}/${edgeNode}`;
     const known = this.#nodes.get(key);
     if (known !== undefined || this.#nodes.size >= EDGE_NODES_MAX) return known;
-    // Whoever the configuration names is there from the start: nothing is expected of this one.
+    // Edge nodes of the configuration exist from the start; no metrics are expected of others.
     const node = new EdgeNode(group, edgeNode, new Map());
     this.#nodes.set(key, node);
     return node;
@@ -221,25 +222,25 @@ export class SparkplugSource implements Source {
     if (!state.connected && !this.#linkDown) {
       this.#linkDown = true;
       const tags = [...this.#nodes.values()].flatMap((node) => node.end('not-born'));
-      this.#tellBad([...new Set([...tags, ...this.#router.fixedTags()])], 'link-down');
+      this.#sendBad([...new Set([...tags, ...this.#router.fixedTags()])], 'link-down');
     }
     if (state.connected) this.#linkDown = false;
     if (state.subscribed && !wasSubscribed) {
       void this.#publishHostState('online');
-      for (const node of this.#nodes.values()) if (!node.isAlive) this.#askForBirth(node);
+      for (const node of this.#nodes.values()) if (!node.isAlive) this.#requestBirth(node);
     }
     this.#report();
   }
 
-  /** Only where the configuration allows it: it writes to the device. */
-  #askForBirth(node: EdgeNode): void {
+  /** Requests a birth if the configuration allows it, because the request is a write to the device. */
+  #requestBirth(node: EdgeNode): void {
     const { id, config, deps } = this.#context;
     const nowMs = deps.clock.monotonicMs();
-    if (!config.rebirth || nowMs - node.rebirthAskedMs < REBIRTH_INTERVAL_MS) return;
-    node.rebirthAskedMs = nowMs;
+    if (!config.rebirth || nowMs - node.rebirthRequestedMs < REBIRTH_INTERVAL_MS) return;
+    node.rebirthRequestedMs = nowMs;
     const timeMs = deps.clock.nowMs();
     const command = { name: REBIRTH, timestampMs: timeMs, dataType: dataTypes.Boolean, value: true };
-    const topic = formatSparkplugTopic({ group: node.group, type: 'NCMD', edgeNode: node.id, device: '' });
+    const topic = formatSparkplugTopic({ group: node.group, type: 'NCMD', edgeNode: node.id, device: undefined });
     this.#metrics.andon_sparkplug_rebirths_requested_total.inc({ source: id });
     void this.#publish(topic, Buffer.from(encodeSparkplug(timeMs, undefined, [command])), { qos: 0, retain: false });
   }
@@ -256,7 +257,7 @@ export class SparkplugSource implements Source {
     return { topic: hostStateTopic(config.hostId ?? ''), payload, qos: 1, retain: true };
   }
 
-  /** What the broker does not take is told in health; a lost connection speaks for itself. */
+  /** Reports a refused message in health; a lost connection is reported by its state. */
   async #publish(
     topic: string,
     payload: Buffer,
@@ -277,11 +278,9 @@ export class SparkplugSource implements Source {
     if (this.#faults.note(key, text)) this.#report();
   }
 
-  #tellBad(tags: readonly TagNumber[], reason: QualityReason): void {
-    if (tags.length === 0) return;
-    const batch = new SampleBatch(tags.length);
-    for (const tag of tags) batch.add(tag, Number.NaN, this.#context.deps.clock.nowMs(), BAD, reason);
-    this.#context.sink.accept(batch);
+  #sendBad(tags: readonly TagNumber[], reason: QualityReason): void {
+    const { sink, deps } = this.#context;
+    if (tags.length > 0) sink.accept(badSamples(tags, reason, deps.clock.nowMs()));
   }
 
   #beat(): void {
@@ -294,18 +293,9 @@ export class SparkplugSource implements Source {
   }
 
   #report(): void {
-    const state = this.#state;
-    if (state === undefined) return;
-    if (!state.connected) {
-      const nextAttempt = `next attempt in ${((state.retryInMs ?? 0) / 1000).toFixed(1)} s`;
-      return this.#health?.report('degraded', `${state.reason}; ${nextAttempt}`);
-    }
-    if (!state.subscribed) return;
-    const troubles = [...this.#nodes.values()].flatMap(({ trouble }) => (trouble === '' ? [] : [trouble]));
-    const named = troubles.slice(0, NAMED_MAX);
+    const troubles = [...this.#nodes.values()].flatMap(({ trouble }) => trouble ?? []);
     const more = troubles.length > NAMED_MAX ? [`${troubles.length - NAMED_MAX} more edge nodes`] : [];
-    const texts = [state.reason, ...named, ...more, this.#faults.text()].filter((text) => text !== '');
-    this.#health?.report(texts.length === 0 ? 'ok' : 'degraded', texts.join('; '));
+    reportBrokerHealth(this.#health, this.#state, [...troubles.slice(0, NAMED_MAX), ...more, this.#faults.text()]);
   }
 }
 

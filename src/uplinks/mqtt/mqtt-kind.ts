@@ -79,9 +79,7 @@ class MqttTransport implements UplinkTransport {
   }
 
   onConnection(listener: (state: ConnectionState) => void): void {
-    this.#connection.onState(({ connected, reason }) =>
-      listener(connected ? { connected } : { connected, reason: reason === '' ? 'Connecting to the broker' : reason }),
-    );
+    this.#connection.onState((state) => listener(state.connected ? { connected: true } : state));
   }
 
   bytesMax(): number | undefined {

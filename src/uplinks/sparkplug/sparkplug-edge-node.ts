@@ -28,18 +28,18 @@ export type SparkplugEdgeNodeOptions = {
 
 type MessageType = 'NBIRTH' | 'NDATA' | 'NDEATH' | 'NCMD';
 
-/** Births are large: however often a host asks, or a message fails, there is one in this time at most. */
+/** Shortest time between two births, which are large. */
 const BIRTH_INTERVAL_MS = 1000;
 const PUBLISH_TIMEOUT_MS = 10_000;
-/** For the goodbye of a stop. */
+/** Longest wait for the NDEATH at a stop. */
 const GOODBYE_TIMEOUT_MS = 2000;
 
 /**
- * The agent as an edge node of Sparkplug B: each verdict and each change of an alarm is a NDATA, and everything
- * present is in the NBIRTH that a connection begins with and that a host may ask for again.
+ * The agent as an edge node of Sparkplug B: each verdict and each alarm transition is an NDATA. The NBIRTH contains
+ * every current value. It is sent after each connect and at the request of a host.
  *
- * As Sparkplug says, data goes with QoS 0 and nothing waits while the broker is away: it shows the present, and the
- * records are in the outbox for the uplinks. A message that could not be sent is made up for by a birth.
+ * Data has QoS 0, as Sparkplug requires, and nothing is queued while disconnected: the records are in the outbox for
+ * the uplinks. A birth follows a message that could not be sent.
  *
  * @see Sparkplug 3.0, sections 5.4 and 6.4.
  */
@@ -49,13 +49,13 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   #unsubscribe: (() => void) | undefined;
-  /** Why commands do not come; '' where they do. */
-  #refusal = '';
+  /** Why commands are not received; undefined if they are. */
+  #refusal: string | undefined;
   #isReady = false;
   #isBorn = false;
   #bornMs = -Infinity;
   #birth: Timer | undefined;
-  /** Of the present connection; its birth and its will carry the same. */
+  /** Of the current connection; its birth and its will have the same value. */
   #bdSeq = 255;
   #sequence = 0;
   #disposed: Promise<void> | undefined;
@@ -70,12 +70,12 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#connection = new MqttConnection(mqttConnectionOptions({ ...config, ...CLEAN }, who), deps);
   }
 
-  /** Connects, and goes on by itself. */
+  /** Connects, and reconnects automatically. */
   start(): void {
     if (this.#unsubscribe !== undefined || this.#disposed !== undefined) return;
     this.#unsubscribe = this.#options.events.subscribe((event) => this.#take(event));
     this.#connection.onState((state) => this.#whenState(state));
-    this.#connection.subscribe([this.#topic('NCMD')], (_topic, payload) => this.#obey(payload), 1);
+    this.#connection.subscribe([this.#topic('NCMD')], (_topic, payload) => this.#takeCommand(payload), 1);
     this.#connection.start();
   }
 
@@ -87,69 +87,69 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   async #dispose(): Promise<void> {
     this.#unsubscribe?.();
     this.#birth?.cancel();
-    // The broker publishes no will after a goodbye.
+    // The broker publishes no will after a DISCONNECT.
     if (this.#isBorn) await this.#publish('NDEATH', this.#death(), { qos: 1, timeoutMs: GOODBYE_TIMEOUT_MS });
     await this.#connection[Symbol.asyncDispose]();
     this.#health.remove();
   }
 
-  #whenState({ connected, subscribed, reason, refusedTopics }: MqttState): void {
-    if (!connected) {
+  #whenState(state: MqttState): void {
+    if (!state.connected) {
       this.#isReady = false;
       this.#isBorn = false;
       this.#birth?.cancel();
       this.#birth = undefined;
-      return this.#health.report('degraded', reason === '' ? 'Connecting to the broker' : reason);
+      return this.#health.report('degraded', state.reason);
     }
-    if (!subscribed) return undefined;
-    // Without its commands it could not be asked for a rebirth; values go out all the same.
-    this.#refusal = refusedTopics.length === 0 ? '' : reason;
+    if (!state.subscribed) return undefined;
+    // Without commands no host can request a rebirth; data is sent all the same.
+    this.#refusal = state.reason;
     if (this.#isReady) return undefined;
     this.#isReady = true;
-    return this.#bear();
+    return this.#sendBirth();
   }
 
   #take(event: LiveEvent): void {
     switch (event.type) {
       case 'verdict':
-        return this.#tell(verdictMetrics(event.verdict));
+        return this.#sendData(verdictMetrics(event.verdict));
       case 'alarm':
-        // Alarms that could be read only now are in no birth yet.
-        return event.id === undefined ? this.#bearSoon() : this.#tell(alarmMetrics(event.transition));
+        // Alarms that were restored after the birth are not in it.
+        return event.id === undefined ? this.#sendBirthSoon() : this.#sendData(alarmMetrics(event.transition));
       case 'tags':
         return undefined;
     }
   }
 
-  #tell(metrics: readonly SparkplugMetricDraft[]): void {
-    // What happens before a birth is in it.
+  #sendData(metrics: readonly SparkplugMetricDraft[]): void {
+    // The birth contains the values before it.
     if (!this.#isBorn) return;
     this.#sequence = (this.#sequence + 1) % 256;
     void this.#send('NDATA', metrics);
   }
 
-  /** A host that lost track asks for everything anew; any other command is none that this node knows. */
-  #obey(payload: Buffer): void {
+  /** Sends a birth at the request of a host. Other commands are ignored. */
+  #takeCommand(payload: Buffer): void {
     try {
       const { metrics } = decodeSparkplug(payload);
-      const isAsked = metrics.some(
+      const isRequested = metrics.some(
         ({ name, value }) => name === REBIRTH && (value.kind === 'boolean' ? value.value : value.kind === 'int'),
       );
-      if (isAsked) this.#bearSoon();
+      if (isRequested) this.#sendBirthSoon();
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       this.#metrics.andon_sparkplug_dropped_total.inc({ code: error.code });
     }
   }
 
-  #bearSoon(): void {
+  #sendBirthSoon(): void {
     if (this.#birth !== undefined || !this.#isReady) return;
     const { clock } = this.#options.deps;
     const waitMs = Math.max(0, this.#bornMs + BIRTH_INTERVAL_MS - clock.monotonicMs());
-    this.#birth = clock.setTimer(() => this.#bear(), waitMs, { background: true });
+    this.#birth = clock.setTimer(() => this.#sendBirth(), waitMs, { background: true });
   }
 
-  #bear(): void {
+  #sendBirth(): void {
     const { board, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
     this.#birth = undefined;
@@ -177,13 +177,13 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       await this.#connection.publish(this.#topic(type), Buffer.from(payload), { ...how, retain: false });
       this.#metrics.andon_sparkplug_sent_total.inc({ type });
       if (type === 'NBIRTH' && this.#isReady)
-        this.#health.report(this.#refusal === '' ? 'ok' : 'degraded', this.#refusal);
+        this.#health.report(this.#refusal === undefined ? 'ok' : 'degraded', this.#refusal);
     } catch (error) {
       this.#metrics.andon_sparkplug_dropped_total.inc({ code: errorCode(error) });
-      // A lost connection speaks for itself; here hosts would see a gap in the sequence.
+      // A lost connection is reported by its state. Otherwise hosts would see a gap in the sequence.
       if (!this.#isReady || this.#disposed !== undefined) return;
       this.#health.report('degraded', errorMessage(error));
-      this.#bearSoon();
+      this.#sendBirthSoon();
     }
   }
 
@@ -203,6 +203,6 @@ export class SparkplugEdgeNode implements AsyncDisposable {
 
   #topic(type: MessageType): string {
     const { agentId, config } = this.#options;
-    return formatSparkplugTopic({ group: config.group, type, edgeNode: config.edgeNode ?? agentId, device: '' });
+    return formatSparkplugTopic({ group: config.group, type, edgeNode: config.edgeNode ?? agentId, device: undefined });
   }
 }

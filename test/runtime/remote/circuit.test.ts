@@ -39,6 +39,22 @@ describe('a circuit breaker', () => {
   });
 });
 
+test('each proof that fails while the breaker is half-open doubles the pause, up to a minute', () => {
+  const breaker = new CircuitBreaker({ failuresMax: 1, random: () => 1 });
+  const pauses = Array.from({ length: 9 }, () => {
+    breaker.halfOpen();
+    expect(breaker.state).toBe('half-open');
+    const pauseMs = breaker.open();
+    expect(breaker.state).toBe('open');
+    return pauseMs;
+  });
+  expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  // A proof that succeeds opens the way for runs; only one of these shortens the pauses again.
+  breaker.halfOpen();
+  breaker.close();
+  expect(breaker.open()).toBe(60_000);
+});
+
 describe('a server that fails run after run', () => {
   test('is left alone, is proved again after a pause, and judges again by itself', async () => {
     await using server = await OipFaultServer.start();

@@ -10,7 +10,7 @@ import { echoModel, FakeModels } from './fake-models.ts';
 const head = { model_name: 'gpt', model_version: '3' };
 
 describe('tokens are generated', () => {
-  test('in one answer, each step a client’s run that is told of the text only what is new', async () => {
+  test('in one answer; each step is a run that gets only the new tokens', async () => {
     const decoder = countingDecoder('gpt');
     const models = new FakeModels([decoder]);
     await using server = await V2Server.start(models);
@@ -72,7 +72,7 @@ describe('tokens are generated', () => {
     expect(events).toHaveLength(tokens.length + 1);
   });
 
-  test('by chance where a temperature is given: a seed repeats it, and one of the likeliest alone is no chance', async () => {
+  test('at random if a temperature is given: a seed repeats the text, and top_k 1 leaves no choice', async () => {
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt')]));
     const draw = async (parameters: object) => {
       const answer = await server.post(GENERATE, asked([0], { max_tokens: 12, ...parameters }));
@@ -107,8 +107,8 @@ describe('tokens are generated', () => {
 
 describe('a request that is wrong is refused in words before a step is run', () => {
   test.each([
-    [{}, "'input_ids' is missing or no array"],
-    [asked([]), "'input_ids' has no tokens; there must be one at least"],
+    [{}, "'input_ids' is missing or not an array"],
+    [asked([]), "'input_ids' has no tokens, expected at least one"],
     [{ input_ids: [1, '2'] }, '\'input_ids\' has "2" at 1, expected whole numbers of 0 or more'],
     [{ input_ids: [[1]] }, "'input_ids' has [1] at 0, expected whole numbers of 0 or more"],
     [asked([-1]), "'input_ids' has -1 at 0, expected whole numbers of 0 or more"],
@@ -117,7 +117,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     [asked([1, 10]), "input_ids[1] is 10; model 'gpt' has tokens 0 to 9"],
     [
       asked(Array.from({ length: 20 }, () => 1)),
-      "'input_ids' has 20 tokens; model 'gpt' takes 19, since prompt and answer are 20 at most",
+      "'input_ids' has 20 tokens; model 'gpt' accepts 19, because prompt and answer together are at most 20",
     ],
     [asked([1], { max_tokens: 0 }), "'parameters.max_tokens' is 0, expected a whole number from 1 to 100"],
     [asked([1], { max_tokens: 101 }), "'parameters.max_tokens' is 101, expected a whole number from 1 to 100"],
@@ -128,14 +128,14 @@ describe('a request that is wrong is refused in words before a step is run', () 
     [asked([1], { seed: 2 ** 32 }), "'parameters.seed' is 4294967296, expected a whole number from 0 to 4294967295"],
     [
       asked([1], { top_p: 0.9 }),
-      "'parameters' has the unknown key 'top_p'; known are max_tokens, temperature, top_k, seed",
+      "'parameters' has the unknown key 'top_p'; expected max_tokens, temperature, top_k, seed",
     ],
-    [asked([1], []), "'parameters' is no JSON object"],
-    [{ ...asked([1]), text: 'hi' }, "The request has the unknown key 'text'; known are id, input_ids, parameters"],
+    [asked([1], []), "'parameters' is not a JSON object"],
+    [{ ...asked([1]), text: 'hi' }, "The request has the unknown key 'text'; expected id, input_ids, parameters"],
     [asked([1], {}, { id: 7 }), "'id' is 7, expected a string"],
     [asked([1], {}, { id: 'x'.repeat(1025) }), "'id' has more than 1024 characters"],
     [asked([1], {}, { id: { length: { toString: 1 } } }), '\'id\' is {"length":{"toString":1}}, expected a string'],
-    [[], 'The request is no JSON object'],
+    [[], 'The request is not a JSON object'],
     [Buffer.from('{'), expect.stringContaining('The request is not JSON')],
     [Buffer.from([0xff]), 'The request is not UTF-8'],
     [new Uint8Array(), expect.stringContaining('The request is not JSON')],
@@ -151,7 +151,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     expect(await metricValue(server.deps, 'andon_http_infer_refused_total{code="infer-request-invalid"}')).toBe(2);
   });
 
-  test('for a model that is not there, is not ready, or writes no tokens', async () => {
+  test('for a model that is not there, is not ready, or cannot generate text', async () => {
     const notReady = { ...countingDecoder('broken'), state: 'failed' as const };
     const plain = echoModel('plain', [{ name: 'x', type: 'float32', dims: [-1, 2] }]);
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt'), notReady, plain]));
@@ -159,10 +159,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
       const answer = await server.post(path, asked([1]));
       return [answer.status, await answer.json()];
     };
-    expect(await answered('/v2/models/nobody/generate')).toEqual([
-      404,
-      { error: "There is no model 'nobody' loaded here" },
-    ]);
+    expect(await answered('/v2/models/nobody/generate')).toEqual([404, { error: "Model 'nobody' is not loaded" }]);
     expect((await answered('/v2/models/gpt/versions/2/generate_stream'))[0]).toBe(404);
     expect(await answered('/v2/models/broken/generate')).toEqual([
       503,
@@ -170,11 +167,11 @@ describe('a request that is wrong is refused in words before a step is run', () 
     ]);
     expect(await answered('/v2/models/plain/generate_stream')).toEqual([
       400,
-      { error: "Model 'plain' version 1 writes no tokens: its model.yaml has no 'generation'" },
+      { error: "Model 'plain' version 1 cannot generate text: its model.yaml has no 'generation'" },
     ]);
   });
 
-  test('where the body is larger than any prompt is', async () => {
+  test('if the body is larger than the longest prompt', async () => {
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt')]));
     const answer = await server.post(GENERATE, Buffer.alloc(65_537, ' '));
     expect(answer.status).toBe(413);
@@ -212,7 +209,7 @@ describe('what goes wrong with a step', () => {
     expect(await underWay(server)).toBe(0);
   });
 
-  test('ends it where another version took over, to which the caches mean nothing', async () => {
+  test('ends with an error if another version is activated, to which the caches are meaningless', async () => {
     const models = new FakeModels([countingDecoder('gpt')]);
     const run = models.run.bind(models);
     models.run = async (...run_) => {
@@ -223,11 +220,11 @@ describe('what goes wrong with a step', () => {
     const client = await EventClient.post(server.url + STREAM, asked([1], { max_tokens: 5 }));
     expect((await client.all()).at(-1)).toEqual({
       ...head,
-      error: "Version 4 of model 'gpt' took over from 3 meanwhile; begin anew",
+      error: "Version 4 of model 'gpt' replaced version 3 during the generation; start again",
     });
   });
 
-  test('such as scores that are no numbers, is not passed off as a token', async () => {
+  test('for example NaN scores, is not returned as a token', async () => {
     const decoder = countingDecoder('gpt');
     const nan = {
       ...decoder,

@@ -159,7 +159,7 @@ describe('a value counts only while the session is whole', () => {
     expect(health()).toMatchObject({ status: 'degraded', reason: 'edge node acme/line-2 is dead' });
     await say(...birth);
     await harness.batches.when(([first]) => first?.tag === 'load' && first.quality === 'good', 4);
-    expect(health()?.reason).toBe('device acme/line-2/pump-1 has not said its birth');
+    expect(health()?.reason).toBe('device acme/line-2/pump-1 has not sent a birth');
     await say(...deviceBirth);
     await harness.batches.when(([first]) => first?.tag === 'pressure' && first.quality === 'good', 5);
     expect(health()).toMatchObject({ status: 'ok' });
@@ -171,7 +171,10 @@ describe('a value counts only while the session is whole', () => {
     await say(...deviceBirth);
     await expect
       .poll(() => health())
-      .toMatchObject({ status: 'degraded', reason: 'the birth of device acme/line-2/pump-1 has no number Presure' });
+      .toMatchObject({
+        status: 'degraded',
+        reason: 'the birth of device acme/line-2/pump-1 has no numeric metric Presure',
+      });
     await say('spBv1.0/acme/DBIRTH/line-2/pump-1', payload(2, double('Pressure', 5), double('Presure', 6)));
     await expect.poll(() => health()).toMatchObject({ status: 'ok' });
   });
@@ -199,7 +202,7 @@ describe('a value counts only while the session is whole', () => {
     await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
     expect(harness.last('pressure')).toMatchObject({ quality: 'bad', reason: 'sequence-lost' });
     expect(harness.last('load')).toMatchObject({ quality: 'bad', reason: 'sequence-lost' });
-    expect(health()?.reason).toBe('messages of edge node acme/line-2 were lost, its values wait for its next birth');
+    expect(health()?.reason).toBe('messages of edge node acme/line-2 were lost; its tags are bad until its next birth');
     await say(...deviceData(4, 7));
     await say(...birth);
     await say(...deviceBirth);
@@ -228,7 +231,7 @@ describe('a value counts only while the session is whole', () => {
     const { harness, say, health, leftOut } = await plantWith({ tags });
     await say(...deviceData(2, 6));
     await expect.poll(() => leftOut('not-born')).toBe(1);
-    expect(health()?.reason).toBe('edge node acme/line-2 has not said its birth since we listen');
+    expect(health()?.reason).toBe('edge node acme/line-2 has not sent a birth since andon subscribed');
     expect(harness.batches.items.flat().map(({ value }) => value)).not.toContain(6);
   });
 
@@ -271,7 +274,7 @@ test('a pattern makes tags of what is born, up to its most; the rest is counted 
     ['pump-1.Flow', 2],
   ]);
   expect(await metricValue(deps, 'andon_sparkplug_metrics_left_out_total{source="line",reason="too-many"}')).toBe(2);
-  expect(health()?.reason).toContain('acme/line-2/pump-1/Speed is left out');
+  expect(health()?.reason).toContain('acme/line-2/pump-1/Speed is dropped');
 });
 
 test('a pattern makes no tag of what has no single value, even where it is said to be null', async () => {
@@ -291,7 +294,7 @@ test('a payload that is none is counted and named, and the others go on', async 
   await say('spBv1.0/acme/NDATA/line-2', payload(1, double('Load', 2)));
   await harness.batches.when(([first]) => first?.value === 2);
   expect(await leftOut('payload-invalid')).toBe(1);
-  expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is no Sparkplug B');
+  expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is not Sparkplug B');
 });
 
 test('a host application with a name says when it is there, and when it goes', async () => {

@@ -1,12 +1,12 @@
 import type { StoredRecord } from '../domain/record/record.ts';
 import { recordJson } from '../domain/record/record.ts';
 
-/** Records that travel together; `bytes` is their JSON with the commas between. */
+/** Records sent in one message; `bytes` is the size of their JSON, including commas. */
 export type Batch = { readonly records: readonly StoredRecord[]; readonly bytes: number };
 
 export type BatchLimits = { readonly recordsMax: number; readonly bytesMax: number };
 
-/** What the outbox is to be told about records, in their order. */
+/** A result that the outbox must store, for records in their order. */
 export type Settlement =
   | { readonly type: 'acknowledge'; readonly records: readonly StoredRecord[] }
   | {
@@ -16,9 +16,9 @@ export type Settlement =
       readonly reason: string;
     };
 
-type Outcome = 'waiting' | 'under-way' | Settlement;
+type Outcome = 'waiting' | 'in-flight' | Settlement;
 
-/** Cuts records into batches, in order; a record over `bytesMax` is a batch of its own. */
+/** Divides records into batches, in order. A record over `bytesMax` is a batch of its own. */
 export function planBatches(records: readonly StoredRecord[], limits: BatchLimits): readonly Batch[] {
   const batches: Batch[] = [];
   let current: StoredRecord[] = [];
@@ -38,31 +38,31 @@ export function planBatches(records: readonly StoredRecord[], limits: BatchLimit
 }
 
 /**
- * What was read from the outbox in one go, on its way.
+ * The batches of one read of the outbox.
  *
- * Batches may be under way several at once and come back in any order; what the outbox hears of them is in the
- * order of the records, because its cursor only ever moves over what is settled.
+ * Several batches may be in flight, and their results arrive in any order. The outbox gets the results in the order
+ * of the records, because its cursor moves only over settled records.
  */
-export class Consignment {
+export class InFlightBatches {
   readonly #batches: { batch: Batch; outcome: Outcome }[];
 
   constructor(batches: readonly Batch[]) {
     this.#batches = batches.map((batch) => ({ batch, outcome: 'waiting' }));
   }
 
-  /** The oldest batch that waits, now under way; undefined where none waits. */
+  /** Marks the oldest waiting batch as in flight and returns it; undefined if no batch waits. */
   next(): Batch | undefined {
     const entry = this.#batches.find(({ outcome }) => outcome === 'waiting');
-    if (entry !== undefined) entry.outcome = 'under-way';
+    if (entry !== undefined) entry.outcome = 'in-flight';
     return entry?.batch;
   }
 
-  /** True while something is not settled. */
+  /** True while a batch is not settled. */
   get open(): boolean {
     return this.#batches.some(({ outcome }) => typeof outcome === 'string');
   }
 
-  /** The batch did not arrive, or nobody knows: it waits again, in its old place. */
+  /** The batch was not acknowledged: it waits again, at its position. */
   giveBack(batch: Batch): void {
     this.#conclude(batch, 'waiting');
   }
@@ -75,7 +75,7 @@ export class Consignment {
     this.#conclude(batch, { type: 'set-aside', records: batch.records, code, reason });
   }
 
-  /** Two halves wait in the place of a batch of two records or more. */
+  /** Replaces a batch of two or more records by its two halves. */
   split(batch: Batch): void {
     const middle = Math.ceil(batch.records.length / 2);
     const index = this.#batches.findIndex((entry) => entry.batch === batch);
@@ -85,7 +85,7 @@ export class Consignment {
     this.#batches.splice(index, 1, ...halves.map((half) => ({ batch: half, outcome: 'waiting' as const })));
   }
 
-  /** Cuts what waits and is larger than `bytesMax` into batches that are not, in its place. */
+  /** Divides each waiting batch over `bytesMax` into smaller ones. */
   fit(bytesMax: number): void {
     const fitting = this.#batches.flatMap((entry) => {
       const { batch, outcome } = entry;
@@ -96,7 +96,7 @@ export class Consignment {
     this.#batches.splice(0, this.#batches.length, ...fitting);
   }
 
-  /** Takes out what the outbox can be told now: the settled batches before the first that is not. */
+  /** Removes and returns the settled batches before the first unsettled one. */
   takeSettled(): readonly Settlement[] {
     const settled: Settlement[] = [];
     for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {

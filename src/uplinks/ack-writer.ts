@@ -2,11 +2,11 @@ import type { RecordStore } from '../contracts/record-store.ts';
 import type { Backoff } from '../platform/backoff.ts';
 import type { Clock } from '../platform/clock.ts';
 import { InvariantError, OperatingError } from '../platform/errors.ts';
-import { Bell } from './bell.ts';
-import type { Settlement } from './consignment.ts';
+import type { Settlement } from './in-flight-batches.ts';
 import type { UplinkReport } from './uplink-report.ts';
+import { WakeSignal } from './wake-signal.ts';
 
-export type SettlerOptions = {
+export type AckWriterOptions = {
   readonly uplink: string;
   readonly records: RecordStore;
   readonly report: UplinkReport;
@@ -15,47 +15,52 @@ export type SettlerOptions = {
 };
 
 /**
- * Tells the outbox what became of records: one call at a time, in order, while the next batches are already on
- * their way.
+ * Writes results to the outbox: one call at a time, in order, while the next batches are sent.
  *
- * Neighbouring acknowledgements are joined, since each costs the outbox a commit. Bounded by the consignment that
- * it settles. A call that fails is repeated until the outbox takes it, or until `stop`; what is then untold is sent
- * again at the next start. What the outbox rejects is given up, after a wait: reading begins at its cursor again.
+ * Adjacent acknowledgements are joined, because each call costs the outbox a commit. The queue holds the results of
+ * one read of the outbox at most.
+ *
+ * | The outbox | The writer |
+ * | --- | --- |
+ * | fails with 'retry' | repeats the call until it succeeds or `stop` is called |
+ * | rejects the call | waits, then drops the queue; the next read starts at the cursor of the outbox |
+ *
+ * Records whose result was not stored are sent again.
  */
-export class Settler {
-  readonly #options: SettlerOptions;
-  readonly #stopped: Bell;
+export class AckWriter {
+  readonly #options: AckWriterOptions;
+  readonly #stopped: WakeSignal;
   #stopping = false;
-  #givenUp = false;
+  #isDropped = false;
   #queue: Settlement[] = [];
   #working: Promise<void> | undefined;
 
-  constructor(options: SettlerOptions) {
+  constructor(options: AckWriterOptions) {
     this.#options = options;
-    this.#stopped = new Bell(options.clock);
+    this.#stopped = new WakeSignal(options.clock);
   }
 
   push(settlements: readonly Settlement[]): void {
-    // The cursor must not move past what was not told, so nothing after it is told either.
-    if (this.#givenUp) return;
+    // The cursor must not move past an unwritten result, so the results after it are dropped too.
+    if (this.#isDropped) return;
     this.#queue.push(...settlements);
     if (this.#queue.length > 0) this.#working ??= this.#work();
   }
 
-  /** Resolves once the outbox knows all that was pushed, or it was given up; the next consignment begins anew. */
+  /** Resolves when every result is written or dropped. The next result is accepted again. */
   async drained(): Promise<void> {
     await this.#working;
-    this.#givenUp = false;
+    this.#isDropped = false;
   }
 
-  /** What waits is tried once more and then given up. */
+  /** Tries the waiting results once more, then drops them. */
   stop(): void {
     this.#stopping = true;
-    this.#stopped.ring();
+    this.#stopped.set();
   }
 
   async #work(): Promise<void> {
-    while (this.#queue.length > 0) await this.#settle(this.#takeJoined());
+    while (this.#queue.length > 0) await this.#write(this.#takeJoined());
     this.#working = undefined;
   }
 
@@ -71,26 +76,26 @@ export class Settler {
     return { type: 'acknowledge', records: joined.flatMap(({ records }) => records) };
   }
 
-  async #settle(settlement: Settlement): Promise<void> {
+  async #write(settlement: Settlement): Promise<void> {
     const { backoff, report } = this.#options;
     for (;;) {
       try {
-        await this.#tell(settlement);
+        await this.#store(settlement);
         backoff.reset();
-        report.storeWell();
+        report.storeOk();
         return;
       } catch (error) {
         if (error instanceof InvariantError) throw error;
         report.storeFailed(error);
-        this.#givenUp = this.#stopping || (error instanceof OperatingError && error.disposition === 'reject');
-        if (this.#givenUp) this.#queue = [];
+        this.#isDropped = this.#stopping || (error instanceof OperatingError && error.disposition === 'reject');
+        if (this.#isDropped) this.#queue = [];
         if (!this.#stopping) await this.#stopped.wait(backoff.nextMs());
-        if (this.#givenUp) return;
+        if (this.#isDropped) return;
       }
     }
   }
 
-  async #tell(settlement: Settlement): Promise<void> {
+  async #store(settlement: Settlement): Promise<void> {
     const { uplink, records, report } = this.#options;
     switch (settlement.type) {
       case 'acknowledge':

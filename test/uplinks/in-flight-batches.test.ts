@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { recordJson } from '../../src/domain/record/record.ts';
-import { Consignment, planBatches } from '../../src/uplinks/consignment.ts';
+import { InFlightBatches, planBatches } from '../../src/uplinks/in-flight-batches.ts';
 
 function record(sequence: number, padding = 0): StoredRecord {
   const body = JSON.stringify({ padding: 'é'.repeat(padding) });
@@ -45,37 +45,37 @@ describe('the outbox hears of batches', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), answers, (count, script) => {
         const records = recordsOf(Array.from({ length: count }, () => 0));
-        const consignment = new Consignment(planBatches(records, { recordsMax: 4, bytesMax: 1e6 }));
+        const batches = new InFlightBatches(planBatches(records, { recordsMax: 4, bytesMax: 1e6 }));
         const told: StoredRecord[] = [];
         const underWay: ReturnType<typeof planBatches>[number][] = [];
         const answer = ([pick, what]: readonly [number, string]) => {
-          const next = consignment.next();
+          const next = batches.next();
           if (next !== undefined) underWay.push(next);
           const [batch] = underWay.splice(pick % Math.max(1, underWay.length), 1);
           if (batch === undefined) return;
-          if (what === 'acknowledge') consignment.acknowledge(batch);
-          else if (what === 'refuse') consignment.refuse(batch, 'code', 'reason');
-          else if (what === 'split' && batch.records.length > 1) consignment.split(batch);
-          else consignment.giveBack(batch);
-          for (const settlement of consignment.takeSettled()) told.push(...settlement.records);
+          if (what === 'acknowledge') batches.acknowledge(batch);
+          else if (what === 'refuse') batches.refuse(batch, 'code', 'reason');
+          else if (what === 'split' && batch.records.length > 1) batches.split(batch);
+          else batches.giveBack(batch);
+          for (const settlement of batches.takeSettled()) told.push(...settlement.records);
         };
         script.forEach(answer);
         expect(told).toEqual(records.slice(0, told.length));
         for (let turn = 0; turn < 2 * count + 10; turn += 1) answer([0, 'acknowledge']);
         expect(told).toEqual(records);
-        expect(consignment.open).toBe(false);
+        expect(batches.open).toBe(false);
       }),
     );
   });
 
   test('an acknowledged batch waits untold while an older one is still under way', () => {
-    const consignment = new Consignment(planBatches(recordsOf([0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
-    const older = consignment.next();
-    const newer = consignment.next();
+    const batches = new InFlightBatches(planBatches(recordsOf([0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
+    const older = batches.next();
+    const newer = batches.next();
     if (older === undefined || newer === undefined) throw new Error('two batches were planned');
-    consignment.acknowledge(newer);
-    expect(consignment.takeSettled()).toEqual([]);
-    consignment.refuse(older, 'uplink-refused', 'HTTP 400');
-    expect(consignment.takeSettled().map(({ type }) => type)).toEqual(['set-aside', 'acknowledge']);
+    batches.acknowledge(newer);
+    expect(batches.takeSettled()).toEqual([]);
+    batches.refuse(older, 'uplink-refused', 'HTTP 400');
+    expect(batches.takeSettled().map(({ type }) => type)).toEqual(['set-aside', 'acknowledge']);
   });
 });

@@ -1,32 +1,32 @@
 import type { Clock } from '../platform/clock.ts';
 
-/** Wakes the one who waits; a ring while nobody waits is kept for the next wait. */
-export class Bell {
+/** Wakes a loop that waits. A signal that comes while nothing waits is kept for the next wait. */
+export class WakeSignal {
   readonly #clock: Clock;
-  #rung = false;
+  #isSet = false;
   #wake: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  ring(): void {
-    this.#rung = true;
+  set(): void {
+    this.#isSet = true;
     this.#wake?.();
   }
 
-  /** Forgets a ring that was kept. */
+  /** Drops a signal that was kept. */
   clear(): void {
-    this.#rung = false;
+    this.#isSet = false;
   }
 
-  /** Resolves at a ring, at once where one is kept, or after `timeoutMs`; the ring is used up. One waits at a time. */
+  /** Resolves when the signal is set or after `timeoutMs`, and clears the signal. Only one caller may wait. */
   async wait(timeoutMs: number): Promise<void> {
-    if (!this.#rung) await this.#ringOr(timeoutMs);
-    this.#rung = false;
+    if (!this.#isSet) await this.#setOr(timeoutMs);
+    this.#isSet = false;
   }
 
-  #ringOr(timeoutMs: number): Promise<void> {
+  #setOr(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         timer.cancel();

@@ -1,0 +1,82 @@
+import { createReadStream } from 'node:fs';
+import { CsvError, parse } from 'csv-parse';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import type { CsvFormat } from './csv-cells.ts';
+
+/** Longest record in bytes; thousands of columns fit. */
+const RECORD_BYTES_MAX = 1_000_000;
+
+export type CsvRecord = {
+  /** Without surrounding white space. */
+  readonly cells: readonly string[];
+  /** Line in the file, from 1. */
+  readonly line: number;
+  /** Bytes of the file up to the end of this record. */
+  readonly bytes: number;
+};
+
+/**
+ * Reads the records of a UTF-8 file on demand; memory use does not depend on the file's length.
+ *
+ * Skips a byte order mark and blank lines. A quoted cell may contain separators and doubled quotation marks, but not a
+ * line break: one missing quotation mark must not join two rows without an error.
+ *
+ * @throws {OperatingError} 'csv-unreadable' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
+ */
+export async function* csvRecords(path: string, separator: CsvFormat['separator']): AsyncGenerator<CsvRecord, void> {
+  const records: CsvRecord[] = [];
+  const parser = parse({
+    delimiter: separator,
+    bom: true,
+    record_delimiter: ['\r\n', '\n'],
+    max_record_size: RECORD_BYTES_MAX,
+    relax_column_count: true,
+    relax_quotes: true,
+    skip_empty_lines: true,
+    // A line of tabs is blank too.
+    skip_records_with_empty_values: separator === '\t',
+    // White space around a quoted cell.
+    trim: true,
+    // The parser's own output would lose the records before an error.
+    on_record: (cells: string[], { lines, bytes }) => {
+      records.push({ cells: cells.map((cell) => cell.trim()), line: lines, bytes });
+      return null;
+    },
+  });
+  // Errors are also passed to the callbacks of `write` and `end`.
+  parser.on('error', () => undefined);
+  let line = 1;
+  const parsed = function* () {
+    for (const record of records.splice(0)) {
+      if (record.cells.some((cell) => cell.includes('\n'))) throw quoteNotClosed(path, line);
+      line = record.line + 1;
+      yield record;
+    }
+  };
+  try {
+    for await (const chunk of createReadStream(path)) {
+      const error = await new Promise((resolve) => void parser.write(chunk, resolve));
+      yield* parsed();
+      if (error instanceof Error) throw error;
+    }
+    const error = await new Promise((resolve) => void parser.end(resolve));
+    yield* parsed();
+    if (error instanceof Error) throw error;
+  } catch (error) {
+    if (error instanceof OperatingError) throw error;
+    if (!(error instanceof CsvError))
+      throw new OperatingError('csv-unreadable', 'reject', `${path}: ${errorMessage(error)}`, { cause: error });
+    if (error.code !== 'CSV_MAX_RECORD_SIZE') throw quoteNotClosed(path, line, error);
+    throw new OperatingError(
+      'csv-line-too-long',
+      'reject',
+      `${path}:${line}: the row is longer than ${RECORD_BYTES_MAX} bytes. Check for a quotation mark that is not closed.`,
+      { cause: error },
+    );
+  }
+}
+
+function quoteNotClosed(path: string, line: number, cause?: unknown): OperatingError {
+  const message = `${path}:${line}: a quotation mark is not closed on its line`;
+  return new OperatingError('csv-row-invalid', 'reject', message, { cause });
+}
