@@ -31,7 +31,7 @@ describe('the outbox process is killed', () => {
    */
   test(
     'twenty times: nothing acknowledged is lost, no id is given twice, and no loss is claimed',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const folder = testFolder();
       const told = new Set<string>();
