@@ -98,7 +98,7 @@ describe('the end', () => {
     expect(agent.log.at(-1)?.msg).toBe('Stopped.');
   });
 
-  test('of a daemon that is killed is told by its will', async () => {
+  test('of a killed daemon is published by its will', async () => {
     await using plant = await CrashPlant.start();
     await using broker = await new UpstreamBroker().listen();
     using folder = new AgentFolder();
