@@ -59,7 +59,7 @@ export type BacktestOrder = {
  * Runs recorded rows through the quality gate, windower, inference host, decision line and alarm logic of the live
  * agent. Causal by construction: a window only ever holds what came before.
  *
- * @throws {OperatingError} 'model-not-ready' (retry), 'model-incompatibility' (reject) and what the recording throws.
+ * @throws {OperatingError} 'model-not-ready' (retry), 'model-incompatible' (reject) and what the recording throws.
  */
 export async function* backtest(order: BacktestOrder): AsyncGenerator<JudgedRow, void, undefined> {
   const { models, model, deps, recording, range } = order;
@@ -226,7 +226,7 @@ function checkColumns({ manifest }: ReadyModel, { id, watch }: WatchBinding): vo
     columns.length === watch.tags.length && !(sameNames && columns.some((name, at) => name !== watch.tags[at]));
   if (fits) return;
   throw new OperatingError(
-    'model-incompatibility',
+    'model-incompatible',
     'reject',
     `${formatModelReference(manifest)} has the columns ${columns.join(', ')}; watch ${id} binds ${watch.tags.join(', ')}`,
   );

@@ -268,8 +268,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     const stored = await this.#directory.find(model);
     await this.#directory.checkFallback(stored);
     const incompatibilities = this.#options.incompatibilities(stored.manifest);
-    if (incompatibilities.length > 0)
-      throw registryFailure('model-watch-incompatibility', incompatibilities.join('; '));
+    if (incompatibilities.length > 0) throw registryFailure('model-watch-incompatible', incompatibilities.join('; '));
   }
 
   /** Checks that the files of the version are those that were proved. */

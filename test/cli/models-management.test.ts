@@ -136,7 +136,7 @@ test(
     expect(await json('install', packageFolder(level(2, 2)), '--activate')).toMatchObject({
       code: 1,
       document: {
-        code: 'model-watch-incompatibility',
+        code: 'model-watch-incompatible',
         error: expect.stringMatching(/watch 'level': 1 tags, but level@2 has 2 columns/) as string,
       },
     });

@@ -115,7 +115,7 @@ describe('a bad version never displaces a good one, and says why', () => {
     await harness.install(pump(1), { activate: true });
     await harness.install(pump(2));
     await expect(harness.registry.activate(at(2), me)).rejects.toMatchObject({
-      code: 'model-watch-incompatibility',
+      code: 'model-watch-incompatible',
       message: incompatibility,
     });
     expect(harness.pointer('pump', 'active')).toBe(1);

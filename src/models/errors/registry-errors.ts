@@ -41,7 +41,7 @@ export const registryErrors = {
       'The version cannot be removed: it is active, a rollback would go back to it, a watch names it, or the running agent has it loaded.',
     remedy: 'Activate another version, or take it out of the watches; `--force` removes the previous one.',
   },
-  'model-watch-incompatibility': {
+  'model-watch-incompatible': {
     disposition: 'reject',
     meaning: 'A watch of the configuration gives the model other columns, or in other units, than the version takes.',
     remedy: 'Train or export it with the tags of the watch, in their order; the message names the watch and the tags.',

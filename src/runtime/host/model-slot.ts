@@ -99,10 +99,10 @@ export class ModelSlot {
     return effects;
   }
 
-  /** @throws {OperatingError} 'model-watch-incompatibility' if the watches of the model cannot use this version. */
+  /** @throws {OperatingError} 'model-watch-incompatible' if the watches of the model cannot use this version. */
   checkFits({ manifest }: StoredModel): void {
     const problems = this.#options.incompatibilities(manifest);
-    if (problems.length > 0) throw registryFailure('model-watch-incompatibility', problems.join('; '));
+    if (problems.length > 0) throw registryFailure('model-watch-incompatible', problems.join('; '));
   }
 
   /**

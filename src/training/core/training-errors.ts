@@ -61,7 +61,7 @@ export const trainingErrors = {
     meaning: 'A command cannot write the file of `--out` or `--report`.',
     remedy: 'Check that the folder is there, who may write, and the free space.',
   },
-  'model-incompatibility': {
+  'model-incompatible': {
     disposition: 'reject',
     meaning: 'A model to be evaluated has other columns than the tags of the watch, or has them in another order.',
     remedy: 'Give the tags in the order that the message names, or train a model for this watch.',
