@@ -9,7 +9,7 @@ import { meanModel } from '../support/onnx-models.ts';
 import { Daemon, HOP_MS, INFER, inferBody } from '../support/serving-daemon.ts';
 
 /*
- * A running daemon, and clients of its models. Invariant: whatever happens to the model server, the agent's own port answers
+ * A running daemon, and clients of its models. Invariant: if the model server ends or hangs, the agent's own port answers
  * and no window is lost.
  */
 describe('the model server', () => {

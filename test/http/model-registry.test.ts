@@ -12,7 +12,7 @@ import { loopModel, meanModel } from '../support/onnx-models.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
 /*
- * A running agent that judges by `echo`, and somebody with the admin token who changes its models meanwhile. Tests
+ * A running agent that judges by `echo`, and a client with the admin token that changes its models. Tests
  * build on one another: versions are counted through the file.
  */
 const ADMIN = 'a secret for the admin';
@@ -72,7 +72,7 @@ const runningVersion = async () => {
   return (body['models'] as { name: string; version: number; state: string }[]).find(({ name }) => name === 'echo');
 };
 
-describe('whoever has not the admin token changes and sees nothing', () => {
+describe('a request without the admin token changes and shows nothing', () => {
   test.each([
     ['POST', '/install'],
     ['POST', '/echo/activate'],
@@ -87,7 +87,7 @@ describe('whoever has not the admin token changes and sees nothing', () => {
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  test('and where none is configured, nobody has', async () => {
+  test('if no admin token is configured, every request is refused', async () => {
     using other = new AgentFolder();
     other.configure(plant.sections('100ms'));
     await using closed = await AgentProcess.start(other.configFile);
@@ -111,7 +111,7 @@ describe('a version over HTTP', () => {
     expect(activeVersion()).toBe(1);
   });
 
-  test('that comes as curl sends it by itself, or not at all, is refused with what is to be sent', async () => {
+  test('with the default content type of curl, or none, is refused, and the message names the right one', async () => {
     const send = async (type: string, body: string) => {
       const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': type };
       const answer = await fetch(`${agent.httpUrl}/api/v1/models/install`, { method: 'POST', headers, body });
@@ -121,7 +121,7 @@ describe('a version over HTTP', () => {
     expect(await send('application/gzip', '')).toMatch(/^422 .*0 bytes were received/);
   });
 
-  test('goes live at once when it is activated, and a rollback brings the one before back', async () => {
+  test('judges immediately after its activation, and a rollback restores the previous one', async () => {
     const before = await runningVersion();
     expect(before).toMatchObject({ version: 1, state: 'ready' });
     expect(await post('/echo/activate', { version: 2 })).toMatchObject({
@@ -133,7 +133,7 @@ describe('a version over HTTP', () => {
     await expect.poll(runningVersion, { interval: 50 }).toMatchObject({ version: 1, state: 'ready' });
   });
 
-  test('is fetched from a URL, checked against its SHA-256, and activated where that is asked', async () => {
+  test('is fetched from a URL, checked against its SHA-256, and activated if requested', async () => {
     const server = createServer((_, response) => response.end(packageArchive(echo(3)))).listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await expect.poll(() => server.listening).toBe(true);
@@ -214,7 +214,7 @@ describe('what arrives is bounded', () => {
     expect(text).toMatch(/^HTTP\/1\.1 408/);
   });
 
-  test('one package at a time; whoever comes second is told when to come again', async () => {
+  test('one package at a time; a second one is refused with Retry-After', async () => {
     const archive = packageArchive(echo(5));
     const first = sendSlowly({ list: [archive.subarray(0, 100), archive.subarray(100)], everyMs: 1_000 });
     await expect.poll(() => readdirSync(join(plant.modelDirectory, '.staging')).length).toBe(1);
@@ -244,7 +244,7 @@ describe('what arrives is bounded', () => {
   });
 });
 
-test('every act is in the log, with where it came from, and commands on the box go into the same', async () => {
+test('every operation is in the log with its origin, also commands on the box', async () => {
   const pinned = await andon('models', 'unpin', 'echo', '-c', folder.configFile);
   expect(pinned.code).toBe(0);
   const { status, body } = await call('GET', '/audit?limit=1000');
@@ -310,7 +310,7 @@ type SlowBody = { readonly everyMs: number; readonly breakOff?: boolean } & (
   | { readonly chunk: Buffer; readonly chunks: number }
 );
 
-/** Sends an archive bit by bit. @returns The status; 0 where the connection broke first. */
+/** Sends an archive in chunks. @returns The status; 0 if the connection broke first. */
 function sendSlowly(body: SlowBody): Promise<{ readonly status: number }> {
   const chunks = 'list' in body ? [...body.list] : Array.from({ length: body.chunks }, () => body.chunk);
   return new Promise((resolve) => {

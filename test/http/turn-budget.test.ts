@@ -22,7 +22,7 @@ beforeEach(() => {
 
 afterEach(() => app.close());
 
-test('the event loop turns between any two requests that arrived at once', async () => {
+test('the event loop turns between any two requests that arrived together', async () => {
   const loop = countTurns();
   const takenUp: number[] = [];
   app.get('/', () => {
@@ -81,7 +81,7 @@ test('what waits is looked at in its turn alone, however many wait', async () =>
   expect(looks).toBeLessThan(2 * 900);
 });
 
-test('one more request than may wait is told to come again', async () => {
+test('a request is refused with 503 if too many wait', async () => {
   app.get('/', () => '');
   app.setErrorHandler((error, _request, reply) => reply.code(503).send(errorMessage(error)));
   const answers = await sendAtOnce(

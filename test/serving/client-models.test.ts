@@ -47,7 +47,7 @@ beforeEach(() => {
 });
 
 describe("a model in a watches' host", () => {
-  test('is run by the agent, which is asked for its inputs once a second at most', async () => {
+  test('runs in the agent, whose models are queried once a second at most', async () => {
     const models = clientModels({ mean: { host: 'main' } });
     expect(models.served(model('mean'))).toBeUndefined();
     await models.models();
@@ -62,7 +62,7 @@ describe("a model in a watches' host", () => {
   });
 });
 
-describe("a watch's model beside it", () => {
+describe("a watch's model in a host of its own", () => {
   test("is described by the agent's until a client has run it, and is never unloaded", async () => {
     const models = clientModels({});
     expect((await models.models()).served(model('mean@3'))).toEqual(served);

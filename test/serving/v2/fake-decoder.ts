@@ -8,7 +8,7 @@ export type FakeDecoder = FakeModel & {
 
 /**
  * Counts on from the last token, modulo its vocabulary of ten. Its cache is the text that it has read, so that a step
- * which is told too little or too much of it gives itself away.
+ * that gets too little or too much of the text is detected.
  *
  * @param beforeStep Awaited before each step, with its number from 0.
  */

@@ -6,7 +6,7 @@ import { fuzzV2 } from '../../support/v2-fuzz.ts';
  * request that is HTTP is answered, with a result, or with an error in words that says whether trying again helps; and
  * the server's memory does not grow by what it was sent. `scripts/fuzz-v2.ts` sends a million.
  */
-test('whatever is sent, every request is answered and the server stays as it was', async () => {
+test('every hostile request is answered, and memory of the server does not grow', async () => {
   const report = await fuzzV2({ seed: 7, requests: 4_000, warmUp: 4_000 });
   expect(report.faults).toEqual([]);
   expect(report.inferences).toBeGreaterThan(200);

@@ -10,7 +10,7 @@ import { echoModel, FakeModels } from './fake-models.ts';
 const head = { model_name: 'gpt', model_version: '3' };
 
 describe('tokens are generated', () => {
-  test('in one answer, each step a client’s run that is told of the text only what is new', async () => {
+  test('in one answer; each step is a run that gets only the new tokens', async () => {
     const decoder = countingDecoder('gpt');
     const models = new FakeModels([decoder]);
     await using server = await V2Server.start(models);
@@ -72,7 +72,7 @@ describe('tokens are generated', () => {
     expect(events).toHaveLength(tokens.length + 1);
   });
 
-  test('by chance where a temperature is given: a seed repeats it, and one of the likeliest alone is no chance', async () => {
+  test('at random if a temperature is given: a seed repeats the text, and top_k 1 leaves no choice', async () => {
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt')]));
     const draw = async (parameters: object) => {
       const answer = await server.post(GENERATE, asked([0], { max_tokens: 12, ...parameters }));
@@ -151,7 +151,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     expect(await metricValue(server.deps, 'andon_http_infer_refused_total{code="infer-request-invalid"}')).toBe(2);
   });
 
-  test('for a model that is not there, is not ready, or writes no tokens', async () => {
+  test('for a model that is not there, is not ready, or cannot generate text', async () => {
     const notReady = { ...countingDecoder('broken'), state: 'failed' as const };
     const plain = echoModel('plain', [{ name: 'x', type: 'float32', dims: [-1, 2] }]);
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt'), notReady, plain]));
@@ -171,7 +171,7 @@ describe('a request that is wrong is refused in words before a step is run', () 
     ]);
   });
 
-  test('where the body is larger than any prompt is', async () => {
+  test('if the body is larger than the longest prompt', async () => {
     await using server = await V2Server.start(new FakeModels([countingDecoder('gpt')]));
     const answer = await server.post(GENERATE, Buffer.alloc(65_537, ' '));
     expect(answer.status).toBe(413);
@@ -209,7 +209,7 @@ describe('what goes wrong with a step', () => {
     expect(await underWay(server)).toBe(0);
   });
 
-  test('ends it where another version took over, to which the caches mean nothing', async () => {
+  test('ends with an error if another version is activated, to which the caches are meaningless', async () => {
     const models = new FakeModels([countingDecoder('gpt')]);
     const run = models.run.bind(models);
     models.run = async (...run_) => {
@@ -224,7 +224,7 @@ describe('what goes wrong with a step', () => {
     });
   });
 
-  test('such as scores that are no numbers, is not passed off as a token', async () => {
+  test('for example NaN scores, is not returned as a token', async () => {
     const decoder = countingDecoder('gpt');
     const nan = {
       ...decoder,

@@ -13,10 +13,10 @@ import { FakeModels } from './fake-models.ts';
 
 /*
  * Generations hold memory and a share of the host for as long as they last. Invariant: there are never more of them, nor
- * larger ones, than the configuration allows; whoever has left holds nothing; whoever is there is not cut off.
+ * larger ones, than the configuration allows. A client that has left uses nothing; one that stays is not cut off.
  */
 
-/** A step that waits until it is let go. */
+/** A step that waits until it is released. */
 class Gate {
   waiting = 0;
   #opened = Promise.withResolvers<void>();
@@ -32,7 +32,7 @@ class Gate {
 }
 
 describe('a generation has its place', () => {
-  test('of which there are so many; one more is told to come again', async () => {
+  test('of a limited number; one more is refused with 503', async () => {
     const gate = new Gate();
     const models = new FakeModels([countingDecoder('gpt', { beforeStep: gate.pass })]);
     await using server = await V2Server.start(models, { generation: { maxConcurrent: 2 } });
@@ -192,7 +192,7 @@ function rawRequest(path: string, tokens: number): string {
   return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-/** Whether nothing was added for a tenth of a second. */
+/** Returns true if nothing was added for 100 ms. */
 async function quiet(count: () => number): Promise<boolean> {
   const before = count();
   await new Promise((resolve) => setTimeout(resolve, 100));

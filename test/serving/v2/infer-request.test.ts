@@ -121,7 +121,7 @@ describe('an inference request', () => {
     [4, "Input 'x' has 4 bytes, but 2 elements of 4 bytes are 8"],
     [-8, 'expected a number of bytes'],
     ['8', 'expected a number of bytes'],
-  ])('a binary_data_size of %j where 8 bytes follow is refused', (size, message) => {
+  ])('a binary_data_size of %j is refused if 8 bytes follow', (size, message) => {
     const { data: _, ...head } = input;
     const header = Buffer.from(JSON.stringify({ inputs: [{ ...head, parameters: { binary_data_size: size } }] }));
     expect(() => parseInferRequest(Buffer.concat([header, Buffer.alloc(8)]), header.length)).toThrow(message);
@@ -167,7 +167,7 @@ describe('a raw binary request', () => {
 });
 
 /*
- * Whatever comes, reading it either gives tensors whose data fit their shape, or fails with an error of the catalogue.
+ * Reading any input either returns tensors whose data fit their shape, or fails with an error of the catalogue.
  */
 describe('hostile requests', () => {
   const scalar = fc.oneof(
@@ -214,7 +214,7 @@ describe('hostile requests', () => {
       const outputs = [{ name: 'y', parameters: { binary_data: true } }];
       return { request: { id: 'a', parameters: { b: 1 }, inputs, outputs }, binary };
     });
-  /** Which value to replace (each number chooses among the keys of one level), and by what. */
+  /** The value to replace (each number selects a key of one level), and its replacement. */
   const change = fc.tuple(fc.array(fc.nat(), { minLength: 1, maxLength: 5 }), anything);
 
   test('are either read soundly or refused in words', () => {

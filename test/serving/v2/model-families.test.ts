@@ -67,7 +67,7 @@ afterAll(async () => {
 });
 
 describe.each(forms)('served in %s', (form) => {
-  test('a linear regression, of several rows at once', async () => {
+  test('a linear regression, of several rows in one request', async () => {
     const { weights } = members.linear;
     const y = await served('linear', { x: floats([2, 3], [1, 2, 3, -4, 5, 0.5]) }, 'y', form);
     expect(y.dims).toEqual([2, 1]);
@@ -108,7 +108,7 @@ describe.each(forms)('served in %s', (form) => {
     expect(largestDifference(score, [discriminated(discriminator.weights, window)])).toBeLessThan(DIFFERENCE_MAX);
   });
 
-  test('a decoder gives the logits that reading the whole text gives, fed at once or token by token', async () => {
+  test('a decoder returns the logits of the whole text, in one step or token by token', async () => {
     const text = [5, 1, 28, 0, 13, 7];
     const expected = gptLogits(members.gpt.weights, text);
     const whole = await step(text, 0, emptyCache(), form);
@@ -162,7 +162,7 @@ describe('a decoder writes', () => {
     });
   });
 
-  test('several texts at once, each its own, in turns', async () => {
+  test('several concurrent texts, each its own, in turns', async () => {
     const order: number[] = [];
     const prompts = [[1], [2, 3], [4, 5, 6]];
     const texts = await Promise.all(

@@ -217,7 +217,7 @@ describe('models as a service', () => {
     ['no body', '/v2/models/echo/infer', new Uint8Array(), {}, 400],
     ['an output that is not there', '/v2/models/echo/infer', { inputs: [asJson], outputs: [{ name: 'y' }] }, {}, 400],
     ['a header length in words', '/v2/models/echo/infer', {}, { 'inference-header-content-length': 'all' }, 400],
-    ['a coding that nobody speaks', '/v2/models/echo/infer', {}, { 'content-encoding': 'br' }, 400],
+    ['an unknown content coding', '/v2/models/echo/infer', {}, { 'content-encoding': 'br' }, 400],
     ['what is not gzip', '/v2/models/echo/infer', {}, { 'content-encoding': 'gzip' }, 400],
   ])('%s is an error in words', async (_, path, body, headers, status) => {
     const answer = await server.post(path, body, headers);
@@ -240,7 +240,7 @@ describe('models as a service', () => {
     ]);
   });
 
-  test('requests that together hold too much memory are told to come again, and the room comes back', async () => {
+  test('requests that together need too much memory are refused with 503, and the memory is released', async () => {
     await serve({ maxBody: '10kB' });
     const { hostname, port } = new URL(server.url);
     const head = `POST /v2/models/echo/infer HTTP/1.1\r\nHost: ${hostname}\r\nContent-Length: 10000\r\n\r\n`;
@@ -284,7 +284,7 @@ describe('the model repository', () => {
   };
   const admin = { authorization: 'Bearer let me in' };
 
-  test('is closed where no admin token is configured', async () => {
+  test('is closed if no admin token is configured', async () => {
     const models = new FakeModels([echo]);
     await using server = await V2Server.start(models);
     for (const path of ['/v2/repository/index', '/v2/repository/models/echo/load', '/v2/repository/models/echo/unload'])

@@ -36,7 +36,7 @@ test.runIf(process.platform === 'linux')('the thread gives way to the ones that 
   expect(nicenesses().filter((niceness) => niceness === own).length).toBeGreaterThan(1);
 });
 
-/** Of each thread of this process. */
+/** Returns the nice value of each thread of this process. */
 function nicenesses(): readonly number[] {
   return readdirSync('/proc/self/task').map((id) => {
     const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');

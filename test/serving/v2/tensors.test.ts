@@ -76,7 +76,7 @@ describe('values that a type cannot hold are refused, never bent', () => {
     expect(decodeJson('float16', [2], 2, [1 / 3, 65_519], 'x')).toEqual(Uint16Array.of(0x3555, 0x7bff));
   });
 
-  test('a byte that is no bool and a text that is no UTF-8 are named', () => {
+  test('a byte that is not a bool and text that is not UTF-8 are named', () => {
     expect(() => decodeBinary('bool', 2, Uint8Array.of(1, 2), 'x')).toThrow('x has byte 2 at 1; a BOOL is 0 or 1');
     expect(() => decodeBinary('string', 1, Uint8Array.of(1, 0, 0, 0, 0xff), 'x')).toThrow('String 0 of x is not UTF-8');
   });

@@ -17,7 +17,7 @@ function shares(logits: Float32Array, temperature: number, topK?: number): reado
   return counts.map((count) => count / DRAWS);
 }
 
-/** What the softmax says, by its definition. */
+/** The probabilities by the definition of softmax. */
 function softmax(logits: readonly number[], temperature: number): readonly number[] {
   const powers = logits.map((logit) => Math.exp(logit / temperature));
   return powers.map((power) => power / powers.reduce((sum, other) => sum + other, 0));
@@ -35,7 +35,7 @@ test('tokens are drawn as often as the softmax over the temperature says', () =>
     ).toBeLessThan(DIFFERENCE_MAX);
 });
 
-test('among the likeliest alone, and those that are as likely as the last of them', () => {
+test('only from the most likely tokens, and those as likely as the last of them', () => {
   const [first = 0, second = 0] = softmax([2, 1], 1);
   expect(largestDifference(shares(Float32Array.of(0.5, 2, -1, 1), 1, 2), [0, first, 0, second])).toBeLessThan(
     DIFFERENCE_MAX,
