@@ -5,7 +5,7 @@ import type { MetricCatalogue } from '../platform/metrics.ts';
 export const publishMetrics = {
   andon_publish_sent_total: counter('Messages for local subscribers that the broker acknowledged.', ['topic']),
   andon_publish_dropped_total: counter(
-    'Messages for local subscribers that were not sent: the broker was away (not-connected), a newer one of the same topic came before a slow broker took it (superseded), or the code of the error. Verdicts and alarms are in the outbox all the same.',
+    'Messages for local subscribers that were not sent, by reason: not-connected, superseded (replaced by a newer message on the same topic while the broker was slow), or the error code. Verdicts and alarms are also in the outbox.',
     ['topic', 'reason'],
   ),
 } as const satisfies MetricCatalogue;

@@ -50,7 +50,7 @@ test('versions that change back and forth fail no request and lose no window', a
   expect(clients.failed).toEqual([]);
   expect(clients.wrong).toEqual([]);
   expect(scores).toEqual(upTo(scores.length));
-  expect(watch.judgements.map(({ ticket: { number } }) => number)).toEqual(upTo(watch.due));
+  expect(watch.judgements.map(({ job: { number } }) => number)).toEqual(upTo(watch.due));
   expect(watch.decided).toEqual(upTo(watch.due).map((number) => ({ number, score: number })));
 });
 
@@ -119,7 +119,7 @@ test.each(['main', 'clients'] as const)(
     expect(clients.flatMap((load) => load.wrong)).toEqual([]);
     for (const each of [scores, counts])
       expect(each.filter((score, index) => typeof score === 'number' && score !== index + 1)).toEqual([]);
-    expect(watch.judgements.map(({ ticket: { number } }) => number)).toEqual(upTo(watch.due));
+    expect(watch.judgements.map(({ job: { number } }) => number)).toEqual(upTo(watch.due));
   },
 );
 

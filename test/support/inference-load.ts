@@ -87,7 +87,7 @@ export class WatchLoad {
     return this.judgements
       .filter(({ outcome }) => outcome !== 'superseded')
       .map((judgement) => ({
-        number: judgement.ticket.number,
+        number: judgement.job.number,
         score: judgement.outcome === 'judged' ? judgement.score : judgement.reason,
       }));
   }

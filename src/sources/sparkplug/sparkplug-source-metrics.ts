@@ -3,19 +3,17 @@ import type { MetricCatalogue } from '../../platform/metrics.ts';
 
 export const sparkplugSourceMetrics = {
   andon_sparkplug_messages_left_out_total: counter(
-    'Messages that were not taken: payload-invalid, retained (births and values never are), not-born (its birth was not seen), gap (messages before it were lost), repeat (delivered twice), old-death (of an earlier session), too-many-nodes.',
+    'Dropped messages, by reason: payload-invalid, retained (invalid for births and data), not-born (no birth received), gap (earlier messages were lost), repeat (delivered twice), old-death (of an earlier session), too-many-nodes.',
     ['source', 'reason'],
   ),
   andon_sparkplug_metrics_left_out_total: counter(
-    'Metrics that were not taken: data-set, template, bytes, extension; of births, those that a pattern fits and that make no tag: too-many (maxTags), name-taken, name-unfit.',
+    'Dropped metrics, by reason: data-set, template, bytes, extension; and of births, those that match a pattern and create no tag: too-many (maxTags), name-taken, name-unfit.',
     ['source', 'reason'],
   ),
   andon_sparkplug_historical_total: counter(
-    'Values of the past that an edge node sent later: they go to the history only, and are not judged.',
+    'Historical values: they are stored in the sample history only, and are not judged.',
     ['source'],
   ),
-  andon_sparkplug_rebirths_requested_total: counter('Rebirths asked for; only where rebirth is on.', ['source']),
-  andon_sparkplug_edge_nodes: gauge('Edge nodes whose birth was seen and whose messages since are complete.', [
-    'source',
-  ]),
+  andon_sparkplug_rebirths_requested_total: counter('Requested rebirths; only if rebirth is on.', ['source']),
+  andon_sparkplug_edge_nodes: gauge('Edge nodes whose birth and all later messages were received.', ['source']),
 } as const satisfies MetricCatalogue;
