@@ -74,7 +74,7 @@ describe('a version that is made active in a running agent', () => {
 
     await expect.poll(() => rollout.active).toBe(1);
     expect(rollout.rejected).toEqual([2]);
-    await agent.logged(({ msg }) => msg.startsWith('Rolled back: it called'));
+    await agent.logged(({ msg }) => msg.startsWith('Rolled back: it found'));
     await expect.poll(() => lastVersion(agent)).toBe(1);
     const verdicts = await verdictsOf(agent, 'tried');
     const versions = verdicts.map(({ version }) => version);
