@@ -1,10 +1,9 @@
 import * as z from 'zod';
 import { readSecret } from '../platform/config-fields.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { getFromAgent, requestFault } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
-
-const ANSWER_TIMEOUT_MS = 5_000;
 
 const healthSchema = z.object({
   status: z.string(),
@@ -16,11 +15,12 @@ const healthSchema = z.object({
 export type StatusOptions = { readonly url: string; readonly tokenFile?: string; readonly json?: boolean };
 
 /**
- * `andon status`: asks the running agent.
- * @returns 0 where everything is ok, 1 where a component is not, or nobody answers.
+ * `andon status`: shows the health of the running agent.
+ * @returns 0 if everything is ok, 1 if a component is not.
+ * @throws {OperatingError} 'agent-not-reached' (retry).
  */
 export async function statusCommand(options: StatusOptions, output: Output): Promise<number> {
-  const health = await askHealth(options);
+  const health = await readHealth(options);
   if (options.json === true) output.out(JSON.stringify(health));
   else {
     output.out(`${health.agent} (andon ${health.version}): ${health.status}`);
@@ -35,21 +35,17 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
   return health.status === 'ok' ? 0 : 1;
 }
 
-async function askHealth(options: StatusOptions): Promise<z.infer<typeof healthSchema>> {
+async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthSchema>> {
   const token = options.tokenFile === undefined ? undefined : readSecret({ file: options.tokenFile });
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   try {
-    const answer = await fetch(new URL('/healthz', options.url), {
-      headers,
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-    return healthSchema.parse(await answer.json());
+    const { body } = await getFromAgent(new URL('/healthz', options.url), token);
+    return healthSchema.parse(await body.json());
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? errorMessage(error.cause) : errorMessage(error);
+    const reason = error instanceof z.ZodError ? 'the answer is not from an andon agent' : requestFault(error);
     throw new OperatingError(
       'agent-not-reached',
       'retry',
-      `No agent answers at ${options.url}: ${cause}. Is it running, and is http.listen that address?`,
+      `No agent answers at ${options.url}: ${reason}. Check that it runs and that http.listen is this address.`,
       { cause: error },
     );
   }

@@ -122,7 +122,7 @@ class BacktestRun {
       deps,
       explains: () => true,
       onJudged: (judgements) => {
-        for (const judgement of judgements) this.#judgements.set(judgement.ticket.window, judgement);
+        for (const judgement of judgements) this.#judgements.set(judgement.job.window, judgement);
       },
     });
     this.#feed = new RecordedFeed({

@@ -14,19 +14,19 @@ import { pipelineMetrics } from './pipeline-metrics.ts';
 
 /**
  * Windows of one watch that may wait for one run. More fall due in a turn only after a stall; then the newest are
- * judged, the others superseded.
+ * judged and the others are superseded.
  */
 const WINDOWS_OF_WATCH_MAX = 16;
-/** Decided windows that wait behind a run to keep the order of their watch; past it they go ahead of it. */
+/** Superseded windows that may wait behind a run to keep the order of their watch; more are reported before it. */
 const DECIDED_WAITING_MAX = 1024;
 
-/** Why a window failed that its model could not be asked about. */
+/** Error code of a window whose model was not ready. */
 const NOT_READY = 'model-not-ready';
 
-/** A due window on its way to its verdict. */
-export type Ticket = {
+/** A due window that waits for its verdict. */
+export type WindowJob = {
   readonly watch: string;
-  /** Told apart by it from the other windows of its watch. */
+  /** Identifies the window among those of its watch. */
   readonly number: number;
   readonly window: DueWindow;
   /** Shape of the window's values. */
@@ -38,9 +38,9 @@ export type Ticket = {
 
 export type Judged = {
   readonly outcome: 'judged';
-  readonly ticket: Ticket;
+  readonly job: WindowJob;
   readonly score: number;
-  /** What the model says of each tag, or what hiding the tag changed; undefined where neither is known. */
+  /** Contribution of each tag: from the model, or from hiding the tag; undefined if neither is known. */
   readonly parts: readonly number[] | undefined;
   readonly manifest: ModelManifest;
   readonly judgedBy: JudgedBy;
@@ -49,34 +49,34 @@ export type Judged = {
 export type Judgement =
   | Judged
   | {
-      /** 'unfit': values missing; 'superseded': a newer window took its place. */
+      /** 'unfit': values are missing; 'superseded': a newer window replaced it. */
       readonly outcome: 'unfit' | 'superseded';
-      readonly ticket: Ticket;
+      readonly job: WindowJob;
       readonly reason: string;
     }
   | {
-      /** The model or its host. */
+      /** The model or its host failed. */
       readonly outcome: 'failed';
-      readonly ticket: Ticket;
+      readonly job: WindowJob;
       readonly reason: string;
-      /** Of the error. */
+      /** Code of the error. */
       readonly code: string;
     };
 
 export type JudgeOptions = {
   readonly inference: WindowModels;
-  /** Whether abnormal windows of a model that explains nothing are explained by occlusion: further runs of it. */
+  /** Returns whether abnormal windows are explained by occlusion, which takes more runs, if the model does not explain them. */
   readonly explains: (model: ModelReference) => boolean;
-  /** Gets every ticket exactly once, those of a watch in order of time. Must not throw. */
+  /** Receives each job exactly once, those of a watch in order of time. Must not throw. */
   readonly onJudged: (judgements: readonly Judgement[]) => void;
   readonly deps: Deps;
 };
 
 /**
- * Brings due windows to their models: those that fall due in the same turn of the event loop go as one run per model.
+ * Runs due windows on their models. Windows that fall due in the same turn of the event loop share one run per model.
  *
- * One run per model is under way, and one batch waits. Windows of a later turn take the place of those of their watch
- * that still wait, which are 'superseded'. Nothing is dropped without a judgement.
+ * Each model has at most one run under way and one batch that waits. Windows of a later turn replace windows of their
+ * watch that still wait; these are 'superseded'. Every window gets a judgement.
  */
 export class Judge {
   readonly #options: JudgeOptions;
@@ -88,15 +88,15 @@ export class Judge {
     this.#options = options;
   }
 
-  enqueue(model: ModelReference, ticket: Ticket): void {
+  enqueue(model: ModelReference, job: WindowJob): void {
     const key = formatModelReference(model);
     let queue = this.#queues.get(key);
     if (queue === undefined) this.#queues.set(key, (queue = new ModelQueue(model, this.#options)));
-    queue.add(ticket, this.#turn);
+    queue.add(job, this.#turn);
     this.#immediate ??= setImmediate(() => this.#flush());
   }
 
-  /** Resolves when everything that was enqueued has been judged. */
+  /** Resolves after all enqueued windows are judged. */
   async settle(): Promise<void> {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#flush();
@@ -110,15 +110,15 @@ export class Judge {
   }
 }
 
-/** What waits of one watch: windows that fell due in one and the same turn. */
-type Lot = { turn: number; readonly tickets: Ticket[] };
+/** Windows of one watch that wait, all from the same turn. */
+type PendingWindows = { turn: number; readonly jobs: WindowJob[] };
 
 class ModelQueue {
   readonly #model: ModelReference;
   readonly #options: JudgeOptions;
   readonly #metrics;
-  readonly #lots = new Map<string, Lot>();
-  /** Superseded while they waited, in the order in which they fell due. */
+  readonly #pending = new Map<string, PendingWindows>();
+  /** Superseded windows, in the order in which they fell due. */
   #decided: Judgement[] = [];
   #running: Promise<void> | undefined;
 
@@ -128,26 +128,24 @@ class ModelQueue {
     this.#metrics = options.deps.metrics.of(pipelineMetrics);
   }
 
-  add(ticket: Ticket, turn: number): void {
-    let lot = this.#lots.get(ticket.watch);
-    if (lot === undefined) this.#lots.set(ticket.watch, (lot = { turn, tickets: [] }));
-    if (lot.turn !== turn) this.#supersede(lot, lot.tickets.length, ticket);
-    lot.turn = turn;
-    lot.tickets.push(ticket);
-    if (lot.tickets.length > WINDOWS_OF_WATCH_MAX) this.#supersede(lot, 1, ticket);
+  add(job: WindowJob, turn: number): void {
+    let pending = this.#pending.get(job.watch);
+    if (pending === undefined) this.#pending.set(job.watch, (pending = { turn, jobs: [] }));
+    if (pending.turn !== turn) this.#supersede(pending, pending.jobs.length, job);
+    pending.turn = turn;
+    pending.jobs.push(job);
+    if (pending.jobs.length > WINDOWS_OF_WATCH_MAX) this.#supersede(pending, 1, job);
   }
 
-  /** Runs what waits unless a run is under way, which then runs it at its end. */
+  /** Runs what waits, now or after the run that is under way. */
   run(): void {
-    if (this.#running !== undefined || (this.#lots.size === 0 && this.#decided.length === 0)) return;
+    if (this.#running !== undefined || (this.#pending.size === 0 && this.#decided.length === 0)) return;
     const steps = this.#options.inference.ready(this.#model)?.manifest.window.steps;
-    const tickets = [...this.#lots.values()].flatMap(({ tickets: waiting }) =>
-      waiting.map((ticket) => lastRows(ticket, steps)),
-    );
+    const jobs = [...this.#pending.values()].flatMap(({ jobs: waiting }) => waiting.map((job) => lastRows(job, steps)));
     const decided = this.#decided;
-    this.#lots.clear();
+    this.#pending.clear();
     this.#decided = [];
-    this.#running = this.#judge(tickets)
+    this.#running = this.#judge(jobs)
       .then((judgements) => this.#options.onJudged([...decided, ...judgements]))
       .finally(() => {
         this.#running = undefined;
@@ -159,83 +157,83 @@ class ModelQueue {
     while (this.#running !== undefined) await this.#running;
   }
 
-  #supersede(lot: Lot, count: number, by: Ticket): void {
+  #supersede(pending: PendingWindows, count: number, by: WindowJob): void {
     if (count === 0) return;
     const { inference } = this.#options;
     const isReady = statusOf(inference, this.#model)?.state === 'ready';
     const because = isReady ? '' : ` (${notReadyReason(inference, this.#model)})`;
-    for (const ticket of lot.tickets.splice(0, count)) {
-      const newerMs = Math.round(by.window.timestampMs - ticket.window.timestampMs);
+    for (const job of pending.jobs.splice(0, count)) {
+      const newerMs = Math.round(by.window.timestampMs - job.window.timestampMs);
       const reason = `superseded: a window ${newerMs} ms newer was due before this one could run${because}`;
-      // Its values are let go; only the verdict about it waits.
-      const light = { ...ticket, window: { ...ticket.window, values: undefined } };
+      // Only the verdict waits; the values are released.
+      const light = { ...job, window: { ...job.window, values: undefined } };
       this.#decided.push(
-        ticket.window.reason === ''
-          ? { outcome: 'superseded', ticket: light, reason }
-          : { outcome: 'unfit', ticket: light, reason: ticket.window.reason },
+        job.window.reason === ''
+          ? { outcome: 'superseded', job: light, reason }
+          : { outcome: 'unfit', job: light, reason: job.window.reason },
       );
     }
     if (this.#decided.length >= DECIDED_WAITING_MAX) this.#options.onJudged(this.#decided.splice(0));
   }
 
-  /** @returns One judgement for each ticket, in their order. */
-  async #judge(tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
-    const fit = tickets.filter(({ window }) => window.values !== undefined);
+  /** @returns One judgement for each job, in their order. */
+  async #judge(jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
+    const fit = jobs.filter(({ window }) => window.values !== undefined);
     const judged = fit.length === 0 ? [] : await this.#judgeFit(fit);
-    const byTicket = new Map(judged.map((judgement) => [judgement.ticket, judgement]));
-    return tickets.map((ticket) => {
-      const judgement = byTicket.get(ticket);
-      return judgement ?? { outcome: 'unfit', ticket, reason: ticket.window.reason };
+    const byJob = new Map(judged.map((judgement) => [judgement.job, judgement]));
+    return jobs.map((job) => {
+      const judgement = byJob.get(job);
+      return judgement ?? { outcome: 'unfit', job, reason: job.window.reason };
     });
   }
 
-  async #judgeFit(tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+  async #judgeFit(jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     const ready = this.#options.inference.ready(this.#model);
     if (ready === undefined) {
       const reason = notReadyReason(this.#options.inference, this.#model);
-      return tickets.map((ticket) => ({ outcome: 'failed', ticket, reason, code: NOT_READY }));
+      return jobs.map((job) => ({ outcome: 'failed', job, reason, code: NOT_READY }));
     }
-    const fitting = tickets.filter((ticket) => incompatibility(ready.manifest, ticket) === '');
-    const others = tickets.flatMap((ticket): readonly Judgement[] => {
-      const reason = incompatibility(ready.manifest, ticket);
-      return reason === '' ? [] : [{ outcome: 'failed', ticket, reason, code: NOT_READY }];
+    const fitting = jobs.filter((job) => incompatibility(ready.manifest, job) === '');
+    const others = jobs.flatMap((job): readonly Judgement[] => {
+      const reason = incompatibility(ready.manifest, job);
+      return reason === '' ? [] : [{ outcome: 'failed', job, reason, code: NOT_READY }];
     });
     return fitting.length === 0 ? others : [...others, ...(await this.#runSplitting(ready, fitting))];
   }
 
   /**
-   * A batch that the model refuses is split until the window is found that is to blame, so that one machine's values
-   * cannot blind the watches of all the others.
+   * Splits a batch that the model refuses until the window at fault is found, so that the values of one machine cannot
+   * blind the watches of the others.
    */
-  async #runSplitting(ready: ReadyModel, tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
+  async #runSplitting(ready: ReadyModel, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     try {
-      return await this.#runOnce(ready, tickets);
+      return await this.#runOnce(ready, jobs);
     } catch (error) {
-      if (tickets.length === 1 || !(error instanceof OperatingError) || error.disposition === 'retry') {
+      if (jobs.length === 1 || !(error instanceof OperatingError) || error.disposition === 'retry') {
         const failure = { reason: errorMessage(error), code: errorCode(error) };
-        return tickets.map((ticket) => ({ outcome: 'failed', ticket, ...failure }));
+        return jobs.map((job) => ({ outcome: 'failed', job, ...failure }));
       }
-      const half = Math.ceil(tickets.length / 2);
-      const first = await this.#runSplitting(ready, tickets.slice(0, half));
-      return [...first, ...(await this.#runSplitting(ready, tickets.slice(half)))];
+      const half = Math.ceil(jobs.length / 2);
+      const first = await this.#runSplitting(ready, jobs.slice(0, half));
+      return [...first, ...(await this.#runSplitting(ready, jobs.slice(half)))];
     }
   }
 
-  async #runOnce(ready: ReadyModel, tickets: readonly Ticket[]): Promise<readonly Judgement[]> {
-    this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, tickets.length);
-    const input = tensorOf(tickets);
+  async #runOnce(ready: ReadyModel, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
+    this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, jobs.length);
+    const input = tensorOf(jobs);
     const result = await this.#options.inference.run(this.#model, { [ready.manifest.input]: input });
     const manifest = windowsManifest(result);
     const { output } = manifest;
-    const scores = numbersOf(result, output.score, tickets.length);
+    const scores = numbersOf(result, output.score, jobs.length);
     const parts =
       output.contributions === undefined
         ? undefined
-        : numbersOf(result, output.contributions, tickets.length * manifest.tags.length);
+        : numbersOf(result, output.contributions, jobs.length * manifest.tags.length);
     const columns = manifest.tags.length;
-    const judged = tickets.map((ticket, index) => ({
+    const judged = jobs.map((job, index) => ({
       outcome: 'judged' as const,
-      ticket,
+      job,
       score: shortestFloat32(scores[index] ?? Number.NaN),
       parts: parts?.slice(index * columns, (index + 1) * columns),
       manifest,
@@ -244,7 +242,7 @@ class ModelQueue {
     return parts === undefined && this.#options.explains(this.#model) ? this.#explainByOcclusion(judged) : judged;
   }
 
-  /** A verdict is worth more than its explanation: where that fails, the verdict goes without. */
+  /** If the explanation fails, the verdict is returned without it. */
   async #explainByOcclusion(judged: readonly Judged[]): Promise<readonly Judged[]> {
     const asked = judged
       .filter(({ manifest, score }) => deservesExplanation(manifest, score))
@@ -254,13 +252,13 @@ class ModelQueue {
     const tags = manifest.tags.length;
     const cells = tags * manifest.window.steps * tags;
     const data = new Float32Array(asked.length * cells);
-    for (const [index, { ticket }] of asked.entries())
-      if (ticket.window.values !== undefined)
-        occlude(ticket.window.values, manifest, data.subarray(index * cells, (index + 1) * cells));
+    for (const [index, { job }] of asked.entries())
+      if (job.window.values !== undefined)
+        occlude(job.window.values, manifest, data.subarray(index * cells, (index + 1) * cells));
     try {
       const input: Tensor = { type: 'float32', dims: [asked.length * tags, manifest.window.steps, tags], data };
       const result = await this.#options.inference.run(this.#model, { [manifest.input]: input });
-      // What another model makes of a hidden tag explains nothing of this one's score.
+      // Another version does not explain the score of this one.
       if (formatModelReference(result.manifest) !== formatModelReference(manifest)) return judged;
       const scores = numbersOf(result, manifest.output.score, asked.length * tags);
       const parts = new Map(
@@ -277,7 +275,7 @@ class ModelQueue {
   }
 }
 
-/** Why a model cannot run, for an operator. */
+/** Returns why a model cannot run, for an operator. */
 export function notReadyReason(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
   const status = statusOf(inference, model);
   const why =
@@ -291,40 +289,40 @@ function statusOf(inference: Pick<WindowModels, 'statuses'>, model: ModelReferen
     .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
 }
 
-/** A version that sees shorter windows may have taken over while it waited: its last rows are what that would have got. */
-function lastRows(ticket: Ticket, steps = ticket.steps): Ticket {
-  if (steps >= ticket.steps) return ticket;
-  const values = ticket.window.values?.subarray((ticket.steps - steps) * ticket.columns);
-  return { ...ticket, steps, window: { ...ticket.window, values } };
+/** Cuts a window to its last rows if a version with shorter windows took over while it waited. */
+function lastRows(job: WindowJob, steps = job.steps): WindowJob {
+  if (steps >= job.steps) return job;
+  const values = job.window.values?.subarray((job.steps - steps) * job.columns);
+  return { ...job, steps, window: { ...job.window, values } };
 }
 
-function incompatibility(manifest: ModelManifest, ticket: Ticket): string {
+function incompatibility(manifest: ModelManifest, job: WindowJob): string {
   const { steps } = manifest.window;
   const columns = manifest.tags.length;
-  if (columns !== ticket.columns)
-    return `model ${manifest.name}@${manifest.version} sees ${columns} tags, the watch binds ${ticket.columns}`;
-  if (steps !== ticket.steps)
-    return `model ${manifest.name}@${manifest.version} sees ${steps} rows, this window has ${ticket.steps}`;
+  if (columns !== job.columns)
+    return `model ${manifest.name}@${manifest.version} sees ${columns} tags, the watch binds ${job.columns}`;
+  if (steps !== job.steps)
+    return `model ${manifest.name}@${manifest.version} sees ${steps} rows, this window has ${job.steps}`;
   return '';
 }
 
-/** @throws {OperatingError} 'model-not-ready' where what ran in the meantime judges no windows. */
+/** @throws {OperatingError} 'model-not-ready' if another version ran that judges no windows. */
 function windowsManifest({ manifest, judgedBy }: RunResult): ModelManifest {
   if (judgesWindows(manifest)) return manifest;
   throw new OperatingError(NOT_READY, 'retry', `${judgedBy.model}@${judgedBy.version} judges no windows`);
 }
 
-/** Shape [batch, steps, tags]. Windows in it have the same shape. */
-function tensorOf(tickets: readonly Ticket[]): Tensor {
-  const { steps, columns } = tickets[0] ?? { steps: 0, columns: 0 };
-  const data = new Float32Array(tickets.length * steps * columns);
-  for (const [index, { window }] of tickets.entries()) {
+/** Returns a tensor [batch, steps, tags]. All windows have the same shape. */
+function tensorOf(jobs: readonly WindowJob[]): Tensor {
+  const { steps, columns } = jobs[0] ?? { steps: 0, columns: 0 };
+  const data = new Float32Array(jobs.length * steps * columns);
+  for (const [index, { window }] of jobs.entries()) {
     if (window.values !== undefined) data.set(window.values, index * steps * columns);
   }
-  return { type: 'float32', dims: [tickets.length, steps, columns], data };
+  return { type: 'float32', dims: [jobs.length, steps, columns], data };
 }
 
-/** @throws {OperatingError} 'model-output-invalid' where an output is not `length` finite numbers. */
+/** @throws {OperatingError} 'model-output-invalid' if an output is not `length` finite numbers. */
 function numbersOf(result: RunResult, name: string, length: number): readonly number[] {
   const numbers = Array.from<unknown, number>(result.outputs[name]?.data ?? [], Number);
   if (numbers.length === length && numbers.every(Number.isFinite)) return numbers;

@@ -284,7 +284,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
 
   #enqueue(watch: Watch, window: DueWindow): void {
     this.#telemetry[this.#byId.get(watch.id) ?? -1]?.due();
-    const ticket = {
+    const job = {
       watch: watch.id,
       number: (this.#windows += 1),
       window,
@@ -292,8 +292,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
       columns: watch.tagNumbers.length,
       dueMs: this.#options.deps.clock.monotonicMs(),
     };
-    this.#judge.enqueue(watch.config.model, ticket);
-    this.#options.rollouts?.enqueue(ticket);
+    this.#judge.enqueue(watch.config.model, job);
+    this.#options.rollouts?.enqueue(job);
   }
 
   #recordUnknown(watches: readonly Watch[], nowMs: EpochMs, because: string): void {
@@ -310,13 +310,13 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   #conclude(judgements: readonly Judgement[]): void {
     const entries: Entry[] = [];
     for (const judgement of judgements) {
-      const number = this.#byId.get(judgement.ticket.watch) ?? -1;
+      const number = this.#byId.get(judgement.job.watch) ?? -1;
       const watch = this.#watches[number];
       if (watch === undefined) continue;
       const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
-      const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.ticket.dueMs;
+      const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
-      const { lastRow, timestampMs } = judgement.ticket.window;
+      const { lastRow, timestampMs } = judgement.job.window;
       const manifest = judgement.outcome === 'judged' ? judgement.manifest : undefined;
       // The few windows of a fallback would restart the drift period of the remote model.
       const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);

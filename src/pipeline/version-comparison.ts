@@ -1,10 +1,10 @@
 import type { RolloutOverview } from '../contracts/rollout-statuses.ts';
-import type { Judgement, Ticket } from './judge.ts';
+import type { Judgement, WindowJob } from './judge.ts';
 
 /** The pipeline's view of rollouts: windows also go to the other version, and a canary decides verdicts. */
 export interface VersionComparison {
   /** Adds a due window of a watch. The watch's own model judges it in the pipeline's judge. */
-  enqueue(ticket: Ticket): void;
+  enqueue(job: WindowJob): void;
   /** Returns the judgements that become verdicts now: those given, and earlier ones that waited for them. */
   pass(judgements: readonly Judgement[]): readonly Judgement[];
   /** Sets the receiver of judgements that waited for the other version; those of one watch arrive in order of time. */

@@ -78,7 +78,7 @@ export class Watch {
 
   /** @param alarmIsActive Used instead of the last verdict after a start, so that the deadband holds across a restart. */
   decide(judgement: Judgement, alarmIsActive: boolean): Verdict {
-    const { timestampMs } = judgement.ticket.window;
+    const { timestampMs } = judgement.job.window;
     const verdict =
       judgement.outcome === 'judged'
         ? this.#judged(judgement, timestampMs, alarmIsActive)

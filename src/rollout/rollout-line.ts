@@ -1,4 +1,4 @@
-import type { Judgement, Ticket } from '../pipeline/judge.ts';
+import type { Judgement, WindowJob } from '../pipeline/judge.ts';
 import type { Decision, Rollout, TriedWindow } from './rollout.ts';
 import { decisionOfOwn } from './rollout.ts';
 
@@ -15,16 +15,16 @@ type Entry = { readonly window: TriedWindow; readonly rollout: Rollout | undefin
 export class RolloutLine {
   readonly #entries = new Map<number, Entry>();
 
-  add(ticket: Ticket, rollout: Rollout | undefined): void {
+  add(job: WindowJob, rollout: Rollout | undefined): void {
     // The line does not need the values; the judges keep and release them.
-    const light = { ...ticket, window: { ...ticket.window, values: undefined } };
-    const window: TriedWindow = { ticket: light, own: undefined, guest: undefined, late: false };
-    this.#entries.set(ticket.number, { window, rollout, released: false });
+    const light = { ...job, window: { ...job.window, values: undefined } };
+    const window: TriedWindow = { job: light, own: undefined, guest: undefined, late: false };
+    this.#entries.set(job.number, { window, rollout, released: false });
   }
 
   /** @returns The window and its rollout; undefined if it is not in the line. */
   take(side: 'own' | 'guest', judgement: Judgement, atMs: number): Omit<Entry, 'released'> | undefined {
-    const entry = this.#entries.get(judgement.ticket.number);
+    const entry = this.#entries.get(judgement.job.number);
     if (entry === undefined) return undefined;
     entry.window[side] = { judgement, atMs };
     return entry;
@@ -54,8 +54,8 @@ export class RolloutLine {
   waiting(): { readonly rollout: Rollout; readonly dueMs: number } | undefined {
     const front = this.#front();
     if (front?.rollout === undefined || !front.rollout.waitsForGuest) return undefined;
-    const { ticket, guest, late } = front.window;
-    return guest === undefined && !late ? { rollout: front.rollout, dueMs: ticket.dueMs } : undefined;
+    const { job, guest, late } = front.window;
+    return guest === undefined && !late ? { rollout: front.rollout, dueMs: job.dueMs } : undefined;
   }
 
   /** Marks the first window: it no longer waits for the guest. */

@@ -6,7 +6,7 @@ import type { Breach, RecentCounts, RolloutRules } from '../domain/rollout/rollo
 import { breachOf, RecentRolloutCounts } from '../domain/rollout/rollout-rules.ts';
 import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
 import { judgeScore } from '../domain/alarm/verdict-rule.ts';
-import type { Judged, Judgement, Ticket } from '../pipeline/judge.ts';
+import type { Judged, Judgement, WindowJob } from '../pipeline/judge.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { verdictRule } from '../pipeline/watch.ts';
 
@@ -15,7 +15,7 @@ type Arrived = { readonly judgement: Judgement; readonly atMs: number };
 
 /** A window that two versions judge. */
 export type TriedWindow = {
-  readonly ticket: Ticket;
+  readonly job: WindowJob;
   /** Judgement of the watch's own model, in the watches' host. */
   own: Arrived | undefined;
   /** Judgement of the version in a separate process. */
@@ -137,7 +137,7 @@ export class Rollout {
         return guest !== undefined && holds(guest) ? guest : own;
       case 'guest-alone':
         if (own?.outcome === 'judged' && own.judgedBy.version !== this.plan.candidate) return own;
-        return guest ?? (late ? this.#unanswered(window.ticket) : undefined);
+        return guest ?? (late ? this.#unanswered(window.job) : undefined);
     }
   }
 
@@ -150,10 +150,10 @@ export class Rollout {
    * Counts a window that both versions have judged.
    * @param patienceMs Deadline of the guest.
    */
-  count({ ticket, own, guest, late }: TriedWindow, patienceMs: number, nowMs: number): Counted {
+  count({ job, own, guest, late }: TriedWindow, patienceMs: number, nowMs: number): Counted {
     if (own === undefined || guest === undefined) return NOTHING_COUNTED;
     const ownIsCandidate = this.#ownSide === 'candidate';
-    const ownLate = late && own.atMs - ticket.dueMs > patienceMs;
+    const ownLate = late && own.atMs - job.dueMs > patienceMs;
     const candidate = ownIsCandidate ? { ...own, late: ownLate } : { ...guest, late };
     const incumbent = ownIsCandidate ? { ...guest, late } : { ...own, late: ownLate };
     if (!this.#isOfThisRollout(candidate, 'candidate') || !this.#isOfThisRollout(incumbent, 'incumbent'))
@@ -169,7 +169,7 @@ export class Rollout {
     for (const [side, failure] of failures) this.tally.failed(side, failure);
     if (failed.candidate !== undefined && failed.candidate !== failed.incumbent)
       this.#blame(failed.candidate, candidate.atMs, nowMs);
-    const said = failures.length === 0 ? this.#compare(ticket, candidate, incumbent, nowMs) : undefined;
+    const said = failures.length === 0 ? this.#compare(job, candidate, incumbent, nowMs) : undefined;
     return { said, failures, breach: this.#breach(nowMs) };
   }
 
@@ -228,18 +228,18 @@ export class Rollout {
     if (!together) this.#recent.add(key, nowMs);
   }
 
-  #compare(ticket: Ticket, candidate: Arrived, incumbent: Arrived, nowMs: number): keyof AgreementTable | undefined {
+  #compare(job: WindowJob, candidate: Arrived, incumbent: Arrived, nowMs: number): keyof AgreementTable | undefined {
     const [one, other] = [candidate.judgement, incumbent.judgement];
     if (one.outcome !== 'judged' || other.outcome !== 'judged' || !judgeSameWindows(one.manifest, other.manifest))
       return undefined;
     const sides = {
-      candidate: this.#judge('candidate', one, candidate.atMs - ticket.dueMs),
-      incumbent: this.#judge('incumbent', other, incumbent.atMs - ticket.dueMs),
+      candidate: this.#judge('candidate', one, candidate.atMs - job.dueMs),
+      incumbent: this.#judge('incumbent', other, incumbent.atMs - job.dueMs),
     };
     this.#recent.add('windows', nowMs);
     if (sides.candidate.verdict === 'abnormal') this.#recent.add('candidateAbnormal', nowMs);
     if (sides.incumbent.verdict === 'abnormal') this.#recent.add('incumbentAbnormal', nowMs);
-    return this.tally.compare(ticket.window.timestampMs, sides.candidate, sides.incumbent);
+    return this.tally.compare(job.window.timestampMs, sides.candidate, sides.incumbent);
   }
 
   #judge(side: RolloutSide, { score, manifest }: Judged, latencyMs: number): SideJudgement {
@@ -249,10 +249,10 @@ export class Rollout {
     return { score, threshold: rule.threshold, verdict, latencyMs, distribution: manifest.output.distribution };
   }
 
-  #unanswered(ticket: Ticket): Judgement {
+  #unanswered(job: WindowJob): Judgement {
     const { name, candidate, incumbent } = this.plan;
     const reason = `${name}@${candidate} was rolled back, and ${name}@${incumbent} did not answer in time`;
-    return { outcome: 'failed', ticket, reason, code: 'model-not-ready' };
+    return { outcome: 'failed', job, reason, code: 'model-not-ready' };
   }
 }
 

@@ -17,7 +17,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { VersionComparison } from '../pipeline/version-comparison.ts';
-import type { Judgement, Ticket } from '../pipeline/judge.ts';
+import type { Judgement, WindowJob } from '../pipeline/judge.ts';
 import type { RejectedCandidate } from './candidate-rejection.ts';
 import { finishRollback, rejectCandidate } from './candidate-rejection.ts';
 import { Judge } from '../pipeline/judge.ts';
@@ -138,13 +138,13 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 
   /** Adds a due window of a watch, which also goes to the watch's own model. */
-  enqueue(ticket: Ticket): void {
-    const watch = this.#watches.get(ticket.watch);
+  enqueue(job: WindowJob): void {
+    const watch = this.#watches.get(job.watch);
     if (watch === undefined) return;
     const rollout = watch.running ? watch.rollout : undefined;
-    watch.line.add(ticket, rollout);
+    watch.line.add(job, rollout);
     if (rollout === undefined) return;
-    this.#judge.enqueue(rollout.guest, ticket);
+    this.#judge.enqueue(rollout.guest, job);
     this.#await(watch);
   }
 
@@ -286,7 +286,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     const atMs = this.#deps.clock.monotonicMs();
     const moved = new Set<WatchRollout>();
     for (const judgement of judgements) {
-      const watch = this.#watches.get(judgement.ticket.watch);
+      const watch = this.#watches.get(judgement.job.watch);
       const place = watch?.line.take(side, judgement, atMs);
       if (watch === undefined || place === undefined) continue;
       moved.add(watch);

@@ -4,12 +4,12 @@ import { durationBuckets } from '../platform/metrics.ts';
 export const uplinkMetrics = {
   andon_uplink_records_waiting: {
     type: 'gauge',
-    help: 'Records in the outbox that the uplink has yet to deliver.',
+    help: 'Records in the outbox that are not delivered.',
     labels: ['uplink'],
   },
   andon_uplink_oldest_waiting_seconds: {
     type: 'gauge',
-    help: 'Age of the oldest record that the uplink has yet to deliver; 0 where none waits.',
+    help: 'Age of the oldest record that is not delivered; 0 if none waits.',
     labels: ['uplink'],
   },
   andon_uplink_records_sent_total: {
@@ -24,28 +24,28 @@ export const uplinkMetrics = {
   },
   andon_uplink_send_duration_seconds: {
     type: 'histogram',
-    help: 'Time from handing a batch over to its acknowledgement.',
+    help: 'Time from sending a batch to its acknowledgement.',
     labels: ['uplink'],
     buckets: [...durationBuckets, 30, 60],
   },
   andon_uplink_failures_total: {
     type: 'counter',
-    help: 'Batches that were not acknowledged and are tried again, by the code of the error.',
+    help: 'Batches that were not acknowledged and are retried, by error code.',
     labels: ['uplink', 'code'],
   },
   andon_uplink_dead_letters_total: {
     type: 'counter',
-    help: 'Records that the receiver refused for good and that were set aside, by the code of the error.',
+    help: 'Records that the receiver refused permanently and that became dead letters, by error code.',
     labels: ['uplink', 'code'],
   },
   andon_uplink_splits_total: {
     type: 'counter',
-    help: 'Batches that were split because the receiver found them too large.',
+    help: 'Batches that were split because the receiver rejected them as too large.',
     labels: ['uplink'],
   },
   andon_uplink_store_failures_total: {
     type: 'counter',
-    help: 'Reads and acknowledgements that the outbox could not carry out; they are tried again.',
+    help: 'Reads and acknowledgements of the outbox that failed and are retried, by error code.',
     labels: ['uplink', 'code'],
   },
 } as const satisfies MetricCatalogue;

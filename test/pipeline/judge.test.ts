@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Judgement, Ticket } from '../../src/pipeline/judge.ts';
+import type { Judgement, WindowJob } from '../../src/pipeline/judge.ts';
 import { Judge } from '../../src/pipeline/judge.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -10,7 +10,7 @@ const model = { name: 'pump-anomaly', version: undefined };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A window whose score is `number`. */
-function ticket(watch: string, number: number, reason = ''): Ticket {
+function job(watch: string, number: number, reason = ''): WindowJob {
   const values = reason === '' ? Float32Array.of(0, 0, 0, number) : undefined;
   const window = { timestampMs: number * 1000, values, lastRow: Float32Array.of(0, number), reason };
   return { watch, number, window, steps: 2, columns: 2, dueMs: 0 };
@@ -21,14 +21,14 @@ function startJudge() {
   const calls: (readonly Judgement[])[] = [];
   const deps = testDeps(new FakeClock());
   const judge = new Judge({ inference, deps, explains: () => true, onJudged: (judgements) => calls.push(judgements) });
-  const outcomes = () => calls.flat().map(({ ticket: { window }, outcome }) => [window.timestampMs / 1000, outcome]);
+  const outcomes = () => calls.flat().map(({ job: { window }, outcome }) => [window.timestampMs / 1000, outcome]);
   return { inference, calls, judge, outcomes };
 }
 
 describe('the queue in front of a model', () => {
   test('no more than 16 windows of a watch go into one run; those before them are superseded, in order', async () => {
     const { inference, judge, outcomes } = startJudge();
-    for (let number = 1; number <= 20; number += 1) judge.enqueue(model, ticket('a', number));
+    for (let number = 1; number <= 20; number += 1) judge.enqueue(model, job('a', number));
     await turn();
     expect(inference.runs.map(({ dims }) => dims[0])).toEqual([16]);
     expect(outcomes()).toEqual(
@@ -36,17 +36,17 @@ describe('the queue in front of a model', () => {
     );
   });
 
-  test('a model that hangs keeps no values of windows that were superseded, and their verdicts come in bounded lots', async () => {
+  test('a model that hangs keeps no values of windows that were superseded, and their verdicts come in bounded batches', async () => {
     const { inference, calls, judge, outcomes } = startJudge();
     inference.held = true;
-    judge.enqueue(model, ticket('a', 1));
+    judge.enqueue(model, job('a', 1));
     await turn();
     for (let number = 2; number <= 1100; number += 1) {
-      judge.enqueue(model, ticket('a', number));
+      judge.enqueue(model, job('a', number));
       await turn();
     }
     expect(calls.map(({ length }) => length)).toEqual([1024]);
-    expect(calls.flat().every(({ ticket: { window } }) => window.values === undefined)).toBe(true);
+    expect(calls.flat().every(({ job: { window } }) => window.values === undefined)).toBe(true);
     inference.release();
     await judge.settle();
     expect(outcomes()).toHaveLength(1100);
@@ -57,9 +57,9 @@ describe('the queue in front of a model', () => {
   test('a window that waited while a version with shorter ones took over is judged by its last rows', async () => {
     const { inference, judge, outcomes } = startJudge();
     inference.held = true;
-    judge.enqueue(model, ticket('a', 1));
+    judge.enqueue(model, job('a', 1));
     await turn();
-    judge.enqueue(model, ticket('a', 2));
+    judge.enqueue(model, job('a', 2));
     inference.manifest = manifestOf({ version: 2, window: { steps: 1 } });
     inference.release();
     await judge.settle();
@@ -82,11 +82,11 @@ describe('the queue in front of a model', () => {
   test('a window that misses values keeps its place in the order of its watch and its own reason', async () => {
     const { inference, judge, outcomes, calls } = startJudge();
     inference.held = true;
-    judge.enqueue(model, ticket('a', 1));
+    judge.enqueue(model, job('a', 1));
     await turn();
-    judge.enqueue(model, ticket('a', 2, 'vibration: no good value'));
+    judge.enqueue(model, job('a', 2, 'vibration: no good value'));
     await turn();
-    judge.enqueue(model, ticket('a', 3));
+    judge.enqueue(model, job('a', 3));
     await turn();
     expect(outcomes()).toEqual([]);
     inference.release();
@@ -102,7 +102,7 @@ describe('the queue in front of a model', () => {
   test('a batch that is refused is halved until the one to blame is found; a host that is away is not asked again', async () => {
     const { inference, judge, outcomes } = startJudge();
     inference.score = (values) => (values[3] === 5 ? Number.NaN : 1);
-    for (let number = 1; number <= 8; number += 1) judge.enqueue(model, ticket(`watch-${number}`, number));
+    for (let number = 1; number <= 8; number += 1) judge.enqueue(model, job(`watch-${number}`, number));
     await turn();
     await judge.settle();
     expect(outcomes()).toEqual(Array.from({ length: 8 }, (_, index) => [index + 1, index === 4 ? 'failed' : 'judged']));
@@ -110,20 +110,20 @@ describe('the queue in front of a model', () => {
 
     inference.failure = new OperatingError('host-crashed', 'retry', 'the host crashed');
     const before = inference.runs.length;
-    for (let number = 11; number <= 18; number += 1) judge.enqueue(model, ticket(`watch-${number}`, number));
+    for (let number = 11; number <= 18; number += 1) judge.enqueue(model, job(`watch-${number}`, number));
     await turn();
     await judge.settle();
     expect(inference.runs.length - before).toBe(1);
   });
 
-  test('a version activated while a batch runs judges with its own threshold, not with that of the one before', async () => {
+  test('a version activated while a batch runs judges with its own threshold, not with the one of the previous version', async () => {
     const { inference, judge, calls } = startJudge();
     const run = inference.run.bind(inference);
     inference.run = (reference, inputs) => {
       inference.manifest = manifestOf({ version: 2, threshold: 7 });
       return run(reference, inputs);
     };
-    judge.enqueue(model, ticket('a', 1));
+    judge.enqueue(model, job('a', 1));
     await turn();
     await judge.settle();
     expect(calls.flat()[0]).toMatchObject({ outcome: 'judged', manifest: { version: 2, threshold: 7 } });
@@ -132,7 +132,7 @@ describe('the queue in front of a model', () => {
   test('an output that is not there is a failure with a reason', async () => {
     const { inference, judge, calls } = startJudge();
     inference.manifest = manifestOf({ output: { score: 'mse' } });
-    judge.enqueue(model, ticket('a', 1));
+    judge.enqueue(model, job('a', 1));
     await turn();
     await judge.settle();
     expect(calls.flat()[0]).toMatchObject({
@@ -151,7 +151,7 @@ describe('a model that explains nothing', () => {
   };
   // Its score is three parts vibration and one part current of the last row.
   const weighted = (values: Float32Array) => 3 * (values.at(-2) ?? 0) + (values.at(-1) ?? 0);
-  const window = (watch: string, vibration: number, current: number): Ticket => ({
+  const window = (watch: string, vibration: number, current: number): WindowJob => ({
     watch,
     number: 0,
     window: {
@@ -177,7 +177,7 @@ describe('a model that explains nothing', () => {
     expect(inference.runs.map(({ dims }) => dims[0])).toEqual([1, 2]);
   });
 
-  test('costs nothing where the window is normal, or the model does not say what is ordinary', async () => {
+  test('costs nothing if the window is normal, or the manifest has no typical values', async () => {
     const { inference, calls, judge } = startJudge();
     inference.score = weighted;
     judge.enqueue(model, window('a', 5, 3));
@@ -205,7 +205,7 @@ describe('a model that explains nothing', () => {
     expect(calls.flat().filter((judgement) => 'parts' in judgement && judgement.parts !== undefined)).toHaveLength(128);
   });
 
-  test('keeps its verdict where the explanation fails', async () => {
+  test('keeps its verdict if the explanation fails', async () => {
     const { inference, calls, judge } = startJudge();
     inference.manifest = manifestOf(ranges);
     inference.score = (values) => (values.at(-2) === 1 ? Number.NaN : weighted(values));

@@ -1,4 +1,5 @@
 import { openSync } from 'node:fs';
+import { request } from 'undici';
 import type { RunningAgent } from '../../app/agent.ts';
 import { startAgent } from '../../app/agent.ts';
 import { LiveEvents } from '../../contracts/live-events.ts';
@@ -94,11 +95,14 @@ function playOperator(
     void sleep(clock, OPERATOR_DELAY_MS, signal).then(async () => {
       const url = agent.httpUrl();
       if (url === undefined || signal.aborted) return;
-      await fetch(url + path, {
+      const acknowledgement = request(url + path, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: '{"by":"operator"}',
-      }).catch((error: unknown) => story.note('operator', `could not acknowledge: ${errorMessage(error)}`));
+      });
+      await acknowledgement
+        .then(({ body }) => body.dump())
+        .catch((error: unknown) => story.note('operator', `could not acknowledge: ${errorMessage(error)}`));
     });
   });
 }

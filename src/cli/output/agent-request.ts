@@ -1,3 +1,5 @@
+import type { Dispatcher } from 'undici';
+import { request } from 'undici';
 import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { listenAddress } from '../../web/listen-address.ts';
@@ -8,24 +10,31 @@ const ANSWER_TIMEOUT_MS = 5_000;
 
 /** Sends a GET to the running agent, with the token and the address of its configuration, and returns the JSON. */
 export async function askAgent(http: HttpConfig, path: string, url = agentUrl(http)): Promise<unknown> {
-  const headers: Record<string, string> =
-    http.token === undefined ? {} : { authorization: `Bearer ${readSecret(http.token)}` };
-  const answer = await fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
-  if (!answer.ok) throw new Error(`it answered ${answer.status} ${answer.statusText}`.trimEnd());
-  return answer.json();
+  const token = http.token === undefined ? undefined : readSecret(http.token);
+  const { statusCode, statusText, body } = await getFromAgent(new URL(path, url), token);
+  if (statusCode >= 200 && statusCode < 300) return body.json();
+  await body.dump();
+  throw new Error(`it answered ${statusCode} ${statusText}`.trimEnd());
+}
+
+/** Sends a GET to an agent. The deadline of 5 s includes the body; redirects are not followed. */
+export function getFromAgent(url: URL, token: string | undefined): Promise<Dispatcher.ResponseData> {
+  return request(url, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+  });
 }
 
 /** Nothing listens at the address of the agent. */
 export function isRefusedConnection(error: unknown): boolean {
-  return error instanceof Error && errorCode(error.cause) === 'ECONNREFUSED';
+  return errorCode(error) === 'ECONNREFUSED';
 }
 
-/** The reason why `askAgent` failed. `fetch` itself reports only 'fetch failed'; the reason is its cause. */
+/** The reason why `askAgent` or `getFromAgent` failed. */
 export function requestFault(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (cause instanceof DOMException && cause.name === 'TimeoutError')
+  if (error instanceof DOMException && error.name === 'TimeoutError')
     return `no answer within ${formatDuration(ANSWER_TIMEOUT_MS)}`;
-  return isRefusedConnection(error) ? 'it refused the connection' : errorMessage(cause);
+  return isRefusedConnection(error) ? 'it refused the connection' : errorMessage(error);
 }
 
 /** The address of the agent of a configuration, for a client on this machine. */

@@ -2,7 +2,7 @@ import type { Tensor, TensorData, Tensors, TensorSpec } from '../../contracts/in
 import { invariant } from '../../platform/errors.ts';
 import type { HostRun } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { elementCount } from './tensor-check.ts';
+import { elementCount } from '../../contracts/tensor-shape.ts';
 
 /** Whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
 export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {

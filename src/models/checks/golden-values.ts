@@ -1,7 +1,8 @@
 import type { Tensor, TensorData, TensorSpec } from '../../contracts/inference.ts';
 import type { GoldenValues } from '../../contracts/model-manifest.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { elementCount, readable, shapeText, tensorData } from './tensor-check.ts';
+import { readable, tensorData } from './tensor-check.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
  * The tensor that a golden vector means. Where it says no shape, open dimensions are 1, but for one after the first,

@@ -2,7 +2,7 @@ import type { TensorSpec } from '../../contracts/inference.ts';
 import type { AnyManifest, GraphManifest, ModelManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { shapeText } from './tensor-check.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
  * Holds the graph to what its manifest says. Of a graph that judges no windows this is that the golden vectors name

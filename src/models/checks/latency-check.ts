@@ -7,7 +7,8 @@ import { OperatingError } from '../../platform/errors.ts';
 import { feedOf } from './golden.ts';
 import { isLoss } from '../errors/host-loss.ts';
 import { registryFailure } from '../errors/registry-errors.ts';
-import { elementCount, tensorData } from './tensor-check.ts';
+import { tensorData } from './tensor-check.ts';
+import { elementCount } from '../../contracts/tensor-shape.ts';
 
 const WARM_UP_RUNS = 3;
 const RUNS_MAX = 100;

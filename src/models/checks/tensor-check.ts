@@ -1,4 +1,5 @@
 import type { Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
 /** What the values of each type come as. */
@@ -63,10 +64,6 @@ export function readable({ type, data }: Tensor): TensorData | Float16Array {
     : data;
 }
 
-export function elementCount(dims: readonly number[]): number {
-  return dims.reduce((product, size) => product * size, 1);
-}
-
 /**
  * Checks names, types, ranks, dims and lengths against the graph; values are not looked at.
  *
@@ -103,11 +100,6 @@ function checkTensor(spec: TensorSpec, tensor: Tensor, sizeMin: number): void {
   if (!fits) throw invalid(`Input '${spec.name}' is ${shapeText(dims)}, but the model takes ${shapeText(spec.dims)}`);
   if (data.length !== elementCount(dims))
     throw invalid(`Input '${spec.name}' has ${data.length} values, but ${shapeText(dims)} are ${elementCount(dims)}`);
-}
-
-/** `[?, 16, 3]`. */
-export function shapeText(dims: readonly number[]): string {
-  return `[${dims.map((size) => (size === -1 ? '?' : size)).join(', ')}]`;
 }
 
 /** @throws {OperatingError} 'model-input-invalid' where a float is NaN or infinite: the graph would pass it through silently. */

@@ -2,7 +2,7 @@ import type { Tensor, TensorData, TensorType } from '../../contracts/inference.t
 import { checkText } from './binary-tensor.ts';
 import { datatypeOf } from './datatypes.ts';
 import { malformed } from './malformed.ts';
-import { shapeText } from './tensor-shape.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 
 /*
  * A tensor's elements in JSON: flat, or nested as its shape is, row-major. JSON has no NaN and no infinity; they are

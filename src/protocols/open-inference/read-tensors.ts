@@ -6,7 +6,7 @@ import { listOf, nameOf, objectOf, parametersOf, stringOf } from './json-fields.
 import { decodeJson } from './json-tensor.ts';
 import { hasLongNumbers, parseExactly, parseJson } from './json-text.ts';
 import { malformed, unsupported } from './malformed.ts';
-import { elementCount, RANK_MAX } from './tensor-shape.ts';
+import { checkedElementCount, RANK_MAX } from './tensor-shape.ts';
 
 /** A message in its two parts: the JSON, and what follows it. */
 export type MessageParts = {
@@ -79,7 +79,7 @@ function headOf(tensor: JsonObject, what: string): TensorHead {
   const size = parameters['binary_data_size'];
   if (size !== undefined && !(typeof size === 'number' && Number.isSafeInteger(size) && size >= 0))
     throw malformed(`${what} has binary_data_size ${String(size).slice(0, 40)}, expected a number of bytes`);
-  return { type, dims, count: elementCount(dims, what), binaryBytes: size };
+  return { type, dims, count: checkedElementCount(dims, what), binaryBytes: size };
 }
 
 function typeOf(tensor: JsonObject, what: string): TensorType {

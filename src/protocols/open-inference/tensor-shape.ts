@@ -1,14 +1,15 @@
+import { shapeText } from '../../contracts/tensor-shape.ts';
 import { malformed } from './malformed.ts';
 
 /** More dimensions than any operator of ONNX has a use for. */
 export const RANK_MAX = 32;
 
 /**
- * Number of elements of a shape.
+ * Returns the number of elements of a shape from a request.
  *
- * @throws {OperatingError} 'infer-request-invalid' where it is no safe integer: such a tensor exists nowhere.
+ * @throws {OperatingError} 'infer-request-invalid' if it is not a safe integer: no such tensor can exist.
  */
-export function elementCount(dims: readonly number[], what: string): number {
+export function checkedElementCount(dims: readonly number[], what: string): number {
   let count = 1;
   for (const size of dims) {
     count *= size;
@@ -16,9 +17,4 @@ export function elementCount(dims: readonly number[], what: string): number {
       throw malformed(`${what} has shape ${shapeText(dims)}, more elements than can be`);
   }
   return count;
-}
-
-/** `[2, 16, 3]`; -1 is any size. */
-export function shapeText(dims: readonly number[]): string {
-  return `[${dims.join(', ')}]`;
 }

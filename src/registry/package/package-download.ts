@@ -1,3 +1,5 @@
+import type { Dispatcher } from 'undici';
+import { request } from 'undici';
 import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -35,18 +37,18 @@ export async function download(
   const failure = (error: unknown): OperatingError =>
     overdue.signal.aborted
       ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
-      : failed(`${first.host}: ${reasonOf(error)}`, error);
+      : failed(`${first.host}: ${errorMessage(error)}`, error);
   try {
-    const response = await request(first, headers, AbortSignal.any([overdue.signal, signal]));
-    const { body } = response;
-    if (!response.ok || body === null) {
-      await body?.cancel();
-      throw failed(`${shownUrl(new URL(response.url))} answered ${response.status} ${response.statusText}`.trimEnd());
+    const { url: last, response } = await follow(first, headers, AbortSignal.any([overdue.signal, signal]));
+    const { statusCode, statusText, body } = response;
+    if (statusCode < 200 || statusCode > 299) {
+      await body.dump();
+      throw failed(`${shownUrl(last)} answered ${statusCode} ${statusText}`.trimEnd());
     }
-    const length = Number(response.headers.get('content-length') ?? Number.NaN);
     return {
       bytes: bytesOf(body, failure, () => timer.cancel()),
-      bytesTotal: Number.isNaN(length) ? undefined : length,
+      bytesTotal:
+        response.headers['content-length'] === undefined ? undefined : Number(response.headers['content-length']),
     };
   } catch (error) {
     timer.cancel();
@@ -54,19 +56,22 @@ export async function download(
   }
 }
 
-async function request(first: URL, headers: UrlSource['headers'], signal: AbortSignal): Promise<Response> {
+type FollowedResponse = { readonly url: URL; readonly response: Dispatcher.ResponseData };
+
+async function follow(first: URL, headers: UrlSource['headers'], signal: AbortSignal): Promise<FollowedResponse> {
   let url = first;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
     const own = url.origin === first.origin ? headers : {};
-    const answer = await fetch(url, {
-      // The hash is of the bytes on the server: fetch would remove a layer of compression first.
+    const response = await request(url, {
       headers: { ...own, 'accept-encoding': 'identity' },
-      redirect: 'manual',
       signal,
+      // The deadline covers both.
+      headersTimeout: 0,
+      bodyTimeout: 0,
     });
-    const location = answer.headers.get('location');
-    if (!REDIRECT_STATUSES.has(answer.status) || location === null) return answer;
-    await answer.body?.cancel();
+    const { location } = response.headers;
+    if (!REDIRECT_STATUSES.has(response.statusCode) || typeof location !== 'string') return { url, response };
+    await response.body.dump();
     const next = urlOf(location, url);
     if (url.protocol === 'https:' && next.protocol !== 'https:')
       throw failed(`${url.host} redirects from https to ${next.protocol}//${next.host}, which is refused`);
@@ -94,7 +99,7 @@ function urlOf(text: string, base?: URL): URL {
   );
 }
 
-/** Checks the headers here, because the error of fetch contains the value, which may be a token. */
+/** Checks the headers here, because the error of undici may contain the value, which may be a token. */
 function checkHeaders(headers: UrlSource['headers']): void {
   for (const [name, value] of Object.entries(headers))
     try {
@@ -119,12 +124,6 @@ async function* bytesOf(
   } finally {
     done();
   }
-}
-
-/** The message of fetch is 'fetch failed'; the reason is its cause. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error ? errorMessage(cause) : errorMessage(error);
 }
 
 function failed(message: string, cause?: unknown): OperatingError {

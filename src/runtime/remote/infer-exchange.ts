@@ -3,7 +3,7 @@ import { optionalStringOf } from '../../protocols/open-inference/json-fields.ts'
 import { messageParts, readTensors } from '../../protocols/open-inference/read-tensors.ts';
 import { encodeMessage } from '../../protocols/open-inference/write-tensors.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { shapeText } from '../../models/checks/tensor-check.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
 import type { RemoteAnswer, RemoteRequest } from './remote-client.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 

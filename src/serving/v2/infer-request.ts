@@ -11,7 +11,8 @@ import {
 } from '../../protocols/open-inference/json-fields.ts';
 import { unsupported } from '../../protocols/open-inference/malformed.ts';
 import { messageParts, readTensors } from '../../protocols/open-inference/read-tensors.ts';
-import { elementCount, shapeText } from '../../protocols/open-inference/tensor-shape.ts';
+import { shapeText } from '../../contracts/tensor-shape.ts';
+import { checkedElementCount } from '../../protocols/open-inference/tensor-shape.ts';
 import { invalid } from './v2-errors.ts';
 
 export type RequestedOutput = { readonly name: string; readonly binary: boolean };
@@ -64,7 +65,7 @@ export function rawInferRequest(body: Uint8Array, specs: readonly TensorSpec[]):
     throw invalid(`A raw binary request is for models with one input; this one has ${specs.length}`);
   const what = `Input '${spec.name}'`;
   const dims = rawDims(spec, body.length);
-  const count = elementCount(dims, what);
+  const count = checkedElementCount(dims, what);
   const data = spec.type === 'string' ? [decodeString(body, what)] : decodeBinary(spec.type, count, body, what);
   return {
     id: undefined,

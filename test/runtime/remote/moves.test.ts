@@ -101,7 +101,7 @@ describe('a version that moves', () => {
 
     for (const each of scores) expect(each).toEqual(each.map((_, index) => index + 1));
     const numbers = Array.from({ length: watch.due }, (_, index) => index + 1);
-    expect(watch.judgements.map(({ ticket }) => ticket.number)).toEqual(numbers);
+    expect(watch.judgements.map(({ job }) => job.number)).toEqual(numbers);
     // On a machine short of time a newer window may supersede one that waits; none fails.
     expect(watch.decided.filter(({ number, score }) => score !== number)).toEqual([]);
     expect(harness.health('model/mean')).toMatchObject({ status: 'ok', reason: '' });
