@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const ed25519 = join(import.meta.dirname, '../support/model-signing-ed25519.py');
 const model = join(import.meta.dirname, '../../models/pump-anomaly/1');
 
-/** A version's folder, and a key pair beside it. */
+/** A version's folder and a key pair. */
 function site(kind: ConstructorParameters<typeof TestKey>[0]) {
   const folder = mkdtempSync(join(tmpdir(), 'andon-model-signing-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -32,7 +32,7 @@ function site(kind: ConstructorParameters<typeof TestKey>[0]) {
   return { version, key, privateKey, publicKey, signature: join(version, 'model.sig') };
 }
 
-/** Standard output and error, whatever the exit code. */
+/** Standard output and error, for any exit code. */
 async function tool(...args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await run('python3', ['-m', 'model_signing', ...args]).catch(
     (error: { stdout: string; stderr: string }) => error,
