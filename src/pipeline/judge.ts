@@ -137,7 +137,7 @@ class ModelQueue {
     if (pending.jobs.length > WINDOWS_OF_WATCH_MAX) this.#supersede(pending, 1, job);
   }
 
-  /** Runs what waits, now or after the run that is under way. */
+  /** Runs the waiting windows, now or after the run in flight. */
   run(): void {
     if (this.#running !== undefined || (this.#pending.size === 0 && this.#decided.length === 0)) return;
     const steps = this.#options.inference.ready(this.#model)?.manifest.window.steps;

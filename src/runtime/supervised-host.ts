@@ -39,13 +39,13 @@ export type SupervisedInferenceHostOptions = {
   /** `directory` absolute. */
   readonly config: ModelsConfig;
   /**
-   * Those of the watches: loaded at the start, in this order; one asked for twice is loaded once. Left out in a process that
-   * judges for no watch.
+   * Models of the watches, loaded at the start in this order; duplicates are loaded once. Undefined in a process without
+   * watches.
    */
   readonly models?: readonly ModelReference[];
   /** Why the watches that name no version cannot be judged by this one, which then does not take over. */
   readonly incompatibilities?: Incompatibilities;
-  /** Models that are loaded here where `models.serve` asks for them; all where left out. */
+  /** Returns whether a model of `models.serve` is loaded here. Default: all. */
   readonly serves?: (name: string) => boolean;
   readonly deps: Deps;
 };
@@ -54,12 +54,12 @@ export type SupervisedInferenceHostOptions = {
 type Place = { readonly host: ModelHost; readonly slot: ModelSlot };
 
 /**
- * Models in as many supervised child processes as the configuration wants: one for what the watches use, one for what
- * visitors ask for, and others by name. The agent has its watches' models in one of these, its gateway those of visitors in another.
+ * Models in supervised child processes: one for the watches, one for clients, and others named by the configuration. The
+ * agent holds the models of its watches in one instance, the model server those of clients in another.
  *
- * A visitor's run never enters a process that judges for a watch, unless `models.limits.<name>.host` puts both in one:
- * a watch's model that a visitor asks for is loaded a second time, at the first such request or at the start where
- * `models.serve` names it. So a visitor's slow or deadly run delays and loses no window.
+ * A client's run never enters a process that judges for a watch, unless `models.limits.<name>.host` puts both in one. A
+ * watch's model is loaded a second time for clients, at their first request or at the start if `models.serve` names it.
+ * So a slow or crashing run of a client delays and loses no window.
  */
 export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   readonly #options: SupervisedInferenceHostOptions;
@@ -71,7 +71,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   /** By label. */
   readonly #watched = new Map<string, Place>();
   readonly #clientModels = new Map<string, Place>();
-  /** Of the watched, those that only stand in for remote models, and how many do so. */
+  /** Number of remote models for which each watched model is only the fallback. */
   readonly #fallbacks = new Map<string, number>();
   #state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -124,7 +124,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     return this;
   }
 
-  /** What is loaded, for another process. */
+  /** Returns the loaded models, for another process. */
   snapshot(): ModelsSnapshot {
     const places = [...this.#watched.values(), ...this.#clientModels.values()];
     const loaded = places.map(({ host, slot }) => {
@@ -151,14 +151,14 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
           ? this.#watched.get(label)
           : (placeOf(this.#clientModels, model) ?? this.#addClientCopy(model));
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
-      // Visitors wait for its first load, whoever of them was the first to ask.
+      // Clients wait for the first load of the model.
       if (priority === 'client' && place.slot.state.last === undefined) await place.slot.settled;
       const result = await place.host.run(place.slot.label, inputs, priority);
       this.#metrics.andon_inference_runs_total.inc({ model: place.slot.label, outcome: 'ok' });
       return result;
     } catch (error) {
       const known = this.#watched.has(label) || this.#clientModels.has(label);
-      // A visitor may ask for anything; what it makes up does not become a label.
+      // A client may send any name; unknown names do not become labels.
       this.#metrics.andon_inference_runs_total.inc({ model: known ? label : '', outcome: errorCode(error) });
       throw error;
     }
@@ -178,12 +178,12 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     if (state !== 'ready') throw inferenceFailure('model-load-failed', `Model '${label}' is ${state}: ${reason}`);
   }
 
-  /** Whether a model is loaded for visitors, or was asked for by one. */
+  /** Returns whether a model is loaded for clients, or was requested by one. */
   hasClientModel(model: ModelReference): boolean {
     return placeOf(this.#clientModels, model) !== undefined;
   }
 
-  /** Has a model loaded for visitors, where it is not; who runs it waits. @throws {OperatingError} 'too-many-models' */
+  /** Loads a model for clients if necessary; its runs wait for it. @throws {OperatingError} 'too-many-models' */
   addClientModel(model: ModelReference): void {
     this.#addClientModel(model);
   }
@@ -210,7 +210,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     await Promise.all([...this.#hosts.values()].map((host) => host[Symbol.asyncDispose]()));
   }
 
-  /** What `models.serve` names is loaded one after another, behind the watches' models. */
+  /** Loads the models of `models.serve` one after another, after the watches' models. */
   async #serveConfigured(): Promise<void> {
     try {
       const { serve } = this.#config;
@@ -229,7 +229,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     return names.filter((_, index) => active[index] !== undefined);
   }
 
-  /** A watch's model gets a copy for visitors the first time that one asks. */
+  /** Creates the copy of a watch's model for clients at their first request. */
   #addClientCopy(model: ModelReference): Place | undefined {
     const watched = placeOf(this.#watched, model);
     return watched === undefined ? undefined : this.#addClientModel(watched.slot.reference);
@@ -244,7 +244,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     return place;
   }
 
-  /** What judges for the watches where a remote version cannot. Visitors get what they ask for, or an error. */
+  /** Returns the model that judges for the watches if a remote version cannot. Clients get the requested model, or an error. */
   #fallbackFor(slot: ModelSlot, { manifest }: StoredModel): FallbackModel | undefined {
     const model = manifest.remote?.fallback;
     if (model === undefined || this.#watched.get(slot.label)?.slot !== slot) return undefined;

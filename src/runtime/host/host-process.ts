@@ -15,10 +15,10 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
 
-/** Characters kept of what the host last wrote to stderr. */
+/** Characters kept of the host's last output on stderr. */
 const LAST_WORDS_MAX = 2_000;
 
-/** Of 1000 in Linux; a host sets it at its start. */
+/** Linux oom_score_adj, at most 1000; a host sets it at its start. */
 const HOST_OOM_SCORE = 500;
 /** A host that is about to take over, or was replaced, ends before the live one. */
 const FIRST_OOM_SCORE = 800;
@@ -31,33 +31,33 @@ export type KillReason = 'timeout' | 'hang' | 'provider' | 'replaced' | 'stopped
 
 export type HostExit = {
   readonly reason: KillReason | 'crash';
-  /** For an operator: exit code or signal, and the last words on stderr. */
+  /** Detail for an operator: exit code or signal, and the last output on stderr. */
   readonly detail: string;
 };
 
-/** One inference host: a forked process, its protocol, and what it died of. It is never started again; make another. */
+/** One inference host: a forked process, its protocol and the cause of its end. It is not restartable; create another. */
 export class HostProcess {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
   readonly #rpc: RpcClient<HostProtocol>;
   readonly #exited = Promise.withResolvers<HostExit>();
-  /** Private to this user (0700); holds a model only while it is being loaded, and goes with the host. */
+  /** Private to this user (0700); holds a model only while it is loaded, and is removed with the host. */
   readonly stagingDirectory: Promise<string>;
   #killed: KillReason | undefined;
   #lastWords = '';
   #lastAnswerMs: number | undefined;
 
-  /** @param niceness 0–19, as of `nice`: what it runs gives way to processes of less. */
+  /** @param niceness 0–19, as of `nice`: processes with a lower value go first. */
   constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
     this.stagingDirectory = makePrivateFolder();
-    // Whoever loads a model awaits it again and reports the failure; here it only must not go unhandled.
+    // Each load awaits it again and reports the failure; this only prevents an unhandled rejection.
     this.stagingDirectory.catch(() => undefined);
     this.#child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless told not to before they
-      // are loaded. Everything else is passed on as fork would: drivers and libraries are found by it.
+      // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless this is set before they are
+      // loaded. The rest of the environment is passed on: drivers and libraries need it.
       env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
       execArgv: [...childFlags(YOUNG_MB)],
     });
@@ -77,7 +77,7 @@ export class HostProcess {
     return this.#child.pid;
   }
 
-  /** Whether it was killed or its channel is gone; its end will be seen soon, and nothing more should be asked of it. */
+  /** True after it was killed or its channel closed: it ends soon and must get no further requests. */
   get doomed(): boolean {
     return this.#killed !== undefined || !this.#child.connected;
   }
@@ -87,15 +87,15 @@ export class HostProcess {
     return this.#lastAnswerMs;
   }
 
-  /** Resolves once the process is gone. */
+  /** Resolves when the process has ended. */
   get exited(): Promise<HostExit> {
     return this.#exited.promise;
   }
 
   /**
-   * Asks the host; past the deadline the host is killed, since a blocked run cannot be called back.
+   * Sends a request to the host. Past the deadline the host is killed, because a blocked run cannot be cancelled.
    *
-   * @throws {OperatingError} What the host answered, 'inference-timeout', or 'host-crashed'.
+   * @throws {OperatingError} The error of the host, 'inference-timeout' or 'host-crashed'.
    */
   async call<M extends keyof HostProtocol>(
     method: M,
@@ -115,7 +115,7 @@ export class HostProcess {
             cause: error,
           });
         case 'rpc-closed':
-          throw inferenceFailure('host-crashed', `The inference host is gone: ${errorMessage(error)}`, {
+          throw inferenceFailure('host-crashed', `The inference host has ended: ${errorMessage(error)}`, {
             cause: error,
           });
         default:
@@ -126,8 +126,8 @@ export class HostProcess {
   }
 
   /**
-   * Sets which host Linux ends first when memory runs out; the host must have answered before. Nothing changes on
-   * other systems, or without the permission.
+   * Sets which host Linux ends first when memory runs out; the host must have answered before. No effect on other systems or
+   * without the permission.
    */
   setOomScore(victim: 'first' | 'normal'): void {
     try {
@@ -137,7 +137,7 @@ export class HostProcess {
     }
   }
 
-  /** SIGKILL: it has nothing to save, and anything gentler waits for a run that may never end. */
+  /** Sends SIGKILL: the host has nothing to save, and any other signal waits for a run that may never end. */
   kill(reason: KillReason): void {
     this.#killed ??= reason;
     this.#child.kill('SIGKILL');
@@ -158,7 +158,7 @@ export class HostProcess {
   }
 }
 
-/** One that could not be started, or a system that knows no priorities, is none the worse. */
+/** Lowers the priority of the process. Errors are ignored: the process may have ended, or the system has no priorities. */
 function lowerPriority(pid: number | undefined, niceness: number): void {
   if (pid === undefined) return;
   try {

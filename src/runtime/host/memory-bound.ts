@@ -4,24 +4,24 @@ import { formatDuration } from '../../domain/duration.ts';
 const RECYCLE_INTERVAL_MS_MIN = 60_000;
 /** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
 const RECYCLE_GROWTH = 1.5;
-/** A host that is too large again within this time needs the memory for its work, and a fresh one would not help. */
-const IN_VAIN_MS = 600_000;
+/** A host that is too large again within this time needs the memory for its work; a fresh host does not help. */
+const NO_EFFECT_MS = 600_000;
 
 /**
- * When a host has grown so large that a fresh one should take over: past what it may take, but no more often than once
- * a minute, and not where its models need more. What they need is learned from fresh hosts, and from hosts that are too
- * large again soon after; one that leaks without end is still replaced, every ten minutes or so.
+ * Decides when a host is so large that a fresh one must take over: above its limit, at most once a minute, and not if its
+ * models need more. Their need is measured on fresh hosts, and on hosts that are too large again soon after. A host that
+ * leaks is still replaced, about every ten minutes.
  */
 export class MemoryBound {
-  /** What the configuration allows. */
+  /** Limit of the configuration. */
   readonly #bytesMax: number;
   readonly #setting: string;
   #residentBytesMax: number;
-  /** That a host was found to need for its work, past what it may take; 0 where none did. */
+  /** Measured need of a host above its limit; 0 if none was above. */
   #neededBytes = 0;
   #recycledMs = Number.NEGATIVE_INFINITY;
 
-  /** @param setting Key of the configuration that says `bytesMax`. */
+  /** @param setting Configuration key of `bytesMax`. */
   constructor(bytesMax: number, setting: string) {
     this.#bytesMax = bytesMax;
     this.#setting = setting;
@@ -35,7 +35,7 @@ export class MemoryBound {
 
   /** A fresh host is to take over from one of this size. */
   noteRecycling(residentBytes: number, nowMs: number): void {
-    if (nowMs - this.#recycledMs < IN_VAIN_MS) this.#neededBytes = residentBytes;
+    if (nowMs - this.#recycledMs < NO_EFFECT_MS) this.#neededBytes = residentBytes;
     this.#recycledMs = nowMs;
   }
 
@@ -45,9 +45,8 @@ export class MemoryBound {
   }
 
   /**
-   * @param residentBytes What a fresh host takes up with a new version in it.
-   * @returns Why it may not; '' where it may. Where the models need more than they may already, they may need half as
-   *   much again.
+   * @param residentBytes Resident memory of a fresh host with a new version.
+   * @returns Reason for a refusal; '' if it is accepted. Models that already exceed the limit may need half as much again.
    */
   excess(residentBytes: number): string {
     if (residentBytes <= this.#residentBytesMax) return '';
@@ -55,9 +54,9 @@ export class MemoryBound {
   }
 
   /**
-   * @param residentBytes What a fresh host takes up with every model loaded.
-   * @param isOther Whether other models or versions are in it than in the one before.
-   * @returns What an operator should know; '' where that is within bounds.
+   * @param residentBytes Resident memory of a fresh host with every model loaded.
+   * @param isOther True if its models or versions differ from those of the previous host.
+   * @returns Message for an operator; '' if the memory is within the limit.
    */
   noteFresh(residentBytes: number, isOther: boolean): string {
     if (isOther) this.#neededBytes = 0;
@@ -65,7 +64,7 @@ export class MemoryBound {
     if (residentBytes > this.#bytesMax)
       return `a fresh host takes ${this.sizes(residentBytes)} with its models; raise ${this.#setting}`;
     if (this.#neededBytes > 0)
-      return `a host takes ${this.sizes(this.#neededBytes)} within ${formatDuration(IN_VAIN_MS)} of its start; raise ${this.#setting}`;
+      return `a host takes ${this.sizes(this.#neededBytes)} within ${formatDuration(NO_EFFECT_MS)} of its start; raise ${this.#setting}`;
     return '';
   }
 }

@@ -25,10 +25,10 @@ export type RunningModel = Candidate & {
 };
 
 type SuccessorModel = Candidate & {
-  /** Whether it takes over; the others go on as they are. */
+  /** True if it takes over; the others keep running. */
   readonly isNew: boolean;
   readonly session: ProvidedSession;
-  /** Undefined for a model that runs already, and where there is nothing to run it on. */
+  /** Undefined for a model that runs already, and without inputs to run it on. */
   readonly latency: LatencyFigures | undefined;
 };
 
@@ -44,10 +44,10 @@ export type SuccessorOptions = {
   readonly newHost: () => HostProcess;
   readonly running: readonly RunningModel[];
   readonly candidates: readonly Candidate[];
-  /** Whether a fresh host is wanted even with no new version in it. */
+  /** True if a fresh host is needed even without a new version. */
   readonly isWantedAnyway: boolean;
   /**
-   * Told of each candidate that does not prove itself, and on what provider; may throw to end it all.
+   * Called for each candidate that fails its checks, with the provider; may throw to stop the whole preparation.
    */
   readonly onRefused: (candidate: Candidate, error: unknown, provider: string | undefined) => void;
   readonly memory: MemoryBound;
@@ -59,10 +59,10 @@ type Proven = SuccessorModel & { readonly grownBytes: number };
 
 /**
  * Starts a fresh host, proves the new versions there (hash, graph, golden vectors, warm-up, latency against the
- * deadline, memory of the host), and loads beside them what runs now as it is. The live host is not touched.
+ * deadline, memory of the host), and loads the running versions next to them. The live host is not changed.
  *
- * @returns undefined where no candidate proved itself and no fresh host is wanted anyway.
- * @throws {OperatingError} Why no host can be made that has all models that run now; what `onRefused` throws.
+ * @returns undefined if no candidate passed and no fresh host is needed.
+ * @throws {OperatingError} if no host can hold all running models; also the errors of `onRefused`.
  */
 export async function prepareSuccessor(options: SuccessorOptions): Promise<Successor | undefined> {
   let { candidates } = options;
@@ -94,7 +94,7 @@ async function fill(host: HostProcess, candidates: readonly Candidate[], options
   for (const [index, candidate] of candidates.entries()) {
     const model = await prove(host, candidate, options);
     if (model !== undefined) proven.push(model);
-    // Those that were proved before must be loaded anew, since their host is gone.
+    // Candidates that passed before must be loaded again, because their host has ended.
     if (host.doomed) return { kind: 'again', candidates: [...proven, ...candidates.slice(index + 1)] };
   }
   if (proven.length === 0 && !options.isWantedAnyway) return { kind: 'again', candidates: [] };
@@ -142,7 +142,7 @@ async function prove(
     return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
   } catch (error) {
     onRefused(candidate, error, provider);
-    // One that was too slow is loaded all the same.
+    // A candidate that was too slow is loaded nevertheless.
     if (!host.doomed) await host.call('unload', { key: slot.label }, START_DEADLINE_MS);
     return undefined;
   }

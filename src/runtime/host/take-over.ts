@@ -70,7 +70,7 @@ export class TakeOver {
     const live = this.#settledHost();
     if (this.#stopped || this.#underWay !== undefined || live === undefined) return;
     const slots = [...this.#options.slots.values()];
-    // Their active version was refused or is on a server, so that nothing else brings the lost one back.
+    // Their active version was refused or is on a server, so the lost version must be restored here.
     const lost = slots.filter(({ state }) => state.run.kind === 'lost' && state.load === 'idle');
     const requested = slots.filter(({ state }) => state.load === 'requested');
     // A version on a server is replaced only by one that was proved and measured.
@@ -118,7 +118,7 @@ export class TakeOver {
     const candidates = new Set(await this.#lookUp(live));
     try {
       if (candidates.size === 0 && tooLarge === undefined) return;
-      if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host is gone');
+      if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host has ended');
       const successor = await this.#prepare(live, candidates, tooLarge !== undefined);
       if (successor === undefined) return;
       // Its end may have been detected already, and would not be noticed again.
@@ -170,7 +170,7 @@ export class TakeOver {
     deps.log.info({ host: name, versions }, 'Preparing a fresh inference host to take over.');
     return prepareSuccessor({
       newHost: () => {
-        if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host is gone');
+        if (!this.#isLive(live)) throw inferenceFailure('host-crashed', 'the live host has ended');
         return (this.#fresh = hosts.startAnother());
       },
       running: this.#running(live),

@@ -10,33 +10,26 @@ export const inferenceMetrics = {
   andon_inference_runs_total: counter("Runs by how they ended: 'ok' or the code of the error.", ['model', 'outcome']),
   andon_inference_queued_runs: gauge('Runs that wait for an inference host, those of clients included.', ['host']),
   andon_inference_host_restarts_total: counter(
-    'Inference hosts replaced, by reason: crash, timeout, hang, provider; memory or version where a fresh one took over.',
+    'Inference hosts replaced, by reason: crash, timeout, hang, provider; memory or version if a fresh one took over.',
     ['reason', 'host'],
   ),
-  andon_inference_host_resident_bytes: gauge(
-    'Resident memory of an inference host, as it said itself at its last ping.',
-    ['host'],
-  ),
+  andon_inference_host_resident_bytes: gauge('Resident memory of an inference host, as of its last ping.', ['host']),
   andon_inference_provider_info: gauge('1 for the execution provider that the model really runs on.', [
     'model',
     'version',
     'provider',
     'host',
   ]),
-  andon_inference_batch_rows: histogram(
-    'Rows that went as one run for clients.',
-    ['model'],
-    [1, 2, 4, 8, 16, 32, 64, 128],
-  ),
+  andon_inference_batch_rows: histogram('Rows in one run of clients.', ['model'], [1, 2, 4, 8, 16, 32, 64, 128]),
   andon_model_versions_refused_total: counter(
-    'Versions that were to be loaded beside models that run and did not prove themselves, by the code of the error.',
+    'Versions that failed their checks before activation, by the code of the error.',
     ['model', 'code'],
   ),
   andon_model_untrusted_total: counter(
     'Times that a version was not loaded because no key of models.trust vouches for it as it is.',
     ['model'],
   ),
-  andon_model_quarantines_total: counter('Times that a model was set aside for taking the host down too often.', [
+  andon_model_quarantines_total: counter('Times that a model was quarantined because it ended the host too often.', [
     'model',
   ]),
   andon_model_acts_total: counter(

@@ -11,7 +11,7 @@ export const nvInferenceMetrics = {
   nv_inference_request_failure: { type: 'counter', help: 'Requests that failed.', labels: ['model', 'version'] },
   nv_inference_count: counter('Rows judged; a batch of n counts n.', ['model', 'version']),
   nv_inference_exec_count: counter('Runs of the model; a batch counts once.', ['model', 'version']),
-  nv_inference_request_duration_us: counter('Time of all requests from being asked to the answer, in microseconds.', [
+  nv_inference_request_duration_us: counter('Time of all requests from arrival to answer, in microseconds.', [
     'model',
     'version',
   ]),

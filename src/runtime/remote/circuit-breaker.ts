@@ -6,12 +6,12 @@ const PAUSE_MS_MAX = 60_000;
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
- * Keeps runs from waiting for a server that does not serve: after so many failures in a row it is left alone, and tried
- * again after pauses that grow from half a second to a minute, each with jitter.
+ * Circuit breaker of a server: opens after a number of failures in a row and retries after pauses that grow from half a
+ * second to a minute, with jitter.
  *
- * It begins half-open, as nothing is known of the server yet, and closes only by a proof. What is tried while it is half-open
- * is that proof and never a window. The pauses grow on until a run has succeeded: a server that proves itself and then
- * fails at work is not asked ever faster.
+ * It starts half-open, because the state of the server is unknown, and closes only after a proof. The half-open state tries
+ * that proof, never a window. The pauses keep growing until a run has succeeded: a server that passes its proof and then
+ * fails at work is not retried faster.
  *
  * @see M. Nygard, Release It!, 2nd ed. (2018), "Circuit Breaker".
  */
@@ -41,7 +41,7 @@ export class CircuitBreaker {
     this.#backoff.reset();
   }
 
-  /** A run failed. @returns Whether that was one too many. */
+  /** Records a failed run. @returns True if it opened the breaker. */
   failed(): boolean {
     this.#failures += 1;
     return this.#failures >= this.#failuresMax;

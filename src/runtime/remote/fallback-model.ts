@@ -9,7 +9,7 @@ import { batchSize } from '../../models/checks/batch-rows.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';
 import { fallbackIncompatibility, fallbackProblem } from '../../models/store/fallback-fit.ts';
 
-/** A local model that is loaded for as long as somebody holds it. */
+/** A local model that stays loaded while it is held. */
 export type HeldModel = {
   readonly ready: () => ReadyModel | undefined;
   readonly run: (inputs: Tensors) => Promise<RunResult>;
@@ -18,15 +18,15 @@ export type HeldModel = {
 
 export type FallbackModelOptions = {
   readonly model: ModelReference;
-  /** Of the remote model in whose place it judges. */
+  /** Manifest of the remote model that it replaces. */
   readonly manifest: AnyManifest;
   readonly directory: ModelDirectory;
   readonly hold: (model: ModelReference) => HeldModel;
 };
 
 /**
- * The local model that judges where a remote one cannot: loaded and proved like any local model, once it is known to
- * be local and to see the same windows.
+ * The local model that judges if a remote model cannot. It is loaded and proved like any local model, after a check that it
+ * is local and has the same windows.
  */
 export class FallbackModel {
   readonly #options: FallbackModelOptions;
@@ -40,19 +40,19 @@ export class FallbackModel {
     this.#label = formatModelReference(options.model);
   }
 
-  /** Has it loaded where it fits; resolves once that is known. Never rejects. */
+  /** Loads it if it fits; resolves after that check. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
     this.#unfit = (await fallbackProblem(manifest, directory).catch(errorMessage)) ?? '';
     if (!this.#released && this.#unfit === '') this.#held = hold(model);
   }
 
-  /** Why it can never judge as it is, for an operator; '' where it can. */
+  /** Reason why it can never judge, for an operator; '' if it can. */
   get unfit(): string {
     return this.#unfit;
   }
 
-  /** Who judges meanwhile, for an operator. */
+  /** Text for an operator: which model judges meanwhile. */
   get standing(): string {
     if (this.#unfit !== '') return this.#unfit;
     if (this.#ready === undefined) return `its fallback ${this.#label} cannot judge either, see model/${this.#label}`;
@@ -68,10 +68,10 @@ export class FallbackModel {
   /**
    * Judges windows that the remote model did not judge.
    *
-   * @param inputs One input, whatever its name.
-   * @returns Undefined where it is not to judge, or cannot now: then the remote model's error stands.
-   * @throws {OperatingError} What it failed by itself where that is of these very windows, so that whoever asked may
-   *   split the batch; else the remote model's error, with both reasons.
+   * @param inputs One input with any name.
+   * @returns Undefined if it must not or cannot judge now; the remote model's error then applies.
+   * @throws {OperatingError} Its own error if these windows caused it, so that the caller can split the batch; otherwise the
+   *   remote model's error with both reasons.
    */
   async judge(inputs: Tensors, error: OperatingError): Promise<RunResult | undefined> {
     const ready = this.#ready;
@@ -105,8 +105,8 @@ export class FallbackModel {
 }
 
 /**
- * Windows that are wrong in themselves are so for every model. A batch that is refused for what is in it goes back to
- * whoever asked, to be split: the window that is to blame comes to the fallback alone, the others do not.
+ * Returns whether the fallback may judge. Invalid windows are invalid for every model. A batch refused for its content
+ * returns to the caller to be split, so that only the invalid window reaches the fallback.
  */
 function mayFallBack({ code, disposition }: OperatingError, inputs: Tensors): boolean {
   return code !== 'model-input-invalid' && (disposition === 'retry' || batchSize(inputs) === 1);

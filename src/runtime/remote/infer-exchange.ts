@@ -7,18 +7,18 @@ import { shapeText } from '../../contracts/tensor-shape.ts';
 import type { RemoteAnswer, RemoteRequest } from './remote-client.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 
-/** Says how many bytes of a body are JSON; the rest are tensors in their binary form. */
+/** Header with the number of JSON bytes of a body; the rest is binary tensors. */
 const HEADER_LENGTH = 'inference-header-content-length';
 
 export type InferOrder = {
-  /** Told apart by it from every other request to the server; its answer must have it too. */
+  /** Unique id of the request; its answer must carry it too. */
   readonly id: string;
-  /** Of the model on the server, from `/v2` on. */
+  /** Path of the model on the server, from `/v2` on. */
   readonly path: string;
   readonly inputs: Tensors;
-  /** Names of the outputs that are asked for. */
+  /** Names of the requested outputs. */
   readonly outputs: readonly string[];
-  /** Whether the server has the binary tensor data extension. */
+  /** True if the server has the binary tensor data extension. */
   readonly binary: boolean;
 };
 
@@ -27,13 +27,13 @@ export type InferExpectation = {
   /** On the server. */
   readonly model: string;
   readonly outputs: readonly TensorSpec[];
-  /** How many rows each output must have; undefined where nobody knows. */
+  /** Number of rows that each output must have; undefined if unknown. */
   readonly rows: number | undefined;
 };
 
 export type InferResult = {
   readonly outputs: Tensors;
-  /** As the server says; undefined where it does not. */
+  /** Version reported by the server; undefined if it reports none. */
   readonly version: string | undefined;
 };
 
@@ -54,10 +54,9 @@ export function inferRequest({ id, path, inputs, outputs, binary }: InferOrder):
 }
 
 /**
- * Reads the answer to an inference request and holds it against what was asked: nothing of an answer that is wrong
- * anywhere is used.
+ * Reads the answer to an inference request and checks it against the request. An answer with any fault is not used.
  *
- * @throws {OperatingError} 'remote-answer-invalid', naming the place.
+ * @throws {OperatingError} 'remote-answer-invalid' with the position.
  */
 export function readInferAnswer(answer: RemoteAnswer, expected: InferExpectation): InferResult {
   try {
@@ -79,10 +78,10 @@ function headerLengthOf({ headers }: RemoteAnswer): number | undefined {
   const text = headers[HEADER_LENGTH];
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw wrong(`Inference-Header-Content-Length ${shown(text)} is no number of bytes`);
+  throw wrong(`Inference-Header-Content-Length ${shown(text)} is not a number of bytes`);
 }
 
-/** The outputs that were asked for; what the server gives besides is left out. */
+/** Returns the requested outputs; additional outputs are ignored. */
 function checkedOutputs(found: Tensors, { outputs, rows }: InferExpectation): Tensors {
   return Object.fromEntries(
     outputs.map((spec) => {
@@ -101,7 +100,7 @@ function checkOutput(spec: TensorSpec, { type, dims }: Tensor, rows: number | un
   if (!fits) throw wrong(`Output '${spec.name}' is ${shapeText(dims)}, expected ${shapeText(wanted)}`);
 }
 
-/** Of a text that came from outside, for a message. */
+/** Returns external text shortened and quoted for a message. */
 function shown(text: string | undefined): string {
   return text === undefined ? '(none)' : `'${text.slice(0, 40)}'`;
 }

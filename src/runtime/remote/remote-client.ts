@@ -13,18 +13,18 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
 
-/** Servers commonly close an idle connection after 5 s (Node, uvicorn) to 75 s (nginx); ours goes first. */
+/** Servers commonly close an idle connection after 5 s (Node, uvicorn) to 75 s (nginx); andon closes it earlier. */
 const IDLE_CONNECTION_MS = 4_000;
-/** A connection that is not made by then is given up, whoever still waits for it. */
+/** Longest wait for a connection. */
 const CONNECT_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 16_384;
-/** Pauses before further attempts where the server names none. */
+/** Pauses before further attempts if the server names none. */
 const RETRY_MS_FIRST = 25;
 const RETRY_MS_MAX = 1_000;
 /** Characters of the server's own words that go into a reason. */
 const WORDS_MAX = 200;
 
-/** What passes by itself: nobody listens for a moment, or a kept connection was closed at the other end. */
+/** Temporary faults: the server is not listening for a moment, or it closed a kept connection. */
 const passingFaults: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -33,7 +33,7 @@ const passingFaults: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'UND_ERR_SOCKET',
 ]);
-/** The server is there, and asks to come again. */
+/** The server answers but requests a retry. */
 const passingStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** The server is well, and will not have these inputs. */
 const inputStatuses: ReadonlySet<number> = new Set([400, 413, 422]);
@@ -55,7 +55,7 @@ export type RemoteAnswer = {
 /** A failed attempt, and when another may follow. */
 type Failure = {
   readonly error: OperatingError;
-  /** Undefined where none may. */ readonly againAfterMs: number | undefined;
+  /** Undefined if no further attempt is allowed. */ readonly againAfterMs: number | undefined;
 };
 
 /**
@@ -70,7 +70,7 @@ export class RemoteClient {
   readonly #deps: Deps;
   readonly #metrics: MetricsOf<typeof remoteMetrics>;
   readonly #url: URL;
-  /** Of each exchange under way. */
+  /** Abort controllers of the exchanges in flight. */
   readonly #calls = new Set<AbortController>();
   #closed: OperatingError | undefined;
   #pool: Pool | undefined;
@@ -85,24 +85,24 @@ export class RemoteClient {
     this.#url = new URL(server.url);
   }
 
-  /** For messages: `https://triton:8000`. */
+  /** Origin for messages: `https://triton:8000`. */
   get origin(): string {
     return this.#url.origin;
   }
 
-  /** Told apart by it from every other request of this client. */
+  /** Returns a request id that is unique for this client. */
   newId(): string {
     this.#ids += 1;
     return String(this.#ids);
   }
 
   /**
-   * Sends a request and reads its answer, with further attempts where the server is away for a moment or asks to come
-   * again within the deadline.
+   * Sends a request and reads its answer, with further attempts within the deadline if the server is temporarily unavailable
+   * or requests a retry.
    *
-   * @param timeoutMs Of everything together: connecting, attempts, pauses, the answer.
-   * @param retries Further attempts at most.
-   * @returns An answer of status 200.
+   * @param timeoutMs Total time for connection, attempts, pauses and answer.
+   * @param retries Maximum number of further attempts.
+   * @returns An answer with status 200.
    * @throws {OperatingError} 'remote-unreachable', 'remote-busy', 'remote-refused', 'remote-answer-invalid',
    *   'inference-timeout', 'secret-missing' (retry); 'remote-request-refused' (reject).
    */
@@ -136,15 +136,15 @@ export class RemoteClient {
   }
 
   /**
-   * Gives up the kept connections: on one of them something came that was no answer to what was asked. What is under
-   * way on the others is waited for.
+   * Closes the kept connections: one of them received data that does not belong to a request. Exchanges in flight on the
+   * others are completed.
    */
   forgetConnections(): void {
     void this.#pool?.close();
     this.#pool = undefined;
   }
 
-  /** Ends what is under way with 'model-not-ready'. */
+  /** Rejects the exchanges in flight with 'model-not-ready'. */
   close(): void {
     this.#closed = inferenceFailure('model-not-ready', `Model '${this.#label}' is being unloaded`);
     for (const call of this.#calls) call.abort(this.#closed);
@@ -175,7 +175,10 @@ export class RemoteClient {
     const coding = headers['content-encoding'] ?? 'identity';
     if (coding === 'identity') return { headers, body: bytes };
     return once(
-      remoteFailure('remote-answer-invalid', `${this.origin} answered in ${coding}, which was not asked for`),
+      remoteFailure(
+        'remote-answer-invalid',
+        `${this.origin} answered with the encoding ${coding}, which was not requested`,
+      ),
     );
   }
 
@@ -223,13 +226,13 @@ export class RemoteClient {
     }
     if (error instanceof errors.HTTPParserError)
       return once(
-        remoteFailure('remote-answer-invalid', `${this.origin} does not speak HTTP: ${text}`, { cause: error }),
+        remoteFailure('remote-answer-invalid', `${this.origin} does not answer with HTTP: ${text}`, { cause: error }),
       );
     const failure = remoteFailure('remote-unreachable', `No exchange with ${this.origin}: ${text}`, { cause: error });
     return { error: failure, againAfterMs: passingFaults.has(code) ? 0 : undefined };
   }
 
-  /** An answer that is no result. */
+  /** Returns the failure of an answer without a result. */
   #refused(status: number, headers: RemoteAnswer['headers'], body: Uint8Array): Failure {
     const said = `${this.origin} answered ${status}${wordsOf(body)}`;
     if (passingStatuses.has(status)) {
@@ -252,7 +255,7 @@ export class RemoteClient {
   }
 }
 
-/** A failure that another attempt would not mend. */
+/** Returns a failure that a further attempt would not fix. */
 function once(error: OperatingError): Failure {
   return { error, againAfterMs: undefined };
 }
@@ -265,7 +268,7 @@ function plainHeaders(headers: Dispatcher.ResponseData['headers']): RemoteAnswer
   );
 }
 
-/** What the server says of it: the protocol's `error`, or the begin of whatever came. */
+/** Returns the server's message: the protocol's `error`, or the start of the body. */
 function wordsOf(body: Uint8Array): string {
   const text = new TextDecoder().decode(body.subarray(0, 8 * WORDS_MAX));
   const error = /"error"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
@@ -273,7 +276,7 @@ function wordsOf(body: Uint8Array): string {
   return words === '' ? '' : `: ${words.slice(0, WORDS_MAX)}`;
 }
 
-/** @throws {OperatingError} 'remote-unreachable' where the file cannot be read: it may be mounted later. */
+/** @throws {OperatingError} 'remote-unreachable' if the file cannot be read: it may be mounted later. */
 function readAuthority(ca: string): string {
   if (ca.includes('-----BEGIN')) return ca;
   try {

@@ -8,13 +8,13 @@ import type { GraphSpecs } from '../../models/checks/graph-proof.ts';
 import type { RemoteClient } from './remote-client.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
 
-/** A server that is well says what it has at once. */
+/** A healthy server answers requests for metadata immediately. */
 const METADATA_MS_MAX = 5_000;
 const BINARY_EXTENSION = 'binary_tensor_data';
 
-/** What a server says of itself and of one model. */
+/** Metadata of a server and one of its models. */
 export type RemoteMetadata = GraphSpecs & {
-  /** Whether tensors may go in their binary form. */
+  /** True if tensors may be sent in binary form. */
   readonly binary: boolean;
 };
 
@@ -28,11 +28,11 @@ export type RemotePlace = {
 };
 
 /**
- * Asks a server whether it and the model are ready, and what the model takes and gives.
+ * Requests the readiness of a server and a model, and the model's inputs and outputs.
  *
- * A server is not ready where any of its models is not, so that the model's own readiness decides.
+ * A server is not ready if any of its models is not, so the readiness of the model decides.
  *
- * @throws {OperatingError} 'remote-not-ready', 'remote-answer-invalid', and what `RemoteClient.ask` throws (retry).
+ * @throws {OperatingError} 'remote-not-ready', 'remote-answer-invalid', and the errors of `RemoteClient.ask` (retry).
  */
 export async function readMetadata(client: RemoteClient, place: RemotePlace): Promise<RemoteMetadata> {
   const label = `model '${place.model}'${place.version === undefined ? '' : ` version ${place.version}`}`;
@@ -61,7 +61,7 @@ export async function readMetadata(client: RemoteClient, place: RemotePlace): Pr
   }
 }
 
-/** @returns False where the server says no; a server that is not there throws. */
+/** @returns False if the server answers 'not ready'; throws if it does not answer. */
 async function isReady(client: RemoteClient, path: string): Promise<boolean> {
   try {
     const { body } = await client.ask({ method: 'GET', path, headers: {}, body: undefined }, METADATA_MS_MAX, 0);
@@ -73,7 +73,7 @@ async function isReady(client: RemoteClient, path: string): Promise<boolean> {
   }
 }
 
-/** Servers say 'not ready' with 4xx or 503, and that of a model that they do not have with 404 or 400. */
+/** Servers answer 'not ready' with 4xx or 503, and for an unknown model with 404 or 400. */
 const saysNo: ReadonlySet<string> = new Set(['remote-busy', 'remote-request-refused']);
 
 async function askJson(client: RemoteClient, path: string, what: string): Promise<JsonObject> {
@@ -102,7 +102,7 @@ function specsOf(model: JsonObject, list: 'inputs' | 'outputs'): readonly Tensor
       if (typeof number === 'number' && Number.isSafeInteger(number) && number >= -1) return number;
       throw remoteFailure(
         'remote-answer-invalid',
-        `'${name}' has a shape with ${JSON.stringify(size).slice(0, 40)}, which is no size`,
+        `'${name}' has a shape with ${JSON.stringify(size).slice(0, 40)}, which is not a size`,
       );
     });
     return { name, type, dims };

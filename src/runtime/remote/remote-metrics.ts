@@ -13,7 +13,7 @@ export const remoteMetrics = {
     durationBuckets,
   ),
   andon_remote_circuit_open: gauge(
-    '1 while a remote model is not asked: its server failed several times in a row, or is not proved yet.',
+    '1 while a remote model gets no runs: its server failed several times in a row, or is not proved yet.',
     ['model', 'host'],
   ),
   andon_remote_queued_runs: gauge('Runs that wait for a connection to the server of a remote model.', [

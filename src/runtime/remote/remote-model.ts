@@ -25,7 +25,7 @@ import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
 import { RemoteSession } from './remote-session.ts';
 
-/** A server whose weights change under the same version is found out by then. */
+/** Interval of the repeated proof, which detects changed weights under the same version. */
 const PROVE_AGAIN_MS = 300_000;
 
 const unfitCodes: ReadonlySet<string> = new Set([
@@ -56,21 +56,21 @@ export type RemoteOwner = QueuedModel & {
 
 export type RemoteModelOptions = {
   readonly owner: RemoteOwner;
-  /** Of a remote version. */
+  /** The remote version on disk. */
   readonly stored: StoredModel;
   readonly server: RemoteServer;
   readonly config: ModelsConfig;
-  /** What judges for the watches where it cannot; undefined where nothing does. */
+  /** Model that judges for the watches if the remote version cannot; undefined without one. */
   readonly fallback: FallbackModel | undefined;
   readonly deps: Deps;
 };
 
 /**
- * A version of a model that runs on a server: it is proved before it is believed, asked over a bounded number of
- * connections, and left alone by a circuit breaker while the server does not serve.
+ * A version of a model that runs on a server. It is proved before its results are used, has a bounded number of connections,
+ * and a circuit breaker stops requests while the server fails.
  *
- * Nothing of it goes through an inference host, so that a slow server holds up no local model. What waits for a connection is
- * bounded as what waits for a host is: `models.maxQueuedRuns` runs of watches, `maxQueue` requests of visitors.
+ * It uses no inference host, so a slow server delays no local model. Waiting runs have the same limits as for a host:
+ * `models.maxQueuedRuns` runs of watches, `maxQueue` requests of clients.
  */
 export class RemoteModel {
   readonly stored: StoredModel;
@@ -86,16 +86,16 @@ export class RemoteModel {
   readonly #timers: NamedTimers;
   #session: RemoteSession | undefined;
   #proving = false;
-  /** Whether the last run failed, for health. */
+  /** True if the last run failed, for health. */
   #failing = false;
   #reason = 'its server has not answered yet';
   /** As it is proved. */
   #served: ServedModel | undefined;
   /** Requests under way to the server. */
   #underWay = 0;
-  /** Runs that were asked for and are not answered yet. */
+  /** Number of runs without an answer yet. */
   #runs = 0;
-  /** 'leaving': another version took over; what was asked for before is still answered. */
+  /** 'leaving': another version took over; earlier runs are still answered. */
   #state: 'open' | 'leaving' | 'closed' = 'open';
 
   constructor(options: RemoteModelOptions) {
@@ -113,26 +113,26 @@ export class RemoteModel {
     this.#timers = new NamedTimers(deps.clock);
   }
 
-  /** Returns at once; what comes of it the slot is told. */
+  /** Starts the proof. Returns immediately; the owner receives the result. */
   start(): void {
     this.#noteCircuit();
     void this.#start();
   }
 
-  /** Whether the server was proved and is being asked. */
+  /** True if the server is proved and gets runs. */
   get isProved(): boolean {
     return this.#breaker.state === 'closed';
   }
 
-  /** What would judge now: this model, or its fallback with the reason; undefined where nothing can. */
+  /** The model that would judge now: this one, or its fallback with the reason; undefined if none can. */
   get ready(): ServedModel | undefined {
     return this.isProved ? this.#served : this.#fallback?.served(this.#reason);
   }
 
   /**
-   * Proves it now where it is not proved, or is left alone.
+   * Starts a proof if the server is not proved or its breaker is open.
    *
-   * @returns False where there is nothing to do; else the slot is told what comes of it.
+   * @returns False if no proof is necessary; otherwise the owner receives the result.
    */
   retry(): boolean {
     if (this.isProved) return false;
@@ -141,8 +141,8 @@ export class RemoteModel {
   }
 
   /**
-   * One run, as `InferenceHost.run`. A watch's windows are judged by the fallback where this model cannot: the
-   * server is away or left alone, too slow, or its answer is wrong.
+   * Runs the model like `InferenceHost.run`. The fallback judges a watch's windows if the server is down, its breaker open, it
+   * is too slow or its answer is wrong.
    */
   async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const queuedMs = this.#deps.clock.monotonicMs();
@@ -160,7 +160,7 @@ export class RemoteModel {
     }
   }
 
-  /** Closes it once what was asked for is answered; nothing more will be. */
+  /** Closes it after all earlier runs are answered; accepts no further runs. */
   leave(): void {
     if (this.#state !== 'open') return;
     this.#state = 'leaving';
@@ -168,7 +168,7 @@ export class RemoteModel {
     if (this.#runs === 0) this.close();
   }
 
-  /** Ends what is under way with 'model-not-ready'. */
+  /** Rejects the exchanges in flight with 'model-not-ready'. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -216,9 +216,9 @@ export class RemoteModel {
       : inputs;
   }
 
-  /** Sends what waits, as far as there are connections. */
+  /** Sends waiting runs while connections are free. */
   #pump(): void {
-    // What waits while the server is not asked is told so at once.
+    // While the breaker is open, waiting runs are rejected immediately.
     const isReady = () => true;
     while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
       const nowMs = this.#deps.clock.monotonicMs();
@@ -249,7 +249,7 @@ export class RemoteModel {
     if (outcome.kind === 'failed' || outcome.kind === 'refused') this.#queue.pushAlone(outcome.alone);
   }
 
-  /** A run, and what it says of the server. */
+  /** Runs on the server and records the result in the breaker. */
   async #runOn(session: RemoteSession, params: RunParams, timeoutMs: number): Promise<HostRun> {
     const startedMs = this.#deps.clock.monotonicMs();
     try {
@@ -274,7 +274,7 @@ export class RemoteModel {
 
   #noteFailure(session: RemoteSession, error: unknown): void {
     if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
-    // The server is well where it refuses these values, or gives NaN for them: other windows may go on.
+    // A server that refuses these values, or returns NaN for them, is healthy: other windows continue.
     if (error instanceof OperatingError && error.disposition === 'reject') return;
     if (error instanceof OperatingError && error.code === 'remote-version-changed') return this.#distrust(error);
     if (this.#breaker.failed())
@@ -306,7 +306,7 @@ export class RemoteModel {
     this.#timers.set('prove', pauseMs, () => void this.#prove());
   }
 
-  /** Never rejects. What runs goes on meanwhile where it is proved already. */
+  /** Proves the server. Never rejects. Runs continue meanwhile if it is proved already. */
   async #prove(): Promise<void> {
     if (this.#proving || this.#state !== 'open') return;
     this.#proving = true;
@@ -324,7 +324,7 @@ export class RemoteModel {
     }
   }
 
-  /** A server that is in use and too busy to be proved again is still the one that was: its runs tell how it is. */
+  /** Handles a failed proof. A server in use that is too busy for a proof stays proved: its runs show its state. */
   #noteUnproved(error: unknown): void {
     if (this.isProved && !isUnfit(error)) this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
     else this.#leaveAlone(error);
@@ -355,7 +355,7 @@ export class RemoteModel {
     const result = await this.#fallback?.judge(inputs, error);
     if (result === undefined) return undefined;
     this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#owner.label, reason: error.code });
-    // It may have become ready only after the health was told.
+    // It may have become ready only after the health was reported.
     if (!this.isProved) this.#report('degraded');
     return result;
   }
@@ -372,15 +372,15 @@ export class RemoteModel {
   }
 
   #leftAlone(): OperatingError {
-    return remoteFailure('remote-circuit-open', `${this.#client.origin} is not asked for now: ${this.#reason}`);
+    return remoteFailure('remote-circuit-open', `${this.#client.origin} gets no requests for now: ${this.#reason}`);
   }
 
-  /** Anew after each wait: what was open before may not be any more. */
+  /** Evaluated again after each wait, because the state may have changed. */
   #isOpen(): boolean {
     return this.#state === 'open';
   }
 
-  /** Figures of one label are those of the version that is used; one that comes or leaves says nothing. */
+  /** The metrics of a label belong to the version in use; a version that is starting or leaving writes none. */
   get #isShown(): boolean {
     return this.#owner.isShown(this);
   }
@@ -395,12 +395,12 @@ export class RemoteModel {
   }
 }
 
-/** Whether an error speaks of the model or its manifest, and not of a server that is away. */
+/** Returns true if an error concerns the model or its manifest, and not an unavailable server. */
 function isUnfit(error: unknown): boolean {
   return error instanceof OperatingError && unfitCodes.has(error.code);
 }
 
-/** What whoever runs a session must know of it. */
+/** Returns the properties that a caller of the session needs. */
 function shapeOf(session: RemoteSession | undefined) {
   const { inputs, outputs, batching } = session?.loaded ?? {};
   return { inputs, outputs, batching };

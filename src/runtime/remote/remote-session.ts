@@ -14,7 +14,7 @@ import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import type { RemoteMetadata, RemotePlace } from './remote-metadata.ts';
 import { readMetadata } from './remote-metadata.ts';
 
-/** Outputs asked for and read; the order of the metadata. */
+/** Requested outputs, in the order of the metadata. */
 type Expected = Pick<RemoteMetadata, 'outputs'> & { readonly rows: number | undefined };
 
 /** A model on a server as it was proved, and as long as it is that one. */
@@ -24,7 +24,7 @@ export class RemoteSession {
   readonly #metadata: RemoteMetadata;
   readonly #clock: Clock;
   #loaded: LoadedSession | undefined;
-  /** The version that answered first; undefined before, or where the server names none. */
+  /** The version of the first answer; undefined before it, or if the server names none. */
   #version: { readonly text: string | undefined } | undefined;
 
   private constructor(client: RemoteClient, place: RemotePlace, metadata: RemoteMetadata, clock: Clock) {
@@ -35,11 +35,11 @@ export class RemoteSession {
   }
 
   /**
-   * Asks for the model's metadata, holds it against the manifest, and runs the golden vectors, alone and as a batch.
+   * Requests the model's metadata, compares it with the manifest, and runs the golden vectors, alone and as a batch.
    *
-   * @param timeoutMs Of the golden runs together.
-   * @throws {OperatingError} 'model-load-failed', 'model-golden-mismatch', 'remote-not-ready', and what
-   *   `RemoteClient.ask` throws.
+   * @param timeoutMs Total time of the golden runs.
+   * @throws {OperatingError} 'model-load-failed', 'model-golden-mismatch', 'remote-not-ready', and the errors of
+   *   `RemoteClient.ask`.
    */
   static async prove(
     client: RemoteClient,
@@ -62,7 +62,7 @@ export class RemoteSession {
     return session;
   }
 
-  /** What it was proved to be. */
+  /** Result of the proof. */
   get loaded(): LoadedSession {
     if (this.#loaded === undefined)
       throw inferenceFailure('model-not-ready', `Model '${this.#place.model}' is not proved`);
@@ -70,12 +70,12 @@ export class RemoteSession {
   }
 
   /**
-   * One run, whose answer is checked in every respect.
+   * Runs the model and checks the answer completely.
    *
-   * @param inputs Names, types and shapes were checked.
-   * @param finite Whether a NaN or infinity, in or out, fails the run.
-   * @param timeoutMs Of everything together.
-   * @throws {OperatingError} What `RemoteClient.ask` throws; 'remote-version-changed', 'model-input-invalid',
+   * @param inputs Inputs with checked names, types and shapes.
+   * @param finite True if NaN or infinity in inputs or outputs fails the run.
+   * @param timeoutMs Total time.
+   * @throws {OperatingError} The errors of `RemoteClient.ask`; 'remote-version-changed', 'model-input-invalid',
    *   'model-output-invalid'.
    */
   async run(
@@ -106,13 +106,13 @@ export class RemoteSession {
       this.#checkVersion(result.version, version);
       return { outputs: result.outputs, runMs: this.#clock.monotonicMs() - startedMs };
     } catch (error) {
-      // What comes next on the same connection may be the answer that was due here.
+      // The next answer on the same connection may be the one that was due here.
       if (errorCode(error) === 'remote-answer-invalid') this.#client.forgetConnections();
       throw error;
     }
   }
 
-  /** Whoever proved one version has proved no other. */
+  /** Rejects an answer of another version: the proof is valid for one version only. */
   #checkVersion(found: string | undefined, asked: string | undefined): void {
     const expected = asked !== undefined && found !== undefined ? { text: asked } : (this.#version ??= { text: found });
     if (found === expected.text) return;
@@ -123,7 +123,7 @@ export class RemoteSession {
   }
 }
 
-/** Where a remote model is on its server. */
+/** Returns the path of a remote model on its server. */
 function placeOf({ name, remote }: AnyManifest): RemotePlace {
   const model = remote?.model ?? name;
   const version = remote?.version;

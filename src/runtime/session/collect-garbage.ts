@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 let collect: (() => void) | undefined;
 
 /**
- * Gives back at once the memory of what is no longer used. By itself V8 may keep the buffer of a large file for as long
- * as a process lives that makes little else. Takes some milliseconds, in which the thread does nothing else.
+ * Frees unused memory immediately. V8 may otherwise keep the buffer of a large file for the lifetime of a process that
+ * allocates little else. Blocks the thread for some milliseconds.
  */
 export function collectGarbage(): void {
   collect ??= exposedCollector();

@@ -20,11 +20,11 @@ const idleOperators = new Set([
 ]);
 
 /**
- * Counts the node executions of a profile by the provider they really ran on, leaving out what only moves data.
+ * Counts the node executions of a profile by the provider that ran them, without nodes that only move data.
  *
- * A session made for a GPU runs without a word on the CPU where no kernel of the graph fits the device
- * (`session.disable_cpu_ep_fallback` would refuse that, but refuses as well the few shape operators that ONNX
- * Runtime always puts on the CPU, and with them most exported models). The profile is the only account of it.
+ * A session for a GPU silently runs on the CPU if no kernel of the graph fits the device. The option
+ * `session.disable_cpu_ep_fallback` refuses that, but also the few shape operators that ONNX Runtime always runs on the
+ * CPU, and so most exported models. Only the profile shows the provider in use.
  *
  * @param path The JSON file that `endProfiling` wrote.
  */
@@ -38,7 +38,7 @@ export async function nodesByProvider(path: string): Promise<Readonly<Record<str
   return counts;
 }
 
-/** Undefined where the event of the profile is not that of a node that computes. */
+/** @returns Undefined if the profile event is not from a computing node. */
 function computingProvider(event: unknown): string | undefined {
   if (typeof event !== 'object' || event === null || !('args' in event)) return undefined;
   const { args } = event;
@@ -47,7 +47,7 @@ function computingProvider(event: unknown): string | undefined {
   return typeof args.provider === 'string' ? args.provider : undefined;
 }
 
-/** Whether anything was computed on the provider. */
+/** Returns true if any node ran on the provider. */
 export function ranOn(provider: ExecutionProvider, counts: Readonly<Record<string, number>>): boolean {
   return (counts[profileNames[provider]] ?? 0) > 0;
 }

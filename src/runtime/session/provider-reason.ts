@@ -7,9 +7,9 @@ import type { ExecutionProvider } from '../../contracts/inference.ts';
 const CUDA_LIBRARY = 'libonnxruntime_providers_cuda.so';
 
 /**
- * Why a provider cannot work here, where that can be known before trying.
+ * Returns the reason why a provider cannot work here, if it can be determined without a try.
  *
- * @returns undefined where nothing speaks against it.
+ * @returns undefined if no reason is known.
  */
 export function providerObstacle(provider: ExecutionProvider): string | undefined {
   if (provider !== 'cuda' || platform !== 'linux') return undefined;

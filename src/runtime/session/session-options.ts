@@ -3,9 +3,9 @@ import type { InferenceSession } from 'onnxruntime-node';
 import type { LoadParams } from './host-protocol.ts';
 
 /**
- * How ONNX Runtime is told to run a model: on one provider alone, with as many threads as it may have.
+ * Returns the options of ONNX Runtime: one provider only, with the configured number of threads.
  *
- * @param profiles Folder for the profile that tells where each operator ran.
+ * @param profiles Folder for the profile with the provider of each operator.
  */
 export function sessionOptions(
   { provider, intraOpThreads }: Pick<LoadParams, 'provider' | 'intraOpThreads'>,

@@ -34,8 +34,8 @@ export class SessionRunner {
   readonly #sessions = new Map<string, Runnable>();
 
   /**
-   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. A session
-   * already under its key goes on until then.
+   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. An existing session
+   * with the same key keeps running until then.
    *
    * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
    *   'provider-unavailable' (the model may still run on another provider).
@@ -92,10 +92,9 @@ async function createSession(params: LoadParams, staging: string): Promise<ort.I
 }
 
 /**
- * Copies the graph to where it is loaded from: what was hashed is what is loaded, whatever happens to the model
- * directory meanwhile.
+ * Copies the graph to the staging folder, so that the hashed bytes are loaded even if the model directory changes.
  *
- * @returns Its size, in bytes.
+ * @returns Size in bytes.
  */
 async function stageModel({ model, directory, modelBytesMax }: LoadParams, path: string): Promise<number> {
   const bytes = await readModelFile(model, directory, modelBytesMax);
@@ -169,7 +168,7 @@ async function runOnce({ session, onCpu }: Runnable, inputs: Tensors): Promise<H
 function ortTensor({ type, data, dims }: Tensor): ort.Tensor {
   // The types go together by construction; ONNX Runtime declares one overload for each and none for their union.
   const tensor = new ort.Tensor(type as 'float32', data as Float32Array, dims);
-  // Where the engine has Float16Array, ONNX Runtime (1.30) makes the bits one, which its native half takes for empty.
+  // If the engine has Float16Array, ONNX Runtime (1.30) converts the bits to one, which its native part treats as empty.
   if (type === 'float16') Object.defineProperty(tensor, 'data', { value: data });
   return tensor;
 }
@@ -178,7 +177,7 @@ function fromOrt(value: ort.OnnxValue): Tensor {
   if (!('data' in value) || !isTensorType(value.type))
     throw inferenceFailure('model-run-failed', `An output is of type ${'type' in value ? value.type : 'unknown'}`);
   const { type, dims, data } = value;
-  // Where the engine has Float16Array, ONNX Runtime gives that; the bits are what crosses to the agent.
+  // If the engine has Float16Array, ONNX Runtime returns one; the bits are sent to the agent.
   if (type === 'float16' && ArrayBuffer.isView(data))
     return { type, dims, data: new Uint16Array(data.buffer, data.byteOffset, data.length) };
   return { type, dims, data };

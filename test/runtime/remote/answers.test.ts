@@ -35,7 +35,7 @@ const faults: readonly (readonly [InferFault, string, RegExp])[] = [
     /Inference-Header-Content-Length is \d+, but|is not JSON|is not UTF-8/,
   ],
   ['garbage', 'remote-answer-invalid', /is not JSON/],
-  ['no-http', 'remote-answer-invalid', /does not speak HTTP/],
+  ['no-http', 'remote-answer-invalid', /does not answer with HTTP/],
   ['compressed', 'remote-answer-invalid', /answered in br/],
   ['endless', 'remote-answer-invalid', /more than the 100000 bytes allowed/],
 ];

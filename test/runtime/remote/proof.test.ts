@@ -23,7 +23,7 @@ const incompatibilities: readonly (readonly [string, MetadataChange, RegExp])[] 
   ['other steps', { inputs: [fp32('window', [-1, 5, 2])] }, /takes 'window' as \[\?, 5, 2\], expected \[\?, 4, 2\]/],
   ['no score', { outputs: [fp32('loss', [-1])] }, /has outputs 'loss', but no 'score'/],
   ['a score of another type', { outputs: [{ ...fp32('score', [-1]), datatype: 'INT64' }] }, /gives 'score' as int64/],
-  ['a shape that is none', { inputs: [fp32('window', [-2, 4, 2])] }, /a shape with -2, which is no size/],
+  ['a shape that is none', { inputs: [fp32('window', [-2, 4, 2])] }, /a shape with -2, which is not a size/],
   ['the name of another model', { name: 'other' }, /is of 'other'/],
 ];
 
