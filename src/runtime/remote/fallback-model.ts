@@ -98,7 +98,7 @@ export class FallbackModel {
   get #ready(): ReadyModel | undefined {
     const ready = this.#held?.ready();
     // Its folder may hold something else by now.
-    return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== ''
+    return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== undefined
       ? undefined
       : ready;
   }
