@@ -86,9 +86,9 @@ function fileFailure(path: string, error: unknown): Error {
   });
 }
 
-/** @throws {OperatingError} 'model-file-invalid' where the bytes are not the ones the manifest was written for. */
+/** @throws {OperatingError} 'model-file-invalid' if the SHA-256 differs from the manifest. */
 function checkDigest(path: string, bytes: Uint8Array, expected: string): void {
   const found = sha256(bytes);
   if (found !== expected)
-    throw inferenceFailure('model-file-invalid', `${path} has SHA-256 ${found}, but model.yaml says ${expected}`);
+    throw inferenceFailure('model-file-invalid', `${path} has SHA-256 ${found}, but model.yaml has ${expected}`);
 }
