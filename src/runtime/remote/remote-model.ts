@@ -367,8 +367,8 @@ export class RemoteModel {
 
   /** A fallback that was wished for and cannot be had is missed before it is needed. */
   #reportWell(): void {
-    const unfit = this.#fallback?.unfit ?? '';
-    this.#owner.onReport(this, unfit === '' ? 'ok' : 'degraded', unfit);
+    const unfit = this.#fallback?.unfit;
+    this.#owner.onReport(this, unfit === undefined ? 'ok' : 'degraded', unfit ?? '');
   }
 
   #leftAlone(): OperatingError {
