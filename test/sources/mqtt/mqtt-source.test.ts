@@ -271,4 +271,12 @@ describe('the configuration of a source', () => {
   ])('%s is refused', (_what, settings, tag, message) => {
     expect(issues(settings, tag)).toEqual([expect.stringContaining(message)]);
   });
+
+  test.each([
+    ['a topic', (text: string) => issues({}, { topic: text }), 'tags.t.topic'],
+    ['a client id', (text: string) => issues({ clientId: text }), 'clientId'],
+  ])('%s has at most 65535 bytes, even if it has fewer characters', (_what, issuesOf, path) => {
+    expect(issuesOf(`a${'°'.repeat(32_767)}`)).toBeUndefined();
+    expect(issuesOf('°'.repeat(32_768))).toEqual([`${path}: must have 65535 bytes or less in UTF-8`]);
+  });
 });
