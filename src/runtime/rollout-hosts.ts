@@ -20,8 +20,8 @@ export type RolloutHostsOptions = {
 };
 
 /**
- * Versions under rollout, each in a process of its own with a lower priority: one that crashes or hangs takes nobody's
- * windows along but its own, and one that loads holds up no other. Where its rollout ends, its process goes.
+ * Versions under rollout, each in a process of its own with a lower priority: a crash or hang affects only its own
+ * windows, and its load delays no other model. The process ends with the rollout.
  *
  * Reports under `rollout-model/<name>@<version>`, and each process under `inference/rollout-<name>@<version>`.
  */

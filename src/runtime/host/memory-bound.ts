@@ -2,26 +2,26 @@ import { formatByteSize } from '../../domain/byte-size.ts';
 import { formatDuration } from '../../domain/duration.ts';
 
 const RECYCLE_INTERVAL_MS_MIN = 60_000;
-/** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
+/** Models that need more memory than the limit would have their host replaced without end, so it must grow by half first. */
 const RECYCLE_GROWTH = 1.5;
 /** A host that is too large again within this time needs the memory for its work, and a fresh one would not help. */
 const IN_VAIN_MS = 600_000;
 
 /**
- * When a host has grown so large that a fresh one should take over: past what it may take, but no more often than once
- * a minute, and not where its models need more. What they need is learned from fresh hosts, and from hosts that are too
- * large again soon after; one that leaks without end is still replaced, every ten minutes or so.
+ * Decides when a host is so large that a fresh one should take over: above its limit, at most once a minute, and not if
+ * its models need more. Their need is measured on fresh hosts, and on hosts that are too large again soon after. A host
+ * that leaks is still replaced, about every ten minutes.
  */
 export class MemoryBound {
-  /** What the configuration allows. */
+  /** Limit of the configuration. */
   readonly #bytesMax: number;
   readonly #setting: string;
   #residentBytesMax: number;
-  /** That a host was found to need for its work, past what it may take; 0 where none did. */
+  /** Memory above the limit that a host needed for its work; 0 if none did. */
   #neededBytes = 0;
   #recycledMs = Number.NEGATIVE_INFINITY;
 
-  /** @param setting Key of the configuration that says `bytesMax`. */
+  /** @param setting Configuration key of `bytesMax`. */
   constructor(bytesMax: number, setting: string) {
     this.#bytesMax = bytesMax;
     this.#setting = setting;

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../platform/clock.ts';
 
-/** Timers of which each name has one: setting it again puts off what was to come. They keep no process alive. */
+/** One timer per name: setting it again replaces it. The timers do not keep the process alive. */
 export class NamedTimers {
   readonly #clock: Clock;
   readonly #timers = new Map<string, Timer>();

@@ -6,12 +6,12 @@ const PAUSE_MS_MAX = 60_000;
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
- * Keeps runs from waiting for a server that does not serve: after so many failures in a row it is left alone, and tried
- * again after pauses that grow from half a second to a minute, each with jitter.
+ * Prevents runs from waiting for a server that does not work: after `failuresMax` failures in a row it gets no runs, and
+ * is tried again after pauses that grow from 0.5 s to 60 s, each with jitter.
  *
- * It begins half-open, as nothing is known of the server yet, and closes only by a proof. What is tried while it is half-open
- * is that proof and never a window. The pauses grow on until a run has succeeded: a server that proves itself and then
- * fails at work is not asked ever faster.
+ * It starts half-open, because the server is unknown, and closes only after a proof; half-open tries that proof and
+ * never a window. The pauses grow until a run succeeds, so that a server that passes the proof and then fails is not
+ * tried faster and faster.
  *
  * @see M. Nygard, Release It!, 2nd ed. (2018), "Circuit Breaker".
  */
@@ -41,13 +41,13 @@ export class CircuitBreaker {
     this.#backoff.reset();
   }
 
-  /** A run failed. @returns Whether that was one too many. */
+  /** A run failed. @returns True if the circuit must open. */
   failed(): boolean {
     this.#failures += 1;
     return this.#failures >= this.#failuresMax;
   }
 
-  /** @returns How long to leave the server alone, in milliseconds. */
+  /** @returns Milliseconds until the next try. */
   open(): number {
     this.#state = 'open';
     return this.#backoff.nextMs();

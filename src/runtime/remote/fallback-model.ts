@@ -9,7 +9,7 @@ import { batchSize } from '../../models/checks/batch-rows.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';
 import { fallbackIncompatibility, fallbackProblem } from '../../models/store/fallback-fit.ts';
 
-/** A local model that is loaded for as long as somebody holds it. */
+/** A local model that stays loaded until it is released. */
 export type HeldModel = {
   readonly ready: () => ReadyModel | undefined;
   readonly run: (inputs: Tensors) => Promise<RunResult>;
@@ -18,15 +18,15 @@ export type HeldModel = {
 
 export type FallbackModelOptions = {
   readonly model: ModelReference;
-  /** Of the remote model in whose place it judges. */
+  /** Manifest of the remote model that it replaces. */
   readonly manifest: AnyManifest;
   readonly directory: ModelDirectory;
   readonly hold: (model: ModelReference) => HeldModel;
 };
 
 /**
- * The local model that judges where a remote one cannot: loaded and proved like any local model, once it is known to
- * be local and to see the same windows.
+ * The local model that judges while a remote one cannot. It is loaded and proved like any local model, after a check
+ * that it is local and takes the same windows.
  */
 export class FallbackModel {
   readonly #options: FallbackModelOptions;
@@ -40,26 +40,26 @@ export class FallbackModel {
     this.#label = formatModelReference(options.model);
   }
 
-  /** Has it loaded where it fits; resolves once that is known. Never rejects. */
+  /** Loads the model if it fits; resolves after that check. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
     this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
     if (!this.#released && this.#unfit === '') this.#held = hold(model);
   }
 
-  /** Why it can never judge as it is, for an operator; '' where it can. */
+  /** Why it can never judge, for an operator; '' if it can. */
   get unfit(): string {
     return this.#unfit;
   }
 
-  /** Who judges meanwhile, for an operator. */
+  /** Which model judges meanwhile, for an operator. */
   get standing(): string {
     if (this.#unfit !== '') return this.#unfit;
     if (this.#ready === undefined) return `its fallback ${this.#label} cannot judge either, see model/${this.#label}`;
     return `${this.#label} judges meanwhile`;
   }
 
-  /** The model as it judges in the place of the remote one, and why; undefined while it cannot. */
+  /** Returns the model with the reason why it replaces the remote one; undefined while it cannot judge. */
   served(reason: string): ServedModel | undefined {
     const ready = this.#ready;
     return ready === undefined ? undefined : { ...ready, judgedBy: insteadOfRemote(ready.judgedBy, reason) };
@@ -68,10 +68,10 @@ export class FallbackModel {
   /**
    * Judges windows that the remote model did not judge.
    *
-   * @param inputs One input, whatever its name.
-   * @returns Undefined where it is not to judge, or cannot now: then the remote model's error stands.
-   * @throws {OperatingError} What it failed by itself where that is of these very windows, so that whoever asked may
-   *   split the batch; else the remote model's error, with both reasons.
+   * @param inputs One input, under any name.
+   * @returns Undefined if it must not or cannot judge now: then the error of the remote model applies.
+   * @throws {OperatingError} Its own error if these windows are at fault, so that the caller may split the batch;
+   *   otherwise the error of the remote model, with both reasons.
    */
   async judge(inputs: Tensors, error: OperatingError): Promise<RunResult | undefined> {
     const ready = this.#ready;
@@ -97,7 +97,7 @@ export class FallbackModel {
 
   get #ready(): ReadyModel | undefined {
     const ready = this.#held?.ready();
-    // Its folder may hold something else by now.
+    // Its folder may contain another version by now.
     return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== ''
       ? undefined
       : ready;
@@ -105,8 +105,8 @@ export class FallbackModel {
 }
 
 /**
- * Windows that are wrong in themselves are so for every model. A batch that is refused for what is in it goes back to
- * whoever asked, to be split: the window that is to blame comes to the fallback alone, the others do not.
+ * Windows with invalid values are invalid for every model. A batch that is refused for its values is returned to the
+ * caller, who splits it: only the window at fault reaches the fallback.
  */
 function mayFallBack({ code, disposition }: OperatingError, inputs: Tensors): boolean {
   return code !== 'model-input-invalid' && (disposition === 'retry' || batchSize(inputs) === 1);
