@@ -1,3 +1,4 @@
+import { reject, retry } from '../platform/errors.ts';
 import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
@@ -37,54 +38,42 @@ import { watchdogMetrics } from './watchdog.ts';
 
 /** Errors of the agent as a whole, which no single part of it owns. */
 const agentErrors = {
-  'config-invalid': {
-    disposition: 'reject',
-    meaning: 'The configuration is wrong. Every problem is shown with its file, line and column; the exit code is 78.',
-    remedy:
-      'Fix the reported lines, then run `andon check FILE`. systemd does not restart the agent until the file is valid.',
-  },
-  'invariant-broken': {
-    disposition: 'reject',
-    meaning: 'Something happened that andon itself rules out: a bug. The outbox is flushed and the exit code is 70.',
-    remedy: 'systemd restarts the agent. Please report it, with the lines of the log before it.',
-  },
-  'secret-missing': {
-    disposition: 'retry',
-    meaning:
-      'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
-    remedy:
-      'Set the variable or create the file (`/etc/andon/credentials` under systemd). It is read again at each attempt.',
-  },
-  'rpc-closed': {
-    disposition: 'retry',
-    meaning: 'A child process or thread of the agent ended while a call to it was under way.',
-    remedy: 'It restarts automatically. If it repeats, look for the reason in the log lines before it.',
-  },
-  'rpc-timeout': {
-    disposition: 'retry',
-    meaning: 'A child process or thread of the agent did not answer in time.',
-    remedy: 'A box that is overloaded or short of memory, or a disk that stalls. The call is repeated by its owner.',
-  },
-  'rpc-unknown-method': {
-    disposition: 'reject',
-    meaning: 'A child process of another version of andon was called.',
-    remedy: 'Restart the agent after an upgrade, so that all of it is of one version.',
-  },
+  'config-invalid': reject(
+    'The configuration is wrong. Every problem is shown with its file, line and column; the exit code is 78.',
+    'Fix the reported lines, then run `andon check FILE`. systemd does not restart the agent until the file is valid.',
+  ),
+  'invariant-broken': reject(
+    'Something happened that andon itself rules out: a bug. The outbox is flushed and the exit code is 70.',
+    'systemd restarts the agent. Please report it, with the lines of the log before it.',
+  ),
+  'secret-missing': retry(
+    'A secret that the configuration refers to is not there: its environment variable is not set, or its file cannot be read or is empty.',
+    'Set the variable or create the file (`/etc/andon/credentials` under systemd). It is read again at each attempt.',
+  ),
+  'rpc-closed': retry(
+    'A child process or thread of the agent ended while a call to it was under way.',
+    'It restarts automatically. If it repeats, look for the reason in the log lines before it.',
+  ),
+  'rpc-timeout': retry(
+    'A child process or thread of the agent did not answer in time.',
+    'A box that is overloaded or short of memory, or a disk that stalls. The call is repeated by its owner.',
+  ),
+  'rpc-unknown-method': reject(
+    'A child process of another version of andon was called.',
+    'Restart the agent after an upgrade, so that all of it is of one version.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** Errors of commands that are not the daemon. */
 const commandErrors = {
-  'agent-not-reached': {
-    disposition: 'retry',
-    meaning: 'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
-    remedy:
-      'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
-  },
-  'simulate-nowhere': {
-    disposition: 'reject',
-    meaning: '`andon simulate` has no address to serve the recording at.',
-    remedy: 'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',
-  },
+  'agent-not-reached': retry(
+    'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
+    'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
+  ),
+  'simulate-nowhere': reject(
+    '`andon simulate` has no address to serve the recording at.',
+    'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 /** A catalogue with the part of andon that it belongs to, as a heading of the docs. */

@@ -1,24 +1,18 @@
+import { counter, gauge } from '../platform/metrics.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 
 export const watchdogMetrics = {
-  andon_watchdog_feeds_total: {
-    type: 'counter',
-    help: 'Checks in which every part was alive. Each is sent to systemd if it requests watchdog notifications.',
-    labels: [],
-  },
-  andon_watchdog_withheld_total: {
-    type: 'counter',
-    help: 'Checks in which a part was not alive, so that no notification was sent to systemd.',
-    labels: ['part'],
-  },
-  andon_event_loop_delay_seconds: {
-    type: 'gauge',
-    help: 'How late the main thread came to its last watchdog timer.',
-    labels: [],
-  },
+  andon_watchdog_feeds_total: counter(
+    'Checks in which every part was alive. Each is sent to systemd if it requests watchdog notifications.',
+  ),
+  andon_watchdog_withheld_total: counter(
+    'Checks in which a part was not alive, so that no notification was sent to systemd.',
+    ['part'],
+  ),
+  andon_event_loop_delay_seconds: gauge('How late the main thread came to its last watchdog timer.'),
 } as const satisfies MetricCatalogue;
 
 /** Something that must keep moving for the agent to count as alive. */

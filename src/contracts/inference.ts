@@ -21,7 +21,7 @@ export type TensorType =
   | 'bool'
   | 'string';
 
-/** Row-major; float16 as its bits in a Uint16Array. The data belongs to whoever made it until the run's promise settles. */
+/** Row-major; float16 as its bits in a Uint16Array. The caller must not change the data until the run's promise settles. */
 export type Tensor = { readonly type: TensorType; readonly dims: readonly number[]; readonly data: TensorData };
 export type TensorData =
   | Float32Array
@@ -56,7 +56,7 @@ export type ModelStatus = {
   readonly name: string;
   readonly version: number;
   readonly state: 'loading' | 'ready' | 'failed' | 'quarantined';
-  /** Why it is not ready; '' where it is. */
+  /** Reason why it is not ready; '' if it is ready. */
   readonly reason: string;
   readonly provider: string | undefined;
   readonly fallbacks: readonly ProviderFallback[];
@@ -65,23 +65,23 @@ export type ModelStatus = {
 export type RunResult = {
   readonly outputs: Tensors;
   readonly judgedBy: JudgedBy;
-  /** Of the version that ran, which need not be the one that was ready when the run was asked for. */
+  /** Manifest of the version that ran; it may differ from the version that was ready at the request. */
   readonly manifest: AnyManifest;
   /** Time of `session.run` alone, in the host. */
   readonly runMs: number;
 };
 
-/** Who waits: a watch, whose windows go first, or a client, whose request may be told to come again. */
+/** Priority of a run: windows of a watch go first; a client's request may be refused with 'retry'. */
 export type RunPriority = 'watch' | 'client';
 
-/** What a model has done since it was loaded; times in nanoseconds, as the Open Inference Protocol's statistics have them. */
+/** Counters of a model since it was loaded; times in nanoseconds, as in the statistics of the Open Inference Protocol. */
 export type ModelStatistics = {
   readonly name: string;
   readonly version: number;
   readonly lastInferenceMs: EpochMs;
   /** Rows judged. */
   readonly inferences: number;
-  /** Runs of the session: fewer than rows where they were batched. */
+  /** Number of session runs; fewer than rows if rows were batched. */
   readonly executions: number;
   readonly succeeded: { readonly count: number; readonly ns: number };
   readonly failed: { readonly count: number; readonly ns: number };
@@ -97,57 +97,57 @@ export type RepositoryEntry = {
   readonly state: ModelStatus['state'] | 'unloaded';
   /** Why it cannot be used, or that it is unverified; '' otherwise. */
   readonly reason: string;
-  /** Whether the name alone means this version. */
+  /** True if the name without a version selects this version. */
   readonly active: boolean;
 };
 
-/** What is loaded, at one moment. */
+/** Loaded models at one moment. */
 export interface LoadedModels {
-  /** The model as a client's run would find it, whatever graph it is; undefined where it cannot run. */
+  /** Returns the model as a client's run uses it, for any graph; undefined if it cannot run. */
   served(model: ModelReference): ServedModel | undefined;
   /** One for each model and copy: those of the watches first. */
   statuses(): readonly ModelStatus[];
-  /** Of each version that is loaded, the watches' and the clients' runs together. */
+  /** Returns the statistics of each loaded version, over the runs of watches and clients. */
   statistics(): readonly ModelStatistics[];
 }
 
 /** Models as clients find them. */
 export interface ClientInference {
-  /** As it can run now for a client, in this process; undefined also where only the process of the watches has it. */
+  /** Returns the model as it can run now for a client in this process; undefined also if only the agent's process has it. */
   served(model: ModelReference): ServedModel | undefined;
-  /** Those of every process. */
+  /** Returns the loaded models of every process. */
   models(): Promise<LoadedModels>;
   /**
-   * One run. Names, types and shapes are checked before; a client is given what the graph gives, NaN and infinities too.
+   * Runs a model. Names, types and shapes are checked first; a client receives the outputs unchanged, NaN and infinity
+   * included.
    *
-   * It waits behind every watch's, and may go as one batch with those of other clients. Where the host is
-   * lost, the run under way fails, and those that wait go to the next host, as long as their deadline allows.
+   * The run waits behind the runs of all watches and may be batched with runs of other clients. If the host is lost, the
+   * run in flight fails and waiting runs go to the next host, within their deadlines.
    *
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
   run(model: ModelReference, inputs: Tensors, priority: 'client'): Promise<RunResult>;
   /**
-   * Loads a model for clients, or loads it anew where it is loaded: a version without number is looked up again.
-   * Resolves once it is ready; one that could not be loaded stays listed with the reason, and a version that ran before
-   * goes on.
+   * Loads a model for clients, or loads it again: a reference without a version is resolved again. Resolves when the model
+   * is ready. A model that could not be loaded stays listed with the reason, and its previous version keeps running.
    *
-   * @throws {OperatingError} Why it could not be loaded; 'too-many-models'.
+   * @throws {OperatingError} The reason why it could not be loaded; 'too-many-models'.
    */
   load(model: ModelReference): Promise<void>;
   /**
-   * Takes a clients' model out of memory. Nothing happens where it is not loaded.
+   * Unloads a model of clients. Does nothing if it is not loaded.
    *
-   * @throws {OperatingError} 'model-in-use' where a watch uses it.
+   * @throws {OperatingError} 'model-in-use' if a watch uses it.
    */
   unload(model: ModelReference): Promise<void>;
-  /** Every version on disk, and what is loaded of it; in order of name and version. */
+  /** Returns every version on disk with its load state, in order of name and version. */
   repository(): Promise<readonly RepositoryEntry[]>;
 }
 
-/** Runs models in supervised child processes; nothing of ONNX Runtime is ever loaded in the agent's own process. */
+/** Runs models in supervised child processes; ONNX Runtime is never loaded in the agent's own process. */
 export interface InferenceHost extends LoadedModels, AsyncDisposable {
-  /** Starts the child and loads the models; returns at once, and reports under `inference` and `model/<name>`. */
+  /** Starts the child process and loads the models. Returns immediately; reports health under `inference` and `model/<name>`. */
   start(): void;
   /**
    * The watches' model if it can run now, or while its host is being replaced after a crash, within its deadline: then a
@@ -155,14 +155,14 @@ export interface InferenceHost extends LoadedModels, AsyncDisposable {
    */
   ready(model: ModelReference): ReadyModel | undefined;
   /**
-   * One run, as for clients; for a watch every float must be finite, before and after.
+   * Runs a model, as for clients; for a watch every float must be finite, in inputs and outputs.
    *
-   * @param priority 'watch' where left out.
+   * @param priority Default: 'watch'.
    */
   run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
   /**
-   * Looks again at which versions are active, and tries again what failed or is quarantined. A new version takes over
-   * once it has proved itself in a fresh process; until then, and where it does not, the one before goes on.
+   * Reads the active versions again and retries models that failed or are quarantined. A new version takes over after it has
+   * passed its checks in a fresh process; until then, and if it fails, the previous version keeps running.
    */
   reload(): void;
   /** Monotonic time of the child's last answer to a ping; the watchdog is fed only while it advances. */

@@ -4,8 +4,8 @@ import type { Quality, QualityReason } from '../domain/sample/quality.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 
 /**
- * What live subscribers hear. Verdicts and alarms come after their commit, with the id of their record; an alarm has
- * none where it was stored before this start and could be read only now.
+ * Events for live subscribers. Verdicts and alarms follow their commit and carry the id of their record. An alarm has no id
+ * if it was stored before this start.
  */
 export type LiveEvent =
   | { readonly type: 'verdict'; readonly verdict: Verdict; readonly id: string }
@@ -16,7 +16,7 @@ export type LiveEvent =
 export type TagReading = {
   readonly tag: string;
   readonly value: number | undefined;
-  /** What the value is called, or the text that it stands for; undefined for a plain number. */
+  /** Name of the value, or the text that the number stands for; undefined for a plain number. */
   readonly text?: string | undefined;
   readonly unit: string;
   readonly timestampMs: EpochMs;

@@ -1,6 +1,6 @@
 import type { AnyManifest, ModelManifest } from './model-manifest.ts';
 
-/** Whether a watch may name the model. Apart from the schema, so that the inference host need not load zod. */
+/** Returns whether a watch may use the model. In a file of its own, so that the inference host does not load zod. */
 export function judgesWindows(manifest: AnyManifest): manifest is ModelManifest {
   return 'window' in manifest;
 }

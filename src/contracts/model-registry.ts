@@ -1,30 +1,30 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
 
-/** Where a package comes from: a folder, or an archive with one in it. */
+/** The source of a package: a folder, or an archive of one. */
 export type PackageSource =
   | { readonly kind: 'folder'; readonly path: string }
-  /** A tar archive, gzip'd or not; the bytes are taken once. */
+  /** A tar archive, with or without gzip; the bytes are read once. */
   | { readonly kind: 'archive'; readonly bytes: AsyncIterable<Uint8Array> }
-  /** The same, fetched over HTTP or HTTPS. */
+  /** An archive that is fetched over HTTP or HTTPS. */
   | { readonly kind: 'url'; readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
 export type InstallRequest = {
   readonly source: PackageSource;
-  /** SHA-256 that the archive must have, 64 hexadecimal digits; undefined where nobody knows. */
+  /** SHA-256 that the archive must have, 64 hexadecimal digits; undefined to accept any. */
   readonly sha256: string | undefined;
-  /** Whether it becomes the active version too. */
+  /** Activates the version after the installation. */
   readonly activate: boolean;
   readonly onProgress?: (progress: InstallProgress) => void;
 };
 
-/** Bytes of the archive received so far, and how many there will be where that is known; or what is done now. */
+/** `bytesTotal` is undefined if the sender does not report it. */
 export type InstallProgress =
   | { readonly stage: 'receiving'; readonly bytes: number; readonly bytesTotal: number | undefined }
   | { readonly stage: 'verifying'; readonly model: string };
 
 export type ExactModel = { readonly name: string; readonly version: number };
 
-/** Times of whole runs of one row, from the question to the host's answer, as the deadline counts them. */
+/** Times of runs of one row, from the request to the response of the host, as for the deadline. */
 export type LatencyFigures = {
   readonly warmUpRuns: number;
   readonly runs: number;
@@ -34,33 +34,33 @@ export type LatencyFigures = {
   readonly deadlineMs: number;
 };
 
-/** What a version was seen to do in a fresh host. */
+/** Results of the proof of a version in a fresh host. */
 export type ModelProof = {
-  /** Of model.onnx; of model.yaml where it runs on a server. */
+  /** SHA-256 of model.onnx, or of model.yaml for a remote model. */
   readonly sha256: string;
   readonly provider: string;
   readonly golden: {
     readonly vectors: number;
     /** Relative to max(1, |expected|). */
     readonly largestDifference: number;
-    /** Whether several vectors as one batch gave what they give one by one. */
+    /** True if several vectors in one batch gave the same outputs as one by one. */
     readonly rowsStayApart: boolean;
   };
-  /** Undefined for a graph without golden vectors that takes no zeros: there is nothing to run it on. */
+  /** Undefined for a graph without golden vectors that fails on zeros: there are no inputs to run it on. */
   readonly latency: LatencyFigures | undefined;
 };
 
 export type Installed = ExactModel & {
-  /** False where the very same version was there already. */
+  /** False if the same version was installed already. */
   readonly fresh: boolean;
   readonly proof: ModelProof | undefined;
-  /** Files of a folder that are no part of a package. */
+  /** Entries of a source folder that are not part of a package. */
   readonly leftOut: readonly string[];
   readonly activated: Activated | undefined;
 };
 
 export type Activated = ExactModel & {
-  /** Active until now; undefined where none was. */
+  /** The version that was active before; undefined if none was. */
   readonly previous: number | undefined;
   readonly proof: ModelProof;
 };
@@ -68,55 +68,55 @@ export type Activated = ExactModel & {
 export const modelActions = ['train', 'install', 'activate', 'rollback', 'pin', 'unpin', 'remove', 'mend'] as const;
 export type ModelAction = (typeof modelActions)[number];
 
-/** A line of the audit log. */
+/** A record of the audit log. */
 export type AuditEntry = {
-  /** From 1, without a gap. */
+  /** Starts at 1, without gaps. */
   readonly sequence: number;
   readonly timestamp_ms: EpochMs;
   /** `cli:<user>`, `http:<address>` or `agent`. */
   readonly actor: string;
   readonly action: ModelAction;
-  /** '' where it is not known what was meant. */
+  /** Empty if the package was refused before its name was known. */
   readonly model: string;
   readonly version: number | null;
   readonly outcome: 'ok' | 'refused';
-  /** Why it was refused, and what was measured. */
+  /** Reason of a refusal, and measured values. */
   readonly detail: Readonly<Record<string, unknown>>;
-  /** Hash of the line before; 64 zeros for the first. */
+  /** Hash of the previous record; 64 zeros for the first. */
   readonly previous: string;
   /** SHA-256 of the line without this field, 64 hexadecimal digits. */
   readonly hash: string;
 };
 
 export type AuditReport = {
-  /** Every line that could be read, oldest first. */
+  /** All readable records before the first fault, oldest first. */
   readonly entries: readonly AuditEntry[];
-  /** The first line that does not fit the ones before it; undefined where the whole chain holds. */
+  /** The first line that breaks the chain; undefined if the chain is intact. */
   readonly broken: { readonly file: string; readonly line: number; readonly reason: string } | undefined;
 };
 
 /**
- * Changes the model directory: one act at a time, whoever does it, each with a line in the audit log.
+ * Changes the model directory. One operation runs at a time, across all processes, and each is in the audit log.
  *
- * A version is proved before it is installed and before it becomes active; one that fails changes nothing.
- * Every act may be refused with {OperatingError} 'models-busy', 'model-directory-unusable' (retry).
+ * A version is proved before it is installed and before it becomes active. A version that fails changes nothing.
+ * Every operation may be refused with {OperatingError} 'models-busy', 'model-directory-unusable' (retry).
  */
 export interface ModelRegistry {
   /**
    * @throws {OperatingError} 'model-package-invalid', 'model-package-too-large', 'model-version-taken', 'model-pinned'
-   *   and why the version was not proved (reject); 'model-download-failed' (retry).
+   *   and the errors of the proof (reject); 'model-download-failed' (retry).
    */
   install(order: InstallRequest, actor: string): Promise<Installed>;
-  /** @throws {OperatingError} 'model-version-unknown', 'model-pinned', and why the version was not proved (reject). */
+  /** @throws {OperatingError} 'model-version-unknown', 'model-pinned', and the errors of the proof (reject). */
   activate(model: ExactModel, actor: string): Promise<Activated>;
   /** @throws {OperatingError} As `activate`, and 'model-no-previous'. */
   rollback(name: string, actor: string): Promise<Activated>;
-  /** Holds the active version fast. @throws {OperatingError} 'model-version-not-active' (reject). */
+  /** Prevents any change of the active version. @throws {OperatingError} 'model-version-not-active' (reject). */
   pin(model: ExactModel, actor: string): Promise<void>;
-  /** @returns The version that was pinned; undefined where none was. */
+  /** @returns The version that was pinned; undefined if none was. */
   unpin(name: string, actor: string): Promise<number | undefined>;
   /**
-   * @param force Also the previous version, which leaves nothing to roll back to.
+   * @param options.force Also removes the previous version, after which no rollback is possible.
    * @throws {OperatingError} 'model-version-unknown', 'model-version-in-use', 'model-pinned' (reject).
    */
   remove(model: ExactModel, options: { readonly force: boolean }, actor: string): Promise<void>;

@@ -3,35 +3,35 @@ import type { ModelStanding } from '../domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../domain/rollout/rollout-tally.ts';
 import type { InferenceHost } from './inference.ts';
 
-/** What is needed of a host to judge windows with it. */
+/** The part of a host that judges windows. */
 export type WindowModels = Pick<InferenceHost, 'ready' | 'statuses' | 'run'>;
 
-/** Versions under rollout, each in a process of its own: what one does there, no watch's own model feels. */
+/** Versions under rollout, each in its own process, so that they cannot affect the watches' models. */
 export interface RolloutModels extends WindowModels {
-  /** Loads those that are wanted and lets go of the others. Returns at once. */
+  /** Loads the given models and unloads all others. Returns immediately. */
   want(models: readonly ModelReference[]): void;
   /** Longest that a run of the model may take. */
   deadlineMs(model: ModelReference): number;
 }
 
-/** What rollouts know of the model directory, and what they write into it. */
+/** The rollouts' view of the model directory: reads and changes. */
 export interface VersionLedger {
-  /** @throws {OperatingError} Where the directory cannot be read. */
+  /** @throws {OperatingError} if the directory cannot be read. */
   standing(name: string): Promise<ModelStanding>;
   /** Remembers that a version was found bad. */
   reject(name: string, version: number, reason: string): Promise<void>;
   /**
-   * Makes the version before the active one again.
+   * Activates the previous version.
    *
-   * @param from The version to leave; where another is active by now, nothing happens.
-   * @throws {OperatingError} 'model-rollback-refused' where the version is pinned, or there is none to go back to.
+   * @param from The version to leave; if another version is active, nothing happens.
+   * @throws {OperatingError} 'model-rollback-refused' if the version is pinned or has no previous version.
    */
   rollback(name: string, from: number, reason: string): Promise<void>;
 }
 
-/** Where what was counted is kept across a restart. */
+/** Keeps the counts of the rollouts across a restart. */
 export interface RolloutJournal {
-  /** By rollout; empty where there is nothing, or nothing that can be read. */
+  /** Returns the tallies by rollout; empty if there are none or the file is not readable. */
   read(): Promise<ReadonlyMap<string, TallyState>>;
   /** Replaces all of it. Losing it costs figures and no verdict, so that it never throws. */
   write(tallies: ReadonlyMap<string, TallyState>): Promise<void>;

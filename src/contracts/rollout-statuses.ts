@@ -11,13 +11,13 @@ export type RolloutReport = {
   readonly decides: number;
   readonly summary: TallySummary;
   readonly stopped: StoppedRollout | undefined;
-  /** What it means and what to do next. */
+  /** Meaning of the result and the next step. */
   readonly conclusion: string;
 };
 
 export type StoppedRollout = { readonly cause: BreachCause; readonly reason: string; readonly timestampMs: EpochMs };
 
-/** A rollout that the configuration asks for and that is not held. */
+/** A configured rollout that does not run, with the reason. */
 export type RolloutObstacle = { readonly watch: string; readonly reason: string };
 
 export interface RolloutStatuses {
@@ -26,7 +26,7 @@ export interface RolloutStatuses {
     readonly rollouts: readonly RolloutReport[];
     readonly obstacles: readonly RolloutObstacle[];
   };
-  /** The rollout of a watch, the short of it; undefined where none is under way. */
+  /** Returns a summary of the watch's rollout; undefined if none is running. */
   rolloutOf(watch: string): RolloutOverview | undefined;
 }
 
@@ -37,6 +37,6 @@ export type RolloutOverview = {
   readonly windows: number;
   /** Share of windows that both judged alike; undefined before the first. */
   readonly agreement: number | undefined;
-  /** Why the candidate was stopped; undefined where it was not. */
+  /** Reason why the candidate was stopped; undefined if it was not. */
   readonly stopped: string | undefined;
 };

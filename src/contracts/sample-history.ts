@@ -6,7 +6,7 @@ export type TagSeries = { readonly tag: string; readonly timesMs: Float64Array; 
 
 /** The box's own historian: good samples by tag and time, for charts, training and backtests. */
 export interface SampleHistory {
-  /** Keeps the good samples of a gated batch; copies what it keeps. Loses at most the last few seconds in a crash. */
+  /** Adds the good samples of a gated batch; copies them. A crash loses at most the last few seconds. */
   add(batch: SampleBatch): void;
   /** Samples in [fromMs, toMs], thinned evenly to at most `limit` a tag; limit undefined gives all. */
   read(tags: readonly string[], fromMs: EpochMs, toMs: EpochMs, limit?: number): Promise<readonly TagSeries[]>;

@@ -1,11 +1,10 @@
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 
 /**
- * Takes what a source has read.
+ * Receives the samples of a source.
  *
- * A call is one scan or one message: every tag that the scan should have read is in the batch, the failed
- * ones as `bad` with their reason. The batch belongs to the caller and may be reused after the call.
- * Never throws for what is in a batch.
+ * A call is one scan or one message: every tag of the scan is in the batch, failed ones as `bad` with their reason. The
+ * batch belongs to the caller and may be reused after the call. The content of a batch never causes an exception.
  */
 export interface SampleSink {
   accept(batch: SampleBatch): void;

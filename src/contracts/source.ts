@@ -7,15 +7,15 @@ import type { SampleSink } from './sample-sink.ts';
 /**
  * A live connection to devices or topics.
  *
- * The constructor does no I/O. `start` returns at once; a peer that is away is reported as degraded under
- * `source/<id>` and tried again with backoff, for ever. After disposal nothing more reaches the sink, and no
- * socket or timer is left; disposing twice, or before start, is fine.
+ * The constructor does no I/O. `start` returns immediately. A missing peer is reported as degraded under `source/<id>` and
+ * retried with backoff without end. After disposal the sink receives nothing more, and no socket or timer is left.
+ * Disposal twice, or before start, is allowed.
  */
 export interface Source extends AsyncDisposable {
   start(): void;
   /**
-   * Monotonic time of the last sign of life of the source's own scheduling (a scan begun, a connection tried,
-   * a message taken); the watchdog is fed only while it advances. Says nothing about the peer.
+   * Monotonic time of the last activity of the source's own scheduling (scan started, connection attempted, message
+   * received). The watchdog requires that it advances. It does not depend on the peer.
    */
   lastTickMs(): number;
 }
@@ -42,15 +42,15 @@ export type TagRefusal = 'name-unfit' | 'name-taken' | 'too-many';
 /** The box's own history as a source sees it. */
 export type SourceHistory = Pick<SampleHistory, 'add'> & {
   /**
-   * Resolves once every good sample that this source has handed over is on the disk; samples that the history does
-   * not keep do not count.
+   * Resolves when every good sample that this source delivered is on the disk; samples that the history does not keep do not
+   * count.
    *
-   * @throws {OperatingError} 'samples-not-stored' (retry) where any were lost since the last call.
+   * @throws {OperatingError} 'samples-not-stored' (retry) if samples were lost since the last call.
    */
   stored(): Promise<void>;
 };
 
-/** One line of `andon plan`: a scan class of a unit, and what it costs. */
+/** One line of `andon plan`: a scan class of a unit with its bus time. */
 export type ScanPlan = {
   readonly source: string;
   readonly unitId: number;
@@ -76,9 +76,9 @@ export type SourceKind<Config extends { readonly type: string }> = {
   readonly type: Config['type'];
   readonly schema: z.ZodType<Config>;
   tags(config: Config): readonly TagDefinition[];
-  /** Tags that are made of what the source finds; absent where it finds none by itself. */
+  /** Patterns of tags that the source discovers; absent if it discovers none. */
   patterns?(config: Config): readonly TagPattern[];
-  /** Empty where the source does not poll. */
+  /** Returns the scan plans; empty if the source does not poll. */
   plan(id: string, config: Config): readonly ScanPlan[];
   create(context: SourceContext<Config>): Source;
 };

@@ -3,20 +3,20 @@ import type { StoredRecord } from '../domain/record/record.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { RecordStore } from './record-store.ts';
 
-/** Brings records to one receiver; what is behind `send` is the only thing that differs between uplinks. */
+/** Sends records to one receiver. Uplinks differ only in `send`. */
 export interface UplinkTransport extends AsyncDisposable {
-  /** Connects; returns at once and goes on by itself. */
+  /** Starts to connect. Returns immediately; reconnects automatically. */
   start(): void;
   /**
-   * Resolves only when the other side said that it has all of them (PUBACK, 2xx).
+   * Resolves when the receiver has acknowledged all records (PUBACK, 2xx).
    *
    * @throws {OperatingError} disposition 'retry' keeps the batch, 'reject' makes it dead letters. `retryAfterMs`
-   *   on the error is obeyed where present.
+   *   on the error is obeyed if present.
    */
   send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void>;
-  /** Most bytes of records that the receiver said it takes at once; absent or undefined where it said nothing. */
+  /** Maximum bytes of records in one batch as announced by the receiver; absent or undefined if not announced. */
   bytesMax?(): number | undefined;
-  /** Tells, now and at each change, how a lasting connection stands; absent where every send connects by itself. */
+  /** Reports the state of a persistent connection, now and at each change; absent if every send opens its own connection. */
   onConnection?(listener: (state: ConnectionState) => void): void;
 }
 

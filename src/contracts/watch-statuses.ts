@@ -3,7 +3,7 @@ import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { TagReading } from './live-events.ts';
 import type { RolloutOverview } from './rollout-statuses.ts';
 
-/** A watch as people look at it: what it is bound to, and how it stands. */
+/** Overview of a watch for users: its binding and its state. */
 export type WatchOverview = {
   readonly watch: string;
   readonly model: string;
@@ -14,7 +14,7 @@ export type WatchOverview = {
   readonly lastVerdict: Verdict | undefined;
   /** Population stability index by tag, and by 'score', over the last drift period; empty before it ended. */
   readonly drift: ReadonlyMap<string, number>;
-  /** Undefined where no two versions are compared on it. */
+  /** Undefined if no versions are compared on it. */
   readonly rollout: RolloutOverview | undefined;
 };
 

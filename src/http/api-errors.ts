@@ -1,16 +1,14 @@
+import { reject, retry } from '../platform/errors.ts';
 import type { ErrorCatalogue } from '../platform/errors.ts';
 
 /** Errors of the agent's own API. */
 export const apiErrors = {
-  'http-busy': {
-    disposition: 'retry',
-    meaning: '1,000 requests have arrived and wait to be handled. Monitoring is not affected.',
-    remedy: 'Retry after the seconds in `Retry-After`; wait for the responses before sending further requests.',
-  },
-  'alarm-shelving-invalid': {
-    disposition: 'reject',
-    meaning: 'The time until which an alarm was to be shelved is in the past or more than a week ahead.',
-    remedy:
-      'Shelve for a shorter time. If an alarm is unwanted for longer, put it out of service in the configuration.',
-  },
+  'http-busy': retry(
+    '1,000 requests have arrived and wait to be handled. Monitoring is not affected.',
+    'Retry after the seconds in `Retry-After`; wait for the responses before sending further requests.',
+  ),
+  'alarm-shelving-invalid': reject(
+    'The time until which an alarm was to be shelved is in the past or more than a week ahead.',
+    'Shelve for a shorter time. If an alarm is unwanted for longer, put it out of service in the configuration.',
+  ),
 } as const satisfies ErrorCatalogue;

@@ -1,29 +1,22 @@
+import { reject, retry } from '../platform/errors.ts';
 import type { ErrorCatalogue } from '../platform/errors.ts';
 
 export const alarmErrors = {
-  'alarm-unknown': {
-    disposition: 'reject',
-    meaning: 'No watch of this name has an alarm.',
-    remedy: 'GET /api/v1/alarms lists the names.',
-  },
-  'alarm-not-acknowledgeable': {
-    disposition: 'reject',
-    meaning: 'The state of the alarm needs no acknowledgement, or the alarm is suppressed.',
-    remedy: 'None: another operator may have acknowledged it.',
-  },
-  'alarm-not-shelved': {
-    disposition: 'reject',
-    meaning: 'The alarm is not shelved, so it cannot be unshelved.',
-    remedy: 'None: its shelving time may have ended.',
-  },
-  'alarm-out-of-service': {
-    disposition: 'reject',
-    meaning: 'An alarm that is out of service cannot be shelved.',
-    remedy: 'Remove alarm.outOfService from the configuration of the watch to put it in service again.',
-  },
-  'alarms-not-restored': {
-    disposition: 'retry',
-    meaning: 'The stored alarms could not be read yet. Their states are unknown, and operators cannot act on them.',
-    remedy: 'Check the health of `outbox`. The agent retries automatically.',
-  },
+  'alarm-unknown': reject('No watch of this name has an alarm.', 'GET /api/v1/alarms lists the names.'),
+  'alarm-not-acknowledgeable': reject(
+    'The state of the alarm needs no acknowledgement, or the alarm is suppressed.',
+    'None: another operator may have acknowledged it.',
+  ),
+  'alarm-not-shelved': reject(
+    'The alarm is not shelved, so it cannot be unshelved.',
+    'None: its shelving time may have ended.',
+  ),
+  'alarm-out-of-service': reject(
+    'An alarm that is out of service cannot be shelved.',
+    'Remove alarm.outOfService from the configuration of the watch to put it in service again.',
+  ),
+  'alarms-not-restored': retry(
+    'The stored alarms could not be read yet. Their states are unknown, and operators cannot act on them.',
+    'Check the health of `outbox`. The agent retries automatically.',
+  ),
 } as const satisfies ErrorCatalogue;

@@ -1,3 +1,4 @@
+import { gauge } from '../platform/metrics.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { Distribution } from '../domain/model/drift.ts';
 import { distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
@@ -8,11 +9,10 @@ import type { ComponentHealth } from '../platform/health.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
 
 export const driftMetrics = {
-  andon_drift_index: {
-    type: 'gauge',
-    help: 'Population stability index of a tag, or of the score (tag "score"), over the last drift period, compared with the training. Above 0.25, the data differ from the training data in a major way.',
-    labels: ['watch', 'tag'],
-  },
+  andon_drift_index: gauge(
+    'Population stability index of a tag, or of the score (tag "score"), over the last drift period, compared with the training. Above 0.25, the data differ from the training data in a major way.',
+    ['watch', 'tag'],
+  ),
 } as const satisfies MetricCatalogue;
 
 /** Minimum number of judged windows for a comparison. */

@@ -10,6 +10,16 @@ type ErrorDocumentation = {
   readonly remedy: string;
 };
 
+/** Documents an error that a later attempt may not have. @param meaning What happened. @param remedy What to do about it. */
+export function retry(meaning: string, remedy: string) {
+  return { disposition: 'retry', meaning, remedy } as const;
+}
+
+/** Documents an error that the same input always has. @param meaning What happened. @param remedy What to do about it. */
+export function reject(meaning: string, remedy: string) {
+  return { disposition: 'reject', meaning, remedy } as const;
+}
+
 export type ErrorCatalogue = Readonly<Record<string, ErrorDocumentation>>;
 
 /** Failure of a device, peer, disk or model. Expected: the component reports `degraded` and continues. */

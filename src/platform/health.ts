@@ -1,3 +1,4 @@
+import { gauge } from './metrics.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
@@ -18,11 +19,7 @@ export type ComponentStatus = {
 export type HealthChange = { readonly name: string; readonly now: ComponentStatus | undefined };
 
 export const healthMetrics = {
-  andon_component_ok: {
-    type: 'gauge',
-    help: '1 while the component is ok, 0 while it is starting, degraded or failed.',
-    labels: ['component'],
-  },
+  andon_component_ok: gauge('1 while the component is ok, 0 while it is starting, degraded or failed.', ['component']),
 } as const;
 
 /** Reports the health of one component. */

@@ -13,6 +13,21 @@ export type MetricDefinition = {
 /** Metrics by name. Names with `nv_inference_` are Triton's, for tools that expect them. */
 export type MetricCatalogue = Readonly<Record<`andon_${string}` | `nv_inference_${string}`, MetricDefinition>>;
 
+/** Defines a counter. */
+export function counter(help: string, labels: readonly string[] = []) {
+  return { type: 'counter', help, labels } as const;
+}
+
+/** Defines a gauge. */
+export function gauge(help: string, labels: readonly string[] = []) {
+  return { type: 'gauge', help, labels } as const;
+}
+
+/** Defines a histogram. */
+export function histogram(help: string, labels: readonly string[] = [], buckets: readonly number[] = durationBuckets) {
+  return { type: 'histogram', help, labels, buckets } as const;
+}
+
 type MetricOf<D extends MetricDefinition> = D['type'] extends 'counter'
   ? Counter
   : D['type'] extends 'gauge'

@@ -1,13 +1,12 @@
+import { counter } from './metrics.ts';
 import type { SystemClock, Timer } from './clock.ts';
 import type { Logger } from './log.ts';
 import type { MetricCatalogue, Metrics } from './metrics.ts';
 
 export const wallClockMetrics = {
-  andon_wall_clock_jumps_total: {
-    type: 'counter',
-    help: 'Number of times that the system clock was set by 0.5 s or more while the agent ran.',
-    labels: [],
-  },
+  andon_wall_clock_jumps_total: counter(
+    'Number of times that the system clock was set by 0.5 s or more while the agent ran.',
+  ),
 } as const satisfies MetricCatalogue;
 
 const CHECK_MS = 1_000;

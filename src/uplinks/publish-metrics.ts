@@ -1,15 +1,11 @@
+import { counter } from '../platform/metrics.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
 
 /** `topic` is the part after the base: state, verdict, alarm or tag. */
 export const publishMetrics = {
-  andon_publish_sent_total: {
-    type: 'counter',
-    help: 'Messages for local subscribers that the broker acknowledged.',
-    labels: ['topic'],
-  },
-  andon_publish_dropped_total: {
-    type: 'counter',
-    help: 'Messages for local subscribers that were not sent: the broker was away (not-connected), a newer one of the same topic came before a slow broker took it (superseded), or the code of the error. Verdicts and alarms are in the outbox all the same.',
-    labels: ['topic', 'reason'],
-  },
+  andon_publish_sent_total: counter('Messages for local subscribers that the broker acknowledged.', ['topic']),
+  andon_publish_dropped_total: counter(
+    'Messages for local subscribers that were not sent, by reason: not-connected, superseded (replaced by a newer message on the same topic while the broker was slow), or the error code. Verdicts and alarms are also in the outbox.',
+    ['topic', 'reason'],
+  ),
 } as const satisfies MetricCatalogue;

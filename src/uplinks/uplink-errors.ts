@@ -1,76 +1,59 @@
+import { OperatingError, reject, retry } from '../platform/errors.ts';
 import type { ErrorCatalogue } from '../platform/errors.ts';
-import { OperatingError } from '../platform/errors.ts';
 
 export const uplinkErrors = {
-  'uplink-refused': {
-    disposition: 'reject',
-    meaning:
-      'The receiver refused a batch permanently (HTTP 4xx). Its records are dead letters in the outbox, with the response.',
-    remedy:
-      'Read the reason with `andon outbox export` and fix the receiver or its schema. Later records are still sent.',
-  },
-  'uplink-batch-too-large': {
-    disposition: 'reject',
-    meaning:
-      'The receiver rejected a batch as too large (HTTP 413). It is split; a single record that is too large becomes a dead letter.',
-    remedy: 'Set `batch.bytesMax` of the uplink below the limit of the receiver, or raise that limit.',
-  },
-  'uplink-not-admitted': {
-    disposition: 'retry',
-    meaning:
-      'The receiver refused the credentials of this agent (HTTP 401, 403 or 407). The records are kept and retried.',
-    remedy: 'Renew the token or certificate of the uplink. Secrets are read again before each request.',
-  },
-  'uplink-redirected': {
-    disposition: 'retry',
-    meaning: 'The receiver sent a redirect, which is not followed. The cause is a captive portal or a changed URL.',
-    remedy: 'Open the URL from the same network, and set `url` to the final address.',
-  },
-  'uplink-overloaded': {
-    disposition: 'retry',
-    meaning: 'The receiver limits the rate (HTTP 429). The uplink waits for its Retry-After.',
-    remedy: 'Set `pace` of the uplink, or raise the quota of the agent at the receiver.',
-  },
-  'uplink-receiver-failed': {
-    disposition: 'retry',
-    meaning: 'The receiver or a proxy in front of it failed (HTTP 5xx or 408). The uplink waits for its Retry-After.',
-    remedy: 'Check the receiver. The outbox keeps the records meanwhile.',
-  },
-  'uplink-answer-invalid': {
-    disposition: 'retry',
-    meaning: 'The response is not from a receiver of records: it is not HTTP, or its status has no meaning here.',
-    remedy: 'Check `url`. Another program may use the port.',
-  },
-  'uplink-unreachable': {
-    disposition: 'retry',
-    meaning: 'No connection to the receiver: refused, reset, no route, unknown host name, or TLS failed.',
-    remedy: 'Check network, DNS, firewall and certificate. The reason contains the error of the operating system.',
-  },
-  'uplink-connect-timeout': {
-    disposition: 'retry',
-    meaning: 'The connection to the receiver took longer than `connectTimeout`.',
-    remedy: 'Check network and firewall; raise `connectTimeout` on a slow link.',
-  },
-  'uplink-timeout': {
-    disposition: 'retry',
-    meaning: 'The receiver did not answer within `timeout`. It may have stored the batch; the retry has the same ids.',
-    remedy: 'Raise `timeout`, or lower `batch.recordsMax` so that a batch takes less time.',
-  },
-  'uplink-tls-file': {
-    disposition: 'retry',
-    meaning: 'A certificate or key file of the uplink could not be read.',
-    remedy: 'Check path and permissions of the files under `tls`.',
-  },
-  'uplink-stopped': {
-    disposition: 'retry',
-    meaning: 'The agent stopped before the receiver answered. The batch stays in the outbox.',
-    remedy: 'None: the batch is sent again at the next start.',
-  },
-  'uplink-unexpected': {
-    disposition: 'retry',
-    meaning: 'The uplink failed with an unexpected error. The batch is kept and retried.',
-    remedy: 'Report it, with the reason.',
-  },
+  'uplink-refused': reject(
+    'The receiver refused a batch permanently (HTTP 4xx). Its records are dead letters in the outbox, with the response.',
+    'Read the reason with `andon outbox export` and fix the receiver or its schema. Later records are still sent.',
+  ),
+  'uplink-batch-too-large': reject(
+    'The receiver rejected a batch as too large (HTTP 413). It is split; a single record that is too large becomes a dead letter.',
+    'Set `batch.bytesMax` of the uplink below the limit of the receiver, or raise that limit.',
+  ),
+  'uplink-not-admitted': retry(
+    'The receiver refused the credentials of this agent (HTTP 401, 403 or 407). The records are kept and retried.',
+    'Renew the token or certificate of the uplink. Secrets are read again before each request.',
+  ),
+  'uplink-redirected': retry(
+    'The receiver sent a redirect, which is not followed. The cause is a captive portal or a changed URL.',
+    'Open the URL from the same network, and set `url` to the final address.',
+  ),
+  'uplink-overloaded': retry(
+    'The receiver limits the rate (HTTP 429). The uplink waits for its Retry-After.',
+    'Set `pace` of the uplink, or raise the quota of the agent at the receiver.',
+  ),
+  'uplink-receiver-failed': retry(
+    'The receiver or a proxy in front of it failed (HTTP 5xx or 408). The uplink waits for its Retry-After.',
+    'Check the receiver. The outbox keeps the records meanwhile.',
+  ),
+  'uplink-answer-invalid': retry(
+    'The response is not from a receiver of records: it is not HTTP, or its status has no meaning here.',
+    'Check `url`. Another program may use the port.',
+  ),
+  'uplink-unreachable': retry(
+    'No connection to the receiver: refused, reset, no route, unknown host name, or TLS failed.',
+    'Check network, DNS, firewall and certificate. The reason contains the error of the operating system.',
+  ),
+  'uplink-connect-timeout': retry(
+    'The connection to the receiver took longer than `connectTimeout`.',
+    'Check network and firewall; raise `connectTimeout` on a slow link.',
+  ),
+  'uplink-timeout': retry(
+    'The receiver did not answer within `timeout`. It may have stored the batch; the retry has the same ids.',
+    'Raise `timeout`, or lower `batch.recordsMax` so that a batch takes less time.',
+  ),
+  'uplink-tls-file': retry(
+    'A certificate or key file of the uplink could not be read.',
+    'Check path and permissions of the files under `tls`.',
+  ),
+  'uplink-stopped': retry(
+    'The agent stopped before the receiver answered. The batch stays in the outbox.',
+    'None: the batch is sent again at the next start.',
+  ),
+  'uplink-unexpected': retry(
+    'The uplink failed with an unexpected error. The batch is kept and retried.',
+    'Report it, with the reason.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 export type UplinkErrorCode = keyof typeof uplinkErrors;

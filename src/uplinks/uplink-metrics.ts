@@ -1,51 +1,33 @@
+import { counter, durationBuckets, gauge, histogram } from '../platform/metrics.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
-import { durationBuckets } from '../platform/metrics.ts';
 
 export const uplinkMetrics = {
-  andon_uplink_records_waiting: {
-    type: 'gauge',
-    help: 'Records in the outbox that the uplink has yet to deliver.',
-    labels: ['uplink'],
-  },
-  andon_uplink_oldest_waiting_seconds: {
-    type: 'gauge',
-    help: 'Age of the oldest record that the uplink has yet to deliver; 0 where none waits.',
-    labels: ['uplink'],
-  },
-  andon_uplink_records_sent_total: {
-    type: 'counter',
-    help: 'Records that the receiver acknowledged.',
-    labels: ['uplink'],
-  },
-  andon_uplink_sent_bytes_total: {
-    type: 'counter',
-    help: 'Bytes of records that the receiver acknowledged, before compression.',
-    labels: ['uplink'],
-  },
-  andon_uplink_send_duration_seconds: {
-    type: 'histogram',
-    help: 'Time from handing a batch over to its acknowledgement.',
-    labels: ['uplink'],
-    buckets: [...durationBuckets, 30, 60],
-  },
-  andon_uplink_failures_total: {
-    type: 'counter',
-    help: 'Batches that were not acknowledged and are tried again, by the code of the error.',
-    labels: ['uplink', 'code'],
-  },
-  andon_uplink_dead_letters_total: {
-    type: 'counter',
-    help: 'Records that the receiver refused for good and that were set aside, by the code of the error.',
-    labels: ['uplink', 'code'],
-  },
-  andon_uplink_splits_total: {
-    type: 'counter',
-    help: 'Batches that were split because the receiver found them too large.',
-    labels: ['uplink'],
-  },
-  andon_uplink_store_failures_total: {
-    type: 'counter',
-    help: 'Reads and acknowledgements that the outbox could not carry out; they are tried again.',
-    labels: ['uplink', 'code'],
-  },
+  andon_uplink_records_waiting: gauge('Records in the outbox that are not delivered.', ['uplink']),
+  andon_uplink_oldest_waiting_seconds: gauge('Age of the oldest record that is not delivered; 0 if none waits.', [
+    'uplink',
+  ]),
+  andon_uplink_records_sent_total: counter('Records that the receiver acknowledged.', ['uplink']),
+  andon_uplink_sent_bytes_total: counter('Bytes of records that the receiver acknowledged, before compression.', [
+    'uplink',
+  ]),
+  andon_uplink_send_duration_seconds: histogram(
+    'Time from sending a batch to its acknowledgement.',
+    ['uplink'],
+    [...durationBuckets, 30, 60],
+  ),
+  andon_uplink_failures_total: counter('Batches that were not acknowledged and are retried, by error code.', [
+    'uplink',
+    'code',
+  ]),
+  andon_uplink_dead_letters_total: counter(
+    'Records that the receiver refused permanently and that became dead letters, by error code.',
+    ['uplink', 'code'],
+  ),
+  andon_uplink_splits_total: counter('Batches that were split because the receiver rejected them as too large.', [
+    'uplink',
+  ]),
+  andon_uplink_store_failures_total: counter(
+    'Reads and acknowledgements of the outbox that failed and are retried, by error code.',
+    ['uplink', 'code'],
+  ),
 } as const satisfies MetricCatalogue;

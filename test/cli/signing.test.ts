@@ -50,7 +50,7 @@ describe('the commands', () => {
     expect(altered.code).toBe(1);
     expect(JSON.parse(altered.stdout).signature).toMatchObject({
       state: 'refused',
-      reason: expect.stringContaining('was altered after'),
+      reason: expect.stringContaining('was changed after'),
     });
   });
 

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const ed25519 = join(import.meta.dirname, '../support/model-signing-ed25519.py');
 const model = join(import.meta.dirname, '../../models/pump-anomaly/1');
 
-/** A version's folder, and a key pair beside it. */
+/** A version's folder and a key pair. */
 function site(kind: ConstructorParameters<typeof TestKey>[0]) {
   const folder = mkdtempSync(join(tmpdir(), 'andon-model-signing-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -32,7 +32,7 @@ function site(kind: ConstructorParameters<typeof TestKey>[0]) {
   return { version, key, privateKey, publicKey, signature: join(version, 'model.sig') };
 }
 
-/** Standard output and error, whatever the exit code. */
+/** Standard output and error, for any exit code. */
 async function tool(...args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await run('python3', ['-m', 'model_signing', ...args]).catch(
     (error: { stdout: string; stderr: string }) => error,
@@ -47,7 +47,7 @@ describeWith(
   'OpenSSF model signing',
   () => {
     describe.each(['P-256', 'P-384', 'P-521'] as const)('with a key of %s', (kind) => {
-      test('verifies what andon signed, and refuses it once it was altered', async () => {
+      test('verifies what andon signed, and refuses it after a change', async () => {
         const { version, key, publicKey, signature } = site(kind);
         await key.sign(version);
         const verify = () => tool('verify', 'key', version, '--signature', signature, '--public_key', publicKey);
@@ -56,7 +56,7 @@ describeWith(
         expect(await verify()).toMatch(/Hash mismatch for .*model\.yaml/);
       });
 
-      test('signs what andon trusts, and refuses once it was altered', async () => {
+      test('signs what andon trusts, and refuses after a change', async () => {
         const { version, key, privateKey, signature } = site(kind);
         const said = await tool('sign', 'key', version, '--signature', signature, '--private_key', privateKey);
         expect(said).toContain('Signing succeeded');
@@ -65,12 +65,12 @@ describeWith(
           reason: expect.stringContaining('not trusted'),
         });
         appendFileSync(join(version, 'report.md'), '!');
-        expect(await ours(version, key)).toMatchObject({ reason: expect.stringContaining('was altered after') });
+        expect(await ours(version, key)).toMatchObject({ reason: expect.stringContaining('was changed after') });
       });
     });
 
     describe('with an Ed25519 key, and its check of the kind of key taken out,', () => {
-      test('verifies what andon signed, and refuses it once it was altered', async () => {
+      test('verifies what andon signed, and refuses it after a change', async () => {
         const { version, key, publicKey } = site('ed25519');
         await key.sign(version);
         const verify = () => run('python3', [ed25519, 'verify', version, publicKey]);

@@ -9,7 +9,7 @@ import { describeWith } from '../support/programs.ts';
  * the binary form: then nothing between socket and session bends a value, a type or a shape.
  */
 describeWith([onnxCasesDirectory], "the ONNX project's backend tests", () => {
-  test('pass through the endpoint wherever the runtime passes them', { timeout: 300_000 }, async () => {
+  test('pass through the endpoint if the runtime passes them', { timeout: 300_000 }, async () => {
     const { cases, bare, json, binary, lost } = await runConformance(onnxCases());
     console.log(
       `ONNX cases ${cases}: onnxruntime-node passes ${bare}, through andon as JSON ${json}, as binary ${binary}`,

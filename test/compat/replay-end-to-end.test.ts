@@ -34,7 +34,7 @@ type VerdictMessage = {
 };
 
 describeWith(['mosquitto'], 'a recorded file replayed at speed', () => {
-  test('comes to exactly one record a due window, in order, at both ends', async () => {
+  test('results in exactly one record for each due window, in order, at both ends', async () => {
     await using broker = await Mosquitto.start();
     await using upstream = await new UpstreamHttp().listen();
     using models = new TestModelDirectory([
@@ -49,8 +49,8 @@ describeWith(['mosquitto'], 'a recorded file replayed at speed', () => {
     using folder = new AgentFolder();
     const replay = await startReplay(existsSync(recorded) ? recorded : generatedCsv(), broker.url);
     const subscriber = await connectAsync(broker.url);
-    const heard: VerdictMessage[] = [];
-    subscriber.on('message', (_topic, payload) => heard.push(JSON.parse(payload.toString())));
+    const received: VerdictMessage[] = [];
+    subscriber.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
     await subscriber.subscribeAsync('andon/v1/edge/verdict/+', { qos: 1 });
 
     const columns = Object.keys(replay.sources['replay']?.tags ?? {})
@@ -77,12 +77,12 @@ describeWith(['mosquitto'], 'a recorded file replayed at speed', () => {
 
     const sent = upstream.stored.filter(({ kind }) => kind === 'verdict') as unknown as VerdictMessage[];
     expectOneVerdictAHop(judged(sent));
-    expectOneVerdictAHop(judged(heard));
+    expectOneVerdictAHop(judged(received));
     // The broker hears nothing before the agent is connected to it; what was stored while it stopped is told at once and sent at the next start.
     const lastSent = sequence(sent.at(-1));
-    const sentWhileHeard = sent.map(({ id }) => id).slice(sequence(heard[0]) - sequence(sent[0]));
-    expect(heard.filter((verdict) => sequence(verdict) <= lastSent).map(({ id }) => id)).toEqual(sentWhileHeard);
-    expect(sequence(heard.at(-1)) - lastSent).toBeLessThan(50);
+    const sentWhileReceived = sent.map(({ id }) => id).slice(sequence(received[0]) - sequence(sent[0]));
+    expect(received.filter((verdict) => sequence(verdict) <= lastSent).map(({ id }) => id)).toEqual(sentWhileReceived);
+    expect(sequence(received.at(-1)) - lastSent).toBeLessThan(50);
     expect(judged(sent).filter(({ verdict }) => verdict !== 'unknown').length).toBeGreaterThan(500);
     await subscriber.endAsync();
   });

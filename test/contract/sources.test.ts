@@ -4,7 +4,7 @@ import { createContractSource, sourceFixtures } from '../support/contract-fixtur
 import { lifecycleTests } from '../support/contract-tests.ts';
 
 /*
- * What every kind of source promises (contracts/source.ts), against its real peer behind a line that goes silent, refuses
+ * The contract of every kind of source (contracts/source.ts), against its real peer behind a line that goes silent, refuses
  * and dies. Nothing here knows a protocol: a new kind needs a line in sourceKinds and a fixture.
  */
 test('every kind of source has a fixture, and every fixture a kind', () => {

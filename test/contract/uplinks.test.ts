@@ -4,7 +4,7 @@ import { createContractUplink, uplinkFixtures } from '../support/contract-fixtur
 import { lifecycleTests } from '../support/contract-tests.ts';
 
 /*
- * What every kind of uplink promises (contracts/uplink.ts), against its real peer behind a line that goes silent, refuses
+ * The contract of every kind of uplink (contracts/uplink.ts), against its real peer behind a line that goes silent, refuses
  * and dies. Nothing here knows a protocol: a new kind needs a line in uplinkKinds and a fixture.
  */
 test('every kind of uplink has a fixture, and every fixture a kind', () => {

@@ -9,7 +9,7 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 
 /*
  * Two agents as their users run them: one watches a machine with a model that runs on the other, which is stopped,
- * goes on, is killed and comes back. Invariant: every window comes to one verdict in its turn, judged on its own values by
+ * goes on, is killed and comes back. Invariant: every window has one verdict in its turn, judged on its own values by
  * one of the two models, and its record says by which one and why; once the server is back, it judges again.
  */
 const STEP_MS = 400;
@@ -104,7 +104,7 @@ class TwoAgents implements AsyncDisposable {
 }
 
 test(
-  'a watch whose model runs on a server loses no window and judges none twice, whatever becomes of the server',
+  'a watch whose model runs on a server loses no window and judges none twice, through every fault of the server',
   { timeout: 120_000 },
   async () => {
     await using agents = await TwoAgents.start();

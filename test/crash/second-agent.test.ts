@@ -7,7 +7,7 @@ import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
  * Invariant: an outbox has one writer. A second agent on it ends with code 1 and a sentence that says why; the first one
  * notices nothing; and no death of an agent, however violent, keeps the next one out.
  */
-test('a second agent on the same outbox is refused, and the first goes on', async () => {
+test('a second agent on the same outbox is refused, and the first continues', async () => {
   await using plant = await CrashPlant.start();
   using folder = new AgentFolder();
   const uplinks = { lake: { type: 'http', url: 'http://127.0.0.1:9/none', records: ['sample'] } };

@@ -93,12 +93,12 @@ describe('the end', () => {
 
     const startedMs = performance.now();
     expect(await agent.end('SIGTERM')).toBe(0);
-    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect(performance.now() - startedMs, 'TimeoutStopSec of the systemd unit').toBeLessThan(30_000);
     expect(JSON.parse(broker.retained.get('andon/v1/edge/state') ?? '{}')).toMatchObject({ state: 'offline' });
     expect(agent.log.at(-1)?.msg).toBe('Stopped.');
   });
 
-  test('of a daemon that is killed is told by its will', async () => {
+  test('of a killed daemon is published by its will', async () => {
     await using plant = await CrashPlant.start();
     await using broker = await new UpstreamBroker().listen();
     using folder = new AgentFolder();

@@ -5,9 +5,9 @@ import { candidates, RolloutPlant } from '../support/rollout-plant.ts';
 
 /*
  * Two versions on the same windows, in the daemon as its user runs it, with real processes that crash, hang and give
- * NaN. Invariant: whatever the candidate does, every window of every watch comes to one verdict in its turn, known as
+ * NaN. Invariant: for any fault of the candidate, every window of every watch has one verdict in its turn, known as
  * long as the incumbent knows it, and what was found bad decides no more: not after a restart, not after a reload,
- * until somebody activates it.
+ * until a user activates it.
  */
 type Verdict = {
   readonly timestamp_ms: number;
@@ -37,7 +37,7 @@ function urlOf(agent: AgentProcess): string {
   return String(agent.log.findLast(({ msg }) => msg === 'Started.')?.['http']);
 }
 
-/** Verdicts on windows: those that say that a window fills, or that the model loads, are about none. */
+/** Verdicts on windows, without the ones of a filling window or a loading model. */
 async function verdictsOf(agent: AgentProcess, watch: string): Promise<readonly Verdict[]> {
   const { verdicts } = await ask<{ readonly verdicts: readonly Verdict[] }>(agent, `/api/v1/watches/${watch}/history`);
   return verdicts.filter(({ reason }) => !/filling|is not ready: loading/.test(reason));
@@ -74,7 +74,7 @@ describe('a version that is made active in a running agent', () => {
 
     await expect.poll(() => rollout.active).toBe(1);
     expect(rollout.rejected).toEqual([2]);
-    await agent.logged(({ msg }) => msg.startsWith('Rolled back: it called'));
+    await agent.logged(({ msg }) => msg.startsWith('Rolled back: it found'));
     await expect.poll(() => lastVersion(agent)).toBe(1);
     const verdicts = await verdictsOf(agent, 'tried');
     const versions = verdicts.map(({ version }) => version);
@@ -92,7 +92,7 @@ describe('a version that is made active in a running agent', () => {
     expect(await again.end('SIGTERM')).toBe(0);
   });
 
-  test('is rolled back before it decides anything where the power went in the middle of that', async () => {
+  test('is rolled back before it decides anything, after a power failure in the middle of a rollback', async () => {
     await using rollout = await RolloutPlant.start();
     rollout.addVersion(2, candidates.nervous);
     rollout.configure({});

@@ -110,13 +110,13 @@ describe('a long model.yaml', () => {
     expect(turns).toBeGreaterThan(20);
   });
 
-  test('with mistakes by the thousand is told by a hundred of them, soon', async () => {
+  test('with thousands of problems reports 100 of them, soon', async () => {
     using files = new TestModelDirectory([meanOf4x2]);
     const keys = Array.from({ length: 100_000 }, (_, index) => `key-${index}: 1`);
     writeFileSync(pathIn(files), [readFileSync(pathIn(files), 'utf8').trimEnd(), ...keys].join('\n'));
     const problems = await new ModelDirectory(files.path, limits).check(model('mean@1'));
     expect(problems).toHaveLength(100);
-    expect(problems[0]).toMatchObject({ path: 'key-0', message: 'is not a key that model.yaml has' });
+    expect(problems[0]).toMatchObject({ path: 'key-0', message: 'is not a key of model.yaml' });
   });
 
   test.each([
@@ -126,13 +126,13 @@ describe('a long model.yaml', () => {
     using files = new TestModelDirectory([meanOf4x2]);
     writeFileSync(pathIn(files), `${readFileSync(pathIn(files), 'utf8').trimEnd()}\n${key}: 1\n`);
     const problems = await new ModelDirectory(files.path, limits).check(model('mean@1'));
-    expect(problems).toMatchObject([{ path: key, message: `is not a key that model.yaml has: ${hint}` }]);
+    expect(problems).toMatchObject([{ path: key, message: `is not a key of model.yaml: ${hint}` }]);
   });
 
-  test('with more wrong values than can be told is refused with that', () => {
+  test('with too many invalid values is refused', () => {
     const text = `task: anomaly\ngolden: [{ inputs: {}, outputs: { score: [${'x, '.repeat(300_000)}] } }]`;
     expect(readManifest('model.yaml', text, undefined).problems).toMatchObject([
-      { message: expect.stringContaining('more values that are wrong') as string },
+      { message: expect.stringContaining('too many invalid values') as string },
     ]);
   });
 

@@ -35,7 +35,7 @@ function queueOn(clock: FakeClock, { stuck = false, ...limits }: QueueLimits & {
   return { queue, commits, push };
 }
 
-test('the first append after a pause is committed at once, with what came in the same turn', async () => {
+test('the first append after a pause is committed immediately, with the other appends of the same turn', async () => {
   const clock = new FakeClock();
   const { commits, push } = queueOn(clock);
   push();
@@ -48,7 +48,7 @@ test('the first append after a pause is committed at once, with what came in the
   expect(commits.at(-1)).toEqual({ atMs: 100, rows: 1 });
 });
 
-test('under load commits keep their interval and share it', async () => {
+test('under load, commits keep their interval and share a commit', async () => {
   const clock = new FakeClock();
   const { commits, push } = queueOn(clock);
   for (let ms = 0; ms < 100; ms += 5) {
@@ -60,7 +60,7 @@ test('under load commits keep their interval and share it', async () => {
   expect(commits.map(({ rows }) => rows)).toEqual([1, 4, 5, 5, 5]);
 });
 
-test('rows enough make a commit due before its interval', async () => {
+test('commitRowsMax rows make a commit due before its interval', async () => {
   const clock = new FakeClock();
   const { commits, push } = queueOn(clock, { commitRowsMax: 10 });
   push();
@@ -134,7 +134,7 @@ describe('sizes are UTF-8 bytes, and units such as °C and µm have characters o
   });
 });
 
-test('what is over the limit of the queue is refused at once, as retryable', async () => {
+test('an append above the limit of the queue is refused immediately, as retryable', async () => {
   const clock = new FakeClock();
   const { queue, push } = queueOn(clock, { queueRowsMax: 100, stuck: true });
   push(50);
@@ -183,7 +183,7 @@ test('another process reads the records and the figures while the agent runs', a
   await outbox.append([draft('verdict', 700)]);
 });
 
-test('a file that is no outbox is said to be unreadable', async () => {
+test('a file that is not an outbox is reported as unreadable', async () => {
   const path = join(testFolder(), 'missing.db');
   await expect(outboxStats({ path, agentId: 'edge-01', bytesMax: 2e9, uplinks: [] })).rejects.toMatchObject({
     code: 'outbox-unavailable',

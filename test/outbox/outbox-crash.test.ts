@@ -25,21 +25,21 @@ const lossesOf = (records: readonly StoredRecord[]) =>
 
 describe('the outbox process is killed', () => {
   /*
-   * Invariant: an id that the process was told of is in the outbox afterwards, no id is given twice, and no record is
+   * Invariant: an id that was returned to the process is in the outbox afterwards, no id is given twice, and no record is
    * said to be lost: SIGKILL loses nothing that was acknowledged. Method: a real process appends without end and
    * is killed at a random moment, twenty times over the same files.
    */
   test(
     'twenty times: nothing acknowledged is lost, no id is given twice, and no loss is claimed',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const folder = testFolder();
-      const told = new Set<string>();
+      const reported = new Set<string>();
       for (let round = 0; round < 20; round += 1) {
         const fresh = await idsUntilKilled(folder, 20 + Math.floor(Math.random() * 300));
         for (const id of fresh) {
-          expect(told.has(id), `${id} was given twice`).toBe(false);
-          told.add(id);
+          expect(reported.has(id), `${id} was given twice`).toBe(false);
+          reported.add(id);
         }
       }
       const storage = openStorage(folder);
@@ -48,7 +48,7 @@ describe('the outbox process is killed', () => {
       const stored = await Array.fromAsync(exportRecords({ path: path(folder), agentId: 'edge-01' }));
       const ids = new Set(stored.map(({ id }) => id));
       expect(ids.size).toBe(stored.length);
-      expect([...told].filter((id) => !ids.has(id))).toEqual([]);
+      expect([...reported].filter((id) => !ids.has(id))).toEqual([]);
       expect(lossesOf(stored)).toEqual([]);
       expect(new Set([...ids].map((id) => id.split('/')[1])).size, 'one epoch').toBe(1);
     },
@@ -66,7 +66,7 @@ describe('the outbox process is killed', () => {
       if (lines >= count) child.kill('SIGKILL');
     });
     await once(child, 'close');
-    // The last line may be cut; the record behind it is stored all the same, and was not fully told of.
+    // The last line may be cut. Its record is stored, but its id was not reported completely.
     return text.split('\n').slice(0, -1);
   }
 
@@ -132,7 +132,7 @@ describe('the file is not what it was', () => {
     second.stop();
   });
 
-  test('a killed process goes on in its epoch with nothing lost', () => {
+  test('a killed process continues its epoch without a loss', () => {
     const folder = testFolder();
     const first = openStorage(folder);
     first.append(draft('verdict', 1));
@@ -246,7 +246,7 @@ describe('the disk lies', () => {
   });
 });
 
-/** The first append may find the damage, and is told to try again. */
+/** The first append may detect the damage and be refused as retryable. */
 function appendStubbornly(storage: Parameters<typeof drainStorage>[0]): string {
   const reason = () => storage.upkeep().outbox.reason;
   for (let attempt = 0; attempt < 3; attempt += 1) {

@@ -17,7 +17,7 @@ const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.ur
 export const allKinds: readonly RecordKind[] = ['alarm', 'verdict', 'sample', 'loss'];
 export const cloud: UplinkInterest = { id: 'cloud', kinds: allKinds };
 
-/** In memory where there is such a place: a test opens many files, and each open waits for the disk some ten times. */
+/** In memory if the system has /dev/shm: a test opens many files, and each open waits for the disk about ten times. */
 const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** A folder that goes with the test. */
@@ -93,7 +93,7 @@ export function openStorage(
 
 export type TestStorage = ReturnType<typeof openStorage>;
 
-/** Everything that waits for the uplink, acknowledged on the way. */
+/** Returns every record that waits for the uplink, and acknowledges it. */
 export function drainStorage(storage: TestStorage): readonly StoredRecord[] {
   const all: StoredRecord[] = [];
   for (let records = storage.read(); records.length > 0; records = storage.read()) {
@@ -131,7 +131,7 @@ export function alarmDraft(number: number): RecordDraft {
   return { kind: 'alarm', timestampMs: alarm.timestampMs, watch: 'pump-1', body: { number }, alarm };
 }
 
-/** What an uplink gets until it has everything, acknowledged batch by batch. */
+/** Returns every record for an uplink, acknowledged batch by batch. */
 export async function drain(
   outbox: Outbox,
   { uplink, kinds }: { readonly uplink: string; readonly kinds: readonly RecordKind[] } = {

@@ -89,7 +89,7 @@ describe('the outbox is full', () => {
     storage.stop();
   });
 
-  test('drop-oldest goes by age, whatever the kind', () => {
+  test('drop-oldest drops by age, for every kind except alarms', () => {
     const storage = openStorage(testFolder(), { config: { ...config, onFull: 'drop-oldest' } });
     overfill(storage, (number) => (number < 200 ? 'verdict' : 'sample'));
     const sent = drainStorage(storage);
@@ -190,7 +190,7 @@ describe('the disk itself is full', () => {
     expect(after).not.toBe(before);
   });
 
-  /** A disk of 4 MB; undefined where this user may not have one. */
+  /** A disk of 4 MB; undefined if this user may not mount one. */
   function smallDisk(): string | undefined {
     const folder = testFolder();
     const { status } = spawnSync(programPath('mount') ?? 'none', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);

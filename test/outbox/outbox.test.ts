@@ -124,7 +124,7 @@ describe('records in and out', () => {
 
 describe('lanes', () => {
   /*
-   * Invariant: whatever the order of appends, live reads, backlog reads and restarts, every record is acknowledged
+   * Invariant: for any order of appends, live reads, backlog reads and restarts, every record is acknowledged
    * exactly once over both lanes, and within a lane in order.
    */
   const step = fc.oneof(
@@ -194,7 +194,7 @@ describe('lanes', () => {
 });
 
 describe('alarms', () => {
-  test('what the alarms are survives the loss of the outbox file', async () => {
+  test('the states of the alarms survive the loss of the outbox file', async () => {
     const folder = testFolder();
     const first = await openOutbox({ folder });
     await first.append([alarmDraft(1)]);
@@ -207,7 +207,7 @@ describe('alarms', () => {
     ]);
   });
 
-  test('a stored alarm that is damaged makes way for the next one, whatever its number says', () => {
+  test('the next alarm replaces a damaged one, for any damaged number', () => {
     const folder = testFolder();
     const first = openStorage(folder);
     first.append(alarmDraft(5));
@@ -256,19 +256,19 @@ describe('the storage worker', () => {
     });
   });
 
-  test('subscribers of commits hear of every record', async () => {
+  test('listeners of commits are called for every record', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
-    let heard = 0;
+    let received = 0;
     const all = new Promise<void>((resolve) => {
       outbox.onCommit((count) => {
-        heard += count;
-        if (heard === 3) resolve();
+        received += count;
+        if (received === 3) resolve();
       });
     });
     await outbox.append([draft('verdict', 1), draft('verdict', 2)]);
     await outbox.append([draft('verdict', 3)]);
     await all;
-    expect(heard).toBe(3);
+    expect(received).toBe(3);
   });
 
   test('a stop stores what waits', async () => {

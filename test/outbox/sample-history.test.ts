@@ -22,7 +22,7 @@ function batchOf(...samples: readonly (readonly [tag: number, value: number, tim
 }
 
 describe('chunks of samples', () => {
-  test('values survive to the bit, times to the microsecond, whatever they are', () => {
+  test('values are stored exactly and times to the microsecond, for any value', () => {
     const sample = fc.record({ timeUs: fc.integer({ min: 0, max: 4.39e15 }), value: fc.double() });
     fc.assert(
       fc.property(fc.array(sample, { minLength: 1, maxLength: 300 }), fc.boolean(), (samples, ordered) => {
@@ -51,11 +51,11 @@ describe('the history', () => {
     const history = new SampleHistoryStore({ storage: outbox.samples, tags, deps });
     history.add(batchOf([0, 4.5, base], [1, 12, base], [0, 99, base + 1, BAD], [0, 17, base + 2, UNCERTAIN]));
     history.add(batchOf([0, 4.6, base + 3], [7, 1, base + 3]));
-    const series = await history.read(['pump-1.pressure', 'pump-1.current', 'nobody'], base, base + 10);
+    const series = await history.read(['pump-1.pressure', 'pump-1.current', 'unknown'], base, base + 10);
     expect(series.map(({ tag, values }) => [tag, [...values]])).toEqual([
       ['pump-1.pressure', [4.5, 4.6]],
       ['pump-1.current', [12]],
-      ['nobody', []],
+      ['unknown', []],
     ]);
     await history[Symbol.asyncDispose]();
   });
@@ -74,7 +74,7 @@ describe('the history', () => {
     expect([...(pressure?.values ?? [])]).toEqual([1, 2]);
   });
 
-  test('whoever waits for a flush is told once its own samples are stored, also behind another who waits', async () => {
+  test('a caller of flush waits until its own samples are stored, also behind another caller', async () => {
     const sends: PromiseWithResolvers<void>[] = [];
     const storage = {
       flushIntervalMs: 3_600_000,
@@ -90,20 +90,20 @@ describe('the history', () => {
     const first = history.flush();
     await expect.poll(() => sends).toHaveLength(1);
     history.add(batchOf([0, 2, base + 1]));
-    const told: string[] = [];
-    const others = ['timer', 'source'].map((name) => history.flush().then(() => told.push(name)));
+    const resolved: string[] = [];
+    const others = ['timer', 'source'].map((name) => history.flush().then(() => resolved.push(name)));
     sends[0]?.resolve();
     await first;
     await expect.poll(() => sends).toHaveLength(2);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(told).toEqual([]);
+    expect(resolved).toEqual([]);
     sends[1]?.resolve();
     await Promise.all(others);
   });
 
   /*
-   * Invariant: whatever the sizes of flushes, the joins in between and the span asked for, a read gives exactly the
-   * samples of that span, in time order, also where the clock went back.
+   * Invariant: for any sizes of flushes, any joins and any requested span, a read gives exactly the
+   * samples of that span, in time order, also if the clock went back.
    */
   test('a read gives exactly the samples of its span', () => {
     const folder = testFolder();

@@ -34,7 +34,7 @@ async function alarmedLine(alarm: object = {}, inference = new FakeInferenceHost
 
 const states = (line: Awaited<ReturnType<typeof startLine>>) => line.store.bodies('alarm').map(({ state }) => state);
 const announced = (line: Awaited<ReturnType<typeof startLine>>) =>
-  line.heard.flatMap((event) => (event.type === 'alarm' ? [event.transition.state] : []));
+  line.received.flatMap((event) => (event.type === 'alarm' ? [event.transition.state] : []));
 
 describe('what an alarm tells', () => {
   test('the record is the payload of subscribers: states, priority, cause, score and a sentence', async () => {
@@ -57,21 +57,21 @@ describe('what an alarm tells', () => {
     ]);
   });
 
-  test('where the model explains nothing, the message shows the tags as they are', async () => {
+  test('without an explanation of the model, the message shows the current values of the tags', async () => {
     const line = await alarmedLine();
     expect(line.store.bodies('alarm')[0]?.['message']).toBe(
       'vibration is at 4.2 g, current is at 2 A: the score of pump-1 is 2, above its threshold of 1.',
     );
   });
 
-  test('a threshold of the watch overrides that of the model', async () => {
+  test('a threshold of the watch overrides the threshold of the model', async () => {
     const line = await alarmedLine({ threshold: 2.5 });
     expect(states(line)).toEqual([]);
     await line.second(1, 3);
     expect(states(line)).toEqual(['unacknowledged']);
   });
 
-  test('where low is abnormal, a score below raises it', async () => {
+  test('if low is abnormal, a score below the threshold raises it', async () => {
     const line = await alarmedLine({ abnormal: 'below', threshold: 3 });
     expect(line.store.bodies('alarm')[0]).toMatchObject({ cause: 'score-below-threshold' });
   });
@@ -140,7 +140,7 @@ describe('what operators do', () => {
     await expect(line.alarms.shelve('pump-9', 1, 'Lea')).rejects.toMatchObject({ code: 'alarm-unknown' });
   });
 
-  test('shelving suppresses annunciation while the journal goes on, and ends by itself', async () => {
+  test('shelving suppresses annunciation but not the journal, and ends at its time', async () => {
     const line = await startLine();
     await line.second(1, 0);
     await line.alarms.shelve('pump-1', line.clock.nowMs() + 5000, 'Lea');
@@ -156,7 +156,7 @@ describe('what operators do', () => {
     expect(line.store.bodies('alarm').at(-1)).toMatchObject({ previous: 'shelved', cause: 'shelving-ended' });
   });
 
-  test('unshelving brings an active alarm back at once, and no timer ends shelving a second time', async () => {
+  test('unshelving restores an active alarm immediately, and no timer ends shelving a second time', async () => {
     const line = await alarmedLine();
     await line.alarms.shelve('pump-1', line.clock.nowMs() + 5000, 'Lea');
     expect(await line.alarms.unshelve('pump-1', 'Lea')).toMatchObject({ state: 'unacknowledged', cause: 'unshelved' });
@@ -176,7 +176,7 @@ test('shelving outlasts a timer that fires too early', async () => {
   expect(line.alarms.list()[0]?.state).toBe('normal');
 });
 
-test('an act that failed is stored in its place where the plant changed the alarm meanwhile', async () => {
+test('an action that failed is stored in order if the plant changed the alarm after it', async () => {
   const line = await alarmedLine();
   line.store.held = true;
   const act = line.alarms.acknowledge('pump-1', 'Lea');
@@ -283,7 +283,7 @@ describe('across a restart', () => {
     expect(line.alarms.stateOf('pump-1')).toBeUndefined();
     store.down = false;
     await line.clock.advance(5000);
-    // What was stored is told first: a subscriber may still hold something older.
+    // Stored alarms are announced first: a subscriber may have an older state.
     expect(announced(line)).toEqual(['normal', 'unacknowledged']);
     expect(line.store.bodies('alarm').map(({ state, number }) => [state, number])).toEqual([['unacknowledged', 8]]);
     expect(line.deps.health.components().find(({ name }) => name === 'alarms')?.status).toBe('ok');

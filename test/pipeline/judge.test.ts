@@ -116,7 +116,7 @@ describe('the queue in front of a model', () => {
     expect(inference.runs.length - before).toBe(1);
   });
 
-  test('a version activated while a batch runs judges with its own threshold, not with that of the one before', async () => {
+  test('a version activated while a batch runs judges with its own threshold, not with the one of the previous version', async () => {
     const { inference, judge, calls } = startJudge();
     const run = inference.run.bind(inference);
     inference.run = (reference, inputs) => {
@@ -177,7 +177,7 @@ describe('a model that explains nothing', () => {
     expect(inference.runs.map(({ dims }) => dims[0])).toEqual([1, 2]);
   });
 
-  test('costs nothing where the window is normal, or the model does not say what is ordinary', async () => {
+  test('costs nothing if the window is normal, or the manifest has no typical values', async () => {
     const { inference, calls, judge } = startJudge();
     inference.score = weighted;
     judge.enqueue(model, window('a', 5, 3));
@@ -205,7 +205,7 @@ describe('a model that explains nothing', () => {
     expect(calls.flat().filter((judgement) => 'parts' in judgement && judgement.parts !== undefined)).toHaveLength(128);
   });
 
-  test('keeps its verdict where the explanation fails', async () => {
+  test('keeps its verdict if the explanation fails', async () => {
     const { inference, calls, judge } = startJudge();
     inference.manifest = manifestOf(ranges);
     inference.score = (values) => (values.at(-2) === 1 ? Number.NaN : weighted(values));

@@ -7,7 +7,7 @@ import { FakeRecordStore } from './fakes/fake-record-store.ts';
 import { scan, startLine } from './fakes/start-line.ts';
 
 describe('from sample to verdict', () => {
-  test('a full window comes to a verdict record with score, model, provider and the values behind it', async () => {
+  test('a full window results in a verdict record with score, model, provider and the values behind it', async () => {
     const inference = new FakeInferenceHost({ output: { score: 'score', contributions: 'contributions' } });
     inference.contributions = () => [3, 1];
     const line = await startLine({ inference });
@@ -55,15 +55,15 @@ describe('from sample to verdict', () => {
     ]);
   });
 
-  test('subscribers hear of a verdict only once its record is stored, with its id', async () => {
+  test('subscribers receive a verdict only after its record is stored, with its id', async () => {
     const line = await startLine();
     await line.second(1, 0);
     line.store.held = true;
     await line.second(1, 0);
-    const before = line.heard.filter(({ type }) => type === 'verdict').length;
+    const before = line.received.filter(({ type }) => type === 'verdict').length;
     line.store.release();
     await line.clock.advance(0);
-    const after = line.heard.filter((event) => event.type === 'verdict');
+    const after = line.received.filter((event) => event.type === 'verdict');
     expect([before, after.length]).toEqual([1, 2]);
     expect(after.map((event) => event.id)).toEqual(['1', '2']);
   });
@@ -110,7 +110,7 @@ describe('from sample to verdict', () => {
     expect(line.verdicts().map(({ score }) => score)).toEqual([1, 2, 3, 4]);
   });
 
-  test('every due window has exactly one record, whatever the samples, the model and the host do', async () => {
+  test('every due window has exactly one record, for any samples and any state of the model and the host', async () => {
     const happening = fc.record({
       vibration: fc.option(fc.integer({ min: 0, max: 60 }), { nil: undefined }),
       current: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
@@ -138,7 +138,7 @@ describe('from sample to verdict', () => {
           .filter(({ kind, body }) => kind === 'verdict' && !String(body['reason']).includes('window filling'))
           .map(({ timestampMs }) => timestampMs);
         const firstMs = Date.UTC(2026, 0, 1) + 1000;
-        // A row is sealed at once where all tags were seen, or a quarter of a second late: the last may be open.
+        // A row is sealed when every tag was seen, or 250 ms late: the last may be open.
         expect(times.length).toBeGreaterThanOrEqual(happenings.length - 1);
         expect(times).toEqual(times.map((_, index) => firstMs + index * 1000));
       }),
@@ -268,7 +268,7 @@ describe('what cannot be judged is unknown, and says why', () => {
     expect(line.pipeline.watches()[0]?.lastVerdict?.reason).toBe('window filling, 1 of 2 rows');
   });
 
-  test('after a jump of the wall clock windows fill anew, and subscribers are told', async () => {
+  test('after a jump of the wall clock the windows restart empty, and subscribers are notified', async () => {
     const line = await startLine();
     for (let second = 0; second < 3; second += 1) await line.second(1, 0);
     line.pipeline.clockJumped(-3_600_000);
@@ -281,11 +281,11 @@ describe('what cannot be judged is unknown, and says why', () => {
 });
 
 describe('when the outbox takes nothing', () => {
-  test('the alarm goes on in memory, is stored with the next success, and only then announced', async () => {
+  test('the alarm changes in memory, is stored with the next success, and only then announced', async () => {
     const line = await startLine();
     line.store.down = true;
     for (let second = 0; second < 3; second += 1) await line.second(1, 2);
-    expect(line.heard.some(({ type }) => type === 'alarm')).toBe(false);
+    expect(line.received.some(({ type }) => type === 'alarm')).toBe(false);
     expect(line.deps.health.components().find(({ name }) => name === 'pipeline')).toMatchObject({
       status: 'degraded',
       reason: expect.stringContaining('the disk is gone'),
@@ -293,12 +293,12 @@ describe('when the outbox takes nothing', () => {
     line.store.down = false;
     await line.second(1, 2);
     expect(line.store.bodies('alarm')).toEqual([expect.objectContaining({ state: 'unacknowledged' })]);
-    expect(line.heard.filter(({ type }) => type === 'alarm')).toHaveLength(1);
+    expect(line.received.filter(({ type }) => type === 'alarm')).toHaveLength(1);
     expect(await metricValue(line.deps, 'andon_pipeline_records_lost_total{kind="verdict"}')).toBeGreaterThan(0);
     expect(line.deps.health.components().find(({ name }) => name === 'pipeline')?.status).toBe('ok');
   });
 
-  test('a waiting alarm is stored by itself where no verdict follows', async () => {
+  test('a waiting alarm is stored after a delay if no verdict follows', async () => {
     const line = await startLine();
     await line.second(1, 0);
     line.store.down = true;
@@ -321,15 +321,15 @@ describe('when the outbox takes nothing', () => {
     expect(line.store.bodies('alarm')).toHaveLength(1);
   });
 
-  test('a verdict that the outbox dropped is told to nobody', async () => {
+  test('a verdict that the outbox dropped is not announced', async () => {
     const line = await startLine();
     await line.second(1, 0);
-    const heard = line.heard.length;
+    const received = line.received.length;
     line.store.droppedKinds = ['verdict'];
     await line.second(1, 2);
     await line.second(1, 2);
-    expect(line.heard.slice(heard).map(({ type }) => type)).not.toContain('verdict');
-    expect(line.heard.slice(heard).map(({ type }) => type)).toContain('alarm');
+    expect(line.received.slice(received).map(({ type }) => type)).not.toContain('verdict');
+    expect(line.received.slice(received).map(({ type }) => type)).toContain('alarm');
   });
 
   test('a verdict is stored ahead of the alarm it raises, each in a call of its own', async () => {
@@ -353,7 +353,7 @@ describe('samples for people and uplinks', () => {
     await line.clock.advance(400);
     line.pipeline.accept(scan(line.clock.nowMs(), [3, 2.4]));
     await line.clock.advance(500);
-    const tags = line.heard.flatMap((event) =>
+    const tags = line.received.flatMap((event) =>
       event.type === 'tags' ? [event.tags.map(({ tag, value }) => [tag, value])] : [],
     );
     expect(tags).toEqual([
@@ -390,7 +390,7 @@ describe('samples for people and uplinks', () => {
     });
   });
 
-  test('samples of a tag that is in no table are counted and harm nobody', async () => {
+  test('samples of an unknown tag are counted and ignored', async () => {
     const line = await startLine();
     const batch = scan(line.clock.nowMs(), [1, 0]);
     batch.tags[1] = 99;

@@ -79,7 +79,7 @@ describe('alarm records that the outbox refused', () => {
     ]);
   });
 
-  test('keep the pipeline degraded while they wait, even where an earlier call still succeeds', async () => {
+  test('keep the pipeline degraded while they wait, even if an earlier call still succeeds', async () => {
     const { clock, store, recorder, status } = startRecorder();
     store.held = true;
     recorder.store([alarmEntry('a', 1)]);

@@ -30,7 +30,7 @@ describe('an entry of watches', () => {
     expect(windowPlan(watchSchema.parse({ ...minimal, window: { step } }), 10)).toMatchObject(expected);
   });
 
-  test('an alarm takes what it leaves out from the model, and is raised at once', () => {
+  test('an alarm takes its defaults from the model, and is raised immediately', () => {
     expect(watchSchema.parse({ ...minimal, alarm: {} }).alarm).toEqual({
       threshold: 'model',
       onDelayMs: 0,

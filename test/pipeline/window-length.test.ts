@@ -36,7 +36,7 @@ describe("the length of windows is the model's", () => {
     expect(line.verdicts().at(-1)).toMatchObject({ verdict: 'normal', version: 2 });
   });
 
-  test('a new version with a shorter window goes on without a break', async () => {
+  test('a new version with a shorter window continues without a break', async () => {
     const line = await startLine();
     for (let second = 0; second < 4; second += 1) await line.second(1, 0);
     line.inference.manifest = manifestOf({ version: 2, window: { steps: 1 } });

@@ -49,7 +49,7 @@ export class FakeLedger implements VersionLedger {
     this.activatedMs = this.#clock.nowMs();
   }
 
-  /** As `andon models activate` of somebody. */
+  /** Activates a version as `andon models activate` does. */
   activate(version: number): void {
     this.previous = this.active;
     this.active = version;

@@ -53,7 +53,7 @@ async function startRollout(
 
 describe('a shadow', () => {
   test('judges the same windows, and no subscriber, record or alarm knows of it', async () => {
-    const { candidate, run, verdicts, heard, report, store, end } = await startRollout(shadowed);
+    const { candidate, run, verdicts, received, report, store, end } = await startRollout(shadowed);
     candidate.score = (values) => (values.at(-1) ?? 0) + 5;
     await run(6);
     expect(report()?.summary).toMatchObject({ windows: 6, agreement: 0, table: { onlyCandidate: 6 } });
@@ -61,7 +61,7 @@ describe('a shadow', () => {
       Array.from({ length: 6 }, () => [3, 'normal']),
     );
     expect(store.bodies('alarm')).toEqual([]);
-    expect(heard.filter((event) => event.type === 'verdict' && event.verdict.judgedBy?.version === 4)).toEqual([]);
+    expect(received.filter((event) => event.type === 'verdict' && event.verdict.judgedBy?.version === 4)).toEqual([]);
     expect(report()?.summary.disagreements.at(-1)).toMatchObject({
       candidate: { score: 5, verdict: 'abnormal' },
       incumbent: { score: 0, verdict: 'normal' },
@@ -151,10 +151,13 @@ describe('a canary', () => {
     await end();
   });
 
-  test('begins and ends without a verdict that overtakes another, whatever is under way', async () => {
-    const { inference, candidate, ledger, rollouts, run, clock, versions, heard, end } = await startRollout(canaried, {
-      active: 4,
-    });
+  test('begins and ends without a verdict that overtakes another, for any windows in progress', async () => {
+    const { inference, candidate, ledger, rollouts, run, clock, versions, received, end } = await startRollout(
+      canaried,
+      {
+        active: 4,
+      },
+    );
     inference.held = true;
     await run(1);
     // Version 3 is active now, and version 4 a canary beside it: it is done before the window before is.
@@ -175,14 +178,14 @@ describe('a canary', () => {
     await run(1);
     candidate.release();
     await clock.advance(0);
-    const times = heard.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
+    const times = received.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(versions()).toHaveLength(4);
     await end();
   });
 
   test('is overtaken by none of its own verdicts while a stand-in is waited for', async () => {
-    const { candidate, inference, run, clock, versions, heard, end } = await startRollout(canaried);
+    const { candidate, inference, run, clock, versions, received, end } = await startRollout(canaried);
     await run(1);
     inference.held = true;
     candidate.score = () => Number.NaN;
@@ -193,12 +196,12 @@ describe('a canary', () => {
     inference.release();
     await clock.advance(0);
     expect(versions()).toEqual([4, 3, 4]);
-    const times = heard.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
+    const times = received.flatMap((event) => (event.type === 'verdict' ? [event.verdict.timestampMs] : []));
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     await end();
   });
 
-  test('that goes on failing is stopped, and the watch is back with the active version', async () => {
+  test('that keeps failing is stopped, and the watch is back with the active version', async () => {
     const { candidate, run, versions, ledger, health, bench, deps, end } = await startRollout(canaried);
     candidate.score = () => Number.NaN;
     await run(2);
@@ -309,7 +312,7 @@ describe('a version that was made active', () => {
     await end();
   });
 
-  test('that is bad decides no more where its rollback cannot be written', async () => {
+  test('that is bad no longer decides if its rollback cannot be written', async () => {
     const { run, inference, ledger, clock, versions: judged, end } = await startRollout(watches, versions);
     ledger.readOnly = true;
     inference.failure = crash;
@@ -344,7 +347,7 @@ describe('a version that was made active', () => {
     await end();
   });
 
-  test('of a lower number is somebody’s way back, and is not measured by what it replaced', async () => {
+  test('of a lower number does not start probation', async () => {
     const { bench, end } = await startRollout(watches, { active: 3, previous: 4 });
     expect(bench.models.wanted).toEqual([]);
     await end();
@@ -358,17 +361,17 @@ describe('a version that was made active', () => {
 });
 
 /*
- * Whatever a candidate does, and whenever its answers come: every window of a watch comes to one verdict, and those of a
+ * For any fault of a candidate and any time of its answers: every window of a watch has one verdict, and those of a
  * watch come in order of time.
  */
-test('no window is lost and none overtakes another, whatever the candidate does', async () => {
+test('no window is lost and none overtakes another, for any fault of the candidate', async () => {
   const behaviour = fc.constantFrom('answers', 'crashes', 'nan', 'hangs', 'releases', 'loads', 'incumbent hangs');
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<LineOptions['watches']>(shadowed, canaried, { 'pump-1': { alarm: {} } }),
       fc.array(behaviour, { minLength: 1, maxLength: 12 }),
       async (watches, story) => {
-        const { candidate, bench, inference, run, heard, end } = await startRollout(watches, {
+        const { candidate, bench, inference, run, received, end } = await startRollout(watches, {
           active: 3,
           previous: 2,
         });
@@ -388,7 +391,7 @@ test('no window is lost and none overtakes another, whatever the candidate does'
         }
         for (const host of [...others, inference]) host.release();
         await end();
-        const times = heard.flatMap((event) =>
+        const times = received.flatMap((event) =>
           event.type === 'verdict' && !event.verdict.reason.includes('filling') ? [event.verdict.timestampMs] : [],
         );
         expect(times).toEqual(story.map((_, second) => (times[0] ?? 0) + second * 1000));

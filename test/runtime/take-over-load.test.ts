@@ -60,13 +60,12 @@ test('a heavy model that is loaded beside others delays none of their runs', asy
   harness.directory.add(meanOf4x2);
   await harness.host.load(mean.model);
   harness.directory.add({ name: 'heavy', bytes: heavyModel(150), steps: 1, tags: 1, golden });
-  const waitsMs: number[] = [];
+  let answered = 0;
   const loaded = new AbortController();
   const runs = (async () => {
     while (!loaded.signal.aborted) {
-      const beganMs = performance.now();
       await harness.host.run(mean.model, windowOf(1), 'client');
-      waitsMs.push(performance.now() - beganMs);
+      answered += 1;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   })();
@@ -75,16 +74,18 @@ test('a heavy model that is loaded beside others delays none of their runs', asy
   await runs;
   const run = await harness.host.run(model('heavy'), windowOf(7, [1, 1, 1]), 'client');
   expect(run.outputs['score']?.data[0]).toBe(7);
-  // Loading takes half a second and more; that long, a run in the same process could not have begun.
-  expect(Math.max(...waitsMs)).toBeLessThan(250);
+  // Loading takes 0.5 s or more on an idle machine. If it blocked the host, at most 2 runs would be answered meanwhile.
+  expect(answered).toBeGreaterThan(10);
 });
 
 test.each(['main', 'clients'] as const)(
   'a crash of the host %s under load fails what is in flight alone, and is over within a second',
   { timeout: 120_000 },
   async (name) => {
+    const startedMs = performance.now();
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '5s' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
+    const startMs = performance.now() - startedMs;
     await using server = await V2Server.start(harness.host);
     await harness.host.run(mean.model, windowOf(1), 'client');
     await harness.host.run(one.model, windowOf(1, [1, 1, 1]), 'client');
@@ -105,9 +106,9 @@ test.each(['main', 'clients'] as const)(
 
     const failed = clients.flatMap((load) => load.failed);
     const lost = [...scores, ...counts].filter((score) => typeof score === 'string');
-    // On a machine that others keep busy one may take longer, and each crash shortly after another waits twice as long.
-    expect(backMs.toSorted((a, b) => a - b)[1]).toBeLessThan(1_000);
-    expect(Math.max(...backMs)).toBeLessThan(3_000);
+    // One second on an idle machine. A busy machine also starts a host more slowly, and repeated crashes back off.
+    expect(backMs.toSorted((a, b) => a - b)[1]).toBeLessThan(Math.max(1_000, 3 * startMs));
+    expect(Math.max(...backMs)).toBeLessThan(Math.max(3_000, 6 * startMs));
     // One thing is in flight at a time, and it is a single run: this model takes one row.
     expect(failed.length + lost.length).toBeLessThanOrEqual(CRASHES);
     expect(name === 'main' ? failed : lost).toEqual([]);

@@ -7,7 +7,7 @@ export type BareOutcome =
   | { readonly passed: true; readonly outputNames: readonly string[]; readonly inputNames: readonly string[] }
   | { readonly passed: false; readonly reason: string };
 
-/** onnxruntime-node itself, with nothing of andon around it. */
+/** onnxruntime-node itself, without andon. */
 export class BareOnnx {
   readonly #ort: typeof Ort;
 
@@ -16,7 +16,7 @@ export class BareOnnx {
   }
 
   static async load(): Promise<BareOnnx> {
-    // Before it is loaded: since 1.29 its Linux builds report to their maker unless told not to.
+    // Set before loading: since 1.29 its Linux builds send telemetry unless this is set.
     process.env['ORT_DISABLE_TELEMETRY'] = '1';
     return new BareOnnx(await import('onnxruntime-node'));
   }

@@ -15,7 +15,7 @@ import { UpstreamHttp } from './upstream-http.ts';
 /** A peer as a contract test needs it, behind a line with faults. */
 export type ContractPeer = AsyncDisposable & { readonly port: number };
 
-/** What the contract tests need to know about a kind: its peer, and a configuration that reaches it. */
+/** A kind's peer, and a configuration that connects to it. */
 export type SourceFixture = {
   /** The peer, which has a value to give all the time. */
   readonly peer: () => Promise<ContractPeer>;
@@ -105,7 +105,7 @@ export type Subject = AsyncDisposable & {
 
 export function createContractSource(type: string, port: number, deps: Deps): Subject {
   const kind = sourceKinds.find((one) => one.type === type);
-  // The schema is that of the kind, and so is what it gives.
+  // The schema belongs to the kind, and so does its output.
   const config = parse(kind?.schema, type, sourceFixtures[type]?.config(port)) as SourceConfig;
   let good = 0;
   const source = createSource({
@@ -146,7 +146,7 @@ export function createContractUplink(type: string, port: number, arrived: () => 
 }
 
 function parse(schema: z.ZodType | undefined, type: string, config: object | undefined): unknown {
-  if (schema === undefined || config === undefined) throw new Error(`There is no fixture for the kind '${type}'`);
+  if (schema === undefined || config === undefined) throw new Error(`The kind '${type}' has no fixture`);
   return schema.parse({ type, ...config });
 }
 

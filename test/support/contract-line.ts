@@ -1,12 +1,12 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 
-/** What a line does with a connection that comes, or is there. */
+/** Action of a line on a new or an open connection. */
 export type LineState =
   | 'open'
   /** Takes connections and passes nothing on, as behind a pulled cable; a connection that met this stays dead. */
   | 'silent'
-  /** Resets every connection at once. */
+  /** Resets every connection immediately. */
   | 'refusing';
 
 /** A TCP line to a peer, with faults to switch on that every protocol knows; begins away, with a port of its own. */

@@ -12,7 +12,7 @@ const SETTLE_MS = 100;
 
 const nothing = { connections: 0, timers: 0, accepted: 0, delivered: 0 };
 
-/** What can be wrong with a peer: how it begins, and how it ends. */
+/** A fault of a peer: its start and its end. */
 const troubles: Readonly<Record<string, (line: FaultyLine) => Promise<void>>> = {
   'takes connections and says nothing': async (line) => line.set('silent'),
   'refuses connections': async (line) => line.set('refusing'),
@@ -21,7 +21,7 @@ const troubles: Readonly<Record<string, (line: FaultyLine) => Promise<void>>> = 
 
 export type ContractOptions<Peer extends ContractPeer> = {
   readonly peer: () => Promise<Peer>;
-  /** @param port Where the line to the peer is. */
+  /** @param port Port of the line to the peer. */
   readonly create: (port: number, peer: Peer, deps: Deps) => Subject;
 };
 
@@ -33,10 +33,10 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
     const clock = new CountingClock();
     const before = activeResources();
     const subject = create(line.port, peer, testDeps(clock));
-    /** What of it is left, and what came of it in the time after: nothing, where it keeps its contract. */
+    /** Resources and events after the disposal; none if it keeps its contract. */
     const leftovers = async () => {
       await expect.poll(() => [line.connections, clock.timers]).toEqual([0, 0]);
-      // The kernel may have taken a connection, or delivered bytes, before the disposal that are only told now.
+      // Connections and bytes that the kernel accepted before the disposal may be reported after it.
       await wait(SETTLE_MS);
       const [accepted, delivered] = [line.accepted, subject.delivered()];
       await wait(SILENCE_MS);
@@ -77,7 +77,7 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
   });
 
   test(
-    'a peer that is away at the start makes it degraded, and it comes to work by itself',
+    'a peer that is away at the start makes it degraded, and it works once the peer is there',
     { timeout: 120_000 },
     async () => {
       await using bench = await prepare();
@@ -89,7 +89,7 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
   );
 
   for (const [title, begin] of Object.entries(troubles)) {
-    test(`a peer that ${title} makes it degraded, and it comes back by itself`, async () => {
+    test(`a peer that ${title} makes it degraded, and it recovers automatically`, async () => {
       await using bench = await prepare();
       await bench.line.begin();
       bench.subject.start();
@@ -113,7 +113,7 @@ export function lifecycleTests<Peer extends ContractPeer>({ peer: startPeer, cre
   }
 }
 
-/** Why it is degraded; undefined where it is not. */
+/** Returns the reason of a degraded health; undefined if it is not degraded. */
 function trouble(subject: Subject): string | undefined {
   const { status, reason } = subject.health() ?? {};
   return status === 'degraded' ? reason : undefined;

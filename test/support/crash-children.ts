@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Process ids of the living children of a process (Linux); none where it is gone. */
+/** Process ids of the living children of a process (Linux); none if it has ended. */
 export function childPids(pid: number): readonly number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
@@ -13,7 +13,7 @@ export function childPids(pid: number): readonly number[] {
   }
 }
 
-/** The processes of those that still live; a zombie is dead. */
+/** Filters the living processes; a zombie is dead. */
 export function living(pids: readonly number[]): readonly number[] {
   return pids.filter((pid) => {
     try {
@@ -24,7 +24,7 @@ export function living(pids: readonly number[]): readonly number[] {
   });
 }
 
-/** Command line of a process; '' where it is gone. */
+/** Command line of a process; '' if it has ended. */
 function commandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
@@ -38,7 +38,7 @@ export function inferenceHostPid(agentPid: number): number | undefined {
   return inferenceHostPids(agentPid)[0];
 }
 
-/** Those for watches, and behind them those for clients; where a fresh one is about to take over, two. */
+/** Hosts for watches, then hosts for clients; two of a kind while a new one takes over. */
 export function inferenceHostPids(agentPid: number): readonly number[] {
   const server = modelServerPid(agentPid);
   const children = [...childPids(agentPid), ...(server === undefined ? [] : childPids(server))];

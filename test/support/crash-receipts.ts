@@ -5,7 +5,7 @@ import { recordJson, recordKinds } from '../../src/domain/record/record.ts';
 import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
 import type { AgentFolder } from './start-agent.ts';
 
-/** A record as JSON, wherever it was seen. */
+/** A record as JSON, from any receiver. */
 export type SeenRecord = {
   readonly id: string;
   readonly kind: RecordKind;

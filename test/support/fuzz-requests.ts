@@ -6,9 +6,9 @@ import { oipRequest } from './oip-client.ts';
 /** A request as bytes on the wire. */
 export type FuzzRequest = {
   readonly bytes: Buffer;
-  /** Whether it is well framed, so that an answer must come; otherwise the connection may be closed. */
+  /** True if it is framed correctly and must be answered; otherwise the connection may be closed. */
   readonly framed: boolean;
-  /** Whether the client leaves once the answer has begun. */
+  /** True if the client disconnects once the answer has begun. */
   readonly leaves?: boolean;
 };
 

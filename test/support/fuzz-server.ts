@@ -19,7 +19,7 @@ import { V2Server } from './v2-server.ts';
 
 export type FuzzServerReport = {
   readonly url: string;
-  /** Of the main thread since the last report, milliseconds beyond the timer's own resolution. */
+  /** Delay of the main thread since the last report, in milliseconds above the timer's resolution. */
   readonly loopDelayMsP99: number;
   readonly loopDelayMsMax: number;
   readonly residentBytes: number;

@@ -8,12 +8,12 @@ export type ClientAnswer = {
   /** Monotonic times. */
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** 0 where the connection broke. */
+  /** 0 if the connection broke. */
   readonly status: number;
   readonly retryAfter: string | null;
-  /** First value of the first output; undefined where the request failed. */
+  /** First value of the first output; undefined if the request failed. */
   readonly value: number | undefined;
-  /** What it should be. */
+  /** Expected value. */
   readonly expected: number;
   readonly error: string;
 };
@@ -82,7 +82,7 @@ export class WatchLoad {
     return this.#pace.due;
   }
 
-  /** Those that a newer window did not replace, each with its score or why it has none; in order. */
+  /** Windows that no newer one replaced, in order, each with its score or its error. */
   get decided(): readonly { readonly number: number; readonly score: number | string }[] {
     return this.judgements
       .filter(({ outcome }) => outcome !== 'superseded')
@@ -138,7 +138,7 @@ export class ClientLoad {
     readonly clients: number;
     /** Between an answer and the next request of a client. */
     readonly pauseMs: number;
-    /** What is asked; the number of the request where left out. */
+    /** Input value. Default: the number of the request. */
     readonly value?: number;
   }) {
     this.#url = `${options.url}/v2/models/${options.model}/infer`;

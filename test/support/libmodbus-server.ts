@@ -16,8 +16,8 @@ export type ServedTag = {
 };
 
 /**
- * A Modbus TCP device of libmodbus, or an RTU device on a serial port, compiled from libmodbus-server.c beside this file.
- * Disposal throws where anything but a read was asked for.
+ * A Modbus TCP device of libmodbus, or an RTU device on a serial port, compiled from libmodbus-server.c in this folder.
+ * Disposal throws if it received any request other than a read.
  */
 export class LibmodbusServer implements AsyncDisposable {
   readonly port: number;
@@ -47,9 +47,9 @@ export class LibmodbusServer implements AsyncDisposable {
     this.#child.stdin?.end();
     if (this.#child.exitCode === null) await once(this.#child, 'exit');
     if (this.#child.exitCode !== 0)
-      throw new Error(`libmodbus ended with ${this.#child.exitCode}: 3 where a frame was no read`);
+      throw new Error(`libmodbus ended with ${this.#child.exitCode}: 3 if a frame was not a read`);
   }
 }
 
-/** Where Debian's libmodbus-dev puts its header; a test needs it besides gcc and pkg-config. */
+/** Header of Debian's libmodbus-dev. A test also needs gcc and pkg-config. */
 export const libmodbusHeader = '/usr/include/modbus/modbus.h';

@@ -11,7 +11,7 @@ type Cursor = {
 };
 type DeadLetter = { readonly uplink: string; readonly record: StoredRecord; readonly reason: string };
 
-/** The outbox's contract in memory, for tests of those who read it; strict where the real one may be lenient. */
+/** The outbox's contract in memory, for tests of its readers. Stricter than the real outbox. */
 export class MemoryRecordStore implements RecordStore {
   readonly stored: StoredRecord[] = [];
   readonly deadLetters: DeadLetter[] = [];
@@ -131,7 +131,7 @@ export class MemoryRecordStore implements RecordStore {
     return 0;
   }
 
-  /** Records that the uplink has neither acknowledged nor set aside. */
+  /** Records that the uplink has neither acknowledged nor moved to the dead letters. */
   waiting(uplink: string): number {
     const { backlog, live } = this.#cursor(uplink);
     if (live === undefined) return this.stored.length - backlog;

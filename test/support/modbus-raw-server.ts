@@ -4,9 +4,9 @@ import { crc16 } from '../../src/sources/modbus/frame/rtu-frame.ts';
 
 /** How a device misbehaves; everything is off by default and may be changed while it serves. */
 export type ModbusFaults = {
-  /** Accepts a connection and resets it at once. */
+  /** Accepts a connection and resets it immediately. */
   resetOnConnect: boolean;
-  /** While there is a connection, further ones are closed at once. */
+  /** While there is a connection, further ones are closed immediately. */
   onlyOneConnection: boolean;
   /** Accepts a connection and never says a word on it. */
   silent: boolean;
@@ -40,16 +40,16 @@ const RTU_REQUEST_BYTES = 8;
  * A fast Modbus device on a raw socket, with fault switches, speaking Modbus TCP or the RTU frames of a serial server.
  * Holding and input registers and bits of every unit are the same memory; a test writes it directly.
  *
- * Disposal throws where anything but a read ever came: so every frame of every test is checked for what andon must never send.
+ * Disposal throws if it received anything other than reads, so every frame of every test is checked.
  */
 export class ModbusRawServer implements AsyncDisposable {
   readonly registers = new Uint16Array(65_536);
   readonly bits = new Uint8Array(65_536);
   readonly requests: ServedRequest[] = [];
-  /** Function codes of frames that were no reads, or -1 for a frame that cannot be told; andon leaves it empty. */
+  /** Function codes of frames other than reads; -1 for a frame that cannot be decoded. Empty with andon. */
   readonly otherFunctionCodes: number[] = [];
   connections = 0;
-  /** Of them, those that were one too many. */
+  /** Number of connections above the limit. */
   turnedAway = 0;
   recordRequests = true;
   /** Answers go to the newest connection, whichever asked. */
@@ -92,7 +92,7 @@ export class ModbusRawServer implements AsyncDisposable {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
-  /** Sends bytes that nobody asked for, on every connection. */
+  /** Sends unsolicited bytes on every connection. */
   sendUnasked(bytes: Buffer): void {
     for (const socket of this.#sockets) socket.write(bytes);
   }
@@ -102,7 +102,7 @@ export class ModbusRawServer implements AsyncDisposable {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     if (this.otherFunctionCodes.length > 0)
       throw new Error(
-        `Frames that are no reads reached the device: function codes ${this.otherFunctionCodes.join(', ')}`,
+        `The device received frames other than reads: function codes ${this.otherFunctionCodes.join(', ')}`,
       );
   }
 

@@ -16,7 +16,7 @@ export type RecordedScan = ReadonlyMap<number, RecordedSample>;
 /** Keeps every scan, and lets a test wait for one of a kind. */
 export class RecordingSink implements SampleSink {
   readonly scans: RecordedScan[] = [];
-  /** What tags that are text said last. */
+  /** Last values of text tags. */
   readonly texts = new Map<number, string>();
   readonly #waiters = new Set<{
     readonly wanted: (scan: RecordedScan) => boolean;

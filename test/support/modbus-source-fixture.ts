@@ -10,7 +10,7 @@ import { testDeps } from './test-deps.ts';
 
 export type ModbusConfigInput = Omit<z.input<typeof modbusSourceSchema>, 'type'>;
 
-/** A Modbus source, named `plc` unless told otherwise, with a recording sink; numbers of its tags follow the order of the configuration. */
+/** A Modbus source, named `plc` by default, with a recording sink; numbers of its tags follow the order of the configuration. */
 export class ModbusSourceFixture implements AsyncDisposable {
   readonly sink = new RecordingSink();
   readonly deps: Deps;

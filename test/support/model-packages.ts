@@ -12,7 +12,7 @@ export type TarEntry = {
   /** As in the header: '0' a file, '5' a folder, '2' a symbolic link, '1' a hard link, 'x' a PAX header, … */
   readonly type?: string;
   readonly linkName?: string;
-  /** Where the header is to lie about it. */
+  /** Value of the header, if it must be wrong. */
   readonly size?: number;
 };
 

@@ -17,7 +17,7 @@ export type ConformanceReport = {
   readonly cases: number;
   /** Cases that onnxruntime-node itself passes. */
   readonly bare: number;
-  /** Of those, the ones that pass through the endpoint. */
+  /** Number of these that also pass through the endpoint. */
   readonly json: number;
   readonly binary: number;
   /** Cases that the runtime passes and the endpoint does not. */
@@ -69,7 +69,7 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
   return { cases: cases.length, ...passed, lost };
 }
 
-/** @returns Why it failed; undefined where every output of every data set is as expected. */
+/** @returns The failure; undefined if every output of every data set is as expected. */
 async function tried(
   url: string,
   { dataSets }: OnnxCase,

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** What goes wrong with an answer to an inference request; everything else is answered as it should be. */
+/** Fault in the answer to an inference request. Other requests are answered correctly. */
 export type InferFault =
   | 'none'
   | 'hang'
@@ -33,7 +33,7 @@ export type InferFault =
   | 'compressed'
   | 'endless';
 
-/** What the metadata says otherwise than it should. */
+/** Wrong values in the metadata. */
 export type MetadataChange = {
   readonly inputs?: readonly object[];
   readonly outputs?: readonly object[];
@@ -104,7 +104,7 @@ export class OipFaultServer implements AsyncDisposable {
     this.#port = (server.address() as AddressInfo).port;
   }
 
-  /** Gone as a killed process is: connections are cut, nobody listens. */
+  /** Stops as a killed process does: connections are reset and nothing listens. */
   async kill(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -162,7 +162,7 @@ export class OipFaultServer implements AsyncDisposable {
     return this.fault;
   }
 
-  /** Faults in place of an answer. @returns False where an answer is to be sent. */
+  /** Faults in place of an answer. @returns False if an answer must be sent. */
   async #spoils(fault: InferFault, response: ServerResponse): Promise<boolean> {
     switch (fault) {
       case 'hang':
@@ -200,7 +200,7 @@ export class OipFaultServer implements AsyncDisposable {
         response.writeHead(200, { 'content-type': 'application/json' }).end('<html>welcome</html>');
         return true;
       case 'no-http':
-        response.socket?.end('\u0000\u0001 this is no HTTP\r\n\r\n');
+        response.socket?.end('\u0000\u0001 this is not HTTP\r\n\r\n');
         return true;
       case 'endless':
         endless(response);
@@ -275,7 +275,7 @@ function meansOf(values: readonly number[], rows: number): readonly number[] {
   });
 }
 
-/** An answer that never comes to its end, a byte at a time. */
+/** An endless answer, sent byte by byte. */
 function trickle(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json' });
   const timer = setInterval(() => response.write(' '), 20);

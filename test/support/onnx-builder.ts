@@ -14,7 +14,7 @@ export type GraphInitializer = {
   readonly data: readonly number[];
   /** Little-endian bytes in the place of `data`, as exporters write large weights. */
   readonly raw?: Uint8Array;
-  /** Makes the data external, at this location, as a file that somebody tampered with would. */
+  /** Makes the data external, at this location, as in a manipulated file. */
   readonly externalLocation?: string;
 };
 type GraphAttribute =

@@ -6,7 +6,7 @@ import type { Tensor, TensorData, TensorType } from '../../src/contracts/inferen
 
 const { onnx } = onnxProto;
 
-/** Where Debian's libonnx-testdata puts the backend test cases of the ONNX project. */
+/** Folder of the ONNX project's backend test cases in Debian's libonnx-testdata. */
 export const onnxCasesDirectory = '/usr/share/libonnx-testdata/data';
 
 /** One model of the ONNX project's backend tests, with what goes in and must come out. */
@@ -148,7 +148,7 @@ function overBytes(type: Exclude<TensorType, 'string'>, buffer: ArrayBuffer): Te
 const RELATIVE_MAX = 1e-3;
 const ABSOLUTE_MAX = 1e-7;
 
-/** @returns What is not as expected; undefined where all is. */
+/** @returns The difference; undefined if every output is as expected. */
 export function difference(found: Tensor | undefined, expected: Tensor): string | undefined {
   if (found === undefined) return 'is missing';
   if (found.type !== expected.type) return `is ${found.type}, expected ${expected.type}`;

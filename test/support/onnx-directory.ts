@@ -23,7 +23,7 @@ export type TestGraph = {
   readonly more?: Readonly<Record<string, unknown>>;
 };
 
-/** What `model.yaml` of a test model says, as an object. */
+/** Content of a test model's `model.yaml`, as an object. */
 export function testManifest(model: TestModel): Readonly<Record<string, unknown>> {
   return {
     name: model.name,

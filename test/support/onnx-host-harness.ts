@@ -31,7 +31,7 @@ export function windowOf(value: number, dims: readonly number[] = [1, 4, 2]): Te
 
 export function model(text: string): ModelReference {
   const reference = parseModelReference(text);
-  if (reference === undefined) throw new Error(`'${text}' is no model`);
+  if (reference === undefined) throw new Error(`'${text}' is not a model`);
   return reference;
 }
 
@@ -79,7 +79,7 @@ export class HostHarness implements AsyncDisposable {
     return this.status(name) as ModelStatus;
   }
 
-  /** A run may stand behind a ping or a load; resolves once none waits any more. */
+  /** A run may stand behind a ping or a load; resolves once none waits. */
   async runBegun(host = 'main'): Promise<void> {
     // A client's run is not in the queue yet in the turn that asks for it.
     await new Promise((resolve) => setImmediate(resolve));

@@ -34,7 +34,7 @@ export function autoencoderModel(steps: number, tags: number, hidden: number, se
   });
 }
 
-/** Takes its batch size from `Shape`, as exporters write it: such nodes run on the CPU whatever the provider. */
+/** Takes its batch size from `Shape`, as exporters write it: such nodes run on the CPU with every provider. */
 export function shapeOpsModel(steps: number, tags: number): Uint8Array {
   return buildOnnx({
     inputs: [{ name: 'window', type: 'float32', dims: ['batch', steps, tags] }],

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
 
-/** Where a program is: on PATH or in a folder that Debian keeps for daemons. */
+/** Returns the path of a program: on PATH or in Debian's folders for daemons. */
 export function programPath(name: string): string | undefined {
   if (name.startsWith('/')) return existsSync(name) ? name : undefined;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin'];
@@ -12,7 +12,7 @@ export function programPath(name: string): string | undefined {
 /** Marks the title of tests that did not run for want of a program; the reporter counts them by name. */
 export const missingProgramMark = 'needs, and did not find: ';
 
-/** A group of tests against programs that nobody here wrote; skipped by name where one is not installed. */
+/** A group of tests against third-party programs; skipped by name if one is not installed. */
 export function describeWith(programs: readonly string[], title: string, tests: () => void): void {
   const missing = programs.filter((name) => programPath(name) === undefined);
   if (missing.length === 0) describe(title, tests);

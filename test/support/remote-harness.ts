@@ -14,16 +14,16 @@ export type RemoteHarnessOptions = {
   readonly remote?: Readonly<Record<string, unknown>>;
   /** Keys of `models:`. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Local models beside it; with `local` among them, that is the fallback. */
+  /** Local models. A model named `local` is the fallback. */
   readonly models?: readonly TestModel[];
   /** Watched besides. */
   readonly watched?: readonly string[];
-  /** What the server's scores are off the mean, so that they can be told from a local model's. */
+  /** Offset of the server's scores from the mean, which distinguishes them from a local model's. */
   readonly offset?: number;
   readonly clock?: Clock;
 };
 
-/** The local model that stands in: the same windows, told apart by its name. */
+/** The local fallback: the same windows, with another name. */
 export const localMean: TestModel = { ...meanOf4x2, name: 'local' };
 
 /** A watched model `mean` that runs on a server with fault switches, which the host knows by its model.yaml alone. */

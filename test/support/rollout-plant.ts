@@ -10,7 +10,7 @@ const golden = [{ window: [0], score: 0 }];
 const shape = { name: 'echo', steps: 1, tags: 1, golden };
 const mean = meanModel(1, 1);
 
-/** Versions of the model `echo`, whose score is the level; abnormal above 1 where nothing else is said. */
+/** Versions of the model `echo`, whose score is the level; abnormal above 1 by default. */
 export const candidates = {
   sound: { ...shape, bytes: mean, golden: [{ window: [2], score: 2 }] },
   /** Calls everything abnormal. */
@@ -37,7 +37,7 @@ export class RolloutPlant implements AsyncDisposable {
     return rollout;
   }
 
-  /** Puts a version into the directory, beside the active one. */
+  /** Adds a version to the directory, next to the active one. */
   addVersion(version: number, model: TestModel): void {
     const active = this.#read('active');
     this.models.add({ ...model, version });
@@ -59,7 +59,7 @@ export class RolloutPlant implements AsyncDisposable {
     });
   }
 
-  /** What the level's register holds; the level is 20,000 times as much. */
+  /** Register value of the level; the level is 20,000 times this value. */
   setLevel(value: number): void {
     this.plant.plc.registers[0] = value & 0xffff;
   }

@@ -7,7 +7,7 @@ import type { TrustedKey } from '../../src/models/signing/trusted-keys.ts';
 
 export const keyKinds = ['ed25519', 'P-256', 'P-384', 'P-521'] as const;
 
-/** A key pair that is nobody's. */
+/** A key pair for tests. */
 export class TestKey {
   readonly privatePem: string;
   readonly publicPem: string;

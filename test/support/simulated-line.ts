@@ -7,7 +7,7 @@ import type { Transport, TransportListener } from '../../src/sources/modbus/link
 import type { Clock } from '../../src/platform/clock.ts';
 import { withChecksum } from './modbus-raw-server.ts';
 
-/** What the units on the line do with one request. */
+/** Reaction of the units on the line to one request. */
 export type UnitConduct = {
   /** From the request to the answer; Infinity never answers. */
   readonly delayMs: number;
@@ -27,7 +27,7 @@ export type LineOptions = {
 
 /**
  * Units on a line, in a time that a test moves: as a serial slave does, each answers what it was asked in that order, however
- * late, to whoever is connected by then. Throws where anything but a read is asked for.
+ * late, to whoever is connected by then. Throws for any request other than a read.
  */
 export class SimulatedLine {
   readonly requests: (ReadRequest & { readonly atMs: number })[] = [];
@@ -59,7 +59,7 @@ export class SimulatedLine {
   };
 
   /** Bytes that come out of nowhere. */
-  hear(bytes: Buffer): void {
+  receive(bytes: Buffer): void {
     this.#listener?.onBytes(bytes, bytes.length);
   }
 
@@ -74,13 +74,13 @@ export class SimulatedLine {
     const doneMs = Math.max(this.#busyUntilMs.get(request.unitId) ?? 0, nowMs + delayMs);
     this.#busyUntilMs.set(request.unitId, doneMs);
     const answer = spoil(this.#answer(frame, request, number, exceptionCode));
-    clock.setTimer(() => this.hear(answer), doneMs - nowMs);
+    clock.setTimer(() => this.receive(answer), doneMs - nowMs);
   }
 
   #requestIn(frame: Buffer): ReadRequest {
     const at = this.#options.framing === 'rtu' ? 0 : 6;
     const functionCode = frame.readUInt8(at + 1);
-    if (functionCode < 1 || functionCode > 4) throw new Error(`Function ${functionCode} is no read`);
+    if (functionCode < 1 || functionCode > 4) throw new Error(`Function ${functionCode} is not a read`);
     const request: ReadRequest = {
       unitId: frame.readUInt8(at),
       functionCode: functionCode as ReadFunctionCode,

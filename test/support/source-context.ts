@@ -1,6 +1,6 @@
 import type { SourceContext } from '../../src/contracts/source.ts';
 
-/** What a source that makes no tags by itself and waits for nobody gets. */
+/** Context of a source that creates no tags and waits for no acknowledgement. */
 export const plainSource: Pick<SourceContext<unknown>, 'bindTag' | 'history'> = {
   bindTag: () => 'too-many',
   history: { add: () => undefined, stored: () => Promise.resolve() },

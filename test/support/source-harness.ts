@@ -11,7 +11,7 @@ export type SeenSample = {
   readonly reason: string;
 };
 
-/** What is around a source: a tag table that grows as names are made, and everything that was handed over. */
+/** Environment of a source: a tag table that grows with new names, and every received sample. */
 export class SourceHarness {
   readonly batches = new Recorder<readonly SeenSample[]>();
   /** Values of the past, which went to the history alone. */
@@ -19,7 +19,7 @@ export class SourceHarness {
   readonly names: string[];
   readonly tagNumbers: ReadonlyMap<string, number>;
   readonly #tagsMax: number;
-  /** What `history.stored()` does; to be replaced by a test. */
+  /** Implementation of `history.stored()`, which a test may replace. */
   stored: () => Promise<void> = () => Promise.resolve();
 
   /** @param names Tags that the configuration names. @param tagsMax With those that patterns make. */

@@ -16,9 +16,9 @@ const checkout = join(import.meta.dirname, '../../bin/andon.js');
 export class AgentProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly log: LogLine[] = [];
-  /** What came on standard error: nothing, in a healthy life. */
+  /** Text on standard error: empty in a healthy run. */
   stderr = '';
-  /** Resolves once it says 'Started.'; rejects where it ends before. */
+  /** Resolves once it logs 'Started.'; rejects if it ends before. */
   readonly started: Promise<void>;
   readonly #exit: Promise<readonly unknown[]>;
   readonly #listeners = new Set<(line: LogLine) => void>();
@@ -33,11 +33,11 @@ export class AgentProcess implements AsyncDisposable {
       throw new Error(`andon run ended with ${String(code ?? signal)}: ${this.stderr}`);
     });
     this.started = Promise.race([this.logged(({ msg }) => msg === 'Started.').then(() => undefined), ended]);
-    // Whoever kills it in its start does not wait for it.
+    // A test that kills it during its start does not wait for it.
     this.started.catch(() => undefined);
   }
 
-  /** Returns at once; `env` is on top of the test's own, `program` another than the checkout's. */
+  /** Returns immediately; `env` is on top of the test's own, `program` another than the checkout's. */
   static spawn(configFile: string, env: NodeJS.ProcessEnv = {}, program = checkout): AgentProcess {
     const child = spawn(process.execPath, [program, 'run', '-c', configFile], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,7 +46,7 @@ export class AgentProcess implements AsyncDisposable {
     return new AgentProcess(child);
   }
 
-  /** Resolves once it says 'Started.'; rejects where it ends before. */
+  /** Resolves once it logs 'Started.'; rejects if it ends before. */
   static async start(configFile: string, env?: NodeJS.ProcessEnv, program?: string): Promise<AgentProcess> {
     const agent = AgentProcess.spawn(configFile, env, program);
     await agent.started;
@@ -72,7 +72,7 @@ export class AgentProcess implements AsyncDisposable {
     return String((await this.logged(({ msg }) => msg === 'The model server listens.'))['url']);
   }
 
-  /** Where it listens for HTTP, as it says itself. */
+  /** URL of its HTTP listener, from its log. */
   get httpUrl(): string {
     return String(this.log.find(({ msg }) => msg === 'Started.')?.['http']);
   }

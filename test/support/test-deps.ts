@@ -12,7 +12,7 @@ export function testDeps(clock: Clock = new SystemClock()): Deps {
   return { clock, random: () => 0.5, log, metrics, health: new Health({ clock, log, metrics }) };
 }
 
-/** Value of one sample of a metric, with its labels as Prometheus prints them: `andon_x_total{source="plc"}`; 0 where absent. */
+/** Value of one sample of a metric, with its labels as Prometheus prints them: `andon_x_total{source="plc"}`; 0 if absent. */
 export async function metricValue(deps: Deps, sample: string): Promise<number> {
   const line = (await deps.metrics.text()).split('\n').find((text) => text.startsWith(`${sample} `));
   return line === undefined ? 0 : Number(line.slice(sample.length + 1));

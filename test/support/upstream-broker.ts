@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { Aedes } from 'aedes';
 import { Recorder } from './broker-recorder.ts';
 
-/** What the broker does with the next publish instead of storing and acknowledging it. */
+/** Fault of the broker on the next publish, instead of storing and acknowledging it. */
 export type BrokerFault =
   /** Stores nothing, and ends the connection. */
   | 'lose'

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 
-/** What the receiver does with the next request instead of storing it and answering 200. */
+/** Fault of the receiver on the next request, instead of storing it and answering 200. */
 export type HttpFault =
   /** Stores, and answers after so many milliseconds. */
   | { readonly type: 'slow'; readonly delayMs: number }
@@ -55,7 +55,7 @@ export class UpstreamHttp implements AsyncDisposable {
     this.#server.on('connection', () => (this.connections += 1));
   }
 
-  /** @param port 0 takes any; another comes back where a stopped one was. */
+  /** @param port 0 for any free port, or the port of a stopped receiver. */
   async listen(port = 0): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
     // A server on TCP has an address of this form.

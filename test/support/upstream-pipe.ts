@@ -3,7 +3,7 @@ import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { InvariantError } from '../../src/platform/errors.ts';
 import { UplinkError } from '../../src/uplinks/uplink-errors.ts';
 
-/** What becomes of the oldest batch on the line. */
+/** Result of the oldest batch on the line. */
 export type PipeFate =
   | 'stored'
   /** The connection is lost before the batch arrives; all that was on the line is lost with it. */
@@ -31,7 +31,7 @@ export class UpstreamPipe implements UplinkTransport {
   holds = false;
   /** Calls `listener` with each state that the test tells. */
   tell: (state: ConnectionState) => void = () => undefined;
-  /** What a lost connection asks for; undefined asks for nothing. */
+  /** Delay that a lost connection requests; undefined for none. */
   retryAfterMs: number | undefined;
   inFlightMost = 0;
   disposed = 0;

@@ -9,7 +9,7 @@ import type { FuzzServerReport } from './fuzz-server.ts';
 export type FuzzReport = {
   readonly requests: number;
   readonly requestsPerSecond: number;
-  /** Answers by status; 'closed' where a request that was no HTTP got none. */
+  /** Answers by status; 'closed' if a malformed request got none. */
   readonly answers: Readonly<Record<string, number>>;
   /** Well-framed requests without an answer, 5xx without a known reason, errors that are not the protocol's. */
   readonly faults: readonly string[];
@@ -21,7 +21,7 @@ export type FuzzReport = {
   readonly residentBytesGrowth: number;
 };
 
-/** What must hold however many requests there are. */
+/** Invariants for any number of requests. */
 export const fuzzBounds = { loopDelayMsP99: 50, residentBytesGrowth: 16 * 1_048_576 } as const;
 
 const CONNECTIONS = 8;
@@ -45,16 +45,16 @@ export async function fuzzV2(options: {
   // The flag with which the model server is started. Without it the young generation grows by 100 MB and does not shrink.
   const execArgv = ['--expose-gc', '--max-semi-space-size=8'];
   const child = fork(entry, { execArgv, env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
-  const told = async (): Promise<FuzzServerReport> => {
+  const nextReport = async (): Promise<FuzzServerReport> => {
     const [report] = (await once(child, 'message', { signal: AbortSignal.timeout(60_000) })) as [FuzzServerReport];
     return report;
   };
   const asked = async (): Promise<FuzzServerReport> => {
     child.send('report');
-    return told();
+    return nextReport();
   };
   try {
-    const { url }: Pick<FuzzServerReport, 'url'> = await told();
+    const { url }: Pick<FuzzServerReport, 'url'> = await nextReport();
     const run = new FuzzRun(url, new FuzzRequests(options.seed), options.onProgress);
     await run.send(options.warmUp);
     const before = await asked();
@@ -132,7 +132,8 @@ function faultOf(request: FuzzRequest, answer: Answer | undefined): string | und
   if (answer === undefined) return request.framed ? 'no answer' : undefined;
   if (answer.status < 400) return answer.isStream && request.leaves !== true ? streamFault(answer.body) : undefined;
   if (!request.framed || answer.body === '') return undefined;
-  if (!/^\{"(error|name|ready)":/.test(answer.body)) return `${answer.status} is no error in words: ${answer.body}`;
+  if (!/^\{"(error|name|ready)":/.test(answer.body))
+    return `${answer.status} is not an error with a message: ${answer.body}`;
   if (answer.status >= 500 && !EXPLAINED.test(answer.body)) return `${answer.status} ${answer.body}`;
   return undefined;
 }
@@ -172,7 +173,7 @@ class Connection {
     return new Connection(socket);
   }
 
-  /** @returns undefined where the connection was closed without an answer. */
+  /** @returns undefined if the connection was closed without an answer. */
   ask({ bytes, framed, leaves }: FuzzRequest): Promise<Answer | undefined> {
     this.#isHead = bytes.subarray(0, 5).toString('latin1') === 'HEAD ';
     this.#leaves = leaves === true;
@@ -204,7 +205,7 @@ class Connection {
     settle?.({ status: Number(head.slice(9, 12)), body, isStream });
   }
 
-  /** @returns undefined where it has not come whole; '' where it is compressed. */
+  /** @returns undefined if it is incomplete; '' if it is compressed. */
   #body(head: string, start: number): string | undefined {
     const length = this.#isHead ? 0 : Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
     if (this.#received.length < start + length) return undefined;

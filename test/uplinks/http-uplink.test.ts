@@ -245,6 +245,21 @@ describe('a receiver that fails', () => {
     server.close();
   });
 
+  test('and completes no TLS handshake is given up after the connect timeout', async () => {
+    const server = createServer((socket) => socket.on('error', () => socket.destroy()).resume());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await withBench(async ({ store, deps, start }) => {
+      await store.appendVerdicts(1);
+      start({ url: `https://127.0.0.1:${port}/`, connectTimeout: '100ms' });
+      await eventually(() => expect(health(deps)?.reason).toContain(`No connection to 127.0.0.1:${port}`));
+      const failures = 'andon_uplink_failures_total{uplink="lake",code="uplink-connect-timeout"}';
+      expect(await metricValue(deps, failures)).toBeGreaterThan(0);
+      expect(store.waiting('lake')).toBe(1);
+    });
+    server.close();
+  });
+
   test('holds up no other uplink', async () => {
     await withBench(async ({ store, upstream, stack, start }) => {
       const dead = stack.use(await new UpstreamHttp().listen());

@@ -4,33 +4,33 @@ import type { HostRun } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
 
-/** Whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
+/** Returns whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
 export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
   return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === 1);
 }
 
-/** Whether every input and output has a first dimension of any size, as a batch has. */
+/** Returns whether the first dimension of every input and output has any size, as a batch has. */
 export function hasRows(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
   return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === -1);
 }
 
-/** The same specs as the agent sees them: any number of rows, which the host runs one after another. */
+/** Returns the specs with any number of rows; the host runs the rows one after another. */
 export function withAnyBatch(specs: readonly TensorSpec[]): readonly TensorSpec[] {
   return specs.map((spec) => ({ ...spec, dims: [-1, ...spec.dims.slice(1)] }));
 }
 
-/** Rows of a batch; undefined where the inputs disagree about how many. */
+/** Returns the number of rows of a batch; undefined if the inputs have different numbers. */
 export function batchSize(inputs: Tensors): number | undefined {
   const sizes = new Set(Object.values(inputs).map(({ dims }) => dims[0]));
   return sizes.size === 1 ? [...sizes][0] : undefined;
 }
 
-/** Row `row` of each tensor as a batch of one; the data is shared, not copied. */
+/** Returns row `row` of each tensor as a batch of one. The data is shared, not copied. */
 export function rowOf(tensors: Tensors, row: number): Tensors {
   return rowsOf(tensors, row, 1);
 }
 
-/** `count` rows of each tensor from `first` on; the data is shared, not copied. */
+/** Returns `count` rows of each tensor, starting at `first`. The data is shared, not copied. */
 export function rowsOf(tensors: Tensors, first: number, count: number): Tensors {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, { type, dims, data }]) => {
@@ -42,9 +42,9 @@ export function rowsOf(tensors: Tensors, first: number, count: number): Tensors 
 }
 
 /**
- * Runs a batch row by row, for a graph that takes one.
+ * Runs a batch row by row, for a graph that takes one row.
  *
- * @throws {OperatingError} 'model-input-invalid' where the inputs disagree about how many rows there are.
+ * @throws {OperatingError} 'model-input-invalid' if the inputs have different numbers of rows.
  */
 export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promise<HostRun>): Promise<HostRun> {
   const rows = batchSize(inputs);
@@ -60,7 +60,7 @@ export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promis
   };
 }
 
-/** The rows' outputs as one batch. */
+/** Joins rows to one batch. */
 export function joinRows(rows: readonly Tensors[]): Tensors {
   const first = rows[0];
   invariant(first !== undefined, 'a batch has a row');
@@ -83,7 +83,7 @@ function joinTensors(first: Tensor, tensors: readonly Tensor[]): Tensor {
 function concatenate(like: TensorData, tensors: readonly Tensor[]): TensorData {
   if (Array.isArray(like)) return tensors.flatMap(({ data }) => data as readonly string[]);
   const length = tensors.reduce((sum, { data }) => sum + data.length, 0);
-  // Every typed array's constructor takes a length, but their union cannot be called as one.
+  // The constructor of every typed array takes a length, but TypeScript cannot call their union.
   const joined = new (like.constructor as Float32ArrayConstructor)(length);
   let offset = 0;
   for (const { data } of tensors) {

@@ -5,8 +5,8 @@ import { readable, tensorData } from './tensor-check.ts';
 import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
- * The tensor that a golden vector means. Where it says no shape, open dimensions are 1, but for one after the first,
- * which takes what the number of values leaves.
+ * Returns the tensor of a golden vector. If its shape is missing, open dimensions are 1, except the first open one after
+ * the batch dimension: its size follows from the number of values.
  */
 export function goldenTensor(spec: TensorSpec, golden: GoldenValues): Tensor {
   const { dims, data } = Array.isArray(golden) ? { dims: impliedDims(spec, golden.length), data: golden } : golden;
@@ -20,12 +20,12 @@ function impliedDims({ dims }: TensorSpec, length: number): readonly number[] {
 }
 
 /**
- * Holds an output against what a golden vector expects of it: floats within the tolerance, everything else exactly.
+ * Compares an output with a golden vector: floats within the tolerance, other types exactly.
  *
- * @param vector Names the vector in the error.
- * @param row The expected values are those of this row of the output; `rows` is how many it has.
+ * @param place.vector Name of the vector, for the error.
+ * @param place.row Row of the output that is compared, of `rows`.
  * @returns The largest difference of a float, relative to max(1, |expected|).
- * @throws {OperatingError} 'model-golden-mismatch' with the place and both values.
+ * @throws {OperatingError} 'model-golden-mismatch' with the index and both values.
  */
 export function compareGolden(
   place: { readonly vector: string; readonly name: string; readonly row: number; readonly rows: number },
@@ -59,7 +59,7 @@ export function compareGolden(
   return largest;
 }
 
-/** Relative for floats; 0 or infinite for every other type. */
+/** Returns the relative difference of floats; for other types 0 or infinity. */
 function differenceOf(
   type: Tensor['type'] | undefined,
   found: TensorData[number] | undefined,

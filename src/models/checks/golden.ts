@@ -15,18 +15,16 @@ type Golden = {
 type Vector = { readonly index: number; readonly golden: Golden; readonly feed: Tensors };
 type Run = (inputs: Tensors) => Promise<Tensors>;
 
-/** Vectors that go into the one batch that is checked too. */
+/** Vectors in the batch that is checked in addition to the single vectors. */
 const BATCH_ROWS_MAX = 64;
 
 /**
- * Checks that a session still does what the model did when it was made: each golden vector alone, then all
- * of them as one batch, since that is how windows arrive (a graph that reduces over the batch gives the right
- * score alone and a wrong one in company).
+ * Checks that a session gives the outputs of the golden vectors: each vector alone, then all of them as one batch,
+ * because windows arrive in batches. A graph that reduces over the batch gives correct scores for single rows only.
  *
- * A graph that judges no windows may well mix what lies along its first dimension: then it is run for one caller
- * at a time.
+ * A graph that judges no windows may combine its rows. It is then run for one caller at a time.
  *
- * @param run One run of the session.
+ * @param run Runs the session once.
  * @throws {OperatingError} 'model-golden-mismatch' with the vector, the output and both values.
  */
 export async function checkGolden(
@@ -52,19 +50,19 @@ export async function checkGolden(
   }
 }
 
-/** The inputs of a golden vector as the graph takes them. */
+/** Returns the inputs of a golden vector as tensors. */
 export function feedOf(golden: Pick<Golden, 'inputs'>, specs: readonly TensorSpec[]): Tensors {
   return Object.fromEntries(specs.map((spec) => [spec.name, goldenTensor(spec, golden.inputs[spec.name] ?? [])]));
 }
 
-/** The vectors of one row that go together with the first of them. */
+/** Returns the vectors of one row that have the shape of the first one. */
 function batchable(vectors: readonly Vector[]): readonly Vector[] {
   const ofOneRow = vectors.filter(({ feed }) => batchSize(feed) === 1);
   const shape = rowShape(ofOneRow[0]?.feed ?? {});
   return ofOneRow.filter(({ feed }) => rowShape(feed) === shape).slice(0, BATCH_ROWS_MAX);
 }
 
-/** Shapes of a row, as a key: rows of the same can be joined. */
+/** Returns the shapes of a row as a key. Rows with the same key can be joined. */
 export function rowShape(tensors: Tensors): string {
   let shape = '';
   for (const name of Object.keys(tensors).sort()) shape += `${name}:${tensors[name]?.dims.slice(1).join('x')} `;
@@ -73,10 +71,13 @@ export function rowShape(tensors: Tensors): string {
 
 async function compareBatch(manifest: AnyManifest, batch: readonly Vector[], run: Run): Promise<number> {
   const feeds = batch.map(({ feed }) => feed);
-  // A lone vector gets company that differs from it: a mean over two equal rows would not be noticed.
+  // A single vector gets a second row that differs: a mean over two equal rows would not be detected.
   const rows = feeds.length === 1 ? [...feeds, ...feeds.map(companion)] : feeds;
   if (!judgesWindows(manifest) && isDeepStrictEqual(rows[0], rows[1]))
-    throw inferenceFailure('model-golden-mismatch', 'Rows that are all alike prove nothing of a batch');
+    throw inferenceFailure(
+      'model-golden-mismatch',
+      'The golden vectors have equal rows only, which cannot prove a batch',
+    );
   const outputs = await run(joinRows(rows));
   let largest = 0;
   for (const [row, { index, golden }] of batch.entries()) {
@@ -86,7 +87,7 @@ async function compareBatch(manifest: AnyManifest, batch: readonly Vector[], run
   return largest;
 }
 
-/** Values that the graph takes as well: the same in another order, floats halved and moved besides. */
+/** Returns other valid inputs: the values in reverse order, floats halved and shifted. */
 function companion(feed: Tensors): Tensors {
   return Object.fromEntries(
     Object.entries(feed).map(([name, tensor]): [string, Tensor] => [name, { ...tensor, data: reversed(tensor.data) }]),
@@ -96,7 +97,6 @@ function companion(feed: Tensors): Tensors {
 function reversed(data: TensorData): TensorData {
   if (data instanceof Float32Array || data instanceof Float64Array)
     return data.toReversed().map((value) => value / 2 + 0.25);
-  // Of a read-only array `toReversed` makes another, as it does of each typed array.
   return data.toReversed();
 }
 

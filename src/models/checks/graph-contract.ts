@@ -5,8 +5,8 @@ import { inferenceFailure } from '../errors/inference-failure.ts';
 import { shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
- * Holds the graph to what its manifest says. Of a graph that judges no windows this is that the golden vectors name
- * what it has.
+ * Checks the inputs and outputs of a graph against its manifest. If the graph judges no windows, only the names in the
+ * golden vectors are checked.
  *
  * @throws {OperatingError} 'model-load-failed'
  */
@@ -26,17 +26,14 @@ function checkGoldenNames(
 ): void {
   for (const vector of golden) {
     const input = Object.keys(vector.inputs).find((key) => !inputs.some(({ name }) => name === key));
-    if (input !== undefined)
-      throw mismatch(`has inputs ${names(inputs)}, but no '${input}' as the golden vectors have`);
+    if (input !== undefined) throw mismatch(`has inputs ${names(inputs)}, but the golden vectors have '${input}'`);
     const output = Object.keys(vector.outputs).find((key) => !outputs.some(({ name }) => name === key));
-    if (output !== undefined)
-      throw mismatch(`has outputs ${names(outputs)}, but no '${output}' as the golden vectors have`);
+    if (output !== undefined) throw mismatch(`has outputs ${names(outputs)}, but the golden vectors have '${output}'`);
   }
 }
 
 /**
- * One input `[batch, steps, tags]` of float32 beside which nothing
- * else is needed, and outputs for the score and, where named, the contributions.
+ * Expects one input, float32 `[batch, steps, tags]`, and outputs for the score and, if named, the contributions.
  *
  * @throws {OperatingError} 'model-load-failed'
  */
@@ -48,7 +45,7 @@ function checkWindowContract(
   const wanted = [-1, manifest.window.steps, manifest.tags.length];
   const window = inputs.find(({ name }) => name === manifest.input);
   if (window === undefined || inputs.length !== 1)
-    throw mismatch(`has inputs ${names(inputs)}, expected '${manifest.input}' alone`);
+    throw mismatch(`has inputs ${names(inputs)}, expected '${manifest.input}' only`);
   if (window.type !== 'float32') throw mismatch(`takes '${window.name}' as ${window.type}, expected float32`);
   if (!agrees(window.dims, wanted))
     throw mismatch(`takes '${window.name}' as ${shapeText(window.dims)}, expected ${shapeText(wanted)}`);
@@ -63,7 +60,7 @@ function checkOutput(outputs: readonly TensorSpec[], name: string): void {
   if (output.type !== 'float32') throw mismatch(`gives '${name}' as ${output.type}, expected float32`);
 }
 
-/** A size left open on either side fits any. */
+/** A dimension of any size (-1) on either side matches every size. */
 function agrees(found: readonly number[], wanted: readonly number[]): boolean {
   if (found.length !== wanted.length) return false;
   return wanted.every((size, axis) => size === -1 || found[axis] === -1 || found[axis] === size);

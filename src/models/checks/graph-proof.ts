@@ -6,15 +6,14 @@ import { checkGolden } from './golden.ts';
 import { checkGraphContract } from './graph-contract.ts';
 import type { LoadedSession } from '../../contracts/model-session.ts';
 
-/** What a graph takes and gives as it declares it, wherever it runs. */
+/** Inputs and outputs that a graph declares. */
 export type GraphSpecs = { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };
 
 /**
- * Proves that a graph is the model its manifest describes: its inputs and outputs, and what it makes of the golden
- * vectors, alone and as a batch.
+ * Proves that a graph matches its manifest: inputs, outputs, and the golden vectors alone and as a batch.
  *
- * @param run One run of it; `rowByRow` where the graph takes one row, so that a batch must go row by row.
- * @throws {OperatingError} 'model-load-failed', 'model-golden-mismatch', and what a run failed by.
+ * @param run Runs the graph once. `rowByRow` is true if the graph takes one row only, so a batch must be split.
+ * @throws {OperatingError} 'model-load-failed', 'model-golden-mismatch', and the errors of a run.
  */
 export async function proveGraph(
   manifest: AnyManifest,

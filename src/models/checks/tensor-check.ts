@@ -2,7 +2,7 @@ import type { Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../
 import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
-/** What the values of each type come as. */
+/** Array type of the values of each tensor type. */
 const arrayTypes = {
   float16: Uint16Array,
   float32: Float32Array,
@@ -19,12 +19,12 @@ const arrayTypes = {
   string: Array,
 } as const satisfies Record<TensorType, unknown>;
 
-/** Whether a name, as ONNX Runtime gives it, is a type that andon passes on. */
+/** Returns whether andon supports a type name of ONNX Runtime. */
 export function isTensorType(name: string): name is TensorType {
   return Object.hasOwn(arrayTypes, name);
 }
 
-/** Values of a type from plain ones; 64-bit integers may come as text. */
+/** Converts plain values to a tensor type; 64-bit integers may be text. */
 export function tensorData(type: TensorType, values: readonly (number | string | boolean)[]): TensorData {
   switch (type) {
     case 'float16':
@@ -57,7 +57,7 @@ function wholeNumber(value: number | string | boolean): bigint {
   }
 }
 
-/** Halves as numbers; every other type as it is. */
+/** Returns float16 values as numbers, and the values of other types unchanged. */
 export function readable({ type, data }: Tensor): TensorData | Float16Array {
   return type === 'float16' && data instanceof Uint16Array
     ? new Float16Array(data.buffer, data.byteOffset, data.length)
@@ -65,13 +65,12 @@ export function readable({ type, data }: Tensor): TensorData | Float16Array {
 }
 
 /**
- * Checks names, types, ranks, dims and lengths against the graph; values are not looked at.
+ * Checks names, types, ranks, dims and lengths against the graph, but not the values.
  *
- * ONNX Runtime (1.30) leaks about 0.7 KiB in each run it refuses and takes unknown inputs silently, so nothing
- * wrong may reach it.
+ * ONNX Runtime (1.30) leaks about 0.7 KiB in each run that it refuses, and ignores unknown inputs. Invalid inputs must
+ * therefore not reach it.
  *
- * @param sizeMin Least size of a dimension: 0 lets in a tensor without values, such as the cache of a decoder that has
- *   read nothing yet. There is no window without rows.
+ * @param sizeMin Smallest size of a dimension. 0 accepts a tensor without values, such as the empty cache of a decoder.
  * @throws {OperatingError} 'model-input-invalid', naming the input and both shapes.
  */
 export function checkInputs(specs: readonly TensorSpec[], inputs: Tensors, sizeMin = 1): void {
@@ -90,7 +89,7 @@ function checkTensor(spec: TensorSpec, tensor: Tensor, sizeMin: number): void {
   if (tensor.type !== spec.type)
     throw invalid(`Input '${spec.name}' is ${tensor.type}, but the model takes ${spec.type}`);
   if (!(data instanceof arrayTypes[spec.type]))
-    throw invalid(`Input '${spec.name}' of ${spec.type} does not come as ${arrayTypes[spec.type].name}`);
+    throw invalid(`Input '${spec.name}' of ${spec.type} is not a ${arrayTypes[spec.type].name}`);
   const fits =
     dims.length === spec.dims.length &&
     spec.dims.every((size, axis) => {
@@ -102,7 +101,7 @@ function checkTensor(spec: TensorSpec, tensor: Tensor, sizeMin: number): void {
     throw invalid(`Input '${spec.name}' has ${data.length} values, but ${shapeText(dims)} are ${elementCount(dims)}`);
 }
 
-/** @throws {OperatingError} 'model-input-invalid' where a float is NaN or infinite: the graph would pass it through silently. */
+/** @throws {OperatingError} 'model-input-invalid' if a float is NaN or infinite, because the graph would pass it to its output. */
 export function checkFiniteInputs(inputs: Tensors): void {
   for (const [name, tensor] of Object.entries(inputs)) {
     const index = nonFiniteIndex(tensor);
@@ -110,7 +109,7 @@ export function checkFiniteInputs(inputs: Tensors): void {
   }
 }
 
-/** @throws {OperatingError} 'model-output-invalid' where a float is NaN or infinite. */
+/** @throws {OperatingError} 'model-output-invalid' if a float is NaN or infinite. */
 export function checkFiniteOutputs(outputs: Tensors): void {
   for (const [name, tensor] of Object.entries(outputs)) {
     const index = nonFiniteIndex(tensor);
@@ -119,7 +118,7 @@ export function checkFiniteOutputs(outputs: Tensors): void {
   }
 }
 
-/** Index of the first float that is NaN or infinite; -1 where there is none. */
+/** Returns the index of the first float that is NaN or infinite; -1 if there is none. */
 function nonFiniteIndex(tensor: Tensor): number {
   const { data } = tensor;
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;

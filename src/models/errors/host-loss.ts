@@ -1,6 +1,6 @@
 import { OperatingError } from '../../platform/errors.ts';
 
-/** Whether the host itself was lost, rather than answering with an error. */
+/** Returns whether the host ended, in contrast to an error that it returned. */
 export function isLoss(error: unknown): boolean {
   return error instanceof OperatingError && (error.code === 'host-crashed' || error.code === 'inference-timeout');
 }

@@ -1,118 +1,87 @@
+import { reject, retry } from '../../platform/errors.ts';
 import type { ErrorCatalogue } from '../../platform/errors.ts';
 
 export const inferenceErrors = {
-  'model-not-ready': {
-    disposition: 'retry',
-    meaning:
-      'The model is loading, it failed, or its host was lost and no new one was there within the deadline; its windows become unknown verdicts.',
-    remedy: 'See the component model/<name> in /healthz for the reason.',
-  },
-  'inference-queue-full': {
-    disposition: 'retry',
-    meaning:
-      'models.maxQueuedRuns runs of watches, or models.limits.<name>.maxQueue requests of clients, were waiting already.',
-    remedy: 'Ask less often, lengthen the hop of the watches, or use smaller models.',
-  },
-  'host-crashed': {
-    disposition: 'retry',
-    meaning: 'The inference host ended while the run was under way. It is started again by itself.',
-    remedy:
-      'The reason (signal, last words) is in the health of `inference`; a model that does it often is quarantined.',
-  },
-  'inference-timeout': {
-    disposition: 'retry',
-    meaning:
-      'A run took longer than models.deadline, and the host was killed and is started again by itself; or it waited as long behind other runs, and was not begun.',
-    remedy: 'Raise models.deadline, use a smaller model, or give the machine more time.',
-  },
-  'too-many-models': {
-    disposition: 'reject',
-    meaning: 'models.maxServed models are loaded for clients already.',
-    remedy: 'Unload one that nobody asks for, or raise models.maxServed.',
-  },
-  'model-in-use': {
-    disposition: 'reject',
-    meaning: 'A watch uses the model, so a client cannot unload it.',
-    remedy: 'Take it out of the watches in the configuration first.',
-  },
-  'model-input-invalid': {
-    disposition: 'reject',
-    meaning:
-      'The inputs do not fit the graph: a name, type, shape or length is wrong, there are more rows than maxBatch, or a value of a watch is not finite.',
-    remedy: 'Compare with `andon models show NAME`; the message names the input.',
-  },
-  'model-output-invalid': {
-    disposition: 'reject',
-    meaning: 'The model gave NaN or infinity; the window becomes an unknown verdict.',
-    remedy: 'Check the tags against the ranges the model was trained on; train it anew if they are right.',
-  },
-  'model-run-failed': {
-    disposition: 'reject',
-    meaning: 'ONNX Runtime refused the run or failed in it.',
-    remedy: 'The message is ONNX Runtime’s own; `andon models verify NAME` tells whether the model still works.',
-  },
-  'model-load-failed': {
-    disposition: 'reject',
-    meaning: 'ONNX Runtime could not load the graph, or the graph does not do what model.yaml says.',
-    remedy: 'Export or train the model again.',
-  },
-  'model-file-invalid': {
-    disposition: 'reject',
-    meaning:
-      'model.onnx or model.yaml is missing, too large, outside the model directory, not what its SHA-256 says, or refers to other files.',
-    remedy:
-      'Install the model again from where it came; put the weights inside the graph. A graph that came alone needs a model.yaml of five lines, which the message gives.',
-  },
-  'model-untrusted': {
-    disposition: 'reject',
-    meaning:
-      'models.trust is set, and the version is not signed by one of its keys, or is not what was signed: a file was altered, added or taken away. It is not used.',
-    remedy:
-      'The message names the key or the file. Get the version again from where it came; or, once you know it to be good, sign it (`andon models sign`) with a trusted key. See docs/signing.md.',
-  },
-  'signing-key-invalid': {
-    disposition: 'reject',
-    meaning: 'The file is not a key that can sign or verify models, or it cannot be read.',
-    remedy:
-      'Ed25519, or ECDSA on P-256, P-384 or P-521, in PEM: `andon models keygen FILE` makes a pair. Who signs needs FILE, models.trust.keys has FILE.pub.',
-  },
-  'signing-key-not-written': {
-    disposition: 'reject',
-    meaning: 'A new key pair could not be written, or would have replaced a file.',
-    remedy: 'Name another file; a key that may still be needed is never overwritten.',
-  },
-  'signature-not-written': {
-    disposition: 'retry',
-    meaning: 'model.sig could not be written beside the model. An older signature is still there.',
-    remedy: 'Sign as a user who may write to the folder of the version and the folder above it.',
-  },
-  'model-too-large': {
-    disposition: 'reject',
-    meaning:
-      'With the version in it, its host would take more memory than models.maxMemory or models.hosts.<host>.maxMemory, so it does not take over.',
-    remedy: 'Raise the setting that the message names, use a smaller model, or give it a host of its own.',
-  },
-  'model-golden-mismatch': {
-    disposition: 'reject',
-    meaning: 'The model no longer gives the outputs that model.yaml expects for its golden vectors, so it is not used.',
-    remedy: 'Roll back to the version before; if the model is right, write new golden vectors.',
-  },
-  'model-no-previous': {
-    disposition: 'reject',
-    meaning: 'A rollback was asked for, and the model has had no other active version.',
-    remedy: "Name the version: 'andon models activate NAME@VERSION'.",
-  },
-  'model-rollback-refused': {
-    disposition: 'reject',
-    meaning:
-      'A version on probation was found bad, and could not be rolled back: it is pinned, or there is no sound version before it. Or a rollback was asked for, and a rollout had rejected the version before.',
-    remedy: "Choose a version yourself: 'andon models activate NAME@VERSION'.",
-  },
-  'provider-unavailable': {
-    disposition: 'retry',
-    meaning: 'An execution provider marked `required: true` cannot be used, or none of the list can.',
-    remedy: 'Install what the message names (driver, library), or allow a fallback.',
-  },
+  'model-not-ready': retry(
+    'The model is loading or has failed, or its host ended and no new host was ready within the deadline. Its windows become unknown verdicts.',
+    'See the component model/<name> in /healthz for the reason.',
+  ),
+  'inference-queue-full': retry(
+    'models.maxQueuedRuns runs of watches, or models.limits.<name>.maxQueue requests of clients, are waiting already.',
+    'Send fewer requests, lengthen the hop of the watches, or use smaller models.',
+  ),
+  'host-crashed': retry(
+    'The inference host ended during the run. It is restarted automatically.',
+    'The reason (signal, last output) is in the health of `inference`. A model that crashes its host repeatedly is quarantined.',
+  ),
+  'inference-timeout': retry(
+    'A run took longer than models.deadline, so the host was killed and restarted; or the run waited that long for other runs and did not start.',
+    'Raise models.deadline, use a smaller model, or use a faster machine.',
+  ),
+  'too-many-models': reject(
+    'models.maxServed models are loaded for clients already.',
+    'Unload a model that is not used, or raise models.maxServed.',
+  ),
+  'model-in-use': reject(
+    'A watch uses the model, so a client cannot unload it.',
+    'Remove it from the watches in the configuration first.',
+  ),
+  'model-input-invalid': reject(
+    'The inputs do not match the graph: a name, type, shape or length is wrong, there are more rows than maxBatch, or a value of a watch is not finite.',
+    'Compare with `andon models show NAME`. The message names the input.',
+  ),
+  'model-output-invalid': reject(
+    'The model gave NaN or infinity. The window becomes an unknown verdict.',
+    'Compare the tags with the ranges of the training. If they are correct, train the model again.',
+  ),
+  'model-run-failed': reject(
+    'ONNX Runtime refused the run or failed during it.',
+    'The message is from ONNX Runtime. `andon models verify NAME` checks whether the model still works.',
+  ),
+  'model-load-failed': reject(
+    'ONNX Runtime could not load the graph, or the graph does not match model.yaml.',
+    'Export or train the model again.',
+  ),
+  'model-file-invalid': reject(
+    'model.onnx or model.yaml is missing, too large, outside the model directory, has another SHA-256, or refers to other files.',
+    'Install the model again from its source, with the weights inside the graph. For a graph without model.yaml, the message has the smallest model.yaml.',
+  ),
+  'model-untrusted': reject(
+    'models.trust is set, and the version is not signed by one of its keys, or a file was changed, added or removed after the signature. The version is not used.',
+    'The message names the key or the file. Get the version again from its source. If it is known to be good, sign it with a trusted key (`andon models sign`). See docs/signing.md.',
+  ),
+  'signing-key-invalid': reject(
+    'The file is not a key that can sign or verify models, or it cannot be read.',
+    'Use Ed25519, or ECDSA on P-256, P-384 or P-521, in PEM. `andon models keygen FILE` creates a pair: FILE to sign, FILE.pub for models.trust.keys.',
+  ),
+  'signing-key-not-written': reject(
+    'A new key pair could not be written, or the file exists already.',
+    'Use another file name. Existing keys are never overwritten.',
+  ),
+  'signature-not-written': retry(
+    'model.sig could not be written. An older signature is unchanged.',
+    'Sign as a user with write access to the folder of the version and its parent folder.',
+  ),
+  'model-too-large': reject(
+    'With this version, its host would need more memory than models.maxMemory or models.hosts.<host>.maxMemory, so the version is not used.',
+    'Raise the setting in the message, use a smaller model, or give the model a host of its own.',
+  ),
+  'model-golden-mismatch': reject(
+    'The model does not give the outputs of the golden vectors in model.yaml, so it is not used.',
+    'Roll back to the previous version. If the model is correct, write new golden vectors.',
+  ),
+  'model-no-previous': reject(
+    'A rollback was requested, but the model has no previous version.',
+    'Activate a version by its number: `andon models activate NAME@VERSION`.',
+  ),
+  'model-rollback-refused': reject(
+    'A version failed during probation, but it is pinned or has no usable previous version. Or a rollback was requested to a version that a rollout had rejected.',
+    'Choose a version: `andon models activate NAME@VERSION`.',
+  ),
+  'provider-unavailable': retry(
+    'An execution provider with `required: true` cannot be used, or no provider of the list can.',
+    'Install what the message names (driver, library), or allow a fallback.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 export type InferenceErrorCode = keyof typeof inferenceErrors;

@@ -2,7 +2,7 @@ import { OperatingError } from '../../platform/errors.ts';
 import type { InferenceErrorCode } from './inference-errors.ts';
 import { inferenceErrors } from './inference-errors.ts';
 
-/** An OperatingError with the disposition that the catalogue gives its code. */
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
 export function inferenceFailure(code: InferenceErrorCode, message: string, options?: ErrorOptions): OperatingError {
   return new OperatingError(code, inferenceErrors[code].disposition, message, options);
 }

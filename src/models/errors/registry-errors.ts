@@ -1,76 +1,58 @@
+import { OperatingError, reject, retry } from '../../platform/errors.ts';
 import type { ErrorCatalogue } from '../../platform/errors.ts';
-import { OperatingError } from '../../platform/errors.ts';
 
-/** Errors of the acts on the model directory: install, activate, rollback, pin, remove. */
+/** Errors of the operations on the model directory: install, activate, rollback, pin, remove. */
 export const registryErrors = {
-  'model-package-invalid': {
-    disposition: 'reject',
-    meaning:
-      'What was to be installed is no package of a model: model.onnx, model.yaml, perhaps model.sig and documents.',
-    remedy: 'The message names the file or entry at fault; docs/models.md says what a package is.',
-  },
-  'model-package-too-large': {
-    disposition: 'reject',
-    meaning: 'A package, or a file in it, is larger than it may be, as received or once it is unpacked.',
-    remedy: 'Raise `models.maxModelSize` where a model is really that large.',
-  },
-  'model-download-failed': {
-    disposition: 'retry',
-    meaning:
-      'A package did not arrive: its server did not answer, refused, or did not finish in time; or it broke off.',
-    remedy: 'Try the URL on the box; `models.receiveDeadline` is the time that a package may take to arrive.',
-  },
-  'model-version-taken': {
-    disposition: 'reject',
-    meaning: 'Another package has been installed, or trained, under this name and version.',
-    remedy: 'Write the next free version, which the message names, into its model.yaml.',
-  },
-  'model-version-unknown': {
-    disposition: 'reject',
-    meaning: 'The model directory has no such model, or no such version of it.',
-    remedy: 'See `andon models list`.',
-  },
-  'model-version-not-active': {
-    disposition: 'reject',
-    meaning: 'Only the active version can be pinned.',
-    remedy: 'Activate it first.',
-  },
-  'model-version-in-use': {
-    disposition: 'reject',
-    meaning:
-      'The version cannot be removed: it is active, a rollback would go back to it, a watch names it, or the running agent has it loaded.',
-    remedy: 'Activate another version, or take it out of the watches; `--force` removes the previous one.',
-  },
-  'model-watch-incompatible': {
-    disposition: 'reject',
-    meaning: 'A watch of the configuration gives the model other columns, or in other units, than the version takes.',
-    remedy: 'Train or export it with the tags of the watch, in their order; the message names the watch and the tags.',
-  },
-  'model-pinned': {
-    disposition: 'reject',
-    meaning: 'The active version of the model is pinned, so nothing may change it.',
-    remedy: 'Unpin it first: `andon models unpin NAME`.',
-  },
-  'model-too-slow': {
-    disposition: 'reject',
-    meaning: 'The model does not keep its deadline on this box, so its runs would be killed.',
-    remedy: 'Use a smaller model, give the box more time, or raise `models.limits.<name>.deadline`.',
-  },
-  'models-busy': {
-    disposition: 'retry',
-    meaning: 'Another act on the model directory is under way, or the agent stopped during this one.',
-    remedy: 'Try again.',
-  },
-  'model-directory-unusable': {
-    disposition: 'retry',
-    meaning: 'The model directory cannot be written: a full disk, missing rights, a read-only file system.',
-    remedy: 'The message names the file. On a box with the service, run the command as its user.',
-  },
+  'model-package-invalid': reject(
+    'The file or folder is not a model package: model.onnx and model.yaml, optionally model.sig and documents.',
+    'The message names the wrong file or entry. docs/models.md describes a package.',
+  ),
+  'model-package-too-large': reject(
+    'A package, or a file in it, is over its size limit, as received or after unpacking.',
+    'Raise `models.maxModelSize` if the model is really that large.',
+  ),
+  'model-download-failed': retry(
+    'A package did not arrive: its server did not answer in time or answered with an error, or the connection broke.',
+    'Try the URL on the machine of the agent. `models.receiveDeadline` is the time limit for a package.',
+  ),
+  'model-version-taken': reject(
+    'Another package was installed, or trained, with this name and version.',
+    'Write the next free version, which the message names, into its model.yaml.',
+  ),
+  'model-version-unknown': reject(
+    'The model directory has no such model, or no such version of it.',
+    'See `andon models list`.',
+  ),
+  'model-version-not-active': reject('Only the active version can be pinned.', 'Activate it first.'),
+  'model-version-in-use': reject(
+    'The version cannot be removed: it is active, it is the previous version, a watch uses it, or the running agent has it loaded.',
+    'Activate another version, or remove it from the watches. `--force` removes the previous version.',
+  ),
+  'model-watch-incompatible': reject(
+    'A watch of the configuration gives the model other columns, or in other units, than the version takes.',
+    'Train or export it with the tags of the watch, in their order; the message names the watch and the tags.',
+  ),
+  'model-pinned': reject(
+    'The active version of the model is pinned, so it cannot be changed.',
+    'Remove the pin first: `andon models unpin NAME`.',
+  ),
+  'model-too-slow': reject(
+    'The model does not keep its deadline on this machine, so its runs would be killed.',
+    'Use a smaller model or a faster machine, or raise `models.limits.<name>.deadline`.',
+  ),
+  'models-busy': retry(
+    'Another operation on the model directory is running, or the agent stopped during this one.',
+    'Try again.',
+  ),
+  'model-directory-unusable': retry(
+    'The model directory cannot be written: full disk, missing access rights, read-only file system.',
+    'The message names the file. On a machine with the service, run the command as the user of the service.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 export type RegistryErrorCode = keyof typeof registryErrors;
 
-/** An OperatingError with the disposition that the catalogue gives its code. */
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
 export function registryFailure(code: RegistryErrorCode, message: string, options?: ErrorOptions): OperatingError {
   return new OperatingError(code, registryErrors[code].disposition, message, options);
 }

@@ -1,71 +1,52 @@
-import type { Disposition, ErrorCatalogue } from '../../platform/errors.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import { OperatingError, reject, retry } from '../../platform/errors.ts';
+import type { ErrorCatalogue } from '../../platform/errors.ts';
 
 /** Errors of models that run on a server. */
 export const remoteErrors = {
-  'remote-unreachable': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model could not be reached, or the connection broke off before its answer was whole.',
-    remedy: 'The message has the reason (refused, reset, name not found, certificate). It is tried again by itself.',
-  },
-  'remote-busy': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model asked to come again (429, 502, 503, 504), longer than the deadline of the run allowed.',
-    remedy: 'Give the server more capacity, lengthen the hop of the watches, or raise the deadline of the model.',
-  },
-  'remote-not-ready': {
-    disposition: 'retry',
-    meaning: 'The server of a remote model says that the model is not ready there.',
-    remedy:
-      'See the log of the server; `remote.model` and `remote.version` in model.yaml must name what it has loaded.',
-  },
-  'remote-refused': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model answered with a status that is no result: it failed, redirected, or does not admit the agent.',
-    remedy: 'The message has the status and the words of the server. For 401 and 403 see `remote.token`.',
-  },
-  'remote-request-refused': {
-    disposition: 'reject',
-    meaning: 'The server of a remote model refused these very inputs (400, 413, 422).',
-    remedy: 'The message has the words of the server; other windows go on.',
-  },
-  'remote-answer-invalid': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model gave what is no answer to the request: not the protocol, another id, model, name, type, shape or length. Nothing of it was used.',
-    remedy: 'The message names the place. Where it goes on, the server or a proxy before it is broken.',
-  },
-  'remote-version-changed': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model answered with another version than the one that was proved. The answer was not used; the new version is being proved.',
-    remedy: 'None, where the new version keeps the golden vectors. Name `remote.version` to hold one fast.',
-  },
-  'remote-circuit-open': {
-    disposition: 'retry',
-    meaning:
-      'The server of a remote model failed several times in a row, or is not proved yet, and is left alone for now.',
-    remedy: 'It is tried again by itself, with growing pauses; the health of model/<name> has the reason.',
-  },
-  'remote-server-not-allowed': {
-    disposition: 'reject',
-    meaning:
-      'model.yaml names a server that `models.remoteServers` does not list; or an installed package would send a secret of this box to a server that nobody here allowed.',
-    remedy: 'Add the origin of the server to `models.remoteServers`, once you know that it may have your data.',
-  },
-  'remote-fallback-unfit': {
-    disposition: 'reject',
-    meaning: 'The fallback of a remote model is not there, is remote itself, or judges other windows.',
-    remedy: 'Name a local version with the same tags and steps in `remote.fallback`.',
-  },
+  'remote-unreachable': retry(
+    'The server of a remote model could not be reached, or the connection closed before the response was complete.',
+    'The message has the reason (refused, reset, name not found, certificate). The agent retries automatically.',
+  ),
+  'remote-busy': retry(
+    'The server of a remote model asked for a retry (429, 502, 503, 504) for longer than the deadline of the run.',
+    'Give the server more capacity, lengthen the hop of the watches, or raise the deadline of the model.',
+  ),
+  'remote-not-ready': retry(
+    'The server of a remote model reports that the model is not ready.',
+    'See the log of the server. `remote.model` and `remote.version` in model.yaml must name a loaded model.',
+  ),
+  'remote-refused': retry(
+    'The server of a remote model answered with an error status or a redirect, or refused access.',
+    'The message has the status and the text of the server. For 401 and 403 check `remote.token`.',
+  ),
+  'remote-request-refused': reject(
+    'The server of a remote model refused the inputs of this run (400, 413, 422).',
+    'The message has the text of the server. Other windows are not affected.',
+  ),
+  'remote-answer-invalid': retry(
+    'The response of the server of a remote model does not match the request: protocol, id, model, name, type, shape or length. It was not used.',
+    'The message names the field. If it happens repeatedly, the server or a proxy in front of it is faulty.',
+  ),
+  'remote-version-changed': retry(
+    'The server of a remote model answered with another version than the proved one. The response was not used, and the new version is being proved.',
+    'Nothing, if the new version gives the outputs of the golden vectors. Set `remote.version` to stay at one version.',
+  ),
+  'remote-circuit-open': retry(
+    'The server of a remote model failed several times in a row or is not proved yet, so no requests are sent to it now.',
+    'The agent retries automatically, with growing pauses. The health of model/<name> has the reason.',
+  ),
+  'remote-server-not-allowed': reject(
+    'model.yaml names a server that is not in `models.remoteServers`; or an installed package would send a secret of this machine to a server that the configuration does not allow.',
+    'Add the origin of the server to `models.remoteServers` if it may receive your data.',
+  ),
+  'remote-fallback-unfit': reject(
+    'The fallback of a remote model does not exist, is remote too, or judges other windows.',
+    'Set `remote.fallback` to a local version with the same tags and steps.',
+  ),
 } as const satisfies ErrorCatalogue;
 
 export type RemoteErrorCode = keyof typeof remoteErrors;
 
 export function remoteFailure(code: RemoteErrorCode, message: string, options?: ErrorOptions): OperatingError {
-  const disposition: Disposition = remoteErrors[code].disposition;
-  return new OperatingError(code, disposition, message, options);
+  return new OperatingError(code, remoteErrors[code].disposition, message, options);
 }

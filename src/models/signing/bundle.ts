@@ -7,23 +7,23 @@ import { signBytes } from './signing-key.ts';
 const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 
-/** A hundred files make 30 kB. */
+/** 100 files take 30 kB. */
 export const BUNDLE_BYTES_MAX = 64_000;
 
-/** Base64 with one spelling for each value: what is no base64 is not skipped, as `Buffer.from` would. */
+/** Base64 in canonical form. `Buffer.from` alone would skip invalid characters. */
 const base64 = z
   .string()
   .min(1)
-  .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, { error: 'is no base64' })
+  .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, { error: 'is not base64' })
   .transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
 
-/** Of a Sigstore bundle, what the method `key` uses; what else may stand in it proves nothing to us. */
+/** The parts of a Sigstore bundle that the method `key` uses. Other parts are ignored. */
 const bundleSchema = z.object({
   mediaType: z.literal(MEDIA_TYPE),
   verificationMaterial: z.object({
     publicKey: z.object(
       { hint: z.string().regex(/^[0-9a-f]{64}$/, { error: 'is not the SHA-256 of a public key' }) },
-      { error: 'is missing: it was not signed by the method `key`' },
+      { error: 'is missing: the bundle was not signed with the method `key`' },
     ),
   }),
   dsseEnvelope: z.object({
@@ -33,12 +33,12 @@ const bundleSchema = z.object({
   }),
 });
 
-/** What a bundle claims; nothing of it is proved. */
+/** Content of a bundle, not verified. */
 export type Bundle = {
-  /** SHA-256 of the public key's PEM. Not signed itself: it tells which key to try. */
+  /** SHA-256 of the PEM of the public key. It is not signed and only selects the key to try. */
   readonly keyId: string;
   readonly payload: Uint8Array;
-  /** What the signature must have been made over. */
+  /** The bytes that were signed. */
   readonly signedBytes: Uint8Array;
   readonly signature: Uint8Array;
 };
@@ -55,7 +55,7 @@ export function parseBundle(bytes: Uint8Array): Bundle {
   };
 }
 
-/** Signs a statement; the text is a Sigstore bundle as OpenSSF model signing's method `key` writes it. */
+/** Signs a statement. Returns a Sigstore bundle for the method `key` of OpenSSF model signing. */
 export function signedBundle(payload: Uint8Array, key: SigningKey): string {
   const signature = signBytes(key, preAuthEncoding(PAYLOAD_TYPE, payload));
   return JSON.stringify({

@@ -1,6 +1,6 @@
 /**
- * The bytes that a DSSE signature is made over: type and payload with their lengths, so that neither can be taken for
- * part of the other.
+ * Returns the bytes that a DSSE signature covers: type and payload, each with its length, so that the boundary between
+ * them is unambiguous.
  *
  * @see DSSE protocol v1.0.0, "Signature Definition", PAE.
  */

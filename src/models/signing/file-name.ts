@@ -1,9 +1,9 @@
-/** Files that a version may have, and a signature may list. */
+/** Most files of a version, and of a signature. */
 export const FILES_MAX = 100;
 
 /**
- * Names that mean one file of the folder and nothing else, on any system: no separator, no '..', nothing hidden. Their
- * order is the same in every language, which the digest over all files depends on.
+ * Names of files in the folder itself on every operating system: no separator, no '..', no hidden file. Every language
+ * sorts these names in the same order, which the digest over all files requires.
  */
 const fileNamePattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 

@@ -5,13 +5,14 @@ import { inferenceFailure } from '../errors/inference-failure.ts';
 import type { SigningKey, VerifyingKey } from './signing-key.ts';
 import { generateKeyPair, parsePrivateKey, parsePublicKey } from './signing-key.ts';
 
-/** Keys are some hundred bytes. */
+/** A key has some hundred bytes. */
 const KEY_BYTES_MAX = 16_384;
-/** Access of anybody but the owner. */
+/** Access rights of group and others. */
 const OTHERS_ACCESS = 0o077;
 
 /**
- * @returns The key, and whether anybody but its owner may read its file or change it.
+ * Reads a private key. `exposed` is true if other users than the owner have access to the file.
+ *
  * @throws {OperatingError} 'signing-key-invalid'
  */
 export async function readPrivateKey(
@@ -22,16 +23,19 @@ export async function readPrivateKey(
   return { key: parsePrivateKey(text, path, passphrase), exposed };
 }
 
-/** @throws {OperatingError} 'signing-key-invalid' where it is missing, no key by its size, or may not be read. */
+/** @throws {OperatingError} 'signing-key-invalid' if the file is missing, too large for a key, or not readable. */
 export async function readKeyText(path: string): Promise<{ readonly text: string; readonly exposed: boolean }> {
   try {
-    // Without waiting: a pipe that nobody writes to must not hold up the start.
+    // O_NONBLOCK: a pipe without a writer must not block the start.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const status = await file.stat();
     if (!status.isFile()) throw inferenceFailure('signing-key-invalid', `${path} is not a plain file`);
     const { bytesRead, buffer } = await file.read(Buffer.alloc(KEY_BYTES_MAX + 1));
     if (bytesRead > KEY_BYTES_MAX)
-      throw inferenceFailure('signing-key-invalid', `${path} has more than the ${KEY_BYTES_MAX} bytes of a key`);
+      throw inferenceFailure(
+        'signing-key-invalid',
+        `${path} has more than ${KEY_BYTES_MAX} bytes, the limit for a key`,
+      );
     const text = buffer.subarray(0, bytesRead).toString('utf8');
     return { text, exposed: (status.mode & OTHERS_ACCESS) !== 0 };
   } catch (error) {
@@ -42,8 +46,8 @@ export async function readKeyText(path: string): Promise<{ readonly text: string
 }
 
 /**
- * Makes an Ed25519 key pair: the private key at `path` (0600), the public one beside it as `.pub`. Neither replaces
- * a file that is there.
+ * Creates an Ed25519 key pair: the private key at `path` (0600), the public key at `path` with `.pub` appended. Existing
+ * files are not replaced.
  *
  * @throws {OperatingError} 'signing-key-not-written'
  */
@@ -67,8 +71,7 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
   try {
     await writeFile(path, text, { mode, flag: 'wx', flush: true });
   } catch (error) {
-    const reason =
-      errorCode(error) === 'EEXIST' ? 'is there already, and a key is never overwritten' : errorMessage(error);
+    const reason = errorCode(error) === 'EEXIST' ? 'exists, and a key is never overwritten' : errorMessage(error);
     throw inferenceFailure('signing-key-not-written', `${path}: ${reason}`, { cause: error });
   }
 }

@@ -2,16 +2,16 @@ import type * as z from 'zod';
 import { SignatureError } from './signature-error.ts';
 
 /**
- * Parses bytes as JSON of a schema; nothing of them is believed before.
+ * Parses bytes as JSON and checks them against a schema.
  *
- * @throws {SignatureError} Names the first place that is wrong.
+ * @throws {SignatureError} Names the first invalid field.
  */
 export function parseJson<T>(what: string, bytes: Uint8Array, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(jsonValue(what, bytes));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const place = issue?.path.map(String).join('.') ?? '';
-  throw new SignatureError(`has a model.sig whose ${what} is wrong at '${place}': ${issue?.message ?? ''}`);
+  const field = issue?.path.map(String).join('.') ?? '';
+  throw new SignatureError(`has a model.sig whose ${what} is invalid at '${field}': ${issue?.message ?? ''}`);
 }
 
 function jsonValue(what: string, bytes: Uint8Array): unknown {

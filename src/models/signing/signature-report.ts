@@ -3,15 +3,15 @@ import type { TrustedKey } from './trusted-keys.ts';
 import { compareFiles, readSignature } from './version-signature.ts';
 
 /**
- * How the signature of a version stands, for people. 'unchecked': its form is right and it fits the files, but there
- * is no key to prove it with.
+ * State of a signature, for display. 'unchecked': the format is valid and the files match, but there is no key to verify
+ * it with.
  */
 export type SignatureReport =
   | { readonly state: 'unsigned' }
   | {
       readonly state: 'trusted' | 'unchecked';
       readonly keyId: string;
-      /** The key as it is shown to people. */
+      /** Display name of the key. */
       readonly key: string;
     }
   | { readonly state: 'refused'; readonly reason: string };
@@ -19,8 +19,8 @@ export type SignatureReport =
 /**
  * Checks the signature of a version against every byte of its files.
  *
- * @param keys Undefined where none is trusted.
- * @param bytesMax Of one file.
+ * @param keys Undefined if no key is trusted.
+ * @param bytesMax Largest size of one file.
  */
 export async function signatureReport(
   folder: string,

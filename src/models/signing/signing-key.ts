@@ -3,21 +3,21 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sig
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
-/** Names a key to people: the first of its id's 64 digits. */
+/** Digits of a key id that are displayed, of 64. */
 const SHORT_ID_LENGTH = 16;
 
 type Key = {
-  /** SHA-256 of the public key's PEM (SPKI), 64 hexadecimal digits, as OpenSSF model signing names a key. */
+  /** SHA-256 of the PEM (SPKI) of the public key, 64 hexadecimal digits, as in OpenSSF model signing. */
   readonly id: string;
   readonly key: KeyObject;
-  /** Hash that is signed; undefined for Ed25519, which takes the bytes as they are. */
+  /** Hash algorithm; undefined for Ed25519, which signs the bytes themselves. */
   readonly hash: string | undefined;
 };
 
 export type VerifyingKey = Key & { readonly kind: 'public' };
 export type SigningKey = Key & { readonly kind: 'private' };
 
-/** Curves of the method `key`, by Node's names, with the hash that it takes for each. */
+/** Curves of the method `key`, by their names in Node, with the hash algorithm of each. */
 const curveHashes: ReadonlyMap<string | undefined, string> = new Map([
   ['prime256v1', 'sha256'],
   ['secp384r1', 'sha384'],
@@ -27,26 +27,28 @@ const curveHashes: ReadonlyMap<string | undefined, string> = new Map([
 /**
  * Reads one public key: PEM, SPKI, Ed25519 or ECDSA on P-256, P-384 or P-521.
  *
- * @param name What the key is called in messages: its file.
+ * @param name Name of the key in messages: its file.
  * @throws {OperatingError} 'signing-key-invalid'.
  */
 export function parsePublicKey(pem: string, name: string): VerifyingKey {
   const labels = pemLabels(pem);
   if (labels.some((label) => label.endsWith('PRIVATE KEY')))
-    throw keyFailure(`${name} is a private key, which belongs to whoever signs: name the public one (.pub) here`);
+    throw keyFailure(
+      `${name} is a private key. Use its public key here (.pub), and keep the private key where models are signed`,
+    );
   if (labels.length !== 1 || labels[0] !== 'PUBLIC KEY')
     throw keyFailure(`${name} is not one public key in PEM: expected -----BEGIN PUBLIC KEY-----, ${found(labels)}`);
   try {
     return { ...keyOf(createPublicKey(pem), name), kind: 'public' };
   } catch (error) {
-    throw unreadable(name, error, '');
+    throw unreadable(name, error);
   }
 }
 
 /**
  * Reads a private key: PEM, PKCS#8 (or SEC 1, as `openssl ecparam` writes it), of the same kinds.
  *
- * @param name What the key is called in messages: its file.
+ * @param name Name of the key in messages: its file.
  * @throws {OperatingError} 'signing-key-invalid'.
  */
 export function parsePrivateKey(pem: string, name: string, passphrase: string | undefined): SigningKey {
@@ -54,16 +56,16 @@ export function parsePrivateKey(pem: string, name: string, passphrase: string | 
   if (labels.length !== 1 || labels[0]?.endsWith('PRIVATE KEY') !== true)
     throw keyFailure(`${name} is not one private key in PEM: expected -----BEGIN PRIVATE KEY-----, ${found(labels)}`);
   if (passphrase === undefined && pem.includes('ENCRYPTED'))
-    throw keyFailure(`${name} is encrypted: say where its passphrase is with --passphrase-file FILE`);
+    throw keyFailure(`${name} is encrypted. Give its passphrase with --passphrase-file FILE`);
   try {
     const key = createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
     return { ...keyOf(key, name), kind: 'private' };
   } catch (error) {
-    throw unreadable(name, error, passphrase === undefined ? '' : '; is the passphrase right?');
+    throw unreadable(name, error, passphrase === undefined ? '' : '. Check the passphrase');
   }
 }
 
-/** Makes an Ed25519 key pair, as PEM. */
+/** Creates an Ed25519 key pair in PEM. */
 export function generateKeyPair(passphrase: string | undefined): {
   readonly privatePem: string;
   readonly publicPem: string;
@@ -76,7 +78,7 @@ export function generateKeyPair(passphrase: string | undefined): {
   };
 }
 
-/** ECDSA signatures are in ASN.1 DER. */
+/** Returns a signature, for ECDSA in ASN.1 DER. */
 export function signBytes({ key, hash }: SigningKey, bytes: Uint8Array): Uint8Array {
   return sign(hash, bytes, key);
 }
@@ -94,9 +96,7 @@ function keyOf(key: KeyObject, name: string): Key {
   const curve = asymmetricKeyDetails?.namedCurve;
   const hash = type === 'ec' ? curveHashes.get(curve) : undefined;
   if (type !== 'ed25519' && hash === undefined)
-    throw keyFailure(
-      `${name} is a key of ${curve ?? type}, which is not used here: expected Ed25519, or ECDSA on P-256, P-384 or P-521`,
-    );
+    throw keyFailure(`${name} is a key of type ${curve ?? type}, expected Ed25519, or ECDSA on P-256, P-384 or P-521`);
   const pem = publicPem(key.type === 'public' ? key : createPublicKey(key));
   return { id: createHash('sha256').update(pem).digest('hex'), key, hash };
 }
@@ -105,7 +105,7 @@ function publicPem(key: KeyObject): string {
   return key.export({ type: 'spki', format: 'pem' }).toString();
 }
 
-/** Labels of the PEM blocks in a text: `PUBLIC KEY`, `CERTIFICATE`. */
+/** Returns the labels of the PEM blocks in a text, such as `PUBLIC KEY`. */
 function pemLabels(text: string): readonly string[] {
   return [...text.matchAll(/^-----BEGIN ([A-Z0-9 ]+)-----/gm)].map(([, label = '']) => label);
 }
@@ -118,9 +118,9 @@ function keyFailure(message: string): OperatingError {
   return inferenceFailure('signing-key-invalid', message);
 }
 
-function unreadable(name: string, error: unknown, remark: string): OperatingError {
+function unreadable(name: string, error: unknown, hint = ''): OperatingError {
   if (error instanceof OperatingError) return error;
-  return inferenceFailure('signing-key-invalid', `${name} cannot be read as a key: ${errorMessage(error)}${remark}`, {
+  return inferenceFailure('signing-key-invalid', `${name} cannot be read as a key: ${errorMessage(error)}${hint}`, {
     cause: error,
   });
 }

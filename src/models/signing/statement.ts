@@ -7,12 +7,12 @@ import { SignatureError } from './signature-error.ts';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';
 
-/** Name of the signature within the folder it signs; the one file that it cannot cover. */
+/** Name of the signature in the folder that it signs. It is the only file that it does not cover. */
 export const SIGNATURE_FILE = 'model.sig';
 
-const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, { error: 'is no SHA-256' });
+const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, { error: 'is not a SHA-256' });
 
-/** What OpenSSF model signing 1.0 says of a model's files. Members that it does not name are to be ignored. */
+/** Statement about the files of a model in OpenSSF model signing 1.0. Other members must be ignored. */
 const statementSchema = z.object({
   _type: z.literal(STATEMENT_TYPE),
   subject: z.tuple([z.object({ name: z.string(), digest: z.object({ sha256: sha256Text }) })]),
@@ -32,14 +32,14 @@ const statementSchema = z.object({
   }),
 });
 
-/** SHA-256 by name of the file. */
+/** SHA-256 by file name. */
 export type FileDigests = ReadonlyMap<string, string>;
 
 /**
- * The in-toto statement that a signature is made over.
+ * Returns the in-toto statement to sign.
  *
- * @param subject What the files are, for people; verifiers go by the digests.
- * @returns JSON in UTF-8. The bytes themselves are signed, so that no canonical form is needed.
+ * @param subject Display name of the files; verifiers use the digests only.
+ * @returns JSON in UTF-8. The bytes are signed, so no canonical form is needed.
  */
 export function formatStatement(subject: string, files: FileDigests): Uint8Array {
   const resources = [...files]
@@ -63,8 +63,7 @@ export function formatStatement(subject: string, files: FileDigests): Uint8Array
 }
 
 /**
- * What a statement says of the files. Its `ignore_paths` are not obeyed: who may leave out a file is not for the one
- * who carries the model to say.
+ * Returns the digests of a statement. Its `ignore_paths` are not applied: they would let the sender of a model add files.
  *
  * @throws {SignatureError}
  */
@@ -79,7 +78,7 @@ export function parseStatement(payload: Uint8Array): FileDigests {
   return files;
 }
 
-/** SHA-256 over the bytes of all digests, in their order. */
+/** Returns the SHA-256 over the bytes of all digests, in their order. */
 function digestOverAll(resources: readonly { readonly digest: string }[]): string {
   const hash = createHash('sha256');
   for (const { digest } of resources) hash.update(digest, 'hex');

@@ -4,26 +4,26 @@ import type { VerifyingKey } from './signing-key.ts';
 import { parsePublicKey, shortKeyId } from './signing-key.ts';
 
 export type TrustedKey = VerifyingKey & {
-  /** As it is shown: `1a2b3c4d5e6f7a8b (release.pub)`. */
+  /** Display name, such as `1a2b3c4d5e6f7a8b (release.pub)`. */
   readonly label: string;
 };
 
-/** `models.trust` as the configuration reader leaves it. */
+/** Parsed `models.trust`. */
 export type TrustConfig = {
   readonly keys: readonly { readonly file?: string | undefined; readonly pem?: string | undefined }[];
 };
 
 /**
- * The keys of `models.trust`; undefined where it is not set, and anything may be loaded.
+ * Returns the keys of `models.trust`; undefined if it is not set, so that any version may be loaded.
  *
- * @param trust As the configuration's reader leaves it: every key with its text.
+ * @param trust Parsed configuration, with the text of every key.
  * @throws {OperatingError} 'signing-key-invalid'
  */
 export function trustedKeys(trust: TrustConfig | undefined): readonly TrustedKey[] | undefined {
   return trust?.keys.map(({ file, pem }) => {
     invariant(pem !== undefined, `the key ${file ?? ''} was read with the configuration`);
     const key = parsePublicKey(pem, file ?? 'the key');
-    const place = file === undefined ? '' : ` (${basename(file)})`;
-    return { ...key, label: `${shortKeyId(key.id)}${place}` };
+    const source = file === undefined ? '' : ` (${basename(file)})`;
+    return { ...key, label: `${shortKeyId(key.id)}${source}` };
   });
 }

@@ -9,13 +9,13 @@ import { FILES_MAX, isFileName } from './file-name.ts';
 import { SignatureError } from './signature-error.ts';
 import { SIGNATURE_FILE } from './statement.ts';
 
-/** Read and hashed in one turn of the event loop. */
+/** Bytes that are read and hashed in one turn of the event loop. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Names of a version's files but for its signature, in order.
+ * Returns the names of a version's files in order, without its signature.
  *
- * @throws {SignatureError} where there is anything that a signature cannot cover: a folder, a link, an odd name.
+ * @throws {SignatureError} The folder has an entry that a signature cannot cover: a folder, a link, an invalid name.
  */
 export async function versionFileNames(folder: string): Promise<readonly string[]> {
   const names: string[] = [];
@@ -23,21 +23,20 @@ export async function versionFileNames(folder: string): Promise<readonly string[
     for await (const entry of await opendir(folder)) {
       if (entry.name === SIGNATURE_FILE) continue;
       if (!entry.isFile()) throw new SignatureError(`has '${entry.name}', which is not a plain file`);
-      if (!isFileName(entry.name))
-        throw new SignatureError(`has a file of the name '${entry.name}', which none may have`);
+      if (!isFileName(entry.name)) throw new SignatureError(`has a file with the invalid name '${entry.name}'`);
       names.push(entry.name);
       if (names.length > FILES_MAX) throw new SignatureError(`has more than ${FILES_MAX} files`);
     }
   } catch (error) {
-    throw readFailure('', error);
+    throw readFailure(undefined, error);
   }
   return names.toSorted();
 }
 
 /**
- * SHA-256 of a file, which is read in pieces and never held.
+ * Returns the SHA-256 of a file, which is read in pieces.
  *
- * @throws {SignatureError} where it is missing, no plain file, or larger than `bytesMax`.
+ * @throws {SignatureError} The file is missing, not a plain file, or larger than `bytesMax`.
  */
 export async function fileDigest(folder: string, name: string, bytesMax: number): Promise<string> {
   const hash = createHash('sha256');
@@ -46,9 +45,9 @@ export async function fileDigest(folder: string, name: string, bytesMax: number)
 }
 
 /**
- * A small file as a whole; undefined where there is none.
+ * Returns a whole file; undefined if it is missing.
  *
- * @throws {SignatureError} where it is no plain file, or larger than `bytesMax`.
+ * @throws {SignatureError} The file is not a plain file, or larger than `bytesMax`.
  */
 export async function readSmallFile(folder: string, name: string, bytesMax: number): Promise<Uint8Array | undefined> {
   const pieces: Buffer[] = [];
@@ -75,7 +74,7 @@ async function readPieces(
       if (bytesRead === 0) return;
       total += bytesRead;
       if (total > bytesMax)
-        throw new SignatureError(`has a ${name} of more than the ${formatByteSize(bytesMax)} allowed`);
+        throw new SignatureError(`has a ${name} of more than ${formatByteSize(bytesMax)}, the limit`);
       take(buffer.subarray(0, bytesRead));
     }
   } catch (error) {
@@ -83,7 +82,7 @@ async function readPieces(
   }
 }
 
-/** Follows no link, and waits for no pipe. */
+/** Follows no link and does not block on a pipe. */
 async function openPlain(path: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   if ((await file.stat()).isFile()) return file;
@@ -91,8 +90,8 @@ async function openPlain(path: string): Promise<FileHandle> {
   throw new Error('it is not a plain file');
 }
 
-function readFailure(name: string, error: unknown): SignatureError {
+function readFailure(name: string | undefined, error: unknown): SignatureError {
   if (error instanceof SignatureError) return error;
   const reason = errorCode(error) === 'ENOENT' ? 'it is missing' : errorMessage(error);
-  return new SignatureError(`cannot be read${name === '' ? '' : ` at ${name}`}: ${reason}`, { cause: error });
+  return new SignatureError(`cannot be read${name === undefined ? '' : ` at ${name}`}: ${reason}`, { cause: error });
 }

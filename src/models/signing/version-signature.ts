@@ -9,20 +9,20 @@ import { fileDigest, readSmallFile, versionFileNames } from './version-files.ts'
 
 const KEYS_SHOWN_MAX = 5;
 
-/** What a signature was found to be, before the files are looked at. */
+/** A signature whose files are not compared yet. */
 type ReadSignature = {
   readonly keyId: string;
-  /** The key as it is shown to people. */
+  /** Display name of the key. */
   readonly key: string;
-  /** Of every file that was signed. */
+  /** Digests of the signed files. */
   readonly files: FileDigests;
 };
 
 /**
- * Reads the signature of a version, and proves that one of the keys made it.
+ * Reads the signature of a version and verifies that it was made by one of the keys.
  *
- * @param keys Undefined where there is none to check it against: then nothing is proved but its form.
- * @returns Undefined where the version is not signed.
+ * @param keys Undefined to check the format only.
+ * @returns Undefined if the version is not signed.
  * @throws {SignatureError}
  */
 export async function readSignature(
@@ -36,7 +36,7 @@ export async function readSignature(
   return { keyId: bundle.keyId, key, files: parseStatement(bundle.payload) };
 }
 
-/** The key that made the signature. What the bundle says of its key only chooses among those that are trusted. */
+/** Returns the key that made the signature. The key id in the bundle only selects one of the trusted keys. */
 function signerOf(bundle: Bundle, keys: readonly TrustedKey[]): TrustedKey {
   const key = keys.find(({ id }) => id === bundle.keyId);
   if (key === undefined)
@@ -44,10 +44,12 @@ function signerOf(bundle: Bundle, keys: readonly TrustedKey[]): TrustedKey {
       `is signed by key ${shortKeyId(bundle.keyId)}, which is not trusted (trusted: ${keyList(keys)})`,
     );
   if (verifyBytes(key, bundle.signedBytes, bundle.signature)) return key;
-  throw new SignatureError(`has a ${SIGNATURE_FILE} that says key ${key.label} made it, but that key did not`);
+  throw new SignatureError(
+    `has a ${SIGNATURE_FILE} that names key ${key.label}, but the signature was not made by this key`,
+  );
 }
 
-/** The keys for a message; of many, the first. */
+/** Returns the first keys as text, for a message. */
 export function keyList(keys: readonly TrustedKey[]): string {
   const labels = keys.slice(0, KEYS_SHOWN_MAX).map(({ label }) => label);
   const more = keys.length - labels.length;
@@ -55,10 +57,10 @@ export function keyList(keys: readonly TrustedKey[]): string {
 }
 
 /**
- * Compares a version's files with what was signed: the same names, and the same bytes.
+ * Compares the names and bytes of a version's files with the signature.
  *
- * @param options.bytesMax Of one file.
- * @param options.except Files that are not read here, because whoever calls compares their digest itself.
+ * @param options.bytesMax Largest size of one file.
+ * @param options.except Files whose digests the caller compares itself.
  * @throws {SignatureError}
  */
 export async function compareFiles(
@@ -77,12 +79,10 @@ export async function compareFiles(
       compareDigest(signature, name, await fileDigest(folder, name, options.bytesMax));
 }
 
-/** @throws {SignatureError} where a file is not what was signed. */
+/** @throws {SignatureError} The file differs from the signed one. */
 export function compareDigest({ key, files }: ReadSignature, name: string, sha256: string): void {
   const signed = files.get(name);
   if (signed === sha256) return;
   if (signed === undefined) throw new SignatureError(`has a ${SIGNATURE_FILE} that does not cover ${name}`);
-  throw new SignatureError(
-    `was altered after key ${key} signed it: ${name} has SHA-256 ${sha256}, and ${signed} was signed`,
-  );
+  throw new SignatureError(`was changed after key ${key} signed it: ${name} has SHA-256 ${sha256}, expected ${signed}`);
 }

@@ -4,25 +4,24 @@ import { SignatureError } from './signature-error.ts';
 import type { TrustedKey } from './trusted-keys.ts';
 import { compareDigest, compareFiles, keyList, readSignature } from './version-signature.ts';
 
-/** A version whose `model.yaml` is proved to be what a trusted key signed. */
+/** A version whose `model.yaml` was signed by a trusted key. */
 export type TrustedVersion = {
-  /** The key as it is shown to people. */
+  /** Display name of the key. */
   readonly key: string;
-  /** @throws {OperatingError} 'model-untrusted' where the graph that model.yaml names is not the one that was signed. */
+  /** @throws {OperatingError} 'model-untrusted' if the graph of model.yaml is not the signed one. */
   readonly checkGraph: (graphSha256: string) => void;
 };
 
 /**
- * Lets a version pass only if a trusted key signed what is about to be used.
+ * Checks that a trusted key signed a version.
  *
- * Between this check and the use there is no gap. What is compared with the signature is the SHA-256 of the very bytes
- * that are parsed as `model.yaml`, and then, by `checkGraph`, the SHA-256 of `model.onnx` that those bytes name. The
- * graph itself is read once, in the inference host, which loads a private copy of bytes with that SHA-256 and no
- * others. So whatever happens to the folder meanwhile, and however often a host is replaced, a graph that was not
- * signed does not run. Files that andon never reads are compared too: a version is as it was signed, or it is not used.
+ * There is no gap between this check and the use. The signature is compared with the SHA-256 of the bytes that are then
+ * parsed as `model.yaml`, and by `checkGraph` with the SHA-256 of `model.onnx` in those bytes. The inference host reads
+ * the graph once and loads only bytes with that SHA-256. An unsigned graph therefore never runs, even if the folder
+ * changes or the host is replaced. Files that andon does not read are compared too.
  *
  * @param version.label `NAME@VERSION`.
- * @param version.manifest The bytes of model.yaml that are parsed once this returns.
+ * @param version.manifest The bytes of model.yaml that the caller parses.
  * @throws {OperatingError} 'model-untrusted'
  */
 export async function trustVersion(
@@ -38,9 +37,7 @@ export async function trustVersion(
   try {
     const signature = await readSignature(folder, keys);
     if (signature === undefined)
-      throw new SignatureError(
-        `is not signed, and models.trust lets nothing unsigned be used (trusted: ${keyList(keys)})`,
-      );
+      throw new SignatureError(`is not signed, but models.trust requires a signature (trusted: ${keyList(keys)})`);
     await compareFiles(folder, signature, { bytesMax, except: ['model.yaml', 'model.onnx'] });
     compareDigest(signature, 'model.yaml', sha256(manifest));
     return {
@@ -62,7 +59,7 @@ function untrusted(label: string, error: unknown): unknown {
   if (!(error instanceof SignatureError)) return error;
   return inferenceFailure(
     'model-untrusted',
-    `Model ${label} ${error.message}. Once it is known to be good: andon models sign ${label} --key KEY`,
+    `Model ${label} ${error.message}. If the version is known to be good: andon models sign ${label} --key KEY`,
     { cause: error },
   );
 }

@@ -2,19 +2,19 @@ import type { RemoteServer } from '../../contracts/remote-server.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { remoteFailure } from '../errors/remote-errors.ts';
 
-/** @throws {OperatingError} 'remote-server-not-allowed' where `models.remoteServers` is set and does not list it. */
+/** @throws {OperatingError} 'remote-server-not-allowed' if `models.remoteServers` is set and does not list the server. */
 export function checkServerAllowed({ url }: RemoteServer, { remoteServers }: ModelsConfig): void {
   const { origin } = new URL(url);
   if (remoteServers === undefined || remoteServers.includes(origin)) return;
   throw remoteFailure(
     'remote-server-not-allowed',
-    `${origin} is not one of models.remoteServers (${remoteServers.join(', ') || 'none'})`,
+    `${origin} is not in models.remoteServers (${remoteServers.join(', ') || 'empty'}). Add it if this server may receive your data`,
   );
 }
 
 /**
- * Whoever makes a package must not have a secret of this box sent to a server of his choice: of a package that comes
- * from elsewhere, secrets go only where the configuration allows it, or where a trusted key signed it.
+ * Checks a package that refers to secrets of this machine: its author must not choose which server receives them. They
+ * are sent only if the configuration allows servers, or trusts the key that signed the package.
  *
  * @throws {OperatingError} 'remote-server-not-allowed'
  */
@@ -23,6 +23,6 @@ export function checkMayHaveSecrets({ url, token, headers }: RemoteServer, confi
   if (secret === undefined || config.remoteServers !== undefined || config.trust !== undefined) return;
   throw remoteFailure(
     'remote-server-not-allowed',
-    `The package would send a secret of this box to ${new URL(url).origin}: allow that server in models.remoteServers, or sign the package`,
+    `The package would send a secret of this machine to ${new URL(url).origin}. Add the server to models.remoteServers, or sign the package with a trusted key`,
   );
 }

@@ -1,14 +1,14 @@
 import onnxProto from 'onnx-proto';
 
 /**
- * Finds the files outside the graph that a model wants to read.
+ * Finds the tensors whose values are in files outside the graph.
  *
- * ONNX lets a tensor name a file to take its values from; loaded from bytes, ONNX Runtime (1.30) resolves it
- * against the working directory, so that a weight can be filled from any file the agent may read. The whole decoded
- * message is walked (initializers, attributes, subgraphs, functions), so that no place is forgotten.
+ * ONNX Runtime (1.30) resolves such a file name against the working directory when a model is loaded from bytes, so a
+ * weight could be read from any file that the agent can read. The whole decoded message is searched, including
+ * attributes, subgraphs and functions.
  *
- * @returns Names of the tensors with external data; empty where the graph is complete in itself.
- * @throws {Error} Where the bytes are no ONNX model.
+ * @returns Names of the tensors with external data.
+ * @throws {Error} The bytes are not an ONNX model.
  */
 export function externalDataTensors(modelBytes: Uint8Array): readonly string[] {
   const found: string[] = [];

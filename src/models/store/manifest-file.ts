@@ -8,7 +8,7 @@ import { nearest } from '../../domain/nearest-word.ts';
 import type { ConfigProblem } from '../../platform/errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
 
-/** Problems that are told of one file: thousands would take minutes to find the lines of, and nobody reads them. */
+/** Problems reported for one file. To find the lines of thousands would take minutes. */
 const PROBLEMS_MAX = 100;
 
 export type ManifestReading =
@@ -16,11 +16,11 @@ export type ManifestReading =
   | { readonly manifest: undefined; readonly problems: readonly ConfigProblem[] };
 
 /**
- * Reads the text of a `model.yaml`, with every problem at its line, a hundred at most. Takes some milliseconds for ten
- * kilobytes; whoever must not wait asks `readManifestAside`.
+ * Reads the text of a `model.yaml` and reports up to 100 problems with their lines. It blocks the thread, some
+ * milliseconds for 10 kB; `readManifestAside` does not.
  *
- * @param expected Name and version of the folders it lies in; a model that was copied by hand often disagrees.
- *   Undefined where it lies in no such folders yet.
+ * @param expected Name and version of the folders of the file, which often differ after a copy by hand. Undefined if the
+ *   file is not in such folders.
  */
 export function readManifest(
   file: string,
@@ -28,7 +28,7 @@ export function readManifest(
   expected: { readonly name: string; readonly version: number } | undefined,
 ): ManifestReading {
   const lines = new LineCounter();
-  // The library compares each key with each other one, which takes minutes for a hundred thousand.
+  // With `uniqueKeys` the library compares every pair of keys, which takes minutes for 100,000 keys.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
@@ -46,8 +46,7 @@ export function readManifest(
   const values = plainValues(document);
   if (values instanceof Error) return failed([{ ...at(0), path: '', message: values.message }]);
   const parsed = parsedManifest(values);
-  if (parsed === undefined)
-    return failed([{ ...at(0), path: '', message: 'has more values that are wrong than can be told' }]);
+  if (parsed === undefined) return failed([{ ...at(0), path: '', message: 'has too many invalid values to list' }]);
   if (!parsed.success) return failed(issueProblems(parsed.error.issues, problemAt));
   const manifest = parsed.data;
   const problems = [
@@ -62,7 +61,7 @@ export function readManifest(
   return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
 }
 
-/** @returns Undefined where there are so many issues that zod cannot hold them: it passes them as arguments of a call. */
+/** Returns undefined if zod finds too many issues: it passes them as arguments of one call. */
 function parsedManifest(values: unknown) {
   try {
     return (isOfGraph(values) ? graphManifestSchema : modelManifestSchema).safeParse(values);
@@ -72,7 +71,7 @@ function parsedManifest(values: unknown) {
   }
 }
 
-/** Whether it is the manifest of a graph that judges no windows; one that merely forgot its window is told so. */
+/** Returns whether the manifest is of a graph that judges no windows. One that lacks only its window is not. */
 function isOfGraph(values: unknown): boolean {
   if (typeof values !== 'object' || values === null) return false;
   if ('task' in values && values.task === 'other') return true;
@@ -93,7 +92,7 @@ function goldenProblems(
   });
 }
 
-/** Of the first key that its map has already; undefined where none is repeated. */
+/** Returns the offset of the first repeated key; undefined if there is none. */
 function repeatedKeyOffset(document: Document.Parsed): number | undefined {
   let offset: number | undefined;
   visit(document, {
@@ -113,7 +112,7 @@ function repeatedKeyOffset(document: Document.Parsed): number | undefined {
   return offset;
 }
 
-/** Aliases that refer to aliases grow without end when expanded (an alias bomb); no manifest needs more than ten. */
+/** Limits aliases: nested aliases grow exponentially when expanded, and no manifest needs more than 10. */
 function plainValues(document: Document.Parsed): unknown {
   try {
     return document.toJS({ maxAliasCount: 10 });
@@ -126,7 +125,7 @@ function failed(problems: readonly ConfigProblem[]): ManifestReading {
   return { manifest: undefined, problems: problems.slice(0, PROBLEMS_MAX) };
 }
 
-/** One problem for each unknown key, so that each has its own line. */
+/** Returns one problem for each unknown key, so that each has its own line. */
 function issueProblems(
   issues: readonly z.core.$ZodIssue[],
   problemAt: (path: readonly PropertyKey[], message: string) => ConfigProblem,
@@ -135,9 +134,7 @@ function issueProblems(
     if (issue.code !== 'unrecognized_keys') return [problemAt(issue.path, issue.message)];
     const keys = issue.keys.slice(0, PROBLEMS_MAX);
     const known = manifestKeys();
-    return keys.map((key) =>
-      problemAt([...issue.path, key], `is not a key that model.yaml has${suggestion(key, known)}`),
-    );
+    return keys.map((key) => problemAt([...issue.path, key], `is not a key of model.yaml${suggestion(key, known)}`));
   });
 }
 
@@ -146,7 +143,7 @@ function suggestion(key: string, known: readonly string[]): string {
   return meant === undefined ? '' : `: did you mean '${meant}'${meant === key ? ' at another place' : ''}?`;
 }
 
-/** Keys that a manifest of either kind has at any depth. */
+/** Returns the keys of both kinds of manifest, at any depth. */
 function manifestKeys(): readonly string[] {
   const keys = new Set<string>();
   const collect = (node: unknown): void => {
@@ -161,7 +158,7 @@ function manifestKeys(): readonly string[] {
   return [...keys];
 }
 
-/** Offset of the key, or of the nearest part of the path that is there. */
+/** Returns the offset of a key, or of the longest existing part of its path. */
 function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
   for (let length = path.length; length > 0; length -= 1) {
     const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);

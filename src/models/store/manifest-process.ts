@@ -5,12 +5,12 @@ import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import type { ManifestReading } from './manifest-file.ts';
 import { readManifest } from './manifest-file.ts';
 
-/** Text up to here is read in some ten milliseconds, a tenth of what a process takes to start. */
+/** A text of this length is read in about 10 ms, a tenth of the start of a process. */
 const TEXT_LENGTH_MAX = 16_384;
-/** Golden vectors take 150 times their size while they are parsed. */
+/** Parsing of golden vectors takes 150 times their size. */
 const HEAP_PER_CHARACTER = 200;
 const HEAP_MB_MIN = 64;
-/** Eight megabytes take some seconds, on a machine that is short of time a minute. */
+/** 8 MB take some seconds, on a loaded machine a minute. */
 const READ_DEADLINE_MS = 120_000;
 const entry = entryFile(import.meta.url, '../../hosts/manifest-reader.ts');
 
@@ -20,13 +20,12 @@ export type ManifestText = {
   readonly expected: { readonly name: string; readonly version: number } | undefined;
 };
 
-/** What was begun last. One process at a time: a look at the whole directory may find many long files. */
+/** The last reading. One process runs at a time, because a directory may have many long files. */
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * As `readManifest`; a long text in a process of its own, so that the golden vectors of a wide window, or whatever a
- * package brings, hold up no scan: eight megabytes take some seconds. A thread would not do: V8 ends the whole process
- * where one of its threads has no memory left.
+ * Does the same as `readManifest`. A long text is read in a child process, so that it does not delay the scan. A thread
+ * is not enough: V8 ends the whole process if one of its threads runs out of memory.
  */
 export async function readManifestAside(manifest: ManifestText): Promise<ManifestReading> {
   const { file, text, expected } = manifest;
@@ -36,7 +35,7 @@ export async function readManifestAside(manifest: ManifestText): Promise<Manifes
   return reading;
 }
 
-/** Never rejects, so that the next one has its turn. */
+/** Never rejects, so that the next reading starts. */
 function readInProcess(manifest: ManifestText): Promise<ManifestReading> {
   return new Promise((resolve) => {
     const heapMb = Math.max(HEAP_MB_MIN, Math.ceil((manifest.text.length * HEAP_PER_CHARACTER) / 1e6));
@@ -51,7 +50,7 @@ function readInProcess(manifest: ManifestText): Promise<ManifestReading> {
       killSignal: 'SIGKILL',
       execArgv: [...childFlags(YOUNG_MB), `--max-old-space-size=${heapMb}`],
     });
-    // The peer is our own code: it sends one message and ends.
+    // The child is andon's own code: it sends one message and ends.
     child.once('message', (reading) => resolve(reading as ManifestReading));
     child.on('error', (error) => fail(`could not be started or reached: ${errorMessage(error)}`));
     child.once('exit', (code, signal) => fail(signal === null ? `ended with code ${code}` : `ended with ${signal}`));

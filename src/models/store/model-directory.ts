@@ -19,35 +19,35 @@ import type { TrustedKey } from '../signing/trusted-keys.ts';
 import { trustedKeys } from '../signing/trusted-keys.ts';
 import { trustVersion } from '../signing/version-trust.ts';
 
-/** Golden vectors of wide windows are the bulk of a manifest. */
+/** Most of a manifest are the golden vectors of wide windows. */
 export const MANIFEST_BYTES_MAX = 8_000_000;
 const ACTIVE_BYTES_MAX = 64;
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const versionPattern = /^[1-9]\d{0,8}$/;
 
-/** One version on disk, its manifest checked against its folders. */
+/** A version on disk, whose manifest matches its folders. */
 export type StoredModel = {
   readonly name: string;
   readonly version: number;
   readonly modelPath: string;
   readonly manifest: AnyManifest;
-  /** What tells it from another of the same number: SHA-256 of model.onnx, or of model.yaml where it runs elsewhere. */
+  /** SHA-256 of model.onnx, or of model.yaml for a remote model. */
   readonly sha256: string;
-  /** The trusted key that signed it, as it is shown to people; undefined where nobody asks (`models.trust`). */
+  /** Display name of the trusted key that signed it; undefined without `models.trust`. */
   readonly signedBy: string | undefined;
 };
 
-type ModelPlace = { readonly name: string; readonly version: number; readonly folder: string };
+type ModelLocation = { readonly name: string; readonly version: number; readonly folder: string };
 
-/** One that a watch may name. */
+/** A model that a watch may use. */
 export type StoredWatchModel = StoredModel & { readonly manifest: ModelManifest };
 
 /**
- * `models/<name>/<version>/model.onnx` and `model.yaml`, with `models/<name>/active` naming the active version.
+ * Reads `models/<name>/<version>/model.onnx` and `model.yaml`; `models/<name>/active` names the active version.
  *
- * Everything is read with a bound and never from outside the directory, whatever links lead there. Whoever uses a model
- * comes by `find`, so that with `models.trust` set nothing is used that no trusted key signed.
+ * Every read has a size limit and stays inside the directory, also through links. Every user of a model calls `find`,
+ * so with `models.trust` no version is used that no trusted key signed.
  */
 export class ModelDirectory {
   readonly #path: string;
@@ -55,8 +55,8 @@ export class ModelDirectory {
   readonly #trusted: readonly TrustedKey[] | undefined;
 
   /**
-   * @param path Absolute.
-   * @param options.trusted Keys that must have signed a version; undefined lets any version pass.
+   * @param path An absolute path.
+   * @param options.trusted Keys of which one must have signed a version; undefined accepts any version.
    */
   constructor(
     path: string,
@@ -68,7 +68,7 @@ export class ModelDirectory {
   }
 
   /**
-   * The model directory as it is configured.
+   * Returns the configured model directory.
    *
    * @throws {OperatingError} 'signing-key-invalid'
    */
@@ -76,12 +76,12 @@ export class ModelDirectory {
     return new ModelDirectory(directory, { modelBytesMax: maxModelSizeBytes, trusted: trustedKeys(trust) });
   }
 
-  /** In alphabetical order; empty where the directory does not exist yet. */
+  /** Returns the names in alphabetical order; none if the directory does not exist. */
   async names(): Promise<readonly string[]> {
     return (await folders(this.#path)).filter((name) => namePattern.test(name)).toSorted();
   }
 
-  /** Ascending. */
+  /** Returns the versions in ascending order. */
   async versions(name: string): Promise<readonly number[]> {
     if (!namePattern.test(name)) return [];
     const found = await folders(join(this.#path, name));
@@ -91,7 +91,7 @@ export class ModelDirectory {
       .toSorted((a, b) => a - b);
   }
 
-  /** @throws {OperatingError} 'model-version-unknown' where the directory has no such model, or not that version of it. */
+  /** @throws {OperatingError} 'model-version-unknown' if the model or the version does not exist. */
   async checkExists({ name, version }: ModelReference): Promise<void> {
     const versions = await this.versions(name);
     if (versions.length === 0)
@@ -104,8 +104,9 @@ export class ModelDirectory {
   }
 
   /**
-   * The version that `active` names; undefined where there is no such file: nothing was activated yet.
-   * @throws {OperatingError} 'model-file-invalid' where it does not hold a version.
+   * Returns the version in `active`; undefined if the file is missing, because no version was activated.
+   *
+   * @throws {OperatingError} 'model-file-invalid' if the file holds no version.
    */
   async activeVersion(name: string): Promise<number | undefined> {
     const path = join(this.#path, name, 'active');
@@ -113,12 +114,12 @@ export class ModelDirectory {
     if (bytes === undefined) return undefined;
     const text = new TextDecoder().decode(bytes);
     if (!versionPattern.test(text.trim()))
-      throw inferenceFailure('model-file-invalid', `${path} holds '${text.trim()}', expected the number of a version`);
+      throw inferenceFailure('model-file-invalid', `${path} holds '${text.trim()}', expected a version number`);
     return Number(text.trim());
   }
 
   /**
-   * Finds a model and reads its manifest; `model.onnx` is not opened.
+   * Finds a model, checks its signature and reads its manifest. `model.onnx` is not opened.
    *
    * @throws {ConfigError} Every problem of its model.yaml, with line and column.
    * @throws {OperatingError} 'model-file-invalid', 'model-untrusted'.
@@ -150,18 +151,18 @@ export class ModelDirectory {
   }
 
   /**
-   * Where a model lies; nothing of it is read.
+   * Returns the folder of a model without reading any of its files.
    *
-   * @throws {OperatingError} 'model-file-invalid' where it is named without version and none is active.
+   * @throws {OperatingError} 'model-file-invalid' if no version was given and none is active.
    */
-  async locate({ name, version: wanted }: ModelReference): Promise<ModelPlace> {
+  async locate({ name, version: wanted }: ModelReference): Promise<ModelLocation> {
     if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
     const version = wanted ?? (await this.activeVersion(name));
     if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
     return { name, version, folder: join(this.#path, name, String(version)) };
   }
 
-  /** How its signature stands, every byte of its files compared; for people, and no leave to use it. */
+  /** Checks the signature against every byte of the files, for display. Only `find` decides whether a version is used. */
   async signature(model: ModelReference): Promise<SignatureReport> {
     try {
       const { folder } = await this.locate(model);
@@ -173,10 +174,10 @@ export class ModelDirectory {
   }
 
   /**
-   * Finds a model for a watch.
+   * Finds a model and checks that a watch may use it.
    *
    * @throws {ConfigError} Every problem of its model.yaml, with line and column.
-   * @throws {OperatingError} 'model-untrusted'; 'model-file-invalid', also where the model judges no windows of tags.
+   * @throws {OperatingError} 'model-untrusted'; 'model-file-invalid', also if the model judges no windows.
    */
   async findForWatch(model: ModelReference): Promise<StoredWatchModel> {
     const stored = await this.find(model);
@@ -184,15 +185,15 @@ export class ModelDirectory {
     if (judgesWindows(manifest)) return { ...stored, manifest };
     throw inferenceFailure(
       'model-file-invalid',
-      `Model ${stored.name}@${stored.version} judges no windows: its model.yaml has no tags, window and threshold, so clients may run it, but no watch`,
+      `Model ${stored.name}@${stored.version} cannot be used by a watch: its model.yaml has no tags, window and threshold. Only clients may run it`,
     );
   }
 
   /**
-   * Everything that can be said about a version without running it: signature, manifest, size, SHA-256, external data;
-   * of a remote one, its fallback.
+   * Checks a version without running it: signature, manifest, size, SHA-256, external data, and the fallback of a remote
+   * model.
    *
-   * @returns The problems, each with its file and line; empty where it is sound.
+   * @returns The problems, each with its file and line.
    */
   async check(model: ModelReference): Promise<readonly ConfigProblem[]> {
     try {
@@ -209,17 +210,17 @@ export class ModelDirectory {
   }
 
   /**
-   * Whether what a remote version names as its fallback can judge in its place.
+   * Checks that the fallback of a remote version can judge in its place.
    *
    * @throws {OperatingError} 'remote-fallback-unfit'
    */
   async checkFallback({ name, version, manifest }: StoredModel): Promise<void> {
     const problem = await fallbackProblem(manifest, this);
-    if (problem !== '') throw remoteFailure('remote-fallback-unfit', `Model ${name}@${version}: ${problem}`);
+    if (problem !== undefined) throw remoteFailure('remote-fallback-unfit', `Model ${name}@${version}: ${problem}`);
   }
 
   /**
-   * As `readModelFile`.
+   * Reads `model.onnx` as `readModelFile` does.
    *
    * @throws {OperatingError} 'model-file-invalid'.
    */
@@ -234,15 +235,15 @@ export class ModelDirectory {
   }
 
   /**
-   * A graph that came alone is not guessed at: nothing says that the bytes are those somebody meant. What must be
-   * written for it is five lines, which are given here.
+   * Returns the message for a missing manifest. If there is a graph, the message has the smallest manifest for it: andon
+   * does not create one, because nothing proves that these bytes are the intended model.
    */
   async #noManifest(name: string, version: number, file: string): Promise<string> {
     try {
       const path = join(this.#path, name, String(version), 'model.onnx');
       const digest = sha256(await readBounded(path, this.#path, this.#modelBytesMax));
       const text = `{ name: ${name}, version: ${version}, task: other, sha256: ${digest}, golden: [] }`;
-      return `${file} is missing; to serve the graph unverified, let it say: ${text}`;
+      return `${file} is missing. To serve the graph unverified, create it with: ${text}`;
     } catch {
       return `${file} is missing`;
     }

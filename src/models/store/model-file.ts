@@ -5,15 +5,18 @@ import { sha256 } from '../../platform/sha256.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { externalDataTensors } from './external-data.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import type { StoredModel } from './model-directory.ts';
 
 /**
- * The bytes of a version's `model.onnx`, read once, that were hashed and found complete in themselves.
+ * Reads the `model.onnx` of a version once, and checks its SHA-256 and that it needs no other files.
  *
  * @param directory Absolute path of the model directory.
  * @throws {OperatingError} 'model-file-invalid'.
  */
-export async function readModelFile(stored: StoredModel, directory: string, bytesMax: number): Promise<Uint8Array> {
+export async function readModelFile(
+  stored: { readonly modelPath: string; readonly sha256: string },
+  directory: string,
+  bytesMax: number,
+): Promise<Uint8Array> {
   const { modelPath } = stored;
   const bytes = await readBounded(modelPath, directory, bytesMax);
   checkDigest(modelPath, bytes, stored.sha256);
@@ -21,7 +24,7 @@ export async function readModelFile(stored: StoredModel, directory: string, byte
   if (external.length > 0)
     throw inferenceFailure(
       'model-file-invalid',
-      `${modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}); they must be inside it`,
+      `${modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}). Save the model with its values inside`,
     );
   return bytes;
 }
@@ -37,10 +40,10 @@ function externalTensors(path: string, bytes: Uint8Array): readonly string[] {
 }
 
 /**
- * Reads a file of the model directory once, whole.
+ * Reads a whole file of the model directory once.
  *
- * @param directory What the file must really lie in, once every symbolic link on its way is followed.
- * @throws {OperatingError} 'model-file-invalid' where it is missing, no plain file, too large, or elsewhere.
+ * @param directory The folder that must contain the file after all symbolic links are resolved.
+ * @throws {OperatingError} 'model-file-invalid' if it is missing, not a plain file, too large or outside the directory.
  */
 export async function readBounded(path: string, directory: string, bytesMax: number): Promise<Uint8Array> {
   try {
@@ -51,7 +54,7 @@ export async function readBounded(path: string, directory: string, bytesMax: num
         'model-file-invalid',
         `${path} has ${formatByteSize(size)}, more than the ${formatByteSize(bytesMax)} allowed`,
       );
-    // The size is taken once and no more is read, so that a file that grows meanwhile stays within its bound.
+    // At most the size at the start is read, so a file that grows meanwhile stays within the limit.
     const bytes = new Uint8Array(size);
     let filled = 0;
     while (filled < size) {
@@ -83,9 +86,9 @@ function fileFailure(path: string, error: unknown): Error {
   });
 }
 
-/** @throws {OperatingError} 'model-file-invalid' where the bytes are not the ones the manifest was written for. */
+/** @throws {OperatingError} 'model-file-invalid' if the SHA-256 differs from the manifest. */
 function checkDigest(path: string, bytes: Uint8Array, expected: string): void {
   const found = sha256(bytes);
   if (found !== expected)
-    throw inferenceFailure('model-file-invalid', `${path} has SHA-256 ${found}, but model.yaml says ${expected}`);
+    throw inferenceFailure('model-file-invalid', `${path} has SHA-256 ${found}, but model.yaml has ${expected}`);
 }

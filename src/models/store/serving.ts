@@ -6,15 +6,15 @@ import { CLIENT_HOST } from './models-config.ts';
 const MAX_BATCH_DEFAULT = 32;
 const MAX_QUEUE_DEFAULT = 256;
 
-/** Processes that models run in where nobody says otherwise. */
+/** Default host of the models of watches. */
 export const WATCH_HOST = 'main';
 
-/** How one model is run: the configuration, then its maker, then the default. */
+/** Settings for the runs of a model: from the configuration, else the manifest, else the default. */
 export type Serving = {
-  /** Rows. */
+  /** Most rows in one run. */
   readonly batchMax: number;
   readonly delayMsMax: number;
-  /** Clients' requests that may wait. */
+  /** Most client requests that wait. */
   readonly queueMax: number;
   readonly deadlineMs: number;
   readonly intraOpThreads: number;
@@ -36,15 +36,15 @@ export function providersOf(config: ModelsConfig, name: string): readonly Provid
   return config.limits[name]?.executionProviders ?? config.executionProviders;
 }
 
-/** @param who 'watch' or 'client': a model with a host of its own runs there for both. */
+/** @param who 'watch' or 'client'. A model with a host of its own runs there for both. */
 export function hostOf(config: ModelsConfig, name: string, who: 'watch' | 'client'): string {
   return config.limits[name]?.host ?? (who === 'watch' ? WATCH_HOST : CLIENT_HOST);
 }
 
 /**
- * Whether clients run a model in a host that judges for watches too, as the configuration may ask for.
+ * Returns a function that reports whether clients run a model in a host that also judges for watches.
  *
- * @param watched Models that the configuration's watches name.
+ * @param watched Models of the watches in the configuration.
  */
 export function sharedWithWatches(config: ModelsConfig, watched: readonly ModelReference[]): (name: string) => boolean {
   const hosts = new Set([WATCH_HOST, ...watched.map(({ name }) => hostOf(config, name, 'watch'))]);

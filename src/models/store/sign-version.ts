@@ -14,18 +14,18 @@ import { formatStatement, SIGNATURE_FILE } from '../signing/statement.ts';
 import { fileDigest, readSmallFile, versionFileNames } from '../signing/version-files.ts';
 
 export type SignedVersion = {
-  /** `NAME@VERSION`, as model.yaml says. */
+  /** `NAME@VERSION` of model.yaml. */
   readonly model: string;
-  /** Names of the files that the signature covers. */
+  /** Files that the signature covers. */
   readonly files: readonly string[];
 };
 
 /**
- * Signs a version's folder: every file in it, as it is now. The signature lies beside them and replaces an older one,
- * whole or not at all. What could not be used is not signed either: model.yaml must be right, and fit model.onnx.
+ * Signs every file in the folder of a version. The signature is written to the same folder and replaces an older one by
+ * rename. An unusable version is not signed: model.yaml must be valid and match model.onnx.
  *
- * @param expected Name and version that model.yaml must have; undefined takes what it says.
- * @throws {ConfigError} model.yaml is wrong.
+ * @param expected Name and version that model.yaml must have; undefined accepts any.
+ * @throws {ConfigError} model.yaml is invalid.
  * @throws {OperatingError} 'model-file-invalid', 'signature-not-written'
  */
 export async function signVersion(
@@ -66,7 +66,7 @@ async function versionDigests(
   }
 }
 
-/** By way of a file outside the folder, so that nobody who looks into it meanwhile finds a file that is not signed. */
+/** Writes the signature outside the folder first, so that a reader of the folder finds no unsigned file. */
 async function writeSignature(folder: string, text: string): Promise<void> {
   try {
     const aside = await mkdtemp(join(dirname(folder), '.signing-'));

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { syncFolderSync } from '../../platform/durable-file.ts';
 
 /** Content of the high-water file of an outbox. */
 export type HighWaterMark = {
@@ -68,7 +69,7 @@ export class HighWaterFile {
     }
     renameSync(temporary, this.#path);
     this.#fd = fd;
-    syncFolder(dirname(this.#path));
+    syncFolderSync(dirname(this.#path));
   }
 
   /** Called after each commit; takes about 3 µs. */
@@ -101,15 +102,6 @@ function parseSlot(bytes: Uint8Array): { readonly turn: number; readonly mark: H
   // The CRC proves that `slotBytes` wrote this text.
   const { turn, ...mark } = JSON.parse(json) as HighWaterMark & { readonly turn: number };
   return { turn, mark };
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** Returns Linux's boot id; '' on other systems, so that every unclean end counts as a power cut. */

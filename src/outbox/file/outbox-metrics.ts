@@ -1,44 +1,25 @@
+import { counter, histogram } from '../../platform/metrics.ts';
 import type { MetricCatalogue } from '../../platform/metrics.ts';
 
 export const outboxMetrics = {
-  andon_outbox_records_appended_total: {
-    type: 'counter',
-    help: 'Records stored in the outbox, on disk.',
-    labels: ['kind'],
-  },
-  andon_outbox_commit_seconds: {
-    type: 'histogram',
-    help: 'Time from sending a batch to the storage worker until its commit is on disk.',
-    labels: [],
-  },
-  andon_outbox_append_failures_total: {
-    type: 'counter',
-    help: 'Append calls that failed, by error code.',
-    labels: ['code'],
-  },
+  andon_outbox_records_appended_total: counter('Records stored in the outbox, on disk.', ['kind']),
+  andon_outbox_commit_seconds: histogram(
+    'Time from sending a batch to the storage worker until its commit is on disk.',
+  ),
+  andon_outbox_append_failures_total: counter('Append calls that failed, by error code.', ['code']),
   andon_outbox_queue_rows: { type: 'gauge', help: 'Records waiting for their commit.', labels: [] },
-  andon_outbox_records_lost_total: {
-    type: 'counter',
-    help: 'Records dropped, damaged or unproven, by kind and reason. Each is also in a loss record.',
-    labels: ['kind', 'reason'],
-  },
+  andon_outbox_records_lost_total: counter(
+    'Records dropped, damaged or unproven, by kind and reason. Each is also in a loss record.',
+    ['kind', 'reason'],
+  ),
   andon_outbox_database_bytes: { type: 'gauge', help: 'Space in use in the outbox database.', labels: [] },
   andon_outbox_database_bytes_max: { type: 'gauge', help: 'Maximum size of the outbox database.', labels: [] },
-  andon_outbox_worker_restarts_total: {
-    type: 'counter',
-    help: 'Times that the storage worker failed or hung and was replaced.',
-    labels: [],
-  },
-  andon_outbox_epochs_total: {
-    type: 'counter',
-    help: 'Epochs started because the continuity of the sequence could not be proven.',
-    labels: [],
-  },
+  andon_outbox_worker_restarts_total: counter('Times that the storage worker failed or hung and was replaced.'),
+  andon_outbox_epochs_total: counter('Epochs started because the continuity of the sequence could not be proven.'),
   andon_history_samples_total: { type: 'counter', help: 'Good samples accepted by the history.', labels: [] },
-  andon_history_samples_dropped_total: {
-    type: 'counter',
-    help: 'Samples that the history dropped: its buffer was full, or its file could not be written.',
-    labels: ['reason'],
-  },
+  andon_history_samples_dropped_total: counter(
+    'Samples that the history dropped: its buffer was full, or its file could not be written.',
+    ['reason'],
+  ),
   andon_history_bytes: { type: 'gauge', help: 'Space in use in the history database.', labels: [] },
 } as const satisfies MetricCatalogue;

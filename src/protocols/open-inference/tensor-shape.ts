@@ -1,11 +1,11 @@
 import { shapeText } from '../../contracts/tensor-shape.ts';
 import { malformed } from './malformed.ts';
 
-/** More dimensions than any operator of ONNX has a use for. */
+/** Largest rank that is accepted; no ONNX operator uses more dimensions. */
 export const RANK_MAX = 32;
 
 /**
- * Returns the number of elements of a shape from a request.
+ * Returns the number of elements of a shape in a request.
  *
  * @throws {OperatingError} 'infer-request-invalid' if it is not a safe integer: no such tensor can exist.
  */
@@ -14,7 +14,7 @@ export function checkedElementCount(dims: readonly number[], what: string): numb
   for (const size of dims) {
     count *= size;
     if (!Number.isSafeInteger(count))
-      throw malformed(`${what} has shape ${shapeText(dims)}, more elements than can be`);
+      throw malformed(`${what} has shape ${shapeText(dims)}, more elements than a tensor can have`);
   }
   return count;
 }

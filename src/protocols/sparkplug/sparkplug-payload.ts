@@ -3,12 +3,10 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 
 /*
- * Payloads of Sparkplug B, as far as process values need them. Data sets, templates, bytes and arrays are recognised
- * and passed over unread.
+ * Payloads of Sparkplug B with process values. Data sets, templates, bytes and arrays are detected and skipped.
  *
- * The library is protobufjs, with the few fields written out here. Eclipse Tahu's sparkplug-payload 1.0.3 decodes a
- * value only where the metric repeats its datatype, which DATA messages should not (Sparkplug 3.0), and reads an
- * UInt32 above 2^31 as a negative number.
+ * The fields are decoded with protobufjs. Eclipse Tahu's sparkplug-payload 1.0.3 decodes a value only if the metric
+ * repeats its datatype, which DATA messages should not (Sparkplug 3.0), and reads a UInt32 above 2^31 as negative.
  */
 
 /** Sparkplug 3.0, section 6.4.16. */
@@ -30,7 +28,7 @@ export const dataTypes = {
   UUID: 15,
 } as const;
 
-/** What a metric carries, by the field of its value; 'none' where there is none, or it is said to be null. */
+/** Value of a metric by its protobuf field; 'none' if it is missing or null. */
 export type MetricValue =
   | { readonly kind: 'int' | 'float' | 'double'; readonly value: number }
   | { readonly kind: 'long'; readonly value: bigint }
@@ -44,7 +42,7 @@ export type SparkplugMetric = {
   readonly timestampMs: EpochMs | undefined;
   readonly dataType: number | undefined;
   readonly isHistorical: boolean;
-  /** The property `Quality`, as OPC counts: 192 is good, 0 bad, 500 stale; undefined where there is none. */
+  /** Property `Quality`, an OPC code: 192 is good, 0 bad, 500 stale; undefined if missing. */
   readonly quality: number | undefined;
   readonly value: MetricValue;
 };
@@ -56,19 +54,19 @@ export type SparkplugPayload = {
   readonly metrics: readonly SparkplugMetric[];
 };
 
-/** A birth of a large plant has some ten thousand; a payload of 1 MB could announce half a million empty ones. */
+/** A birth of a large plant has about 10,000; a payload of 1 MB could contain 500,000 empty ones. */
 const METRICS_MAX = 100_000;
 const PROPERTIES_MAX = 1000;
 
 type Long = { readonly high: number; readonly low: number } | number;
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** @throws {OperatingError} 'sparkplug-payload-invalid' (reject) where the bytes are no payload, or too many metrics. */
+/** @throws {OperatingError} 'sparkplug-payload-invalid' (reject) if the bytes are not a payload, or have too many metrics. */
 export function decodeSparkplug(payload: Uint8Array): SparkplugPayload {
   try {
     return decodePayload(protobuf.Reader.create(payload));
   } catch (error) {
-    const text = `The payload is no Sparkplug B: ${errorMessage(error)}`;
+    const text = `The payload is not Sparkplug B: ${errorMessage(error)}`;
     throw new OperatingError('sparkplug-payload-invalid', 'reject', text, { cause: error });
   }
 }
@@ -116,7 +114,7 @@ function decodeMetric(reader: protobuf.Reader, end: number): SparkplugMetric {
   return ended(reader, end, metric);
 }
 
-/** @returns undefined where the field is none of a value; it is passed over. */
+/** @returns Undefined if the field is not a value; it is skipped. */
 function decodeValue(reader: protobuf.Reader, tag: number): MetricValue | undefined {
   if (tag === field(10, VARINT)) return { kind: 'int', value: reader.uint32() };
   if (tag === field(11, VARINT)) return { kind: 'long', value: bigOf(reader.uint64()) };
@@ -131,7 +129,7 @@ function decodeValue(reader: protobuf.Reader, tag: number): MetricValue | undefi
   return tag === field(19, BYTES) ? { kind: 'extension' } : undefined;
 }
 
-/** A property set is a list of keys beside a list of values. */
+/** A property set is a list of keys and a list of values. */
 function decodeQualityProperty(reader: protobuf.Reader, end: number): number | undefined {
   const keys: string[] = [];
   const values: (number | undefined)[] = [];
@@ -158,16 +156,16 @@ function decodeProperty(reader: protobuf.Reader, end: number): number | undefine
   return ended(reader, end, value);
 }
 
-/** A metric to be sent; which field its value goes into follows from the type. */
+/** A metric to send; its type determines the field of its value. */
 export type SparkplugMetricDraft = {
   readonly name: string;
   readonly timestampMs: EpochMs;
   readonly dataType: number;
-  /** undefined is sent as null. */
+  /** Undefined is sent as null. */
   readonly value: number | boolean | string | undefined;
 };
 
-/** @param sequence undefined for a death and for a command, which have none. */
+/** @param sequence Undefined for a death and a command, which have none. */
 export function encodeSparkplug(
   timestampMs: EpochMs,
   sequence: number | undefined,

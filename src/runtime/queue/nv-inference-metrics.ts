@@ -1,3 +1,4 @@
+import { counter } from '../../platform/metrics.ts';
 import type { MetricCatalogue } from '../../platform/metrics.ts';
 
 /**
@@ -6,35 +7,20 @@ import type { MetricCatalogue } from '../../platform/metrics.ts';
  * @see https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/metrics.html
  */
 export const nvInferenceMetrics = {
-  nv_inference_request_success: {
-    type: 'counter',
-    help: 'Requests answered, of watches and clients.',
-    labels: ['model', 'version'],
-  },
+  nv_inference_request_success: counter('Requests answered, of watches and clients.', ['model', 'version']),
   nv_inference_request_failure: { type: 'counter', help: 'Requests that failed.', labels: ['model', 'version'] },
-  nv_inference_count: {
-    type: 'counter',
-    help: 'Rows judged; a batch of n counts n.',
-    labels: ['model', 'version'],
-  },
-  nv_inference_exec_count: {
-    type: 'counter',
-    help: 'Runs of the model; a batch counts once.',
-    labels: ['model', 'version'],
-  },
-  nv_inference_request_duration_us: {
-    type: 'counter',
-    help: 'Time of all requests from being asked to the answer, in microseconds.',
-    labels: ['model', 'version'],
-  },
-  nv_inference_queue_duration_us: {
-    type: 'counter',
-    help: 'Time that all requests waited for their run, in microseconds.',
-    labels: ['model', 'version'],
-  },
-  nv_inference_compute_infer_duration_us: {
-    type: 'counter',
-    help: 'Time that the model itself ran for all requests, in microseconds.',
-    labels: ['model', 'version'],
-  },
+  nv_inference_count: counter('Rows judged; a batch of n counts n.', ['model', 'version']),
+  nv_inference_exec_count: counter('Runs of the model; a batch counts once.', ['model', 'version']),
+  nv_inference_request_duration_us: counter('Time of all requests from being asked to the answer, in microseconds.', [
+    'model',
+    'version',
+  ]),
+  nv_inference_queue_duration_us: counter('Time that all requests waited for their run, in microseconds.', [
+    'model',
+    'version',
+  ]),
+  nv_inference_compute_infer_duration_us: counter('Time that the model itself ran for all requests, in microseconds.', [
+    'model',
+    'version',
+  ]),
 } as const satisfies MetricCatalogue;

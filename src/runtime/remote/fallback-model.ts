@@ -43,7 +43,7 @@ export class FallbackModel {
   /** Loads the model if it fits; resolves after that check. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
-    this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
+    this.#unfit = (await fallbackProblem(manifest, directory).catch(errorMessage)) ?? '';
     if (!this.#released && this.#unfit === '') this.#held = hold(model);
   }
 

@@ -6,7 +6,7 @@ const step = /\.([^\s.[\]'"]+)|\[(0|[1-9]\d{0,8})\]|\['((?:[^'\\]|\\['\\])*)'\]|
 /**
  * Reads the part of JSONPath that names exactly one value: `$.rms`, `$.a.b[0]`, `$['a key'].x`.
  *
- * @returns undefined where the text is none.
+ * @returns Undefined if the text is not a path.
  * @see RFC 9535, section 2.3.1 (name selector) and 2.3.3 (index selector).
  */
 export function parseJsonPath(text: string): JsonPath | undefined {
@@ -24,7 +24,7 @@ export function parseJsonPath(text: string): JsonPath | undefined {
   return path;
 }
 
-/** The text that `parseJsonPath` reads back as the same path. */
+/** Formats a path as text that `parseJsonPath` accepts. */
 export function formatJsonPath(path: JsonPath): string {
   return `$${path.map(formatStep).join('')}`;
 }
@@ -34,12 +34,12 @@ function formatStep(key: string | number): string {
   return /^[^\s.[\]'"]+$/.test(key) ? `.${key}` : `['${key.replaceAll(/['\\]/g, String.raw`\$&`)}']`;
 }
 
-/** The value at the path, or undefined where the document has none there; never what an object inherits. */
+/** Returns the value at the path; undefined if there is none. Inherited properties are ignored. */
 export function valueAtPath(document: unknown, path: JsonPath): unknown {
   let value = document;
   for (const key of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    // A number is a position only in an array, and a name only in an object.
+    // An array needs a number, an object a name.
     if (Array.isArray(value) !== (typeof key === 'number')) return undefined;
     value = (value as Readonly<Record<string | number, unknown>>)[key];
   }

@@ -17,31 +17,31 @@ import type { PartPlan, TagPlan, TopicPlan } from './topic-plan.ts';
 
 export type Arrival = {
   readonly timeMs: EpochMs;
-  /** The broker kept the message and sends it because we subscribed: it may be of any age. */
+  /** True for a retained message, which may be of any age. */
   readonly retain: boolean;
-  /** How far ahead of `timeMs` a payload's time is believed. */
+  /** Largest accepted lead of a payload time over `timeMs`. */
   readonly futureToleranceMs: number;
 };
 
-/** What an operator must know about a message that was not good; the first fault is enough. */
+/** The first fault of a message, for the operator. */
 export type MessageFault = { readonly reason: QualityReason | 'samples-left-out'; readonly text: string };
 
-/** Elements of a list of samples that are read; a payload of 1 MB can have half a million. */
+/** Maximum number of samples read from a list; a payload of 1 MB can contain 500,000. */
 const SAMPLES_PER_MESSAGE_MAX = 10_000;
-/** Characters of a payload in a message to an operator. */
+/** Characters of a payload that are copied into a fault text. */
 const SHOWN_MAX = 40;
 
 type Stamp = { readonly timeMs: EpochMs; readonly quality: QualityCode; readonly reason: QualityReason };
-/** A payload, or an element of its list of samples; `document` is undefined where there is no JSON. */
+/** A payload, or an element of its list of samples; `document` is undefined if the payload is not JSON. */
 type Item = { readonly payload: Buffer | undefined; readonly document: unknown; readonly isJson: boolean };
 
 /**
- * Hands over one batch a message with one sample for each of its tags, whatever the payload is; for a list of samples
- * one batch for each of its elements, in their order.
+ * Makes one batch with one sample for each tag of the message, also from an invalid payload. A list of samples makes
+ * one batch for each element, in order.
  *
- * @param accept Gets the plan's own batch, which is filled anew for the next one.
- * @returns The first fault, or undefined. A retained message without a time is uncertain but no fault: it comes
- *   with every subscription.
+ * @param accept Receives the batch of the plan, which is reused for the next one.
+ * @returns The first fault, or undefined. A retained message without a time is uncertain but not a fault, because each
+ *   subscription brings it.
  */
 export function decodeMessage(
   plan: TopicPlan,
@@ -60,7 +60,7 @@ export function decodeMessage(
 
   function decodeList(part: PartPlan, { document }: Item): MessageFault | undefined {
     const list = part.samples === undefined ? undefined : valueAtPath(document, part.samples);
-    // Tags of a list that is not there are bad, as those of a value that is not there.
+    // If the list is missing, its tags are bad, like the tags of a missing value.
     if (!Array.isArray(list)) return decodeItem(part, { ...whole, payload: undefined }, arrival, accept);
     let first: MessageFault | undefined;
     const elements: readonly unknown[] =
@@ -95,7 +95,7 @@ function decodeItem(
       batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'precision-lost');
     else if (marked === UNCERTAIN) batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'marked-not-good');
     else batch.add(tag.tag, value, stamp.timeMs, stamp.quality, stamp.reason);
-    // What the sender itself calls bad is no fault of the message.
+    // A value that the sender marked bad is not a fault of the message.
     if (marked !== BAD) fault ??= faultOf(tag, item, value, raw, stamp);
   }
   accept(batch);
@@ -107,7 +107,7 @@ function rawValue({ value }: TagPlan, { payload, document }: Item): number | und
   return payload === undefined ? undefined : decodePlainValue(payload);
 }
 
-/** Most numbers are told apart from those that may be rounded without another look at the payload. */
+/** Quick check that excludes most numbers before the payload is checked for rounding. */
 function isUnsafe(raw: number): boolean {
   return Number.isInteger(raw) && !Number.isSafeInteger(raw);
 }
@@ -141,7 +141,7 @@ function faultOf(
       tag.value === undefined ? payload?.toString('latin1', 0, SHOWN_MAX) : valueAtPath(document, tag.value);
     const text =
       tag.value !== undefined && !isJson
-        ? 'the payload is no JSON'
+        ? 'the payload is not JSON'
         : `expected a number${at(tag.value)}, found ${shown(found)}`;
     return { reason: 'payload-invalid', text: `${tag.name}: ${text}` };
   }
@@ -159,11 +159,11 @@ function at(path: JsonPath | undefined): string {
   return path === undefined ? '' : ` at ${formatJsonPath(path)}`;
 }
 
-/** What stands in a payload, for people. */
+/** A value of a payload for display. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_MAX));
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
-  // What is left of JSON: a number, true, false and null.
+  // The other JSON values: number, true, false and null.
   return `${value as number | bigint | boolean | null}`;
 }

@@ -6,22 +6,22 @@ const wholeNumber = /^[+-]?\d+$/;
 /** A whole number that may be beyond 2^53. */
 const manyDigits = /(?<![\d.])\d{16,}(?![\d.eE])/;
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-/** No number that a device sends is longer; what is longer is not worth a copy. */
+/** Longest text that is parsed as a number. */
 const NUMBER_BYTES_MAX = 64;
-/** 2000-01-01: a device whose clock was never set, or that counts seconds, is before. */
+/** 2000-01-01. A time before it is from a device with an unset clock, or in seconds. */
 const EPOCH_MS_MIN = 946_684_800_000;
 const iso = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:[Zz]|([+-])(\d\d):?(\d\d))$/;
 
 /**
- * A payload that is just a value: `12.5`, `-3e2`, `true`.
- * @returns undefined where it is none; true and false are 1 and 0.
+ * Decodes a payload that is a plain value: `12.5`, `-3e2`, `true`.
+ * @returns Undefined if it is not a value; true and false are 1 and 0.
  */
 export function decodePlainValue(payload: Buffer): number | undefined {
   if (payload.length === 0 || payload.length > NUMBER_BYTES_MAX) return undefined;
   return numberOfText(payload.toString('latin1'));
 }
 
-/** A value out of a JSON document: a number, a boolean (1 or 0), or a text that is a number. */
+/** Converts a JSON value: a number, a boolean (1 or 0), or a text that is a number. */
 export function decodeJsonValue(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
@@ -30,13 +30,13 @@ export function decodeJsonValue(value: unknown): number | undefined {
 }
 
 /**
- * A JSON document; a whole number in it that float64 can't hold is a bigint, the nearest that it can.
- * @returns undefined where the payload is no JSON.
+ * Parses a JSON document. An integer that float64 cannot represent becomes a bigint of the nearest float64.
+ * @returns Undefined if the payload is not JSON.
  */
 export function decodeJson(payload: Buffer): { readonly document: unknown } | undefined {
   const text = payload.toString('utf8');
   try {
-    // Looking at the digits of each number takes several times as long, and hardly any payload has so many.
+    // A reviver takes several times as long, and few payloads have so many digits.
     const document: unknown = manyDigits.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
     return { document };
   } catch {
@@ -45,7 +45,7 @@ export function decodeJson(payload: Buffer): { readonly document: unknown } | un
 }
 
 /**
- * Whether a whole number beyond 2^53 becomes one that is written otherwise.
+ * True if an integer beyond 2^53 changes when it is converted to float64.
  * @param text A decimal number.
  */
 export function isRounded(text: string): boolean {
@@ -54,16 +54,15 @@ export function isRounded(text: string): boolean {
   return Number.isFinite(value) && String(value) !== text;
 }
 
-/** For `JSON.parse`. @param context `source` is the text of a number; the library's types do not know it yet. */
+/** For `JSON.parse`. @param context `source` is the text of a number; the types of the library do not declare it. */
 function keepDigits(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   return typeof value === 'number' && isRounded(context?.source ?? '') ? BigInt(value) : value;
 }
 
 /**
- * A time out of a JSON document: epoch milliseconds, or ISO 8601 with a zone.
+ * Decodes a time of a JSON document: epoch milliseconds, or ISO 8601 with a zone.
  *
- * @returns undefined where it is none, or before the year 2000. A local time without a zone is none: nobody
- *   knows which zone the device meant, and in autumn an hour comes twice.
+ * @returns Undefined if it is not a time, or before the year 2000. A local time without a zone is ambiguous.
  */
 export function decodeTime(value: unknown): EpochMs | undefined {
   const timeMs = typeof value === 'string' ? timeOfText(value) : typeof value === 'bigint' ? Number(value) : value;
@@ -72,8 +71,8 @@ export function decodeTime(value: unknown): EpochMs | undefined {
 }
 
 /**
- * What the sender says about its value: good, uncertain or bad, true or false, or an OPC quality.
- * @returns Good where it says nothing, uncertain where it can't be understood.
+ * Decodes the quality that the sender gave its value: good, uncertain or bad, true or false, or an OPC quality.
+ * @returns Good if there is none, uncertain if it is unknown.
  * @see OPC DA 3.0, section 6.8: the two top bits of the low byte; 11 is good, 01 uncertain, 00 bad.
  */
 export function decodeQuality(value: unknown): QualityCode {
@@ -103,7 +102,7 @@ function epochMs(match: RegExpExecArray, year: number, parts: readonly number[])
   const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
   const [fraction = '0', sign, zoneHours = '0', zoneMinutes = '0'] = match.slice(7);
   const midnightMs = Date.UTC(year, month - 1, day);
-  // Date.UTC carries the 30th of February over into March; the day that comes out must be the one that went in.
+  // Date.UTC accepts 30 February as a day in March, so the result must have the same day.
   const date = new Date(midnightMs);
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
   if (hour > 23 || minute > 59 || second > 59 || Number(zoneHours) > 23 || Number(zoneMinutes) > 59) return undefined;

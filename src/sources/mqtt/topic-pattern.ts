@@ -5,7 +5,7 @@ type PatternLevel = { readonly text: string } | { readonly place: string };
 
 const place = /^\{([A-Za-z_]\w*)\}$/;
 
-/** @returns undefined where the text is none: `#`, a place that is not a whole level, or the same place twice. */
+/** @returns Undefined if the text is not a pattern: `#`, a place within a level, or the same place twice. */
 export function parseTopicPattern(text: string): TopicPattern | undefined {
   const seen = new Set<string>();
   const levels: PatternLevel[] = [];
@@ -19,7 +19,7 @@ export function parseTopicPattern(text: string): TopicPattern | undefined {
   return levels;
 }
 
-/** What to subscribe to. */
+/** Filter of the subscription. */
 export function topicFilterOf(pattern: TopicPattern): string {
   return pattern.map((level) => ('text' in level ? level.text : '+')).join('/');
 }
@@ -29,9 +29,9 @@ export function placesOfTopic(pattern: TopicPattern): readonly string[] {
 }
 
 /**
- * What stands in the places of a topic.
+ * Texts of a topic at the places of the pattern.
  * @param topic The levels of the topic.
- * @returns undefined where the topic is not the pattern's, or a place in it is empty.
+ * @returns Undefined if the topic does not match, or the text of a place is empty.
  */
 export function matchTopicPattern(
   pattern: TopicPattern,

@@ -4,38 +4,38 @@ import type { JsonPath } from './json-path.ts';
 import { formatJsonPath, parseJsonPath } from './json-path.ts';
 import type { MqttReading } from './mqtt-source-config.ts';
 
-/** How one tag is read out of a message, or out of one element of its list of samples. */
+/** How one tag is read from a message, or from an element of its list of samples. */
 export type TagPlan = {
   readonly name: string;
   readonly tag: TagNumber;
-  /** undefined: the payload is the value. */
+  /** Undefined: the payload is the value. */
   readonly value: JsonPath | undefined;
-  /** undefined: the time of arrival. */
+  /** Undefined: the time of arrival. */
   readonly time: JsonPath | undefined;
-  /** undefined: the sender says nothing about its quality. */
+  /** Undefined: the payload has no quality. */
   readonly quality: JsonPath | undefined;
   readonly scale: number;
   readonly offset: number;
 };
 
-/** Tags whose samples come together: one each a message, or one each for every element of a list. */
+/** Tags with one sample for each message, or for each element of the same list. */
 export type PartPlan = {
-  /** Where the list of samples is; undefined: the message is one sample. */
+  /** Path of the list of samples; undefined: the message is one sample. */
   readonly samples: JsonPath | undefined;
   readonly tags: readonly TagPlan[];
-  /** Filled anew for each sample. */
+  /** Reused for each sample. */
   readonly batch: SampleBatch;
 };
 
-/** Everything that one message on a topic brings. */
+/** Decoding plan for the messages of a topic. */
 export type TopicPlan = {
   readonly topic: string;
   readonly parts: readonly PartPlan[];
-  /** Whether any tag needs the payload as JSON. */
+  /** True if a tag needs the payload as JSON. */
   readonly json: boolean;
 };
 
-/** A tag that a topic carries, before its paths are compiled. */
+/** A tag of a topic, before its paths are compiled. */
 export type TopicTag = { readonly name: string; readonly tag: TagNumber; readonly reading: MqttReading };
 
 /** @param tags At least one. */

@@ -18,24 +18,24 @@ type CompiledPattern = {
   readonly bound: Set<TagNumber>;
 };
 
-/** A topic that a pattern fits and that makes no tag. */
+/** A topic that matches a pattern and creates no tag. */
 export type RefusedTopic = { readonly pattern: string; readonly reason: TagRefusal; readonly text: string };
 
 export type TopicSubscription = { readonly filter: string; readonly qos: 0 | 1 };
 
-/** What a decoder puts for bytes that are no UTF-8: two topics could look the same. */
+/** Replacement for bytes that are not UTF-8. Two different topics could contain it at the same position. */
 const NOT_UTF8 = '\uFFFD';
 
 /**
- * Which tags a topic carries. Topics that tags name are known from the start; one that a pattern fits is bound to its
- * tags when it is first seen, and stays so. At most `maxTags` a pattern are, and nothing is kept of the others.
+ * Finds the tags of a topic. Topics of tags are known from the start. A topic that matches a pattern is bound to its
+ * tags by its first message, permanently, up to `maxTags` for each pattern. No state is kept for further topics.
  */
 export class TopicRouter {
   readonly #context: Pick<SourceContext<MqttSourceConfig>, 'bindTag'>;
   readonly #plans = new Map<string, TopicPlan>();
   readonly #patterns: readonly CompiledPattern[];
   readonly #fixed: readonly { readonly topic: string; readonly qos: 0 | 1; readonly tags: readonly TopicTag[] }[];
-  /** Two topics must not take turns in one tag: the first that was seen has it. */
+  /** A tag reads one topic only: the first that was received. */
   readonly #topicOfTag = new Map<TagNumber, string>();
 
   constructor({
@@ -54,7 +54,7 @@ export class TopicRouter {
     this.#patterns = Object.entries(config.patterns).map(compilePattern);
   }
 
-  /** What to subscribe to: each filter once. */
+  /** Filters of the subscriptions, without duplicates. */
   subscriptions(): readonly TopicSubscription[] {
     const byFilter = new Map<string, 0 | 1>();
     for (const { topic, qos } of this.#fixed) byFilter.set(topic, qos);
@@ -64,8 +64,8 @@ export class TopicRouter {
   }
 
   /**
-   * @param onRefused Called for each pattern that fits the topic and can make no tag of it.
-   * @returns undefined where the topic carries no tag.
+   * @param onRefused Called for each pattern that matches the topic and cannot create a tag.
+   * @returns Undefined if the topic has no tag.
    */
   find(topic: string, onRefused: (refused: RefusedTopic) => void): TopicPlan | undefined {
     const known = this.#plans.get(topic);
@@ -86,20 +86,20 @@ export class TopicRouter {
     return plan;
   }
 
-  /** Tags bound to topics that a subscription brings. */
+  /** Tags of the topics of a subscription. */
   tagsOf(filter: string): readonly TagNumber[] {
     const fixed = this.#fixed.filter(({ topic }) => topic === filter).flatMap(({ tags }) => tags.map(({ tag }) => tag));
     const made = this.#patterns.filter((pattern) => pattern.filter === filter).flatMap(({ bound }) => [...bound]);
     return [...fixed, ...made];
   }
 
-  /** Every tag that is bound to a topic by now. */
+  /** All tags that are bound to a topic. */
   tags(): readonly TagNumber[] {
     const fixed = this.#fixed.flatMap(({ tags }) => tags.map(({ tag }) => tag));
     return [...fixed, ...this.#patterns.flatMap(({ bound }) => [...bound])];
   }
 
-  /** How many tags each pattern has made. */
+  /** Number of tags that each pattern has created. */
   made(): readonly { readonly pattern: string; readonly tags: number }[] {
     return this.#patterns.map(({ id, bound }) => ({ pattern: id, tags: bound.size }));
   }

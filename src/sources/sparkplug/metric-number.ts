@@ -1,13 +1,13 @@
 import type { MetricValue } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
-/** A metric's value as a number; `isExact` is false for an integer that a float64 can't hold. */
+/** Value of a metric as a number; `isExact` is false for an integer that float64 cannot represent. */
 export type MetricNumber = { readonly value: number; readonly isExact: boolean };
 
 /**
- * @param dataType The one of the birth: DATA messages leave it out.
- * @returns undefined where the value is no number, or an integer whose type says it is something else.
- * @see Sparkplug 3.0, section 6.4.16: signed integers travel as the unsigned ones with the same bits.
+ * @param dataType Data type of the birth; DATA messages omit it.
+ * @returns Undefined if the value is not a number, or an integer of a type that is not one.
+ * @see Sparkplug 3.0, section 6.4.16: signed integers are encoded as unsigned ones with the same bits.
  */
 export function metricNumber(metric: MetricValue, dataType: number | undefined): MetricNumber | undefined {
   switch (metric.kind) {
@@ -30,9 +30,9 @@ export function metricNumber(metric: MetricValue, dataType: number | undefined):
   }
 }
 
-/** Whether a metric can have a value that is one: data sets, templates, bytes, files and arrays have not. */
+/** True if the metric has a single value: not a data set, template, bytes, file or array. */
 export function isSingleValue({ kind }: MetricValue, dataType: number | undefined): boolean {
-  // Said to be null, it is known by its type alone.
+  // A null value has only its data type.
   if (kind === 'none') return dataType === undefined || dataType <= dataTypes.UUID;
   return kind !== 'data-set' && kind !== 'template' && kind !== 'bytes' && kind !== 'extension';
 }

@@ -9,15 +9,15 @@ import { metricNumber } from './metric-number.ts';
 
 export type MetricArrival = {
   readonly timeMs: EpochMs;
-  /** Of the payload as a whole, for metrics without a time of their own. */
+  /** Time of the payload, for metrics without a time. */
   readonly sentMs: EpochMs | undefined;
   readonly futureToleranceMs: number;
 };
 
-/** 2000-01-01: a device whose clock was never set is before. */
+/** 2000-01-01. A time before it is from a device with an unset clock. */
 const EPOCH_MS_MIN = 946_684_800_000;
 
-/** Adds one sample for each tag that the metric carries. */
+/** Adds one sample for each tag of the metric. */
 export function addSamples(
   batch: SampleBatch,
   metric: SparkplugMetric,

@@ -1,29 +1,19 @@
+import { counter, gauge } from '../../platform/metrics.ts';
 import type { MetricCatalogue } from '../../platform/metrics.ts';
 
 export const sparkplugSourceMetrics = {
-  andon_sparkplug_messages_left_out_total: {
-    type: 'counter',
-    help: 'Messages that were not taken: payload-invalid, retained (births and values never are), not-born (its birth was not seen), gap (messages before it were lost), repeat (delivered twice), old-death (of an earlier session), too-many-nodes.',
-    labels: ['source', 'reason'],
-  },
-  andon_sparkplug_metrics_left_out_total: {
-    type: 'counter',
-    help: 'Metrics that were not taken: data-set, template, bytes, extension; of births, those that a pattern fits and that make no tag: too-many (maxTags), name-taken, name-unfit.',
-    labels: ['source', 'reason'],
-  },
-  andon_sparkplug_historical_total: {
-    type: 'counter',
-    help: 'Values of the past that an edge node sent later: they go to the history only, and are not judged.',
-    labels: ['source'],
-  },
-  andon_sparkplug_rebirths_requested_total: {
-    type: 'counter',
-    help: 'Rebirths asked for; only where rebirth is on.',
-    labels: ['source'],
-  },
-  andon_sparkplug_edge_nodes: {
-    type: 'gauge',
-    help: 'Edge nodes whose birth was seen and whose messages since are complete.',
-    labels: ['source'],
-  },
+  andon_sparkplug_messages_left_out_total: counter(
+    'Dropped messages, by reason: payload-invalid, retained (invalid for births and data), not-born (no birth received), gap (earlier messages were lost), repeat (delivered twice), old-death (of an earlier session), too-many-nodes.',
+    ['source', 'reason'],
+  ),
+  andon_sparkplug_metrics_left_out_total: counter(
+    'Dropped metrics, by reason: data-set, template, bytes, extension; and of births, those that match a pattern and create no tag: too-many (maxTags), name-taken, name-unfit.',
+    ['source', 'reason'],
+  ),
+  andon_sparkplug_historical_total: counter(
+    'Historical values: they are stored in the sample history only, and are not judged.',
+    ['source'],
+  ),
+  andon_sparkplug_rebirths_requested_total: counter('Requested rebirths; only if rebirth is on.', ['source']),
+  andon_sparkplug_edge_nodes: gauge('Edge nodes whose birth and all later messages were received.', ['source']),
 } as const satisfies MetricCatalogue;

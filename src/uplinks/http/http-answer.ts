@@ -1,23 +1,23 @@
 import { parseRetryAfterMs } from '../../platform/retry-after.ts';
 import { UplinkError } from '../uplink-errors.ts';
 
-/** What came back of a request: as much as is needed to judge it. */
+/** The parts of a response that decide what happens to the batch. */
 export type HttpAnswer = {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly location: string | undefined;
-  /** Begin of the body, for the operator. */
+  /** First bytes of the body, for the operator. */
   readonly text: string;
 };
 
-/** Characters of the receiver's own words that go into a reason. */
+/** Characters of the response that are copied into a reason. */
 const WORDS_MAX = 200;
 
 /**
- * Judges an answer: undefined where the receiver has the batch (2xx).
+ * Maps a response to an error; undefined if the receiver stored the batch (2xx).
  *
- * @param keepStatuses Statuses of the 4xx range that speak of the agent, not of the records.
- * @param nowMs For a Retry-After that is a date.
+ * @param keepStatuses 4xx statuses that are caused by the agent, not by the records.
+ * @param nowMs Current time, for a Retry-After that is a date.
  */
 export function answerError(
   answer: HttpAnswer,
@@ -34,9 +34,13 @@ export function answerError(
   if (status >= 500 || status === 408)
     return new UplinkError('uplink-receiver-failed', `The receiver failed with ${message}`, asked);
   if (status === 429)
-    return new UplinkError('uplink-overloaded', `The receiver asks to slow down with ${message}`, asked);
+    return new UplinkError('uplink-overloaded', `The receiver limits the rate with ${message}`, asked);
   if (keepStatuses.includes(status))
-    return new UplinkError('uplink-not-admitted', `The receiver does not admit this agent: ${message}`, asked);
+    return new UplinkError(
+      'uplink-not-admitted',
+      `The receiver refused the credentials of this agent: ${message}`,
+      asked,
+    );
   if (status === 413) return new UplinkError('uplink-batch-too-large', `The batch is too large: ${message}`);
   if (status >= 400) return new UplinkError('uplink-refused', `The receiver refused the batch with ${message}`);
   if (status >= 300) {
@@ -47,5 +51,8 @@ export function answerError(
       asked,
     );
   }
-  return new UplinkError('uplink-answer-invalid', `The receiver answered with ${message}, which says nothing`);
+  return new UplinkError(
+    'uplink-answer-invalid',
+    `The receiver answered with ${message}, which is not a valid status here`,
+  );
 }

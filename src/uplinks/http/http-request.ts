@@ -1,165 +1,106 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { Client, Dispatcher } from 'undici';
+import { errors } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
 export type HttpPost = {
+  readonly client: Client;
   readonly url: URL;
-  /** With agent, headers and TLS. */
-  readonly options: RequestOptions;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** DNS, TCP and TLS together. */
-  readonly connectTimeoutMs: number;
-  /** From here to the end of the answer. */
+  /** Longest time from the call to the end of the response. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 };
 
-/** Bytes of an answer that are kept for the operator. */
+/** Bytes of a response that are kept for the operator. */
 const KEPT_BYTES_MAX = 4096;
-/** An answer over this is cut off with its connection; its status counts all the same. */
+/** A longer response is cut off with its connection; its status is valid all the same. */
 const ANSWER_BYTES_MAX = 65_536;
+/** Errors of a connection that the receiver closed while it was idle. */
+const closedCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 /**
- * Posts once and settles exactly once.
+ * Posts once. Redirects are not followed.
  *
- * node:http and not fetch: fetch follows redirects or hides where they lead, takes a certificate authority and a connect timeout
- * only through a dispatcher of a package that Node does not expose, and waits 300 s for headers by default.
- *
- * Once the status line is there, the answer is known: a body that never ends, or ends with a reset, changes nothing.
+ * The status line decides the result: a body that never ends, or ends with a reset, changes nothing.
  *
  * @throws {UplinkError} 'uplink-unreachable', 'uplink-connect-timeout', 'uplink-timeout', 'uplink-answer-invalid' and
- *   'uplink-stopped' (retry); after any of them the receiver may have the batch.
+ *   'uplink-stopped' (retry); after any of them the receiver may have stored the batch.
  */
-export function postOnce(post: HttpPost): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const exchange = new Exchange(post, resolve, reject);
-    exchange.begin();
-  });
+export async function postOnce(post: HttpPost): Promise<HttpAnswer> {
+  const { url, timeoutMs, clock, signal } = post;
+  const call = new AbortController();
+  const stop = () => call.abort(new UplinkError('uplink-stopped', 'The uplink stopped before the receiver answered'));
+  const late = `The receiver at ${url.host} did not answer within ${timeoutMs} ms`;
+  const timer = clock.setTimer(() => call.abort(new UplinkError('uplink-timeout', late)), timeoutMs);
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  try {
+    const { statusCode, headers, body } = await sendOverOpenConnection(post, call.signal);
+    const text = await beginOf(body);
+    return {
+      status: statusCode,
+      retryAfter: first(headers['retry-after']),
+      location: first(headers['location']),
+      text,
+    };
+  } catch (error) {
+    throw error instanceof UplinkError ? error : exchangeError(url, error);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', stop);
+  }
 }
 
-class Exchange {
-  readonly #post: HttpPost;
-  readonly #resolve: (answer: HttpAnswer) => void;
-  readonly #reject: (error: UplinkError) => void;
-  readonly #kept: Buffer[] = [];
-  readonly #timers: { cancel(): void }[] = [];
-  readonly #onAbort = () => this.#fail(new UplinkError('uplink-stopped', 'The uplink stopped before an answer came'));
-  #request: ClientRequest | undefined;
-  #response: IncomingMessage | undefined;
-  #receivedBytes = 0;
-  #settled = false;
-  #sentAgain = false;
-
-  constructor(post: HttpPost, resolve: (answer: HttpAnswer) => void, reject: (error: UplinkError) => void) {
-    this.#post = post;
-    this.#resolve = resolve;
-    this.#reject = reject;
+/** Repeats the request on a new connection if the receiver has closed the kept one, which is not a failure. */
+async function sendOverOpenConnection(post: HttpPost, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  let isNew = false;
+  const onConnect = () => {
+    isNew = true;
+  };
+  post.client.once('connect', onConnect);
+  try {
+    return await send(post, signal);
+  } catch (error) {
+    if (isNew || signal.aborted || !closedCodes.has(errorCode(error))) throw error;
+    return await send(post, signal);
+  } finally {
+    post.client.off('connect', onConnect);
   }
+}
 
-  begin(): void {
-    const { url, clock, timeoutMs, signal } = this.#post;
-    if (signal.aborted) return this.#onAbort();
-    signal.addEventListener('abort', this.#onAbort);
-    const late = `The receiver at ${url.host} did not answer within ${timeoutMs} ms`;
-    this.#timers.push(clock.setTimer(() => this.#end(new UplinkError('uplink-timeout', late)), timeoutMs));
-    this.#send();
-  }
+function send({ client, url, headers, body }: HttpPost, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  return client.request({ method: 'POST', path: `${url.pathname}${url.search}`, headers, body, signal });
+}
 
-  #send(): void {
-    const { url, options, body, connectTimeoutMs } = this.#post;
-    try {
-      const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { ...options, method: 'POST' });
-      this.#request = request;
-      request.on('error', (error) => this.#broke(request, error));
-      request.on('response', (response) => this.#read(response));
-      request.on('upgrade', (_response, socket) => socket.destroy(new Error('the receiver changed the protocol')));
-      this.#watchConnecting(request, connectTimeoutMs);
-      request.end(body);
-    } catch (error) {
-      // A header that Node finds invalid throws at once.
-      this.#fail(this.#lost(error));
+async function beginOf(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const kept: Buffer[] = [];
+  let receivedBytes = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (receivedBytes < KEPT_BYTES_MAX) kept.push(chunk.subarray(0, KEPT_BYTES_MAX - receivedBytes));
+      receivedBytes += chunk.length;
+      if (receivedBytes > ANSWER_BYTES_MAX) break;
     }
+  } catch {
+    // The status is known.
   }
+  return Buffer.concat(kept).toString('utf8');
+}
 
-  /** A kept connection that the receiver closed while idle is no failure of the receiver: once more on a new one. */
-  #broke(request: ClientRequest, error: Error): void {
-    const stale = request.reusedSocket && errorCode(error) === 'ECONNRESET' && this.#response === undefined;
-    if (!stale || this.#settled || this.#sentAgain) return this.#end(this.#lost(error));
-    this.#sentAgain = true;
-    this.#send();
-  }
+function exchangeError(url: URL, error: unknown): UplinkError {
+  const text = errorMessage(error) === '' ? errorCode(error) : errorMessage(error);
+  if (error instanceof errors.ConnectTimeoutError)
+    return new UplinkError('uplink-connect-timeout', `No connection to ${url.host}: ${text}`, { cause: error });
+  if (error instanceof errors.HTTPParserError)
+    return new UplinkError('uplink-answer-invalid', `${url.host} does not speak HTTP: ${text}`, { cause: error });
+  return new UplinkError('uplink-unreachable', `The request to ${url.host} failed: ${text}`, { cause: error });
+}
 
-  #watchConnecting(request: ClientRequest, connectTimeoutMs: number): void {
-    const late = `No connection to ${this.#post.url.host} within ${connectTimeoutMs} ms`;
-    const timer = this.#post.clock.setTimer(
-      () => this.#fail(new UplinkError('uplink-connect-timeout', late)),
-      connectTimeoutMs,
-    );
-    this.#timers.push(timer);
-    request.on('socket', (socket) => {
-      if (!socket.connecting) return timer.cancel();
-      socket.once(this.#post.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => timer.cancel());
-    });
-  }
-
-  #read(response: IncomingMessage): void {
-    this.#response = response;
-    response.on('data', (chunk: Buffer) => {
-      if (this.#receivedBytes < KEPT_BYTES_MAX)
-        this.#kept.push(chunk.subarray(0, KEPT_BYTES_MAX - this.#receivedBytes));
-      this.#receivedBytes += chunk.length;
-      if (this.#receivedBytes > ANSWER_BYTES_MAX) this.#answer(response);
-    });
-    response.on('error', () => this.#answer(response));
-    response.on('end', () => this.#answer(response));
-    response.on('close', () => this.#answer(response));
-  }
-
-  /** The exchange is over without the end of an answer; a status that came counts. */
-  #end(error: UplinkError): void {
-    if (this.#response === undefined) this.#fail(error);
-    else this.#answer(this.#response);
-  }
-
-  #answer(response: IncomingMessage): void {
-    this.#settle(() =>
-      this.#resolve({
-        status: response.statusCode ?? 0,
-        retryAfter: response.headers['retry-after'],
-        location: response.headers.location,
-        text: Buffer.concat(this.#kept).toString('utf8'),
-      }),
-    );
-    // Keeps the connection only where the answer was read to its end.
-    if (!response.complete) this.#request?.destroy();
-  }
-
-  #fail(error: UplinkError): void {
-    this.#settle(() => this.#reject(error));
-    this.#request?.destroy();
-  }
-
-  #settle(tell: () => void): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    for (const timer of this.#timers) timer.cancel();
-    this.#post.signal.removeEventListener('abort', this.#onAbort);
-    tell();
-  }
-
-  #lost(error: unknown): UplinkError {
-    const code = errorCode(error);
-    const what = errorMessage(error) === '' ? code : errorMessage(error);
-    // HPE_…: Node's parser met something that is not HTTP.
-    return code.startsWith('HPE_')
-      ? new UplinkError('uplink-answer-invalid', `${this.#post.url.host} does not speak HTTP: ${what}`, {
-          cause: error,
-        })
-      : new UplinkError('uplink-unreachable', `No exchange with ${this.#post.url.host}: ${what}`, { cause: error });
-  }
+function first(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
 }

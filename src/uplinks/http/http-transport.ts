@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { Client } from 'undici';
 import type { UplinkTransport } from '../../contracts/uplink.ts';
 import type { StoredRecord } from '../../domain/record/record.ts';
 import { recordJson } from '../../domain/record/record.ts';
@@ -16,16 +15,16 @@ import { postOnce } from './http-request.ts';
 
 const compress = promisify(gzip);
 
-/** Servers commonly close an idle connection after 5 s (Node) to 75 s (nginx); ours goes first. */
+/** Servers usually close an idle connection after 5 s (Node) to 75 s (nginx); the uplink closes it first. */
 const IDLE_CONNECTION_MS = 4000;
 
-/** Posts each batch as one request on one connection that is kept. */
+/** Posts each batch as one request over one connection, which is kept. */
 export class HttpTransport implements UplinkTransport {
   readonly #agentId: string;
   readonly #config: HttpUplinkConfig;
   readonly #deps: Deps;
   readonly #url: URL;
-  #connections: HttpAgent | HttpsAgent | undefined;
+  #client: Client | undefined;
 
   constructor(agentId: string, config: HttpUplinkConfig, deps: Deps) {
     this.#agentId = agentId;
@@ -34,35 +33,35 @@ export class HttpTransport implements UplinkTransport {
     this.#url = new URL(config.url);
   }
 
-  /** Connections are made by `send`. */
+  /** `send` connects. */
   start(): void {}
 
   async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
-    const { compression, connectTimeoutMs, timeoutMs, keepStatuses } = this.#config;
+    const { compression, timeoutMs, keepStatuses } = this.#config;
     const json = Buffer.from(requestJson(this.#agentId, records));
     const body = compression === 'gzip' ? await compress(json) : json;
+    this.#client ??= this.#connect();
     const answer = await postOnce({
+      client: this.#client,
       url: this.#url,
-      options: { agent: this.#agent(), headers: this.#headers(records, body.length) },
+      headers: this.#headers(records),
       body,
-      connectTimeoutMs,
       timeoutMs,
       clock: this.#deps.clock,
       signal,
     });
     const error = answerError(answer, keepStatuses, this.#deps.clock.nowMs());
     if (error === undefined) return;
-    // A renewed certificate is taken over with the next connection.
-    if (error.code === 'uplink-not-admitted') this.#forgetConnections();
+    // The next connection uses a renewed certificate.
+    if (error.code === 'uplink-not-admitted') await this.#disconnect();
     throw error;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#forgetConnections();
-    return Promise.resolve();
+    return this.#disconnect();
   }
 
-  #headers(records: readonly StoredRecord[], bodyBytes: number): Record<string, string> {
+  #headers(records: readonly StoredRecord[]): Record<string, string> {
     const configured = Object.entries(this.#config.headers).map(([name, value]) => [
       name.toLowerCase(),
       typeof value === 'string' ? value : readSecret(value),
@@ -72,17 +71,22 @@ export class HttpTransport implements UplinkTransport {
       'user-agent': 'andon',
       ...Object.fromEntries(configured),
       'content-type': 'application/json',
-      'content-length': String(bodyBytes),
       'idempotency-key': `${records[0]?.id}..${records.at(-1)?.id}`,
       ...(this.#config.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
     };
   }
 
-  #agent(): HttpAgent | HttpsAgent {
-    const kept = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1, timeout: IDLE_CONNECTION_MS };
-    this.#connections ??=
-      this.#url.protocol === 'https:' ? new HttpsAgent({ ...kept, ...this.#tls() }) : new HttpAgent(kept);
-    return this.#connections;
+  #connect(): Client {
+    return new Client(this.#url.origin, {
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: IDLE_CONNECTION_MS,
+      keepAliveMaxTimeout: IDLE_CONNECTION_MS,
+      // Each request has its own deadline.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: this.#config.connectTimeoutMs, ...this.#tls() },
+    });
   }
 
   #tls(): { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } {
@@ -94,13 +98,14 @@ export class HttpTransport implements UplinkTransport {
     };
   }
 
-  #forgetConnections(): void {
-    this.#connections?.destroy();
-    this.#connections = undefined;
+  async #disconnect(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.destroy();
   }
 }
 
-/** `{"agent","records":[…]}`; the records' own JSON is not parsed again. */
+/** `{"agent","records":[…]}`; the JSON of the records is not parsed again. */
 function requestJson(agentId: string, records: readonly StoredRecord[]): string {
   return `{"agent":${JSON.stringify(agentId)},"records":[${records.map(recordJson).join(',')}]}`;
 }
@@ -109,6 +114,8 @@ function readPem(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new UplinkError('uplink-tls-file', `TLS file ${path}: ${errorMessage(error)}`, { cause: error });
+    throw new UplinkError('uplink-tls-file', `The TLS file ${path} cannot be read: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }

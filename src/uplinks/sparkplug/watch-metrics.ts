@@ -5,7 +5,7 @@ import type { Verdict } from '../../domain/alarm/verdict.ts';
 import type { SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
-/** What a verdict tells; in a birth and in data alike. */
+/** Metrics of a verdict, in births and in data. */
 export function verdictMetrics({
   watch,
   timestampMs,
@@ -40,14 +40,14 @@ export function alarmMetrics({
   ];
 }
 
-/** Everything that there is to know now: each metric that ever comes is in the birth. */
+/** Metrics with their current values; a birth must contain every metric that is sent later. */
 export function birthMetrics(
   watches: readonly WatchOverview[],
   alarms: readonly AlarmTransition[],
   nowMs: EpochMs,
 ): readonly SparkplugMetricDraft[] {
   return [
-    ...watches.flatMap(({ watch, lastVerdict }) => verdictMetrics(lastVerdict ?? nothingYet(watch, nowMs))),
+    ...watches.flatMap(({ watch, lastVerdict }) => verdictMetrics(lastVerdict ?? noVerdict(watch, nowMs))),
     ...alarms.flatMap(alarmMetrics),
   ];
 }
@@ -61,7 +61,7 @@ function metricsOf(watch: string, timestampMs: EpochMs) {
   });
 }
 
-function nothingYet(watch: string, timestampMs: EpochMs): Verdict {
+function noVerdict(watch: string, timestampMs: EpochMs): Verdict {
   return {
     watch,
     timestampMs,

@@ -5,7 +5,7 @@ import { OperatingError } from '../../../src/platform/errors.ts';
 
 /** A store in memory with fault switches; ids are the numbers of the records. */
 export class FakeRecordStore implements RecordStore {
-  /** What each append brought, in order. */
+  /** Drafts of each append, in order. */
   readonly appends: (readonly RecordDraft[])[] = [];
   /** Transitions found at start. */
   restored: readonly AlarmTransition[] = [];

@@ -23,14 +23,14 @@ const tagsOfLine: readonly Tag[] = [
 ];
 
 export type LineOptions = {
-  /** Entries of `watches:`; one called pump-1 where left out. */
+  /** Entries of `watches:`; default: one named pump-1. */
   readonly watches?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
-  /** Versions under rollout, beside the watches' own. */
+  /** Rollouts of other versions than the watches' own. */
   readonly rollouts?: (watches: ReadonlyMap<string, WatchConfig>, inference: FakeInferenceHost, deps: Deps) => Rollouts;
-  /** Wall clock at the start; the beginning of 2026 where left out. */
+  /** Wall clock at the start; default: the beginning of 2026. */
   readonly startMs?: number;
 };
 
@@ -41,8 +41,8 @@ export async function startLine(options: LineOptions = {}) {
   const store = options.store ?? new FakeRecordStore();
   const inference = options.inference ?? new FakeInferenceHost();
   const events = new LiveEvents();
-  const heard: LiveEvent[] = [];
-  events.subscribe((event) => heard.push(event));
+  const received: LiveEvent[] = [];
+  events.subscribe((event) => received.push(event));
   const entries = Object.entries(options.watches ?? { 'pump-1': { alarm: {} } });
   const watches = new Map(
     entries.map(([id, entry]) => [
@@ -75,7 +75,7 @@ export async function startLine(options: LineOptions = {}) {
     store,
     inference,
     events,
-    heard,
+    received,
     recorder,
     alarms,
     pipeline,

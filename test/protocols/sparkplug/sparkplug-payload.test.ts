@@ -90,7 +90,7 @@ test.each([
   ['a metric that ends after the payload', Buffer.of(0x12, 100, 0x0a)],
   ['a name that is longer than its metric', Buffer.of(0x12, 3, 0x0a, 5, 65, 65, 65, 65, 65)],
 ])('%s is refused', (_what, bytes) => {
-  expect(() => decodeSparkplug(bytes)).toThrow('The payload is no Sparkplug B');
+  expect(() => decodeSparkplug(bytes)).toThrow('The payload is not Sparkplug B');
 });
 
 test.each(['spBv1.0/acme/NBIRTH/line-2', 'spBv1.0/acme/DDATA/line-2/pump-1'])('%s is a topic', (text) => {

@@ -91,7 +91,7 @@ describe('an inference request', () => {
     [{ inputs: [{ ...input, shape: [1.5] }] }, 'no whole number of 0 or more'],
     [{ inputs: [{ ...input, shape: '2' }] }, "no array 'shape'"],
     [{ inputs: [{ ...input, shape: Array.from({ length: 33 }, () => 1) }] }, '33 dimensions'],
-    [{ inputs: [{ ...input, shape: [2 ** 40, 2 ** 40], data: [] }] }, 'more elements than can be'],
+    [{ inputs: [{ ...input, shape: [2 ** 40, 2 ** 40], data: [] }] }, 'more elements than a tensor can have'],
     [{ inputs: [{ ...input, data: [1, null] }] }, 'null at 1'],
     [{ inputs: [{ ...input, name: 7 }] }, 'no string'],
     [{ inputs: [{ ...input, parameters: { binary_data_size: 8 } }] }, "both 'data' and binary_data_size"],

@@ -44,6 +44,12 @@ function withByte(framing: FramingName, answer: Buffer, place: number, change: (
   return framing === 'rtu' ? withChecksum(changed.subarray(0, -2)) : changed;
 }
 
+async function durationOf(action: () => Promise<unknown>): Promise<number> {
+  const fromMs = performance.now();
+  await action();
+  return performance.now() - fromMs;
+}
+
 type Spoil = (answer: Buffer, framing: FramingName) => readonly Buffer[];
 const noise = Buffer.of(0, 0xff, 3);
 
@@ -68,12 +74,13 @@ describe.each(framings)('a device with %s framing that answers with', (framing) 
     await using device = await addressedDevice(framing);
     await using plc = ModbusSourceFixture.start({ ...quick, url: device.url, tags });
     await plc.shows(allGood);
+    const scanMs = await durationOf(() => plc.shows(allGood));
     device.faults.mutate = (answer, request) => (touches(request, 900) ? spoil(answer, framing) : undefined);
     await plc.sink.next((scan) => scan.get(plc.number('high'))?.quality === 'bad');
     device.faults = noFaults();
-    const fromMs = performance.now();
-    await plc.shows(allGood);
-    expect(performance.now() - fromMs).toBeLessThan(2 * TIMEOUT_MS);
+    const recoveryMs = await durationOf(() => plc.shows(allGood));
+    // On a busy machine a good scan takes longer, too.
+    expect(recoveryMs).toBeLessThan(Math.max(2 * TIMEOUT_MS, 20 * scanMs));
     expect(wrongValues(plc)).toEqual([]);
   });
 

@@ -45,7 +45,7 @@ class Plant {
       };
       this.link.submit(this.link.prepare(read, 1000, listener, this.#user));
       await this.clock.advance(50);
-      if (heard !== undefined) this.line.hear(heard);
+      if (heard !== undefined) this.line.receive(heard);
       await this.clock.advance(50);
     }
     return results;

@@ -117,7 +117,7 @@ describe('a JSON payload', () => {
   test.each(['{"v":', '', '\u0000', '{"v":1}}'])('%j is no JSON', (payload) => {
     expect(decode(payload, { value: '$.v' })).toMatchObject({
       reason: 'payload-invalid',
-      fault: 't: the payload is no JSON',
+      fault: 't: the payload is not JSON',
     });
   });
 

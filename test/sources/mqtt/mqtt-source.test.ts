@@ -171,7 +171,7 @@ describe('a source', () => {
       'bad payload-invalid',
       'bad payload-invalid',
     ]);
-    expect(health()).toMatchObject({ status: 'degraded', reason: 'pump/vibration: rms: the payload is no JSON' });
+    expect(health()).toMatchObject({ status: 'degraded', reason: 'pump/vibration: rms: the payload is not JSON' });
     const counted = 'andon_mqtt_message_faults_total{source="cell",reason="payload-invalid"}';
     expect(await metricValue(deps, counted)).toBe(3);
   });

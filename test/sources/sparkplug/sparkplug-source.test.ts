@@ -294,7 +294,7 @@ test('a payload that is none is counted and named, and the others go on', async 
   await say('spBv1.0/acme/NDATA/line-2', payload(1, double('Load', 2)));
   await harness.batches.when(([first]) => first?.value === 2);
   expect(await leftOut('payload-invalid')).toBe(1);
-  expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is no Sparkplug B');
+  expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is not Sparkplug B');
 });
 
 test('a host application with a name says when it is there, and when it goes', async () => {

@@ -1,44 +1,29 @@
+import { reject, retry } from '../../../platform/errors.ts';
 import type { ErrorCatalogue } from '../../../platform/errors.ts';
 
 export const modbusErrors = {
-  'modbus-connect-failed': {
-    disposition: 'retry',
-    meaning:
-      'No connection to the Modbus device: it refused, was not reachable, or did not accept within connectTimeout; or the serial port could not be opened.',
-    remedy:
-      "Check the device's power, its network, the url's host and port, and whether another master holds its last connection. For a serial port: its path, the right to open it (group dialout), and that no other program holds it. andon goes on trying with growing waits.",
-  },
-  'modbus-connection-lost': {
-    disposition: 'retry',
-    meaning: 'The device or the network closed the connection before a read was answered.',
-    remedy:
-      'A device that closes repeatedly often limits the number of connections or closes idle ones. Check its connection settings.',
-  },
-  'modbus-link-down': {
-    disposition: 'retry',
-    meaning:
-      'No request was sent, because there is no connection or another master uses the line. The tags of the scan are bad with reason link-down.',
-    remedy:
-      'See the reason of the source in the health report. If it reports responses that andon did not request, remove the other master or give it a line of its own; a serial device server must not send responses to every connection.',
-  },
-  'modbus-timeout': {
-    disposition: 'retry',
-    meaning:
-      'A unit did not answer within timeout. The connection was closed (on a serial line: received bytes were discarded until it was silent), so that a late response cannot be taken for the response to a later read.',
-    remedy: "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
-  },
-  'modbus-garbled-answer': {
-    disposition: 'retry',
-    meaning:
-      'The response did not match its request: wrong transaction id, protocol id, length, unit id, function code, byte count or checksum. No value of it was used. The connection was closed (on a serial line: received bytes were discarded until it was silent).',
-    remedy:
-      "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always, on a network: tcp:// where the device speaks rtu+tcp://, or the other way round; with a wrong unit id, a gateway that answers for another unit. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
-  },
-  'modbus-refused': {
-    disposition: 'reject',
-    meaning:
-      'The device answered with an exception. A joined read is split until the refused tag is found. That tag is disabled and retried with waits of 5 s to 5 min; the other tags keep their rate.',
-    remedy:
-      "Check the tag's register kind and address against the device's manual (many number from 1, andon counts from 0 as on the wire).",
-  },
+  'modbus-connect-failed': retry(
+    'No connection to the Modbus device: it refused, was not reachable, or did not accept within connectTimeout; or the serial port could not be opened.',
+    "Check the device's power, its network, the url's host and port, and whether another master holds its last connection. For a serial port: its path, the right to open it (group dialout), and that no other program holds it. andon goes on trying with growing waits.",
+  ),
+  'modbus-connection-lost': retry(
+    'The device or the network closed the connection before a read was answered.',
+    'A device that closes repeatedly often limits the number of connections or closes idle ones. Check its connection settings.',
+  ),
+  'modbus-link-down': retry(
+    'No request was sent, because there is no connection or another master uses the line. The tags of the scan are bad with reason link-down.',
+    'See the reason of the source in the health report. If it reports responses that andon did not request, remove the other master or give it a line of its own; a serial device server must not send responses to every connection.',
+  ),
+  'modbus-timeout': retry(
+    'A unit did not answer within timeout. The connection was closed (on a serial line: received bytes were discarded until it was silent), so that a late response cannot be taken for the response to a later read.',
+    "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
+  ),
+  'modbus-garbled-answer': retry(
+    'The response did not match its request: wrong transaction id, protocol id, length, unit id, function code, byte count or checksum. No value of it was used. The connection was closed (on a serial line: received bytes were discarded until it was silent).',
+    "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always, on a network: tcp:// where the device speaks rtu+tcp://, or the other way round; with a wrong unit id, a gateway that answers for another unit. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
+  ),
+  'modbus-refused': reject(
+    'The device answered with an exception. A joined read is split until the refused tag is found. That tag is disabled and retried with waits of 5 s to 5 min; the other tags keep their rate.',
+    "Check the tag's register kind and address against the device's manual (many number from 1, andon counts from 0 as on the wire).",
+  ),
 } as const satisfies ErrorCatalogue;

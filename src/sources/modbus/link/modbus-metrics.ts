@@ -1,51 +1,25 @@
+import { counter, gauge, histogram } from '../../../platform/metrics.ts';
 import type { MetricCatalogue, Metrics, MetricsOf } from '../../../platform/metrics.ts';
 
 export const modbusMetrics = {
-  andon_modbus_scans_total: {
-    type: 'counter',
-    help: 'Scans that ended, with or without good responses.',
-    labels: ['source'],
-  },
-  andon_modbus_missed_scans_total: {
-    type: 'counter',
-    help: 'Scans skipped because the previous scan of the same class was still running when they were due.',
-    labels: ['source'],
-  },
-  andon_modbus_requests_total: {
-    type: 'counter',
-    help: 'Read requests sent.',
-    labels: ['source'],
-  },
-  andon_modbus_request_errors_total: {
-    type: 'counter',
-    help: 'Failed reads by error code; each attempt counts.',
-    labels: ['source', 'code'],
-  },
-  andon_modbus_request_duration_seconds: {
-    type: 'histogram',
-    help: 'Time from a request to its complete response; answered reads only.',
-    labels: ['source'],
-  },
-  andon_modbus_reconnects_total: {
-    type: 'counter',
-    help: 'Connection attempts after the first.',
-    labels: ['source'],
-  },
-  andon_modbus_connected: {
-    type: 'gauge',
-    help: '1 while the device is connected.',
-    labels: ['source'],
-  },
-  andon_modbus_tags_set_aside: {
-    type: 'gauge',
-    help: 'Tags disabled because the device refuses them; retried with waits of 5 s to 5 min.',
-    labels: ['source'],
-  },
-  andon_modbus_units_away: {
-    type: 'gauge',
-    help: 'Unit ids that do not answer; retried with growing waits.',
-    labels: ['source'],
-  },
+  andon_modbus_scans_total: counter('Scans that ended, with or without good responses.', ['source']),
+  andon_modbus_missed_scans_total: counter(
+    'Scans skipped because the previous scan of the same class was still running when they were due.',
+    ['source'],
+  ),
+  andon_modbus_requests_total: counter('Read requests sent.', ['source']),
+  andon_modbus_request_errors_total: counter('Failed reads by error code; each attempt counts.', ['source', 'code']),
+  andon_modbus_request_duration_seconds: histogram(
+    'Time from a request to its complete response; answered reads only.',
+    ['source'],
+  ),
+  andon_modbus_reconnects_total: counter('Connection attempts after the first.', ['source']),
+  andon_modbus_connected: gauge('1 while the device is connected.', ['source']),
+  andon_modbus_tags_set_aside: gauge(
+    'Tags disabled because the device refuses them; retried with waits of 5 s to 5 min.',
+    ['source'],
+  ),
+  andon_modbus_units_away: gauge('Unit ids that do not answer; retried with growing waits.', ['source']),
 } as const satisfies MetricCatalogue;
 
 /** Metrics of one source, with their labels set. */
