@@ -8,7 +8,7 @@ import { csvRecording } from '../src/offline/recording.ts';
 import { trainFromRecording, writeTrainedModel } from '../src/offline/train.ts';
 import { bindWatch } from '../src/config/watch-binding.ts';
 import { quietDeps } from '../src/cli/output/quiet-deps.ts';
-import { CsvFile } from '../src/plant/csv-file.ts';
+import { CsvFile } from '../src/csv/csv-file.ts';
 
 /*
  * Runs the Skoltech Anomaly Benchmark as its authors do, with the defaults of `andon train` and `andon evaluate`: a

@@ -23,6 +23,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/rollout'],
   ['platform'],
   ['contracts'],
+  ['csv'],
   ['protocols/mqtt', 'protocols/open-inference', 'protocols/sparkplug'],
   ['models/errors'],
   ['models/signing'],

@@ -4,7 +4,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import { isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
-import { parseTimeMs } from '../plant/csv-cells.ts';
+import { parseTimeMs } from '../csv/csv-cells.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RecordedRow, Recording } from './recording.ts';
 

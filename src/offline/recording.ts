@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { parseNumber } from '../plant/csv-cells.ts';
-import { CsvFile } from '../plant/csv-file.ts';
+import { parseNumber } from '../csv/csv-cells.ts';
+import { CsvFile } from '../csv/csv-file.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { nearest } from '../domain/nearest-word.ts';
 

@@ -2,41 +2,42 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
-import type { CsvFile, CsvRow } from './csv-file.ts';
+import type { CsvFile, CsvRow } from '../csv/csv-file.ts';
 import { ModbusDevice } from './modbus-device.ts';
 import { emptyImage, putFloat32, putUint32 } from './register-image.ts';
 import { replayTopics, ROW_INTERVAL_MS, rowCounterAddress } from './replay-sources.ts';
 import { ValuePublisher } from './value-publisher.ts';
 
-/** A longer gap in the recording is replayed as this: a night's standstill is not waited for. */
+/** Longest replayed gap between two rows. Shortens a night's standstill. */
 const GAP_MS_MAX = 60_000;
 
 export type ReplayOptions = {
   /** 1 is as recorded, 10 ten times as fast. */
   readonly speed: number;
-  /** Begins again behind the last row, until stopped. */
+  /** Restarts after the last row, until stopped. */
   readonly loop: boolean;
-  /** Port 0 takes a free one; undefined opens no device. */
+  /** Port 0 selects a free port; undefined opens no device. */
   readonly modbus: { readonly host: string; readonly port: number } | undefined;
   /** Undefined publishes nothing. */
   readonly mqtt: { readonly url: string; readonly topicPrefix: string } | undefined;
 };
 
 export type ReplayProgress = {
-  /** Rows shown so far, over all rounds. */
+  /** Rows replayed so far, over all rounds. */
   readonly rows: number;
-  /** Messages that found no broker, or did not leave in time. */
+  /** Messages dropped because the broker was unreachable or too slow. */
   readonly messagesDropped: number;
 };
 
 /**
  * Replays a recorded file as a live machine.
  *
- * Over Modbus each column is a float32 (ABCD) in holding registers 0, 2, 4, …, with a count of rows behind them; a
- * missing value is NaN. A row replaces the one before in one step: no answer ever mixes two rows. Over MQTT each
- * column is a topic with `{"value","timestamp_ms"}`, stamped with the time it leaves; a missing value is not sent.
+ * Over Modbus each column is a float32 (ABCD) in holding registers 0, 2, 4, …, followed by a row counter; a
+ * missing value is NaN. Rows are replaced atomically: no response mixes two rows. Over MQTT each column is a topic with
+ * `{"value","timestamp_ms"}`, stamped with the time of publication; a missing value is not sent.
  *
- * Rows come at their recorded distances over `speed`. One recorded earlier than the row before follows at once.
+ * The time between rows is the recorded time divided by `speed`. A row with an earlier time than the previous row
+ * follows immediately.
  */
 export class CsvReplay implements AsyncDisposable {
   readonly #file: CsvFile;
@@ -64,7 +65,7 @@ export class CsvReplay implements AsyncDisposable {
   }
 
   /**
-   * Opens the device and connects; the first row is there from the first answer on.
+   * Opens the device and connects. The first response already contains the first row.
    *
    * @returns The device's port; undefined without one.
    * @throws {OperatingError} 'modbus-listen-failed' (retry), or what reading the first row throws.
@@ -80,7 +81,7 @@ export class CsvReplay implements AsyncDisposable {
   }
 
   /**
-   * Plays the file; to be called once, after `listen`. Resolves behind the last row, or when disposed of.
+   * Replays the file; call it once, after `listen`. Resolves after the last row, or on disposal.
    *
    * @throws {OperatingError} What reading the file throws, 'csv-value-invalid' for one, with the line.
    */
@@ -92,7 +93,7 @@ export class CsvReplay implements AsyncDisposable {
   /** Stops playing and closes device and connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
-    // Whoever called `run` hears of its failure; here only its end counts.
+    // The caller of `run` receives its error.
     await this.#running?.catch(() => undefined);
     await this.#publisher?.[Symbol.asyncDispose]();
     await this.#device?.[Symbol.asyncDispose]();
@@ -109,7 +110,7 @@ export class CsvReplay implements AsyncDisposable {
         if (this.#rows > 0) dueMs += gapMs(previous, row, usualMs) / this.#options.speed;
         previous = row;
         const waitMs = dueMs - clock.monotonicMs();
-        // Rows due faster than timers fire still leave the device its turn to answer.
+        // Lets the device respond even if rows are due faster than timers fire.
         await (waitMs > 0 ? sleep(clock, waitMs, signal) : nextTurn());
         if (signal.aborted) return;
         await this.#show(row);
@@ -144,7 +145,7 @@ export class CsvReplay implements AsyncDisposable {
   }
 }
 
-/** Recorded time between two rows; the usual one at the seam of two rounds and in a file without times. */
+/** Recorded time between two rows; the usual time between two rounds and in a file without times. */
 function gapMs(previous: CsvRow | undefined, row: CsvRow, usualMs: number): number {
   if (previous?.timeMs === undefined || row.timeMs === undefined) return usualMs;
   return Math.min(Math.max(row.timeMs - previous.timeMs, 0), GAP_MS_MAX);

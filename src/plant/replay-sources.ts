@@ -1,6 +1,6 @@
 import { Document, isMap, visit } from 'yaml';
 import { formatDuration } from '../domain/duration.ts';
-import type { CsvLayout } from './csv-file.ts';
+import type { CsvLayout } from '../csv/csv-file.ts';
 
 /** Interval of rows in a file that has no times. */
 export const ROW_INTERVAL_MS = 1000;

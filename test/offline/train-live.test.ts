@@ -11,7 +11,7 @@ import { historyExportCommand } from '../../src/cli/training/history-command.ts'
 import { quietDeps } from '../../src/cli/output/quiet-deps.ts';
 import { trainCommand } from '../../src/cli/training/train-command.ts';
 import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
-import { CsvFile } from '../../src/plant/csv-file.ts';
+import { CsvFile } from '../../src/csv/csv-file.ts';
 import { CsvReplay } from '../../src/plant/csv-replay.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { machineRows } from '../training/machine.ts';

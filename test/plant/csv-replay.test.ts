@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { SystemClock } from '../../src/platform/clock.ts';
-import { CsvFile } from '../../src/plant/csv-file.ts';
+import { CsvFile } from '../../src/csv/csv-file.ts';
 import type { ReplayOptions } from '../../src/plant/csv-replay.ts';
 import { CsvReplay } from '../../src/plant/csv-replay.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';

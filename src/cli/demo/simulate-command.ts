@@ -1,5 +1,5 @@
 import { basename, extname } from 'node:path';
-import { CsvFile } from '../../plant/csv-file.ts';
+import { CsvFile } from '../../csv/csv-file.ts';
 import { CsvReplay } from '../../plant/csv-replay.ts';
 import { sourcesSection } from '../../plant/replay-sources.ts';
 import { sleep } from '../../platform/clock.ts';

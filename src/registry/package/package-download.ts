@@ -3,7 +3,7 @@ import { request } from 'undici';
 import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 
 const REDIRECTS_MAX = 5;
@@ -37,7 +37,7 @@ export async function download(
   const failure = (error: unknown): OperatingError =>
     overdue.signal.aborted
       ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
-      : failed(`${first.host}: ${errorMessage(error)}`, error);
+      : failed(`${first.host}: ${errorMessage(error) || errorCode(error)}`, error);
   try {
     const { url: last, response } = await follow(first, headers, AbortSignal.any([overdue.signal, signal]));
     const { statusCode, statusText, body } = response;

@@ -32,7 +32,7 @@ export class FallbackModel {
   readonly #options: FallbackModelOptions;
   readonly #label: string;
   #held: HeldModel | undefined;
-  #unfit = '';
+  #unfit: string | undefined;
   #released = false;
 
   constructor(options: FallbackModelOptions) {
@@ -43,18 +43,18 @@ export class FallbackModel {
   /** Loads the model if it fits; resolves after that check. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
-    this.#unfit = (await fallbackProblem(manifest, directory).catch(errorMessage)) ?? '';
-    if (!this.#released && this.#unfit === '') this.#held = hold(model);
+    this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
+    if (!this.#released && this.#unfit === undefined) this.#held = hold(model);
   }
 
-  /** Why it can never judge, for an operator; '' if it can. */
-  get unfit(): string {
+  /** Why it can never judge, for an operator; undefined if it can. */
+  get unfit(): string | undefined {
     return this.#unfit;
   }
 
   /** Which model judges meanwhile, for an operator. */
   get standing(): string {
-    if (this.#unfit !== '') return this.#unfit;
+    if (this.#unfit !== undefined) return this.#unfit;
     if (this.#ready === undefined) return `its fallback ${this.#label} cannot judge either, see model/${this.#label}`;
     return `${this.#label} judges meanwhile`;
   }
@@ -98,7 +98,7 @@ export class FallbackModel {
   get #ready(): ReadyModel | undefined {
     const ready = this.#held?.ready();
     // Its folder may contain another version by now.
-    return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== ''
+    return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== undefined
       ? undefined
       : ready;
   }

@@ -362,8 +362,8 @@ export class RemoteModel {
 
   /** A configured fallback that cannot be used is reported before it is needed. */
   #reportWell(): void {
-    const unfit = this.#fallback?.unfit ?? '';
-    this.#owner.onReport(this, unfit === '' ? 'ok' : 'degraded', unfit);
+    const unfit = this.#fallback?.unfit;
+    this.#owner.onReport(this, unfit === undefined ? 'ok' : 'degraded', unfit ?? '');
   }
 
   #leftAlone(): OperatingError {
