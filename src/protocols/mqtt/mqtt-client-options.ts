@@ -10,6 +10,9 @@ export type MqttWill = {
   readonly retain: boolean;
 };
 
+/** Longest string of a packet, in UTF-8. @see MQTT 3.1.1, section 1.5.3. */
+export const STRING_BYTES_MAX = 65_535;
+
 /** 4 is MQTT 3.1.1, 5 is MQTT 5. */
 export type MqttProtocolVersion = 4 | 5;
 

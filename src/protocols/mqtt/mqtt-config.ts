@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { byteSize, configObject, duration, secretReference } from '../../platform/config-fields.ts';
 import type { MqttConnectionOptions } from './mqtt-client-options.ts';
+import { STRING_BYTES_MAX } from './mqtt-client-options.ts';
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
 
@@ -18,18 +19,22 @@ const tlsSchema = configObject({
   error: 'cert and key must be set together',
 });
 
+/** A topic or client id. @see MQTT 3.1.1, section 1.5.3: the length of a string counts its UTF-8 bytes. */
+export const mqttString = z
+  .string()
+  .min(1)
+  .max(STRING_BYTES_MAX, { abort: true })
+  .refine((text) => Buffer.byteLength(text) <= STRING_BYTES_MAX, {
+    error: `must have ${STRING_BYTES_MAX} bytes or less in UTF-8`,
+  });
+
 /** Fields of every connection to a broker. Each section adds them to its own object. */
 export const mqttFields = {
   url: z
     .string()
     .superRefine(checkUrl)
     .describe('URL of the broker: mqtt://host:1883, mqtts://host:8883, ws://host:8083/mqtt or wss://host/mqtt'),
-  clientId: z
-    .string()
-    .min(1)
-    .max(65_535)
-    .optional()
-    .describe('MQTT client id, unique on the broker. Default: a random id at each start'),
+  clientId: mqttString.optional().describe('MQTT client id, unique on the broker. Default: a random id at each start'),
   protocolVersion: z
     .enum(['auto', '3.1.1', '5'])
     .default('auto')

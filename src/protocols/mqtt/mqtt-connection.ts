@@ -3,6 +3,7 @@ import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, invariant, OperatingError } from '../../platform/errors.ts';
 import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
+import { STRING_BYTES_MAX } from './mqtt-client-options.ts';
 import { mqttMetrics } from './mqtt-metrics.ts';
 import type { TopicFilter } from './mqtt-topic-filter.ts';
 import { isPlainTopic, matchesTopicFilter, parseTopicFilter } from './mqtt-topic-filter.ts';
@@ -40,8 +41,6 @@ type Subscription = {
 
 /** Maximum number of unacknowledged publishes; more are refused, so that the outbox is the only queue. */
 const IN_FLIGHT_MAX = 200;
-/** @see MQTT 3.1.1, section 1.5.3. */
-const TOPIC_BYTES_MAX = 65_535;
 /** Largest header of a PUBLISH: type, remaining length, length of the topic, message id, no properties. */
 const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
 /** After a connection of this duration the wait before the next attempt starts at the minimum again. */
@@ -319,7 +318,7 @@ export class MqttConnection implements AsyncDisposable {
 
 /** @see MQTT 3.1.1, section 4.7: no wildcards, no NUL, 1 to 65535 bytes. */
 function isTopicName(topic: string): boolean {
-  return topic !== '' && Buffer.byteLength(topic) <= TOPIC_BYTES_MAX && !/[+#\0]/.test(topic);
+  return topic !== '' && Buffer.byteLength(topic) <= STRING_BYTES_MAX && !/[+#\0]/.test(topic);
 }
 
 /** CONNACK code 1 of MQTT 3.1.1, 132 of MQTT 5: the protocol version is not supported. */

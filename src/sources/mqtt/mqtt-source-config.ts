@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
-import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
+import { checkMqttConfig, mqttFields, mqttString } from '../../protocols/mqtt/mqtt-config.ts';
 import { checkHasTags, patternFields, tagFields } from '../tag-fields.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
@@ -14,10 +14,7 @@ const jsonPath = (description: string) =>
     })
     .describe(description);
 
-const topicText = z
-  .string()
-  .min(1)
-  .max(65_535)
+const topicText = mqttString
   // oxlint-disable-next-line no-control-regex -- The pattern excludes them.
   .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, { error: 'must not contain control characters' });
 

@@ -3,6 +3,8 @@ import type { ExpectedMetrics, MetricTag } from './metric-router.ts';
 
 /** A metric of the last birth that has tags. */
 export type BornMetric = {
+  readonly name: string;
+  readonly alias: number | undefined;
   /** Undefined for the edge node itself. */
   readonly device: string | undefined;
   readonly dataType: number | undefined;
@@ -11,6 +13,8 @@ export type BornMetric = {
 
 /** Metrics that are named in a message; the others are counted. */
 const NAMED_MAX = 3;
+
+type EdgeNodeState = 'not-born' | 'alive' | 'lost' | 'dead';
 
 /** Relation of a message to the one before it. */
 export type Continuity = 'next' | 'repeat' | 'gap' | 'not-born';
@@ -34,7 +38,7 @@ export class EdgeNode {
   readonly #deadDevices = new Set<string | undefined>();
   /** Expected metrics that the birth of a device did not contain, by device. */
   readonly #missing = new Map<string | undefined, readonly string[]>();
-  #state: 'not-born' | 'alive' | 'lost' | 'dead' = 'not-born';
+  #state: EdgeNodeState = 'not-born';
   #sequence = 0;
   #bdSeq: number | undefined;
 
@@ -82,13 +86,17 @@ export class EdgeNode {
     return [`the birth of ${name} has no numeric metric ${missing.slice(0, NAMED_MAX).join(', ')}${more}`];
   }
 
-  /** Starts a session at the birth of the edge node; metrics and devices of the one before are dropped. */
-  begin(sequence: number, bdSeq: number | undefined): void {
-    this.#forget();
-    this.#deadDevices.clear();
-    this.#state = 'alive';
+  /**
+   * Starts a session at the birth of the edge node.
+   *
+   * @returns The tags of the session before, which lost their value.
+   */
+  begin(sequence: number, bdSeq: number | undefined, metrics: readonly BornMetric[]): readonly TagNumber[] {
+    const tags = this.#reset('alive');
     this.#sequence = sequence;
     this.#bdSeq = bdSeq;
+    this.#learn(undefined, metrics);
+    return tags;
   }
 
   /** Checks the sequence number of a message other than NBIRTH and NDEATH. */
@@ -101,20 +109,23 @@ export class EdgeNode {
     return 'next';
   }
 
-  /** Drops the metrics of the device, which its new birth replaces. */
-  beginDevice(device: string | undefined): void {
+  /**
+   * Replaces the metrics of a device at its birth.
+   *
+   * @returns The tags of the birth before, which lost their value.
+   */
+  beginDevice(device: string | undefined, metrics: readonly BornMetric[]): readonly TagNumber[] {
+    const tags = this.#forgetDevice(device);
     this.#deadDevices.delete(device);
-    this.#forgetDevice(device);
+    this.#learn(device, metrics);
+    return tags;
   }
 
-  /** Adds a metric of a birth. */
-  learn(name: string, alias: number | undefined, metric: BornMetric): void {
-    this.#byName.set(nameKey(metric.device, name), metric);
-    if (alias !== undefined) this.#byAlias.set(alias, metric);
-  }
-
-  /** Call after `learn` was called for every metric of a birth. */
-  endBirth(device: string | undefined): void {
+  #learn(device: string | undefined, metrics: readonly BornMetric[]): void {
+    for (const metric of metrics) {
+      this.#byName.set(nameKey(device, metric.name), metric);
+      if (metric.alias !== undefined) this.#byAlias.set(metric.alias, metric);
+    }
     const expected = this.#expected.get(device);
     const missing = expected?.filter((metric) => !this.#byName.has(nameKey(device, metric)));
     if (missing !== undefined) this.#missing.set(device, missing);
@@ -134,44 +145,38 @@ export class EdgeNode {
 
   /** @returns The tags that lost their value. */
   end(state: 'not-born' | 'lost' | 'dead'): readonly TagNumber[] {
-    const tags = this.tags();
-    this.#state = state;
-    this.#deadDevices.clear();
-    this.#forget();
-    return tags;
+    return this.#reset(state);
   }
 
   /** @returns The tags that lost their value. */
   endDevice(device: string | undefined): readonly TagNumber[] {
-    const tags = this.tagsOf(device);
+    const tags = this.#forgetDevice(device);
     // Devices without tags are not reported.
     if (tags.length > 0 || this.#expected.has(device)) this.#deadDevices.add(device);
-    this.#forgetDevice(device);
     return tags;
   }
 
-  /** Tags of all metrics. */
-  tags(): readonly TagNumber[] {
-    return [...this.#byName.values()].flatMap(({ tags }) => tags.map(({ tag }) => tag));
-  }
-
-  /** Tags of the metrics of a device; undefined for those of the edge node itself. */
-  tagsOf(device: string | undefined): readonly TagNumber[] {
-    const metrics = [...this.#byName.values()].filter((metric) => metric.device === device);
-    return metrics.flatMap(({ tags }) => tags.map(({ tag }) => tag));
-  }
-
-  #forget(): void {
+  #reset(state: EdgeNodeState): readonly TagNumber[] {
+    const tags = tagsOf([...this.#byName.values()]);
+    this.#state = state;
+    this.#deadDevices.clear();
     this.#byAlias.clear();
     this.#byName.clear();
     this.#missing.clear();
+    return tags;
   }
 
-  #forgetDevice(device: string | undefined): void {
+  #forgetDevice(device: string | undefined): readonly TagNumber[] {
+    const tags = tagsOf([...this.#byName.values()].filter((metric) => metric.device === device));
     this.#missing.delete(device);
     for (const [alias, metric] of this.#byAlias) if (metric.device === device) this.#byAlias.delete(alias);
     for (const [name, metric] of this.#byName) if (metric.device === device) this.#byName.delete(name);
+    return tags;
   }
+}
+
+function tagsOf(metrics: readonly BornMetric[]): readonly TagNumber[] {
+  return metrics.flatMap(({ tags }) => tags.map(({ tag }) => tag));
 }
 
 /** A device id contains no slash. */

@@ -23,6 +23,7 @@ import {
 import { badSamples, reportBrokerHealth } from '../broker-health.ts';
 import { HeldFaults } from '../held-faults.ts';
 import { EdgeNode } from './edge-node.ts';
+import type { BornMetric } from './edge-node.ts';
 import { MetricRouter } from './metric-router.ts';
 import { isSingleValue } from './metric-number.ts';
 import { addSamples } from './metric-samples.ts';
@@ -130,18 +131,18 @@ export class SparkplugSource implements Source {
 
   #processMessage(node: EdgeNode, topic: SparkplugTopic, payload: SparkplugPayload): void {
     switch (topic.type) {
-      case 'NBIRTH':
-        this.#sendBad(node.tags(), 'device-offline');
-        node.begin(payload.sequence ?? 0, bdSeqOf(payload));
-        return this.#processBirth(node, topic, payload);
+      case 'NBIRTH': {
+        const metrics = this.#bornMetrics(topic, payload);
+        this.#sendBad(node.begin(payload.sequence ?? 0, bdSeqOf(payload), metrics), 'device-offline');
+        return this.#processValues(node, topic.device, payload);
+      }
       case 'NDEATH':
         if (!node.isOwnDeath(bdSeqOf(payload))) return this.#leaveOut('old-death');
         return this.#sendBad(node.end('dead'), 'device-offline');
       case 'DBIRTH':
         if (!this.#continues(node, payload)) return undefined;
-        this.#sendBad(node.tagsOf(topic.device), 'device-offline');
-        node.beginDevice(topic.device);
-        return this.#processBirth(node, topic, payload);
+        this.#sendBad(node.beginDevice(topic.device, this.#bornMetrics(topic, payload)), 'device-offline');
+        return this.#processValues(node, topic.device, payload);
       case 'DDEATH':
         return this.#continues(node, payload)
           ? this.#sendBad(node.endDevice(topic.device), 'device-offline')
@@ -165,18 +166,17 @@ export class SparkplugSource implements Source {
     return false;
   }
 
-  #processBirth(node: EdgeNode, { group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): void {
-    for (const { name, alias, dataType, value } of payload.metrics) {
+  /** Returns the metrics of a birth that have tags. */
+  #bornMetrics({ group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): readonly BornMetric[] {
+    return payload.metrics.flatMap(({ name, alias, dataType, value }) => {
       // Only metrics that can have a single value make tags.
-      if (name === undefined || name === '' || !isSingleValue(value, dataType)) continue;
+      if (name === undefined || name === '' || !isSingleValue(value, dataType)) return [];
       const tags = this.#router.find({ group, edgeNode, device, metric: name }, ({ pattern, reason, text }) => {
         this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.#context.id, reason });
         this.#note(`${pattern} ${reason}`, shownTopic(text));
       });
-      if (tags.length > 0) node.learn(name, alias, { device, dataType, tags });
-    }
-    node.endBirth(device);
-    this.#processValues(node, device, payload);
+      return tags.length === 0 ? [] : [{ name, alias, device, dataType, tags }];
+    });
   }
 
   #processValues(node: EdgeNode, device: string | undefined, { metrics, timestampMs }: SparkplugPayload): void {

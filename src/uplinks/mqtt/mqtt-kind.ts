@@ -8,6 +8,7 @@ import {
   checkMqttConfig,
   mqttConnectionOptions,
   mqttFields,
+  mqttString,
   randomClientId,
 } from '../../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
@@ -19,10 +20,8 @@ import { UplinkPump } from '../uplink-pump.ts';
 export const mqttUplinkSchema = configObject({
   type: z.literal('mqtt'),
   ...mqttFields,
-  topic: z
-    .string()
+  topic: mqttString
     .regex(/^[^+#\0]+$/, { error: 'expected a topic without the wildcards + and #' })
-    .refine((topic) => Buffer.byteLength(topic) <= 65_535, { error: 'a topic has at most 65535 bytes' })
     .optional()
     .describe('Topic of the batches. Default: andon/v1/<agent.id>/records'),
   publishTimeout: duration('Longest wait for the broker to acknowledge a batch', {
