@@ -3,7 +3,7 @@ import { errorMessage } from '../platform/errors.ts';
 import type { ModelDirectory } from '../models/store/model-directory.ts';
 import { UNVERIFIED } from './host/model-report.ts';
 
-/** Returns every version on disk with its load state, in order of name and version. */
+/** Returns every version on disk with its state, by name and version. */
 export async function repositoryEntries(
   directory: ModelDirectory,
   statuses: readonly ModelStatus[],
@@ -24,12 +24,12 @@ async function entriesOf(
   ]);
   return Promise.all(
     versions.map(async (version) => {
-      // A reference without a version, whose model.yaml could not be read, has no version.
+      // A model that was named without version, and whose model.yaml cannot be read, has no version.
       const own = statuses.filter(
         (status) =>
           status.name === name && (status.version === version || (status.version === 0 && version === active)),
       );
-      // Two copies of a model may differ for a moment; the ready one counts.
+      // Two copies of a model may differ for a moment; a copy that is ready counts.
       const status = own.find(({ state }) => state === 'ready') ?? own[0];
       const reason =
         status?.state === 'ready' || status === undefined ? await remark(directory, name, version) : status.reason;

@@ -20,8 +20,8 @@ export type RolloutHostsOptions = {
 };
 
 /**
- * Versions under rollout, each in its own process with a lower priority. A crash or hang affects only its own windows, and a
- * load delays no other version. The process ends with its rollout.
+ * Versions under rollout, each in a process of its own with a lower priority: a crash or hang affects only its own
+ * windows, and its load delays no other model. The process ends with the rollout.
  *
  * Reports under `rollout-model/<name>@<version>`, and each process under `inference/rollout-<name>@<version>`.
  */

@@ -39,13 +39,13 @@ export type SupervisedInferenceHostOptions = {
   /** `directory` absolute. */
   readonly config: ModelsConfig;
   /**
-   * Models of the watches, loaded at the start in this order; duplicates are loaded once. Undefined in a process without
-   * watches.
+   * Models of the watches, loaded at the start in this order; duplicates are loaded once. Undefined in a process that
+   * judges for no watch.
    */
   readonly models?: readonly ModelReference[];
-  /** Why the watches that name no version cannot be judged by this one, which then does not take over. */
+  /** Returns why a version does not fit the watches that name no version; it does not take over then. */
   readonly incompatibilities?: Incompatibilities;
-  /** Returns whether a model of `models.serve` is loaded here. Default: all. */
+  /** Returns whether a model of `models.serve` is loaded here; by default all are. */
   readonly serves?: (name: string) => boolean;
   readonly deps: Deps;
 };
@@ -71,7 +71,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   /** By label. */
   readonly #watched = new Map<string, Place>();
   readonly #clientModels = new Map<string, Place>();
-  /** Number of remote models for which each watched model is only the fallback. */
+  /** Number of remote models that each fallback, which no watch names, replaces. */
   readonly #fallbacks = new Map<string, number>();
   #state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -94,7 +94,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     void this.#serveConfigured();
   }
 
-  /** Process id of the watches' host; undefined while it is being replaced. */
+  /** Process id of the host of the watches; undefined while it is being replaced. */
   get hostPid(): number | undefined {
     return this.hostPidOf(WATCH_HOST);
   }
@@ -124,7 +124,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
     return this;
   }
 
-  /** Returns the loaded models, for another process. */
+  /** Returns what is loaded, for another process. */
   snapshot(): ModelsSnapshot {
     const places = [...this.#watched.values(), ...this.#clientModels.values()];
     const loaded = places.map(({ host, slot }) => {
@@ -167,7 +167,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   async load(model: ModelReference): Promise<void> {
     const label = formatModelReference(model);
     const known = this.#clientModels.get(label);
-    // One that is not there would stay behind as a model that failed, and the agent with it.
+    // A model that does not exist would stay as a failed model, and degrade the agent.
     if (known === undefined) await this.#directory.checkExists(model);
     else known.host.reload(known.slot);
     const { slot } = known ?? this.#addClientModel(model);
@@ -302,7 +302,7 @@ export class SupervisedInferenceHost implements InferenceHost, ClientInference {
   }
 }
 
-/** The model as it was named, or the one named otherwise that has this version. */
+/** Returns the model with this reference, or one with another reference that runs this version. */
 function placeOf(places: ReadonlyMap<string, Place>, model: ModelReference): Place | undefined {
   const place = places.get(formatModelReference(model));
   if (place !== undefined || model.version === undefined) return place;

@@ -225,7 +225,7 @@ describe('any graph', () => {
       { name: 'bare', version: 1, state: 'ready', reason: expect.stringContaining('unverified'), active: true },
     ]);
     addGraph(harness, 'claims', twiceModel(), [], { task: 'classification' });
-    await expect(harness.host.load(model('claims'))).rejects.toThrow('must have a vector');
+    await expect(harness.host.load(model('claims'))).rejects.toThrow('must have at least one vector');
   });
 
   test('that came without model.yaml is refused, with what must be written', async () => {

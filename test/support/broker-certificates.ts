@@ -6,7 +6,7 @@ import { programPath } from './programs.ts';
 
 type Pair = { readonly cert: string; readonly key: string };
 
-/** An authority of the test's own, and what it signed: a server on 127.0.0.1 and a client. */
+/** A test authority and its certificates: a server on 127.0.0.1 and a client. */
 export class TestCertificates implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'andon-certificates-'));
   readonly ca: string;

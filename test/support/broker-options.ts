@@ -1,6 +1,6 @@
 import type { MqttConnectionOptions } from '../../src/protocols/mqtt/mqtt-client-options.ts';
 
-/** A connection for a test: quick to come back, and with the limits given. */
+/** Connection options for a test: quick to reconnect, with the given limits. */
 export function brokerOptions(url: string, overrides: Partial<MqttConnectionOptions> = {}): MqttConnectionOptions {
   return {
     name: 'test',

@@ -1,7 +1,7 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 
-/** A line between client and broker that can go dead without anybody closing it, as behind a pulled cable. */
+/** A line between client and broker that can stop without a close, as after a pulled cable. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -27,7 +27,7 @@ export class TcpProxy implements AsyncDisposable {
     return `mqtt://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on nothing passes, in either direction, on connections old and new. */
+  /** Stops all bytes, in both directions, on existing and new connections. */
   die(): void {
     this.#dead = true;
   }

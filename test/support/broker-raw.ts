@@ -2,22 +2,22 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { Recorder } from './broker-recorder.ts';
 
-/** A packet from the client: its first byte, and what follows the remaining length. */
+/** A packet from the client: its first byte, and the bytes after the remaining length. */
 export type RawPacket = { readonly first: number; readonly body: Buffer };
 
 export const packetTypes = { connect: 1, publish: 3, puback: 4, subscribe: 8, pingreq: 12, disconnect: 14 } as const;
 
 /**
- * A broker made of bytes, with fault switches: it says what no real broker says, and keeps silent where every
- * real one answers. Speaks MQTT 3.1.1, and as much of 5 as its CONNACK says.
+ * A broker of raw bytes, with fault switches: it sends what no real broker sends, and can omit every response.
+ * MQTT 3.1.1, and the part of 5 that its CONNACK announces.
  */
 export class RawBroker implements AsyncDisposable {
-  /** Answer to a CONNECT; undefined keeps silent. */
+  /** Response to a CONNECT; undefined sends none. */
   connack: readonly number[] | undefined = [0x20, 2, 0, 0];
   acknowledgePublishes = true;
   answerSubscribes = true;
   answerPings = true;
-  /** Ends each connection as it comes. */
+  /** Closes each connection immediately. */
   hangsUp = false;
   readonly packets = new Recorder<RawPacket>();
   readonly sockets = new Recorder<Socket>();
@@ -49,7 +49,7 @@ export class RawBroker implements AsyncDisposable {
     return this.packets.when(({ first }) => first >> 4 === packetTypes[type], from);
   }
 
-  /** To the client that connected last. */
+  /** Sends to the client that connected last. */
   send(bytes: Uint8Array | readonly number[]): void {
     const socket = this.sockets.items.at(-1);
     if (socket?.writable === true) socket.write(Uint8Array.from(bytes));

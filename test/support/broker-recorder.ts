@@ -1,4 +1,4 @@
-/** Keeps what happened and lets a test wait for what it looks for; the test's own timeout is the limit. */
+/** Records events, and lets a test wait for one; the timeout of the test is the limit. */
 export class Recorder<T> {
   readonly items: T[] = [];
   readonly #waiting = new Set<() => void>();
@@ -9,7 +9,7 @@ export class Recorder<T> {
     for (const check of this.#waiting) check();
   };
 
-  /** The first item that fits, past or to come, from the position `from` on. */
+  /** Returns the first matching item, past or future, from the position `from`. */
   when(fits: (item: T) => boolean, from = 0): Promise<T> {
     return new Promise((resolve) => {
       const check = (): void => {

@@ -5,9 +5,9 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';
 
-/** The embedded broker behind a WebSocket, as far as MQTT needs one: binary frames, no fragments, no extensions. */
+/** The embedded broker behind a minimal WebSocket: binary frames, no fragments, no extensions. */
 export class WebSocketBroker implements AsyncDisposable {
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly paths: string[] = [];
   readonly #server: Server = createServer();
   readonly #aedes: Aedes;
@@ -47,7 +47,7 @@ export class WebSocketBroker implements AsyncDisposable {
   }
 }
 
-/** The bytes within the frames of a socket. @see RFC 6455, section 5.2. */
+/** The bytes in the frames of a socket. @see RFC 6455, section 5.2. */
 function framed(socket: Socket): Duplex {
   let rest = Buffer.alloc(0);
   const stream = new Duplex({

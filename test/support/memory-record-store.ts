@@ -11,14 +11,14 @@ type Cursor = {
 };
 type DeadLetter = { readonly uplink: string; readonly record: StoredRecord; readonly reason: string };
 
-/** The outbox's contract in memory, for tests of its readers. Stricter than the real outbox. */
+/** An outbox in memory, for tests of its readers. Stricter than the real outbox. */
 export class MemoryRecordStore implements RecordStore {
   readonly stored: StoredRecord[] = [];
   readonly deadLetters: DeadLetter[] = [];
   readonly reads: ReadRequest[] = [];
   /** While set, every call but `append` fails with 'outbox-unavailable'. */
   unavailable = false;
-  /** So many acknowledgements to come are rejected for good, as out of order. */
+  /** Number of future acknowledgements that are rejected finally, as out of order. */
   rejections = 0;
   readonly #agentId: string;
   readonly #cursors = new Map<string, Cursor>();

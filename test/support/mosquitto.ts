@@ -11,15 +11,15 @@ import { programPath } from './programs.ts';
 export type MosquittoOptions = {
   /** 0 takes a free port. */
   readonly port?: number;
-  /** Password by user; without users everybody may log in. */
+  /** Password by user; without users every client may log in. */
   readonly users?: Readonly<Record<string, string>>;
-  /** Text of an ACL file; without one everybody may do everything. */
+  /** Text of an ACL file; without one every client has all rights. */
   readonly acl?: string;
   /** Further lines of the configuration. */
   readonly lines?: readonly string[];
 };
 
-/** Debian's mosquitto as a real process, with a configuration of its own in a folder of its own. */
+/** Debian's mosquitto as a real process, with its own configuration in a temporary folder. */
 export class Mosquitto implements AsyncDisposable {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -48,7 +48,7 @@ export class Mosquitto implements AsyncDisposable {
     return `mqtt://127.0.0.1:${this.port}`;
   }
 
-  /** Without a goodbye to anybody, as a power cut would. */
+  /** Kills the broker without a DISCONNECT, like a power cut. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
   }

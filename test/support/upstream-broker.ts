@@ -7,7 +7,7 @@ import { Recorder } from './broker-recorder.ts';
 export type BrokerFault =
   /** Stores nothing, and ends the connection. */
   | 'lose'
-  /** Stores, and ends the connection before the PUBACK: the agent cannot know, and must repeat. */
+  /** Stores, and ends the connection before the PUBACK: the agent must repeat. */
   | 'store-then-lose';
 
 export type Published = {
@@ -17,11 +17,11 @@ export type Published = {
   readonly qos: number;
 };
 
-/** A broker with faults to switch on; keeps all it is sent, repeats too. Retained messages survive a stop. */
+/** A broker with fault switches; records every message, including repeats. Retained messages survive a stop. */
 export class UpstreamBroker implements AsyncDisposable {
-  /** Taken from the front, one a publish. */
+  /** Taken from the front, one for each publish. */
   readonly faults: (BrokerFault | undefined)[] = [];
-  /** Every publish that was stored, wills too, in order of arrival. */
+  /** Every publish that was stored, including wills, in order of arrival. */
   readonly published = new Recorder<Published>();
   /** Last message of each retained topic. */
   readonly retained = new Map<string, string>();
@@ -37,9 +37,9 @@ export class UpstreamBroker implements AsyncDisposable {
     const lost = new WeakSet<object>();
     const broker = await Aedes.createBroker({
       authorizePublish: (client, { topic, payload, retain, qos }, done) => {
-        // What follows a lost message on its connection is lost too; aedes would still take what it has read.
+        // Messages after a lost one on the same connection are lost too; aedes would still accept those it has read.
         if (client !== null && lost.has(client) && !client.closed) return;
-        // A client that is gone publishes nothing but its will.
+        // A disconnected client publishes only its will.
         const fault = client === null || client.closed ? undefined : this.faults.shift();
         if (fault !== undefined && client !== null) lost.add(client);
         if (fault !== 'lose') this.#store({ topic, payload: payload.toString(), retain, qos });
@@ -72,7 +72,7 @@ export class UpstreamBroker implements AsyncDisposable {
     return this.published.items.filter((one) => one.topic === topic).map(({ payload }) => JSON.parse(payload));
   }
 
-  /** Ends every connection; `listen` comes back on the same port. */
+  /** Ends every connection; `listen` uses the same port again. */
   async stop(): Promise<void> {
     const [broker, server] = [this.#broker, this.#server];
     this.#broker = undefined;

@@ -4,11 +4,11 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 
-/** Fault of the receiver on the next request, instead of storing it and answering 200. */
+/** Fault of the receiver on the next request, instead of storing it and responding with 200. */
 export type HttpFault =
-  /** Stores, and answers after so many milliseconds. */
+  /** Stores, and responds after this number of milliseconds. */
   | { readonly type: 'slow'; readonly delayMs: number }
-  /** Stores nothing, and answers with the status. */
+  /** Stores nothing, and responds with the status. */
   | {
       readonly type: 'status';
       readonly status: number;
@@ -17,11 +17,11 @@ export type HttpFault =
     }
   /** Stores nothing, and resets the connection. */
   | { readonly type: 'reset' }
-  /** Stores nothing, and never answers. */
+  /** Stores nothing, and never responds. */
   | { readonly type: 'hang' }
-  /** Stores, then resets before it answers: the agent cannot know, and must repeat. */
+  /** Stores, then resets before the response: the agent must repeat. */
   | { readonly type: 'store-then-reset' }
-  /** Stores, answers 200 and then sends a body without end. */
+  /** Stores, responds with 200 and then sends a body without end. */
   | { readonly type: 'endless-body' };
 
 export type ReceivedRecord = { readonly id: string; readonly kind: string; readonly [field: string]: unknown };
@@ -33,15 +33,15 @@ export type ReceivedRequest = {
   readonly records: readonly ReceivedRecord[];
 };
 
-/** A receiver of records with faults to switch on; keeps all it is sent, repeats too. */
+/** A receiver of records with fault switches; keeps every record, including repeats. */
 export class UpstreamHttp implements AsyncDisposable {
-  /** Every request that was read in full, answered well or not. */
+  /** Every request that was read completely, with any response. */
   readonly requests: ReceivedRequest[] = [];
-  /** Every record that was stored, in order of arrival, repeats too. */
+  /** Every record that was stored, in order of arrival, including repeats. */
   readonly stored: ReceivedRecord[] = [];
-  /** Taken from the front, one a request. */
+  /** Taken from the front, one for each request. */
   readonly faults: HttpFault[] = [];
-  /** Taken when `faults` is empty. */
+  /** Used if `faults` is empty. */
   fault: HttpFault | undefined;
   connections = 0;
   readonly #server: Server;
@@ -90,7 +90,7 @@ export class UpstreamHttp implements AsyncDisposable {
     try {
       for await (const chunk of request) chunks.push(chunk);
     } catch {
-      return; // The agent broke off.
+      return; // The agent ended the request.
     }
     const raw = Buffer.concat(chunks);
     const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;

@@ -21,16 +21,16 @@ type OnTheLine = {
 
 /** One connection to a receiver, in memory: batches arrive and are answered in the order they were sent. */
 export class UpstreamPipe implements UplinkTransport {
-  /** Taken from the front, one a batch; 'stored' when it is empty. */
+  /** Taken from the front, one for each batch; 'stored' if it is empty. */
   readonly fates: PipeFate[] = [];
-  /** Every record that arrived, in order, repeats too. */
+  /** Every record that arrived, in order, including repeats. */
   readonly arrived: StoredRecord[] = [];
   /** Sizes of the batches in the order they were sent. */
   readonly batches: number[] = [];
   /** While true, batches stay on the line. */
   holds = false;
-  /** Calls `listener` with each state that the test tells. */
-  tell: (state: ConnectionState) => void = () => undefined;
+  /** Calls `listener` with each state that the test sets. */
+  setState: (state: ConnectionState) => void = () => undefined;
   /** Delay that a lost connection requests; undefined for none. */
   retryAfterMs: number | undefined;
   inFlightMost = 0;
@@ -41,7 +41,7 @@ export class UpstreamPipe implements UplinkTransport {
   start(): void {}
 
   onConnection(listener: (state: ConnectionState) => void): void {
-    this.tell = listener;
+    this.setState = listener;
   }
 
   send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
@@ -92,7 +92,7 @@ export class UpstreamPipe implements UplinkTransport {
     }
     this.#line.shift();
     if (fate === 'stored') batch.resolve();
-    else if (fate === 'refused') batch.reject(new UplinkError('uplink-refused', 'not to my taste'));
+    else if (fate === 'refused') batch.reject(new UplinkError('uplink-refused', 'unknown watch'));
     else batch.reject(new UplinkError('uplink-batch-too-large', 'too large'));
   }
 }

@@ -9,7 +9,7 @@ function answer(status: number, more: Partial<HttpAnswer> = {}): HttpAnswer {
   return { status, retryAfter: undefined, location: undefined, text: '', ...more };
 }
 
-describe('an answer', () => {
+describe('a response', () => {
   test.each([200, 201, 202, 204, 299])('of %i acknowledges', (status) => {
     expect(answerError(answer(status), [], nowMs)).toBeUndefined();
   });
@@ -32,17 +32,17 @@ describe('an answer', () => {
     expect(answerError(answer(status), [401], nowMs)).toMatchObject({ code, disposition });
   });
 
-  test('speaks of the records where the configuration does not say that it speaks of the agent', () => {
+  test('refuses the records unless the configuration lists the status as a fault of the agent', () => {
     expect(answerError(answer(401), [], nowMs)?.disposition).toBe('reject');
   });
 
-  test('puts the receiver’s own words into the reason, shortened and on one line', () => {
+  test('puts the text of the receiver into the reason, shortened and on one line', () => {
     const error = answerError(answer(422, { text: `field\n\u0007 "x"${'y'.repeat(5000)}` }), [], nowMs);
     expect(error?.message).toMatch(/^The receiver refused the batch with HTTP 422: field "x"y+$/);
     expect(error?.message.length).toBeLessThan(300);
   });
 
-  test('says where a redirect leads', () => {
+  test('names the target of a redirect', () => {
     const error = answerError(answer(302, { location: 'http://portal.example/login' }), [], nowMs);
     expect(error?.message).toContain('to http://portal.example/login');
   });
@@ -58,7 +58,7 @@ describe('Retry-After', () => {
     ['-5', undefined],
     ['', undefined],
     [undefined, undefined],
-  ])('of %j asks for %j ms', (text, expected) => {
+  ])('of %j requests %j ms', (text, expected) => {
     expect(parseRetryAfterMs(text, nowMs)).toBe(expected);
   });
 });

@@ -18,8 +18,8 @@ import type { HttpFault } from '../support/upstream-http.ts';
 import { UpstreamHttp } from '../support/upstream-http.ts';
 
 /*
- * A real receiver with fault switches on the other side of a real socket. It keeps repeats, so a test can tell
- * "at least once" (every id is there) from "in order" (first arrivals) and from "known by its id" (equal content).
+ * A real receiver with fault switches on a real socket. It keeps repeats, so a test can check separately
+ * "at least once" (every id arrived), "in order" (first arrivals) and "identified by its id" (equal content).
  */
 const quick = { retry: { first: '10ms', max: '20ms' }, batch: { linger: '0ms', recordsMax: 3 } } as const;
 
@@ -80,7 +80,7 @@ describe('a batch over HTTP', () => {
     });
   });
 
-  test('carries headers and secrets, and a secret that was changed is taken over without a restart', async () => {
+  test('has the headers and secrets, and a changed secret is used without a restart', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'andon-uplink-'));
     const file = join(folder, 'token');
     writeFileSync(file, 'Bearer one\n');
@@ -97,7 +97,7 @@ describe('a batch over HTTP', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('is compressed where the configuration says so', async () => {
+  test('is compressed if the configuration requires it', async () => {
     await withBench(async ({ store, upstream, start, delivered }) => {
       await store.appendVerdicts(3, 1000);
       start({ compression: 'gzip' });
@@ -108,7 +108,7 @@ describe('a batch over HTTP', () => {
     });
   });
 
-  test('goes over the connection of the one before', async () => {
+  test('uses the connection of the batch before', async () => {
     await withBench(async ({ store, upstream, start, delivered }) => {
       await store.appendVerdicts(30);
       start();
@@ -118,7 +118,7 @@ describe('a batch over HTTP', () => {
     });
   });
 
-  test('goes out once more, unnoticed, where the receiver had closed the idle connection', async () => {
+  test('is repeated once without a fault if the receiver had closed the idle connection', async () => {
     await withBench(async ({ store, upstream, deps, start, delivered }) => {
       await store.appendVerdicts(1);
       start({ retry: { first: '1h', max: '1h' } });
@@ -133,7 +133,7 @@ describe('a batch over HTTP', () => {
 });
 
 describe('a receiver that fails', () => {
-  test('gets every record at least once, first arrivals in order, whatever it does', async () => {
+  test('gets every record at least once, first arrivals in order, at every fault', async () => {
     const fault = fc.constantFrom<HttpFault | undefined>(
       undefined,
       { type: 'status', status: 500 },
@@ -163,7 +163,7 @@ describe('a receiver that fails', () => {
     );
   });
 
-  test('and says for how long is left alone for that long', async () => {
+  test('and sends Retry-After gets no request for that time', async () => {
     await withBench(async ({ store, upstream, deps, start, delivered }) => {
       upstream.faults.push({ type: 'status', status: 503, headers: { 'retry-after': '1' }, body: 'maintenance' });
       await store.appendVerdicts(1);
@@ -178,7 +178,7 @@ describe('a receiver that fails', () => {
     });
   });
 
-  test('and never answers is given up after the timeout, and tried again', async () => {
+  test('and never responds gets the batch again after the timeout', async () => {
     await withBench(async ({ store, upstream, deps, start, delivered }) => {
       upstream.faults.push({ type: 'hang' });
       await store.appendVerdicts(1);
@@ -203,7 +203,7 @@ describe('a receiver that fails', () => {
     });
   });
 
-  test('with a 4xx gets no repeat: the batch is a dead letter with its answer, and the next one goes on', async () => {
+  test('with a 4xx gets no repeat: the batch is a dead letter with the response, and the next one is sent', async () => {
     await withBench(async ({ store, upstream, deps, start, delivered }) => {
       upstream.faults.push({ type: 'status', status: 422, body: '{"error":"no such watch"}' });
       await store.appendVerdicts(6);
@@ -216,7 +216,7 @@ describe('a receiver that fails', () => {
     });
   });
 
-  test('and is away at the start gets the records when it comes', async () => {
+  test('and is unreachable at the start gets the records when it starts', async () => {
     await withBench(async ({ store, upstream, deps, start, delivered }) => {
       const { port } = upstream;
       await upstream[Symbol.asyncDispose]();
@@ -229,7 +229,7 @@ describe('a receiver that fails', () => {
     });
   });
 
-  test('and does not speak HTTP costs nothing but patience', async () => {
+  test('and does not speak HTTP is retried, and no record is lost', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
       socket.end('SSH-2.0-OpenSSH_9.9\r\n');
@@ -245,7 +245,7 @@ describe('a receiver that fails', () => {
     server.close();
   });
 
-  test('and completes no TLS handshake is given up after the connect timeout', async () => {
+  test('and completes no TLS handshake ends the attempt after the connect timeout', async () => {
     const server = createServer((socket) => socket.on('error', () => socket.destroy()).resume());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -260,7 +260,7 @@ describe('a receiver that fails', () => {
     server.close();
   });
 
-  test('holds up no other uplink', async () => {
+  test('delays no other uplink', async () => {
     await withBench(async ({ store, upstream, stack, start }) => {
       const dead = stack.use(await new UpstreamHttp().listen());
       dead.fault = { type: 'hang' };
@@ -290,7 +290,7 @@ test('a stop in the middle of a request gives the batch back', async () => {
   });
 });
 
-test('a secret that is not there yet keeps the records and says which', async () => {
+test('a missing secret keeps the records and is named in health', async () => {
   await withBench(async ({ store, upstream, deps, start }) => {
     await store.appendVerdicts(1);
     start({ headers: { authorization: { file: '/nonexistent/token' } } });
@@ -325,7 +325,7 @@ describeWith(['openssl'], 'over TLS', () => {
   execFileSync('openssl', [...request, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
   const server = () => new UpstreamHttp({ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') });
 
-  test('a certificate of an authority of its own is trusted where it is named', async () => {
+  test('a certificate of a private authority is trusted if the configuration names it', async () => {
     await withBench(async ({ store, upstream, start, delivered }) => {
       await store.appendVerdicts(1);
       start({ tls: { ca: cert } });
@@ -334,7 +334,7 @@ describeWith(['openssl'], 'over TLS', () => {
     }, server());
   });
 
-  test('a certificate that nobody vouches for gets no record', async () => {
+  test('a receiver with an untrusted certificate gets no record', async () => {
     await withBench(async ({ store, upstream, deps, start }) => {
       await store.appendVerdicts(1);
       start();

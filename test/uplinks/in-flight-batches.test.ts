@@ -16,7 +16,7 @@ function recordsOf(paddings: readonly number[]): readonly StoredRecord[] {
 describe('a batch', () => {
   const paddings = fc.array(fc.nat(400), { maxLength: 60 });
 
-  test('never goes over its limits, and every record is in exactly one, in order', () => {
+  test('never exceeds its limits, and every record is in exactly one, in order', () => {
     fc.assert(
       fc.property(
         paddings,
@@ -39,8 +39,8 @@ describe('a batch', () => {
   });
 });
 
-describe('the outbox hears of batches', () => {
-  test('in the order of the records, each once, in whatever order the answers come', () => {
+describe('batches are reported to the outbox', () => {
+  test('in the order of the records, each once, in any order of the responses', () => {
     const answers = fc.array(fc.tuple(fc.nat(9), fc.constantFrom('acknowledge', 'refuse', 'give-back', 'split')));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), answers, (count, script) => {
@@ -68,7 +68,7 @@ describe('the outbox hears of batches', () => {
     );
   });
 
-  test('an acknowledged batch waits untold while an older one is still under way', () => {
+  test('an acknowledged batch is not reported while an older one is in flight', () => {
     const batches = new InFlightBatches(planBatches(recordsOf([0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
     const older = batches.next();
     const newer = batches.next();

@@ -82,7 +82,7 @@ test('a record is acknowledged by the PUBACK and not before', async () => {
   });
 });
 
-test('several batches are under way at once, as many as batchesInFlight and no more', async () => {
+test('as many batches as batchesInFlight are in flight together, and no more', async () => {
   await withBench(async ({ store, broker, start, delivered }) => {
     broker.holds = true;
     await store.appendVerdicts(60);
@@ -119,11 +119,11 @@ test('a broker that loses connections gets every record at least once, first arr
   );
 });
 
-describe('a broker that is away', () => {
-  test('is said to be away while nothing waits, too, and gets what waited when it is back', async () => {
+describe('an unreachable broker', () => {
+  test('is reported even if no record waits, and gets the waiting records when it is back', async () => {
     await withBench(async ({ store, broker, deps, start, delivered }) => {
       await store.appendVerdicts(1);
-      // The uplink must not sit out its own backoff when the broker is back.
+      // The uplink must not wait for the end of its backoff when the broker is back.
       start({ retry: { first: '1h', max: '1h' } });
       await delivered();
       expect(health(deps)?.status).toBe('ok');
@@ -137,7 +137,7 @@ describe('a broker that is away', () => {
     });
   });
 
-  test('does not hold up a stop, and keeps its records', async () => {
+  test('does not delay a stop, and the records stay', async () => {
     await withBench(async ({ store, broker, start }) => {
       await broker.stop();
       await store.appendVerdicts(3);
@@ -148,7 +148,7 @@ describe('a broker that is away', () => {
   });
 });
 
-test('a broker that acknowledges nothing is given up after publishTimeout, and the batch is sent again', async () => {
+test('a batch without an acknowledgement is sent again after publishTimeout', async () => {
   await withBench(async ({ store, broker, deps, start, delivered }) => {
     broker.holds = true;
     await store.appendVerdicts(1);
@@ -160,7 +160,7 @@ test('a broker that acknowledges nothing is given up after publishTimeout, and t
   });
 });
 
-test('a topic of its own may be given, but no wildcard', async () => {
+test('another topic may be configured, but no wildcard', async () => {
   await withBench(async ({ store, broker, start, delivered }) => {
     await store.appendVerdicts(1);
     start({ topic: 'plant/lyon/andon' });
@@ -199,7 +199,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     await after.endAsync(true);
   });
 
-  test('a broker that takes small messages only gets small batches, in order, and nothing is set aside', async () => {
+  test('a broker with a small message limit gets small batches, in order, and nothing becomes a dead letter', async () => {
     await using stack = new AsyncDisposableStack();
     const broker = stack.use(await Mosquitto.start({ lines: ['max_packet_size 1000'] }));
     const store = new MemoryRecordStore();

@@ -15,14 +15,14 @@ import { UpstreamHttp } from '../support/upstream-http.ts';
 
 /*
  * Invariant: with the outbox on disk, a receiver that loses, repeats and fails, a broker that loses connections and a
- * receiver that is not there, each of the first two gets every record, and the third's place stays at the begin.
+ * receiver that does not exist, each of the first two gets every record, and the cursor of the third stays at the start.
  */
 const BACKLOG = 4000;
 const LIVE = 100;
 const retry = { first: '10ms', max: '50ms' } as const;
 
 test.each(['oldest-first', 'live-first'] as const)(
-  'what the outbox holds reaches every receiver that is there, %s',
+  'every record in the outbox reaches every reachable receiver, %s',
   async (order) => {
     await using stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), 'andon-uplinks-'));

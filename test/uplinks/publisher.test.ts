@@ -52,7 +52,7 @@ function publisherOn(
 }
 
 function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommands {
-  const nobody = () => Promise.reject(new Error('nobody acts on alarms here'));
+  const nobody = () => Promise.reject(new Error('no alarm commands in this test'));
   return {
     restored: true,
     list: () => [...transitions.values()],
@@ -112,7 +112,7 @@ describe('the state of the agent', () => {
     });
   });
 
-  test('is said to be offline by the broker when the agent is gone without a goodbye', async () => {
+  test('is published as offline by the broker if the agent ends without a DISCONNECT', async () => {
     await withBench(async ({ broker, events, online }) => {
       await eventually(() => expect(broker.on(`${base}/state`).length).toBe(1));
       broker.faults.push('lose');
@@ -151,7 +151,7 @@ describe('a verdict', () => {
     });
   });
 
-  test('is dropped and counted while the broker is away, and never comes late', async () => {
+  test('is dropped and counted while the broker is unreachable, and never sent late', async () => {
     await withBench(async ({ broker, events, deps, online }) => {
       await broker.stop();
       await eventually(() => expect(health(deps)?.status).toBe('degraded'));
@@ -165,7 +165,7 @@ describe('a verdict', () => {
     });
   });
 
-  test('gives way to the next of its watch while the broker is slow, behind every alarm', async () => {
+  test('is replaced by the next of its watch while the broker is slow, and sent after every alarm', async () => {
     await withBench(async ({ broker, events, deps }) => {
       await eventually(() => expect(broker.on(`${base}/state`).length).toBe(1));
       broker.holds = true;
@@ -215,7 +215,7 @@ describe('an alarm', () => {
     });
   });
 
-  test('of every watch is published again after each connect, as it stands then', async () => {
+  test('of every watch is published again after each connect, in its current state', async () => {
     await withBench(async ({ broker, events, transitions, deps, online }) => {
       transitions.set('pump-1', transition('pump-1', 'unacknowledged'));
       transitions.set('pump-2', transition('pump-2', 'normal'));
@@ -265,7 +265,7 @@ describe('tag values', () => {
   });
 });
 
-test('a stop while the broker is away is quick, and may come twice, or before the start', async () => {
+test('a stop without a broker is quick, and may be called twice, or before the start', async () => {
   await withBench(async ({ broker, publisher, deps }) => {
     await broker.stop();
     await eventually(() => expect(health(deps)?.status).toBe('degraded'));
@@ -278,7 +278,7 @@ test('a stop while the broker is away is quick, and may come twice, or before th
 });
 
 describeWith(['mosquitto'], 'with mosquitto', () => {
-  test('a subscriber that comes later sees the retained alarm and state', async () => {
+  test('a later subscriber receives the retained alarm and state', async () => {
     await using broker = await Mosquitto.start();
     const deps = testDeps();
     const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);
@@ -296,7 +296,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     await client.endAsync(true);
   });
 
-  test('a broker that does not let alarms be published is named in health', async () => {
+  test('a broker that refuses alarms is named in health', async () => {
     await using broker = await Mosquitto.start({ acl: `topic write ${base}/state\n` });
     const deps = testDeps();
     const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);

@@ -12,9 +12,9 @@ import type { PipeFate } from '../support/upstream-pipe.ts';
 import { UpstreamPipe } from '../support/upstream-pipe.ts';
 
 /*
- * Invariant: whatever the line, the receiver and the outbox do, every record arrives at least once or is a dead
- * letter that the receiver refused, first arrivals are in order, and the cursor never moves over a record that is
- * neither. The store of these tests throws when it is told anything out of order or twice.
+ * Invariant: under every fault of the line, the receiver and the outbox, every record arrives at least once or is a
+ * dead letter that the receiver refused, first arrivals are in order, and the cursor never passes a record that is
+ * neither. The store of these tests throws if a record is settled out of order or twice.
  */
 const schema = configObject(uplinkFields({ recordsMax: 3, bytesMax: '100kB', linger: '0ms' }));
 
@@ -39,7 +39,7 @@ function bench(
   return { clock, store, pipe, pump, deps };
 }
 
-/** Time passes for what is already under way too. */
+/** Advances the clock also for operations in flight. */
 async function pass(clock: FakeClock, ms: number): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await clock.advance(0);
   await clock.advance(ms);
@@ -47,7 +47,7 @@ async function pass(clock: FakeClock, ms: number): Promise<void> {
 
 async function advanceUntil(clock: FakeClock, done: () => boolean, stepMs = 500): Promise<void> {
   for (let step = 0; step < 5000 && !done(); step += 1) await clock.advance(stepMs);
-  expect(done(), 'must come to pass').toBe(true);
+  expect(done(), 'must happen').toBe(true);
 }
 
 function health(deps: Deps, name = 'uplink/lake') {
@@ -56,7 +56,7 @@ function health(deps: Deps, name = 'uplink/lake') {
 
 const fate = fc.constantFrom<PipeFate>('stored', 'lost', 'stored-and-lost', 'refused', 'too-large');
 
-test('no sequence of faults loses a record, sets one aside that was not refused, or changes the order', async () => {
+test('no sequence of faults loses a record, makes a dead letter of one that was not refused, or changes the order', async () => {
   const outages = fc.array(fc.nat(60), { maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(
@@ -66,7 +66,7 @@ test('no sequence of faults loses a record, sets one aside that was not refused,
       outages,
       async (fates, commits, inFlightMax, outagesAt) => {
         const { clock, store, pipe, pump } = bench({}, inFlightMax);
-        // Only HTTP finds a batch too large, and it has one under way at a time.
+        // Only HTTP reports a batch as too large, and it has one in flight at a time.
         pipe.fates.push(...fates.filter((one) => one !== 'too-large' || inFlightMax === 1));
         pump.start();
         for (const count of commits) {
@@ -93,7 +93,7 @@ test('no sequence of faults loses a record, sets one aside that was not refused,
 });
 
 describe('a backlog', () => {
-  test('goes out with as many batches under way as the transport keeps in order, and no more', async () => {
+  test('is sent with as many batches in flight as the transport keeps in order, and no more', async () => {
     const { clock, store, pipe, pump } = bench({}, 4);
     await store.appendVerdicts(60);
     pump.start();
@@ -102,7 +102,7 @@ describe('a backlog', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('goes no faster than its pace', async () => {
+  test('is sent no faster than its configured rate', async () => {
     const { clock, store, pipe, pump } = bench({ pace: { recordsPerSecond: 6 } });
     await store.appendVerdicts(60);
     pump.start();
@@ -112,7 +112,7 @@ describe('a backlog', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('waits behind what happens now, where the order is live-first, and never starves', async () => {
+  test('is sent after live records with live-first, and never starves', async () => {
     const { clock, store, pipe, pump } = bench({ order: 'live-first' });
     await store.appendVerdicts(30);
     const old = store.stored.at(-1)?.sequence ?? 0;
@@ -158,7 +158,7 @@ describe('an idle uplink', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('lets records gather for as long as it is told to', async () => {
+  test('collects records for the configured time', async () => {
     const { clock, store, pipe, pump } = bench({ batch: { linger: '200ms' } });
     pump.start();
     await pass(clock, 1000);
@@ -172,7 +172,7 @@ describe('an idle uplink', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('asks the outbox only for the kinds it is to send', async () => {
+  test('reads only the configured kinds of records from the outbox', async () => {
     const { clock, store, pipe, pump } = bench({ records: ['alarm'] });
     await store.appendVerdicts(2);
     await store.appendVerdicts(1, 0, 'alarm');
@@ -183,8 +183,8 @@ describe('an idle uplink', () => {
   });
 });
 
-describe('a receiver that is away', () => {
-  test('is tried for ever, at most once a minute in the end, and said to be away', async () => {
+describe('an unreachable receiver', () => {
+  test('is retried without end, finally once a minute, and reported in health', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     pipe.fates.push(...Array.from({ length: 500 }, () => 'lost' as const));
     await store.appendVerdicts(3);
@@ -199,22 +199,22 @@ describe('a receiver that is away', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('is tried at once when its connection is back', async () => {
+  test('is tried immediately when its connection is back', async () => {
     const { clock, store, pipe, pump, deps } = bench({ retry: { first: '1h', max: '1h' } });
     pipe.fates.push('lost');
     await store.appendVerdicts(1);
     pump.start();
     await pass(clock, 1000);
-    pipe.tell({ connected: false, reason: 'The broker refused the login' });
+    pipe.setState({ connected: false, reason: 'The broker refused the login' });
     expect(health(deps)?.reason).toContain('refused the login');
-    pipe.tell({ connected: true });
+    pipe.setState({ connected: true });
     await pass(clock, 1);
     expect(pipe.arrived.length).toBe(1);
     expect(health(deps)?.status).toBe('ok');
     await pump[Symbol.asyncDispose]();
   });
 
-  test('costs another uplink on the same outbox nothing', async () => {
+  test('does not delay another uplink on the same outbox', async () => {
     const { clock, store, pipe: dead, pump, deps } = bench();
     const pipe = new UpstreamPipe();
     const config = schema.parse({});
@@ -226,7 +226,7 @@ describe('a receiver that is away', () => {
     for (let record = 1; record <= 20; record += 1) {
       await store.appendVerdicts(1);
       await pass(clock, 1);
-      expect(pipe.arrived.length, 'arrives in the instant of its commit').toBe(record);
+      expect(pipe.arrived.length, 'arrives at the time of its commit').toBe(record);
     }
     expect(dead.arrived).toEqual([]);
     expect(store.waiting('lake')).toBe(20);
@@ -237,8 +237,8 @@ describe('a receiver that is away', () => {
   });
 });
 
-describe('a receiver that was away', () => {
-  test('is tried again as quickly as at first, when it fails again after a success', async () => {
+describe('a receiver that was unreachable', () => {
+  test('is retried with the shortest wait if it fails again after a success', async () => {
     const { clock, store, pipe, pump } = bench();
     pipe.fates.push(...Array.from({ length: 10 }, () => 'lost' as const), 'stored', 'lost');
     await store.appendVerdicts(3);
@@ -251,7 +251,7 @@ describe('a receiver that was away', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('is left alone for the time it asks for and a little more, even where it asks for none', async () => {
+  test('gets no request for the time it requests and a little more, even if it requests none', async () => {
     const { clock, store, pipe, pump } = bench();
     pipe.retryAfterMs = 0;
     pipe.fates.push(...Array.from({ length: 1000 }, () => 'lost' as const));
@@ -265,20 +265,20 @@ describe('a receiver that was away', () => {
 });
 
 describe('a refused batch', () => {
-  test('becomes dead letters with the reason, and what follows goes on', async () => {
+  test('becomes dead letters with the reason, and the next batch is sent', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     pipe.fates.push('stored', 'refused');
     await store.appendVerdicts(9);
     pump.start();
     await advanceUntil(clock, () => store.waiting('lake') === 0);
     expect(store.deadLetters.map(({ record }) => record.sequence)).toEqual([4, 5, 6]);
-    expect(store.deadLetters[0]?.reason).toBe('not to my taste');
+    expect(store.deadLetters[0]?.reason).toBe('unknown watch');
     expect(pipe.arrived.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 7, 8, 9]);
     expect(await metricValue(deps, 'andon_uplink_dead_letters_total{uplink="lake",code="uplink-refused"}')).toBe(3);
     await pump[Symbol.asyncDispose]();
   });
 
-  test('is not forgotten by health before the receiver takes another', async () => {
+  test('stays in health until the receiver accepts another', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     pipe.fates.push('refused');
     await store.appendVerdicts(3);
@@ -291,7 +291,7 @@ describe('a refused batch', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('after refused batches slows the uplink down, since then it is the receiver that is wrong', async () => {
+  test('after refused batches slows the uplink down, because the receiver is probably at fault', async () => {
     const { clock, store, pipe, pump } = bench();
     pipe.fates.push(...Array.from({ length: 500 }, () => 'refused' as const));
     await store.appendVerdicts(1500);
@@ -301,7 +301,7 @@ describe('a refused batch', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('is split where it is only too large, until the one record that is', async () => {
+  test('is split if it is too large, down to the one record that is', async () => {
     const { clock, store, pipe, pump, deps } = bench({ batch: { recordsMax: 8 } });
     // 8 → 4 (taken), 4 → 2 → 1 (refused), 1, 2.
     pipe.fates.push('too-large', 'stored', 'too-large', 'too-large', 'too-large');
@@ -316,7 +316,7 @@ describe('a refused batch', () => {
 });
 
 describe('a stop', () => {
-  test('waits for the batch in flight and tells the outbox of it', async () => {
+  test('waits for the batch in flight and acknowledges it in the outbox', async () => {
     const { clock, store, pipe, pump } = bench();
     pipe.holds = true;
     await store.appendVerdicts(3);
@@ -330,7 +330,7 @@ describe('a stop', () => {
     expect(clock.timers).toBe(0);
   });
 
-  test('leaves what is not answered within stopTimeout in the outbox', async () => {
+  test('leaves records without a response within stopTimeout in the outbox', async () => {
     const { clock, store, pipe, pump, deps } = bench({ stopTimeout: '2s' });
     pipe.holds = true;
     await store.appendVerdicts(3);
@@ -345,7 +345,7 @@ describe('a stop', () => {
     expect(clock.timers).toBe(0);
   });
 
-  test('is quick in the middle of a backoff, and may come twice, or before the start', async () => {
+  test('is quick in the middle of a backoff, and may be called twice, or before the start', async () => {
     const { clock, store, pipe, pump } = bench();
     pipe.fates.push('lost');
     await store.appendVerdicts(3);
@@ -363,7 +363,7 @@ describe('a stop', () => {
 });
 
 describe('an outbox that is being reopened', () => {
-  test('stops the sending, is said, and is told again of what arrived meanwhile', async () => {
+  test('stops the sending, is reported, and gets the acknowledgements of that time later', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     pipe.holds = true;
     await store.appendVerdicts(30);
@@ -381,7 +381,7 @@ describe('an outbox that is being reopened', () => {
     await pump[Symbol.asyncDispose]();
   });
 
-  test('does not hold up a stop', async () => {
+  test('does not delay a stop', async () => {
     const { clock, store, pipe, pump } = bench({ retry: { first: '1h', max: '1h' }, stopTimeout: '1m' });
     pipe.holds = true;
     await store.appendVerdicts(3);
@@ -398,7 +398,7 @@ describe('an outbox that is being reopened', () => {
     expect(store.waiting('lake'), 'sent again at the next start').toBe(3);
   });
 
-  test('and rejects an acknowledgement for good gives the records again, at its own pace', async () => {
+  test('and rejects an acknowledgement finally returns the records again, at the rate of the outbox', async () => {
     const { clock, store, pipe, pump, deps } = bench();
     store.rejections = 5;
     await store.appendVerdicts(6);

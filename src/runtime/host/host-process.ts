@@ -15,7 +15,7 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
 
-/** Characters kept of the host's last output on stderr. */
+/** Last characters of stderr that are kept. */
 const LAST_WORDS_MAX = 2_000;
 
 /** Linux oom_score_adj, at most 1000; a host sets it at its start. */
@@ -23,7 +23,7 @@ const HOST_OOM_SCORE = 500;
 /** A host that is about to take over, or was replaced, ends before the live one. */
 const FIRST_OOM_SCORE = 800;
 
-/** A process that starts on a machine short of time. */
+/** Start of a process on a busy machine. */
 export const START_DEADLINE_MS = 30_000;
 
 /** 'replaced': a fresh host took over. */
@@ -35,7 +35,7 @@ export type HostExit = {
   readonly detail: string;
 };
 
-/** One inference host: a forked process, its protocol and the cause of its end. It is not restartable; create another. */
+/** One inference host: a forked process, its protocol, and the reason of its end. It cannot be restarted. */
 export class HostProcess {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
@@ -51,7 +51,7 @@ export class HostProcess {
   constructor(entry: URL, clock: Clock, niceness = 0) {
     this.#clock = clock;
     this.stagingDirectory = makePrivateFolder();
-    // Each load awaits it again and reports the failure; this only prevents an unhandled rejection.
+    // A load awaits it again and reports the failure; this only keeps the rejection from being unhandled.
     this.stagingDirectory.catch(() => undefined);
     this.#child = fork(entry, {
       serialization: 'advanced',
@@ -77,7 +77,7 @@ export class HostProcess {
     return this.#child.pid;
   }
 
-  /** True after it was killed or its channel closed: it ends soon and must get no further requests. */
+  /** It was killed or its channel is gone: its end will be detected soon, and it must get no more work. */
   get doomed(): boolean {
     return this.#killed !== undefined || !this.#child.connected;
   }
@@ -95,7 +95,7 @@ export class HostProcess {
   /**
    * Sends a request to the host. Past the deadline the host is killed, because a blocked run cannot be cancelled.
    *
-   * @throws {OperatingError} The error of the host, 'inference-timeout' or 'host-crashed'.
+   * @throws {OperatingError} The error of the host, 'inference-timeout', or 'host-crashed'.
    */
   async call<M extends keyof HostProtocol>(
     method: M,
@@ -158,7 +158,7 @@ export class HostProcess {
   }
 }
 
-/** Lowers the priority of the process. Errors are ignored: the process may have ended, or the system has no priorities. */
+/** Lowers the priority of a process. A failure only leaves the priority as it is. */
 function lowerPriority(pid: number | undefined, niceness: number): void {
   if (pid === undefined) return;
   try {

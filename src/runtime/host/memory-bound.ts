@@ -2,22 +2,22 @@ import { formatByteSize } from '../../domain/byte-size.ts';
 import { formatDuration } from '../../domain/duration.ts';
 
 const RECYCLE_INTERVAL_MS_MIN = 60_000;
-/** Models that need more memory than they may would have their host replaced without end: it must grow by half first. */
+/** Models that need more memory than the limit would have their host replaced without end, so it must grow by half first. */
 const RECYCLE_GROWTH = 1.5;
 /** A host that is too large again within this time needs the memory for its work; a fresh host does not help. */
 const NO_EFFECT_MS = 600_000;
 
 /**
- * Decides when a host is so large that a fresh one must take over: above its limit, at most once a minute, and not if its
- * models need more. Their need is measured on fresh hosts, and on hosts that are too large again soon after. A host that
- * leaks is still replaced, about every ten minutes.
+ * Decides when a host is so large that a fresh one should take over: above its limit, at most once a minute, and not if
+ * its models need more. Their need is measured on fresh hosts, and on hosts that are too large again soon after. A host
+ * that leaks is still replaced, about every ten minutes.
  */
 export class MemoryBound {
   /** Limit of the configuration. */
   readonly #bytesMax: number;
   readonly #setting: string;
   #residentBytesMax: number;
-  /** Measured need of a host above its limit; 0 if none was above. */
+  /** Memory above the limit that a host needed for its work; 0 if none did. */
   #neededBytes = 0;
   #recycledMs = Number.NEGATIVE_INFINITY;
 

@@ -15,7 +15,7 @@ import type { ModelsConfig, ProviderConfig } from '../../models/store/models-con
 import type { ProvidedSession } from './provider-order.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 
-/** A version that is to go live. */
+/** A version that is to take over. */
 export type Candidate = { readonly slot: ModelSlot; readonly stored: StoredModel };
 
 /** A model as it runs now. */
@@ -25,14 +25,14 @@ export type RunningModel = Candidate & {
 };
 
 type SuccessorModel = Candidate & {
-  /** True if it takes over; the others keep running. */
+  /** It takes over; the others continue as they are. */
   readonly isNew: boolean;
   readonly session: ProvidedSession;
-  /** Undefined for a model that runs already, and without inputs to run it on. */
+  /** Undefined for a model that runs already, or without inputs to run it on. */
   readonly latency: LatencyFigures | undefined;
 };
 
-/** A fresh host with everything in it that is to run. */
+/** A fresh host with all models loaded. */
 export type Successor = {
   readonly host: HostProcess;
   readonly models: readonly SuccessorModel[];
@@ -40,15 +40,13 @@ export type Successor = {
 };
 
 export type SuccessorOptions = {
-  /** Called once more for each candidate that takes its host down. */
+  /** Called again for each candidate that takes its host down. */
   readonly newHost: () => HostProcess;
   readonly running: readonly RunningModel[];
   readonly candidates: readonly Candidate[];
-  /** True if a fresh host is needed even without a new version. */
+  /** A fresh host is needed even without a new version in it. */
   readonly isWantedAnyway: boolean;
-  /**
-   * Called for each candidate that fails its checks, with the provider; may throw to stop the whole preparation.
-   */
+  /** Receives each candidate that fails its proof, with the provider; may throw to give up. */
   readonly onRefused: (candidate: Candidate, error: unknown, provider: string | undefined) => void;
   readonly memory: MemoryBound;
   readonly config: ModelsConfig;
@@ -59,14 +57,14 @@ type Proven = SuccessorModel & { readonly grownBytes: number };
 
 /**
  * Starts a fresh host, proves the new versions there (hash, graph, golden vectors, warm-up, latency against the
- * deadline, memory of the host), and loads the running versions next to them. The live host is not changed.
+ * deadline, memory of the host), and loads the models that run now next to them, unchanged. The live host is not touched.
  *
- * @returns undefined if no candidate passed and no fresh host is needed.
- * @throws {OperatingError} if no host can hold all running models; also the errors of `onRefused`.
+ * @returns undefined if no candidate passed its proof and no fresh host is needed otherwise.
+ * @throws {OperatingError} Why no host can have all models that run now; errors of `onRefused`.
  */
 export async function prepareSuccessor(options: SuccessorOptions): Promise<Successor | undefined> {
   let { candidates } = options;
-  // Each round ends with a successor, with fewer candidates, or in an error.
+  // Each round ends with a successor, fewer candidates or an error.
   while (candidates.length > 0 || options.isWantedAnyway) {
     const host = options.newHost();
     try {
@@ -84,7 +82,7 @@ export async function prepareSuccessor(options: SuccessorOptions): Promise<Succe
 
 type Filled =
   | (Successor & { readonly kind: 'successor' })
-  /** To be tried in another host. */
+  /** These must be tried in another host. */
   | { readonly kind: 'again'; readonly candidates: readonly Candidate[] };
 
 async function fill(host: HostProcess, candidates: readonly Candidate[], options: SuccessorOptions): Promise<Filled> {
@@ -94,7 +92,7 @@ async function fill(host: HostProcess, candidates: readonly Candidate[], options
   for (const [index, candidate] of candidates.entries()) {
     const model = await prove(host, candidate, options);
     if (model !== undefined) proven.push(model);
-    // Candidates that passed before must be loaded again, because their host has ended.
+    // Candidates that passed before are loaded again, because their host is gone.
     if (host.doomed) return { kind: 'again', candidates: [...proven, ...candidates.slice(index + 1)] };
   }
   if (proven.length === 0 && !options.isWantedAnyway) return { kind: 'again', candidates: [] };
@@ -142,7 +140,7 @@ async function prove(
     return { slot, stored, isNew: true, session, latency, grownBytes: (await residentBytesOf(host)) - beforeBytes };
   } catch (error) {
     onRefused(candidate, error, provider);
-    // A candidate that was too slow is loaded nevertheless.
+    // A version that is too slow is loaded nevertheless.
     if (!host.doomed) await host.call('unload', { key: slot.label }, START_DEADLINE_MS);
     return undefined;
   }

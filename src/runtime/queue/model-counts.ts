@@ -7,7 +7,7 @@ import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 const NS_PER_MS = 1_000_000;
 const US_PER_MS = 1_000;
 
-/** A request that has ended. Times are monotonic. */
+/** A request that ended. Times are monotonic. */
 export type EndedRequest = {
   readonly rows: number;
   readonly queuedMs: number;
@@ -39,7 +39,7 @@ const NOTHING: Readonly<Totals> = {
   computedMs: 0,
 };
 
-/** Counters of one version of a model, named as in the Open Inference Protocol. */
+/** Counts of one version of a model, as the Open Inference Protocol defines them. */
 export class ModelCounts implements Disposable {
   readonly #name: string;
   readonly #version: number;
@@ -47,7 +47,7 @@ export class ModelCounts implements Disposable {
   readonly #metrics;
   readonly #stopTelling: () => void;
   readonly #totals: Totals = { ...NOTHING };
-  /** The part of the totals that the metrics contain. */
+  /** The part of the totals that the metrics have. */
   #told: Readonly<Totals> = NOTHING;
   #lastInferenceMs: EpochMs = 0;
 
@@ -81,7 +81,7 @@ export class ModelCounts implements Disposable {
     this.#totals.failedMs += this.#clock.monotonicMs() - queuedMs;
   }
 
-  /** Ends the counting because another version takes over; its counts stay in the metrics. */
+  /** Another version replaces it; its counts stay in the metrics. */
   [Symbol.dispose](): void {
     this.#tell();
     this.#stopTelling();
@@ -102,7 +102,7 @@ export class ModelCounts implements Disposable {
     };
   }
 
-  /** Adds the counts since the last call; two copies of a model share the same labels. */
+  /** Adds only what is new: two copies of a model count under the same labels. */
   #tell(): void {
     const labels = { model: this.#name, version: String(this.#version) };
     const since = (total: keyof Totals) => this.#totals[total] - this.#told[total];

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../platform/clock.ts';
 
-/** Named timers: setting a name again postpones its timer. They do not keep the process alive. */
+/** One timer per name: setting it again replaces it. The timers do not keep the process alive. */
 export class NamedTimers {
   readonly #clock: Clock;
   readonly #timers = new Map<string, Timer>();

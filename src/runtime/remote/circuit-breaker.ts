@@ -6,12 +6,12 @@ const PAUSE_MS_MAX = 60_000;
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
- * Circuit breaker of a server: opens after a number of failures in a row and retries after pauses that grow from half a
- * second to a minute, with jitter.
+ * Prevents runs from waiting for a server that does not work: after `failuresMax` failures in a row it gets no runs, and
+ * is tried again after pauses that grow from 0.5 s to 60 s, each with jitter.
  *
- * It starts half-open, because the state of the server is unknown, and closes only after a proof. The half-open state tries
- * that proof, never a window. The pauses keep growing until a run has succeeded: a server that passes its proof and then
- * fails at work is not retried faster.
+ * It starts half-open, because the server is unknown, and closes only after a proof; half-open tries that proof and
+ * never a window. The pauses grow until a run succeeds, so that a server that passes the proof and then fails is not
+ * tried faster and faster.
  *
  * @see M. Nygard, Release It!, 2nd ed. (2018), "Circuit Breaker".
  */
@@ -41,13 +41,13 @@ export class CircuitBreaker {
     this.#backoff.reset();
   }
 
-  /** Records a failed run. @returns True if it opened the breaker. */
+  /** A run failed. @returns True if the circuit must open. */
   failed(): boolean {
     this.#failures += 1;
     return this.#failures >= this.#failuresMax;
   }
 
-  /** @returns How long to leave the server alone, in milliseconds. */
+  /** @returns Milliseconds until the next try. */
   open(): number {
     this.#state = 'open';
     return this.#backoff.nextMs();

@@ -9,7 +9,7 @@ import { batchSize } from '../../models/checks/batch-rows.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';
 import { fallbackIncompatibility, fallbackProblem } from '../../models/store/fallback-fit.ts';
 
-/** A local model that stays loaded while it is held. */
+/** A local model that stays loaded until it is released. */
 export type HeldModel = {
   readonly ready: () => ReadyModel | undefined;
   readonly run: (inputs: Tensors) => Promise<RunResult>;
@@ -25,8 +25,8 @@ export type FallbackModelOptions = {
 };
 
 /**
- * The local model that judges if a remote model cannot. It is loaded and proved like any local model, after a check that it
- * is local and has the same windows.
+ * The local model that judges while a remote one cannot. It is loaded and proved like any local model, after a check
+ * that it is local and takes the same windows.
  */
 export class FallbackModel {
   readonly #options: FallbackModelOptions;
@@ -40,7 +40,7 @@ export class FallbackModel {
     this.#label = formatModelReference(options.model);
   }
 
-  /** Loads it if it fits; resolves after that check. Never rejects. */
+  /** Loads the model if it fits; resolves after that check. Never rejects. */
   async start(): Promise<void> {
     const { model, manifest, directory, hold } = this.#options;
     this.#unfit = await fallbackProblem(manifest, directory).catch(errorMessage);
@@ -52,14 +52,14 @@ export class FallbackModel {
     return this.#unfit;
   }
 
-  /** Text for an operator: which model judges meanwhile. */
+  /** Which model judges meanwhile, for an operator. */
   get standing(): string {
     if (this.#unfit !== undefined) return this.#unfit;
     if (this.#ready === undefined) return `its fallback ${this.#label} cannot judge either, see model/${this.#label}`;
     return `${this.#label} judges meanwhile`;
   }
 
-  /** The model as it judges in the place of the remote one, and why; undefined while it cannot. */
+  /** Returns the model with the reason why it replaces the remote one; undefined while it cannot judge. */
   served(reason: string): ServedModel | undefined {
     const ready = this.#ready;
     return ready === undefined ? undefined : { ...ready, judgedBy: insteadOfRemote(ready.judgedBy, reason) };
@@ -68,10 +68,10 @@ export class FallbackModel {
   /**
    * Judges windows that the remote model did not judge.
    *
-   * @param inputs One input with any name.
-   * @returns Undefined if it must not or cannot judge now; the remote model's error then applies.
-   * @throws {OperatingError} Its own error if these windows caused it, so that the caller can split the batch; otherwise the
-   *   remote model's error with both reasons.
+   * @param inputs One input, under any name.
+   * @returns Undefined if it must not or cannot judge now: then the error of the remote model applies.
+   * @throws {OperatingError} Its own error if these windows are at fault, so that the caller may split the batch;
+   *   otherwise the error of the remote model, with both reasons.
    */
   async judge(inputs: Tensors, error: OperatingError): Promise<RunResult | undefined> {
     const ready = this.#ready;
@@ -97,7 +97,7 @@ export class FallbackModel {
 
   get #ready(): ReadyModel | undefined {
     const ready = this.#held?.ready();
-    // Its folder may hold something else by now.
+    // Its folder may contain another version by now.
     return ready === undefined || fallbackIncompatibility(this.#options.manifest, ready.manifest) !== undefined
       ? undefined
       : ready;
@@ -105,8 +105,8 @@ export class FallbackModel {
 }
 
 /**
- * Returns whether the fallback may judge. Invalid windows are invalid for every model. A batch refused for its content
- * returns to the caller to be split, so that only the invalid window reaches the fallback.
+ * Windows with invalid values are invalid for every model. A batch that is refused for its values is returned to the
+ * caller, who splits it: only the window at fault reaches the fallback.
  */
 function mayFallBack({ code, disposition }: OperatingError, inputs: Tensors): boolean {
   return code !== 'model-input-invalid' && (disposition === 'retry' || batchSize(inputs) === 1);

@@ -25,7 +25,7 @@ import { remoteFailure } from '../../models/errors/remote-errors.ts';
 import { remoteMetrics } from './remote-metrics.ts';
 import { RemoteSession } from './remote-session.ts';
 
-/** Interval of the repeated proof, which detects changed weights under the same version. */
+/** Pause between proofs: detects a server whose weights change under the same version. */
 const PROVE_AGAIN_MS = 300_000;
 
 const unfitCodes: ReadonlySet<string> = new Set([
@@ -56,21 +56,20 @@ export type RemoteOwner = QueuedModel & {
 
 export type RemoteModelOptions = {
   readonly owner: RemoteOwner;
-  /** The remote version on disk. */
   readonly stored: StoredModel;
   readonly server: RemoteServer;
   readonly config: ModelsConfig;
-  /** Model that judges for the watches if the remote version cannot; undefined without one. */
+  /** Local model that judges for the watches if this one cannot; undefined if there is none. */
   readonly fallback: FallbackModel | undefined;
   readonly deps: Deps;
 };
 
 /**
- * A version of a model that runs on a server. It is proved before its results are used, has a bounded number of connections,
- * and a circuit breaker stops requests while the server fails.
+ * A version of a model that runs on a server. It is proved before it is used, has a bounded number of connections, and
+ * gets no runs while the circuit breaker is open.
  *
- * It uses no inference host, so a slow server delays no local model. Waiting runs have the same limits as for a host:
- * `models.maxQueuedRuns` runs of watches, `maxQueue` requests of clients.
+ * Its runs do not pass an inference host, so that a slow server delays no local model. The same limits apply to runs that
+ * wait: `models.maxQueuedRuns` runs of watches, `maxQueue` client requests.
  */
 export class RemoteModel {
   readonly stored: StoredModel;
@@ -86,14 +85,13 @@ export class RemoteModel {
   readonly #timers: NamedTimers;
   #session: RemoteSession | undefined;
   #proving = false;
-  /** True if the last run failed, for health. */
+  /** The last run failed; for health. */
   #failing = false;
   #reason = 'its server has not answered yet';
-  /** As it is proved. */
   #served: ServedModel | undefined;
-  /** Requests under way to the server. */
+  /** Requests in flight to the server. */
   #underWay = 0;
-  /** Number of runs without an answer yet. */
+  /** Runs that are not answered yet. */
   #runs = 0;
   /** 'leaving': another version took over; earlier runs are still answered. */
   #state: 'open' | 'leaving' | 'closed' = 'open';
@@ -113,26 +111,26 @@ export class RemoteModel {
     this.#timers = new NamedTimers(deps.clock);
   }
 
-  /** Starts the proof. Returns immediately; the owner receives the result. */
+  /** Returns immediately; the owner receives the result. */
   start(): void {
     this.#noteCircuit();
     void this.#start();
   }
 
-  /** True if the server is proved and gets runs. */
+  /** The server was proved and gets runs. */
   get isProved(): boolean {
     return this.#breaker.state === 'closed';
   }
 
-  /** The model that would judge now: this one, or its fallback with the reason; undefined if none can. */
+  /** The model that would judge now: this one, or its fallback with the reason; undefined if neither can. */
   get ready(): ServedModel | undefined {
     return this.isProved ? this.#served : this.#fallback?.served(this.#reason);
   }
 
   /**
-   * Starts a proof if the server is not proved or its breaker is open.
+   * Proves the server now unless it is proved.
    *
-   * @returns False if no proof is necessary; otherwise the owner receives the result.
+   * @returns False if there is nothing to do; otherwise the owner receives the result.
    */
   retry(): boolean {
     if (this.isProved) return false;
@@ -141,8 +139,8 @@ export class RemoteModel {
   }
 
   /**
-   * Runs the model like `InferenceHost.run`. The fallback judges a watch's windows if the server is down, its breaker open, it
-   * is too slow or its answer is wrong.
+   * One run, as `InferenceHost.run`. The fallback judges the windows of a watch if the server is away, too slow or
+   * answers wrongly, or if the circuit is open.
    */
   async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
     const queuedMs = this.#deps.clock.monotonicMs();
@@ -160,7 +158,7 @@ export class RemoteModel {
     }
   }
 
-  /** Closes it after all earlier runs are answered; accepts no further runs. */
+  /** Closes the connection after the last answer; accepts no more runs. */
   leave(): void {
     if (this.#state !== 'open') return;
     this.#state = 'leaving';
@@ -168,7 +166,7 @@ export class RemoteModel {
     if (this.#runs === 0) this.close();
   }
 
-  /** Rejects the exchanges in flight with 'model-not-ready'. */
+  /** Ends the runs in flight with 'model-not-ready'. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -207,7 +205,7 @@ export class RemoteModel {
     return promise;
   }
 
-  /** A watch's one input under the name that this model gives it: it may have been made for the fallback. */
+  /** Gives the one input of a watch the name that this model uses: it may have been made for the fallback. */
   #named(inputs: Tensors): Tensors {
     const { manifest } = this.stored;
     const [window, ...others] = Object.values(inputs);
@@ -218,7 +216,7 @@ export class RemoteModel {
 
   /** Sends waiting runs while connections are free. */
   #pump(): void {
-    // While the breaker is open, waiting runs are rejected immediately.
+    // Runs that wait while the circuit is open are rejected immediately.
     const isReady = () => true;
     while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
       const nowMs = this.#deps.clock.monotonicMs();
@@ -249,7 +247,7 @@ export class RemoteModel {
     if (outcome.kind === 'failed' || outcome.kind === 'refused') this.#queue.pushAlone(outcome.alone);
   }
 
-  /** Runs on the server and records the result in the breaker. */
+  /** Runs once, and notes what the result shows about the server. */
   async #runOn(session: RemoteSession, params: RunParams, timeoutMs: number): Promise<HostRun> {
     const startedMs = this.#deps.clock.monotonicMs();
     try {
@@ -274,7 +272,7 @@ export class RemoteModel {
 
   #noteFailure(session: RemoteSession, error: unknown): void {
     if (this.#state !== 'open' || this.#session !== session || !this.isProved) return;
-    // A server that refuses these values, or returns NaN for them, is healthy: other windows continue.
+    // A server that rejects these values, or returns NaN for them, still works for other windows.
     if (error instanceof OperatingError && error.disposition === 'reject') return;
     if (error instanceof OperatingError && error.code === 'remote-version-changed') return this.#distrust(error);
     if (this.#breaker.failed())
@@ -284,7 +282,7 @@ export class RemoteModel {
     this.#report('degraded');
   }
 
-  /** Another version answers: it is not believed before it is proved. */
+  /** Another version answers: it must be proved before it is used. */
   #distrust(error: OperatingError): void {
     this.#breaker.halfOpen();
     this.#session = undefined;
@@ -298,15 +296,12 @@ export class RemoteModel {
     const pauseMs = this.#breaker.open();
     this.#reason = `${prefix}${loadFailureText(error)}`;
     this.#noteCircuit();
-    this.#deps.log.warn(
-      { model: this.#owner.label, pauseMs: Math.round(pauseMs) },
-      `Remote model is left alone: ${this.#reason}`,
-    );
+    this.#deps.log.warn({ model: this.#owner.label, pauseMs: Math.round(pauseMs) }, `Circuit opened: ${this.#reason}`);
     this.#report(isUnfit(error) && this.ready === undefined ? 'failed' : 'degraded');
     this.#timers.set('prove', pauseMs, () => void this.#prove());
   }
 
-  /** Proves the server. Never rejects. Runs continue meanwhile if it is proved already. */
+  /** Never rejects. A server that is proved already keeps its runs meanwhile. */
   async #prove(): Promise<void> {
     if (this.#proving || this.#state !== 'open') return;
     this.#proving = true;
@@ -324,7 +319,7 @@ export class RemoteModel {
     }
   }
 
-  /** Handles a failed proof. A server in use that is too busy for a proof stays proved: its runs show its state. */
+  /** A server in use that is too busy for a proof is still proved; its runs show how well it works. */
   #noteUnproved(error: unknown): void {
     if (this.isProved && !isUnfit(error)) this.#timers.set('prove', PROVE_AGAIN_MS, () => void this.#prove());
     else this.#leaveAlone(error);
@@ -355,7 +350,7 @@ export class RemoteModel {
     const result = await this.#fallback?.judge(inputs, error);
     if (result === undefined) return undefined;
     this.#metrics.andon_remote_fallback_runs_total.inc({ model: this.#owner.label, reason: error.code });
-    // It may have become ready only after the health was reported.
+    // The fallback may have become ready after the last report.
     if (!this.isProved) this.#report('degraded');
     return result;
   }
@@ -365,7 +360,7 @@ export class RemoteModel {
     this.#owner.onReport(this, state, `${this.#reason}${who}`);
   }
 
-  /** A fallback that was wished for and cannot be had is missed before it is needed. */
+  /** A configured fallback that cannot be used is reported before it is needed. */
   #reportWell(): void {
     const unfit = this.#fallback?.unfit;
     this.#owner.onReport(this, unfit === undefined ? 'ok' : 'degraded', unfit ?? '');
@@ -375,12 +370,12 @@ export class RemoteModel {
     return remoteFailure('remote-circuit-open', `${this.#client.origin} gets no requests for now: ${this.#reason}`);
   }
 
-  /** Evaluated again after each wait, because the state may have changed. */
+  /** Must be checked again after each await. */
   #isOpen(): boolean {
     return this.#state === 'open';
   }
 
-  /** The metrics of a label belong to the version in use; a version that is starting or leaving writes none. */
+  /** The metrics of a model are those of the version in use, not of one that comes or leaves. */
   get #isShown(): boolean {
     return this.#owner.isShown(this);
   }
@@ -395,12 +390,12 @@ export class RemoteModel {
   }
 }
 
-/** Returns true if an error concerns the model or its manifest, and not an unavailable server. */
+/** Returns whether an error concerns the model or its manifest, and not a server that is away. */
 function isUnfit(error: unknown): boolean {
   return error instanceof OperatingError && unfitCodes.has(error.code);
 }
 
-/** Returns the properties that a caller of the session needs. */
+/** The part of a session that its callers depend on. */
 function shapeOf(session: RemoteSession | undefined) {
   const { inputs, outputs, batching } = session?.loaded ?? {};
   return { inputs, outputs, batching };

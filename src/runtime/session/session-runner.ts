@@ -18,7 +18,7 @@ import { providerObstacle, providerReason } from './provider-reason.ts';
 import { sessionOptions } from './session-options.ts';
 import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from '../../models/checks/tensor-check.ts';
 
-/** Files above this size leave so much garbage that it is worth the milliseconds to collect it before they are loaded. */
+/** Above this size, garbage is collected before the file is loaded, which takes some milliseconds. */
 const GARBAGE_BYTES_MIN = 8_000_000;
 
 type Runnable = {
@@ -34,8 +34,8 @@ export class SessionRunner {
   readonly #sessions = new Map<string, Runnable>();
 
   /**
-   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. An existing session
-   * with the same key keeps running until then.
+   * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. A session
+   * that is loaded under its key keeps running until then.
    *
    * @throws {OperatingError} 'model-file-invalid', 'model-load-failed', 'model-golden-mismatch',
    *   'provider-unavailable' (the model may still run on another provider).

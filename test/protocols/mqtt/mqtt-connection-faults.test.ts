@@ -10,8 +10,8 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
 
 /*
- * A broker that says what no real one says. Whatever it does, the connection ends or goes on with a reason in
- * words, settles every publish, comes back, and throws nothing past its owner.
+ * A broker that sends what no real broker sends. In every case the connection ends or continues with a reason in
+ * words, settles every publish, reconnects, and throws nothing to its owner.
  */
 let broker: RawBroker;
 let open: MqttConnection[] = [];
@@ -46,7 +46,7 @@ async function connected(overrides: Partial<MqttConnectionOptions> = {}) {
 const lost = (reason: RegExp) => (state: MqttState) => !state.connected && reason.test(state.reason);
 
 describe('a connection to a broker that misbehaves', () => {
-  test('a packet that is none ends it at once, and the next attempt follows', async () => {
+  test('an invalid packet ends it immediately, and the next attempt follows', async () => {
     const { states } = await connected();
     broker.send([0xf0, 0xff, 0x01, 0x02]);
     await states.when(lost(/not MQTT/));
@@ -54,9 +54,9 @@ describe('a connection to a broker that misbehaves', () => {
     await expect(states.when((state) => state.connected, lostAt)).resolves.toMatchObject({ reason: undefined });
   });
 
-  test('whatever bytes come, it ends or goes on, and nothing is thrown past it', async () => {
+  test('arbitrary bytes end it or are ignored, and nothing is thrown to its owner', async () => {
     const anyBytes = fc.uint8Array({ minLength: 1, maxLength: 40 });
-    // Bytes that look like a packet reach the parser; arbitrary ones seldom pass the guard.
+    // Bytes that look like a packet reach the parser; arbitrary bytes seldom pass the guard.
     const packetLike = fc
       .tuple(fc.constantFrom(0x20, 0x30, 0x32, 0x40, 0x90, 0xd0, 0xe0), fc.uint8Array({ maxLength: 30 }))
       .map(([first, body]) => Uint8Array.of(first, body.length, ...body));
@@ -75,14 +75,14 @@ describe('a connection to a broker that misbehaves', () => {
     );
   });
 
-  test('a login answer without its code is not waited for longer than the connect timeout', async () => {
+  test('a CONNACK without its code ends it after the connect timeout', async () => {
     broker.connack = [0x20, 1, 0];
     const { connection, states } = connectTo({ connectTimeoutMs: 200 });
     connection.start();
     await expect(states.when(lost(/did not answer the login within 200 ms/))).resolves.toBeDefined();
   });
 
-  test('a message over the limit is given up by its header, and its bytes are never taken in', async () => {
+  test('a message over the limit ends it at the header, and its bytes are not buffered', async () => {
     const { connection, states } = connectTo({ maxMessageSizeBytes: 100_000 });
     const announced = 256 * 1024 * 1024 - 1;
     connection.subscribe(['big'], () => undefined);
@@ -99,18 +99,18 @@ describe('a connection to a broker that misbehaves', () => {
         socket?.write(body, resolve);
       });
     await ended;
-    // What the kernel had already taken is not ours; the message itself would be 256 MiB.
+    // The kernel has buffers of its own; the message itself would be 256 MiB.
     expect(socket?.bytesWritten).toBeLessThan(announced / 4);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(announced / 4);
   });
 
-  test('a ping without an answer ends it within one and a half keepalives', async () => {
+  test('a ping without a response ends it within 1.5 keep-alive intervals', async () => {
     broker.answerPings = false;
     const { states } = await connected({ keepaliveMs: 1000 });
     await expect(states.when(lost(/The broker sent nothing for 1500 ms/))).resolves.toBeDefined();
   });
 
-  test('subscriptions without an answer end it', async () => {
+  test('subscriptions without a response end it', async () => {
     broker.answerSubscribes = false;
     const { connection, states } = connectTo({ connectTimeoutMs: 200 });
     connection.subscribe(['a'], () => undefined);
@@ -119,18 +119,18 @@ describe('a connection to a broker that misbehaves', () => {
     expect(states.items.some((state) => state.subscribed)).toBe(false);
   });
 
-  test('a broker that closes again and again is tried with waits that grow to the longest', async () => {
+  test('repeated closes by the broker double the wait up to the longest', async () => {
     const { connection, states } = connectTo({ reconnectMinMs: 10, reconnectMaxMs: 60 });
     broker.hangsUp = true;
     connection.start();
     await states.count(5);
     const waits = states.items.map((state) => (state.connected ? undefined : state.retryInMs));
-    // The middle of each upper half, as the test's own chance has it: 10, 20, 40, 60, 60.
+    // The random source of the test returns the middle of each upper half: 10, 20, 40, 60, 60.
     expect(waits.slice(0, 5)).toEqual([7.5, 15, 30, 45, 45]);
   });
 });
 
-test('a connection that held begins again with the shortest wait; one that did not goes on with longer ones', async () => {
+test('after a stable connection the wait starts at the shortest; after a short one it continues to grow', async () => {
   const clock = new FakeClock();
   const options = brokerOptions(broker.url, { protocolVersion: 4, reconnectMinMs: 1000, reconnectMaxMs: 60_000 });
   const connection = new MqttConnection(options, testDeps(clock));
@@ -154,7 +154,7 @@ test('a connection that held begins again with the shortest wait; one that did n
   expect(waits).toEqual([750, 1500, 3000, 750, 1500]);
 });
 
-test('a broker that hangs up on MQTT 5 without a word is tried with 3.1.1 next', async () => {
+test('3.1.1 is tried next if the broker closes the connection on MQTT 5 without a response', async () => {
   broker.connack = undefined;
   const { connection, states } = connectTo({ protocolVersion: 'auto' });
   connection.start();
@@ -167,7 +167,7 @@ test('a broker that hangs up on MQTT 5 without a word is tried with 3.1.1 next',
 });
 
 describe('publishing', () => {
-  test('before the login it fails at once: nothing is queued', async () => {
+  test('fails immediately before the login: nothing is queued', async () => {
     const { connection } = connectTo();
     await expect(connection.publish('a', '1', publishing)).rejects.toMatchObject({
       code: 'mqtt-not-connected',
@@ -179,7 +179,7 @@ describe('publishing', () => {
     expect(broker.received('publish')).toEqual([]);
   });
 
-  test('a message resolves on its own acknowledgement and not before', async () => {
+  test('resolves at the acknowledgement of the message and not before', async () => {
     broker.acknowledgePublishes = false;
     const { connection } = await connected();
     let settled = 0;
@@ -193,7 +193,7 @@ describe('publishing', () => {
     await first;
   });
 
-  test('more than 200 in flight are refused, and what was in flight fails when the connection does', async () => {
+  test('refuses more than 200 in flight, and those in flight fail when the connection fails', async () => {
     broker.acknowledgePublishes = false;
     const { connection } = await connected();
     const published = Array.from({ length: 200 }, (_, index) => connection.publish('a', `${index}`, publishing));
@@ -208,7 +208,7 @@ describe('publishing', () => {
     expect(await metricValue(deps, 'andon_mqtt_in_flight{connection="test"}')).toBe(0);
   });
 
-  test('a message that nobody acknowledges fails in time, and the connection is made anew without it', async () => {
+  test('an unacknowledged message fails in time, and the new connection does not repeat it', async () => {
     broker.acknowledgePublishes = false;
     const { connection, states } = await connected();
     const late = connection.publish('a', 'late', { ...publishing, timeoutMs: 100 });
@@ -221,11 +221,11 @@ describe('publishing', () => {
     broker.acknowledgePublishes = true;
     await states.when((state) => state.connected, lostAt);
     await connection.publish('a', 'next', publishing);
-    // Sent again by whoever holds the record, never by the connection.
+    // The owner of the record sends it again, never the connection.
     expect(broker.received('publish')).toHaveLength(3);
   });
 
-  test('a broker of MQTT 5 never has more unacknowledged than it said it takes', async () => {
+  test('an MQTT 5 broker never has more unacknowledged messages than its receive maximum', async () => {
     broker.connack = [0x20, 6, 0, 0, 3, 0x21, 0, 2];
     broker.acknowledgePublishes = false;
     const { connection } = await connected({ protocolVersion: 5 });
@@ -238,7 +238,7 @@ describe('publishing', () => {
     await published;
   });
 
-  test('a message larger than the broker said it takes is refused before it costs the connection', async () => {
+  test('a message over the limit that the broker announced is refused and the connection continues', async () => {
     broker.connack = [0x20, 8, 0, 0, 5, 0x27, 0, 0, 3, 232];
     const { connection } = await connected({ protocolVersion: 5 });
     await connection.publish('a', 'x'.repeat(980), publishing);
@@ -279,7 +279,7 @@ describe('a message from the broker', () => {
     return { connection, states };
   }
 
-  test('is acknowledged only after its handler is done with it', async () => {
+  test('is acknowledged only after its handler has resolved', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const taken = new Recorder<string>();
     await subscribed(() => {
@@ -294,7 +294,7 @@ describe('a message from the broker', () => {
     expect([...body]).toEqual([0, 7]);
   });
 
-  test('that waits holds up no other, and acknowledgements keep the order of the messages', async () => {
+  test('that waits delays no other, and acknowledgements keep the order of the messages', async () => {
     const gates = new Map(['1', '2', '3'].map((payload) => [payload, Promise.withResolvers<void>()]));
     const taken = new Recorder<string>();
     const { connection, states } = connectTo();
@@ -309,7 +309,7 @@ describe('a message from the broker', () => {
     await taken.count(4);
     gates.get('2')?.resolve();
     gates.get('3')?.resolve();
-    // An answer that the broker can only get after those two had their chance.
+    // The broker can receive this response only after those two were processed.
     await connection.publish('b', 'x', publishing);
     expect(broker.received('puback')).toEqual([]);
     gates.get('1')?.resolve();
@@ -317,7 +317,7 @@ describe('a message from the broker', () => {
     expect(broker.received('puback').map(({ body }) => body.readUInt16BE(0))).toEqual([1, 2, 3, 4]);
   });
 
-  test('is the last that is read while 1000 wait, and reading goes on with the first that is safe', async () => {
+  test('is not read while 1000 wait, and reading continues when the first of them is stored', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const taken = new Recorder<string>();
     const { connection, states } = connectTo();
@@ -329,7 +329,7 @@ describe('a message from the broker', () => {
     await states.when((state) => state.subscribed);
     broker.send(Buffer.concat(Array.from({ length: 1500 }, (_, index) => publishPacket('a', `${index}`, index + 1))));
     await taken.count(1000);
-    // Nothing can be awaited for what must not come: a turn of the loop in which 500 messages would have come.
+    // No event marks what must not arrive: waits for a turn of the loop in which 500 messages would have arrived.
     await new Promise((done) => setTimeout(done, 50));
     expect(taken.items).toHaveLength(1000);
     resolve();
@@ -356,7 +356,7 @@ describe('a message from the broker', () => {
     },
   );
 
-  test('on a topic that nobody asked for, control characters and all, is acknowledged and goes no further', async () => {
+  test('on a topic without a subscription, even with control characters, is acknowledged and dropped', async () => {
     let taken = 0;
     const { connection } = await subscribed(() => {
       taken += 1;
@@ -369,7 +369,7 @@ describe('a message from the broker', () => {
 });
 
 describe('disposal', () => {
-  test('says goodbye, and nothing is told after it', async () => {
+  test('sends a DISCONNECT, and nothing is reported after it', async () => {
     const { connection, states } = await connected();
     const before = states.items.length;
     await connection[Symbol.asyncDispose]();
@@ -397,7 +397,7 @@ describe('disposal', () => {
     expect(broker.received('connect')).toHaveLength(1);
   });
 
-  test('does not wait for acknowledgements that never come', async () => {
+  test('does not wait for acknowledgements that never arrive', async () => {
     broker.acknowledgePublishes = false;
     const { connection } = await connected();
     const settled = Promise.allSettled([connection.publish('a', '1', publishing)]);

@@ -33,7 +33,7 @@ const mosquitto: BrokerKind = {
 
 const deps = testDeps();
 const publishing = { qos: 1, retain: false, timeoutMs: 10_000 } as const;
-/** What a test opened; closed backwards after it. */
+/** Resources that a test opened; closed in reverse order after it. */
 let opened: AsyncDisposable[] = [];
 
 afterEach(async () => {
@@ -78,7 +78,7 @@ const kinds: readonly (readonly [string, BrokerKind])[] = [
 ];
 
 describe.each(kinds)('a connection to %s', (_name, kind) => {
-  test('publishes and receives, and gets retained messages marked as such', async () => {
+  test('publishes and receives, and marks retained messages', async () => {
     const broker = own(await kind.start());
     const { connection } = await publisher(broker.url);
     await connection.publish('cell/kept', 'old', { ...publishing, retain: true });
@@ -91,7 +91,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     ]);
   });
 
-  test('comes back with its subscriptions after the broker was killed and started again', async () => {
+  test('subscribes again after the broker was killed and restarted', async () => {
     const first = await kind.start();
     const { connection, states, messages } = await subscriber(first.url, ['a']);
     await kind.end(first);
@@ -106,12 +106,12 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     await messages.when(({ payload }) => payload === 'back');
   });
 
-  test('a burst of 10,000 messages arrives whole and in order, each acknowledged', async () => {
+  test('a burst of 10,000 messages arrives completely and in order, each acknowledged', async () => {
     const broker = own(await kind.start());
     const { messages } = await subscriber(broker.url, ['burst']);
     const { connection } = await publisher(broker.url);
     const number = 10_000;
-    // A window of 100 that never stands still.
+    // 100 publishes are always in flight.
     let next = 0;
     const lane = async (): Promise<void> => {
       for (let index = next++; index < number; index = next++)
@@ -122,7 +122,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     expect(messages.items.map(({ payload }) => Number(payload))).toEqual(Array.from({ length: number }, (_, i) => i));
   });
 
-  test('a line that goes dead without a word is given up, and used again when it lives', async () => {
+  test('a silent line ends the connection, which is made again when the line works', async () => {
     const broker = own(await kind.start());
     const proxy = own(await TcpProxy.listen(broker.port));
     const { connection, states } = await publisher(proxy.url, { keepaliveMs: 1000, connectTimeoutMs: 500 });
@@ -136,7 +136,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     await connection.publish('a', '2', publishing);
   });
 
-  test('the will is published when the connection dies, and not when it says goodbye', async () => {
+  test('the will is published if the connection breaks, and not after a DISCONNECT', async () => {
     const broker = own(await kind.start());
     const { messages } = await subscriber(broker.url, ['state']);
     const will = (payload: string) => ({ topic: 'state', payload, qos: 1 as const, retain: false });
@@ -150,7 +150,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     expect(messages.items.map(({ payload }) => payload)).toEqual(['lost']);
   });
 
-  test('a filter with wildcards brings every topic that fits, and a topic of its own goes before it', async () => {
+  test('a filter with wildcards receives every matching topic, and an exact topic has precedence', async () => {
     const broker = own(await kind.start());
     const { connection, states } = connectTo(broker.url);
     const taken = new Recorder<string>();
@@ -162,7 +162,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
       await connection.publish(topic, '1', publishing);
     await connection.publish('all/end', '1', publishing);
     await taken.when((text) => text === 'wild all/end');
-    // Brokers may send a message once for each filter that fits it.
+    // Brokers may send a message once for each filter that matches it.
     expect([...new Set(taken.items)]).toEqual([
       'wild acme/pump-2/speed',
       'own acme/pump-1/speed',
@@ -172,7 +172,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
     ]);
   });
 
-  test('a kept session delivers what came while the client was away', async () => {
+  test('a kept session delivers the messages that arrived while the client was disconnected', async () => {
     const broker = own(await kind.start());
     const session = { clientId: `kept-${crypto.randomUUID()}`, clean: false };
     const before = await subscriber(broker.url, ['kept'], session);
@@ -185,7 +185,7 @@ describe.each(kinds)('a connection to %s', (_name, kind) => {
   });
 });
 
-test('a broker behind a WebSocket is reached on its path, and its oversized message is given up', async () => {
+test('a broker behind a WebSocket is reached on its path, and its oversized message ends the connection', async () => {
   const broker = own(await WebSocketBroker.listen());
   const { messages, states } = await subscriber(`${broker.url}/mqtt?line=2`, ['a'], { maxMessageSizeBytes: 100_000 });
   const { connection } = await publisher(`${broker.url}/mqtt`);
@@ -197,7 +197,7 @@ test('a broker behind a WebSocket is reached on its path, and its oversized mess
   expect(broker.paths.slice(0, 2)).toEqual(['/mqtt?line=2', '/mqtt?line=2']);
 });
 
-test('a broker that knows only MQTT 3.1.1 is spoken to in it, and nobody hears of a failure', async () => {
+test('a broker with MQTT 3.1.1 only gets MQTT 3.1.1, and no failure is reported', async () => {
   const broker = own(await MqttBroker.listen({ port: 0 }));
   const { connection, states } = await publisher(broker.url);
   expect(connection.protocolVersion).toBe(4);
@@ -205,7 +205,7 @@ test('a broker that knows only MQTT 3.1.1 is spoken to in it, and nobody hears o
 });
 
 describe('a broker that refuses', () => {
-  test('a login is tried again and again, and succeeds once the broker lets it', async () => {
+  test('a login is retried until the broker accepts it', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));
     let allowed = false;
     broker.aedes.authenticate = (_client, username, password, done) => {
@@ -224,7 +224,7 @@ describe('a broker that refuses', () => {
     await states.when((state) => state.connected);
   });
 
-  test('a secret that is missing is a reason to wait, not to end', async () => {
+  test('a missing secret is retried and does not end the connection', async () => {
     const { connection, states } = connectTo('mqtt://127.0.0.1:1', {
       username: 'andon',
       password: { env: 'ANDON_TEST_MQTT_ABSENT' },
@@ -234,7 +234,7 @@ describe('a broker that refuses', () => {
     expect(states.items[1]?.reason).toBe('Environment variable ANDON_TEST_MQTT_ABSENT is not set or empty');
   });
 
-  test('a subscription is named; the other topics go on', async () => {
+  test('a subscription is named; the other topics continue', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));
     broker.aedes.authorizeSubscribe = (_client, subscription, done) =>
       done(null, subscription.topic === 'secret' ? null : subscription);
@@ -247,7 +247,7 @@ describe('a broker that refuses', () => {
   });
 });
 
-test('a topic that was refused is asked for again, and comes without a reconnect', async () => {
+test('a topic is subscribed again later, without a reconnect', async () => {
   const clock = new FakeClock();
   const broker = own(await MqttBroker.listen({ port: 0 }));
   let allowed = false;
@@ -278,7 +278,7 @@ describeWith(['mosquitto'], 'a retained message over the limit, on mosquitto', (
     return { states, topics };
   }
 
-  test('is held back by the broker with MQTT 5, and the other topics go on', async () => {
+  test('is not sent by the broker with MQTT 5, and the other topics continue', async () => {
     const { states, topics } = await withLargeMessage(5);
     await topics.when((topic) => topic === 'small');
     await states.when(({ subscribed }) => subscribed);
@@ -297,7 +297,7 @@ describeWith(['mosquitto', 'mosquitto_passwd'], 'mosquitto with access rights', 
   const acl = 'user andon\ntopic readwrite plant/#\n';
   const users = { andon: 'secret' };
 
-  test('a wrong password is named, and MQTT 5 tells of a publish that its ACL drops', async () => {
+  test('a wrong password is named, and MQTT 5 reports a publish that the ACL drops', async () => {
     const broker = own(await Mosquitto.start({ users, acl }));
     process.env['ANDON_TEST_MQTT_PASSWORD'] = 'wrong';
     const login = { username: 'andon', password: { env: 'ANDON_TEST_MQTT_PASSWORD' } };
@@ -306,7 +306,7 @@ describeWith(['mosquitto', 'mosquitto_passwd'], 'mosquitto with access rights', 
     await states.when(({ reason }) =>
       /refused the login: (Not authorized|Bad User Name or Password)/.test(reason ?? ''),
     );
-    // The secret is read anew for each attempt.
+    // The secret is read again for each attempt.
     process.env['ANDON_TEST_MQTT_PASSWORD'] = 'secret';
     await states.when((state) => state.connected);
     await connection.publish('plant/a', '1', publishing);
@@ -346,7 +346,7 @@ describeWith(['mosquitto'], 'mosquitto and its sessions', () => {
     expect(messages.items.map(({ payload }) => payload)).toEqual(['after']);
   });
 
-  test('a message that nobody could take over comes again', async () => {
+  test('a message that could not be stored is delivered again', async () => {
     const broker = own(await Mosquitto.start());
     const { connection, states } = connectTo(broker.url, { clientId: `kept-${crypto.randomUUID()}`, clean: false });
     const taken = new Recorder<string>();
@@ -366,8 +366,8 @@ describeWith(['mosquitto'], 'mosquitto and its sessions', () => {
   });
 });
 
-describeWith(['mosquitto', 'openssl'], 'mosquitto that asks for a certificate', () => {
-  test('lets in who shows one of its authority, from files or secrets, and nobody else', async () => {
+describeWith(['mosquitto', 'openssl'], 'mosquitto that requires a certificate', () => {
+  test('accepts only clients with a certificate of its authority, from files or secrets', async () => {
     const certificates = own(TestCertificates.make());
     const { ca, server, client } = certificates;
     const lines = [`cafile ${ca}`, `certfile ${server.cert}`, `keyfile ${server.key}`, 'require_certificate true'];
@@ -390,7 +390,7 @@ describeWith(['mosquitto', 'openssl'], 'mosquitto that asks for a certificate', 
     expect(nobody.states.items.some(({ connected }) => connected)).toBe(false);
   });
 
-  test('a key that is not the certificate’s is named, and tried again', async () => {
+  test('a key that does not belong to the certificate is named, and retried', async () => {
     const { ca, server, client } = own(TestCertificates.make());
     const { connection, states } = connectTo('mqtts://127.0.0.1:1', {
       tls: { ca, cert: client.cert, key: server.key },

@@ -5,7 +5,7 @@ import { publishPacket, remainingLength } from '../../support/broker-raw.ts';
 
 const BYTES_MAX = 300;
 
-/** The bytes cut at the given places. */
+/** Cuts the bytes at the given positions. */
 function cut(bytes: Buffer, places: readonly number[]): readonly Buffer[] {
   const borders = [0, ...places.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
   return borders.slice(1).map((end, index) => bytes.subarray(borders[index], end));
@@ -13,7 +13,7 @@ function cut(bytes: Buffer, places: readonly number[]): readonly Buffer[] {
 
 const payload = fc.uint8Array({ maxLength: BYTES_MAX - 10 }).map((bytes) => Buffer.from(bytes));
 
-test('packets within the limit pass, wherever the network cuts them', () => {
+test('packets within the limit pass, at every split into chunks', () => {
   fc.assert(
     fc.property(fc.array(payload, { maxLength: 8 }), fc.array(fc.nat()), (payloads, places) => {
       const stream = Buffer.concat(payloads.map((bytes) => publishPacket('a', bytes)));
@@ -23,7 +23,7 @@ test('packets within the limit pass, wherever the network cuts them', () => {
   );
 });
 
-test('a packet over the limit is found by its header, wherever the network cuts it', () => {
+test('a packet over the limit is detected by its header, at every split into chunks', () => {
   fc.assert(
     fc.property(
       payload,
@@ -46,7 +46,7 @@ test('the topic of a message that is too large is named, without its control cha
 
 test.each([
   ['a packet type that only clients send', [0x10, 0]],
-  ['a publish with QoS 2, which nobody asked for', [0x34, 5, 0, 1, 97, 0, 1]],
+  ['a publish with QoS 2, which no subscription requests', [0x34, 5, 0, 1, 97, 0, 1]],
   ['a remaining length of five bytes', [0x30, 0xff, 0xff, 0xff, 0xff, 1]],
 ])('%s is malformed', (_name, bytes) => {
   expect(new MqttPacketGuard(BYTES_MAX).check(Uint8Array.from(bytes))?.kind).toBe('malformed');

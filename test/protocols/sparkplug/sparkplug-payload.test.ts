@@ -7,7 +7,7 @@ import { nodeBirth, nodeData } from '../../support/sparkplug-bytes.ts';
 
 const TIME_MS = 1_780_000_000_000;
 
-test('a birth of another program is read, with names, aliases and types', () => {
+test('a birth of another program is decoded, with names, aliases and types', () => {
   const { sequence, timestampMs, metrics } = decodeSparkplug(nodeBirth);
   expect({ sequence, timestampMs }).toEqual({ sequence: 0, timestampMs: TIME_MS });
   expect(metrics.map(({ name, alias, dataType }) => `${name} ${alias} ${dataType}`)).toEqual([
@@ -20,7 +20,7 @@ test('a birth of another program is read, with names, aliases and types', () => 
   expect(metrics[11]?.value).toEqual({ kind: 'double', value: 0.1 });
 });
 
-test('data sets, templates and bytes are recognised and passed over, and what is around them is read', () => {
+test('data sets, templates and bytes are recognised and skipped, and the metrics around them are decoded', () => {
   const { metrics } = decodeSparkplug(nodeData);
   expect(metrics.map(({ value }) => value.kind)).toEqual(
     'int int long int float double none data-set template bytes'.split(' '),
@@ -29,7 +29,7 @@ test('data sets, templates and bytes are recognised and passed over, and what is
   expect(metrics[5]).toMatchObject({ alias: 10, isHistorical: true, timestampMs: TIME_MS + 1000 });
 });
 
-test('what is encoded is read back', () => {
+test('an encoded payload decodes to the same values', () => {
   const drafts = fc.array(
     fc.record({
       name: fc.string({ unit: 'grapheme' }),
@@ -58,8 +58,8 @@ function typeOf(value: number | boolean | string | undefined): number {
   return typeof value === 'boolean' ? dataTypes.Boolean : dataTypes.String;
 }
 
-test('any bytes at all are a payload or a named error', () => {
-  // Bytes of a real payload with some of them changed come further than arbitrary ones.
+test('arbitrary bytes give a payload or a named error', () => {
+  // A real payload with some bytes changed reaches more of the decoder than arbitrary bytes.
   const damaged = fc
     .array(fc.tuple(fc.nat({ max: nodeData.length - 1 }), fc.nat({ max: 255 })), { minLength: 1, maxLength: 8 })
     .map((changes) => {

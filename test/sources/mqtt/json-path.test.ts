@@ -4,7 +4,7 @@ import { formatJsonPath, parseJsonPath, valueAtPath } from '../../../src/sources
 
 const key = fc.oneof(fc.string(), fc.nat({ max: 999_999_999 }));
 
-test('every path reads back from its own text', () => {
+test('every path parses to itself from its text', () => {
   fc.assert(
     fc.property(fc.array(key, { maxLength: 6 }), (path) => {
       expect(parseJsonPath(formatJsonPath(path))).toEqual(path);
@@ -12,7 +12,7 @@ test('every path reads back from its own text', () => {
   );
 });
 
-test('a text is a path or none, whatever it is', () => {
+test('any text is either a path or refused', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom('$', '.', '[', ']', "'", '"', '\\', '0', '1', 'a', ' ') }),
@@ -24,7 +24,7 @@ test('a text is a path or none, whatever it is', () => {
   );
 });
 
-test('the value that was put at a path is found there', () => {
+test('a value stored at a path is found there', () => {
   fc.assert(
     fc.property(fc.array(key, { maxLength: 5 }), fc.integer(), (path, value) => {
       const document = path.reduceRight<unknown>(
@@ -36,7 +36,7 @@ test('the value that was put at a path is found there', () => {
   );
 });
 
-/** `{ [key]: value }` also where the key is `__proto__`. */
+/** `{ [key]: value }`, also for the key `__proto__`. */
 function ownEntry(name: string, value: unknown): object {
   return JSON.parse(`{${JSON.stringify(name)}:null}`, (entry: string, old: unknown) =>
     entry === name && old === null ? value : old,
@@ -62,7 +62,7 @@ describe('a path', () => {
   );
 
   test.each([
-    ['what an object inherits', {}, ['constructor', 'name']],
+    ['an inherited member of an object', {}, ['constructor', 'name']],
     ['the length of an array', [1, 2], ['length']],
     ['a character of a text', 'text', [0]],
     ['a position in an object', { 0: 1 }, [0]],

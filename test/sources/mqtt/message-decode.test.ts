@@ -9,7 +9,7 @@ import { TopicRouter } from '../../../src/sources/mqtt/topic-router.ts';
 const NOW_MS = Date.UTC(2026, 5, 1, 12);
 const TOLERANCE_MS = 5000;
 
-/** What the one tag of a topic becomes. */
+/** The sample of the one tag of a topic. */
 function decode(payload: string | Buffer, tag: Record<string, unknown> = {}, retain = false) {
   return decodeAll(payload, { t: tag }, retain)[0];
 }
@@ -36,7 +36,7 @@ function decodeAll(payload: string | Buffer, tags: Record<string, Record<string,
 }
 
 describe('a payload that is the value', () => {
-  test('every finite number comes out as it went in', () => {
+  test('every finite number is decoded to the same value', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
         expect(decode(`${value}`)).toMatchObject({ value: value === 0 ? 0 : value, quality: 'good', timeMs: NOW_MS });
@@ -97,7 +97,7 @@ describe('a payload that is the value', () => {
 });
 
 describe('a JSON payload', () => {
-  test('brings every tag of its topic; one that is missing costs only itself', () => {
+  test('has every tag of its topic; a missing value makes only its own tag bad', () => {
     const payload = JSON.stringify({ rms: 1.5, motor: { on: true, amps: ['2.25'] } });
     const samples = decodeAll(payload, {
       rms: { value: '$.rms' },
@@ -114,14 +114,14 @@ describe('a JSON payload', () => {
     expect(decode(`{"v":${value}}`, { value: '$.v' })).toMatchObject({ quality: 'bad', reason: 'payload-invalid' });
   });
 
-  test.each(['{"v":', '', '\u0000', '{"v":1}}'])('%j is no JSON', (payload) => {
+  test.each(['{"v":', '', '\u0000', '{"v":1}}'])('%j is not JSON', (payload) => {
     expect(decode(payload, { value: '$.v' })).toMatchObject({
       reason: 'payload-invalid',
       fault: 't: the payload is not JSON',
     });
   });
 
-  test('any bytes at all give one sample a tag, good only with a finite value', () => {
+  test('arbitrary bytes give one sample for each tag, good only with a finite value', () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array(), fc.json()), (payload) => {
         const bytes = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload);
@@ -162,10 +162,10 @@ describe('the time of a payload', () => {
     ['absent', undefined],
     ['null', null],
     ['no date', 'yesterday'],
-    ['without a zone, which nobody can place', '2026-05-01T10:00:00'],
-    ['on a day that is not in the calendar', '2026-02-30T10:00:00Z'],
-    ['at an hour that no day has', '2026-05-01T24:00:00Z'],
-    ['in seconds, or from a clock that was never set', 1_780_000_000],
+    ['without a zone', '2026-05-01T10:00:00'],
+    ['on a day that does not exist', '2026-02-30T10:00:00Z'],
+    ['at hour 24', '2026-05-01T24:00:00Z'],
+    ['in seconds, or from a clock that was not set', 1_780_000_000],
     ['negative', -1],
   ])('%s makes the value uncertain and stamps it at arrival', (_what, time) => {
     expect(at(time)).toMatchObject({ value: 1, timeMs: NOW_MS, quality: 'uncertain', reason: 'time-invalid' });
@@ -173,7 +173,7 @@ describe('the time of a payload', () => {
     expect(at(time)?.fault).toBe(`t: expected epoch milliseconds or ISO 8601 with a zone at $.t, found ${found}`);
   });
 
-  test('ahead of our clock is believed for a second, good up to the tolerance, and uncertain beyond it', () => {
+  test('ahead of the clock is used up to 1 s, replaced and good up to the tolerance, and uncertain beyond it', () => {
     expect(at(NOW_MS + AHEAD_MS_MAX)).toMatchObject({ timeMs: NOW_MS + AHEAD_MS_MAX, quality: 'good' });
     expect(at(NOW_MS + TOLERANCE_MS)).toMatchObject({ timeMs: NOW_MS, quality: 'good' });
     expect(at(NOW_MS + TOLERANCE_MS + 1)).toMatchObject({
@@ -183,7 +183,7 @@ describe('the time of a payload', () => {
     });
   });
 
-  test('long ago is believed: the age of a sample is not for its source to judge', () => {
+  test('long ago is used: a source does not judge the age of a sample', () => {
     expect(at('2001-01-01T00:00:00Z')).toMatchObject({ timeMs: Date.UTC(2001, 0, 1), quality: 'good' });
   });
 
@@ -191,7 +191,7 @@ describe('the time of a payload', () => {
     expect(at(NOW_MS - 60_000, true)).toMatchObject({ timeMs: NOW_MS - 60_000, quality: 'good' });
   });
 
-  test('of a retained message without one is unknown, which is no fault of anybody', () => {
+  test('of a retained message without one is unknown, and not a fault', () => {
     expect(decode('1', {}, true)).toMatchObject({
       value: 1,
       timeMs: NOW_MS,
@@ -205,7 +205,7 @@ describe('the time of a payload', () => {
 describe('a list of samples', () => {
   const listed = { samples: '$.s', value: '$.v', time: '$.t' };
 
-  test('is one batch for each element, in their order, with their own times', () => {
+  test('is one batch for each element, in order, with its own time', () => {
     const s = [3, 1, 2].map((v) => ({ v, t: NOW_MS - 1000 * v }));
     const samples = decodeAll(JSON.stringify({ s, speed: 1480 }), { rms: listed, speed: { value: '$.speed' } });
     expect(samples.map(({ value, timeMs }) => [value, timeMs])).toEqual([
@@ -216,14 +216,14 @@ describe('a list of samples', () => {
     ]);
   });
 
-  test('may be of lists, and be the whole payload', () => {
+  test('may have lists as elements, and be the whole payload', () => {
     const tag = { samples: '$', value: '$[1]', time: '$[0]' };
     expect(decodeAll(JSON.stringify([[NOW_MS - 5, 7]]), { t: tag })).toMatchObject([
       { value: 7, timeMs: NOW_MS - 5, quality: 'good' },
     ]);
   });
 
-  test('one element that is none costs only itself', () => {
+  test('an invalid element makes only its own sample bad', () => {
     const samples = decodeAll(JSON.stringify({ s: [{ v: 1, t: NOW_MS }, null, { v: 2, t: NOW_MS }] }), { t: listed });
     expect(samples.map(({ value, reason }) => [value, reason])).toEqual([
       [1, 'none'],
@@ -232,11 +232,11 @@ describe('a list of samples', () => {
     ]);
   });
 
-  test.each(['{}', '{"s":1}', 'x', '{"s":{"0":1}}'])('%s has none: one bad sample says so', (payload) => {
+  test.each(['{}', '{"s":1}', 'x', '{"s":{"0":1}}'])('%s has none: one bad sample reports it', (payload) => {
     expect(decodeAll(payload, { t: listed })).toMatchObject([{ quality: 'bad', reason: 'payload-invalid' }]);
   });
 
-  test('longer than is read is cut and said', () => {
+  test('over the limit is cut and reported', () => {
     const s = Array.from({ length: 10_001 }, () => ({ v: 1, t: NOW_MS }));
     const samples = decodeAll(JSON.stringify({ s }), { t: listed });
     expect(samples).toHaveLength(10_000);
@@ -270,7 +270,7 @@ describe('a payload of a unified namespace', () => {
     ['bad', 'bad'],
     [0, 'bad'],
     [false, 'bad'],
-  ])('that says %j is %s', (quality, expected) => {
+  ])('with quality %j is %s', (quality, expected) => {
     const sample = uns({ value: 1, timestamp_ms: NOW_MS, quality });
     expect(sample).toMatchObject({
       quality: expected,
@@ -279,7 +279,7 @@ describe('a payload of a unified namespace', () => {
     });
   });
 
-  test('that is bad needs no value, and that is no fault of the message', () => {
+  test('that is bad needs no value, and the message has no fault', () => {
     expect(uns({ value: null, timestamp_ms: NOW_MS, quality: 'bad' })).toMatchObject({ quality: 'bad', fault: '' });
     expect(uns({ value: null, timestamp_ms: NOW_MS })).toMatchObject({
       fault: 't: expected a number at $.value, found null',

@@ -7,7 +7,7 @@ import { testDeps } from '../../support/test-deps.ts';
 
 type Tag = { readonly tag: string; readonly value: number | null; readonly unit: string; readonly quality: string };
 
-test('the daemon shows the tags that a pattern makes once they are seen, and publishes them', async () => {
+test('the daemon shows and publishes the tags of a pattern after their first message', async () => {
   using folder = new AgentFolder();
   await using broker = await MqttBroker.listen({ port: 0 });
   folder.configure({
@@ -44,7 +44,7 @@ test('the daemon shows the tags that a pattern makes once they are seen, and pub
     const answer = await fetch(`${agent.httpUrl}/api/v1/tags`);
     return ((await answer.json()) as { readonly tags: readonly Tag[] }).tags;
   };
-  // The source subscribes in its own time. Two places: one is kept for the tag that is published by its name.
+  // The source subscribes later. Two tags may be created: one is reserved for the tag that is published by its name.
   await expect
     .poll(async () => (await tags()).map(({ tag, value, unit, quality }) => `${tag} ${value} ${unit} ${quality}`), {
       timeout: 60_000,

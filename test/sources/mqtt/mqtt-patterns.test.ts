@@ -19,7 +19,7 @@ function own<T extends AsyncDisposable>(resource: T): T {
   return resource;
 }
 
-/** A started source on a broker made of bytes, which can send any topic at all. */
+/** A started source on a raw broker, which can send any topic. */
 async function sourceWith(settings: Record<string, unknown>, tagsMax?: number) {
   const broker = own(await RawBroker.listen());
   const deps = testDeps();
@@ -37,7 +37,7 @@ const leftOut = (reason: string) => `andon_mqtt_topics_left_out_total{source="ce
 const any = { topic: 'acme/+/{asset}/{name}', tag: '{asset}.{name}' };
 
 describe('a pattern', () => {
-  test('makes a tag of each topic that fits, in one subscription', async () => {
+  test('creates a tag for each matching topic, in one subscription', async () => {
     const { broker, harness, send } = await sourceWith({ patterns: { any } });
     expect(broker.received('subscribe')[0]?.body.toString()).toContain('acme/+/+/+');
     send('acme/lyon/pump-1/speed', '1480');
@@ -51,7 +51,7 @@ describe('a pattern', () => {
     ]);
   });
 
-  test('makes no more than its most; what is beyond is counted, named, and kept nowhere', async () => {
+  test('creates at most maxTags tags; further topics are counted, named, and not stored', async () => {
     const { harness, deps, send, reason } = await sourceWith({ patterns: { any: { ...any, maxTags: 2 } } }, 2);
     for (let index = 0; index < 2000; index += 1) send(`acme/lyon/pump-${index}/speed`, '1');
     send('acme/lyon/pump-1/speed', '2');
@@ -61,7 +61,7 @@ describe('a pattern', () => {
     expect(reason()).toMatch(/^pattern any has made 2 tags, its maxTags; acme.lyon.pump-\d+.speed is left out$/);
   });
 
-  test('never lets two topics take turns in one tag', async () => {
+  test('never writes two topics to one tag', async () => {
     const { harness, deps, send, reason } = await sourceWith({ patterns: { any } });
     send('acme/lyon/pump-1/speed', '1480');
     send('acme/paris/pump-1/speed', '9');
@@ -74,7 +74,7 @@ describe('a pattern', () => {
     );
   });
 
-  test('leaves a topic alone that a tag names itself', async () => {
+  test('does not match a topic that a tag names', async () => {
     const tags = { speed: { topic: 'acme/lyon/pump-1/speed' } };
     const { harness, send } = await sourceWith({ tags, patterns: { any } });
     send('acme/lyon/pump-1/speed', '1480');
@@ -82,7 +82,7 @@ describe('a pattern', () => {
     expect(harness.batches.items.flat().map(({ tag }) => tag)).toEqual(['speed']);
   });
 
-  test('bytes that are no UTF-8 make no tag, and control characters reach no operator', async () => {
+  test('bytes that are not UTF-8 create no tag, and control characters are not displayed', async () => {
     const { harness, deps, send, reason } = await sourceWith({ patterns: { any } });
     send(Buffer.concat([Buffer.from('acme/lyon/pump-'), Buffer.of(0xff, 0xfe), Buffer.from('/speed')]), '1');
     send(Buffer.concat([Buffer.from('acme/lyon/pump-'), Buffer.of(0xfe, 0xff), Buffer.from('/speed')]), '1');
@@ -95,7 +95,7 @@ describe('a pattern', () => {
     expect(reason()).not.toContain('\u001b');
   });
 
-  test('a broker that goes makes the tags bad that were made', async () => {
+  test('the loss of the broker makes the created tags bad', async () => {
     const { broker, harness, send } = await sourceWith({ patterns: { any } });
     send('acme/lyon/pump-1/speed', '1480');
     await harness.batches.count(1);
@@ -108,7 +108,7 @@ describe('a pattern', () => {
 describe('topics and templates', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b', '.', '-', '$', '(', '\\', ' ', 'é'), minLength: 1 });
 
-  test('a name that a template makes is one that it can make', () => {
+  test('a template recognises every name that it creates', () => {
     fc.assert(
       fc.property(word, word, word, (asset, name, text) => {
         const template = parseTagTemplate(`${text}{asset}.{name}`) ?? [];
@@ -125,15 +125,15 @@ describe('topics and templates', () => {
     ['{a}-{a}', 'x-x', true],
     ['{a}-{a}', 'x-y', false],
     ['fixed', 'fixed', true],
-  ])('whether %s can make %s: %s', (text, name, can) => {
+  ])('%s can create %s: %s', (text, name, can) => {
     expect(matchesTemplate(parseTagTemplate(text) ?? [], name)).toBe(can);
   });
 
-  test.each(['{', '}', '{}', '{a', 'a}', '{a b}', '{1a}'])('%j is no template', (text) => {
+  test.each(['{', '}', '{}', '{a', 'a}', '{a b}', '{1a}'])('%j is not a template', (text) => {
     expect(parseTagTemplate(text)).toBeUndefined();
   });
 
-  test('what is filled into the places of a topic is found there', () => {
+  test('texts filled into the places of a topic are found there', () => {
     const level = fc.string({ unit: fc.constantFrom('a', 'b', '.', '-', ' ', 'é'), minLength: 1 });
     fc.assert(
       fc.property(level, level, level, (site, asset, name) => {

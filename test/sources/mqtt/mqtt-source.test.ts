@@ -28,7 +28,7 @@ function own<T extends AsyncDisposable>(resource: T): T {
   return resource;
 }
 
-/** A source named `cell`, with every batch that it gave. */
+/** A source named `cell`, with all its batches. */
 function sourceOf(url: string, tags: Record<string, Record<string, unknown>>, settings: Record<string, unknown> = {}) {
   const deps = testDeps();
   const config = mqttKind.schema.parse({
@@ -70,7 +70,7 @@ async function publisher(url: string) {
     connection.publish(topic, payload, { qos: 1, retain, timeoutMs: 10_000 });
 }
 
-/** Publishes until a value has come through: the source subscribes in its own time. */
+/** Publishes until a value arrives, because the source subscribes later. */
 async function whenFlowing(batches: Recorder<Batch>, publish: () => Promise<void>, from = 0): Promise<void> {
   const isThere = () => batches.items.slice(from).some((batch) => batch[0]?.quality === 'good');
   while (!isThere()) {
@@ -94,7 +94,7 @@ const brokers: readonly (readonly [
 ];
 
 describe.each(brokers)('a source on %s', (_name, startBroker) => {
-  test('gives one batch a message, with all tags of its topic', async () => {
+  test('gives one batch for each message, with all tags of its topic', async () => {
     const broker = own(await startBroker());
     const { source, batches, health } = sourceOf(broker.url, tags);
     source.start();
@@ -110,7 +110,7 @@ describe.each(brokers)('a source on %s', (_name, startBroker) => {
     expect(health()).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('a broker that goes makes every tag bad once, and its return makes them good again', async () => {
+  test('the loss of the broker makes every tag bad once, and its return makes them good again', async () => {
     const broker = await startBroker();
     const { source, batches, health } = sourceOf(broker.url, tags);
     source.start();
@@ -133,7 +133,7 @@ describe.each(brokers)('a source on %s', (_name, startBroker) => {
     expect(health()?.status).toBe('ok');
   });
 
-  test('a retained message counts with the time of its payload; without one its age is unknown', async () => {
+  test('a retained message has the time of its payload; without one its age is unknown', async () => {
     const broker = own(await startBroker());
     const publish = await publisher(broker.url);
     const timeMs = Date.UTC(2026, 0, 1);
@@ -149,7 +149,7 @@ describe.each(brokers)('a source on %s', (_name, startBroker) => {
 });
 
 describe('a source', () => {
-  test('a broker that is away at the start is degraded with the reason, and its tags are bad', async () => {
+  test('is degraded with the reason if the broker is unreachable at the start, and its tags are bad', async () => {
     const { source, batches, health } = sourceOf('mqtt://127.0.0.1:1', tags);
     source.start();
     await batches.when(([first]) => first?.reason === 'link-down');
@@ -157,7 +157,7 @@ describe('a source', () => {
     expect(health()?.reason).toContain('ECONNREFUSED');
   });
 
-  test('a payload that is none costs its own tag only, is counted, and is named in health', async () => {
+  test('an invalid payload makes only its own tag bad, is counted, and is named in health', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));
     const { source, batches, deps, health } = sourceOf(broker.url, tags);
     source.start();
@@ -176,7 +176,7 @@ describe('a source', () => {
     expect(await metricValue(deps, counted)).toBe(3);
   });
 
-  test('a payload that is now good, now not, does not make health flicker', async () => {
+  test('alternating valid and invalid payloads do not make health flicker', async () => {
     const clock = new FakeClock();
     const deps = testDeps(clock);
     const broker = own(await RawBroker.listen());
@@ -206,7 +206,7 @@ describe('a source', () => {
     expect(deps.health.components()[0]).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('a topic that the broker refuses makes its tags bad and leaves the others alone', async () => {
+  test('a topic that the broker refuses makes only its own tags bad', async () => {
     const broker = own(await MqttBroker.listen({ port: 0 }));
     broker.aedes.authorizeSubscribe = (_client, subscription, done) =>
       done(null, subscription.topic === 'pump/vibration' ? null : subscription);
@@ -220,7 +220,7 @@ describe('a source', () => {
     await whenFlowing(batches, () => publish('pump/speed', '1480'), batches.items.length);
   });
 
-  test('after disposal nothing reaches the sink, though the broker goes on sending', async () => {
+  test('after disposal nothing reaches the sink, although the broker continues to send', async () => {
     const broker = own(await RawBroker.listen());
     const { source, batches } = sourceOf(broker.url, { speed: { topic: 'pump/speed' } }, { protocolVersion: '3.1.1' });
     source.start();
@@ -234,7 +234,7 @@ describe('a source', () => {
     expect(batches.items).toHaveLength(1);
   });
 
-  test('shows a sign of life while the broker is silent', async () => {
+  test('updates its heartbeat while the broker is silent', async () => {
     const clock = new FakeClock();
     const broker = own(await RawBroker.listen());
     const config = mqttKind.schema.parse({ type: 'mqtt', url: broker.url, tags: { speed: { topic: 's' } } });
@@ -255,7 +255,7 @@ describe('the configuration of a source', () => {
     return mqttKind.schema.safeParse(input).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   };
 
-  test('needs no more than a broker and a topic', () => {
+  test('requires only a broker and a topic', () => {
     expect(issues({})).toBeUndefined();
   });
 
@@ -264,7 +264,7 @@ describe('the configuration of a source', () => {
     ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: must not contain control characters'],
     ['a path that names many values', {}, { value: '$..a' }, 'tags.t.value: expected a path to one value'],
     ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: expected [smallest, largest]'],
-    ['a scheme that is none of MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
+    ['a scheme that is not MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
     ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password must not be in the url'],
     ['a kept session without a name', { cleanSession: false }, {}, 'clientId: cleanSession: false requires a clientId'],
     ['a key without its certificate', { tls: { key: 'k' } }, {}, 'tls: cert and key must be set together'],

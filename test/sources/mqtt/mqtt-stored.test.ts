@@ -11,8 +11,8 @@ import { SourceHarness } from '../../support/source-harness.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*
- * With `acknowledge: stored` a message that the broker believes delivered is on the disk. So what must never be seen
- * is an acknowledgement of a message whose samples were handed over after the last `stored` that succeeded.
+ * With `acknowledge: stored` every acknowledged message is on the disk. So no message may be acknowledged whose
+ * samples were passed on after the last `stored` that succeeded.
  */
 let opened: AsyncDisposable[] = [];
 
@@ -44,7 +44,7 @@ function sourceOn(url: string, harness: SourceHarness, settings: Record<string, 
   return source;
 }
 
-test('messages are acknowledged once they are stored, many with one write', async () => {
+test('messages are acknowledged after they are stored, many with one write', async () => {
   const broker = own(await RawBroker.listen());
   const harness = new SourceHarness(['speed']);
   const flushes: (() => void)[] = [];
@@ -58,7 +58,7 @@ test('messages are acknowledged once they are stored, many with one write', asyn
   expect(broker.received('puback')).toEqual([]);
   flushes[0]?.();
   await broker.packets.when(({ first, body }) => first === 0x40 && body.readUInt16BE(0) === 1);
-  // The fifty came while the first was being written: they share the next write.
+  // The fifty arrived while the first was being written: they share the next write.
   await expect.poll(() => flushes.length).toBe(2);
   expect(broker.received('puback')).toHaveLength(1);
   flushes[1]?.();
@@ -69,7 +69,7 @@ test('messages are acknowledged once they are stored, many with one write', asyn
 });
 
 describeWith(['mosquitto'], 'a source on mosquitto that stores before it acknowledges', () => {
-  test('gets every message again that could not be stored', async () => {
+  test('receives every message again that could not be stored', async () => {
     const broker = own(await Mosquitto.start());
     const harness = new SourceHarness(['speed']);
     let isFull = true;
@@ -86,7 +86,7 @@ describeWith(['mosquitto'], 'a source on mosquitto that stores before it acknowl
     await promise;
     const publish = (value: number) =>
       connection.publish('pump/speed', `${value}`, { qos: 1, retain: false, timeoutMs: 10_000 });
-    // The source subscribes in its own time; its session keeps what comes after.
+    // The source subscribes later; its session keeps the messages after that.
     await expect
       .poll(
         async () => {
@@ -105,7 +105,7 @@ describeWith(['mosquitto'], 'a source on mosquitto that stores before it acknowl
 });
 
 describe('waiting together', () => {
-  test('whoever joins while it runs waits for a run that begins later', async () => {
+  test('a caller that joins during a run waits for a run that begins later', async () => {
     const log: string[] = [];
     const gates: (() => void)[] = [];
     const group = new GroupedWait(() => {

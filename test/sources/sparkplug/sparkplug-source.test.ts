@@ -84,7 +84,7 @@ describe('an edge node of another program', () => {
     ]),
   );
 
-  test('gives every kind of number from its birth, and nothing that is none', async () => {
+  test('gives every kind of number from its birth, and nothing else', async () => {
     const { harness, say, health } = await plantWith({ tags });
     await say(NODE, nodeBirth);
     const birth = await harness.batches.when(([first]) => first?.tag === 'i8');
@@ -111,7 +111,7 @@ describe('an edge node of another program', () => {
     expect(health()).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('is understood by alias, with the types of the birth; its past goes to the history alone', async () => {
+  test('is decoded by alias, with the types of the birth; historical values go to the history only', async () => {
     const { harness, deps, say } = await plantWith({ tags });
     await say(NODE, nodeBirth);
     await say('spBv1.0/acme/NDATA/line-2', nodeData);
@@ -132,7 +132,7 @@ describe('an edge node of another program', () => {
   });
 });
 
-describe('a value counts only while the session is whole', () => {
+describe('a value is valid only in a session without gaps', () => {
   const tags = { pressure: of('Pressure', 'pump-1'), load: of('Load') };
   const birth = [NODE, payload(0, bdSeq(3), double('Load', 1))] as const;
   const deviceBirth = ['spBv1.0/acme/DBIRTH/line-2/pump-1', payload(1, double('Pressure', 5))] as const;
@@ -147,7 +147,7 @@ describe('a value counts only while the session is whole', () => {
     return plant;
   }
 
-  test('the death of a device takes its tags, and that of the edge node all of them', async () => {
+  test('the death of a device makes its tags bad, and that of the edge node makes all bad', async () => {
     const { harness, say, health } = await born();
     await say('spBv1.0/acme/DDEATH/line-2/pump-1', payload(2));
     await harness.batches.when(([first]) => first?.reason === 'device-offline');
@@ -165,7 +165,7 @@ describe('a value counts only while the session is whole', () => {
     expect(health()).toMatchObject({ status: 'ok' });
   });
 
-  test('a metric that a tag names and no birth does is told, as long as the birth lasts', async () => {
+  test('a metric of a tag that the birth does not contain is reported until the next birth', async () => {
     const { say, health } = await plantWith({ tags: { ...tags, typo: of('Presure', 'pump-1') } });
     await say(...birth);
     await say(...deviceBirth);
@@ -179,7 +179,7 @@ describe('a value counts only while the session is whole', () => {
     await expect.poll(() => health()).toMatchObject({ status: 'ok' });
   });
 
-  test('the death of a device that nobody reads is nobody’s trouble', async () => {
+  test('the death of a device without tags is not reported', async () => {
     const { harness, say, health } = await born();
     await say('spBv1.0/acme/DDEATH/line-2/spare', payload(2));
     await say(...deviceData(3, 6));
@@ -187,7 +187,7 @@ describe('a value counts only while the session is whole', () => {
     expect(health()).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('the late death of an earlier session takes nothing', async () => {
+  test('the late death of an earlier session changes nothing', async () => {
     const { harness, say, leftOut } = await born();
     await say('spBv1.0/acme/NDEATH/line-2', payload(undefined, bdSeq(2)));
     await say(...deviceData(2, 6));
@@ -196,7 +196,7 @@ describe('a value counts only while the session is whole', () => {
     expect(await leftOut('old-death')).toBe(1);
   });
 
-  test('a lost message makes every tag bad until the next birth, and nobody writes to the device', async () => {
+  test('a lost message makes every tag bad until the next birth, and andon does not write to the device', async () => {
     const { harness, say, heard, health, leftOut } = await born();
     await say(...deviceData(3, 6));
     await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
@@ -220,14 +220,14 @@ describe('a value counts only while the session is whole', () => {
     expect(await leftOut('repeat')).toBe(1);
   });
 
-  test('after 255 comes 0', async () => {
+  test('the sequence number after 255 is 0', async () => {
     const { harness, say } = await born();
     for (let message = 2; message < 600; message += 1) await say(...deviceData(message % 256, message));
     await harness.batches.when(([first]) => first?.value === 599);
     expect(harness.batches.items.flat().every(({ quality }) => quality === 'good')).toBe(true);
   });
 
-  test('values of an edge node whose birth nobody saw are left out', async () => {
+  test('values of an edge node without a received birth are dropped', async () => {
     const { harness, say, health, leftOut } = await plantWith({ tags });
     await say(...deviceData(2, 6));
     await expect.poll(() => leftOut('not-born')).toBe(1);
@@ -235,7 +235,7 @@ describe('a value counts only while the session is whole', () => {
     expect(harness.batches.items.flat().map(({ value }) => value)).not.toContain(6);
   });
 
-  test('where rebirth is on, the births are asked for at the start and after a loss', async () => {
+  test('with rebirth on, births are requested at the start and after a loss', async () => {
     const { harness, say, heard, deps } = await born({ rebirth: true });
     await say(...deviceData(9, 6));
     await harness.batches.when(([first]) => first?.reason === 'sequence-lost');
@@ -251,7 +251,7 @@ describe('a value counts only while the session is whole', () => {
     }
   });
 
-  test('a broker that goes makes every tag bad, and a birth after its return makes them good', async () => {
+  test('the loss of the broker makes every tag bad, and a birth after its return makes them good', async () => {
     const { broker, harness } = await born();
     await broker[Symbol.asyncDispose]();
     const lost = await harness.batches.when(([first]) => first?.reason === 'link-down');
@@ -259,7 +259,7 @@ describe('a value counts only while the session is whole', () => {
   });
 });
 
-test('a pattern makes tags of what is born, up to its most; the rest is counted and named', async () => {
+test('a pattern creates tags for the metrics of a birth, up to maxTags; the rest is counted and named', async () => {
   const patterns = {
     any: { group: 'acme', edgeNode: '+', device: '{device}', metric: '{metric}', tag: '{device}.{metric}' },
   };
@@ -277,7 +277,7 @@ test('a pattern makes tags of what is born, up to its most; the rest is counted 
   expect(health()?.reason).toContain('acme/line-2/pump-1/Speed is dropped');
 });
 
-test('a pattern makes no tag of what has no single value, even where it is said to be null', async () => {
+test('a pattern creates no tag for a metric without a single value, even if it is null', async () => {
   const patterns = { any: { group: 'acme', edgeNode: '+', metric: '{metric}', tag: '{metric}' } };
   const { harness, say, deps } = await plantWith({ patterns }, 1);
   const template = { name: 'Template', timestampMs: TIME_MS, dataType: 19, value: undefined };
@@ -287,7 +287,7 @@ test('a pattern makes no tag of what has no single value, even where it is said 
   expect(await deps.metrics.text()).not.toContain('reason="too-many"');
 });
 
-test('a payload that is none is counted and named, and the others go on', async () => {
+test('an invalid payload is counted and named, and the others are processed', async () => {
   const { harness, say, health, leftOut } = await plantWith({ tags: { load: of('Load') } });
   await say(NODE, payload(0, double('Load', 1)));
   await say('spBv1.0/acme/NDATA/line-2', Buffer.from('{"value":1}'));
@@ -297,7 +297,7 @@ test('a payload that is none is counted and named, and the others go on', async 
   expect(health()?.reason).toContain('spBv1.0/acme/NDATA/line-2: The payload is not Sparkplug B');
 });
 
-test('a host application with a name says when it is there, and when it goes', async () => {
+test('a host application with an id publishes its state at the start and at the stop', async () => {
   const { heard, source } = await plantWith({ tags: { load: of('Load') }, hostId: 'andon-1' });
   const state = async (online: boolean) =>
     heard.when(({ topic, payload: text }) => topic === 'spBv1.0/STATE/andon-1' && text.includes(`"online":${online}`));

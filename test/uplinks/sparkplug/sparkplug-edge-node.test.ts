@@ -58,7 +58,7 @@ const alarm: AlarmTransition = {
   facts: { ...normalFacts, active: true, acknowledged: false },
 };
 
-/** A host application on the same broker, and everything that the edge node says to it. */
+/** A host application on the same broker, with all messages of the edge node. */
 async function host() {
   const connection = own(new MqttConnection(brokerOptions(broker.url, { protocolVersion: 4 }), testDeps()));
   const said = new Recorder<{ type: string; payload: SparkplugPayload }>();
@@ -88,7 +88,7 @@ function edgeNode() {
     rollout: undefined,
   };
   const board: WatchStatuses = { watches: () => [overview], tags: () => [] };
-  const never = () => Promise.reject(new Error('Not asked for here'));
+  const never = () => Promise.reject(new Error('no alarm commands in this test'));
   const alarms: AlarmCommands = {
     restored: true,
     list: () => [alarm],
@@ -112,7 +112,7 @@ const valuesOf = ({ metrics }: SparkplugPayload) =>
   Object.fromEntries(metrics.map(({ name, value }) => [name, 'value' in value ? value.value : null]));
 
 describe('the agent as an edge node', () => {
-  test('is born with everything that it will ever tell', async () => {
+  test('has every metric in its birth', async () => {
     const { when } = await host();
     const { deps } = edgeNode();
     const { payload } = await when('NBIRTH');
@@ -132,7 +132,7 @@ describe('the agent as an edge node', () => {
     await expect.poll(() => deps.health.components()[0]).toMatchObject({ name: 'sparkplug', status: 'ok' });
   });
 
-  test('tells each verdict and each change of an alarm, in an unbroken sequence', async () => {
+  test('sends each verdict and each change of an alarm, in a sequence without gaps', async () => {
     const { said, when } = await host();
     const { events } = edgeNode();
     await when('NBIRTH');
@@ -148,7 +148,7 @@ describe('the agent as an edge node', () => {
     expect(changed).toMatchObject({ 'pump-1/Alarm/State': 'acknowledged' });
   });
 
-  test('is born again when a host asks for it, once for many who ask', async () => {
+  test('sends a new birth when a host requests it, one for many requests', async () => {
     const { connection, said, when } = await host();
     edgeNode();
     await when('NBIRTH');
@@ -168,7 +168,7 @@ describe('the agent as an edge node', () => {
     expect(said.items.filter(({ type }) => type === 'NBIRTH')).toHaveLength(2);
   });
 
-  test('dies with the number of its birth when it stops', async () => {
+  test('sends a death with the number of its birth when it stops', async () => {
     const { when } = await host();
     const { node } = edgeNode();
     await when('NBIRTH');
@@ -178,7 +178,7 @@ describe('the agent as an edge node', () => {
     expect(valuesOf(payload)).toEqual({ bdSeq: 0n });
   });
 
-  test('when its line is cut, the broker tells its death, and the next birth has the next number', async () => {
+  test('the broker publishes its death after a cut line, and the next birth has the next number', async () => {
     const { when, said } = await host();
     const client = new Promise<{ close(): void }>((resolve) => broker.aedes.once('client', resolve));
     edgeNode();
