@@ -51,7 +51,8 @@ describe('the inference host', () => {
       const missed = (await missedScans(agent)) - missedBefore;
       // A scan that a busy machine misses is counted. The crash itself may cost none.
       expect(Math.abs(scanned + missed - due)).toBeLessThan(3);
-      expect(scanned).toBeGreaterThan(0.9 * due);
+      // One scan may be in flight at either end of the period.
+      expect(scanned).toBeGreaterThan(0.9 * due - 1);
       expect(await agent.end('SIGTERM')).toBe(0);
       expect(agent.stderr).toBe('');
 

@@ -36,7 +36,7 @@ const faults: readonly (readonly [InferFault, string, RegExp])[] = [
   ],
   ['garbage', 'remote-answer-invalid', /is not JSON/],
   ['no-http', 'remote-answer-invalid', /does not answer with HTTP/],
-  ['compressed', 'remote-answer-invalid', /answered in br/],
+  ['compressed', 'remote-answer-invalid', /answered with the encoding br/],
   ['endless', 'remote-answer-invalid', /more than the 100000 bytes allowed/],
 ];
 
