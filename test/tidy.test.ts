@@ -176,6 +176,15 @@ const nothingIsLeftUndone: Rule = (path, text) =>
 const commentsLeaveIssuesOut: Rule = (path, text) =>
   /(\/\/|\*).*\b(issue|PR) ?#?\d+/i.test(text) ? [`${path} names an issue number in a comment`] : [];
 
+/** Words that technical English has no use for. Identifiers and names of user-visible values are not text. */
+const archaic =
+  /\b(anew|afresh|whoever|whomever|nobody|somebody|mended|mends|mending|misfits?|in vain|wherever|whatever)\b/i;
+
+const englishIsPlain: Rule = (path, text) => {
+  const found = archaic.exec(text);
+  return found === null ? [] : [`${path} has '${found[0]}': write plain technical English`];
+};
+
 const rules: readonly { readonly title: string; readonly rule: Rule; readonly canary: readonly [string, string] }[] = [
   {
     title: 'imports go downward only, and folders of one floor never import each other',
@@ -209,6 +218,11 @@ const rules: readonly { readonly title: string; readonly rule: Rule; readonly ca
   { title: 'a file is named for what is inside', rule: fileNamesSayWhatIsInside, canary: ['http/utils.ts', ''] },
   { title: 'no unfinished marks', rule: nothingIsLeftUndone, canary: ['http/a.ts', '// TODO later'] },
   {
+    title: 'comments and texts are plain technical English',
+    rule: englishIsPlain,
+    canary: ['http/a.ts', '// Whoever asks is told anew.'],
+  },
+  {
     title: 'comments do not refer to issues',
     rule: commentsLeaveIssuesOut,
     canary: ['http/a.ts', '// see issue #12'],
@@ -223,6 +237,15 @@ describe('the repository keeps its own rules', () => {
   test.each(rules)('$title', ({ rule, canary }) => {
     expect(rule(...canary), 'the canary must be found').not.toEqual([]);
     expect(files.flatMap((path) => rule(path, readFileSync(join(source, path), 'utf8')))).toEqual([]);
+  });
+
+  test('the docs are plain technical English', () => {
+    const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((page) =>
+      page.endsWith('.md'),
+    );
+    const read = (page: string) =>
+      readFileSync(join(root, 'docs', page), 'utf8').replace(/```[\s\S]*?```|`[^`]*`/g, '');
+    expect(pages.flatMap((page) => englishIsPlain(page, read(page)))).toEqual([]);
   });
 
   test('no file imports itself through others', () => {

@@ -50,7 +50,7 @@ function lines(text: string): string {
   return legible(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/** @param json Whoever asked for a document gets one, also about a failure. */
+/** @param json True if a failure must be reported as a JSON document too. */
 function exitCodeOf(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
@@ -89,7 +89,7 @@ function commands(done: (exitCode: number) => void): Command {
     .action(async (options: { seconds?: number; json?: boolean }) => done(await demoCommand(options, output)));
   program
     .command('run')
-    .description('the daemon; stops on SIGTERM, reads its configuration anew on SIGHUP')
+    .description('the daemon; stops on SIGTERM, reads its configuration again on SIGHUP')
     .addOption(config())
     .action(async (options: { config: string }) => done(await runCommand(options.config)));
   program
@@ -115,7 +115,7 @@ function commands(done: (exitCode: number) => void): Command {
     .option('--modbus <url>', 'serve as a Modbus device on tcp://host:port (port 0 takes a free one)')
     .option('--mqtt <url>', 'publish to a broker, one topic a column')
     .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
-    .option('--loop', 'begin anew at the end')
+    .option('--loop', 'restart at the end')
     .option('--time <column>', 'the time column, where its name does not say so')
     .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
   addProbeCommand(program, output, done, json);

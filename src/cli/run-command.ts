@@ -16,7 +16,7 @@ import { processMetrics } from './output/process-metrics.ts';
 const STOP_TIMEOUT_MS = 20_000;
 
 /**
- * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration anew.
+ * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration again.
  * @returns Exit code: 0 stopped, 70 our bug, 78 the configuration is wrong.
  */
 export async function runCommand(file: string): Promise<number> {
@@ -112,7 +112,7 @@ async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefine
 
 type Ending = { readonly exitCode: number; readonly text: string };
 
-/** The first thing that ends the daemon: a signal, or a bug of ours that nobody caught. */
+/** The first event that ends the daemon: a signal, or an uncaught error. */
 function nextEnding(): Promise<Ending> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -135,7 +135,7 @@ function reloadOnHangup(reload: () => Promise<void>, deps: Deps): { idle(): Prom
     waiting = true;
     running = running.then(() => {
       waiting = false;
-      deps.log.info({ signal: 'SIGHUP' }, 'Reading the configuration anew.');
+      deps.log.info({ signal: 'SIGHUP' }, 'Reading the configuration again.');
       return reload();
     });
   });

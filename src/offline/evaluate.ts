@@ -64,7 +64,7 @@ export async function evaluate(order: EvaluationOrder & { readonly task: string 
   };
 }
 
-/** Which version is meant, and why that one where nobody said. */
+/** The chosen version, with the reason if it was not named. */
 export type ChosenModel = { readonly model: ModelReference; readonly note: string };
 
 /**

@@ -10,7 +10,7 @@ import type { RecordedRow } from './recording.ts';
 const SCAN_ROW_MS = 1000;
 
 /**
- * 'rows': each recorded row is one step of the window, whatever its time. 'times': rows come at their own times, and
+ * 'rows': each recorded row is one step of the window, at any time. 'times': rows arrive at their own times, and
  * the windower puts them on the live grid.
  */
 export type Pacing = 'rows' | 'times';

@@ -121,7 +121,7 @@ function taskOf({ task, algorithm }: TrainOrder): TrainingTask {
   if (task !== undefined) return task;
   if (algorithm === undefined) return 'anomaly';
   const found = algorithms.find(({ name }) => name === algorithm);
-  // An unknown name is refused with the names there are, by whoever looks it up for the task.
+  // The lookup for the task refuses an unknown name and lists the known ones.
   return found?.tasks[0] ?? 'anomaly';
 }
 

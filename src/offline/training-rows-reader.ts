@@ -70,7 +70,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
     onDue: ({ lastRow, timestampMs }, { label }) => {
       hash.update(lastRow);
       if (!byRows) check.add(lastRow, timestampMs);
-      // The windower began anew after a long gap.
+      // The windower restarted after a long gap.
       if (stepMs !== 'scan' && timestampMs - lastMs > stepMs) collector.endRun();
       lastMs = timestampMs;
       columns.set(lastRow);

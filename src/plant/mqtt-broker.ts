@@ -5,7 +5,7 @@ import { Aedes } from 'aedes';
 export type MqttBrokerOptions = {
   /** 0 takes a free port. */
   readonly port: number;
-  /** Loopback unless said otherwise: the broker asks nobody for a password. */
+  /** Default: loopback, because the broker requires no password. */
   readonly host?: string;
 };
 

@@ -25,7 +25,7 @@ export const plantErrors = {
   ),
   'csv-row-invalid': reject(
     'A row has more or fewer cells than the header.',
-    'Mend or remove the line that the message names; a file still being written ends in half a row.',
+    'Fix or remove the line in the message. A file that is still being written may end in half a row.',
   ),
   'csv-value-invalid': reject(
     'A cell that should hold a number or a time holds something else.',

@@ -12,7 +12,7 @@ const STOP_MS_MAX = 2000;
 
 export type PlantEvents = {
   onPhase(phase: PumpPhase): void;
-  /** The process ended though nobody stopped it. */
+  /** Called if the process ends without a stop. */
   onExit(error: OperatingError): void;
 };
 

@@ -37,7 +37,7 @@ export async function prepareDemo(): Promise<DemoSetup> {
   return { directory, configFile, logFile: join(directory, 'andon.log'), modbusPort, mqttPort };
 }
 
-/** The port that the documentation names, or another where somebody has that one. */
+/** Returns the documented port, or a free one if that port is in use. */
 async function freePort(preferred: number): Promise<number> {
   return (await tryPort(preferred)) ?? (await tryPort(0)) ?? preferred;
 }

@@ -24,7 +24,7 @@ const BARS = '▁▂▃▄▅▆▇█';
 const SPARKLINE_LENGTH = 24;
 const CODES = { red: 31, green: 32, amber: 33, faint: 2, bold: 1 } as const;
 
-/** Turns live events into lines for somebody who watches a terminal. */
+/** Turns live events into lines for a user at a terminal. */
 export class DemoStory {
   readonly counts: StoryCounts = {
     verdicts: { normal: 0, abnormal: 0, unknown: 0 },
@@ -97,7 +97,7 @@ export class DemoStory {
       this.#line(watch, `${this.#paint('red', `ALARM (${priority})`)} ${message}`);
     } else if (cause === 'acknowledged') {
       this.counts.alarmsAcknowledged += 1;
-      this.#line(watch, `${this.#paint('amber', 'acknowledged')} by ${by ?? 'somebody'}`);
+      this.#line(watch, `${this.#paint('amber', 'acknowledged')} by ${by ?? 'an operator'}`);
     } else if (cause === 'returned-to-normal') {
       this.counts.alarmsCleared += 1;
       this.#line(watch, `${this.#paint('green', 'alarm cleared')}: ${message}`);

@@ -4,7 +4,7 @@ import { Health } from '../../platform/health.ts';
 import { silentLogger } from '../../platform/log.ts';
 import { Metrics } from '../../platform/metrics.ts';
 
-/** For commands that come and go: the real clock and chance, telemetry that nobody reads. */
+/** Dependencies of short-lived commands: the real clock and random numbers, discarded telemetry. */
 export function quietDeps(): AgentDeps {
   const clock = new SystemClock();
   const log = silentLogger();

@@ -1,6 +1,6 @@
 import { malformed } from './malformed.ts';
 
-/** Elements of a list in a message; each costs a few hundred bytes whatever it holds. */
+/** Maximum number of elements of a list in a message; each costs a few hundred bytes with any content. */
 const LIST_LENGTH_MAX = 1024;
 const NAME_LENGTH_MAX = 1024;
 

@@ -1,8 +1,8 @@
 import { OperatingError } from '../../platform/errors.ts';
 
 /**
- * What is not in the protocol's form: where it was found, what stood there and what was expected. As it is, an answer
- * to whoever sent the request; who reads a server's answer gives it a code of its own.
+ * Returns the error of a malformed message. The text has the position, the value found and the value expected. Readers of
+ * a server's answer replace the code.
  */
 export function malformed(message: string): OperatingError {
   return new OperatingError('infer-request-invalid', 'reject', message);

@@ -13,7 +13,7 @@ export type MessageParts = {
   readonly json: JsonObject;
   /** The JSON as it came. */
   readonly header: Uint8Array;
-  /** Tensors in their binary form, in their order; undefined where nobody said that there are any. */
+  /** Tensors in binary form, in their order; undefined if the message announces none. */
   readonly binary: Uint8Array | undefined;
 };
 
