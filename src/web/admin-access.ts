@@ -10,7 +10,10 @@ import { httpFailure } from './http-errors.ts';
 export function adminCheck(adminToken: string | undefined): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
     if (adminToken === undefined)
-      throw httpFailure('repository-off', 'Models cannot be managed over HTTP: http.adminToken is not configured');
+      throw httpFailure(
+        'repository-off',
+        'Models cannot be managed over HTTP without an admin token. Set http.adminToken (or serving.adminToken for the model server)',
+      );
     if (!sameSecret(bearerToken(request), adminToken))
       throw httpFailure('admin-token-needed', 'The admin token is required: Authorization: Bearer <http.adminToken>');
   };

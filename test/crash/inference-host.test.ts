@@ -47,12 +47,8 @@ describe('the inference host', () => {
       const judgedBefore = await normalVerdicts(agent);
       await expect.poll(() => normalVerdicts(agent)).toBeGreaterThan(judgedBefore + 10);
       const due = (performance.now() - startedMs) / SCAN_MS;
-      const scanned = plant.plc.requests.length - requestsBefore;
-      const missed = (await missedScans(agent)) - missedBefore;
-      // A scan that a busy machine misses is counted. The crash itself may cost none.
-      expect(Math.abs(scanned + missed - due)).toBeLessThan(3);
-      // One scan may be in flight at either end of the period.
-      expect(scanned).toBeGreaterThan(0.9 * due - 1);
+      expect(Math.abs(plant.plc.requests.length - requestsBefore - due)).toBeLessThan(3);
+      expect(await missedScans(agent)).toBe(missedBefore);
       expect(await agent.end('SIGTERM')).toBe(0);
       expect(agent.stderr).toBe('');
 

@@ -21,14 +21,14 @@ export function objectOf(value: unknown, what: string): JsonObject {
 }
 
 export function listOf(value: unknown, what: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw malformed(`${what} is missing or no array`);
+  if (!Array.isArray(value)) throw malformed(`${what} is missing or not an array`);
   if (value.length > LIST_LENGTH_MAX)
     throw malformed(`${what} has ${value.length} elements; ${LIST_LENGTH_MAX} are the most`);
   return value;
 }
 
 export function stringOf(value: unknown, what: string): string {
-  if (typeof value !== 'string' || value === '') throw malformed(`${what} is missing or no string`);
+  if (typeof value !== 'string' || value === '') throw malformed(`${what} is missing or not a string`);
   return value;
 }
 

@@ -82,7 +82,7 @@ describe('an inference request', () => {
   test.each([
     [{}, "'inputs' is missing"],
     [[], 'no JSON object'],
-    [{ inputs: {} }, "'inputs' is missing or no array"],
+    [{ inputs: {} }, "'inputs' is missing or not an array"],
     [{ inputs: [input, input] }, "Input 'x' is there twice"],
     [{ inputs: [{ ...input, datatype: 'FLOAT' }] }, "datatype 'FLOAT'"],
     [{ inputs: [{ ...input, datatype: 'constructor' }] }, "datatype 'constructor'"],
@@ -93,7 +93,7 @@ describe('an inference request', () => {
     [{ inputs: [{ ...input, shape: Array.from({ length: 33 }, () => 1) }] }, '33 dimensions'],
     [{ inputs: [{ ...input, shape: [2 ** 40, 2 ** 40], data: [] }] }, 'more elements than a tensor can have'],
     [{ inputs: [{ ...input, data: [1, null] }] }, 'null at 1'],
-    [{ inputs: [{ ...input, name: 7 }] }, 'no string'],
+    [{ inputs: [{ ...input, name: 7 }] }, 'not a string'],
     [{ inputs: [{ ...input, parameters: { binary_data_size: 8 } }] }, "both 'data' and binary_data_size"],
     [{ inputs: [{ ...input, parameters: { a: {} } }] }, "parameter 'a'"],
     [{ inputs: [{ ...input, parameters: { shared_memory_region: 'r' } }] }, 'shared memory'],
@@ -104,7 +104,7 @@ describe('an inference request', () => {
       'classification is not supported here: ',
     ],
     [{ inputs: [input], outputs: [{ name: 'y' }, { name: 'y' }] }, 'requested twice'],
-    [{ inputs: [input], outputs: 'y' }, "'outputs' is missing or no array"],
+    [{ inputs: [input], outputs: 'y' }, "'outputs' is missing or not an array"],
   ])('%j is refused', (request, message) => {
     expect(() => parse(request)).toThrow(message);
   });
@@ -135,7 +135,7 @@ describe('an inference request', () => {
   test('a million open brackets are refused at the first few', () => {
     expect(() => parseInferRequest(Buffer.from('['.repeat(1_000_000)), undefined)).toThrow('deeper than 36 levels');
     const quoted = `{"inputs":7,"note":"${'['.repeat(100)}\\"${'{'.repeat(100)}"}`;
-    expect(() => parseInferRequest(Buffer.from(quoted), undefined)).toThrow("'inputs' is missing or no array");
+    expect(() => parseInferRequest(Buffer.from(quoted), undefined)).toThrow("'inputs' is missing or not an array");
   });
 });
 

@@ -269,7 +269,7 @@ describe('models as a service', () => {
   test('four megabytes of empty objects are refused like anything else, and the next request is answered', async () => {
     const hostile = `{"inputs":7,"x":[${'{},'.repeat(1_300_000)}0]}`;
     const hit = await server.post('/v2/models/echo/infer', Buffer.from(hostile));
-    expect([hit.status, await hit.json()]).toEqual([400, { error: "'inputs' is missing or no array" }]);
+    expect([hit.status, await hit.json()]).toEqual([400, { error: "'inputs' is missing or not an array" }]);
     const rows = 10_000;
     const sound = { inputs: [{ ...asJson, shape: [rows, 2], data: Array.from({ length: rows * 2 }, () => 1) }] };
     expect((await server.post('/v2/models/echo/infer', sound)).status).toBe(200);
