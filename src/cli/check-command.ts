@@ -9,13 +9,13 @@ import type { Output } from './output/output.ts';
 const EXIT_CONFIG = 78;
 
 export type CheckOptions = {
-  /** One JSON document on standard output, and nothing else there. */
+  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
 };
 
 /**
- * `andon check FILE`: every problem of a configuration at once, and what works but is likely not meant.
- * @returns Exit code: 0 where it can run, 78 where not.
+ * `andon check FILE`: reports every problem of a configuration, and warns of settings that are probably not intended.
+ * @returns Exit code: 0 if it can run, otherwise 78.
  */
 export async function checkCommand(file: string, options: CheckOptions, output: Output): Promise<number> {
   try {

@@ -28,7 +28,7 @@ const output: Output = {
   err: (text) => process.stderr.write(lines(text)),
 };
 
-// A reader that has seen enough (`| head`) is no failure.
+// A reader that closes the pipe early (`| head`) is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : EXIT_BUG));
 
 process.exitCode = await main(process.argv);
@@ -84,7 +84,7 @@ function commands(done: (exitCode: number) => void): Command {
   program
     .command('demo')
     .description('the main job with nothing else installed: a simulated plant, a broker, and the agent')
-    .option('--seconds <n>', 'end by itself after this long', positiveNumber)
+    .option('--seconds <n>', 'stop after this time', positiveNumber)
     .addOption(json())
     .action(async (options: { seconds?: number; json?: boolean }) => done(await demoCommand(options, output)));
   program
@@ -116,7 +116,7 @@ function commands(done: (exitCode: number) => void): Command {
     .option('--mqtt <url>', 'publish to a broker, one topic a column')
     .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
     .option('--loop', 'restart at the end')
-    .option('--time <column>', 'the time column, where its name does not say so')
+    .option('--time <column>', 'the time column, if its name is not a usual one')
     .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
   addProbeCommand(program, output, done, json);
   addTrainingCommands(program, { output, done, config, json });
@@ -126,7 +126,7 @@ function commands(done: (exitCode: number) => void): Command {
     .command('status')
     .description("the running agent's health")
     .option('--url <url>', 'of the agent', 'http://127.0.0.1:8080')
-    .option('--token-file <file>', 'where the token of http.token is')
+    .option('--token-file <file>', 'file with the token of http.token')
     .addOption(json())
     .action(async (options: { url: string; tokenFile?: string; json?: boolean }) =>
       done(await statusCommand(options, output)),
@@ -147,7 +147,7 @@ function addOutboxCommands(
   const outbox = program.command('outbox').description('records on the box');
   outbox
     .command('stats')
-    .description('what waits for which uplink, and how many hours are left')
+    .description('records waiting for each uplink, and hours until the outbox is full')
     .addOption(config())
     .addOption(json())
     .action(async (options: { config: string; json?: boolean }) => done(await outboxStatsCommand(options, output)));

@@ -15,7 +15,7 @@ export type OutboxExportOptions = {
   readonly kind?: readonly RecordKind[];
 };
 
-/** `andon outbox stats`: read from the file, whether the agent runs or not. */
+/** `andon outbox stats`: reads the file, also while the agent runs. */
 export async function outboxStatsCommand(options: OutboxStatsOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);
   const { path, maxSizeBytes } = config.outbox;
@@ -50,8 +50,8 @@ function time(epochMs: number | undefined): string {
 }
 
 /**
- * `andon outbox export`: records as JSON lines, oldest first; what is stored meanwhile may be in it.
- * @returns 1 where a row failed its checksum and was left out.
+ * `andon outbox export`: prints records as JSON lines, the oldest first; may include records stored meanwhile.
+ * @returns 1 if a row failed its checksum and was skipped.
  */
 export async function outboxExportCommand(options: OutboxExportOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);

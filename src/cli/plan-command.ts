@@ -16,13 +16,13 @@ const EXIT_CONFIG = 78;
 const REQUESTS_SHOWN_MAX = 40;
 
 export type PlanOptions = {
-  /** One JSON document on standard output, and nothing else there. */
+  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
 };
 
 /**
  * `andon plan FILE`: requests and bus time of each scan against its interval, windows, models and providers.
- * @returns Exit code: 0, 1 where a scan can't be met, 78 where the configuration is wrong.
+ * @returns Exit code: 0, 1 if a scan interval cannot be met, 78 if the configuration is invalid.
  */
 export async function planCommand(file: string, options: PlanOptions, output: Output): Promise<number> {
   try {
@@ -134,7 +134,7 @@ function conclusion(plan: AgentPlan): string {
     ...plan.scans.flatMap(({ source, unitId, advice: text }) =>
       text === undefined ? [] : [`source ${source}, unit ${unitId}: ${text}`],
     ),
-    // A link with one source repeats what the source's own scans say.
+    // The advice of a link with one source repeats that of its scans.
     ...plan.links.flatMap(({ url, sources, advice: text }) =>
       text === undefined || sources.length === 1 ? [] : [`${url}: ${text}`],
     ),

@@ -138,7 +138,7 @@ function fitsTable(fits: readonly Fit[]): string {
   return table(['address', 'type', 'byteOrder', 'scale', 'value', 'off by'], rows);
 }
 
-/** @param marks One for each register; not empty where it changed. */
+/** @param marks One for each register; not empty if it changed. */
 function registerTables(registers: readonly Reading[], marks: readonly string[]): string {
   const overview = registers.map((reading, index) => [
     String(reading.address),

@@ -47,7 +47,7 @@ export async function runCommand(file: string): Promise<number> {
   log.info({ reason: reason.text }, 'Stopping.');
   manager.notify('STOPPING=1');
   const limit = clock.setTimer(() => process.exit(70), STOP_TIMEOUT_MS, { background: true });
-  // A reload that failed for good has ended the agent by itself; what is left still stops in order.
+  // A reload that failed permanently has ended the agent; the remaining parts still stop in order.
   await reloads.idle().catch(() => undefined);
   await current.agent[Symbol.asyncDispose]();
   limit.cancel();
@@ -58,7 +58,7 @@ export async function runCommand(file: string): Promise<number> {
 
 type Running = { readonly loaded: LoadedConfig; readonly agent: RunningAgent };
 
-/** @returns What runs now: the new configuration, or the old one where the new is wrong or cannot be started. */
+/** @returns The configuration in use: the new one, or the old one if the new one is invalid or does not start. */
 async function reloadConfig(
   file: string,
   running: Running,
@@ -76,7 +76,7 @@ async function reloadConfig(
   return started;
 }
 
-/** What no check can know, such as that a folder can't be made, shows when it is tried. */
+/** Starts the new configuration, or the old one if it fails: faults such as a folder without permission show only at the start. */
 async function startOrGoBack(
   next: LoadedConfig,
   before: LoadedConfig,
@@ -95,7 +95,7 @@ async function startOrGoBack(
   }
 }
 
-/** The new configuration, or undefined where it is wrong: then nothing changes, and the log says why. */
+/** Returns the new configuration; undefined if it is invalid. Then nothing changes, and the log has the reason. */
 async function reread(file: string, deps: Deps): Promise<LoadedConfig | undefined> {
   try {
     return await loadConfig(file);
@@ -126,7 +126,7 @@ function nextEnding(): Promise<Ending> {
   });
 }
 
-/** Obeys SIGHUPs one at a time; those that come meanwhile are one more. */
+/** Handles SIGHUP one at a time; signals during a reload cause one more reload. */
 function reloadOnHangup(reload: () => Promise<void>, deps: Deps): { idle(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();
   let waiting = false;

@@ -6,16 +6,16 @@ const DAY_MS = 86_400_000;
 export type BacktestRow = {
   readonly timeMs: number;
   readonly verdict: 'normal' | 'abnormal' | 'unknown';
-  /** What is said of the row: 1 abnormal. */
+  /** Prediction for the row: 1 is abnormal. */
   readonly prediction: 0 | 1;
-  /** Whether the label says that the row is abnormal; undefined without a label. */
+  /** True if the label marks the row as abnormal; undefined without a label. */
   readonly fault: boolean | undefined;
   /** The alarm was raised with this row. */
   readonly raised: boolean;
   readonly contributions: readonly Contribution[];
 };
 
-/** How good the predictions are, point by point, without tolerance; undefined where it has no meaning. */
+/** Quality of the predictions, point by point, without tolerance; a figure is undefined if it has no meaning. */
 export type BacktestMetrics = {
   readonly rows: number;
   readonly unknownRows: number;
@@ -38,12 +38,12 @@ export type LabelledMetrics = {
   readonly falseAlarmRate: number;
   /** Share of abnormal rows that were called normal, 0–1; NaN without abnormal rows. */
   readonly missedAlarmRate: number;
-  /** Alarms raised while nothing was wrong, per day of normal running; undefined without any. */
+  /** False alarms per day of normal running; undefined without normal running. */
   readonly falseAlarmsPerDay: number | undefined;
   /** Spans of labelled rows, and how many of them were noticed within. */
   readonly events: number;
   readonly eventsFound: number;
-  /** From the begin of an event to its first abnormal row, for those that were found. */
+  /** Time from the start of an event to its first abnormal row, for detected events. */
   readonly detectionDelayMs: { readonly mean: number; readonly max: number } | undefined;
 };
 
@@ -62,7 +62,7 @@ export class BacktestTally {
   readonly #counts = { truePositives: 0, trueNegatives: 0, falsePositives: 0, falseNegatives: 0 };
   #events = 0;
   readonly #delays = { count: 0, sumMs: 0, maxMs: 0 };
-  /** The event under way: when it began, and whether it was noticed. */
+  /** The current event: its start, and whether it was detected. */
   #event: { readonly fromMs: number; found: boolean } | undefined;
 
   add(row: BacktestRow): void {
@@ -139,7 +139,7 @@ export class BacktestTally {
   }
 }
 
-/** F1 and both error rates of counted points; one never says enough without the others. */
+/** Returns F1 and both error rates of counted points. */
 export function pointRates(
   counts: Pick<LabelledMetrics, 'truePositives' | 'trueNegatives' | 'falsePositives' | 'falseNegatives'>,
 ): Pick<LabelledMetrics, 'f1' | 'falseAlarmRate' | 'missedAlarmRate'> {

@@ -20,13 +20,13 @@ import { RecordedFeed } from './recorded-feed.ts';
 import type { RecordedRow, Recording, RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 
-/** Windows of one run of the model; as many as the live judge takes of one watch at once. */
+/** Windows of one run of the model; the same as in the live judge. */
 const WINDOWS_AT_ONCE = 16;
 const LOOK_MS = 10;
-/** A backtest may take its time: nothing waits behind it. */
+/** Deadline of a run; generous, because no window waits behind a backtest. */
 const DEADLINE_MS = 60_000;
 
-/** A recorded row, or a point of the grid, with what was said of it. */
+/** A recorded row, or a point of the grid, with its judgement. */
 export type JudgedRow = {
   readonly timeMs: number;
   /** In the recording's own words; ISO 8601 for a point of the grid. */
@@ -35,11 +35,11 @@ export type JudgedRow = {
   readonly label: string;
   /** Undefined for a row that no window ends with. */
   readonly verdict: Verdict | undefined;
-  /** Values of the row as the window had them; NaN where missing. */
+  /** Values of the row in the window; NaN if missing. */
   readonly lastRow: Float32Array | undefined;
-  /** 1 while the last verdict that knew a side was abnormal, 0 where nothing is known. */
+  /** 1 while the last verdict other than unknown was abnormal; 0 before the first one. */
   readonly prediction: 0 | 1;
-  /** The alarm, its delays counted, is active; and whether this row raised it. */
+  /** True while the alarm is active, delays included. */
   readonly alarmActive: boolean;
   readonly raised: boolean;
 };
@@ -57,7 +57,7 @@ export type BacktestOrder = {
 
 /**
  * Runs recorded rows through the quality gate, windower, inference host, decision line and alarm logic of the live
- * agent. Causal by construction: a window only ever holds what came before.
+ * agent. Causal by construction: a window contains earlier rows only.
  *
  * @throws {OperatingError} 'model-not-ready' (retry), 'model-incompatible' (reject) and what the recording throws.
  */
@@ -140,7 +140,7 @@ class BacktestRun {
 
   add(row: RecordedRow): void {
     const { pacing, range } = this.#order;
-    // Where each row is a step, each has its line in the answer, though a window may end with every tenth only.
+    // If each row is a step, each row has its line in the result, even if only every tenth ends a window.
     if (pacing === 'rows' && row.row >= range.first)
       this.#waiting.push({ row, timeMs: row.timeMs ?? row.row * this.#rowMs, window: undefined });
     this.#feed.add(row);
@@ -150,7 +150,7 @@ class BacktestRun {
     this.#feed.end();
   }
 
-  /** Judges what waits, in order. */
+  /** Judges the waiting windows, in order. */
   async judge(): Promise<readonly JudgedRow[]> {
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -11,7 +11,7 @@ import { isNormalLabel } from './recording.ts';
 
 export type EvaluationOrder = BacktestOrder & {
   readonly labelled: boolean;
-  /** Gets every judged row in order; what it returns is awaited, so that a slow disk holds the backtest back. */
+  /** Receives every judged row in order. Its promise is awaited, so that a slow disk slows the backtest. */
   readonly onRow: (row: JudgedRow) => Promise<void> | undefined;
 };
 
@@ -19,7 +19,7 @@ export type Evaluation = {
   /** `NAME@VERSION`. */
   readonly model: string;
   readonly metrics: BacktestMetrics;
-  /** Of a regression against the measured quality in the label column; undefined for other tasks and without labels. */
+  /** Errors of a regression against the measured quality in the label column; undefined for other tasks and without labels. */
   readonly errors: { readonly rows: number; readonly rmse: number; readonly mae: number } | undefined;
 };
 
@@ -68,10 +68,10 @@ export async function evaluate(order: EvaluationOrder & { readonly task: string 
 export type ChosenModel = { readonly model: ModelReference; readonly note: string };
 
 /**
- * The version to evaluate: the one that is pinned, or the active one, or the newest where none is active: a model that
- * was just trained is looked at before it is activated.
+ * Returns the version to evaluate: the requested one, otherwise the active one, otherwise the newest, because a new model is
+ * evaluated before it is activated.
  *
- * @throws {OperatingError} 'model-file-invalid' (reject) where there is none.
+ * @throws {OperatingError} 'model-file-invalid' (reject) if there is none.
  */
 export async function chooseModel(directory: ModelDirectory, wanted: ModelReference): Promise<ChosenModel> {
   const { name } = wanted;

@@ -8,7 +8,7 @@ import { isNormalLabel } from './recording.ts';
 const POINTS_MAX = 20_000;
 const TAGS_PLOTTED_MAX = 30;
 
-/** Keeps what a report shows while a backtest runs, in bounded memory. */
+/** Collects the data of the report during a backtest, in bounded memory. */
 export class EvaluationPlot {
   readonly #tags: readonly string[];
   #points: { readonly score: number; readonly fault: boolean; readonly row: Float32Array }[] = [];

@@ -8,11 +8,11 @@ import { parseTimeMs } from '../csv/csv-cells.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RecordedRow, Recording } from './recording.ts';
 
-/** Time that is read at once: 50 tags at ten samples a second are 1.8 million samples. */
+/** Time span of one read: 50 tags at ten samples a second are 1.8 million samples. */
 const SLICE_MS = 3_600_000;
 
 export type HistoryOrder = {
-  /** `outbox.path`: the history is beside it. */
+  /** `outbox.path`; the history is in the same folder. */
   readonly outboxPath: string;
   readonly tags: readonly string[];
   /** Undefined begins with the first sample that is kept. */
@@ -34,7 +34,7 @@ export function historyRecording(order: HistoryOrder): Recording {
   };
 }
 
-/** @throws {OperatingError} 'history-unavailable' (retry), 'history-empty' (reject) where a tag has no sample. */
+/** @throws {OperatingError} 'history-unavailable' (retry), 'history-empty' (reject) if a tag has no sample. */
 export async function* historyRows(order: HistoryOrder): AsyncGenerator<RecordedRow, void, undefined> {
   using reader = new HistoryReader(join(dirname(order.outboxPath), 'history.db'));
   const { fromMs, toMs } = extentOf(reader, order);
@@ -62,7 +62,7 @@ function extentOf(reader: HistoryReader, order: HistoryOrder): { readonly fromMs
   return { fromMs: Math.max(order.fromMs ?? first, first), toMs: Math.min(order.toMs ?? Infinity, last + 1) };
 }
 
-/** Samples of several tags by time; NaN where a tag has none at that time. */
+/** Yields samples of several tags by time; NaN if a tag has none at that time. */
 function* merged(
   series: readonly TagSeries[],
 ): Generator<{ readonly timeMs: EpochMs; readonly values: Float64Array }, void, undefined> {

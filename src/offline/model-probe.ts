@@ -8,7 +8,7 @@ import { inferenceHostEntry } from '../platform/entries.ts';
 
 const LOOK_MS = 20;
 
-/** Loads models in a host of their own, golden vectors and all, and says what came of each. */
+/** Loads models in a separate host, including their golden vectors, and returns the result of each. */
 export async function probeModels(
   config: ModelsConfig,
   models: readonly ModelReference[],

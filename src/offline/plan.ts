@@ -12,17 +12,17 @@ import { sourceKindOf } from '../config/kinds.ts';
 /** Names in a line of advice; the requests have all of them. */
 const NAMES_SHOWN_MAX = 5;
 
-/** What would run with a configuration, before anything does. */
+/** Plan of everything that would run with a configuration. */
 export type AgentPlan = {
   readonly scans: readonly ScanPlan[];
   readonly links: readonly LinkPlan[];
   readonly windows: readonly WindowPlan[];
   readonly models: readonly ModelPlan[];
-  /** Tags that their source sends by itself: there is nothing to scan. */
+  /** Number of tags that their source sends without a scan. */
   readonly tagsNotPolled: number;
 };
 
-/** One device or gateway, asked by one or more sources. */
+/** One device or gateway, read by one or more sources. */
 type LinkPlan = {
   readonly url: string;
   readonly sources: readonly string[];
@@ -36,28 +36,28 @@ type WindowPlan = {
   readonly watch: string;
   readonly model: string;
   readonly columns: number;
-  /** Rows of a window; undefined where the model is not there to say. */
+  /** Rows of a window; undefined if the model does not exist. */
   readonly steps: number | undefined;
   readonly stepMs: number | 'scan';
   readonly hopMs: number | 'scan';
-  /** What a window spans in time; undefined where it depends on the scans or on a model that is not there. */
+  /** Time span of a window; undefined if it depends on the scans or on a missing model. */
   readonly lengthMs: number | undefined;
   readonly alarmPriority: string | undefined;
-  /** A version that judges the same windows; undefined where none is tried. */
+  /** A version that judges the same windows for comparison; undefined without one. */
   readonly rollout: { readonly kind: 'shadow' | 'canary'; readonly model: string } | undefined;
 };
 
 type ModelPlan = {
   readonly model: string;
-  /** The pinned or active one; undefined where there is none. */
+  /** The pinned or active version; undefined without one. */
   readonly version: number | undefined;
   readonly task: string | undefined;
-  /** In the order in which they are tried; which one runs, only the box itself can say. */
+  /** Execution providers in the order of the attempts; the one in use depends on the box. */
   readonly executionProviders: readonly string[];
-  /** Where a remote one runs, and what judges where it cannot; undefined for one that runs here. */
+  /** Server of a remote model and its fallback; undefined for a local model. */
   readonly remote: { readonly url: string; readonly fallback: string | undefined } | undefined;
   readonly watches: readonly string[];
-  /** Why it can't be used; '' where it can. */
+  /** Reason why it cannot be used; '' if it can. */
   readonly problem: string;
 };
 
@@ -74,12 +74,12 @@ export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
   };
 }
 
-/** Whether every scan can be met. */
+/** Returns true if every scan interval can be met. */
 export function canBeMet({ scans, links }: AgentPlan): boolean {
   return scans.every(({ advice }) => advice === undefined) && links.every(({ advice }) => advice === undefined);
 }
 
-/** Share of the scan interval that a scan is busy; undefined where it scans without a pause. */
+/** Returns the share of the scan interval that a scan takes; undefined for scans without a pause. */
 export function scanLoad({ busTimeMs, scanIntervalMs }: ScanPlan): number | undefined {
   return scanIntervalMs === 0 ? undefined : busTimeMs / scanIntervalMs;
 }
@@ -99,7 +99,7 @@ function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readon
   });
 }
 
-/** Names the scan that takes most of the link, and of all its tags those that cost a request alone. */
+/** Returns advice with the scan that takes most of the link's time and the tags that need a request of their own. */
 function linkAdvice(sources: readonly string[], scans: readonly ScanPlan[], load: number): string {
   const who = sources.length === 1 ? 'its scans need' : `the scans of ${sources.join(', ')} together need`;
   const [heaviest] = scans.toSorted((a, b) => (scanLoad(b) ?? 0) - (scanLoad(a) ?? 0));
@@ -167,7 +167,7 @@ function rolloutPlan({ shadow, canary }: WatchConfig): WindowPlan['rollout'] {
   return shadow === undefined ? undefined : { kind: 'shadow', model: formatModelReference(shadow) };
 }
 
-/** A watch as a user of a model: `pump-1`, or `pump-1 (shadow)` where it only tries it. */
+/** Returns a watch's uses of a model: `pump-1`, or `pump-1 (shadow)` if it only compares it. */
 function usesOf(id: string, watch: WatchConfig, name: string): readonly string[] {
   const rollout = rolloutPlan(watch);
   return [

@@ -6,7 +6,7 @@ import type { DueWindow, Windower, WindowPlan } from '../domain/window/window-pl
 import { createWindower } from '../domain/window/windower.ts';
 import type { RecordedRow } from './recording.ts';
 
-/** Spacing of rows without a time of their own, where the watch makes a row of each scan. */
+/** Spacing of rows without times, for a watch with a row for each scan. */
 const SCAN_ROW_MS = 1000;
 
 /**
@@ -20,7 +20,7 @@ export type RecordedFeedOptions = {
   readonly tags: readonly Tag[];
   readonly plan: WindowPlan;
   readonly pacing: Pacing;
-  /** @param row The recorded row that was the last one known at the window's end. */
+  /** @param row The last recorded row at the window's end. */
   readonly onDue: (window: DueWindow, row: RecordedRow) => void;
 };
 
@@ -32,7 +32,7 @@ export class RecordedFeed {
   readonly #gated: SampleBatch;
   readonly #reported: Uint8Array;
   readonly #rowMs: number;
-  /** Good values outside the range of their tag, which the gate set aside. */
+  /** Number of values that the quality gate marked as out of range, by tag. */
   readonly #outside: number[];
   #windower: Windower | undefined;
   #nowMs = 0;
@@ -61,7 +61,7 @@ export class RecordedFeed {
 
   add(row: RecordedRow): void {
     const timeMs = this.#options.pacing === 'rows' ? row.row * this.#rowMs : (row.timeMs ?? 0);
-    // A row that goes back in time comes late, as it would have live.
+    // A row with an earlier time arrives late, as it would live.
     this.#nowMs = Math.max(this.#nowMs, timeMs);
     this.#before = this.#row;
     this.#row = row;
@@ -79,7 +79,7 @@ export class RecordedFeed {
     windower.endBatch();
   }
 
-  /** The recording is over: what still waits for late samples is sealed up to its last row. */
+  /** Ends the recording: completes the rows that wait for late samples, up to the last row. */
   end(): void {
     if (this.#options.pacing === 'times') this.#windower?.advance(this.#nowMs + this.#options.plan.latenessMs);
   }
@@ -94,8 +94,8 @@ export class RecordedFeed {
   }
 
   /**
-   * Where each row is a step, a missing value is a bad sample of that step. Between rows with times of their own it is
-   * no sample at all: each tag may come at its own times.
+   * If each row is a step, a missing value is a bad sample of that step. For rows with times it is not a sample: each tag may
+   * have its own times.
    */
   #fill(values: Float64Array, timeMs: number): void {
     this.#raw.clear();

@@ -11,20 +11,20 @@ export type RecordedRow = {
   readonly timeMs: number | undefined;
   /** As the file writes it; '' without a time column. */
   readonly timeText: string;
-  /** '' where there is no label. */
+  /** Label; '' without one. */
   readonly label: string;
-  /** One a tag, in the watch's order; NaN where the file has no value. */
+  /** One value for each tag, in the watch's order; NaN if the file has none. */
   readonly values: Float64Array;
 };
 
-/** Recorded data of a watch's tags, read from the start each time it is asked for, and never held. */
+/** Recorded data of a watch's tags; streamed from the start at each use. */
 export type Recording = {
-  /** For people and for the manifest; no path, which says nothing on another machine. */
+  /** Name for display and for the manifest; without the path, which has no meaning on another computer. */
   readonly name: string;
-  /** Usual time between rows; undefined where there are no times. */
+  /** Usual time between rows; undefined without times. */
   readonly usualMs: number | undefined;
   readonly hasTimes: boolean;
-  /** Reads a label as a number, in the file's own notation; NaN where it is none. */
+  /** Parses a label as a number in the file's notation; NaN if it is not one. */
   readonly labelNumber: (label: string) => number;
   readonly rows: () => AsyncIterable<RecordedRow>;
 };
@@ -35,7 +35,7 @@ export type RowRange = { readonly first: number; readonly last: number };
 export type CsvRecordingOptions = {
   readonly path: string;
   readonly tags: readonly string[];
-  /** Tag → header, where they differ. */
+  /** Headers by tag, if they differ. */
   readonly columns: ReadonlyMap<string, string>;
   readonly timeColumn: string | undefined;
   readonly labelColumn: string | undefined;
@@ -113,10 +113,10 @@ export function parseColumns(text: string | undefined): ReadonlyMap<string, stri
   );
 }
 
-/** Words that label normal running, besides 0. */
+/** Labels of normal running, in addition to 0. */
 const NORMAL_LABELS: ReadonlySet<string> = new Set(['normal', 'ok', 'good', 'healthy', 'false', 'no', 'none']);
 
-/** Whether a label says normal running; undefined where it says nothing. */
+/** Returns true if a label marks normal running; undefined without a label. */
 export function isNormalLabel(label: string): boolean | undefined {
   if (label === '' || label.toLowerCase() === 'nan') return undefined;
   return Number(label.replace(',', '.')) === 0 || NORMAL_LABELS.has(label.toLowerCase());

@@ -25,7 +25,7 @@ export type TrainOrder = {
   readonly range: RowRange;
   readonly pacing: Pacing;
   readonly labelled: boolean;
-  /** Undefined takes what the algorithm is for; without an algorithm, anomalies. */
+  /** Default: the first task of the algorithm; without an algorithm, anomaly. */
   readonly task: TrainingTask | undefined;
   /** Undefined takes the default of the task. */
   readonly algorithm: string | undefined;
@@ -58,7 +58,7 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
       `${algorithm.name} learns a ${task} from labelled rows: name the column with --label`,
     );
   const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
-  // Rows without times, each judged for itself, are samples and no recording: nothing says which came later.
+  // Rows without times that are judged alone are independent samples: their order has no meaning.
   const areSamples = task !== 'anomaly' && !order.recording.hasTimes && (order.windowRows ?? 1) === 1;
   const read = areSamples
     ? { ...rows, ...inNoOrder(rows, SEED), findings: rows.findings.filter(({ kind }) => !findingsInTime.has(kind)) }
@@ -95,7 +95,7 @@ export type WrittenModel = {
 };
 
 /**
- * Writes the next version and proves it in the runtime, golden vectors and all; activates nothing, and signs nothing.
+ * Writes the next version and proves it in the runtime with its golden vectors; does not activate or sign it.
  *
  * @throws {OperatingError} 'model-not-written' (retry), 'model-not-proven' (reject).
  */
@@ -107,13 +107,13 @@ export async function writeTrainedModel(
 ): Promise<WrittenModel> {
   const version = await writeModel(models.directory, name, trained.draft);
   const model = formatModelReference({ name, version });
-  // What this process has made a moment ago is tried before anybody can sign it; only then is it worth a signature.
+  // The new version is tested without a signature: it is signed only after this test.
   const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);
   if (status?.state === 'ready') return { model, version, provider: status.provider };
   throw new OperatingError(
     'model-not-proven',
     'reject',
-    `${model} was written, but the runtime does not give what was fitted: ${status?.reason ?? 'it was not loaded'}`,
+    `${model} was written, but the runtime does not reproduce the fit: ${status?.reason ?? 'it was not loaded'}`,
   );
 }
 
@@ -125,7 +125,7 @@ function taskOf({ task, algorithm }: TrainOrder): TrainingTask {
   return found?.tasks[0] ?? 'anomaly';
 }
 
-/** A regression without a limit of its own is abnormal outside what was measured, on the lower side. */
+/** Returns the decision line. A regression without a limit is abnormal below the measured range. */
 function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Decision {
   switch (task) {
     case 'anomaly':
@@ -140,10 +140,10 @@ function decisionFor(task: TrainingTask, order: TrainOrder, read: ReadRows): Dec
   }
 }
 
-/** What can only be found in rows that follow each other. */
+/** Findings that need consecutive rows. */
 const findingsInTime: ReadonlySet<DataFinding['kind']> = new Set(['spikes', 'stuck', 'regime']);
 
-/** Of the order of samples that have none. */
+/** Seed of the order of independent samples. */
 const SEED = 1;
 
 /** Dead band of a regression, as a share of the range that was measured. */

@@ -20,10 +20,10 @@ import type { WatchBinding } from '../config/watch-binding.ts';
 const KEPT_VALUES_MAX = 2_000_000;
 /** Rows between two reports of progress. */
 const PROGRESS_ROWS = 20_000;
-/** Most classes that are told apart. */
+/** Maximum number of classes. */
 const CLASSES_MAX = 50;
 
-/** What a recording came to, ready to be learned from. */
+/** Training rows of a recording. */
 export type ReadRows = LabelledRows & {
   readonly classes: readonly string[];
   /** Rows read, kept or not. */
@@ -43,9 +43,9 @@ export type ReadOrder = {
 };
 
 /**
- * Reads a recording as the live windower would see it, row by row, in bounded memory.
+ * Reads a recording through the live windower, row by row, in bounded memory.
  *
- * For anomalies, rows whose label says that they are not normal are left out.
+ * For anomalies, rows with an abnormal label are excluded.
  *
  * @throws {OperatingError} 'training-too-few-rows' | 'training-labels-invalid' (reject) and what the recording throws.
  */
@@ -92,7 +92,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   }
   feed.end();
   if (rowsRead === 0)
-    throw new OperatingError('training-too-few-rows', 'reject', `${recording.name} has no row in the range asked for`);
+    throw new OperatingError('training-too-few-rows', 'reject', `${recording.name} has no row in the requested range`);
   const runs = collector.runs();
   const segments = runs.map((run) => columnsOf(run, 0, tags.length));
   return {
@@ -156,7 +156,7 @@ class LabelCodes {
     return [...names.filter((name) => name === normal), ...names.filter((name) => name !== normal)];
   }
 
-  /** Targets of a run whose last column is the codes. */
+  /** Returns the targets of a run; the last column has the codes. */
   targets(run: TrainingRows, column: number): Float64Array {
     const codes = columnsOf(run, column, column + 1).values;
     if (this.#order.task !== 'classification') return codes;

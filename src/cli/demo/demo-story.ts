@@ -3,7 +3,7 @@ import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { Verdict } from '../../domain/alarm/verdict.ts';
 import type { PumpPhase } from '../../plant/pump-scenario.ts';
 
-/** What happened in a demo, counted for its last words and for `--json`. */
+/** Counts of a demo, for its summary and for `--json`. */
 export type StoryCounts = {
   verdicts: Record<Verdict['verdict'], number>;
   alarmsRaised: number;

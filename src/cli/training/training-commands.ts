@@ -75,7 +75,7 @@ function recordingOptions(command: Command): Command {
     .option('--from <time>', 'begin of the history: ISO 8601, or an age such as 24h')
     .option('--to <time>', 'end of the history')
     .option('--columns <pairs>', 'tag=header,… where the header does not name the tags')
-    .option('--time <column>', 'the time column, where its name does not say so')
+    .option('--time <column>', 'the time column, if its name is not a usual one')
     .option('--step <duration>', 'put rows on the live grid by their times, instead of one step a row')
     .option('--label <column>', 'column that says what each row is: 0 or normal, anything else');
 }
