@@ -36,7 +36,7 @@ describe('a bad version never displaces a good one, and says why', () => {
       /^pump\/2\/model\.onnx has SHA-256/,
     ],
     [
-      'is no graph',
+      'is not a graph',
       { ...meanOf4x2, bytes: Buffer.from('garbage'.repeat(99)) },
       'model-file-invalid',
       /is not an ONNX model/,

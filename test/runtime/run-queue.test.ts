@@ -21,8 +21,8 @@ function client(model: QueuedModel, reject: (error: unknown) => void): RunReques
   };
 }
 
-test('clients whose batch failed go alone, or are told where their model was unloaded meanwhile', () => {
-  // Only its identity, label and limits are looked at.
+test('clients whose batch failed run alone, or are rejected if their model was unloaded meanwhile', () => {
+  // Only its identity, label and limits are used.
   const slot = { label: 'm', use: { serving } } as unknown as QueuedModel;
   const queue = new RunQueue({ watchRunsMax: 1 });
   const rejects = [vi.fn(), vi.fn()];
@@ -52,7 +52,7 @@ function watchRun(model: QueuedModel, queuedMs = 0): RunRequest {
   return { ...client(model, vi.fn()), priority: 'watch', joinKey: undefined, queuedMs };
 }
 
-/** `run a`, `load b`, … until nothing can be done. */
+/** Returns `run a`, `load b`, … until no job is ready. */
 function drained(queue: RunQueue, nowMs: number, isReady: (slot: QueuedModel) => boolean): readonly string[] {
   const done: string[] = [];
   for (let job = queue.take(nowMs, isReady); job.kind !== 'none'; job = queue.take(nowMs, isReady))
@@ -60,7 +60,7 @@ function drained(queue: RunQueue, nowMs: number, isReady: (slot: QueuedModel) =>
   return done;
 }
 
-test('a run whose model is not back yet holds up no other, and those who asked before a load go before it', () => {
+test('a run whose model is not ready delays no other run, and runs older than a load go before it', () => {
   const [quick, slow] = [slotNamed('quick'), slotNamed('slow')];
   const queue = new RunQueue({ watchRunsMax: 8 });
   queue.push(watchRun(slow, 1));
@@ -80,7 +80,7 @@ test('a run whose model is not back yet holds up no other, and those who asked b
   expect(drained(queue, 10, isReady)).toEqual(['run slow']);
 });
 
-test('nothing falls due of clients whose model is not back', () => {
+test('no client request is due while its model is not ready', () => {
   const slot = slotNamed('m');
   const queue = new RunQueue({ watchRunsMax: 8 });
   queue.push(client(slot, vi.fn()));
@@ -88,7 +88,7 @@ test('nothing falls due of clients whose model is not back', () => {
   expect(queue.take(0, () => true)).toMatchObject({ kind: 'run', model: slot });
 });
 
-test('those that wait are told at the deadline of their model, each once, and the others wait on', () => {
+test('waiting requests are rejected once at the deadline of their model, and the others keep waiting', () => {
   const [hasty, patient] = [slotNamed('hasty', 100), slotNamed('patient', 1000)];
   const queue = new RunQueue({ watchRunsMax: 8 });
   const [first, second, third] = [watchRun(hasty), client(hasty, vi.fn()), watchRun(patient, 50)];
@@ -124,7 +124,7 @@ test('requests that were to go together go alone once another version has taken 
   expect(drained(queue, 0, () => true)).toEqual(['run m', 'run m', 'run m']);
 });
 
-test('a batch has as many rows as the model takes, the oldest first, and a request that is too large for it waits', () => {
+test('a batch has at most the rows of its model, the oldest first, and a request that does not fit waits', () => {
   const model = slotNamed('m', 1000, { batchMax: 4 });
   const queue = new RunQueue({ watchRunsMax: 8 });
   for (const rows of [3, 2, 1, 4]) queue.push({ ...client(model, vi.fn()), rows });
@@ -135,7 +135,7 @@ test('a batch has as many rows as the model takes, the oldest first, and a reque
   expect([takeRows(), takeRows(), takeRows(), takeRows()]).toEqual([[3, 1], [2], [4], []]);
 });
 
-test('a batch that is full is due at once; another one when its oldest request has waited for the delay', () => {
+test('a full batch is due immediately; another one when its oldest request has waited for the delay', () => {
   const model = slotNamed('m', 1000, { batchMax: 2, delayMsMax: 50 });
   const queue = new RunQueue({ watchRunsMax: 8 });
   queue.push({ ...client(model, vi.fn()), queuedMs: 10 });
@@ -155,7 +155,7 @@ test('more runs than the limits allow are refused, and only those', () => {
   expect(queue.runs).toBe(5);
 });
 
-test('each request is answered once, whatever happens to its host and its model', () => {
+test('each request is answered once, for any events of its host and model', () => {
   const models = [slotNamed('a', 50), slotNamed('b', 80), slotNamed('c', 200)];
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(9), fc.nat(2)), { maxLength: 80 }), (acts) => {

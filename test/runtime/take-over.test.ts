@@ -10,8 +10,8 @@ import { hungryModel, loopModel, meanModel, rootModel } from '../support/onnx-mo
 import { metricValue } from '../support/test-deps.ts';
 
 /*
- * Invariant: a version goes live in a fresh host that has proved it and loaded everything else beside it, in one step;
- * whatever is wrong with the version, the fresh host or the live one, what ran before goes on or comes back.
+ * Invariant: a version takes over in one step, in a fresh host that has proved it and loaded all other models too. If the
+ * version, the fresh host or the live host fails, the previous version keeps running or is restored.
  */
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -22,7 +22,7 @@ const loop: TestModel = { name: 'loop', bytes: loopModel(), steps: 1, tags: 1, g
 const one = (value: number) => windowOf(value, [1, 1, 1]);
 const endless: TestModel = { ...loop, version: 2, golden: [{ window: [1e9], score: 1e9 }] };
 
-describe('a version that is bad leaves the live host as it is, and says why', () => {
+describe('a bad version leaves the live host unchanged, and its reason is reported', () => {
   test.each<readonly [string, TestModel, Readonly<Record<string, unknown>>, RegExp]>([
     ['gives NaN', { ...loop, bytes: rootModel(), golden: [{ window: [-1], score: 1 }] }, {}, /'score' has NaN/],
     [
@@ -31,8 +31,8 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
       {},
       /gives 3 at 0 of 'score', expected 4/,
     ],
-    ['is another graph than its hash says', { ...loop, manifest: { sha256: 'b'.repeat(64) } }, {}, /has SHA-256/],
-    ['is no graph', { ...loop, bytes: Buffer.from('no graph') }, {}, /is not an ONNX model/],
+    ['has a graph with another hash', { ...loop, manifest: { sha256: 'b'.repeat(64) } }, {}, /has SHA-256/],
+    ['is not a graph', { ...loop, bytes: Buffer.from('no graph') }, {}, /is not an ONNX model/],
     ['does not end', endless, { loadDeadline: '1s' }, /did not finish 'load' within 1000 ms/],
     [
       'is slower than its deadline',
@@ -64,12 +64,12 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     expect(harness.host.hostPid).toBe(pid);
     await until(
       () => inferenceHostPids(process.pid).length === 1,
-      () => 'the fresh host is gone',
+      () => 'the fresh host has ended',
     );
     expect(harness.health('model/mean')?.status).toBe('ok');
   });
 
-  test('one that takes its host down, while another that is good goes live', async () => {
+  test('a version that crashes its host, while a good one takes over', async () => {
     const staging = mkdtempSync(join(tmpdir(), 'andon-test-'));
     vi.stubEnv('TMPDIR', staging);
     await using harness = new HostHarness([loop, meanOf4x2]);
@@ -94,7 +94,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     rmSync(staging, { recursive: true });
   });
 
-  test('and what it was stays known when the host is renewed for another model, or lost', async () => {
+  test('and its reason is kept when the host is replaced for another model, or lost', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     harness.directory.add({ ...loop, version: 2, golden: [{ window: [3], score: 4 }] });
@@ -139,7 +139,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     expect(harness.host.hostPid).toBe(pid);
   });
 
-  test('and is tried again after a while, since what was wrong may have passed', async () => {
+  test('and is retried later, because the cause may be temporary', async () => {
     await using harness = new HostHarness([meanOf4x2], { quarantine: { retryAfter: '1s' } });
     await harness.ready('mean');
     harness.directory.add({ ...meanOf4x2, version: 2, bytes: Buffer.from('still being copied') });
@@ -153,7 +153,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
     expect(harness.health('model/mean')?.status).toBe('ok');
   });
 
-  test('and whoever asked for it over HTTP is told', async () => {
+  test('and a client that requested it over HTTP gets the error', async () => {
     await using harness = new HostHarness([]);
     harness.directory.add(loop);
     await harness.host.load(model('loop'));
@@ -164,7 +164,7 @@ describe('a version that is bad leaves the live host as it is, and says why', ()
 });
 
 describe('a take-over', () => {
-  test('lets the run under way end in the old host, and gives those that wait to the fresh one', async () => {
+  test('completes the run in flight in the old host, and moves waiting runs to the fresh one', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid;
@@ -175,7 +175,7 @@ describe('a take-over', () => {
     await harness.runBegun();
     const waiting = harness.host.run(model('mean'), windowOf(5));
     expect((await waiting).judgedBy.version).toBe(2);
-    expect(ended, 'the run in the old host goes on').toBe(false);
+    expect(ended, 'the run in the old host continues').toBe(false);
     expect(harness.host.hostPid).not.toBe(pid);
     expect(inferenceHostPids(process.pid)).toContain(pid);
     expect((await underWay).outputs['score']?.data[0]).toBe(2e6);
@@ -185,7 +185,7 @@ describe('a take-over', () => {
     );
   });
 
-  test('lets windows that wait be judged by the version whose length they have', async () => {
+  test('has waiting windows judged by the version with their length', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const underWay = harness.host.run(model('loop'), one(3e6));
@@ -242,7 +242,7 @@ describe('a take-over', () => {
     expect(await restarts(harness, 'version')).toBe(1);
   });
 
-  test('that is asked for during another is made after it', async () => {
+  test('requested during another one follows it', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid ?? 0;
@@ -256,7 +256,7 @@ describe('a take-over', () => {
     expect(await restarts(harness, 'version')).toBe(2);
   });
 
-  test('starts no process where the active versions are those that run', async () => {
+  test('starts no process if the active versions are running', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid;
@@ -266,7 +266,7 @@ describe('a take-over', () => {
     expect(await restarts(harness, 'version')).toBe(0);
   });
 
-  test('is made anew where the live host crashes meanwhile', async () => {
+  test('restarts if the live host crashes meanwhile', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid ?? 0;
@@ -288,7 +288,7 @@ describe('a take-over', () => {
     );
   });
 
-  test('whose fresh host dies of what is nobody’s fault leaves all as it was, and is made later', async () => {
+  test('whose fresh host ends for an external reason changes nothing, and is repeated later', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { quarantine: { retryAfter: '1s' } });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid ?? 0;
@@ -305,7 +305,7 @@ describe('a take-over', () => {
     await version(harness, 'mean', 2);
   });
 
-  test('is given up where the agent stops, and leaves no process behind', async () => {
+  test('is cancelled if the agent stops, and leaves no process', async () => {
     const harness = new HostHarness([loop]);
     await harness.ready('loop');
     harness.directory.add(endless);
@@ -326,7 +326,7 @@ describe('a take-over', () => {
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     await version(harness, 'mean', 2);
-    // What a fresh host takes is known now; that it is more than 1 MB has none replaced any more.
+    // The need of a fresh host is known now; although it is above 1 MB, no host is replaced.
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     expect((await restarts(harness, 'memory')) + (await restarts(harness, 'version'))).toBe(2);
     expect(harness.health('inference')?.reason).toContain('raise models.maxMemory');
@@ -352,7 +352,7 @@ describe('a take-over', () => {
 });
 
 describe('a model that takes the host down while it loads', () => {
-  test('is loaded in fresh hosts from then on, until it is set aside, and the others run meanwhile', async () => {
+  test('is loaded in fresh hosts until it is quarantined, and the others run meanwhile', async () => {
     await using harness = new HostHarness([meanOf4x2, endless], {
       loadDeadline: '500ms',
       quarantine: { crashes: 3, retryAfter: '1m' },

@@ -70,7 +70,7 @@ describe('another andon as the server', () => {
     });
   });
 
-  test('counts what was run as any model', () => {
+  test('counts its runs like any model', () => {
     expect(near.statistics()).toEqual(
       expect.arrayContaining([expect.objectContaining({ name: 'mean', version: 1, inferences: 3, executions: 1 })]),
     );

@@ -52,7 +52,7 @@ describe.each(faults)('a server whose answer is %s', (fault, code, message) => {
     expect(harness.health).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('has the very window judged by the fallback, and the verdict says so', async () => {
+  test('has this window judged by the fallback, and the verdict names it', async () => {
     await using server = await OipFaultServer.start();
     const remote = { failures: 100, maxAnswer: '100kB' };
     await using harness = await RemoteHarness.ready(server, { remote, models: [localMean] });

@@ -56,7 +56,7 @@ test('each proof that fails while the breaker is half-open doubles the pause, up
 });
 
 describe('a server that fails run after run', () => {
-  test('is left alone, is proved again after a pause, and judges again by itself', async () => {
+  test('gets no requests, is proved again after a pause, and judges again automatically', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { remote: { failures: 2, retries: 0 } });
     server.fault = 'failed';
@@ -84,7 +84,7 @@ describe('a server that fails run after run', () => {
     expect((await harness.judge(2)).outputs['score']?.data).toEqual(Float32Array.of(2));
   });
 
-  test('costs no window where there is a fallback, and the health says who judges', async () => {
+  test('costs no window with a fallback, and the health names the judging model', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { remote: { failures: 2 }, models: [localMean] });
     await server.kill();
@@ -108,7 +108,7 @@ describe('a server that fails run after run', () => {
     expect((await harness.judge(2)).judgedBy).toMatchObject({ model: 'mean', provider: 'remote', fallbacks: [] });
   });
 
-  test('is asked again within the deadline where it was away for a moment only', async () => {
+  test('is retried within the deadline if it was unavailable for a moment', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { config: { deadline: '3s' } });
     const faults = ['reset', 'reset-mid-body', 'busy'] as const;
@@ -125,7 +125,7 @@ describe('a server that fails run after run', () => {
     expect(server.rows.length).toBe(asked + 1);
   });
 
-  test('is not waited for where it asks for more time than there is', async () => {
+  test('is not waited for if it requests more time than the deadline leaves', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { config: { deadline: '10s' } });
     Object.assign(server, { fault: 'busy-for-long', faultsLeft: 1 });
@@ -134,7 +134,7 @@ describe('a server that fails run after run', () => {
     expect(performance.now() - beganMs, 'half of the deadline').toBeLessThan(5_000);
   });
 
-  test('is not taken for broken where it gives NaN or refuses the values', async () => {
+  test('does not count as failed if it returns NaN or refuses the values', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { remote: { failures: 1 } });
     for (const fault of ['nan', 'refused'] as const) {
@@ -148,7 +148,7 @@ describe('a server that fails run after run', () => {
 });
 
 describe('windows and requests', () => {
-  test('of many at once go over no more connections than allowed, and no more wait than may', async () => {
+  test('of many callers use at most the allowed connections, and at most the allowed number waits', async () => {
     await using server = await OipFaultServer.start();
     const config = { deadline: '5s', maxQueuedRuns: 3 };
     await using harness = await RemoteHarness.ready(server, { remote: { connections: 2 }, config });
@@ -178,7 +178,7 @@ describe('windows and requests', () => {
     expect(server.connections - connections).toBeLessThanOrEqual(1);
   });
 
-  test('of several clients go as one request where the rows were seen to stay apart', async () => {
+  test('of several clients are one request if the proof showed independent rows', async () => {
     await using server = await OipFaultServer.start();
     const config = { serve: ['mean'], deadline: '2s', limits: { mean: { maxDelay: '200ms' } } };
     await using harness = await RemoteHarness.ready(server, { config });
@@ -198,7 +198,7 @@ describe('windows and requests', () => {
     expect(server.rows).toEqual([1, 1, 1]);
   });
 
-  test('are JSON where the server has no binary tensors', async () => {
+  test('are JSON if the server has no binary tensors', async () => {
     await using server = await OipFaultServer.start();
     server.binary = false;
     await using harness = await RemoteHarness.ready(server);
@@ -226,7 +226,7 @@ describe('windows and requests', () => {
     expect(answered, 'the server still hangs').toBe(0);
   });
 
-  test('of a batch that the server refuses for one of them are left to whoever asked to split', async () => {
+  test('of a batch that the server refuses for one of them return to the caller to be split', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean] });
     Object.assign(server, { fault: 'nan', faultsLeft: 1 });
@@ -235,7 +235,7 @@ describe('windows and requests', () => {
     expect((await harness.judge(1, 4)).judgedBy.model).toBe('local');
   });
 
-  test('of clients get what this model gives or an error, and never the answer of a fallback', async () => {
+  test('of clients get the outputs of this model or an error, and never the answer of a fallback', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean] });
     await harness.host.run(model('mean'), windowOf(1), 'client');

@@ -90,7 +90,7 @@ describe('a remote version', () => {
     });
   });
 
-  test('that came as a package sends no secret of this box to a server that nobody here allowed', async () => {
+  test('from a package sends no secret of this box to a server that is not allowed', async () => {
     await using server = await OipFaultServer.start();
     const remote = { url: server.url, token: { env: 'PATH' } };
     await using harness = new RegistryHarness();

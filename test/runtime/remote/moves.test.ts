@@ -10,8 +10,8 @@ import { HostHarness, meanOf4x2, model, until, windowOf } from '../../support/on
 import { heavyModel, loopModel } from '../../support/onnx-models.ts';
 
 /*
- * Invariant: where a version runs, on this box or on a server, changes as any version does. Nothing that is asked for is lost by
- * it, a version that is not proved displaces none, and the one that is active comes whatever becomes of the hosts meanwhile.
+ * Invariant: moving a model between this box and a server follows the rules of any change of version. No run is lost, an
+ * unproved version replaces none, and the active version takes over for any events of the hosts meanwhile.
  */
 afterEach(() => {
   vi.restoreAllMocks();
@@ -121,7 +121,7 @@ describe('a version that moves', () => {
     await expect(run).rejects.toThrow("No session 'mean' in the host");
   });
 
-  test('to a server takes what waits for the host along', async () => {
+  test('to a server takes the waiting runs with it', async () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([meanOf4x2, loop], { deadline: '1m' });
     await Promise.all([harness.ready('mean'), harness.ready('loop')]);
@@ -132,11 +132,11 @@ describe('a version that moves', () => {
     addRemote(harness, server, 2);
     harness.host.reload();
     expect(await waiting).toEqual([2, 5]);
-    expect(ended, 'the run in the host goes on').toBe(false);
+    expect(ended, 'the run in the host continues').toBe(false);
     await underWay;
   });
 
-  test('to a server lets windows that wait be judged by the version whose length they have', async () => {
+  test('to a server has waiting windows judged by the version with their length', async () => {
     await using server = await OipFaultServer.start();
     server.window = [-1, 2, 2];
     await using harness = new HostHarness([meanOf4x2, loop], { deadline: '1m' });
@@ -187,7 +187,7 @@ describe('a version that moves', () => {
 });
 
 describe('a version that is to move to a server takes over once that has proved it', () => {
-  test('where the host of the version before crashes meanwhile', async () => {
+  test('if the host of the previous version crashes meanwhile', async () => {
     await using server = await OipFaultServer.start();
     server.ready = false;
     await using harness = new HostHarness([meanOf4x2]);
@@ -224,13 +224,13 @@ describe('a version that is to move to a server takes over once that has proved 
     await calls.mock.results[began('load')]?.value;
     await until(
       () => began('unload') >= 0,
-      () => 'its session goes again',
+      () => 'its session is unloaded again',
     );
     expect(await judged(harness, 'mean', one(7))).toEqual([2, 7]);
   });
 
   test(
-    'while the version before is too slow to be brought back at once, and yet comes',
+    'while the previous version is too slow to be restored immediately, and is restored later',
     { timeout: 120_000 },
     async () => {
       await using server = await OipFaultServer.start();
@@ -250,7 +250,7 @@ describe('a version that is to move to a server takes over once that has proved 
     },
   );
 
-  test('where its host is renewed meanwhile for another model', async () => {
+  test('if its host is replaced meanwhile for another model', async () => {
     await using server = await OipFaultServer.start();
     server.ready = false;
     await using harness = new HostHarness([meanOf4x2, loop]);
@@ -266,7 +266,7 @@ describe('a version that is to move to a server takes over once that has proved 
     await runs(harness, 'mean', 2, 'remote');
   });
 
-  test('while a fresh host is made ready, in which it is not needed any more', async () => {
+  test('while a fresh host starts in which it is no longer needed', async () => {
     const calls = vi.spyOn(HostProcess.prototype, 'call');
     await using server = await OipFaultServer.start();
     server.ready = false;
@@ -291,7 +291,7 @@ describe('a version that is to move to a server takes over once that has proved 
     await expect(run).rejects.toThrow("No session 'mean' in the host");
   });
 
-  test('where it is activated during the take-over of another version, and the other way round', async () => {
+  test('if it is activated during the take-over of another version, and vice versa', async () => {
     await using server = await OipFaultServer.start();
     server.window = [-1, 1, 1];
     await using harness = new HostHarness([counting(3)], { deadline: '10s' });

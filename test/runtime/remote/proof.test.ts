@@ -10,16 +10,16 @@ import { describeWith } from '../../support/programs.ts';
 import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
 
 /*
- * Nothing of a server is believed before it is proved: metadata against model.yaml, and the golden vectors. Invariant: no
- * answer of a version that was not proved becomes a score.
+ * A server is used only after its proof: metadata against model.yaml, and the golden vectors. Invariant: no answer of an
+ * unproved version becomes a score.
  */
 const fp32 = (name: string, shape: readonly number[]) => ({ name, datatype: 'FP32', shape });
 
 const incompatibilities: readonly (readonly [string, MetadataChange, RegExp])[] = [
   ['another input', { inputs: [fp32('x', [-1, 4, 2])] }, /has inputs 'x', expected 'window' only/],
-  ['an input too many', { inputs: [fp32('window', [-1, 4, 2]), fp32('x', [1])] }, /expected 'window' only/],
+  ['an extra input', { inputs: [fp32('window', [-1, 4, 2]), fp32('x', [1])] }, /expected 'window' only/],
   ['another type', { inputs: [{ ...fp32('window', [-1, 4, 2]), datatype: 'FP64' }] }, /takes 'window' as float64/],
-  ['a type that nobody knows', { inputs: [{ ...fp32('window', [1]), datatype: 'FP8' }] }, /datatype 'FP8'/],
+  ['an unknown type', { inputs: [{ ...fp32('window', [1]), datatype: 'FP8' }] }, /datatype 'FP8'/],
   ['other steps', { inputs: [fp32('window', [-1, 5, 2])] }, /takes 'window' as \[\?, 5, 2\], expected \[\?, 4, 2\]/],
   ['no score', { outputs: [fp32('loss', [-1])] }, /has outputs 'loss', but no 'score'/],
   ['a score of another type', { outputs: [{ ...fp32('score', [-1]), datatype: 'INT64' }] }, /gives 'score' as int64/],
@@ -28,7 +28,7 @@ const incompatibilities: readonly (readonly [string, MetadataChange, RegExp])[] 
 ];
 
 describe('a server whose model has', () => {
-  test.each(incompatibilities)('%s is not used, and its health says why', async (_, metadata, reason) => {
+  test.each(incompatibilities)('%s is not used, and its health has the reason', async (_, metadata, reason) => {
     await using server = await OipFaultServer.start();
     server.metadata = metadata;
     await using harness = new RemoteHarness(server);
@@ -55,7 +55,7 @@ describe('a server whose model has', () => {
     await harness.provider('remote');
   });
 
-  test('not been loaded is degraded, and comes by itself', async () => {
+  test('not been loaded is degraded, and takes over automatically', async () => {
     await using server = await OipFaultServer.start();
     server.ready = false;
     await using harness = new RemoteHarness(server);
@@ -67,8 +67,8 @@ describe('a server whose model has', () => {
   });
 });
 
-describe('a server that is away at the start', () => {
-  test('is degraded and comes by itself', async () => {
+describe('a server that is unavailable at the start', () => {
+  test('is degraded and takes over automatically', async () => {
     await using server = await OipFaultServer.start();
     await server.kill();
     await using harness = new RemoteHarness(server);
@@ -142,7 +142,7 @@ describe('another version on the server', () => {
 });
 
 describe('a server that is in use', () => {
-  /** Five minutes are over at once. */
+  /** A clock on which five minutes pass immediately. */
   class HastyClock extends SystemClock {
     override setTimer(callback: () => void, delayMs: number, options?: { readonly background?: boolean }) {
       return super.setTimer(callback, delayMs === 300_000 ? 50 : delayMs, options);
@@ -157,7 +157,7 @@ describe('a server that is in use', () => {
     await expect(harness.judge(1)).rejects.toMatchObject({ code: 'remote-circuit-open' });
   });
 
-  test('and too busy to be proved again judges on', async () => {
+  test('and too busy to be proved again keeps judging', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { clock: new HastyClock() });
     server.ready = false;
@@ -170,7 +170,7 @@ describe('a server that is in use', () => {
     expect(harness.health?.status).toBe('ok');
   });
 
-  test('loses no other run where one answer is wrong', async () => {
+  test('loses no other run if one answer is wrong', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { config: { deadline: '3s' } });
     Object.assign(server, { fault: 'slow', faultsLeft: 1 });
@@ -185,7 +185,7 @@ describe('a server that is in use', () => {
   });
 });
 
-describe('where a model runs changes with its active version', () => {
+describe('the active version decides the place of the runs', () => {
   const activate = (harness: RemoteHarness, version: number) => {
     writeFileSync(join(harness.directory.path, 'mean', 'active'), `${version}\n`);
     harness.host.reload();
@@ -214,7 +214,7 @@ describe('where a model runs changes with its active version', () => {
     expect(new Set(judged)).toEqual(new Set(['1 remote 101', '2 cpu 1']));
   });
 
-  test('and a server that cannot be reached takes nothing over', async () => {
+  test('and an unreachable server does not take over', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { config: { deadline: '2s' } });
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -232,7 +232,7 @@ describe('where a model runs changes with its active version', () => {
     expect(harness.health).toMatchObject({ status: 'ok' });
   });
 
-  test('and one that was to take over does not where another was chosen meanwhile', async () => {
+  test('and a server does not take over if another version was activated meanwhile', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server);
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -263,7 +263,7 @@ describe('a fallback', () => {
       [{ ...localMean, steps: 2, golden: [{ window: [1, 1, 1, 1], score: 1 }] }],
       /has 2 steps, expected 4/,
     ],
-  ])('that %s does not judge, and the health says so while it is missed', async (_, models, reason) => {
+  ])('that %s does not judge, and the health reports it while it is needed', async (_, models, reason) => {
     await using server = await OipFaultServer.start();
     const remote = { failures: 1, retries: 0, fallback: 'local@1' };
     await using harness = await RemoteHarness.ready(server, { remote, models });
@@ -283,7 +283,7 @@ describe('a fallback', () => {
     expect(harness.health?.reason).toMatch(/its fallback local@1 is remote too/);
   });
 
-  test('is let go with the version that named it', async () => {
+  test('is unloaded with the version that named it', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean] });
     harness.directory.add({ ...meanOf4x2, version: 2 });
@@ -297,8 +297,8 @@ describe('a fallback', () => {
   });
 });
 
-describe('a server is asked', () => {
-  test('with the token, read anew for each request, and never where the configuration does not list it', async () => {
+describe('requests to a server', () => {
+  test('carry the token, read again for each request, and never if the configuration does not list the server', async () => {
     await using server = await OipFaultServer.start();
     process.env['ANDON_TEST_TOKEN'] = 'one';
     const remote = { token: { env: 'ANDON_TEST_TOKEN' }, headers: { 'x-plant': 'lyon' } };
@@ -325,7 +325,7 @@ describe('a server is asked', () => {
   });
 });
 
-describeWith(['openssl'], 'a server is asked', () => {
+describeWith(['openssl'], 'requests to a server', () => {
   test('over TLS with the authority that model.yaml names, and with no other', async () => {
     await using certificates = TestCertificates.make();
     const pem = (path: string) => readFileSync(path, 'utf8');

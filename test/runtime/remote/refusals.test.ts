@@ -10,8 +10,8 @@ import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
 import { metricValue } from '../../support/test-deps.ts';
 
 /*
- * Invariant: what is refused, on this box or on a server, displaces nothing that judges; health says why for as long as it is
- * so, and whoever asked is answered.
+ * Invariant: a refused version, on this box or on a server, replaces no judging version; health has the reason as long as it
+ * applies, and every caller is answered.
  */
 const mean = model('mean');
 /** A model of one value under the name of the server's; its golden run counts up to `count`. */
@@ -37,7 +37,7 @@ function health(harness: Harness, name: string) {
   return harness.deps.health.components().find((component) => component.name === name);
 }
 
-/** Waits until the health of a component says this. */
+/** Waits until the health of a component has this reason. */
 async function says(harness: Harness, name: string, reason: RegExp): Promise<void> {
   await until(
     () => reason.test(health(harness, name)?.reason ?? ''),
@@ -54,8 +54,8 @@ async function crash({ host }: Harness, name = 'main'): Promise<void> {
   );
 }
 
-describe('a version whose server is away', () => {
-  test('is refused to whoever loads it, and forgotten with a rollback', async () => {
+describe('a version whose server is unavailable', () => {
+  test('is refused at each load, and forgotten with a rollback', async () => {
     await using server = await OipFaultServer.start();
     await server.kill();
     await using harness = new HostHarness([]);
@@ -73,7 +73,7 @@ describe('a version whose server is away', () => {
     expect(server.requests).toEqual([]);
   });
 
-  test('is tried at once where it is loaded again, and its answer is what whoever loads it is told', async () => {
+  test('is tried immediately if it is loaded again, and its error is returned to the caller', async () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([]);
     addRemote(harness, server, 1);
@@ -86,7 +86,7 @@ describe('a version whose server is away', () => {
     expect(health(harness, 'served/mean')?.status).toBe('ok');
   });
 
-  test('is given up where it is unloaded while it is proved', async () => {
+  test('is cancelled if it is unloaded during its proof', async () => {
     await using server = await OipFaultServer.start();
     server.fault = 'hang';
     await using harness = new HostHarness([], { loadDeadline: '2s' });
@@ -94,7 +94,7 @@ describe('a version whose server is away', () => {
     const loaded = harness.host.load(mean).catch(errorCode);
     await until(
       () => server.rows.length > 0,
-      () => 'the golden vectors are asked for',
+      () => 'the golden vectors are requested',
     );
     await harness.host.unload(mean);
     expect(await loaded).toBe('model-load-failed');
@@ -104,7 +104,7 @@ describe('a version whose server is away', () => {
     expect(harness.deps.health.components().map(({ name }) => name)).not.toContain('served/mean');
   });
 
-  test('counts as not ready for clients, whoever judges for the watches', async () => {
+  test('is not ready for clients, even if a fallback judges for the watches', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean], remote: { retries: 0 } });
     await harness.host.load(mean);
@@ -116,12 +116,12 @@ describe('a version whose server is away', () => {
   });
 });
 
-describe('a server that judges goes on', () => {
+describe('a judging server keeps judging', () => {
   test.each<readonly [string, TestModel, Readonly<Record<string, unknown>>, RegExp]>([
     ['gives another score', { ...meanOf4x2, golden: [{ window: Array(8).fill(1), score: 2 }] }, {}, /expected 2/],
     ['takes its host down', counting(1e9), { loadDeadline: '1s' }, /did not finish 'load' within 1000 ms/],
     ['is slower than its deadline', counting(5e5), { deadline: '100ms' }, /Of \d+ runs .* the deadline is 100 ms/],
-  ])('where a version on the box %s', async (_, bad, config, reason) => {
+  ])('if a version on the box %s', async (_, bad, config, reason) => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([], config);
     addRemote(harness, server, 1);
@@ -138,7 +138,7 @@ describe('a server that judges goes on', () => {
     expect(health(harness, 'served/mean')).toMatchObject({ status: 'ok', reason: '' });
   });
 
-  test('where the host crashes that no model of this agent needs', async () => {
+  test('if a host crashes that no model of this agent needs', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server);
     await crash(harness);
@@ -159,7 +159,7 @@ describe('a server that judges goes on', () => {
     await harness.provider('remote');
   });
 
-  test('and whoever loads it is answered, though the host is lost in that moment', async () => {
+  test('and its caller is answered, even if the host is lost at that moment', async () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([]);
     harness.directory.add({ ...counting(3), name: 'loop' });
@@ -168,7 +168,7 @@ describe('a server that judges goes on', () => {
     await harness.host.unload(model('loop'));
     const pid = harness.host.hostPidOf('clients') ?? 0;
     process.kill(pid, 'SIGSTOP');
-    // The host's next answer, to a ping, does not come: what is asked for now waits behind it.
+    // The host does not answer the next ping: requests now wait behind it.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const loaded = harness.host.load(mean);
     await crash(harness, 'clients');
@@ -177,7 +177,7 @@ describe('a server that judges goes on', () => {
 });
 
 describe('a version on a server that does not fit the watches', () => {
-  test('takes nothing over from the box, and is not even asked', async () => {
+  test('does not take over from the box, and gets no request', async () => {
     await using server = await OipFaultServer.start();
     const incompatibilities = ({ version }: { readonly version: number }) =>
       version === 2 ? ["watch 'a': 3 tags"] : [];
@@ -198,7 +198,7 @@ describe('a version on a server that does not fit the watches', () => {
 });
 
 describe('a version on another server', () => {
-  test('that takes over is what the figures of the circuit breaker are of', async () => {
+  test('that takes over owns the figures of the circuit breaker', async () => {
     await using server = await OipFaultServer.start();
     await using other = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { remote: { failures: 1, retries: 0 } });
@@ -216,7 +216,7 @@ describe('a version on another server', () => {
 describe('a fallback', () => {
   const away = { failures: 1, retries: 0 };
 
-  test('that a watch names as well is kept when the version that named it goes', async () => {
+  test('that a watch uses too is kept when the version that named it is replaced', async () => {
     await using server = await OipFaultServer.start();
     const options = { models: [localMean], watched: ['local@1'], remote: away };
     await using harness = await RemoteHarness.ready(server, options);
@@ -231,7 +231,7 @@ describe('a fallback', () => {
     expect((await harness.host.run(model('local@1'), windowOf(4))).judgedBy.model).toBe('local');
   });
 
-  test('whose host crashes judges again once it is back', async () => {
+  test('whose host crashes judges again after its restart', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, {
       models: [localMean],
@@ -245,7 +245,7 @@ describe('a fallback', () => {
     expect((await harness.judge(5)).judgedBy).toMatchObject({ model: 'local', fallbacks: [{ provider: 'remote' }] });
   });
 
-  test('whose folder holds other windows by now does not judge, and judges again once it is put right', async () => {
+  test('whose folder has another window length does not judge, and judges again after the folder is corrected', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean], remote: away });
     await server.kill();
