@@ -1,5 +1,4 @@
-import type { HttpClient, HttpClientKind } from './http-clients.ts';
-import { openClient } from './http-clients.ts';
+import { type HttpClient, type HttpClientKind, openClient } from './http-clients.ts';
 import { servePeer } from './peer.ts';
 import { machineMs } from './workload.ts';
 

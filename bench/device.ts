@@ -1,5 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { servePeer } from './peer.ts';
 import { FLOATS_PER_READ, machineMs, READS, REGISTERS_PER_READ } from './workload.ts';

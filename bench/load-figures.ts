@@ -1,8 +1,7 @@
 import { invariant } from '../src/platform/errors.ts';
 import type { BenchSite } from './bench-site.ts';
 import type { Figure, Goal } from './figure.ts';
-import type { LoadRound } from './load-round.ts';
-import { measureRound, warmUp } from './load-round.ts';
+import { type LoadRound, measureRound, warmUp } from './load-round.ts';
 import { median } from './statistics.ts';
 import { startAgent, startMinimalScript } from './subject.ts';
 import type { Load, LoadId } from './workload.ts';

@@ -1,5 +1,4 @@
-import type { MqttClient } from 'mqtt';
-import { connect, connectAsync } from 'mqtt';
+import { connect, connectAsync, type MqttClient } from 'mqtt';
 import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';

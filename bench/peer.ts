@@ -1,10 +1,8 @@
-import type { ChildProcess } from 'node:child_process';
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { SystemClock } from '../src/platform/clock.ts';
 import { OperatingError } from '../src/platform/errors.ts';
-import type { RpcHandlers, RpcProtocol } from '../src/platform/rpc.ts';
-import { RpcClient, serveRpc } from '../src/platform/rpc.ts';
+import { RpcClient, type RpcHandlers, type RpcProtocol, serveRpc } from '../src/platform/rpc.ts';
 
 /** A process of the bench. Peers of the agent must not share its event loop or its garbage collector. */
 export class Peer<P extends RpcProtocol> implements AsyncDisposable {

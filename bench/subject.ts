@@ -1,14 +1,13 @@
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { AgentFolder } from '../test/support/start-agent.ts';
 import type { BenchSite } from './bench-site.ts';
 import type { MinimalScriptOptions } from './minimal-script.ts';
-import type { Load } from './workload.ts';
 import {
   AGENT_ID,
   FLOATS_PER_READ,
+  type Load,
   MODEL,
   READS,
   REGISTERS_PER_READ,

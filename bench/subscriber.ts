@@ -1,5 +1,4 @@
-import type { MqttClient } from 'mqtt';
-import { connectAsync } from 'mqtt';
+import { connectAsync, type MqttClient } from 'mqtt';
 import { servePeer } from './peer.ts';
 import { machineMs, unitOf, verdictTopic } from './workload.ts';
 

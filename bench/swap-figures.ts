@@ -10,8 +10,7 @@ import { Peer } from './peer.ts';
 import { median } from './statistics.ts';
 import { agentSections } from './subject.ts';
 import type { ClientAnswer, ClientsProtocol } from './clients.ts';
-import type { Load } from './workload.ts';
-import { machineMs, MODEL, watchOf } from './workload.ts';
+import { type Load, machineMs, MODEL, watchOf } from './workload.ts';
 
 /*
  * The installed agent judges a device every 100 ms and serves the same model to clients over HTTP, while two versions of the model

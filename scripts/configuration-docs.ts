@@ -1,9 +1,7 @@
 import { parse } from 'yaml';
-import type { ConfigPath } from '../src/config/config-document.ts';
-import { isPlainObject } from '../src/config/config-document.ts';
+import { type ConfigPath, isPlainObject } from '../src/config/config-document.ts';
 import { expectedOf } from '../src/config/config-expectations.ts';
-import type { SchemaNode } from '../src/config/config-json-schema.ts';
-import { branches, configJsonSchema, entryName, fieldKind } from '../src/config/config-json-schema.ts';
+import { branches, configJsonSchema, entryName, fieldKind, type SchemaNode } from '../src/config/config-json-schema.ts';
 
 /*
  * Writes docs/configuration.md from the schema that checks the file, with examples from config/andon.yaml.

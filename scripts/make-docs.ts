@@ -1,11 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Titled } from '../src/app/catalogue.ts';
-import { errorCatalogues, metricCatalogues } from '../src/app/catalogue.ts';
+import { errorCatalogues, metricCatalogues, type Titled } from '../src/app/catalogue.ts';
 import { configJsonSchema } from '../src/config/config-json-schema.ts';
 import { processMetrics } from '../src/cli/output/process-metrics.ts';
-import type { MetricCatalogue } from '../src/platform/metrics.ts';
-import { durationBuckets } from '../src/platform/metrics.ts';
+import { durationBuckets, type MetricCatalogue } from '../src/platform/metrics.ts';
 import { cell, configurationDocs } from './configuration-docs.ts';
 
 /*

@@ -1,5 +1,4 @@
-import type { GraphInitializer } from '../test/support/onnx-builder.ts';
-import { buildOnnx } from '../test/support/onnx-builder.ts';
+import { buildOnnx, type GraphInitializer } from '../test/support/onnx-builder.ts';
 
 /*
  * Small models of the families that are commonly served, each a real ONNX graph with seeded weights. They are not trained;

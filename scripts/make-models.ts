@@ -1,9 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { PumpReading } from '../src/plant/pump-plant.ts';
-import { PumpPlant } from '../src/plant/pump-plant.ts';
-import type { PumpTimings } from '../src/plant/pump-scenario.ts';
-import { demoTimings, foreverNormal } from '../src/plant/pump-scenario.ts';
+import { PumpPlant, type PumpReading } from '../src/plant/pump-plant.ts';
+import { demoTimings, foreverNormal, type PumpTimings } from '../src/plant/pump-scenario.ts';
 import { seededRandom } from '../src/plant/seeded-random.ts';
 import { algorithmFor } from '../src/training/catalogue/algorithms.ts';
 import type { ModelDraft } from '../src/training/report/model-draft.ts';

@@ -2,12 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TrainingAlgorithm } from '../src/training/core/algorithm.ts';
 import { boostedTreesAlgorithm } from '../src/training/boosted-trees/boosted-trees-algorithm.ts';
-import type { ClassMetrics } from '../src/training/report/class-metrics.ts';
-import { classMetrics, naiveProbabilities } from '../src/training/report/class-metrics.ts';
+import { type ClassMetrics, classMetrics, naiveProbabilities } from '../src/training/report/class-metrics.ts';
 import { mlpAlgorithm } from '../src/training/mlp/mlp-algorithm.ts';
 import { softmaxAlgorithm } from '../src/training/softmax/softmax-algorithm.ts';
-import type { TrainingRows } from '../src/training/core/training-rows.ts';
-import { sliceRows } from '../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../src/training/core/training-rows.ts';
 
 /*
  * Measures how well the algorithms for labelled rows distinguish the faults of steel plates: `npm run steel`. Every fifth plate

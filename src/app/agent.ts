@@ -1,6 +1,6 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { SourceHistory } from '../contracts/source.ts';
+import type { SourceHistory, Source } from '../contracts/source.ts';
 import type { Tag } from '../domain/sample/tag.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
@@ -11,7 +11,6 @@ import { VersionRegistry } from '../registry/version-registry.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
-import type { Source } from '../contracts/source.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
@@ -34,8 +33,7 @@ import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
-import type { WatchedPart } from './watchdog.ts';
-import { Watchdog } from './watchdog.ts';
+import { Watchdog, type WatchedPart } from './watchdog.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
 

@@ -1,4 +1,4 @@
-import { reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
 import { alarmErrors } from '../pipeline/alarm-errors.ts';
 import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
@@ -19,7 +19,6 @@ import { remoteMetrics } from '../runtime/remote/remote-metrics.ts';
 import { outboxErrors } from '../outbox/file/outbox-errors.ts';
 import { outboxMetrics } from '../outbox/file/outbox-metrics.ts';
 import { plantErrors } from '../plant/plant-errors.ts';
-import type { ErrorCatalogue } from '../platform/errors.ts';
 import { healthMetrics } from '../platform/health.ts';
 import type { MetricCatalogue } from '../platform/metrics.ts';
 import { mqttErrors } from '../protocols/mqtt/mqtt-errors.ts';

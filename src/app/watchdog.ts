@@ -1,7 +1,6 @@
-import { counter, gauge } from '../platform/metrics.ts';
+import { counter, gauge, type MetricCatalogue } from '../platform/metrics.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
 
 export const watchdogMetrics = {

@@ -1,8 +1,6 @@
-import type { LoadedConfig } from '../config/config-file.ts';
-import { loadConfig } from '../config/config-file.ts';
+import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { agentTags } from '../config/config-tags.ts';
-import type { ConfigProblem } from '../platform/errors.ts';
-import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
+import { ConfigError, type ConfigProblem, formatConfigProblem } from '../platform/errors.ts';
 import type { Output } from './output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */

@@ -5,16 +5,13 @@ import { ConfigError, errorMessage, InvariantError, OperatingError } from '../pl
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
-import type { OutboxExportOptions } from './outbox-command.ts';
-import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
-import type { Output } from './output/output.ts';
-import { legible } from './output/output.ts';
+import { outboxExportCommand, type OutboxExportOptions, outboxStatsCommand } from './outbox-command.ts';
+import { legible, type Output } from './output/output.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
-import type { SimulateOptions } from './demo/simulate-command.ts';
-import { simulateCommand } from './demo/simulate-command.ts';
+import { simulateCommand, type SimulateOptions } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training/training-commands.ts';
 

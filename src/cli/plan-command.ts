@@ -1,7 +1,6 @@
 import { loadConfig } from '../config/config-file.ts';
 import { lookUpModels } from '../config/config-model-checks.ts';
-import type { AgentPlan } from '../offline/plan.ts';
-import { canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
+import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.ts';
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';

@@ -1,10 +1,15 @@
-import type { Command } from 'commander';
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { sleep } from '../platform/clock.ts';
 import { modbusUrlProblem, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
 import { ProbeConnection } from '../sources/modbus/probe/probe-connection.ts';
-import type { Fit, ProbedOrder, Reading } from '../sources/modbus/probe/probe-readings.ts';
-import { probedOrders, rankFits, readings } from '../sources/modbus/probe/probe-readings.ts';
+import {
+  type Fit,
+  type ProbedOrder,
+  probedOrders,
+  rankFits,
+  type Reading,
+  readings,
+} from '../sources/modbus/probe/probe-readings.ts';
 import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
 import { byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import type { Output } from './output/output.ts';

@@ -1,15 +1,12 @@
-import type { AgentDeps, RunningAgent } from '../app/agent.ts';
-import { startAgent } from '../app/agent.ts';
-import type { LoadedConfig } from '../config/config-file.ts';
-import { loadConfig } from '../config/config-file.ts';
+import { type AgentDeps, type RunningAgent, startAgent } from '../app/agent.ts';
+import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
 import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
-import type { ServiceManager } from '../platform/systemd-notify.ts';
-import { systemdServiceManager } from '../platform/systemd-notify.ts';
+import { type ServiceManager, systemdServiceManager } from '../platform/systemd-notify.ts';
 import { processMetrics } from './output/process-metrics.ts';
 
 /** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */

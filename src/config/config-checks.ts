@@ -1,9 +1,7 @@
 import { isPlainObject, valueAt } from './config-document.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { checkContext, error, warning } from './config-finding.ts';
-import type { ModelLookup } from './config-model-checks.ts';
+import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
+import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
-import { modelFindings } from './config-model-checks.ts';
 import { networkFindings } from './config-network-checks.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { servingFindings } from './config-serving-checks.ts';

@@ -1,5 +1,16 @@
-import type { Document, Node, Pair, ParsedNode } from 'yaml';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  type ParsedNode,
+  parseDocument,
+  visit,
+} from 'yaml';
 import { plainYamlMessage, TOO_DEEP } from './config-yaml-messages.ts';
 
 /** Keys and list indices from the root. */

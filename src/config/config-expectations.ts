@@ -1,8 +1,7 @@
 import { parseByteSize } from '../domain/byte-size.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { isPlainObject } from './config-document.ts';
-import type { SchemaNode } from './config-json-schema.ts';
-import { branches, fieldKind, mayHoldSecret } from './config-json-schema.ts';
+import { branches, fieldKind, mayHoldSecret, type SchemaNode } from './config-json-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
 const TEXT_SHOWN_MAX = 60;

@@ -1,17 +1,14 @@
 import { dirname, resolve } from 'node:path';
 import type * as z from 'zod';
-import type { ConfigProblem } from '../platform/errors.ts';
-import { ConfigError } from '../platform/errors.ts';
+import { ConfigError, type ConfigProblem } from '../platform/errors.ts';
 import { checkConfig } from './config-checks.ts';
-import type { ConfigPath, DocumentProblem } from './config-document.ts';
-import { ConfigDocument, isPlainObject } from './config-document.ts';
+import { ConfigDocument, type ConfigPath, type DocumentProblem, isPlainObject } from './config-document.ts';
 import type { Finding } from './config-finding.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
 import { ConfigMessages, noDefaultMessages, PROBLEMS_MAX } from './config-messages.ts';
 import { resolvePaths } from './config-paths.ts';
-import type { AgentConfig } from './config-schema.ts';
-import { configSchema } from './config-schema.ts';
+import { type AgentConfig, configSchema } from './config-schema.ts';
 import { readConfigText } from './config-text.ts';
 import { readTrust } from './config-trust.ts';
 

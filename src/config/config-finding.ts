@@ -1,12 +1,9 @@
 import type { Tag } from '../domain/sample/tag.ts';
-import type { TagTemplate } from '../domain/sample/tag-template.ts';
-import { parseTagTemplate } from '../domain/sample/tag-template.ts';
-import type { ConfigPath } from './config-document.ts';
-import { isPlainObject, valueAt } from './config-document.ts';
+import { parseTagTemplate, type TagTemplate } from '../domain/sample/tag-template.ts';
+import { type ConfigPath, isPlainObject, valueAt } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { agentTags } from './config-tags.ts';
-import type { SourceConfig } from './kinds.ts';
-import { sourceKindOf } from './kinds.ts';
+import { type SourceConfig, sourceKindOf } from './kinds.ts';
 
 export type ModbusConfig = Extract<SourceConfig, { type: 'modbus' }>;
 

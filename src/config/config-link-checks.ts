@@ -1,7 +1,13 @@
 import { formatDuration } from '../domain/duration.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
-import type { CheckContext, Finding, ModbusConfig } from './config-finding.ts';
-import { duplicates, error, modbusSources } from './config-finding.ts';
+import {
+  type CheckContext,
+  duplicates,
+  error,
+  type Finding,
+  type ModbusConfig,
+  modbusSources,
+} from './config-finding.ts';
 
 type Setting = { readonly path: readonly string[]; readonly name: string; readonly value: string };
 

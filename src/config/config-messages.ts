@@ -1,10 +1,23 @@
 import type * as z from 'zod';
 import { formatDuration } from '../domain/duration.ts';
-import { isPlainObject, valueAt } from './config-document.ts';
-import type { ConfigDocument, ConfigPath, DocumentProblem } from './config-document.ts';
+import {
+  type ConfigDocument,
+  type ConfigPath,
+  type DocumentProblem,
+  isPlainObject,
+  valueAt,
+} from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
-import type { KeyLocation, SchemaNode } from './config-json-schema.ts';
-import { branches, chosenBranches, fieldKind, keyLocations, mayHoldSecret, schemaAt } from './config-json-schema.ts';
+import {
+  branches,
+  chosenBranches,
+  fieldKind,
+  type KeyLocation,
+  keyLocations,
+  mayHoldSecret,
+  schemaAt,
+  type SchemaNode,
+} from './config-json-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 import { nearestKey } from './config-suggestions.ts';
 

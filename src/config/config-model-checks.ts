@@ -4,8 +4,7 @@ import { formatDuration } from '../domain/duration.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { error, warning } from './config-finding.ts';
+import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 

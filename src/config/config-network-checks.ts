@@ -1,6 +1,5 @@
 import { listenAddress } from '../web/listen-address.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { duplicates, error, warning } from './config-finding.ts';
+import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
 import { isPlainObject } from './config-document.ts';
 import { SECRET_IN_CLEAR } from './config-messages.ts';
 

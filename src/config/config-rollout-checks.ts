@@ -1,10 +1,8 @@
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { error, warning } from './config-finding.ts';
-import type { ModelLookup } from './config-model-checks.ts';
-import { manifestFindings } from './config-model-checks.ts';
+import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
+import { manifestFindings, type ModelLookup } from './config-model-checks.ts';
 
 /** Checks that a shadow or canary is another version of the watch's model and judges the same windows. */
 export function rolloutFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {

@@ -1,13 +1,10 @@
 import { modelServerConfig, movedHttpKeys } from '../serving/serving-config.ts';
-import type { ListenAddress } from '../web/listen-address.ts';
-import { listenAddress } from '../web/listen-address.ts';
-import type { ProviderConfig } from '../models/store/models-config.ts';
-import { CLIENT_HOST, FORMER_CLIENT_HOST } from '../models/store/models-config.ts';
+import { type ListenAddress, listenAddress } from '../web/listen-address.ts';
+import { CLIENT_HOST, FORMER_CLIENT_HOST, type ProviderConfig } from '../models/store/models-config.ts';
 import { hostOf } from '../models/store/serving.ts';
 import { isPlainObject, valueAt } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
-import type { CheckContext, Finding } from './config-finding.ts';
-import { error, warning } from './config-finding.ts';
+import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
 import type { ModelLookup } from './config-model-checks.ts';
 import { nearest } from '../domain/nearest-word.ts';
 

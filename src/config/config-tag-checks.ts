@@ -1,7 +1,15 @@
 import type { Tag } from '../domain/sample/tag.ts';
 import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
-import type { CheckContext, DeclaredTag, Finding, ModbusConfig } from './config-finding.ts';
-import { duplicates, error, modbusSources, warning } from './config-finding.ts';
+import {
+  type CheckContext,
+  type DeclaredTag,
+  duplicates,
+  error,
+  type Finding,
+  type ModbusConfig,
+  modbusSources,
+  warning,
+} from './config-finding.ts';
 import { isTopicSafeName, NAME_EXPECTED } from './config-schema.ts';
 
 /** Checks the tags: unique names that can be MQTT topic levels, and plausible limits. */

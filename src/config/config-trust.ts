@@ -1,8 +1,7 @@
 import { readKeyText } from '../models/signing/key-files.ts';
 import { parsePublicKey } from '../models/signing/signing-key.ts';
 import { OperatingError } from '../platform/errors.ts';
-import type { Finding } from './config-finding.ts';
-import { error } from './config-finding.ts';
+import { error, type Finding } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
 
 type Trust = AgentConfig['models']['trust'];

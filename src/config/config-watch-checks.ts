@@ -1,8 +1,7 @@
 import { formatDuration } from '../domain/duration.ts';
 import { matchesTemplate } from '../domain/sample/tag-template.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { CheckContext, DeclaredTag, Finding } from './config-finding.ts';
-import { error, warning } from './config-finding.ts';
+import { type CheckContext, type DeclaredTag, error, type Finding, warning } from './config-finding.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
 /** Checks that the tags of watches and of the publisher exist, and that windows can be filled from them. */

@@ -1,7 +1,6 @@
 import type { TagRefusal } from '../contracts/source.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
-import type { AgentConfig } from './config-schema.ts';
-import { isTopicSafeName } from './config-schema.ts';
+import { type AgentConfig, isTopicSafeName } from './config-schema.ts';
 import { agentTags, tagPatterns } from './config-tags.ts';
 
 /**

@@ -1,6 +1,5 @@
 import { OperatingError } from '../platform/errors.ts';
-import type { CsvFormat } from './csv-cells.ts';
-import { parseNumber, parseTimeMs } from './csv-cells.ts';
+import { type CsvFormat, parseNumber, parseTimeMs } from './csv-cells.ts';
 import { csvRecords } from './csv-records.ts';
 
 const SEPARATORS = ['\t', ';', ','] as const;

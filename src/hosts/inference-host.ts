@@ -4,8 +4,7 @@ import type { HostProtocol } from '../runtime/session/host-protocol.ts';
 import { SessionRunner } from '../runtime/session/session-runner.ts';
 import { entryFile } from '../platform/entry-file.ts';
 import { invariant } from '../platform/errors.ts';
-import type { RpcPort } from '../platform/rpc.ts';
-import { serveRpc } from '../platform/rpc.ts';
+import { type RpcPort, serveRpc } from '../platform/rpc.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*

@@ -6,15 +6,12 @@ import { HttpServer } from '../web/http-server.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
 import { dashboardPaths, registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
-import type { AgentIdentity } from './health-routes.ts';
-import { registerHealthRoutes } from './health-routes.ts';
+import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
-import type { ModelRegistryRoutesOptions } from './model-registry-routes.ts';
-import { registerModelRegistryRoutes } from './model-registry-routes.ts';
+import { type ModelRegistryRoutesOptions, registerModelRegistryRoutes } from './model-registry-routes.ts';
 import { registerRolloutRoutes } from './rollout-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
-import type { WatchRoutesOptions } from './watch-routes.ts';
-import { registerWatchRoutes } from './watch-routes.ts';
+import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
 export type AgentEndpointOptions = WatchRoutesOptions & {
   readonly config: HttpConfig;

@@ -3,8 +3,14 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { Activated, Installed, ModelRegistry, ModelProof, PackageSource } from '../contracts/model-registry.ts';
-import { modelActions } from '../contracts/model-registry.ts';
+import {
+  type Activated,
+  type Installed,
+  modelActions,
+  type ModelProof,
+  type ModelRegistry,
+  type PackageSource,
+} from '../contracts/model-registry.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from '../web/admin-access.ts';
 import { errorJson } from '../web/error-json.ts';

@@ -2,8 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { RolloutStatuses, RolloutReport } from '../contracts/rollout-statuses.ts';
-import type { RolloutJson } from '../contracts/rollout-json.ts';
-import { comparisonJson } from '../contracts/rollout-json.ts';
+import { comparisonJson, type RolloutJson } from '../contracts/rollout-json.ts';
 import type { Disagreement } from '../domain/rollout/rollout-tally.ts';
 
 /** `GET /api/v1/models/<name>/compare`: versions of a model that judge the same windows, side by side. */

@@ -1,22 +1,18 @@
 import type { ReadyModel } from '../contracts/inference.ts';
-import type { AlarmMemory, AlarmRules } from '../domain/alarm/alarm-logic.ts';
-import { applyVerdict, noDelay } from '../domain/alarm/alarm-logic.ts';
+import { type AlarmMemory, type AlarmRules, applyVerdict, noDelay } from '../domain/alarm/alarm-logic.ts';
 import { normalFacts } from '../domain/alarm/alarm.ts';
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
-import type { Judgement } from '../pipeline/judge.ts';
-import { Judge, notReadyReason } from '../pipeline/judge.ts';
+import { Judge, type Judgement, notReadyReason } from '../pipeline/judge.ts';
 import { Watch, windowPlan } from '../pipeline/watch.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { inferenceHostEntry } from '../platform/entries.ts';
-import type { Pacing } from './recorded-feed.ts';
-import { RecordedFeed } from './recorded-feed.ts';
+import { type Pacing, RecordedFeed } from './recorded-feed.ts';
 import type { RecordedRow, Recording, RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 

@@ -1,12 +1,8 @@
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { ModelDirectory } from '../models/store/model-directory.ts';
 import { OperatingError } from '../platform/errors.ts';
-import type { JudgedRow } from './backtest.ts';
-import { backtest } from './backtest.ts';
-import type { BacktestOrder } from './backtest.ts';
-import type { BacktestMetrics } from './backtest-metrics.ts';
-import { BacktestTally } from './backtest-metrics.ts';
+import { backtest, type BacktestOrder, type JudgedRow } from './backtest.ts';
+import { type BacktestMetrics, BacktestTally } from './backtest-metrics.ts';
 import { isNormalLabel } from './recording.ts';
 
 export type EvaluationOrder = BacktestOrder & {

@@ -1,5 +1,4 @@
-import type { PlotPanel } from '../training/report/svg-plot.ts';
-import { svgBars, svgPlot } from '../training/report/svg-plot.ts';
+import { type PlotPanel, svgBars, svgPlot } from '../training/report/svg-plot.ts';
 import type { JudgedRow } from './backtest.ts';
 import type { Evaluation } from './evaluate.ts';
 import { isNormalLabel } from './recording.ts';

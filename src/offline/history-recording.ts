@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { TagSeries } from '../contracts/sample-history.ts';
-import type { EpochMs } from '../domain/epoch-ms.ts';
-import { isoTime } from '../domain/epoch-ms.ts';
+import { type EpochMs, isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
 import { parseTimeMs } from '../csv/csv-cells.ts';

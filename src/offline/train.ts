@@ -7,16 +7,20 @@ import type { DataFinding } from '../training/report/data-check.ts';
 import { inNoOrder } from '../training/core/labelled-rows.ts';
 import type { Decision } from '../training/report/model-draft.ts';
 import { writeModel } from '../training/report/model-writer.ts';
-import type { TrainedModel, TrainingStage } from '../training/report/train-model.ts';
-import { anomalyDecision, classificationDecision, trainModel } from '../training/report/train-model.ts';
+import {
+  anomalyDecision,
+  classificationDecision,
+  type TrainedModel,
+  type TrainingStage,
+  trainModel,
+} from '../training/report/train-model.ts';
 import { trainingReport } from '../training/report/training-report.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { probeModels } from './model-probe.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import type { Pacing } from './recorded-feed.ts';
 import type { Recording, RowRange } from './recording.ts';
-import type { ReadRows } from './training-rows-reader.ts';
-import { readTrainingRows } from './training-rows-reader.ts';
+import { type ReadRows, readTrainingRows } from './training-rows-reader.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 
 export type TrainOrder = {

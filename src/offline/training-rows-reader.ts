@@ -2,15 +2,12 @@ import { createHash } from 'node:crypto';
 import { windowPlan } from '../pipeline/watch.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
-import type { DataFinding } from '../training/report/data-check.ts';
-import { DataCheck } from '../training/report/data-check.ts';
+import { DataCheck, type DataFinding } from '../training/report/data-check.ts';
 import type { LabelledRows } from '../training/core/labelled-rows.ts';
 import { RowCollector } from '../training/core/row-collector.ts';
 import type { TrainingRows } from '../training/core/training-rows.ts';
-import type { Pacing } from './recorded-feed.ts';
-import { RecordedFeed } from './recorded-feed.ts';
-import type { Recording, RowRange } from './recording.ts';
-import { isNormalLabel } from './recording.ts';
+import { type Pacing, RecordedFeed } from './recorded-feed.ts';
+import { isNormalLabel, type Recording, type RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 
 /**

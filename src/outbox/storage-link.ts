@@ -1,11 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { Backoff } from '../platform/backoff.ts';
-import type { Timer } from '../platform/clock.ts';
-import { sleep } from '../platform/clock.ts';
+import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import type { RpcPort } from '../platform/rpc.ts';
-import { RpcClient } from '../platform/rpc.ts';
+import { RpcClient, type RpcPort } from '../platform/rpc.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import type { StorageOptions, StorageProtocol, StorageReport } from './file/storage-protocol.ts';
 

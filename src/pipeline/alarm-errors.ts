@@ -1,5 +1,4 @@
-import { reject, retry } from '../platform/errors.ts';
-import type { ErrorCatalogue } from '../platform/errors.ts';
+import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
 
 export const alarmErrors = {
   'alarm-unknown': reject('No watch of this name has an alarm.', 'GET /api/v1/alarms lists the names.'),

@@ -1,5 +1,4 @@
-import { counter, gauge } from '../platform/metrics.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
+import { counter, gauge, type MetricCatalogue } from '../platform/metrics.ts';
 
 export const alarmMetrics = {
   andon_alarms: gauge('Alarms in each ISA-18.2 state.', ['state', 'priority']),

@@ -1,13 +1,27 @@
 import type { AlarmCommands } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { AlarmRules, AlarmStep } from '../domain/alarm/alarm-logic.ts';
-import { acknowledge, applyVerdict, endSuppression, noDelay, shelve, suppress } from '../domain/alarm/alarm-logic.ts';
-import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
-import { actionMessage, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import {
+  acknowledge,
+  type AlarmRules,
+  type AlarmStep,
+  applyVerdict,
+  endSuppression,
+  noDelay,
+  shelve,
+  suppress,
+} from '../domain/alarm/alarm-logic.ts';
+import { actionMessage, type BlamedTag, scoreMessage } from '../domain/alarm/alarm-message.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
-import type { AlarmCause, AlarmFacts, AlarmPriority, AlarmState, AlarmTransition } from '../domain/alarm/alarm.ts';
-import { alarmState, normalFacts } from '../domain/alarm/alarm.ts';
+import {
+  type AlarmCause,
+  type AlarmFacts,
+  type AlarmPriority,
+  type AlarmState,
+  alarmState,
+  type AlarmTransition,
+  normalFacts,
+} from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import { Backoff } from '../platform/backoff.ts';

@@ -1,12 +1,10 @@
-import { gauge } from '../platform/metrics.ts';
+import { gauge, type MetricCatalogue } from '../platform/metrics.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { Distribution } from '../domain/model/drift.ts';
-import { distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
+import { type Distribution, distributionBin, populationStabilityIndex } from '../domain/model/drift.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
 
 export const driftMetrics = {
   andon_drift_index: gauge(

@@ -1,5 +1,4 @@
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { ModelStatus, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';

@@ -1,5 +1,4 @@
-import { counter, gauge, histogram } from '../platform/metrics.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
+import { counter, gauge, histogram, type MetricCatalogue } from '../platform/metrics.ts';
 
 export const pipelineMetrics = {
   andon_samples_total: counter('Samples that passed the quality gate, by the quality it gave them.', ['quality']),

@@ -1,5 +1,4 @@
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
+import { type ModelReference, modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
 import * as z from 'zod';
 import { MAJOR_DRIFT } from '../domain/model/drift.ts';
 import { alarmPriorities } from '../domain/alarm/alarm.ts';

@@ -1,14 +1,12 @@
 import type { InferenceHost } from '../contracts/inference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
-import type { VerdictRule } from '../domain/alarm/verdict-rule.ts';
-import { contributionsOf, judgeScore } from '../domain/alarm/verdict-rule.ts';
+import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { Judgement } from './judge.ts';
-import { notReadyReason } from './judge.ts';
+import { type Judgement, notReadyReason } from './judge.ts';
 import type { WatchConfig } from './watch-config.ts';
 
 const MAX_AGE_MS_DEFAULT = 5000;

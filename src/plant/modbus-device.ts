@@ -1,8 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { ServerTCP } from 'modbus-serial';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import type { RegisterImage } from './register-image.ts';
-import { emptyImage } from './register-image.ts';
+import { emptyImage, type RegisterImage } from './register-image.ts';
 
 /** Modbus exception codes (Modbus Application Protocol 1.1b3, section 7). */
 const ILLEGAL_FUNCTION = 1;

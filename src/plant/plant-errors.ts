@@ -1,5 +1,4 @@
-import { reject, retry } from '../platform/errors.ts';
-import type { ErrorCatalogue } from '../platform/errors.ts';
+import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
 
 export const plantErrors = {
   'modbus-listen-failed': retry(

@@ -1,5 +1,4 @@
-import type { PumpPhase, PumpTimings } from './pump-scenario.ts';
-import { pumpCondition } from './pump-scenario.ts';
+import { pumpCondition, type PumpPhase, type PumpTimings } from './pump-scenario.ts';
 import { normalDraw } from './seeded-random.ts';
 
 /** What the instruments of pump and filler show, at the resolution they have. */

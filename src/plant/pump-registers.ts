@@ -1,6 +1,5 @@
 import type { PumpReading } from './pump-plant.ts';
-import type { RegisterImage } from './register-image.ts';
-import { putFloat32, putScaled16 } from './register-image.ts';
+import { putFloat32, putScaled16, type RegisterImage } from './register-image.ts';
 
 /**
  * The pump as its PLC lays it out, one of everything a real device mixes:

@@ -1,8 +1,7 @@
-import { gauge } from './metrics.ts';
+import { gauge, type Metrics } from './metrics.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
-import type { Metrics } from './metrics.ts';
 
 /** `starting` until the first report; `degraded` continues with limits; `failed` needs an operator. */
 export type ComponentState = 'starting' | 'ok' | 'degraded' | 'failed';

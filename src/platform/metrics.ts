@@ -1,5 +1,12 @@
-import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
 
 /** Definition of a metric, for docs/metrics.md and `# HELP`. Durations are in seconds, sizes in bytes. */
 export type MetricDefinition = {

@@ -1,7 +1,6 @@
-import { counter } from './metrics.ts';
+import { counter, type MetricCatalogue, type Metrics } from './metrics.ts';
 import type { SystemClock, Timer } from './clock.ts';
 import type { Logger } from './log.ts';
-import type { MetricCatalogue, Metrics } from './metrics.ts';
 
 export const wallClockMetrics = {
   andon_wall_clock_jumps_total: counter(

@@ -21,8 +21,7 @@ import { OperatingError } from '../platform/errors.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { isApplied } from './operations/applied-operation.ts';
 import { clearRejection } from './operations/rejected-versions.ts';
-import type { Operation } from './operations/registry-transactions.ts';
-import { RegistryTransactions } from './operations/registry-transactions.ts';
+import { type Operation, RegistryTransactions } from './operations/registry-transactions.ts';
 import {
   forgetPreviousVersion,
   pinnedVersion,

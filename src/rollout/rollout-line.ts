@@ -1,6 +1,5 @@
 import type { Judgement, WindowJob } from '../pipeline/judge.ts';
-import type { Decision, Rollout, TriedWindow } from './rollout.ts';
-import { decisionOfOwn } from './rollout.ts';
+import { type Decision, decisionOfOwn, type Rollout, type TriedWindow } from './rollout.ts';
 
 /** A window in the line. Without a rollout, only the watch's own model judges it. */
 type Entry = { readonly window: TriedWindow; readonly rollout: Rollout | undefined; released: boolean };

@@ -1,5 +1,4 @@
-import { counter } from '../platform/metrics.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
+import { counter, type MetricCatalogue } from '../platform/metrics.ts';
 
 export const rolloutMetrics = {
   andon_rollout_windows_total: counter(

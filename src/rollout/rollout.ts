@@ -2,8 +2,13 @@ import type { ModelManifest } from '../contracts/model-manifest.ts';
 import type { StoppedRollout } from '../contracts/rollout-statuses.ts';
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { RolloutKind, RolloutPlan, RolloutSide } from '../domain/rollout/rollout-plan.ts';
-import type { Breach, RecentCounts, RolloutRules } from '../domain/rollout/rollout-rules.ts';
-import { breachOf, RecentRolloutCounts } from '../domain/rollout/rollout-rules.ts';
+import {
+  type Breach,
+  breachOf,
+  type RecentCounts,
+  RecentRolloutCounts,
+  type RolloutRules,
+} from '../domain/rollout/rollout-rules.ts';
 import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
 import { judgeScore } from '../domain/alarm/verdict-rule.ts';
 import type { Judged, Judgement, WindowJob } from '../pipeline/judge.ts';

@@ -8,19 +8,21 @@ import type {
 import type { RolloutJournal, RolloutModels, VersionLedger, WindowModels } from '../contracts/rollout-models.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { concludeRollout } from '../domain/rollout/rollout-conclusion.ts';
-import type { ModelStanding, PlannedRollout, RolloutPlan } from '../domain/rollout/rollout-plan.ts';
-import { isSameRollout, planRollout } from '../domain/rollout/rollout-plan.ts';
+import {
+  isSameRollout,
+  type ModelStanding,
+  type PlannedRollout,
+  planRollout,
+  type RolloutPlan,
+} from '../domain/rollout/rollout-plan.ts';
 import type { Breach, RolloutRules } from '../domain/rollout/rollout-rules.ts';
-import type { TallyState } from '../domain/rollout/rollout-tally.ts';
-import { RolloutTally } from '../domain/rollout/rollout-tally.ts';
+import { RolloutTally, type TallyState } from '../domain/rollout/rollout-tally.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { VersionComparison } from '../pipeline/version-comparison.ts';
-import type { Judgement, WindowJob } from '../pipeline/judge.ts';
-import type { RejectedCandidate } from './candidate-rejection.ts';
-import { finishRollback, rejectCandidate } from './candidate-rejection.ts';
-import { Judge } from '../pipeline/judge.ts';
+import { Judge, type Judgement, type WindowJob } from '../pipeline/judge.ts';
+import { finishRollback, rejectCandidate, type RejectedCandidate } from './candidate-rejection.ts';
 import { RolloutLine } from './rollout-line.ts';
 import { RolloutTelemetry } from './rollout-telemetry.ts';
 import { Rollout } from './rollout.ts';

@@ -1,8 +1,7 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { RolloutModels } from '../contracts/rollout-models.ts';
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';

@@ -13,22 +13,19 @@ import type {
   ClientInference,
 } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './queue/inference-metrics.ts';
 import { mergeStatistics } from './queue/model-counts.ts';
-import type { StoredModel } from '../models/store/model-directory.ts';
-import { ModelDirectory } from '../models/store/model-directory.ts';
+import { ModelDirectory, type StoredModel } from '../models/store/model-directory.ts';
 import { ModelHost } from './host/model-host.ts';
 import type { Incompatibilities, ModelSlot } from './host/model-slot.ts';
 import { standingOf } from './host/model-status.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { FallbackFor } from './host/connect-remote.ts';
-import type { HeldModel } from './remote/fallback-model.ts';
-import { FallbackModel } from './remote/fallback-model.ts';
+import { FallbackModel, type HeldModel } from './remote/fallback-model.ts';
 import { repositoryEntries } from './repository.ts';
 import { hostOf, WATCH_HOST } from '../models/store/serving.ts';
 import { sweepPrivateFolders } from '../platform/private-folder.ts';

@@ -9,8 +9,7 @@ import type {
   Tensors,
   ClientInference,
 } from '../contracts/inference.ts';
-import type { ModelReference } from '../domain/model/model-reference.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RpcClient } from '../platform/rpc.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';

@@ -1,5 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import { Backoff } from '../platform/backoff.ts';
@@ -11,8 +10,7 @@ import type { ComponentHealth, HealthChange } from '../platform/health.ts';
 import { childFlags } from '../platform/heap-flags.ts';
 import { relayLogLine } from '../platform/log.ts';
 import type { MetricValues } from '../platform/metrics.ts';
-import type { RpcHandlers } from '../platform/rpc.ts';
-import { RpcClient, serveRpc } from '../platform/rpc.ts';
+import { RpcClient, type RpcHandlers, serveRpc } from '../platform/rpc.ts';
 import type { ModelServerSettings } from './model-server-settings.ts';
 import { v2Failure } from './v2/v2-errors.ts';
 

@@ -1,8 +1,7 @@
 import type * as z from 'zod';
 import { byteSize, configObject, secretReference } from '../platform/config-fields.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
-import type { EndpointConfig } from '../web/endpoint-config.ts';
-import { maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
+import { type EndpointConfig, maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
 import { listenField } from '../web/listen-address.ts';
 import { generationSchema } from './text/generation-config.ts';
 

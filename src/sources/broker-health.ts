@@ -1,5 +1,4 @@
-import type { QualityReason } from '../domain/sample/quality.ts';
-import { BAD } from '../domain/sample/quality.ts';
+import { BAD, type QualityReason } from '../domain/sample/quality.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import type { ComponentHealth } from '../platform/health.ts';

@@ -1,5 +1,4 @@
-import type { StoredRecord } from '../domain/record/record.ts';
-import { recordJson } from '../domain/record/record.ts';
+import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 
 /** Records sent in one message; `bytes` is the size of their JSON, including commas. */
 export type Batch = { readonly records: readonly StoredRecord[]; readonly bytes: number };

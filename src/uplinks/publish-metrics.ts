@@ -1,5 +1,4 @@
-import { counter } from '../platform/metrics.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
+import { counter, type MetricCatalogue } from '../platform/metrics.ts';
 
 /** `topic` is the part after the base: state, verdict, alarm or tag. */
 export const publishMetrics = {

@@ -3,14 +3,12 @@ import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
-import type { Timer } from '../platform/clock.ts';
-import { sleep } from '../platform/clock.ts';
+import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { mqttConnectionOptions, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
-import type { MqttState } from '../protocols/mqtt/mqtt-connection.ts';
-import { MqttConnection } from '../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection, type MqttState } from '../protocols/mqtt/mqtt-connection.ts';
 import type { PublishConfig } from './publish-config.ts';
 import { publishMetrics } from './publish-metrics.ts';
 

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { SecretReference } from '../platform/config-fields.ts';
-import { duration } from '../platform/config-fields.ts';
+import { duration, type SecretReference } from '../platform/config-fields.ts';
 
 /** Settings that every HTTP endpoint has. */
 export type EndpointConfig = {

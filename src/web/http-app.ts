@@ -1,6 +1,5 @@
 import swagger from '@fastify/swagger';
-import type { FastifyError, FastifyInstance } from 'fastify';
-import fastify from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,

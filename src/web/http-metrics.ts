@@ -1,5 +1,4 @@
-import { durationBuckets, histogram } from '../platform/metrics.ts';
-import type { MetricCatalogue } from '../platform/metrics.ts';
+import { durationBuckets, histogram, type MetricCatalogue } from '../platform/metrics.ts';
 
 export const httpMetrics = {
   andon_http_request_duration_seconds: histogram(

@@ -4,10 +4,8 @@ import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import { errorMessage, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { HttpAppOptions } from './http-app.ts';
-import { httpApp } from './http-app.ts';
-import type { ListenAddress } from './listen-address.ts';
-import { listenAddress } from './listen-address.ts';
+import { httpApp, type HttpAppOptions } from './http-app.ts';
+import { type ListenAddress, listenAddress } from './listen-address.ts';
 
 export type HttpServerOptions = HttpAppOptions & {
   /** Name of the component in the health report. */

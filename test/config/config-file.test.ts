@@ -6,8 +6,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config-file.ts';
 import { agentTags } from '../../src/config/config-tags.ts';
-import type { ConfigProblem } from '../../src/platform/errors.ts';
-import { ConfigError } from '../../src/platform/errors.ts';
+import { ConfigError, type ConfigProblem } from '../../src/platform/errors.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 let folder: string;

@@ -2,12 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { childPids, living } from '../support/crash-children.ts';
 import { CompileCache, CrashPlant } from '../support/crash-plant.ts';
-import type { SeenRecord } from '../support/crash-receipts.ts';
 import {
   arrivedTooEarly,
   idsUsedTwice,
   outboxRecords,
   placeOf,
+  type SeenRecord,
   statsOf,
   unexplainedGaps,
 } from '../support/crash-receipts.ts';

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { childPids, inferenceHostPids, living } from '../support/crash-children.ts';
 import { outboxRecords } from '../support/crash-receipts.ts';

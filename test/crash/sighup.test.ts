@@ -1,8 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CrashPlant } from '../support/crash-plant.ts';
-import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
-import type { LogLine } from '../support/start-agent.ts';
+import { AgentFolder, AgentProcess, type LogLine } from '../support/start-agent.ts';
 import { UpstreamBroker } from '../support/upstream-broker.ts';
 
 /*

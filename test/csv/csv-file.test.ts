@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseNumber, parseTimeMs } from '../../src/csv/csv-cells.ts';
-import type { CsvOptions, CsvRow } from '../../src/csv/csv-file.ts';
-import { CsvFile } from '../../src/csv/csv-file.ts';
+import { CsvFile, type CsvOptions, type CsvRow } from '../../src/csv/csv-file.ts';
 import { isoTime } from '../../src/domain/epoch-ms.ts';
 
 describe('an export of a historian is read as it is written', () => {

@@ -1,16 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { AlarmMemory, AlarmRules } from '../../src/domain/alarm/alarm-logic.ts';
 import {
   acknowledge,
+  type AlarmMemory,
+  type AlarmRules,
   applyVerdict,
   endSuppression,
   noDelay,
   shelve,
   suppress,
 } from '../../src/domain/alarm/alarm-logic.ts';
-import type { AlarmFacts } from '../../src/domain/alarm/alarm.ts';
-import { alarmState, normalFacts } from '../../src/domain/alarm/alarm.ts';
+import { type AlarmFacts, alarmState, normalFacts } from '../../src/domain/alarm/alarm.ts';
 
 type Reading = 'normal' | 'abnormal' | 'unknown';
 

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { QualityGate, takenAt } from '../../src/domain/sample/quality-gate.ts';
-import type { QualityCode, QualityReason } from '../../src/domain/sample/quality.ts';
-import { BAD, GOOD, qualityOf, reasonOf, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import {
+  BAD,
+  GOOD,
+  type QualityCode,
+  qualityOf,
+  type QualityReason,
+  reasonOf,
+  UNCERTAIN,
+} from '../../src/domain/sample/quality.ts';
 import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../src/domain/sample/tag.ts';
 

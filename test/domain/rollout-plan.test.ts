@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { ModelStanding, RolloutRequest } from '../../src/domain/rollout/rollout-plan.ts';
-import { planRollout, unfinishedRollback } from '../../src/domain/rollout/rollout-plan.ts';
+import {
+  type ModelStanding,
+  planRollout,
+  type RolloutRequest,
+  unfinishedRollback,
+} from '../../src/domain/rollout/rollout-plan.ts';
 
 const HOUR_MS = 3_600_000;
 const nowMs = Date.UTC(2026, 0, 1);

@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RecentCounts } from '../../src/domain/rollout/rollout-rules.ts';
-import { breachOf, RecentRolloutCounts } from '../../src/domain/rollout/rollout-rules.ts';
+import { breachOf, type RecentCounts, RecentRolloutCounts } from '../../src/domain/rollout/rollout-rules.ts';
 
 const rules = {
   periodMs: 3_600_000,

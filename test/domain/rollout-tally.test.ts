@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { distributionOf } from '../../src/domain/model/drift.ts';
 import { countLatency, latencyQuantile, emptyLatencyCounts } from '../../src/domain/latency-counts.ts';
 import { concludeRollout } from '../../src/domain/rollout/rollout-conclusion.ts';
-import type { SideJudgement } from '../../src/domain/rollout/rollout-tally.ts';
-import { RolloutTally } from '../../src/domain/rollout/rollout-tally.ts';
+import { RolloutTally, type SideJudgement } from '../../src/domain/rollout/rollout-tally.ts';
 
 const said = (score: number, more: Partial<SideJudgement> = {}): SideJudgement => ({
   score,

@@ -4,8 +4,7 @@ import { reasonCode } from '../../src/domain/sample/quality.ts';
 import { AHEAD_MS_MAX } from '../../src/domain/sample/quality-gate.ts';
 import type { DueWindow, WindowPlan } from '../../src/domain/window/window-plan.ts';
 import { createWindower } from '../../src/domain/window/windower.ts';
-import type { Sample, Step } from './windower-reference.ts';
-import { naiveWindows } from './windower-reference.ts';
+import { naiveWindows, type Sample, type Step } from './windower-reference.ts';
 
 const plan = {
   tags: ['vibration', 'current'],

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { LatencyCheckOptions } from '../../src/models/checks/latency-check.ts';
-import { checkLatency } from '../../src/models/checks/latency-check.ts';
+import { checkLatency, type LatencyCheckOptions } from '../../src/models/checks/latency-check.ts';
 import { readManifest } from '../../src/models/store/manifest-file.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 

@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
-import type { EvaluateOptions } from '../../src/cli/training/evaluate-command.ts';
-import { evaluateCommand } from '../../src/cli/training/evaluate-command.ts';
-import type { TrainOptions } from '../../src/cli/training/train-command.ts';
-import { trainCommand } from '../../src/cli/training/train-command.ts';
+import { evaluateCommand, type EvaluateOptions } from '../../src/cli/training/evaluate-command.ts';
+import { trainCommand, type TrainOptions } from '../../src/cli/training/train-command.ts';
 import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 
 export const machineTags = ['load', 'flow', 'temperature'];

@@ -5,7 +5,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import { dropOrder } from '../../src/outbox/records/record-space.ts';
 import { programPath } from '../support/programs.ts';
-import type { TestStorage } from './outbox-fixture.ts';
 import {
   alarmDraft,
   allKinds,
@@ -15,6 +14,7 @@ import {
   numberOf,
   openStorage,
   testFolder,
+  type TestStorage,
 } from './outbox-fixture.ts';
 
 const day = 86_400_000;

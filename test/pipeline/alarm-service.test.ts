@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { normalFacts } from '../../src/domain/alarm/alarm.ts';
-import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
+import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import { UNCERTAIN } from '../../src/domain/sample/quality.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ModelManifest } from '../../src/contracts/model-manifest.ts';
-import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
+import { type ModelManifest, modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import { distributionOf } from '../../src/domain/model/drift.ts';
 import { DriftMonitor } from '../../src/pipeline/drift-monitor.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Judgement, WindowJob } from '../../src/pipeline/judge.ts';
-import { Judge } from '../../src/pipeline/judge.ts';
+import { Judge, type Judgement, type WindowJob } from '../../src/pipeline/judge.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';

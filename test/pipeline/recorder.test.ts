@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { normalFacts } from '../../src/domain/alarm/alarm.ts';
-import type { Entry } from '../../src/pipeline/recorder.ts';
-import { Recorder } from '../../src/pipeline/recorder.ts';
+import { type Entry, Recorder } from '../../src/pipeline/recorder.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';

@@ -7,8 +7,7 @@ import type { OperatingError } from '../../src/platform/errors.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
 import { PlantProcess } from '../../src/plant/plant-process.ts';
 import type { PlantOptions } from '../../src/plant/plant-protocol.ts';
-import type { PumpPhase } from '../../src/plant/pump-scenario.ts';
-import { demoTimings } from '../../src/plant/pump-scenario.ts';
+import { demoTimings, type PumpPhase } from '../../src/plant/pump-scenario.ts';
 import { modbusClient, readFloats } from './read-registers.ts';
 
 const options: PlantOptions = {

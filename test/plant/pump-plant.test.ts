@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { PumpReading } from '../../src/plant/pump-plant.ts';
-import { PumpPlant } from '../../src/plant/pump-plant.ts';
-import type { PumpPhase, PumpTimings } from '../../src/plant/pump-scenario.ts';
-import { demoTimings, foreverNormal, pumpCondition } from '../../src/plant/pump-scenario.ts';
+import { PumpPlant, type PumpReading } from '../../src/plant/pump-plant.ts';
+import {
+  demoTimings,
+  foreverNormal,
+  pumpCondition,
+  type PumpPhase,
+  type PumpTimings,
+} from '../../src/plant/pump-scenario.ts';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 
 const STEP_MS = 100;

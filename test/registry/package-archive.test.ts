@@ -8,8 +8,7 @@ import { unpackArchive } from '../../src/registry/package/package-archive.ts';
 import { fileBytesMax } from '../../src/registry/package/package-files.ts';
 import { isFileName } from '../../src/models/signing/file-name.ts';
 import { errorCode } from '../../src/platform/errors.ts';
-import type { TarEntry } from '../support/model-packages.ts';
-import { tarOf } from '../support/model-packages.ts';
+import { type TarEntry, tarOf } from '../support/model-packages.ts';
 
 /*
  * For any archive, only plain files with plain names are written, into one folder, each within its size limit. A refusal

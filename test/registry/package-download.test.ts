@@ -1,5 +1,4 @@
-import type { IncomingHttpHeaders, RequestListener } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { RegistryHarness } from '../support/registry-harness.ts';

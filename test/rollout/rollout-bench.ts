@@ -1,13 +1,11 @@
-import type { ModelReference } from '../../src/domain/model/model-reference.ts';
-import { formatModelReference } from '../../src/domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../src/domain/model/model-reference.ts';
 import type { ModelStanding, Rejection } from '../../src/domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../../src/domain/rollout/rollout-tally.ts';
 import type { RolloutModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { WatchConfig } from '../../src/pipeline/watch-config.ts';
-import type { RolloutsOptions } from '../../src/rollout/rollouts.ts';
-import { Rollouts } from '../../src/rollout/rollouts.ts';
+import { Rollouts, type RolloutsOptions } from '../../src/rollout/rollouts.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
 

@@ -3,10 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';
 import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
-import type { LineOptions } from '../pipeline/fakes/start-line.ts';
-import { startLine } from '../pipeline/fakes/start-line.ts';
-import type { FakeLedger } from './rollout-bench.ts';
-import { RolloutBench } from './rollout-bench.ts';
+import { type LineOptions, startLine } from '../pipeline/fakes/start-line.ts';
+import { type FakeLedger, RolloutBench } from './rollout-bench.ts';
 
 /*
  * A watch of the model pump-anomaly, whose version 3 is active unless a test says otherwise, and version 4, which is

@@ -1,8 +1,6 @@
 import * as fc from 'fast-check';
-import type { Mock } from 'vitest';
-import { expect, test, vi } from 'vitest';
-import type { QueuedModel, RunRequest } from '../../src/runtime/queue/run-queue.ts';
-import { RunQueue } from '../../src/runtime/queue/run-queue.ts';
+import { expect, type Mock, test, vi } from 'vitest';
+import { type QueuedModel, RunQueue, type RunRequest } from '../../src/runtime/queue/run-queue.ts';
 
 const serving = { queueMax: 8, batchMax: 8, delayMsMax: 0, deadlineMs: 1000 };
 

@@ -1,7 +1,6 @@
 import type * as Ort from 'onnxruntime-node';
 import type { Tensor, TensorType } from '../../src/contracts/inference.ts';
-import type { OnnxCase } from './onnx-cases.ts';
-import { difference } from './onnx-cases.ts';
+import { difference, type OnnxCase } from './onnx-cases.ts';
 
 export type BareOutcome =
   | { readonly passed: true; readonly outputNames: readonly string[]; readonly inputNames: readonly string[] }

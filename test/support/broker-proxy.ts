@@ -1,5 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /** A line between client and broker that can stop without a close, as after a pulled cable. */
 export class TcpProxy implements AsyncDisposable {

@@ -1,5 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Recorder } from './broker-recorder.ts';
 
 /** A packet from the client: its first byte, and the bytes after the remaining length. */

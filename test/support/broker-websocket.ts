@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Server } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';

@@ -1,5 +1,4 @@
-import type { Timer } from '../../src/platform/clock.ts';
-import { SystemClock } from '../../src/platform/clock.ts';
+import { SystemClock, type Timer } from '../../src/platform/clock.ts';
 
 /** The real clock, which counts the timers that are set and have neither fired nor been cancelled. */
 export class CountingClock extends SystemClock {

@@ -1,7 +1,13 @@
 import { connectAsync } from 'mqtt';
 import type * as z from 'zod';
-import { createSource, createUplink, sourceKinds, uplinkKinds } from '../../src/config/kinds.ts';
-import type { SourceConfig, UplinkConfig } from '../../src/config/kinds.ts';
+import {
+  createSource,
+  createUplink,
+  type SourceConfig,
+  sourceKinds,
+  type UplinkConfig,
+  uplinkKinds,
+} from '../../src/config/kinds.ts';
 import { GOOD } from '../../src/domain/sample/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import type { Deps } from '../../src/platform/deps.ts';

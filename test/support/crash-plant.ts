@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ModbusRawServer } from './modbus-raw-server.ts';
-import type { TestModel } from './onnx-directory.ts';
-import { TestModelDirectory } from './onnx-directory.ts';
+import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
 import { meanModel } from './onnx-models.ts';
 
 /** A model that says what its one value is: abnormal above 1. */

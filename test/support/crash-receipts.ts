@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { OutboxStats } from '../../src/contracts/record-store.ts';
-import type { RecordKind } from '../../src/domain/record/record.ts';
-import { recordJson, recordKinds } from '../../src/domain/record/record.ts';
+import { recordJson, type RecordKind, recordKinds } from '../../src/domain/record/record.ts';
 import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
 import type { AgentFolder } from './start-agent.ts';
 

@@ -1,5 +1,4 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { request } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { once } from 'node:events';
 
 /** A client of server-sent events that reads only when it is asked to, and can leave at any moment. */

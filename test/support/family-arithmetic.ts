@@ -1,5 +1,4 @@
-import { bagOfWords, ganShape, gptShape, lstmShape } from '../../scripts/make-model-families.ts';
-import type { Weights } from '../../scripts/make-model-families.ts';
+import { bagOfWords, ganShape, gptShape, lstmShape, type Weights } from '../../scripts/make-model-families.ts';
 
 /*
  * What the graphs of the families compute, as plain arithmetic on plain arrays: written from the formulas, sharing

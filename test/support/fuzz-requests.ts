@@ -1,7 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { Tensor, TensorType } from '../../src/contracts/inference.ts';
-import type { NamedTensor, OipRequest } from './oip-client.ts';
-import { oipRequest } from './oip-client.ts';
+import { type NamedTensor, type OipRequest, oipRequest } from './oip-client.ts';
 
 /** A request as bytes on the wire. */
 export type FuzzRequest = {

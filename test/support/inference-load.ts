@@ -1,7 +1,6 @@
 import type { InferenceHost } from '../../src/contracts/inference.ts';
 import type { ModelReference } from '../../src/domain/model/model-reference.ts';
-import type { Judgement } from '../../src/pipeline/judge.ts';
-import { Judge } from '../../src/pipeline/judge.ts';
+import { Judge, type Judgement } from '../../src/pipeline/judge.ts';
 import { testDeps } from './test-deps.ts';
 
 export type ClientAnswer = {

@@ -1,7 +1,12 @@
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../../src/contracts/record-store.ts';
 import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
-import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
-import { recordId, recordJson } from '../../src/domain/record/record.ts';
+import {
+  type RecordDraft,
+  recordId,
+  recordJson,
+  type RecordKind,
+  type StoredRecord,
+} from '../../src/domain/record/record.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 
 type Cursor = {

@@ -1,5 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { crc16 } from '../../src/sources/modbus/frame/rtu-frame.ts';
 
 /** How a device misbehaves; everything is off by default and may be changed while it serves. */

@@ -1,6 +1,5 @@
 import type { SampleSink } from '../../src/contracts/sample-sink.ts';
-import type { Quality, QualityReason } from '../../src/domain/sample/quality.ts';
-import { qualityOf, reasonOf } from '../../src/domain/sample/quality.ts';
+import { type Quality, qualityOf, type QualityReason, reasonOf } from '../../src/domain/sample/quality.ts';
 import type { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 
 type RecordedSample = {

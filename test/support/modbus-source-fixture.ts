@@ -3,8 +3,7 @@ import type { Source } from '../../src/contracts/source.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import type { modbusSourceSchema } from '../../src/sources/modbus/plan/modbus-config.ts';
 import { modbusKind } from '../../src/sources/modbus/modbus-kind.ts';
-import type { RecordedScan } from './modbus-recording-sink.ts';
-import { RecordingSink } from './modbus-recording-sink.ts';
+import { type RecordedScan, RecordingSink } from './modbus-recording-sink.ts';
 import { plainSource } from './source-context.ts';
 import { testDeps } from './test-deps.ts';
 

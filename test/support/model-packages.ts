@@ -2,8 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { stringify } from 'yaml';
-import type { TestModel } from './onnx-directory.ts';
-import { testManifest } from './onnx-directory.ts';
+import { testManifest, type TestModel } from './onnx-directory.ts';
 
 /** An entry of a tar archive, right or wrong. */
 export type TarEntry = {

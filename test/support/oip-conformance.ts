@@ -6,10 +6,8 @@ import { stringify } from 'yaml';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { BareOnnx } from './bare-onnx.ts';
-import type { OipForm } from './oip-client.ts';
-import { oipInfer } from './oip-client.ts';
-import type { OnnxCase } from './onnx-cases.ts';
-import { difference } from './onnx-cases.ts';
+import { type OipForm, oipInfer } from './oip-client.ts';
+import { difference, type OnnxCase } from './onnx-cases.ts';
 import { testDeps } from './test-deps.ts';
 import { V2Server } from './v2-server.ts';
 

@@ -1,5 +1,4 @@
-import onnxProto from 'onnx-proto';
-import type { onnx as Onnx } from 'onnx-proto';
+import onnxProto, { type onnx as Onnx } from 'onnx-proto';
 import type { TensorType } from '../../src/contracts/inference.ts';
 
 const { onnx } = onnxProto;

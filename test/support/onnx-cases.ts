@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import onnxProto from 'onnx-proto';
-import type { onnx as Onnx } from 'onnx-proto';
+import onnxProto, { type onnx as Onnx } from 'onnx-proto';
 import type { Tensor, TensorData, TensorType } from '../../src/contracts/inference.ts';
 
 const { onnx } = onnxProto;

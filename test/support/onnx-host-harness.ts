@@ -1,12 +1,10 @@
-import type { ModelReference } from '../../src/domain/model/model-reference.ts';
-import { parseModelReference } from '../../src/domain/model/model-reference.ts';
+import { type ModelReference, parseModelReference } from '../../src/domain/model/model-reference.ts';
 import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { ModelStatus, Tensors } from '../../src/contracts/inference.ts';
 import type { AnyManifest } from '../../src/contracts/model-manifest.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { TestModelDirectory } from './onnx-directory.ts';
-import type { TestModel } from './onnx-directory.ts';
+import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
 import { meanModel } from './onnx-models.ts';
 import { metricValue, testDeps } from './test-deps.ts';
 

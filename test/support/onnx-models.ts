@@ -1,5 +1,4 @@
-import type { GraphInitializer } from './onnx-builder.ts';
-import { buildOnnx } from './onnx-builder.ts';
+import { buildOnnx, type GraphInitializer } from './onnx-builder.ts';
 
 /** `score` = mean over steps and tags of the window; `[batch, steps, tags]` → `[batch]`. */
 export function meanModel(steps: number, tags: number, batch: number | 'batch' = 'batch'): Uint8Array {

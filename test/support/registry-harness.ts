@@ -2,8 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuditEntry, InstallRequest, PackageSource } from '../../src/contracts/model-registry.ts';
-import type { VersionRegistryOptions } from '../../src/registry/version-registry.ts';
-import { VersionRegistry } from '../../src/registry/version-registry.ts';
+import { VersionRegistry, type VersionRegistryOptions } from '../../src/registry/version-registry.ts';
 import { modelsConfigSchema } from '../../src/models/store/models-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { writePackage } from './model-packages.ts';

@@ -4,8 +4,7 @@ import { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import type { OipFaultServer } from './oip-fault-server.ts';
-import type { TestModel } from './onnx-directory.ts';
-import { TestModelDirectory } from './onnx-directory.ts';
+import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
 import { hostEntry, meanOf4x2, model, until, windowOf } from './onnx-host-harness.ts';
 import { testDeps } from './test-deps.ts';
 

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CrashPlant } from './crash-plant.ts';
-import type { TestModel } from './onnx-directory.ts';
-import { TestModelDirectory } from './onnx-directory.ts';
+import { type TestModel, TestModelDirectory } from './onnx-directory.ts';
 import { loopModel, meanModel, rootModel } from './onnx-models.ts';
 import { AgentFolder } from './start-agent.ts';
 

@@ -1,9 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import type { SigningKey } from '../../src/models/signing/signing-key.ts';
-import { parsePrivateKey, parsePublicKey } from '../../src/models/signing/signing-key.ts';
+import { parsePrivateKey, parsePublicKey, type SigningKey } from '../../src/models/signing/signing-key.ts';
 import { signVersion } from '../../src/models/store/sign-version.ts';
-import { trustedKeys } from '../../src/models/signing/trusted-keys.ts';
-import type { TrustedKey } from '../../src/models/signing/trusted-keys.ts';
+import { type TrustedKey, trustedKeys } from '../../src/models/signing/trusted-keys.ts';
 
 export const keyKinds = ['ed25519', 'P-256', 'P-384', 'P-521'] as const;
 

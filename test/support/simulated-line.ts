@@ -1,7 +1,5 @@
 import { mbapFraming } from '../../src/sources/modbus/frame/mbap-frame.ts';
-import type { ReadRequest } from '../../src/sources/modbus/frame/read-pdu.ts';
-import { answerDataBytes } from '../../src/sources/modbus/frame/read-pdu.ts';
-import type { ReadFunctionCode } from '../../src/sources/modbus/frame/read-pdu.ts';
+import { answerDataBytes, type ReadFunctionCode, type ReadRequest } from '../../src/sources/modbus/frame/read-pdu.ts';
 import { rtuFraming } from '../../src/sources/modbus/frame/rtu-frame.ts';
 import type { Transport, TransportListener } from '../../src/sources/modbus/link/transport.ts';
 import type { Clock } from '../../src/platform/clock.ts';

@@ -1,5 +1,4 @@
-import type { Clock } from '../../src/platform/clock.ts';
-import { SystemClock } from '../../src/platform/clock.ts';
+import { type Clock, SystemClock } from '../../src/platform/clock.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { Health } from '../../src/platform/health.ts';
 import { silentLogger } from '../../src/platform/log.ts';

@@ -1,9 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
-import { connect } from 'node:net';
-import type { FuzzRequest } from './fuzz-requests.ts';
-import { FuzzRequests } from './fuzz-requests.ts';
+import { connect, type Socket } from 'node:net';
+import { type FuzzRequest, FuzzRequests } from './fuzz-requests.ts';
 import type { FuzzServerReport } from './fuzz-server.ts';
 
 export type FuzzReport = {

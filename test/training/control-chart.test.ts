@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chartScores, trainControlChart } from '../../src/training/control-chart/control-chart.ts';
 import { controlChartAlgorithm } from '../../src/training/control-chart/control-chart-algorithm.ts';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import { machineRows } from './machine.ts';
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import type { DataFinding } from '../../src/training/report/data-check.ts';
-import { DataCheck } from '../../src/training/report/data-check.ts';
+import { DataCheck, type DataFinding } from '../../src/training/report/data-check.ts';
 import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 

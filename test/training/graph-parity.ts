@@ -1,7 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { FittedModel } from '../../src/training/core/algorithm.ts';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 
 /** Largest differences between a fit's judgement and its graph's, relative to the larger of the expected value and 1. */
 export type ParityGap = { readonly score: number; readonly probabilities: number; readonly contributions: number };

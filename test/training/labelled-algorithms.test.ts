@@ -6,8 +6,7 @@ import { mlpAlgorithm } from '../../src/training/mlp/mlp-algorithm.ts';
 import { softmaxAlgorithm } from '../../src/training/softmax/softmax-algorithm.ts';
 import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
-import type { LabelledTable } from './labelled-tables.ts';
-import { classification, labelledTable, regression } from './labelled-tables.ts';
+import { classification, type LabelledTable, labelledTable, regression } from './labelled-tables.ts';
 
 const classifiers = [softmaxAlgorithm, boostedTreesAlgorithm, mlpAlgorithm];
 const bending = [boostedTreesAlgorithm, mlpAlgorithm];

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { predictRidge, trainRidge } from '../../src/training/ridge/ridge.ts';
 import { ridgeGraph } from '../../src/training/ridge/ridge-graph.ts';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { seededRandom } from './seeded-random.ts';

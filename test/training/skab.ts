@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { trainingRows } from '../../src/training/core/training-rows.ts';
+import { type TrainingRows, trainingRows } from '../../src/training/core/training-rows.ts';
 
 /** The Skoltech Anomaly Benchmark, if it is next to the checkout; too large for the repository. */
 const folder = resolve(import.meta.dirname, '../../../shared/data/skab');

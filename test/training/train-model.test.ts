@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import { algorithmFor } from '../../src/training/catalogue/algorithms.ts';
-import type { TrainingOrder } from '../../src/training/report/train-model.ts';
-import { anomalyDecision, trainModel } from '../../src/training/report/train-model.ts';
+import { anomalyDecision, type TrainingOrder, trainModel } from '../../src/training/report/train-model.ts';
 import { modelFiles } from '../../src/training/report/model-writer.ts';
 import type { TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { sliceRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
-import type { WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
-import { detectorScores, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
+import { detectorScores, trainWpca, type WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
 import { wpcaGraph } from '../../src/training/wpca/wpca-graph.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';

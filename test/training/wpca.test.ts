@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { lagMoments } from '../../src/training/wpca/lag-covariance.ts';
-import type { TrainingRows } from '../../src/training/core/training-rows.ts';
-import { sliceRows, trainingRows } from '../../src/training/core/training-rows.ts';
+import { sliceRows, type TrainingRows, trainingRows } from '../../src/training/core/training-rows.ts';
 import { defaultLags, fitWpca, windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
 import { detectorScores, longHistoryLimits, trainWpca } from '../../src/training/wpca/wpca-detector.ts';
 import { machineRows } from './machine.ts';

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { HttpAnswer } from '../../src/uplinks/http/http-answer.ts';
+import { answerError, type HttpAnswer } from '../../src/uplinks/http/http-answer.ts';
 import { parseRetryAfterMs } from '../../src/platform/retry-after.ts';
-import { answerError } from '../../src/uplinks/http/http-answer.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -14,8 +13,7 @@ import { httpUplinkKind } from '../../src/uplinks/http/http-kind.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { describeWith } from '../support/programs.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
-import type { HttpFault } from '../support/upstream-http.ts';
-import { UpstreamHttp } from '../support/upstream-http.ts';
+import { type HttpFault, UpstreamHttp } from '../support/upstream-http.ts';
 
 /*
  * A real receiver with fault switches on a real socket. It keeps repeats, so a test can check separately

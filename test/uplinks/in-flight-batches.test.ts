@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StoredRecord } from '../../src/domain/record/record.ts';
-import { recordJson } from '../../src/domain/record/record.ts';
+import { recordJson, type StoredRecord } from '../../src/domain/record/record.ts';
 import { InFlightBatches, planBatches } from '../../src/uplinks/in-flight-batches.ts';
 
 function record(sequence: number, padding = 0): StoredRecord {

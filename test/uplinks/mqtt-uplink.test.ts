@@ -9,8 +9,7 @@ import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
-import type { BrokerFault } from '../support/upstream-broker.ts';
-import { UpstreamBroker } from '../support/upstream-broker.ts';
+import { type BrokerFault, UpstreamBroker } from '../support/upstream-broker.ts';
 
 const topic = 'andon/v1/edge-01/records';
 const quick = {

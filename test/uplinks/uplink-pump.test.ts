@@ -8,8 +8,7 @@ import { UplinkPump } from '../../src/uplinks/uplink-pump.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
-import type { PipeFate } from '../support/upstream-pipe.ts';
-import { UpstreamPipe } from '../support/upstream-pipe.ts';
+import { type PipeFate, UpstreamPipe } from '../support/upstream-pipe.ts';
 
 /*
  * Invariant: under every fault of the line, the receiver and the outbox, every record arrives at least once or is a

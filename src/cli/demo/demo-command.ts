@@ -1,7 +1,6 @@
 import { openSync } from 'node:fs';
 import { request } from 'undici';
-import type { RunningAgent } from '../../app/agent.ts';
-import { startAgent } from '../../app/agent.ts';
+import { type RunningAgent, startAgent } from '../../app/agent.ts';
 import { LiveEvents } from '../../contracts/live-events.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { BrokerProcess } from '../../plant/broker-process.ts';
@@ -13,8 +12,7 @@ import { Health } from '../../platform/health.ts';
 import { createLogger } from '../../platform/log.ts';
 import { Metrics } from '../../platform/metrics.ts';
 import { systemdServiceManager } from '../../platform/systemd-notify.ts';
-import type { DemoSetup } from './demo-setup.ts';
-import { prepareDemo } from './demo-setup.ts';
+import { type DemoSetup, prepareDemo } from './demo-setup.ts';
 import { DemoStory } from './demo-story.ts';
 import type { Output } from '../output/output.ts';
 

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../../config/config-file.ts';
-import type { ComparisonJson, RolloutJson } from '../../contracts/rollout-json.ts';
-import { comparisonJson } from '../../contracts/rollout-json.ts';
+import { type ComparisonJson, comparisonJson, type RolloutJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';

@@ -1,9 +1,7 @@
 import { loadConfig } from '../../config/config-file.ts';
 import type { ModelStatus } from '../../contracts/inference.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { StoredModel } from '../../models/store/model-directory.ts';
-import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
+import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { probeModels } from '../../offline/model-probe.ts';
 import { ConfigError, OperatingError } from '../../platform/errors.ts';

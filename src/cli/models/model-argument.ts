@@ -1,6 +1,5 @@
 import type { ExactModel } from '../../contracts/model-registry.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { parseModelReference } from '../../domain/model/model-reference.ts';
+import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 
 /** @throws {OperatingError} 'model-file-invalid' */

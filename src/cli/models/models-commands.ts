@@ -5,8 +5,7 @@ import { modelsListCommand } from './list-command.ts';
 import { addOperationCommands } from './operation-commands.ts';
 import { modelsShowCommand } from './show-command.ts';
 import { addSigningCommands } from './signing-command.ts';
-import type { VerifyOptions } from './verify-command.ts';
-import { modelsVerifyCommand } from './verify-command.ts';
+import { modelsVerifyCommand, type VerifyOptions } from './verify-command.ts';
 
 type ModelsOptions = { readonly config: string; readonly json?: boolean };
 

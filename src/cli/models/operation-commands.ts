@@ -1,15 +1,12 @@
-import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../../config/config-file.ts';
 import type { Activated } from '../../contracts/model-registry.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { VersionRegistry } from '../../registry/version-registry.ts';
 import type { CommandContext } from '../output/command-context.ts';
 import { printResult } from '../output/print-result.ts';
-import type { AuditOptions } from './audit-command.ts';
-import { modelsAuditCommand } from './audit-command.ts';
-import type { InstallOptions } from './install-command.ts';
-import { modelsInstallCommand } from './install-command.ts';
+import { type AuditOptions, modelsAuditCommand } from './audit-command.ts';
+import { type InstallOptions, modelsInstallCommand } from './install-command.ts';
 import { exactModel, referenceOf } from './model-argument.ts';
 import { commandActor, openRegistry } from './open-registry.ts';
 import { activatedJson, activatedText } from './proof-text.ts';

@@ -7,8 +7,7 @@ import { ModelDirectory } from '../../models/store/model-directory.ts';
 import type { Output } from '../output/output.ts';
 import { printResult } from '../output/print-result.ts';
 import { table } from '../output/table.ts';
-import type { WatchDrift } from './live-drift.ts';
-import { liveDrift } from './live-drift.ts';
+import { liveDrift, type WatchDrift } from './live-drift.ts';
 import { referenceOf } from './model-argument.ts';
 
 /** `andon models show NAME[@VERSION]`. */

@@ -1,5 +1,4 @@
-import type { Dispatcher } from 'undici';
-import { request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { listenAddress } from '../../web/listen-address.ts';

@@ -1,5 +1,4 @@
-import { counter } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, type MetricCatalogue } from '../../platform/metrics.ts';
 
 /** What the process itself counts, beside the agent in it. */
 export const processMetrics = {

@@ -5,18 +5,14 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { JudgedRow } from '../../offline/backtest.ts';
 import { loadConfig } from '../../config/config-file.ts';
-import type { Evaluation } from '../../offline/evaluate.ts';
-import { chooseModel, evaluate } from '../../offline/evaluate.ts';
+import { chooseModel, evaluate, type Evaluation } from '../../offline/evaluate.ts';
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
-import type { StoredModel } from '../../models/store/model-directory.ts';
-import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { formatModelReference, type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
+import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
-import type { ChosenRecording, RecordingOptions } from './recording-options.ts';
-import { chooseRecording } from './recording-options.ts';
+import { chooseRecording, type ChosenRecording, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
 export type EvaluateOptions = RecordingOptions & {

@@ -1,10 +1,8 @@
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { historyRecording, parseMoment } from '../../offline/history-recording.ts';
 import type { Pacing } from '../../offline/recorded-feed.ts';
-import type { Recording, RowRange } from '../../offline/recording.ts';
-import { csvRecording, parseColumns, parseRowRange } from '../../offline/recording.ts';
-import type { WatchBinding } from '../../config/watch-binding.ts';
-import { bindWatch } from '../../config/watch-binding.ts';
+import { csvRecording, parseColumns, parseRowRange, type Recording, type RowRange } from '../../offline/recording.ts';
+import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { OperatingError } from '../../platform/errors.ts';
 

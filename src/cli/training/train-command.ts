@@ -1,14 +1,12 @@
 import { loadConfig } from '../../config/config-file.ts';
-import type { TrainResult, WrittenModel } from '../../offline/train.ts';
-import { trainFromRecording, writeTrainedModel } from '../../offline/train.ts';
+import { trainFromRecording, type TrainResult, writeTrainedModel, type WrittenModel } from '../../offline/train.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { TrainingTask } from '../../training/core/algorithm.ts';
 import { countRows } from '../../training/core/training-rows.ts';
 import { commandActor, openRegistry } from '../models/open-registry.ts';
 import type { Output } from '../output/output.ts';
 import { quietDeps } from '../output/quiet-deps.ts';
-import type { RecordingOptions } from './recording-options.ts';
-import { chooseRecording } from './recording-options.ts';
+import { chooseRecording, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
 export type TrainOptions = RecordingOptions & {

@@ -1,13 +1,9 @@
-import type { Command } from 'commander';
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { algorithms } from '../../training/catalogue/algorithms.ts';
-import type { EvaluateOptions } from './evaluate-command.ts';
-import { evaluateCommand } from './evaluate-command.ts';
-import type { HistoryExportOptions } from './history-command.ts';
-import { historyExportCommand } from './history-command.ts';
+import { evaluateCommand, type EvaluateOptions } from './evaluate-command.ts';
+import { historyExportCommand, type HistoryExportOptions } from './history-command.ts';
 import type { CommandContext } from '../output/command-context.ts';
-import type { TrainOptions } from './train-command.ts';
-import { trainCommand } from './train-command.ts';
+import { trainCommand, type TrainOptions } from './train-command.ts';
 
 /** `train`, `evaluate` and `history`. */
 export function addTrainingCommands(program: Command, context: CommandContext): void {

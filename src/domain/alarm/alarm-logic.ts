@@ -1,5 +1,4 @@
-import type { AlarmCause, AlarmFacts } from './alarm.ts';
-import { normalFacts } from './alarm.ts';
+import { type AlarmCause, type AlarmFacts, normalFacts } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /*

@@ -1,5 +1,4 @@
-import type { Distribution } from '../model/drift.ts';
-import { distributionBin, populationStabilityIndex } from '../model/drift.ts';
+import { type Distribution, distributionBin, populationStabilityIndex } from '../model/drift.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 import { countLatency, latencyQuantile, emptyLatencyCounts } from '../latency-counts.ts';
 import type { RolloutSide } from './rollout-plan.ts';

@@ -1,6 +1,5 @@
 import type { EpochMs } from '../epoch-ms.ts';
-import type { QualityCode, QualityReason } from './quality.ts';
-import { reasonCode } from './quality.ts';
+import { type QualityCode, type QualityReason, reasonCode } from './quality.ts';
 import type { TagNumber } from './tag.ts';
 
 /**

@@ -1,5 +1,4 @@
-import { OperatingError, reject, retry } from '../../platform/errors.ts';
-import type { ErrorCatalogue } from '../../platform/errors.ts';
+import { type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of the operations on the model directory: install, activate, rollback, pin, remove. */
 export const registryErrors = {

@@ -1,5 +1,4 @@
-import { OperatingError, reject, retry } from '../../platform/errors.ts';
-import type { ErrorCatalogue } from '../../platform/errors.ts';
+import { type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of models that run on a server. */
 export const remoteErrors = {

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { preAuthEncoding } from './dsse.ts';
 import { parseJson } from './parse-json.ts';
-import type { SigningKey } from './signing-key.ts';
-import { signBytes } from './signing-key.ts';
+import { signBytes, type SigningKey } from './signing-key.ts';
 
 const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';

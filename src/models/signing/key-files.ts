@@ -2,8 +2,7 @@ import { constants } from 'node:fs';
 import { open, rm, writeFile } from 'node:fs/promises';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import type { SigningKey, VerifyingKey } from './signing-key.ts';
-import { generateKeyPair, parsePrivateKey, parsePublicKey } from './signing-key.ts';
+import { generateKeyPair, parsePrivateKey, parsePublicKey, type SigningKey, type VerifyingKey } from './signing-key.ts';
 
 /** A key has some hundred bytes. */
 const KEY_BYTES_MAX = 16_384;

@@ -1,5 +1,12 @@
-import type { KeyObject } from 'node:crypto';
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 

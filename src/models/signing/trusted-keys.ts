@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { invariant } from '../../platform/errors.ts';
-import type { VerifyingKey } from './signing-key.ts';
-import { parsePublicKey, shortKeyId } from './signing-key.ts';
+import { parsePublicKey, shortKeyId, type VerifyingKey } from './signing-key.ts';
 
 export type TrustedKey = VerifyingKey & {
   /** Display name, such as `1a2b3c4d5e6f7a8b (release.pub)`. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { open, opendir } from 'node:fs/promises';
+import { type FileHandle, open, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';

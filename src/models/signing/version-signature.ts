@@ -1,9 +1,7 @@
-import type { Bundle } from './bundle.ts';
-import { BUNDLE_BYTES_MAX, parseBundle } from './bundle.ts';
+import { type Bundle, BUNDLE_BYTES_MAX, parseBundle } from './bundle.ts';
 import { SignatureError } from './signature-error.ts';
 import { shortKeyId, verifyBytes } from './signing-key.ts';
-import type { FileDigests } from './statement.ts';
-import { parseStatement, SIGNATURE_FILE } from './statement.ts';
+import { type FileDigests, parseStatement, SIGNATURE_FILE } from './statement.ts';
 import type { TrustedKey } from './trusted-keys.ts';
 import { fileDigest, readSmallFile, versionFileNames } from './version-files.ts';
 

@@ -1,7 +1,6 @@
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { ConfigError, OperatingError } from '../../platform/errors.ts';
 
 type ModelFinder = { find(model: ModelReference): Promise<{ readonly manifest: AnyManifest }> };

@@ -1,12 +1,14 @@
-import { isMap, LineCounter, parseDocument, visit } from 'yaml';
-import type { Document } from 'yaml';
+import { type Document, isMap, LineCounter, parseDocument, visit } from 'yaml';
 import * as z from 'zod';
-import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
-import { graphManifestSchema, modelManifestSchema } from '../../contracts/model-manifest.ts';
+import {
+  type AnyManifest,
+  graphManifestSchema,
+  type ModelManifest,
+  modelManifestSchema,
+} from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { nearest } from '../../domain/nearest-word.ts';
-import type { ConfigProblem } from '../../platform/errors.ts';
-import { errorMessage } from '../../platform/errors.ts';
+import { type ConfigProblem, errorMessage } from '../../platform/errors.ts';
 
 /** Problems reported for one file. To find the lines of thousands would take minutes. */
 const PROBLEMS_MAX = 100;

@@ -2,8 +2,7 @@ import { fork } from 'node:child_process';
 import { entryFile } from '../../platform/entry-file.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
-import type { ManifestReading } from './manifest-file.ts';
-import { readManifest } from './manifest-file.ts';
+import { type ManifestReading, readManifest } from './manifest-file.ts';
 
 /** A text of this length is read in about 10 ms, a tenth of the start of a process. */
 const TEXT_LENGTH_MAX = 16_384;

@@ -3,8 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import type { ConfigProblem } from '../../platform/errors.ts';
-import { ConfigError, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { ConfigError, type ConfigProblem, errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { registryFailure } from '../errors/registry-errors.ts';
 import { readManifestAside } from './manifest-process.ts';
@@ -13,10 +12,8 @@ import { readBounded, readModelFile } from './model-file.ts';
 import type { ModelsConfig } from './models-config.ts';
 import { fallbackProblem } from './fallback-fit.ts';
 import { remoteFailure } from '../errors/remote-errors.ts';
-import type { SignatureReport } from '../signing/signature-report.ts';
-import { signatureReport } from '../signing/signature-report.ts';
-import type { TrustedKey } from '../signing/trusted-keys.ts';
-import { trustedKeys } from '../signing/trusted-keys.ts';
+import { type SignatureReport, signatureReport } from '../signing/signature-report.ts';
+import { type TrustedKey, trustedKeys } from '../signing/trusted-keys.ts';
 import { trustVersion } from '../signing/version-trust.ts';
 
 /** Most of a manifest are the golden vectors of wide windows. */

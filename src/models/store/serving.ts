@@ -1,7 +1,6 @@
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ModelsConfig, ProviderConfig } from './models-config.ts';
-import { CLIENT_HOST } from './models-config.ts';
+import { CLIENT_HOST, type ModelsConfig, type ProviderConfig } from './models-config.ts';
 
 const MAX_BATCH_DEFAULT = 32;
 const MAX_QUEUE_DEFAULT = 256;

@@ -9,8 +9,7 @@ import { sha256 } from '../../platform/sha256.ts';
 import { signedBundle } from '../signing/bundle.ts';
 import { SignatureError } from '../signing/signature-error.ts';
 import type { SigningKey } from '../signing/signing-key.ts';
-import type { FileDigests } from '../signing/statement.ts';
-import { formatStatement, SIGNATURE_FILE } from '../signing/statement.ts';
+import { type FileDigests, formatStatement, SIGNATURE_FILE } from '../signing/statement.ts';
 import { fileDigest, readSmallFile, versionFileNames } from '../signing/version-files.ts';
 
 export type SignedVersion = {

@@ -1,9 +1,8 @@
 import { crc32 } from 'node:zlib';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { SqliteDatabase } from '../file/database-file.ts';
+import { openDatabase, type SqliteDatabase } from '../file/database-file.ts';
 import { isIntactText } from '../file/row-checksum.ts';
-import { openDatabase } from '../file/database-file.ts';
 
 /** A transition is under 1 kB, and only the last one of each watch is kept. */
 const ALARM_BYTES_MAX = 64e6;

@@ -3,8 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { DatabaseKeeper } from '../file/database-keeper.ts';
 import type { StoreHealth } from '../file/storage-protocol.ts';
-import type { AlarmKey, PendingAlarm } from './alarm-database.ts';
-import { AlarmDatabase } from './alarm-database.ts';
+import { AlarmDatabase, type AlarmKey, type PendingAlarm } from './alarm-database.ts';
 
 /** The alarms on disk. Calls throw {OperatingError} 'outbox-unavailable' (retry) if the file or the disk failed. */
 export class AlarmStore {

@@ -1,5 +1,4 @@
-import { OperatingError, reject, retry } from '../../platform/errors.ts';
-import type { ErrorCatalogue } from '../../platform/errors.ts';
+import { type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
 
 export const outboxErrors = {
   'samples-not-stored': retry(

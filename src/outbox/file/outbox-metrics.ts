@@ -1,5 +1,4 @@
-import { counter, histogram } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, histogram, type MetricCatalogue } from '../../platform/metrics.ts';
 
 export const outboxMetrics = {
   andon_outbox_records_appended_total: counter('Records stored in the outbox, on disk.', ['kind']),

@@ -1,9 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { SqliteDatabase } from '../file/database-file.ts';
-import { openDatabase, SpaceGauge } from '../file/database-file.ts';
-import type { Columns } from './series-codec.ts';
-import { decodeSeries, encodeSeries } from './series-codec.ts';
+import { openDatabase, SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
+import { type Columns, decodeSeries, encodeSeries } from './series-codec.ts';
 import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
 import type { HistoryBatch, HistoryPage, HistoryPageRequest } from '../file/storage-protocol.ts';
 

@@ -2,8 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { TagSeries } from '../../contracts/sample-history.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import type { SqliteDatabase } from '../file/database-file.ts';
-import { openReadOnly } from '../file/database-file.ts';
+import { openReadOnly, type SqliteDatabase } from '../file/database-file.ts';
 import { decodeSeries } from './series-codec.ts';
 import { SeriesBuffer, sorted } from './series-buffer.ts';
 

@@ -1,8 +1,7 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { recordId } from '../../domain/record/record.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
-import type { EpochRow, OutboxStatements } from './outbox-schema.ts';
-import { EPOCHS } from './outbox-schema.ts';
+import { type EpochRow, EPOCHS, type OutboxStatements } from './outbox-schema.ts';
 
 /** The epochs of an outbox file, oldest first, and the ids that follow from them. */
 export class Epochs {

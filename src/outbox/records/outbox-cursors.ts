@@ -1,12 +1,8 @@
-import type { RecordKind } from '../../domain/record/record.ts';
-import { recordKinds } from '../../domain/record/record.ts';
-import type { SqliteDatabase } from '../file/database-file.ts';
-import { DatabaseDamage } from '../file/database-file.ts';
+import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
+import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
-import { parseJson } from './outbox-schema.ts';
-import type { OutboxStatements } from './outbox-schema.ts';
-import type { PendingRange } from './uplink-cursor.ts';
-import { UplinkCursor } from './uplink-cursor.ts';
+import { type OutboxStatements, parseJson } from './outbox-schema.ts';
+import { type PendingRange, UplinkCursor } from './uplink-cursor.ts';
 
 /** An uplink's cursor, and the kinds of record that are kept for the uplink. */
 export type UplinkPosition = { readonly interest: UplinkInterest; readonly cursor: UplinkCursor };

@@ -1,16 +1,13 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
-import { recordKinds } from '../../domain/record/record.ts';
+import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { invariant } from '../../platform/errors.ts';
-import type { SqliteDatabase } from '../file/database-file.ts';
-import { DatabaseDamage, openDatabase, openReadOnly } from '../file/database-file.ts';
+import { DatabaseDamage, openDatabase, openReadOnly, type SqliteDatabase } from '../file/database-file.ts';
 import { isIntact, rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import type { OutboxRow, OutboxStatements } from './outbox-schema.ts';
-import { createSchema, parseJson, prepareStatements } from './outbox-schema.ts';
+import { createSchema, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
 export type OutboxDatabaseOptions = {

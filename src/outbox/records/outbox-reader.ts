@@ -1,7 +1,6 @@
 import type { OutboxStats } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
-import { recordKinds } from '../../domain/record/record.ts';
+import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { SpaceGauge } from '../file/database-file.ts';
 import { OutboxDatabase } from './outbox-database.ts';

@@ -1,5 +1,4 @@
-import type { SqliteDatabase } from '../file/database-file.ts';
-import { DatabaseDamage } from '../file/database-file.ts';
+import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 
 /** Raised with every change of a table. A file of another version is not opened. */
 const SCHEMA_VERSION = 1;

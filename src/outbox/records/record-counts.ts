@@ -1,5 +1,4 @@
-import type { RecordKind } from '../../domain/record/record.ts';
-import { recordKinds } from '../../domain/record/record.ts';
+import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
 
 /** Sequences that share one count: 2^12. */
 const BUCKET_SHIFT = 12;

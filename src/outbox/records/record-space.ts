@@ -1,8 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind } from '../../domain/record/record.ts';
-import { recordKinds } from '../../domain/record/record.ts';
-import type { Space } from '../file/database-file.ts';
-import { PAGE_BYTES, SpaceGauge } from '../file/database-file.ts';
+import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
+import { PAGE_BYTES, type Space, SpaceGauge } from '../file/database-file.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 

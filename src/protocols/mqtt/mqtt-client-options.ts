@@ -1,6 +1,5 @@
 import type { IClientOptions } from 'mqtt';
-import type { SecretReference } from '../../platform/config-fields.ts';
-import { readSecret } from '../../platform/config-fields.ts';
+import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
 
 /** Message that the broker publishes if the connection ends without a DISCONNECT. */
 export type MqttWill = {

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { byteSize, configObject, duration, secretReference } from '../../platform/config-fields.ts';
-import type { MqttConnectionOptions } from './mqtt-client-options.ts';
-import { STRING_BYTES_MAX } from './mqtt-client-options.ts';
+import { type MqttConnectionOptions, STRING_BYTES_MAX } from './mqtt-client-options.ts';
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
 

@@ -2,13 +2,10 @@ import { Backoff } from '../../platform/backoff.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, invariant, OperatingError } from '../../platform/errors.ts';
-import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
-import { STRING_BYTES_MAX } from './mqtt-client-options.ts';
+import { type MqttConnectionOptions, type MqttProtocolVersion, STRING_BYTES_MAX } from './mqtt-client-options.ts';
 import { mqttMetrics } from './mqtt-metrics.ts';
-import type { TopicFilter } from './mqtt-topic-filter.ts';
-import { isPlainTopic, matchesTopicFilter, parseTopicFilter } from './mqtt-topic-filter.ts';
-import type { MqttPublishOptions, RefusedTopics } from './mqtt-session.ts';
-import { MqttSession } from './mqtt-session.ts';
+import { isPlainTopic, matchesTopicFilter, parseTopicFilter, type TopicFilter } from './mqtt-topic-filter.ts';
+import { type MqttPublishOptions, MqttSession, type RefusedTopics } from './mqtt-session.ts';
 
 export type MqttState =
   | {

@@ -1,5 +1,4 @@
-import { reject, retry } from '../../platform/errors.ts';
-import type { ErrorCatalogue } from '../../platform/errors.ts';
+import { type ErrorCatalogue, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of an MQTT connection; shared by source, uplink and publisher. */
 export const mqttErrors = {

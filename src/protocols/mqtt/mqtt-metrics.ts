@@ -1,5 +1,4 @@
-import { counter, gauge } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, gauge, type MetricCatalogue } from '../../platform/metrics.ts';
 
 /** `connection` is the component that owns the connection: `source/cell`, `uplink/cloud`, `publish`. */
 export const mqttMetrics = {

@@ -1,9 +1,12 @@
-import type { IPublishPacket } from 'mqtt';
-import { MqttClient, ReasonCodes } from 'mqtt';
+import { type IPublishPacket, MqttClient, ReasonCodes } from 'mqtt';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { errorMessage, InvariantError, OperatingError } from '../../platform/errors.ts';
-import type { MqttConnectionOptions, MqttProtocolVersion } from './mqtt-client-options.ts';
-import { mqttClientOptions, RECEIVE_MAX } from './mqtt-client-options.ts';
+import {
+  mqttClientOptions,
+  type MqttConnectionOptions,
+  type MqttProtocolVersion,
+  RECEIVE_MAX,
+} from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
 import { MqttStream } from './mqtt-stream.ts';

@@ -1,8 +1,7 @@
 import type { Tensor, Tensors, TensorType } from '../../contracts/inference.ts';
 import { decodeBinary } from './binary-tensor.ts';
 import { datatypes, tensorTypeOf } from './datatypes.ts';
-import type { JsonObject } from './json-fields.ts';
-import { listOf, nameOf, objectOf, parametersOf, stringOf } from './json-fields.ts';
+import { type JsonObject, listOf, nameOf, objectOf, parametersOf, stringOf } from './json-fields.ts';
 import { decodeJson } from './json-tensor.ts';
 import { hasLongNumbers, parseExactly, parseJson } from './json-text.ts';
 import { malformed, unsupported } from './malformed.ts';

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { AuditEntry } from '../../contracts/model-registry.ts';
-import { modelActions } from '../../contracts/model-registry.ts';
+import { type AuditEntry, modelActions } from '../../contracts/model-registry.ts';
 import { sha256 } from '../../platform/sha256.ts';
 
 /** `previous` of the first record. */

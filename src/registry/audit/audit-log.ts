@@ -7,8 +7,14 @@ import type { Clock } from '../../platform/clock.ts';
 import { syncFolder } from '../../platform/durable-file.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { sha256 } from '../../platform/sha256.ts';
-import type { AuditRecord, ChainPosition } from './audit-chain.ts';
-import { auditLine, CHAIN_BEGIN, positionAfter, readAuditLine } from './audit-chain.ts';
+import {
+  auditLine,
+  type AuditRecord,
+  CHAIN_BEGIN,
+  type ChainPosition,
+  positionAfter,
+  readAuditLine,
+} from './audit-chain.ts';
 import { ChainCheck, joinLines, splitLines } from './chain-check.ts';
 
 const FILE = 'audit.jsonl';

@@ -1,7 +1,6 @@
 import type { AuditEntry } from '../../contracts/model-registry.ts';
 import { sha256 } from '../../platform/sha256.ts';
-import type { ChainPosition } from './audit-chain.ts';
-import { chainFault, positionAfter, readAuditLine } from './audit-chain.ts';
+import { chainFault, type ChainPosition, positionAfter, readAuditLine } from './audit-chain.ts';
 
 const LINE_BREAK = 10;
 

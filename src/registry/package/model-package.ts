@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
-import { constants } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { open, readdir, readFile } from 'node:fs/promises';
+import { constants, type Dirent } from 'node:fs';
+import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExactModel, InstallRequest, PackageSource } from '../../contracts/model-registry.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
@@ -14,8 +12,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, formatConfigProblem } from '../../platform/errors.ts';
 import { unpackArchive } from './package-archive.ts';
 import { download, shownUrl } from './package-download.ts';
-import type { PackageLimits } from './package-files.ts';
-import { fileBytesMax, packageBytesMax, packageFilesMax, packageLimits } from './package-files.ts';
+import { fileBytesMax, packageBytesMax, packageFilesMax, type PackageLimits, packageLimits } from './package-files.ts';
 
 const COPY_CHUNK_BYTES = 1_000_000;
 /** Minimum number of bytes between two progress reports. */

@@ -1,15 +1,12 @@
 import { createReadStream } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { Parser } from 'tar';
-import type { ReadEntry } from 'tar';
+import { Parser, type ReadEntry } from 'tar';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
-import type { PackageLimits } from './package-files.ts';
-import { fileBytesMax, packageBytesMax, packageFilesMax } from './package-files.ts';
+import { fileBytesMax, packageBytesMax, packageFilesMax, type PackageLimits } from './package-files.ts';
 import { isFileName } from '../../models/signing/file-name.ts';
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);

@@ -1,5 +1,4 @@
-import type { Dispatcher } from 'undici';
-import { request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';

@@ -6,14 +6,17 @@ import type { Deps } from '../../platform/deps.ts';
 import type { OperatingError } from '../../platform/errors.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
-import type { Job, RunRequest } from '../queue/run-queue.ts';
-import { RunQueue } from '../queue/run-queue.ts';
-import type { RunOutcome } from '../queue/run-requests.ts';
-import { incompatibility, runnableRequests, runRequests, waitedTooLong } from '../queue/run-requests.ts';
+import { type Job, RunQueue, type RunRequest } from '../queue/run-queue.ts';
+import {
+  incompatibility,
+  runnableRequests,
+  type RunOutcome,
+  runRequests,
+  waitedTooLong,
+} from '../queue/run-requests.ts';
 import type { HostProcess } from './host-process.ts';
 import type { LiveHost } from './live-host.ts';
-import type { ModelSlot, SlotVersion } from './model-slot.ts';
-import { readyIn, serverOf } from './model-slot.ts';
+import { type ModelSlot, readyIn, serverOf, type SlotVersion } from './model-slot.ts';
 import { notReady } from './model-status.ts';
 
 const PING_INTERVAL_MS = 1_000;

@@ -1,8 +1,7 @@
 import { Backoff } from '../../platform/backoff.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
-import type { HostExit } from './host-process.ts';
-import { HostProcess, START_DEADLINE_MS } from './host-process.ts';
+import { type HostExit, HostProcess, START_DEADLINE_MS } from './host-process.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';

@@ -1,28 +1,32 @@
 import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { localVersion } from '../../domain/model/lifecycle.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import type { StoredModel } from '../../models/store/model-directory.ts';
-import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
-import type { FallbackFor } from './connect-remote.ts';
-import { connectRemote } from './connect-remote.ts';
+import { connectRemote, type FallbackFor } from './connect-remote.ts';
 import { HostJobs } from './host-jobs.ts';
 import type { HostProcess } from './host-process.ts';
 import { LiveHost } from './live-host.ts';
 import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
-import type { Incompatibilities, HostEffect, SlotVersion } from './model-slot.ts';
-import { ModelSlot, readyIn, serverOf, slotVersion } from './model-slot.ts';
+import {
+  type HostEffect,
+  type Incompatibilities,
+  ModelSlot,
+  readyIn,
+  serverOf,
+  type SlotVersion,
+  slotVersion,
+} from './model-slot.ts';
 import { notReady, statusOf } from './model-status.ts';
 import { loadOnFirstProvider } from './provider-order.ts';
 import { startOrder } from './start-order.ts';

@@ -2,8 +2,7 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import type { MetricsOf } from '../../platform/metrics.ts';
-import type { ProvidedSession } from './provider-order.ts';
-import { fallbackText } from './provider-order.ts';
+import { fallbackText, type ProvidedSession } from './provider-order.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 

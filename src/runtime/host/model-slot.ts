@@ -1,9 +1,13 @@
 import type { ServedModel } from '../../contracts/inference.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ModelEffect, ModelEvent, ModelState } from '../../domain/model/lifecycle.ts';
-import { newModelState, step } from '../../domain/model/lifecycle.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
+import {
+  type ModelEffect,
+  type ModelEvent,
+  type ModelState,
+  newModelState,
+  step,
+} from '../../domain/model/lifecycle.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { loadFailureText } from '../../models/errors/load-failure-text.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
@@ -15,8 +19,7 @@ import { ModelUse } from '../queue/model-use.ts';
 import type { RemoteModel, RemoteOwner } from '../remote/remote-model.ts';
 import { CrashRecord } from './crash-record.ts';
 import type { HostProcess } from './host-process.ts';
-import type { ReadySession } from './model-report.ts';
-import { ModelReport } from './model-report.ts';
+import { ModelReport, type ReadySession } from './model-report.ts';
 
 /** Returns why the watches that use a model cannot use this version; empty if they can. */
 export type Incompatibilities = (manifest: AnyManifest) => readonly string[];

@@ -3,8 +3,7 @@ import { localVersion } from '../../domain/model/lifecycle.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { OperatingError } from '../../platform/errors.ts';
 import type { HostProcess } from './host-process.ts';
-import type { ModelSlot } from './model-slot.ts';
-import { readyIn } from './model-slot.ts';
+import { type ModelSlot, readyIn } from './model-slot.ts';
 
 /** @param host The host that can be asked. A model that is ready in another one, which is being replaced, loads again. */
 export function statusOf(slot: ModelSlot, host: HostProcess | undefined): ModelStatus {

@@ -1,8 +1,7 @@
 import type { LatencyFigures } from '../../contracts/model-registry.ts';
 import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import type { Clock } from '../../platform/clock.ts';
-import type { HostProcess } from './host-process.ts';
-import { START_DEADLINE_MS } from './host-process.ts';
+import { type HostProcess, START_DEADLINE_MS } from './host-process.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { checkLatency } from '../../models/checks/latency-check.ts';
@@ -12,8 +11,7 @@ import type { MemoryBound } from './memory-bound.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
-import type { ProvidedSession } from './provider-order.ts';
-import { loadOnFirstProvider } from './provider-order.ts';
+import { loadOnFirstProvider, type ProvidedSession } from './provider-order.ts';
 
 /** A version that is to take over. */
 export type Candidate = { readonly slot: ModelSlot; readonly stored: StoredModel };

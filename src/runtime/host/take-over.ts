@@ -8,16 +8,13 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import type { FallbackFor } from './connect-remote.ts';
-import { connectRemote } from './connect-remote.ts';
+import { connectRemote, type FallbackFor } from './connect-remote.ts';
 import type { HostJobs } from './host-jobs.ts';
 import type { HostProcess } from './host-process.ts';
 import type { LiveHost } from './live-host.ts';
 import type { MemoryBound } from './memory-bound.ts';
-import type { ModelSlot } from './model-slot.ts';
-import { readyIn, serverOf, slotVersion } from './model-slot.ts';
-import type { Candidate, RunningModel, Successor } from './successor.ts';
-import { prepareSuccessor } from './successor.ts';
+import { type ModelSlot, readyIn, serverOf, slotVersion } from './model-slot.ts';
+import { type Candidate, prepareSuccessor, type RunningModel, type Successor } from './successor.ts';
 
 export type TakeOverOptions = {
   readonly name: string;

@@ -1,5 +1,4 @@
-import { counter, durationBuckets, gauge, histogram } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, durationBuckets, gauge, histogram, type MetricCatalogue } from '../../platform/metrics.ts';
 
 export const inferenceMetrics = {
   andon_inference_duration_seconds: histogram(

@@ -9,8 +9,7 @@ import { inferenceMetrics } from './inference-metrics.ts';
 import { ModelCounts } from './model-counts.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
-import type { Serving } from '../../models/store/serving.ts';
-import { servingOf } from '../../models/store/serving.ts';
+import { type Serving, servingOf } from '../../models/store/serving.ts';
 
 /** A request that ran, as the counts need it. */
 export type ExecutedRequest = {

@@ -1,5 +1,4 @@
-import { counter } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, type MetricCatalogue } from '../../platform/metrics.ts';
 
 /**
  * The counters by which dashboards and load generators for inference servers look, under their names there.

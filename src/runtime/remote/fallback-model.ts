@@ -1,9 +1,7 @@
 import type { ReadyModel, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { JudgedBy } from '../../domain/alarm/verdict.ts';
-import { REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
+import { type JudgedBy, REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { batchSize } from '../../models/checks/batch-rows.ts';
 import type { ModelDirectory } from '../../models/store/model-directory.ts';

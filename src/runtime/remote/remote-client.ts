@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { errors, Pool } from 'undici';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { Backoff } from '../../platform/backoff.ts';
 import { sleep } from '../../platform/clock.ts';

@@ -1,7 +1,6 @@
 import type { TensorSpec } from '../../contracts/inference.ts';
 import { tensorTypeOf } from '../../protocols/open-inference/datatypes.ts';
-import type { JsonObject } from '../../protocols/open-inference/json-fields.ts';
-import { listOf, nameOf, objectOf, stringOf } from '../../protocols/open-inference/json-fields.ts';
+import { type JsonObject, listOf, nameOf, objectOf, stringOf } from '../../protocols/open-inference/json-fields.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { GraphSpecs } from '../../models/checks/graph-proof.ts';

@@ -11,8 +11,7 @@ import { checkFiniteInputs, checkFiniteOutputs } from '../../models/checks/tenso
 import { inferRequest, readInferAnswer } from './infer-exchange.ts';
 import type { RemoteClient } from './remote-client.ts';
 import { remoteFailure } from '../../models/errors/remote-errors.ts';
-import type { RemoteMetadata, RemotePlace } from './remote-metadata.ts';
-import { readMetadata } from './remote-metadata.ts';
+import { readMetadata, type RemoteMetadata, type RemotePlace } from './remote-metadata.ts';
 
 /** Requested outputs, in the order of the metadata. */
 type Expected = Pick<RemoteMetadata, 'outputs'> & { readonly rows: number | undefined };

@@ -6,16 +6,19 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { errorJson } from '../../web/error-json.ts';
 import type { GenerationConfig } from './generation-config.ts';
-import type { Decoder } from '../v2/decoder.ts';
-import { decoderOf, stepBytesMax } from '../v2/decoder.ts';
+import { type Decoder, decoderOf, stepBytesMax } from '../v2/decoder.ts';
 import { EventChannel } from './event-channel.ts';
-import type { FinishReason, GeneratedToken } from './generate.ts';
-import { generate } from './generate.ts';
-import type { GenerateBody } from './generate-request.ts';
-import { bodyError, checkPrompt, GENERATE_BODY_BYTES_MAX, generateBody, readBody } from './generate-request.ts';
+import { type FinishReason, generate, type GeneratedToken } from './generate.ts';
+import {
+  bodyError,
+  checkPrompt,
+  GENERATE_BODY_BYTES_MAX,
+  type GenerateBody,
+  generateBody,
+  readBody,
+} from './generate-request.ts';
 import { GenerationPlaces } from './generation-places.ts';
-import type { FoundModel } from '../v2/model-lookup.ts';
-import { findModel } from '../v2/model-lookup.ts';
+import { findModel, type FoundModel } from '../v2/model-lookup.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
 export type GenerateRoutesOptions = {

@@ -1,10 +1,8 @@
 import type { RunResult, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import type { Decoder } from '../v2/decoder.ts';
-import { emptyCaches, lastLogits, nextCaches, stepInputs } from '../v2/decoder.ts';
-import type { DrawOptions } from './token-draw.ts';
-import { drawToken } from './token-draw.ts';
+import { type Decoder, emptyCaches, lastLogits, nextCaches, stepInputs } from '../v2/decoder.ts';
+import { type DrawOptions, drawToken } from './token-draw.ts';
 
 export type GenerateOptions = DrawOptions & {
   readonly reference: ModelReference;

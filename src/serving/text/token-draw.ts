@@ -1,5 +1,4 @@
-import type { Logits } from '../v2/decoder.ts';
-import { wrongOutput } from '../v2/decoder.ts';
+import { type Logits, wrongOutput } from '../v2/decoder.ts';
 
 export type DrawOptions = {
   /** 0 selects the most likely token each time; 1 draws with the probabilities of the model; higher values draw more evenly. */

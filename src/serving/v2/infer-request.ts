@@ -1,9 +1,10 @@
 import type { TensorSpec, Tensors } from '../../contracts/inference.ts';
 import { decodeBinary, decodeString } from '../../protocols/open-inference/binary-tensor.ts';
 import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
-import type { JsonObject, MessageParameters } from '../../protocols/open-inference/json-fields.ts';
 import {
+  type JsonObject,
   listOf,
+  type MessageParameters,
   nameOf,
   objectOf,
   optionalStringOf,

@@ -1,7 +1,6 @@
 import type { Tensors } from '../../contracts/inference.ts';
 import type { MessageParameters } from '../../protocols/open-inference/json-fields.ts';
-import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
-import { encodeMessage } from '../../protocols/open-inference/write-tensors.ts';
+import { type EncodedMessage, encodeMessage } from '../../protocols/open-inference/write-tensors.ts';
 import type { RequestedOutput } from './infer-request.ts';
 
 export type InferAnswer = {

@@ -2,10 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
-import type { InferRequest, RequestedOutput } from './infer-request.ts';
-import { rawInferRequest } from './infer-request.ts';
-import type { FoundModel } from './model-lookup.ts';
-import { findModel } from './model-lookup.ts';
+import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
+import { findModel, type FoundModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { invalid } from './v2-errors.ts';
 

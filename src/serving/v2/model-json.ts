@@ -1,6 +1,5 @@
 import type { ModelStatistics, ServedModel, TensorSpec } from '../../contracts/inference.ts';
-import type { Datatype } from '../../protocols/open-inference/datatypes.ts';
-import { datatypeOf } from '../../protocols/open-inference/datatypes.ts';
+import { type Datatype, datatypeOf } from '../../protocols/open-inference/datatypes.ts';
 
 /** Triton's name for ONNX models on ONNX Runtime. */
 const PLATFORM = 'onnxruntime_onnx';

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
-import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { parseModelReference } from '../../domain/model/model-reference.ts';
+import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
 import { adminCheck } from '../../web/admin-access.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';

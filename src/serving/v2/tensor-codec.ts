@@ -1,14 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import type { RpcPort } from '../../platform/rpc.ts';
-import { RpcClient } from '../../platform/rpc.ts';
+import { RpcClient, type RpcPort } from '../../platform/rpc.ts';
 import type { CodecProtocol } from './codec-protocol.ts';
-import type { InferRequest } from './infer-request.ts';
-import { parseInferRequest } from './infer-request.ts';
+import { type InferRequest, parseInferRequest } from './infer-request.ts';
 import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
-import type { InferAnswer } from './infer-response.ts';
-import { encodeInferResponse, textElements } from './infer-response.ts';
+import { encodeInferResponse, type InferAnswer, textElements } from './infer-response.ts';
 import { v2Metrics } from './v2-metrics.ts';
 import { v2Failure } from './v2-errors.ts';
 

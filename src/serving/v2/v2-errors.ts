@@ -1,5 +1,4 @@
-import { OperatingError, reject, retry } from '../../platform/errors.ts';
-import type { Disposition, ErrorCatalogue } from '../../platform/errors.ts';
+import { type Disposition, type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of the model server, other than those of the inference hosts. */
 export const v2Errors = {

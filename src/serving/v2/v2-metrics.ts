@@ -1,5 +1,4 @@
-import { counter, gauge } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, gauge, type MetricCatalogue } from '../../platform/metrics.ts';
 
 export const v2Metrics = {
   andon_http_infer_bytes: gauge('Bytes of memory reserved for the bodies of inference requests in progress.'),

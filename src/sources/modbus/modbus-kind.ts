@@ -1,8 +1,7 @@
 import type { SourceKind } from '../../contracts/source.ts';
 import type { TagDefinition } from '../../domain/sample/tag.ts';
 import { tagRules } from '../tag-fields.ts';
-import type { ModbusSourceConfig } from './plan/modbus-config.ts';
-import { modbusSourceSchema } from './plan/modbus-config.ts';
+import { type ModbusSourceConfig, modbusSourceSchema } from './plan/modbus-config.ts';
 import { ModbusSource } from './modbus-source.ts';
 import { planScans } from './plan/scan-plan.ts';
 import { tagNames } from './plan/tag-location.ts';

@@ -1,10 +1,8 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { takenAt } from '../../domain/sample/quality-gate.ts';
-import type { QualityCode, QualityReason } from '../../domain/sample/quality.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../domain/sample/quality.ts';
+import { BAD, GOOD, type QualityCode, type QualityReason, UNCERTAIN } from '../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
-import type { JsonPath } from './json-path.ts';
-import { formatJsonPath, valueAtPath } from './json-path.ts';
+import { formatJsonPath, type JsonPath, valueAtPath } from './json-path.ts';
 import {
   decodeJson,
   decodeJsonValue,

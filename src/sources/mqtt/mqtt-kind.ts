@@ -1,7 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
-import type { MqttSourceConfig } from './mqtt-source-config.ts';
+import { type MqttSourceConfig, mqttSourceSchema } from './mqtt-source-config.ts';
 import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
-import { mqttSourceSchema } from './mqtt-source-config.ts';
 import { MqttSource } from './mqtt-source.ts';
 
 /** Sources of type mqtt. The broker sends when it likes: there is no scan to plan. */

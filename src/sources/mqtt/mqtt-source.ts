@@ -5,8 +5,7 @@ import type { TagNumber } from '../../domain/sample/tag.ts';
 import type { Timer } from '../../platform/clock.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
-import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
-import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection, type MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
 import { badSamples, reportBrokerHealth } from '../broker-health.ts';
 import { GroupedWait } from '../grouped-wait.ts';
@@ -14,8 +13,7 @@ import { HeldFaults } from '../held-faults.ts';
 import { decodeMessage } from './message-decode.ts';
 import type { MqttSourceConfig } from './mqtt-source-config.ts';
 import { mqttSourceMetrics } from './mqtt-source-metrics.ts';
-import type { RefusedTopic } from './topic-router.ts';
-import { TopicRouter } from './topic-router.ts';
+import { type RefusedTopic, TopicRouter } from './topic-router.ts';
 
 /** Interval at which the source proves that it is scheduled, even if the broker sends nothing. */
 const HEARTBEAT_MS = 1000;

@@ -1,6 +1,5 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { QualityCode } from '../../domain/sample/quality.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../domain/sample/quality.ts';
+import { BAD, GOOD, type QualityCode, UNCERTAIN } from '../../domain/sample/quality.ts';
 
 const wholeNumber = /^[+-]?\d+$/;
 /** A whole number that may be beyond 2^53. */

@@ -1,7 +1,6 @@
 import { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
-import type { JsonPath } from './json-path.ts';
-import { formatJsonPath, parseJsonPath } from './json-path.ts';
+import { formatJsonPath, type JsonPath, parseJsonPath } from './json-path.ts';
 import type { MqttReading } from './mqtt-source-config.ts';
 
 /** How one tag is read from a message, or from an element of its list of samples. */

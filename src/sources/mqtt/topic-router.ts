@@ -1,13 +1,10 @@
 import type { SourceContext, TagRefusal } from '../../contracts/source.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
-import type { TagTemplate } from '../../domain/sample/tag-template.ts';
-import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-template.ts';
+import { fillTagTemplate, parseTagTemplate, type TagTemplate } from '../../domain/sample/tag-template.ts';
 import { invariant } from '../../platform/errors.ts';
 import type { MqttReading, MqttSourceConfig } from './mqtt-source-config.ts';
-import type { TopicPattern } from './topic-pattern.ts';
-import { matchTopicPattern, parseTopicPattern, topicFilterOf } from './topic-pattern.ts';
-import type { TopicPlan, TopicTag } from './topic-plan.ts';
-import { planTopic } from './topic-plan.ts';
+import { matchTopicPattern, parseTopicPattern, topicFilterOf, type TopicPattern } from './topic-pattern.ts';
+import { planTopic, type TopicPlan, type TopicTag } from './topic-plan.ts';
 
 type CompiledPattern = {
   readonly id: string;

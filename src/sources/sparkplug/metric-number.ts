@@ -1,5 +1,4 @@
-import type { MetricValue } from '../../protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, type MetricValue } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
 /** Value of a metric as a number; `isExact` is false for an integer that float64 cannot represent. */
 export type MetricNumber = { readonly value: number; readonly isExact: boolean };

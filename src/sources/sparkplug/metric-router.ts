@@ -4,8 +4,7 @@ import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-templ
 import { invariant } from '../../platform/errors.ts';
 import { matchesTopicFilter, parseTopicFilter } from '../../protocols/mqtt/mqtt-topic-filter.ts';
 import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
-import type { SparkplugPatternConfig, SparkplugSourceConfig } from './sparkplug-source-config.ts';
-import { placeOf } from './sparkplug-source-config.ts';
+import { placeOf, type SparkplugPatternConfig, type SparkplugSourceConfig } from './sparkplug-source-config.ts';
 
 /** Address of a metric; `device` is undefined for a metric of the edge node itself. */
 export type MetricAddress = {

@@ -1,7 +1,6 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { takenAt } from '../../domain/sample/quality-gate.ts';
-import type { QualityCode, QualityReason } from '../../domain/sample/quality.ts';
-import { BAD, GOOD, UNCERTAIN } from '../../domain/sample/quality.ts';
+import { BAD, GOOD, type QualityCode, type QualityReason, UNCERTAIN } from '../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { SparkplugMetric } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import type { BornMetric } from './edge-node.ts';

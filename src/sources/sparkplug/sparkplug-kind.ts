@@ -1,7 +1,6 @@
 import type { SourceKind } from '../../contracts/source.ts';
-import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
+import { type SparkplugSourceConfig, sparkplugSourceSchema } from './sparkplug-source-config.ts';
 import { patternDefinitions, tagDefinitions } from '../tag-fields.ts';
-import { sparkplugSourceSchema } from './sparkplug-source-config.ts';
 import { SparkplugSource } from './sparkplug-source.ts';
 
 /**

@@ -1,5 +1,4 @@
-import { counter, gauge } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, gauge, type MetricCatalogue } from '../../platform/metrics.ts';
 
 export const sparkplugSourceMetrics = {
   andon_sparkplug_messages_left_out_total: counter(

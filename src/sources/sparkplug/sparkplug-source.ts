@@ -7,23 +7,26 @@ import { errorMessage } from '../../platform/errors.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
 import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
-import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
-import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection, type MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
-import type { SparkplugMetric, SparkplugPayload } from '../../protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../protocols/sparkplug/sparkplug-payload.ts';
-import type { SparkplugTopic } from '../../protocols/sparkplug/sparkplug-topic.ts';
+import {
+  dataTypes,
+  decodeSparkplug,
+  encodeSparkplug,
+  type SparkplugMetric,
+  type SparkplugPayload,
+} from '../../protocols/sparkplug/sparkplug-payload.ts';
 import {
   BD_SEQ,
   formatSparkplugTopic,
   hostStateTopic,
   parseSparkplugTopic,
   REBIRTH,
+  type SparkplugTopic,
 } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import { badSamples, reportBrokerHealth } from '../broker-health.ts';
 import { HeldFaults } from '../held-faults.ts';
-import { EdgeNode } from './edge-node.ts';
-import type { BornMetric } from './edge-node.ts';
+import { type BornMetric, EdgeNode } from './edge-node.ts';
 import { MetricRouter } from './metric-router.ts';
 import { isSingleValue } from './metric-number.ts';
 import { addSamples } from './metric-samples.ts';

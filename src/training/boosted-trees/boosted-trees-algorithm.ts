@@ -1,10 +1,13 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
-import type { BoostedTrees } from './boosted-trees.ts';
-import { boostedSums, boostingSettings, fitBoostedTrees } from './boosted-trees.ts';
+import { boostedSums, type BoostedTrees, boostingSettings, fitBoostedTrees } from './boosted-trees.ts';
 import { boostedTreesGraph } from './boosted-trees-graph.ts';
 import { classified } from '../core/classified.ts';
-import type { LabelledFeatures } from '../core/labelled-features.ts';
-import { LABELLED_ROWS_MIN, LABELLED_WINDOW_ROWS, labelledFeatures } from '../core/labelled-features.ts';
+import {
+  LABELLED_ROWS_MIN,
+  LABELLED_WINDOW_ROWS,
+  type LabelledFeatures,
+  labelledFeatures,
+} from '../core/labelled-features.ts';
 import { windowFeatures } from '../core/window-features.ts';
 
 /** Gradient-boosted trees, for classes and for qualities. */

@@ -1,10 +1,7 @@
 import { fitTemperature, logLoss, softmax } from '../core/calibration.ts';
-import type { FeatureBins } from './feature-bins.ts';
-import { binFeatures } from './feature-bins.ts';
-import type { Fold, LabelledFeatures } from '../core/labelled-features.ts';
-import { folds, pickRows } from '../core/labelled-features.ts';
-import type { RegressionTree, TreeSettings } from './regression-tree.ts';
-import { addTree, addTreeOnBins, growTree } from './regression-tree.ts';
+import { binFeatures, type FeatureBins } from './feature-bins.ts';
+import { type Fold, folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
+import { addTree, addTreeOnBins, growTree, type RegressionTree, type TreeSettings } from './regression-tree.ts';
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 

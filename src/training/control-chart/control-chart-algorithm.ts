@@ -1,6 +1,5 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
-import type { ControlChart } from './control-chart.ts';
-import { CHART_ROWS_MIN, chartRatios, chartScores, trainControlChart } from './control-chart.ts';
+import { CHART_ROWS_MIN, chartRatios, chartScores, type ControlChart, trainControlChart } from './control-chart.ts';
 import { controlChartGraph } from './control-chart-graph.ts';
 
 /** A control chart of each tag for itself: an exponentially weighted moving average between limits. */

@@ -2,11 +2,9 @@ import { OperatingError } from '../../platform/errors.ts';
 import { slowestAutocorrelationRows } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
 import { quantile } from '../core/quantile.ts';
-import type { Standardisation } from '../core/standardisation.ts';
-import { fitStandardisation, standardise } from '../core/standardisation.ts';
+import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { BLOCKS, blockBounds, inside, outside } from '../core/training-blocks.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { checkTrainingRows, countRows } from '../core/training-rows.ts';
+import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Fewest rows that a chart is made from. */
 export const CHART_ROWS_MIN = 200;

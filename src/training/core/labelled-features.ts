@@ -1,7 +1,6 @@
 import { OperatingError } from '../../platform/errors.ts';
 import type { TrainingInput } from './algorithm.ts';
-import type { FeatureRows } from './window-features.ts';
-import { windowFeatures } from './window-features.ts';
+import { type FeatureRows, windowFeatures } from './window-features.ts';
 
 /** Parts of the labelled rows, each of which is held out once. */
 const BLOCKS = 5;

@@ -1,6 +1,5 @@
 import { SeededDraws } from '../../domain/seeded-draws.ts';
-import type { TrainingRows } from './training-rows.ts';
-import { countRows, sliceRows } from './training-rows.ts';
+import { countRows, sliceRows, type TrainingRows } from './training-rows.ts';
 
 /** Runs without a gap and the targets of their rows; `targets` is undefined if there are no labels. */
 export type LabelledRows = {

@@ -1,5 +1,4 @@
-import type { TrainingRows } from './training-rows.ts';
-import { countRows } from './training-rows.ts';
+import { countRows, type TrainingRows } from './training-rows.ts';
 
 /** Per tag, in engineering units: z = (x − mean) / deviation. */
 export type Standardisation = { readonly means: Float64Array; readonly deviations: Float64Array };

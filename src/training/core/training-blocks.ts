@@ -1,5 +1,4 @@
-import type { TrainingRows } from './training-rows.ts';
-import { sliceRows } from './training-rows.ts';
+import { sliceRows, type TrainingRows } from './training-rows.ts';
 
 /** Contiguous blocks on which limits are checked, each with a fit on the other blocks. */
 export const BLOCKS = 8;

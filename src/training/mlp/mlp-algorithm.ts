@@ -1,9 +1,12 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { classified } from '../core/classified.ts';
-import type { LabelledFeatures } from '../core/labelled-features.ts';
-import { LABELLED_ROWS_MIN, LABELLED_WINDOW_ROWS, labelledFeatures } from '../core/labelled-features.ts';
-import type { Mlp } from './mlp.ts';
-import { fitMlp, mlpOutputs, mlpSettings } from './mlp.ts';
+import {
+  LABELLED_ROWS_MIN,
+  LABELLED_WINDOW_ROWS,
+  type LabelledFeatures,
+  labelledFeatures,
+} from '../core/labelled-features.ts';
+import { fitMlp, type Mlp, mlpOutputs, mlpSettings } from './mlp.ts';
 import { mlpGraph } from './mlp-graph.ts';
 import { windowFeatures } from '../core/window-features.ts';
 

@@ -1,10 +1,14 @@
 import { fitTemperature, logLoss } from '../core/calibration.ts';
-import type { Fold, LabelledFeatures } from '../core/labelled-features.ts';
-import { folds, pickRows } from '../core/labelled-features.ts';
-import type { MlpInputs } from './mlp-inputs.ts';
-import { encodeInputs, fitInputs } from './mlp-inputs.ts';
-import type { Network, StepSettings } from './mlp-network.ts';
-import { NetworkTrainer, networkOutputs, roundedNetwork, startingNetwork } from './mlp-network.ts';
+import { type Fold, folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
+import { encodeInputs, fitInputs, type MlpInputs } from './mlp-inputs.ts';
+import {
+  type Network,
+  networkOutputs,
+  NetworkTrainer,
+  roundedNetwork,
+  startingNetwork,
+  type StepSettings,
+} from './mlp-network.ts';
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 

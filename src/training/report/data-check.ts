@@ -1,6 +1,5 @@
 import { despike } from '../core/despike.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { countRows } from '../core/training-rows.ts';
+import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** A property of the rows that a user should know before training. */
 export type DataFinding = {

@@ -4,8 +4,7 @@ import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { sliceRows } from '../core/training-rows.ts';
+import { sliceRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
 type ManifestText = z.input<typeof modelManifestSchema>;

@@ -1,13 +1,9 @@
 import { OperatingError } from '../../platform/errors.ts';
 import type { FittedModel, TrainingAlgorithm, TrainingInput, TrainingTask } from '../core/algorithm.ts';
-import type { Assessment } from './assessment.ts';
-import { assess } from './assessment.ts';
-import type { LabelledRows } from '../core/labelled-rows.ts';
-import { splitInTime } from '../core/labelled-rows.ts';
-import type { Decision, ModelDraft, TagLabel } from './model-draft.ts';
-import { modelDraft, windowAt } from './model-draft.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { checkTrainingRows, countRows } from '../core/training-rows.ts';
+import { assess, type Assessment } from './assessment.ts';
+import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
+import { type Decision, type ModelDraft, modelDraft, type TagLabel, windowAt } from './model-draft.ts';
+import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
 const ASSESSED_FROM_SHARE = 0.75;

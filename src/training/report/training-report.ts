@@ -1,11 +1,9 @@
 import type { TrainingTask } from '../core/algorithm.ts';
 import type { DataFinding } from './data-check.ts';
-import type { TagLabel } from './model-draft.ts';
-import { windowAt } from './model-draft.ts';
+import { type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
 import type { TrainedModel } from './train-model.ts';
-import { countRows } from '../core/training-rows.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
+import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Maximum number of plotted tags. */
 const TAGS_PLOTTED_MAX = 30;

@@ -1,6 +1,5 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
-import type { TrainedRidge } from './ridge.ts';
-import { predictRidge, RIDGE_ROWS_MIN, ridgeTerms, trainRidge } from './ridge.ts';
+import { predictRidge, RIDGE_ROWS_MIN, ridgeTerms, type TrainedRidge, trainRidge } from './ridge.ts';
 import { ridgeGraph } from './ridge-graph.ts';
 
 /** Default number of averaged rows. */

@@ -1,9 +1,7 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { OperatingError } from '../../platform/errors.ts';
-import type { Standardisation } from '../core/standardisation.ts';
-import { fitStandardisation, standardise } from '../core/standardisation.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { sliceRows } from '../core/training-rows.ts';
+import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
+import { sliceRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Fewest rows that a regression is fitted on. */
 export const RIDGE_ROWS_MIN = 60;

@@ -1,8 +1,7 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { classified } from '../core/classified.ts';
 import { LABELLED_ROWS_MIN, LABELLED_WINDOW_ROWS, labelledFeatures } from '../core/labelled-features.ts';
-import type { SoftmaxModel } from './softmax.ts';
-import { fitSoftmax, softmaxLogits, softmaxTerms } from './softmax.ts';
+import { fitSoftmax, softmaxLogits, type SoftmaxModel, softmaxTerms } from './softmax.ts';
 import { softmaxGraph } from './softmax-graph.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import { windowFeatures } from '../core/window-features.ts';

@@ -1,9 +1,7 @@
 import { fitTemperature, logLoss, softmax } from '../core/calibration.ts';
-import type { LabelledFeatures } from '../core/labelled-features.ts';
-import { folds, pickRows } from '../core/labelled-features.ts';
+import { folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
 import { minimise } from './lbfgs.ts';
-import type { Standardisation } from '../core/standardisation.ts';
-import { fitStandardisation, standardise } from '../core/standardisation.ts';
+import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 
 /** Penalties tried, on the mean loss of a row; the best on held-out rows is kept. */

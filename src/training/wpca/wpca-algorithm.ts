@@ -1,7 +1,6 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { windowRows, wpcaContributions, wpcaStatistics } from './wpca.ts';
-import type { WpcaDetector } from './wpca-detector.ts';
-import { DETECTOR_ROWS_MIN, detectorScores, trainWpca } from './wpca-detector.ts';
+import { DETECTOR_ROWS_MIN, detectorScores, trainWpca, type WpcaDetector } from './wpca-detector.ts';
 import { wpcaGraph } from './wpca-graph.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 

@@ -3,10 +3,8 @@ import { slowestAutocorrelationRows } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
 import { quantile } from '../core/quantile.ts';
 import { BLOCKS, blockBounds, inside, outside } from '../core/training-blocks.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { checkTrainingRows, countRows } from '../core/training-rows.ts';
-import type { WpcaModel, WpcaStatistics } from './wpca.ts';
-import { fitWpca, windowRows, wpcaStatistics } from './wpca.ts';
+import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
+import { fitWpca, windowRows, type WpcaModel, type WpcaStatistics, wpcaStatistics } from './wpca.ts';
 
 /** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;

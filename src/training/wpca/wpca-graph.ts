@@ -1,8 +1,7 @@
 import { OnnxGraph } from '../graph/onnx-graph.ts';
 import { addShares } from '../graph/share-graph.ts';
 import { addStandardisation } from '../graph/standardisation-graph.ts';
-import type { Projection, WpcaModel } from './wpca.ts';
-import { windowRows } from './wpca.ts';
+import { type Projection, windowRows, type WpcaModel } from './wpca.ts';
 import type { WpcaDetector } from './wpca-detector.ts';
 
 /**

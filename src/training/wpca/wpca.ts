@@ -1,10 +1,8 @@
 import { EigenvalueDecomposition } from 'ml-matrix';
 import { OperatingError } from '../../platform/errors.ts';
 import { lagMoments } from './lag-covariance.ts';
-import type { Standardisation } from '../core/standardisation.ts';
-import { fitStandardisation, standardise } from '../core/standardisation.ts';
-import type { TrainingRows } from '../core/training-rows.ts';
-import { countRows } from '../core/training-rows.ts';
+import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
+import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Deepest lag stack, in rows. */
 const LAGS_MAX = 20;

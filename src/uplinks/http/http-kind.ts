@@ -1,7 +1,6 @@
 import type { UplinkKind } from '../../contracts/uplink.ts';
 import { UplinkPump } from '../uplink-pump.ts';
-import type { HttpUplinkConfig } from './http-config.ts';
-import { httpUplinkSchema } from './http-config.ts';
+import { type HttpUplinkConfig, httpUplinkSchema } from './http-config.ts';
 import { HttpTransport } from './http-transport.ts';
 
 /** Posts batches of records to a URL; a 2xx acknowledges them. */

@@ -1,5 +1,4 @@
-import type { Client, Dispatcher } from 'undici';
-import { errors } from 'undici';
+import { type Client, type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { UplinkError } from '../uplink-errors.ts';

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import type { ConnectionState, UplinkKind, UplinkTransport } from '../../contracts/uplink.ts';
-import type { StoredRecord } from '../../domain/record/record.ts';
-import { recordJson } from '../../domain/record/record.ts';
+import { recordJson, type StoredRecord } from '../../domain/record/record.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import {

@@ -7,13 +7,15 @@ import { errorCode, errorMessage, OperatingError } from '../../platform/errors.t
 import type { ComponentHealth } from '../../platform/health.ts';
 import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
 import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
-import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
-import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
-import type { SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { MqttConnection, type MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
+import {
+  dataTypes,
+  decodeSparkplug,
+  encodeSparkplug,
+  type SparkplugMetricDraft,
+} from '../../protocols/sparkplug/sparkplug-payload.ts';
 import { BD_SEQ, formatSparkplugTopic, REBIRTH } from '../../protocols/sparkplug/sparkplug-topic.ts';
-import type { SparkplugPublishConfig } from './sparkplug-publish-config.ts';
-import { CLEAN } from './sparkplug-publish-config.ts';
+import { CLEAN, type SparkplugPublishConfig } from './sparkplug-publish-config.ts';
 import { sparkplugPublishMetrics } from './sparkplug-publish-metrics.ts';
 import { alarmMetrics, birthMetrics, verdictMetrics } from './watch-metrics.ts';
 

@@ -1,5 +1,4 @@
-import { counter } from '../../platform/metrics.ts';
-import type { MetricCatalogue } from '../../platform/metrics.ts';
+import { counter, type MetricCatalogue } from '../../platform/metrics.ts';
 
 export const sparkplugPublishMetrics = {
   andon_sparkplug_sent_total: counter('Messages sent by the Sparkplug edge node, by type: NBIRTH, NDATA, NDEATH.', [

@@ -2,8 +2,7 @@ import type { WatchOverview } from '../../contracts/watch-statuses.ts';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { Verdict } from '../../domain/alarm/verdict.ts';
-import type { SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes } from '../../protocols/sparkplug/sparkplug-payload.ts';
+import { dataTypes, type SparkplugMetricDraft } from '../../protocols/sparkplug/sparkplug-payload.ts';
 
 /** Metrics of a verdict, in births and in data. */
 export function verdictMetrics({

@@ -1,13 +1,15 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type {
-  LoadedVersion,
-  ModelEffect,
-  ModelEvent,
-  ModelState,
-  ServerVersion,
+import {
+  hasVersion,
+  type LoadedVersion,
+  type ModelEffect,
+  type ModelEvent,
+  type ModelState,
+  newModelState,
+  type ServerVersion,
+  step,
 } from '../../../src/domain/model/lifecycle.ts';
-import { hasVersion, newModelState, step } from '../../../src/domain/model/lifecycle.ts';
 
 type State = ModelState<LoadedVersion, ServerVersion>;
 type Event = ModelEvent<LoadedVersion, ServerVersion>;

@@ -1,7 +1,6 @@
 import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
 import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../../../src/contracts/inference.ts';
-import type { ModelManifest } from '../../../src/contracts/model-manifest.ts';
-import { modelManifestSchema } from '../../../src/contracts/model-manifest.ts';
+import { type ModelManifest, modelManifestSchema } from '../../../src/contracts/model-manifest.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 export type Run = { readonly dims: readonly number[]; readonly data: Float32Array };

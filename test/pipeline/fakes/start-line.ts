@@ -1,15 +1,12 @@
-import type { LiveEvent } from '../../../src/contracts/live-events.ts';
-import { LiveEvents } from '../../../src/contracts/live-events.ts';
-import type { QualityReason } from '../../../src/domain/sample/quality.ts';
-import { BAD, GOOD } from '../../../src/domain/sample/quality.ts';
+import { type LiveEvent, LiveEvents } from '../../../src/contracts/live-events.ts';
+import { BAD, GOOD, type QualityReason } from '../../../src/domain/sample/quality.ts';
 import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../../src/domain/sample/tag.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
 import type { Rollouts } from '../../../src/rollout/rollouts.ts';
-import type { WatchConfig } from '../../../src/pipeline/watch-config.ts';
-import { watchSchema } from '../../../src/pipeline/watch-config.ts';
+import { type WatchConfig, watchSchema } from '../../../src/pipeline/watch-config.ts';
 import type { Deps } from '../../../src/platform/deps.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { testDeps } from '../../support/test-deps.ts';

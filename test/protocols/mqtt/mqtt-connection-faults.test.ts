@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MqttConnectionOptions } from '../../../src/protocols/mqtt/mqtt-client-options.ts';
-import type { MqttState } from '../../../src/protocols/mqtt/mqtt-connection.ts';
-import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
+import { MqttConnection, type MqttState } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
 import { publishPacket, RawBroker, remainingLength } from '../../support/broker-raw.ts';
 import { Recorder } from '../../support/broker-recorder.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { InferFault } from '../../support/oip-fault-server.ts';
-import { OipFaultServer } from '../../support/oip-fault-server.ts';
+import { type InferFault, OipFaultServer } from '../../support/oip-fault-server.ts';
 import { metricValue } from '../../support/test-deps.ts';
 import { localMean, RemoteHarness } from '../../support/remote-harness.ts';
 

@@ -11,8 +11,7 @@ import type {
   ClientInference,
 } from '../../../src/contracts/inference.ts';
 import type { GraphManifest } from '../../../src/contracts/model-manifest.ts';
-import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
-import { formatModelReference } from '../../../src/domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../../src/domain/model/model-reference.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 export type FakeModel = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { FamilyMember } from '../../../scripts/make-model-families.ts';
 import {
+  type FamilyMember,
   ganDiscriminator,
   ganGenerator,
   ganShape,
@@ -22,8 +22,7 @@ import {
   recurrent,
   wordCounts,
 } from '../../support/family-arithmetic.ts';
-import type { OipForm } from '../../support/oip-client.ts';
-import { oipInfer } from '../../support/oip-client.ts';
+import { type OipForm, oipInfer } from '../../support/oip-client.ts';
 import { HostHarness, model } from '../../support/onnx-host-harness.ts';
 import { V2Server } from '../../support/v2-server.ts';
 

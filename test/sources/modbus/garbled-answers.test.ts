@@ -4,8 +4,7 @@ import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/link/
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
-import type { ServedRequest } from '../../support/modbus-raw-server.ts';
-import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
+import { ModbusRawServer, type ServedRequest } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
 /*

@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkAnswer, requestFrame, stampTransactionId } from '../../../src/sources/modbus/frame/mbap-frame.ts';
-import type { ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
-import { answerDataBytes } from '../../../src/sources/modbus/frame/read-pdu.ts';
+import { answerDataBytes, type ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 
 const place = { unitId: fc.nat(255), address: fc.nat(60_000) };
 const requests: fc.Arbitrary<ReadRequest> = fc.oneof(

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ModbusRawServer, noFaults, touches } from '../../support/modbus-raw-server.ts';
-import type { ModbusConfigInput } from '../../support/modbus-source-fixture.ts';
-import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
+import { type ModbusConfigInput, ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 import { metricValue } from '../../support/test-deps.ts';
 
 const quick = { scanInterval: '20ms', timeout: '150ms', reconnect: { first: '10ms', max: '40ms' } };

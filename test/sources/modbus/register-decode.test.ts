@@ -1,12 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ByteOrder, ValueType } from '../../../src/sources/modbus/frame/register-decode.ts';
 import {
   bitDecoder,
+  type ByteOrder,
   byteOrders,
   longByteOrders,
   registerDecoder,
   registersOf,
+  type ValueType,
 } from '../../../src/sources/modbus/frame/register-decode.ts';
 
 /** Bytes of a value, most significant first. */

@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Placed } from '../../../src/sources/modbus/plan/register-plan.ts';
-import { planReads } from '../../../src/sources/modbus/plan/register-plan.ts';
+import { type Placed, planReads } from '../../../src/sources/modbus/plan/register-plan.ts';
 
 const limits = { maxGap: 16, maxRegisters: 125, maxBits: 2000 };
 

@@ -6,8 +6,7 @@ import { agentTags } from '../../../src/config/config-tags.ts';
 import { modbusKind } from '../../../src/sources/modbus/modbus-kind.ts';
 import { decodeText, textCode } from '../../../src/sources/modbus/frame/register-text.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
-import type { ModbusConfigInput } from '../../support/modbus-source-fixture.ts';
-import { ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
+import { type ModbusConfigInput, ModbusSourceFixture } from '../../support/modbus-source-fixture.ts';
 
 const quick = { scanInterval: '20ms', timeout: '500ms' };
 

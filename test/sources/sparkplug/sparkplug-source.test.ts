@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
-import type { SparkplugMetricDraft } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
+import {
+  dataTypes,
+  decodeSparkplug,
+  encodeSparkplug,
+  type SparkplugMetricDraft,
+} from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { sparkplugKind } from '../../../src/sources/sparkplug/sparkplug-kind.ts';
 import { brokerOptions } from '../../support/broker-options.ts';

@@ -2,12 +2,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AlarmCommands } from '../../../src/contracts/alarm-commands.ts';
 import { LiveEvents } from '../../../src/contracts/live-events.ts';
 import type { WatchStatuses } from '../../../src/contracts/watch-statuses.ts';
-import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
-import { normalFacts } from '../../../src/domain/alarm/alarm.ts';
+import { type AlarmTransition, normalFacts } from '../../../src/domain/alarm/alarm.ts';
 import type { Verdict } from '../../../src/domain/alarm/verdict.ts';
 import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
-import type { SparkplugPayload } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
-import { dataTypes, decodeSparkplug, encodeSparkplug } from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
+import {
+  dataTypes,
+  decodeSparkplug,
+  encodeSparkplug,
+  type SparkplugPayload,
+} from '../../../src/protocols/sparkplug/sparkplug-payload.ts';
 import { MqttBroker } from '../../../src/plant/mqtt-broker.ts';
 import { SparkplugEdgeNode } from '../../../src/uplinks/sparkplug/sparkplug-edge-node.ts';
 import { sparkplugPublishSchema } from '../../../src/uplinks/sparkplug/sparkplug-publish-config.ts';

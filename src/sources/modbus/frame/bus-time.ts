@@ -1,6 +1,5 @@
 import type { ModbusEndpoint } from './modbus-url.ts';
-import type { ReadRequest } from './read-pdu.ts';
-import { answerDataBytes } from './read-pdu.ts';
+import { answerDataBytes, type ReadRequest } from './read-pdu.ts';
 import { RTU_ANSWER_OVERHEAD_BYTES, RTU_REQUEST_BYTES } from './rtu-frame.ts';
 
 /** Silence between RTU frames, in characters; at least 1.75 ms. */

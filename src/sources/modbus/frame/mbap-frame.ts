@@ -1,6 +1,5 @@
 import type { AnswerCheck, Framing } from './framing.ts';
-import type { ReadRequest } from './read-pdu.ts';
-import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, writeReadPdu } from './read-pdu.ts';
+import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, type ReadRequest, writeReadPdu } from './read-pdu.ts';
 
 /** Transaction id, protocol id, length, unit id. */
 const HEADER_BYTES = 7;

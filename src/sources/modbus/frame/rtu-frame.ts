@@ -1,6 +1,5 @@
 import type { AnswerCheck, Framing } from './framing.ts';
-import type { ReadRequest } from './read-pdu.ts';
-import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, writeReadPdu } from './read-pdu.ts';
+import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, type ReadRequest, writeReadPdu } from './read-pdu.ts';
 
 const UNIT_ID_BYTES = 1;
 const CHECKSUM_BYTES = 2;

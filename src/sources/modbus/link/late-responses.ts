@@ -1,6 +1,5 @@
 import type { Clock } from '../../../platform/clock.ts';
-import type { ReadRequest } from '../frame/read-pdu.ts';
-import { answerDataBytes, readFunctionCodes, readsBits } from '../frame/read-pdu.ts';
+import { answerDataBytes, readFunctionCodes, type ReadRequest, readsBits } from '../frame/read-pdu.ts';
 
 /** A late response is expected for this many timeouts after a fault, and for at least LATE_MS_MIN. */
 const TIMEOUTS = 10;

@@ -1,6 +1,5 @@
 import type { Deps } from '../../../platform/deps.ts';
-import type { EndpointLinkOptions } from './endpoint-link.ts';
-import { EndpointLink } from './endpoint-link.ts';
+import { EndpointLink, type EndpointLinkOptions } from './endpoint-link.ts';
 import type { LinkUser, ModbusLink, PreparedRead, ReadListener } from './modbus-link.ts';
 import { LateResponses } from './late-responses.ts';
 import { endpointName } from '../frame/modbus-url.ts';

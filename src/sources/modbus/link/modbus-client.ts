@@ -1,11 +1,8 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { invariant } from '../../../platform/errors.ts';
-import type { AnswerCheck, Framing } from '../frame/framing.ts';
-import { FRAME_BYTES_MAX } from '../frame/framing.ts';
-import type { ReadFailure } from './modbus-link.ts';
-import type { PreparedRead } from './modbus-link.ts';
-import type { ReadRequest } from '../frame/read-pdu.ts';
-import { isReadFunctionCode } from '../frame/read-pdu.ts';
+import { type AnswerCheck, FRAME_BYTES_MAX, type Framing } from '../frame/framing.ts';
+import type { ReadFailure, PreparedRead } from './modbus-link.ts';
+import { isReadFunctionCode, type ReadRequest } from '../frame/read-pdu.ts';
 import type { Transport } from './transport.ts';
 
 /** Buffer for a response in pieces; larger than a frame, so that an extra byte is seen together with its frame. */

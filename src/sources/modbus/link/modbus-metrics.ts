@@ -1,5 +1,11 @@
-import { counter, gauge, histogram } from '../../../platform/metrics.ts';
-import type { MetricCatalogue, Metrics, MetricsOf } from '../../../platform/metrics.ts';
+import {
+  counter,
+  gauge,
+  histogram,
+  type MetricCatalogue,
+  type Metrics,
+  type MetricsOf,
+} from '../../../platform/metrics.ts';
 
 export const modbusMetrics = {
   andon_modbus_scans_total: counter('Scans that ended, with or without good responses.', ['source']),

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { errorCode, errorMessage } from '../../../platform/errors.ts';
 import { FRAME_BYTES_MAX } from '../frame/framing.ts';
 import type { TcpEndpoint } from '../frame/modbus-url.ts';

@@ -1,12 +1,9 @@
-import { BAD, GOOD, UNCERTAIN } from '../../../domain/sample/quality.ts';
-import type { QualityReason } from '../../../domain/sample/quality.ts';
+import { BAD, GOOD, type QualityReason, UNCERTAIN } from '../../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../../domain/sample/tag.ts';
 import { Backoff } from '../../../platform/backoff.ts';
-import type { Decoder } from '../frame/register-decode.ts';
-import type { TextLayout } from '../frame/register-text.ts';
-import { decodeText, textCode } from '../frame/register-text.ts';
-import { bitDecoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
+import { bitDecoder, type Decoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
+import { decodeText, textCode, type TextLayout } from '../frame/register-text.ts';
 import type { ReadBlock } from './register-plan.ts';
 import { readsBits } from '../frame/read-pdu.ts';
 import type { LocatedTag } from './scan-plan.ts';

@@ -1,7 +1,5 @@
-import type { NumberedTag } from './read-part.ts';
-import { ReadPart } from './read-part.ts';
-import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
-import { blockOf, planReads } from './register-plan.ts';
+import { type NumberedTag, ReadPart } from './read-part.ts';
+import { blockOf, type Placed, planReads, type ReadBlock, type ReadLimits } from './register-plan.ts';
 
 /** Returns true if halves would read fewer registers; false if all tags share the same registers, such as the bits of a status word. */
 export function canSplit({ block }: ReadPart): boolean {

@@ -1,5 +1,4 @@
-import type { ReadFunctionCode } from '../frame/read-pdu.ts';
-import { readsBits } from '../frame/read-pdu.ts';
+import { type ReadFunctionCode, readsBits } from '../frame/read-pdu.ts';
 
 /** Location of a value in a device's address space. */
 export type Placed = {

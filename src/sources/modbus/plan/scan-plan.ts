@@ -8,8 +8,7 @@ import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
 import type { ByteOrder, LongByteOrder, ValueType } from '../frame/register-decode.ts';
 import type { TextLayout } from '../frame/register-text.ts';
 import { locateTag, tagNames, widthOf } from './tag-location.ts';
-import type { Placed, ReadBlock, ReadLimits } from './register-plan.ts';
-import { planReads } from './register-plan.ts';
+import { type Placed, planReads, type ReadBlock, type ReadLimits } from './register-plan.ts';
 import { readFunctionCodes } from '../frame/read-pdu.ts';
 
 /** Interpretation of registers: a number or text. */

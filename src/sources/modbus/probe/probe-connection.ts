@@ -4,8 +4,7 @@ import { EndpointLink } from '../link/endpoint-link.ts';
 import type { LinkUser, ReadListener } from '../link/modbus-link.ts';
 import { ModbusMeters } from '../link/modbus-metrics.ts';
 import type { ModbusEndpoint } from '../frame/modbus-url.ts';
-import type { ReadRequest } from '../frame/read-pdu.ts';
-import { describeException, readFunctionCodes, readsBits } from '../frame/read-pdu.ts';
+import { describeException, readFunctionCodes, type ReadRequest, readsBits } from '../frame/read-pdu.ts';
 import { bitDecoder } from '../frame/register-decode.ts';
 
 const CONNECT_TIMEOUT_MS = 3_000;

@@ -1,10 +1,12 @@
-import type { ByteOrder, LongByteOrder, ValueType } from '../frame/register-decode.ts';
 import {
+  type ByteOrder,
   byteOrders,
+  type LongByteOrder,
   mayLosePrecision,
   mixedByteOrders,
   registerDecoder,
   registersOf,
+  type ValueType,
   valueTypes,
 } from '../frame/register-decode.ts';
 
