@@ -94,9 +94,10 @@ function commands(done: (exitCode: number) => void): Command {
     .command('check')
     .argument('<file>', 'configuration file')
     .description('every problem of a configuration at once, with line and suggestion')
+    .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
     .addOption(json())
-    .action(async (file: string, options: { json?: boolean }) =>
-      done(await checkCommand(file, { json: options.json === true }, output)),
+    .action(async (file: string, options: { json?: boolean; strict?: boolean }) =>
+      done(await checkCommand(file, { json: options.json === true, strict: options.strict === true }, output)),
     );
   program
     .command('plan')
