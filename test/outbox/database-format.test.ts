@@ -21,10 +21,13 @@ function fileOfFormat1(): string {
   return folder;
 }
 
-function expectFormat1(path: string): void {
+const format1 = { version: 1, sum: sumOfItems };
+
+function contentOf(path: string): unknown {
   const copy = new Database(path, { readonly: true });
-  expect([copy.pragma('user_version', { simple: true }), sumOf(copy)]).toEqual([1, sumOfItems]);
+  const content = { version: copy.pragma('user_version', { simple: true }), sum: sumOf(copy) };
   copy.close();
+  return content;
 }
 
 describe('a migration', () => {
@@ -34,7 +37,7 @@ describe('a migration', () => {
     const database = openFormatted(pathIn(folder), 64e6, itemsFormat());
     expect([database.pragma('user_version', { simple: true }), sumOf(database)]).toEqual([2, 10 * sumOfItems]);
     database.close();
-    expectFormat1(backupIn(folder));
+    expect(contentOf(backupIn(folder))).toEqual(format1);
   });
 
   test('runs once', () => {
@@ -71,7 +74,7 @@ describe('a migration', () => {
       if (row === 1000) throw new Error('no further');
     });
     expect(() => openFormatted(pathIn(folder), 64e6, format)).toThrow('no further');
-    expectFormat1(pathIn(folder));
+    expect(contentOf(pathIn(folder))).toEqual(format1);
   });
 
   test('does not begin without space for the copy, and says how much it needs', ({ skip }) => {
@@ -84,7 +87,7 @@ describe('a migration', () => {
         message: expect.stringMatching(/needs 3\.\d MB of free space/) as unknown,
       }),
     );
-    expectFormat1(pathIn(folder));
+    expect(contentOf(pathIn(folder))).toEqual(format1);
   });
 });
 
@@ -103,25 +106,30 @@ describe('kill -9 during a migration', () => {
   test.each([1, ITEMS / 2, ITEMS])('before row %i of the transaction leaves the old file', async (row) => {
     const folder = fileOfFormat1();
     await killedMigration(folder, row);
-    expectFormat1(pathIn(folder));
-    expectMigrates(folder);
+    expect(contentOf(pathIn(folder))).toEqual(format1);
+    expect(migrated(folder)).toEqual(allMigrated);
   });
 
   test('at any moment leaves a file that migrates', { timeout: 120_000 }, async () => {
     for (let round = 0; round < 12; round += 1) {
       const folder = fileOfFormat1();
       await killedMigration(folder, undefined, round * 2);
-      if (existsSync(backupIn(folder))) expectFormat1(backupIn(folder));
-      expectMigrates(folder);
+      const copy = existsSync(backupIn(folder)) ? contentOf(backupIn(folder)) : format1;
+      expect(copy, 'a copy that has its name is complete').toEqual(format1);
+      expect(migrated(folder)).toEqual(allMigrated);
     }
   });
 
-  function expectMigrates(folder: string): void {
-    const database = openFormatted(pathIn(folder), 64e6, itemsFormat());
-    expect(sumOf(database)).toBe(10 * sumOfItems);
-    database.close();
-    expectFormat1(backupIn(folder));
-    expect(readdirSync(folder).toSorted()).toEqual(['items.db', 'items.db.v1-backup']);
+  const allMigrated = {
+    items: { version: 2, sum: 10 * sumOfItems },
+    backup: format1,
+    files: ['items.db', 'items.db.v1-backup'],
+  };
+
+  function migrated(folder: string): unknown {
+    openFormatted(pathIn(folder), 64e6, itemsFormat()).close();
+    const files = readdirSync(folder).toSorted();
+    return { items: contentOf(pathIn(folder)), backup: contentOf(backupIn(folder)), files };
   }
 
   async function killedMigration(folder: string, row: number | undefined, afterMs = 0): Promise<void> {
