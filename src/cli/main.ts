@@ -59,7 +59,8 @@ function exitCodeOf(error: unknown, json: boolean): number {
     const { code, message } = error;
     if (json) output.out(JSON.stringify({ ok: false, code, error: message }));
     else output.err(`andon: ${message} (${code})`);
-    return 1;
+    // A restart does not help: systemd must not try again.
+    return code === 'database-newer' ? EXIT_CONFIG : 1;
   }
   const bug =
     error instanceof InvariantError ? 'an invariant of andon is broken' : 'andon failed in a way it should not';
