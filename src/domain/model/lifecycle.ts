@@ -235,15 +235,15 @@ function noEffects(state: State): Step {
 }
 
 /** Adds changes and effects to a step. */
-function extended(step: Step, change: Partial<State>, ...effects: readonly Effect[]): Step {
-  return { state: { ...step.state, ...change }, effects: [...step.effects, ...effects] };
+function extended(first: Step, change: Partial<State>, ...effects: readonly Effect[]): Step {
+  return { state: { ...first.state, ...change }, effects: [...first.effects, ...effects] };
 }
 
 /** Answers the callers that wait, unless another load is still to come. */
-function answered(step: Step): Step {
-  const { load, callers } = step.state;
-  if (load !== 'idle' || callers === 'answered') return step;
-  return extended(step, { callers: 'answered' }, { kind: 'answer-callers' });
+function answered(first: Step): Step {
+  const { load, callers } = first.state;
+  if (load !== 'idle' || callers === 'answered') return first;
+  return extended(first, { callers: 'answered' }, { kind: 'answer-callers' });
 }
 
 function withoutCandidate(state: State): Step {
