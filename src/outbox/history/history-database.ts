@@ -3,7 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { openDatabase, SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
 import { type Columns, decodeSeries, encodeSeries } from './series-codec.ts';
 import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest } from '../file/storage-protocol.ts';
+import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './history-protocol.ts';
 
 /** Samples of a full chunk. */
 const CHUNK_SAMPLES = 8192;
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS chunk (
   checksum INTEGER NOT NULL,
   data BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS last_batch (id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS chunk_time ON chunk (tag, to_ms, from_ms, count);
 CREATE INDEX IF NOT EXISTS chunk_small ON chunk (tag, count) WHERE full = 0;
 `;
@@ -44,6 +45,7 @@ export class HistoryDatabase {
   readonly #statements;
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
+  #lastBatch = '';
   /** Number of damaged chunks found since the file was opened. They are omitted. */
   damaged = 0;
 
@@ -64,9 +66,12 @@ export class HistoryDatabase {
     return this.#gauge.read();
   }
 
-  append({ tags, counts, timesMs, values }: HistoryBatch): void {
+  /** Stores a batch in one transaction, unless it is the last one that was stored. */
+  append({ id, tags, counts, timesMs, values }: HistoryBatch): void {
+    if (id === this.#lastBatch) return;
     let offset = 0;
     this.#transaction(() => {
+      this.#statements.setLastBatch.run(id);
       for (const [index, name] of tags.entries()) {
         const count = counts[index] ?? 0;
         const end = offset + count;
@@ -78,6 +83,7 @@ export class HistoryDatabase {
         offset = end;
       }
     });
+    this.#lastBatch = id;
   }
 
   /** Joins the small chunks of one tag. @returns True if another tag is due. */
@@ -135,6 +141,7 @@ export class HistoryDatabase {
     this.#small.clear();
     for (const row of this.#sqlite.prepare('SELECT tag, name FROM tag').all() as { tag: number; name: string }[])
       this.#tags.set(row.name, row.tag);
+    this.#lastBatch = (this.#statements.lastBatch.get() as string | undefined) ?? '';
     for (const row of this.#statements.smallTotals.all() as { tag: number; chunks: number; samples: number }[])
       this.#small.set(row.tag, { chunks: row.chunks, samples: row.samples });
   }
@@ -219,6 +226,8 @@ export class HistoryDatabase {
 function prepareHistoryStatements(sqlite: SqliteDatabase) {
   const within = 'tag = ? AND to_ms >= ? AND to_ms > ? AND from_ms <= ?';
   return {
+    lastBatch: sqlite.prepare('SELECT id FROM last_batch').pluck(),
+    setLastBatch: sqlite.prepare('INSERT OR REPLACE INTO last_batch (rowid, id) VALUES (1, ?)'),
     addTag: sqlite.prepare('INSERT INTO tag (name) VALUES (?)'),
     addChunk: sqlite.prepare(
       'INSERT INTO chunk (tag, full, from_ms, to_ms, count, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
