@@ -1,3 +1,6 @@
+import { FormatRefusal, refuseLaterFormat } from './file/database-format.ts';
+import { historyFormat } from './history/history-database.ts';
+import { historyPath } from './history/history-store.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
@@ -32,6 +35,7 @@ export type HistoryStorageOptions = {
  */
 export class HistoryStorage implements SampleStorage, AsyncDisposable {
   readonly flushIntervalMs: number;
+  readonly #path: string;
   readonly #deps: Deps;
   readonly #health: ComponentHealth;
   readonly #metrics;
@@ -39,6 +43,7 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
   #disposed = false;
 
   constructor({ entry, config, deps }: HistoryStorageOptions) {
+    this.#path = historyPath(config);
     this.flushIntervalMs = config.historyFlushIntervalMs;
     this.#deps = deps;
     this.#health = deps.health.component('history');
@@ -56,8 +61,17 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
     });
   }
 
-  /** Returns immediately. A worker that does not start is retried, and never prevents monitoring. */
+  /**
+   * Returns immediately: a migration of the file, or a worker that does not start, does not delay monitoring.
+   * @throws {FormatRefusal} 'database-newer' if a later version of andon wrote the file.
+   */
   start(): void {
+    try {
+      refuseLaterFormat(this.#path, historyFormat);
+    } catch (error) {
+      // The worker quarantines a damaged file.
+      if (error instanceof FormatRefusal) throw error;
+    }
     this.#link.startInBackground();
   }
 

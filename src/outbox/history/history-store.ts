@@ -27,7 +27,7 @@ export class HistoryStore {
   #nowMs: EpochMs = 0;
 
   constructor(config: OutboxConfig) {
-    this.#path = join(dirname(config.path), 'history.db');
+    this.#path = historyPath(config);
     this.#config = config;
     const open = () => new HistoryDatabase(this.#path, config.historyMaxSizeBytes);
     this.#keeper = new DatabaseKeeper({ name: 'sample history', path: this.#path, open });
@@ -113,4 +113,9 @@ export class HistoryStore {
     if (diskShort)
       throw unavailable('The disk is nearly full. The sample history leaves the last 64 MB to records and alarms');
   }
+}
+
+/** Returns the path of the history, which is in the folder of the outbox. */
+export function historyPath({ path }: OutboxConfig): string {
+  return join(dirname(path), 'history.db');
 }
