@@ -3,6 +3,7 @@ import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
 import type { LabelledRows } from '../core/labelled-rows.ts';
 import { concatenated, mean } from '../core/statistics.ts';
 import { binnedError, classMetrics, naiveProbabilities } from './class-metrics.ts';
+import { type DetectedShift, detectedShifts } from './injected-faults.ts';
 import type { Decision } from './model-draft.ts';
 
 /** Above this share of normal running in alarm, an operator would soon stop looking. */
@@ -15,6 +16,8 @@ export type Assessment = {
   readonly metrics: Readonly<Record<string, number>>;
   /** Reasons for an operator to distrust the model; empty if there are none. */
   readonly warnings: readonly string[];
+  /** Anomalies only: what the fit detects of shifts that were added to held-out rows; undefined if that is not known. */
+  readonly shifts?: readonly DetectedShift[] | undefined;
 };
 
 export type AssessmentOrder = {
@@ -40,7 +43,10 @@ export function assess(fitted: FittedModel, order: AssessmentOrder): Assessment 
   }
 }
 
-function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: AssessmentOrder): Assessment | undefined {
+function assessAnomaly(
+  fitted: FittedModel,
+  { decision, before, after, stepMs }: AssessmentOrder,
+): Assessment | undefined {
   let rows = 0;
   let alarmed = 0;
   let alarms = 0;
@@ -59,12 +65,16 @@ function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: Assessm
   if (rows === 0) return undefined;
   const rate = alarmed / rows;
   const days = stepMs === undefined ? undefined : (rows * stepMs) / DAY_MS;
+  const shifts = detectedShifts(fitted, decision, before.segments, after.segments);
   return {
     metrics: {
       held_out_rows: rows,
       held_out_false_alarm_rate: rate,
       held_out_false_alarms: alarms,
       held_out_score_max: scoreMax,
+      ...(shifts === undefined
+        ? {}
+        : { tags_with_detected_shift: shifts.filter(({ shift }) => shift !== undefined).length }),
       ...(days === undefined ? {} : { held_out_hours: days * 24, expected_false_alarms_per_day: alarms / days }),
     },
     warnings:
@@ -73,6 +83,7 @@ function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: Assessm
         : [
             `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the earlier rows.`,
           ],
+    shifts,
   };
 }
 

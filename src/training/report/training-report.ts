@@ -1,5 +1,6 @@
 import type { TrainingTask } from '../core/algorithm.ts';
 import type { DataFinding } from './data-check.ts';
+import type { DetectedShift } from './injected-faults.ts';
 import { type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
 import type { TrainedModel } from './train-model.ts';
@@ -82,6 +83,10 @@ ${table(Object.entries(assessment.metrics).map(([name, value]) => [name, String(
 
 ${list(trained.warnings, 'No warnings.')}
 
+## What it detects
+
+${shiftText(assessment?.shifts, facts.tags)}
+
 ![Score and limit](score.svg)
 
 ## Tags
@@ -96,6 +101,23 @@ ${fitted.explain === undefined ? '' : '\nShares in the highest score of the trai
 
 ${table(Object.entries(fitted.details).map(([name, value]) => [name, String(value)]))}
 `;
+}
+
+function shiftText(shifts: readonly DetectedShift[] | undefined, tags: readonly TagLabel[]): string {
+  if (shifts === undefined)
+    return 'Not known: no fault was injected, because there are too few held-out rows without an alarm.';
+  const rows = shifts.map(({ column, deviations, shift }) => {
+    const { name = '', unit = '' } = tags[column] ?? {};
+    const found = shift === undefined ? 'none of those tried' : `${shortNumber(shift)} ${unit}`.trim();
+    return `| ${name} | ${found} | ${deviations ?? ''} |`;
+  });
+  return [
+    'Smallest shift of one tag that the trial fit detects, upwards and downwards, on rows that it never saw:',
+    '',
+    '| tag | shift | in standard deviations |',
+    '| --- | --- | --- |',
+    ...rows,
+  ].join('\n');
 }
 
 /** Returns the shares of the tags in the window with the highest score. */
