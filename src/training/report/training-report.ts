@@ -108,7 +108,7 @@ function shiftText(shifts: readonly DetectedShift[] | undefined, tags: readonly 
     return 'Not known: no fault was injected, because there are too few held-out rows without an alarm.';
   const rows = shifts.map(({ column, deviations, shift }) => {
     const { name = '', unit = '' } = tags[column] ?? {};
-    const found = shift === undefined ? 'none of those tried' : `${shortNumber(shift)} ${unit}`.trim();
+    const found = shift === undefined ? 'none of those tried' : `${rounded(shift, 4)} ${unit}`.trim();
     return `| ${name} | ${found} | ${deviations ?? ''} |`;
   });
   return [
