@@ -9,6 +9,10 @@ export const outboxErrors = {
     'The storage worker cannot store records now: the worker restarts, or its disk is full or failing.',
     'andon retries automatically. Check the health of `outbox`, the free space and the kernel log of the disk.',
   ),
+  'history-worker-lost': retry(
+    'The history worker ended or hangs, and is being replaced. Samples wait in memory meanwhile; verdicts and alarms are not affected.',
+    'andon replaces it automatically. Check the health of `history`, the free space and the kernel log of the disk.',
+  ),
   'outbox-full': retry(
     'The outbox reached `outbox.maxSize` and `outbox.onFull` allows no record to be dropped.',
     'Restore the uplinks, raise `outbox.maxSize`, or choose `onFull: drop-samples-first`.',
@@ -24,6 +28,18 @@ export const outboxErrors = {
   'outbox-in-use': retry(
     'Another agent uses the outbox at `outbox.path`. The second agent does not start (exit code 1).',
     'Give each agent its own `outbox.path`. With one configured agent, it is already running: see `systemctl status andon`, or find the process with `fuser <outbox.path>`.',
+  ),
+  'database-newer': reject(
+    'A later version of andon wrote a database in the folder of `outbox.path`. The file is left as it is, and the agent does not start (exit code 78).',
+    'Install the later version again, or put back the copy from before the upgrade: the message names it. See Downgrade in docs/operations.md.',
+  ),
+  'database-needs-space': retry(
+    'A database has to be migrated to the format of this version, and the disk has no room for a copy of it. The file is left as it is, and the agent does not start.',
+    'Free space on the disk of `outbox.path`, or install the previous version.',
+  ),
+  'database-older': retry(
+    'A command reads a database that has the format of an earlier version.',
+    'Start the agent once: it migrates the file and keeps a copy of the old one.',
   ),
   'record-too-large': reject(
     'A record has a body larger than `outbox.recordBytesMax`.',
