@@ -5,7 +5,9 @@ import type { ExpectedMetrics } from './metric-router.ts';
 /** Metrics that are named in a message; the others are counted. */
 const NAMED_MAX = 3;
 
+/** What is valid since a birth. */
 type LastBirth = Pick<Birth, 'aliases'> & {
+  /** Metrics that have tags. */
   readonly byName: ReadonlyMap<string, BornMetric>;
   /** Faults of the birth for the operator. */
   readonly faults: readonly string[];
@@ -89,7 +91,7 @@ export class EdgeNode {
     const tags = this.#reset('alive');
     this.#sequence = sequence;
     this.#bdSeq = bdSeq;
-    this.#births.set(undefined, this.#lastBirth(undefined, birth));
+    this.#births.set(undefined, this.#bornWith(undefined, birth));
     return tags;
   }
 
@@ -111,11 +113,11 @@ export class EdgeNode {
   beginDevice(device: string | undefined, birth: Birth): readonly TagNumber[] {
     const tags = this.#forgetDevice(device);
     this.#deadDevices.delete(device);
-    this.#births.set(device, this.#lastBirth(device, birth));
+    this.#births.set(device, this.#bornWith(device, birth));
     return tags;
   }
 
-  #lastBirth(device: string | undefined, { metrics, aliases, ambiguous, unreadable }: Birth): LastBirth {
+  #bornWith(device: string | undefined, { metrics, aliases, ambiguous, unreadable }: Birth): LastBirth {
     const byName = new Map(metrics.map((metric) => [metric.name, metric]));
     const missing = (this.#expected.get(device) ?? []).filter((metric) => !byName.has(metric));
     const shown = missing.slice(0, NAMED_MAX).map((metric) => {
@@ -132,20 +134,9 @@ export class EdgeNode {
     return { byName, aliases, faults };
   }
 
-  /** Returns the name of a metric from its alias in the last birth of the device. */
-  nameOf(device: string | undefined, alias: number): string | undefined {
-    return this.#births.get(device)?.aliases.get(alias);
-  }
-
-  /** @returns The metric; undefined if it has no tags. */
-  find(device: string | undefined, name: string): BornMetric | undefined {
-    return this.#births.get(device)?.byName.get(name);
-  }
-
-  /** Returns the members of a template that have tags. */
-  membersOf(device: string | undefined, template: string): readonly BornMetric[] {
-    const metrics = [...(this.#births.get(device)?.byName.values() ?? [])];
-    return metrics.filter(({ name }) => name.startsWith(`${template}/`));
+  /** Returns the last birth of a device, or of the edge node itself. */
+  lastBirth(device: string | undefined): LastBirth | undefined {
+    return this.#births.get(device);
   }
 
   /**

@@ -186,7 +186,7 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
 
   #processValues(node: EdgeNode, device: string | undefined, { metrics, timestamp }: SparkplugPayload): void {
     const { id, config, sink, history, deps } = this.context;
-    const named = namedMetrics(metrics, (alias) => node.nameOf(device, alias));
+    const named = namedMetrics(metrics, (alias) => node.lastBirth(device)?.aliases.get(alias));
     const found = named
       .filter((each) => this.#isReadable(each.metric.value))
       .flatMap((each) => valuesOf(node, device, each));
@@ -264,9 +264,11 @@ type FoundMetric = { readonly metric: NamedMetric['metric']; readonly born: Born
 
 /** Returns the metric with its tags. A template that is null makes its members null. */
 function valuesOf(node: EdgeNode, device: string | undefined, { name, metric }: NamedMetric): readonly FoundMetric[] {
-  const born = node.find(device, name);
+  const byName = node.lastBirth(device)?.byName;
+  const born = byName?.get(name);
   if (born !== undefined) return [{ metric, born }];
-  const members = metric.value.kind === 'none' ? node.membersOf(device, name) : [];
+  if (byName === undefined || metric.value.kind !== 'none') return [];
+  const members = [...byName.values()].filter((member) => member.name.startsWith(`${name}/`));
   return members.map((member) => ({ metric, born: member }));
 }
 
@@ -282,8 +284,9 @@ function batchOf(
 }
 
 function deathBdSeq(node: EdgeNode, { metrics }: SparkplugPayload): number | undefined {
-  const alias = metrics.find((metric) => metric.alias !== undefined && node.nameOf(undefined, metric.alias) === BD_SEQ);
-  return bdSeqOf(alias === undefined ? metrics : [{ ...alias, name: BD_SEQ }]);
+  const aliases = node.lastBirth(undefined)?.aliases;
+  const byAlias = metrics.find(({ alias }) => alias !== undefined && aliases?.get(alias) === BD_SEQ);
+  return bdSeqOf(byAlias === undefined ? metrics : [{ ...byAlias, name: BD_SEQ }]);
 }
 
 function bdSeqOf(metrics: SparkplugPayload['metrics']): number | undefined {
