@@ -8,6 +8,7 @@ import { AlarmStore } from './alarms/alarm-store.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { GrowthRate } from './file/growth-rate.ts';
+import { unavailable } from './file/outbox-errors.ts';
 import { HistoryStore } from './history/history-store.ts';
 import { type OpenOutbox, OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
@@ -40,6 +41,8 @@ export class Storage {
   readonly #history: HistoryStore;
   readonly #rate = new GrowthRate();
   #bytesSinceUpkeep = 0;
+  /** Number of the next batch; undefined before the first. */
+  #nextBatch: number | undefined;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
   #idleSyncMs = 0;
@@ -83,13 +86,22 @@ export class Storage {
     return this.#report(0, true);
   }
 
+  /** Refuses a batch while the one before it is not stored, so that records keep their order. */
   #append(batch: AppendBatch): AppendOutcome {
+    if (batch.number > (this.#nextBatch ?? batch.number)) throw unavailable('An earlier batch waits for the disk');
+    this.#nextBatch = batch.number;
+    const outcome = this.#appendNow(batch);
+    this.#nextBatch = batch.number + 1;
+    return outcome;
+  }
+
+  #appendNow(batch: AppendBatch): AppendOutcome {
     const nowMs = this.#nowMs;
     const alarms = batch.alarms.map(({ index, transition }) => ({ transition, body: batch.bodies[index] ?? '{}' }));
     try {
       if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
     } catch (error) {
-      if (!(error instanceof OperatingError) || alarms.length === batch.kinds.length) throw error;
+      if (!(error instanceof OperatingError)) throw error;
       return this.#appendWithoutAlarms(batch, error.message);
     }
     const { ids, bytes } = this.#outbox.use(nowMs, (outbox) =>
@@ -108,7 +120,8 @@ export class Storage {
   #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
     const refused = new Set(batch.alarms.map(({ index }) => index));
     const isKept = (_: unknown, index: number): boolean => !refused.has(index);
-    const stored = this.#append({
+    const stored = this.#appendNow({
+      ...batch,
       kinds: batch.kinds.filter(isKept),
       timestampsMs: batch.timestampsMs.filter(isKept),
       watches: batch.watches.filter(isKept),
@@ -155,7 +168,7 @@ export class Storage {
     let stored = 0;
     let more = false;
     try {
-      this.#outbox.probeSpace(nowMs);
+      this.#outbox.probeCommit(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);

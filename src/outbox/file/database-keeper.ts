@@ -2,6 +2,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from './database-file.ts';
 import { FormatRefusal } from './database-format.ts';
+import { lockedBy } from './lock-holder.ts';
 import { unavailable } from './outbox-errors.ts';
 
 export type DatabaseKeeperOptions<D> = {
@@ -87,9 +88,10 @@ export class DatabaseKeeper<D extends { close(): void }> {
       this.#trouble = errorMessage(error);
       return error;
     }
-    this.#trouble = `The ${this.#options.name} failed: ${errorMessage(error)}`;
+    this.#trouble =
+      fault === 'locked' ? lockedBy(this.#options.path) : `The ${this.#options.name} failed: ${errorMessage(error)}`;
     const failure = unavailable(this.#trouble, error);
-    if (fault === 'full') return failure;
+    if (fault === 'full' || fault === 'locked') return failure;
     this.close();
     if (fault === 'damaged') {
       this.#quarantine(error, nowMs);

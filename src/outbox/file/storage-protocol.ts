@@ -18,6 +18,10 @@ export type StorageOptions = {
 
 /** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
 export type AppendBatch = {
+  /** Counts up. A batch is stored only after the batch before it. */
+  readonly number: number;
+  /** True if an earlier attempt failed, which may have stored it nevertheless. */
+  readonly isRetry: boolean;
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
   readonly watches: readonly string[];
