@@ -66,11 +66,16 @@ export class DatabaseKeeper<D extends { close(): void }> {
 
   /** @throws {OperatingError} 'outbox-unavailable' (retry) if the file or the disk failed. Other errors pass through. */
   use<T>(nowMs: EpochMs, work: (database: D) => T): T {
+    const result = this.read(nowMs, work);
+    this.#trouble = undefined;
+    return result;
+  }
+
+  /** Like `use`, for work that does not write: its success does not end the trouble of a full or locked file. */
+  read<T>(nowMs: EpochMs, work: (database: D) => T): T {
     if (this.#database === undefined) throw unavailable(this.#trouble ?? `The ${this.#options.name} is not open`);
     try {
-      const result = work(this.#database);
-      this.#trouble = undefined;
-      return result;
+      return work(this.#database);
     } catch (error) {
       throw this.#failed(error, nowMs);
     }

@@ -81,7 +81,9 @@ export class OutboxFile {
     } catch (error) {
       if (error instanceof FormatRefusal) throw error;
       const isLocked = databaseFault(error) === 'locked';
-      this.#trouble = isLocked ? lockedBy(this.#options.config.path) : `The outbox cannot be opened: ${errorMessage(error)}`;
+      this.#trouble = isLocked
+        ? lockedBy(this.#options.config.path)
+        : `The outbox cannot be opened: ${errorMessage(error)}`;
     }
   }
 
