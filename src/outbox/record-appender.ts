@@ -61,11 +61,11 @@ function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (s
     (row) => database.verified(row) ?? [],
   );
   for (let leaveOut = 0; leaveOut < IMPORTANCE.length; leaveOut += 1) {
-    const kept: readonly RecordKind[] = IMPORTANCE.slice(leaveOut);
+    const kept = new Set<RecordKind>(IMPORTANCE.slice(leaveOut));
     // An alarm has a key, by which it is found.
     const drafts = [...batch.kinds.keys()].filter((index) => {
       const kind = batch.kinds[index];
-      return kind !== undefined && kind !== 'alarm' && kept.includes(kind);
+      return kind !== undefined && kind !== 'alarm' && kept.has(kind);
     });
     if (drafts.length === 0) return undefined;
     const start = rows.findIndex((_, first) =>

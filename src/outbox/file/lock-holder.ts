@@ -10,12 +10,12 @@ export function lockedBy(path: string): string {
  * found. Linux only, from /proc/locks. A process of another user has a number and no name.
  */
 function lockHolder(path: string): string | undefined {
-  const inodes = [path, `${path}-shm`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.ino ?? []);
+  const inodes = new Set([path, `${path}-shm`].map((file) => statSync(file, { throwIfNoEntry: false })?.ino));
   for (const line of readIfPresent('/proc/locks').split('\n')) {
     // 12: POSIX  ADVISORY  WRITE 4711 08:01:1234 120 120
     const [, access, pid, inode] = /\b(READ|WRITE)\s+(\d+)\s+[0-9a-f]+:[0-9a-f]+:(\d+)\s/.exec(line) ?? [];
     if (access !== 'WRITE' || pid === undefined || Number(pid) === process.pid) continue;
-    if (!inodes.includes(Number(inode))) continue;
+    if (!inodes.has(Number(inode))) continue;
     const name = readIfPresent(`/proc/${pid}/comm`).trim();
     return name === '' ? `process ${pid}` : `${name} (process ${pid})`;
   }
