@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { storageWorkerEntry } from '../src/platform/entries.ts';
 import type { RecordDraft } from '../src/domain/record/record.ts';
-import { createSchema } from '../src/outbox/records/outbox-schema.ts';
+import { outboxFormat } from '../src/outbox/records/outbox-schema.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../src/outbox/file/outbox-config.ts';
 import type { UplinkInterest } from '../src/outbox/file/storage-protocol.ts';
@@ -46,7 +46,7 @@ export async function outboxTableLimit({ folder, measureMs }: PartOptions): Prom
   const sqlite = new Database(join(folder, 'bare.db'));
   sqlite.pragma('journal_mode = WAL');
   sqlite.pragma('synchronous = FULL');
-  createSchema(sqlite);
+  for (const migration of outboxFormat.migrations) migration(sqlite);
   const insert = sqlite.prepare('INSERT INTO outbox (kind, watch, timestamp, checksum, body) VALUES (?, ?, ?, 0, ?)');
   return rateOfSteps(writer(sqlite, insert, verdictDrafts(BATCH)), measureMs);
 }

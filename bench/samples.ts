@@ -9,7 +9,7 @@ import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { AlarmService } from '../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { Recorder } from '../src/pipeline/recorder.ts';
-import { watchSchema } from '../src/pipeline/watch-config.ts';
+import { watchSchema, withModel } from '../src/pipeline/watch-config.ts';
 import type { Deps } from '../src/platform/deps.ts';
 import { bareOutbox, startOutbox } from './outbox-rows.ts';
 import { benchDeps, rateOfSteps } from './part-rate.ts';
@@ -38,12 +38,15 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   const watches = new Map(
     Array.from({ length: MACHINES }, (_, machine) => [
       watchOf(machine + 1),
-      watchSchema.parse({
-        model: MODEL,
-        tags: tags.slice(machine * TAGS, machine * TAGS + WATCHED_TAGS).map(({ name }) => name),
-        window: { step: 'scan' },
-        alarm: { onDelay: '1s' },
-      }),
+      withModel(
+        watchOf(machine + 1),
+        watchSchema.parse({
+          model: MODEL,
+          tags: tags.slice(machine * TAGS, machine * TAGS + WATCHED_TAGS).map(({ name }) => name),
+          window: { step: 'scan' },
+          alarm: { onDelay: '1s' },
+        }),
+      ),
     ]),
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);

@@ -59,7 +59,8 @@ function exitCodeOf(error: unknown, json: boolean): number {
     const { code, message } = error;
     if (json) output.out(JSON.stringify({ ok: false, code, error: message }));
     else output.err(`andon: ${message} (${code})`);
-    return 1;
+    // A restart does not help: systemd must not try again.
+    return code === 'database-newer' ? EXIT_CONFIG : 1;
   }
   const bug =
     error instanceof InvariantError ? 'an invariant of andon is broken' : 'andon failed in a way it should not';
@@ -93,9 +94,10 @@ function commands(done: (exitCode: number) => void): Command {
     .command('check')
     .argument('<file>', 'configuration file')
     .description('every problem of a configuration at once, with line and suggestion')
+    .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
     .addOption(json())
-    .action(async (file: string, options: { json?: boolean }) =>
-      done(await checkCommand(file, { json: options.json === true }, output)),
+    .action(async (file: string, options: { json?: boolean; strict?: boolean }) =>
+      done(await checkCommand(file, { json: options.json === true, strict: options.strict === true }, output)),
     );
   program
     .command('plan')

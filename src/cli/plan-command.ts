@@ -26,7 +26,7 @@ export type PlanOptions = {
 export async function planCommand(file: string, options: PlanOptions, output: Output): Promise<number> {
   try {
     const { config, warnings } = await loadConfig(file);
-    const plan = planAgent(config, await lookUpModels(config, 'warning'));
+    const plan = planAgent(config, await lookUpModels(config));
     const met = canBeMet(plan);
     if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
     else {
@@ -112,13 +112,13 @@ function intervalText(interval: number | 'scan'): string {
 }
 
 function modelTable({ models }: AgentPlan): string {
-  const rows = models.map(({ model, version, task, executionProviders, remote, watches, problem }) => [
+  const rows = models.map(({ model, version, task, executionProviders, remote, watches, absent, problem }) => [
     model,
-    version === undefined ? '?' : String(version),
-    task ?? '?',
+    version === undefined ? '' : String(version),
+    task ?? '',
     placeText(executionProviders, remote),
     watches.join(', '),
-    problem === '' ? 'ok' : problem,
+    absent === undefined ? problem || 'ok' : `learning: ${absent}`,
   ]);
   return table(['model', 'version', 'task', 'providers', 'watches', 'state'], rows);
 }

@@ -93,7 +93,7 @@ export const tagSeriesJson = z.object({
 export const modelJson = z.object({
   name: z.string(),
   version: z.number(),
-  state: z.enum(['loading', 'ready', 'failed', 'quarantined']),
+  state: z.enum(['loading', 'ready', 'absent', 'failed', 'quarantined']),
   reason: z.string(),
   provider: z.string().nullable(),
   fallbacks: z.array(z.object({ provider: z.string(), reason: z.string() })),

@@ -12,8 +12,8 @@ const UPKEEP_MS = 1000;
 const UPKEEP_SOON_MS = 30;
 /** A worker that does not answer within this time hangs on the disk and is replaced. */
 const HUNG_MS = 60_000;
-/** Opening may have to checkpoint a WAL and count rows. */
-const OPEN_MS = 120_000;
+/** Opening may have to checkpoint a WAL, count rows, or copy and migrate files of several GB. */
+const OPEN_MS = 600_000;
 const CLOSE_MS = 10_000;
 
 type Connection = { readonly worker: Worker; readonly rpc: RpcClient<StorageProtocol> };

@@ -274,9 +274,13 @@ class ModelQueue {
   }
 }
 
+/** Reason of the unknown verdicts of a watch that has no model yet. */
+const LEARNING = 'learning';
+
 /** Returns why a model cannot run, for an operator. */
 export function notReadyReason(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
   const status = statusOf(inference, model);
+  if (status?.state === 'absent') return LEARNING;
   const why =
     status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
   return `model ${formatModelReference(model)} is not ready: ${why}`;

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { Storage } from '../../src/outbox/storage.ts';
 import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
 import type { Deps } from '../../src/platform/deps.ts';
+import { programPath } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
 
 const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
@@ -23,6 +25,15 @@ const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 export function testFolder(): string {
   const folder = mkdtempSync(join(base, 'andon-outbox-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A disk of 4 MB; undefined if this user may not mount one. */
+export function smallDisk(): string | undefined {
+  const folder = testFolder();
+  const { status } = spawnSync(programPath('mount') ?? 'none', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
+  if (status !== 0) return undefined;
+  onTestFinished(() => void spawnSync(programPath('umount') ?? 'none', ['-l', folder]));
   return folder;
 }
 

@@ -69,7 +69,7 @@ function addOperation(
       // The name is checked before the configuration is read.
       referenceOf(text);
       // Problems of the models are not reported: the command may be the one that fixes them.
-      const registry = openRegistry(await loadConfig(options.config, { models: 'unchecked' }));
+      const registry = openRegistry(await loadConfig(options.config, { checkModels: false }));
       printResult(output, options, await run(registry, text, options));
       done(0);
     });

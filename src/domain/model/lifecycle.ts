@@ -16,7 +16,7 @@ export type LoadedVersion = {
 export type ServerVersion = { readonly stored: { readonly version: number } };
 
 type ModelRun<L, S> =
-  | { readonly kind: 'none'; readonly state: 'loading' | 'failed' | 'quarantined'; readonly reason: string }
+  | { readonly kind: 'none'; readonly state: 'loading' | 'absent' | 'failed' | 'quarantined'; readonly reason: string }
   /** Ready in the inference host. `failedRuns` counts runs that failed in a row on a GPU. */
   | { readonly kind: 'local'; readonly loaded: L; readonly failedRuns: number }
   /** The inference host ended. The next one loads the same version again. */
@@ -59,6 +59,8 @@ export type ModelEvent<L, S> =
   | { readonly kind: 'unchanged' }
   /** The active version cannot be used. `version` is undefined if not even its number is known. */
   | { readonly kind: 'refused'; readonly version: number | undefined; readonly reason: string }
+  /** No version is active, and that is no fault: the watches of the model are learning. */
+  | { readonly kind: 'absent'; readonly reason: string }
   /** The load took its host down, but may be tried again. */
   | { readonly kind: 'load-crashed' }
   /** The load had to be given up through no fault of the version. */
@@ -99,7 +101,7 @@ export type ModelEffect<L, S> =
   /** The GPU looks lost and does not return within the process. */
   | { readonly kind: 'replace-host' }
   | { readonly kind: 'report-ready'; readonly loaded: L; readonly isNews: boolean }
-  | { readonly kind: 'report-away'; readonly state: 'degraded' | 'failed'; readonly reason: string }
+  | { readonly kind: 'report-away'; readonly state: 'ok' | 'degraded' | 'failed'; readonly reason: string }
   | { readonly kind: 'report-refusal' }
   | { readonly kind: 'report-removed' }
   | { readonly kind: 'report-server'; readonly health: 'ok' | 'degraded' | 'failed'; readonly reason: string };
@@ -157,6 +159,10 @@ export function step<L extends LoadedVersion, S extends ServerVersion>(
       return accepted(loadEnded(state));
     case 'refused':
       return refused(loadEnded(state), event);
+    case 'absent':
+      return hasVersion(state)
+        ? refused(loadEnded(state), { version: undefined, reason: event.reason })
+        : away(loadEnded(state), 'absent', event.reason);
     case 'load-crashed':
       // The callers of a model that is still loading wait for the next try, or for quarantine.
       return state.run.kind === 'none' && state.run.state === 'loading'
@@ -294,7 +300,7 @@ function refusalText(
 /** The model cannot run. */
 function away<L extends LoadedVersion, S extends ServerVersion>(
   before: ModelState<L, S>,
-  state: 'failed' | 'quarantined',
+  state: 'absent' | 'failed' | 'quarantined',
   reason: string,
 ): ModelStep<L, S> {
   // If it is the earlier version that fails, the candidate that is to replace it is still proved.
@@ -303,7 +309,11 @@ function away<L extends LoadedVersion, S extends ServerVersion>(
     state: { ...next.state, run: { kind: 'none', state, reason }, refusal: undefined },
     effects: [
       ...next.effects,
-      { kind: 'report-away', state: 'failed', reason: state === 'quarantined' ? `quarantined: ${reason}` : reason },
+      {
+        kind: 'report-away',
+        state: state === 'absent' ? 'ok' : 'failed',
+        reason: state === 'quarantined' ? `quarantined: ${reason}` : reason,
+      },
       { kind: 'reject-waiting' },
       { kind: 'retry-later' },
     ],

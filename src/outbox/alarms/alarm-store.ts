@@ -24,7 +24,7 @@ export class AlarmStore {
     return [...this.#keeper.takeNotices(), ...this.#notices.splice(0)];
   }
 
-  /** Never throws: `health` has the error. */
+  /** `health` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     this.#keeper.ensureOpen(nowMs);
   }

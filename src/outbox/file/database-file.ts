@@ -8,6 +8,8 @@ export type SqliteDatabase = Database.Database;
 /** Bytes of a page, the unit of max_page_count. */
 export const PAGE_BYTES = 4096;
 
+/** SQLite's own limit. */
+const PAGES_MAX = 4_294_967_294;
 /** Maximum size of the WAL after a checkpoint. */
 const JOURNAL_BYTES_MAX = 16_777_216;
 /** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
@@ -36,7 +38,7 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
     database.pragma('synchronous = FULL');
     database.pragma('wal_autocheckpoint = 1000');
     database.pragma(`journal_size_limit = ${JOURNAL_BYTES_MAX}`);
-    database.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
+    limitSize(database, bytesMax);
     assertPragma(database, 'journal_mode', 'wal');
     assertPragma(database, 'synchronous', 2);
     assertPragma(database, 'page_size', PAGE_BYTES);
@@ -65,6 +67,11 @@ export function openReadOnly(path: string): SqliteDatabase {
     database.close();
     throw error;
   }
+}
+
+/** Sets the maximum size of the file in bytes. A file that is already larger cannot grow. */
+export function limitSize(database: SqliteDatabase, bytesMax: number): void {
+  database.pragma(`max_page_count = ${Math.min(Math.ceil(bytesMax / PAGE_BYTES), PAGES_MAX)}`);
 }
 
 function assertPragma(database: SqliteDatabase, name: string, expected: unknown): void {

@@ -1,6 +1,7 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from './database-file.ts';
+import { FormatRefusal } from './database-format.ts';
 import { unavailable } from './outbox-errors.ts';
 
 export type DatabaseKeeperOptions<D> = {
@@ -43,7 +44,7 @@ export class DatabaseKeeper<D extends { close(): void }> {
     return this.#notices.splice(0);
   }
 
-  /** Opens the file if it is closed. Never throws: `trouble` has the error. */
+  /** Opens the file if it is closed. `trouble` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     if (this.#database !== undefined) return;
     const { name, open } = this.#options;
@@ -57,6 +58,7 @@ export class DatabaseKeeper<D extends { close(): void }> {
       }
       this.#trouble = undefined;
     } catch (error) {
+      if (error instanceof FormatRefusal) throw error;
       this.#trouble = `The ${name} cannot be opened: ${errorMessage(error)}`;
     }
   }

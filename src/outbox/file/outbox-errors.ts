@@ -25,6 +25,18 @@ export const outboxErrors = {
     'Another agent uses the outbox at `outbox.path`. The second agent does not start (exit code 1).',
     'Give each agent its own `outbox.path`. With one configured agent, it is already running: see `systemctl status andon`, or find the process with `fuser <outbox.path>`.',
   ),
+  'database-newer': reject(
+    'A later version of andon wrote a database in the folder of `outbox.path`. The file is left as it is, and the agent does not start (exit code 78).',
+    'Install the later version again, or put back the copy from before the upgrade: the message names it. See Downgrade in docs/operations.md.',
+  ),
+  'database-needs-space': retry(
+    'A database has to be migrated to the format of this version, and the disk has no room for a copy of it. The file is left as it is, and the agent does not start.',
+    'Free space on the disk of `outbox.path`, or install the previous version.',
+  ),
+  'database-older': retry(
+    'A command reads a database that has the format of an earlier version.',
+    'Start the agent once: it migrates the file and keeps a copy of the old one.',
+  ),
   'record-too-large': reject(
     'A record has a body larger than `outbox.recordBytesMax`.',
     'Send less in one record, or raise `outbox.recordBytesMax`.',

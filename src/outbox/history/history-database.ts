@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { openDatabase, SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
+import { SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
+import { type DatabaseFormat, openFormatted } from '../file/database-format.ts';
 import { type Columns, decodeSeries, encodeSeries } from './series-codec.ts';
 import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
 import type { HistoryBatch, HistoryPage, HistoryPageRequest } from '../file/storage-protocol.ts';
@@ -19,9 +20,9 @@ const DELETE_CHUNKS_MAX = 200;
  * `full` is 0 for a chunk that a flush wrote, a few seconds of one tag, and 1 for a chunk joined from these. Both are
  * read the same way, so that a crash between a flush and a join loses nothing.
  */
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS tag (tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS chunk (
+const TABLES = `
+CREATE TABLE tag (tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE chunk (
   chunk INTEGER PRIMARY KEY AUTOINCREMENT,
   tag INTEGER NOT NULL,
   full INTEGER NOT NULL,
@@ -31,9 +32,14 @@ CREATE TABLE IF NOT EXISTS chunk (
   checksum INTEGER NOT NULL,
   data BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chunk_time ON chunk (tag, to_ms, from_ms, count);
-CREATE INDEX IF NOT EXISTS chunk_small ON chunk (tag, count) WHERE full = 0;
+CREATE INDEX chunk_time ON chunk (tag, to_ms, from_ms, count);
+CREATE INDEX chunk_small ON chunk (tag, count) WHERE full = 0;
 `;
+
+export const historyFormat: DatabaseFormat = {
+  name: 'sample history',
+  migrations: [(database) => database.exec(TABLES)],
+};
 
 type ChunkRow = { readonly chunk: number; readonly checksum: number; readonly data: Uint8Array };
 
@@ -48,9 +54,8 @@ export class HistoryDatabase {
   damaged = 0;
 
   constructor(path: string, bytesMax: number) {
-    this.#sqlite = openDatabase(path, bytesMax);
+    this.#sqlite = openFormatted(path, bytesMax, historyFormat);
     try {
-      this.#sqlite.exec(SCHEMA);
       this.#gauge = new SpaceGauge(this.#sqlite, bytesMax);
       this.#statements = prepareHistoryStatements(this.#sqlite);
       this.#load();

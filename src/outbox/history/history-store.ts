@@ -47,7 +47,7 @@ export class HistoryStore {
     return this.#keeper.takeNotices();
   }
 
-  /** Never throws: `health` has the error. */
+  /** `health` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     this.#keeper.ensureOpen(nowMs);
   }

@@ -1,13 +1,14 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { invariant } from '../../platform/errors.ts';
-import { DatabaseDamage, openDatabase, openReadOnly, type SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
+import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
 import { isIntact, rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import { createSchema, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { outboxFormat, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
 export type OutboxDatabaseOptions = {
@@ -46,9 +47,8 @@ export class OutboxDatabase {
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
   constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
-    this.sqlite = readOnly ? openReadOnly(path) : openDatabase(path, bytesMax);
+    this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
-      if (!readOnly) createSchema(this.sqlite);
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.losses = new LossLedger(this.statements, this.epochs);

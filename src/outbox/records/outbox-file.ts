@@ -1,6 +1,7 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
+import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
 import { OutboxDatabase } from './outbox-database.ts';
@@ -69,13 +70,14 @@ export class OutboxFile {
     return this.#notices.splice(0);
   }
 
-  /** Opens the file if it is closed. Never throws: `health` has the error. */
+  /** Opens the file if it is closed. `health` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     if (this.#open !== undefined) return;
     try {
       this.#open = this.#openSound(nowMs);
       this.#trouble = undefined;
     } catch (error) {
+      if (error instanceof FormatRefusal) throw error;
       this.#trouble = `The outbox cannot be opened: ${errorMessage(error)}`;
     }
   }

@@ -78,6 +78,7 @@ function stateText(state: RepositoryEntry['state']): string {
       return 'READY';
     case 'loading':
       return 'LOADING';
+    case 'absent':
     case 'failed':
     case 'quarantined':
     case 'unloaded':
