@@ -8,13 +8,8 @@ import { AppendQueue } from './records/append-queue.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import { StorageLink } from './storage-link.ts';
-import type {
-  AppendBatch,
-  AppendOutcome,
-  SampleStorage,
-  StorageReport,
-  UplinkInterest,
-} from './file/storage-protocol.ts';
+import type { AppendBatch } from './file/append-batch.ts';
+import type { AppendOutcome, SampleStorage, StorageReport, UplinkInterest } from './file/storage-protocol.ts';
 
 export type OutboxOptions = {
   readonly agentId: string;

@@ -5,7 +5,8 @@ import { alarmKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
 import { ROW_BYTES } from './records/record-space.ts';
-import type { AppendBatch, AppendOutcome } from './file/storage-protocol.ts';
+import { type AppendBatch, bodyBytes, bodyOf } from './file/append-batch.ts';
+import type { AppendOutcome } from './file/storage-protocol.ts';
 
 /** Kinds, least important first. These are left out first if a commit has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
@@ -29,7 +30,7 @@ export function appendBatch(
     const kinds = new Set<RecordKind>(batch.kinds.filter((kind) => kept.some((candidate) => candidate === kind)));
     const least = kept.find((kind) => kinds.has(kind));
     if (least === undefined) break;
-    const bytes = bytesOf(batch, kinds);
+    const bytes = bodyBytes(batch, (kind) => kinds.has(kind)) + batch.kinds.length * ROW_BYTES;
     if (!outbox.space.makeRoom(bytes, least, nowMs)) continue;
     try {
       return { ids: store(outbox, batch, kinds, onFull, nowMs), bytes };
@@ -39,14 +40,6 @@ export function appendBatch(
     }
   }
   return { ids: store(outbox, batch, new Set(), onFull, nowMs), bytes: 0 };
-}
-
-function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
-  let bytes = 0;
-  for (const [index, kind] of batch.kinds.entries())
-    if (kinds.has(kind))
-      bytes += Buffer.byteLength(batch.bodies[index] ?? '') + Buffer.byteLength(batch.watches[index] ?? '') + ROW_BYTES;
-  return bytes;
 }
 
 function store(
@@ -77,7 +70,7 @@ function store(
         kind,
         watch: batch.watches[index] ?? '',
         timestampMs: batch.timestampsMs[index] ?? nowMs,
-        body: batch.bodies[index] ?? '{}',
+        body: bodyOf(batch, index),
         key: key ?? null,
         originalId: null,
       });

@@ -35,7 +35,9 @@ export class VerdictRecords {
     };
   }
 
-  #namesOf({ watch, threshold = null, judgedBy }: Verdict, readings: readonly TagReading[]) {
+  #namesOf(verdict: Verdict, readings: readonly TagReading[]) {
+    const { watch, judgedBy } = verdict;
+    const threshold = verdict.threshold ?? null;
     const { model = null, version = null, provider = null, fallbacks = [] } = judgedBy ?? {};
     const key = JSON.stringify([watch, threshold, model, version, provider, fallbacks]);
     const known = this.#names.get(key);

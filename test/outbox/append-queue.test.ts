@@ -4,7 +4,7 @@ import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
 import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
-import type { AppendBatch } from '../../src/outbox/file/storage-protocol.ts';
+import type { AppendBatch } from '../../src/outbox/file/append-batch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';

@@ -82,7 +82,7 @@ export class JsonWriter {
       places -= 1;
     }
     let digits = places + 1;
-    for (let rest = left; rest >= (POWERS[digits] ?? Infinity); ) digits += 1;
+    while (left >= (POWERS[digits] ?? Infinity)) digits += 1;
     let at = this.#length;
     if (isNegative) buffer[at++] = MINUS;
     at += digits + (places > 0 ? 1 : 0);

@@ -66,8 +66,7 @@ export function encodeVerdict(tags: readonly string[], fields: VerdictFields): U
   view.setUint8(2, verdicts.indexOf(verdict));
   view.setUint8(3, contributions.length);
   view.setFloat64(4, score ?? Number.NaN, true);
-  for (let tag = 0; tag < tags.length; tag += 1)
-    view.setFloat32(VALUES_AT + 4 * tag, values[tag] ?? Number.NaN, true);
+  for (let tag = 0; tag < tags.length; tag += 1) view.setFloat32(VALUES_AT + 4 * tag, values[tag] ?? Number.NaN, true);
   for (const [index, tag] of notGood.entries()) {
     view.setUint16(qualitiesAt + QUALITY_BYTES * index, tag, true);
     view.setUint8(qualitiesAt + QUALITY_BYTES * index + 2, qualities.indexOf(fields.qualities[tag] ?? 'bad'));
@@ -99,7 +98,9 @@ export class VerdictJson {
     this.#beforeScore = utf8(`{"watch":${JSON.stringify(watch)},"score":`);
     this.#beforeVerdict = utf8(`,"threshold":${threshold},"verdict":"`);
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
-    this.#beforeTags = utf8(`,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)},"tags":{`);
+    this.#beforeTags = utf8(
+      `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)},"tags":{`,
+    );
     this.#keys = keys.map(utf8);
     this.#allGood = utf8(keys.map((key) => `${key}"good"`).join(''));
   }
@@ -134,7 +135,8 @@ export class VerdictJson {
   #writeQualities(view: DataView, from: number, to: number, writer: JsonWriter): void {
     if (from === to) return writer.bytes(this.#allGood);
     const notGood = new Map<number, Quality | undefined>();
-    for (let at = from; at < to; at += QUALITY_BYTES) notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
+    for (let at = from; at < to; at += QUALITY_BYTES)
+      notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
     for (const [tag, key] of this.#keys.entries()) {
       writer.bytes(key);
       writer.text(`"${notGood.get(tag) ?? 'good'}"`);
