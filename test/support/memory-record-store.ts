@@ -59,6 +59,8 @@ export class MemoryRecordStore implements RecordStore {
     );
   }
 
+  lost(): void {}
+
   async read(request: ReadRequest): Promise<readonly StoredRecord[]> {
     this.#fail();
     this.reads.push(request);

@@ -2,8 +2,15 @@ import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind } from '../../domain/record/record.ts';
 import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 
+export type AppendBatch = BatchColumns & {
+  /** Counts up. A batch is stored only after the batch before it. */
+  readonly number: number;
+  /** True if an earlier attempt failed, which may have stored it nevertheless. */
+  readonly isRetry: boolean;
+};
+
 /** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
-export type AppendBatch = {
+export type BatchColumns = {
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
   readonly watches: readonly string[];
@@ -20,7 +27,7 @@ export type AppendBatch = {
 };
 
 /** @param bodies JSON of each draft; '' for a draft with columns. */
-export function batchOf(drafts: readonly RecordDraft[], bodies: readonly string[]): AppendBatch {
+export function batchOf(drafts: readonly RecordDraft[], bodies: readonly string[]): BatchColumns {
   const names = new Map<string, number>();
   const namesOf = new Int32Array(drafts.length).fill(-1);
   const columnEnds = new Uint32Array(drafts.length);

@@ -36,8 +36,8 @@ export type NewRow = {
 /**
  * The open outbox file: rows, epochs, cursors, losses and counts.
  *
- * The state in memory (sequence, cursors, counts) changes only within `commit`. It is read from the file again when a
- * commit fails, so that it is never ahead of the file.
+ * The state in memory (sequence, counts) changes only within `commit`. It is read from the file again when a commit fails, so
+ * that it is never ahead of the file. Cursors also move outside, and then return to where they were before the commit.
  */
 export class OutboxDatabase {
   readonly sqlite: SqliteDatabase;
@@ -58,6 +58,7 @@ export class OutboxDatabase {
       this.rows = new RecordRows(this.statements, this.epochs);
       this.losses = new LossLedger(this.statements, this.epochs);
       this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.cursors.load();
       this.#load();
     } catch (error) {
       this.sqlite.close();
@@ -76,8 +77,9 @@ export class OutboxDatabase {
 
   /** Runs one transaction, which is on disk when this returns. Rolls back all of it if `work` or the commit throws. */
   commit<T>(work: () => T): T {
+    this.sqlite.exec('BEGIN IMMEDIATE');
+    const positions = this.cursors.snapshot();
     try {
-      this.sqlite.exec('BEGIN IMMEDIATE');
       const result = work();
       this.cursors.save();
       this.#saveCounts();
@@ -86,6 +88,7 @@ export class OutboxDatabase {
     } catch (error) {
       if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
       this.#load();
+      this.cursors.restore(positions);
       throw error;
     }
   }
@@ -123,7 +126,6 @@ export class OutboxDatabase {
 
   #load(): void {
     this.epochs.load();
-    this.cursors.load();
     this.rows.names.reset();
     this.#sequence = this.#lastSequence();
     this.#counts = new RecordCounts();

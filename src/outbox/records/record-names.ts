@@ -54,6 +54,11 @@ export class RecordNames {
     this.#readers.clear();
   }
 
+  /** True if this is the hash under which the list is stored. */
+  isList(hash: number, text: string): boolean {
+    return this.#intact(hash)?.trimEnd() === text;
+  }
+
   /** Returns the writer of the records of a list; undefined if the list is missing or damaged. */
   reader(hash: number): VerdictJson | undefined {
     const known = this.#readers.get(hash);
