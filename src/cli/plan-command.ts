@@ -49,6 +49,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(notPolled === 0 ? [] : [`${plural(notPolled, 'tag')} not polled: the source sends by itself.`]),
     ...(plan.windows.length === 0 ? [] : [`WINDOWS\n${windowTable(plan)}`]),
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
+    ...noteSection(plan),
     conclusion(plan),
   ];
 }
@@ -126,6 +127,11 @@ function modelTable({ models }: AgentPlan): string {
 function placeText(executionProviders: readonly string[], remote: AgentPlan['models'][number]['remote']): string {
   if (remote === undefined) return executionProviders.join(' → ');
   return remote.fallback === undefined ? remote.url : `${remote.url} → ${remote.fallback}`;
+}
+
+function noteSection({ scans }: AgentPlan): readonly string[] {
+  const notes = scans.flatMap((scan) => scan.notes.map((note) => `source ${scan.source}: ${note}`));
+  return notes.length === 0 ? [] : [`NOTES\n${notes.join('\n')}`];
 }
 
 function conclusion(plan: AgentPlan): string {

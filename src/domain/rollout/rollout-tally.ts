@@ -27,7 +27,7 @@ export type SideJudgement = {
 };
 
 /** A window with different verdicts. */
-export type Disagreement = { readonly timestampMs: EpochMs } & {
+type Disagreement = { readonly timestampMs: EpochMs } & {
   readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
 
