@@ -2,6 +2,7 @@ import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { TrainingJob, TrainingOutcome } from '../learning/training-job.ts';
 import { runTrainingJob } from '../offline/training-job.ts';
+import { systemRandom } from '../platform/deps.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
@@ -34,7 +35,7 @@ async function train(job: TrainingJob): Promise<TrainingOutcome> {
   const log = silentLogger();
   const metrics = new Metrics();
   try {
-    const deps = { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
+    const deps = { clock, random: systemRandom, log, metrics, health: new Health({ clock, log, metrics }) };
     return { trained: await runTrainingJob(job, deps) };
   } catch (error) {
     return { failure: { code: errorCode(error), reason: errorMessage(error) } };

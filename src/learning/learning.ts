@@ -17,6 +17,8 @@ import type { TrainedVersion } from './training-job.ts';
 
 /** Longest interval between two looks at the present values and at the model directory. */
 const LOOK_MS_MAX = 10_000;
+/** Interval while models load for the first time. */
+const LOOK_SOON_MS = 500;
 const ACTOR = 'agent';
 
 export type LearningOptions = {
@@ -24,7 +26,9 @@ export type LearningOptions = {
   readonly inference: Pick<LoadedModels, 'statuses'>;
   readonly directory: Pick<ModelDirectory, 'versions'>;
   readonly ledger: Pick<VersionLedger, 'standing'>;
-  readonly registry: Pick<ModelRegistry, 'activate'> & { recordTraining(model: ExactModel, actor: string): Promise<void> };
+  readonly registry: Pick<ModelRegistry, 'activate'> & {
+    recordTraining(model: ExactModel, actor: string): Promise<void>;
+  };
   /** Judges the windows of a model with one more version, for comparison; undefined ends that. */
   readonly propose: (model: string, version: number | undefined) => void;
   readonly board: WatchStatuses;
@@ -88,6 +92,7 @@ export class Learning implements LearningStatuses, AsyncDisposable {
       .then(() => {
         if (this.#stopping.signal.aborted) return;
         const intervals = [...this.#learners.values()].map(({ learner }) => learner.intervalMs);
+        if (this.#options.inference.statuses().some(({ state }) => state === 'loading')) intervals.push(LOOK_SOON_MS);
         this.#timer = clock.setTimer(() => this.#look(), Math.min(LOOK_MS_MAX, ...intervals), { background: true });
       });
   }
@@ -181,7 +186,8 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     if (of.kind === 'next' || config.learn.activate === 'propose')
       return this.#propose(of, trained.version, 'a model is trained');
     const doubt = doubtAbout(trained, config.tags.length);
-    if (doubt !== undefined) return this.#propose(of, trained.version, `it is not activated automatically, because ${doubt}`);
+    if (doubt !== undefined)
+      return this.#propose(of, trained.version, `it is not activated automatically, because ${doubt}`);
     try {
       await this.#options.registry.activate({ name, version: trained.version }, ACTOR);
     } catch (error) {

@@ -35,6 +35,8 @@ function outcomeOf(child: ChildProcess): Promise<TrainingOutcome> {
     // The child is andon's own code: it sends one message and ends.
     child.once('message', (outcome) => resolve(outcome as TrainingOutcome));
     child.on('error', (error) => fail(`could not be started or reached: ${errorMessage(error)}`));
-    child.once('exit', (code, killedBy) => fail(killedBy === null ? `ended with code ${code}` : `ended with ${killedBy}`));
+    child.once('exit', (code, killedBy) =>
+      fail(killedBy === null ? `ended with code ${code}` : `ended with ${killedBy}`),
+    );
   });
 }
