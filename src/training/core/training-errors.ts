@@ -1,9 +1,13 @@
-import { type ErrorCatalogue, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 export const trainingErrors = {
   'training-too-few-rows': reject(
     'There are too few rows to fit a model and to check its limits.',
     'Use more history or a longer CSV; the message has the number of rows found and needed.',
+  ),
+  'training-process-lost': retry(
+    'The process that trains the model of a watch ended without a result: it was killed, often because memory ran out.',
+    'The training is repeated after more history. If it happens again, free memory, or train on another machine with `andon train --csv`.',
   ),
   'training-too-many-rows': reject(
     'There are too many rows for memory and training time.',
@@ -62,3 +66,6 @@ export const trainingErrors = {
     'Check free space and who may write there; the message names the folder and the reason.',
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const trainingFailure = failures(trainingErrors);

@@ -1,6 +1,7 @@
 import { judgeScore, type VerdictRule } from '../../domain/alarm/verdict-rule.ts';
 import type { FittedModel } from '../core/algorithm.ts';
-import { sliceRows, type TrainingRows } from '../core/training-rows.ts';
+import { columnOf, concatenated, moments } from '../core/statistics.ts';
+import { longestRun, sliceRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Shifts that are tried, in standard deviations of the tag on the fitted rows. */
 const SHIFTS = [1, 2, 4, 8, 16];
@@ -29,15 +30,12 @@ export function detectedShifts(
   before: readonly TrainingRows[],
   after: readonly TrainingRows[],
 ): readonly DetectedShift[] | undefined {
-  const longest = after.reduce<TrainingRows | undefined>(
-    (best, segment) => (segment.count > (best?.count ?? 0) ? segment : best),
-    undefined,
-  );
+  const longest = longestRun(after);
   if (longest === undefined || longest.count < fitted.windowRows + 1) return undefined;
   const rows = sliceRows(longest, Math.max(0, longest.count - 2 * fitted.windowRows - FAULT_ROWS), longest.count);
   if (isAbnormal(fitted, rule, rows)) return undefined;
   return Array.from({ length: rows.tags }, (_, column) => {
-    const deviation = standardDeviation(before, column);
+    const deviation = moments(concatenated(before.map(({ values, tags }) => columnOf(values, tags, column)))).deviation;
     const deviations = SHIFTS.find((size) =>
       [size, -size].every((signed) => isAbnormal(fitted, rule, shifted(rows, column, signed * deviation, fitted))),
     );
@@ -55,19 +53,4 @@ function shifted(rows: TrainingRows, column: number, shift: number, { windowRows
   for (let row = Math.min(windowRows, rows.count - 1); row < rows.count; row += 1)
     values[row * rows.tags + column] = (values[row * rows.tags + column] ?? 0) + shift;
   return { ...rows, values };
-}
-
-function standardDeviation(segments: readonly TrainingRows[], column: number): number {
-  let count = 0;
-  let mean = 0;
-  let squares = 0;
-  for (const { count: rows, tags, values } of segments)
-    for (let row = 0; row < rows; row += 1) {
-      const value = values[row * tags + column] ?? 0;
-      count += 1;
-      const distance = value - mean;
-      mean += distance / count;
-      squares += distance * (value - mean);
-    }
-  return Math.sqrt(squares / Math.max(1, count - 1));
 }
