@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
 import { childFlags, YOUNG_MB } from '../platform/heap-flags.ts';
 import type { TrainedVersion, TrainingJob, TrainingOutcome } from './training-job.ts';
 
@@ -31,7 +32,7 @@ function start(entry: URL, job: TrainingJob, signal: AbortSignal): ChildProcess 
 function outcomeOf(child: ChildProcess): Promise<TrainingOutcome> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void =>
-      reject(new OperatingError('training-process-lost', 'retry', `The training process ${reason}`));
+      reject(trainingFailure('training-process-lost', `The training process ${reason}`));
     // The child is andon's own code: it sends one message and ends.
     child.once('message', (outcome) => resolve(outcome as TrainingOutcome));
     child.on('error', (error) => fail(`could not be started or reached: ${errorMessage(error)}`));
