@@ -11,7 +11,7 @@ import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { Recorder } from '../src/pipeline/recorder.ts';
 import { watchSchema, withModel } from '../src/pipeline/watch-config.ts';
 import type { Deps } from '../src/platform/deps.ts';
-import { bareOutbox, startOutbox } from './outbox-rows.ts';
+import { bareOutbox, startHistory, startOutbox } from './outbox-rows.ts';
 import { benchDeps, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { MODEL, TAGS, WATCHED_TAGS, watchOf } from './workload.ts';
@@ -50,7 +50,8 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
     ]),
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
-  const history = stack.use(new SampleHistoryStore({ storage: outbox.samples, tags: watched, deps }));
+  const storage = stack.use(startHistory(folder, deps));
+  const history = stack.use(new SampleHistoryStore({ storage, tags: watched, deps }));
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
   const { runEnded } = tellRuns(inference);

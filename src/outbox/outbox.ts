@@ -7,11 +7,12 @@ import type { ComponentHealth } from '../platform/health.ts';
 import { AppendQueue } from './records/append-queue.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
-import { StorageLink } from './storage-link.ts';
+import { WorkerLink } from './worker-link.ts';
 import type {
   AppendBatch,
   AppendOutcome,
-  SampleStorage,
+  StorageOptions,
+  StorageProtocol,
   StorageReport,
   UplinkInterest,
 } from './file/storage-protocol.ts';
@@ -34,13 +35,10 @@ export type OutboxOptions = {
  * records of a failed append may be on disk: a retry may store a record twice, under two ids. An alarm is never stored twice.
  */
 export class Outbox implements RecordStore, AsyncDisposable {
-  /** Storage of the sample history, which uses the same worker. */
-  readonly samples: SampleStorage;
   readonly #deps: Deps;
-  readonly #link: StorageLink;
+  readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #queue: AppendQueue;
   readonly #health: ComponentHealth;
-  readonly #historyHealth: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
   #seenLost = new Map<string, number>();
@@ -50,18 +48,16 @@ export class Outbox implements RecordStore, AsyncDisposable {
   constructor(options: OutboxOptions) {
     const { agentId, entry, config, uplinks, deps } = options;
     this.#deps = deps;
-    this.samples = {
-      flushIntervalMs: config.historyFlushIntervalMs,
-      append: (batch) => this.#link.call('historyAppend', batch),
-      read: (request) => this.#link.call('historyRead', request),
-    };
     this.#metrics = deps.metrics.of(outboxMetrics);
     this.#health = deps.health.component('outbox');
-    this.#historyHealth = deps.health.component('history');
-    this.#link = new StorageLink({
+    this.#link = new WorkerLink({
+      name: 'storage',
+      lostCode: 'outbox-unavailable',
       entry,
-      storage: { agentId, config, uplinks },
+      workerData: { agentId, config, uplinks } satisfies StorageOptions,
+      restarts: this.#metrics.andon_outbox_worker_restarts_total,
       onReport: (report) => this.#publish(report),
+      onSlow: (reason) => this.#health.report('degraded', reason),
       onDown: (reason) => this.#down(reason),
       deps,
     });
@@ -175,11 +171,9 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   #publish(report: StorageReport): void {
     this.#health.report(report.outbox.status, report.outbox.reason);
-    this.#historyHealth.report(report.history.status, report.history.reason);
     for (const notice of report.notices) this.#deps.log.error({ component: 'outbox' }, notice);
     this.#metrics.andon_outbox_database_bytes.set(report.bytes);
     this.#metrics.andon_outbox_database_bytes_max.set(report.bytesMax);
-    this.#metrics.andon_history_bytes.set(report.historyBytes);
     this.#countLosses(report);
     if (report.stored > 0) this.#notify(report.stored);
   }
@@ -200,7 +194,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   #down(reason: string): void {
     this.#health.report('degraded', reason);
-    this.#historyHealth.report('degraded', reason);
     this.#seenLost = new Map();
     this.#seenEpochs = 0;
   }

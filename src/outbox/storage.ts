@@ -8,7 +8,6 @@ import { AlarmStore } from './alarms/alarm-store.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { GrowthRate } from './file/growth-rate.ts';
-import { HistoryStore } from './history/history-store.ts';
 import { type OpenOutbox, OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
@@ -30,14 +29,13 @@ const IDLE_SYNC_MS = 30_000;
 const CURSOR_SAVE_MS = 250;
 
 /**
- * The work of the storage worker: the outbox, the alarms and the sample history, each in its own file of one folder.
+ * The work of the storage worker: the outbox and the alarms, each in its own file of one folder.
  * Synchronous and without timers: the main thread requests each slice of upkeep.
  */
 export class Storage {
   readonly #options: OutboxFileOptions;
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
-  readonly #history: HistoryStore;
   readonly #rate = new GrowthRate();
   #bytesSinceUpkeep = 0;
   #nowMs: EpochMs = 0;
@@ -50,7 +48,6 @@ export class Storage {
     const { path } = options.config;
     this.#outbox = new OutboxFile(options);
     this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
-    this.#history = new HistoryStore(join(dirname(path), 'history.db'), options.config);
   }
 
   handlers(): RpcHandlers<StorageProtocol> {
@@ -67,8 +64,6 @@ export class Storage {
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
-      historyAppend: (batch) => this.#history.append(batch, this.#nowMs),
-      historyRead: (request) => this.#history.read(request, this.#nowMs),
       close: () => this.#close(),
     };
   }
@@ -79,7 +74,6 @@ export class Storage {
     makeFolderFor(this.#options.config.path);
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
-    this.#history.ensureOpen(nowMs);
     return this.#report(0, true);
   }
 
@@ -149,7 +143,6 @@ export class Storage {
     this.#nowMs = nowMs;
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
-    this.#history.ensureOpen(nowMs);
     this.#rate.add(this.#bytesSinceUpkeep, nowMs);
     this.#bytesSinceUpkeep = 0;
     let stored = 0;
@@ -166,7 +159,6 @@ export class Storage {
       // The file's health has the error. The next slice tries again.
       if (!(error instanceof OperatingError)) throw error;
     }
-    more = this.#history.upkeep(nowMs) || more;
     return this.#report(stored, more);
   }
 
@@ -219,15 +211,13 @@ export class Storage {
   #report(stored: number, more: boolean): StorageReport {
     const open = this.#outbox.current;
     const space = open?.space.space;
-    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices(), ...this.#history.takeNotices()];
+    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices()];
     return {
       outbox: worse(this.#outbox.health, this.#alarms.health),
-      history: this.#history.health,
       epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
-      historyBytes: this.#history.bytes,
       lost: open?.database.losses.sinceOpen ?? [],
       notices,
       stored,
@@ -245,7 +235,6 @@ export class Storage {
     } finally {
       this.#outbox.close();
       this.#alarms.close();
-      this.#history.close();
     }
   }
 }

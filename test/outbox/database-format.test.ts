@@ -6,7 +6,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { openFormatted, openFormattedReadOnly } from '../../src/outbox/file/database-format.ts';
-import { alarmDraft, draft, drainStorage, numberOf, openStorage, smallDisk, testFolder } from './outbox-fixture.ts';
+import {
+  alarmDraft,
+  draft,
+  drainStorage,
+  numberOf,
+  openHistory,
+  openStorage,
+  startHistory,
+  smallDisk,
+  testFolder,
+} from './outbox-fixture.ts';
+import { testDeps } from '../support/test-deps.ts';
 import { ITEMS, itemsFormat, itemsFormat1 } from './items-format.ts';
 
 const pathIn = (folder: string) => join(folder, 'items.db');
@@ -180,32 +191,40 @@ describe('a file of a later version', () => {
     expect(() => openFormattedReadOnly(pathIn(folder), itemsFormat1)).toThrow('has format 2');
   });
 
-  test.each(['outbox.db', 'alarms.db', 'history.db'])('refuses the start: %s', (name) => {
+  test.each(['outbox.db', 'alarms.db'])('refuses the start: %s', (name) => {
     const folder = testFolder();
     const first = openStorage(folder);
     first.append(draft('verdict', 1), alarmDraft(2));
     first.stop();
-    const later = new Database(join(folder, name));
-    later.pragma('user_version = 99');
-    later.close();
+    setVersion(join(folder, name), 99);
     expect(() => openStorage(folder)).toThrow(expect.objectContaining({ code: 'database-newer' }));
     expect(existsSync(join(folder, `${name}.quarantine`))).toBe(false);
   });
+
+  test('refuses the start: history.db', () => {
+    const folder = testFolder();
+    openHistory(folder).stop();
+    setVersion(join(folder, 'history.db'), 99);
+    expect(() => startHistory(folder, testDeps())).toThrow(expect.objectContaining({ code: 'database-newer' }));
+    expect(existsSync(join(folder, 'history.db.quarantine'))).toBe(false);
+  });
 });
 
-test('undelivered records of alarms.db and history.db files without version numbers stay', () => {
+test('undelivered records of an alarms.db without a version number stay', () => {
   const folder = testFolder();
   const first = openStorage(folder);
   first.append(draft('verdict', 1), alarmDraft(2));
   first.stop();
-  for (const name of ['alarms.db', 'history.db']) {
-    const old = new Database(join(folder, name));
-    old.pragma('user_version = 0');
-    old.close();
-  }
+  setVersion(join(folder, 'alarms.db'), 0);
   const second = openStorage(folder);
   expect(second.opened.outbox.status).toBe('ok');
   expect(second.alarms()).toHaveLength(1);
   expect(drainStorage(second).map(numberOf)).toEqual([1, 2]);
   second.stop();
 });
+
+function setVersion(path: string, version: number): void {
+  const database = new Database(path);
+  database.pragma(`user_version = ${version}`);
+  database.close();
+}

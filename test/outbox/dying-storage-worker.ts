@@ -7,12 +7,10 @@ invariant(port !== null, 'started as a worker thread');
 const health = { status: 'ok', reason: '' };
 const report = {
   outbox: health,
-  history: health,
   epoch: 'e',
   epochsStarted: 0,
   bytes: 0,
   bytesMax: 1,
-  historyBytes: 0,
   lost: [],
   notices: [],
   stored: 0,

@@ -6,6 +6,9 @@ import { onTestFinished } from 'vitest';
 import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import type { Lane, OutboxStats } from '../../src/contracts/record-store.ts';
+import { HistoryStore } from '../../src/outbox/history/history-store.ts';
+import type { HistoryBatch, HistoryPage, HistoryReport } from '../../src/outbox/history/history-protocol.ts';
+import { HistoryStorage } from '../../src/outbox/history-storage.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { Storage } from '../../src/outbox/storage.ts';
@@ -14,6 +17,7 @@ import type { Deps } from '../../src/platform/deps.ts';
 import { programPath } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
 
+const historyEntry = new URL('../../src/hosts/history-worker.ts', import.meta.url);
 const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
 export const allKinds: readonly RecordKind[] = ['alarm', 'verdict', 'sample', 'loss'];
 export const cloud: UplinkInterest = { id: 'cloud', kinds: allKinds };
@@ -56,6 +60,32 @@ export async function openOutbox({ folder, uplinks = [cloud], config = {}, deps 
   onTestFinished(() => outbox[Symbol.asyncDispose]());
   await outbox.start();
   return outbox;
+}
+
+/** A started history in `folder`, with its thread; stopped when the test ends, or before by `await using`. */
+export function startHistory(folder: string, deps: Deps, entry = historyEntry): HistoryStorage {
+  const config = outboxConfigSchema.parse({ path: join(folder, 'outbox.db') });
+  const storage = new HistoryStorage({ entry, config, deps });
+  onTestFinished(() => storage[Symbol.asyncDispose]());
+  storage.start();
+  return storage;
+}
+
+/** The history itself, without its thread. */
+export function openHistory(folder: string, config: Readonly<Record<string, unknown>> = {}, nowMs = 1_800_000_000_000) {
+  const handlers = new HistoryStore(
+    outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
+  ).handlers();
+  void handlers.open({ nowMs });
+  let batches = 0;
+  return {
+    append: (series: Omit<HistoryBatch, 'id'>) => void handlers.append({ id: `batch/${(batches += 1)}`, ...series }),
+    read: (tag: string) =>
+      handlers.read({ tag, fromMs: 0, toMs: 1e15, limit: undefined, after: undefined }) as HistoryPage,
+    upkeep: (atMs = nowMs) => handlers.upkeep({ nowMs: atMs, idle: false }) as HistoryReport,
+    handlers,
+    stop: () => void handlers.close(undefined),
+  };
 }
 
 /** The storage itself, without its thread: for tests of what is on the disk. `stop` is a clean end, leaving it away a crash. */

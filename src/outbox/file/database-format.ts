@@ -64,8 +64,11 @@ export function openFormattedReadOnly(path: string, format: DatabaseFormat): Sql
   }
 }
 
-/** Reads the version through a read-only connection, which changes nothing in the file or its WAL. */
-function refuseLaterFormat(path: string, format: DatabaseFormat): void {
+/**
+ * Reads the version through a read-only connection, which changes nothing in the file or its WAL.
+ * @throws {FormatRefusal} 'database-newer'.
+ */
+export function refuseLaterFormat(path: string, format: DatabaseFormat): void {
   if (!existsSync(path)) return;
   const database = openReadOnly(path);
   try {

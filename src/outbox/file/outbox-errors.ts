@@ -9,6 +9,10 @@ export const outboxErrors = {
     'The storage worker cannot store records now: the worker restarts, or its disk is full or failing.',
     'andon retries automatically. Check the health of `outbox`, the free space and the kernel log of the disk.',
   ),
+  'history-worker-lost': retry(
+    'The history worker ended or hangs, and is being replaced. Samples wait in memory meanwhile; verdicts and alarms are not affected.',
+    'andon replaces it automatically. Check the health of `history`, the free space and the kernel log of the disk.',
+  ),
   'outbox-full': retry(
     'The outbox reached `outbox.maxSize` and `outbox.onFull` allows no record to be dropped.',
     'Restore the uplinks, raise `outbox.maxSize`, or choose `onFull: drop-samples-first`.',

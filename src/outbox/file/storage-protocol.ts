@@ -62,12 +62,10 @@ type LossReason =
 /** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
-  readonly history: StoreHealth;
   readonly epoch: string;
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly historyBytes: number;
   readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
   /** Lines for the log, since the last report. */
   readonly notices: readonly string[];
@@ -75,38 +73,6 @@ export type StorageReport = {
   readonly stored: number;
   /** True if the next slice is due soon. */
   readonly more: boolean;
-};
-
-/** Samples of several tags, one tag after the other in the columns. */
-export type HistoryBatch = {
-  readonly tags: readonly string[];
-  readonly counts: readonly number[];
-  readonly timesMs: Float64Array;
-  readonly values: Float64Array;
-};
-
-export type HistoryPageRequest = {
-  readonly tag: string;
-  readonly fromMs: EpochMs;
-  readonly toMs: EpochMs;
-  /** Samples wanted in all pages; undefined returns all. A hint: the pages together hold a few times as many. */
-  readonly limit: number | undefined;
-  /** End of the last page; undefined for the first. */
-  readonly after: EpochMs | undefined;
-};
-
-export type HistoryPage = {
-  readonly timesMs: Float64Array;
-  readonly values: Float64Array;
-  /** Value of `after` for the next page; undefined at the end. */
-  readonly next: EpochMs | undefined;
-};
-
-/** Storage of the sample history. Calls throw {OperatingError} 'outbox-unavailable' (retry). */
-export type SampleStorage = {
-  readonly flushIntervalMs: number;
-  append(batch: HistoryBatch): Promise<void>;
-  read(request: HistoryPageRequest): Promise<HistoryPage>;
 };
 
 /** Methods of the storage worker. */
@@ -125,7 +91,5 @@ export type StorageProtocol = {
   alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
   stats: { readonly params: undefined; readonly result: OutboxStats };
   upkeep: { readonly params: { readonly nowMs: EpochMs; readonly idle: boolean }; readonly result: StorageReport };
-  historyAppend: { readonly params: HistoryBatch; readonly result: undefined };
-  historyRead: { readonly params: HistoryPageRequest; readonly result: HistoryPage };
   close: { readonly params: undefined; readonly result: undefined };
 };
