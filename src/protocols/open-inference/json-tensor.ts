@@ -188,7 +188,8 @@ function shown(element: unknown): string {
   if (Array.isArray(element)) return 'an array';
   if (typeof element === 'object') return element === null ? 'null' : 'an object';
   if (typeof element === 'string') return JSON.stringify(element.slice(0, 40));
-  return String(element).slice(0, 40);
+  const isPlain = typeof element === 'number' || typeof element === 'bigint' || typeof element === 'boolean';
+  return isPlain ? String(element).slice(0, 40) : typeof element;
 }
 
 function floatsJson(data: Float32Array | Float64Array | Float16Array): string {

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 import { byteSize, configObject, wholeNumber } from '../../platform/config-fields.ts';
 
 export const generationSchema = configObject({
