@@ -21,15 +21,10 @@ export function receivedText(bytes: Buffer, length: number): string {
 }
 
 function adviceOn({ kind, found }: AnswerFault): string {
-  switch (kind) {
-    case 'wrong-transaction-id':
-      return '. If the gateway never returns the id of the request, set transactionId: ignore';
-    case 'wrong-unit-id':
-      return `. If the device always answers as unit ${found}, set unitId: ${found}`;
-    case 'bytes-before-the-frame':
-    case 'bytes-after-the-frame':
-      return '. On a serial line, framing: tolerant ignores up to 32 stray bytes that contain no other frame';
-    default:
-      return '';
-  }
+  if (kind === 'wrong-transaction-id')
+    return '. If the gateway never returns the id of the request, set transactionId: ignore';
+  if (kind === 'wrong-unit-id') return `. If the device always answers as unit ${found}, set unitId: ${found}`;
+  if (kind === 'bytes-before-the-frame' || kind === 'bytes-after-the-frame')
+    return '. On a serial line, framing: tolerant ignores up to 32 stray bytes that contain no other frame';
+  return '';
 }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { invariant } from '../../../platform/errors.ts';
-import { type AnswerFault, FRAME_BYTES_MAX, type Framing } from '../frame/framing.ts';
+import { type AnswerFault, FRAME_BYTES_MAX, type Framing, isFault } from '../frame/framing.ts';
 import { faultText, receivedText } from './fault-text.ts';
 import type { ReadFailure, PreparedRead } from './modbus-link.ts';
 import { isReadFunctionCode, type ReadRequest } from '../frame/read-pdu.ts';
@@ -191,27 +191,21 @@ export class ModbusClient {
     if (!isFirst) this.#keep(chunk, length);
     const [bytes, count] = isFirst ? [chunk, length] : [this.#pieces, this.#piecesLength];
     const check = framing.check(bytes, count, this.#transactionId, read.request);
-    switch (check.kind) {
-      case 'data':
-      case 'exception':
-        this.#conclude(() => {
-          const durationMs = this.#clock.monotonicMs() - this.#sentAtMs;
-          if (check.kind === 'data') this.#listener.onAnswer(read, check.bytes, check.offset, durationMs);
-          else this.#listener.onException(read, check.code, durationMs);
-        });
-        return true;
-      case 'unrecognised':
-        this.#mismatch = check.mismatch;
-        this.#shortenDeadline(quietMs);
-        break;
-      case 'incomplete':
-        break;
-      default:
-        return this.#fail(
-          'modbus-garbled-answer',
-          faultText(check, read.request, receivedText(bytes, count)),
-          check.kind === 'wrong-checksum',
-        );
+    if (isFault(check)) {
+      const text = faultText(check, read.request, receivedText(bytes, count));
+      return this.#fail('modbus-garbled-answer', text, check.kind === 'wrong-checksum');
+    }
+    if (check.kind === 'data' || check.kind === 'exception') {
+      this.#conclude(() => {
+        const durationMs = this.#clock.monotonicMs() - this.#sentAtMs;
+        if (check.kind === 'data') this.#listener.onAnswer(read, check.bytes, check.offset, durationMs);
+        else this.#listener.onException(read, check.code, durationMs);
+      });
+      return true;
+    }
+    if (check.kind === 'unrecognised') {
+      this.#mismatch = check.mismatch;
+      this.#shortenDeadline(quietMs);
     }
     if (isFirst) this.#keep(chunk, length);
     return true;
