@@ -3,6 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
+import type { AppendBatch } from './append-batch.ts';
 import type { OutboxConfig } from './outbox-config.ts';
 
 /** An uplink, and the kinds of record that are kept for it. */
@@ -14,16 +15,6 @@ export type StorageOptions = {
   /** `path` is absolute. */
   readonly config: OutboxConfig;
   readonly uplinks: readonly UplinkInterest[];
-};
-
-/** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
-export type AppendBatch = {
-  readonly kinds: readonly RecordKind[];
-  readonly timestampsMs: Float64Array;
-  readonly watches: readonly string[];
-  /** JSON objects. */
-  readonly bodies: readonly string[];
-  readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
 };
 
 export type AppendOutcome = {
@@ -45,19 +36,22 @@ export type StoreHealth = { readonly status: ComponentState; readonly reason: st
 /** Records that will not be sent. Sequences are 0 for records that never got one. */
 export type Loss = {
   readonly kind: RecordKind | 'unknown';
-  readonly reason: LossReason;
+  readonly reason: string;
   readonly from: number;
   readonly to: number;
   readonly count: number;
 };
 
-type LossReason =
-  | 'outbox-full'
-  | 'row-damaged'
-  | 'dead-letters-full'
-  | 'database-damaged'
-  | 'database-replaced'
-  | 'rows-missing';
+/** Records that the main thread could not store: refused, or given up by their producer. */
+export type Refusal = { readonly kind: RecordKind; readonly reason: string; readonly count: number };
+
+export type RefusalReport = {
+  /** Id of the process' outbox, and number of the report in it: a report that is sent twice counts once. */
+  readonly life: string;
+  readonly number: number;
+  readonly losses: readonly Refusal[];
+  readonly nowMs: EpochMs;
+};
 
 /** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
 export type StorageReport = {
@@ -79,6 +73,7 @@ export type StorageReport = {
 export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };
+  lost: { readonly params: RefusalReport; readonly result: undefined };
   read: { readonly params: ReadRequest & { readonly nowMs: EpochMs }; readonly result: readonly StoredRecord[] };
   acknowledge: { readonly params: RecordRun & { readonly nowMs: EpochMs }; readonly result: undefined };
   setAside: {

@@ -1,6 +1,7 @@
 import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
 import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
 import type { RecordDraft, StoredRecord } from '../../../src/domain/record/record.ts';
+import { draftBody } from '../../support/draft-body.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 /** A store in memory with fault switches; ids are the numbers of the records. */
@@ -19,6 +20,8 @@ export class FakeRecordStore implements RecordStore {
   alarmsDown = false;
   /** While set, appends wait until `release`. */
   held = false;
+  /** Drafts that the pipeline gave up. */
+  readonly losses: { readonly kind: RecordDraft['kind']; readonly reason: string }[] = [];
   #sequence = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -37,6 +40,10 @@ export class FakeRecordStore implements RecordStore {
     return this.restored;
   }
 
+  lost(drafts: readonly RecordDraft[], reason: string): void {
+    this.losses.push(...drafts.map(({ kind }) => ({ kind, reason })));
+  }
+
   release(): void {
     this.held = false;
     for (const resolve of this.#waiting.splice(0)) resolve();
@@ -47,7 +54,7 @@ export class FakeRecordStore implements RecordStore {
   }
 
   bodies(kind: RecordDraft['kind']): readonly RecordDraft['body'][] {
-    return this.drafts.filter((draft) => draft.kind === kind).map(({ body }) => body);
+    return this.drafts.filter((draft) => draft.kind === kind).map(draftBody);
   }
 
   async read(): Promise<readonly StoredRecord[]> {
