@@ -22,8 +22,8 @@ export type ReadRequest = {
 };
 
 /** Sizes of registers. The standard has 16 bits only; Enron and Daniel devices have registers of 32 bits. */
-export const registerSizes = [16, 32] as const;
-export type RegisterBits = (typeof registerSizes)[number];
+const registerSizes = [16, 32] as const;
+type RegisterBits = (typeof registerSizes)[number];
 
 /** Most data bytes of a response. @see MODBUS Application Protocol Specification V1.1b3, section 6.3: 125 registers. */
 const DATA_BYTES_MAX = 250;
@@ -43,7 +43,7 @@ export function answerDataBytes(request: ReadRequest): number {
   return readsBits(request.functionCode) ? Math.ceil(request.count / 8) : request.count * registerBytes(request);
 }
 
-export function registerBytes({ registerBits = 16 }: Pick<ReadRequest, 'registerBits'>): number {
+function registerBytes({ registerBits = 16 }: Pick<ReadRequest, 'registerBits'>): number {
   return registerBits / 8;
 }
 
