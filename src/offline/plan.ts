@@ -6,7 +6,7 @@ import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { agentTags } from '../config/config-tags.ts';
+import { agentTags, DERIVED } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
 
 /** Names in a line of advice; the requests have all of them. */
@@ -72,7 +72,7 @@ export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
     links: linkPlans(config, scans),
     windows: Object.entries(config.watches).map(([id, watch]) => windowPlan(id, watch, lookup)),
     models: modelPlans(config, lookup),
-    tagsNotPolled: agentTags(config).length - polled,
+    tagsNotPolled: agentTags(config).filter(({ source }) => source !== DERIVED).length - polled,
   };
 }
 
