@@ -64,8 +64,7 @@ export function decoderOf(served: ServedModel): Decoder {
 export function stepBytesMax(decoder: Decoder, length: number, prompt: number): number {
   const { caches, served, generation, vocabulary = 0 } = decoder;
   const cacheBytes = caches.reduce((sum, { type, dims }) => {
-    const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
-    return sum + elementCount(sizes) * (elementBytesOf(type) ?? 0);
+    return sum + elementCount(sizesWith(dims, length)) * (elementBytesOf(type) ?? 0);
   }, 0);
   const scores = served.outputs.find(({ name }) => name === generation.logits);
   return 2 * cacheBytes + prompt * vocabulary * (scores === undefined ? 0 : (elementBytesOf(scores.type) ?? 0));
@@ -75,8 +74,10 @@ export function stepBytesMax(decoder: Decoder, length: number, prompt: number): 
 export function emptyCaches({ caches }: Decoder): Tensors {
   return Object.fromEntries(
     caches.map(({ name, type, dims }): [string, Tensor] => {
-      const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : 0));
-      return [name, { type, dims: sizes, data: type === 'string' ? [] : numbersOver(type, new ArrayBuffer(0)) }];
+      return [
+        name,
+        { type, dims: sizesWith(dims, 0), data: type === 'string' ? [] : numbersOver(type, new ArrayBuffer(0)) },
+      ];
     }),
   );
 }
@@ -125,6 +126,11 @@ export function lastLogits({ generation }: Decoder, outputs: Tensors): Logits {
 
 export function wrongOutput(message: string): OperatingError {
   return new OperatingError('model-output-invalid', 'reject', message);
+}
+
+/** Returns the shape of a cache for one text of this length. */
+function sizesWith(dims: readonly number[], length: number): readonly number[] {
+  return dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
 }
 
 /** `present.0.key` for `past_key_values.0.key`. */
