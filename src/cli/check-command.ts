@@ -7,7 +7,6 @@ import type { Output } from './output/output.ts';
 const EXIT_CONFIG = 78;
 
 export type CheckOptions = {
-  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
   /** True to count warnings as problems. */
   readonly strict: boolean;

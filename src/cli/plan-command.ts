@@ -15,7 +15,6 @@ const EXIT_CONFIG = 78;
 const REQUESTS_SHOWN_MAX = 40;
 
 export type PlanOptions = {
-  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
 };
 

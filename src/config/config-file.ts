@@ -45,7 +45,6 @@ export async function loadConfig(file: string, options: LoadOptions = { checkMod
 }
 
 type CheckedText = {
-  /** Undefined if there are problems. */
   readonly config: AgentConfig | undefined;
   readonly problems: readonly DocumentProblem[];
   readonly warnings: readonly DocumentProblem[];

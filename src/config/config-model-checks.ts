@@ -13,7 +13,6 @@ type FoundModel = { readonly manifest: ModelManifest } | { readonly absent: stri
 
 /** Models that the configuration names, as found on disk. */
 export type ModelLookup = {
-  /** Names of all models in the folder. */
   readonly names: readonly string[];
   /** Models of the watches, by reference as in the file: `pump-anomaly`, `pump-anomaly@3`. */
   readonly models: ReadonlyMap<string, FoundModel>;

@@ -10,7 +10,6 @@ export type WindowModels = Pick<InferenceHost, 'ready' | 'statuses' | 'run'>;
 export interface RolloutModels extends WindowModels {
   /** Loads the given models and unloads all others. Returns immediately. */
   want(models: readonly ModelReference[]): void;
-  /** Longest that a run of the model may take. */
   deadlineMs(model: ModelReference): number;
 }
 

@@ -12,13 +12,12 @@ import {
 } from '../contracts/model-registry.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import { adminCheck } from '../web/admin-access.ts';
-import { errorJson } from '../web/error-json.ts';
+import { adminCheck } from '../web/access.ts';
+import { errorJson } from '../web/http-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
   readonly adminToken: string | undefined;
-  /** Longest time for an archive to arrive. */
   readonly receiveDeadlineMs: number;
 };
 

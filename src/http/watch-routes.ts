@@ -17,7 +17,7 @@ import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson } from '../web/error-json.ts';
+import { errorJson } from '../web/http-errors.ts';
 import { modelJson, rollupJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 

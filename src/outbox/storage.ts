@@ -8,6 +8,7 @@ import { AlarmStore } from './alarms/alarm-store.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { GrowthRate } from './file/growth-rate.ts';
+import { unavailable } from './file/outbox-errors.ts';
 import { type OpenOutbox, OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
@@ -16,6 +17,7 @@ import type {
   AppendBatch,
   AppendOutcome,
   RecordRun,
+  RefusalReport,
   StorageProtocol,
   StorageReport,
   StoreHealth,
@@ -38,6 +40,8 @@ export class Storage {
   readonly #alarms: AlarmStore;
   readonly #rate = new GrowthRate();
   #bytesSinceUpkeep = 0;
+  /** Number of the next batch; undefined before the first. */
+  #nextBatch: number | undefined;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
   #idleSyncMs = 0;
@@ -58,6 +62,7 @@ export class Storage {
         this.#nowMs = nowMs;
         return this.#outbox.use(nowMs, ({ lanes }) => lanes.read(request, nowMs));
       },
+      lost: (report) => this.#lost(report),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ uplink, records, reason, nowMs }) => this.#setAside(uplink, records, reason, nowMs),
       history: (query) => this.#outbox.use(this.#nowMs, ({ lanes }) => lanes.history(query)),
@@ -77,13 +82,22 @@ export class Storage {
     return this.#report(0, true);
   }
 
+  /** Refuses a batch while the one before it is not stored, so that records keep their order. */
   #append(batch: AppendBatch): AppendOutcome {
+    if (batch.number > (this.#nextBatch ?? batch.number)) throw unavailable('An earlier batch waits for the disk');
+    this.#nextBatch = batch.number;
+    const outcome = this.#appendNow(batch);
+    this.#nextBatch = batch.number + 1;
+    return outcome;
+  }
+
+  #appendNow(batch: AppendBatch): AppendOutcome {
     const nowMs = this.#nowMs;
     const alarms = batch.alarms.map(({ index, transition }) => ({ transition, body: batch.bodies[index] ?? '{}' }));
     try {
       if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
     } catch (error) {
-      if (!(error instanceof OperatingError) || alarms.length === batch.kinds.length) throw error;
+      if (!(error instanceof OperatingError)) throw error;
       return this.#appendWithoutAlarms(batch, error.message);
     }
     const { ids, bytes } = this.#outbox.use(nowMs, (outbox) =>
@@ -102,7 +116,8 @@ export class Storage {
   #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
     const refused = new Set(batch.alarms.map(({ index }) => index));
     const isKept = (_: unknown, index: number): boolean => !refused.has(index);
-    const stored = this.#append({
+    const stored = this.#appendNow({
+      ...batch,
       kinds: batch.kinds.filter(isKept),
       timestampsMs: batch.timestampsMs.filter(isKept),
       watches: batch.watches.filter(isKept),
@@ -112,10 +127,30 @@ export class Storage {
     return { ids: batch.kinds.map((_, index) => (refused.has(index) ? undefined : stored.next().value)), refusal };
   }
 
+  /** Records losses of the main thread, each report once. */
+  #lost({ life, number, losses, nowMs }: RefusalReport): undefined {
+    const report = `${life}/${number}`;
+    this.#outbox.use(nowMs, ({ database }) => {
+      const { statements } = database;
+      if (statements.getMeta.get('refusals') === report) return;
+      database.commit(() => {
+        for (const { kind, reason, count } of losses)
+          database.losses.add({ kind, reason, from: 0, to: 0, count }, nowMs);
+        statements.setMeta.run('refusals', report);
+      });
+    });
+  }
+
   #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {
     this.#nowMs = nowMs;
     this.#outbox.use(nowMs, ({ lanes }) => lanes.acknowledge(run));
-    if (nowMs - this.#cursorsSavedMs >= CURSOR_SAVE_MS) this.#saveCursors(nowMs);
+    if (nowMs - this.#cursorsSavedMs < CURSOR_SAVE_MS) return;
+    try {
+      this.#saveCursors(nowMs);
+    } catch (error) {
+      // The cursor has moved in memory. The next commit or upkeep saves it.
+      if (!(error instanceof OperatingError)) throw error;
+    }
   }
 
   #setAside(uplink: string, records: readonly StoredRecord[], reason: string, nowMs: EpochMs): undefined {
@@ -148,7 +183,7 @@ export class Storage {
     let stored = 0;
     let more = false;
     try {
-      this.#outbox.probeSpace(nowMs);
+      this.#outbox.probeCommit(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);

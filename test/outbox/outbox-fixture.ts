@@ -101,6 +101,7 @@ export function openStorage(
   }: Partial<OpenOptions> & { readonly nowMs?: number } = {},
 ) {
   let epochs = 0;
+  let batches = 0;
   const handlers = new Storage({
     agentId: 'edge-01',
     config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
@@ -110,16 +111,19 @@ export function openStorage(
   const opened = handlers.open({ nowMs }) as StorageReport;
   return {
     opened,
-    append: (...drafts: readonly RecordDraft[]) =>
-      (
-        handlers.append({
-          kinds: drafts.map(({ kind }) => kind),
-          timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
-          watches: drafts.map(({ watch }) => watch),
-          bodies: drafts.map(({ body }) => JSON.stringify(body)),
-          alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
-        }) as AppendOutcome
-      ).ids,
+    append: (...drafts: readonly RecordDraft[]) => {
+      const { ids } = handlers.append({
+        number: batches,
+        isRetry: false,
+        kinds: drafts.map(({ kind }) => kind),
+        timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
+        watches: drafts.map(({ watch }) => watch),
+        bodies: drafts.map(({ body }) => JSON.stringify(body)),
+        alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
+      }) as AppendOutcome;
+      batches += 1;
+      return ids;
+    },
     read: (lane: Lane = 'backlog', recordsMax = 500, uplink = 'cloud', kinds = allKinds, atMs = nowMs) =>
       handlers.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6, nowMs: atMs }) as readonly StoredRecord[],
     acknowledge: (records: readonly StoredRecord[], uplink = 'cloud', atMs = nowMs) => {

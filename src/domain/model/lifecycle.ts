@@ -36,7 +36,6 @@ export type ModelState<L extends LoadedVersion, S extends ServerVersion> = {
   readonly candidate: S | undefined;
   /** Version that was ready last, also after it failed. */
   readonly last: L | undefined;
-  /** Number of the version that a load tried last. */
   readonly attempted: number | undefined;
   /** Why the active version does not run while another one does. */
   readonly refusal: string | undefined;

@@ -110,6 +110,11 @@ export class AlarmDatabase {
     this.#cleared = [];
   }
 
+  /** @throws {Error} SqliteError while another program has the file locked. */
+  probe(): void {
+    this.#sqlite.exec('BEGIN IMMEDIATE; ROLLBACK');
+  }
+
   pending(): readonly PendingAlarm[] {
     if (!this.#mayPend) return [];
     this.settle();

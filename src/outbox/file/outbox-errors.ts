@@ -6,8 +6,8 @@ export const outboxErrors = {
     'Check the health of `outbox` and the disk. The broker sends the messages again.',
   ),
   'outbox-unavailable': retry(
-    'The storage worker cannot store records now: the worker restarts, or its disk is full or failing.',
-    'andon retries automatically. Check the health of `outbox`, the free space and the kernel log of the disk.',
+    'The storage worker cannot store records now: the worker restarts, the disk is full or failing, or another program has the database locked.',
+    'andon retries automatically. Check the health of `outbox`: it names the cause. End the program that holds the lock, free space, or see the kernel log of the disk.',
   ),
   'history-worker-lost': retry(
     'The history worker ended or hangs, and is being replaced. Samples wait in memory meanwhile; verdicts and alarms are not affected.',
@@ -19,7 +19,7 @@ export const outboxErrors = {
   ),
   'outbox-queue-full': retry(
     'The records that wait for the disk exceed `outbox.queueRowsMax` or `outbox.queueBytesMax`.',
-    'The disk is slower than the rate of records. Lower the rate, or use a faster disk.',
+    'The disk is slower than the rate of records, or accepts none: see the health of `outbox`. Each record that was not stored is in a loss record.',
   ),
   'outbox-path-unusable': retry(
     'The folder of `outbox.path` cannot be created or written.',

@@ -18,6 +18,10 @@ export type StorageOptions = {
 
 /** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
 export type AppendBatch = {
+  /** Counts up. A batch is stored only after the batch before it. */
+  readonly number: number;
+  /** True if an earlier attempt failed, which may have stored it nevertheless. */
+  readonly isRetry: boolean;
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
   readonly watches: readonly string[];
@@ -45,19 +49,22 @@ export type StoreHealth = { readonly status: ComponentState; readonly reason: st
 /** Records that will not be sent. Sequences are 0 for records that never got one. */
 export type Loss = {
   readonly kind: RecordKind | 'unknown';
-  readonly reason: LossReason;
+  readonly reason: string;
   readonly from: number;
   readonly to: number;
   readonly count: number;
 };
 
-type LossReason =
-  | 'outbox-full'
-  | 'row-damaged'
-  | 'dead-letters-full'
-  | 'database-damaged'
-  | 'database-replaced'
-  | 'rows-missing';
+/** Records that the main thread could not store: refused, or given up by their producer. */
+export type Refusal = { readonly kind: RecordKind; readonly reason: string; readonly count: number };
+
+export type RefusalReport = {
+  /** Id of the process' outbox, and number of the report in it: a report that is sent twice counts once. */
+  readonly life: string;
+  readonly number: number;
+  readonly losses: readonly Refusal[];
+  readonly nowMs: EpochMs;
+};
 
 /** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
 export type StorageReport = {
@@ -79,6 +86,7 @@ export type StorageReport = {
 export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };
+  lost: { readonly params: RefusalReport; readonly result: undefined };
   read: { readonly params: ReadRequest & { readonly nowMs: EpochMs }; readonly result: readonly StoredRecord[] };
   acknowledge: { readonly params: RecordRun & { readonly nowMs: EpochMs }; readonly result: undefined };
   setAside: {

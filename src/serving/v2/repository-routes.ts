@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
 import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
-import { adminCheck } from '../../web/admin-access.ts';
+import { adminCheck } from '../../web/access.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
