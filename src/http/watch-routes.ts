@@ -11,6 +11,7 @@ import {
   scoreSeries,
   type TagSeries,
 } from '../contracts/sample-history.ts';
+import type { LearningOverview, LearningStatuses } from '../contracts/learning-statuses.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import { qualityOf } from '../domain/sample/quality.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
@@ -37,6 +38,7 @@ export type WatchRoutesOptions = {
   readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
+  readonly learning: LearningStatuses;
   /** The models loaded in any process of the agent, also those of rollouts. */
   readonly models: () => Promise<LoadedModelStatuses>;
   readonly deps: Deps;
@@ -44,7 +46,7 @@ export type WatchRoutesOptions = {
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, models } = options;
+  const { board, models, learning } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -55,7 +57,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
         response: { 200: z.object({ watches: z.array(watchJson) }) },
       },
     },
-    () => ({ watches: board.watches().map(watchToJson) }),
+    () => ({ watches: board.watches().map((overview) => watchToJson(overview, learning.learningOf(overview.watch))) }),
   );
   app.get(
     '/api/v1/tags',
@@ -201,9 +203,12 @@ function numbersOrNull(column: Float64Array): (number | null)[] {
   return Array.from(column, (value) => (Number.isFinite(value) ? value : null));
 }
 
-function watchToJson({ lastVerdict, tags, ...overview }: WatchOverview): z.infer<typeof watchJson> {
+function watchToJson(
+  { lastVerdict, tags, ...overview }: WatchOverview,
+  learning: LearningOverview | undefined,
+): z.infer<typeof watchJson> {
   return {
-    ...snakeJson(overview),
+    ...snakeJson({ ...overview, learning }),
     tags: tags.map(tagJson),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };

@@ -24,6 +24,11 @@ export function duration(description: string, limits: { readonly minMs?: number;
     .register(units, { unit: 'Ms' });
 }
 
+/** Field for a whole number from 1, or `min`, to `max`. */
+export function wholeNumber(description: string, max = Number.MAX_SAFE_INTEGER, min = 1) {
+  return z.int().min(min).max(max).describe(description);
+}
+
 /** Field of a `configObject` for a size such as `64kB`, `512MB` or `2GB`. Bytes after parsing. */
 export function byteSize(description: string) {
   return z
