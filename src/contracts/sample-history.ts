@@ -1,6 +1,5 @@
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { QualityCode } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 
 /** One tag's samples as columns, oldest first; lengths are equal. */
@@ -26,7 +25,7 @@ export type Rollup = {
   /** Number of good samples. */
   readonly counts: Float64Array;
   /** Quality of the last sample: a QualityCode. */
-  readonly qualities: ArrayLike<QualityCode | number>;
+  readonly qualities: ArrayLike<number>;
 };
 
 /** The box's own historian: good samples by tag and time, for charts, training and backtests. */

@@ -260,11 +260,8 @@ describe('the HTTP endpoint', () => {
     });
     const minutes = await json(`${url}/api/v1/watches/pump-1/history?from=${atMs}&to=${atMs + 1}&resolution=1m`);
     const columns = { min: [1, null], max: [3, null], mean: [2, null], count: [600, 0], quality: ['good', 'bad'] };
-    expect(minutes).toMatchObject({
-      verdicts: [],
-      score: { timestamps_ms: [atMs, atMs + 60_000], ...columns },
-      tags: [{ tag: 'pump-1.vibration', ...columns }, { tag: 'pump-1.current' }],
-    });
+    expect(minutes.score).toMatchObject({ timestamps_ms: [atMs, atMs + 60_000], ...columns });
+    expect(minutes).toMatchObject({ verdicts: [], tags: [columns, { tag: 'pump-1.current' }] });
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=0&to=1e13&resolution=1m`)).status).toBe(400);
     expect((await fetch(`${url}/api/v1/watches/pump-9/history`)).status).toBe(404);
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
