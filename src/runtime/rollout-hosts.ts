@@ -1,11 +1,13 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
 import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { RolloutModels } from '../contracts/rollout-models.ts';
+import type { JudgedListener, WindowJob } from '../contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode } from '../platform/errors.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './queue/inference-metrics.ts';
+import { Judge } from './queue/judge.ts';
+import { countedRun } from './queue/model-counts.ts';
 import { ModelHost } from './host/model-host.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { servingOf } from '../models/store/serving.ts';
@@ -29,12 +31,14 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
   readonly #metrics;
   /** By label. */
   readonly #hosts = new Map<string, ModelHost>();
+  readonly #judge: Judge;
   readonly #leaving = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(options: RolloutHostsOptions) {
     this.#options = options;
     this.#metrics = options.deps.metrics.of(inferenceMetrics);
+    this.#judge = new Judge({ models: this, run: (model, inputs) => this.#run(model, inputs), deps: options.deps });
   }
 
   want(models: readonly ModelReference[]): void {
@@ -55,18 +59,16 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
     return [...this.#hosts.values()].flatMap((host) => host.statuses());
   }
 
-  async run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
-    const label = formatModelReference(model);
-    const host = this.#hosts.get(label);
-    try {
-      if (host === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not under rollout`);
-      const result = await host.run(label, inputs, 'watch');
-      this.#metrics.andon_inference_runs_total.inc({ model: label, outcome: 'ok' });
-      return result;
-    } catch (error) {
-      this.#metrics.andon_inference_runs_total.inc({ model: label, outcome: errorCode(error) });
-      throw error;
-    }
+  judge(model: ModelReference, job: WindowJob): void {
+    this.#judge.judge(model, job);
+  }
+
+  onJudged(listener: JudgedListener): void {
+    this.#judge.onJudged(listener);
+  }
+
+  settle(): Promise<void> {
+    return this.#judge.settle();
   }
 
   deadlineMs(model: ModelReference): number {
@@ -84,6 +86,15 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
     this.#stopped = true;
     for (const [label, host] of this.#hosts) this.#close(label, host);
     await Promise.all(this.#leaving);
+  }
+
+  #run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
+    const label = formatModelReference(model);
+    return countedRun(this.#metrics, label, async () => {
+      const host = this.#hosts.get(label);
+      if (host === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not under rollout`);
+      return host.run(label, inputs, 'watch');
+    });
   }
 
   #open(label: string, model: ModelReference): void {

@@ -2,12 +2,15 @@ import { formatModelReference, type ModelReference } from '../../src/domain/mode
 import type { ModelStanding, Rejection } from '../../src/domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../../src/domain/rollout/rollout-tally.ts';
 import type { RolloutModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
+import type { JudgedListener, WindowJob } from '../../src/contracts/window-models.ts';
+import { Judge } from '../../src/runtime/queue/judge.ts';
+import { testDeps } from '../support/test-deps.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { WatchConfig } from '../../src/pipeline/watch-config.ts';
 import { Rollouts, type RolloutsOptions } from '../../src/rollout/rollouts.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
+import { FakeInferenceHost } from '../support/fake-inference-host.ts';
 
 const DEADLINE_MS = 500;
 
@@ -63,6 +66,11 @@ export class FakeLedger implements VersionLedger {
 class FakeRolloutModels implements RolloutModels {
   readonly wanted: string[] = [];
   readonly #hosts = new Map<string, FakeInferenceHost>();
+  readonly #judge = new Judge({
+    models: this,
+    run: (model, inputs) => this.of(formatModelReference(model)).run(model, inputs),
+    deps: testDeps(),
+  });
 
   of(label: string): FakeInferenceHost {
     const known = this.#hosts.get(label);
@@ -89,8 +97,16 @@ class FakeRolloutModels implements RolloutModels {
     return this.wanted.flatMap((label) => this.of(label).statuses());
   }
 
-  run(model: ModelReference, inputs: Parameters<RolloutModels['run']>[1]): ReturnType<RolloutModels['run']> {
-    return this.of(formatModelReference(model)).run(model, inputs);
+  judge(model: ModelReference, job: WindowJob): void {
+    this.#judge.judge(model, job);
+  }
+
+  onJudged(listener: JudgedListener): void {
+    this.#judge.onJudged(listener);
+  }
+
+  settle(): Promise<void> {
+    return this.#judge.settle();
   }
 }
 

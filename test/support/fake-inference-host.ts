@@ -1,14 +1,17 @@
-import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
-import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../../../src/contracts/inference.ts';
-import { type ModelManifest, modelManifestSchema } from '../../../src/contracts/model-manifest.ts';
-import { OperatingError } from '../../../src/platform/errors.ts';
+import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../../src/contracts/inference.ts';
+import type { JudgedListener, WindowJob, WindowModels } from '../../src/contracts/window-models.ts';
+import type { ModelReference } from '../../src/domain/model/model-reference.ts';
+import { type ModelManifest, modelManifestSchema } from '../../src/contracts/model-manifest.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
+import { Judge } from '../../src/runtime/queue/judge.ts';
+import { testDeps } from './test-deps.ts';
 
 export type Run = { readonly dims: readonly number[]; readonly data: Float32Array };
 
 /**
  * A host whose models score a window by a function of its values. `held` runs wait until `release`, as slow models do.
  */
-export class FakeInferenceHost implements InferenceHost {
+export class FakeInferenceHost implements WindowModels {
   readonly runs: Run[] = [];
   manifest: ModelManifest;
   state: ModelStatus['state'] = 'ready';
@@ -17,13 +20,10 @@ export class FakeInferenceHost implements InferenceHost {
   contributions: ((values: Float32Array) => readonly number[]) | undefined;
   failure: OperatingError | undefined;
   readonly #waiting: (() => void)[] = [];
+  readonly #judge = new Judge({ models: this, run: (model, inputs) => this.run(model, inputs), deps: testDeps() });
 
   constructor(manifest: Partial<Record<keyof ModelManifest, unknown>> = {}) {
     this.manifest = manifestOf(manifest);
-  }
-
-  start(): void {
-    this.state = 'ready';
   }
 
   ready(_model: ModelReference): ReadyModel | undefined {
@@ -73,30 +73,16 @@ export class FakeInferenceHost implements InferenceHost {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  served(model: ModelReference): ReadyModel | undefined {
-    return this.ready(model);
+  judge(model: ModelReference, job: WindowJob): void {
+    this.#judge.judge(model, job);
   }
 
-  async load(): Promise<void> {}
-
-  async unload(): Promise<void> {}
-
-  async repository(): Promise<readonly never[]> {
-    return [];
+  onJudged(listener: JudgedListener): void {
+    this.#judge.onJudged(listener);
   }
 
-  statistics(): readonly never[] {
-    return [];
-  }
-
-  reload(): void {}
-
-  lastTickMs(): number {
-    return 0;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
+  settle(): Promise<void> {
+    return this.#judge.settle();
   }
 }
 

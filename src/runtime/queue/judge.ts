@@ -1,15 +1,21 @@
-import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
-import type { ModelStatus, ReadyModel, RunResult, Tensor } from '../contracts/inference.ts';
-import { judgesWindows } from '../contracts/manifest-kind.ts';
-import type { ModelManifest } from '../contracts/model-manifest.ts';
-import type { WindowModels } from '../contracts/rollout-models.ts';
-import { shortestFloat32 } from '../domain/alarm/verdict-rule.ts';
-import type { JudgedBy } from '../domain/alarm/verdict.ts';
-import type { DueWindow } from '../domain/window/window-plan.ts';
-import type { Deps } from '../platform/deps.ts';
-import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import type { ReadyModel, RunResult, Tensor, Tensors } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { ModelManifest } from '../../contracts/model-manifest.ts';
+import {
+  type Judged,
+  type JudgedListener,
+  type Judgement,
+  notReadyReason,
+  statusOf,
+  type WindowJob,
+  type WindowModels,
+} from '../../contracts/window-models.ts';
+import { shortestFloat32 } from '../../domain/alarm/verdict-rule.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
+import type { Deps } from '../../platform/deps.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { inferenceMetrics } from './inference-metrics.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
-import { pipelineMetrics } from './pipeline-metrics.ts';
 
 /**
  * Windows of one watch that may wait for one run. More fall due in a turn only after a stall; then the newest are
@@ -22,53 +28,10 @@ const DECIDED_WAITING_MAX = 1024;
 /** Error code of a window whose model was not ready. */
 const NOT_READY = 'model-not-ready';
 
-/** A due window that waits for its verdict. */
-export type WindowJob = {
-  readonly watch: string;
-  /** Identifies the window among those of its watch. */
-  readonly number: number;
-  readonly window: DueWindow;
-  /** Shape of the window's values. */
-  readonly steps: number;
-  readonly columns: number;
-  /** Monotonic time at which it fell due. */
-  readonly dueMs: number;
-};
-
-export type Judged = {
-  readonly outcome: 'judged';
-  readonly job: WindowJob;
-  readonly score: number;
-  /** Contribution of each tag: from the model, or from hiding the tag; undefined if neither is known. */
-  readonly parts: readonly number[] | undefined;
-  readonly manifest: ModelManifest;
-  readonly judgedBy: JudgedBy;
-};
-
-export type Judgement =
-  | Judged
-  | {
-      /** 'unfit': values are missing; 'superseded': a newer window replaced it. */
-      readonly outcome: 'unfit' | 'superseded';
-      readonly job: WindowJob;
-      readonly reason: string;
-    }
-  | {
-      /** The model or its host failed. */
-      readonly outcome: 'failed';
-      readonly job: WindowJob;
-      readonly reason: string;
-      /** Code of the error. */
-      readonly code: string;
-    };
-
 export type JudgeOptions = {
-  readonly inference: WindowModels;
-  /** Returns whether abnormal windows are explained by occlusion, which takes more runs, if the model does not explain them. */
-  readonly explains: (model: ModelReference) => boolean;
-  /** Receives each job exactly once, those of a watch in order of time. Must not throw. */
-  readonly onJudged: (judgements: readonly Judgement[]) => void;
-  readonly deps: Deps;
+  readonly models: Pick<WindowModels, 'ready' | 'statuses'>;
+  readonly run: (model: ModelReference, inputs: Tensors) => Promise<RunResult>;
+  readonly deps: Pick<Deps, 'metrics'>;
 };
 
 /**
@@ -77,9 +40,10 @@ export type JudgeOptions = {
  * Each model has at most one run under way and one batch that waits. Windows of a later turn replace windows of their
  * watch that still wait; these are 'superseded'. Every window gets a judgement.
  */
-export class Judge {
+export class Judge implements Pick<WindowModels, 'judge' | 'onJudged' | 'settle'> {
   readonly #options: JudgeOptions;
   readonly #queues = new Map<string, ModelQueue>();
+  #onJudged: JudgedListener = () => undefined;
   #immediate: NodeJS.Immediate | undefined;
   #turn = 0;
 
@@ -87,15 +51,21 @@ export class Judge {
     this.#options = options;
   }
 
-  enqueue(model: ModelReference, job: WindowJob): void {
+  judge(model: ModelReference, job: WindowJob): void {
     const key = formatModelReference(model);
     let queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, (queue = new ModelQueue(model, this.#options)));
+    if (queue === undefined) {
+      queue = new ModelQueue(model, this.#options, (judgements) => this.#onJudged(judgements));
+      this.#queues.set(key, queue);
+    }
     queue.add(job, this.#turn);
     this.#immediate ??= setImmediate(() => this.#flush());
   }
 
-  /** Resolves after all enqueued windows are judged. */
+  onJudged(listener: JudgedListener): void {
+    this.#onJudged = listener;
+  }
+
   async settle(): Promise<void> {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#flush();
@@ -115,16 +85,18 @@ type PendingWindows = { turn: number; readonly jobs: WindowJob[] };
 class ModelQueue {
   readonly #model: ModelReference;
   readonly #options: JudgeOptions;
+  readonly #onJudged: JudgedListener;
   readonly #metrics;
   readonly #pending = new Map<string, PendingWindows>();
   /** Superseded windows, in the order in which they fell due. */
   #decided: Judgement[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(model: ModelReference, options: JudgeOptions) {
+  constructor(model: ModelReference, options: JudgeOptions, onJudged: JudgedListener) {
     this.#model = model;
     this.#options = options;
-    this.#metrics = options.deps.metrics.of(pipelineMetrics);
+    this.#onJudged = onJudged;
+    this.#metrics = options.deps.metrics.of(inferenceMetrics);
   }
 
   add(job: WindowJob, turn: number): void {
@@ -139,13 +111,13 @@ class ModelQueue {
   /** Runs the waiting windows, now or after the run in flight. */
   run(): void {
     if (this.#running !== undefined || (this.#pending.size === 0 && this.#decided.length === 0)) return;
-    const steps = this.#options.inference.ready(this.#model)?.manifest.window.steps;
+    const steps = this.#options.models.ready(this.#model)?.manifest.window.steps;
     const jobs = [...this.#pending.values()].flatMap(({ jobs: waiting }) => waiting.map((job) => lastRows(job, steps)));
     const decided = this.#decided;
     this.#pending.clear();
     this.#decided = [];
     this.#running = this.#judge(jobs)
-      .then((judgements) => this.#options.onJudged([...decided, ...judgements]))
+      .then((judgements) => this.#onJudged([...decided, ...judgements]))
       .finally(() => {
         this.#running = undefined;
         this.run();
@@ -158,9 +130,9 @@ class ModelQueue {
 
   #supersede(pending: PendingWindows, count: number, by: WindowJob): void {
     if (count === 0) return;
-    const { inference } = this.#options;
-    const isReady = statusOf(inference, this.#model)?.state === 'ready';
-    const because = isReady ? '' : ` (${notReadyReason(inference, this.#model)})`;
+    const { models } = this.#options;
+    const isReady = statusOf(models, this.#model)?.state === 'ready';
+    const because = isReady ? '' : ` (${notReadyReason(models, this.#model)})`;
     for (const job of pending.jobs.splice(0, count)) {
       const newerMs = Math.round(by.window.timestampMs - job.window.timestampMs);
       const reason = `superseded: a window ${newerMs} ms newer was due before this one could run${because}`;
@@ -172,7 +144,7 @@ class ModelQueue {
           : { outcome: 'unfit', job: light, reason: job.window.reason },
       );
     }
-    if (this.#decided.length >= DECIDED_WAITING_MAX) this.#options.onJudged(this.#decided.splice(0));
+    if (this.#decided.length >= DECIDED_WAITING_MAX) this.#onJudged(this.#decided.splice(0));
   }
 
   /** @returns One judgement for each job, in their order. */
@@ -187,9 +159,9 @@ class ModelQueue {
   }
 
   async #judgeFit(jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
-    const ready = this.#options.inference.ready(this.#model);
+    const ready = this.#options.models.ready(this.#model);
     if (ready === undefined) {
-      const reason = notReadyReason(this.#options.inference, this.#model);
+      const reason = notReadyReason(this.#options.models, this.#model);
       return jobs.map((job) => ({ outcome: 'failed', job, reason, code: NOT_READY }));
     }
     const fitting = jobs.filter((job) => incompatibility(ready.manifest, job) === '');
@@ -221,7 +193,7 @@ class ModelQueue {
   async #runOnce(ready: ReadyModel, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, jobs.length);
     const input = tensorOf(jobs);
-    const result = await this.#options.inference.run(this.#model, { [ready.manifest.input]: input });
+    const result = await this.#options.run(this.#model, { [ready.manifest.input]: input });
     const manifest = windowsManifest(result);
     const { output } = manifest;
     const scores = numbersOf(result, output.score, jobs.length);
@@ -238,13 +210,13 @@ class ModelQueue {
       manifest,
       judgedBy: result.judgedBy,
     }));
-    return parts === undefined && this.#options.explains(this.#model) ? this.#explainByOcclusion(judged) : judged;
+    return parts === undefined ? this.#explainByOcclusion(judged) : judged;
   }
 
   /** If the explanation fails, the verdict is returned without it. */
   async #explainByOcclusion(judged: readonly Judged[]): Promise<readonly Judged[]> {
     const asked = judged
-      .filter(({ manifest, score }) => deservesExplanation(manifest, score))
+      .filter(({ job, manifest, score }) => job.explained && deservesExplanation(manifest, score))
       .slice(0, Math.floor(OCCLUSION_ROWS_MAX / (judged[0]?.manifest.tags.length ?? 1)));
     const manifest = asked[0]?.manifest;
     if (manifest === undefined) return judged;
@@ -256,7 +228,7 @@ class ModelQueue {
         occlude(job.window.values, manifest, data.subarray(index * cells, (index + 1) * cells));
     try {
       const input: Tensor = { type: 'float32', dims: [asked.length * tags, manifest.window.steps, tags], data };
-      const result = await this.#options.inference.run(this.#model, { [manifest.input]: input });
+      const result = await this.#options.run(this.#model, { [manifest.input]: input });
       // Another version does not explain the score of this one.
       if (formatModelReference(result.manifest) !== formatModelReference(manifest)) return judged;
       const scores = numbersOf(result, manifest.output.score, asked.length * tags);
@@ -272,20 +244,6 @@ class ModelQueue {
       return judged;
     }
   }
-}
-
-/** Returns why a model cannot run, for an operator. */
-export function notReadyReason(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
-  const status = statusOf(inference, model);
-  const why =
-    status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
-  return `model ${formatModelReference(model)} is not ready: ${why}`;
-}
-
-function statusOf(inference: Pick<WindowModels, 'statuses'>, model: ModelReference): ModelStatus | undefined {
-  return inference
-    .statuses()
-    .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
 }
 
 /** Cuts a window to its last rows if a version with shorter windows took over while it waited. */
