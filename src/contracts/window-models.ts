@@ -73,14 +73,15 @@ export interface WindowModels {
 
 /** Returns why a model cannot judge, for an operator. */
 export function notReadyReason(models: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
-  const status = statusOf(models, model);
-  const why =
-    status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
-  return `model ${formatModelReference(model)} is not ready: ${why}`;
-}
-
-export function statusOf(models: Pick<WindowModels, 'statuses'>, model: ModelReference): ModelStatus | undefined {
-  return models
+  const status = models
     .statuses()
     .find(({ name, version }) => name === model.name && (model.version === undefined || version === model.version));
+  return notReadyText(formatModelReference(model), status);
+}
+
+/** @param label Name of the model in its watch. */
+export function notReadyText(label: string, status: ModelStatus | undefined): string {
+  const why =
+    status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
+  return `model ${label} is not ready: ${why}`;
 }

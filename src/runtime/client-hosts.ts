@@ -60,7 +60,7 @@ export class ClientHosts implements ClientInference, LoadedModels {
 
   served(model: ModelReference): ServedModel | undefined {
     const place = placeOf(this.#models, model) ?? placeOf(this.#options.watched, model);
-    return place?.host.ready(place.slot.label);
+    return place?.host.jobs.ready(place.slot);
   }
 
   async models(): Promise<LoadedModels> {
@@ -80,7 +80,7 @@ export class ClientHosts implements ClientInference, LoadedModels {
   snapshot(): ModelsSnapshot {
     const places = [...this.#options.watched.values(), ...this.#models.values()];
     const loaded = places.map(({ host, slot }) => {
-      const served = host.ready(slot.label);
+      const served = host.jobs.ready(slot);
       const withoutGolden = served && { ...served, manifest: { ...served.manifest, golden: [] } };
       return { reference: slot.reference, served: withoutGolden };
     });
@@ -97,7 +97,7 @@ export class ClientHosts implements ClientInference, LoadedModels {
       const { host, slot } = place ?? this.#addCopy(model);
       // Clients wait for the first load of the model.
       if (slot.state.last === undefined) await slot.settled;
-      return host.run(slot.label, inputs, 'client');
+      return host.jobs.run(slot, inputs, 'client');
     });
   }
 

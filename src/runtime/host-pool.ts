@@ -1,4 +1,5 @@
-import type { ModelStatus } from '../contracts/inference.ts';
+import type { ModelStatus, ReadyModel } from '../contracts/inference.ts';
+import { judgesWindows } from '../contracts/manifest-kind.ts';
 import { ModelHost, type ModelHostOptions } from './host/model-host.ts';
 import type { ModelSlot } from './host/model-slot.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
@@ -57,4 +58,10 @@ export function placeOf(places: ReadonlyMap<string, Place>, model: ModelReferenc
   return [...places.values()].find(
     ({ slot }) => slot.reference.name === model.name && slot.state.last?.stored.version === model.version,
   );
+}
+
+/** Returns the model if it can judge windows now. */
+export function readyAt(place: Place | undefined): ReadyModel | undefined {
+  const ready = place?.host.jobs.ready(place.slot);
+  return ready === undefined || !judgesWindows(ready.manifest) ? undefined : { ...ready, manifest: ready.manifest };
 }

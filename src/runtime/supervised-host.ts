@@ -1,5 +1,4 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
-import { judgesWindows } from '../contracts/manifest-kind.ts';
 import type { JudgedListener, WindowJob, WindowModels } from '../contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
@@ -7,13 +6,13 @@ import { ModelDirectory, type StoredModel } from '../models/store/model-director
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { hostOf, WATCH_HOST } from '../models/store/serving.ts';
 import type { Deps } from '../platform/deps.ts';
+import { invariant } from '../platform/errors.ts';
 import { sweepPrivateFolders } from '../platform/private-folder.ts';
 import { ClientHosts } from './client-hosts.ts';
 import type { ModelHost } from './host/model-host.ts';
 import type { Incompatibilities, ModelSlot } from './host/model-slot.ts';
-import { HostPool, type Place } from './host-pool.ts';
+import { HostPool, type Place, readyAt } from './host-pool.ts';
 import { inferenceMetrics } from './queue/inference-metrics.ts';
-import { Judge } from './queue/judge.ts';
 import { countedRun } from './queue/model-counts.ts';
 import { FallbackModel, type HeldModel } from './remote/fallback-model.ts';
 
@@ -50,19 +49,22 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   readonly #directory: ModelDirectory;
   readonly #metrics;
   readonly #pool: HostPool;
-  readonly #judge: Judge;
   /** By label. */
   readonly #watched = new Map<string, Place>();
   /** Number of remote models that each fallback, which no watch names, replaces. */
   readonly #fallbacks = new Map<string, number>();
+  #onJudged: JudgedListener = () => undefined;
 
   constructor(options: SupervisedInferenceHostOptions) {
     const { config, deps, models, incompatibilities } = options;
     this.#config = config;
     this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
-    this.#pool = new HostPool({ ...options, fallbackFor: (slot, stored) => this.#fallbackFor(slot, stored) });
-    this.#judge = new Judge({ models: this, run: (model, inputs) => this.run(model, inputs), deps });
+    this.#pool = new HostPool({
+      ...options,
+      fallbackFor: (slot, stored) => this.#fallbackFor(slot, stored),
+      onJudged: (judgements) => this.#onJudged(judgements),
+    });
     this.clients = new ClientHosts({ ...options, pool: this.#pool, watched: this.#watched });
     if (models !== undefined) this.#pool.named(WATCH_HOST);
     for (const model of models ?? []) this.#watch(model, incompatibilities);
@@ -89,10 +91,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
-    const label = formatModelReference(model);
-    const ready = this.#watched.get(label)?.host.ready(label);
-    if (ready === undefined || !judgesWindows(ready.manifest)) return undefined;
-    return { ...ready, manifest: ready.manifest };
+    return readyAt(this.#watched.get(formatModelReference(model)));
   }
 
   statuses(): readonly ModelStatus[] {
@@ -105,15 +104,17 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   }
 
   judge(model: ModelReference, job: WindowJob): void {
-    this.#judge.judge(model, job);
+    const place = this.#watched.get(formatModelReference(model));
+    invariant(place !== undefined, `watch ${job.watch} uses a model that is loaded for watches`);
+    place.host.jobs.scheduler.judge(place.slot, job);
   }
 
   onJudged(listener: JudgedListener): void {
-    this.#judge.onJudged(listener);
+    this.#onJudged = listener;
   }
 
-  settle(): Promise<void> {
-    return this.#judge.settle();
+  async settle(): Promise<void> {
+    await Promise.all(this.#pool.hosts.map(({ jobs }) => jobs.scheduler.settle()));
   }
 
   /** Runs a model of the watches: as `ClientInference.run`, but before all clients, and every float must be finite. */
@@ -122,7 +123,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
     return countedRun(this.#metrics, this.#watched.has(label) ? label : '', async () => {
       const place = this.#watched.get(label);
       if (place === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
-      return place.host.run(label, inputs, 'watch');
+      return place.host.jobs.run(place.slot, inputs, 'watch');
     });
   }
 
@@ -154,7 +155,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
     const { host, slot } = this.#watched.get(label) ?? this.#watch(model);
     return {
       ready: () => this.ready(model),
-      run: (inputs) => host.run(slot.label, inputs, 'watch'),
+      run: (inputs) => host.jobs.run(slot, inputs, 'watch'),
       release: () => this.#release(label, host),
     };
   }

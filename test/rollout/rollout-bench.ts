@@ -2,9 +2,8 @@ import { formatModelReference, type ModelReference } from '../../src/domain/mode
 import type { ModelStanding, Rejection } from '../../src/domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../../src/domain/rollout/rollout-tally.ts';
 import type { RolloutModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
-import type { JudgedListener, WindowJob } from '../../src/contracts/window-models.ts';
-import { Judge } from '../../src/runtime/queue/judge.ts';
-import { testDeps } from '../support/test-deps.ts';
+import type { RunResult, Tensors } from '../../src/contracts/inference.ts';
+import { FakeWindowModels } from '../support/fake-window-models.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { WatchConfig } from '../../src/pipeline/watch-config.ts';
@@ -63,14 +62,9 @@ export class FakeLedger implements VersionLedger {
 }
 
 /** A process of its own for each version under rollout; each is a fake host that a test sets. */
-class FakeRolloutModels implements RolloutModels {
+class FakeRolloutModels extends FakeWindowModels implements RolloutModels {
   readonly wanted: string[] = [];
   readonly #hosts = new Map<string, FakeInferenceHost>();
-  readonly #judge = new Judge({
-    models: this,
-    run: (model, inputs) => this.of(formatModelReference(model)).run(model, inputs),
-    deps: testDeps(),
-  });
 
   of(label: string): FakeInferenceHost {
     const known = this.#hosts.get(label);
@@ -97,16 +91,8 @@ class FakeRolloutModels implements RolloutModels {
     return this.wanted.flatMap((label) => this.of(label).statuses());
   }
 
-  judge(model: ModelReference, job: WindowJob): void {
-    this.#judge.judge(model, job);
-  }
-
-  onJudged(listener: JudgedListener): void {
-    this.#judge.onJudged(listener);
-  }
-
-  settle(): Promise<void> {
-    return this.#judge.settle();
+  run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
+    return this.of(formatModelReference(model)).run(model, inputs);
   }
 }
 

@@ -1,17 +1,15 @@
 import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../../src/contracts/inference.ts';
-import type { JudgedListener, WindowJob, WindowModels } from '../../src/contracts/window-models.ts';
 import type { ModelReference } from '../../src/domain/model/model-reference.ts';
 import { type ModelManifest, modelManifestSchema } from '../../src/contracts/model-manifest.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import { Judge } from '../../src/runtime/queue/judge.ts';
-import { testDeps } from './test-deps.ts';
+import { FakeWindowModels } from './fake-window-models.ts';
 
 export type Run = { readonly dims: readonly number[]; readonly data: Float32Array };
 
 /**
  * A host whose models score a window by a function of its values. `held` runs wait until `release`, as slow models do.
  */
-export class FakeInferenceHost implements WindowModels {
+export class FakeInferenceHost extends FakeWindowModels {
   readonly runs: Run[] = [];
   manifest: ModelManifest;
   state: ModelStatus['state'] = 'ready';
@@ -20,9 +18,9 @@ export class FakeInferenceHost implements WindowModels {
   contributions: ((values: Float32Array) => readonly number[]) | undefined;
   failure: OperatingError | undefined;
   readonly #waiting: (() => void)[] = [];
-  readonly #judge = new Judge({ models: this, run: (model, inputs) => this.run(model, inputs), deps: testDeps() });
 
   constructor(manifest: Partial<Record<keyof ModelManifest, unknown>> = {}) {
+    super();
     this.manifest = manifestOf(manifest);
   }
 
@@ -71,18 +69,6 @@ export class FakeInferenceHost implements WindowModels {
   release(): void {
     this.held = false;
     for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-
-  judge(model: ModelReference, job: WindowJob): void {
-    this.#judge.judge(model, job);
-  }
-
-  onJudged(listener: JudgedListener): void {
-    this.#judge.onJudged(listener);
-  }
-
-  settle(): Promise<void> {
-    return this.#judge.settle();
   }
 }
 

@@ -1,20 +1,19 @@
-import type { ReadyModel, RunResult, Tensor, Tensors } from '../../contracts/inference.ts';
+import type { ModelStatus, RunResult, ServedModel, Tensor, Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import {
   type Judged,
   type JudgedListener,
   type Judgement,
-  notReadyReason,
-  statusOf,
+  notReadyText,
   type WindowJob,
-  type WindowModels,
 } from '../../contracts/window-models.ts';
 import { shortestFloat32 } from '../../domain/alarm/verdict-rule.ts';
-import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
-import type { Deps } from '../../platform/deps.ts';
+import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { Metrics } from '../../platform/metrics.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
+import { countedRun } from './model-counts.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
 /**
@@ -28,111 +27,82 @@ const DECIDED_WAITING_MAX = 1024;
 /** Error code of a window whose model was not ready. */
 const NOT_READY = 'model-not-ready';
 
-export type JudgeOptions = {
-  readonly models: Pick<WindowModels, 'ready' | 'statuses'>;
-  readonly run: (model: ModelReference, inputs: Tensors) => Promise<RunResult>;
-  readonly deps: Pick<Deps, 'metrics'>;
+export type WindowLaneOptions = {
+  readonly label: string;
+  /** Returns the model as a run would find it; undefined if a run would fail. */
+  readonly ready: () => ServedModel | undefined;
+  readonly status: () => ModelStatus;
+  readonly run: (inputs: Tensors) => Promise<RunResult>;
+  readonly onJudged: JudgedListener;
+  readonly metrics: Metrics;
 };
-
-/**
- * Runs due windows on their models. Windows that fall due in the same turn of the event loop share one run per model.
- *
- * Each model has at most one run under way and one batch that waits. Windows of a later turn replace windows of their
- * watch that still wait; these are 'superseded'. Every window gets a judgement.
- */
-export class Judge implements Pick<WindowModels, 'judge' | 'onJudged' | 'settle'> {
-  readonly #options: JudgeOptions;
-  readonly #queues = new Map<string, ModelQueue>();
-  #onJudged: JudgedListener = () => undefined;
-  #immediate: NodeJS.Immediate | undefined;
-  #turn = 0;
-
-  constructor(options: JudgeOptions) {
-    this.#options = options;
-  }
-
-  judge(model: ModelReference, job: WindowJob): void {
-    const key = formatModelReference(model);
-    let queue = this.#queues.get(key);
-    if (queue === undefined) {
-      queue = new ModelQueue(model, this.#options, (judgements) => this.#onJudged(judgements));
-      this.#queues.set(key, queue);
-    }
-    queue.add(job, this.#turn);
-    this.#immediate ??= setImmediate(() => this.#flush());
-  }
-
-  onJudged(listener: JudgedListener): void {
-    this.#onJudged = listener;
-  }
-
-  async settle(): Promise<void> {
-    if (this.#immediate !== undefined) clearImmediate(this.#immediate);
-    this.#flush();
-    await Promise.all([...this.#queues.values()].map((queue) => queue.settle()));
-  }
-
-  #flush(): void {
-    this.#immediate = undefined;
-    this.#turn += 1;
-    for (const queue of this.#queues.values()) queue.run();
-  }
-}
 
 /** Windows of one watch that wait, all from the same turn. */
 type PendingWindows = { turn: number; readonly jobs: WindowJob[] };
 
-class ModelQueue {
-  readonly #model: ModelReference;
-  readonly #options: JudgeOptions;
-  readonly #onJudged: JudgedListener;
+/**
+ * Windows of one model. They collect until the end of the turn, or until the batch before them has been judged. Then the
+ * lane closes: the batch waits for its run, and newer windows no longer supersede it.
+ */
+export class WindowLane {
+  readonly #options: WindowLaneOptions;
   readonly #metrics;
-  readonly #pending = new Map<string, PendingWindows>();
+  readonly #open = new Map<string, PendingWindows>();
   /** Superseded windows, in the order in which they fell due. */
   #decided: Judgement[] = [];
-  #running: Promise<void> | undefined;
+  #turn = 0;
+  #closed: Promise<void> | undefined;
 
-  constructor(model: ModelReference, options: JudgeOptions, onJudged: JudgedListener) {
-    this.#model = model;
+  constructor(options: WindowLaneOptions) {
     this.#options = options;
-    this.#onJudged = onJudged;
-    this.#metrics = options.deps.metrics.of(inferenceMetrics);
+    this.#metrics = options.metrics.of(inferenceMetrics);
   }
 
-  add(job: WindowJob, turn: number): void {
-    let pending = this.#pending.get(job.watch);
-    if (pending === undefined) this.#pending.set(job.watch, (pending = { turn, jobs: [] }));
-    if (pending.turn !== turn) this.#supersede(pending, pending.jobs.length, job);
-    pending.turn = turn;
+  add(job: WindowJob): void {
+    let pending = this.#open.get(job.watch);
+    if (pending === undefined) this.#open.set(job.watch, (pending = { turn: this.#turn, jobs: [] }));
+    if (pending.turn !== this.#turn) this.#supersede(pending, pending.jobs.length, job);
+    pending.turn = this.#turn;
     pending.jobs.push(job);
     if (pending.jobs.length > WINDOWS_OF_WATCH_MAX) this.#supersede(pending, 1, job);
   }
 
-  /** Runs the waiting windows, now or after the run in flight. */
-  run(): void {
-    if (this.#running !== undefined || (this.#pending.size === 0 && this.#decided.length === 0)) return;
-    const steps = this.#options.models.ready(this.#model)?.manifest.window.steps;
-    const jobs = [...this.#pending.values()].flatMap(({ jobs: waiting }) => waiting.map((job) => lastRows(job, steps)));
+  /** Windows that are added from now on supersede those that still collect. */
+  endTurn(): void {
+    this.#turn += 1;
+    this.#close();
+  }
+
+  /** Resolves when every window is judged. */
+  async settle(): Promise<void> {
+    while (this.#closed !== undefined) await this.#closed;
+  }
+
+  /** Closes the lane, now or after the batch before. */
+  #close(): void {
+    if (this.#closed !== undefined || (this.#open.size === 0 && this.#decided.length === 0)) return;
+    const manifest = this.#manifest();
+    const jobs = [...this.#open.values()].flatMap((pending) => pending.jobs.map((job) => lastRows(job, manifest)));
     const decided = this.#decided;
-    this.#pending.clear();
+    this.#open.clear();
     this.#decided = [];
-    this.#running = this.#judge(jobs)
-      .then((judgements) => this.#onJudged([...decided, ...judgements]))
+    this.#closed = this.#judge(jobs, manifest)
+      .then((judgements) => this.#options.onJudged([...decided, ...judgements]))
       .finally(() => {
-        this.#running = undefined;
-        this.run();
+        this.#closed = undefined;
+        this.#close();
       });
   }
 
-  async settle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+  /** Returns the manifest of the version that judges now. */
+  #manifest(): ModelManifest | undefined {
+    const manifest = this.#options.ready()?.manifest;
+    return manifest !== undefined && judgesWindows(manifest) ? manifest : undefined;
   }
 
   #supersede(pending: PendingWindows, count: number, by: WindowJob): void {
     if (count === 0) return;
-    const { models } = this.#options;
-    const isReady = statusOf(models, this.#model)?.state === 'ready';
-    const because = isReady ? '' : ` (${notReadyReason(models, this.#model)})`;
+    const because = this.#options.status().state === 'ready' ? '' : ` (${this.#notReady()})`;
     for (const job of pending.jobs.splice(0, count)) {
       const newerMs = Math.round(by.window.timestampMs - job.window.timestampMs);
       const reason = `superseded: a window ${newerMs} ms newer was due before this one could run${because}`;
@@ -144,73 +114,69 @@ class ModelQueue {
           : { outcome: 'unfit', job: light, reason: job.window.reason },
       );
     }
-    if (this.#decided.length >= DECIDED_WAITING_MAX) this.#onJudged(this.#decided.splice(0));
+    if (this.#decided.length >= DECIDED_WAITING_MAX) this.#options.onJudged(this.#decided.splice(0));
+  }
+
+  #notReady(): string {
+    return notReadyText(this.#options.label, this.#options.status());
   }
 
   /** @returns One judgement for each job, in their order. */
-  async #judge(jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
-    const fit = jobs.filter(({ window }) => window.values !== undefined);
-    const judged = fit.length === 0 ? [] : await this.#judgeFit(fit);
-    const byJob = new Map(judged.map((judgement) => [judgement.job, judgement]));
-    return jobs.map((job) => {
-      const judgement = byJob.get(job);
-      return judgement ?? { outcome: 'unfit', job, reason: job.window.reason };
-    });
-  }
-
-  async #judgeFit(jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
-    const ready = this.#options.models.ready(this.#model);
-    if (ready === undefined) {
-      const reason = notReadyReason(this.#options.models, this.#model);
-      return jobs.map((job) => ({ outcome: 'failed', job, reason, code: NOT_READY }));
+  async #judge(jobs: readonly WindowJob[], manifest: ModelManifest | undefined): Promise<readonly Judgement[]> {
+    const judgements = new Map<WindowJob, Judgement>();
+    const fit: WindowJob[] = [];
+    for (const job of jobs) {
+      const reason = manifest === undefined ? this.#notReady() : incompatibility(manifest, job);
+      if (job.window.values === undefined) judgements.set(job, { outcome: 'unfit', job, reason: job.window.reason });
+      else if (reason !== '') judgements.set(job, { outcome: 'failed', job, reason, code: NOT_READY });
+      else fit.push(job);
     }
-    const fitting = jobs.filter((job) => incompatibility(ready.manifest, job) === '');
-    const others = jobs.flatMap((job): readonly Judgement[] => {
-      const reason = incompatibility(ready.manifest, job);
-      return reason === '' ? [] : [{ outcome: 'failed', job, reason, code: NOT_READY }];
-    });
-    return fitting.length === 0 ? others : [...others, ...(await this.#runSplitting(ready, fitting))];
+    if (manifest !== undefined && fit.length > 0)
+      for (const judgement of await this.#runSplitting(manifest.input, fit)) judgements.set(judgement.job, judgement);
+    return jobs.flatMap((job) => judgements.get(job) ?? []);
   }
 
   /**
    * Splits a batch that the model refuses until the window at fault is found, so that the values of one machine cannot
    * blind the watches of the others.
    */
-  async #runSplitting(ready: ReadyModel, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
+  async #runSplitting(input: string, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     try {
-      return await this.#runOnce(ready, jobs);
+      return await this.#runOnce(input, jobs);
     } catch (error) {
       if (jobs.length === 1 || !(error instanceof OperatingError) || error.disposition === 'retry') {
         const failure = { reason: errorMessage(error), code: errorCode(error) };
         return jobs.map((job) => ({ outcome: 'failed', job, ...failure }));
       }
       const half = Math.ceil(jobs.length / 2);
-      const first = await this.#runSplitting(ready, jobs.slice(0, half));
-      return [...first, ...(await this.#runSplitting(ready, jobs.slice(half)))];
+      const first = await this.#runSplitting(input, jobs.slice(0, half));
+      return [...first, ...(await this.#runSplitting(input, jobs.slice(half)))];
     }
   }
 
-  async #runOnce(ready: ReadyModel, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
-    this.#metrics.andon_batch_windows.observe({ model: this.#model.name }, jobs.length);
-    const input = tensorOf(jobs);
-    const result = await this.#options.run(this.#model, { [ready.manifest.input]: input });
+  async #runOnce(input: string, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
+    this.#metrics.andon_batch_windows.observe({ model: this.#options.status().name }, jobs.length);
+    const result = await this.#run({ [input]: tensorOf(jobs) });
     const manifest = windowsManifest(result);
-    const { output } = manifest;
+    const { output, tags } = manifest;
     const scores = numbersOf(result, output.score, jobs.length);
     const parts =
       output.contributions === undefined
         ? undefined
-        : numbersOf(result, output.contributions, jobs.length * manifest.tags.length);
-    const columns = manifest.tags.length;
+        : numbersOf(result, output.contributions, jobs.length * tags.length);
     const judged = jobs.map((job, index) => ({
       outcome: 'judged' as const,
       job,
       score: shortestFloat32(scores[index] ?? Number.NaN),
-      parts: parts?.slice(index * columns, (index + 1) * columns),
+      parts: parts?.slice(index * tags.length, (index + 1) * tags.length),
       manifest,
       judgedBy: result.judgedBy,
     }));
     return parts === undefined ? this.#explainByOcclusion(judged) : judged;
+  }
+
+  #run(inputs: Tensors): Promise<RunResult> {
+    return countedRun(this.#metrics, this.#options.label, () => this.#options.run(inputs));
   }
 
   /** If the explanation fails, the verdict is returned without it. */
@@ -228,7 +194,7 @@ class ModelQueue {
         occlude(job.window.values, manifest, data.subarray(index * cells, (index + 1) * cells));
     try {
       const input: Tensor = { type: 'float32', dims: [asked.length * tags, manifest.window.steps, tags], data };
-      const result = await this.#options.run(this.#model, { [manifest.input]: input });
+      const result = await this.#run({ [manifest.input]: input });
       // Another version does not explain the score of this one.
       if (formatModelReference(result.manifest) !== formatModelReference(manifest)) return judged;
       const scores = numbersOf(result, manifest.output.score, asked.length * tags);
@@ -240,14 +206,15 @@ class ModelQueue {
       );
       return judged.map((one) => ({ ...one, parts: parts.get(one) }));
     } catch (error) {
-      this.#metrics.andon_explanations_failed_total.inc({ model: this.#model.name, code: errorCode(error) });
+      this.#metrics.andon_explanations_failed_total.inc({ model: manifest.name, code: errorCode(error) });
       return judged;
     }
   }
 }
 
 /** Cuts a window to its last rows if a version with shorter windows took over while it waited. */
-function lastRows(job: WindowJob, steps = job.steps): WindowJob {
+function lastRows(job: WindowJob, manifest: ModelManifest | undefined): WindowJob {
+  const steps = manifest?.window.steps ?? job.steps;
   if (steps >= job.steps) return job;
   const values = job.window.values?.subarray((job.steps - steps) * job.columns);
   return { ...job, steps, window: { ...job.window, values } };
