@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BrokerProcess } from '../src/plant/broker-process.ts';
+import { startBrokerProcess } from '../src/plant/broker-process.ts';
 import { Mosquitto } from '../test/support/mosquitto.ts';
 import { programPath } from '../test/support/programs.ts';
 import type { DeviceProtocol } from './device.ts';
@@ -68,7 +68,7 @@ export class BenchSite implements AsyncDisposable {
 
 async function startBroker(stack: AsyncDisposableStack): Promise<{ readonly name: string; readonly url: string }> {
   if (programPath('mosquitto') === undefined) {
-    const broker = stack.use(await BrokerProcess.start(0));
+    const broker = stack.use(await startBrokerProcess(0));
     return { name: 'the embedded broker (mosquitto is not installed)', url: `mqtt://127.0.0.1:${broker.port}` };
   }
   // Without nodelay, messages to the subscriber wait for one another, up to 40 ms. Without a queue limit no backlog is cut.

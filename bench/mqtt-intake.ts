@@ -2,7 +2,7 @@ import { connect, connectAsync, type MqttClient } from 'mqtt';
 import type { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { mqttKind } from '../src/sources/mqtt/mqtt-kind.ts';
-import { startOutbox } from './outbox-rows.ts';
+import { startHistory } from './outbox-rows.ts';
 import { benchDeps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { machineMs } from './workload.ts';
@@ -94,10 +94,10 @@ async function startSource(
   take: () => void,
 ): Promise<void> {
   const deps = benchDeps();
-  const outbox = stack.use(await startOutbox(folder, [], deps));
+  const storage = stack.use(startHistory(folder, deps));
   const names = Array.from({ length: TOPICS }, (_, topic) => `pump-${topic}.vibration`);
   const history = stack.use(
-    new SampleHistoryStore({ storage: outbox.samples, tags: names.map((name, number) => ({ name, number })), deps }),
+    new SampleHistoryStore({ storage, tags: names.map((name, number) => ({ name, number })), deps }),
   );
   const reading = { value: '$.rms', time: '$.timestamp_ms' };
   const config = mqttKind.schema.parse({

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { storageWorkerEntry } from '../src/platform/entries.ts';
+import { historyWorkerEntry, storageWorkerEntry } from '../src/platform/entries.ts';
 import type { RecordDraft } from '../src/domain/record/record.ts';
-import { createSchema } from '../src/outbox/records/outbox-schema.ts';
+import { outboxFormat } from '../src/outbox/records/outbox-schema.ts';
+import { HistoryStorage } from '../src/outbox/history-storage.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
+import type { Deps } from '../src/platform/deps.ts';
 import { outboxConfigSchema } from '../src/outbox/file/outbox-config.ts';
 import type { UplinkInterest } from '../src/outbox/file/storage-protocol.ts';
 import { benchDeps, rateOf, rateOfSteps } from './part-rate.ts';
@@ -46,7 +48,7 @@ export async function outboxTableLimit({ folder, measureMs }: PartOptions): Prom
   const sqlite = new Database(join(folder, 'bare.db'));
   sqlite.pragma('journal_mode = WAL');
   sqlite.pragma('synchronous = FULL');
-  createSchema(sqlite);
+  for (const migration of outboxFormat.migrations) migration(sqlite);
   const insert = sqlite.prepare('INSERT INTO outbox (kind, watch, timestamp, checksum, body) VALUES (?, ?, ?, 0, ?)');
   return rateOfSteps(writer(sqlite, insert, verdictDrafts(BATCH)), measureMs);
 }
@@ -84,4 +86,12 @@ export async function startOutbox(
   const outbox = new Outbox({ agentId: AGENT_ID, entry: storageWorkerEntry, config, uplinks, deps });
   await outbox.start();
   return outbox;
+}
+
+/** Starts the storage of the sample history in `folder`; the caller disposes of it. */
+export function startHistory(folder: string, deps: Deps): HistoryStorage {
+  const config = outboxConfigSchema.parse({ path: join(folder, 'outbox.db') });
+  const storage = new HistoryStorage({ entry: historyWorkerEntry, config, deps });
+  storage.start();
+  return storage;
 }

@@ -9,9 +9,9 @@ import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
 import { AlarmService } from '../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { Recorder } from '../src/pipeline/recorder.ts';
-import { watchSchema } from '../src/pipeline/watch-config.ts';
+import { watchSchema, withModel } from '../src/pipeline/watch-config.ts';
 import type { Deps } from '../src/platform/deps.ts';
-import { bareOutbox, startOutbox } from './outbox-rows.ts';
+import { bareOutbox, startHistory, startOutbox } from './outbox-rows.ts';
 import { benchDeps, rateOfSteps } from './part-rate.ts';
 import type { PartOptions } from './part-options.ts';
 import { MODEL, TAGS, WATCHED_TAGS, watchOf } from './workload.ts';
@@ -38,16 +38,20 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   const watches = new Map(
     Array.from({ length: MACHINES }, (_, machine) => [
       watchOf(machine + 1),
-      watchSchema.parse({
-        model: MODEL,
-        tags: tags.slice(machine * TAGS, machine * TAGS + WATCHED_TAGS).map(({ name }) => name),
-        window: { step: 'scan' },
-        alarm: { onDelay: '1s' },
-      }),
+      withModel(
+        watchOf(machine + 1),
+        watchSchema.parse({
+          model: MODEL,
+          tags: tags.slice(machine * TAGS, machine * TAGS + WATCHED_TAGS).map(({ name }) => name),
+          window: { step: 'scan' },
+          alarm: { onDelay: '1s' },
+        }),
+      ),
     ]),
   );
   const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
-  const history = stack.use(new SampleHistoryStore({ storage: outbox.samples, tags: watched, deps }));
+  const storage = stack.use(startHistory(folder, deps));
+  const history = stack.use(new SampleHistoryStore({ storage, tags: watched, deps }));
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
   const events = new LiveEvents();

@@ -11,6 +11,7 @@ import { VersionRegistry } from '../registry/version-registry.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 import { RolloutHosts } from '../runtime/rollout-hosts.ts';
+import { HistoryStorage } from '../outbox/history-storage.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
@@ -26,7 +27,7 @@ import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
-import { inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
+import { historyWorkerEntry, inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
 import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
@@ -73,8 +74,9 @@ export async function startAgent(
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
+  const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
   const history = stack.use(
-    new SampleHistoryStore({ storage: outbox.samples, tags: historyTags(tags, watches), deps }),
+    new SampleHistoryStore({ storage: historyStorage, tags: historyTags(tags, watches), deps }),
   );
   const inference = stack.use(
     new SupervisedInferenceHost({
@@ -211,6 +213,7 @@ export async function startAgent(
   const watchdog = stack.use(new Watchdog(parts(outbox, inference, sources), manager, deps));
 
   await outbox.start();
+  historyStorage.start();
   await alarms.start();
   // Before any model is loaded, so that a rejected version judges no window.
   await rollouts.start();

@@ -7,23 +7,24 @@ import type { Output } from './output/output.ts';
 const EXIT_CONFIG = 78;
 
 export type CheckOptions = {
-  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
+  /** True to count warnings as problems. */
+  readonly strict: boolean;
 };
 
 /**
  * `andon check FILE`: reports every problem of a configuration, and warns of settings that are probably not intended.
- * @returns Exit code: 0 if it can run, otherwise 78.
+ * @returns Exit code: 0 if it can run, otherwise 78. With `strict`, 1 if there are warnings.
  */
 export async function checkCommand(file: string, options: CheckOptions, output: Output): Promise<number> {
   try {
-    const loaded = await loadConfig(file, { models: 'required' });
+    const loaded = await loadConfig(file);
     if (options.json) output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));
     else {
       for (const warning of loaded.warnings) output.err(formatWarning(warning));
       output.out(summary(loaded));
     }
-    return 0;
+    return options.strict && loaded.warnings.length > 0 ? 1 : 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const { problems } = error;

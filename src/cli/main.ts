@@ -1,17 +1,17 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
-import { outboxExportCommand, type OutboxExportOptions, outboxStatsCommand } from './outbox-command.ts';
-import { legible, type Output } from './output/output.ts';
+import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
+import { configOption, jsonOption, output, runs } from './output/command.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
-import { simulateCommand, type SimulateOptions } from './demo/simulate-command.ts';
+import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training/training-commands.ts';
 
@@ -20,31 +20,13 @@ const EXIT_USAGE = 64;
 const EXIT_BUG = 70;
 const EXIT_CONFIG = 78;
 
-const output: Output = {
-  out: (text) => process.stdout.write(lines(text)),
-  err: (text) => process.stderr.write(lines(text)),
-};
-
 // A reader that closes the pipe early (`| head`) is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : EXIT_BUG));
 
-process.exitCode = await main(process.argv);
-
-async function main(argv: readonly string[]): Promise<number> {
-  let exitCode = 0;
-  const program = commands((code) => {
-    exitCode = code;
-  });
-  try {
-    await program.parseAsync([...argv]);
-    return exitCode;
-  } catch (error) {
-    return exitCodeOf(error, argv.includes('--json'));
-  }
-}
-
-function lines(text: string): string {
-  return legible(text.endsWith('\n') ? text : `${text}\n`);
+try {
+  await commands().parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = exitCodeOf(error, process.argv.includes('--json'));
 }
 
 /** @param json True if a failure must be reported as a JSON document too. */
@@ -59,7 +41,8 @@ function exitCodeOf(error: unknown, json: boolean): number {
     const { code, message } = error;
     if (json) output.out(JSON.stringify({ ok: false, code, error: message }));
     else output.err(`andon: ${message} (${code})`);
-    return 1;
+    // A restart does not help: systemd must not try again.
+    return code === 'database-newer' ? EXIT_CONFIG : 1;
   }
   const bug =
     error instanceof InvariantError ? 'an invariant of andon is broken' : 'andon failed in a way it should not';
@@ -67,44 +50,38 @@ function exitCodeOf(error: unknown, json: boolean): number {
   return EXIT_BUG;
 }
 
-/** @param done Takes the exit code of the command that ran. */
-function commands(done: (exitCode: number) => void): Command {
+function commands(): Command {
   const program = new Command('andon')
     .description('The signal lamp over the line, with a mind: reads machines, judges them with models, raises alarms.')
     .version(packageVersion)
     .exitOverride()
     .showHelpAfterError('(andon --help shows the commands)')
     .configureHelp({ sortSubcommands: false });
-  const config = () => new Option('-c, --config <file>', 'configuration file').default('/etc/andon/andon.yaml');
-  const json = () => new Option('--json', 'one JSON document and nothing else on standard output');
 
   program
     .command('demo')
     .description('the main job with nothing else installed: a simulated plant, a broker, and the agent')
     .option('--seconds <n>', 'stop after this time', positiveNumber)
-    .addOption(json())
-    .action(async (options: { seconds?: number; json?: boolean }) => done(await demoCommand(options, output)));
+    .addOption(jsonOption)
+    .action(runs(demoCommand));
   program
     .command('run')
     .description('the daemon; stops on SIGTERM, reads its configuration again on SIGHUP')
-    .addOption(config())
-    .action(async (options: { config: string }) => done(await runCommand(options.config)));
+    .addOption(configOption)
+    .action(runs(runCommand));
   program
     .command('check')
     .argument('<file>', 'configuration file')
     .description('every problem of a configuration at once, with line and suggestion')
-    .addOption(json())
-    .action(async (file: string, options: { json?: boolean }) =>
-      done(await checkCommand(file, { json: options.json === true }, output)),
-    );
+    .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
+    .addOption(jsonOption)
+    .action(runs(checkCommand));
   program
     .command('plan')
     .argument('<file>', 'configuration file')
     .description('what would run: requests, bus time against the scan interval, windows, models')
-    .addOption(json())
-    .action(async (file: string, options: { json?: boolean }) =>
-      done(await planCommand(file, { json: options.json === true }, output)),
-    );
+    .addOption(jsonOption)
+    .action(runs(planCommand));
   program
     .command('simulate')
     .argument('<csv>', "a historian's CSV")
@@ -114,52 +91,45 @@ function commands(done: (exitCode: number) => void): Command {
     .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
     .option('--loop', 'restart at the end')
     .option('--time <column>', 'the time column, if its name is not a usual one')
-    .action(async (csv: string, options: SimulateOptions) => done(await simulateCommand(csv, options, output)));
-  addProbeCommand(program, output, done, json);
-  addTrainingCommands(program, { output, done, config, json });
-  addModelsCommands(program, { output, done, config, json });
-  addOutboxCommands(program, done, config, json);
+    .action(runs(simulateCommand));
+  addProbeCommand(program);
+  addTrainingCommands(program);
+  addModelsCommands(program);
+  addOutboxCommands(program);
   program
     .command('status')
     .description("the running agent's health")
     .option('--url <url>', 'of the agent', 'http://127.0.0.1:8080')
     .option('--token-file <file>', 'file with the token of http.token')
-    .addOption(json())
-    .action(async (options: { url: string; tokenFile?: string; json?: boolean }) =>
-      done(await statusCommand(options, output)),
-    );
+    .addOption(jsonOption)
+    .action(runs(statusCommand));
   program
     .command('schema')
     .description("the configuration's JSON Schema")
-    .action(() => done(schemaCommand(output)));
+    .action(() => void schemaCommand(output));
   return program;
 }
 
-function addOutboxCommands(
-  program: Command,
-  done: (exitCode: number) => void,
-  config: () => Option,
-  json: () => Option,
-): void {
+function addOutboxCommands(program: Command): void {
   const outbox = program.command('outbox').description('records on the box');
   outbox
     .command('stats')
     .description('records waiting for each uplink, and hours until the outbox is full')
-    .addOption(config())
-    .addOption(json())
-    .action(async (options: { config: string; json?: boolean }) => done(await outboxStatsCommand(options, output)));
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(outboxStatsCommand));
   outbox
     .command('export')
     .description('records as JSON lines, oldest first')
-    .addOption(config())
+    .addOption(configOption)
     .option('--from <sequence>', 'first sequence number', positiveNumber)
     .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
-    .action(async (options: OutboxExportOptions) => done(await outboxExportCommand(options, output)));
+    .action(runs(outboxExportCommand));
 }
 
 function positiveNumber(text: string): number {
   const value = Number(text);
   if (!(value > 0 && Number.isFinite(value)))
-    throw new CommanderError(EXIT_USAGE, 'commander.invalidArgument', `expected a number above 0, not '${text}'`);
+    throw new InvalidArgumentError(`expected a number above 0, not '${text}'`);
   return value;
 }

@@ -15,7 +15,6 @@ const EXIT_CONFIG = 78;
 const REQUESTS_SHOWN_MAX = 40;
 
 export type PlanOptions = {
-  /** True to print one JSON document and nothing else on standard output. */
   readonly json: boolean;
 };
 
@@ -26,7 +25,7 @@ export type PlanOptions = {
 export async function planCommand(file: string, options: PlanOptions, output: Output): Promise<number> {
   try {
     const { config, warnings } = await loadConfig(file);
-    const plan = planAgent(config, await lookUpModels(config, 'warning'));
+    const plan = planAgent(config, await lookUpModels(config));
     const met = canBeMet(plan);
     if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
     else {
@@ -49,6 +48,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(notPolled === 0 ? [] : [`${plural(notPolled, 'tag')} not polled: the source sends by itself.`]),
     ...(plan.windows.length === 0 ? [] : [`WINDOWS\n${windowTable(plan)}`]),
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
+    ...noteSection(plan),
     conclusion(plan),
   ];
 }
@@ -112,13 +112,13 @@ function intervalText(interval: number | 'scan'): string {
 }
 
 function modelTable({ models }: AgentPlan): string {
-  const rows = models.map(({ model, version, task, executionProviders, remote, watches, problem }) => [
+  const rows = models.map(({ model, version, task, executionProviders, remote, watches, absent, problem }) => [
     model,
-    version === undefined ? '?' : String(version),
-    task ?? '?',
+    version === undefined ? '' : String(version),
+    task ?? '',
     placeText(executionProviders, remote),
     watches.join(', '),
-    problem === '' ? 'ok' : problem,
+    absent === undefined ? problem || 'ok' : `learning: ${absent}`,
   ]);
   return table(['model', 'version', 'task', 'providers', 'watches', 'state'], rows);
 }
@@ -126,6 +126,11 @@ function modelTable({ models }: AgentPlan): string {
 function placeText(executionProviders: readonly string[], remote: AgentPlan['models'][number]['remote']): string {
   if (remote === undefined) return executionProviders.join(' → ');
   return remote.fallback === undefined ? remote.url : `${remote.url} → ${remote.fallback}`;
+}
+
+function noteSection({ scans }: AgentPlan): readonly string[] {
+  const notes = scans.flatMap((scan) => scan.notes.map((note) => `source ${scan.source}: ${note}`));
+  return notes.length === 0 ? [] : [`NOTES\n${notes.join('\n')}`];
 }
 
 function conclusion(plan: AgentPlan): string {

@@ -12,6 +12,7 @@ import {
 } from '../sources/modbus/probe/probe-readings.ts';
 import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
 import { byteOrders } from '../sources/modbus/frame/register-decode.ts';
+import { finiteNumber, jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { quietDeps } from './output/quiet-deps.ts';
 import { table } from './output/table.ts';
@@ -41,12 +42,7 @@ type ProbeOptions = {
 type Kind = keyof typeof readFunctionCodes;
 type Probe = { readonly url: string; readonly kind: Kind; readonly range: Range; readonly options: ProbeOptions };
 
-export function addProbeCommand(
-  program: Command,
-  output: Output,
-  done: (exitCode: number) => void,
-  json: () => Option,
-): void {
+export function addProbeCommand(program: Command): void {
   const command = program.command('probe');
   const registers = range(REGISTERS_MAX);
   const bits = range(BITS_MAX);
@@ -65,18 +61,20 @@ export function addProbeCommand(
     .option('--expect <v>', 'a value known to be there, as on the display; what fits comes first', finiteNumber)
     .addOption(new Option('--watch', 'read every second and mark what changed').conflicts(['json', 'writeConfig']))
     .addOption(new Option('--write-config', 'print a tags section for the configuration').conflicts('json'))
-    .addOption(json())
-    .action(async (url: string, options: ProbeOptions) => {
-      const { holding, input, coil, discrete } = { ...options, coil: options.coils };
-      const blocks = Object.entries({ holding, input, coil, discrete }).filter(([, block]) => block !== undefined);
-      const kind = (Object.keys(readFunctionCodes) as Kind[]).find((name) => name === blocks[0]?.[0]);
-      const block = blocks[0]?.[1];
-      if (blocks.length !== 1 || kind === undefined || block === undefined)
-        return command.error('error: name one block: --holding, --input, --coils or --discrete');
-      if (options.expect !== undefined && isBits(kind))
-        return command.error('error: --expect is for registers; a bit is 0 or 1');
-      return done(await probeCommand({ url, kind, range: block, options }, output));
-    });
+    .addOption(jsonOption)
+    .action(
+      runs((url: string, options: ProbeOptions, output: Output) => {
+        const { holding, input, coils: coil, discrete } = options;
+        const kinds = Object.entries({ holding, input, coil, discrete }) as [Kind, Range | undefined][];
+        const blocks = kinds.flatMap(([kind, block]) => (block === undefined ? [] : [{ kind, range: block }]));
+        const [block] = blocks;
+        if (block === undefined || blocks.length > 1)
+          return command.error('error: name one block: --holding, --input, --coils or --discrete');
+        if (options.expect !== undefined && isBits(block.kind))
+          return command.error('error: --expect is for registers; a bit is 0 or 1');
+        return probeCommand({ url, ...block, options }, output);
+      }),
+    );
 }
 
 /** `andon probe`. @returns 0; a device that refuses or does not answer is an `OperatingError`. */
@@ -220,11 +218,6 @@ function modbusUrl(text: string): string {
 function unitId(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > UNIT_ID_MAX)
     throw new InvalidArgumentError(`expected a unit id, 0-${UNIT_ID_MAX}`);
-  return Number(text);
-}
-
-function finiteNumber(text: string): number {
-  if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('expected a number');
   return Number(text);
 }
 

@@ -16,7 +16,7 @@ const STOP_TIMEOUT_MS = 20_000;
  * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration again.
  * @returns Exit code: 0 stopped, 70 our bug, 78 the configuration is wrong.
  */
-export async function runCommand(file: string): Promise<number> {
+export async function runCommand({ config: file }: { readonly config: string }): Promise<number> {
   const loaded = await loadConfig(file);
   const clock = new SystemClock();
   const metrics = new Metrics();

@@ -1,16 +1,10 @@
 import * as z from 'zod';
+import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { getFromAgent, requestFault } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
-
-const healthSchema = z.object({
-  status: z.string(),
-  agent: z.string(),
-  version: z.string(),
-  components: z.array(z.object({ name: z.string(), status: z.string(), reason: z.string(), since_ms: z.number() })),
-});
 
 export type StatusOptions = { readonly url: string; readonly tokenFile?: string; readonly json?: boolean };
 
@@ -35,11 +29,11 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
   return health.status === 'ok' ? 0 : 1;
 }
 
-async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthSchema>> {
+async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthJson>> {
   const token = options.tokenFile === undefined ? undefined : readSecret({ file: options.tokenFile });
   try {
     const { body } = await getFromAgent(new URL('/healthz', options.url), token);
-    return healthSchema.parse(await body.json());
+    return healthJson.parse(await body.json());
   } catch (error) {
     const reason = error instanceof z.ZodError ? 'the answer is not from an andon agent' : requestFault(error);
     throw new OperatingError(

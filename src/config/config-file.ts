@@ -25,18 +25,16 @@ export type LoadedConfig = {
 
 export type LoadOptions = {
   /**
-   * Severity of a watch whose model is missing or damaged. 'required': an error. 'optional': a warning, because the box
-   * must collect training data before there is a model, and one bad model must not stop the others. 'unchecked': models
-   * are not read, for commands that change the models.
+   * False for commands that change models: then they are not read.
    */
-  readonly models: 'required' | 'optional' | 'unchecked';
+  readonly checkModels: boolean;
 };
 
 /**
  * Reads a configuration and checks all of it.
  * @throws {ConfigError} with every problem at once, in the order of the file.
  */
-export async function loadConfig(file: string, options: LoadOptions = { models: 'optional' }): Promise<LoadedConfig> {
+export async function loadConfig(file: string, options: LoadOptions = { checkModels: true }): Promise<LoadedConfig> {
   const read = await readConfigText(file);
   if ('problem' in read) throw new ConfigError([{ file, line: 1, column: 1, path: '', message: read.problem }]);
   const directory = dirname(resolve(file));
@@ -47,7 +45,6 @@ export async function loadConfig(file: string, options: LoadOptions = { models: 
 }
 
 type CheckedText = {
-  /** Undefined if there are problems. */
   readonly config: AgentConfig | undefined;
   readonly problems: readonly DocumentProblem[];
   readonly warnings: readonly DocumentProblem[];
@@ -64,10 +61,7 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const paths = resolvePaths(valid, directory);
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
-  const lookup = await lookUpModels(
-    options.models === 'unchecked' ? {} : resolved,
-    options.models === 'required' ? 'error' : 'warning',
-  );
+  const lookup = await lookUpModels(options.checkModels ? resolved : {});
   const findings = [...trustFindings, ...checkConfig(resolved, document.value, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));

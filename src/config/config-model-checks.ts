@@ -2,40 +2,39 @@ import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
-import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
+import { ConfigError, errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
+import { modelNameFor, type WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, error, type Finding, warning } from './config-finding.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** A model on disk, or the reason why it cannot be used. */
-type FoundModel = { readonly manifest: ModelManifest } | { readonly problem: string };
+/** A model on disk; or why it has no active version yet, so that its watches learn; or why it cannot be used. */
+type FoundModel = { readonly manifest: ModelManifest } | { readonly absent: string } | { readonly problem: string };
 
-/** Models of the watches, as found on disk. */
+/** Models that the configuration names, as found on disk. */
 export type ModelLookup = {
-  /** False if the folder is missing or empty. Then there is one finding instead of one for each watch. */
-  readonly directoryHasModels: boolean;
-  /** Names of all models in the folder. */
   readonly names: readonly string[];
-  /** By reference as in the file: `pump-anomaly`, `pump-anomaly@3`. */
+  /** Models of the watches, by reference as in the file: `pump-anomaly`, `pump-anomaly@3`. */
   readonly models: ReadonlyMap<string, FoundModel>;
-  /** Severity of a model that cannot be used. */
-  readonly severity: Finding['severity'];
+  /** Served models that cannot be used, with the reason, by name. */
+  readonly unusable: ReadonlyMap<string, string>;
 };
 
-/** Looks up every model that a watch names as its model, shadow or canary. Reads manifests only. */
-export async function lookUpModels(
-  { models, watches = {} }: Partial<AgentConfig>,
-  severity: Finding['severity'],
-): Promise<ModelLookup> {
+/** Looks up every model that is served, or that a watch names as its model, shadow or canary. Reads manifests only. */
+export async function lookUpModels({ models, watches = {} }: Partial<AgentConfig>): Promise<ModelLookup> {
   const found = new Map<string, FoundModel>();
-  if (models === undefined) return { directoryHasModels: true, names: [], models: found, severity };
+  const unusable = new Map<string, string>();
+  if (models === undefined) return { names: [], models: found, unusable };
   const directory = ModelDirectory.of(models);
   const names = await directory.names();
   for (const { model, shadow, canary } of Object.values(watches))
     for (const named of [model, shadow, canary])
       if (named !== undefined) found.set(formatModelReference(named), await find(directory, named, names));
-  return { directoryHasModels: names.length > 0, names, models: found, severity };
+  for (const name of models.serve === 'all' ? names : names.filter((one) => models.serve.includes(one))) {
+    const problem = await directory.find({ name, version: undefined }).then(() => undefined, problemText);
+    if (problem !== undefined) unusable.set(name, problem);
+  }
+  return { names, models: found, unusable };
 }
 
 async function find(
@@ -54,32 +53,44 @@ async function find(
     const versions = await directory.versions(name);
     if (version !== undefined && versions.length > 0 && !versions.includes(version))
       return { problem: `there is no version ${version} of '${name}'; installed versions: ${versions.join(', ')}` };
-    if (caught instanceof ConfigError)
-      return { problem: `its model.yaml is invalid: ${caught.message.replaceAll('\n', '; ')}` };
-    if (caught instanceof OperatingError) return { problem: errorMessage(caught) };
-    throw caught;
+    const problem = problemText(caught);
+    return errorCode(caught) === 'model-absent' ? { absent: problem } : { problem };
   }
 }
 
-/** Checks that the model of each watch exists and that its columns match the tags of the watch. */
+function problemText(caught: unknown): string {
+  if (caught instanceof ConfigError) return `its model.yaml is invalid: ${caught.message.replaceAll('\n', '; ')}`;
+  if (caught instanceof OperatingError) return errorMessage(caught);
+  throw caught;
+}
+
+/**
+ * Checks that the model of each watch can be used and that its columns match the tags of the watch. A model that cannot
+ * be used is a warning: one bad model must not stop the other watches, neither at a start nor at a reload.
+ */
 export function modelFindings({ config, tags }: CheckContext, lookup: ModelLookup): readonly Finding[] {
-  const watches = Object.entries(config.watches ?? {});
-  if (watches.length === 0 || config.models === undefined) return [];
-  if (!lookup.directoryHasModels) {
-    const path = ['models', 'directory'];
-    const message = `there are no models in ${config.models.directory}: install one with 'andon models install', or train one with 'andon train'`;
-    return [{ severity: lookup.severity, path, at: 'value', message }];
-  }
-  return watches.flatMap(([id, watch]) => {
+  if (config.models === undefined) return [];
+  const served = [...lookup.unusable].map(([name, problem]) =>
+    warning(['models', 'serve'], `model '${name}' cannot be served: ${problem}`),
+  );
+  const watched = Object.entries(config.watches ?? {}).flatMap(([id, watch]) => {
     const name = formatModelReference(watch.model);
     const model = lookup.models.get(name);
     if (model === undefined) return [];
     const at = ['watches', id];
-    if ('problem' in model)
-      return [{ severity: lookup.severity, path: [...at, 'model'], at: 'value', message: model.problem }];
+    if ('problem' in model) return [warning([...at, 'model'], model.problem)];
+    if ('absent' in model) return absenceFindings(at, watch, model.absent);
     const units = new Map(watch.tags.map((tag) => [tag, tags.get(tag)?.unit]));
     return manifestFindings({ path: at, name, manifest: model.manifest, watch, units });
   });
+  return [...served, ...watched];
+}
+
+function absenceFindings(at: readonly string[], { model, learn }: WatchConfig, absent: string): readonly Finding[] {
+  if (model.version !== undefined) return [warning([...at, 'model'], absent)];
+  // A watch with the id of its model says nothing about a model: to learn is what it is for.
+  if (modelNameFor(at.at(-1) ?? '') === model.name) return [];
+  return [warning([...at, 'model'], `${absent}. The watch is learning for ${formatDuration(learn.forMs)}`)];
 }
 
 /** A watch and a model for it. */

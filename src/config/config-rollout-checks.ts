@@ -31,13 +31,13 @@ function versionFindings(
     return [error(path, `expected a version of ${model.name}, the model of the watch, found ${name}`)];
   if (tried.version === model.version) return [error(path, `the watch already uses ${name}: set another version`)];
   const found = lookup.models.get(name);
-  if (found === undefined || !lookup.directoryHasModels) return [];
-  if ('problem' in found) return [{ severity: lookup.severity, path, at: 'value', message: found.problem }];
+  if (found === undefined) return [];
+  if (!('manifest' in found)) return [warning(path, 'problem' in found ? found.problem : found.absent)];
   const used = lookup.models.get(formatModelReference(model));
   const manifest = used !== undefined && 'manifest' in used ? used.manifest : undefined;
   return [
     ...manifestFindings({ path: at, name, manifest: found.manifest, watch, units }),
-    ...(manifest === undefined ? [] : pairFindings(kind, path, { name, manifest: found.manifest }, manifest, lookup)),
+    ...(manifest === undefined ? [] : pairFindings(kind, path, { name, manifest: found.manifest }, manifest)),
   ];
 }
 
@@ -47,7 +47,6 @@ function pairFindings(
   path: readonly string[],
   tried: { readonly name: string; readonly manifest: ModelManifest },
   used: ModelManifest,
-  lookup: ModelLookup,
 ): readonly Finding[] {
   const { version, window } = tried.manifest;
   // Activating the candidate ends the rollout. It must not prevent the start of the agent.
@@ -57,5 +56,5 @@ function pairFindings(
     ];
   if (window.steps === used.window.steps) return [];
   const message = `${tried.name} has windows of ${window.steps} rows, but ${used.name}@${used.version} has ${used.window.steps}: versions can be compared only on the same windows`;
-  return [{ severity: lookup.severity, path, at: 'value', message }];
+  return [warning(path, message)];
 }

@@ -5,7 +5,7 @@ import { configObject } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
-import { watchSchema } from '../pipeline/watch-config.ts';
+import { watchSchema, withModel } from '../pipeline/watch-config.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
@@ -64,6 +64,9 @@ export const configSchema = z.strictObject({
   watches: z
     .record(nameSchema, watchSchema)
     .default({})
+    .transform((watches) =>
+      Object.fromEntries(Object.entries(watches).map(([id, watch]) => [id, withModel(id, watch)])),
+    )
     .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
   publish: publishSchema.optional(),
   sparkplug: sparkplugPublishSchema.optional(),

@@ -12,7 +12,7 @@ import { nearest } from '../domain/nearest-word.ts';
 export function servingFindings({ config }: CheckContext, file: unknown, lookup: ModelLookup): readonly Finding[] {
   const { models } = config;
   const ofFile = [...addressFindings(config), ...movedKeyFindings(file), ...formerHostFindings(file)];
-  if (models === undefined || !lookup.directoryHasModels) return ofFile;
+  if (models === undefined || lookup.names.length === 0) return ofFile;
   const limits = Object.keys(models.limits);
   const named = [...lookup.names, ...limits].flatMap((name) => [
     hostOf(models, name, 'watch'),

@@ -55,7 +55,8 @@ export type ReadyModel = ServedModel & { readonly manifest: ModelManifest };
 export type ModelStatus = {
   readonly name: string;
   readonly version: number;
-  readonly state: 'loading' | 'ready' | 'failed' | 'quarantined';
+  /** 'absent': no version is active yet, and its watches are learning. */
+  readonly state: 'loading' | 'ready' | 'absent' | 'failed' | 'quarantined';
   /** Reason why it is not ready; '' if it is ready. */
   readonly reason: string;
   readonly provider: string | undefined;

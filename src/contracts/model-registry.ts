@@ -12,7 +12,6 @@ export type InstallRequest = {
   readonly source: PackageSource;
   /** SHA-256 that the archive must have, 64 hexadecimal digits; undefined to accept any. */
   readonly sha256: string | undefined;
-  /** Activates the version after the installation. */
   readonly activate: boolean;
   readonly onProgress?: (progress: InstallProgress) => void;
 };

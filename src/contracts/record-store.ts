@@ -14,6 +14,14 @@ export interface RecordStore {
    */
   append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]>;
 
+  /**
+   * Reports drafts that `append` refused and that their producer does not keep. They become loss records, once the outbox
+   * stores records again.
+   *
+   * @param reason Code of the error.
+   */
+  lost(drafts: readonly RecordDraft[], reason: string): void;
+
   /** Returns the next records for an uplink, oldest first within its lane; empty if it has them all. */
   read(request: ReadRequest): Promise<readonly StoredRecord[]>;
 

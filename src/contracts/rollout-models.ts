@@ -7,7 +7,6 @@ import type { WindowModels } from './window-models.ts';
 export interface RolloutModels extends WindowModels {
   /** Loads the given models and unloads all others. Returns immediately. */
   want(models: readonly ModelReference[]): void;
-  /** Longest that a run of the model may take. */
   deadlineMs(model: ModelReference): number;
 }
 

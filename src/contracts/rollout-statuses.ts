@@ -7,7 +7,6 @@ import type { TallySummary } from '../domain/rollout/rollout-tally.ts';
 export type RolloutReport = {
   readonly watch: string;
   readonly plan: RolloutPlan;
-  /** The version that decides now. */
   readonly decides: number;
   readonly summary: TallySummary;
   readonly stopped: StoppedRollout | undefined;

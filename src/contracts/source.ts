@@ -61,6 +61,8 @@ export type ScanPlan = {
   readonly busTimeMs: number;
   /** Change that would let the scan interval be met; undefined if it is met. */
   readonly advice: string | undefined;
+  /** Remarks about tags for an operator, such as a missing key. */
+  readonly notes: readonly string[];
 };
 
 export type PlannedRead = {

@@ -71,6 +71,9 @@ export interface WindowModels {
   settle(): Promise<void>;
 }
 
+/** Reason of the unknown verdicts of a watch that has no model yet. */
+const LEARNING = 'learning';
+
 /** Returns why a model cannot judge, for an operator. */
 export function notReadyReason(models: Pick<WindowModels, 'statuses'>, model: ModelReference): string {
   const status = models
@@ -81,6 +84,7 @@ export function notReadyReason(models: Pick<WindowModels, 'statuses'>, model: Mo
 
 /** @param label Name of the model in its watch. */
 export function notReadyText(label: string, status: ModelStatus | undefined): string {
+  if (status?.state === 'absent') return LEARNING;
   const why =
     status === undefined ? 'not loaded' : `${status.state}${status.reason === '' ? '' : `, ${status.reason}`}`;
   return `model ${label} is not ready: ${why}`;

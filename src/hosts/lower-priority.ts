@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
-/** Nice value of processes and threads that work only for clients. */
+/** Nice value of processes and threads that no verdict waits for: those of clients, and the sample history. */
 export const NICENESS = 10;
 
 /**

@@ -21,7 +21,6 @@ export type AgentEndpointOptions = WatchRoutesOptions & {
   readonly events: LiveEvents;
   /** Undefined if the models cannot be managed. */
   readonly modelRegistry: Omit<ModelRegistryRoutesOptions, 'adminToken'> | undefined;
-  /** Address of the model server; undefined if the configuration has none. */
   readonly modelServerAddress: () => string | undefined;
 };
 

@@ -7,7 +7,7 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { errorJson } from '../web/error-json.ts';
+import { errorJson } from '../web/http-errors.ts';
 import { alarmJson } from './api-schemas.ts';
 
 /** ISA-18.2 requires that shelving ends; one week is the limit here. */

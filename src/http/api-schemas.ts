@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { alarmPriorities } from '../domain/alarm/alarm.ts';
+import { alarmPriorities, alarmStates } from '../domain/alarm/alarm.ts';
 import { qualities, qualityReasons } from '../domain/sample/quality.ts';
 
 /** Answers of the HTTP API, one schema for validation, types and openapi.json. Times are epoch milliseconds. */
@@ -17,15 +17,7 @@ export const healthJson = z.object({
   components: z.array(componentJson),
 });
 
-const alarmStateJson = z.enum([
-  'normal',
-  'unacknowledged',
-  'acknowledged',
-  'returned-unacknowledged',
-  'shelved',
-  'suppressed-by-design',
-  'out-of-service',
-]);
+const alarmStateJson = z.enum(alarmStates);
 
 export const alarmJson = z.object({
   watch: z.string(),
@@ -93,7 +85,7 @@ export const tagSeriesJson = z.object({
 export const modelJson = z.object({
   name: z.string(),
   version: z.number(),
-  state: z.enum(['loading', 'ready', 'failed', 'quarantined']),
+  state: z.enum(['loading', 'ready', 'absent', 'failed', 'quarantined']),
   reason: z.string(),
   provider: z.string().nullable(),
   fallbacks: z.array(z.object({ provider: z.string(), reason: z.string() })),

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type * as z from 'zod';
+import { snakeJson } from '../domain/record/snake-json.ts';
 import type { Deps } from '../platform/deps.ts';
 import { healthJson } from './api-schemas.ts';
 
@@ -12,14 +12,13 @@ export type AgentIdentity = { readonly agentId: string; readonly version: string
  */
 export function registerHealthRoutes(instance: FastifyInstance, identity: AgentIdentity, deps: Deps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const report = (): z.infer<typeof healthJson> => ({
-    status: deps.health.overall(),
-    agent: identity.agentId,
-    version: identity.version,
-    components: deps.health
-      .components()
-      .map(({ name, status, reason, sinceMs }) => ({ name, status, reason, since_ms: Math.round(sinceMs) })),
-  });
+  const report = () =>
+    snakeJson({
+      status: deps.health.overall(),
+      agent: identity.agentId,
+      version: identity.version,
+      components: deps.health.components().map((each) => ({ ...each, sinceMs: Math.round(each.sinceMs) })),
+    });
 
   app.get('/healthz', { schema: { summary: 'Liveness: the agent runs', response: { 200: healthJson } } }, report);
   app.get(

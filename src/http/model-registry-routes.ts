@@ -7,18 +7,17 @@ import {
   type Activated,
   type Installed,
   modelActions,
-  type ModelProof,
   type ModelRegistry,
   type PackageSource,
 } from '../contracts/model-registry.ts';
+import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import { adminCheck } from '../web/admin-access.ts';
-import { errorJson } from '../web/error-json.ts';
+import { adminCheck } from '../web/access.ts';
+import { errorJson } from '../web/http-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
   readonly adminToken: string | undefined;
-  /** Longest time for an archive to arrive. */
   readonly receiveDeadlineMs: number;
 };
 
@@ -273,35 +272,13 @@ function answerError(error: unknown, reply: FastifyReply): FastifyReply {
   return reply.code(status).send({ error: error.message });
 }
 
-function installedToJson({ name, version, fresh, proof, activated }: Installed): z.infer<typeof installedJson> {
+function installedToJson({ name, version, fresh, proof, activated }: Installed) {
   return {
-    model: name,
-    version,
-    already_installed: !fresh,
-    proof: proof === undefined ? null : proofToJson(proof),
+    ...snakeJson({ model: name, version, alreadyInstalled: !fresh, proof }),
     activated: activated === undefined ? null : activatedToJson(activated),
   };
 }
 
-function activatedToJson({ name, version, previous, proof }: Activated): z.infer<typeof activatedJson> {
-  return { model: name, version, previous: previous ?? null, proof: proofToJson(proof) };
-}
-
-function proofToJson({ sha256: digest, provider, golden, latency }: ModelProof): z.infer<typeof proofJson> {
-  return {
-    sha256: digest,
-    provider,
-    golden: { vectors: golden.vectors, largest_difference: golden.largestDifference },
-    latency:
-      latency === undefined
-        ? null
-        : {
-            warm_up_runs: latency.warmUpRuns,
-            runs: latency.runs,
-            p50_ms: latency.p50Ms,
-            p99_ms: latency.p99Ms,
-            max_ms: latency.maxMs,
-            deadline_ms: latency.deadlineMs,
-          },
-  };
+function activatedToJson({ name, version, previous, proof }: Activated) {
+  return snakeJson({ model: name, version, previous, proof });
 }

@@ -3,12 +3,13 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
-import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
+import type { SampleHistory } from '../contracts/sample-history.ts';
+import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
+import { snakeJson } from '../domain/record/snake-json.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorJson } from '../web/error-json.ts';
+import { errorJson } from '../web/http-errors.ts';
 import { modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 
@@ -69,7 +70,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
     },
     async () => {
       const { statuses, incomplete } = await models();
-      return { models: statuses.map(modelToJson), incomplete: incomplete ?? null };
+      return snakeJson({ models: statuses, incomplete });
     },
   );
   registerHistory(app, options);
@@ -127,7 +128,7 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
         to_ms: toMs,
         verdicts: verdicts.map((record) => verdictJson.parse(recordToJson(record))),
         alarms: alarms.map((record) => alarmRecord.parse(recordToJson(record))),
-        tags: series.map(seriesToJson),
+        tags: series.map(({ tag, timesMs, values }) => snakeJson({ tag, timestampsMs: timesMs, values })),
       };
     },
   );
@@ -139,32 +140,10 @@ function recordToJson(record: StoredRecord): unknown {
   return JSON.parse(recordJson(record));
 }
 
-function seriesToJson({ tag, timesMs, values }: TagSeries): z.infer<typeof tagSeriesJson> {
-  return { tag, timestamps_ms: [...timesMs], values: [...values] };
-}
-
-function watchToJson(overview: WatchOverview): z.infer<typeof watchJson> {
-  const { lastVerdict } = overview;
+function watchToJson({ lastVerdict, tags, ...overview }: WatchOverview): z.infer<typeof watchJson> {
   return {
-    watch: overview.watch,
-    model: overview.model,
-    step_ms: overview.stepMs,
-    hop_ms: overview.hopMs,
-    alarm_state: overview.alarmState ?? null,
-    tags: overview.tags.map(tagJson),
-    drift: Object.fromEntries(overview.drift),
-    rollout: rolloutToJson(overview.rollout),
+    ...snakeJson(overview),
+    tags: tags.map(tagJson),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };
-}
-
-function rolloutToJson(rollout: WatchOverview['rollout']): z.infer<typeof watchJson>['rollout'] {
-  return rollout === undefined
-    ? null
-    : { ...rollout, agreement: rollout.agreement ?? null, stopped: rollout.stopped ?? null };
-}
-
-function modelToJson(status: ModelStatus): z.infer<typeof modelJson> {
-  const { name, version, state, reason, provider, fallbacks } = status;
-  return { name, version, state, reason, provider: provider ?? null, fallbacks: [...fallbacks] };
 }

@@ -142,7 +142,6 @@ class BacktestRun {
     this.#feed.end();
   }
 
-  /** Judges the waiting windows, in order. */
   async judge(): Promise<readonly JudgedRow[]> {
     const waiting = this.#waiting;
     this.#waiting = [];

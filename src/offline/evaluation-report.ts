@@ -93,65 +93,39 @@ ${blame.length === 0 ? '' : '\nMean share of each tag in the abnormal verdicts:\
   return files;
 }
 
-/** Figures of one or two evaluations side by side; lines that none of them has are left out. */
+/** Figures of one or two evaluations side by side, without lines that none of them has. */
 export function evaluationRows(evaluations: readonly Evaluation[]): {
   readonly head: readonly string[];
   readonly body: readonly (readonly string[])[];
 } {
-  const line = (name: string, of: (evaluation: Evaluation) => string | undefined): readonly string[] => [
-    name,
-    ...evaluations.map((evaluation) => of(evaluation) ?? ''),
-  ];
-  const labelled = (of: (metrics: NonNullable<Evaluation['metrics']['labelled']>) => string | undefined) =>
-    (({ metrics }) => (metrics.labelled === undefined ? undefined : of(metrics.labelled))) satisfies (
-      evaluation: Evaluation,
-    ) => string | undefined;
-  const body = [
-    line('rows', ({ metrics }) => String(metrics.rows)),
-    line('rows without a verdict', ({ metrics }) => String(metrics.unknownRows)),
-    line('abnormal rows', ({ metrics }) => String(metrics.abnormalRows)),
-    line('alarms', ({ metrics }) => String(metrics.alarms)),
-    line('alarms a day', ({ metrics }) => optional(metrics.alarmsPerDay)),
-    line(
-      'F1',
-      labelled(({ f1 }) => f1.toFixed(3)),
-    ),
-    line(
-      'false-alarm rate',
-      labelled(({ falseAlarmRate }) => percent(falseAlarmRate)),
-    ),
-    line(
-      'missed-alarm rate',
-      labelled(({ missedAlarmRate }) => percent(missedAlarmRate)),
-    ),
-    line(
-      'false alarms a day',
-      labelled(({ falseAlarmsPerDay }) => optional(falseAlarmsPerDay)),
-    ),
-    line(
-      'events found',
-      labelled(({ events, eventsFound }) => `${eventsFound} of ${events}`),
-    ),
-    line(
-      'detection delay, mean (s)',
-      labelled(({ detectionDelayMs }) => seconds(detectionDelayMs?.mean)),
-    ),
-    line(
-      'detection delay, longest (s)',
-      labelled(({ detectionDelayMs }) => seconds(detectionDelayMs?.max)),
-    ),
-    line('RMSE', ({ errors }) => optional(errors?.rmse)),
-    line('MAE', ({ errors }) => optional(errors?.mae)),
-    line('tags to blame', ({ metrics }) =>
-      metrics.blame
-        .slice(0, 3)
-        .map(({ tag, share }) => `${tag} ${percent(share)}`)
-        .join(', '),
-    ),
-  ];
+  const columns = evaluations.map(figures);
+  const names = Object.keys(columns[0] ?? {});
+  const body = names.map((name) => [name, ...columns.map((figuresOf) => figuresOf[name] ?? '')]);
   return {
     head: ['', ...evaluations.map(({ model }) => model)],
     body: body.filter((cells) => cells.slice(1).some((cell) => cell !== '')),
+  };
+}
+
+function figures({ metrics, errors }: Evaluation): Readonly<Record<string, string | undefined>> {
+  const { labelled } = metrics;
+  const blamed = metrics.blame.slice(0, 3).map(({ tag, share }) => `${tag} ${percent(share)}`);
+  return {
+    rows: String(metrics.rows),
+    'rows without a verdict': String(metrics.unknownRows),
+    'abnormal rows': String(metrics.abnormalRows),
+    alarms: String(metrics.alarms),
+    'alarms a day': optional(metrics.alarmsPerDay),
+    F1: labelled?.f1.toFixed(3),
+    'false-alarm rate': labelled && percent(labelled.falseAlarmRate),
+    'missed-alarm rate': labelled && percent(labelled.missedAlarmRate),
+    'false alarms a day': optional(labelled?.falseAlarmsPerDay),
+    'events found': labelled && `${labelled.eventsFound} of ${labelled.events}`,
+    'detection delay, mean (s)': seconds(labelled?.detectionDelayMs?.mean),
+    'detection delay, longest (s)': seconds(labelled?.detectionDelayMs?.max),
+    RMSE: optional(errors?.rmse),
+    MAE: optional(errors?.mae),
+    'tags to blame': blamed.join(', '),
   };
 }
 

@@ -57,6 +57,8 @@ type ModelPlan = {
   /** Server of a remote model and its fallback; undefined for a local model. */
   readonly remote: { readonly url: string; readonly fallback: string | undefined } | undefined;
   readonly watches: readonly string[];
+  /** Why it has no version yet, so that its watches learn; undefined if it has one. */
+  readonly absent: string | undefined;
   /** Reason why it cannot be used; '' if it can. */
   readonly problem: string;
 };
@@ -148,6 +150,7 @@ function modelPlans({ models, watches }: AgentConfig, lookup: ModelLookup): read
     task: 'manifest' in found ? found.manifest.task : undefined,
     ...placePlan(models, 'manifest' in found ? found.manifest.remote : undefined),
     watches: Object.entries(watches).flatMap(([id, watch]) => usesOf(id, watch, name)),
+    absent: 'absent' in found ? found.absent : undefined,
     problem: 'problem' in found ? found.problem : '',
   }));
 }

@@ -16,7 +16,6 @@ const SCAN_ROW_MS = 1000;
 export type Pacing = 'rows' | 'times';
 
 export type RecordedFeedOptions = {
-  /** In the order of the columns. */
   readonly tags: readonly Tag[];
   readonly plan: WindowPlan;
   readonly pacing: Pacing;

@@ -11,7 +11,6 @@ export type RecordedRow = {
   readonly timeMs: number | undefined;
   /** As the file writes it; '' without a time column. */
   readonly timeText: string;
-  /** Label; '' without one. */
   readonly label: string;
   /** One value for each tag, in the watch's order; NaN if the file has none. */
   readonly values: Float64Array;

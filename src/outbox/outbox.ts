@@ -2,16 +2,18 @@ import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../con
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode } from '../platform/errors.ts';
+import { errorCode, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { AppendQueue } from './records/append-queue.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
-import { StorageLink } from './storage-link.ts';
+import { LossTally } from './loss-tally.ts';
+import { WorkerLink } from './worker-link.ts';
 import type {
   AppendBatch,
   AppendOutcome,
-  SampleStorage,
+  StorageOptions,
+  StorageProtocol,
   StorageReport,
   UplinkInterest,
 } from './file/storage-protocol.ts';
@@ -30,17 +32,15 @@ export type OutboxOptions = {
 /**
  * The outbox on the agent's main thread: gathers appends and sends every other request to the storage worker.
  *
- * While no worker runs, every call fails with 'outbox-unavailable' (retry), and health `outbox` has the reason. The
- * records of a failed append may be on disk: a retry may store a record twice, under two ids. An alarm is never stored twice.
+ * While the disk fails or no worker runs, appended records wait in memory up to `queueRowsMax` and `queueBytesMax`, other
+ * calls fail with 'outbox-unavailable' (retry), and health `outbox` has the reason. A record is never stored twice.
  */
 export class Outbox implements RecordStore, AsyncDisposable {
-  /** Storage of the sample history, which uses the same worker. */
-  readonly samples: SampleStorage;
   readonly #deps: Deps;
-  readonly #link: StorageLink;
+  readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #queue: AppendQueue;
+  readonly #tally = new LossTally();
   readonly #health: ComponentHealth;
-  readonly #historyHealth: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
   #seenLost = new Map<string, number>();
@@ -50,18 +50,16 @@ export class Outbox implements RecordStore, AsyncDisposable {
   constructor(options: OutboxOptions) {
     const { agentId, entry, config, uplinks, deps } = options;
     this.#deps = deps;
-    this.samples = {
-      flushIntervalMs: config.historyFlushIntervalMs,
-      append: (batch) => this.#link.call('historyAppend', batch),
-      read: (request) => this.#link.call('historyRead', request),
-    };
     this.#metrics = deps.metrics.of(outboxMetrics);
     this.#health = deps.health.component('outbox');
-    this.#historyHealth = deps.health.component('history');
-    this.#link = new StorageLink({
+    this.#link = new WorkerLink({
+      name: 'storage',
+      lostCode: 'outbox-unavailable',
       entry,
-      storage: { agentId, config, uplinks },
+      workerData: { agentId, config, uplinks } satisfies StorageOptions,
+      restarts: this.#metrics.andon_outbox_worker_restarts_total,
       onReport: (report) => this.#publish(report),
+      onSlow: (reason) => this.#health.report('degraded', reason),
       onDown: (reason) => this.#down(reason),
       deps,
     });
@@ -93,6 +91,10 @@ export class Outbox implements RecordStore, AsyncDisposable {
       this.#metrics.andon_outbox_append_failures_total.inc({ code: errorCode(error) });
       throw error;
     }
+  }
+
+  lost(drafts: readonly RecordDraft[], reason: string): void {
+    this.#tally.add(drafts, reason);
   }
 
   read(request: ReadRequest): Promise<readonly StoredRecord[]> {
@@ -142,7 +144,24 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   async #dispose(): Promise<void> {
     await this.#queue.drain();
+    // After the callers of the last refused appends have reported their losses.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#reportLosses();
+    const { records } = this.#tally;
+    if (records > 0) this.#deps.log.error({ records }, 'Records were lost and could not be recorded as lost.');
     await this.#link.close();
+  }
+
+  /** Sends the losses of this thread to the ledger. On failure they stay for the next attempt. */
+  async #reportLosses(): Promise<void> {
+    const report = this.#tally.report();
+    if (report === undefined) return;
+    try {
+      await this.#link.call('lost', { ...report, nowMs: this.#deps.clock.nowMs() });
+      this.#tally.confirm(report.number);
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+    }
   }
 
   async #commit(batch: AppendBatch): Promise<AppendOutcome> {
@@ -174,14 +193,18 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   #publish(report: StorageReport): void {
-    this.#health.report(report.outbox.status, report.outbox.reason);
-    this.#historyHealth.report(report.history.status, report.history.reason);
+    void this.#reportLosses();
+    this.#health.report(report.outbox.status, this.#withQueue(report.outbox.reason));
     for (const notice of report.notices) this.#deps.log.error({ component: 'outbox' }, notice);
     this.#metrics.andon_outbox_database_bytes.set(report.bytes);
     this.#metrics.andon_outbox_database_bytes_max.set(report.bytesMax);
-    this.#metrics.andon_history_bytes.set(report.historyBytes);
     this.#countLosses(report);
     if (report.stored > 0) this.#notify(report.stored);
+  }
+
+  #withQueue(reason: string | undefined): string | undefined {
+    const { rows } = this.#queue;
+    return reason === undefined || rows === 0 ? reason : `${reason}; ${rows} records wait in memory`;
   }
 
   /** The worker's totals restart with the worker and with each new file. */
@@ -199,8 +222,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   #down(reason: string): void {
-    this.#health.report('degraded', reason);
-    this.#historyHealth.report('degraded', reason);
+    this.#health.report('degraded', this.#withQueue(reason));
     this.#seenLost = new Map();
     this.#seenEpochs = 0;
   }

@@ -1,14 +1,21 @@
+import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordKind } from '../domain/record/record.ts';
+import type { RecordKind, StoredRecord } from '../domain/record/record.ts';
 import { databaseFault } from './file/database-file.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
+import type { OutboxDatabase } from './records/outbox-database.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
+import type { OutboxRow } from './records/outbox-schema.ts';
 import { ROW_BYTES } from './records/record-space.ts';
 import type { AppendBatch, AppendOutcome } from './file/storage-protocol.ts';
 
 /** Kinds, least important first. These are left out first if a commit has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
+
+/** Rows that upkeep may have stored between two attempts: losses, waiting alarms, a step of a salvage. */
+const UPKEEP_ROWS_MAX = 1500;
+const telemetry = JSON.stringify(['sample', 'verdict', 'loss'] satisfies readonly RecordKind[]);
 
 export type Appended = Pick<AppendOutcome, 'ids'> & { readonly bytes: number };
 
@@ -24,6 +31,8 @@ export function appendBatch(
   onFull: OutboxConfig['onFull'],
   nowMs: EpochMs,
 ): Appended {
+  const stored = batch.isRetry ? storedBefore(outbox, batch) : undefined;
+  if (stored !== undefined) return { ids: stored, bytes: 0 };
   for (let leaveOut = 0; leaveOut < IMPORTANCE.length; leaveOut += 1) {
     const kept = IMPORTANCE.slice(leaveOut);
     const kinds = new Set<RecordKind>(batch.kinds.filter((kind) => kept.some((candidate) => candidate === kind)));
@@ -39,6 +48,50 @@ export function appendBatch(
     }
   }
   return { ids: store(outbox, batch, new Set(), onFull, nowMs), bytes: 0 };
+}
+
+/**
+ * Returns the ids of a batch that an earlier attempt stored, although it failed: the worker ended between the commit and its
+ * answer, or the sync of the commit failed and SQLite found it in the WAL afterwards. A batch is stored as a whole, less
+ * the kinds that were left out, so its rows are consecutive.
+ */
+function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (string | undefined)[] | undefined {
+  const from = database.sequence - batch.kinds.length - UPKEEP_ROWS_MAX;
+  const rows = (database.statements.pending.all(from, database.sequence, telemetry, -1) as OutboxRow[]).flatMap(
+    (row) => database.verified(row) ?? [],
+  );
+  for (let leaveOut = 0; leaveOut < IMPORTANCE.length; leaveOut += 1) {
+    const kept = new Set<RecordKind>(IMPORTANCE.slice(leaveOut));
+    // An alarm has a key, by which it is found.
+    const drafts = [...batch.kinds.keys()].filter((index) => {
+      const kind = batch.kinds[index];
+      return kind !== undefined && kind !== 'alarm' && kept.has(kind);
+    });
+    if (drafts.length === 0) return undefined;
+    const start = rows.findIndex((_, first) =>
+      drafts.every((index, offset) => isStoredAs(batch, index, rows[first + offset])),
+    );
+    if (start < 0) continue;
+    const ids = new Map(drafts.map((index, offset) => [index, rows[start + offset]?.id]));
+    const alarmIds = new Map(batch.alarms.map(({ index, transition }) => [index, alarmIdOf(database, transition)]));
+    return batch.kinds.map((_, index) => ids.get(index) ?? alarmIds.get(index));
+  }
+  return undefined;
+}
+
+function isStoredAs(batch: AppendBatch, index: number, row: StoredRecord | undefined): boolean {
+  return (
+    row !== undefined &&
+    row.kind === batch.kinds[index] &&
+    row.timestampMs === batch.timestampsMs[index] &&
+    row.watch === batch.watches[index] &&
+    row.body === batch.bodies[index]
+  );
+}
+
+function alarmIdOf(database: OutboxDatabase, { watch, number }: AlarmTransition): string | undefined {
+  const row = database.statements.byKey.get(alarmKey(watch, number));
+  return row === undefined ? undefined : database.epochs.idOf(row as { sequence: number; original_id: string | null });
 }
 
 function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
@@ -58,27 +111,24 @@ function store(
 ): readonly (string | undefined)[] {
   const drops = onFull !== 'reject-new';
   if (kinds.size === 0 && !drops) return batch.kinds.map(() => undefined);
-  const keys = new Map(
-    batch.alarms.map(({ index, transition }) => [index, alarmKey(transition.watch, transition.number)]),
-  );
+  const alarms = new Map(batch.alarms.map(({ index, transition }) => [index, transition]));
   return database.commit(() =>
     batch.kinds.map((kind, index) => {
-      const key = keys.get(index);
+      const alarm = alarms.get(index);
       if (!kinds.has(kind)) {
         // An alarm is not lost: it waits in the alarm database for room.
-        if (drops && key === undefined)
+        if (drops && alarm === undefined)
           database.losses.add({ kind, reason: 'outbox-full', from: 0, to: 0, count: 1 }, nowMs);
         return undefined;
       }
-      const existing = key === undefined ? undefined : database.statements.byKey.get(key);
-      if (existing !== undefined)
-        return database.epochs.idOf(existing as { sequence: number; original_id: string | null });
+      const existing = alarm === undefined ? undefined : alarmIdOf(database, alarm);
+      if (existing !== undefined) return existing;
       const sequence = database.insert({
         kind,
         watch: batch.watches[index] ?? '',
         timestampMs: batch.timestampsMs[index] ?? nowMs,
         body: batch.bodies[index] ?? '{}',
-        key: key ?? null,
+        key: alarm === undefined ? null : alarmKey(alarm.watch, alarm.number),
         originalId: null,
       });
       return database.epochs.idOf({ sequence, original_id: null });

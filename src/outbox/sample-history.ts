@@ -1,19 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import { GOOD } from '../domain/sample/quality.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Timer } from '../platform/clock.ts';
+import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import { SeriesBuffer } from './history/series-buffer.ts';
-import type { HistoryBatch, HistoryPage, SampleStorage } from './file/storage-protocol.ts';
+import type { HistoryBatch, HistoryPage, SampleStorage } from './history/history-protocol.ts';
 
 /** Samples that make a flush due before its interval. */
-const FLUSH_SAMPLES = 65_536;
+const FLUSH_SAMPLES = 262_144;
+/** Samples of one transaction, so that reads and upkeep run between the slices of a flush. Tags are not split. */
+const SLICE_SAMPLES = 8192;
 /** Limit of waiting samples while a flush is in progress. Newer ones are dropped and counted. */
 const SAMPLES_MAX = 1_000_000;
+/** Time for the last flush when the agent stops. */
+const LAST_FLUSH_MS = 10_000;
 
 export type SampleHistoryOptions = {
   readonly storage: SampleStorage;
@@ -22,17 +27,23 @@ export type SampleHistoryOptions = {
   readonly deps: Deps;
 };
 
+type Series = { readonly name: string; readonly buffer: SeriesBuffer };
+
 /**
- * The local historian. Good samples wait in memory, in one pair of columns for each tag, and go to the storage worker
- * every `outbox.historyFlushInterval`. A crash loses the waiting samples. A failed flush loses its samples and counts
- * them: the history matters less than records and alarms, and never delays them.
+ * The local historian. Good samples wait in memory, in one pair of columns for each tag, and go to the history worker in slices
+ * every `outbox.historyFlushInterval`. A crash of the agent loses the waiting samples. While no worker runs, samples wait up to
+ * a limit. A disk that fails loses the samples of its slice and counts them: the history matters less than records and alarms,
+ * and never delays them.
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
   /** By tag number. */
-  readonly #series = new Map<TagNumber, { readonly name: string; readonly buffer: SeriesBuffer }>();
+  readonly #series = new Map<TagNumber, Series>();
   readonly #taken;
   readonly #dropped;
+  /** Makes the ids of batches unique across restarts. */
+  readonly #run = randomUUID();
+  #batches = 0;
   #waiting = 0;
   #lost = 0;
   #flushing: Promise<void> | undefined;
@@ -71,7 +82,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     else if (this.#waiting > 0) this.#timer ??= this.#startTimer();
   }
 
-  /** Sends every added sample to the storage worker. Resolves when they are on disk or dropped. */
+  /** Sends every added sample to the history worker. Resolves when they are on disk or dropped. */
   async flush(): Promise<void> {
     // A flush in progress took the samples of its start. Later ones go with the next flush, which any caller may begin.
     await this.#flushing;
@@ -84,16 +95,21 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   }
 
   async read(tags: readonly string[], fromMs: EpochMs, toMs: EpochMs, limit?: number): Promise<readonly TagSeries[]> {
-    await this.flush();
+    // Without a worker a flush waits for the next one. The read then fails immediately.
+    if (this.#options.storage.isConnected) await this.flush();
     const series: TagSeries[] = [];
     for (const tag of tags) series.push(await this.#readTag(tag, fromMs, toMs, limit));
     return series;
   }
 
-  /** Flushes the waiting samples. */
+  /** Flushes the waiting samples, within a time limit. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    await this.flush();
+    const flushed = new AbortController();
+    await Promise.race([
+      this.flush().finally(() => flushed.abort()),
+      sleep(this.#options.deps.clock, LAST_FLUSH_MS, flushed.signal),
+    ]);
     this.#timer?.cancel();
   }
 
@@ -103,13 +119,18 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   }
 
   async #send(): Promise<void> {
-    const batch = this.#takeBatch();
+    try {
+      for (const batch of this.#takeSlices()) await this.#store(batch);
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #store(batch: HistoryBatch): Promise<void> {
     try {
       await this.#options.storage.append(batch);
     } catch (error) {
       this.#drop(batch.timesMs.length, errorCode(error));
-    } finally {
-      this.#flushing = undefined;
     }
   }
 
@@ -118,24 +139,39 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     this.#dropped.inc({ reason }, count);
   }
 
-  #takeBatch(): HistoryBatch {
-    const timesMs = new Float64Array(this.#waiting);
-    const values = new Float64Array(this.#waiting);
-    const tags: string[] = [];
+  /** Takes the waiting samples, in slices of at least one tag. */
+  #takeSlices(): readonly HistoryBatch[] {
+    const slices: HistoryBatch[] = [];
+    let slice: Series[] = [];
+    let samples = 0;
+    for (const series of this.#series.values()) {
+      if (series.buffer.length === 0) continue;
+      if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
+        slices.push(this.#batchOf(slice, samples));
+        [slice, samples] = [[], 0];
+      }
+      slice.push(series);
+      samples += series.buffer.length;
+    }
+    if (samples > 0) slices.push(this.#batchOf(slice, samples));
+    this.#waiting = 0;
+    return slices;
+  }
+
+  #batchOf(series: readonly Series[], samples: number): HistoryBatch {
+    const timesMs = new Float64Array(samples);
+    const values = new Float64Array(samples);
     const counts: number[] = [];
     let offset = 0;
-    for (const { name, buffer } of this.#series.values()) {
-      if (buffer.length === 0) continue;
-      const { columns } = buffer;
-      timesMs.set(columns.timesMs, offset);
-      values.set(columns.values, offset);
+    for (const { buffer } of series) {
+      timesMs.set(buffer.columns.timesMs, offset);
+      values.set(buffer.columns.values, offset);
       offset += buffer.length;
-      tags.push(name);
       counts.push(buffer.length);
       buffer.clear();
     }
-    this.#waiting = 0;
-    return { tags, counts, timesMs, values };
+    this.#batches += 1;
+    return { id: `${this.#run}/${this.#batches}`, tags: series.map(({ name }) => name), counts, timesMs, values };
   }
 
   async #readTag(tag: string, fromMs: EpochMs, toMs: EpochMs, limit: number | undefined): Promise<TagSeries> {

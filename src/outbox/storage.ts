@@ -8,7 +8,7 @@ import { AlarmStore } from './alarms/alarm-store.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { GrowthRate } from './file/growth-rate.ts';
-import { HistoryStore } from './history/history-store.ts';
+import { unavailable } from './file/outbox-errors.ts';
 import { type OpenOutbox, OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
@@ -17,6 +17,7 @@ import type {
   AppendBatch,
   AppendOutcome,
   RecordRun,
+  RefusalReport,
   StorageProtocol,
   StorageReport,
   StoreHealth,
@@ -30,16 +31,17 @@ const IDLE_SYNC_MS = 30_000;
 const CURSOR_SAVE_MS = 250;
 
 /**
- * The work of the storage worker: the outbox, the alarms and the sample history, each in its own file of one folder.
+ * The work of the storage worker: the outbox and the alarms, each in its own file of one folder.
  * Synchronous and without timers: the main thread requests each slice of upkeep.
  */
 export class Storage {
   readonly #options: OutboxFileOptions;
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
-  readonly #history: HistoryStore;
   readonly #rate = new GrowthRate();
   #bytesSinceUpkeep = 0;
+  /** Number of the next batch; undefined before the first. */
+  #nextBatch: number | undefined;
   #nowMs: EpochMs = 0;
   #lossReportedMs = -Infinity;
   #idleSyncMs = 0;
@@ -50,7 +52,6 @@ export class Storage {
     const { path } = options.config;
     this.#outbox = new OutboxFile(options);
     this.#alarms = new AlarmStore(join(dirname(path), 'alarms.db'));
-    this.#history = new HistoryStore(join(dirname(path), 'history.db'), options.config);
   }
 
   handlers(): RpcHandlers<StorageProtocol> {
@@ -61,14 +62,13 @@ export class Storage {
         this.#nowMs = nowMs;
         return this.#outbox.use(nowMs, ({ lanes }) => lanes.read(request, nowMs));
       },
+      lost: (report) => this.#lost(report),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ uplink, records, reason, nowMs }) => this.#setAside(uplink, records, reason, nowMs),
       history: (query) => this.#outbox.use(this.#nowMs, ({ lanes }) => lanes.history(query)),
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
-      historyAppend: (batch) => this.#history.append(batch, this.#nowMs),
-      historyRead: (request) => this.#history.read(request, this.#nowMs),
       close: () => this.#close(),
     };
   }
@@ -79,17 +79,25 @@ export class Storage {
     makeFolderFor(this.#options.config.path);
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
-    this.#history.ensureOpen(nowMs);
     return this.#report(0, true);
   }
 
+  /** Refuses a batch while the one before it is not stored, so that records keep their order. */
   #append(batch: AppendBatch): AppendOutcome {
+    if (batch.number > (this.#nextBatch ?? batch.number)) throw unavailable('An earlier batch waits for the disk');
+    this.#nextBatch = batch.number;
+    const outcome = this.#appendNow(batch);
+    this.#nextBatch = batch.number + 1;
+    return outcome;
+  }
+
+  #appendNow(batch: AppendBatch): AppendOutcome {
     const nowMs = this.#nowMs;
     const alarms = batch.alarms.map(({ index, transition }) => ({ transition, body: batch.bodies[index] ?? '{}' }));
     try {
       if (alarms.length > 0) this.#alarms.store(alarms, nowMs);
     } catch (error) {
-      if (!(error instanceof OperatingError) || alarms.length === batch.kinds.length) throw error;
+      if (!(error instanceof OperatingError)) throw error;
       return this.#appendWithoutAlarms(batch, error.message);
     }
     const { ids, bytes } = this.#outbox.use(nowMs, (outbox) =>
@@ -108,7 +116,8 @@ export class Storage {
   #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
     const refused = new Set(batch.alarms.map(({ index }) => index));
     const isKept = (_: unknown, index: number): boolean => !refused.has(index);
-    const stored = this.#append({
+    const stored = this.#appendNow({
+      ...batch,
       kinds: batch.kinds.filter(isKept),
       timestampsMs: batch.timestampsMs.filter(isKept),
       watches: batch.watches.filter(isKept),
@@ -118,10 +127,30 @@ export class Storage {
     return { ids: batch.kinds.map((_, index) => (refused.has(index) ? undefined : stored.next().value)), refusal };
   }
 
+  /** Records losses of the main thread, each report once. */
+  #lost({ life, number, losses, nowMs }: RefusalReport): undefined {
+    const report = `${life}/${number}`;
+    this.#outbox.use(nowMs, ({ database }) => {
+      const { statements } = database;
+      if (statements.getMeta.get('refusals') === report) return;
+      database.commit(() => {
+        for (const { kind, reason, count } of losses)
+          database.losses.add({ kind, reason, from: 0, to: 0, count }, nowMs);
+        statements.setMeta.run('refusals', report);
+      });
+    });
+  }
+
   #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {
     this.#nowMs = nowMs;
     this.#outbox.use(nowMs, ({ lanes }) => lanes.acknowledge(run));
-    if (nowMs - this.#cursorsSavedMs >= CURSOR_SAVE_MS) this.#saveCursors(nowMs);
+    if (nowMs - this.#cursorsSavedMs < CURSOR_SAVE_MS) return;
+    try {
+      this.#saveCursors(nowMs);
+    } catch (error) {
+      // The cursor has moved in memory. The next commit or upkeep saves it.
+      if (!(error instanceof OperatingError)) throw error;
+    }
   }
 
   #setAside(uplink: string, records: readonly StoredRecord[], reason: string, nowMs: EpochMs): undefined {
@@ -149,13 +178,12 @@ export class Storage {
     this.#nowMs = nowMs;
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
-    this.#history.ensureOpen(nowMs);
     this.#rate.add(this.#bytesSinceUpkeep, nowMs);
     this.#bytesSinceUpkeep = 0;
     let stored = 0;
     let more = false;
     try {
-      this.#outbox.probeSpace(nowMs);
+      this.#outbox.probeCommit(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);
@@ -166,7 +194,6 @@ export class Storage {
       // The file's health has the error. The next slice tries again.
       if (!(error instanceof OperatingError)) throw error;
     }
-    more = this.#history.upkeep(nowMs) || more;
     return this.#report(stored, more);
   }
 
@@ -219,15 +246,13 @@ export class Storage {
   #report(stored: number, more: boolean): StorageReport {
     const open = this.#outbox.current;
     const space = open?.space.space;
-    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices(), ...this.#history.takeNotices()];
+    const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices()];
     return {
       outbox: worse(this.#outbox.health, this.#alarms.health),
-      history: this.#history.health,
       epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
-      historyBytes: this.#history.bytes,
       lost: open?.database.losses.sinceOpen ?? [],
       notices,
       stored,
@@ -245,7 +270,6 @@ export class Storage {
     } finally {
       this.#outbox.close();
       this.#alarms.close();
-      this.#history.close();
     }
   }
 }

@@ -1,14 +1,16 @@
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { RecordDraft } from '../domain/record/record.ts';
 import { Backoff } from '../platform/backoff.ts';
-import type { Timer } from '../platform/clock.ts';
+import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
 /** Limit of alarm records that wait while the outbox accepts none. Above it, the oldest is lost, logged and counted. */
 const WAITING_MAX = 1000;
+/** Time for the calls in flight when the agent stops. The outbox has a limit of its own after this one. */
+const STOP_MS = 2000;
 
 /** A draft, and the action once it is stored. */
 export type Entry = {
@@ -20,7 +22,7 @@ export type Entry = {
 /**
  * Stores drafts in the outbox and announces them only after that.
  *
- * If the outbox refuses, verdicts and samples are lost and counted, because newer ones follow. Alarm records are kept
+ * If the outbox refuses, verdicts and samples are lost, because newer ones follow. They are counted and become loss records. Alarm records are kept
  * (at most `WAITING_MAX`) and go ahead of the next alarms, or are retried after a delay. They are stored in separate
  * calls, so that alarms that cannot be stored do not block verdicts and samples. Reports health `pipeline`.
  */
@@ -69,7 +71,7 @@ export class Recorder implements AsyncDisposable {
       [id] = await this.#records.append([entry.draft]);
     } catch (error) {
       if (!(error instanceof OperatingError) || error.disposition !== 'retry') throw error;
-      this.#refused([entry], errorMessage(error));
+      this.#refused([entry], error);
       return;
     }
     if (id !== undefined) entry.stored(id);
@@ -79,8 +81,8 @@ export class Recorder implements AsyncDisposable {
   keep(entries: readonly Entry[]): void {
     const all = inOrderOfNumber([...entries, ...this.#waiting]);
     const lost = all.splice(0, Math.max(0, all.length - WAITING_MAX));
+    this.#lost(lost, 'alarm-queue-full');
     for (const { draft } of lost) {
-      this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
       this.#deps.log.error(
         { watch: draft.watch, alarm: draft.body },
         `Alarm record lost: more than ${WAITING_MAX} wait for the outbox.`,
@@ -96,14 +98,22 @@ export class Recorder implements AsyncDisposable {
     this.#disposed = true;
     this.#retry?.cancel();
     this.#retry = undefined;
-    await Promise.all(this.#inFlight);
+    await this.#endsWithin(STOP_MS);
     this.store([]);
-    await Promise.all(this.#inFlight);
+    await this.#endsWithin(STOP_MS);
+    this.#lost(this.#waiting, 'agent-stopped');
     for (const { draft } of this.#waiting)
       this.#deps.log.error(
         { watch: draft.watch, alarm: draft.body },
         'Alarm record lost: the agent stops and the outbox accepts none.',
       );
+  }
+
+  /** Waits for the calls in flight. While the disk fails, they end only when the outbox is closed. */
+  async #endsWithin(limitMs: number): Promise<void> {
+    const ended = new AbortController();
+    const calls = Promise.all(this.#inFlight).finally(() => ended.abort());
+    await Promise.race([calls, sleep(this.#deps.clock, limitMs, ended.signal)]);
   }
 
   #begin(entries: readonly Entry[]): void {
@@ -119,7 +129,7 @@ export class Recorder implements AsyncDisposable {
       ids = await this.#records.append(entries.map(({ draft }) => draft));
     } catch (error) {
       this.#alarmsInFlight -= alarms;
-      this.#refused(entries, errorMessage(error));
+      this.#refused(entries, error);
       return;
     }
     this.#alarmsInFlight -= alarms;
@@ -133,15 +143,26 @@ export class Recorder implements AsyncDisposable {
     this.#health.report('ok');
   }
 
-  #refused(entries: readonly Entry[], reason: string): void {
+  #refused(entries: readonly Entry[], error: unknown): void {
     const alarms = entries.filter(isAlarm);
-    for (const { draft } of entries)
-      if (draft.kind !== 'alarm') this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
+    this.#lost(
+      entries.filter((entry) => !isAlarm(entry)),
+      errorCode(error),
+    );
     this.#health.report(
       'degraded',
-      `The outbox refused ${entries.length} records, ${alarms.length} of them alarms, which are kept: ${reason}`,
+      `The outbox refused ${entries.length} records, ${alarms.length} of them alarms, which are kept: ${errorMessage(error)}`,
     );
     this.keep(alarms);
+  }
+
+  #lost(entries: readonly Entry[], reason: string): void {
+    if (entries.length === 0) return;
+    for (const { draft } of entries) this.#metrics.andon_pipeline_records_lost_total.inc({ kind: draft.kind });
+    this.#records.lost(
+      entries.map(({ draft }) => draft),
+      reason,
+    );
   }
 
   #tryAgain(): void {

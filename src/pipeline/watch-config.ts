@@ -109,9 +109,29 @@ const driftSchema = configObject({
     .describe('Population stability index above which a tag is reported: 0.1 is a slight shift, 0.25 a major one'),
 }).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
+const learnSchema = configObject({
+  for: duration('Time of normal running that a model is trained on', { minMs: 60_000 }).prefault('1d'),
+  activate: z
+    .enum(['propose', 'automatic'])
+    .default('propose')
+    .describe(
+      'propose: a trained model waits for `andon models activate`. automatic: it is activated, with probation, if its training report shows that it detects injected faults',
+    ),
+  retrain: z
+    .union([z.literal('never'), duration('Age at which a model is trained again', { minMs: 3_600_000 })], {
+      error: 'expected never or a duration of 1h or more',
+    })
+    .default('never')
+    .describe('Age of a model at which a new version is trained and proposed'),
+}).describe('How a watch without an active model learns one from its own history');
+
 /** One entry of `watches:`: a model bound to tags, and its alarm. */
 export const watchSchema = configObject({
-  model: modelReference,
+  model: modelReference
+    .optional()
+    .describe(
+      'Model of the watch: its active version, or a fixed version such as pump-anomaly@3. Default: the id of the watch. Until a version is active, the watch is learning',
+    ),
   shadow: versionReference(
     'Version of the same model that judges the same windows without raising alarms, such as pump-anomaly@4. Its verdicts are counted and compared',
   ).optional(),
@@ -125,8 +145,26 @@ export const watchSchema = configObject({
     .describe('Tags, in the column order of the model'),
   window: windowSchema.prefault({}).describe('How samples become windows. The window length comes from the model'),
   alarm: alarmSchema.optional().describe('Alarm for abnormal verdicts. Without it, verdicts are only recorded'),
+  learn: learnSchema.prefault({}),
   drift: driftSchema.prefault({}),
 });
 
-export type WatchConfig = z.infer<typeof watchSchema>;
+type WatchEntry = z.infer<typeof watchSchema>;
+
+/** A watch with its model: the configured one, or one with the id of the watch. */
+export type WatchConfig = Omit<WatchEntry, 'model'> & { readonly model: ModelReference };
+
+/** Returns a watch with its model. */
+export function withModel(id: string, watch: WatchEntry): WatchConfig {
+  return { ...watch, model: watch.model ?? { name: modelNameFor(id), version: undefined } };
+}
+
+/** Returns the id of a watch as the name of a model: `Pump 1` becomes `pump-1`. */
+export function modelNameFor(id: string): string {
+  const name = id
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '');
+  return name.slice(0, 64) || 'watch';
+}
 export type AlarmConfig = z.infer<typeof alarmSchema>;

@@ -2,7 +2,6 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Aedes } from 'aedes';
 
 export type MqttBrokerOptions = {
-  /** 0 takes a free port. */
   readonly port: number;
   /** Default: loopback, because the broker requires no password. */
   readonly host?: string;
@@ -53,7 +52,6 @@ export class MqttBroker implements AsyncDisposable {
     return `mqtt://127.0.0.1:${this.port}`;
   }
 
-  /** Ends every connection and stops listening. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());

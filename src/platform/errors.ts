@@ -36,6 +36,12 @@ export class OperatingError extends Error {
   }
 }
 
+/** Returns a function that creates the errors of a catalogue, each with the disposition of its code. */
+export function failures<Code extends string>(catalogue: Readonly<Record<Code, ErrorDocumentation>>) {
+  return (code: Code, message: string, options?: ErrorOptions): OperatingError =>
+    new OperatingError(code, catalogue[code].disposition, message, options);
+}
+
 /** One problem in a configuration file. Lines and columns count from 1. */
 export type ConfigProblem = {
   readonly file: string;

@@ -44,6 +44,7 @@ export function planBatches(records: readonly StoredRecord[], limits: BatchLimit
  */
 export class InFlightBatches {
   readonly #batches: { batch: Batch; outcome: Outcome }[];
+  #isDropped = false;
 
   constructor(batches: readonly Batch[]) {
     this.#batches = batches.map((batch) => ({ batch, outcome: 'waiting' }));
@@ -95,15 +96,25 @@ export class InFlightBatches {
     this.#batches.splice(0, this.#batches.length, ...fitting);
   }
 
-  /** Removes and returns the settled batches before the first unsettled one. */
-  takeSettled(): readonly Settlement[] {
-    const settled: Settlement[] = [];
-    for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {
-      if (typeof first.outcome === 'string') break;
-      settled.push(first.outcome);
+  /**
+   * Removes and returns the next result for the outbox; undefined if the first batch is not settled. Adjacent
+   * acknowledgements are joined, because each call costs the outbox a commit.
+   */
+  takeSettled(): Settlement | undefined {
+    const [first] = this.#batches;
+    if (this.#isDropped || first === undefined || typeof first.outcome === 'string') return undefined;
+    if (first.outcome.type !== 'acknowledge') {
       this.#batches.shift();
+      return first.outcome;
     }
-    return settled;
+    const end = this.#batches.findIndex(({ outcome }) => typeof outcome === 'string' || outcome.type !== 'acknowledge');
+    const joined = this.#batches.splice(0, end === -1 ? this.#batches.length : end);
+    return { type: 'acknowledge', records: joined.flatMap(({ batch }) => batch.records) };
+  }
+
+  /** Drops all results, now and later. */
+  dropSettled(): void {
+    this.#isDropped = true;
   }
 
   #conclude(batch: Batch, outcome: Outcome): void {

@@ -76,7 +76,7 @@ export class UplinkPump implements Uplink {
       records,
       report: this.#report,
       backoff: new Backoff(waits),
-      clock: deps.clock,
+      stopped: new WakeSignal(deps.clock),
     });
   }
 
@@ -238,11 +238,11 @@ export class UplinkPump implements Uplink {
       if (error instanceof InvariantError) throw error;
       const failure = error instanceof OperatingError ? error : unexpected(error);
       const pause = this.#failed(batch, batches, failure);
-      this.#ackWriter.push(batches.takeSettled());
+      this.#ackWriter.write(batches);
       return pause;
     }
     batches.acknowledge(batch);
-    this.#ackWriter.push(batches.takeSettled());
+    this.#ackWriter.write(batches);
     this.#report.sent(batch, this.#deps.clock.monotonicMs() - startedMs);
     this.#backoff.reset();
     this.#refusedInARow = 0;

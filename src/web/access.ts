@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { httpFailure } from './http-errors.ts';
 
 export type AccessOptions = {
   /** Required of every request except those to open paths; undefined on a loopback endpoint without a token. */
   readonly token: string | undefined;
   /** Grants everything that the token grants, and the management of models. */
   readonly adminToken: string | undefined;
-  /** True if the endpoint listens on a loopback address. */
   readonly loopback: boolean;
   /** Paths that need no token: health, for supervisors and load balancers, and pages without data. */
   readonly openPaths: ReadonlySet<string>;
@@ -36,16 +36,33 @@ export function accessCheck(options: AccessOptions) {
   };
 }
 
-export function bearerToken(request: FastifyRequest): string {
+function bearerToken(request: FastifyRequest): string {
   return /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
 }
 
 /** Compares digests, so that the time that it takes reveals neither length nor content. */
-export function sameSecret(given: string, expected: string): boolean {
+function sameSecret(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));
 }
 
 function originHost(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+/**
+ * Returns an `onRequest` hook that admits only requests with the admin token, before the body is read.
+ *
+ * @param adminToken Undefined if models cannot be managed over HTTP.
+ */
+export function adminCheck(adminToken: string | undefined): (request: FastifyRequest) => Promise<void> {
+  return async (request) => {
+    if (adminToken === undefined)
+      throw httpFailure(
+        'repository-off',
+        'Models cannot be managed over HTTP without an admin token. Set http.adminToken (or serving.adminToken for the model server)',
+      );
+    if (!sameSecret(bearerToken(request), adminToken))
+      throw httpFailure('admin-token-needed', 'The admin token is required: Authorization: Bearer <http.adminToken>');
+  };
 }

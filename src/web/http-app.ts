@@ -28,7 +28,6 @@ export type HttpAppOptions = {
   readonly bodyBytesMax: number;
   /** Longest time that a request on any path may take to arrive; `requestTimeout` if that is longer. */
   readonly receiveDeadlineMs: number;
-  /** Paths that need no token. */
   readonly openPaths: ReadonlySet<string>;
   /** HTTP status by error code, if it is not 503 for errors that pass and 400 for the others. */
   readonly statusOfCode: Readonly<Record<string, number>>;

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import { type Disposition, type ErrorCatalogue, OperatingError, reject, retry } from '../platform/errors.ts';
 
 /** Errors of every HTTP endpoint. */
@@ -20,3 +21,6 @@ export function httpFailure(code: keyof typeof httpErrors, message: string, opti
   const disposition: Disposition = httpErrors[code].disposition;
   return new OperatingError(code, disposition, message, options);
 }
+
+/** Body of every error answer. */
+export const errorJson = z.object({ error: z.string() });

@@ -8,7 +8,6 @@ import { httpApp, type HttpAppOptions } from './http-app.ts';
 import { type ListenAddress, listenAddress } from './listen-address.ts';
 
 export type HttpServerOptions = HttpAppOptions & {
-  /** Name of the component in the health report. */
   readonly component: string;
   readonly onListening?: (url: string) => void;
 };

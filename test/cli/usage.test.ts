@@ -88,7 +88,7 @@ const documents: readonly { readonly args: readonly string[]; readonly code: num
   { args: ['models', 'show', 'pump-anomaly', '-c', demoConfig], code: 0, holds: { name: 'pump-anomaly', version: 1 } },
   { args: ['models', 'verify', 'fill-weight', '-c', demoConfig], code: 0, holds: { models: [{ ok: true }] } },
   { args: ['models', 'verify', '-c', '/nowhere.yaml'], code: 78, holds: { ok: false, problems: [{ line: 1 }] } },
-  { args: ['models', 'show', 'none', '-c', demoConfig], code: 1, holds: { ok: false, code: 'model-file-invalid' } },
+  { args: ['models', 'show', 'none', '-c', demoConfig], code: 1, holds: { ok: false, code: 'model-absent' } },
   { args: ['status', '--url', nowhere], code: 1, holds: { ok: false, code: 'agent-not-reached' } },
   { args: ['outbox', 'stats', '-c', slow], code: 1, holds: { ok: false, code: 'outbox-unavailable' } },
 ];

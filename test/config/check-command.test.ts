@@ -10,7 +10,7 @@ async function check(file: string): Promise<{ readonly exitCode: number; readonl
   const err: string[] = [];
   const exitCode = await checkCommand(
     file,
-    { json: true },
+    { json: true, strict: false },
     { out: (text) => out.push(text), err: (text) => err.push(text) },
   );
   return { exitCode, out: out.join('\n'), err: err.join('\n') };

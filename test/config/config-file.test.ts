@@ -129,11 +129,21 @@ uplinks:
     expect(agentTags(config).map(({ name }) => name)).toContain('file');
   });
 
-  test('without a model the agent runs, to collect training data; a check refuses it', async () => {
+  test('a watch without a model learns one with its own name, without a warning', async () => {
+    const path = await fileWith(`${smallest}watches: { pump-1: { tags: [pump-1.pressure] } }\n`);
+    const { config, warnings } = await loadConfig(path);
+    expect({ model: config.watches['pump-1']?.model, warnings }).toEqual({
+      model: { name: 'pump-1', version: undefined },
+      warnings: [],
+    });
+  });
+
+  test('a watch whose model does not exist yet is learning, and the file says so', async () => {
     const path = await fileWith(`${smallest}watches: { pump-1: { model: pump-anomaly, tags: [pump-1.pressure] } }\n`);
     const { warnings } = await loadConfig(path);
-    expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining('there are no models in')]);
-    await expect(loadConfig(path, { models: 'required' })).rejects.toThrow('there are no models in');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/There is no model 'pump-anomaly' in .*\. The watch is learning for 1d/),
+    ]);
   });
 
   test('a key named __proto__ is a normal key', async () => {
@@ -152,13 +162,18 @@ uplinks:
     expect(agentTags(config)).toHaveLength(502);
   });
 
-  test.each(['config/andon.yaml', 'config/demo.yaml'])('%s is valid', async (path) => {
-    expect(agentTags((await loadConfig(join(root, path))).config).length).toBeGreaterThan(0);
+  test.each(['config/andon.yaml', 'config/demo.yaml'])('%s is valid, without a warning', async (path) => {
+    const { config, warnings } = await loadConfig(join(root, path));
+    expect(agentTags(config).length).toBeGreaterThan(0);
+    expect(warnings).toEqual([]);
   });
 });
 
 describe('any file', () => {
-  const sample = readFileSync(join(root, 'test/golden/config/the-example-without-its-models/andon.yaml'), 'utf8');
+  const sample = readFileSync(
+    join(root, 'test/golden/config-warnings/the-example-without-its-models/andon.yaml'),
+    'utf8',
+  );
 
   /** The sample with some pieces removed, duplicated or replaced, as by a typing error or a bad merge. */
   const damaged = fc

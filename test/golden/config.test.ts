@@ -11,6 +11,7 @@ const update = process.env['ANDON_UPDATE_GOLDEN'] === '1';
 
 describe.each([
   { group: 'config', exitCode: 78, title: 'an invalid configuration is refused with every problem and its remedy' },
+  { group: 'config-warnings', exitCode: 1, title: 'a model that cannot be used is a warning, and fails a strict check' },
   { group: 'config-valid', exitCode: 0, title: 'a valid configuration passes' },
 ])('$title', ({ group, exitCode }) => {
   const groupFolder = join(import.meta.dirname, group);
@@ -19,7 +20,7 @@ describe.each([
     const folder = join(groupFolder, name);
     const printed: string[] = [];
     const write = (text: string) => printed.push(text);
-    const code = await checkCommand(join(folder, 'andon.yaml'), { json: false }, { out: write, err: write });
+    const code = await checkCommand(join(folder, 'andon.yaml'), { json: false, strict: group === 'config-warnings' }, { out: write, err: write });
     const text = `${printed.join('\n')}\n`
       .replaceAll(`${folder}/`, '')
       .replaceAll(resolve(folder, '..'), '<folder>');

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { AppendQueue } from '../../src/outbox/records/append-queue.ts';
+import { AppendQueue, type AppendQueueOptions } from '../../src/outbox/records/append-queue.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-reader.ts';
+import { unavailable } from '../../src/outbox/file/outbox-errors.ts';
+import { errorCode } from '../../src/platform/errors.ts';
 import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
 import type { AppendBatch } from '../../src/outbox/file/storage-protocol.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -13,7 +15,13 @@ import { join } from 'node:path';
 type QueueLimits = Partial<Record<'commitRowsMax' | 'commitBytesMax' | 'queueRowsMax' | 'queueBytesMax', number>>;
 
 /** A queue in front of a disk that commits immediately, or with `stuck` never. */
-function queueOn(clock: FakeClock, { stuck = false, ...limits }: QueueLimits & { readonly stuck?: boolean } = {}) {
+function queueOn(
+  clock: FakeClock,
+  {
+    stuck = false,
+    ...limits
+  }: QueueLimits & Partial<Pick<AppendQueueOptions, 'commit'>> & { readonly stuck?: boolean } = {},
+) {
   const commits: { readonly atMs: number; readonly rows: number }[] = [];
   const queue = new AppendQueue({
     clock,
@@ -148,25 +156,90 @@ test('an append above the limit of the queue is refused immediately, as retryabl
   });
 });
 
-test('a storage worker that dies is replaced; the append under way fails as retryable', async () => {
+describe('a commit that fails', () => {
+  /** A queue whose commits fail with `failure` while it is set. */
+  function queueOnFailingDisk(clock: FakeClock, limits: QueueLimits = {}) {
+    const state: { failure: Error | undefined } = { failure: unavailable('the disk is full') };
+    const attempts: (readonly [number: number, isRetry: boolean])[] = [];
+    const stored: number[] = [];
+    const { queue } = queueOn(clock, {
+      ...limits,
+      commit: (batch: AppendBatch) => {
+        attempts.push([batch.number, batch.isRetry]);
+        if (state.failure !== undefined) return Promise.reject(state.failure);
+        stored.push(batch.number);
+        return Promise.resolve({ ids: batch.kinds.map((_, index) => `${batch.number}/${index}`) });
+      },
+    });
+    return { queue, state, attempts, stored };
+  }
+
+  test('keeps its records, and they are stored in their order when the disk accepts them again', async () => {
+    const clock = new FakeClock();
+    const { queue, state, attempts, stored } = queueOnFailingDisk(clock, { commitRowsMax: 1 });
+    const appends = [1, 2, 3].map((number) => queue.push([draft('verdict', number)]));
+    await clock.advance(1000);
+    expect(stored).toEqual([]);
+    expect(queue.rows).toBe(3);
+    state.failure = undefined;
+    await clock.advance(1000);
+    await expect(Promise.all(appends)).resolves.toEqual([['1/0'], ['2/0'], ['3/0']]);
+    expect(stored).toEqual([1, 2, 3]);
+    expect(attempts[0]).toEqual([1, false]);
+    expect(attempts.slice(2, -1).every(([, isRetry]) => isRetry)).toBe(true);
+  });
+
+  test('refuses the newest records above the limit of the queue', async () => {
+    const clock = new FakeClock();
+    const { queue, state } = queueOnFailingDisk(clock, { queueRowsMax: 10 });
+    const kept = queue.push(Array.from({ length: 10 }, (_, index) => draft('verdict', index)));
+    await clock.advance(1000);
+    await expect(queue.push([draft('verdict', 11)])).rejects.toMatchObject({ code: 'outbox-queue-full' });
+    state.failure = undefined;
+    await clock.advance(1000);
+    await expect(kept).resolves.toHaveLength(10);
+  });
+
+  test('is final if the batch is at fault', async () => {
+    const clock = new FakeClock();
+    const { queue, state } = queueOnFailingDisk(clock);
+    state.failure = new Error('no such column');
+    await expect(queue.push([draft('verdict', 1)])).rejects.toThrow('no such column');
+    expect(queue.rows).toBe(0);
+  });
+
+  test('is final after the time limit of a stop', async () => {
+    const clock = new FakeClock();
+    const { queue } = queueOnFailingDisk(clock);
+    const outcome = queue.push([draft('verdict', 1)]).then(() => 'stored', errorCode);
+    await clock.advance(100);
+    const drained = queue.drain();
+    await clock.advance(6000);
+    await expect(outcome).resolves.toBe('outbox-unavailable');
+    await expect(drained).resolves.toBeUndefined();
+  });
+});
+
+test('a storage worker that dies is replaced, and the append under way is stored once by the next one', async () => {
   const deps = testDeps();
+  const folder = testFolder();
   const outbox = new Outbox({
     agentId: 'edge-01',
     entry: new URL('dying-storage-worker.ts', import.meta.url),
-    config: outboxConfigSchema.parse({ path: join(testFolder(), 'outbox.db') }),
+    config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db') }),
     uplinks: [],
     deps,
   });
   await outbox.start();
   const health = () => deps.health.components().find(({ name }) => name === 'outbox');
-  await expect(outbox.append([draft('verdict', 1)])).rejects.toMatchObject({
-    code: 'outbox-unavailable',
-    disposition: 'retry',
-  });
-  expect(health()).toMatchObject({ status: 'degraded', reason: expect.stringContaining('out of order') as unknown });
+  const appended = outbox.append([draft('sample', 1), draft('verdict', 2)]);
+  await expect.poll(() => health()?.reason).toContain('after the commit; 2 records wait in memory');
+  const ids = await appended;
   await expect.poll(() => health()?.status).toBe('ok');
   expect(await metricValue(deps, 'andon_outbox_worker_restarts_total')).toBe(1);
   await outbox[Symbol.asyncDispose]();
+  const records = await Array.fromAsync(exportRecords({ path: join(folder, 'outbox.db'), agentId: 'edge-01' }));
+  expect(records.map(({ id }) => id)).toEqual(ids);
 });
 
 test('another process reads the records and the figures while the agent runs', async () => {

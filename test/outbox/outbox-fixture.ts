@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,13 +6,18 @@ import { onTestFinished } from 'vitest';
 import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import type { Lane, OutboxStats } from '../../src/contracts/record-store.ts';
+import { HistoryStore } from '../../src/outbox/history/history-store.ts';
+import type { HistoryBatch, HistoryPage, HistoryReport } from '../../src/outbox/history/history-protocol.ts';
+import { HistoryStorage } from '../../src/outbox/history-storage.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { Storage } from '../../src/outbox/storage.ts';
 import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
 import type { Deps } from '../../src/platform/deps.ts';
+import { programPath } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
 
+const historyEntry = new URL('../../src/hosts/history-worker.ts', import.meta.url);
 const storageEntry = new URL('../../src/hosts/storage-worker.ts', import.meta.url);
 export const allKinds: readonly RecordKind[] = ['alarm', 'verdict', 'sample', 'loss'];
 export const cloud: UplinkInterest = { id: 'cloud', kinds: allKinds };
@@ -23,6 +29,15 @@ const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 export function testFolder(): string {
   const folder = mkdtempSync(join(base, 'andon-outbox-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A disk of 4 MB; undefined if this user may not mount one. */
+export function smallDisk(): string | undefined {
+  const folder = testFolder();
+  const { status } = spawnSync(programPath('mount') ?? 'none', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
+  if (status !== 0) return undefined;
+  onTestFinished(() => void spawnSync(programPath('umount') ?? 'none', ['-l', folder]));
   return folder;
 }
 
@@ -47,6 +62,32 @@ export async function openOutbox({ folder, uplinks = [cloud], config = {}, deps 
   return outbox;
 }
 
+/** A started history in `folder`, with its thread; stopped when the test ends, or before by `await using`. */
+export function startHistory(folder: string, deps: Deps, entry = historyEntry): HistoryStorage {
+  const config = outboxConfigSchema.parse({ path: join(folder, 'outbox.db') });
+  const storage = new HistoryStorage({ entry, config, deps });
+  onTestFinished(() => storage[Symbol.asyncDispose]());
+  storage.start();
+  return storage;
+}
+
+/** The history itself, without its thread. */
+export function openHistory(folder: string, config: Readonly<Record<string, unknown>> = {}, nowMs = 1_800_000_000_000) {
+  const handlers = new HistoryStore(
+    outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
+  ).handlers();
+  void handlers.open({ nowMs });
+  let batches = 0;
+  return {
+    append: (series: Omit<HistoryBatch, 'id'>) => void handlers.append({ id: `batch/${(batches += 1)}`, ...series }),
+    read: (tag: string) =>
+      handlers.read({ tag, fromMs: 0, toMs: 1e15, limit: undefined, after: undefined }) as HistoryPage,
+    upkeep: (atMs = nowMs) => handlers.upkeep({ nowMs: atMs, idle: false }) as HistoryReport,
+    handlers,
+    stop: () => void handlers.close(undefined),
+  };
+}
+
 /** The storage itself, without its thread: for tests of what is on the disk. `stop` is a clean end, leaving it away a crash. */
 export function openStorage(
   folder: string,
@@ -57,6 +98,7 @@ export function openStorage(
   }: Partial<OpenOptions> & { readonly nowMs?: number } = {},
 ) {
   let epochs = 0;
+  let batches = 0;
   const handlers = new Storage({
     agentId: 'edge-01',
     config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
@@ -66,16 +108,19 @@ export function openStorage(
   const opened = handlers.open({ nowMs }) as StorageReport;
   return {
     opened,
-    append: (...drafts: readonly RecordDraft[]) =>
-      (
-        handlers.append({
-          kinds: drafts.map(({ kind }) => kind),
-          timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
-          watches: drafts.map(({ watch }) => watch),
-          bodies: drafts.map(({ body }) => JSON.stringify(body)),
-          alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
-        }) as AppendOutcome
-      ).ids,
+    append: (...drafts: readonly RecordDraft[]) => {
+      const { ids } = handlers.append({
+        number: batches,
+        isRetry: false,
+        kinds: drafts.map(({ kind }) => kind),
+        timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
+        watches: drafts.map(({ watch }) => watch),
+        bodies: drafts.map(({ body }) => JSON.stringify(body)),
+        alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
+      }) as AppendOutcome;
+      batches += 1;
+      return ids;
+    },
     read: (lane: Lane = 'backlog', recordsMax = 500, uplink = 'cloud', kinds = allKinds, atMs = nowMs) =>
       handlers.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6, nowMs: atMs }) as readonly StoredRecord[],
     acknowledge: (records: readonly StoredRecord[], uplink = 'cloud', atMs = nowMs) => {

@@ -1,10 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import { dropOrder } from '../../src/outbox/records/record-space.ts';
-import { programPath } from '../support/programs.ts';
 import {
   alarmDraft,
   allKinds,
@@ -13,6 +11,7 @@ import {
   drainStorage,
   numberOf,
   openStorage,
+  smallDisk,
   testFolder,
   type TestStorage,
 } from './outbox-fixture.ts';
@@ -189,15 +188,6 @@ describe('the disk itself is full', () => {
     expect(storage.stats().lost).toBe(0);
     expect(after).not.toBe(before);
   });
-
-  /** A disk of 4 MB; undefined if this user may not mount one. */
-  function smallDisk(): string | undefined {
-    const folder = testFolder();
-    const { status } = spawnSync(programPath('mount') ?? 'none', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
-    if (status !== 0) return undefined;
-    onTestFinished(() => void spawnSync(programPath('umount') ?? 'none', ['-l', folder]));
-    return folder;
-  }
 
   function fill(path: string): void {
     for (const bytes of [65_536, 4096]) {

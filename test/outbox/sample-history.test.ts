@@ -5,9 +5,11 @@ import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../src/domain/sample/quality.ts';
 import { HistoryDatabase } from '../../src/outbox/history/history-database.ts';
 import { SampleHistoryStore, thinned } from '../../src/outbox/sample-history.ts';
+import type { HistoryStorage } from '../../src/outbox/history-storage.ts';
+import type { Deps } from '../../src/platform/deps.ts';
 import { decodeSeries, encodeSeries } from '../../src/outbox/history/series-codec.ts';
 import { testDeps } from '../support/test-deps.ts';
-import { openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
+import { openHistory, startHistory, testFolder } from './outbox-fixture.ts';
 
 const base = 1_800_000_000_000;
 const tags = [
@@ -19,6 +21,12 @@ function batchOf(...samples: readonly (readonly [tag: number, value: number, tim
   const batch = new SampleBatch(samples.length);
   for (const [tag, value, timeMs, quality = GOOD] of samples) batch.add(tag, value, timeMs, quality, 'out-of-range');
   return batch;
+}
+
+async function readyHistory(folder: string, deps: Deps): Promise<HistoryStorage> {
+  const storage = startHistory(folder, deps);
+  await expect.poll(() => storage.isConnected).toBe(true);
+  return storage;
 }
 
 describe('chunks of samples', () => {
@@ -47,8 +55,7 @@ describe('chunks of samples', () => {
 describe('the history', () => {
   test('keeps good samples only, by tag and time', async () => {
     const deps = testDeps();
-    const outbox = await openOutbox({ folder: testFolder(), deps });
-    const history = new SampleHistoryStore({ storage: outbox.samples, tags, deps });
+    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, deps });
     history.add(batchOf([0, 4.5, base], [1, 12, base], [0, 99, base + 1, BAD], [0, 17, base + 2, UNCERTAIN]));
     history.add(batchOf([0, 4.6, base + 3], [7, 1, base + 3]));
     const series = await history.read(['pump-1.pressure', 'pump-1.current', 'unknown'], base, base + 10);
@@ -63,13 +70,13 @@ describe('the history', () => {
   test('samples that were flushed survive a restart', async () => {
     const folder = testFolder();
     const deps = testDeps();
-    const first = await openOutbox({ folder, deps });
-    const writing = new SampleHistoryStore({ storage: first.samples, tags, deps });
+    const first = await readyHistory(folder, deps);
+    const writing = new SampleHistoryStore({ storage: first, tags, deps });
     writing.add(batchOf([0, 1, base], [0, 2, base + 1]));
     await writing[Symbol.asyncDispose]();
     await first[Symbol.asyncDispose]();
-    const second = await openOutbox({ folder, deps });
-    const reading = new SampleHistoryStore({ storage: second.samples, tags, deps });
+    const second = await readyHistory(folder, deps);
+    const reading = new SampleHistoryStore({ storage: second, tags, deps });
     const [pressure] = await reading.read(['pump-1.pressure'], 0, 1e15);
     expect([...(pressure?.values ?? [])]).toEqual([1, 2]);
   });
@@ -78,6 +85,7 @@ describe('the history', () => {
     const sends: PromiseWithResolvers<void>[] = [];
     const storage = {
       flushIntervalMs: 3_600_000,
+      isConnected: true,
       append: () => {
         const send = Promise.withResolvers<void>();
         sends.push(send);
@@ -118,6 +126,7 @@ describe('the history', () => {
           const samples = times.map((time, index) => ({ time, value: expected.length + index }));
           expected.push(...samples);
           database.append({
+            id: `${expected.length}`,
             tags: ['a'],
             counts: [times.length],
             timesMs: Float64Array.from(times),
@@ -144,6 +153,7 @@ describe('the history', () => {
     const count = 20_000;
     for (let flush = 0; flush < 50; flush += 1)
       database.append({
+        id: `${flush}`,
         tags: ['a'],
         counts: [count],
         timesMs: Float64Array.from({ length: count }, (_, index) => base + flush * count + index),
@@ -174,8 +184,7 @@ describe('the history', () => {
 
   test('a thinned read of a long span is even, and within its limit', async () => {
     const deps = testDeps();
-    const outbox = await openOutbox({ folder: testFolder(), deps });
-    const history = new SampleHistoryStore({ storage: outbox.samples, tags, deps });
+    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, deps });
     for (let part = 0; part < 5; part += 1) {
       const batch = new SampleBatch(10_000);
       for (let index = 0; index < 10_000; index += 1)
@@ -193,9 +202,9 @@ describe('the history', () => {
   });
 
   test('samples older than the history go, newer ones stay', () => {
-    const storage = openStorage(testFolder(), { config: { history: '1d' } });
+    const history = openHistory(testFolder(), { history: '1d' });
     const append = (timeMs: number) =>
-      void storage.handlers.historyAppend({
+      history.append({
         tags: ['a'],
         counts: [1],
         timesMs: Float64Array.of(timeMs),
@@ -203,26 +212,24 @@ describe('the history', () => {
       });
     append(base);
     append(base + 2 * 86_400_000);
-    for (let slices = 0; storage.upkeep(base + 2 * 86_400_000).more && slices < 100; slices += 1);
-    const page = storage.handlers.historyRead({ tag: 'a', fromMs: 0, toMs: 1e15, limit: undefined, after: undefined });
-    expect(page).toMatchObject({ timesMs: Float64Array.of(base + 2 * 86_400_000) });
-    storage.stop();
+    for (let slices = 0; history.upkeep(base + 2 * 86_400_000).more && slices < 100; slices += 1);
+    expect(history.read('a')).toMatchObject({ timesMs: Float64Array.of(base + 2 * 86_400_000) });
+    history.stop();
   });
 
   test('a full history drops its oldest samples and takes the new ones', () => {
-    const storage = openStorage(testFolder(), { config: { historyMaxSize: '1MB' } });
+    const history = openHistory(testFolder(), { historyMaxSize: '1MB' });
     for (let flush = 0; flush < 60; flush += 1)
-      void storage.handlers.historyAppend({
+      history.append({
         tags: ['a'],
         counts: [5000],
         timesMs: Float64Array.from({ length: 5000 }, (_, index) => base + flush * 5000 + index),
         values: Float64Array.from({ length: 5000 }, () => Math.random()),
       });
-    const page = storage.handlers.historyRead({ tag: 'a', fromMs: 0, toMs: 1e15, limit: undefined, after: undefined });
-    expect(page).toMatchObject({ next: undefined });
-    const { timesMs } = page as { readonly timesMs: Float64Array };
+    const { timesMs, next } = history.read('a');
+    expect(next).toBeUndefined();
     expect(timesMs.at(-1)).toBe(base + 60 * 5000 - 1);
     expect(timesMs[0]).toBeGreaterThan(base);
-    storage.stop();
+    history.stop();
   });
 });

@@ -1,6 +1,6 @@
 import { formatModelReference } from '../../src/domain/model/model-reference.ts';
 import { describe, expect, test } from 'vitest';
-import { watchSchema } from '../../src/pipeline/watch-config.ts';
+import { watchSchema, withModel } from '../../src/pipeline/watch-config.ts';
 import { windowPlan } from '../../src/pipeline/watch.ts';
 
 const minimal = { model: 'pump-anomaly', tags: ['a', 'b'] };
@@ -11,7 +11,7 @@ describe('an entry of watches', () => {
   test('needs no more than a model and tags: one row a second, held for 5 s, judged every row, no alarm', () => {
     const config = watchSchema.parse(minimal);
     expect(config.alarm).toBeUndefined();
-    expect(windowPlan(config, 60)).toEqual({
+    expect(windowPlan(withModel('pump-1', config), 60)).toEqual({
       tags: ['a', 'b'],
       steps: 60,
       stepMs: 1000,
@@ -27,7 +27,9 @@ describe('an entry of watches', () => {
     ['10s', { maxAgeMs: 30_000, latenessMs: 250, hopMs: 10_000 }],
     ['scan', { maxAgeMs: 5000, latenessMs: 0, hopMs: 'scan' }],
   ])('with step %s the other times follow from it', (step, expected) => {
-    expect(windowPlan(watchSchema.parse({ ...minimal, window: { step } }), 10)).toMatchObject(expected);
+    expect(windowPlan(withModel('pump-1', watchSchema.parse({ ...minimal, window: { step } })), 10)).toMatchObject(
+      expected,
+    );
   });
 
   test('an alarm takes its defaults from the model, and is raised immediately', () => {
@@ -46,7 +48,16 @@ describe('an entry of watches', () => {
       version: 3,
     });
     for (const model of ['pump-anomaly@3', 'pump-anomaly'])
-      expect(formatModelReference(watchSchema.parse({ ...minimal, model }).model)).toBe(model);
+      expect(formatModelReference(withModel('pump-1', watchSchema.parse({ ...minimal, model })).model)).toBe(model);
+  });
+
+  test.each([
+    ['pump-1', 'pump-1'],
+    ['Pump 1', 'pump-1'],
+    ['Förderband', 'f-rderband'],
+    ['_', 'watch'],
+  ])('without a model, watch %s learns model %s', (id, name) => {
+    expect(withModel(id, watchSchema.parse({ tags: ['a'] })).model).toEqual({ name, version: undefined });
   });
 
   test.each([

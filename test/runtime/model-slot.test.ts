@@ -19,7 +19,15 @@ function readySlot(clock: FakeClock, executionProviders: readonly unknown[], qua
   const deps = testDeps(clock);
   const slot = new ModelSlot(
     { name: 'm', version: 1 },
-    { component: 'model/m@1', host: 'main', incompatibilities: () => [], onEffect: () => undefined, config, deps },
+    {
+      component: 'model/m@1',
+      host: 'main',
+      incompatibilities: () => [],
+      mayBeAbsent: false,
+      onEffect: () => undefined,
+      config,
+      deps,
+    },
   );
   makeReady(slot, config.executionProviders[0]);
   return slot;

@@ -58,6 +58,8 @@ export class MemoryRecordStore implements RecordStore {
     );
   }
 
+  lost(): void {}
+
   async read(request: ReadRequest): Promise<readonly StoredRecord[]> {
     this.#fail();
     this.reads.push(request);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { despike } from '../../src/training/core/despike.ts';
-import { quantile } from '../../src/training/core/quantile.ts';
+import { quantile } from '../../src/training/core/statistics.ts';
 import { trainingRows } from '../../src/training/core/training-rows.ts';
 
 test('a single spike becomes the median around it, and nothing else changes', () => {

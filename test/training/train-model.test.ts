@@ -17,9 +17,18 @@ describe('training an anomaly model measures its quality', () => {
     expect(draft.manifest.metrics).toMatchObject({ held_out_false_alarm_rate: expect.any(Number) });
   });
 
+  test('the report says which shift of each tag is detected: of the flow, less than its normal variation', async () => {
+    const { assessment, draft } = await trainModel(order([machineRows(3000, 1)]));
+    const [, flow] = assessment?.shifts ?? [];
+    expect(flow?.deviations).toBeLessThanOrEqual(2);
+    expect(assessment?.metrics['tags_with_detected_shift']).toBe(3);
+    expect(draft.manifest.metrics).toMatchObject({ tags_with_detected_shift: 3 });
+  });
+
   test('a machine that changed in the last quarter is warned of', async () => {
     const { assessment, warnings } = await trainModel(order([machineRows(3000, 1, 2300)]));
     expect(assessment?.metrics['held_out_false_alarm_rate']).toBeGreaterThan(0.8);
+    expect(assessment?.shifts).toBeUndefined();
     expect(warnings).toEqual([expect.stringMatching(/% of the last quarter/)]);
   });
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { recordJson, type StoredRecord } from '../../src/domain/record/record.ts';
-import { InFlightBatches, planBatches } from '../../src/uplinks/in-flight-batches.ts';
+import { InFlightBatches, planBatches, type Settlement } from '../../src/uplinks/in-flight-batches.ts';
 
 function record(sequence: number, padding = 0): StoredRecord {
   const body = JSON.stringify({ padding: 'é'.repeat(padding) });
@@ -10,6 +10,12 @@ function record(sequence: number, padding = 0): StoredRecord {
 
 function recordsOf(paddings: readonly number[]): readonly StoredRecord[] {
   return paddings.map((padding, index) => record(index + 1, padding));
+}
+
+function settlements(batches: InFlightBatches): readonly Settlement[] {
+  const taken: Settlement[] = [];
+  for (let next = batches.takeSettled(); next !== undefined; next = batches.takeSettled()) taken.push(next);
+  return taken;
 }
 
 describe('a batch', () => {
@@ -56,7 +62,7 @@ describe('batches are reported to the outbox', () => {
           else if (what === 'refuse') batches.refuse(batch, 'code', 'reason');
           else if (what === 'split' && batch.records.length > 1) batches.split(batch);
           else batches.giveBack(batch);
-          for (const settlement of batches.takeSettled()) told.push(...settlement.records);
+          for (const settlement of settlements(batches)) told.push(...settlement.records);
         };
         script.forEach(answer);
         expect(told).toEqual(records.slice(0, told.length));
@@ -73,8 +79,19 @@ describe('batches are reported to the outbox', () => {
     const newer = batches.next();
     if (older === undefined || newer === undefined) throw new Error('two batches were planned');
     batches.acknowledge(newer);
-    expect(batches.takeSettled()).toEqual([]);
+    expect(batches.takeSettled()).toBeUndefined();
     batches.refuse(older, 'uplink-refused', 'HTTP 400');
-    expect(batches.takeSettled().map(({ type }) => type)).toEqual(['set-aside', 'acknowledge']);
+    expect(settlements(batches).map(({ type }) => type)).toEqual(['set-aside', 'acknowledge']);
+  });
+
+  test('acknowledgements without another result between them are one', () => {
+    const batches = new InFlightBatches(planBatches(recordsOf([0, 0, 0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
+    const [first, second, third] = [batches.next(), batches.next(), batches.next()];
+    if (first === undefined || second === undefined || third === undefined) throw new Error('four were planned');
+    batches.acknowledge(second);
+    batches.refuse(third, 'uplink-refused', 'HTTP 400');
+    batches.acknowledge(first);
+    expect(settlements(batches).map(({ records }) => records.length)).toEqual([2, 1]);
+    expect(batches.open).toBe(true);
   });
 });

@@ -3,7 +3,7 @@ import { request } from 'undici';
 import { type RunningAgent, startAgent } from '../../app/agent.ts';
 import { LiveEvents } from '../../contracts/live-events.ts';
 import { loadConfig } from '../../config/config-file.ts';
-import { BrokerProcess } from '../../plant/broker-process.ts';
+import { startBrokerProcess } from '../../plant/broker-process.ts';
 import { PlantProcess } from '../../plant/plant-process.ts';
 import { demoTimings } from '../../plant/pump-scenario.ts';
 import { SystemClock, sleep } from '../../platform/clock.ts';
@@ -44,7 +44,7 @@ export async function demoCommand(
   const metrics = new Metrics();
   const deps = { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
   {
-    await using _broker = await BrokerProcess.start(setup.mqttPort);
+    await using _broker = await startBrokerProcess(setup.mqttPort);
     await using _plant = await PlantProcess.start(
       {
         host: '127.0.0.1',

@@ -15,7 +15,7 @@ const REASON_LENGTH_MAX = 120;
  * @returns 1 if the chain is broken or lacks the hash of `--contains`.
  */
 export async function modelsAuditCommand(options: AuditOptions, output: Output): Promise<number> {
-  const report = await openRegistry(await loadConfig(options.config, { models: 'unchecked' })).audit();
+  const report = await openRegistry(await loadConfig(options.config, { checkModels: false })).audit();
   const problem = problemOf(report, options.contains);
   const { entries, broken } = report;
   const head = entries.at(-1)?.hash ?? null;

@@ -5,7 +5,7 @@ import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { agentUrl, askAgent, requestFault } from '../output/agent-request.ts';
-import type { CommandContext } from '../output/command-context.ts';
+import { configOption, jsonOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { printResult } from '../output/print-result.ts';
 import { table } from '../output/table.ts';
@@ -17,15 +17,15 @@ const DISAGREEMENTS_SHOWN_MAX = 8;
 type CompareOptions = { readonly config: string; readonly url?: string; readonly json?: boolean };
 
 /** Adds `andon models compare`. */
-export function addCompareCommand(models: Command, { output, done, config, json }: CommandContext): void {
+export function addCompareCommand(models: Command): void {
   models
     .command('compare')
     .argument('<model>', 'NAME')
     .description('compares versions that judge the same windows (shadow, canary, probation)')
-    .addOption(config())
+    .addOption(configOption)
     .option('--url <url>', 'URL of the running agent, if it differs from the configuration')
-    .addOption(json())
-    .action(async (model: string, options: CompareOptions) => done(await compareCommand(model, options, output)));
+    .addOption(jsonOption)
+    .action(runs(compareCommand));
 }
 
 /**

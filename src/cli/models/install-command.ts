@@ -26,7 +26,7 @@ const PROGRESS_INTERVAL_MS = 2000;
 
 /** `andon models install <folder|tgz|url>`. @returns 0, also if the same version is installed already. */
 export async function modelsInstallCommand(text: string, options: InstallOptions, output: Output): Promise<number> {
-  const loaded = await loadConfig(options.config, { models: 'unchecked' });
+  const loaded = await loadConfig(options.config, { checkModels: false });
   const request = {
     source: await sourceOf(text, options.header ?? {}),
     sha256: options.sha256,

@@ -3,10 +3,11 @@ import { loadConfig } from '../../config/config-file.ts';
 import type { Activated } from '../../contracts/model-registry.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { VersionRegistry } from '../../registry/version-registry.ts';
-import type { CommandContext } from '../output/command-context.ts';
+import { configOption, jsonOption, runs } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
 import { printResult } from '../output/print-result.ts';
-import { type AuditOptions, modelsAuditCommand } from './audit-command.ts';
-import { type InstallOptions, modelsInstallCommand } from './install-command.ts';
+import { modelsAuditCommand } from './audit-command.ts';
+import { modelsInstallCommand } from './install-command.ts';
 import { exactModel, referenceOf } from './model-argument.ts';
 import { commandActor, openRegistry } from './open-registry.ts';
 import { activatedJson, activatedText } from './proof-text.ts';
@@ -17,8 +18,7 @@ type Result = { readonly document: unknown; readonly text: string };
 type Run = (registry: VersionRegistry, text: string, options: OperationOptions) => Promise<Result>;
 
 /** `andon models install | activate | rollback | pin | unpin | remove | audit`. */
-export function addOperationCommands(models: Command, context: CommandContext): void {
-  const { output, done, config, json } = context;
+export function addOperationCommands(models: Command): void {
   models
     .command('install')
     .argument('<package>', 'a folder, a .tgz, or the http:// or https:// URL of one')
@@ -26,21 +26,14 @@ export function addOperationCommands(models: Command, context: CommandContext): 
     .option('--activate', 'activate the version too')
     .option('--sha256 <hash>', 'SHA-256 that the archive must have', sha256)
     .option('--header <name: value>', 'sent with the request for a URL; may be given several times', header)
-    .addOption(config())
-    .addOption(json())
-    .action(async (source: string, options: InstallOptions) =>
-      done(await modelsInstallCommand(source, options, output)),
-    );
-  addOperation(models, context, ['activate', 'NAME@VERSION', 'proves a version and makes it the active one'], activate);
-  addOperation(models, context, ['rollback', 'NAME', 'proves and activates the previous version'], rollback);
-  addOperation(
-    models,
-    context,
-    ['pin', 'NAME@VERSION, the active one', 'prevents any change of the active version'],
-    pin,
-  );
-  addOperation(models, context, ['unpin', 'NAME', 'removes the pin'], unpin);
-  addOperation(models, context, ['remove', 'NAME@VERSION', 'deletes a version that is not in use'], remove).option(
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(modelsInstallCommand));
+  addOperation(models, ['activate', 'NAME@VERSION', 'proves a version and makes it the active one'], activate);
+  addOperation(models, ['rollback', 'NAME', 'proves and activates the previous version'], rollback);
+  addOperation(models, ['pin', 'NAME@VERSION, the active one', 'prevents any change of the active version'], pin);
+  addOperation(models, ['unpin', 'NAME', 'removes the pin'], unpin);
+  addOperation(models, ['remove', 'NAME@VERSION', 'deletes a version that is not in use'], remove).option(
     '--force',
     'also the previous version, after which no rollback is possible',
   );
@@ -48,14 +41,13 @@ export function addOperationCommands(models: Command, context: CommandContext): 
     .command('audit')
     .description('the audit log of the model directory, checked; exit 1 if it was changed')
     .option('--contains <hash>', 'a hash stored elsewhere, which the log must still contain', sha256)
-    .addOption(config())
-    .addOption(json())
-    .action(async (options: AuditOptions) => done(await modelsAuditCommand(options, output)));
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(modelsAuditCommand));
 }
 
 function addOperation(
   models: Command,
-  { output, done, config, json }: CommandContext,
   [name, argument, description]: readonly [string, string, string],
   run: Run,
 ): Command {
@@ -63,16 +55,18 @@ function addOperation(
     .command(name)
     .argument('<model>', argument)
     .description(description)
-    .addOption(config())
-    .addOption(json())
-    .action(async (text: string, options: OperationOptions) => {
-      // The name is checked before the configuration is read.
-      referenceOf(text);
-      // Problems of the models are not reported: the command may be the one that fixes them.
-      const registry = openRegistry(await loadConfig(options.config, { models: 'unchecked' }));
-      printResult(output, options, await run(registry, text, options));
-      done(0);
-    });
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(
+      runs(async (text: string, options: OperationOptions, output: Output) => {
+        // The name is checked before the configuration is read.
+        referenceOf(text);
+        // Problems of the models are not reported: the command may be the one that fixes them.
+        const registry = openRegistry(await loadConfig(options.config, { checkModels: false }));
+        printResult(output, options, await run(registry, text, options));
+        return 0;
+      }),
+    );
 }
 
 /** A running agent loads the version within seconds. It keeps the old one until the new one is proved there too. */

@@ -1,13 +1,15 @@
 import { loadConfig } from '../../config/config-file.ts';
+import * as z from 'zod';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
+import type { HttpConfig } from '../../http/http-config.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
+import { askAgent } from '../output/agent-request.ts';
 import type { Output } from '../output/output.ts';
 import { printResult } from '../output/print-result.ts';
 import { table } from '../output/table.ts';
-import { liveDrift, type WatchDrift } from './live-drift.ts';
 import { referenceOf } from './model-argument.ts';
 
 /** `andon models show NAME[@VERSION]`. */
@@ -20,7 +22,7 @@ export async function modelsShowCommand(
   const { manifest } = await ModelDirectory.of(models).find(referenceOf(text));
   const drift = await liveDrift(http, manifest.name);
   printResult(output, options, {
-    document: { ...manifest, drift: drift ?? null },
+    document: { ...manifest, drift: drift?.map(({ watch, drift: indexes }) => ({ watch, indexes })) ?? null },
     text: [...manifestText(manifest), driftText(drift)].join('\n'),
   });
   return 0;
@@ -56,7 +58,7 @@ function runtimeText({ name, sha256, remote }: AnyManifest): string {
 
 function driftText(drift: readonly WatchDrift[] | undefined): string {
   if (drift === undefined) return 'drift: unknown, because no agent answers at http.listen.';
-  const rows = drift.flatMap(({ watch, indexes }) =>
+  const rows = drift.flatMap(({ watch, drift: indexes }) =>
     Object.entries(indexes).map(([tag, index]) => [watch, tag, index.toFixed(3), index > MAJOR_DRIFT ? 'drifted' : '']),
   );
   return rows.length === 0 ? 'drift: no drift period has ended yet.' : table(['watch', 'tag', 'drift index', ''], rows);
@@ -74,4 +76,20 @@ function columnTable({ tags }: ModelManifest): string {
     ['tag', 'unit', 'normal range'],
     tags.map(({ name, unit, range }) => [name, unit, range?.map((limit) => limit.toPrecision(4)).join(' – ') ?? '']),
   );
+}
+
+const watchesSchema = z.object({
+  watches: z.array(z.object({ watch: z.string(), model: z.string(), drift: z.record(z.string(), z.number()) })),
+});
+type WatchDrift = z.infer<typeof watchesSchema>['watches'][number];
+
+/** Returns the drift of the watches that use a model, from the running agent; undefined if no agent answers. */
+async function liveDrift(http: HttpConfig, modelName: string): Promise<readonly WatchDrift[] | undefined> {
+  try {
+    const { watches } = watchesSchema.parse(await askAgent(http, '/api/v1/watches'));
+    return watches.filter(({ model }) => model.split('@')[0] === modelName);
+  } catch {
+    // The command shows a file, so it also works while no agent runs.
+    return undefined;
+  }
 }

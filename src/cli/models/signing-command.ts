@@ -7,7 +7,7 @@ import { trustedKeys } from '../../models/signing/trusted-keys.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
 import { signVersion } from '../../models/store/sign-version.ts';
 import { readSecret } from '../../platform/config-fields.ts';
-import type { CommandContext } from '../output/command-context.ts';
+import { configOption, jsonOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { printResult } from '../output/print-result.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
@@ -16,23 +16,23 @@ type KeygenOptions = { readonly passphraseFile?: string; readonly json?: boolean
 type SignOptions = KeygenOptions & { readonly config: string; readonly key: string };
 
 /** `models keygen` and `models sign`. */
-export function addSigningCommands(models: Command, { output, done, config, json }: CommandContext): void {
+export function addSigningCommands(models: Command): void {
   models
     .command('sign')
     .argument('<model>', 'NAME, NAME@VERSION, or the folder of a version (./1), which needs no configuration')
     .description('signs the files of a version: writes model.sig, in the bundle format of OpenSSF model signing')
     .requiredOption('--key <file>', 'private key in PEM')
     .option('--passphrase-file <file>', 'file with the passphrase of the key')
-    .addOption(config())
-    .addOption(json())
-    .action(async (text: string, options: SignOptions) => done(await modelsSignCommand(text, options, output)));
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(modelsSignCommand));
   models
     .command('keygen')
     .argument('<file>', 'file for the private key; the public key is written to <file>.pub')
     .description('creates an Ed25519 key pair to sign models with')
     .option('--passphrase-file <file>', 'encrypts the private key with the passphrase in this file')
-    .addOption(json())
-    .action(async (file: string, options: KeygenOptions) => done(await modelsKeygenCommand(file, options, output)));
+    .addOption(jsonOption)
+    .action(runs(modelsKeygenCommand));
 }
 
 async function modelsKeygenCommand(file: string, options: KeygenOptions, output: Output): Promise<number> {

@@ -1,33 +1,33 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { algorithms } from '../../training/catalogue/algorithms.ts';
-import { evaluateCommand, type EvaluateOptions } from './evaluate-command.ts';
-import { historyExportCommand, type HistoryExportOptions } from './history-command.ts';
-import type { CommandContext } from '../output/command-context.ts';
-import { trainCommand, type TrainOptions } from './train-command.ts';
+import { evaluateCommand } from './evaluate-command.ts';
+import { historyExportCommand } from './history-command.ts';
+import { configOption, finiteNumber, jsonOption, runs } from '../output/command.ts';
+import { trainCommand } from './train-command.ts';
 
 /** `train`, `evaluate` and `history`. */
-export function addTrainingCommands(program: Command, context: CommandContext): void {
-  addTrain(program, context);
-  addEvaluate(program, context);
+export function addTrainingCommands(program: Command): void {
+  addTrain(program);
+  addEvaluate(program);
   const history = program.command('history').description('samples kept on the box');
   history
     .command('export')
     .description('good samples as CSV, a row for each time')
-    .addOption(context.config())
+    .addOption(configOption)
     .option('--from <time>', 'ISO 8601, or an age such as 24h; the oldest sample where left out')
     .option('--to <time>', 'ISO 8601, or an age; the newest sample where left out')
     .option('--tags <tags>', 'tag,tag,…; every tag of a watch where left out')
     .option('--out <file>', 'write to a file instead of standard output; .parquet makes it Parquet')
-    .action(async (options: HistoryExportOptions) => context.done(await historyExportCommand(options, context.output)));
+    .action(runs(historyExportCommand));
 }
 
-function addTrain(program: Command, { output, done, config, json }: CommandContext): void {
+function addTrain(program: Command): void {
   const names = algorithms.map(({ name, tasks, description }) => `${name} (${tasks.join(', ')}): ${description}`);
   recordingOptions(
     program
       .command('train')
       .description('fits a model on the box, writes the next version and says how good it is; activates nothing')
-      .addOption(config()),
+      .addOption(configOption),
   )
     .addOption(
       new Option('--algorithm <name>', 'how to learn; the default suits the task').choices(
@@ -42,24 +42,24 @@ function addTrain(program: Command, { output, done, config, json }: CommandConte
       'rows that a judgement looks back on, where the algorithm leaves it open',
       finiteNumber,
     )
-    .addOption(json())
+    .addOption(jsonOption)
     .addHelpText('after', `\nAlgorithms:\n${names.map((name) => `  ${name}`).join('\n')}`)
-    .action(async (options: TrainOptions) => done(await trainCommand(options, output)));
+    .action(runs(trainCommand));
 }
 
-function addEvaluate(program: Command, { output, done, config, json }: CommandContext): void {
+function addEvaluate(program: Command): void {
   recordingOptions(
     program
       .command('evaluate')
       .description('backtest of a model on recorded data, through the same code as live')
-      .addOption(config()),
+      .addOption(configOption),
   )
     .option('--model <name>', "NAME or NAME@VERSION; the watch's own where left out")
     .option('--against <name>', 'a second model, side by side')
     .option('--out <file>', 'time;score;prediction, a line a row')
     .option('--report <folder>', 'report.md and its plots')
-    .addOption(json())
-    .action(async (options: EvaluateOptions) => done(await evaluateCommand(options, output)));
+    .addOption(jsonOption)
+    .action(runs(evaluateCommand));
 }
 
 /** The options that say which rows are meant, in the same words for both commands. */
@@ -74,10 +74,4 @@ function recordingOptions(command: Command): Command {
     .option('--time <column>', 'the time column, if its name is not a usual one')
     .option('--step <duration>', 'put rows on the live grid by their times, instead of one step a row')
     .option('--label <column>', 'column that says what each row is: 0 or normal, anything else');
-}
-
-function finiteNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError(`expected a number, not '${text}'`);
 }

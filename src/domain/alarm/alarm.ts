@@ -1,14 +1,16 @@
 import type { EpochMs } from '../epoch-ms.ts';
 
 /** ISA-18.2 states, with the names that subscribers receive. */
-export type AlarmState =
-  | 'normal'
-  | 'unacknowledged'
-  | 'acknowledged'
-  | 'returned-unacknowledged'
-  | 'shelved'
-  | 'suppressed-by-design'
-  | 'out-of-service';
+export const alarmStates = [
+  'normal',
+  'unacknowledged',
+  'acknowledged',
+  'returned-unacknowledged',
+  'shelved',
+  'suppressed-by-design',
+  'out-of-service',
+] as const;
+export type AlarmState = (typeof alarmStates)[number];
 
 export const alarmPriorities = ['low', 'medium', 'high', 'critical'] as const;
 export type AlarmPriority = (typeof alarmPriorities)[number];

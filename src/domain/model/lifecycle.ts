@@ -16,7 +16,7 @@ export type LoadedVersion = {
 export type ServerVersion = { readonly stored: { readonly version: number } };
 
 type ModelRun<L, S> =
-  | { readonly kind: 'none'; readonly state: 'loading' | 'failed' | 'quarantined'; readonly reason: string }
+  | { readonly kind: 'none'; readonly state: 'loading' | 'absent' | 'failed' | 'quarantined'; readonly reason: string }
   /** Ready in the inference host. `failedRuns` counts runs that failed in a row on a GPU. */
   | { readonly kind: 'local'; readonly loaded: L; readonly failedRuns: number }
   /** The inference host ended. The next one loads the same version again. */
@@ -36,7 +36,6 @@ export type ModelState<L extends LoadedVersion, S extends ServerVersion> = {
   readonly candidate: S | undefined;
   /** Version that was ready last, also after it failed. */
   readonly last: L | undefined;
-  /** Number of the version that a load tried last. */
   readonly attempted: number | undefined;
   /** Why the active version does not run while another one does. */
   readonly refusal: string | undefined;
@@ -59,6 +58,8 @@ export type ModelEvent<L, S> =
   | { readonly kind: 'unchanged' }
   /** The active version cannot be used. `version` is undefined if not even its number is known. */
   | { readonly kind: 'refused'; readonly version: number | undefined; readonly reason: string }
+  /** No version is active, and that is no fault: the watches of the model are learning. */
+  | { readonly kind: 'absent'; readonly reason: string }
   /** The load took its host down, but may be tried again. */
   | { readonly kind: 'load-crashed' }
   /** The load had to be given up through no fault of the version. */
@@ -99,7 +100,7 @@ export type ModelEffect<L, S> =
   /** The GPU looks lost and does not return within the process. */
   | { readonly kind: 'replace-host' }
   | { readonly kind: 'report-ready'; readonly loaded: L; readonly isNews: boolean }
-  | { readonly kind: 'report-away'; readonly state: 'degraded' | 'failed'; readonly reason: string }
+  | { readonly kind: 'report-away'; readonly state: 'ok' | 'degraded' | 'failed'; readonly reason: string }
   | { readonly kind: 'report-refusal' }
   | { readonly kind: 'report-removed' }
   | { readonly kind: 'report-server'; readonly health: 'ok' | 'degraded' | 'failed'; readonly reason: string };
@@ -135,16 +136,27 @@ export function localVersion<L extends LoadedVersion, S extends ServerVersion>({
   return run.kind === 'local' || run.kind === 'lost' ? run.loaded : undefined;
 }
 
+/** Returns the state after an event, and what the caller must do, in this order. */
 export function step<L extends LoadedVersion, S extends ServerVersion>(
   state: ModelState<L, S>,
   event: ModelEvent<L, S>,
 ): ModelStep<L, S> {
-  if (state.run.kind === 'removed') return { state, effects: [] };
+  // The versions of the result are those of the state and the event.
+  return stepOf(state, event) as ModelStep<L, S>;
+}
+
+type State = ModelState<LoadedVersion, ServerVersion>;
+type Step = ModelStep<LoadedVersion, ServerVersion>;
+type Event<Kind = unknown> = Extract<ModelEvent<LoadedVersion, ServerVersion>, { readonly kind: Kind }>;
+type Effect = ModelEffect<LoadedVersion, ServerVersion>;
+
+function stepOf(state: State, event: Event): Step {
+  if (state.run.kind === 'removed') return noEffects(state);
   switch (event.kind) {
     case 'load-requested':
-      return { state: requested(state, event.isAwaited), effects: [] };
+      return noEffects(requested(state, event.isAwaited));
     case 'load-begun':
-      return { state: { ...state, run: loading(state.run), load: 'running' }, effects: [] };
+      return noEffects({ ...state, run: loading(state.run), load: 'running' });
     case 'version-found':
       return versionFound(state, event);
     case 'loaded':
@@ -157,23 +169,27 @@ export function step<L extends LoadedVersion, S extends ServerVersion>(
       return accepted(loadEnded(state));
     case 'refused':
       return refused(loadEnded(state), event);
+    case 'absent':
+      return hasVersion(state)
+        ? refused(loadEnded(state), { kind: 'refused', version: undefined, reason: event.reason })
+        : away(loadEnded(state), 'absent', event.reason);
     case 'load-crashed':
       // The callers of a model that is still loading wait for the next try, or for quarantine.
       return state.run.kind === 'none' && state.run.state === 'loading'
-        ? { state: loadEnded(state), effects: [{ kind: 'retry-soon' }] }
-        : answered({ state: loadEnded(state), effects: [] });
+        ? extended(noEffects(loadEnded(state)), {}, { kind: 'retry-soon' })
+        : answered(noEffects(loadEnded(state)));
     case 'load-abandoned':
-      return { state: { ...state, load: 'requested' }, effects: [] };
+      return noEffects({ ...state, load: 'requested' });
     case 'load-superseded':
-      return answered({ state: loadEnded(state), effects: [] });
+      return answered(noEffects(loadEnded(state)));
     case 'quarantined':
-      return state.run.kind === 'remote' ? { state, effects: [] } : away(state, 'quarantined', event.reason);
+      return state.run.kind === 'remote' ? noEffects(state) : away(state, 'quarantined', event.reason);
     case 'host-lost':
       return hostLost(state, event.reason);
     case 'run-ended':
       return runEnded(state, event.succeeded);
     case 'server-offered':
-      return offered(loadEnded(state), event.server);
+      return extended(withoutCandidate(loadEnded(state)), { candidate: event.server });
     case 'server-retried':
       return serverRetried(loadEnded(state), event.server);
     case 'server-proved':
@@ -185,10 +201,7 @@ export function step<L extends LoadedVersion, S extends ServerVersion>(
   }
 }
 
-function requested<L extends LoadedVersion, S extends ServerVersion>(
-  state: ModelState<L, S>,
-  isAwaited: boolean,
-): ModelState<L, S> {
+function requested(state: State, isAwaited: boolean): State {
   const isRunning = state.load === 'running' || state.load === 'running-repeat';
   return {
     ...state,
@@ -199,11 +212,11 @@ function requested<L extends LoadedVersion, S extends ServerVersion>(
 }
 
 /** A model that failed or is in quarantine gets another try; its health stays until that has ended. */
-function loading<L, S>(run: ModelRun<L, S>): ModelRun<L, S> {
+function loading(run: State['run']): State['run'] {
   return run.kind === 'none' ? { ...run, state: 'loading' } : run;
 }
 
-function loadEnded<L extends LoadedVersion, S extends ServerVersion>(state: ModelState<L, S>): ModelState<L, S> {
+function loadEnded(state: State): State {
   switch (state.load) {
     case 'running':
       return { ...state, load: 'idle' };
@@ -215,204 +228,138 @@ function loadEnded<L extends LoadedVersion, S extends ServerVersion>(state: Mode
   }
 }
 
-/** Answers the callers that wait, unless another load is still to come. */
-function answered<L extends LoadedVersion, S extends ServerVersion>({
-  state,
-  effects,
-}: ModelStep<L, S>): ModelStep<L, S> {
-  if (state.load !== 'idle' || state.callers === 'answered') return { state, effects };
-  return { state: { ...state, callers: 'answered' }, effects: [...effects, { kind: 'answer-callers' }] };
+/** A step without effects. */
+function noEffects(state: State): Step {
+  return { state, effects: [] };
 }
 
-function withoutCandidate<L extends LoadedVersion, S extends ServerVersion>(state: ModelState<L, S>): ModelStep<L, S> {
+/** Adds changes and effects to a step. */
+function extended(first: Step, change: Partial<State>, ...effects: readonly Effect[]): Step {
+  return { state: { ...first.state, ...change }, effects: [...first.effects, ...effects] };
+}
+
+/** Answers the callers that wait, unless another load is still to come. */
+function answered(first: Step): Step {
+  const { load, callers } = first.state;
+  if (load !== 'idle' || callers === 'answered') return first;
+  return extended(first, { callers: 'answered' }, { kind: 'answer-callers' });
+}
+
+function withoutCandidate(state: State): Step {
   const { candidate } = state;
-  if (candidate === undefined) return { state, effects: [] };
-  return {
-    state: { ...state, candidate: undefined },
-    effects: [{ kind: 'close-server', server: candidate }],
-  };
+  if (candidate === undefined) return noEffects(state);
+  return extended(noEffects(state), { candidate: undefined }, { kind: 'close-server', server: candidate });
 }
 
 /** A local version displaces a candidate, which is not active any more. */
-function versionFound<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  { version, isRemote }: { readonly version: number; readonly isRemote: boolean },
-): ModelStep<L, S> {
-  const { state, effects } = isRemote ? { state: before, effects: [] } : withoutCandidate(before);
-  return { state: { ...state, attempted: version }, effects };
+function versionFound(before: State, { version, isRemote }: Event<'version-found'>): Step {
+  return extended(isRemote ? noEffects(before) : withoutCandidate(before), { attempted: version });
 }
 
-function runsLocally<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  loaded: L,
-): ModelStep<L, S> {
-  const { run, last } = before;
+function runsLocally(before: State, loaded: LoadedVersion): Step {
+  const { run, last, refusal } = before;
   const isOther = loaded.stored !== last?.stored;
   // A candidate that is to replace the version that is back now still does.
-  const { state, effects } = isOther ? withoutCandidate(before) : { state: before, effects: [] };
-  const left: readonly ModelEffect<L, S>[] =
-    run.kind === 'remote' ? [{ kind: 'leave-server', server: run.server }] : [];
+  const next = isOther ? withoutCandidate(before) : noEffects(before);
+  const left: readonly Effect[] = run.kind === 'remote' ? [{ kind: 'leave-server', server: run.server }] : [];
   const isNews = isOther || run.kind !== 'local' || run.loaded.provider !== loaded.provider;
-  return answered({
-    state: {
-      ...state,
-      run: { kind: 'local', loaded, failedRuns: 0 },
-      last: loaded,
-      refusal: isOther ? undefined : state.refusal,
-    },
-    effects: [...effects, ...left, { kind: 'report-ready', loaded, isNews }],
-  });
+  const change: Partial<State> = {
+    run: { kind: 'local', loaded, failedRuns: 0 },
+    last: loaded,
+    refusal: isOther ? undefined : refusal,
+  };
+  return answered(extended(next, change, ...left, { kind: 'report-ready', loaded, isNews }));
 }
 
-function accepted<L extends LoadedVersion, S extends ServerVersion>(before: ModelState<L, S>): ModelStep<L, S> {
-  const { state, effects } = withoutCandidate(before);
-  return answered({ state: { ...state, refusal: undefined }, effects: [...effects, { kind: 'report-refusal' }] });
+function accepted(before: State): Step {
+  return answered(extended(withoutCandidate(before), { refusal: undefined }, { kind: 'report-refusal' }));
 }
 
-function refused<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  { version, reason }: { readonly version: number | undefined; readonly reason: string },
-): ModelStep<L, S> {
+function refused(before: State, { version, reason }: Event<'refused'>): Step {
   if (!hasVersion(before)) return away(before, 'failed', reason);
-  const { state, effects } = withoutCandidate(before);
-  return answered({
-    state: { ...state, refusal: refusalText(state, version, reason) },
-    effects: [...effects, { kind: 'report-refusal' }, { kind: 'retry-later' }],
-  });
+  const refusal = refusalText(before, version, reason);
+  return answered(extended(withoutCandidate(before), { refusal }, { kind: 'report-refusal' }, { kind: 'retry-later' }));
 }
 
-function refusalText(
-  { run, last }: ModelState<LoadedVersion, ServerVersion>,
-  version: number | undefined,
-  reason: string,
-): string {
+function refusalText({ run, last }: State, version: number | undefined, reason: string): string {
   const running = run.kind === 'remote' ? run.server.stored.version : (last?.stored.version ?? 0);
   const refusedVersion = version === undefined ? 'the active version' : `version ${version}, now active,`;
   return `version ${running} keeps running; ${refusedVersion} did not take over: ${reason}`;
 }
 
 /** The model cannot run. */
-function away<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  state: 'failed' | 'quarantined',
-  reason: string,
-): ModelStep<L, S> {
+function away(before: State, state: 'absent' | 'failed' | 'quarantined', reason: string): Step {
   // If it is the earlier version that fails, the candidate that is to replace it is still proved.
-  const next = localVersion(before) === undefined ? withoutCandidate(before) : { state: before, effects: [] };
-  return answered({
-    state: { ...next.state, run: { kind: 'none', state, reason }, refusal: undefined },
-    effects: [
-      ...next.effects,
-      { kind: 'report-away', state: 'failed', reason: state === 'quarantined' ? `quarantined: ${reason}` : reason },
-      { kind: 'reject-waiting' },
-      { kind: 'retry-later' },
-    ],
-  });
+  const next = localVersion(before) === undefined ? withoutCandidate(before) : noEffects(before);
+  const text = state === 'quarantined' ? `quarantined: ${reason}` : reason;
+  const report: Effect = { kind: 'report-away', state: state === 'absent' ? 'ok' : 'failed', reason: text };
+  const run: State['run'] = { kind: 'none', state, reason };
+  return answered(
+    extended(next, { run, refusal: undefined }, report, { kind: 'reject-waiting' }, { kind: 'retry-later' }),
+  );
 }
 
-function hostLost<L extends LoadedVersion, S extends ServerVersion>(
-  state: ModelState<L, S>,
-  reason: string,
-): ModelStep<L, S> {
+function hostLost(state: State, reason: string): Step {
   const { run } = state;
-  const effects: readonly ModelEffect<L, S>[] = [{ kind: 'report-away', state: 'degraded', reason }];
+  const report: Effect = { kind: 'report-away', state: 'degraded', reason };
   if (run.kind === 'local' || run.kind === 'lost')
-    return { state: { ...state, run: { kind: 'lost', loaded: run.loaded, reason } }, effects };
-  if (run.kind === 'none' && run.state === 'loading') return { state: { ...state, run: { ...run, reason } }, effects };
-  return { state, effects: [] };
+    return extended(noEffects(state), { run: { kind: 'lost', loaded: run.loaded, reason } }, report);
+  const isLoading = run.kind === 'none' && run.state === 'loading';
+  return isLoading ? extended(noEffects(state), { run: { ...run, reason } }, report) : noEffects(state);
 }
 
-function runEnded<L extends LoadedVersion, S extends ServerVersion>(
-  state: ModelState<L, S>,
-  succeeded: boolean,
-): ModelStep<L, S> {
+function runEnded(state: State, succeeded: boolean): Step {
   const { run } = state;
-  if (run.kind !== 'local') return { state, effects: [] };
+  if (run.kind !== 'local') return noEffects(state);
   const failedRuns = succeeded || run.loaded.provider === 'cpu' ? 0 : run.failedRuns + 1;
-  const isLost = failedRuns >= GPU_FAILURES_MAX;
-  return {
-    state: { ...state, run: { ...run, failedRuns: isLost ? 0 : failedRuns } },
-    effects: isLost ? [{ kind: 'replace-host' }] : [],
-  };
+  return failedRuns < GPU_FAILURES_MAX
+    ? noEffects({ ...state, run: { ...run, failedRuns } })
+    : extended(noEffects(state), { run: { ...run, failedRuns: 0 } }, { kind: 'replace-host' });
 }
 
-function offered<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  server: S,
-): ModelStep<L, S> {
-  const { state, effects } = withoutCandidate(before);
-  return { state: { ...state, candidate: server }, effects };
+function serverRetried(state: State, server: ServerVersion): Step {
+  if (server === state.candidate) return noEffects(state);
+  return extended(withoutCandidate(state), { refusal: undefined }, { kind: 'report-refusal' });
 }
 
-function serverRetried<L extends LoadedVersion, S extends ServerVersion>(
-  state: ModelState<L, S>,
-  server: S,
-): ModelStep<L, S> {
-  if (server === state.candidate) return { state, effects: [] };
-  const next = withoutCandidate(state);
-  return {
-    state: { ...next.state, refusal: undefined },
-    effects: [...next.effects, { kind: 'report-refusal' }],
-  };
-}
-
-function serverProved<L extends LoadedVersion, S extends ServerVersion>(
-  before: ModelState<L, S>,
-  { server, loaded }: { readonly server: S; readonly loaded: L },
-): ModelStep<L, S> {
-  const { run, last } = before;
+function serverProved(before: State, { server, loaded }: Event<'server-proved'>): Step {
+  const { run, last, candidate, refusal } = before;
   const isCurrent = run.kind === 'remote' && run.server === server;
-  if (!isCurrent && server !== before.candidate) return { state: before, effects: [] };
-  const moved = isCurrent ? before : { ...before, candidate: undefined };
+  if (!isCurrent && server !== candidate) return noEffects(before);
   const isOther = loaded.stored !== last?.stored;
-  const { state, effects } = isOther ? withoutCandidate(moved) : { state: moved, effects: [] };
+  const moved = isCurrent ? before : { ...before, candidate: undefined };
+  const left: readonly Effect[] =
+    run.kind === 'remote' && !isCurrent ? [{ kind: 'leave-server', server: run.server }] : [];
   const local = localVersion(before);
-  return answered({
-    state: {
-      ...state,
-      run: { kind: 'remote', server, loaded, reason: '' },
-      last: loaded,
-      refusal: isOther ? undefined : state.refusal,
-    },
-    effects: [
-      ...effects,
-      ...(run.kind === 'remote' && !isCurrent ? [{ kind: 'leave-server', server: run.server } as const] : []),
-      { kind: 'report-ready', loaded, isNews: true },
-      ...(local === undefined ? [] : [{ kind: 'unload-local', loaded: local } as const]),
-    ],
+  const change: Partial<State> = {
+    run: { kind: 'remote', server, loaded, reason: '' },
+    last: loaded,
+    refusal: isOther ? undefined : refusal,
+  };
+  const proved = extended(isOther ? withoutCandidate(moved) : noEffects(moved), change, ...left, {
+    kind: 'report-ready',
+    loaded,
+    isNews: true,
   });
+  return answered(local === undefined ? proved : extended(proved, {}, { kind: 'unload-local', loaded: local }));
 }
 
-function serverReported<L extends LoadedVersion, S extends ServerVersion>(
-  state: ModelState<L, S>,
-  { server, health, reason }: Extract<ModelEvent<L, S>, { readonly kind: 'server-reported' }>,
-): ModelStep<L, S> {
+function serverReported(state: State, { server, health, reason }: Event<'server-reported'>): Step {
   const { run, candidate } = state;
-  const report: ModelEffect<L, S> = { kind: 'report-server', health, reason };
+  const report: Effect = { kind: 'report-server', health, reason };
   if (run.kind === 'remote' && run.server === server)
-    return answered({ state: { ...state, run: { ...run, reason } }, effects: [report] });
-  if (server !== candidate) return { state, effects: [] };
-  if (hasVersion(state))
-    return answered({
-      state: { ...state, refusal: refusalText(state, server.stored.version, reason) },
-      effects: [{ kind: 'report-refusal' }],
-    });
+    return answered(extended(noEffects(state), { run: { ...run, reason } }, report));
+  if (server !== candidate) return noEffects(state);
+  const refusal = refusalText(state, server.stored.version, reason);
+  if (hasVersion(state)) return answered(extended(noEffects(state), { refusal }, { kind: 'report-refusal' }));
   // Nothing runs that this could displace.
-  return answered({
-    state: { ...state, run: { kind: 'remote', server, loaded: undefined, reason }, candidate: undefined },
-    effects: [report],
-  });
+  const used: State['run'] = { kind: 'remote', server, loaded: undefined, reason };
+  return answered(extended(noEffects(state), { run: used, candidate: undefined }, report));
 }
 
-function removed<L extends LoadedVersion, S extends ServerVersion>(before: ModelState<L, S>): ModelStep<L, S> {
-  const { state, effects } = withoutCandidate(before);
+function removed(before: State): Step {
   const { run } = before;
-  return answered({
-    state: { ...state, run: { kind: 'removed' }, load: 'idle' },
-    effects: [
-      ...effects,
-      ...(run.kind === 'remote' ? [{ kind: 'close-server', server: run.server } as const] : []),
-      { kind: 'report-removed' },
-    ],
-  });
+  const closed: readonly Effect[] = run.kind === 'remote' ? [{ kind: 'close-server', server: run.server }] : [];
+  const change: Partial<State> = { run: { kind: 'removed' }, load: 'idle' };
+  return answered(extended(withoutCandidate(before), change, ...closed, { kind: 'report-removed' }));
 }

@@ -8,12 +8,9 @@ const FAILS = 0.01;
 
 export type ConcludedRollout = {
   readonly plan: Pick<RolloutPlan, 'kind' | 'name' | 'candidate' | 'incumbent'>;
-  /** Version that decides now. */
   readonly decides: number;
   readonly summary: Pick<TallySummary, 'windows' | 'agreement' | 'alarmRate' | 'failures'>;
-  /** Why the candidate was stopped; undefined if it was not. */
   readonly stopped: string | undefined;
-  /** Fewest windows for a conclusion. */
   readonly minWindows: number;
 };
 

@@ -12,9 +12,7 @@ export type RolloutSide = 'candidate' | 'incumbent';
 
 export type RolloutPlan = {
   readonly kind: RolloutKind;
-  /** Name of the model. */
   readonly name: string;
-  /** Version numbers. */
   readonly candidate: number;
   readonly incumbent: number;
   /** Time when it ends automatically; undefined if only the configuration ends it. */
@@ -27,7 +25,6 @@ export type Rejection = { readonly version: number; readonly reason: string; rea
 /** State of one model in the model directory. */
 export type ModelStanding = {
   readonly active: number | undefined;
-  /** Previously active version. */
   readonly previous: number | undefined;
   /** Time of the last activation; undefined without an active version. */
   readonly activatedMs: EpochMs | undefined;

@@ -2,7 +2,6 @@ import { formatDuration } from '../duration.ts';
 
 /** Limits at which a candidate is stopped. */
 export type RolloutRules = {
-  /** Period over which all counts apply. */
   readonly periodMs: number;
   /** Windows that both versions must judge before their rates of abnormal windows are compared. */
   readonly minWindows: number;

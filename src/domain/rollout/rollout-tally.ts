@@ -27,7 +27,7 @@ export type SideJudgement = {
 };
 
 /** A window with different verdicts. */
-export type Disagreement = { readonly timestampMs: EpochMs } & {
+type Disagreement = { readonly timestampMs: EpochMs } & {
   readonly [Side in RolloutSide]: Pick<SideJudgement, 'score' | 'threshold' | 'verdict'>;
 };
 
@@ -61,7 +61,6 @@ export type TallySummary = {
   readonly table: Readonly<AgreementTable>;
   /** Share of windows with equal verdicts; undefined before the first. */
   readonly agreement: number | undefined;
-  /** Share of abnormal windows of each version. */
   readonly alarmRate: Readonly<Record<RolloutSide, number | undefined>>;
   /** Pearson correlation; undefined if one score is constant. */
   readonly scoreCorrelation: number | undefined;
@@ -73,7 +72,6 @@ export type TallySummary = {
   readonly failures: Readonly<Record<RolloutSide, Readonly<Record<RolloutFailure, number>>>>;
   /** Population stability index of the scores of each version against its training, and of one against the other. */
   readonly drift: Readonly<Record<RolloutSide | 'between', number | undefined>>;
-  /** Oldest first. */
   readonly disagreements: readonly Disagreement[];
 };
 

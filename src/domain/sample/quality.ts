@@ -28,6 +28,8 @@ export const qualityReasons = [
   'marked-not-good',
   'device-offline',
   'sequence-lost',
+  'not-available',
+  'not-available?',
 ] as const;
 
 export type QualityReason = (typeof qualityReasons)[number];

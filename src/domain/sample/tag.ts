@@ -24,7 +24,6 @@ type StuckRule = { readonly afterMs: number; readonly band: number };
  * before the data arrives.
  */
 export type TagPattern = Omit<TagDefinition, 'name'> & {
-  /** Id of the pattern within its source. */
   readonly pattern: string;
   /** Template of the names, such as `{asset}.{name}`. */
   readonly template: string;

@@ -25,7 +25,6 @@ export class WindowColumns {
     this.reasons.fill(0);
   }
 
-  /** Records time and reason of the newest sample, of any quality. */
   record(column: number, timeMs: EpochMs, reason: number): void {
     if (timeMs < (this.seenMs[column] ?? Infinity)) return;
     this.seenMs[column] = timeMs;

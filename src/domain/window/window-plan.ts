@@ -4,7 +4,6 @@ import type { EpochMs } from '../epoch-ms.ts';
 export type WindowPlan = {
   /** Columns of the window, in the model's order. */
   readonly tags: readonly string[];
-  /** Rows of the window. */
   readonly steps: number;
   /**
    * Time between rows. Rows lie at multiples of it since the epoch, so that all watches share one grid.
@@ -23,7 +22,6 @@ export type WindowPlan = {
 
 /** A window that is due. It results in exactly one verdict. */
 export type DueWindow = {
-  /** Time of the last row. */
   readonly timestampMs: EpochMs;
   /** Raw values, shape [steps, tags], row-major, owned by the receiver; undefined if the window cannot be judged. */
   readonly values: Float32Array | undefined;

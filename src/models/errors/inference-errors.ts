@@ -45,6 +45,10 @@ export const inferenceErrors = {
     'model.onnx or model.yaml is missing, too large, outside the model directory, has another SHA-256, or refers to other files.',
     'Install the model again from its source, with the weights inside the graph. For a graph without model.yaml, the message has the smallest model.yaml.',
   ),
+  'model-absent': reject(
+    'No version of the model is active in models.directory.',
+    'A watch without an active version learns one from its history (watches.<id>.learn). `andon models list` shows the versions; activate or install one.',
+  ),
   'model-untrusted': reject(
     'models.trust is set, and the version is not signed by one of its keys, or a file was changed, added or removed after the signature. The version is not used.',
     'The message names the key or the file. Get the version again from its source. If it is known to be good, sign it with a trusted key (`andon models sign`). See docs/signing.md.',

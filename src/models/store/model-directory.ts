@@ -119,7 +119,7 @@ export class ModelDirectory {
    * Finds a model, checks its signature and reads its manifest. `model.onnx` is not opened.
    *
    * @throws {ConfigError} Every problem of its model.yaml, with line and column.
-   * @throws {OperatingError} 'model-file-invalid', 'model-untrusted'.
+   * @throws {OperatingError} 'model-absent', 'model-file-invalid', 'model-untrusted'.
    */
   async find(model: ModelReference): Promise<StoredModel> {
     const { name, version, folder } = await this.locate(model);
@@ -150,12 +150,12 @@ export class ModelDirectory {
   /**
    * Returns the folder of a model without reading any of its files.
    *
-   * @throws {OperatingError} 'model-file-invalid' if no version was given and none is active.
+   * @throws {OperatingError} 'model-absent' if no version was given and none is active; 'model-file-invalid'.
    */
   async locate({ name, version: wanted }: ModelReference): Promise<ModelLocation> {
     if (!namePattern.test(name)) throw inferenceFailure('model-file-invalid', `'${name}' is not the name of a model`);
     const version = wanted ?? (await this.activeVersion(name));
-    if (version === undefined) throw inferenceFailure('model-file-invalid', await this.#noActiveVersion(name));
+    if (version === undefined) throw inferenceFailure('model-absent', await this.#noActiveVersion(name));
     return { name, version, folder: join(this.#path, name, String(version)) };
   }
 

@@ -1,21 +1,24 @@
 import { crc32 } from 'node:zlib';
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { openDatabase, type SqliteDatabase } from '../file/database-file.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { type DatabaseFormat, openFormatted } from '../file/database-format.ts';
 import { isIntactText } from '../file/row-checksum.ts';
 
 /** A transition is under 1 kB, and only the last one of each watch is kept. */
 const ALARM_BYTES_MAX = 64e6;
 
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS alarm (
+const TABLES = `
+CREATE TABLE alarm (
   watch TEXT PRIMARY KEY, number INTEGER NOT NULL, checksum INTEGER NOT NULL, transition TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pending (
+CREATE TABLE pending (
   watch TEXT NOT NULL, number INTEGER NOT NULL, timestamp REAL NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL,
   PRIMARY KEY (watch, number)
 ) WITHOUT ROWID;
 `;
+
+const alarmsFormat: DatabaseFormat = { name: 'alarm database', migrations: [(database) => database.exec(TABLES)] };
 
 /** A transition of an alarm. */
 export type AlarmKey = { readonly watch: string; readonly number: number };
@@ -58,9 +61,8 @@ export class AlarmDatabase {
   #mayPend = true;
 
   constructor(path: string) {
-    this.#sqlite = openDatabase(path, ALARM_BYTES_MAX);
+    this.#sqlite = openFormatted(path, ALARM_BYTES_MAX, alarmsFormat);
     try {
-      this.#sqlite.exec(SCHEMA);
       this.#statements = {
         save: this.#sqlite.prepare(
           `INSERT INTO alarm (watch, number, checksum, transition) VALUES (?, ?, ?, ?)
@@ -106,6 +108,11 @@ export class AlarmDatabase {
     if (this.#cleared.length === 0) return;
     this.#sqlite.transaction(() => this.#removeCleared())();
     this.#cleared = [];
+  }
+
+  /** @throws {Error} SqliteError while another program has the file locked. */
+  probe(): void {
+    this.#sqlite.exec('BEGIN IMMEDIATE; ROLLBACK');
   }
 
   pending(): readonly PendingAlarm[] {

@@ -1,6 +1,6 @@
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { errorMessage } from '../../platform/errors.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { DatabaseKeeper } from '../file/database-keeper.ts';
 import type { StoreHealth } from '../file/storage-protocol.ts';
 import { AlarmDatabase, type AlarmKey, type PendingAlarm } from './alarm-database.ts';
@@ -24,9 +24,15 @@ export class AlarmStore {
     return [...this.#keeper.takeNotices(), ...this.#notices.splice(0)];
   }
 
-  /** Never throws: `health` has the error. */
+  /** `health` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     this.#keeper.ensureOpen(nowMs);
+    if (this.#keeper.database === undefined || this.#keeper.trouble === undefined) return;
+    try {
+      this.#keeper.use(nowMs, (database) => database.probe());
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+    }
   }
 
   /** The alarms are on disk when this returns. */
@@ -46,11 +52,11 @@ export class AlarmStore {
   /** Returns the alarms whose records may be missing from the outbox; none while the file is closed. */
   pending(nowMs: EpochMs): readonly PendingAlarm[] {
     if (this.#keeper.database === undefined) return [];
-    return this.#keeper.use(nowMs, (database) => database.pending());
+    return this.#keeper.read(nowMs, (database) => database.pending());
   }
 
   alarms(nowMs: EpochMs): readonly AlarmTransition[] {
-    const { transitions, damaged } = this.#keeper.use(nowMs, (database) => database.alarms());
+    const { transitions, damaged } = this.#keeper.read(nowMs, (database) => database.alarms());
     if (damaged > 0) this.#damagedAlarms = damaged;
     return transitions;
   }

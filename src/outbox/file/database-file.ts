@@ -8,6 +8,10 @@ export type SqliteDatabase = Database.Database;
 /** Bytes of a page, the unit of max_page_count. */
 export const PAGE_BYTES = 4096;
 
+/** Longest wait for the lock of another program. It blocks the storage thread, and the caller tries again. */
+const BUSY_MS = 250;
+/** SQLite's own limit. */
+const PAGES_MAX = 4_294_967_294;
 /** Maximum size of the WAL after a checkpoint. */
 const JOURNAL_BYTES_MAX = 16_777_216;
 /** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
@@ -28,7 +32,7 @@ const QUARANTINES_MAX = 3;
 export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
   const database = new Database(path);
   try {
-    database.pragma('busy_timeout = 5000');
+    database.pragma(`busy_timeout = ${BUSY_MS}`);
     database.pragma('trusted_schema = OFF');
     database.pragma('cell_size_check = ON');
     database.pragma('mmap_size = 0');
@@ -36,7 +40,7 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
     database.pragma('synchronous = FULL');
     database.pragma('wal_autocheckpoint = 1000');
     database.pragma(`journal_size_limit = ${JOURNAL_BYTES_MAX}`);
-    database.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
+    limitSize(database, bytesMax);
     assertPragma(database, 'journal_mode', 'wal');
     assertPragma(database, 'synchronous', 2);
     assertPragma(database, 'page_size', PAGE_BYTES);
@@ -67,6 +71,11 @@ export function openReadOnly(path: string): SqliteDatabase {
   }
 }
 
+/** Sets the maximum size of the file in bytes. A file that is already larger cannot grow. */
+export function limitSize(database: SqliteDatabase, bytesMax: number): void {
+  database.pragma(`max_page_count = ${Math.min(Math.ceil(bytesMax / PAGE_BYTES), PAGES_MAX)}`);
+}
+
 function assertPragma(database: SqliteDatabase, name: string, expected: unknown): void {
   const value = database.pragma(name, { simple: true });
   if (value !== expected) throw new DatabaseDamage(`pragma ${name} is ${String(value)}, not ${String(expected)}`);
@@ -91,6 +100,8 @@ export type DatabaseFault =
   | 'io'
   /** max_page_count is reached, or no space is left on the device. */
   | 'full'
+  /** Another program holds a lock on the file. */
+  | 'locked'
   /** A bug in andon, not a fault of the file. */
   | 'other';
 
@@ -100,7 +111,8 @@ export function databaseFault(error: unknown): DatabaseFault {
   // Our statements fit our schema. If SQLite rejects one, the schema in the file is damaged.
   if (/^SQLITE_(CORRUPT|NOTADB|FORMAT|ERROR|SCHEMA|MISMATCH|CONSTRAINT)/.test(error.code)) return 'damaged';
   if (error.code === 'SQLITE_FULL') return 'full';
-  if (/^SQLITE_(IOERR|CANTOPEN|READONLY|BUSY|LOCKED|PERM|PROTOCOL|NOMEM)/.test(error.code)) return 'io';
+  if (/^SQLITE_(BUSY|LOCKED)/.test(error.code)) return 'locked';
+  if (/^SQLITE_(IOERR|CANTOPEN|READONLY|PERM|PROTOCOL|NOMEM)/.test(error.code)) return 'io';
   return 'other';
 }
 

@@ -1,6 +1,8 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from './database-file.ts';
+import { FormatRefusal } from './database-format.ts';
+import { lockedBy } from './lock-holder.ts';
 import { unavailable } from './outbox-errors.ts';
 
 export type DatabaseKeeperOptions<D> = {
@@ -43,7 +45,7 @@ export class DatabaseKeeper<D extends { close(): void }> {
     return this.#notices.splice(0);
   }
 
-  /** Opens the file if it is closed. Never throws: `trouble` has the error. */
+  /** Opens the file if it is closed. `trouble` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     if (this.#database !== undefined) return;
     const { name, open } = this.#options;
@@ -57,17 +59,23 @@ export class DatabaseKeeper<D extends { close(): void }> {
       }
       this.#trouble = undefined;
     } catch (error) {
+      if (error instanceof FormatRefusal) throw error;
       this.#trouble = `The ${name} cannot be opened: ${errorMessage(error)}`;
     }
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' (retry) if the file or the disk failed. Other errors pass through. */
   use<T>(nowMs: EpochMs, work: (database: D) => T): T {
+    const result = this.read(nowMs, work);
+    this.#trouble = undefined;
+    return result;
+  }
+
+  /** Like `use`, for work that does not write: its success does not end the trouble of a full or locked file. */
+  read<T>(nowMs: EpochMs, work: (database: D) => T): T {
     if (this.#database === undefined) throw unavailable(this.#trouble ?? `The ${this.#options.name} is not open`);
     try {
-      const result = work(this.#database);
-      this.#trouble = undefined;
-      return result;
+      return work(this.#database);
     } catch (error) {
       throw this.#failed(error, nowMs);
     }
@@ -85,9 +93,10 @@ export class DatabaseKeeper<D extends { close(): void }> {
       this.#trouble = errorMessage(error);
       return error;
     }
-    this.#trouble = `The ${this.#options.name} failed: ${errorMessage(error)}`;
+    this.#trouble =
+      fault === 'locked' ? lockedBy(this.#options.path) : `The ${this.#options.name} failed: ${errorMessage(error)}`;
     const failure = unavailable(this.#trouble, error);
-    if (fault === 'full') return failure;
+    if (fault === 'full' || fault === 'locked') return failure;
     this.close();
     if (fault === 'damaged') {
       this.#quarantine(error, nowMs);

@@ -52,7 +52,9 @@ export const outboxConfigSchema = configObject({
     .min(1)
     .max(1_000_000)
     .default(20_000)
-    .describe('Most rows that may wait for the disk. Beyond it an append fails with outbox-queue-full'),
+    .describe(
+      'Most rows that wait in memory while the disk is slow, full, locked or failing. Newer ones are lost and reported',
+    ),
   queueBytesMax: sizeOf('Most bytes that may wait for the disk', 64e3, 1e9).prefault('32MB'),
   recordBytesMax: sizeOf('Largest body of one record', 1000, 16e6).prefault('256kB'),
   deadLettersMax: z

@@ -6,8 +6,12 @@ export const outboxErrors = {
     'Check the health of `outbox` and the disk. The broker sends the messages again.',
   ),
   'outbox-unavailable': retry(
-    'The storage worker cannot store records now: the worker restarts, or its disk is full or failing.',
-    'andon retries automatically. Check the health of `outbox`, the free space and the kernel log of the disk.',
+    'The storage worker cannot store records now: the worker restarts, the disk is full or failing, or another program has the database locked.',
+    'andon retries automatically. Check the health of `outbox`: it names the cause. End the program that holds the lock, free space, or see the kernel log of the disk.',
+  ),
+  'history-worker-lost': retry(
+    'The history worker ended or hangs, and is being replaced. Samples wait in memory meanwhile; verdicts and alarms are not affected.',
+    'andon replaces it automatically. Check the health of `history`, the free space and the kernel log of the disk.',
   ),
   'outbox-full': retry(
     'The outbox reached `outbox.maxSize` and `outbox.onFull` allows no record to be dropped.',
@@ -15,7 +19,7 @@ export const outboxErrors = {
   ),
   'outbox-queue-full': retry(
     'The records that wait for the disk exceed `outbox.queueRowsMax` or `outbox.queueBytesMax`.',
-    'The disk is slower than the rate of records. Lower the rate, or use a faster disk.',
+    'The disk is slower than the rate of records, or accepts none: see the health of `outbox`. Each record that was not stored is in a loss record.',
   ),
   'outbox-path-unusable': retry(
     'The folder of `outbox.path` cannot be created or written.',
@@ -24,6 +28,18 @@ export const outboxErrors = {
   'outbox-in-use': retry(
     'Another agent uses the outbox at `outbox.path`. The second agent does not start (exit code 1).',
     'Give each agent its own `outbox.path`. With one configured agent, it is already running: see `systemctl status andon`, or find the process with `fuser <outbox.path>`.',
+  ),
+  'database-newer': reject(
+    'A later version of andon wrote a database in the folder of `outbox.path`. The file is left as it is, and the agent does not start (exit code 78).',
+    'Install the later version again, or put back the copy from before the upgrade: the message names it. See Downgrade in docs/operations.md.',
+  ),
+  'database-needs-space': retry(
+    'A database has to be migrated to the format of this version, and the disk has no room for a copy of it. The file is left as it is, and the agent does not start.',
+    'Free space on the disk of `outbox.path`, or install the previous version.',
+  ),
+  'database-older': retry(
+    'A command reads a database that has the format of an earlier version.',
+    'Start the agent once: it migrates the file and keeps a copy of the old one.',
   ),
   'record-too-large': reject(
     'A record has a body larger than `outbox.recordBytesMax`.',

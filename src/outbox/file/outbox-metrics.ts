@@ -20,5 +20,6 @@ export const outboxMetrics = {
     'Samples that the history dropped: its buffer was full, or its file could not be written.',
     ['reason'],
   ),
+  andon_history_worker_restarts_total: counter('Times that the history worker failed or hung and was replaced.'),
   andon_history_bytes: { type: 'gauge', help: 'Space in use in the history database.', labels: [] },
 } as const satisfies MetricCatalogue;

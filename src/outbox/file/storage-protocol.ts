@@ -18,6 +18,10 @@ export type StorageOptions = {
 
 /** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
 export type AppendBatch = {
+  /** Counts up. A batch is stored only after the batch before it. */
+  readonly number: number;
+  /** True if an earlier attempt failed, which may have stored it nevertheless. */
+  readonly isRetry: boolean;
   readonly kinds: readonly RecordKind[];
   readonly timestampsMs: Float64Array;
   readonly watches: readonly string[];
@@ -45,29 +49,30 @@ export type StoreHealth = { readonly status: ComponentState; readonly reason: st
 /** Records that will not be sent. Sequences are 0 for records that never got one. */
 export type Loss = {
   readonly kind: RecordKind | 'unknown';
-  readonly reason: LossReason;
+  readonly reason: string;
   readonly from: number;
   readonly to: number;
   readonly count: number;
 };
 
-type LossReason =
-  | 'outbox-full'
-  | 'row-damaged'
-  | 'dead-letters-full'
-  | 'database-damaged'
-  | 'database-replaced'
-  | 'rows-missing';
+/** Records that the main thread could not store: refused, or given up by their producer. */
+export type Refusal = { readonly kind: RecordKind; readonly reason: string; readonly count: number };
+
+export type RefusalReport = {
+  /** Id of the process' outbox, and number of the report in it: a report that is sent twice counts once. */
+  readonly life: string;
+  readonly number: number;
+  readonly losses: readonly Refusal[];
+  readonly nowMs: EpochMs;
+};
 
 /** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
-  readonly history: StoreHealth;
   readonly epoch: string;
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly historyBytes: number;
   readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
   /** Lines for the log, since the last report. */
   readonly notices: readonly string[];
@@ -77,42 +82,11 @@ export type StorageReport = {
   readonly more: boolean;
 };
 
-/** Samples of several tags, one tag after the other in the columns. */
-export type HistoryBatch = {
-  readonly tags: readonly string[];
-  readonly counts: readonly number[];
-  readonly timesMs: Float64Array;
-  readonly values: Float64Array;
-};
-
-export type HistoryPageRequest = {
-  readonly tag: string;
-  readonly fromMs: EpochMs;
-  readonly toMs: EpochMs;
-  /** Samples wanted in all pages; undefined returns all. A hint: the pages together hold a few times as many. */
-  readonly limit: number | undefined;
-  /** End of the last page; undefined for the first. */
-  readonly after: EpochMs | undefined;
-};
-
-export type HistoryPage = {
-  readonly timesMs: Float64Array;
-  readonly values: Float64Array;
-  /** Value of `after` for the next page; undefined at the end. */
-  readonly next: EpochMs | undefined;
-};
-
-/** Storage of the sample history. Calls throw {OperatingError} 'outbox-unavailable' (retry). */
-export type SampleStorage = {
-  readonly flushIntervalMs: number;
-  append(batch: HistoryBatch): Promise<void>;
-  read(request: HistoryPageRequest): Promise<HistoryPage>;
-};
-
 /** Methods of the storage worker. */
 export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };
+  lost: { readonly params: RefusalReport; readonly result: undefined };
   read: { readonly params: ReadRequest & { readonly nowMs: EpochMs }; readonly result: readonly StoredRecord[] };
   acknowledge: { readonly params: RecordRun & { readonly nowMs: EpochMs }; readonly result: undefined };
   setAside: {
@@ -125,7 +99,5 @@ export type StorageProtocol = {
   alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
   stats: { readonly params: undefined; readonly result: OutboxStats };
   upkeep: { readonly params: { readonly nowMs: EpochMs; readonly idle: boolean }; readonly result: StorageReport };
-  historyAppend: { readonly params: HistoryBatch; readonly result: undefined };
-  historyRead: { readonly params: HistoryPageRequest; readonly result: HistoryPage };
   close: { readonly params: undefined; readonly result: undefined };
 };

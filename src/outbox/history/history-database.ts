@@ -1,9 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { openDatabase, SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
+import { SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
+import { type DatabaseFormat, openFormatted } from '../file/database-format.ts';
 import { type Columns, decodeSeries, encodeSeries } from './series-codec.ts';
 import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest } from '../file/storage-protocol.ts';
+import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './history-protocol.ts';
 
 /** Samples of a full chunk. */
 const CHUNK_SAMPLES = 8192;
@@ -19,9 +20,9 @@ const DELETE_CHUNKS_MAX = 200;
  * `full` is 0 for a chunk that a flush wrote, a few seconds of one tag, and 1 for a chunk joined from these. Both are
  * read the same way, so that a crash between a flush and a join loses nothing.
  */
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS tag (tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS chunk (
+const TABLES = `
+CREATE TABLE tag (tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE chunk (
   chunk INTEGER PRIMARY KEY AUTOINCREMENT,
   tag INTEGER NOT NULL,
   full INTEGER NOT NULL,
@@ -31,9 +32,18 @@ CREATE TABLE IF NOT EXISTS chunk (
   checksum INTEGER NOT NULL,
   data BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chunk_time ON chunk (tag, to_ms, from_ms, count);
-CREATE INDEX IF NOT EXISTS chunk_small ON chunk (tag, count) WHERE full = 0;
+CREATE INDEX chunk_time ON chunk (tag, to_ms, from_ms, count);
+CREATE INDEX chunk_small ON chunk (tag, count) WHERE full = 0;
 `;
+
+export const historyFormat: DatabaseFormat = {
+  name: 'sample history',
+  migrations: [
+    (database) => database.exec(TABLES),
+    // The last stored batch, so that a batch that is sent twice is stored once.
+    (database) => database.exec('CREATE TABLE last_batch (id TEXT NOT NULL)'),
+  ],
+};
 
 type ChunkRow = { readonly chunk: number; readonly checksum: number; readonly data: Uint8Array };
 
@@ -44,13 +54,13 @@ export class HistoryDatabase {
   readonly #statements;
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
+  #lastBatch = '';
   /** Number of damaged chunks found since the file was opened. They are omitted. */
   damaged = 0;
 
   constructor(path: string, bytesMax: number) {
-    this.#sqlite = openDatabase(path, bytesMax);
+    this.#sqlite = openFormatted(path, bytesMax, historyFormat);
     try {
-      this.#sqlite.exec(SCHEMA);
       this.#gauge = new SpaceGauge(this.#sqlite, bytesMax);
       this.#statements = prepareHistoryStatements(this.#sqlite);
       this.#load();
@@ -64,9 +74,12 @@ export class HistoryDatabase {
     return this.#gauge.read();
   }
 
-  append({ tags, counts, timesMs, values }: HistoryBatch): void {
+  /** Stores a batch in one transaction, unless it is the last one that was stored. */
+  append({ id, tags, counts, timesMs, values }: HistoryBatch): void {
+    if (id === this.#lastBatch) return;
     let offset = 0;
     this.#transaction(() => {
+      this.#statements.setLastBatch.run(id);
       for (const [index, name] of tags.entries()) {
         const count = counts[index] ?? 0;
         const end = offset + count;
@@ -78,6 +91,7 @@ export class HistoryDatabase {
         offset = end;
       }
     });
+    this.#lastBatch = id;
   }
 
   /** Joins the small chunks of one tag. @returns True if another tag is due. */
@@ -135,6 +149,7 @@ export class HistoryDatabase {
     this.#small.clear();
     for (const row of this.#sqlite.prepare('SELECT tag, name FROM tag').all() as { tag: number; name: string }[])
       this.#tags.set(row.name, row.tag);
+    this.#lastBatch = (this.#statements.lastBatch.get() as string | undefined) ?? '';
     for (const row of this.#statements.smallTotals.all() as { tag: number; chunks: number; samples: number }[])
       this.#small.set(row.tag, { chunks: row.chunks, samples: row.samples });
   }
@@ -219,6 +234,8 @@ export class HistoryDatabase {
 function prepareHistoryStatements(sqlite: SqliteDatabase) {
   const within = 'tag = ? AND to_ms >= ? AND to_ms > ? AND from_ms <= ?';
   return {
+    lastBatch: sqlite.prepare('SELECT id FROM last_batch').pluck(),
+    setLastBatch: sqlite.prepare('INSERT OR REPLACE INTO last_batch (rowid, id) VALUES (1, ?)'),
     addTag: sqlite.prepare('INSERT INTO tag (name) VALUES (?)'),
     addChunk: sqlite.prepare(
       'INSERT INTO chunk (tag, full, from_ms, to_ms, count, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)',

@@ -2,7 +2,9 @@ import { crc32 } from 'node:zlib';
 import type { TagSeries } from '../../contracts/sample-history.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { openReadOnly, type SqliteDatabase } from '../file/database-file.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { FormatRefusal, openFormattedReadOnly } from '../file/database-format.ts';
+import { historyFormat } from './history-database.ts';
 import { decodeSeries } from './series-codec.ts';
 import { SeriesBuffer, sorted } from './series-buffer.ts';
 
@@ -24,8 +26,9 @@ export class HistoryReader implements Disposable {
    */
   constructor(path: string) {
     try {
-      this.#sqlite = openReadOnly(path);
+      this.#sqlite = openFormattedReadOnly(path, historyFormat);
     } catch (error) {
+      if (error instanceof FormatRefusal) throw error;
       throw unavailable(path, error);
     }
     try {

@@ -1,11 +1,14 @@
 import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { RpcHandlers } from '../../platform/rpc.ts';
+import { makeFolderFor } from '../file/database-file.ts';
 import { DatabaseKeeper } from '../file/database-keeper.ts';
 import { HistoryDatabase } from './history-database.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
 import { unavailable } from '../file/outbox-errors.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest, StoreHealth } from '../file/storage-protocol.ts';
+import type { StoreHealth } from '../file/storage-protocol.ts';
+import type { HistoryBatch, HistoryProtocol, HistoryReport } from './history-protocol.ts';
 
 /** Free disk space that the history leaves to records and alarms. Below it, the history only reuses its own space. */
 const DISK_BYTES_SPARE = 64e6;
@@ -13,22 +16,81 @@ const DISK_BYTES_SPARE = 64e6;
 const DELETES_MAX = 20;
 
 /**
- * The sample history on disk, within its size and age. Samples matter less than records and alarms: what fails here is
- * reported in `health` and in the caller's error, and nothing waits for it.
+ * The work of the history worker: the sample history on disk, within its size and age. Synchronous and without timers: the
+ * main thread requests each slice of upkeep. Samples matter less than records and alarms: a failure is reported in the health
+ * and in the caller's error, and nothing waits for it.
  */
 export class HistoryStore {
   readonly #path: string;
   readonly #config: OutboxConfig;
   readonly #keeper: DatabaseKeeper<HistoryDatabase>;
+  #nowMs: EpochMs = 0;
 
-  constructor(path: string, config: OutboxConfig) {
-    this.#path = path;
+  constructor(config: OutboxConfig) {
+    this.#path = historyPath(config);
     this.#config = config;
-    const open = () => new HistoryDatabase(path, config.historyMaxSizeBytes);
-    this.#keeper = new DatabaseKeeper({ name: 'sample history', path, open });
+    const open = () => new HistoryDatabase(this.#path, config.historyMaxSizeBytes);
+    this.#keeper = new DatabaseKeeper({ name: 'sample history', path: this.#path, open });
   }
 
-  get health(): StoreHealth {
+  handlers(): RpcHandlers<HistoryProtocol> {
+    return {
+      open: ({ nowMs }) => {
+        makeFolderFor(this.#path);
+        this.#ensureOpen(nowMs);
+        return this.#report(true);
+      },
+      append: (batch) => this.#append(batch),
+      read: (request) => this.#keeper.use(this.#nowMs, (database) => database.page(request)),
+      upkeep: ({ nowMs }) => {
+        this.#ensureOpen(nowMs);
+        return this.#report(this.#upkeep());
+      },
+      close: () => {
+        this.#keeper.close();
+      },
+    };
+  }
+
+  #ensureOpen(nowMs: EpochMs): void {
+    this.#nowMs = nowMs;
+    this.#keeper.ensureOpen(nowMs);
+  }
+
+  /** @throws {OperatingError} 'outbox-unavailable': the samples are lost. */
+  #append(batch: HistoryBatch): undefined {
+    this.#keeper.use(this.#nowMs, (database) => {
+      // Upper bound of the chunks' size; most are a fifth of it.
+      const bytes = 16 * batch.timesMs.length + 4096 * (batch.tags.length + 8);
+      this.#makeRoom(database, bytes);
+      database.append(batch);
+    });
+  }
+
+  /** Joins and expires a few chunks. @returns True if there is more to do. */
+  #upkeep(): boolean {
+    if (this.#keeper.database === undefined) return false;
+    try {
+      return this.#keeper.use(this.#nowMs, (database) => {
+        const more = database.join();
+        return database.expire(this.#nowMs - this.#config.historyMs) || more;
+      });
+    } catch {
+      // The health has the error.
+      return false;
+    }
+  }
+
+  #report(more: boolean): HistoryReport {
+    return {
+      health: this.#health,
+      bytes: this.#keeper.database?.space.bytesUsed ?? 0,
+      notices: this.#keeper.takeNotices(),
+      more,
+    };
+  }
+
+  get #health(): StoreHealth {
     const { trouble, database } = this.#keeper;
     if (trouble !== undefined) return { status: 'degraded', reason: trouble };
     const damaged = database?.damaged ?? 0;
@@ -37,51 +99,6 @@ export class HistoryStore {
       status: 'degraded',
       reason: `${damaged} chunks of the sample history failed their checksum and are omitted`,
     };
-  }
-
-  get bytes(): number {
-    return this.#keeper.database?.space.bytesUsed ?? 0;
-  }
-
-  takeNotices(): readonly string[] {
-    return this.#keeper.takeNotices();
-  }
-
-  /** Never throws: `health` has the error. */
-  ensureOpen(nowMs: EpochMs): void {
-    this.#keeper.ensureOpen(nowMs);
-  }
-
-  /** @throws {OperatingError} 'outbox-unavailable': the samples are lost. */
-  append(batch: HistoryBatch, nowMs: EpochMs): undefined {
-    this.#keeper.use(nowMs, (database) => {
-      // Upper bound of the chunks' size; most are a fifth of it.
-      const bytes = 16 * batch.timesMs.length + 4096 * (batch.tags.length + 8);
-      this.#makeRoom(database, bytes);
-      database.append(batch);
-    });
-  }
-
-  read(request: HistoryPageRequest, nowMs: EpochMs): HistoryPage {
-    return this.#keeper.use(nowMs, (database) => database.page(request));
-  }
-
-  /** Joins and expires a few chunks. @returns True if there is more to do. */
-  upkeep(nowMs: EpochMs): boolean {
-    if (this.#keeper.database === undefined) return false;
-    try {
-      return this.#keeper.use(nowMs, (database) => {
-        const more = database.join();
-        return database.expire(nowMs - this.#config.historyMs) || more;
-      });
-    } catch {
-      // `health` has the error.
-      return false;
-    }
-  }
-
-  close(): void {
-    this.#keeper.close();
   }
 
   #makeRoom(database: HistoryDatabase, bytes: number): void {
@@ -96,4 +113,9 @@ export class HistoryStore {
     if (diskShort)
       throw unavailable('The disk is nearly full. The sample history leaves the last 64 MB to records and alarms');
   }
+}
+
+/** Returns the path of the history, which is in the folder of the outbox. */
+export function historyPath({ path }: OutboxConfig): string {
+  return join(dirname(path), 'history.db');
 }

@@ -1,11 +1,17 @@
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind } from '../../domain/record/record.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
 import type { AppendBatch, AppendOutcome } from '../file/storage-protocol.ts';
 
 /** Batches sent at a time: the next one is ready when the worker has finished the current one. */
 const IN_FLIGHT_MAX = 2;
+/** Wait before a batch that could not be stored is sent again. */
+const RETRY_MS = 250;
+/** Time for the last attempts when the agent stops. */
+const DRAIN_MS = 5000;
+/** Errors after which a batch waits and is sent again: the disk or the worker failed, not the batch. */
+const retryCodes: ReadonlySet<string> = new Set(['outbox-unavailable', 'rpc-closed', 'rpc-timeout']);
 
 export type AppendQueueOptions = {
   readonly clock: Clock;
@@ -28,12 +34,23 @@ type Entry = {
   readonly reject: (error: unknown) => void;
 };
 
+/** A batch that was sent and is not stored yet. */
+type SentBatch = {
+  readonly entries: readonly Entry[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly message: Omit<AppendBatch, 'isRetry'>;
+  state: 'in-flight' | 'failed';
+};
+
 /**
  * Group commit: gathers append calls into transactions.
  *
  * The first append after a pause is committed immediately, so that a quiet stream has the latency of one fsync. Under
  * load, commits are `commitIntervalMs` apart and share their fsync, unless `commitRowsMax` rows or `commitBytesMax` bytes
  * wait. An alarm is committed immediately. Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
+ *
+ * While the disk is full, locked or failing, batches stay in the queue in their order and are sent again every `RETRY_MS`.
  */
 export class AppendQueue {
   readonly #options: AppendQueueOptions;
@@ -41,8 +58,10 @@ export class AppendQueue {
   #rows = 0;
   #bytes = 0;
   #urgent = false;
-  #inFlight = 0;
-  #inFlightRows = 0;
+  /** Oldest first. */
+  #sent: SentBatch[] = [];
+  #batches = 0;
+  #drainEndMs = Infinity;
   #committedMs = -Infinity;
   #timer: Timer | undefined;
   #scheduled = false;
@@ -54,7 +73,7 @@ export class AppendQueue {
 
   /** Rows that are not on disk yet. */
   get rows(): number {
-    return this.#rows + this.#inFlightRows;
+    return this.#rows + sum(this.#sent.map(({ rows }) => rows));
   }
 
   /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
@@ -74,9 +93,10 @@ export class AppendQueue {
     });
   }
 
-  /** Sends every waiting record. Resolves when no batch is in flight. */
+  /** Sends every waiting record. Resolves when all are stored, or refused after `DRAIN_MS`. */
   async drain(): Promise<void> {
-    while (this.#entries.length > 0 || this.#inFlight > 0) {
+    this.#drainEndMs = this.#options.clock.monotonicMs() + DRAIN_MS;
+    while (this.#entries.length > 0 || this.#sent.length > 0) {
       this.#urgent = true;
       this.#schedule();
       await new Promise<void>((resolve) => this.#onSettled.push(resolve));
@@ -92,11 +112,14 @@ export class AppendQueue {
         'reject',
         `A record has ${large} bytes; outbox.recordBytesMax is ${recordBytesMax} bytes`,
       );
-    if (this.#rows + sizes.length <= queueRowsMax && this.#bytes + sum(sizes) <= queueBytesMax) return undefined;
+    const failed = this.#sent.filter(({ state }) => state === 'failed');
+    const rows = this.#rows + sum(failed.map((batch) => batch.rows));
+    const bytes = this.#bytes + sum(failed.map((batch) => batch.bytes));
+    if (rows + sizes.length <= queueRowsMax && bytes + sum(sizes) <= queueBytesMax) return undefined;
     return new OperatingError(
       'outbox-queue-full',
       'retry',
-      `${this.#rows} records (${this.#bytes} bytes) wait for the disk; ${sizes.length} more exceed ` +
+      `${rows} records (${bytes} bytes) wait for the disk; ${sizes.length} more exceed ` +
         `outbox.queueRowsMax (${queueRowsMax}) or outbox.queueBytesMax (${queueBytesMax})`,
     );
   }
@@ -112,20 +135,30 @@ export class AppendQueue {
   }
 
   #schedule(): void {
+    if (this.#sent.some(({ state }) => state === 'failed')) return this.#sendAgainSoon();
     const { clock, commitIntervalMs } = this.#options;
-    while (this.#entries.length > 0 && this.#inFlight < IN_FLIGHT_MAX) {
+    while (this.#entries.length > 0 && this.#sent.length < IN_FLIGHT_MAX) {
       const waitMs = this.#due() ? 0 : this.#committedMs + commitIntervalMs - clock.monotonicMs();
-      if (waitMs > 0) {
-        this.#timer ??= clock.setTimer(() => {
-          this.#timer = undefined;
-          this.#schedule();
-        }, waitMs);
-        return;
-      }
+      if (waitMs > 0) return this.#scheduleIn(waitMs);
       this.#timer?.cancel();
       this.#timer = undefined;
       this.#send();
     }
+  }
+
+  #scheduleIn(waitMs: number, run = () => this.#schedule()): void {
+    this.#timer ??= this.#options.clock.setTimer(() => {
+      this.#timer = undefined;
+      run();
+    }, waitMs);
+  }
+
+  /** Sends failed batches again in their order, once every answer has arrived. */
+  #sendAgainSoon(): void {
+    if (this.#sent.some(({ state }) => state === 'in-flight')) return;
+    this.#scheduleIn(RETRY_MS, () => {
+      for (const batch of this.#sent) void this.#commit(batch, true);
+    });
   }
 
   #due(): boolean {
@@ -135,27 +168,33 @@ export class AppendQueue {
 
   #send(): void {
     const entries = this.#take();
-    const rows = entries.reduce((total, { drafts }) => total + drafts.length, 0);
-    this.#inFlight += 1;
-    this.#inFlightRows += rows;
+    const batch: SentBatch = {
+      entries,
+      rows: sum(entries.map(({ drafts }) => drafts.length)),
+      bytes: sum(entries.map(({ bytes }) => bytes)),
+      message: { ...columnsOf(entries), number: (this.#batches += 1) },
+      state: 'in-flight',
+    };
+    this.#sent.push(batch);
     this.#committedMs = this.#options.clock.monotonicMs();
-    void this.#commit(entries, rows);
+    void this.#commit(batch, false);
   }
 
-  async #commit(entries: readonly Entry[], rows: number): Promise<void> {
+  async #commit(batch: SentBatch, isRetry: boolean): Promise<void> {
+    batch.state = 'in-flight';
     try {
-      settle(entries, await this.#options.commit(batchOf(entries)), this.#options.rejectsNew);
+      settle(batch.entries, await this.#options.commit({ ...batch.message, isRetry }), this.#options.rejectsNew);
     } catch (error) {
-      for (const entry of entries) entry.reject(error);
+      if (this.#isRetryable(error)) batch.state = 'failed';
+      else for (const entry of batch.entries) entry.reject(error);
     }
-    this.#settled(rows);
-  }
-
-  #settled(rows: number): void {
-    this.#inFlight -= 1;
-    this.#inFlightRows -= rows;
+    if (batch.state !== 'failed') this.#sent = this.#sent.filter((sent) => sent !== batch);
     this.#schedule();
     for (const resolve of this.#onSettled.splice(0)) resolve();
+  }
+
+  #isRetryable(error: unknown): boolean {
+    return retryCodes.has(errorCode(error)) && this.#options.clock.monotonicMs() < this.#drainEndMs;
   }
 
   #take(): readonly Entry[] {
@@ -180,7 +219,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function batchOf(entries: readonly Entry[]): AppendBatch {
+function columnsOf(entries: readonly Entry[]): Omit<AppendBatch, 'number' | 'isRetry'> {
   const kinds: RecordKind[] = [];
   const timestamps: number[] = [];
   const watches: string[] = [];

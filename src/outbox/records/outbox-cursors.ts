@@ -54,6 +54,19 @@ export class OutboxCursors {
     return Math.min(...recordKinds.map((kind) => this.deliveredThrough(kind, last)));
   }
 
+  /** Returns the positions, for `restore`. */
+  snapshot(): ReadonlyMap<string, readonly PendingRange[]> {
+    return new Map([...this.#positions].map(([uplink, { cursor }]) => [uplink, [...cursor.ranges]]));
+  }
+
+  /** Returns to earlier positions after a failed commit. The next one saves them. */
+  restore(positions: ReadonlyMap<string, readonly PendingRange[]>): void {
+    for (const [uplink, ranges] of positions) {
+      this.#positions.get(uplink)?.cursor.restore(ranges);
+      this.#unsaved.add(uplink);
+    }
+  }
+
   moved(uplink: string): void {
     this.#unsaved.add(uplink);
   }

@@ -1,13 +1,14 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { invariant } from '../../platform/errors.ts';
-import { DatabaseDamage, openDatabase, openReadOnly, type SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
+import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
 import { isIntact, rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import { createSchema, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { outboxFormat, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
 export type OutboxDatabaseOptions = {
@@ -32,8 +33,8 @@ export type NewRow = {
 /**
  * The open outbox file: rows, epochs, cursors, losses and counts.
  *
- * The state in memory (sequence, cursors, counts) changes only within `commit`. It is read from the file again when a
- * commit fails, so that it is never ahead of the file.
+ * The state in memory (sequence, counts) changes only within `commit`. It is read from the file again when a commit fails, so
+ * that it is never ahead of the file. Cursors also move outside, and then return to where they were before the commit.
  */
 export class OutboxDatabase {
   readonly sqlite: SqliteDatabase;
@@ -46,13 +47,13 @@ export class OutboxDatabase {
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
   constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
-    this.sqlite = readOnly ? openReadOnly(path) : openDatabase(path, bytesMax);
+    this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
-      if (!readOnly) createSchema(this.sqlite);
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.losses = new LossLedger(this.statements, this.epochs);
       this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.cursors.load();
       this.#load();
     } catch (error) {
       this.sqlite.close();
@@ -71,8 +72,9 @@ export class OutboxDatabase {
 
   /** Runs one transaction, which is on disk when this returns. Rolls back all of it if `work` or the commit throws. */
   commit<T>(work: () => T): T {
+    this.sqlite.exec('BEGIN IMMEDIATE');
+    const positions = this.cursors.snapshot();
     try {
-      this.sqlite.exec('BEGIN IMMEDIATE');
       const result = work();
       this.cursors.save();
       this.#saveCounts();
@@ -81,6 +83,7 @@ export class OutboxDatabase {
     } catch (error) {
       if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
       this.#load();
+      this.cursors.restore(positions);
       throw error;
     }
   }
@@ -120,7 +123,6 @@ export class OutboxDatabase {
 
   #load(): void {
     this.epochs.load();
-    this.cursors.load();
     this.#sequence = this.#lastSequence();
     this.#counts = new RecordCounts();
     let counted = -1;

@@ -1,7 +1,9 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
+import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
+import { lockedBy } from '../file/lock-holder.ts';
 import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
@@ -35,7 +37,8 @@ export class OutboxFile {
   #inode = 0;
   #salvage: Salvage | undefined;
   #trouble: string | undefined;
-  #fullTrouble: string | undefined;
+  /** Error of the last commit; the file is open and can be read. */
+  #commitTrouble: string | undefined;
   #markTrouble: string | undefined;
   #epochsStarted = 0;
 
@@ -53,7 +56,7 @@ export class OutboxFile {
   }
 
   get health(): StoreHealth {
-    const trouble = this.#trouble ?? this.#fullTrouble;
+    const trouble = this.#trouble ?? this.#commitTrouble;
     if (trouble !== undefined) return { status: 'degraded', reason: trouble };
     if (this.#salvage !== undefined)
       return {
@@ -69,14 +72,18 @@ export class OutboxFile {
     return this.#notices.splice(0);
   }
 
-  /** Opens the file if it is closed. Never throws: `health` has the error. */
+  /** Opens the file if it is closed. `health` has the error, except a FormatRefusal, which is thrown. */
   ensureOpen(nowMs: EpochMs): void {
     if (this.#open !== undefined) return;
     try {
       this.#open = this.#openSound(nowMs);
       this.#trouble = undefined;
     } catch (error) {
-      this.#trouble = `The outbox cannot be opened: ${errorMessage(error)}`;
+      if (error instanceof FormatRefusal) throw error;
+      const isLocked = databaseFault(error) === 'locked';
+      this.#trouble = isLocked
+        ? lockedBy(this.#options.config.path)
+        : `The outbox cannot be opened: ${errorMessage(error)}`;
     }
   }
 
@@ -96,17 +103,17 @@ export class OutboxFile {
     }
   }
 
-  /** Tests for free space again, after a commit failed without it. */
-  probeSpace(nowMs: EpochMs): void {
-    if (this.#fullTrouble === undefined) return;
+  /** Tries a commit, after the last one failed for want of space or for the lock of another program. */
+  probeCommit(nowMs: EpochMs): void {
+    if (this.#commitTrouble === undefined) return;
     this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
-    this.#fullTrouble = undefined;
+    this.#commitTrouble = undefined;
   }
 
   /** Writes the high-water mark. Call it after each commit that gave out sequences, before they are returned. */
   mark(): void {
     if (this.#open === undefined) return;
-    this.#fullTrouble = undefined;
+    this.#commitTrouble = undefined;
     try {
       this.#highWater.write(this.#markOf(this.#open.database, false));
       this.#markTrouble = undefined;
@@ -223,10 +230,13 @@ export class OutboxFile {
       case 'other':
         return error;
       case 'full':
-        this.#fullTrouble = open.space.space.atCap
+        this.#commitTrouble = open.space.space.atCap
           ? 'The outbox is full and `outbox.onFull` allows no record to be dropped'
           : 'No space is left on the disk of the outbox';
-        return unavailable(this.#fullTrouble, error);
+        return unavailable(this.#commitTrouble, error);
+      case 'locked':
+        this.#commitTrouble = lockedBy(this.#options.config.path);
+        return unavailable(this.#commitTrouble, error);
       case 'io':
         // The state of the connection is unknown: its next commit could return without being on disk.
         this.#trouble = `The disk of the outbox failed: ${errorMessage(error)}`;

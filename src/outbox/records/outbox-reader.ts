@@ -3,6 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { SpaceGauge } from '../file/database-file.ts';
+import { FormatRefusal } from '../file/database-format.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { outboxStatsOf } from './outbox-stats.ts';
@@ -80,6 +81,7 @@ function open(path: string, agentId: string, uplinks: readonly UplinkInterest[])
   try {
     return new OutboxDatabase({ path, agentId, uplinks, bytesMax: 0, readOnly: true });
   } catch (error) {
+    if (error instanceof FormatRefusal) throw error;
     throw new OperatingError('outbox-unavailable', 'retry', `Cannot read the outbox ${path}: ${errorMessage(error)}`, {
       cause: error,
     });

@@ -1,7 +1,5 @@
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
-
-/** Raised with every change of a table. A file of another version is not opened. */
-const SCHEMA_VERSION = 1;
+import type { DatabaseFormat } from '../file/database-format.ts';
 
 /*
  * outbox       one row a record. `key` makes an alarm transition unique. `original_id` is set on salvaged rows, whose
@@ -12,7 +10,7 @@ const SCHEMA_VERSION = 1;
  * loss         dropped records that are not reported to the uplinks yet, one row for each kind, reason and epoch.
  * bucket       number of records of each kind by 4096 sequences, see RecordCounts. Only full buckets are stored.
  */
-const SCHEMA = `
+const TABLES = `
 CREATE TABLE outbox (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   kind TEXT NOT NULL,
@@ -70,16 +68,7 @@ export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_se
 
 export type EpochRow = { readonly first_sequence: number; readonly epoch: string };
 
-/** Creates the tables of a new file. @throws {DatabaseDamage} if the file has another version. */
-export function createSchema(database: SqliteDatabase): void {
-  const version = Number(database.pragma('user_version', { simple: true }));
-  if (version === SCHEMA_VERSION) return;
-  if (version !== 0) throw new DatabaseDamage(`the file has schema version ${version}, not ${SCHEMA_VERSION}`);
-  database.transaction(() => {
-    database.exec(SCHEMA);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
-  })();
-}
+export const outboxFormat: DatabaseFormat = { name: 'outbox', migrations: [(database) => database.exec(TABLES)] };
 
 /** Statements of the hot paths, prepared once for each connection. */
 export function prepareStatements(database: SqliteDatabase) {

@@ -26,6 +26,10 @@ export class UplinkCursor {
     return this.#ranges;
   }
 
+  restore(ranges: readonly PendingRange[]): void {
+    this.#ranges = [...ranges];
+  }
+
   /** Every sequence up to this one was acknowledged. */
   get acknowledged(): number {
     return this.#ranges[0]?.acknowledged ?? 0;

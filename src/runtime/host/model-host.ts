@@ -124,16 +124,18 @@ export class ModelHost implements AsyncDisposable {
   /**
    * Adds a model, and loads it if the host is started. A model that is there already stays as it is.
    *
-   * @param incompatibilities Returns why those who use the model cannot use a version, which then does not take over.
+   * @param incompatibilities Returns why the watches that use the model cannot use a version, which then does not take
+   *   over. Undefined if no watch learns the model; then a model without an active version is a fault.
    */
-  add(model: ModelReference, component: string, incompatibilities: Incompatibilities = () => []): ModelSlot {
+  add(model: ModelReference, component: string, incompatibilities?: Incompatibilities): ModelSlot {
     const label = formatModelReference(model);
     const known = this.#slots.get(label);
     if (known !== undefined) return known;
     const slot = new ModelSlot(model, {
       component,
       host: this.name,
-      incompatibilities,
+      incompatibilities: incompatibilities ?? (() => []),
+      mayBeAbsent: incompatibilities !== undefined,
       onEffect: (of, effect) => this.#carryOut(of, effect),
       config: this.#config,
       deps: this.#deps,

@@ -77,8 +77,8 @@ export class ModelReport {
     this.#deps.log.info({ ...fields, host: this.#hostName, ...proof }, 'Model ready.');
   }
 
-  /** No version runs now: 'degraded' if the one that did is about to return. */
-  away(state: 'degraded' | 'failed', reason: string): void {
+  /** No version runs now: 'ok' if none was ever activated, 'degraded' if the one that ran is about to return. */
+  away(state: 'ok' | 'degraded' | 'failed', reason: string): void {
     this.#clearProviderInfo();
     this.#trouble = undefined;
     this.#health.report(state, reason);

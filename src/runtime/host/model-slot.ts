@@ -54,6 +54,8 @@ export type ModelSlotOptions = {
   /** Name of the host that it runs in. */
   readonly host: string;
   readonly incompatibilities: Incompatibilities;
+  /** True if the model may have no active version yet, because its watches are learning. */
+  readonly mayBeAbsent: boolean;
   readonly onEffect: (slot: ModelSlot, effect: HostEffect) => void;
   readonly config: ModelsConfig;
   readonly deps: Deps;
@@ -116,7 +118,8 @@ export class ModelSlot {
    */
   fail(event: FailedLoad, error: unknown): void {
     this.#report.noteError(error);
-    this.apply({ ...event, reason: loadFailureText(error) });
+    const isAbsent = this.#options.mayBeAbsent && errorCode(error) === 'model-absent';
+    this.apply({ ...(isAbsent ? { kind: 'absent' } : event), reason: loadFailureText(error) });
     const { refusal } = this.#state;
     if (event.kind === 'restore-failed' || refusal === undefined) return;
     this.#options.deps.log.warn({ model: this.label, version: event.version, code: errorCode(error) }, refusal);

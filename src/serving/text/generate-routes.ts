@@ -4,7 +4,7 @@ import type { ClientInference } from '../../contracts/inference.ts';
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import { errorJson } from '../../web/error-json.ts';
+import { errorJson } from '../../web/http-errors.ts';
 import type { GenerationConfig } from './generation-config.ts';
 import { type Decoder, decoderOf, stepBytesMax } from '../v2/decoder.ts';
 import { EventChannel } from './event-channel.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
 import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
-import { adminCheck } from '../../web/admin-access.ts';
+import { adminCheck } from '../../web/access.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { invalid, v2Failure } from './v2-errors.ts';
 
@@ -78,6 +78,7 @@ function stateText(state: RepositoryEntry['state']): string {
       return 'READY';
     case 'loading':
       return 'LOADING';
+    case 'absent':
     case 'failed':
     case 'quarantined':
     case 'unloaded':

@@ -1,8 +1,10 @@
+import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { Source, SourceContext } from '../../contracts/source.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { ComponentHealth } from '../../platform/health.ts';
 import { invariant } from '../../platform/errors.ts';
 import type { ModbusSourceConfig } from './plan/modbus-config.ts';
+import { INVALID_ADVICE } from './frame/not-available.ts';
 import { LinkPool } from './link/link-pool.ts';
 import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
@@ -10,6 +12,7 @@ import { parseModbusUrl } from './frame/modbus-url.ts';
 import { ScanClass } from './scan/scan-class.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
+import { SuspectTags } from './scan/suspect-tags.ts';
 import { UnitBreaker } from './scan/unit-breaker.ts';
 
 /** Maximum number of names in a health reason; the metric and the log have all of them. */
@@ -23,6 +26,7 @@ export class ModbusSource implements Source {
   readonly #meters: ModbusMeters;
   readonly #link: ModbusLink;
   readonly #breaker: UnitBreaker;
+  readonly #suspects = new SuspectTags();
   readonly #classes: readonly ScheduledClass[];
   #health: ComponentHealth | undefined;
   #state: 'new' | 'started' | 'disposed' = 'new';
@@ -95,16 +99,17 @@ export class ModbusSource implements Source {
         meters: this.#meters,
         sink,
         deps,
-        onScanEnd: (answered) => this.#onScanEnd(scanner, answered),
+        onScanEnd: (answered, batch) => this.#onScanEnd(scanner, answered, batch),
         onChange: () => this.#report(),
       });
       return { scanner, scanClass, scanIntervalMs };
     });
   }
 
-  #onScanEnd(scanner: Scanner, answered: boolean): void {
+  #onScanEnd(scanner: Scanner, answered: boolean, batch: SampleBatch): void {
     scanner.scanEnded(answered);
-    if (this.#scanned) return;
+    const changed = this.#suspects.scanned(batch, this.#context.deps.clock.monotonicMs());
+    if (this.#scanned && !changed) return;
     this.#scanned = true;
     this.#report();
   }
@@ -124,10 +129,21 @@ export class ModbusSource implements Source {
           ]
         : []),
       ...(linkProblem === undefined ? this.#scanProblems() : []),
+      ...this.#suspectProblems(),
       ...(disabledNames.length === 0 ? [] : [`${nameSome(disabledNames)} disabled: ${disabled[0]?.disabled?.message}`]),
     ];
     if (problems.length > 0) this.#health?.report('degraded', problems.join('; '));
     else if (this.#scanned) this.#health?.report('ok');
+  }
+
+  #suspectProblems(): readonly string[] {
+    const { tagNumbers } = this.#context;
+    const numbers = new Set(this.#suspects.numbers());
+    const names = [...tagNumbers].flatMap(([name, number]) => (numbers.has(number) ? [name] : []));
+    if (names.length === 0) return [];
+    return [
+      `${nameSome(names)} uncertain (not-available?): the raw value is usually a code for "not available". ${INVALID_ADVICE}`,
+    ];
   }
 
   #scanProblems(): readonly string[] {

@@ -1,3 +1,4 @@
+import { columnOf } from '../core/statistics.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 
 /** Maximum number of bins of a feature; a bin must fit a byte, and the cost of a split grows with the bins. */
@@ -24,7 +25,7 @@ export function binFeatures(rows: FeatureRows): FeatureBins {
   const { count, features, values } = rows;
   const bins = new Uint8Array(features * count);
   const edges = Array.from({ length: features }, (_, feature) => {
-    const column = Float64Array.from({ length: count }, (_value, row) => values[row * features + feature] ?? 0);
+    const column = columnOf(values, features, feature);
     const cuts = binEdges(column);
     for (let row = 0; row < count; row += 1) bins[feature * count + row] = binOf(column[row] ?? 0, cuts);
     return cuts;
@@ -37,8 +38,7 @@ export function binFeatures(rows: FeatureRows): FeatureBins {
 function binEdges(column: Float64Array): Float64Array {
   const sorted = column.toSorted();
   const edges: number[] = [];
-  let rowsPerBin = sorted.length / BINS_MAX;
-  if (distinctCount(sorted) <= BINS_MAX) rowsPerBin = 0;
+  const rowsPerBin = new Set(sorted).size <= BINS_MAX ? 0 : sorted.length / BINS_MAX;
   let from = 0;
   for (let row = 1; row < sorted.length; row += 1) {
     const below = sorted[row - 1] ?? 0;
@@ -48,12 +48,6 @@ function binEdges(column: Float64Array): Float64Array {
     from = row;
   }
   return Float64Array.from(edges);
-}
-
-function distinctCount(sorted: Float64Array): number {
-  let distinct = 0;
-  for (let row = 0; row < sorted.length; row += 1) if (row === 0 || sorted[row] !== sorted[row - 1]) distinct += 1;
-  return distinct;
 }
 
 /** Returns a float32 that is at least `below` and less than `above`, near their middle. */

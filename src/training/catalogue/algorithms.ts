@@ -1,4 +1,4 @@
-import { OperatingError } from '../../platform/errors.ts';
+import { trainingFailure } from '../core/training-errors.ts';
 import type { TrainingAlgorithm, TrainingTask } from '../core/algorithm.ts';
 import { boostedTreesAlgorithm } from '../boosted-trees/boosted-trees-algorithm.ts';
 import { controlChartAlgorithm } from '../control-chart/control-chart-algorithm.ts';
@@ -26,9 +26,8 @@ export function algorithmFor(task: TrainingTask, name: string | undefined): Trai
   const found = able.find((algorithm) => name === undefined || algorithm.name === name);
   if (found !== undefined) return found;
   const names = able.map((algorithm) => algorithm.name).join(', ');
-  throw new OperatingError(
+  throw trainingFailure(
     'training-algorithm-unknown',
-    'reject',
     `No algorithm '${name ?? ''}' for ${task}; there is ${names === '' ? 'none' : names}`,
   );
 }

@@ -1,4 +1,5 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { rounded, sharesOf } from '../core/statistics.ts';
 import { CHART_ROWS_MIN, chartRatios, chartScores, type ControlChart, trainControlChart } from './control-chart.ts';
 import { controlChartGraph } from './control-chart-graph.ts';
 
@@ -16,15 +17,11 @@ function fittedChart(chart: ControlChart): FittedModel {
     windowRows: chart.weights.length,
     graph: () => controlChartGraph(chart),
     judge: (rows) => ({ scores: chartScores(chart, rows) }),
-    explain: (window) => {
-      const ratios = chartRatios(chart, window).subarray(0, chart.tags);
-      const total = ratios.reduce((sum, ratio) => sum + ratio, 0);
-      return ratios.map((ratio) => (total > 0 ? ratio / total : 0));
-    },
+    explain: (window) => sharesOf(chartRatios(chart, window).subarray(0, chart.tags)),
     details: {
-      newestRowWeight: Number((chart.weights.at(-1) ?? 1).toPrecision(4)),
-      limitDeviations: Array.from(chart.limits, (limit) => Number(limit.toPrecision(4))),
-      independentSpans: Number(chart.independentSpans.toPrecision(4)),
+      newestRowWeight: rounded(chart.weights.at(-1) ?? 1, 4),
+      limitDeviations: Array.from(chart.limits, (limit) => rounded(limit, 4)),
+      independentSpans: rounded(chart.independentSpans, 4),
     },
     warnings: chart.warnings,
   };

@@ -1,9 +1,9 @@
-import { OperatingError } from '../../platform/errors.ts';
-import { slowestAutocorrelationRows } from '../core/autocorrelation.ts';
+import { trainingFailure } from '../core/training-errors.ts';
+import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
-import { quantile } from '../core/quantile.ts';
+import { columnOf, concatenated, quantile } from '../core/statistics.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
-import { BLOCKS, blockBounds, inside, outside } from '../core/training-blocks.ts';
+import { heldOutBlocks } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Fewest rows that a chart is made from. */
@@ -15,8 +15,6 @@ const FORGOTTEN = 0.01;
 /** Limit of a tag: this quantile of blocked normal running, times the margin. */
 const LIMIT_QUANTILE = 0.99;
 const LIMIT_MARGIN = 1.5;
-/** Fewer independent spans in the training rows than this, and the limits are a guess. */
-const INDEPENDENT_SPANS_MIN = 5;
 /** Limit of a tag that is constant except for rounding: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 const LIMIT_MIN = 1e-6;
@@ -52,25 +50,11 @@ export function trainControlChart(segments: readonly TrainingRows[], windowRows 
   const limits = blockedLimits(clean, weights);
   const tags = limits.length;
   if (limits.every((limit) => limit === NO_LIMIT))
-    throw new OperatingError(
+    throw trainingFailure(
       'training-no-variance',
-      'reject',
       `None of the ${tags} tags changes in ${countRows(segments)} training rows`,
     );
-  const independentSpans = countRows(clean) / slowestAutocorrelationRows(clean);
-  return {
-    tags,
-    standardisation: fitStandardisation(clean),
-    weights,
-    limits,
-    independentSpans,
-    warnings:
-      independentSpans >= INDEPENDENT_SPANS_MIN
-        ? []
-        : [
-            `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times: expect false alarms when it reaches new values. Train on a longer span.`,
-          ],
-  };
+  return { tags, standardisation: fitStandardisation(clean, tags), weights, limits, ...independence(clean) };
 }
 
 /** |average| over the limit, of each tag and every row with a full window; shape [rows, tags], row-major. */
@@ -84,7 +68,7 @@ export function chartRatios(chart: ControlChart, rows: TrainingRows): Float64Arr
 export function chartScores(chart: ControlChart, rows: TrainingRows): Float64Array {
   const ratios = chartRatios(chart, rows);
   return Float64Array.from({ length: ratios.length / chart.tags }, (_, row) =>
-    ratios.subarray(row * chart.tags, (row + 1) * chart.tags).reduce((most, ratio) => Math.max(most, ratio), 0),
+    Math.max(...ratios.subarray(row * chart.tags, (row + 1) * chart.tags)),
   );
 }
 
@@ -99,7 +83,7 @@ function chartWeights(windowRows: number): Float64Array {
 /** Shape [rows − window + 1, tags], row-major, in standard deviations from the mean. */
 function movingAverages(rows: TrainingRows, standardisation: Standardisation, weights: Float64Array): Float64Array {
   const { tags } = rows;
-  const { values } = standardise(rows, standardisation);
+  const values = standardise(rows.values, standardisation);
   const count = Math.max(rows.count - weights.length + 1, 0);
   return Float64Array.from({ length: count * tags }, (_, index) => {
     let average = 0;
@@ -111,34 +95,22 @@ function movingAverages(rows: TrainingRows, standardisation: Standardisation, we
 
 function blockedLimits(segments: readonly TrainingRows[], weights: Float64Array): Float64Array {
   const tags = segments[0]?.tags ?? 0;
-  const total = countRows(segments);
   const warmUp = weights.length - 1;
-  const pooled: Float64Array[] = [];
-  for (let block = 0; block < BLOCKS; block += 1) {
-    const [from, to] = blockBounds(block, total);
-    const others = outside(segments, from, to);
-    if (countRows(others) === 0) continue;
-    const standardisation = fitStandardisation(others);
-    for (const { rows, skip } of inside(segments, from, to, warmUp)) {
-      pooled.push(
-        movingAverages(rows, standardisation, weights)
-          .subarray((skip - warmUp) * tags)
-          .map(Math.abs),
-      );
-    }
-  }
-  const sizes = Float64Array.from(pooled.flatMap((averages) => [...averages]));
+  const averages = heldOutBlocks(segments, warmUp).flatMap(({ heldOut, others }) => {
+    if (countRows(others) === 0) return [];
+    const standardisation = fitStandardisation(others, tags);
+    return heldOut.map(({ rows, skip }) =>
+      movingAverages(rows, standardisation, weights).subarray((skip - warmUp) * tags),
+    );
+  });
+  const sizes = concatenated(averages).map(Math.abs);
   if (sizes.length === 0)
-    throw new OperatingError(
+    throw trainingFailure(
       'training-too-few-rows',
-      'reject',
-      `No run among the ${total} training rows is as long as the window of ${weights.length} rows`,
+      `No run among the ${countRows(segments)} training rows is as long as the window of ${weights.length} rows`,
     );
   return Float64Array.from({ length: tags }, (_, tag) => {
-    const limit = quantile(
-      sizes.filter((_size, index) => index % tags === tag),
-      LIMIT_QUANTILE,
-    );
+    const limit = quantile(columnOf(sizes, tags, tag), LIMIT_QUANTILE);
     return limit > LIMIT_MIN ? limit * LIMIT_MARGIN : NO_LIMIT;
   });
 }

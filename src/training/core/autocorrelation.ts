@@ -1,7 +1,26 @@
-import type { TrainingRows } from './training-rows.ts';
+import { columnOf, mean } from './statistics.ts';
+import { countRows, longestRun, type TrainingRows } from './training-rows.ts';
 
 /** Maximum number of rows used; a longer run is thinned evenly, which costs resolution only. */
 const ROWS_LOOKED_AT = 2000;
+
+/** With fewer independent spans in the training rows, the limits are a guess. */
+const INDEPENDENT_SPANS_MIN = 5;
+
+/** Returns the number of independent observations, and a warning if it is small. */
+export function independence(segments: readonly TrainingRows[]): {
+  /** Training rows over the autocorrelation time of the slowest tag. */
+  readonly independentSpans: number;
+  readonly warnings: readonly string[];
+} {
+  const independentSpans = countRows(segments) / slowestAutocorrelationRows(segments);
+  if (independentSpans >= INDEPENDENT_SPANS_MIN) return { independentSpans, warnings: [] };
+  const seen = `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times`;
+  return {
+    independentSpans,
+    warnings: [`${seen}: expect false alarms when it reaches new values. Train on a longer span.`],
+  };
+}
 
 /**
  * Returns the autocorrelation time of the slowest tag, in rows: the first lag with an autocorrelation below 1/e in the
@@ -9,25 +28,21 @@ const ROWS_LOOKED_AT = 2000;
  *
  * @returns At least 1; the length of the run if the autocorrelation stays above 1/e. Constant tags are ignored.
  */
-export function slowestAutocorrelationRows(segments: readonly TrainingRows[]): number {
-  const longest = segments.reduce<TrainingRows | undefined>(
-    (best, segment) => (best === undefined || segment.count > best.count ? segment : best),
-    undefined,
-  );
+function slowestAutocorrelationRows(segments: readonly TrainingRows[]): number {
+  const longest = longestRun(segments);
   if (longest === undefined) return 1;
   const thinning = Math.max(1, Math.floor(longest.count / ROWS_LOOKED_AT));
   let slowest = 1;
   for (let tag = 0; tag < longest.tags; tag += 1) {
-    slowest = Math.max(slowest, thinning * autocorrelationLag(tagValues(longest, tag, thinning)));
+    slowest = Math.max(slowest, thinning * autocorrelationLag(centredValues(longest, tag, thinning)));
   }
   return Math.min(slowest, longest.count);
 }
 
-function tagValues({ count, tags, values }: TrainingRows, tag: number, thinning: number): Float64Array {
-  const length = Math.floor(count / thinning);
-  const picked = Float64Array.from({ length }, (_, index) => values[index * thinning * tags + tag] ?? 0);
-  const mean = picked.reduce((sum, value) => sum + value, 0) / length;
-  return picked.map((value) => value - mean);
+function centredValues({ tags, values }: TrainingRows, tag: number, thinning: number): Float64Array {
+  const picked = columnOf(values, tags, tag).filter((_, row) => row % thinning === 0);
+  const centre = mean(picked);
+  return picked.map((value) => value - centre);
 }
 
 function autocorrelationLag(centred: Float64Array): number {

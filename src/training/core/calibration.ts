@@ -1,3 +1,5 @@
+import { mean } from './statistics.ts';
+
 /** Range of temperatures; beyond it the fit is wrong and not only overconfident. */
 const TEMPERATURE_MIN = 0.2;
 const TEMPERATURE_MAX = 5;
@@ -24,28 +26,35 @@ export function softmax(logits: Float64Array, classes: number, temperature = 1):
 
 /** Returns the mean of −ln of the probability that the logits give to each label. */
 export function logLoss(logits: Float64Array, labels: Float64Array, classes: number, temperature = 1): number {
-  let losses = 0;
-  for (let row = 0; row < labels.length; row += 1) {
-    const from = row * classes;
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let index = from; index < from + classes; index += 1) largest = Math.max(largest, logits[index] ?? 0);
-    let total = 0;
-    for (let index = from; index < from + classes; index += 1) {
-      total += Math.exp(((logits[index] ?? 0) - largest) / temperature);
-    }
-    losses += Math.log(total) - ((logits[from + (labels[row] ?? 0)] ?? 0) - largest) / temperature;
-  }
-  return losses / labels.length;
+  return mean(
+    labels.map((label, row) => {
+      const own = logits.subarray(row * classes, (row + 1) * classes);
+      const largest = own.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
+      const total = own.reduce((sum, logit) => sum + Math.exp((logit - largest) / temperature), 0);
+      return Math.log(total) - ((own[label] ?? 0) - largest) / temperature;
+    }),
+  );
+}
+
+/** Returns the mean loss of outputs: −ln of the probability of the class, or the squared error of a quality. */
+export function meanLoss(
+  outputs: Float64Array,
+  { targets, classes }: { readonly targets: Float64Array; readonly classes: number },
+): number {
+  if (classes > 0) return logLoss(outputs, targets, classes);
+  return mean(outputs.map((output, row) => (output - (targets[row] ?? 0)) ** 2));
 }
 
 /**
  * Returns the temperature that calibrates the probabilities: logits are divided by it before the softmax. It changes the
  * confidence of the model, never the chosen class.
  *
+ * @param classes 0 for a regression, which has the temperature 1.
  * @param logits Logits of rows that the fit did not use; shape [rows, classes].
  * @see Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
  */
 export function fitTemperature(logits: Float64Array, labels: Float64Array, classes: number): number {
+  if (classes === 0) return 1;
   const golden = (Math.sqrt(5) - 1) / 2;
   let low = Math.log(TEMPERATURE_MIN);
   let high = Math.log(TEMPERATURE_MAX);

@@ -1,4 +1,4 @@
-import { quantile } from './quantile.ts';
+import { quantile } from './statistics.ts';
 import type { TrainingRows } from './training-rows.ts';
 
 /** Width of the centred median, in rows: three before, the row, three after. */

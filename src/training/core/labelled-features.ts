@@ -1,5 +1,7 @@
-import { OperatingError } from '../../platform/errors.ts';
 import type { TrainingInput } from './algorithm.ts';
+import { concatenated } from './statistics.ts';
+import { trainingFailure } from './training-errors.ts';
+import type { TrainingRows } from './training-rows.ts';
 import { type FeatureRows, windowFeatures } from './window-features.ts';
 
 /** Parts of the labelled rows, each of which is held out once. */
@@ -29,30 +31,36 @@ export type LabelledFeatures = FeatureRows & {
 export type Fold = { readonly fit: Int32Array; readonly heldOut: Int32Array };
 
 /**
+ * Returns the rows that have a label and a full window.
+ *
  * @throws {OperatingError} 'training-too-few-rows' (reject), also if a class has no rows.
  */
-export function labelledFeatures(input: TrainingInput, windowRows: number): LabelledFeatures {
-  const { segments, targets, classes } = input;
-  const features: number[] = [];
+export function labelledFeatures(
+  { segments, targets, classes }: Pick<TrainingInput, 'segments' | 'targets' | 'classes'>,
+  windowRows: number,
+  featuresOf: (rows: TrainingRows, windowRows: number) => FeatureRows = windowFeatures,
+  rowsMin = LABELLED_ROWS_MIN,
+): LabelledFeatures {
+  const values: Float64Array[] = [];
   const known: number[] = [];
   const positions: number[] = [];
   let first = 0;
   segments.forEach((segment, index) => {
-    const found = windowFeatures(segment, windowRows);
+    const found = featuresOf(segment, windowRows);
     for (let row = 0; row < found.count; row += 1) {
       const target = targets?.[index]?.[row + windowRows - 1] ?? Number.NaN;
       if (!Number.isFinite(target)) continue;
       known.push(target);
       positions.push(first + row);
-      for (let at = 0; at < found.features; at += 1) features.push(found.values[row * found.features + at] ?? 0);
+      values.push(found.values.subarray(row * found.features, (row + 1) * found.features));
     }
     first += segment.count + windowRows;
   });
-  checkLabels(known, classes);
+  checkLabels(known, classes, rowsMin);
   return {
     count: known.length,
-    features: known.length === 0 ? 0 : features.length / known.length,
-    values: Float64Array.from(features),
+    features: values[0]?.length ?? 0,
+    values: concatenated(values),
     targets: Float64Array.from(known),
     classes: classes.length,
     windowRows,
@@ -88,15 +96,12 @@ export function folds(rows: LabelledFeatures): readonly Fold[] {
   return Array.from({ length: all ? BLOCKS : 1 }, (_, index) => foldOf(rows, blockOf, BLOCKS - 1 - index));
 }
 
-function blocks({ count, targets, classes }: LabelledFeatures): Uint8Array {
-  const sizes = new Int32Array(Math.max(classes, 1));
-  const group = (row: number) => (classes === 0 ? 0 : (targets[row] ?? 0));
-  for (let row = 0; row < count; row += 1) sizes[group(row)] = (sizes[group(row)] ?? 0) + 1;
-  const seen = new Int32Array(sizes.length);
-  return Uint8Array.from({ length: count }, (_, row) => {
-    const before = seen[group(row)] ?? 0;
-    seen[group(row)] = before + 1;
-    return Math.floor((before * BLOCKS * STRETCHES) / (sizes[group(row)] ?? 1)) % BLOCKS;
+function blocks({ targets, classes }: LabelledFeatures): Uint8Array {
+  const groups = targets.map((target) => (classes === 0 ? 0 : target));
+  const seen = new Int32Array(Math.max(classes, 1));
+  const before = groups.map((group) => (seen[group] = (seen[group] ?? 0) + 1) - 1);
+  return Uint8Array.from(groups, (group, row) => {
+    return Math.floor(((before[row] ?? 0) * BLOCKS * STRETCHES) / (seen[group] ?? 1)) % BLOCKS;
   });
 }
 
@@ -115,19 +120,17 @@ function foldOf({ count, positions, windowRows }: LabelledFeatures, blockOf: Uin
   return { fit: apart.length * 2 >= others.length ? apart : others, heldOut };
 }
 
-function checkLabels(targets: readonly number[], classes: readonly string[]): void {
-  if (targets.length < LABELLED_ROWS_MIN)
-    throw new OperatingError(
+function checkLabels(targets: readonly number[], classes: readonly string[], rowsMin: number): void {
+  if (targets.length < rowsMin)
+    throw trainingFailure(
       'training-too-few-rows',
-      'reject',
-      `${targets.length} rows have a label and a full window; ${LABELLED_ROWS_MIN} or more are needed`,
+      `${targets.length} rows have a label and a full window; ${rowsMin} or more are needed`,
     );
   const counts = classes.map((_, index) => targets.filter((target) => target === index).length);
   const rare = counts.findIndex((count) => count < BLOCKS);
   if (rare >= 0)
-    throw new OperatingError(
+    throw trainingFailure(
       'training-too-few-rows',
-      'reject',
       `${counts[rare]} rows of class '${classes[rare]}'; ${BLOCKS} or more of each are needed`,
     );
 }

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 export const trainingErrors = {
   'training-too-few-rows': reject(
@@ -62,3 +62,6 @@ export const trainingErrors = {
     'Check free space and who may write there; the message names the folder and the reason.',
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const trainingFailure = failures(trainingErrors);

@@ -1,4 +1,6 @@
-import { invariant, OperatingError } from '../../platform/errors.ts';
+import { trainingFailure } from './training-errors.ts';
+import { indexOfLargest } from './statistics.ts';
+import { invariant } from '../../platform/errors.ts';
 
 /**
  * Values of some tags on an even grid, one row a step, without a gap. Shape [count, tags], row-major, in
@@ -31,6 +33,11 @@ export function countRows(segments: readonly TrainingRows[]): number {
   return segments.reduce((sum, segment) => sum + segment.count, 0);
 }
 
+/** Returns the run with the most rows, the first of equals; undefined if there is none. */
+export function longestRun(segments: readonly TrainingRows[]): TrainingRows | undefined {
+  return segments[indexOfLargest(segments.map(({ count }) => count))];
+}
+
 /**
  * Checks the training rows.
  *
@@ -41,30 +48,23 @@ export function checkTrainingRows(segments: readonly TrainingRows[], rowsMin: nu
   const count = countRows(segments);
   const tags = segments[0]?.tags ?? 0;
   if (count < rowsMin)
-    throw new OperatingError(
+    throw trainingFailure(
       'training-too-few-rows',
-      'reject',
       `${count} training rows; a model of ${tags} tags needs ${rowsMin} or more`,
     );
   if (tags > TRAINING_TAGS_MAX)
-    throw new OperatingError(
-      'training-too-many-tags',
-      'reject',
-      `${tags} tags; a model has ${TRAINING_TAGS_MAX} or fewer`,
-    );
+    throw trainingFailure('training-too-many-tags', `${tags} tags; a model has ${TRAINING_TAGS_MAX} or fewer`);
   if (count * tags > TRAINING_VALUES_MAX)
-    throw new OperatingError(
+    throw trainingFailure(
       'training-too-many-rows',
-      'reject',
       `${count} training rows of ${tags} tags; expected at most ${Math.floor(TRAINING_VALUES_MAX / tags)} rows`,
     );
   let first = 0;
   for (const segment of segments) {
     const index = segment.values.findIndex((value) => !Number.isFinite(value));
     if (index >= 0)
-      throw new OperatingError(
+      throw trainingFailure(
         'training-value-invalid',
-        'reject',
         `Training row ${first + Math.floor(index / tags)} has no finite value for tag ${(index % tags) + 1} of ${tags}`,
       );
     first += segment.count;

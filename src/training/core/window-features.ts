@@ -1,3 +1,4 @@
+import { columnOf, mean, moments } from './statistics.ts';
 import type { TrainingRows } from './training-rows.ts';
 
 /** Features of each tag for labelled rows: the value, or mean, spread and drift of a window. */
@@ -5,10 +6,6 @@ const FEATURES_PER_TAG = 3;
 
 /** One row for each full window, oldest first; feature = tag · (features of a tag) + which. Float32 values. */
 export type FeatureRows = { readonly count: number; readonly features: number; readonly values: Float64Array };
-
-function featureCount(tags: number, windowRows: number): number {
-  return windowRows === 1 ? tags : tags * FEATURES_PER_TAG;
-}
 
 /**
  * Returns the features of every full window.
@@ -22,12 +19,11 @@ function featureCount(tags: number, windowRows: number): number {
 export function windowFeatures(rows: TrainingRows, windowRows: number): FeatureRows {
   const { tags, values } = rows;
   const count = Math.max(rows.count - windowRows + 1, 0);
-  const features = featureCount(tags, windowRows);
-  if (windowRows === 1) return { count, features, values: values.map(Math.fround) };
+  if (windowRows === 1) return { count, features: tags, values: values.map(Math.fround) };
+  const features = tags * FEATURES_PER_TAG;
   const found = new Float64Array(count * features);
-  const column = new Float64Array(rows.count);
   for (let tag = 0; tag < tags; tag += 1) {
-    for (let row = 0; row < rows.count; row += 1) column[row] = Math.fround(values[row * tags + tag] ?? 0);
+    const column = columnOf(values, tags, tag).map(Math.fround);
     for (let first = 0; first < count; first += 1) {
       found.set(summary(column.subarray(first, first + windowRows)), first * features + tag * FEATURES_PER_TAG);
     }
@@ -37,15 +33,7 @@ export function windowFeatures(rows: TrainingRows, windowRows: number): FeatureR
 
 function summary(window: Float64Array): readonly number[] {
   const half = Math.floor(window.length / 2);
-  const mean = meanOf(window);
-  let squares = 0;
-  for (let row = 0; row < window.length; row += 1) squares += ((window[row] ?? 0) - mean) ** 2;
-  const drift = meanOf(window.subarray(window.length - half)) - meanOf(window.subarray(0, half));
-  return [Math.fround(mean), Math.fround(Math.sqrt(squares / window.length)), Math.fround(drift)];
-}
-
-function meanOf(values: Float64Array): number {
-  let sum = 0;
-  for (let index = 0; index < values.length; index += 1) sum += values[index] ?? 0;
-  return sum / values.length;
+  const { mean: centre, deviation } = moments(window);
+  const drift = mean(window.subarray(window.length - half)) - mean(window.subarray(0, half));
+  return [Math.fround(centre), Math.fround(deviation), Math.fround(drift)];
 }

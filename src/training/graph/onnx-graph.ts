@@ -20,6 +20,8 @@ type Attribute =
   | { readonly strings: readonly string[] }
   | { readonly text: string };
 
+type Attributes = Readonly<Record<string, Attribute>>;
+
 /** Types that a value can be cast to. */
 const castTypes = { float32: TensorProto.DataType.FLOAT, float64: TensorProto.DataType.DOUBLE } as const;
 
@@ -34,7 +36,6 @@ export class OnnxGraph {
   readonly #constants: onnxProto.onnx.ITensorProto[] = [];
   readonly #inputs: onnxProto.onnx.IValueInfoProto[] = [];
   readonly #outputs: onnxProto.onnx.IValueInfoProto[] = [];
-  #usesLearned = false;
 
   constructor(name: string) {
     this.#name = name;
@@ -54,34 +55,30 @@ export class OnnxGraph {
 
   /** A float32 tensor in the file, row-major; values are rounded to the nearest float32. */
   floats(name: string, dims: readonly number[], values: ArrayLike<number>): string {
-    const data = new DataView(new ArrayBuffer(values.length * 4));
-    // ONNX stores raw data little-endian on every machine.
-    for (let index = 0; index < values.length; index += 1) data.setFloat32(index * 4, values[index] ?? 0, true);
-    return this.#constant(name, dims, TensorProto.DataType.FLOAT, data);
+    return this.#constant(name, dims, TensorProto.DataType.FLOAT, Float32Array.from(values));
   }
 
   /** A float64 tensor in the file, row-major. */
   doubles(name: string, dims: readonly number[], values: ArrayLike<number>): string {
-    const data = new DataView(new ArrayBuffer(values.length * 8));
-    for (let index = 0; index < values.length; index += 1) data.setFloat64(index * 8, values[index] ?? 0, true);
-    return this.#constant(name, dims, TensorProto.DataType.DOUBLE, data);
+    return this.#constant(name, dims, TensorProto.DataType.DOUBLE, Float64Array.from(values));
   }
 
   /** An int64 tensor of one dimension, as operators take for axes and shapes. */
   integers(name: string, values: readonly number[]): string {
-    const data = new DataView(new ArrayBuffer(values.length * 8));
-    values.forEach((value, index) => data.setBigInt64(index * 8, BigInt(value), true));
-    return this.#constant(name, [values.length], TensorProto.DataType.INT64, data);
+    return this.#constant(name, [values.length], TensorProto.DataType.INT64, BigInt64Array.from(values, BigInt));
   }
 
   /** Adds an operator with one result, which gets the node's name. */
-  node(
-    opType: string,
-    name: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, Attribute>> = {},
-  ): string {
-    this.#nodes.push({ opType, name, input: [...inputs], output: [name], attribute: attributesOf(attributes) });
+  node(opType: string, name: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): string {
+    const attribute = attributesOf(attributes);
+    this.#nodes.push({
+      opType,
+      name,
+      ...(domain === '' ? {} : { domain }),
+      input: [...inputs],
+      output: [name],
+      attribute,
+    });
     return name;
   }
 
@@ -90,16 +87,8 @@ export class OnnxGraph {
   }
 
   /** Adds an operator of the machine learning domain (tree ensembles) with one result, which gets the node's name. */
-  learned(
-    opType: string,
-    name: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, Attribute>>,
-  ): string {
-    const attribute = attributesOf(attributes);
-    this.#nodes.push({ opType, name, domain: ML_DOMAIN, input: [...inputs], output: [name], attribute });
-    this.#usesLearned = true;
-    return name;
+  learned(opType: string, name: string, inputs: readonly string[], attributes: Attributes): string {
+    return this.node(opType, name, inputs, attributes, ML_DOMAIN);
   }
 
   /** The model file. */
@@ -109,7 +98,7 @@ export class OnnxGraph {
       producerName: 'andon',
       opsetImport: [
         { domain: '', version: OPSET },
-        ...(this.#usesLearned ? [{ domain: ML_DOMAIN, version: ML_OPSET }] : []),
+        ...(this.#nodes.some(({ domain }) => domain === ML_DOMAIN) ? [{ domain: ML_DOMAIN, version: ML_OPSET }] : []),
       ],
       graph: {
         name: this.#name,
@@ -122,13 +111,19 @@ export class OnnxGraph {
     return new Uint8Array(onnx.ModelProto.encode(model).finish());
   }
 
-  #constant(name: string, dims: readonly number[], dataType: number, data: DataView): string {
+  /** ONNX stores raw data little-endian, as every machine does that ONNX Runtime runs on. */
+  #constant(
+    name: string,
+    dims: readonly number[],
+    dataType: number,
+    data: Float32Array | Float64Array | BigInt64Array,
+  ): string {
     this.#constants.push({ name, dims: [...dims], dataType, rawData: new Uint8Array(data.buffer) });
     return name;
   }
 }
 
-function attributesOf(attributes: Readonly<Record<string, Attribute>>): onnxProto.onnx.IAttributeProto[] {
+function attributesOf(attributes: Attributes): onnxProto.onnx.IAttributeProto[] {
   const { INT, INTS, FLOATS, STRING, STRINGS } = AttributeProto.AttributeType;
   const utf8 = new TextEncoder();
   return Object.entries(attributes).map(([name, value]) => {

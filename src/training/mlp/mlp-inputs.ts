@@ -1,4 +1,4 @@
-import { quantile } from '../core/quantile.ts';
+import { columnOf, moments, quantile } from '../core/statistics.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 
 /** Number of ramps of each feature, in addition to its standardised value. */
@@ -28,14 +28,13 @@ export type MlpInputs = {
   readonly highs: Float64Array;
 };
 
-export function fitInputs({ count, features, values }: FeatureRows): MlpInputs {
+export function fitInputs({ features, values }: FeatureRows): MlpInputs {
   const perFeature = RAMPS + 1;
   const offsets = new Float64Array(features * perFeature);
   const scales = new Float64Array(features * perFeature);
   for (let feature = 0; feature < features; feature += 1) {
-    const column = Float64Array.from({ length: count }, (_, row) => values[row * features + feature] ?? 0);
-    const mean = column.reduce((sum, value) => sum + value, 0) / count;
-    const deviation = Math.sqrt(column.reduce((sum, value) => sum + (value - mean) ** 2, 0) / count);
+    const column = columnOf(values, features, feature);
+    const { mean, deviation } = moments(column);
     const at = feature * perFeature;
     offsets[at] = mean;
     scales[at] = deviation < WIDTH_MIN ? 0 : 1 / deviation;

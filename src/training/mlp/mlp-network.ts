@@ -12,14 +12,11 @@ export type Layer = {
 /** Layers with a rectifier between them; the last gives logits or a quality. */
 export type Network = readonly Layer[];
 
-export type StepSettings = {
-  readonly learningRate: number;
-  /** Share that each step takes off the weights, times the learning rate. */
-  readonly weightDecay: number;
-  /** Share of hidden outputs that are left out of a step. */
-  readonly dropout: number;
-};
-
+const LEARNING_RATE = 2e-3;
+/** Share that each step takes off the weights, times the learning rate. */
+const WEIGHT_DECAY = 0.05;
+/** Share of hidden outputs that are left out of a step. */
+const DROPOUT = 0.3;
 /** Decay of the running moments, and the term that avoids a division by zero (values of the paper). */
 const MOMENT_DECAY = 0.9;
 const SQUARE_DECAY = 0.999;
@@ -43,13 +40,19 @@ export function networkOutputs(network: Network, inputs: Float64Array, rows: num
   }, inputs);
 }
 
-/** The network with every weight as float32 has it. */
-export function roundedNetwork(network: Network): Network {
-  return network.map((layer) => ({
-    ...layer,
-    weights: layer.weights.map(Math.fround),
-    biases: layer.biases.map(Math.fround),
-  }));
+/** Scaling of the last layer's outputs to the unit of a quality: output · factor + offset. */
+export type OutputScale = { readonly offset: number; readonly factor: number };
+
+/** Returns a copy with scaled outputs, and every weight as float32 has it. */
+export function finishedNetwork(network: Network, { offset, factor }: OutputScale): Network {
+  return network.map((layer, index) => {
+    const [times, added] = index + 1 < network.length ? [1, 0] : [factor, offset];
+    return {
+      ...layer,
+      weights: layer.weights.map((weight) => Math.fround(weight * times)),
+      biases: layer.biases.map((bias) => Math.fround(bias * times + added)),
+    };
+  });
 }
 
 /**
@@ -59,14 +62,12 @@ export function roundedNetwork(network: Network): Network {
  */
 export class NetworkTrainer {
   readonly network: Network;
-  readonly #settings: StepSettings;
   readonly #draws: SeededDraws;
   readonly #parameters: readonly Parameter[];
   #steps = 0;
 
-  constructor(network: Network, settings: StepSettings, draws: SeededDraws) {
+  constructor(network: Network, draws: SeededDraws) {
     this.network = network;
-    this.#settings = settings;
     this.#draws = draws;
     this.#parameters = network.flatMap(({ weights, biases }) => [parameter(weights, true), parameter(biases, false)]);
   }
@@ -95,15 +96,13 @@ export class NetworkTrainer {
       if (index > 0) gradient = this.#inputGradient(layer, values, gradient);
     }
     this.#steps += 1;
-    for (const each of this.#parameters) this.#descend(each, this.#settings.learningRate * pace);
+    for (const each of this.#parameters) this.#descend(each, LEARNING_RATE * pace);
   }
 
   /** Applies dropout; the remaining values are scaled up, so that the expected sum stays the same. */
   #dropped(values: Float64Array): Float64Array {
-    const { dropout } = this.#settings;
-    if (dropout === 0) return values;
     for (let index = 0; index < values.length; index += 1) {
-      values[index] = this.#draws.uniform() < dropout ? 0 : (values[index] ?? 0) / (1 - dropout);
+      values[index] = this.#draws.uniform() < DROPOUT ? 0 : (values[index] ?? 0) / (1 - DROPOUT);
     }
     return values;
   }
@@ -111,7 +110,7 @@ export class NetworkTrainer {
   /** Returns the gradient by the inputs, zero for rectified and dropped values. */
   #inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
     const { inputs, outputs, weights } = layer;
-    const raised = 1 / (1 - this.#settings.dropout);
+    const raised = 1 / (1 - DROPOUT);
     const passed = new Float64Array(values.length);
     for (let index = 0; index < values.length; index += 1) {
       if (values[index] === 0) continue;
@@ -129,7 +128,7 @@ export class NetworkTrainer {
   #descend({ values, gradient, moments, squares, decays }: Parameter, learningRate: number): void {
     const momentScale = 1 / (1 - MOMENT_DECAY ** this.#steps);
     const squareScale = 1 / (1 - SQUARE_DECAY ** this.#steps);
-    const decay = decays ? learningRate * this.#settings.weightDecay : 0;
+    const decay = decays ? learningRate * WEIGHT_DECAY : 0;
     for (let index = 0; index < values.length; index += 1) {
       const slope = gradient[index] ?? 0;
       const moment = MOMENT_DECAY * (moments[index] ?? 0) + (1 - MOMENT_DECAY) * slope;

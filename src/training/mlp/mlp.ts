@@ -1,45 +1,31 @@
-import { fitTemperature, logLoss } from '../core/calibration.ts';
+import { SeededDraws } from '../../domain/seeded-draws.ts';
+import { fitTemperature, meanLoss } from '../core/calibration.ts';
 import { type Fold, folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
+import { concatenated, mean, moments } from '../core/statistics.ts';
+import type { FeatureRows } from '../core/window-features.ts';
 import { encodeInputs, fitInputs, type MlpInputs } from './mlp-inputs.ts';
 import {
+  finishedNetwork,
   type Network,
   networkOutputs,
   NetworkTrainer,
-  roundedNetwork,
+  type OutputScale,
   startingNetwork,
-  type StepSettings,
 } from './mlp-network.ts';
-import { SeededDraws } from '../../domain/seeded-draws.ts';
-import type { FeatureRows } from '../core/window-features.ts';
 
-export type MlpSettings = StepSettings & {
-  readonly hidden: readonly number[];
-  readonly batchRows: number;
-  readonly epochsMax: number;
-  /** Epochs without a better loss on held-out rows after which no better one is expected. */
-  readonly patienceEpochs: number;
-  /** Bounds the time of a fit: with many rows there are fewer epochs. */
-  readonly rowVisitsMax: number;
-};
-
-export const mlpSettings: MlpSettings = {
-  hidden: [128, 64],
-  learningRate: 2e-3,
-  weightDecay: 0.05,
-  dropout: 0.3,
-  batchRows: 64,
-  epochsMax: 60,
-  patienceEpochs: 10,
-  rowVisitsMax: 600_000,
-};
+/** Outputs of the hidden layers. */
+export const HIDDEN = [128, 64] as const;
+const BATCH_ROWS = 64;
+const EPOCHS_MAX = 60;
+/** Epochs without a better loss on held-out rows after which no better one is expected. */
+const PATIENCE_EPOCHS = 10;
+/** Bounds the time of a fit: with many rows there are fewer epochs. */
+const ROW_VISITS_MAX = 600_000;
 
 /** Some networks that each held out another part of the rows; the output is the mean of theirs. */
 export type Mlp = {
   readonly inputs: MlpInputs;
   readonly members: readonly Network[];
-  /** Scaling of a regression to the unit of the quality: output · scale + offset. Both float32. */
-  readonly offset: number;
-  readonly scale: number;
   /** Calibration of a classification; 1 for a regression. */
   readonly temperature: number;
   readonly epochs: readonly number[];
@@ -52,41 +38,30 @@ export type Mlp = {
  *
  * @see Krogh and Vedelsby, Neural Network Ensembles, Cross Validation, and Active Learning, NeurIPS 1994.
  */
-export function fitMlp(
-  rows: LabelledFeatures,
-  seed: number,
-  settings: MlpSettings = mlpSettings,
-  onProgress: (share: number) => void = () => undefined,
-): Mlp {
+export function fitMlp(rows: LabelledFeatures, seed: number, onProgress: (share: number) => void): Mlp {
   const inputs = fitInputs(rows);
-  const { offset, scale } = targetScale(rows);
-  const scaled = { ...rows, targets: rows.targets.map((target) => (target - offset) / scale) };
+  const scale = targetScale(rows);
+  const scaled = { ...rows, targets: rows.targets.map((target) => (target - scale.offset) / scale.factor) };
   const splits = folds(rows);
   const fitted = splits.map((fold, index) => {
-    const member = fitMember({ rows: scaled, inputs, fold, seed: seed + index, settings });
+    const member = fitMember({ rows: scaled, inputs, fold, seed: seed + index, scale });
     onProgress((index + 1) / splits.length);
     return member;
   });
-  const labels = Float64Array.from(fitted.flatMap(({ heldOut }) => [...heldOut.targets]));
-  const logits = Float64Array.from(fitted.flatMap(({ outputs }) => [...outputs]));
+  const labels = concatenated(fitted.map(({ heldOut }) => heldOut.targets));
   return {
     inputs,
     members: fitted.map(({ network }) => network),
-    offset,
-    scale,
-    temperature: rows.classes === 0 ? 1 : fitTemperature(logits, labels, rows.classes),
+    temperature: fitTemperature(concatenated(fitted.map(({ outputs }) => outputs)), labels, rows.classes),
     epochs: fitted.map(({ epochs }) => epochs),
   };
 }
 
 /** The mean of the networks for every row, before any temperature: logits, or the quality. Shape [rows, outputs]. */
-export function mlpOutputs({ inputs, members, offset, scale }: Mlp, rows: FeatureRows): Float64Array {
+export function mlpOutputs({ inputs, members }: Mlp, rows: FeatureRows): Float64Array {
   const encoded = encodeInputs(inputs, rows);
   const outputs = members.map((network) => networkOutputs(network, encoded, rows.count));
-  return (outputs[0] ?? new Float64Array()).map((_, index) => {
-    const sum = outputs.reduce((total, values) => total + (values[index] ?? 0), 0);
-    return (sum / members.length) * scale + offset;
-  });
+  return (outputs[0] ?? new Float64Array()).map((_, index) => mean(outputs.map((values) => values[index] ?? 0)));
 }
 
 type MemberFit = {
@@ -94,53 +69,47 @@ type MemberFit = {
   readonly inputs: MlpInputs;
   readonly fold: Fold;
   readonly seed: number;
-  readonly settings: MlpSettings;
+  readonly scale: OutputScale;
 };
 
-type Stop = {
+type BestEpoch = {
   readonly loss: number;
   readonly epochs: number;
   readonly network: Network;
   readonly outputs: Float64Array;
 };
 
-function fitMember({ rows, inputs, fold, seed, settings }: MemberFit) {
+function fitMember({ rows, inputs, fold, seed, scale }: MemberFit) {
   const draws = new SeededDraws(seed);
   const fit = pickRows(rows, fold.fit);
   const heldOut = pickRows(rows, fold.heldOut);
-  const fitInputsEncoded = encodeInputs(inputs, fit);
+  const encoded = encodeInputs(inputs, fit);
   const heldOutEncoded = encodeInputs(inputs, heldOut);
   const width = inputs.features * inputs.perFeature;
-  const network = startingNetwork([width, ...settings.hidden, Math.max(rows.classes, 1)], draws);
-  const trainer = new NetworkTrainer(network, settings, draws);
-  const epochsMax = Math.max(1, Math.min(settings.epochsMax, Math.ceil(settings.rowVisitsMax / fit.count)));
+  const network = startingNetwork([width, ...HIDDEN, Math.max(rows.classes, 1)], draws);
+  const trainer = new NetworkTrainer(network, draws);
+  const epochsMax = Math.max(1, Math.min(EPOCHS_MAX, Math.ceil(ROW_VISITS_MAX / fit.count)));
   const order = Int32Array.from({ length: fit.count }, (_, row) => row);
-  let best: Stop = { loss: Number.POSITIVE_INFINITY, epochs: 0, network, outputs: new Float64Array() };
-  for (let epoch = 1; epoch <= epochsMax && epoch - best.epochs <= settings.patienceEpochs; epoch += 1) {
+  let best: BestEpoch = { loss: Number.POSITIVE_INFINITY, epochs: 0, network, outputs: new Float64Array() };
+  for (let epoch = 1; epoch <= epochsMax && epoch - best.epochs <= PATIENCE_EPOCHS; epoch += 1) {
     draws.shuffle(order);
-    for (let from = 0; from < fit.count; from += settings.batchRows) {
-      const batch = order.subarray(from, from + settings.batchRows);
+    for (let from = 0; from < fit.count; from += BATCH_ROWS) {
+      const batch = order.subarray(from, from + BATCH_ROWS);
       const values = new Float64Array(batch.length * width);
-      batch.forEach((row, at) => values.set(fitInputsEncoded.subarray(row * width, (row + 1) * width), at * width));
+      batch.forEach((row, at) => values.set(encoded.subarray(row * width, (row + 1) * width), at * width));
       const targets = Float64Array.from(batch, (row) => fit.targets[row] ?? 0);
       trainer.step(values, targets, rows.classes, 1 - (0.9 * (epoch - 1)) / epochsMax);
     }
     const outputs = networkOutputs(network, heldOutEncoded, heldOut.count);
-    const loss = lossOf(outputs, heldOut);
-    if (loss < best.loss) best = { loss, epochs: epoch, network: roundedNetwork(network), outputs };
+    const loss = meanLoss(outputs, heldOut);
+    if (loss < best.loss) best = { loss, epochs: epoch, network: finishedNetwork(network, scale), outputs };
   }
   return { ...best, heldOut };
 }
 
-function lossOf(outputs: Float64Array, { targets, classes }: LabelledFeatures): number {
-  if (classes > 0) return logLoss(outputs, targets, classes);
-  return outputs.reduce((sum, output, row) => sum + (output - (targets[row] ?? 0)) ** 2, 0) / targets.length;
-}
-
 /** Mean and deviation of the quality; a class needs neither. */
-function targetScale({ targets, classes, count }: LabelledFeatures) {
-  if (classes > 0) return { offset: 0, scale: 1 };
-  const mean = targets.reduce((sum, target) => sum + target, 0) / count;
-  const deviation = Math.sqrt(targets.reduce((sum, target) => sum + (target - mean) ** 2, 0) / count);
-  return { offset: Math.fround(mean), scale: deviation < 1e-12 ? 1 : Math.fround(deviation) };
+function targetScale({ targets, classes }: LabelledFeatures): OutputScale {
+  if (classes > 0) return { offset: 0, factor: 1 };
+  const { mean: offset, deviation } = moments(targets);
+  return { offset, factor: deviation < 1e-12 ? 1 : deviation };
 }

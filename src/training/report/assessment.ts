@@ -1,13 +1,14 @@
 import { judgeScore } from '../../domain/alarm/verdict-rule.ts';
 import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
 import type { LabelledRows } from '../core/labelled-rows.ts';
+import { concatenated, mean } from '../core/statistics.ts';
+import { binnedError, classMetrics, naiveProbabilities } from './class-metrics.ts';
+import { type DetectedShift, detectedShifts } from './injected-faults.ts';
 import type { Decision } from './model-draft.ts';
 
 /** Above this share of normal running in alarm, an operator would soon stop looking. */
 const FALSE_ALARM_RATE_MAX = 0.05;
 const DAY_MS = 86_400_000;
-/** Bins of the calibration error: those of the usual reliability diagram. */
-const CALIBRATION_BINS = 10;
 
 /** How good a fit is on rows that it never saw. */
 export type Assessment = {
@@ -15,6 +16,8 @@ export type Assessment = {
   readonly metrics: Readonly<Record<string, number>>;
   /** Reasons for an operator to distrust the model; empty if there are none. */
   readonly warnings: readonly string[];
+  /** Anomalies only: what the fit detects of shifts that were added to held-out rows; undefined if that is not known. */
+  readonly shifts?: readonly DetectedShift[] | undefined;
 };
 
 export type AssessmentOrder = {
@@ -40,7 +43,10 @@ export function assess(fitted: FittedModel, order: AssessmentOrder): Assessment 
   }
 }
 
-function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: AssessmentOrder): Assessment | undefined {
+function assessAnomaly(
+  fitted: FittedModel,
+  { decision, before, after, stepMs }: AssessmentOrder,
+): Assessment | undefined {
   let rows = 0;
   let alarmed = 0;
   let alarms = 0;
@@ -59,12 +65,16 @@ function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: Assessm
   if (rows === 0) return undefined;
   const rate = alarmed / rows;
   const days = stepMs === undefined ? undefined : (rows * stepMs) / DAY_MS;
+  const shifts = detectedShifts(fitted, decision, before.segments, after.segments);
   return {
     metrics: {
       held_out_rows: rows,
       held_out_false_alarm_rate: rate,
       held_out_false_alarms: alarms,
       held_out_score_max: scoreMax,
+      ...(shifts === undefined
+        ? {}
+        : { tags_with_detected_shift: shifts.filter(({ shift }) => shift !== undefined).length }),
       ...(days === undefined ? {} : { held_out_hours: days * 24, expected_false_alarms_per_day: alarms / days }),
     },
     warnings:
@@ -73,26 +83,27 @@ function assessAnomaly(fitted: FittedModel, { decision, after, stepMs }: Assessm
         : [
             `${(rate * 100).toFixed(0)} % of the last quarter of the rows would be in alarm: they differ from the earlier rows.`,
           ],
+    shifts,
   };
 }
 
-/** Returns scores and targets of the rows that have both. */
+/** Returns scores, targets and class probabilities of the rows that have a target. */
 function scored(fitted: FittedModel, { segments, targets }: LabelledRows) {
   const scores: number[] = [];
   const known: number[] = [];
-  const probabilities: (readonly number[])[] = [];
+  const probabilities: Float64Array[] = [];
   for (const [index, segment] of segments.entries()) {
     const judged = fitted.judge(segment);
-    const classes = judged.probabilities === undefined ? 0 : judged.probabilities.length / judged.scores.length;
+    const classes = (judged.probabilities?.length ?? 0) / judged.scores.length;
     for (const [at, score] of judged.scores.entries()) {
       const target = targets?.[index]?.[at + fitted.windowRows - 1] ?? Number.NaN;
       if (!Number.isFinite(target)) continue;
       scores.push(score);
       known.push(target);
-      probabilities.push([...(judged.probabilities?.subarray(at * classes, (at + 1) * classes) ?? [])]);
+      probabilities.push(judged.probabilities?.subarray(at * classes, (at + 1) * classes) ?? new Float64Array());
     }
   }
-  return { scores, targets: known, probabilities };
+  return { scores, targets: known, probabilities: concatenated(probabilities) };
 }
 
 function knownTargets({ targets }: LabelledRows): readonly number[] {
@@ -119,36 +130,27 @@ function assessRegression(fitted: FittedModel, { before, after }: AssessmentOrde
   };
 }
 
-function assessClassification(fitted: FittedModel, order: AssessmentOrder): Assessment | undefined {
-  const { scores, targets, probabilities } = scored(fitted, order.after);
+function assessClassification(
+  fitted: FittedModel,
+  { before, after, classes }: AssessmentOrder,
+): Assessment | undefined {
+  const { scores, targets, probabilities } = scored(fitted, after);
   if (scores.length === 0) return undefined;
-  const past = knownTargets(order.before);
-  const frequencies = order.classes.map((_, index) => past.filter((target) => target === index).length / past.length);
-  const commonest = frequencies.indexOf(Math.max(...frequencies));
-  const chosen = probabilities.map((row, index) =>
-    row.length > 0 ? row.indexOf(Math.max(...row)) : Number((scores[index] ?? 0) > order.decision.threshold),
-  );
-  const accuracy = mean(targets.map((target, row) => Number(target === chosen[row])));
-  const naiveAccuracy = mean(targets.map((target) => Number(target === commonest)));
-  const chance = (row: number) => {
-    const target = targets[row] ?? 0;
-    const score = scores[row] ?? 0;
-    return probabilities[row]?.[target] ?? (target === 0 ? 1 - score : score);
-  };
-  const logLoss = mean(targets.map((_, row) => -Math.log(Math.max(chance(row), 1e-12))));
-  const naiveLogLoss = mean(targets.map((target) => -Math.log(Math.max(frequencies[target] ?? 0, 1e-12))));
-  const missing = order.classes.filter((_, index) => !targets.includes(index));
-  const useless = accuracy <= naiveAccuracy && logLoss >= naiveLogLoss;
+  const own = classMetrics(probabilities, targets, classes.length);
+  const guesses = naiveProbabilities(knownTargets(before), scores.length, classes.length);
+  const naive = classMetrics(guesses, targets, classes.length);
+  const missing = classes.filter((_, index) => !targets.includes(index));
+  const useless = own.accuracy <= naive.accuracy && own.logLoss >= naive.logLoss;
   return {
     metrics: {
       held_out_rows: scores.length,
-      accuracy,
-      naive_accuracy: naiveAccuracy,
-      log_loss: logLoss,
-      naive_log_loss: naiveLogLoss,
-      calibration_error: calibrationError(
+      accuracy: own.accuracy,
+      naive_accuracy: naive.accuracy,
+      log_loss: own.logLoss,
+      naive_log_loss: naive.logLoss,
+      calibration_error: binnedError(
         scores,
-        targets.map((target) => Number(target !== 0)),
+        targets.map((target) => target !== 0),
       ),
     },
     warnings: [
@@ -158,23 +160,4 @@ function assessClassification(fitted: FittedModel, order: AssessmentOrder): Asse
         : [`The held-out rows have no row of class ${missing.join(', ')}: its detection was not measured.`]),
     ],
   };
-}
-
-/**
- * Returns the mean distance between predicted and observed frequency, over bins of equal width (expected calibration error).
- * @see Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
- */
-function calibrationError(scores: readonly number[], happened: readonly number[]): number {
-  const said = new Float64Array(CALIBRATION_BINS);
-  const seen = new Float64Array(CALIBRATION_BINS);
-  for (const [row, score] of scores.entries()) {
-    const bin = Math.min(Math.floor(score * CALIBRATION_BINS), CALIBRATION_BINS - 1);
-    said[bin] = (said[bin] ?? 0) + score;
-    seen[bin] = (seen[bin] ?? 0) + (happened[row] ?? 0);
-  }
-  return said.reduce((sum, total, bin) => sum + Math.abs(total - (seen[bin] ?? 0)), 0) / scores.length;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,3 +1,5 @@
+import { indexOfLargest, mean } from '../core/statistics.ts';
+
 /** Bins of the reliability diagram that the calibration error sums over. */
 const CALIBRATION_BINS = 10;
 /** Keeps the loss of a class with probability 0 finite. */
@@ -35,12 +37,11 @@ export function classMetrics(probabilities: Float64Array, labels: ArrayLike<numb
     losses -= Math.log(Math.max(probabilities[row * classes + label] ?? 0, PROBABILITY_MIN));
   }
   const f1 = Array.from({ length: classes }, (_, index) => f1Of(confusion, classes, index));
-  let right = 0;
-  for (let index = 0; index < classes; index += 1) right += confusion[index * classes + index] ?? 0;
+  const right = confusion.filter((_, cell) => cell % (classes + 1) === 0).reduce((sum, count) => sum + count, 0);
   return {
     rows,
     accuracy: right / rows,
-    macroF1: f1.reduce((sum, value) => sum + value, 0) / classes,
+    macroF1: mean(f1),
     f1,
     logLoss: losses / rows,
     calibrationError: calibrationError(probabilities, labels, classes),
@@ -59,13 +60,8 @@ export function naiveProbabilities(labels: ArrayLike<number>, rows: number, clas
   return Float64Array.from({ length: rows * classes }, (_, index) => (counts[index % classes] ?? 0) / labels.length);
 }
 
-/** Returns the index of the largest probability of a row, the first of equals. */
 function likeliest(probabilities: Float64Array, row: number, classes: number): number {
-  let best = 0;
-  for (let index = 1; index < classes; index += 1) {
-    if ((probabilities[row * classes + index] ?? 0) > (probabilities[row * classes + best] ?? 0)) best = index;
-  }
-  return best;
+  return indexOfLargest(probabilities.subarray(row * classes, (row + 1) * classes));
 }
 
 function f1Of(confusion: Int32Array, classes: number, index: number): number {
@@ -78,16 +74,24 @@ function f1Of(confusion: Int32Array, classes: number, index: number): number {
   return named + were === 0 ? 0 : (2 * (confusion[index * classes + index] ?? 0)) / (named + were);
 }
 
-/** @see Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 2. */
 function calibrationError(probabilities: Float64Array, labels: ArrayLike<number>, classes: number): number {
-  const said = new Float64Array(CALIBRATION_BINS);
-  const right = new Float64Array(CALIBRATION_BINS);
-  for (let row = 0; row < labels.length; row += 1) {
-    const named = likeliest(probabilities, row, classes);
-    const confidence = probabilities[row * classes + named] ?? 0;
-    const bin = Math.min(Math.floor(confidence * CALIBRATION_BINS), CALIBRATION_BINS - 1);
-    said[bin] = (said[bin] ?? 0) + confidence;
-    if (named === labels[row]) right[bin] = (right[bin] ?? 0) + 1;
+  const named = Array.from(labels, (_, row) => likeliest(probabilities, row, classes));
+  return binnedError(
+    named.map((label, row) => probabilities[row * classes + label] ?? 0),
+    named.map((label, row) => label === labels[row]),
+  );
+}
+
+/**
+ * Returns the mean distance between predicted and observed frequency, over bins of equal width (expected calibration error).
+ *
+ * @see Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 2.
+ */
+export function binnedError(predicted: readonly number[], happened: readonly boolean[]): number {
+  const differences = new Float64Array(CALIBRATION_BINS);
+  for (const [row, chance] of predicted.entries()) {
+    const bin = Math.min(Math.floor(chance * CALIBRATION_BINS), CALIBRATION_BINS - 1);
+    differences[bin] = (differences[bin] ?? 0) + chance - Number(happened[row]);
   }
-  return said.reduce((sum, total, bin) => sum + Math.abs(total - (right[bin] ?? 0)), 0) / labels.length;
+  return differences.reduce((sum, difference) => sum + Math.abs(difference), 0) / predicted.length;
 }

@@ -1,4 +1,5 @@
 import { despike } from '../core/despike.ts';
+import { columnOf, concatenated, moments, rounded } from '../core/statistics.ts';
 import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** A property of the rows that a user should know before training. */
@@ -101,26 +102,21 @@ export class DataCheck {
   findings(runs: readonly TrainingRows[], outside: readonly number[]): readonly DataFinding[] {
     const spikes = spikesOf(runs, this.#tags.length);
     const kept = countRows(runs);
-    const ofTags = this.#tags.flatMap((tag, index) => {
-      const watch = this.#watches[index];
-      if (watch === undefined) return [];
-      const found = (kind: DataFinding['kind'], message: string): DataFinding => ({ kind, tag, message });
+    const findings = this.#timeFindings();
+    for (const [index, watch] of this.#watches.entries()) {
+      const found = (kind: DataFinding['kind'], message: string) =>
+        findings.push({ kind, tag: this.#tags[index], message });
       const count = spikes[index] ?? 0;
       const regime = regimeChange(runs, index);
-      return [
-        ...((outside[index] ?? 0) > 0
-          ? [found('range', `${outside[index]} values are outside its range and count as missing`)]
-          : []),
-        ...(watch.missing > 0 ? [found('missing', `${watch.missing} of ${this.#rows} rows have no value`)] : []),
-        ...(watch.low === watch.high
-          ? [found('constant', `is ${watch.low} in every row: the model learns nothing from it`)]
-          : []),
-        ...(this.#isStuck(watch) ? [found('stuck', this.#stuckMessage(watch))] : []),
-        ...(count > SPIKES_SHARE * kept ? [found('spikes', `${count} spikes in ${kept} rows`)] : []),
-        ...(regime === undefined ? [] : [found('regime', regime)]),
-      ];
-    });
-    return [...this.#timeFindings(), ...ofTags];
+      if ((outside[index] ?? 0) > 0)
+        found('range', `${outside[index]} values are outside its range and count as missing`);
+      if (watch.missing > 0) found('missing', `${watch.missing} of ${this.#rows} rows have no value`);
+      if (watch.low === watch.high) found('constant', `is ${watch.low} in every row: the model learns nothing from it`);
+      if (this.#isStuck(watch)) found('stuck', stuckMessage(watch));
+      if (count > SPIKES_SHARE * kept) found('spikes', `${count} spikes in ${kept} rows`);
+      if (regime !== undefined) found('regime', regime);
+    }
+    return findings;
   }
 
   #lookAtTime(timeMs: number | undefined): void {
@@ -143,25 +139,21 @@ export class DataCheck {
     return usual > 0 && watch.longest >= STUCK_ROWS_MIN && watch.longest > STUCK_TIMES_USUAL * usual;
   }
 
-  #stuckMessage({ longest, longestEnd }: TagWatch): string {
-    return `is constant for ${longest} rows, ${longestEnd - longest + 1} to ${longestEnd}, and changes in all other rows`;
+  #timeFindings(): DataFinding[] {
+    const findings: DataFinding[] = [];
+    const found = (kind: DataFinding['kind'], message: string) => findings.push({ kind, tag: undefined, message });
+    if (this.#gaps > 0) {
+      const longest = `the longest of ${Math.round(this.#longestGapMs / 1000)} s before row ${this.#longestGapRow}`;
+      found('gap', `${this.#gaps} gaps in time, ${longest}`);
+    }
+    if (this.#repeated > 0) found('order', `${this.#repeated} rows repeat the time of the row before`);
+    if (this.#backward > 0) found('order', `${this.#backward} rows go back in time`);
+    return findings;
   }
+}
 
-  #timeFindings(): readonly DataFinding[] {
-    const found = (kind: DataFinding['kind'], message: string): DataFinding => ({ kind, tag: undefined, message });
-    return [
-      ...(this.#gaps === 0
-        ? []
-        : [
-            found(
-              'gap',
-              `${this.#gaps} gaps in time, the longest of ${Math.round(this.#longestGapMs / 1000)} s before row ${this.#longestGapRow}`,
-            ),
-          ]),
-      ...(this.#repeated === 0 ? [] : [found('order', `${this.#repeated} rows repeat the time of the row before`)]),
-      ...(this.#backward === 0 ? [] : [found('order', `${this.#backward} rows go back in time`)]),
-    ];
-  }
+function stuckMessage({ longest, longestEnd }: TagWatch): string {
+  return `is constant for ${longest} rows, ${longestEnd - longest + 1} to ${longestEnd}, and changes in all other rows`;
 }
 
 function spikesOf(runs: readonly TrainingRows[], tags: number): Float64Array {
@@ -176,9 +168,7 @@ function spikesOf(runs: readonly TrainingRows[], tags: number): Float64Array {
 
 /** Returns a description of a lasting change of a tag's level; undefined if there is none. */
 function regimeChange(runs: readonly TrainingRows[], tag: number): string | undefined {
-  const values = runs.flatMap((run) =>
-    Array.from({ length: run.count }, (_, row) => run.values[row * run.tags + tag] ?? 0),
-  );
+  const values = concatenated(runs.map((run) => columnOf(run.values, run.tags, tag)));
   const length = Math.floor(values.length / BLOCKS);
   if (length < SIDE_BLOCKS_MIN) return undefined;
   const blocks = Array.from({ length: BLOCKS }, (_, block) =>
@@ -191,18 +181,7 @@ function regimeChange(runs: readonly TrainingRows[], tag: number): string | unde
     const step = Math.abs(after.mean - before.mean);
     if (step <= STEP_DEVIATIONS * within || step === 0) continue;
     if (step <= STEP_SCATTERS * Math.max(before.deviation, after.deviation)) continue;
-    const from = short(before.mean);
-    return `changes its regime after about ${Math.round((split / BLOCKS) * 100)} % of the rows, from ${from} to ${short(after.mean)}`;
+    return `changes its regime after about ${Math.round((split / BLOCKS) * 100)} % of the rows, from ${rounded(before.mean, 4)} to ${rounded(after.mean, 4)}`;
   }
   return undefined;
-}
-
-function moments(values: readonly number[]): { readonly mean: number; readonly deviation: number } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
-  return { mean, deviation: Math.sqrt(variance) };
-}
-
-function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }

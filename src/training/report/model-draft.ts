@@ -3,8 +3,9 @@ import type * as z from 'zod';
 import type { modelManifestSchema } from '../../contracts/model-manifest.ts';
 import { distributionOf } from '../../domain/model/drift.ts';
 import { formatDuration } from '../../domain/duration.ts';
-import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
-import { sliceRows, type TrainingRows } from '../core/training-rows.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingTask } from '../core/algorithm.ts';
+import { columnOf, concatenated, rounded } from '../core/statistics.ts';
+import { countRows, sliceRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** `model.yaml` as it is written, before parsing gives defaults and milliseconds. */
 type ManifestText = z.input<typeof modelManifestSchema>;
@@ -28,9 +29,10 @@ export type Decision = {
   readonly unit: string;
 };
 
+/** What a model is trained on and for. */
 export type DraftFacts = {
   readonly task: TrainingTask;
-  readonly algorithm: string;
+  readonly algorithm: TrainingAlgorithm;
   /** Names of the classes, the normal one first; empty unless it is a classification. */
   readonly classes: readonly string[];
   readonly description: string;
@@ -39,17 +41,22 @@ export type DraftFacts = {
   /** Grid spacing of the rows; undefined if they have no times. */
   readonly stepMs: number | undefined;
   /** All rows that the model was trained on: their extremes become the tags' ranges. */
-  readonly rows: readonly TrainingRows[];
-  /** Recorded windows, oldest row first, that check the model at each load; at least one. */
-  readonly golden: readonly TrainingRows[];
+  readonly segments: readonly TrainingRows[];
   readonly decision: Decision;
-  /** Provenance of the training: times, seeds, files. */
-  readonly training: Readonly<Record<string, unknown>>;
-  readonly metrics: Readonly<Record<string, number>>;
 };
 
 /** Returns the draft; the same facts and fit give the same bytes. */
-export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
+export function modelDraft(
+  fitted: FittedModel,
+  facts: DraftFacts,
+  results: {
+    /** Recorded windows, oldest row first, that check the model at each load; at least one. */
+    readonly golden: readonly TrainingRows[];
+    /** Provenance of the training: times, seeds, files. */
+    readonly training: Readonly<Record<string, unknown>>;
+    readonly metrics: Readonly<Record<string, number>>;
+  },
+): ModelDraft {
   const graph = fitted.graph();
   const { threshold, abnormal, deadband, unit } = facts.decision;
   return {
@@ -61,8 +68,8 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
       sha256: createHash('sha256').update(graph).digest('hex'),
       tags: facts.tags.map((tag, index) => ({
         ...tag,
-        range: extremes(facts.rows, index),
-        distribution: shortDistribution(columnOf(facts.rows, index)),
+        range: extremes(facts.segments, index),
+        distribution: shortDistribution(thinnedColumn(facts.segments, index)),
       })),
       window: {
         steps: fitted.windowRows,
@@ -73,14 +80,14 @@ export function modelDraft(fitted: FittedModel, facts: DraftFacts): ModelDraft {
         ...(fitted.explain === undefined ? {} : { contributions: 'contributions' }),
         ...(facts.classes.length === 0 ? {} : { probabilities: 'probabilities' }),
         ...(unit === '' ? {} : { unit }),
-        distribution: shortDistribution(lastScores(fitted, facts.rows)),
+        distribution: shortDistribution(lastScores(fitted, facts.segments)),
       },
-      metrics: Object.fromEntries(Object.entries(facts.metrics).map(([name, value]) => [name, short(value)])),
+      metrics: Object.fromEntries(Object.entries(results.metrics).map(([name, value]) => [name, short(value)])),
       threshold,
       abnormal,
       deadband,
-      golden: facts.golden.map((window) => goldenVector(window, fitted)),
-      training: { algorithm: facts.algorithm, ...facts.training, ...fitted.details },
+      golden: results.golden.map((window) => goldenVector(window, fitted)),
+      training: { algorithm: facts.algorithm.name, ...results.training, ...fitted.details },
     },
   };
 }
@@ -94,15 +101,11 @@ function goldenVector(window: TrainingRows, fitted: FittedModel) {
 }
 
 function extremes(segments: readonly TrainingRows[], tag: number): [number, number] {
-  let lowest = Number.POSITIVE_INFINITY;
-  let highest = Number.NEGATIVE_INFINITY;
-  for (const { values, tags } of segments) {
-    for (let index = tag; index < values.length; index += tags) {
-      lowest = Math.min(lowest, values[index] ?? lowest);
-      highest = Math.max(highest, values[index] ?? highest);
-    }
-  }
-  return [short(lowest), short(highest)];
+  const values = concatenated(segments.map((rows) => columnOf(rows.values, rows.tags, tag)));
+  return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))].map(short) as [
+    number,
+    number,
+  ];
 }
 
 /** Maximum number of values of a distribution; more do not improve ten bins. */
@@ -114,13 +117,11 @@ function shortDistribution(values: Float64Array): { edges: number[]; shares: num
 }
 
 /** Returns a tag's values, thinned evenly. */
-function columnOf(segments: readonly TrainingRows[], tag: number): Float64Array {
-  const count = segments.reduce((sum, rows) => sum + rows.count, 0);
-  const stride = Math.max(1, Math.ceil(count / DISTRIBUTION_VALUES_MAX));
-  const values: number[] = [];
-  for (const rows of segments)
-    for (let row = 0; row < rows.count; row += stride) values.push(rows.values[row * rows.tags + tag] ?? 0);
-  return Float64Array.from(values);
+function thinnedColumn(segments: readonly TrainingRows[], tag: number): Float64Array {
+  const stride = Math.max(1, Math.ceil(countRows(segments) / DISTRIBUTION_VALUES_MAX));
+  return concatenated(
+    segments.map(({ values, tags }) => columnOf(values, tags, tag).filter((_, row) => row % stride === 0)),
+  );
 }
 
 /** Returns scores of the last training rows, which are closest to the next rows. */
@@ -139,5 +140,5 @@ export function windowAt(rows: TrainingRows, row: number, steps: number): Traini
 
 /** Rounds to seven significant digits, the resolution of float32. */
 function short(value: number): number {
-  return Number(value.toPrecision(7));
+  return rounded(value, 7);
 }

@@ -1,7 +1,8 @@
+import { trainingFailure } from '../core/training-errors.ts';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Document, isScalar, isSeq, visit } from 'yaml';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage } from '../../platform/errors.ts';
 import type { ModelDraft } from './model-draft.ts';
 
 /** Two trainings that end together need the same version number; the later one takes the next. */
@@ -25,11 +26,10 @@ export async function writeModel(directory: string, name: string, draft: ModelDr
       if (await placeVersion(folder, version, modelFiles(name, version, draft))) return version;
     }
   } catch (error) {
-    throw new OperatingError('model-not-written', 'retry', `${folder}: ${errorMessage(error)}`, { cause: error });
+    throw trainingFailure('model-not-written', `${folder}: ${errorMessage(error)}`, { cause: error });
   }
-  throw new OperatingError(
+  throw trainingFailure(
     'model-not-written',
-    'retry',
     `${folder}: other processes took ${ATTEMPTS_MAX} version numbers in a row. Run the command again`,
   );
 }

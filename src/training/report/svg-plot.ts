@@ -1,3 +1,5 @@
+import { rounded } from '../core/statistics.ts';
+
 /** A line of a plot. NaN breaks it. */
 type PlotLine = { readonly name: string; readonly values: ArrayLike<number>; readonly colour: string };
 
@@ -64,8 +66,8 @@ function panelSvg({ title, lines, level, shaded = [] }: PlotPanel, top: number):
     ),
     `<rect x="${LEFT}" y="${top}" width="${WIDTH - LEFT - RIGHT}" height="${PANEL_HEIGHT}" fill="none" stroke="#ccc"/>`,
     `<text x="${LEFT}" y="${top - 6}" font-weight="bold">${escaped(title)}</text>`,
-    `<text x="${LEFT - 6}" y="${top + 10}" text-anchor="end">${shortNumber(high)}</text>`,
-    `<text x="${LEFT - 6}" y="${bottom}" text-anchor="end">${shortNumber(low)}</text>`,
+    `<text x="${LEFT - 6}" y="${top + 10}" text-anchor="end">${rounded(high, 4)}</text>`,
+    `<text x="${LEFT - 6}" y="${bottom}" text-anchor="end">${rounded(low, 4)}</text>`,
     ...(level === undefined
       ? []
       : [
@@ -118,10 +120,6 @@ function bucketPoints(values: ArrayLike<number>, from: number, to: number): read
   }
   if (lowest < 0) return [];
   return lowest === highest ? [lowest] : [Math.min(lowest, highest), Math.max(lowest, highest)];
-}
-
-function shortNumber(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }
 
 function escaped(text: string): string {

@@ -1,9 +1,11 @@
-import { OperatingError } from '../../platform/errors.ts';
-import type { FittedModel, TrainingAlgorithm, TrainingInput, TrainingTask } from '../core/algorithm.ts';
+import { trainingFailure } from '../core/training-errors.ts';
+import { invariant, OperatingError } from '../../platform/errors.ts';
+import type { FittedModel, TrainingInput } from '../core/algorithm.ts';
 import { assess, type Assessment } from './assessment.ts';
 import { type LabelledRows, splitInTime } from '../core/labelled-rows.ts';
-import { type Decision, type ModelDraft, modelDraft, type TagLabel, windowAt } from './model-draft.ts';
-import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
+import { type Decision, type DraftFacts, type ModelDraft, modelDraft, windowAt } from './model-draft.ts';
+import { indexOfLargest } from '../core/statistics.ts';
+import { checkTrainingRows, countRows, longestRun, type TrainingRows } from '../core/training-rows.ts';
 
 /** Share of the rows, from the start, of the assessment fit; the other rows assess it. */
 const ASSESSED_FROM_SHARE = 0.75;
@@ -13,22 +15,15 @@ export const anomalyDecision: Decision = { threshold: 1, abnormal: 'above', dead
 /** Abnormal if the probability of not being normal is above 0.5; ends at 0.4. */
 export const classificationDecision: Decision = { threshold: 0.5, abnormal: 'above', deadband: 0.1, unit: '' };
 
-export type TrainingOrder = LabelledRows & {
-  readonly algorithm: TrainingAlgorithm;
-  readonly task: TrainingTask;
-  /** Names of the classes, the normal one first; empty unless it is a classification. */
-  readonly classes: readonly string[];
-  readonly tags: readonly TagLabel[];
-  readonly stepMs: number | undefined;
-  readonly description: string;
-  readonly decision: Decision;
-  readonly windowRows?: number | undefined;
-  /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
-  readonly faulty?: readonly TrainingRows[];
-  /** Origin of the rows, for the manifest. */
-  readonly provenance: Readonly<Record<string, unknown>>;
-  readonly onProgress?: (stage: TrainingStage, share: number) => void;
-};
+export type TrainingOrder = LabelledRows &
+  DraftFacts & {
+    readonly windowRows?: number | undefined;
+    /** Rows known to be abnormal: the window with the highest score among them becomes a golden vector too. */
+    readonly faulty?: readonly TrainingRows[];
+    /** Origin of the rows, for the manifest. */
+    readonly provenance: Readonly<Record<string, unknown>>;
+    readonly onProgress?: (stage: TrainingStage, share: number) => void;
+  };
 
 export type TrainingStage = 'fitting' | 'trying out';
 
@@ -51,17 +46,14 @@ type JudgedRun = { readonly rows: TrainingRows; readonly scores: Float64Array };
  *   'training-value-invalid' | 'training-no-variance' and the errors of the algorithm (reject).
  */
 export async function trainModel(order: TrainingOrder): Promise<TrainedModel> {
-  const { algorithm, decision, segments } = order;
+  const { algorithm, segments } = order;
   checkTrainingRows(segments, algorithm.rowsMin);
   const fitted = await algorithm.fit(trainingInput(order, order, 'fitting'));
   const assessment = await assessFit(order);
   const longest = judgedLongest(fitted, segments);
-  const warnings = [...fitted.warnings, ...trialWarnings(assessment)];
-  const draft = modelDraft(fitted, {
-    ...order,
-    algorithm: algorithm.name,
-    decision,
-    rows: segments,
+  const untested = ['There are too few rows to assess the model on held-out rows.'];
+  const warnings = [...fitted.warnings, ...(assessment?.warnings ?? untested)];
+  const draft = modelDraft(fitted, order, {
     golden: [...goldenWindows(longest, fitted.windowRows), ...faultyWindows(fitted, order.faulty ?? [])],
     training: { ...order.provenance, rows: countRows(segments), warnings },
     metrics: assessment?.metrics ?? {},
@@ -90,37 +82,33 @@ async function assessFit(order: TrainingOrder): Promise<Assessment | undefined> 
   }
 }
 
-function trialWarnings(assessment: Assessment | undefined): readonly string[] {
-  return assessment?.warnings ?? ['There are too few rows to assess the model on held-out rows.'];
-}
-
 function judgedLongest(fitted: FittedModel, segments: readonly TrainingRows[]): JudgedRun {
-  const rows = segments.reduce((best, segment) => (segment.count > best.count ? segment : best));
+  const rows = longestRun(segments);
+  invariant(rows !== undefined, 'there are training rows');
   const { scores } = fitted.judge(rows);
   if (scores.length > 0) return { rows, scores };
-  throw new OperatingError(
+  throw trainingFailure(
     'training-too-few-rows',
-    'reject',
     `The longest run without a gap has ${rows.count} rows; a window of the model has ${fitted.windowRows}`,
   );
 }
 
 function faultyWindows(fitted: FittedModel, runs: readonly TrainingRows[]): readonly TrainingRows[] {
-  const long = runs.filter(({ count }) => count >= fitted.windowRows);
-  if (long.length === 0) return [];
-  const judged = long.map((rows) => ({ rows, scores: fitted.judge(rows).scores }));
-  const highest = judged.flatMap(({ rows, scores }) => {
-    const row = scores.reduce((best, score, at) => (score > (scores[best] ?? 0) ? at : best), 0);
-    return { score: scores[row] ?? 0, window: windowAt(rows, row + fitted.windowRows - 1, fitted.windowRows) };
-  });
-  return [highest.reduce((best, next) => (next.score > best.score ? next : best)).window];
+  const { windowRows } = fitted;
+  const judged = runs
+    .filter(({ count }) => count >= windowRows)
+    .map((rows) => {
+      const { scores } = fitted.judge(rows);
+      const row = indexOfLargest(scores);
+      return { score: scores[row] ?? 0, window: windowAt(rows, row + windowRows - 1, windowRows) };
+    });
+  const worst = judged[indexOfLargest(judged.map(({ score }) => score))];
+  return worst === undefined ? [] : [worst.window];
 }
 
 /** The windows with the highest and the lowest score of the longest run, and its last. */
 function goldenWindows({ rows, scores }: JudgedRun, steps: number): readonly TrainingRows[] {
-  const extreme = (better: (score: number, best: number) => boolean) =>
-    scores.reduce((best, score, row) => (better(score, scores[best] ?? 0) ? row : best), 0);
-  const highest = extreme((score, best) => score > best);
-  const lowest = extreme((score, best) => score < best);
+  const highest = indexOfLargest(scores);
+  const lowest = indexOfLargest(scores.map((score) => -score));
   return [...new Set([highest, lowest, scores.length - 1])].map((row) => windowAt(rows, row + steps - 1, steps));
 }

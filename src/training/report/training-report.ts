@@ -1,8 +1,10 @@
 import type { TrainingTask } from '../core/algorithm.ts';
 import type { DataFinding } from './data-check.ts';
+import type { DetectedShift } from './injected-faults.ts';
 import { type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
 import type { TrainedModel } from './train-model.ts';
+import { columnOf, indexOfLargest, rounded } from '../core/statistics.ts';
 import { countRows, type TrainingRows } from '../core/training-rows.ts';
 
 /** Maximum number of plotted tags. */
@@ -25,35 +27,19 @@ export function trainingReport(trained: TrainedModel, facts: ReportFacts): Reado
   const padded = new Float64Array(rows.count).fill(Number.NaN);
   padded.set(scores, fitted.windowRows - 1);
   const caption = `${rows.count} rows of the longest run without a gap`;
-  const files = new Map<string, string>([
-    ['report.md', reportText(trained, facts)],
-    [
-      'score.svg',
-      svgPlot(
-        [
-          {
-            title: 'score on the training rows, and the limit',
-            lines: [{ name: 'score', values: padded, colour: '#2a6fb0' }],
-            level: draft.manifest.threshold,
-          },
-        ],
-        caption,
-      ),
-    ],
-    [
-      'tags.svg',
-      svgPlot(
-        facts.tags.slice(0, TAGS_PLOTTED_MAX).map(({ name, unit }, index) => ({
-          title: unit === '' ? name : `${name}, ${unit}`,
-          lines: [{ name, values: columnOf(rows, index), colour: '#444' }],
-        })),
-        caption,
-      ),
-    ],
-  ]);
+  const score = { name: 'score', values: padded, colour: '#2a6fb0' };
+  const scoreTitle = 'score on the training rows, and the limit';
+  const tagPanels = facts.tags.slice(0, TAGS_PLOTTED_MAX).map(({ name, unit }, index) => ({
+    title: unit === '' ? name : `${name}, ${unit}`,
+    lines: [{ name, values: columnOf(rows.values, rows.tags, index), colour: '#444' }],
+  }));
   const shares = highestShares(trained, facts.tags);
-  if (shares !== undefined) files.set('contributions.svg', svgBars(shares));
-  return files;
+  return new Map([
+    ['report.md', reportText(trained, facts)],
+    ['score.svg', svgPlot([{ title: scoreTitle, lines: [score], level: draft.manifest.threshold }], caption)],
+    ['tags.svg', svgPlot(tagPanels, caption)],
+    ...(shares === undefined ? [] : [['contributions.svg', svgBars(shares)] as const]),
+  ]);
 }
 
 function reportText(trained: TrainedModel, facts: ReportFacts): string {
@@ -92,10 +78,14 @@ ${
     ? 'Not known: there are too few rows for an assessment.'
     : `A trial fit on the first three quarters of the rows, assessed on the last, which it never saw:
 
-${table(Object.entries(assessment.metrics).map(([name, value]) => [name, shortNumber(value)]))}`
+${table(Object.entries(assessment.metrics).map(([name, value]) => [name, String(rounded(value, 4))]))}`
 }
 
 ${list(trained.warnings, 'No warnings.')}
+
+## What it detects
+
+${shiftText(assessment?.shifts, facts.tags)}
 
 ![Score and limit](score.svg)
 
@@ -113,21 +103,29 @@ ${table(Object.entries(fitted.details).map(([name, value]) => [name, String(valu
 `;
 }
 
+function shiftText(shifts: readonly DetectedShift[] | undefined, tags: readonly TagLabel[]): string {
+  if (shifts === undefined)
+    return 'Not known: no fault was injected, because there are too few held-out rows without an alarm.';
+  const rows = shifts.map(({ column, deviations, shift }) => {
+    const { name = '', unit = '' } = tags[column] ?? {};
+    const found = shift === undefined ? 'none of those tried' : `${rounded(shift, 4)} ${unit}`.trim();
+    return `| ${name} | ${found} | ${deviations ?? ''} |`;
+  });
+  return [
+    'Smallest shift of one tag that the trial fit detects, upwards and downwards, on rows that it never saw:',
+    '',
+    '| tag | shift | in standard deviations |',
+    '| --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
+
 /** Returns the shares of the tags in the window with the highest score. */
 function highestShares({ fitted, longest: { rows, scores } }: TrainedModel, tags: readonly TagLabel[]) {
   if (fitted.explain === undefined) return undefined;
-  const highest = scores.reduce((best, score, row) => (score > (scores[best] ?? 0) ? row : best), 0);
-  const shares = fitted.explain(windowAt(rows, highest + fitted.windowRows - 1, fitted.windowRows));
+  const shares = fitted.explain(windowAt(rows, indexOfLargest(scores) + fitted.windowRows - 1, fitted.windowRows));
   return tags
     .map(({ name }, index) => ({ name, share: shares[index] ?? 0 }))
     .toSorted((a, b) => b.share - a.share)
     .slice(0, TAGS_PLOTTED_MAX);
-}
-
-function columnOf({ count, tags, values }: TrainingRows, column: number): Float64Array {
-  return Float64Array.from({ length: count }, (_, row) => values[row * tags + column] ?? Number.NaN);
-}
-
-function shortNumber(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }

@@ -1,4 +1,5 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { sharesOf } from '../core/statistics.ts';
 import { predictRidge, RIDGE_ROWS_MIN, ridgeTerms, type TrainedRidge, trainRidge } from './ridge.ts';
 import { ridgeGraph } from './ridge-graph.ts';
 
@@ -20,11 +21,7 @@ function fittedRidge({ model, penalty }: TrainedRidge): FittedModel {
     windowRows: model.windowRows,
     graph: () => ridgeGraph(model),
     judge: (rows) => ({ scores: predictRidge(model, rows) }),
-    explain: (window) => {
-      const sizes = ridgeTerms(model, window).map(Math.abs);
-      const total = sizes.reduce((sum, size) => sum + size, 0);
-      return sizes.map((size) => (total > 0 ? size / total : 0));
-    },
+    explain: (window) => sharesOf(ridgeTerms(model, window).map(Math.abs)),
     details: { penalty },
     warnings: [],
   };

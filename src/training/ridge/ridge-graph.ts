@@ -11,7 +11,8 @@ import { addStandardisation } from '../graph/standardisation-graph.ts';
  * - `contributions`: float32 [batch, tags], each tag's share in the distance from the intercept, |coefficient · z|.
  */
 export function ridgeGraph(model: RidgeModel): Uint8Array {
-  const { tags, windowRows, coefficients, intercept } = model;
+  const { windowRows, coefficients, intercept } = model;
+  const tags = coefficients.length;
   const graph = new OnnxGraph('ridge');
   const window = graph.input('window', ['batch', windowRows, tags]);
   // The order matters for float32: standardised first, the mean over the window is one of small numbers.

@@ -1,8 +1,8 @@
-import { OperatingError } from '../../platform/errors.ts';
-import { slowestAutocorrelationRows } from '../core/autocorrelation.ts';
+import { trainingFailure } from '../core/training-errors.ts';
+import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
-import { quantile } from '../core/quantile.ts';
-import { BLOCKS, blockBounds, inside, outside } from '../core/training-blocks.ts';
+import { concatenated, quantile } from '../core/statistics.ts';
+import { BLOCKS, heldOutBlocks } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
 import { fitWpca, windowRows, type WpcaModel, type WpcaStatistics, wpcaStatistics } from './wpca.ts';
 
@@ -12,25 +12,12 @@ const SEGMENT_ROWS_MIN = 40;
 export const DETECTOR_ROWS_MIN = 200;
 /** T² measures drift, which is often harmless: its margin is this many times that of R². */
 const DRIFT_MARGIN_FACTOR = 3;
-/** Fewer independent spans in the training rows than this, and the limits are a guess. */
-const INDEPENDENT_SPANS_MIN = 5;
-
 /** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 
-/** Limit of a statistic: this quantile of blocked normal running, times the margin. */
-export type LimitPolicy = { readonly quantile: number; readonly margin: number };
-
-/** For minutes of normal running: the next hour may look different. */
-const shortHistoryLimits: LimitPolicy = { quantile: 0.95, margin: 1.5 };
-/** For hours of stationary running: the maximum of the statistic has been seen. */
-export const longHistoryLimits: LimitPolicy = { quantile: 0.99, margin: 1 };
-
-export type WpcaOptions = {
-  readonly limits?: LimitPolicy;
-  /** Takes the share that is done, 0–1. */
-  readonly onProgress?: (share: number) => void;
-};
+/** Limit of a statistic: this quantile of blocked normal running, times the margin: the next hour may look different. */
+const LIMIT_QUANTILE = 0.95;
+const LIMIT_MARGIN = 1.5;
 
 /** A model with its limits: score = max(T² / driftLimit, R² / restLimit), abnormal above 1, normal again at 0.8. */
 export type WpcaDetector = {
@@ -54,8 +41,10 @@ export type WpcaDetector = {
  * @throws {OperatingError} 'training-too-few-rows' | 'training-too-many-rows' | 'training-too-many-tags' |
  *   'training-value-invalid' | 'training-no-variance' (reject).
  */
-export function trainWpca(segments: readonly TrainingRows[], options: WpcaOptions = {}): WpcaDetector {
-  const { limits: policy = shortHistoryLimits, onProgress = () => undefined } = options;
+export function trainWpca(
+  segments: readonly TrainingRows[],
+  onProgress: (share: number) => void = () => undefined,
+): WpcaDetector {
   checkTrainingRows(segments, DETECTOR_ROWS_MIN);
   const clean = segments.filter(({ count }) => count >= SEGMENT_ROWS_MIN).map(despike);
   checkTrainingRows(clean, DETECTOR_ROWS_MIN);
@@ -63,16 +52,14 @@ export function trainWpca(segments: readonly TrainingRows[], options: WpcaOption
   onProgress(1 / (BLOCKS + 1));
   const statistics = blockedStatistics(clean, model, onProgress);
   const limit = (values: Float64Array, factor: number) => {
-    const value = quantile(values, policy.quantile) * policy.margin * factor;
+    const value = quantile(values, LIMIT_QUANTILE) * LIMIT_MARGIN * factor;
     return value > 0 ? value : NO_LIMIT;
   };
-  const independentSpans = countRows(clean) / slowestAutocorrelationRows(clean);
   return {
     model,
     driftLimit: limit(statistics.drift, DRIFT_MARGIN_FACTOR),
     restLimit: limit(statistics.rest, 1),
-    independentSpans,
-    warnings: limitWarnings(independentSpans, policy),
+    ...independence(clean),
   };
 }
 
@@ -91,44 +78,24 @@ function blockedStatistics(
   model: WpcaModel,
   onProgress: (share: number) => void,
 ): WpcaStatistics {
-  const total = countRows(segments);
-  const drift: Float64Array[] = [];
-  const rest: Float64Array[] = [];
-  for (let block = 0; block < BLOCKS; block += 1) {
-    const [from, to] = blockBounds(block, total);
-    const others = outside(segments, from, to).filter(({ count }) => count >= SEGMENT_ROWS_MIN);
-    if (others.length === 0) continue;
-    const fitted = fitWpca(others, model.lags);
-    for (const { rows, skip } of inside(segments, from, to, windowRows(model) + 1)) {
-      const statistics = wpcaStatistics(fitted, rows);
-      drift.push(statistics.drift.subarray(skip));
-      rest.push(statistics.rest.subarray(skip));
-    }
+  const found = heldOutBlocks(segments, windowRows(model) + 1).flatMap(({ heldOut, others }, block) => {
+    const long = others.filter(({ count }) => count >= SEGMENT_ROWS_MIN);
+    if (long.length === 0) return [];
+    const fitted = fitWpca(long, model.lags);
+    const statistics = heldOut.map(({ rows, skip }) => {
+      const { drift, rest } = wpcaStatistics(fitted, rows);
+      return { drift: drift.subarray(skip), rest: rest.subarray(skip) };
+    });
     onProgress((block + 2) / (BLOCKS + 1));
-  }
-  const pooled = { drift: concatenate(drift), rest: concatenate(rest) };
-  if (pooled.rest.length === 0)
-    throw new OperatingError(
+    return statistics;
+  });
+  if (found.length === 0)
+    throw trainingFailure(
       'training-too-few-rows',
-      'reject',
-      `No run among the ${total} training rows is long enough to check limits on`,
+      `No run among the ${countRows(segments)} training rows is long enough to check limits on`,
     );
-  return pooled;
-}
-
-function concatenate(parts: readonly Float64Array[]): Float64Array {
-  const whole = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-function limitWarnings(independentSpans: number, policy: LimitPolicy): readonly string[] {
-  if (independentSpans >= INDEPENDENT_SPANS_MIN) return [];
-  const seen = `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times`;
-  const margin = policy.margin < shortHistoryLimits.margin ? '; a margin of 1.5 or more is advised' : '';
-  return [`${seen}: expect false alarms when it reaches new values${margin}. Train on a longer span.`];
+  return {
+    drift: concatenated(found.map(({ drift }) => drift)),
+    rest: concatenated(found.map(({ rest }) => rest)),
+  };
 }

@@ -1,5 +1,5 @@
+import { trainingFailure } from '../core/training-errors.ts';
 import { EigenvalueDecomposition } from 'ml-matrix';
-import { OperatingError } from '../../platform/errors.ts';
 import { lagMoments } from './lag-covariance.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { countRows, type TrainingRows } from '../core/training-rows.ts';
@@ -60,8 +60,11 @@ export function defaultLags(rows: number, tags: number): number {
 export function fitWpca(segments: readonly TrainingRows[], lags?: number): WpcaModel {
   const tags = segments[0]?.tags ?? 0;
   const depth = lags ?? defaultLags(countRows(segments), tags);
-  const standardisation = fitStandardisation(segments);
-  const standardised = segments.map((segment) => standardise(segment, standardisation));
+  const standardisation = fitStandardisation(segments, tags);
+  const standardised = segments.map((segment) => ({
+    ...segment,
+    values: standardise(segment.values, standardisation),
+  }));
   const { means, covariance } = lagMoments(standardised, depth);
   const decomposition = new EigenvalueDecomposition(covariance, { assumeSymmetric: true });
   const features = depth * tags;
@@ -69,9 +72,8 @@ export function fitWpca(segments: readonly TrainingRows[], lags?: number): WpcaM
   const eigenvalues = decomposition.realEigenvalues.toReversed().map((value) => Math.max(value, 0));
   const total = eigenvalues.reduce((sum, value) => sum + value, 0);
   if (!(total > 0))
-    throw new OperatingError(
+    throw trainingFailure(
       'training-no-variance',
-      'reject',
       `None of the ${tags} tags changes in ${countRows(segments)} training rows`,
     );
   const split = Math.min(driftComponents(eigenvalues, total), features - 1);
@@ -154,7 +156,7 @@ function driftComponents(eigenvalues: readonly number[], total: number): number 
 /** Hands over each row's centred lag stack; the array is used again for the next row. */
 function forEachStack(model: WpcaModel, rows: TrainingRows, visit: (stack: Float64Array, row: number) => void): void {
   const { tags, lags, featureMeans } = model;
-  const { values } = standardise(rows, model.standardisation);
+  const values = standardise(rows.values, model.standardisation);
   const stack = new Float64Array(lags * tags);
   for (let row = 0; row < rows.count; row += 1) {
     for (let lag = 0; lag < lags; lag += 1) {

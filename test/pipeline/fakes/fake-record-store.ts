@@ -19,6 +19,8 @@ export class FakeRecordStore implements RecordStore {
   alarmsDown = false;
   /** While set, appends wait until `release`. */
   held = false;
+  /** Drafts that the pipeline gave up. */
+  readonly losses: { readonly kind: RecordDraft['kind']; readonly reason: string }[] = [];
   #sequence = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -35,6 +37,10 @@ export class FakeRecordStore implements RecordStore {
   async alarms(): Promise<readonly AlarmTransition[]> {
     if (this.down) throw new OperatingError('outbox-unavailable', 'retry', 'the disk is gone');
     return this.restored;
+  }
+
+  lost(drafts: readonly RecordDraft[], reason: string): void {
+    this.losses.push(...drafts.map(({ kind }) => ({ kind, reason })));
   }
 
   release(): void {

@@ -6,7 +6,7 @@ import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
 import type { Rollouts } from '../../../src/rollout/rollouts.ts';
-import { type WatchConfig, watchSchema } from '../../../src/pipeline/watch-config.ts';
+import { type WatchConfig, watchSchema, withModel } from '../../../src/pipeline/watch-config.ts';
 import type { Deps } from '../../../src/platform/deps.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { testDeps } from '../../support/test-deps.ts';
@@ -44,7 +44,7 @@ export async function startLine(options: LineOptions = {}) {
   const watches = new Map(
     entries.map(([id, entry]) => [
       id,
-      watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry }),
+      withModel(id, watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry })),
     ]),
   );
   const recorder = new Recorder({ records: store, deps });

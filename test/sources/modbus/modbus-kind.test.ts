@@ -121,6 +121,7 @@ describe('the plan of a Modbus source', () => {
         requests: [{ functionCode: 2, address: 3, count: 1, tags: ['running'] }],
         busTimeMs: 2,
         advice: undefined,
+        notes: [],
       },
       {
         source: 'plc-1',
@@ -130,6 +131,7 @@ describe('the plan of a Modbus source', () => {
         requests: [{ functionCode: 3, address: 0, count: 2, tags: ['pressure'] }],
         busTimeMs: 2,
         advice: undefined,
+        notes: [],
       },
     ]);
   });

@@ -96,7 +96,7 @@ function register(address: number): NumberedTag {
     functionCode: 3,
     address,
     width: 1,
-    meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
+    meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined, codes: { known: [], suspected: [] } },
     scale: 1,
     offset: 0,
   };

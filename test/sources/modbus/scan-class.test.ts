@@ -65,7 +65,7 @@ const tags = Array.from({ length: 100 }, (_, address): NumberedTag => ({
   functionCode: 3,
   address,
   width: 1,
-  meaning: { type: 'int16', byteOrder: 'ABCD', bit: undefined },
+  meaning: { type: 'int16', byteOrder: 'ABCD', bit: undefined, codes: { known: [], suspected: [] } },
   scale: 1,
   offset: 0,
 }));
@@ -149,7 +149,7 @@ describe('a status word of which the device refuses a read', () => {
     functionCode: 3,
     address,
     width: 1,
-    meaning: { type: 'bool', byteOrder: 'ABCD', bit: index },
+    meaning: { type: 'bool', byteOrder: 'ABCD', bit: index, codes: { known: [], suspected: [] } },
     scale: 1,
     offset: 0,
   });
@@ -185,7 +185,7 @@ test('each tag is in each scan once, and good in the end, for any refusals of an
         functionCode: 3,
         address,
         width,
-        meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
+        meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined, codes: { known: [], suspected: [] } },
         scale: 1,
         offset: 0,
       }));

@@ -42,7 +42,7 @@ class Gateway implements AsyncDisposable {
       functionCode: 3,
       address: 0,
       width: 1,
-      meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined },
+      meaning: { type: 'uint16', byteOrder: 'ABCD', bit: undefined, codes: { known: [], suspected: [] } },
       scale: 1,
       offset: 0,
     };

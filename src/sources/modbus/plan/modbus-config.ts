@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
-import { modbusTagSchema } from './modbus-tag-config.ts';
+import { invalidField, modbusTagSchema } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
 import { locationProblems } from './tag-location.ts';
@@ -50,6 +50,7 @@ export const modbusSourceSchema = configObject({
     .union([z.literal(0), z.literal(1)])
     .default(0)
     .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
+  invalid: invalidField,
   maxGap: z
     .int()
     .min(0)

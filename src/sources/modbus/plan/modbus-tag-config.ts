@@ -3,6 +3,7 @@ import { configObject, duration } from '../../../platform/config-fields.ts';
 import { tagFields } from '../../tag-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { byteOrders, longByteOrders, registersOf, valueTypes } from '../frame/register-decode.ts';
+import { codeSets, meaninglessCode } from '../frame/not-available.ts';
 import { textEncodings } from '../frame/register-text.ts';
 
 /** Last holding register in the notation of manuals. */
@@ -11,6 +12,16 @@ const ADDRESS_MAX = 465_536;
 const COUNT_MAX = 2000;
 /** Longest string: as many bytes as fit in one response. */
 const TEXT_BYTES_MAX = 250;
+
+const codeSet = z.enum(codeSets);
+
+/** Codes for "not available", of a tag or of a source. */
+export const invalidField = z
+  .union([z.enum(['none', ...codeSets]), z.number(), z.array(z.union([codeSet, z.number()])).min(1)])
+  .optional()
+  .describe(
+    'Raw values that mean "not available", such as 0x8000, or a named set: sunspec, sma, abb. The tag is then bad with reason not-available. Without it, a raw value that is usually such a code is uncertain with reason not-available?. none: every raw value is real',
+  );
 
 /** A value, or an array of values, in the registers or bits of a device. */
 export const modbusTagSchema = configObject({
@@ -55,6 +66,7 @@ export const modbusTagSchema = configObject({
     .enum([...byteOrders, ...longByteOrders])
     .optional()
     .describe("Overrides the source's byteOrder for this tag. 64-bit types also accept a full order, such as EFGHABCD"),
+  invalid: invalidField,
   ...tagFields,
   scanInterval: duration("Overrides the source's scanInterval for this tag; 0s scans without a pause", {
     maxMs: DURATION_MS_MAX,
@@ -74,6 +86,8 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
   const isText = tag.type === 'string';
   const isByte = tag.type === 'int8' || tag.type === 'uint8';
   const isLong = tag.byteOrder !== undefined && tag.byteOrder.length > 4;
+  const meaningless =
+    tag.invalid === undefined ? undefined : meaninglessCode(tag.type === 'string' ? 'text' : tag.type, tag.invalid);
   const found: readonly (readonly [boolean, string, string])[] = [
     [isBit && tag.type !== 'bool', 'type', `expected bool for a ${tag.register}`],
     [
@@ -96,6 +110,7 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
       'byteOrder',
       `${tag.byteOrder} is a byte order for 64-bit types, not for ${tag.type}`,
     ],
+    [meaningless !== undefined, 'invalid', `${meaningless} is not a raw value of a ${tag.type}`],
     [isText && tag.count !== undefined, 'count', 'a string cannot be an array'],
     [isText && tag.names !== undefined, 'names', 'a string cannot have names'],
     [isText && (tag.scale !== 1 || tag.offset !== 0), 'scale', 'a string cannot be scaled'],

@@ -2,6 +2,7 @@ import { BAD, GOOD, type QualityReason, UNCERTAIN } from '../../../domain/sample
 import type { SampleBatch } from '../../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../../domain/sample/tag.ts';
 import { Backoff } from '../../../platform/backoff.ts';
+import type { NotAvailableCodes } from '../frame/not-available.ts';
 import { bitDecoder, type Decoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
 import { decodeText, textCode, type TextLayout } from '../frame/register-text.ts';
 import type { ReadBlock } from './register-plan.ts';
@@ -23,6 +24,7 @@ type Slot = {
   readonly scale: number;
   readonly offset: number;
   readonly mayLosePrecision: boolean;
+  readonly codes: NotAvailableCodes;
 };
 
 /** A text tag with the last content of its registers: only a changed text is decoded. */
@@ -80,7 +82,9 @@ export class ReadPart {
     for (const slot of this.#slots) {
       const raw = slot.decode(bytes, offset + slot.byteOffset);
       const value = raw * slot.scale + slot.offset;
-      if (!Number.isFinite(value)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-finite');
+      if (slot.codes.known.includes(raw)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-available');
+      else if (!Number.isFinite(value)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-finite');
+      else if (slot.codes.suspected.includes(raw)) batch.add(slot.tag, value, timeMs, UNCERTAIN, 'not-available?');
       else if (slot.mayLosePrecision && !Number.isSafeInteger(raw))
         batch.add(slot.tag, value, timeMs, UNCERTAIN, 'precision-lost');
       else batch.add(slot.tag, value, timeMs, GOOD, 'none');
@@ -108,6 +112,7 @@ function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[
       scale: tag.scale,
       offset: tag.offset,
       mayLosePrecision: mayLosePrecision(meaning.type),
+      codes: meaning.codes,
     },
   ];
 }

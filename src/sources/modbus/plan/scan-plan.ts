@@ -5,6 +5,7 @@ import type { ModbusSourceConfig } from './modbus-config.ts';
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
 import { requestMs, silenceMs } from '../frame/bus-time.ts';
 import { endpointName, parseModbusUrl } from '../frame/modbus-url.ts';
+import { codeText, INVALID_ADVICE, notAvailableCodes, type NotAvailableCodes } from '../frame/not-available.ts';
 import type { ByteOrder, LongByteOrder, ValueType } from '../frame/register-decode.ts';
 import type { TextLayout } from '../frame/register-text.ts';
 import { locateTag, tagNames, widthOf } from './tag-location.ts';
@@ -18,6 +19,7 @@ type Meaning =
       readonly byteOrder: ByteOrder | LongByteOrder;
       /** Bit of the register; for a bool only. */
       readonly bit: number | undefined;
+      readonly codes: NotAvailableCodes;
     }
   | ({ readonly type: 'string' } & TextLayout);
 
@@ -82,6 +84,7 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
     requests: planned.blocks.map(plannedRead),
     busTimeMs: roundMs(planned.busTimeMs),
     advice: adviseScan(config, planned, load),
+    notes: suspectNotes(planned.blocks.flatMap(({ items }) => items)),
   }));
 }
 
@@ -102,13 +105,17 @@ function locateTags(name: string, tag: ModbusTagConfig, config: ModbusSourceConf
     functionCode: readFunctionCodes[place.register],
     address: place.address + index * width,
     width,
-    meaning: meaningOf(tag, byteOrder),
+    meaning: meaningOf(tag, byteOrder, config.invalid),
     scale: tag.scale,
     offset: tag.offset,
   }));
 }
 
-function meaningOf(tag: ModbusTagConfig, byteOrder: ByteOrder | LongByteOrder): Meaning {
+function meaningOf(
+  tag: ModbusTagConfig,
+  byteOrder: ByteOrder | LongByteOrder,
+  invalid: ModbusSourceConfig['invalid'],
+): Meaning {
   const lowByteFirst = byteOrder === 'BADC' || byteOrder === 'DCBA';
   if (tag.type === 'string')
     return {
@@ -118,9 +125,23 @@ function meaningOf(tag: ModbusTagConfig, byteOrder: ByteOrder | LongByteOrder): 
       trim: tag.trim ?? true,
       lowByteFirst,
     };
-  if (tag.byte !== 'high') return { type: tag.type, byteOrder, bit: tag.bit };
+  const codes = notAvailableCodes(tag.type, tag.invalid ?? invalid);
+  if (tag.byte !== 'high') return { type: tag.type, byteOrder, bit: tag.bit, codes };
   // The high byte is the low byte of a register with swapped bytes.
-  return { type: tag.type, byteOrder: lowByteFirst ? 'ABCD' : 'BADC', bit: undefined };
+  return { type: tag.type, byteOrder: lowByteFirst ? 'ABCD' : 'BADC', bit: undefined, codes };
+}
+
+/** Returns a note about the tags whose raw value may be a code for "not available". */
+function suspectNotes(tags: readonly LocatedTag[]): readonly string[] {
+  const suspects = tags.flatMap(({ name, meaning }) =>
+    meaning.type === 'string' || meaning.codes.suspected.length === 0
+      ? []
+      : [{ name, codes: meaning.codes.suspected.map((raw) => codeText(meaning.type, raw)) }],
+  );
+  if (suspects.length === 0) return [];
+  const codes = [...new Set(suspects.flatMap((suspect) => suspect.codes))].join(', ');
+  const names = nameSome(suspects.map(({ name }) => name));
+  return [`${names} without invalid: the raw values ${codes} are uncertain (not-available?). ${INVALID_ADVICE}`];
 }
 
 function plannedRead({ functionCode, address, count, items }: ReadBlock<LocatedTag>): PlannedRead {

@@ -32,7 +32,7 @@ export type ScanClassOptions = {
   readonly sink: SampleSink;
   readonly deps: Deps;
   /** A scan has ended and the sink has its batch; `answered` is false if no read got a response. */
-  readonly onScanEnd: (answered: boolean) => void;
+  readonly onScanEnd: (answered: boolean, batch: SampleBatch) => void;
   /** `problem()`, `disabledParts()` or the breaker may have changed. */
   readonly onChange: () => void;
 };
@@ -290,7 +290,7 @@ export class ScanClass {
     sink.accept(this.#batch);
     this.#running = false;
     this.#setProblem();
-    onScanEnd(this.#answered);
+    onScanEnd(this.#answered, this.#batch);
   }
 
   #setProblem(): void {

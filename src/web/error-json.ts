@@ -1,4 +1,0 @@
-import * as z from 'zod';
-
-/** Body of every error answer. */
-export const errorJson = z.object({ error: z.string() });
