@@ -23,7 +23,7 @@ import type { Entry, Recorder } from './recorder.ts';
 import { sampleDraft } from './sample-record.ts';
 import { tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
-import { verdictDraft } from './verdict-record.ts';
+import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
 import type { WatchConfig } from './watch-config.ts';
 import { Watch } from './watch.ts';
@@ -71,6 +71,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #numbers: ReadonlyMap<string, TagNumber>;
   readonly #byId: ReadonlyMap<string, number>;
   readonly #routes;
+  readonly #verdicts = new VerdictRecords();
   readonly #metrics;
   readonly #sampleCounters;
   readonly #sampleCounts = new Float64Array(qualities.length);
@@ -331,7 +332,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const { alarms, events, inference } = this.#options;
     const { alarm } = watch.config;
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
-    const draft = verdictDraft(verdict, lastRow, readings);
+    const draft = this.#verdicts.draft(verdict, lastRow, readings);
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];

@@ -73,6 +73,8 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
   /** Tallies from before the restart, until their rollouts begin. */
   readonly #tallies = new Map<string, TallyState>();
+  /** Versions to compare as shadows without being configured, by model name. */
+  readonly #proposals = new Map<string, number>();
   #reviewing: Promise<void> | undefined;
   #rejecting: Promise<void> = Promise.resolve();
   #reviewAgain = false;
@@ -114,6 +116,14 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     this.review();
     await this.#reviewing;
     this.#scheduleWrite();
+  }
+
+  /** Compares a version as a shadow on every watch of the model that has no other rollout; undefined ends that. */
+  propose(model: string, version: number | undefined): void {
+    if (this.#proposals.get(model) === version) return;
+    if (version === undefined) this.#proposals.delete(model);
+    else this.#proposals.set(model, version);
+    this.review();
   }
 
   /** Determines the rollouts again, after another version was made active or one was rejected. */
@@ -226,7 +236,10 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
 
   /** @returns Time until the next review in ms; Infinity if no time limit is running. */
   #plan(id: string, watch: WatchRollout, config: WatchConfig, standing: ModelStanding, nowMs: number): number {
-    const wish = { model: config.model, shadow: config.shadow, canary: config.canary };
+    const { model, canary } = config;
+    const proposal = this.#proposals.get(model.name);
+    const proposed = proposal === undefined ? undefined : { name: model.name, version: proposal };
+    const wish = { model, shadow: config.shadow ?? proposed, canary };
     const planned = planRollout(wish, standing, this.#options.rules.withinMs, nowMs);
     watch.planned = planned;
     const { rollout } = watch;

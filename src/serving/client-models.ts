@@ -1,8 +1,6 @@
 import type { AgentProtocol, ModelsSnapshot } from '../contracts/model-server.ts';
 import type {
   LoadedModels,
-  ModelStatistics,
-  ModelStatus,
   RepositoryEntry,
   RunResult,
   ServedModel,
@@ -64,7 +62,13 @@ export class ClientModels implements ClientInference {
   }
 
   async models(): Promise<LoadedModels> {
-    return new ModelsOfBoth(this.#own, await this.#agentsModels());
+    const { loaded, statuses, statistics } = await this.#agentsModels();
+    const own = this.#own;
+    return {
+      served: (model) => own.served(model) ?? findLoaded(loaded, model)?.served,
+      statuses: () => [...statuses, ...own.statuses()],
+      statistics: () => mergeStatistics([...statistics, ...own.statistics()]),
+    };
   }
 
   run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
@@ -102,29 +106,6 @@ export class ClientModels implements ClientInference {
     const models = await this.#agent.call('models', undefined);
     this.#agents = { models, atMs };
     return models;
-  }
-}
-
-/** The models of this process, then those of the agent. */
-class ModelsOfBoth implements LoadedModels {
-  readonly #own: LoadedModels;
-  readonly #agents: ModelsSnapshot;
-
-  constructor(own: LoadedModels, agents: ModelsSnapshot) {
-    this.#own = own;
-    this.#agents = agents;
-  }
-
-  served(model: ModelReference): ServedModel | undefined {
-    return this.#own.served(model) ?? findLoaded(this.#agents.loaded, model)?.served;
-  }
-
-  statuses(): readonly ModelStatus[] {
-    return [...this.#agents.statuses, ...this.#own.statuses()];
-  }
-
-  statistics(): readonly ModelStatistics[] {
-    return mergeStatistics([...this.#agents.statistics, ...this.#own.statistics()]);
   }
 }
 

@@ -6,7 +6,7 @@ import { exportRecords, outboxStats } from '../../src/outbox/records/outbox-read
 import { unavailable } from '../../src/outbox/file/outbox-errors.ts';
 import { errorCode } from '../../src/platform/errors.ts';
 import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
-import type { AppendBatch } from '../../src/outbox/file/storage-protocol.ts';
+import type { AppendBatch } from '../../src/outbox/file/append-batch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';

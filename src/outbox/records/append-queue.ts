@@ -1,8 +1,8 @@
-import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
-import type { RecordDraft, RecordKind } from '../../domain/record/record.ts';
+import type { RecordDraft } from '../../domain/record/record.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
-import type { AppendBatch, AppendOutcome } from '../file/storage-protocol.ts';
+import { type AppendBatch, type BatchColumns, batchOf } from '../file/append-batch.ts';
+import type { AppendOutcome } from '../file/storage-protocol.ts';
 
 /** Batches sent at a time: the next one is ready when the worker has finished the current one. */
 const IN_FLIGHT_MAX = 2;
@@ -79,8 +79,8 @@ export class AppendQueue {
   /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
   push(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     if (drafts.length === 0) return Promise.resolve([]);
-    const bodies = drafts.map(({ body }) => JSON.stringify(body));
-    const sizes = bodies.map((body) => Buffer.byteLength(body));
+    const bodies = drafts.map(({ body, columns }) => (columns === undefined ? JSON.stringify(body) : ''));
+    const sizes = drafts.map(({ columns }, index) => columns?.bytes.length ?? Buffer.byteLength(bodies[index] ?? ''));
     const refusal = this.#refusal(sizes);
     if (refusal !== undefined) return Promise.reject(refusal);
     const bytes = sum(sizes);
@@ -219,22 +219,11 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function columnsOf(entries: readonly Entry[]): Omit<AppendBatch, 'number' | 'isRetry'> {
-  const kinds: RecordKind[] = [];
-  const timestamps: number[] = [];
-  const watches: string[] = [];
-  const bodies: string[] = [];
-  const alarms: { index: number; transition: AlarmTransition }[] = [];
-  for (const entry of entries) {
-    for (const [index, { kind, timestampMs, watch, alarm }] of entry.drafts.entries()) {
-      if (alarm !== undefined) alarms.push({ index: kinds.length, transition: alarm });
-      kinds.push(kind);
-      timestamps.push(timestampMs);
-      watches.push(watch);
-      bodies.push(entry.bodies[index] ?? '{}');
-    }
-  }
-  return { kinds, timestampsMs: Float64Array.from(timestamps), watches, bodies, alarms };
+function columnsOf(entries: readonly Entry[]): BatchColumns {
+  return batchOf(
+    entries.flatMap(({ drafts }) => drafts),
+    entries.flatMap(({ bodies }) => bodies),
+  );
 }
 
 function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome, rejectsNew: boolean): void {
