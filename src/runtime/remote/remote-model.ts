@@ -140,7 +140,7 @@ export class RemoteModel {
   }
 
   /**
-   * One run, as `InferenceHost.run`. The fallback judges the windows of a watch if the server is away, too slow or
+   * One run, as `ClientInference.run`. The fallback judges the windows of a watch if the server is away, too slow or
    * answers wrongly, or if the circuit is open.
    */
   async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
