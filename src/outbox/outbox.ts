@@ -9,8 +9,8 @@ import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
+import type { AppendBatch } from './file/append-batch.ts';
 import type {
-  AppendBatch,
   AppendOutcome,
   StorageOptions,
   StorageProtocol,

@@ -37,7 +37,7 @@ export async function* exportRecords(options: ExportOptions): AsyncGenerator<Sto
     for (;;) {
       const rows = database.statements.pending.all(after, Number.MAX_SAFE_INTEGER, kinds, READ_ROWS) as OutboxRow[];
       for (const row of rows) {
-        const record = database.verified(row);
+        const record = database.rows.verified(row);
         if (record === undefined) options.onDamaged?.(row.sequence);
         else yield record;
       }
