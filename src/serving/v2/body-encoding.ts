@@ -2,7 +2,8 @@ import { promisify } from 'node:util';
 import { deflate, gunzip, gzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import { invalid, v2Failure } from './v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /*
  * Compressed bodies, as Triton's clients use them: gzip, or deflate with the zlib frame (RFC 9110, section 8.4.1). zlib runs in
@@ -33,7 +34,7 @@ export function contentCoding(header: string | undefined): ContentCoding {
     case 'deflate':
       return 'deflate';
   }
-  throw invalid(`Content-Encoding '${header?.slice(0, 40)}' is neither gzip nor deflate`);
+  throw malformed(`Content-Encoding '${header?.slice(0, 40)}' is neither gzip nor deflate`);
 }
 
 /**
@@ -49,7 +50,7 @@ export async function decompress(body: Buffer, coding: ContentCoding, bytesMax: 
       throw v2Failure('infer-request-too-large', `The decompressed body is larger than ${formatByteSize(bytesMax)}`, {
         cause: error,
       });
-    throw invalid(`The body is not ${coding}: ${errorMessage(error)}`);
+    throw malformed(`The body is not ${coding}: ${errorMessage(error)}`);
   }
 }
 

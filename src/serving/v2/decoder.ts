@@ -4,7 +4,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf, numbersOver, readable } from '../../contracts/tensor-data.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
-import { invalid } from './v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /** A model that writes text token by token, with the inputs and outputs of one step. */
 export type Decoder = {
@@ -31,25 +31,25 @@ export function decoderOf(served: ServedModel): Decoder {
   const { manifest, inputs, outputs } = served;
   const label = `Model '${manifest.name}' version ${manifest.version} cannot generate text:`;
   if (judgesWindows(manifest) || manifest.generation === undefined)
-    throw invalid(`${label} its model.yaml has no 'generation'`);
+    throw malformed(`${label} its model.yaml has no 'generation'`);
   const { generation } = manifest;
   const { tokens, past, present, logits } = generation;
   const caches = inputs.filter(({ name }) => name.startsWith(past));
   const filled = inputs.filter((spec) => !caches.includes(spec));
   const scores = outputs.find(({ name }) => name === logits);
-  if (!filled.some(({ name }) => name === tokens)) throw invalid(`${label} its graph has no input '${tokens}'`);
+  if (!filled.some(({ name }) => name === tokens)) throw malformed(`${label} its graph has no input '${tokens}'`);
   for (const { name, type } of filled)
     if (![tokens, 'position_ids', 'attention_mask'].includes(name) || (type !== 'int64' && type !== 'int32'))
-      throw invalid(`${label} input '${name}' (${type}) of its graph is neither a cache nor of token ids`);
-  if (caches.length === 0) throw invalid(`${label} its graph has no cache, no input '${past}…'`);
+      throw malformed(`${label} input '${name}' (${type}) of its graph is neither a cache nor of token ids`);
+  if (caches.length === 0) throw malformed(`${label} its graph has no cache, no input '${past}…'`);
   for (const { name, type, dims } of caches) {
     if (!isFloat(type) || !dims.slice(1).includes(-1))
-      throw invalid(`${label} cache '${name}' of its graph is not a float tensor of open length`);
+      throw malformed(`${label} cache '${name}' of its graph is not a float tensor of open length`);
     if (!outputs.some((output) => output.name === presentName(name, generation)))
-      throw invalid(`${label} its graph has no output '${present}…' for '${name}'`);
+      throw malformed(`${label} its graph has no output '${present}…' for '${name}'`);
   }
   if (scores === undefined || !isFloat(scores.type))
-    throw invalid(`${label} its graph has no float output '${logits}'`);
+    throw malformed(`${label} its graph has no float output '${logits}'`);
   const vocabulary = scores.dims.at(-1);
   return { served, generation, filled, caches, vocabulary: vocabulary === -1 ? undefined : vocabulary };
 }

@@ -1,8 +1,7 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { rounded, sharesOf } from '../core/statistics.ts';
 import { OnnxGraph } from '../graph/onnx-graph.ts';
-import { addShares } from '../graph/share-graph.ts';
-import { addStandardisation } from '../graph/standardisation-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 import { CHART_ROWS_MIN, chartRatios, chartScores, type ControlChart, trainControlChart } from './control-chart.ts';
 
 /** A control chart of each tag for itself: an exponentially weighted moving average between limits. */

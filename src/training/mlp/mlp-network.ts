@@ -2,7 +2,7 @@ import { softmax } from '../core/calibration.ts';
 import type { SeededDraws } from '../../domain/seeded-draws.ts';
 
 /** One layer: output = input · weights + biases; weights of shape [inputs, outputs], row-major. */
-export type Layer = {
+type Layer = {
   readonly inputs: number;
   readonly outputs: number;
   readonly weights: Float64Array;

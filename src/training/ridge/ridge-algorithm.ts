@@ -1,8 +1,7 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { sharesOf } from '../core/statistics.ts';
 import { OnnxGraph } from '../graph/onnx-graph.ts';
-import { addShares } from '../graph/share-graph.ts';
-import { addStandardisation } from '../graph/standardisation-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 import { predictRidge, RIDGE_ROWS_MIN, type RidgeModel, ridgeTerms, type TrainedRidge, trainRidge } from './ridge.ts';
 
 /** Default number of averaged rows. */
