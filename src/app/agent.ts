@@ -112,13 +112,13 @@ export async function startAgent(
             entry: modelServerEntry,
             settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
             agent: {
-              models: () => inference.snapshot(),
+              models: () => inference.clients.snapshot(),
               run: async ({ model, inputs }) => {
-                const result = await inference.run(model, inputs, 'client');
+                const result = await inference.clients.run(model, inputs);
                 return { ...result, manifest: { ...result.manifest, golden: [] } };
               },
-              load: (model) => inference.load(model),
-              unload: (model) => inference.unload(model),
+              load: (model) => inference.clients.load(model),
+              unload: (model) => inference.clients.unload(model),
             },
             deps,
           }),
