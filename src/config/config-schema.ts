@@ -8,6 +8,8 @@ import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
 import { watchSchema, withModel } from '../pipeline/watch-config.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
+import { parseExpression } from '../pipeline/expression.ts';
+import { tagFields } from '../sources/tag-fields.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name. They become topics, file names and metric labels. */
