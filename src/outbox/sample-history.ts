@@ -28,7 +28,7 @@ const SAMPLES_MAX = 1_000_000;
 const LAST_FLUSH_MS = 10_000;
 
 /** A tag with its source. */
-export type HistoryTag = Pick<Tag, 'name' | 'source'>;
+type HistoryTag = Pick<Tag, 'name' | 'source'>;
 
 export type SampleHistoryOptions = {
   readonly storage: SampleStorage;
