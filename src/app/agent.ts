@@ -44,7 +44,7 @@ import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
-import { keptTags } from '../config/kept-tags.ts';
+import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';

@@ -6,8 +6,7 @@ import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { agentTags } from '../config/config-tags.ts';
-import { keptTags } from '../config/kept-tags.ts';
+import { agentTags, keptTags } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
 
 /** Names in a line of advice; the requests have all of them. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keptTags } from '../../src/config/kept-tags.ts';
+import { keptTags } from '../../src/config/config-tags.ts';
 import type { AgentConfig } from '../../src/config/config-schema.ts';
 
 test('the history keeps the tags of watches, and all tags of a source that says so', () => {
