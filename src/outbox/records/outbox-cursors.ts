@@ -2,6 +2,7 @@ import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { type OutboxStatements, parseJson } from './outbox-schema.ts';
+import { HandedOut } from './handed-out.ts';
 import { type PendingRange, UplinkCursor } from './uplink-cursor.ts';
 
 /** An uplink's cursor, and the kinds of record that are kept for the uplink. */
@@ -12,6 +13,7 @@ export class OutboxCursors {
   readonly #sqlite: SqliteDatabase;
   readonly #statements: OutboxStatements;
   readonly #interests: readonly UplinkInterest[];
+  readonly handedOut = new HandedOut();
   readonly #unsaved = new Set<string>();
   #positions = new Map<string, UplinkPosition>();
 

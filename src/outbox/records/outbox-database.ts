@@ -6,6 +6,7 @@ import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts
 import { isIntact, rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
+import { LossCounts } from './loss-counts.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
 import { outboxFormat, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
@@ -16,6 +17,8 @@ export type OutboxDatabaseOptions = {
   readonly agentId: string;
   readonly bytesMax: number;
   readonly uplinks: readonly UplinkInterest[];
+  /** Counts losses over several openings of the file. */
+  readonly lossCounts?: LossCounts;
   /** For a process other than the agent: nothing is written, and `commit` fails. */
   readonly readOnly?: boolean;
 };
@@ -42,17 +45,28 @@ export class OutboxDatabase {
   readonly epochs: Epochs;
   readonly losses: LossLedger;
   readonly cursors: OutboxCursors;
+  /** Maximum size of one read of an uplink. A single larger record is read alone. */
+  readonly readBytesMax: number;
   #sequence = 0;
   #counts = new RecordCounts();
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
-  constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
+  constructor({
+    path,
+    agentId,
+    bytesMax,
+    uplinks,
+    lossCounts = new LossCounts(),
+    readOnly = false,
+  }: OutboxDatabaseOptions) {
     this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
-      this.losses = new LossLedger(this.statements, this.epochs);
       this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
+      // An uplink never has more than an eighth of the outbox in flight, because that part cannot be dropped.
+      this.readBytesMax = bytesMax / 8 / Math.max(1, uplinks.length);
       this.cursors.load();
       this.#load();
     } catch (error) {
@@ -79,11 +93,13 @@ export class OutboxDatabase {
       this.cursors.save();
       this.#saveCounts();
       this.sqlite.exec('COMMIT');
+      this.losses.committed();
       return result;
     } catch (error) {
       if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
       this.#load();
       this.cursors.restore(positions);
+      this.losses.rolledBack();
       throw error;
     }
   }
