@@ -74,6 +74,16 @@ export const watchJson = z.object({
     })
     .nullable()
     .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),
+  learning: z
+    .object({
+      phase: z.enum(['collecting', 'training', 'proposed', 'failed']),
+      covered_ms: z.number().describe('Time in which every tag had a good value'),
+      needed_ms: z.number().describe('learn.for'),
+      version: z.number().nullable().describe('The proposed version'),
+      reason: z.string().describe('What is missing, or what to do'),
+    })
+    .nullable()
+    .describe('How far the watch is in learning a model; null if it has one and trains no other'),
 });
 
 export const tagSeriesJson = z.object({

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
+import type { LearningOverview, LearningStatuses } from '../contracts/learning-statuses.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
@@ -27,6 +28,7 @@ export type WatchRoutesOptions = {
   readonly board: WatchStatuses;
   readonly records: RecordStore;
   readonly history: SampleHistory | undefined;
+  readonly learning: LearningStatuses;
   /** The models loaded in any process of the agent, also those of rollouts. */
   readonly models: () => Promise<LoadedModelStatuses>;
   readonly deps: Deps;
@@ -34,7 +36,7 @@ export type WatchRoutesOptions = {
 
 /** `GET /api/v1/watches`, their history, the tags' present values and the models in use. */
 export function registerWatchRoutes(instance: FastifyInstance, options: WatchRoutesOptions): void {
-  const { board, models } = options;
+  const { board, models, learning } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -45,7 +47,7 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
         response: { 200: z.object({ watches: z.array(watchJson) }) },
       },
     },
-    () => ({ watches: board.watches().map(watchToJson) }),
+    () => ({ watches: board.watches().map((overview) => watchToJson(overview, learning.learningOf(overview.watch))) }),
   );
   app.get(
     '/api/v1/tags',
@@ -140,9 +142,12 @@ function recordToJson(record: StoredRecord): unknown {
   return JSON.parse(recordJson(record));
 }
 
-function watchToJson({ lastVerdict, tags, ...overview }: WatchOverview): z.infer<typeof watchJson> {
+function watchToJson(
+  { lastVerdict, tags, ...overview }: WatchOverview,
+  learning: LearningOverview | undefined,
+): z.infer<typeof watchJson> {
   return {
-    ...snakeJson(overview),
+    ...snakeJson({ ...overview, learning }),
     tags: tags.map(tagJson),
     last_verdict: lastVerdict === undefined ? null : verdictJson.parse(verdictPayload(lastVerdict, undefined)),
   };

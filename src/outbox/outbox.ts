@@ -10,8 +10,8 @@ import { outboxMetrics } from './file/outbox-metrics.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
+import type { AppendBatch } from './file/append-batch.ts';
 import type {
-  AppendBatch,
   AppendOutcome,
   StorageOptions,
   StorageProtocol,

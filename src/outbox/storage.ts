@@ -14,8 +14,8 @@ import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
 import { ROW_BYTES } from './records/record-space.ts';
+import { type AppendBatch, withoutAlarms } from './file/append-batch.ts';
 import type {
-  AppendBatch,
   AppendOutcome,
   RecordRun,
   RefusalReport,
@@ -66,7 +66,7 @@ export class Storage {
       lost: (report) => this.#lost(report),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
       setAside: ({ uplink, records, reason, nowMs }) => this.#setAside(uplink, records, reason, nowMs),
-      history: (query) => this.#outbox.use(this.#nowMs, ({ lanes }) => lanes.history(query)),
+      history: (query) => this.#outbox.use(this.#nowMs, ({ history }) => history.find(query)),
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
@@ -116,15 +116,7 @@ export class Storage {
   /** Stores the other records of a batch whose alarms cannot be stored. */
   #appendWithoutAlarms(batch: AppendBatch, refusal: string): AppendOutcome {
     const refused = new Set(batch.alarms.map(({ index }) => index));
-    const isKept = (_: unknown, index: number): boolean => !refused.has(index);
-    const stored = this.#appendNow({
-      ...batch,
-      kinds: batch.kinds.filter(isKept),
-      timestampsMs: batch.timestampsMs.filter(isKept),
-      watches: batch.watches.filter(isKept),
-      bodies: batch.bodies.filter(isKept),
-      alarms: [],
-    }).ids.values();
+    const stored = this.#appendNow(withoutAlarms(batch)).ids.values();
     return { ids: batch.kinds.map((_, index) => (refused.has(index) ? undefined : stored.next().value)), refusal };
   }
 
@@ -188,6 +180,7 @@ export class Storage {
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);
       more = this.#outbox.use(nowMs, ({ space }) => space.expire(nowMs)) || more;
+      more = this.#outbox.use(nowMs, ({ history, database }) => history.indexNext(database)) || more;
       this.#saveCursors(nowMs);
       if (idle && nowMs - this.#idleSyncMs >= IDLE_SYNC_MS) this.#syncWhenIdle(nowMs);
     } catch (error) {

@@ -11,7 +11,7 @@ import {
 } from '../domain/rollout/rollout-rules.ts';
 import type { AgreementTable, SideJudgement, RolloutFailure, RolloutTally } from '../domain/rollout/rollout-tally.ts';
 import { judgeScore } from '../domain/alarm/verdict-rule.ts';
-import type { Judged, Judgement, WindowJob } from '../pipeline/judge.ts';
+import type { Judged, Judgement, WindowJob } from '../contracts/window-models.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { verdictRule } from '../pipeline/watch.ts';
 

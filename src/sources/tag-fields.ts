@@ -25,6 +25,16 @@ export const tagFields = {
   offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
 } as const;
 
+/** Fields of the tags of sources whose values may be texts. */
+export const textFields = {
+  map: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe(
+      'Numbers of texts: { RUN: 1, STOP: 0 }. Upper and lower case are the same. Numbers, and true and false in any case, need no map',
+    ),
+} as const;
+
 /** Fields of the patterns of every source that has them. */
 export const patternFields = {
   tag: z

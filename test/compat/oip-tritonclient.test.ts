@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +6,13 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { datatypes, tensorTypeOf } from '../../src/protocols/open-inference/datatypes.ts';
 import { echoModel, FakeModels } from '../serving/v2/fake-models.ts';
-import { describeWith, programPath } from '../support/programs.ts';
+import { describeWith, pythonWith } from '../support/programs.ts';
 import { V2Server } from '../support/v2-server.ts';
 
 const check = join(import.meta.dirname, '../support/tritonclient-check.py');
 const run = promisify(execFile);
 
-describeWith([hasTritonclient() ? 'python3' : "python3 with pip's tritonclient[http]"], "Triton's own client", () => {
+describeWith([pythonWith('tritonclient.http', 'tritonclient[http]')], "Triton's own client", () => {
   test('finds everything it knows: every type in either form, compression, versions, errors, the repository', async () => {
     const models = new FakeModels(
       datatypes.map((datatype) =>
@@ -29,13 +29,3 @@ describeWith([hasTritonclient() ? 'python3' : "python3 with pip's tritonclient[h
     expect(models.repositoryActs).toEqual(['load other', 'unload other']);
   });
 });
-
-function hasTritonclient(): boolean {
-  if (programPath('python3') === undefined) return false;
-  try {
-    execFileSync('python3', ['-c', 'import tritonclient.http'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -143,6 +143,7 @@ describe('the HTTP endpoint', () => {
       history,
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
+      learning: { learningOf: () => undefined },
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       deps,

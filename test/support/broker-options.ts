@@ -14,6 +14,7 @@ export function brokerOptions(url: string, overrides: Partial<MqttConnectionOpti
     clean: true,
     sessionExpiryMs: 3_600_000,
     will: undefined,
+    willAtClose: false,
     connectTimeoutMs: 5000,
     reconnectMinMs: 20,
     reconnectMaxMs: 100,

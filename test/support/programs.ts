@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
@@ -7,6 +8,17 @@ export function programPath(name: string): string | undefined {
   if (name.startsWith('/')) return existsSync(name) ? name : undefined;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin'];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** Name for `describeWith` of a Python that can import the module; a name that is not found if there is none. */
+export function pythonWith(module: string, pipPackages: string): string {
+  if (programPath('python3') === undefined) return 'python3';
+  try {
+    execFileSync('python3', ['-c', `import ${module}`], { stdio: 'ignore' });
+    return 'python3';
+  } catch {
+    return `python3 with pip's ${pipPackages}`;
+  }
 }
 
 /** Marks the title of tests that did not run for want of a program; the reporter counts them by name. */

@@ -4,7 +4,7 @@ import { type RunningAgent, startAgent } from '../../app/agent.ts';
 import { LiveEvents } from '../../contracts/live-events.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { startBrokerProcess } from '../../plant/broker-process.ts';
-import { PlantProcess } from '../../plant/plant-process.ts';
+import { startPlantProcess } from '../../plant/plant-process.ts';
 import { demoTimings } from '../../plant/pump-scenario.ts';
 import { SystemClock, sleep } from '../../platform/clock.ts';
 import { errorMessage } from '../../platform/errors.ts';
@@ -45,7 +45,7 @@ export async function demoCommand(
   const deps = { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
   {
     await using _broker = await startBrokerProcess(setup.mqttPort);
-    await using _plant = await PlantProcess.start(
+    await using _plant = await startPlantProcess(
       {
         host: '127.0.0.1',
         modbusPort: setup.modbusPort,

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Tensor, TensorData, TensorSpec } from '../../contracts/inference.ts';
 import type { GoldenValues } from '../../contracts/model-manifest.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-import { readable, tensorData } from './tensor-check.ts';
+import { readable } from '../../contracts/tensor-data.ts';
+import { tensorData } from './tensor-check.ts';
 import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 
 /**
@@ -41,7 +43,7 @@ export function compareGolden(
       'model-golden-mismatch',
       `${vector} gives ${found.length / rows} values of '${name}' a row, expected ${values.length}`,
     );
-  if (output !== undefined && !Array.isArray(expected) && rows === 1 && !sameDims(output.dims, expected.dims))
+  if (output !== undefined && !Array.isArray(expected) && rows === 1 && !isDeepStrictEqual(output.dims, expected.dims))
     throw inferenceFailure(
       'model-golden-mismatch',
       `${vector} gives '${name}' as ${shapeText(output.dims)}, expected ${shapeText(expected.dims)}`,
@@ -69,8 +71,4 @@ function differenceOf(
     return Math.abs(Number(found) - Number(expected)) / Math.max(1, Math.abs(Number(expected)));
   const wanted = typeof expected === 'boolean' ? String(Number(expected)) : String(expected);
   return String(found) === wanted ? 0 : Number.POSITIVE_INFINITY;
-}
-
-function sameDims(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }

@@ -35,11 +35,11 @@ export const outboxConfigSchema = configObject({
     },
   ).prefault('5s'),
   commitInterval: duration(
-    'Shortest time between two commits under load. The first commit after a pause is immediate',
+    'Shortest time between the starts of two commits under load. The next commit also waits for the last one. The first commit after a pause is immediate',
     {
       maxMs: 1000,
     },
-  ).prefault('25ms'),
+  ).prefault('5ms'),
   commitRowsMax: z
     .int()
     .min(1)

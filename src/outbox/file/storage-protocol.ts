@@ -3,6 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
+import type { AppendBatch } from './append-batch.ts';
 import type { OutboxConfig } from './outbox-config.ts';
 import type { Refusal } from './refusals.ts';
 
@@ -15,20 +16,6 @@ export type StorageOptions = {
   /** `path` is absolute. */
   readonly config: OutboxConfig;
   readonly uplinks: readonly UplinkInterest[];
-};
-
-/** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
-export type AppendBatch = {
-  /** Counts up. A batch is stored only after the batch before it. */
-  readonly number: number;
-  /** True if an earlier attempt failed, which may have stored it nevertheless. */
-  readonly isRetry: boolean;
-  readonly kinds: readonly RecordKind[];
-  readonly timestampsMs: Float64Array;
-  readonly watches: readonly string[];
-  /** JSON objects. */
-  readonly bodies: readonly string[];
-  readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
 };
 
 export type AppendOutcome = {

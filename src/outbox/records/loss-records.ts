@@ -74,7 +74,7 @@ function waitingRecord(
   nowMs: EpochMs,
 ): { readonly sequence: number; readonly body: LossBody } | undefined {
   const row = database.statements.rowByKey.get(key) as OutboxRow | undefined;
-  const record = row === undefined ? undefined : database.verified(row);
+  const record = row === undefined ? undefined : database.rows.verified(row);
   if (record === undefined) return undefined;
   const { sequence, timestampMs } = record;
   const cursor = database.cursors.positions.get(uplink)?.cursor;

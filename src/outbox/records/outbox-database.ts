@@ -1,15 +1,17 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
+import type { RecordKind } from '../../domain/record/record.ts';
+import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { invariant } from '../../platform/errors.ts';
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
-import { isIntact, rowChecksum } from '../file/row-checksum.ts';
+import { rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
 import { LossCounts } from './loss-counts.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import { outboxFormat, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { outboxFormat, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { isRecordKind, RecordRows } from './record-rows.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
 export type OutboxDatabaseOptions = {
@@ -28,7 +30,8 @@ export type NewRow = {
   readonly kind: RecordKind;
   readonly watch: string;
   readonly timestampMs: EpochMs;
-  readonly body: string;
+  /** JSON, or columns. */
+  readonly body: string | RecordColumns;
   readonly key: string | null;
   readonly originalId: string | null;
 };
@@ -47,6 +50,7 @@ export class OutboxDatabase {
   readonly cursors: OutboxCursors;
   /** Maximum size of one read of an uplink. A single larger record is read alone. */
   readonly readBytesMax: number;
+  readonly rows: RecordRows;
   #sequence = 0;
   #counts = new RecordCounts();
 
@@ -63,6 +67,7 @@ export class OutboxDatabase {
     try {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
+      this.rows = new RecordRows(this.statements, this.epochs);
       this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       // An uplink never has more than an eighth of the outbox in flight, because that part cannot be dropped.
@@ -109,9 +114,13 @@ export class OutboxDatabase {
     const epoch = this.epochs.current;
     invariant(epoch !== undefined, 'an epoch begins before the first record');
     const sequence = this.#sequence + 1;
-    const { kind, watch, timestampMs: timestamp, body, key, originalId } = row;
-    const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, original_id: originalId });
-    this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, originalId, body);
+    const { kind, timestampMs: timestamp, key, originalId: original_id } = row;
+    const isJson = typeof row.body === 'string';
+    const names = isJson ? null : this.rows.names.store(row.body.names, sequence);
+    const body = isJson ? row.body : row.body.bytes;
+    const watch = isJson ? row.watch : '';
+    const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, names, original_id });
+    this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, original_id, body, names);
     this.#sequence = sequence;
     this.#counts.add(sequence, kind);
     return sequence;
@@ -121,16 +130,10 @@ export class OutboxDatabase {
   remove(rows: readonly { readonly sequence: number; readonly kind: RecordKind | 'unknown' }[]): void {
     for (const { sequence, kind } of rows) {
       if (this.statements.remove.run(sequence).changes === 0) continue;
+      if (sequence === this.#sequence) this.statements.setMeta.run('sequence', String(sequence));
       if (kind === 'unknown') this.#recount(sequence);
       else this.#counts.add(sequence, kind, -1);
     }
-  }
-
-  /** @returns Undefined if the row is not what was stored. */
-  verified(row: OutboxRow): StoredRecord | undefined {
-    const { sequence, kind, watch, timestamp, body } = row;
-    if (!isRecordKind(kind) || !isIntact(this.epochs.at(sequence), { ...row, kind })) return undefined;
-    return { id: this.epochs.idOf(row), sequence, kind, timestampMs: timestamp, watch, body };
   }
 
   close(): void {
@@ -139,6 +142,7 @@ export class OutboxDatabase {
 
   #load(): void {
     this.epochs.load();
+    this.rows.names.reset();
     this.#sequence = this.#lastSequence();
     this.#counts = new RecordCounts();
     let counted = -1;
@@ -153,9 +157,11 @@ export class OutboxDatabase {
   }
 
   #lastSequence(): number {
+    // Files of format 1 have a row of sqlite_sequence; `remove` stores the sequence of a deleted last record.
     const given = this.sqlite.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get();
+    const removed = this.statements.getMeta.get('sequence');
     const stored = this.sqlite.prepare('SELECT max(sequence) FROM outbox').pluck().get();
-    const sequence = Math.max(Number(given ?? 0), Number(stored ?? 0));
+    const sequence = Math.max(Number(given ?? 0), Number(removed ?? 0), Number(stored ?? 0));
     if (!Number.isSafeInteger(sequence * 2)) throw new DatabaseDamage(`the last sequence is ${sequence}`);
     return sequence;
   }
@@ -178,13 +184,17 @@ export class OutboxDatabase {
   }
 
   #saveCounts(): void {
+    let isRemoved = false;
     for (const { bucket, counts } of this.#counts.takeChanged(this.#sequence)) {
-      if (counts === undefined) this.statements.removeBucket.run(bucket);
+      isRemoved ||= counts === undefined;
+      if (counts === undefined) this.#removeBucket(bucket);
       else this.statements.saveBucket.run(bucket, JSON.stringify(counts));
     }
+    if (isRemoved) this.rows.names.removeBefore(Math.min(this.#counts.first, bucketOf(this.#sequence)));
   }
-}
 
-export function isRecordKind(kind: string): kind is RecordKind {
-  return (recordKinds as readonly string[]).includes(kind);
+  #removeBucket(bucket: number): void {
+    this.statements.removeBucket.run(bucket);
+    this.statements.removeIndex.run(bucket);
+  }
 }

@@ -5,6 +5,7 @@ import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import { lockedBy } from '../file/lock-holder.ts';
 import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
+import { HistoryIndex } from './history-index.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
 import { RecordSpace } from './record-space.ts';
@@ -17,6 +18,7 @@ import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
 export type OpenOutbox = {
   readonly database: OutboxDatabase;
   readonly lanes: RecordLanes;
+  readonly history: HistoryIndex;
   readonly space: RecordSpace;
 };
 
@@ -179,7 +181,12 @@ export class OutboxFile {
       database = open();
     }
     try {
-      const outbox = { database, lanes: new RecordLanes(database), space: new RecordSpace(database, config) };
+      const outbox = {
+        database,
+        lanes: new RecordLanes(database),
+        history: new HistoryIndex(database),
+        space: new RecordSpace(database, config),
+      };
       this.#proveContinuity(database, nowMs);
       this.#salvage?.close();
       this.#salvage = this.#nextSalvage(outbox);

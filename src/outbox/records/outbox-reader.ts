@@ -43,7 +43,7 @@ export async function* exportRecords(options: ExportOptions): AsyncGenerator<Sto
         READ_ROWS,
       ) as OutboxRow[];
       for (const row of rows) {
-        const record = database.verified(row);
+        const record = database.rows.verified(row);
         if (record === undefined) options.onDamaged?.(row.sequence);
         else yield record;
       }

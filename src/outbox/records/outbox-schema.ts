@@ -3,12 +3,12 @@ import type { DatabaseFormat } from '../file/database-format.ts';
 
 /*
  * outbox       one row a record. `key` makes an alarm transition unique. `original_id` is set on salvaged rows, whose
- *              id comes from another file. Samples have no watch ('') and are not in the history index.
+ *              id comes from another file. Samples have no watch ('').
  * epoch        a sequence belongs to the epoch with the largest first_sequence that is not above it.
  * cursor       position of an uplink: `ranges` is a JSON array of [acknowledged, through | null], see UplinkCursor.
  * dead_letter  copies of records that an uplink refused permanently.
  * loss         lost records that are not reported yet, see LossLedger. In the row of a loss record, `watch` is the uplink that
- *              lost; '' for all uplinks, as format 1 has it.
+ *              lost; '' for all uplinks, as formats 1 and 2 have it.
  * bucket       number of records of each kind by 4096 sequences, see RecordCounts. Only full buckets are stored.
  */
 const TABLES = `
@@ -60,16 +60,72 @@ export type OutboxRow = {
   readonly timestamp: number;
   readonly checksum: number;
   readonly original_id: string | null;
-  readonly body: string;
+  /** JSON, or columns if `names` is set. */
+  readonly body: string | Uint8Array;
+  readonly names: number | null;
 };
 
-export const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body';
+const ROW_COLUMNS = 'sequence, kind, watch, timestamp, checksum, original_id, body, names';
 
 export const EPOCHS = 'SELECT first_sequence, epoch FROM epoch ORDER BY first_sequence';
 
 export type EpochRow = { readonly first_sequence: number; readonly epoch: string };
 
-/** Losses by uplink. Those of format 1 concern all uplinks. */
+export const outboxFormat: DatabaseFormat = {
+  name: 'outbox',
+  migrations: [(database) => database.exec(TABLES), storeColumns, (database) => database.exec(LOSS_TABLE)],
+};
+
+/*
+ * outbox        `names` is the CRC-32 of a list of names. Then `body` has columns and `watch` is ''.
+ * names         lists of names, and the last bucket of sequences that uses each. In two tables, because the damage of one
+ *               page would make every record of a watch unreadable.
+ * history_index records of one bucket by watch and kind, see HistoryIndex.
+ */
+const COLUMN_TABLES = `
+DROP INDEX outbox_history;
+CREATE TABLE names (hash INTEGER PRIMARY KEY, bucket INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE names_copy (hash INTEGER PRIMARY KEY, bucket INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE history_index (
+  bucket INTEGER PRIMARY KEY,
+  from_ms REAL NOT NULL,
+  to_ms REAL NOT NULL,
+  checksum INTEGER NOT NULL,
+  groups TEXT NOT NULL
+);
+`;
+
+/** Tables of lists of names. Both have every list. */
+export const NAMES_TABLES = ['names', 'names_copy'] as const;
+
+const ADD_NAMES = 'ALTER TABLE outbox ADD COLUMN names INTEGER';
+
+/** Without AUTOINCREMENT, which writes one more page with each commit. */
+const NEW_OUTBOX = `
+DROP TABLE outbox;
+CREATE TABLE outbox (
+  sequence INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  watch TEXT NOT NULL,
+  timestamp REAL NOT NULL,
+  checksum INTEGER NOT NULL,
+  names INTEGER,
+  key TEXT,
+  original_id TEXT,
+  body NOT NULL
+);
+CREATE UNIQUE INDEX outbox_key ON outbox (key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX outbox_original ON outbox (original_id) WHERE original_id IS NOT NULL;
+`;
+
+/** Migration to format 2. Rows of format 1 stay as they are, because a copy of the table would take the space of the file again. */
+function storeColumns(database: SqliteDatabase): void {
+  database.exec(COLUMN_TABLES);
+  const isNew = database.prepare("SELECT 1 FROM sqlite_sequence WHERE name = 'outbox'").get() === undefined;
+  database.exec(isNew ? NEW_OUTBOX : ADD_NAMES);
+}
+
+/** Losses by uplink, from format 3 on. Those of before concern all uplinks. */
 const LOSS_TABLE = `
 ALTER TABLE loss RENAME TO old_loss;
 CREATE TABLE loss (
@@ -111,11 +167,6 @@ export type LossRow = {
   readonly joins: number;
 };
 
-export const outboxFormat: DatabaseFormat = {
-  name: 'outbox',
-  migrations: [(database) => database.exec(TABLES), (database) => database.exec(LOSS_TABLE)],
-};
-
 /** Selects the records of an uplink: loss records of another uplink are not sent to it. NULL selects all. */
 const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
 
@@ -123,7 +174,7 @@ const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
 export function prepareStatements(database: SqliteDatabase) {
   return {
     insert: database.prepare(
-      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO outbox (sequence, kind, watch, timestamp, checksum, key, original_id, body, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     ),
     byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
     byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
@@ -142,10 +193,15 @@ export function prepareStatements(database: SqliteDatabase) {
          AND ${OF_UPLINK}`,
       )
       .pluck(),
-    history: database.prepare(
-      `SELECT ${ROW_COLUMNS} FROM outbox WHERE watch = ? AND watch <> '' AND kind = ? AND timestamp >= ? AND timestamp <= ?
-       ORDER BY timestamp, sequence LIMIT ?`,
-    ),
+    bySequence: database.prepare(`SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence = ?`),
+    names: database
+      .prepare('SELECT text FROM names WHERE hash = ? UNION ALL SELECT text FROM names_copy WHERE hash = ?')
+      .pluck(),
+    addNames: database.prepare('INSERT OR REPLACE INTO names (hash, bucket, text) VALUES (?, ?, ?)'),
+    addNamesCopy: database.prepare('INSERT OR REPLACE INTO names_copy (hash, bucket, text) VALUES (?, ?, ?)'),
+    removeNames: database.prepare('DELETE FROM names WHERE bucket < ?'),
+    removeNamesCopy: database.prepare('DELETE FROM names_copy WHERE bucket < ?'),
+    removeIndex: database.prepare('DELETE FROM history_index WHERE bucket = ?'),
     remove: database.prepare('DELETE FROM outbox WHERE sequence = ?'),
     oldestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence LIMIT 1').pluck(),
     saveCursor: database.prepare(

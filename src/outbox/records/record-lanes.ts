@@ -1,11 +1,12 @@
-import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts';
+import type { ReadRequest } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { StoredRecord } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { LostRow } from './loss-ledger.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
-import { isRecordKind, type OutboxDatabase } from './outbox-database.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
+import { isRecordKind } from './record-rows.ts';
 import type { RecordRun, UplinkInterest } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
@@ -67,12 +68,6 @@ export class RecordLanes {
     cursor.advance(range, run.last.sequence);
     this.#database.cursors.handedOut.settled(run.uplink, run.last.sequence);
     this.#database.cursors.moved(run.uplink);
-  }
-
-  history(query: HistoryQuery): readonly StoredRecord[] {
-    const limit = Math.min(query.limit, 100_000);
-    const rows = this.#database.statements.history.all(query.watch, query.kind, query.fromMs, query.toMs, limit);
-    return (rows as OutboxRow[]).flatMap((row) => this.#verified(row) ?? []);
   }
 
   /** Returns the number of records that wait for an uplink, and the time of the oldest. */
@@ -154,7 +149,7 @@ export class RecordLanes {
 
   /** Deletes a damaged row and counts the loss: a damaged row is never sent. */
   #verified(row: OutboxRow): StoredRecord | undefined {
-    const record = this.#database.verified(row);
+    const record = this.#database.rows.verified(row);
     if (record !== undefined) return record;
     const { sequence, timestamp } = row;
     const kind: LostRow['kind'] = isRecordKind(row.kind) ? row.kind : 'unknown';

@@ -40,6 +40,8 @@ export type MqttConnectionOptions = {
   readonly sessionExpiryMs: number;
   /** A function is called for each attempt. */
   readonly will: MqttWill | (() => MqttWill) | undefined;
+  /** True: the broker publishes the will also after a regular end. MQTT 5 only. */
+  readonly willAtClose: boolean;
   /** Applies to the login, and again to the answers to the subscriptions. */
   readonly connectTimeoutMs: number;
   readonly reconnectMinMs: number;

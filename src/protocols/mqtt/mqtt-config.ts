@@ -35,7 +35,7 @@ export const mqttFields = {
     .describe('URL of the broker: mqtt://host:1883, mqtts://host:8883, ws://host:8083/mqtt or wss://host/mqtt'),
   clientId: mqttString.optional().describe('MQTT client id, unique on the broker. Default: a random id at each start'),
   protocolVersion: z
-    .enum(['auto', '3.1.1', '5'])
+    .literal(['auto', '3.1.1', '5', 5], { error: 'expected auto, 3.1.1 or 5' })
     .default('auto')
     .describe('MQTT version. auto tries 5 first and falls back to 3.1.1. Only version 5 reports refused messages'),
   username: z.string().min(1).optional().describe('User name for the broker'),
@@ -88,14 +88,16 @@ export function checkMqttConfig(
 /** @param owner Component that owns the connection, its default client id, and its will. */
 export function mqttConnectionOptions(
   config: MqttConfig,
-  owner: { readonly name: string; readonly clientId: string; readonly will?: MqttConnectionOptions['will'] },
+  owner: { readonly name: string; readonly clientId: string } & Partial<
+    Pick<MqttConnectionOptions, 'will' | 'willAtClose'>
+  >,
 ): MqttConnectionOptions {
   const { ca, cert, key } = config.tls;
   return {
     name: owner.name,
     url: config.url,
     clientId: config.clientId ?? owner.clientId,
-    protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '5' ? 5 : 4,
+    protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '3.1.1' ? 4 : 5,
     keepaliveMs: config.keepaliveMs,
     username: config.username,
     password: config.password,
@@ -103,6 +105,7 @@ export function mqttConnectionOptions(
     clean: config.cleanSession,
     sessionExpiryMs: config.sessionExpiryMs,
     will: owner.will,
+    willAtClose: owner.willAtClose ?? false,
     connectTimeoutMs: config.connectTimeoutMs,
     reconnectMinMs: config.reconnectMinMs,
     reconnectMaxMs: config.reconnectMaxMs,

@@ -151,7 +151,7 @@ export class MqttConnection implements AsyncDisposable {
     if (this.connected) this.#subscribe([subscription]);
   }
 
-  /** Sends DISCONNECT, so that the broker publishes no will. Publishes in flight fail with 'mqtt-not-connected'. */
+  /** Sends DISCONNECT, so that the broker publishes the will only with `willAtClose`. Publishes in flight fail with 'mqtt-not-connected'. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#phase = 'disposed';
     this.#listeners.length = 0;

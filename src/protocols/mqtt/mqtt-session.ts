@@ -152,7 +152,7 @@ export class MqttSession {
     if (this.#subscribesOpen > 0) this.#expectWithin('the subscriptions');
   }
 
-  /** Sends DISCONNECT, so that the broker does not publish the will. No callback is called after this. */
+  /** Sends DISCONNECT, so that the broker publishes the will only with `willAtClose`. No callback is called after this. */
   async close(): Promise<void> {
     if (this.#state === 'ended') return;
     const force = this.#state === 'connecting';
@@ -166,7 +166,8 @@ export class MqttSession {
         timer.cancel();
         resolve();
       }
-      this.#client.end(force, finish);
+      // 4: disconnect with will message.
+      this.#client.end(force, this.#options.willAtClose ? { reasonCode: 4 } : {}, finish);
     });
     this.#stream.destroy();
   }

@@ -3,7 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 
 /*
- * Payloads of Sparkplug B with process values. Data sets, templates, bytes and arrays are detected and skipped.
+ * Payloads of Sparkplug B with process values. Data sets, bytes and arrays are detected and skipped.
  *
  * The fields are decoded with protobufjs. Eclipse Tahu's sparkplug-payload 1.0.3 decodes a value only if the metric
  * repeats its datatype, which DATA messages should not (Sparkplug 3.0), and reads a UInt32 above 2^31 as negative.
@@ -34,12 +34,15 @@ export type MetricValue =
   | { readonly kind: 'long'; readonly value: bigint }
   | { readonly kind: 'boolean'; readonly value: boolean }
   | { readonly kind: 'text'; readonly value: string }
-  | { readonly kind: 'none' | 'bytes' | 'data-set' | 'template' | 'extension' };
+  /** A definition of a template has default values and no process values. */
+  | { readonly kind: 'template'; readonly isDefinition: boolean; readonly members: readonly SparkplugMetric[] }
+  | { readonly kind: 'none' | 'bytes' | 'data-set' | 'extension' };
 
 export type SparkplugMetric = {
   readonly name: string | undefined;
   readonly alias: number | undefined;
-  readonly timestampMs: EpochMs | undefined;
+  /** As sent: some edge nodes send seconds, or more digits than milliseconds. */
+  readonly timestamp: number | undefined;
   readonly dataType: number | undefined;
   readonly isHistorical: boolean;
   /** Property `Quality`, an OPC code: 192 is good, 0 bad, 500 stale; undefined if missing. */
@@ -48,8 +51,9 @@ export type SparkplugMetric = {
 };
 
 export type SparkplugPayload = {
-  readonly timestampMs: EpochMs | undefined;
-  /** 0–255. */
+  /** As sent. */
+  readonly timestamp: number | undefined;
+  /** 0–255; undefined if omitted, as protocol buffers may omit a 0. */
   readonly sequence: number | undefined;
   readonly metrics: readonly SparkplugMetric[];
 };
@@ -57,6 +61,8 @@ export type SparkplugPayload = {
 /** A birth of a large plant has about 10,000; a payload of 1 MB could contain 500,000 empty ones. */
 const METRICS_MAX = 100_000;
 const PROPERTIES_MAX = 1000;
+/** Depth of templates in templates. */
+const DEPTH_MAX = 8;
 
 type Long = { readonly high: number; readonly low: number } | number;
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -73,25 +79,27 @@ export function decodeSparkplug(payload: Uint8Array): SparkplugPayload {
 
 function decodePayload(reader: protobuf.Reader): SparkplugPayload {
   const metrics: SparkplugMetric[] = [];
-  let timestampMs: number | undefined;
+  const budget = { metrics: METRICS_MAX };
+  let timestamp: number | undefined;
   let sequence: number | undefined;
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
-    if (tag === field(1, VARINT)) timestampMs = wholeNumber(reader.uint64(), 'timestamp');
+    if (tag === field(1, VARINT)) timestamp = Number(bigOf(reader.uint64()));
     else if (tag === field(3, VARINT)) sequence = wholeNumber(reader.uint64(), 'seq');
-    else if (tag === field(2, BYTES)) {
-      if (metrics.length >= METRICS_MAX) throw new RangeError(`it has more than ${METRICS_MAX} metrics`);
-      metrics.push(decodeMetric(reader, reader.uint32() + reader.pos));
-    } else reader.skipType(tag & 7);
+    else if (tag === field(2, BYTES)) metrics.push(decodeMetric(reader, reader.uint32() + reader.pos, budget, 0));
+    else reader.skipType(tag & 7);
   }
-  return { timestampMs, sequence, metrics };
+  return { timestamp, sequence, metrics };
 }
 
-function decodeMetric(reader: protobuf.Reader, end: number): SparkplugMetric {
+/** Metrics that may still be decoded, those in templates included. */
+type Budget = { metrics: number };
+
+function decodeMetric(reader: protobuf.Reader, end: number, budget: Budget, depth: number): SparkplugMetric {
   const metric: Mutable<SparkplugMetric> = {
     name: undefined,
     alias: undefined,
-    timestampMs: undefined,
+    timestamp: undefined,
     dataType: undefined,
     isHistorical: false,
     quality: undefined,
@@ -99,19 +107,37 @@ function decodeMetric(reader: protobuf.Reader, end: number): SparkplugMetric {
   };
   let isNull = false;
   within(reader, end);
+  budget.metrics -= 1;
+  if (budget.metrics < 0) throw new RangeError(`it has more than ${METRICS_MAX} metrics`);
   while (reader.pos < end) {
     const tag = reader.uint32();
     if (tag === field(1, BYTES)) metric.name = reader.string();
     else if (tag === field(2, VARINT)) metric.alias = wholeNumber(reader.uint64(), 'alias');
-    else if (tag === field(3, VARINT)) metric.timestampMs = wholeNumber(reader.uint64(), 'timestamp');
+    else if (tag === field(3, VARINT)) metric.timestamp = Number(bigOf(reader.uint64()));
     else if (tag === field(4, VARINT)) metric.dataType = reader.uint32();
     else if (tag === field(5, VARINT)) metric.isHistorical = reader.bool();
     else if (tag === field(7, VARINT)) isNull = reader.bool();
     else if (tag === field(9, BYTES)) metric.quality = decodeQualityProperty(reader, reader.uint32() + reader.pos);
+    else if (tag === field(18, BYTES))
+      metric.value = decodeTemplate(reader, reader.uint32() + reader.pos, budget, depth + 1);
     else metric.value = decodeValue(reader, tag) ?? metric.value;
   }
   if (isNull) metric.value = { kind: 'none' };
   return ended(reader, end, metric);
+}
+
+function decodeTemplate(reader: protobuf.Reader, end: number, budget: Budget, depth: number): MetricValue {
+  const members: SparkplugMetric[] = [];
+  let isDefinition = false;
+  within(reader, end);
+  if (depth > DEPTH_MAX) throw new RangeError(`it has more than ${DEPTH_MAX} templates in each other`);
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag === field(2, BYTES)) members.push(decodeMetric(reader, reader.uint32() + reader.pos, budget, depth));
+    else if (tag === field(5, VARINT)) isDefinition = reader.bool();
+    else reader.skipType(tag & 7);
+  }
+  return ended(reader, end, { kind: 'template', isDefinition, members });
 }
 
 /** @returns Undefined if the field is not a value; it is skipped. */
@@ -125,7 +151,6 @@ function decodeValue(reader: protobuf.Reader, tag: number): MetricValue | undefi
   reader.skipType(tag & 7);
   if (tag === field(16, BYTES)) return { kind: 'bytes' };
   if (tag === field(17, BYTES)) return { kind: 'data-set' };
-  if (tag === field(18, BYTES)) return { kind: 'template' };
   return tag === field(19, BYTES) ? { kind: 'extension' } : undefined;
 }
 
@@ -165,24 +190,32 @@ export type SparkplugMetricDraft = {
   readonly value: number | boolean | string | undefined;
 };
 
-/** @param sequence Undefined for a death and a command, which have none. */
+/**
+ * @param sequence Undefined for a death and a command, which have none.
+ * @param types 'omitted' for data messages: their datatypes are those of the birth.
+ */
 export function encodeSparkplug(
   timestampMs: EpochMs,
   sequence: number | undefined,
   metrics: readonly SparkplugMetricDraft[],
+  types: 'written' | 'omitted' = 'written',
 ): Uint8Array {
   const writer = protobuf.Writer.create();
   writer.uint32(field(1, VARINT)).uint64(Math.round(timestampMs));
-  for (const metric of metrics) encodeMetric(writer.uint32(field(2, BYTES)).fork(), metric).ldelim();
+  for (const metric of metrics) encodeMetric(writer.uint32(field(2, BYTES)).fork(), metric, types).ldelim();
   if (sequence !== undefined) writer.uint32(field(3, VARINT)).uint64(sequence);
   return writer.finish();
 }
 
-function encodeMetric(writer: protobuf.Writer, metric: SparkplugMetricDraft): protobuf.Writer {
+function encodeMetric(
+  writer: protobuf.Writer,
+  metric: SparkplugMetricDraft,
+  types: 'written' | 'omitted',
+): protobuf.Writer {
   const { name, timestampMs, dataType, value } = metric;
   writer.uint32(field(1, BYTES)).string(name);
   writer.uint32(field(3, VARINT)).uint64(Math.round(timestampMs));
-  writer.uint32(field(4, VARINT)).uint32(dataType);
+  if (types === 'written') writer.uint32(field(4, VARINT)).uint32(dataType);
   if (value === undefined) return writer.uint32(field(7, VARINT)).bool(true);
   if (typeof value === 'boolean') return writer.uint32(field(14, VARINT)).bool(value);
   if (typeof value === 'string') return writer.uint32(field(15, BYTES)).string(value);

@@ -17,8 +17,10 @@ import {
   generateBody,
   readBody,
 } from './generate-request.ts';
-import { GenerationPlaces } from './generation-places.ts';
+import { generationPlaces } from './generation-places.ts';
 import { findModel, type FoundModel } from '../v2/model-lookup.ts';
+import { MODEL_PATHS } from '../v2/model-routes.ts';
+import { operation } from '../v2/operation.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
 export type GenerateRoutesOptions = {
@@ -66,48 +68,30 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
     preValidation: async (request: FastifyRequest) => void (request.body = readBody(request.body)),
     schemaErrorFormatter: bodyError,
   };
-  const tags = ['Open Inference Protocol v2'];
-  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    app.post(
-      `${path}/generate`,
-      {
-        ...common,
-        schema: {
-          summary: 'Continue a prompt of token ids',
-          tags,
-          body,
-          response: { 200: answerJson, ...errors },
-        },
-      },
-      (request, reply) => generations.answer(request, reply),
-    );
-    const description =
-      'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; the last event has `finish_reason` and `token_count`, or with `error`.';
-    app.post(
-      `${path}/generate_stream`,
-      {
-        ...common,
-        schema: {
-          summary: 'Continue a prompt of token ids, with one event for each token',
-          description,
-          tags,
-          body,
-          response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...errors },
-        },
-      },
-      (request, reply) => generations.stream(request, reply),
-    );
+  const route = (summary: string, answer: object, description = '') => ({
+    ...common,
+    schema: { ...operation(summary), description, body, response: { 200: answer, ...errors } },
+  });
+  const whole = route('Continue a prompt of token ids', answerJson);
+  const streamed = route(
+    'Continue a prompt of token ids, with one event for each token',
+    { content: { 'text/event-stream': { schema: z.string() } } },
+    'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; the last event has `finish_reason` and `token_count`, or with `error`.',
+  );
+  for (const path of MODEL_PATHS) {
+    app.post(`${path}/generate`, whole, (request, reply) => generations.answer(request, reply));
+    app.post(`${path}/generate_stream`, streamed, (request, reply) => generations.stream(request, reply));
   }
 }
 
 class Generations {
   readonly #options: GenerateRoutesOptions;
-  readonly #places: GenerationPlaces;
+  readonly #takePlace: (bytes: number) => () => void;
   readonly #metrics;
 
   constructor(options: GenerateRoutesOptions) {
     this.#options = options;
-    this.#places = new GenerationPlaces(options.limits, options.deps);
+    this.#takePlace = generationPlaces(options.limits, options.deps);
     this.#metrics = options.deps.metrics.of(v2Metrics);
   }
 
@@ -162,7 +146,7 @@ class Generations {
     const decoder = decoderOf(model.served);
     checkPrompt(decoder, prompt);
     const length = Math.min(prompt.length + parameters.max_tokens, decoder.generation.maxTokens);
-    const release = this.#places.take(stepBytesMax(decoder, length, prompt.length));
+    const release = this.#takePlace(stepBytesMax(decoder, length, prompt.length));
     return {
       model,
       decoder,
@@ -186,8 +170,7 @@ class Generations {
     onToken: (token: GeneratedToken) => void | Promise<void>,
   ): Promise<FinishReason> {
     const { inference, deps } = this.#options;
-    const { seed } = parameters;
-    const draws = seed === undefined ? undefined : new SeededDraws(seed);
+    const draws = parameters.seed === undefined ? undefined : new SeededDraws(parameters.seed);
     return generate(inference, {
       reference: model.reference,
       decoder,

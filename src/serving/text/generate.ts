@@ -38,7 +38,7 @@ export async function generate(host: Pick<ClientInference, 'run'>, options: Gene
   let read = 0;
   for (let index = 0; index < Math.min(tokensMax, room); index += 1) {
     if (signal.aborted) return 'cancelled';
-    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches }, 'client');
+    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches });
     checkVersion(decoder, result);
     const token = drawToken(lastLogits(decoder, result.outputs), options);
     if (token === endToken) return 'end_token';

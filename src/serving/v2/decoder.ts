@@ -1,8 +1,9 @@
-import type { ServedModel, Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
+import type { ServedModel, Tensor, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
 import type { GraphManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
-import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
+import { elementBytesOf, numbersOver, readable } from '../../contracts/tensor-data.ts';
+import { elementCount } from '../../contracts/tensor-shape.ts';
 import { invalid } from './v2-errors.ts';
 
 /** A model that writes text token by token, with the inputs and outputs of one step. */
@@ -64,7 +65,7 @@ export function stepBytesMax(decoder: Decoder, length: number, prompt: number): 
   const { caches, served, generation, vocabulary = 0 } = decoder;
   const cacheBytes = caches.reduce((sum, { type, dims }) => {
     const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
-    return sum + product(sizes) * (elementBytesOf(type) ?? 0);
+    return sum + elementCount(sizes) * (elementBytesOf(type) ?? 0);
   }, 0);
   const scores = served.outputs.find(({ name }) => name === generation.logits);
   return 2 * cacheBytes + prompt * vocabulary * (scores === undefined ? 0 : (elementBytesOf(scores.type) ?? 0));
@@ -75,7 +76,7 @@ export function emptyCaches({ caches }: Decoder): Tensors {
   return Object.fromEntries(
     caches.map(({ name, type, dims }): [string, Tensor] => {
       const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : 0));
-      return [name, { type, dims: sizes, data: noElements(type) }];
+      return [name, { type, dims: sizes, data: type === 'string' ? [] : numbersOver(type, new ArrayBuffer(0)) }];
     }),
   );
 }
@@ -135,16 +136,9 @@ function isFloat(type: TensorType): boolean {
   return type === 'float32' || type === 'float16' || type === 'float64';
 }
 
-function noElements(type: TensorType): TensorData {
-  if (type === 'float16') return new Uint16Array(0);
-  return type === 'float64' ? new Float64Array(0) : new Float32Array(0);
-}
-
-function floats({ data }: Tensor): Logits | undefined {
-  if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  return data instanceof Uint16Array ? new Float16Array(data.buffer, data.byteOffset, data.length) : undefined;
-}
-
-function product(sizes: readonly number[]): number {
-  return sizes.reduce((all, size) => all * size, 1);
+function floats(tensor: Tensor): Logits | undefined {
+  const data = readable(tensor);
+  return data instanceof Float32Array || data instanceof Float64Array || data instanceof Float16Array
+    ? data
+    : undefined;
 }

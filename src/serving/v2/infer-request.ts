@@ -1,6 +1,6 @@
 import type { TensorSpec, Tensors } from '../../contracts/inference.ts';
 import { decodeBinary, decodeString } from '../../protocols/open-inference/binary-tensor.ts';
-import { elementBytesOf } from '../../protocols/open-inference/datatypes.ts';
+import { elementBytesOf } from '../../contracts/tensor-data.ts';
 import {
   type JsonObject,
   listOf,

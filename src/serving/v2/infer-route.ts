@@ -25,7 +25,7 @@ export function inferHandler({ inference, codec }: InferRouteOptions) {
     const asked =
       headerLength === 0 ? rawInferRequest(body, model.served.inputs) : await codec.decode(body, headerLength);
     const outputs = requestedOutputs(asked, model.served);
-    const result = await inference.run(model.reference, asked.inputs, 'client');
+    const result = await inference.run(model.reference, asked.inputs);
     checkVersion(model, result, version);
     const encoded = await codec.encode({
       model: name,

@@ -2,15 +2,10 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { takenAt } from '../../domain/sample/quality-gate.ts';
 import { BAD, GOOD, type QualityCode, type QualityReason, UNCERTAIN } from '../../domain/sample/quality.ts';
 import type { SampleBatch } from '../../domain/sample/sample-batch.ts';
-import { formatJsonPath, type JsonPath, valueAtPath } from './json-path.ts';
-import {
-  decodeJson,
-  decodeJsonValue,
-  decodePlainValue,
-  decodeQuality,
-  decodeTime,
-  isRounded,
-} from './payload-decode.ts';
+import { readQuality } from '../quality-code.ts';
+import { listAt, SeveralValues, singleValue, type ValuePath } from './json-path.ts';
+import { decodeJson, decodeJsonValue, decodePlainValue, isRounded, payloadText } from './payload-decode.ts';
+import { decodeTime } from './payload-time.ts';
 import type { PartPlan, TagPlan, TopicPlan } from './topic-plan.ts';
 
 export type Arrival = {
@@ -29,13 +24,28 @@ const SAMPLES_PER_MESSAGE_MAX = 10_000;
 /** Characters of a payload that are copied into a fault text. */
 const SHOWN_MAX = 40;
 
-type Stamp = { readonly timeMs: EpochMs; readonly quality: QualityCode; readonly reason: QualityReason };
-/** A payload, or an element of its list of samples; `document` is undefined if the payload is not JSON. */
-type Item = { readonly payload: Buffer | undefined; readonly document: unknown; readonly isJson: boolean };
+/** A payload, or an element of its list of samples. */
+type Item = {
+  /** Undefined for an element. */
+  readonly text: string | undefined;
+  readonly document: unknown;
+  /** Why the payload is not JSON; undefined if it is, or need not be. */
+  readonly error: string | undefined;
+};
+
+/** A sample without its tag. */
+type Reading = {
+  readonly value: number;
+  readonly timeMs: EpochMs;
+  readonly quality: QualityCode;
+  readonly reason: QualityReason;
+  /** For the operator; undefined if the content has no fault. */
+  readonly fault: string | undefined;
+};
 
 /**
  * Makes one batch with one sample for each tag of the message, also from an invalid payload. A list of samples makes
- * one batch for each element, in order.
+ * one batch for each element, in order. A tag with `missing: keep` has no sample if its value is missing.
  *
  * @param accept Receives the batch of the plan, which is reused for the next one.
  * @returns The first fault, or undefined. A retained message without a time is uncertain but not a fault, because each
@@ -47,62 +57,93 @@ export function decodeMessage(
   arrival: Arrival,
   accept: (batch: SampleBatch) => void,
 ): MessageFault | undefined {
-  const json = plan.json ? decodeJson(payload) : undefined;
-  const whole: Item = { payload, document: json?.document, isJson: json !== undefined };
+  const text = payloadText(payload);
+  const json = plan.json ? decodeJson(text) : { document: undefined };
+  const whole: Item =
+    'document' in json
+      ? { text, document: json.document, error: undefined }
+      : { text, document: undefined, error: isGzip(payload) ? 'it is compressed with gzip' : json.error };
   let fault: MessageFault | undefined;
   for (const part of plan.parts) {
-    const found = part.samples === undefined ? decodeItem(part, whole, arrival, accept) : decodeList(part, whole);
+    const found = part.samples === undefined ? decodeItem(part, whole) : decodeList(part, part.samples);
     fault ??= found;
   }
   return fault;
 
-  function decodeList(part: PartPlan, { document }: Item): MessageFault | undefined {
-    const list = part.samples === undefined ? undefined : valueAtPath(document, part.samples);
+  function decodeList(part: PartPlan, path: ValuePath): MessageFault | undefined {
+    const list = listAt(path, whole.document);
     // If the list is missing, its tags are bad, like the tags of a missing value.
-    if (!Array.isArray(list)) return decodeItem(part, { ...whole, payload: undefined }, arrival, accept);
+    if (list === undefined) return decodeItem(part, { ...whole, text: undefined });
+    const elements = list.length > SAMPLES_PER_MESSAGE_MAX ? list.slice(0, SAMPLES_PER_MESSAGE_MAX) : list;
     let first: MessageFault | undefined;
-    const elements: readonly unknown[] =
-      list.length > SAMPLES_PER_MESSAGE_MAX ? list.slice(0, SAMPLES_PER_MESSAGE_MAX) : list;
     for (const element of elements) {
-      const found = decodeItem(part, { payload: undefined, document: element, isJson: true }, arrival, accept);
+      const found = decodeItem(part, { text: undefined, document: element, error: undefined });
       first ??= found;
     }
     if (elements.length === list.length) return first;
-    const text = `${list.length} samples in a message; ${SAMPLES_PER_MESSAGE_MAX} of them were read`;
-    return { reason: 'samples-left-out', text };
+    const leftOut = `${list.length} samples in a message; ${SAMPLES_PER_MESSAGE_MAX} of them were read`;
+    return { reason: 'samples-left-out', text: leftOut };
+  }
+
+  function decodeItem({ tags, batch, received }: PartPlan, item: Item): MessageFault | undefined {
+    let first: MessageFault | undefined;
+    batch.clear();
+    for (const tag of tags) {
+      const found = valueOf(tag, item);
+      if (tag.missing === 'keep' && (found === undefined || found === null) && item.error === undefined) {
+        // A path that never leads to a value is wrong.
+        if (!received.has(tag.tag))
+          first ??= { reason: 'payload-invalid', text: `${tag.name}: no message had a value${at(tag.value)} yet` };
+        continue;
+      }
+      received.add(tag.tag);
+      const reading = readTag(tag, found, item, arrival);
+      batch.add(tag.tag, reading.value, reading.timeMs, reading.quality, reading.reason);
+      if (reading.fault !== undefined) first ??= { reason: reading.reason, text: `${tag.name}: ${reading.fault}` };
+    }
+    if (batch.length > 0) accept(batch);
+    return first;
   }
 }
 
-function decodeItem(
-  { tags, batch }: PartPlan,
-  item: Item,
-  arrival: Arrival,
-  accept: (batch: SampleBatch) => void,
-): MessageFault | undefined {
-  let fault: MessageFault | undefined;
-  batch.clear();
-  for (const tag of tags) {
-    const raw = rawValue(tag, item);
-    const value = raw === undefined ? Number.NaN : raw * tag.scale + tag.offset;
-    const stamp = stampOf(tag, item, arrival);
-    const marked = tag.quality === undefined ? GOOD : decodeQuality(valueAtPath(item.document, tag.quality));
-    if (marked === BAD) batch.add(tag.tag, value, stamp.timeMs, BAD, 'marked-not-good');
-    else if (raw === undefined) batch.add(tag.tag, value, stamp.timeMs, BAD, 'payload-invalid');
-    else if (!Number.isFinite(value)) batch.add(tag.tag, value, stamp.timeMs, BAD, 'not-finite');
-    else if (isUnsafe(raw) && isRoundedValue(tag, item))
-      batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'precision-lost');
-    else if (marked === UNCERTAIN) batch.add(tag.tag, value, stamp.timeMs, UNCERTAIN, 'marked-not-good');
-    else batch.add(tag.tag, value, stamp.timeMs, stamp.quality, stamp.reason);
-    // A value that the sender marked bad is not a fault of the message.
-    if (marked !== BAD) fault ??= faultOf(tag, item, value, raw, stamp);
-  }
-  accept(batch);
-  return fault;
+function valueOf({ value }: TagPlan, { text, document }: Item): unknown {
+  return value === undefined ? text : singleValue(value, document);
 }
 
-function rawValue({ value }: TagPlan, { payload, document }: Item): number | undefined {
-  if (value !== undefined) return decodeJsonValue(valueAtPath(document, value));
-  return payload === undefined ? undefined : decodePlainValue(payload);
+/** @param found The value as it is in the payload. */
+function readTag(tag: TagPlan, found: unknown, item: Item, arrival: Arrival): Reading {
+  const raw = tag.value === undefined ? plainNumber(found, tag) : decodeJsonValue(found, tag.map);
+  const value = raw === undefined ? Number.NaN : raw * tag.scale + tag.offset;
+  const stamp = stampOf(tag, item, arrival);
+  const reading = (quality: QualityCode, reason: QualityReason, fault: string): Reading => ({
+    value,
+    timeMs: stamp.timeMs,
+    quality,
+    reason,
+    fault,
+  });
+  const mark = tag.quality === undefined ? undefined : singleValue(tag.quality, item.document);
+  const marked = tag.quality === undefined ? GOOD : readQuality(mark, tag.qualityCodes);
+  if (marked === BAD)
+    return reading(BAD, 'marked-not-good', `the sender marks the value as bad${at(tag.quality)}: ${shown(mark)}`);
+  if (raw === undefined) return reading(BAD, 'payload-invalid', invalidText(tag, found, item));
+  if (!Number.isFinite(value))
+    return reading(BAD, 'not-finite', `the value${at(tag.value)} is not finite, found ${shown(found)}`);
+  if (isUnsafe(raw) && isRoundedValue(found))
+    return reading(UNCERTAIN, 'precision-lost', `the integer${at(tag.value)} has more digits than a double can hold`);
+  if (marked === undefined)
+    return reading(UNCERTAIN, 'marked-not-good', `expected a quality${at(tag.quality)}, found ${shown(mark)}`);
+  if (marked === UNCERTAIN)
+    return reading(
+      UNCERTAIN,
+      'marked-not-good',
+      `the sender marks the value as uncertain${at(tag.quality)}: ${shown(mark)}`,
+    );
+  return { ...stamp, value };
+}
+
+function plainNumber(text: unknown, { map }: TagPlan): number | undefined {
+  return typeof text === 'string' ? decodePlainValue(text, map) : undefined;
 }
 
 /** Quick check that excludes most numbers before the payload is checked for rounding. */
@@ -110,57 +151,50 @@ function isUnsafe(raw: number): boolean {
   return Number.isInteger(raw) && !Number.isSafeInteger(raw);
 }
 
-function isRoundedValue({ value }: TagPlan, { payload, document }: Item): boolean {
-  const found = value === undefined ? payload?.toString('latin1') : valueAtPath(document, value);
+function isRoundedValue(found: unknown): boolean {
   return typeof found === 'bigint' || (typeof found === 'string' && isRounded(found.trim()));
 }
 
-function stampOf({ time }: TagPlan, { document }: Item, arrival: Arrival): Stamp {
+function stampOf(
+  { time, timeFormat }: TagPlan,
+  { document }: Item,
+  { timeMs, retain, futureToleranceMs }: Arrival,
+): Omit<Reading, 'value'> {
   if (time === undefined)
-    return arrival.retain
-      ? { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-invalid' }
-      : { timeMs: arrival.timeMs, quality: GOOD, reason: 'none' };
-  const timeMs = decodeTime(valueAtPath(document, time));
-  if (timeMs === undefined) return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-invalid' };
-  const takenMs = takenAt(timeMs, arrival.timeMs, arrival.futureToleranceMs);
-  if (takenMs === undefined) return { timeMs: arrival.timeMs, quality: UNCERTAIN, reason: 'time-in-future' };
-  return { timeMs: takenMs, quality: GOOD, reason: 'none' };
-}
-
-function faultOf(
-  tag: TagPlan,
-  { payload, document, isJson }: Item,
-  value: number,
-  raw: number | undefined,
-  stamp: Stamp,
-): MessageFault | undefined {
-  if (raw === undefined) {
-    const found =
-      tag.value === undefined ? payload?.toString('latin1', 0, SHOWN_MAX) : valueAtPath(document, tag.value);
-    const text =
-      tag.value !== undefined && !isJson
-        ? 'the payload is not JSON'
-        : `expected a number${at(tag.value)}, found ${shown(found)}`;
-    return { reason: 'payload-invalid', text: `${tag.name}: ${text}` };
+    return retain
+      ? { timeMs, quality: UNCERTAIN, reason: 'time-invalid', fault: undefined }
+      : { timeMs, quality: GOOD, reason: 'none', fault: undefined };
+  const sent = singleValue(time, document);
+  const sentMs = decodeTime(sent, timeFormat, timeMs);
+  if (sentMs === undefined) {
+    const fault = `expected an epoch time or a time with a zone${at(time)} (timeUnit and timeZone tell others), found ${shown(sent)}`;
+    return { timeMs, quality: UNCERTAIN, reason: 'time-invalid', fault };
   }
-  if (!Number.isFinite(value)) return { reason: 'not-finite', text: `${tag.name}: the value is not finite` };
-  if (stamp.quality === GOOD || tag.time === undefined) return undefined;
-  const found = `found ${shown(valueAtPath(document, tag.time))}`;
-  const text =
-    stamp.reason === 'time-in-future'
-      ? `expected a time no further ahead than futureTolerance${at(tag.time)}, ${found}`
-      : `expected epoch milliseconds or ISO 8601 with a zone${at(tag.time)}, ${found}`;
-  return { reason: stamp.reason, text: `${tag.name}: ${text}` };
+  const takenMs = takenAt(sentMs, timeMs, futureToleranceMs);
+  if (takenMs !== undefined) return { timeMs: takenMs, quality: GOOD, reason: 'none', fault: undefined };
+  const fault = `expected a time no further ahead than futureTolerance${at(time)}, found ${shown(sent)}`;
+  return { timeMs, quality: UNCERTAIN, reason: 'time-in-future', fault };
 }
 
-function at(path: JsonPath | undefined): string {
-  return path === undefined ? '' : ` at ${formatJsonPath(path)}`;
+function invalidText(tag: TagPlan, found: unknown, { error }: Item): string {
+  if (tag.value !== undefined && error !== undefined) return `the payload is not JSON: ${error}`;
+  const hint = tag.map === undefined && typeof found === 'string' && /^(?!null$)[\p{L} _-]{1,20}$/u.test(found);
+  return `expected a number${at(tag.value)}, found ${shown(found)}${hint ? '; map gives texts a number' : ''}`;
+}
+
+function isGzip(payload: Buffer): boolean {
+  return payload[0] === 0x1f && payload[1] === 0x8b;
+}
+
+function at(path: ValuePath | undefined): string {
+  return path === undefined ? '' : ` at ${path.text}`;
 }
 
 /** A value of a payload for display. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_MAX));
+  if (value instanceof SeveralValues) return `${value.count} values`;
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
   // The other JSON values: number, true, false and null.
   return `${value as number | bigint | boolean | null}`;

@@ -2,15 +2,21 @@ import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields, mqttString } from '../../protocols/mqtt/mqtt-config.ts';
-import { checkHasTags, patternFields, tagFields } from '../tag-fields.ts';
-import { parseJsonPath } from './json-path.ts';
+import { timeUnits } from '../../domain/time-unit.ts';
+import { isTimeZone } from '../../domain/time-zone.ts';
+import { qualityCodes } from '../quality-code.ts';
+import { checkHasTags, patternFields, tagFields, textFields } from '../tag-fields.ts';
+import { compileValuePath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
 const jsonPath = (description: string) =>
   z
     .string()
-    .refine((text) => parseJsonPath(text) !== undefined, {
-      error: 'expected a path to one value, such as $.rms or $.motor.currents[0]',
+    .superRefine((text, context) => {
+      const path = compileValuePath(text);
+      if (typeof path !== 'string') return;
+      const message = `expected a JSONPath such as $.rms, $.motor.currents[0] or $.s[?@.id=='t'].v: ${path}`;
+      context.addIssue({ code: 'custom', message });
     })
     .describe(description);
 
@@ -31,16 +37,40 @@ const readingFields = {
   value: jsonPath(
     'Path to the value in a JSON payload, such as $.rms. Default: the whole payload is the value',
   ).optional(),
+  missing: z
+    .enum(['keep', 'bad'])
+    .default('bad')
+    .describe(
+      'What a JSON payload without the value, or with null, means. bad: the tag is bad. keep: the tag keeps its value, for senders that send only what changed',
+    ),
   time: jsonPath(
-    'Path to the time in a JSON payload: epoch milliseconds, or ISO 8601 with a time zone. Default: the time of arrival, even for a message that the broker stored while andon was disconnected',
+    'Path to the time in a JSON payload: an epoch time, or a date and time with a zone. Default: the time of arrival, even for a message that the broker stored while andon was disconnected',
   ).optional(),
+  timeUnit: z
+    .enum(timeUnits)
+    .optional()
+    .describe(
+      'Unit of times that are numbers. s, ms, us, ns: since 1970; filetime: 100 ns since 1601; excel: days since 1899-12-30, local time; wincc: Excel days times 1,000,000. Default: s, ms, us, ns or filetime, whichever makes it a time from 2000 to 2064',
+    ),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, { error: 'expected a time zone such as Europe/Berlin or UTC' })
+    .optional()
+    .describe('Time zone of times without one, such as Europe/Berlin. Default: such a time is not accepted'),
   quality: jsonPath(
-    'Path to the quality in a JSON payload: good, uncertain or bad; true or false; or an OPC quality (192 to 255 is good, below 64 is bad). Default: good, also if the payload has no quality',
+    'Path to the quality in a JSON payload: good, uncertain or bad, also as Good_…, GoodNoData or OK; true or false; an OPC UA status code, also as {Code, Symbol}; or an OPC DA quality. Default: good, also if the payload has no quality',
   ).optional(),
+  qualityCodes: z
+    .enum(qualityCodes)
+    .optional()
+    .describe(
+      'Meaning of quality numbers below 65,536. opcua: the top two bits of 32, 0 is good. opcda: bits 6 and 7, 0 is bad and 192 is good. flag: 0 is bad and 1 is good. Default: opcua if the name at the path contains status or code, flag if it contains valid or good, otherwise opcda',
+    ),
   qos: z
     .union([z.literal(0), z.literal(1)])
     .default(1)
     .describe('QoS of the subscription: 0 at most once, 1 at least once'),
+  ...textFields,
   ...tagFields,
 } as const;
 
@@ -115,10 +145,12 @@ export const mqttSourceSchema = configObject({
 export type MqttSourceConfig = z.infer<typeof mqttSourceSchema>;
 
 function checkReading(reading: MqttReading, context: z.RefinementCtx): void {
-  const { format, samples, value, time, quality } = reading;
+  const { format, samples, value, time, quality, missing } = reading;
   const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
   if (samples !== undefined && format === 'paths' && (value === undefined || time === undefined))
     issue('samples', 'samples requires value and time, the paths in each element');
+  if (missing === 'keep' && format === 'paths' && value === undefined)
+    issue('missing', 'missing: keep requires value, the path that a payload may lack');
   if (quality !== undefined && format === 'paths' && value === undefined)
     issue('quality', 'quality requires value: a payload that is the value itself has no quality');
 }

@@ -1,18 +1,28 @@
 import { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
-import { formatJsonPath, type JsonPath, parseJsonPath } from './json-path.ts';
+import { invariant } from '../../platform/errors.ts';
+import { type QualityCodes, qualityCodesOf } from '../quality-code.ts';
+import { type ValueMap, valueMapOf } from '../text-value.ts';
+import { compileValuePath, type ValuePath } from './json-path.ts';
 import type { MqttReading } from './mqtt-source-config.ts';
+import type { TimeFormat } from './payload-time.ts';
 
 /** How one tag is read from a message, or from an element of its list of samples. */
 export type TagPlan = {
   readonly name: string;
   readonly tag: TagNumber;
   /** Undefined: the payload is the value. */
-  readonly value: JsonPath | undefined;
+  readonly value: ValuePath | undefined;
   /** Undefined: the time of arrival. */
-  readonly time: JsonPath | undefined;
+  readonly time: ValuePath | undefined;
   /** Undefined: the payload has no quality. */
-  readonly quality: JsonPath | undefined;
+  readonly quality: ValuePath | undefined;
+  /** Meaning of small numbers of the quality. */
+  readonly qualityCodes: QualityCodes;
+  readonly timeFormat: TimeFormat;
+  readonly map: ValueMap | undefined;
+  /** What a missing value means: the tag keeps its value, or it is bad. */
+  readonly missing: 'keep' | 'bad';
   readonly scale: number;
   readonly offset: number;
 };
@@ -20,10 +30,12 @@ export type TagPlan = {
 /** Tags with one sample for each message, or for each element of the same list. */
 export type PartPlan = {
   /** Path of the list of samples; undefined: the message is one sample. */
-  readonly samples: JsonPath | undefined;
+  readonly samples: ValuePath | undefined;
   readonly tags: readonly TagPlan[];
   /** Reused for each sample. */
   readonly batch: SampleBatch;
+  /** Tags that have had a value. */
+  readonly received: Set<TagNumber>;
 };
 
 /** Decoding plan for the messages of a topic. */
@@ -40,11 +52,12 @@ export type TopicTag = { readonly name: string; readonly tag: TagNumber; readonl
 /** @param tags At least one. */
 export function planTopic(topic: string, tags: readonly TopicTag[]): TopicPlan {
   const plans = tags.map(planTag);
-  const bySamples = Map.groupBy(plans, ({ samples }) => (samples === undefined ? '' : formatJsonPath(samples)));
+  const bySamples = Map.groupBy(plans, ({ samples }) => samples?.text ?? '');
   const parts = [...bySamples.values()].map((members) => ({
     samples: members[0]?.samples,
     tags: members.map(({ tag }) => tag),
     batch: new SampleBatch(members.length),
+    received: new Set<TagNumber>(),
   }));
   const json = parts.some(
     ({ samples, tags: members }) =>
@@ -53,9 +66,10 @@ export function planTopic(topic: string, tags: readonly TopicTag[]): TopicPlan {
   return { topic, parts, json };
 }
 
-function planTag({ name, tag, reading }: TopicTag): { readonly samples: JsonPath | undefined; readonly tag: TagPlan } {
+function planTag({ name, tag, reading }: TopicTag): { readonly samples: ValuePath | undefined; readonly tag: TagPlan } {
   const isUns = reading.format === 'uns';
   const path = (own: string | undefined, uns: string) => compile(own ?? (isUns ? uns : undefined));
+  const quality = path(reading.quality, '$.quality');
   return {
     samples: compile(reading.samples),
     tag: {
@@ -63,13 +77,19 @@ function planTag({ name, tag, reading }: TopicTag): { readonly samples: JsonPath
       tag,
       value: path(reading.value, '$.value'),
       time: path(reading.time, '$.timestamp_ms'),
-      quality: path(reading.quality, '$.quality'),
+      quality,
+      qualityCodes: reading.qualityCodes ?? qualityCodesOf(quality?.text ?? ''),
+      timeFormat: { unit: reading.timeUnit, zone: reading.timeZone },
+      map: valueMapOf(reading.map),
+      missing: reading.missing,
       scale: reading.scale,
       offset: reading.offset,
     },
   };
 }
 
-function compile(path: string | undefined): JsonPath | undefined {
-  return path === undefined ? undefined : parseJsonPath(path);
+function compile(text: string | undefined): ValuePath | undefined {
+  const path = text === undefined ? undefined : compileValuePath(text);
+  invariant(typeof path !== 'string', `The schema accepts no invalid path, and ${text} is one`);
+  return path;
 }

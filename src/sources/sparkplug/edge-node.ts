@@ -1,18 +1,17 @@
 import type { TagNumber } from '../../domain/sample/tag.ts';
-import type { ExpectedMetrics, MetricTag } from './metric-router.ts';
-
-/** A metric of the last birth that has tags. */
-export type BornMetric = {
-  readonly name: string;
-  readonly alias: number | undefined;
-  /** Undefined for the edge node itself. */
-  readonly device: string | undefined;
-  readonly dataType: number | undefined;
-  readonly tags: readonly MetricTag[];
-};
+import type { Birth, BornMetric } from './birth.ts';
+import type { ExpectedMetrics } from './metric-router.ts';
 
 /** Metrics that are named in a message; the others are counted. */
 const NAMED_MAX = 3;
+
+/** What is valid since a birth. */
+type LastBirth = Pick<Birth, 'aliases'> & {
+  /** Metrics that have tags. */
+  readonly byName: ReadonlyMap<string, BornMetric>;
+  /** Faults of the birth for the operator. */
+  readonly faults: readonly string[];
+};
 
 type EdgeNodeState = 'not-born' | 'alive' | 'lost' | 'dead';
 
@@ -32,12 +31,10 @@ export class EdgeNode {
   readonly id: string;
   /** Monotonic time of the last request for a rebirth. */
   rebirthRequestedMs = -Infinity;
-  readonly #byAlias = new Map<number, BornMetric>();
-  readonly #byName = new Map<string, BornMetric>();
+  /** The last births: `undefined` is the edge node itself. Aliases count within a device: its topic names it. */
+  readonly #births = new Map<string | undefined, LastBirth>();
   readonly #expected: ExpectedMetrics;
   readonly #deadDevices = new Set<string | undefined>();
-  /** Expected metrics that the birth of a device did not contain, by device. */
-  readonly #missing = new Map<string | undefined, readonly string[]>();
   #state: EdgeNodeState = 'not-born';
   #sequence = 0;
   #bdSeq: number | undefined;
@@ -70,20 +67,19 @@ export class EdgeNode {
   #deviceTrouble(): string | undefined {
     const texts = [
       ...[...this.#deadDevices].map((device) => `device ${this.group}/${this.id}/${device} is dead`),
-      ...[...this.#expected.keys()].flatMap((device) => this.#absence(device)),
+      ...[...new Set([...this.#expected.keys(), ...this.#births.keys()])].flatMap((device) => this.#absence(device)),
     ];
     return texts.length === 0 ? undefined : texts.join('; ');
   }
 
   #absence(device: string | undefined): readonly string[] {
     if (this.#deadDevices.has(device)) return [];
-    const name =
-      device === undefined ? `edge node ${this.group}/${this.id}` : `device ${this.group}/${this.id}/${device}`;
-    const missing = this.#missing.get(device);
-    if (missing === undefined) return [`${name} has not sent a birth`];
-    if (missing.length === 0) return [];
-    const more = missing.length > NAMED_MAX ? ` and ${missing.length - NAMED_MAX} more` : '';
-    return [`the birth of ${name} has no numeric metric ${missing.slice(0, NAMED_MAX).join(', ')}${more}`];
+    const birth = this.#births.get(device);
+    return birth === undefined ? [`${this.#nameOf(device)} has not sent a birth`] : birth.faults;
+  }
+
+  #nameOf(device: string | undefined): string {
+    return device === undefined ? `edge node ${this.group}/${this.id}` : `device ${this.group}/${this.id}/${device}`;
   }
 
   /**
@@ -91,16 +87,16 @@ export class EdgeNode {
    *
    * @returns The tags of the session before, which lost their value.
    */
-  begin(sequence: number, bdSeq: number | undefined, metrics: readonly BornMetric[]): readonly TagNumber[] {
+  begin(sequence: number, bdSeq: number | undefined, birth: Birth): readonly TagNumber[] {
     const tags = this.#reset('alive');
     this.#sequence = sequence;
     this.#bdSeq = bdSeq;
-    this.#learn(undefined, metrics);
+    this.#births.set(undefined, this.#bornWith(undefined, birth));
     return tags;
   }
 
   /** Checks the sequence number of a message other than NBIRTH and NDEATH. */
-  follow(sequence: number | undefined): Continuity {
+  follow(sequence: number): Continuity {
     if (this.#state !== 'alive') return 'not-born';
     // A broker may deliver a message once for each matching subscription.
     if (sequence === this.#sequence) return 'repeat';
@@ -114,33 +110,42 @@ export class EdgeNode {
    *
    * @returns The tags of the birth before, which lost their value.
    */
-  beginDevice(device: string | undefined, metrics: readonly BornMetric[]): readonly TagNumber[] {
+  beginDevice(device: string | undefined, birth: Birth): readonly TagNumber[] {
     const tags = this.#forgetDevice(device);
     this.#deadDevices.delete(device);
-    this.#learn(device, metrics);
+    this.#births.set(device, this.#bornWith(device, birth));
     return tags;
   }
 
-  #learn(device: string | undefined, metrics: readonly BornMetric[]): void {
-    for (const metric of metrics) {
-      this.#byName.set(nameKey(device, metric.name), metric);
-      if (metric.alias !== undefined) this.#byAlias.set(metric.alias, metric);
-    }
-    const expected = this.#expected.get(device);
-    const missing = expected?.filter((metric) => !this.#byName.has(nameKey(device, metric)));
-    if (missing !== undefined) this.#missing.set(device, missing);
+  #bornWith(device: string | undefined, { metrics, aliases, ambiguous, unreadable }: Birth): LastBirth {
+    const byName = new Map(metrics.map((metric) => [metric.name, metric]));
+    const missing = (this.#expected.get(device) ?? []).filter((metric) => !byName.has(metric));
+    const shown = missing.slice(0, NAMED_MAX).map((metric) => {
+      const kind = unreadable.get(metric);
+      return kind === undefined ? metric : `${metric} (it is ${kind})`;
+    });
+    const name = this.#nameOf(device);
+    const faults = [
+      ...(missing.length > 0 ? [`the birth of ${name} has no numeric metric ${shown.join(', ')}${more(missing)}`] : []),
+      ...(ambiguous.length > 0
+        ? [`the birth of ${name} uses aliases twice: ${ambiguous.slice(0, NAMED_MAX).join(', ')}${more(ambiguous)}`]
+        : []),
+    ];
+    return { byName, aliases, faults };
   }
 
-  /** @returns The metric of a message; undefined if it has no tags. */
-  find(device: string | undefined, name: string | undefined, alias: number | undefined): BornMetric | undefined {
-    const found = alias === undefined ? undefined : this.#byAlias.get(alias);
-    if (found !== undefined) return found.device === device ? found : undefined;
-    return name === undefined ? undefined : this.#byName.get(nameKey(device, name));
+  /** Returns the last birth of a device, or of the edge node itself. */
+  lastBirth(device: string | undefined): LastBirth | undefined {
+    return this.#births.get(device);
   }
 
-  /** True if a death belongs to this session, and is not the delayed will of an earlier one. */
+  /**
+   * True if a death belongs to this session, and is not the delayed will of an earlier one. Some edge nodes (pysparkplug) count
+   * on before they announce their death.
+   */
   isOwnDeath(bdSeq: number | undefined): boolean {
-    return bdSeq === undefined || this.#bdSeq === undefined || bdSeq === this.#bdSeq;
+    if (bdSeq === undefined || this.#bdSeq === undefined) return true;
+    return bdSeq === this.#bdSeq || bdSeq === (this.#bdSeq + 1) % 256;
   }
 
   /** @returns The tags that lost their value. */
@@ -157,29 +162,24 @@ export class EdgeNode {
   }
 
   #reset(state: EdgeNodeState): readonly TagNumber[] {
-    const tags = tagsOf([...this.#byName.values()]);
+    const tags = [...this.#births.values()].flatMap(tagsOf);
     this.#state = state;
     this.#deadDevices.clear();
-    this.#byAlias.clear();
-    this.#byName.clear();
-    this.#missing.clear();
+    this.#births.clear();
     return tags;
   }
 
   #forgetDevice(device: string | undefined): readonly TagNumber[] {
-    const tags = tagsOf([...this.#byName.values()].filter((metric) => metric.device === device));
-    this.#missing.delete(device);
-    for (const [alias, metric] of this.#byAlias) if (metric.device === device) this.#byAlias.delete(alias);
-    for (const [name, metric] of this.#byName) if (metric.device === device) this.#byName.delete(name);
-    return tags;
+    const birth = this.#births.get(device);
+    this.#births.delete(device);
+    return birth === undefined ? [] : tagsOf(birth);
   }
 }
 
-function tagsOf(metrics: readonly BornMetric[]): readonly TagNumber[] {
-  return metrics.flatMap(({ tags }) => tags.map(({ tag }) => tag));
+function tagsOf({ byName }: LastBirth): readonly TagNumber[] {
+  return [...byName.values()].flatMap(({ tags }) => tags.map(({ tag }) => tag));
 }
 
-/** A device id contains no slash. */
-function nameKey(device: string | undefined, name: string): string {
-  return `${device ?? ''}/${name}`;
+function more(names: readonly string[]): string {
+  return names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : '';
 }

@@ -4,6 +4,7 @@ import { fillTagTemplate, parseTagTemplate } from '../../domain/sample/tag-templ
 import { invariant } from '../../platform/errors.ts';
 import { matchesTopicFilter, parseTopicFilter } from '../../protocols/mqtt/mqtt-topic-filter.ts';
 import { sparkplugFilter } from '../../protocols/sparkplug/sparkplug-topic.ts';
+import { type ValueMap, valueMapOf } from '../text-value.ts';
 import { placeOf, type SparkplugPatternConfig, type SparkplugSourceConfig } from './sparkplug-source-config.ts';
 
 /** Address of a metric; `device` is undefined for a metric of the edge node itself. */
@@ -15,7 +16,13 @@ export type MetricAddress = {
 };
 
 /** A tag that reads a metric. */
-export type MetricTag = { readonly tag: TagNumber; readonly scale: number; readonly offset: number };
+export type MetricTag = {
+  readonly tag: TagNumber;
+  readonly scale: number;
+  readonly offset: number;
+  /** Numbers of texts; undefined without `map`. */
+  readonly map: ValueMap | undefined;
+};
 
 /** Metrics of an edge node that tags name, by device; undefined for its own. */
 export type ExpectedMetrics = ReadonlyMap<string | undefined, readonly string[]>;
@@ -35,11 +42,11 @@ export class MetricRouter {
   constructor(context: RouterContext) {
     this.#context = context;
     const { tags, patterns } = context.config;
-    for (const [name, { group, edgeNode, device, metric, scale, offset }] of Object.entries(tags)) {
+    for (const [name, { group, edgeNode, device, metric, scale, offset, map }] of Object.entries(tags)) {
       const tag = context.tagNumbers.get(name);
       invariant(tag !== undefined, `The tag ${name} has no number`);
       const key = keyOf({ group, edgeNode, device, metric });
-      this.#fixed.set(key, [...(this.#fixed.get(key) ?? []), { tag, scale, offset }]);
+      this.#fixed.set(key, [...(this.#fixed.get(key) ?? []), { tag, scale, offset, map: valueMapOf(map) }]);
     }
     this.#patterns = Object.entries(patterns);
   }
@@ -81,7 +88,8 @@ export class MetricRouter {
       if (values === undefined) return [];
       const name = fillTagTemplate(parseTagTemplate(pattern.tag) ?? [], values);
       const tag = this.#bind(id, name, keyOf(address));
-      if (typeof tag === 'number') return [{ tag, scale: pattern.scale, offset: pattern.offset }];
+      if (typeof tag === 'number')
+        return [{ tag, scale: pattern.scale, offset: pattern.offset, map: valueMapOf(pattern.map) }];
       const why = tag === 'too-many' ? `has made ${pattern.maxTags} tags, its maxTags` : `can't make the tag ${name}`;
       onRefused({ pattern: id, reason: tag, text: `pattern ${id} ${why}: ${keyOf(address)} is dropped` });
       return [];

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
-import { checkHasTags, patternFields, tagFields } from '../tag-fields.ts';
+import { checkHasTags, patternFields, tagFields, textFields } from '../tag-fields.ts';
 
 const level = (description: string) =>
   z
@@ -18,7 +18,13 @@ const tagSchema = configObject({
   group: level('Group id'),
   edgeNode: level('Edge node id'),
   device: level('Device id. Default: a metric of the edge node itself').optional(),
-  metric: z.string().min(1).describe('Name of the metric as in the birth message, such as Pump/Pressure'),
+  metric: z
+    .string()
+    .min(1)
+    .describe(
+      'Name of the metric as in the birth message, such as Pump/Pressure. A member of a template: Motor 1/Temp',
+    ),
+  ...textFields,
   ...tagFields,
 });
 
@@ -36,6 +42,7 @@ const patternSchema = configObject({
       "Name of the metric, or a place such as {metric} for any. '/' in the metric name becomes '.' in the tag name",
     ),
   ...patternFields,
+  ...textFields,
   ...tagFields,
 }).superRefine((pattern, context) => {
   const places = new Set(sparkplugPlaces(pattern));

@@ -1,40 +1,31 @@
-import type { Source, SourceContext } from '../../contracts/source.ts';
-import type { QualityReason } from '../../domain/sample/quality.ts';
+import type { SourceContext } from '../../contracts/source.ts';
 import { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
-import type { Timer } from '../../platform/clock.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import type { ComponentHealth } from '../../platform/health.ts';
-import type { MqttWill } from '../../protocols/mqtt/mqtt-client-options.ts';
-import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
-import { MqttConnection, type MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
-import { shownTopic } from '../../protocols/mqtt/mqtt-topic-filter.ts';
+import type { MqttState } from '../../protocols/mqtt/mqtt-connection.ts';
 import {
   dataTypes,
   decodeSparkplug,
   encodeSparkplug,
-  type SparkplugMetric,
+  type MetricValue,
   type SparkplugPayload,
 } from '../../protocols/sparkplug/sparkplug-payload.ts';
 import {
   BD_SEQ,
   formatSparkplugTopic,
-  hostStateTopic,
   parseSparkplugTopic,
   REBIRTH,
   type SparkplugTopic,
 } from '../../protocols/sparkplug/sparkplug-topic.ts';
-import { badSamples, reportBrokerHealth } from '../broker-health.ts';
-import { HeldFaults } from '../held-faults.ts';
-import { type BornMetric, EdgeNode } from './edge-node.ts';
+import { BrokerSource } from '../broker-source.ts';
+import { type Birth, type BornMetric, namedMetrics, type NamedMetric, readBirth } from './birth.ts';
+import { EdgeNode } from './edge-node.ts';
+import { HostState } from './host-state.ts';
 import { MetricRouter } from './metric-router.ts';
-import { isSingleValue } from './metric-number.ts';
-import { addSamples } from './metric-samples.ts';
+import { addSamples, type MetricArrival } from './metric-samples.ts';
 import type { SparkplugSourceConfig } from './sparkplug-source-config.ts';
 import { sparkplugSourceMetrics } from './sparkplug-source-metrics.ts';
 
-/** Interval at which the source proves that it is scheduled, even if the broker sends nothing. */
-const HEARTBEAT_MS = 1000;
 /** Shortest time between two rebirth requests to an edge node, for which a birth is expensive. */
 const REBIRTH_INTERVAL_MS = 30_000;
 /** For the messages of the source itself. */
@@ -52,67 +43,79 @@ type LeftOut = 'payload-invalid' | 'retained' | 'not-born' | 'gap' | 'repeat' | 
  * A metric is valid from its birth. After a death, a lost message or the loss of the broker its tags are bad
  * (`device-offline`, `sequence-lost`, `link-down`) until the next birth. A birth is requested only if `rebirth` is on.
  */
-export class SparkplugSource implements Source {
-  readonly #context: SourceContext<SparkplugSourceConfig>;
+export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
   readonly #router: MetricRouter;
-  readonly #connection: MqttConnection;
   readonly #metrics;
-  readonly #faults: HeldFaults;
   readonly #nodes = new Map<string, EdgeNode>();
-  #health: ComponentHealth | undefined;
-  #state: MqttState | undefined;
-  #linkDown = false;
-  #heartbeat: Timer | undefined;
-  #tickMs: number;
-  #disposed: Promise<void> | undefined;
+  readonly #hostState: HostState | undefined;
+  #wasSubscribed = false;
 
   constructor(context: SourceContext<SparkplugSourceConfig>) {
-    const { id, config, deps } = context;
-    this.#context = context;
+    const { config, deps } = context;
+    const hostState = config.hostId === undefined ? undefined : new HostState(config.hostId, deps.clock);
+    super(context, hostState === undefined ? undefined : () => hostState.nextWill());
+    this.#hostState = hostState;
     this.#router = new MetricRouter(context);
     this.#metrics = deps.metrics.of(sparkplugSourceMetrics);
-    this.#faults = new HeldFaults(deps.clock);
-    this.#tickMs = deps.clock.monotonicMs();
     for (const { group, edgeNode } of this.#router.edgeNodes())
       this.#nodes.set(`${group}/${edgeNode}`, new EdgeNode(group, edgeNode, this.#router.expected(group, edgeNode)));
-    const name = `source/${id}`;
-    const clientId = randomClientId(deps.random, name);
-    const will = config.hostId === undefined ? {} : { will: () => this.#hostState('offline') };
-    this.#connection = new MqttConnection(mqttConnectionOptions(config, { name, clientId, ...will }), deps);
   }
 
-  start(): void {
-    if (this.#disposed !== undefined) return;
-    const { id, deps } = this.#context;
-    this.#health = deps.health.component(`source/${id}`);
-    this.#connection.onState((state) => this.#whenState(state));
+  protected override subscribe(): void {
     const take = (topic: string, payload: Buffer, retain: boolean) => this.#take(topic, payload, retain);
-    this.#connection.subscribe(this.#router.filters(), take, 1);
-    this.#beat();
-    this.#connection.start();
+    this.connection.subscribe(this.#router.filters(), take, 1);
+    const state = this.#hostState;
+    if (state === undefined) return;
+    this.connection.subscribe(
+      [state.topic],
+      (_topic, payload, retain) => this.#takeHostState(state, payload, retain),
+      1,
+    );
   }
 
-  lastTickMs(): number {
-    return this.#tickMs;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed ??= this.#dispose();
-    return this.#disposed;
-  }
-
-  async #dispose(): Promise<void> {
-    this.#heartbeat?.cancel();
+  protected override goodbye(): Promise<void> {
     // The broker publishes no will after a DISCONNECT.
-    await this.#publishHostState('offline');
-    await this.#connection[Symbol.asyncDispose]();
-    this.#health?.remove();
-    this.#health = undefined;
+    return this.#publishHostState('offline');
+  }
+
+  protected override lose(): readonly TagNumber[] {
+    this.#wasSubscribed = false;
+    const tags = [...this.#nodes.values()].flatMap((node) => node.end('not-born'));
+    return [...new Set([...tags, ...this.#router.fixedTags()])];
+  }
+
+  protected override whenState({ subscribed }: MqttState): void {
+    if (subscribed && !this.#wasSubscribed) {
+      void this.#publishHostState('online');
+      for (const node of this.#nodes.values()) if (!node.isAlive) this.#requestBirth(node);
+    }
+    this.#wasSubscribed = subscribed;
+  }
+
+  protected override beat(): void {
+    const alive = [...this.#nodes.values()].filter(({ isAlive }) => isAlive).length;
+    this.#metrics.andon_sparkplug_edge_nodes.set({ source: this.context.id }, alive);
+  }
+
+  protected override troubles(): readonly string[] {
+    const troubles = [...this.#nodes.values()].flatMap(({ trouble }) => trouble ?? []);
+    const more = troubles.length > NAMED_MAX ? [`${troubles.length - NAMED_MAX} more edge nodes`] : [];
+    return [...troubles.slice(0, NAMED_MAX), ...more];
+  }
+
+  /** Another client with the host id, or a delayed will of an earlier connection, must not leave the edge nodes offline. */
+  #takeHostState(state: HostState, payload: Buffer, retain: boolean): void {
+    // A retained state is the one before this connection.
+    if (retain || this.isDisposed || !this.#wasSubscribed) return;
+    const foreign = state.foreignOffline(payload);
+    if (foreign === undefined) return;
+    this.note(state.topic, `${state.topic}: another client published ${foreign}; andon published its state again`);
+    void this.#publishHostState('online');
   }
 
   #take(topicText: string, bytes: Buffer, retain: boolean): void {
-    if (this.#disposed !== undefined) return;
-    this.#tickMs = this.#context.deps.clock.monotonicMs();
+    if (this.isDisposed) return;
+    this.tick();
     const topic = parseSparkplugTopic(topicText);
     if (topic === undefined || topic.type === 'NCMD' || topic.type === 'DCMD') return;
     // A retained birth may be of any age, and may belong to an earlier session.
@@ -124,32 +127,30 @@ export class SparkplugSource implements Source {
       payload = decodeSparkplug(bytes);
     } catch (error) {
       this.#leaveOut('payload-invalid');
-      this.#note(topicText, `${shownTopic(topicText)}: ${errorMessage(error)}`);
+      this.note(topicText, `${topicText}: ${errorMessage(error)}`);
       return;
     }
     const before = node.trouble;
     this.#processMessage(node, topic, payload);
-    if (node.trouble !== before) this.#report();
+    if (node.trouble !== before) this.report();
   }
 
   #processMessage(node: EdgeNode, topic: SparkplugTopic, payload: SparkplugPayload): void {
     switch (topic.type) {
       case 'NBIRTH': {
-        const metrics = this.#bornMetrics(topic, payload);
-        this.#sendBad(node.begin(payload.sequence ?? 0, bdSeqOf(payload), metrics), 'device-offline');
+        const birth = this.#readBirth(topic, payload);
+        this.#endSession(node.begin(payload.sequence ?? 0, bdSeqOf(payload.metrics), birth));
         return this.#processValues(node, topic.device, payload);
       }
       case 'NDEATH':
-        if (!node.isOwnDeath(bdSeqOf(payload))) return this.#leaveOut('old-death');
-        return this.#sendBad(node.end('dead'), 'device-offline');
+        if (!node.isOwnDeath(deathBdSeq(node, payload))) return this.#leaveOut('old-death');
+        return this.#endSession(node.end('dead'));
       case 'DBIRTH':
         if (!this.#continues(node, payload)) return undefined;
-        this.#sendBad(node.beginDevice(topic.device, this.#bornMetrics(topic, payload)), 'device-offline');
+        this.#endSession(node.beginDevice(topic.device, this.#readBirth(topic, payload)));
         return this.#processValues(node, topic.device, payload);
       case 'DDEATH':
-        return this.#continues(node, payload)
-          ? this.#sendBad(node.endDevice(topic.device), 'device-offline')
-          : undefined;
+        return this.#continues(node, payload) ? this.#endSession(node.endDevice(topic.device)) : undefined;
       case 'NDATA':
       case 'DDATA':
         return this.#continues(node, payload) ? this.#processValues(node, topic.device, payload) : undefined;
@@ -159,52 +160,56 @@ export class SparkplugSource implements Source {
     }
   }
 
-  #continues(node: EdgeNode, { sequence }: SparkplugPayload): boolean {
+  #continues(node: EdgeNode, { sequence = 0 }: SparkplugPayload): boolean {
     const continuity = node.follow(sequence);
     if (continuity === 'next') return true;
     this.#leaveOut(continuity);
     if (continuity === 'repeat') return false;
-    if (continuity === 'gap') this.#sendBad(node.end('lost'), 'sequence-lost');
+    if (continuity === 'gap') this.#endSession(node.end('lost'), 'sequence-lost');
     this.#requestBirth(node);
     return false;
   }
 
-  /** Returns the metrics of a birth that have tags. */
-  #bornMetrics({ group, edgeNode, device }: SparkplugTopic, payload: SparkplugPayload): readonly BornMetric[] {
-    return payload.metrics.flatMap(({ name, alias, dataType, value }) => {
-      // Only metrics that can have a single value make tags.
-      if (name === undefined || name === '' || !isSingleValue(value, dataType)) return [];
-      const tags = this.#router.find({ group, edgeNode, device, metric: name }, ({ pattern, reason, text }) => {
-        this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.#context.id, reason });
-        this.#note(`${pattern} ${reason}`, shownTopic(text));
-      });
-      return tags.length === 0 ? [] : [{ name, alias, device, dataType, tags }];
-    });
+  #endSession(tags: readonly TagNumber[], reason: 'device-offline' | 'sequence-lost' = 'device-offline'): void {
+    for (const tag of tags) this.noteContent(tag, undefined);
+    this.sendBad(tags, reason);
   }
 
-  #processValues(node: EdgeNode, device: string | undefined, { metrics, timestampMs }: SparkplugPayload): void {
-    const { id, config, sink, history, deps } = this.#context;
-    const found = metrics.flatMap((metric) => {
-      const born = this.#isReadable(metric) ? node.find(device, metric.name, metric.alias) : undefined;
-      return born === undefined ? [] : [{ metric, born }];
-    });
-    const arrival = { timeMs: deps.clock.nowMs(), sentMs: timestampMs, futureToleranceMs: config.futureToleranceMs };
+  #readBirth({ group, edgeNode, device }: SparkplugTopic, { metrics }: SparkplugPayload): Birth {
+    return readBirth(metrics, (metric) =>
+      this.#router.find({ group, edgeNode, device, metric }, ({ pattern, reason, text }) => {
+        this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.context.id, reason });
+        this.note(`${pattern} ${reason}`, text);
+      }),
+    );
+  }
+
+  #processValues(node: EdgeNode, device: string | undefined, { metrics, timestamp }: SparkplugPayload): void {
+    const { id, config, sink, history, deps } = this.context;
+    const named = namedMetrics(metrics, (alias) => node.lastBirth(device)?.aliases.get(alias));
+    const found = named
+      .filter((each) => this.#isReadable(each.metric.value))
+      .flatMap((each) => valuesOf(node, device, each));
+    const arrival = { timeMs: deps.clock.nowMs(), sent: timestamp, futureToleranceMs: config.futureToleranceMs };
     const { true: past = [], false: live = [] } = Object.groupBy(found, ({ metric }) => `${metric.isHistorical}`);
-    if (live.length > 0) sink.accept(batchOf(live));
+    if (live.length > 0)
+      sink.accept(
+        batchOf(live, arrival, ({ name, tags: [first] }, fault) => {
+          if (first === undefined) return;
+          const path = [node.group, node.id, ...(device === undefined ? [] : [device]), name].join('/');
+          this.noteContent(first.tag, fault === undefined ? undefined : `${path}: ${fault}`);
+        }),
+      );
     if (past.length === 0) return;
     this.#metrics.andon_sparkplug_historical_total.inc({ source: id }, past.length);
-    history.add(batchOf(past));
-
-    function batchOf(entries: typeof found): SampleBatch {
-      const batch = new SampleBatch(entries.reduce((sum, { born }) => sum + born.tags.length, 0));
-      for (const { metric, born } of entries) addSamples(batch, metric, born, arrival);
-      return batch;
-    }
+    history.add(batchOf(past, arrival, () => undefined));
   }
 
-  #isReadable({ value: { kind } }: SparkplugMetric): boolean {
-    if (kind !== 'data-set' && kind !== 'template' && kind !== 'bytes' && kind !== 'extension') return true;
-    this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.#context.id, reason: kind });
+  /** Counts values that are not process values. A template is read through its members. */
+  #isReadable({ kind }: MetricValue): boolean {
+    if (kind === 'template') return false;
+    if (kind !== 'data-set' && kind !== 'bytes' && kind !== 'extension') return true;
+    this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.context.id, reason: kind });
     return false;
   }
 
@@ -218,26 +223,9 @@ export class SparkplugSource implements Source {
     return node;
   }
 
-  #whenState(state: MqttState): void {
-    this.#tickMs = this.#context.deps.clock.monotonicMs();
-    const wasSubscribed = this.#state?.subscribed === true;
-    this.#state = state;
-    if (!state.connected && !this.#linkDown) {
-      this.#linkDown = true;
-      const tags = [...this.#nodes.values()].flatMap((node) => node.end('not-born'));
-      this.#sendBad([...new Set([...tags, ...this.#router.fixedTags()])], 'link-down');
-    }
-    if (state.connected) this.#linkDown = false;
-    if (state.subscribed && !wasSubscribed) {
-      void this.#publishHostState('online');
-      for (const node of this.#nodes.values()) if (!node.isAlive) this.#requestBirth(node);
-    }
-    this.#report();
-  }
-
   /** Requests a birth if the configuration allows it, because the request is a write to the device. */
   #requestBirth(node: EdgeNode): void {
-    const { id, config, deps } = this.#context;
+    const { id, config, deps } = this.context;
     const nowMs = deps.clock.monotonicMs();
     if (!config.rebirth || nowMs - node.rebirthRequestedMs < REBIRTH_INTERVAL_MS) return;
     node.rebirthRequestedMs = nowMs;
@@ -249,15 +237,9 @@ export class SparkplugSource implements Source {
   }
 
   async #publishHostState(state: 'online' | 'offline'): Promise<void> {
-    if (this.#context.config.hostId === undefined || !this.#connection.connected) return;
-    const { topic, payload } = this.#hostState(state);
-    await this.#publish(topic, Buffer.from(payload), { qos: 1, retain: true });
-  }
-
-  #hostState(state: 'online' | 'offline'): MqttWill {
-    const { config, deps } = this.#context;
-    const payload = JSON.stringify({ online: state === 'online', timestamp: Math.round(deps.clock.nowMs()) });
-    return { topic: hostStateTopic(config.hostId ?? ''), payload, qos: 1, retain: true };
+    if (this.#hostState === undefined || !this.connection.connected) return;
+    const payload = state === 'online' ? this.#hostState.online() : this.#hostState.offline();
+    await this.#publish(this.#hostState.topic, Buffer.from(payload), { qos: 1, retain: true });
   }
 
   /** Reports a refused message in health; a lost connection is reported by its state. */
@@ -267,42 +249,47 @@ export class SparkplugSource implements Source {
     how: { readonly qos: 0 | 1; readonly retain: boolean },
   ): Promise<void> {
     try {
-      await this.#connection.publish(topic, payload, { ...how, timeoutMs: PUBLISH_TIMEOUT_MS });
+      await this.connection.publish(topic, payload, { ...how, timeoutMs: PUBLISH_TIMEOUT_MS });
     } catch (error) {
-      if (this.#connection.connected && this.#disposed === undefined) this.#note(topic, errorMessage(error));
+      if (this.connection.connected && !this.isDisposed) this.note(topic, errorMessage(error));
     }
   }
 
   #leaveOut(reason: LeftOut): void {
-    this.#metrics.andon_sparkplug_messages_left_out_total.inc({ source: this.#context.id, reason });
-  }
-
-  #note(key: string, text: string): void {
-    if (this.#faults.note(key, text)) this.#report();
-  }
-
-  #sendBad(tags: readonly TagNumber[], reason: QualityReason): void {
-    const { sink, deps } = this.#context;
-    if (tags.length > 0) sink.accept(badSamples(tags, reason, deps.clock.nowMs()));
-  }
-
-  #beat(): void {
-    const { id, deps } = this.#context;
-    this.#tickMs = deps.clock.monotonicMs();
-    const alive = [...this.#nodes.values()].filter(({ isAlive }) => isAlive).length;
-    this.#metrics.andon_sparkplug_edge_nodes.set({ source: id }, alive);
-    if (this.#faults.forget()) this.#report();
-    this.#heartbeat = deps.clock.setTimer(() => this.#beat(), HEARTBEAT_MS);
-  }
-
-  #report(): void {
-    const troubles = [...this.#nodes.values()].flatMap(({ trouble }) => trouble ?? []);
-    const more = troubles.length > NAMED_MAX ? [`${troubles.length - NAMED_MAX} more edge nodes`] : [];
-    reportBrokerHealth(this.#health, this.#state, [...troubles.slice(0, NAMED_MAX), ...more, this.#faults.text()]);
+    this.#metrics.andon_sparkplug_messages_left_out_total.inc({ source: this.context.id, reason });
   }
 }
 
-function bdSeqOf({ metrics }: SparkplugPayload): number | undefined {
+type FoundMetric = { readonly metric: NamedMetric['metric']; readonly born: BornMetric };
+
+/** Returns the metric with its tags. A template that is null makes its members null. */
+function valuesOf(node: EdgeNode, device: string | undefined, { name, metric }: NamedMetric): readonly FoundMetric[] {
+  const byName = node.lastBirth(device)?.byName;
+  const born = byName?.get(name);
+  if (born !== undefined) return [{ metric, born }];
+  if (byName === undefined || metric.value.kind !== 'none') return [];
+  const members = [...byName.values()].filter((member) => member.name.startsWith(`${name}/`));
+  return members.map((member) => ({ metric, born: member }));
+}
+
+/** @param onFault Called for each metric, with undefined if its content has no fault. */
+function batchOf(
+  entries: readonly FoundMetric[],
+  arrival: MetricArrival,
+  onFault: (born: BornMetric, fault: string | undefined) => void,
+): SampleBatch {
+  const batch = new SampleBatch(entries.reduce((sum, { born }) => sum + born.tags.length, 0));
+  for (const { metric, born } of entries) onFault(born, addSamples(batch, metric, born, arrival));
+  return batch;
+}
+
+function deathBdSeq(node: EdgeNode, { metrics }: SparkplugPayload): number | undefined {
+  const aliases = node.lastBirth(undefined)?.aliases;
+  const byAlias = metrics.find(({ alias }) => alias !== undefined && aliases?.get(alias) === BD_SEQ);
+  return bdSeqOf(byAlias === undefined ? metrics : [{ ...byAlias, name: BD_SEQ }]);
+}
+
+function bdSeqOf(metrics: SparkplugPayload['metrics']): number | undefined {
   const value = metrics.find(({ name }) => name === BD_SEQ)?.value;
   if (value?.kind === 'long') return Number(value.value);
   return value?.kind === 'int' ? value.value : undefined;

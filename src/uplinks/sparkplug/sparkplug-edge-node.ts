@@ -37,8 +37,8 @@ const PUBLISH_TIMEOUT_MS = 10_000;
 const GOODBYE_TIMEOUT_MS = 2000;
 
 /**
- * The agent as an edge node of Sparkplug B: each verdict and each alarm transition is an NDATA. The NBIRTH contains
- * every current value. It is sent after each connect and at the request of a host.
+ * The agent as an edge node of Sparkplug B: each verdict and each alarm transition that changes a metric is an NDATA. The
+ * NBIRTH contains every current value. It is sent after each connect and at the request of a host.
  *
  * Data has QoS 0, as Sparkplug requires, and nothing is queued while disconnected: the records are in the outbox for
  * the uplinks. A birth follows a message that could not be sent.
@@ -60,6 +60,8 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   /** Of the current connection; its birth and its will have the same value. */
   #bdSeq = 255;
   #sequence = 0;
+  /** Values that hosts have, by metric: data contains only what differs. */
+  readonly #sent = new Map<string, SparkplugMetricDraft['value']>();
   #disposed: Promise<void> | undefined;
 
   constructor(options: SparkplugEdgeNodeOptions) {
@@ -68,7 +70,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#metrics = deps.metrics.of(sparkplugPublishMetrics);
     this.#health = deps.health.component('sparkplug');
     const clientId = randomClientId(deps.random, 'sparkplug');
-    const who = { name: 'sparkplug', clientId, will: () => this.#nextWill() };
+    const who = { name: 'sparkplug', clientId, will: () => this.#nextWill(), willAtClose: true };
     this.#connection = new MqttConnection(mqttConnectionOptions({ ...config, ...CLEAN }, who), deps);
   }
 
@@ -89,8 +91,9 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   async #dispose(): Promise<void> {
     this.#unsubscribe?.();
     this.#birth?.cancel();
-    // The broker publishes no will after a DISCONNECT.
-    if (this.#isBorn) await this.#publish('NDEATH', this.#death(), { qos: 1, timeoutMs: GOODBYE_TIMEOUT_MS });
+    // With MQTT 5 the DISCONNECT requests the will. With 3.1.1 the broker publishes no will after a DISCONNECT.
+    if (this.#isBorn && this.#connection.protocolVersion === 4)
+      await this.#publish('NDEATH', this.#death(), { qos: 1, timeoutMs: GOODBYE_TIMEOUT_MS });
     await this.#connection[Symbol.asyncDispose]();
     this.#health.remove();
   }
@@ -124,10 +127,12 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   }
 
   #sendData(metrics: readonly SparkplugMetricDraft[]): void {
-    // The birth contains the values before it.
-    if (!this.#isBorn) return;
+    // The birth contains the values before it. After a request for a birth no data may be sent until that birth.
+    if (!this.#isBorn || this.#birth !== undefined) return;
+    const changed = metrics.filter(({ name, value }) => !this.#sent.has(name) || this.#sent.get(name) !== value);
+    if (changed.length === 0) return;
     this.#sequence = (this.#sequence + 1) % 256;
-    void this.#send('NDATA', metrics);
+    void this.#send('NDATA', changed);
   }
 
   /** Sends a birth at the request of a host. Other commands are ignored. */
@@ -158,6 +163,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#bornMs = deps.clock.monotonicMs();
     this.#sequence = 0;
     this.#isBorn = true;
+    this.#sent.clear();
     void this.#send('NBIRTH', [
       this.#bdSeqMetric(),
       { name: REBIRTH, timestampMs: nowMs, dataType: dataTypes.Boolean, value: false },
@@ -166,7 +172,9 @@ export class SparkplugEdgeNode implements AsyncDisposable {
   }
 
   async #send(type: 'NBIRTH' | 'NDATA', metrics: readonly SparkplugMetricDraft[]): Promise<void> {
-    const payload = encodeSparkplug(this.#options.deps.clock.nowMs(), this.#sequence, metrics);
+    for (const { name, value } of metrics) this.#sent.set(name, value);
+    const types = type === 'NBIRTH' ? 'written' : 'omitted';
+    const payload = encodeSparkplug(this.#options.deps.clock.nowMs(), this.#sequence, metrics, types);
     await this.#publish(type, payload, { qos: 0, timeoutMs: PUBLISH_TIMEOUT_MS });
   }
 
@@ -200,7 +208,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
 
   #bdSeqMetric(): SparkplugMetricDraft {
     const timestampMs = this.#options.deps.clock.nowMs();
-    return { name: BD_SEQ, timestampMs, dataType: dataTypes.UInt64, value: this.#bdSeq };
+    return { name: BD_SEQ, timestampMs, dataType: dataTypes.Int64, value: this.#bdSeq };
   }
 
   #topic(type: MessageType): string {

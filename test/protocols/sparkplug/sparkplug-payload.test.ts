@@ -8,8 +8,8 @@ import { nodeBirth, nodeData } from '../../support/sparkplug-bytes.ts';
 const TIME_MS = 1_780_000_000_000;
 
 test('a birth of another program is decoded, with names, aliases and types', () => {
-  const { sequence, timestampMs, metrics } = decodeSparkplug(nodeBirth);
-  expect({ sequence, timestampMs }).toEqual({ sequence: 0, timestampMs: TIME_MS });
+  const { sequence, timestamp, metrics } = decodeSparkplug(nodeBirth);
+  expect({ sequence, timestamp }).toEqual({ sequence: 0, timestamp: TIME_MS });
   expect(metrics.map(({ name, alias, dataType }) => `${name} ${alias} ${dataType}`)).toEqual([
     'bdSeq undefined 8',
     'Node Control/Rebirth undefined 11',
@@ -26,7 +26,7 @@ test('data sets, templates and bytes are recognised and skipped, and the metrics
     'int int long int float double none data-set template bytes'.split(' '),
   );
   expect(metrics[4]).toMatchObject({ alias: 9, quality: 500, isHistorical: false });
-  expect(metrics[5]).toMatchObject({ alias: 10, isHistorical: true, timestampMs: TIME_MS + 1000 });
+  expect(metrics[5]).toMatchObject({ alias: 10, isHistorical: true, timestamp: TIME_MS + 1000 });
 });
 
 test('an encoded payload decodes to the same values', () => {
@@ -43,9 +43,9 @@ test('an encoded payload decodes to the same values', () => {
       const decoded = decodeSparkplug(encodeSparkplug(TIME_MS, sequence, typed));
       expect(decoded.sequence).toBe(sequence);
       expect(
-        decoded.metrics.map(({ name, timestampMs, value }) => ({
+        decoded.metrics.map(({ name, timestamp, value }) => ({
           name,
-          timestampMs,
+          timestampMs: timestamp,
           value: 'value' in value ? value.value : undefined,
         })),
       ).toEqual(metrics);

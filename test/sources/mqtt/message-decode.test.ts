@@ -55,14 +55,18 @@ describe('a payload that is the value', () => {
     expect(decode(payload)).toMatchObject({ value, quality: 'good', reason: 'none' });
   });
 
-  test.each(['', ' ', 'NaN', 'Infinity', '1,5', '0x10', '12 bar', '1e', '--1', '{"v":1}', 'null', '1'.repeat(65)])(
+  test.each(['NaN', 'nan', '-inf', 'Infinity'])('%j is not finite', (payload) => {
+    expect(decode(payload)).toMatchObject({ quality: 'bad', reason: 'not-finite' });
+  });
+
+  test.each(['', ' ', '1,5', '0x10', '12 bar', '1e', '--1', '{"v":1}', 'null', '1'.repeat(65)])(
     '%j is no number, and bad',
     (payload) => {
       expect(decode(payload)).toMatchObject({
         value: Number.NaN,
         quality: 'bad',
         reason: 'payload-invalid',
-        fault: `t: expected a number, found ${JSON.stringify(payload.slice(0, 40))}`,
+        fault: `t: expected a number, found ${JSON.stringify(payload.trim().slice(0, 40))}`,
       });
     },
   );
@@ -117,7 +121,7 @@ describe('a JSON payload', () => {
   test.each(['{"v":', '', '\u0000', '{"v":1}}'])('%j is not JSON', (payload) => {
     expect(decode(payload, { value: '$.v' })).toMatchObject({
       reason: 'payload-invalid',
-      fault: 't: the payload is not JSON',
+      fault: expect.stringMatching(/^t: the payload is not JSON: .+/) as string,
     });
   });
 
@@ -165,12 +169,15 @@ describe('the time of a payload', () => {
     ['without a zone', '2026-05-01T10:00:00'],
     ['on a day that does not exist', '2026-02-30T10:00:00Z'],
     ['at hour 24', '2026-05-01T24:00:00Z'],
-    ['in seconds, or from a clock that was not set', 1_780_000_000],
+    ['of a day and a month that could be each other', '05/01/2026 10:00:00Z'],
+    ['from a clock that was not set', 86_400],
     ['negative', -1],
   ])('%s makes the value uncertain and stamps it at arrival', (_what, time) => {
     expect(at(time)).toMatchObject({ value: 1, timeMs: NOW_MS, quality: 'uncertain', reason: 'time-invalid' });
     const found = time === undefined ? 'nothing' : JSON.stringify(time);
-    expect(at(time)?.fault).toBe(`t: expected epoch milliseconds or ISO 8601 with a zone at $.t, found ${found}`);
+    expect(at(time)?.fault).toBe(
+      `t: expected an epoch time or a time with a zone at $.t (timeUnit and timeZone tell others), found ${found}`,
+    );
   });
 
   test('ahead of the clock is used up to 1 s, replaced and good up to the tolerance, and uncertain beyond it', () => {
@@ -275,12 +282,16 @@ describe('a payload of a unified namespace', () => {
     expect(sample).toMatchObject({
       quality: expected,
       reason: expected === 'good' ? 'none' : 'marked-not-good',
-      fault: '',
     });
+    expect(sample?.fault.includes(' at $.quality')).toBe(expected !== 'good');
   });
 
-  test('that is bad needs no value, and the message has no fault', () => {
-    expect(uns({ value: null, timestamp_ms: NOW_MS, quality: 'bad' })).toMatchObject({ quality: 'bad', fault: '' });
+  test('that is bad needs no value, and is named', () => {
+    expect(uns({ value: null, timestamp_ms: NOW_MS, quality: 'bad' })).toMatchObject({
+      quality: 'bad',
+      reason: 'marked-not-good',
+      fault: 't: the sender marks the value as bad at $.quality: "bad"',
+    });
     expect(uns({ value: null, timestamp_ms: NOW_MS })).toMatchObject({
       fault: 't: expected a number at $.value, found null',
     });

@@ -171,7 +171,10 @@ describe('a source', () => {
       'bad payload-invalid',
       'bad payload-invalid',
     ]);
-    expect(health()).toMatchObject({ status: 'degraded', reason: 'pump/vibration: rms: the payload is not JSON' });
+    expect(health()).toMatchObject({
+      status: 'degraded',
+      reason: expect.stringContaining('pump/vibration: rms: the payload is not JSON: ') as string,
+    });
     const counted = 'andon_mqtt_message_faults_total{source="cell",reason="payload-invalid"}';
     expect(await metricValue(deps, counted)).toBe(3);
   });
@@ -201,7 +204,9 @@ describe('a source', () => {
     }
     expect(seen).toEqual(['ok', 'degraded', 'degraded', 'degraded', 'degraded']);
     await clock.advance(9000);
-    expect(deps.health.components()[0]?.reason).toBe('pump/speed: speed: expected a number, found "x"');
+    expect(deps.health.components()[0]?.reason).toBe(
+      'pump/speed: speed: expected a number, found "x"; map gives texts a number',
+    );
     await clock.advance(2000);
     expect(deps.health.components()[0]).toMatchObject({ status: 'ok', reason: '' });
   });
@@ -262,7 +267,7 @@ describe('the configuration of a source', () => {
   test.each([
     ['a wildcard', {}, { topic: 'a/+/b' }, 'tags.t.topic: must be one topic, without + and #'],
     ['a control character', {}, { topic: 'a\u001b[2J' }, 'tags.t.topic: must not contain control characters'],
-    ['a path that names many values', {}, { value: '$..a' }, 'tags.t.value: expected a path to one value'],
+    ['a path with a fault', {}, { value: '$.a[' }, 'tags.t.value: expected a JSONPath such as $.rms'],
     ['a range upside down', {}, { range: [5, 1] }, 'tags.t.range: expected [smallest, largest]'],
     ['a scheme that is not MQTT', { url: 'http://b' }, {}, 'url: expected mqtt://host:port'],
     ['a password in the url', { url: 'mqtt://u:p@b' }, {}, 'url: user and password must not be in the url'],

@@ -4,6 +4,7 @@ import { LiveEvents } from '../../../src/contracts/live-events.ts';
 import type { WatchStatuses } from '../../../src/contracts/watch-statuses.ts';
 import { type AlarmTransition, normalFacts } from '../../../src/domain/alarm/alarm.ts';
 import type { Verdict } from '../../../src/domain/alarm/verdict.ts';
+import type { Deps } from '../../../src/platform/deps.ts';
 import { MqttConnection } from '../../../src/protocols/mqtt/mqtt-connection.ts';
 import {
   dataTypes,
@@ -16,7 +17,9 @@ import { SparkplugEdgeNode } from '../../../src/uplinks/sparkplug/sparkplug-edge
 import { sparkplugPublishSchema } from '../../../src/uplinks/sparkplug/sparkplug-publish-config.ts';
 import { brokerOptions } from '../../support/broker-options.ts';
 import { Recorder } from '../../support/broker-recorder.ts';
-import { testDeps } from '../../support/test-deps.ts';
+import { Mosquitto } from '../../support/mosquitto.ts';
+import { describeWith } from '../../support/programs.ts';
+import { metricValue, testDeps } from '../../support/test-deps.ts';
 
 const TIME_MS = 1_780_000_000_000;
 let broker: MqttBroker;
@@ -62,8 +65,8 @@ const alarm: AlarmTransition = {
 };
 
 /** A host application on the same broker, with all messages of the edge node. */
-async function host() {
-  const connection = own(new MqttConnection(brokerOptions(broker.url, { protocolVersion: 4 }), testDeps()));
+async function host(url = broker.url) {
+  const connection = own(new MqttConnection(brokerOptions(url, { protocolVersion: 4 }), testDeps()));
   const said = new Recorder<{ type: string; payload: SparkplugPayload }>();
   const { promise, resolve } = Promise.withResolvers<void>();
   connection.onState(({ subscribed }) => (subscribed ? resolve() : undefined));
@@ -76,7 +79,7 @@ async function host() {
   return { connection, said, when };
 }
 
-function edgeNode() {
+function edgeNode(url = broker.url, protocolVersion = '3.1.1') {
   const events = new LiveEvents();
   const deps = testDeps();
   const overview = {
@@ -100,8 +103,8 @@ function edgeNode() {
     unshelve: never,
   };
   const config = sparkplugPublishSchema.parse({
-    url: broker.url,
-    protocolVersion: '3.1.1',
+    url,
+    protocolVersion,
     group: 'acme',
     reconnectMin: '20ms',
     reconnectMax: '100ms',
@@ -110,6 +113,8 @@ function edgeNode() {
   node.start();
   return { node, events, deps };
 }
+
+const received = (deps: Deps) => metricValue(deps, 'andon_mqtt_received_total{connection="sparkplug"}');
 
 const valuesOf = ({ metrics }: SparkplugPayload) =>
   Object.fromEntries(metrics.map(({ name, value }) => [name, 'value' in value ? value.value : null]));
@@ -141,7 +146,8 @@ describe('the agent as an edge node', () => {
     await when('NBIRTH');
     events.emit({ type: 'verdict', verdict, id: '1' });
     events.emit({ type: 'alarm', transition: { ...alarm, state: 'acknowledged' }, id: '2' });
-    for (let count = 0; count < 300; count += 1) events.emit({ type: 'verdict', verdict, id: `${count}` });
+    for (let count = 0; count < 300; count += 1)
+      events.emit({ type: 'verdict', verdict: { ...verdict, score: count }, id: `${count}` });
     await said.count(303);
     expect(said.items.map(({ payload }) => payload.sequence)).toEqual(
       Array.from({ length: 303 }, (_, index) => index % 256),
@@ -151,9 +157,31 @@ describe('the agent as an edge node', () => {
     expect(changed).toMatchObject({ 'pump-1/Alarm/State': 'acknowledged' });
   });
 
+  test('sends only the metrics that changed, without a datatype', async () => {
+    const { said, when } = await host();
+    const { events } = edgeNode();
+    await when('NBIRTH');
+    events.emit({ type: 'verdict', verdict, id: '1' });
+    events.emit({ type: 'verdict', verdict, id: '2' });
+    events.emit({ type: 'verdict', verdict: { ...verdict, verdict: 'unknown', score: undefined }, id: '3' });
+    await said.count(3);
+    const [first, second] = said.items.slice(1).map(({ payload }) => payload);
+    expect(first && valuesOf(first)).toEqual({
+      'pump-1/Verdict': 'abnormal',
+      'pump-1/Score': 0.9,
+      'pump-1/Threshold': 0.5,
+      'pump-1/Reason': '',
+    });
+    expect(second && valuesOf(second)).toEqual({ 'pump-1/Verdict': 'unknown', 'pump-1/Score': null });
+    expect([first, second].flatMap((payload) => payload?.metrics.map(({ dataType }) => dataType))).toEqual(
+      Array.from({ length: 6 }),
+    );
+    expect(second?.sequence).toBe(2);
+  });
+
   test('sends a new birth when a host requests it, one for many requests', async () => {
     const { connection, said, when } = await host();
-    edgeNode();
+    const { deps, events } = edgeNode();
     await when('NBIRTH');
     const command = { name: 'Node Control/Rebirth', timestampMs: TIME_MS, dataType: dataTypes.Boolean, value: true };
     const ask = (payload: Uint8Array) =>
@@ -165,9 +193,13 @@ describe('the agent as an edge node', () => {
     await ask(Buffer.from('{"rebirth":true}'));
     await ask(encodeSparkplug(TIME_MS, undefined, [{ ...command, value: false }]));
     for (let count = 0; count < 10; count += 1) await ask(encodeSparkplug(TIME_MS, undefined, [command]));
+    // The request is under way until the birth, which has the values of this time.
+    await expect.poll(() => received(deps)).toBe(12);
+    events.emit({ type: 'verdict', verdict, id: '1' });
     const { payload } = await when('NBIRTH', 1);
+    expect(said.items.map(({ type }) => type)).toEqual(['NBIRTH', 'NBIRTH']);
     expect(payload.sequence).toBe(0);
-    expect(valuesOf(payload)['bdSeq']).toBe(0n);
+    expect(payload.metrics[0]).toMatchObject({ name: 'bdSeq', dataType: dataTypes.Int64, value: { value: 0n } });
     expect(said.items.filter(({ type }) => type === 'NBIRTH')).toHaveLength(2);
   });
 
@@ -191,5 +223,21 @@ describe('the agent as an edge node', () => {
     const { payload: death } = await when('NDEATH', from);
     const { payload: birth } = await when('NBIRTH', from);
     expect([valuesOf(death)['bdSeq'], valuesOf(birth)['bdSeq']]).toEqual([0n, 1n]);
+  });
+});
+
+describeWith(['mosquitto'], 'the agent as an edge node on mosquitto with MQTT 5', () => {
+  test('disconnects with its will, so that hosts receive one death', async () => {
+    const mosquitto = own(await Mosquitto.start());
+    const { said, when } = await host(mosquitto.url);
+    const { node } = edgeNode(mosquitto.url, '5');
+    await when('NBIRTH');
+    await node[Symbol.asyncDispose]();
+    const { payload } = await when('NDEATH');
+    expect(valuesOf(payload)).toEqual({ bdSeq: 0n });
+    // What the next edge node sends comes after everything of the first.
+    edgeNode(mosquitto.url, '5');
+    await when('NBIRTH', 2);
+    expect(said.items.map(({ type }) => type)).toEqual(['NBIRTH', 'NDEATH', 'NBIRTH']);
   });
 });
