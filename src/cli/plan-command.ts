@@ -4,7 +4,7 @@ import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.t
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import { formatWarning, plural } from './check-command.ts';
+import { plural } from './check-command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -29,7 +29,7 @@ export async function planCommand(file: string, options: PlanOptions, output: Ou
     const met = canBeMet(plan);
     if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
     else {
-      for (const warning of warnings) output.err(formatWarning(warning));
+      for (const warning of warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(sections(plan).join('\n\n'));
     }
     return met ? 0 : 1;
