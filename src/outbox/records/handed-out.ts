@@ -7,7 +7,16 @@ type Window = { readonly from: number; readonly to: number };
  * loss record would name records that arrived. In memory only: after a restart every uplink reads again.
  */
 export class HandedOut {
+  /**
+   * Maximum size of one read of an uplink, which may have a single larger record. All uplinks together have at most an
+   * eighth of the outbox.
+   */
+  readonly readBytesMax: number;
   readonly #windows = new Map<string, Window>();
+
+  constructor(readBytesMax: number) {
+    this.readBytesMax = readBytesMax;
+  }
 
   /** A read replaces the one before: an uplink reads again only after the records before are settled. */
   read(uplink: string, records: readonly StoredRecord[]): void {

@@ -13,11 +13,18 @@ export class OutboxCursors {
   readonly #sqlite: SqliteDatabase;
   readonly #statements: OutboxStatements;
   readonly #interests: readonly UplinkInterest[];
-  readonly handedOut = new HandedOut();
+  readonly handedOut: HandedOut;
   readonly #unsaved = new Set<string>();
   #positions = new Map<string, UplinkPosition>();
 
-  constructor(sqlite: SqliteDatabase, statements: OutboxStatements, interests: readonly UplinkInterest[]) {
+  /** @param bytesMax Maximum size of the outbox. */
+  constructor(
+    sqlite: SqliteDatabase,
+    statements: OutboxStatements,
+    interests: readonly UplinkInterest[],
+    bytesMax: number,
+  ) {
+    this.handedOut = new HandedOut(bytesMax / 8 / Math.max(1, interests.length));
     this.#sqlite = sqlite;
     this.#statements = statements;
     this.#interests = interests;

@@ -48,8 +48,6 @@ export class OutboxDatabase {
   readonly epochs: Epochs;
   readonly losses: LossLedger;
   readonly cursors: OutboxCursors;
-  /** Maximum size of one read of an uplink. A single larger record is read alone. */
-  readonly readBytesMax: number;
   readonly rows: RecordRows;
   #sequence = 0;
   #counts = new RecordCounts();
@@ -68,10 +66,8 @@ export class OutboxDatabase {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.rows = new RecordRows(this.statements, this.epochs);
-      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks, bytesMax);
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
-      // An uplink never has more than an eighth of the outbox in flight, because that part cannot be dropped.
-      this.readBytesMax = bytesMax / 8 / Math.max(1, uplinks.length);
       this.cursors.load();
       this.#load();
     } catch (error) {

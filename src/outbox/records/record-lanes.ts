@@ -33,7 +33,7 @@ export class RecordLanes {
     }
     const records: StoredRecord[] = [];
     let bytes = 0;
-    const bytesMax = Math.min(request.bytesMax, this.#database.readBytesMax);
+    const bytesMax = Math.min(request.bytesMax, this.#database.cursors.handedOut.readBytesMax);
     for (const row of this.#pendingRows(range, request)) {
       const record = this.#verified(row);
       if (record === undefined) continue;
