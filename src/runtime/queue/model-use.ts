@@ -7,16 +7,10 @@ import type { Batching } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { ModelCounts } from './model-counts.ts';
+import type { RunRequest } from './run-requests.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { type Serving, servingOf } from '../../models/store/serving.ts';
-
-/** A request that ran, as the counts need it. */
-export type ExecutedRequest = {
-  readonly rows: number;
-  readonly queuedMs: number;
-  readonly priority: RunPriority;
-};
 
 /** Limits of the version that is ready, and counts of what it has done. */
 export class ModelUse implements Disposable {
@@ -74,10 +68,9 @@ export class ModelUse implements Disposable {
   }
 
   /** One run succeeded for all these requests. */
-  noteExecuted(requests: readonly ExecutedRequest[], startedMs: number, runMs: number): void {
-    this.#counts?.executed();
-    for (const { rows, queuedMs } of requests) this.#counts?.succeeded({ rows, queuedMs, startedMs, runMs });
-    if (requests.some(({ priority }) => priority === 'watch')) return;
+  noteExecuted(requests: readonly RunRequest[], startedMs: number, runMs: number): void {
+    this.#counts?.succeeded(requests, startedMs, runMs);
+    if (requests[0]?.priority === 'watch') return;
     const rows = requests.reduce((sum, request) => sum + request.rows, 0);
     this.#batchRows.observe({ model: this.#label }, rows);
   }
