@@ -1,16 +1,15 @@
 import type { ModelStatistics, RunResult } from '../../contracts/inference.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
-import type { Metrics, MetricsOf } from '../../platform/metrics.ts';
+import type { MetricsOf } from '../../platform/metrics.ts';
 import type { inferenceMetrics } from './inference-metrics.ts';
-import { nvInferenceMetrics } from './nv-inference-metrics.ts';
-import type { RunRequest } from './run-requests.ts';
+import type { nvInferenceMetrics } from './nv-inference-metrics.ts';
 
 const NS_PER_MS = 1_000_000;
 const US_PER_MS = 1_000;
 
-const nothing = {
+/** Counts and times of one version, as the Open Inference Protocol defines them. */
+export const noTotals = {
   inferences: 0,
   executions: 0,
   succeeded: 0,
@@ -20,7 +19,7 @@ const nothing = {
   queuedMs: 0,
   computedMs: 0,
 };
-type Totals = Readonly<typeof nothing>;
+export type Totals = Readonly<typeof noTotals>;
 
 /** Metric of a total, and the number of its units in one of the total. */
 const metricOfTotal = {
@@ -31,79 +30,42 @@ const metricOfTotal = {
   succeededMs: ['nv_inference_request_duration_us', US_PER_MS],
   queuedMs: ['nv_inference_queue_duration_us', US_PER_MS],
   computedMs: ['nv_inference_compute_infer_duration_us', US_PER_MS],
-} as const;
+} as const satisfies Partial<Record<keyof Totals, readonly [keyof typeof nvInferenceMetrics, number]>>;
 
-/** Counts of one version of a model, as the Open Inference Protocol defines them. All times are monotonic. */
-export class ModelCounts implements Disposable {
-  readonly version: number;
-  readonly #name: string;
-  readonly #clock: Clock;
-  readonly #metrics;
-  readonly #stopReporting: () => void;
-  readonly #totals = { ...nothing };
-  /** The part of the totals that the metrics have. */
-  #reported: Totals = nothing;
-  #lastInferenceMs: EpochMs = 0;
+type ModelVersion = { readonly name: string; readonly version: number };
 
-  constructor(model: { readonly name: string; readonly version: number }, clock: Clock, metrics: Metrics) {
-    this.#name = model.name;
-    this.version = model.version;
-    this.#clock = clock;
-    this.#metrics = metrics.of(nvInferenceMetrics);
-    this.#stopReporting = metrics.beforeText(() => this.#report());
+/** Adds what is new since `reported` to the metrics: two copies of a model count under the same labels. */
+export function reportTotals(
+  metrics: MetricsOf<typeof nvInferenceMetrics>,
+  { name, version }: ModelVersion,
+  totals: Totals,
+  reported: Totals,
+): void {
+  const labels = { model: name, version: String(version) };
+  for (const total of Object.keys(metricOfTotal) as (keyof typeof metricOfTotal)[]) {
+    const [metric, factor] = metricOfTotal[total];
+    metrics[metric].inc(labels, (totals[total] - reported[total]) * factor);
   }
+}
 
-  /** One run succeeded for all these requests. @param runMs Time of `session.run`. */
-  succeeded(requests: readonly Pick<RunRequest, 'rows' | 'queuedMs'>[], startedMs: number, runMs: number): void {
-    const totals = this.#totals;
-    totals.executions += 1;
-    this.#lastInferenceMs = this.#clock.nowMs();
-    for (const { rows, queuedMs } of requests) {
-      totals.inferences += rows;
-      totals.succeeded += 1;
-      totals.succeededMs += this.#clock.monotonicMs() - queuedMs;
-      totals.queuedMs += startedMs - queuedMs;
-      totals.computedMs += runMs;
-    }
-  }
-
-  failed(queuedMs: number): void {
-    this.#totals.failed += 1;
-    this.#totals.failedMs += this.#clock.monotonicMs() - queuedMs;
-  }
-
-  /** Another version replaces it; its counts stay in the metrics. */
-  [Symbol.dispose](): void {
-    this.#report();
-    this.#stopReporting();
-  }
-
-  statistics(): ModelStatistics {
-    const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = this.#totals;
-    const total = (count: number, ms: number) => ({ count, ns: Math.round(ms * NS_PER_MS) });
-    return {
-      name: this.#name,
-      version: this.version,
-      lastInferenceMs: this.#lastInferenceMs,
-      inferences,
-      executions,
-      succeeded: total(succeeded, succeededMs),
-      failed: total(failed, failedMs),
-      queued: total(succeeded, queuedMs),
-      computed: total(succeeded, computedMs),
-    };
-  }
-
-  /** Adds only what is new: two copies of a model count under the same labels. */
-  #report(): void {
-    const labels = { model: this.#name, version: String(this.version) };
-    for (const [total, [metric, factor]] of Object.entries(metricOfTotal))
-      this.#metrics[metric].inc(
-        labels,
-        (this.#totals[total as keyof Totals] - this.#reported[total as keyof Totals]) * factor,
-      );
-    this.#reported = { ...this.#totals };
-  }
+export function statisticsOf(
+  { name, version }: ModelVersion,
+  totals: Totals,
+  lastInferenceMs: EpochMs,
+): ModelStatistics {
+  const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = totals;
+  const total = (count: number, ms: number) => ({ count, ns: Math.round(ms * NS_PER_MS) });
+  return {
+    name,
+    version,
+    lastInferenceMs,
+    inferences,
+    executions,
+    succeeded: total(succeeded, succeededMs),
+    failed: total(failed, failedMs),
+    queued: total(succeeded, queuedMs),
+    computed: total(succeeded, computedMs),
+  };
 }
 
 /** Adds up those of the same version. */
