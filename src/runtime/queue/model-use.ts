@@ -9,10 +9,12 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
 import { noTotals, reportTotals, statisticsOf, type Totals } from './model-counts.ts';
 import { nvInferenceMetrics } from './nv-inference-metrics.ts';
-import type { RunRequest } from './run-requests.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { type Serving, servingOf } from '../../models/store/serving.ts';
+
+/** A request that ran, as the counts need it. */
+type ExecutedRequest = { readonly rows: number; readonly queuedMs: number; readonly priority: RunPriority };
 
 /** Limits of the version that is ready, and counts of what it has done. */
 export class ModelUse implements Disposable {
@@ -81,7 +83,7 @@ export class ModelUse implements Disposable {
   }
 
   /** One run succeeded for all these requests. @param runMs Time of `session.run`. */
-  noteExecuted(requests: readonly RunRequest[], startedMs: number, runMs: number): void {
+  noteExecuted(requests: readonly ExecutedRequest[], startedMs: number, runMs: number): void {
     const totals = this.#totals;
     totals.executions += 1;
     this.#lastInferenceMs = this.#clock.nowMs();
