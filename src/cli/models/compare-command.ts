@@ -5,8 +5,7 @@ import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { agentNotReached, agentUrl, askAgent } from '../output/agent-request.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { referenceOf } from './model-argument.ts';
 

@@ -5,7 +5,7 @@ import { historyRows, parseMoment } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { writeParquet } from './history-parquet.ts';
 import type { Output } from '../output/output.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 
 export type HistoryExportOptions = {
   readonly config: string;
@@ -25,7 +25,7 @@ const LINES_AT_ONCE = 500;
  */
 export async function historyExportCommand(options: HistoryExportOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);
-  const nowMs = quietDeps().clock.nowMs();
+  const nowMs = systemDeps().clock.nowMs();
   const watched = [...new Set(Object.values(config.watches).flatMap(({ tags }) => tags))];
   const tags = options.tags === undefined ? watched : options.tags.split(',').map((tag) => tag.trim());
   const rows = historyRows({
