@@ -2,7 +2,7 @@ import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
-import { invalidField, modbusTagSchema } from './modbus-tag-config.ts';
+import { invalidField, modbusTagSchema, registerBitsField } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
 import { locationProblems } from './tag-location.ts';
@@ -41,6 +41,13 @@ export const modbusSourceSchema = configObject({
     .boolean()
     .default(false)
     .describe('true: the connection is closed after each scan, for devices that allow few connections'),
+  rs485: configObject({
+    rts: z.enum(['high', 'low']).default('high').describe('Level of RTS while andon sends'),
+    delayBeforeSend: duration('Wait between switching RTS and the first byte', { maxMs: 1000 }).prefault('0s'),
+    delayAfterSend: duration('Wait between the last byte and switching RTS back', { maxMs: 1000 }).prefault('0s'),
+  })
+    .optional()
+    .describe('Serial ports: RTS switches the RS-485 driver, for adapters that do not switch it themselves'),
   framing: z
     .enum(['tolerant', 'strict'])
     .default('tolerant')
@@ -71,6 +78,7 @@ export const modbusSourceSchema = configObject({
     .union([z.literal(0), z.literal(1)])
     .default(0)
     .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
+  registerBits: registerBitsField.default(16),
   invalid: invalidField,
   ...sourceFields,
   maxGap: z
@@ -99,6 +107,8 @@ export const modbusSourceSchema = configObject({
   for (const [name, tag] of Object.entries(config.tags))
     for (const { path, message } of locationProblems(tag, config))
       context.addIssue({ code: 'custom', path: ['tags', name, path], message });
+  if (config.rs485 !== undefined && !URL.parse(config.url)?.protocol.endsWith('serial:'))
+    context.addIssue({ code: 'custom', path: ['rs485'], message: 'only a serial port has RTS; remove it' });
   if (config.reconnect.firstMs > config.reconnect.maxMs)
     context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
 });
