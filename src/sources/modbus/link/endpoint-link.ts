@@ -1,6 +1,7 @@
 import { Backoff } from '../../../platform/backoff.ts';
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Deps } from '../../../platform/deps.ts';
+import type { TlsFiles } from '../../../platform/tls-files.ts';
 import { silenceMs, wireMs } from '../frame/bus-time.ts';
 import { UnsolicitedFrames } from './unsolicited-frames.ts';
 import type { Framing } from '../frame/framing.ts';
@@ -31,6 +32,8 @@ export type EndpointLinkOptions = FramingRules & {
   readonly pauseAfterConnectMs: number;
   /** True if the connection is closed while no read is waiting. */
   readonly closeAfterScan: boolean;
+  /** Certificates for Modbus/TCP Security. */
+  readonly tls?: TlsFiles | undefined;
   /** Serial ports: RTS switches the RS-485 driver. */
   readonly rs485?: Rs485Settings | undefined;
 };
@@ -366,10 +369,10 @@ export class EndpointLink {
   }
 }
 
-function transportTo({ endpoint, rs485 }: EndpointLinkOptions, clock: Clock): Transport {
+function transportTo({ endpoint, tls, rs485 }: EndpointLinkOptions, clock: Clock): Transport {
   switch (endpoint.medium) {
     case 'tcp':
-      return new TcpTransport(endpoint);
+      return new TcpTransport(endpoint, tls);
     case 'serial':
       return new SerialTransport(endpoint, rs485, clock);
   }

@@ -1,6 +1,7 @@
 import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
+import { tlsSchema } from '../../../platform/tls-files.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { invalidField, modbusTagSchema, registerBitsField } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
@@ -23,8 +24,9 @@ export const modbusSourceSchema = configObject({
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
     })
     .describe(
-      'Address of the device: tcp://host:port (Modbus TCP), rtu+tcp://host:port (RTU frames over TCP, for serial device servers) or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU). Sources with the same address share one connection, with one request in flight',
+      'Address of the device: tcp://host:port (Modbus TCP), tcps://host:802 (Modbus/TCP Security), rtu+tcp://host:port and ascii+tcp://host:port (RTU and ASCII frames over TCP, for serial device servers), serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU) or ascii+serial:///dev/ttyUSB0?dataBits=7 (ASCII). Sources with the same address share one connection, with one request in flight',
     ),
+  tls: tlsSchema('the device').optional().describe('Certificates for tcps'),
   unitId: z.int().min(0).max(255).default(1).describe('Modbus unit id (slave address), 0–255'),
   scanInterval: duration('Interval between scans; 0s scans without a pause', { maxMs: DURATION_MS_MAX }).prefault('1s'),
   timeout: duration('Longest wait for a response', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('1s'),
@@ -107,6 +109,12 @@ export const modbusSourceSchema = configObject({
   for (const [name, tag] of Object.entries(config.tags))
     for (const { path, message } of locationProblems(tag, config))
       context.addIssue({ code: 'custom', path: ['tags', name, path], message });
+  if (config.tls !== undefined && URL.parse(config.url)?.protocol !== 'tcps:')
+    context.addIssue({
+      code: 'custom',
+      path: ['tls'],
+      message: 'only tcps:// uses certificates; change the url or remove it',
+    });
   if (config.rs485 !== undefined && !URL.parse(config.url)?.protocol.endsWith('serial:'))
     context.addIssue({ code: 'custom', path: ['rs485'], message: 'only a serial port has RTS; remove it' });
   if (config.reconnect.firstMs > config.reconnect.maxMs)
