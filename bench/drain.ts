@@ -1,4 +1,5 @@
 import { connectAsync } from 'mqtt';
+import { draftJson } from '../test/support/draft-body.ts';
 import { recordJson } from '../src/domain/record/record.ts';
 import { mqttUplinkKind } from '../src/uplinks/mqtt/mqtt-kind.ts';
 import { startOutbox } from './outbox-rows.ts';
@@ -35,14 +36,14 @@ export async function drainLimit({ brokerUrl }: PartOptions): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const client = await connectAsync(brokerUrl);
   stack.defer(() => client.endAsync());
-  const records = verdictDrafts(RECORDS_PER_MESSAGE).map(({ kind, timestampMs, watch, body }, index) =>
+  const records = verdictDrafts(RECORDS_PER_MESSAGE).map(({ kind, timestampMs, watch, body, columns }, index) =>
     recordJson({
       id: `${AGENT_ID}/0123456789abcdefg/${index}`,
       sequence: index,
       kind,
       timestampMs,
       watch,
-      body: JSON.stringify(body),
+      body: draftJson({ body, columns }),
     }),
   );
   const payload = `[${records.join(',')}]`;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { historyWorkerEntry, storageWorkerEntry } from '../src/platform/entries.ts';
+import { draftJson } from '../test/support/draft-body.ts';
 import type { RecordDraft } from '../src/domain/record/record.ts';
 import { outboxFormat } from '../src/outbox/records/outbox-schema.ts';
 import { HistoryStorage } from '../src/outbox/history-storage.ts';
@@ -66,7 +67,7 @@ export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () =
 }
 
 function writer(sqlite: Database.Database, insert: Database.Statement, drafts: readonly RecordDraft[]): () => number {
-  const rows = drafts.map(({ kind, watch, timestampMs, body }) => [kind, watch, timestampMs, JSON.stringify(body)]);
+  const rows = drafts.map((draft) => [draft.kind, draft.watch, draft.timestampMs, draftJson(draft)]);
   const writeAll = sqlite.transaction(() => {
     for (const row of rows) insert.run(row);
   });

@@ -1,10 +1,11 @@
 import type { RecordDraft } from '../src/domain/record/record.ts';
-import { verdictDraft } from '../src/pipeline/verdict-record.ts';
+import { VerdictRecords } from '../src/pipeline/verdict-record.ts';
 import { MODEL, WATCHED_TAGS, watchOf } from './workload.ts';
 
 /** Creates records in the form that the agent stores: verdicts on 32 tags. */
 export function verdictDrafts(count: number): readonly RecordDraft[] {
   const nowMs = Date.now();
+  const verdicts = new VerdictRecords();
   return Array.from({ length: count }, (_, index) => {
     const row = Float32Array.from({ length: WATCHED_TAGS }, (__, tag) => index + tag / 7);
     const verdict = {
@@ -25,6 +26,6 @@ export function verdictDrafts(count: number): readonly RecordDraft[] {
       quality: 'good' as const,
       reason: 'none' as const,
     }));
-    return verdictDraft(verdict, row, readings);
+    return verdicts.draft(verdict, row, readings);
   });
 }

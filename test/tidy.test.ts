@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['domain/record'],
   ['domain/model'],
   ['domain/rollout'],
+  ['domain/learning'],
   ['platform'],
   ['contracts'],
   ['csv'],
@@ -63,6 +64,7 @@ const floors: readonly (readonly string[])[] = [
   ['outbox'],
   ['uplinks'],
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug'],
+  ['learning'],
   ['plant'],
   ['web'],
   ['http', 'serving/v2'],
@@ -98,7 +100,7 @@ const FOLDER_FILES_MAX = 25;
 const CLASS_MEMBERS_MAX = 12;
 
 /** Breaches that are still to be removed; a fixed one must leave this list. */
-const remaining: ReadonlySet<string> = new Set(['class SupervisedInferenceHost']);
+const remaining: ReadonlySet<string> = new Set();
 
 type Breach = string;
 type Rule = (path: string, text: string) => readonly Breach[];

@@ -1,7 +1,6 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
-import type { Tag } from '../domain/sample/tag.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
@@ -16,9 +15,16 @@ import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
+import { windowPlan } from '../pipeline/watch.ts';
 import { Recorder } from '../pipeline/recorder.ts';
+import { Learning } from '../learning/learning.ts';
+import type { TrainingJob } from '../learning/training-job.ts';
+import { trainInProcess } from '../learning/training-process.ts';
+import { ModelDirectory } from '../models/store/model-directory.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
@@ -27,11 +33,18 @@ import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { Publisher } from '../uplinks/publisher.ts';
 import { SparkplugEdgeNode } from '../uplinks/sparkplug/sparkplug-edge-node.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
-import { historyWorkerEntry, inferenceHostEntry, modelServerEntry, storageWorkerEntry } from '../platform/entries.ts';
+import {
+  historyWorkerEntry,
+  inferenceHostEntry,
+  modelServerEntry,
+  storageWorkerEntry,
+  trainingHostEntry,
+} from '../platform/entries.ts';
 import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
+import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
@@ -75,9 +88,7 @@ export async function startAgent(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
-  const history = stack.use(
-    new SampleHistoryStore({ storage: historyStorage, tags: historyTags(tags, watches), deps }),
-  );
+  const history = stack.use(new SampleHistoryStore({ storage: historyStorage, tags, keeps: keptTags(config), deps }));
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -97,13 +108,13 @@ export async function startAgent(
             entry: modelServerEntry,
             settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
             agent: {
-              models: () => inference.snapshot(),
+              models: () => inference.clients.snapshot(),
               run: async ({ model, inputs }) => {
-                const result = await inference.run(model, inputs, 'client');
+                const result = await inference.clients.run(model, inputs);
                 return { ...result, manifest: { ...result.manifest, golden: [] } };
               },
-              load: (model) => inference.load(model),
-              unload: (model) => inference.unload(model),
+              load: (model) => inference.clients.load(model),
+              unload: (model) => inference.clients.unload(model),
             },
             deps,
           }),
@@ -128,12 +139,13 @@ export async function startAgent(
       deps,
     }),
   );
+  const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
       watches,
       inference,
       models: rolloutHosts,
-      ledger: versionLedger(config.models.directory, registry, deps.clock),
+      ledger,
       journal: rolloutJournal(config.outbox.path, deps.log),
       rules: config.models.rollback,
       deps,
@@ -155,6 +167,22 @@ export async function startAgent(
       deps,
     }),
   );
+  const learning = stack.use(
+    new Learning({
+      watches,
+      inference,
+      directory: ModelDirectory.of(config.models),
+      ledger,
+      registry,
+      propose: (model, version) => rollouts.propose(model, version),
+      board: pipeline,
+      history,
+      maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
+      train: (watch, fromMs, toMs, signal) =>
+        trainInProcess(trainingHostEntry, trainingJob(config, watch, fromMs, toMs), signal),
+      deps,
+    }),
+  );
   const uplinks = Object.entries(config.uplinks).map(([id, uplink]) =>
     stack.use(createUplink({ id, agentId, config: uplink, records: outbox, deps })),
   );
@@ -173,6 +201,7 @@ export async function startAgent(
       alarms,
       board: pipeline,
       rollouts,
+      learning,
       records: outbox,
       history,
       models: () =>
@@ -232,6 +261,7 @@ export async function startAgent(
   modelServer?.start();
   clockMonitor.start();
   for (const source of sources.values()) source.start();
+  learning.start();
   watchdog.start();
 
   const started = stack.move();
@@ -243,10 +273,9 @@ export async function startAgent(
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
-/** Returns the tags of the watches: models are trained on them, and charts of verdicts show them. */
-function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
-  const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
-  return tags.filter(({ name }) => watched.has(name));
+function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
+  const { watch: watchConfig, tags } = bindWatch(config, watch);
+  return { watch, config: watchConfig, tags, models: config.models, outboxPath: config.outbox.path, fromMs, toMs };
 }
 
 /** Returns the history as one source uses it: `stored` rejects if samples were lost since its last call. */

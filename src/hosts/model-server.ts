@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SystemClock } from '../platform/clock.ts';
-import type { Deps } from '../platform/deps.ts';
+import { type Deps, systemRandom } from '../platform/deps.ts';
 import { inferenceHostEntry, tensorCodecEntry } from '../platform/entries.ts';
 import { invariant } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
@@ -89,7 +88,7 @@ async function start(settings: Settings): Promise<Serving> {
   const endpoint = stack.use(
     servingEndpoint({
       settings,
-      models: new ClientModels({ own, agent, config, watched, clock: deps.clock }),
+      models: new ClientModels({ own: own.clients, agent, config, watched, clock: deps.clock }),
       codecEntry: tensorCodecEntry,
       onListening: (url) => send(agent.call('listening', url)),
       deps,
@@ -112,7 +111,7 @@ function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps
     new WallClockMonitor({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
   );
   clockMonitor.start();
-  return { clock, random: () => randomBytes(4).readUInt32LE() / 2 ** 32, log, metrics, health };
+  return { clock, random: systemRandom, log, metrics, health };
 }
 
 /** Without an agent there is no receiver, and this process is about to end. */

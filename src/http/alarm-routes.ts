@@ -41,18 +41,16 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
       return { alarms: alarms.list().map(alarmToJson) };
     },
   );
-  app.post(
-    '/api/v1/alarms/:watch/acknowledge',
-    {
-      schema: {
-        summary: 'Acknowledge an alarm',
-        params: watchParams,
-        body: z.object({ by: actor }),
-        response: answers,
-      },
-    },
-    async ({ params, body }) => alarmToJson(await alarms.acknowledge(params.watch, body.by)),
-  );
+  const plain = [
+    ['acknowledge', 'Acknowledge an alarm'],
+    ['unshelve', 'End shelving'],
+  ] as const;
+  for (const [action, summary] of plain)
+    app.post(
+      `/api/v1/alarms/:watch/${action}`,
+      { schema: { summary, params: watchParams, body: z.object({ by: actor }), response: answers } },
+      async ({ params, body }) => alarmToJson(await alarms[action](params.watch, body.by)),
+    );
   app.post(
     '/api/v1/alarms/:watch/shelve',
     {
@@ -68,11 +66,6 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
       checkShelving(untilMs - deps.clock.nowMs());
       return alarmToJson(await alarms.shelve(params.watch, untilMs, body.by));
     },
-  );
-  app.post(
-    '/api/v1/alarms/:watch/unshelve',
-    { schema: { summary: 'End shelving', params: watchParams, body: z.object({ by: actor }), response: answers } },
-    async ({ params, body }) => alarmToJson(await alarms.unshelve(params.watch, body.by)),
   );
 }
 

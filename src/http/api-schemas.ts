@@ -74,12 +74,33 @@ export const watchJson = z.object({
     })
     .nullable()
     .describe('Two versions on the same windows. Details: /api/v1/models/<name>/compare'),
+  learning: z
+    .object({
+      phase: z.enum(['collecting', 'training', 'proposed', 'failed']),
+      covered_ms: z.number().describe('Time in which every tag had a good value'),
+      needed_ms: z.number().describe('learn.for'),
+      version: z.number().nullable().describe('The proposed version'),
+      reason: z.string().describe('What is missing, or what to do'),
+    })
+    .nullable()
+    .describe('How far the watch is in learning a model; null if it has one and trains no other'),
 });
 
 export const tagSeriesJson = z.object({
   tag: z.string(),
   timestamps_ms: z.array(z.number()),
   values: z.array(z.number()),
+});
+
+/** Columns of equal length. A span without a sample is missing. */
+export const rollupJson = z.object({
+  tag: z.string(),
+  timestamps_ms: z.array(z.number()).describe('Begin of each minute or hour'),
+  min: z.array(z.number().nullable()).describe('null if no sample of the span was good'),
+  max: z.array(z.number().nullable()),
+  mean: z.array(z.number().nullable()),
+  count: z.array(z.number()).describe('Good samples'),
+  quality: z.array(z.enum(qualities)).describe('Quality of the last sample'),
 });
 
 export const modelJson = z.object({

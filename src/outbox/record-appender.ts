@@ -1,14 +1,16 @@
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../domain/record/record.ts';
+import type { RecordKind } from '../domain/record/record.ts';
 import { databaseFault } from './file/database-file.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
+import { Refusals } from './file/refusals.ts';
 import type { OutboxDatabase } from './records/outbox-database.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
 import type { OutboxRow } from './records/outbox-schema.ts';
 import { ROW_BYTES } from './records/record-space.ts';
-import type { AppendBatch, AppendOutcome } from './file/storage-protocol.ts';
+import { type AppendBatch, bodyBytes, bodyOf } from './file/append-batch.ts';
+import type { AppendOutcome } from './file/storage-protocol.ts';
 
 /** Kinds, least important first. These are left out first if a commit has no room for all. */
 const IMPORTANCE = ['sample', 'verdict', 'loss', 'alarm'] as const satisfies readonly RecordKind[];
@@ -38,8 +40,8 @@ export function appendBatch(
     const kinds = new Set<RecordKind>(batch.kinds.filter((kind) => kept.some((candidate) => candidate === kind)));
     const least = kept.find((kind) => kinds.has(kind));
     if (least === undefined) break;
-    const bytes = bytesOf(batch, kinds);
-    if (!outbox.space.makeRoom(bytes, least, nowMs)) continue;
+    const bytes = bodyBytes(batch, (kind) => kinds.has(kind)) + batch.kinds.length * ROW_BYTES;
+    if (!outbox.space.makeRoom(bytes, least)) continue;
     try {
       return { ids: store(outbox, batch, kinds, onFull, nowMs), bytes };
     } catch (error) {
@@ -57,8 +59,8 @@ export function appendBatch(
  */
 function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (string | undefined)[] | undefined {
   const from = database.sequence - batch.kinds.length - UPKEEP_ROWS_MAX;
-  const rows = (database.statements.pending.all(from, database.sequence, telemetry, -1) as OutboxRow[]).flatMap(
-    (row) => database.verified(row) ?? [],
+  const rows = (database.statements.pending.all(from, database.sequence, telemetry, null, -1) as OutboxRow[]).filter(
+    (row) => database.rows.verified(row) !== undefined,
   );
   for (let leaveOut = 0; leaveOut < IMPORTANCE.length; leaveOut += 1) {
     const kept = new Set<RecordKind>(IMPORTANCE.slice(leaveOut));
@@ -69,37 +71,28 @@ function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (s
     });
     if (drafts.length === 0) return undefined;
     const start = rows.findIndex((_, first) =>
-      drafts.every((index, offset) => isStoredAs(batch, index, rows[first + offset])),
+      drafts.every((index, offset) => isStoredAs(database, batch, index, rows[first + offset])),
     );
     if (start < 0) continue;
-    const ids = new Map(drafts.map((index, offset) => [index, rows[start + offset]?.id]));
+    const ids = new Map(
+      rows.slice(start, start + drafts.length).map((row, offset) => [drafts[offset], database.epochs.idOf(row)]),
+    );
     const alarmIds = new Map(batch.alarms.map(({ index, transition }) => [index, alarmIdOf(database, transition)]));
     return batch.kinds.map((_, index) => ids.get(index) ?? alarmIds.get(index));
   }
   return undefined;
 }
 
-function isStoredAs(batch: AppendBatch, index: number, row: StoredRecord | undefined): boolean {
-  return (
-    row !== undefined &&
-    row.kind === batch.kinds[index] &&
-    row.timestampMs === batch.timestampsMs[index] &&
-    row.watch === batch.watches[index] &&
-    row.body === batch.bodies[index]
-  );
+function isStoredAs({ rows }: OutboxDatabase, batch: AppendBatch, index: number, row: OutboxRow | undefined): boolean {
+  if (row === undefined || row.kind !== batch.kinds[index] || row.timestamp !== batch.timestampsMs[index]) return false;
+  const body = bodyOf(batch, index);
+  if (typeof body === 'string') return row.watch === batch.watches[index] && row.body === body;
+  return row.names !== null && rows.names.isList(row.names, body.names) && Buffer.from(row.body).equals(body.bytes);
 }
 
 function alarmIdOf(database: OutboxDatabase, { watch, number }: AlarmTransition): string | undefined {
   const row = database.statements.byKey.get(alarmKey(watch, number));
   return row === undefined ? undefined : database.epochs.idOf(row as { sequence: number; original_id: string | null });
-}
-
-function bytesOf(batch: AppendBatch, kinds: ReadonlySet<RecordKind>): number {
-  let bytes = 0;
-  for (const [index, kind] of batch.kinds.entries())
-    if (kinds.has(kind))
-      bytes += Buffer.byteLength(batch.bodies[index] ?? '') + Buffer.byteLength(batch.watches[index] ?? '') + ROW_BYTES;
-  return bytes;
 }
 
 function store(
@@ -112,26 +105,29 @@ function store(
   const drops = onFull !== 'reject-new';
   if (kinds.size === 0 && !drops) return batch.kinds.map(() => undefined);
   const alarms = new Map(batch.alarms.map(({ index, transition }) => [index, transition]));
-  return database.commit(() =>
-    batch.kinds.map((kind, index) => {
+  return database.commit(() => {
+    const left = new Refusals();
+    const ids = batch.kinds.map((kind, index) => {
       const alarm = alarms.get(index);
+      const [timestampMs, watch] = [batch.timestampsMs[index] ?? nowMs, batch.watches[index] ?? ''];
       if (!kinds.has(kind)) {
         // An alarm is not lost: it waits in the alarm database for room.
-        if (drops && alarm === undefined)
-          database.losses.add({ kind, reason: 'outbox-full', from: 0, to: 0, count: 1 }, nowMs);
+        if (drops && alarm === undefined) left.add([{ kind, timestampMs, watch }], 'outbox-full');
         return undefined;
       }
       const existing = alarm === undefined ? undefined : alarmIdOf(database, alarm);
       if (existing !== undefined) return existing;
       const sequence = database.insert({
         kind,
-        watch: batch.watches[index] ?? '',
-        timestampMs: batch.timestampsMs[index] ?? nowMs,
-        body: batch.bodies[index] ?? '{}',
+        watch,
+        timestampMs,
+        body: bodyOf(batch, index),
         key: alarm === undefined ? null : alarmKey(alarm.watch, alarm.number),
         originalId: null,
       });
       return database.epochs.idOf({ sequence, original_id: null });
-    }),
-  );
+    });
+    database.losses.refused(left.take());
+    return ids;
+  });
 }

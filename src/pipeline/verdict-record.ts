@@ -1,33 +1,53 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import type { Quality } from '../domain/sample/quality.ts';
-import type { RecordBody, RecordDraft } from '../domain/record/record.ts';
-import { verdictPayload } from '../domain/record/verdict-payload.ts';
-import { shortestFloat32 } from '../domain/alarm/verdict-rule.ts';
+import type { RecordDraft } from '../domain/record/record.ts';
+import { encodeVerdict, type VerdictNames } from '../domain/record/verdict-columns.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 
+/** Sets of names kept. More than two of one watch are rare: its model judges or does not. */
+const NAMES_MAX = 10_000;
+
 /**
- * Builds the record of a verdict: the payload of subscribers, the execution provider and the reasons why earlier ones in
+ * Builds the records of verdicts: the payload of subscribers, the execution provider and the reasons why earlier ones in
  * the list are not used, and for each tag its value in the window's last row (null if missing) and its quality.
- *
- * @param lastRow NaN for a missing value; undefined without a window.
- * @param readings Current readings of the watch's tags, in the order of the row.
  */
-export function verdictDraft(
-  verdict: Verdict,
-  lastRow: Float32Array | undefined,
-  readings: readonly TagReading[],
-): RecordDraft {
-  const { timestamp_ms: _, ...payload } = verdictPayload(verdict, undefined);
-  const tags: Record<string, number | null> = {};
-  const quality: Record<string, Quality> = {};
-  for (const [column, reading] of readings.entries()) {
-    const value = lastRow?.[column] ?? Number.NaN;
-    const missing = Number.isNaN(value);
-    tags[reading.tag] = missing ? null : shortestFloat32(value);
-    // A value that is too old for the row is not good, although its last sample was.
-    quality[reading.tag] = missing ? (reading.quality === 'good' ? 'bad' : reading.quality) : 'good';
+export class VerdictRecords {
+  readonly #names = new Map<string, { readonly tags: readonly string[]; readonly text: string }>();
+
+  /**
+   * @param lastRow NaN for a missing value; undefined without a window.
+   * @param readings Current readings of the watch's tags, in the order of the row.
+   */
+  draft(verdict: Verdict, lastRow: Float32Array | undefined, readings: readonly TagReading[]): RecordDraft {
+    const { tags, text } = this.#namesOf(verdict, readings);
+    const values = lastRow ?? new Float32Array(tags.length).fill(Number.NaN);
+    const qualities = readings.map(({ quality }, tag) => {
+      if (!Number.isNaN(values[tag] ?? Number.NaN)) return 'good';
+      // A value that is too old for the row is not good, although its last sample was.
+      return quality === 'good' ? 'bad' : quality;
+    });
+    return {
+      kind: 'verdict',
+      timestampMs: verdict.timestampMs,
+      watch: verdict.watch,
+      body: {},
+      columns: { names: text, bytes: encodeVerdict(tags, { ...verdict, values, qualities }) },
+      alarm: undefined,
+    };
   }
-  const { provider = null, fallbacks = [] } = verdict.judgedBy ?? {};
-  const body: RecordBody = { ...payload, provider, fallbacks, tags, quality };
-  return { kind: 'verdict', timestampMs: verdict.timestampMs, watch: verdict.watch, body, alarm: undefined };
+
+  #namesOf(verdict: Verdict, readings: readonly TagReading[]) {
+    const { watch, judgedBy } = verdict;
+    const threshold = verdict.threshold ?? null;
+    const { model = null, version = null, provider = null, fallbacks = [] } = judgedBy ?? {};
+    const key = JSON.stringify([watch, threshold, model, version, provider, fallbacks]);
+    const known = this.#names.get(key);
+    if (known?.tags.length === readings.length && readings.every(({ tag }, index) => known.tags[index] === tag))
+      return known;
+    const tags = readings.map(({ tag }) => tag);
+    const names: VerdictNames = { watch, threshold, model, version, provider, fallbacks, tags };
+    const added = { tags, text: JSON.stringify(names) };
+    if (this.#names.size >= NAMES_MAX) this.#names.clear();
+    this.#names.set(key, added);
+    return added;
+  }
 }

@@ -110,7 +110,7 @@ const driftSchema = configObject({
 }).describe('Drift monitoring: reports tags whose values differ from the training data of the model');
 
 const learnSchema = configObject({
-  for: duration('Time of normal running that a model is trained on', { minMs: 60_000 }).prefault('1d'),
+  for: duration('Time of normal running that a model is trained on', { minMs: 10_000 }).prefault('1d'),
   activate: z
     .enum(['propose', 'automatic'])
     .default('propose')

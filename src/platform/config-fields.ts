@@ -24,6 +24,11 @@ export function duration(description: string, limits: { readonly minMs?: number;
     .register(units, { unit: 'Ms' });
 }
 
+/** Field for a whole number from 1, or `min`, to `max`. */
+export function wholeNumber(description: string, max = Number.MAX_SAFE_INTEGER, min = 1) {
+  return z.int().min(min).max(max).describe(description);
+}
+
 /** Field of a `configObject` for a size such as `64kB`, `512MB` or `2GB`. Bytes after parsing. */
 export function byteSize(description: string) {
   return z
@@ -85,14 +90,16 @@ export const secretReference = z
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
-/** Returns the problem of the URL of an HTTP server, or undefined if it is valid. */
-export function httpUrlProblem(text: string, expected: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    return `expected https://${expected} or http://${expected}`;
-  return url.username === '' && url.password === ''
-    ? undefined
-    : 'user and password must not be in the url: use a header with a secret reference';
+/** Field for the URL of an HTTP server. @param expected Form after `https://`, for the message. */
+export function httpUrl(expected: string) {
+  return z.string().superRefine((text, context) => {
+    const url = URL.parse(text);
+    const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
+    if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+      return issue(`expected https://${expected} or http://${expected}`);
+    if (url.username !== '' || url.password !== '')
+      issue('user and password must not be in the url: use a header with a secret reference');
+  });
 }
 
 /** RFC 9110, section 5.6.2 (token). */

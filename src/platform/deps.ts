@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Clock } from './clock.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './log.ts';
@@ -12,3 +13,8 @@ export type Deps = {
   readonly metrics: Metrics;
   readonly health: Health;
 };
+
+/** Returns a random number of at least 0 and less than 1. */
+export function systemRandom(): number {
+  return randomBytes(4).readUInt32LE() / 2 ** 32;
+}

@@ -1,8 +1,21 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ClientInference } from '../contracts/inference.ts';
+import { formatByteSize } from '../domain/byte-size.ts';
 import type { Deps } from '../platform/deps.ts';
+import { errorCode } from '../platform/errors.ts';
 import { HttpServer } from '../web/http-server.ts';
 import type { ModelServerSettings } from './model-server-settings.ts';
-import { registerV2Routes } from './v2-routes.ts';
+import { registerGenerateRoutes } from './text/generate-routes.ts';
+import { contentCoding, decompress } from './v2/body-encoding.ts';
+import { sendError } from './v2/error-answer.ts';
+import { inferHandler } from './v2/infer-route.ts';
+import { MemoryBudget } from './v2/memory-budget.ts';
+import { MODEL_PATHS, registerModelRoutes } from './v2/model-routes.ts';
+import { operation } from './v2/operation.ts';
+import { registerRepositoryRoutes } from './v2/repository-routes.ts';
+import { TensorCodec } from './v2/tensor-codec.ts';
+import { v2Failure } from './v2/v2-errors.ts';
+import { v2Metrics } from './v2/v2-metrics.ts';
 
 export type ServingEndpointOptions = {
   readonly settings: Pick<ModelServerSettings, 'agentId' | 'version' | 'serving'>;
@@ -15,15 +28,12 @@ export type ServingEndpointOptions = {
 
 /** Load balancers and supervisors check health without a secret. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/v2/health/live', '/v2/health/ready']);
+/** Requests of the largest size that may be in progress together. */
+const LARGEST_BODIES_MAX = 8;
 
 /** The model server's HTTP endpoint. */
-export function servingEndpoint({
-  settings,
-  models,
-  codecEntry,
-  onListening,
-  deps,
-}: ServingEndpointOptions): HttpServer {
+export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
+  const { settings, onListening, deps } = options;
   const { agentId, version, serving } = settings;
   return new HttpServer({
     component: 'serving/http',
@@ -35,17 +45,83 @@ export function servingEndpoint({
     receiveDeadlineMs: 0,
     openPaths: OPEN_PATHS,
     statusOfCode: {},
-    routes: (app, adminToken) =>
-      registerV2Routes(app, {
-        inference: models,
-        codecEntry,
-        version,
-        bodyBytesMax: serving.maxBodyBytes,
-        generation: serving.generation,
-        adminToken,
-        deps,
-      }),
+    routes: (root, adminToken) => registerV2Routes(root, options, adminToken),
     ...(onListening === undefined ? {} : { onListening }),
     deps,
   });
+}
+
+/**
+ * The Open Inference Protocol v2, as KServe's and Triton's clients speak it over HTTP.
+ *
+ * @see https://github.com/kserve/open-inference-protocol and Triton's extensions binary_tensor_data, statistics,
+ *   model_configuration and model_repository.
+ */
+async function registerV2Routes(
+  root: FastifyInstance,
+  { settings, models: inference, codecEntry, deps }: ServingEndpointOptions,
+  adminToken: string | undefined,
+): Promise<void> {
+  const { version, serving } = settings;
+  const bodyBytesMax = serving.maxBodyBytes;
+  const { andon_http_infer_refused_total: refused, andon_http_infer_bytes: bytes } = deps.metrics.of(v2Metrics);
+  // A scope of its own, with bodies as bytes and errors in the form of the protocol.
+  await root.register(async (app) => {
+    const codec = new TensorCodec({ entry: codecEntry, bodyBytesMax, deps });
+    app.addHook('onClose', () => codec[Symbol.asyncDispose]());
+    acceptBytes(app, bodyBytesMax);
+    app.setErrorHandler((error, { routeOptions: { bodyLimit } }, reply) => {
+      const failure =
+        errorCode(error) === 'FST_ERR_CTP_BODY_TOO_LARGE'
+          ? v2Failure('infer-request-too-large', `The body is larger than ${formatByteSize(bodyLimit)}`)
+          : error;
+      refused.inc({ code: errorCode(failure) });
+      return sendError(reply, failure);
+    });
+    registerServerRoutes(app, inference, version, adminToken);
+    registerModelRoutes(app, inference);
+    registerRepositoryRoutes(app, { inference, adminToken });
+    const budget = new MemoryBudget(bodyBytesMax * LARGEST_BODIES_MAX, bytes, (used) =>
+      v2Failure('infer-busy', `Requests in progress use ${used}`),
+    );
+    // Reserves memory before a body is read. 'close' is emitted however the request ends.
+    const preParsing = async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.raw.once('close', budget.take(bytesAhead(request)));
+    };
+    const infer = { schema: operation('Run a model'), preParsing, handler: inferHandler({ inference, codec }) };
+    for (const path of MODEL_PATHS) app.post(`${path}/infer`, infer);
+    registerGenerateRoutes(app, { inference, limits: serving.generation, preParsing, bodyBytesMax, deps });
+  });
+}
+
+function registerServerRoutes(
+  app: FastifyInstance,
+  inference: ClientInference,
+  version: string,
+  adminToken: string | undefined,
+): void {
+  const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters', 'generate'];
+  if (adminToken !== undefined) extensions.push('model_repository');
+  const metadata = { name: 'andon', version, extensions };
+  for (const path of ['/v2', '/v2/'])
+    app.get(path, { schema: operation('Metadata of the server') }, async () => metadata);
+  app.get('/v2/health/live', { schema: operation('Liveness of the server') }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: operation('Readiness of all models') }, async (_request, reply) => {
+    const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+}
+
+/** Returns the memory that a body may need: its length if known, or the limit if it is compressed or sent in chunks. */
+function bytesAhead({ headers, routeOptions: { bodyLimit } }: FastifyRequest): number {
+  const length = headers['content-encoding'] === undefined ? headers['content-length'] : undefined;
+  return length === undefined ? bodyLimit : Math.min(Number(length), bodyLimit);
+}
+
+/** Clients send `application/json`, `application/octet-stream`, or no type at all; the bytes mean the same. */
+function acceptBytes(app: FastifyInstance, bodyLimit: number): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, async (request: FastifyRequest, body: Buffer) =>
+    decompress(body, contentCoding(request.headers['content-encoding']), request.routeOptions.bodyLimit),
+  );
 }

@@ -120,7 +120,8 @@ describe('the file is not what it was', () => {
     first.append(draft('verdict', 1));
     const given = [2, 3, 4].flatMap((number) => first.append(draft('verdict', number)));
     const kept = crashCopy(folder);
-    truncateSync(`${path(kept)}-wal`, Math.floor(readFileSync(`${path(kept)}-wal`).length * 0.7));
+    // The last two commits have one frame each, of a page and its header.
+    truncateSync(`${path(kept)}-wal`, readFileSync(`${path(kept)}-wal`).length - 1.5 * 4120);
     const second = openStorage(kept);
     expect(second.opened.epochsStarted).toBe(1);
     second.upkeep();

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
-import type { Lane, OutboxStats } from '../../src/contracts/record-store.ts';
+import type { HistoryQuery, Lane, OutboxStats } from '../../src/contracts/record-store.ts';
 import { HistoryStore } from '../../src/outbox/history/history-store.ts';
 import type { HistoryBatch, HistoryPage, HistoryReport } from '../../src/outbox/history/history-protocol.ts';
 import { HistoryStorage } from '../../src/outbox/history-storage.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
+import { batchOf } from '../../src/outbox/file/append-batch.ts';
 import { Storage } from '../../src/outbox/storage.ts';
 import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
 import type { Deps } from '../../src/platform/deps.ts';
@@ -71,6 +72,8 @@ export function startHistory(folder: string, deps: Deps, entry = historyEntry): 
   return storage;
 }
 
+type TestBatch = Omit<HistoryBatch, 'id' | 'qualities'> & Partial<Pick<HistoryBatch, 'qualities'>>;
+
 /** The history itself, without its thread. */
 export function openHistory(folder: string, config: Readonly<Record<string, unknown>> = {}, nowMs = 1_800_000_000_000) {
   const handlers = new HistoryStore(
@@ -79,7 +82,8 @@ export function openHistory(folder: string, config: Readonly<Record<string, unkn
   void handlers.open({ nowMs });
   let batches = 0;
   return {
-    append: (series: Omit<HistoryBatch, 'id'>) => void handlers.append({ id: `batch/${(batches += 1)}`, ...series }),
+    append: ({ timesMs, qualities = new Uint8Array(timesMs.length), ...series }: TestBatch) =>
+      void handlers.append({ id: `batch/${(batches += 1)}`, timesMs, qualities, ...series }),
     read: (tag: string) =>
       handlers.read({ tag, fromMs: 0, toMs: 1e15, limit: undefined, after: undefined }) as HistoryPage,
     upkeep: (atMs = nowMs) => handlers.upkeep({ nowMs: atMs, idle: false }) as HistoryReport,
@@ -109,14 +113,11 @@ export function openStorage(
   return {
     opened,
     append: (...drafts: readonly RecordDraft[]) => {
+      const bodies = drafts.map(({ body, columns }) => (columns === undefined ? JSON.stringify(body) : ''));
       const { ids } = handlers.append({
+        ...batchOf(drafts, bodies),
         number: batches,
         isRetry: false,
-        kinds: drafts.map(({ kind }) => kind),
-        timestampsMs: Float64Array.from(drafts, ({ timestampMs }) => timestampMs),
-        watches: drafts.map(({ watch }) => watch),
-        bodies: drafts.map(({ body }) => JSON.stringify(body)),
-        alarms: drafts.flatMap(({ alarm }, index) => (alarm === undefined ? [] : [{ index, transition: alarm }])),
       }) as AppendOutcome;
       batches += 1;
       return ids;
@@ -127,6 +128,7 @@ export function openStorage(
       const [first, last] = [records[0], records.at(-1)];
       if (first !== undefined && last !== undefined) void handlers.acknowledge({ uplink, first, last, nowMs: atMs });
     },
+    history: (query: HistoryQuery) => handlers.history(query) as readonly StoredRecord[],
     upkeep: (atMs = nowMs, idle = false) => handlers.upkeep({ nowMs: atMs, idle }) as StorageReport,
     stats: () => handlers.stats(undefined) as OutboxStats,
     alarms: () => handlers.alarms(undefined) as readonly AlarmTransition[],

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
+import { draftBody } from '../support/draft-body.ts';
 import { metricValue } from '../support/test-deps.ts';
-import { FakeInferenceHost, manifestOf } from './fakes/fake-inference-host.ts';
+import { FakeInferenceHost, manifestOf } from '../support/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
 import { scan, startLine } from './fakes/start-line.ts';
 
@@ -135,7 +136,7 @@ describe('from sample to verdict', () => {
         await line.clock.advance(300);
         await line.stop();
         const times = line.store.drafts
-          .filter(({ kind, body }) => kind === 'verdict' && !String(body['reason']).includes('window filling'))
+          .filter((draft) => draft.kind === 'verdict' && !String(draftBody(draft)['reason']).includes('window filling'))
           .map(({ timestampMs }) => timestampMs);
         const firstMs = Date.UTC(2026, 0, 1) + 1000;
         // A row is sealed when every tag was seen, or 250 ms late: the last may be open.

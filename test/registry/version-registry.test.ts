@@ -113,7 +113,7 @@ describe('installing', () => {
     symlinkSync('/etc/hostname', join(folder, 'model.onnx'));
     await expect(harness.install(pump(1), { source: { kind: 'folder', path: folder } })).rejects.toMatchObject({
       code: 'model-package-invalid',
-      message: expect.stringMatching(/model\.onnx is not a plain file/) as string,
+      message: expect.stringMatching(/model\.onnx: it is not a plain file/) as string,
     });
   });
 

@@ -7,6 +7,7 @@ import {
   type RecordKind,
   type StoredRecord,
 } from '../../src/domain/record/record.ts';
+import { draftJson } from './draft-body.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 
 type Cursor = {
@@ -37,8 +38,8 @@ export class MemoryRecordStore implements RecordStore {
     const ids = drafts.map((draft) => {
       const sequence = this.stored.length + 1;
       const id = recordId(this.#agentId, 'e1', sequence);
-      const { kind, timestampMs, watch, body } = draft;
-      this.stored.push({ id, sequence, kind, timestampMs, watch, body: JSON.stringify(body) });
+      const { kind, timestampMs, watch } = draft;
+      this.stored.push({ id, sequence, kind, timestampMs, watch, body: draftJson(draft) });
       return id;
     });
     for (const listener of this.#listeners) listener(ids.length);

@@ -45,23 +45,19 @@ export function actionMessage(
   cause: Exclude<AlarmCause, PlantCause>,
   action: { readonly watch: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
 ): string {
+  const { watch, untilMs } = action;
   const by = action.by === undefined ? '' : ` by ${action.by}`;
-  switch (cause) {
-    case 'acknowledged':
-      return `${action.watch} was acknowledged${by}.`;
-    case 'shelved':
-      return `${action.watch} was shelved${by}${action.untilMs === undefined ? '' : ` until ${new Date(action.untilMs).toISOString()}`}.`;
-    case 'unshelved':
-      return `${action.watch} was unshelved${by}.`;
-    case 'shelving-ended':
-      return `The shelving of ${action.watch} ended.`;
-    case 'suppressed-by-design':
-      return `${action.watch} is suppressed by design${by}.`;
-    case 'out-of-service':
-      return `${action.watch} was taken out of service${by}.`;
-    case 'returned-to-service':
-      return `${action.watch} returned to service.`;
-  }
+  const until = untilMs === undefined ? '' : ` until ${new Date(untilMs).toISOString()}`;
+  const sentences: Readonly<Record<typeof cause, string>> = {
+    acknowledged: `${watch} was acknowledged${by}.`,
+    shelved: `${watch} was shelved${by}${until}.`,
+    unshelved: `${watch} was unshelved${by}.`,
+    'shelving-ended': `The shelving of ${watch} ended.`,
+    'suppressed-by-design': `${watch} is suppressed by design${by}.`,
+    'out-of-service': `${watch} was taken out of service${by}.`,
+    'returned-to-service': `${watch} returned to service.`,
+  };
+  return sentences[cause];
 }
 
 function blame(tags: readonly BlamedTag[]): string {

@@ -1,5 +1,6 @@
 import type { AlarmTransition } from '../alarm/alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
+import type { RecordColumns } from './verdict-columns.ts';
 
 /** Kinds of records in the outbox. A `loss` lists records that were dropped or may be missing. */
 export const recordKinds = ['alarm', 'verdict', 'sample', 'loss'] as const;
@@ -14,7 +15,9 @@ export type RecordDraft = {
   readonly timestampMs: EpochMs;
   /** Watch of the record; '' for samples and losses. */
   readonly watch: string;
+  /** Empty if the record has columns. */
   readonly body: RecordBody;
+  readonly columns?: RecordColumns;
   /** Set for alarm records. It is stored in the alarm database before the record. */
   readonly alarm: AlarmTransition | undefined;
 };

@@ -1,23 +1,7 @@
 import type { Tensor, TensorData, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
+import { arrayTypes } from '../../contracts/tensor-data.ts';
 import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
-
-/** Array type of the values of each tensor type. */
-const arrayTypes = {
-  float16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-  string: Array,
-} as const satisfies Record<TensorType, unknown>;
 
 /** Returns whether andon supports a type name of ONNX Runtime. */
 export function isTensorType(name: string): name is TensorType {
@@ -26,26 +10,11 @@ export function isTensorType(name: string): name is TensorType {
 
 /** Converts plain values to a tensor type; 64-bit integers may be text. */
 export function tensorData(type: TensorType, values: readonly (number | string | boolean)[]): TensorData {
-  switch (type) {
-    case 'float16':
-      return new Uint16Array(Float16Array.from(values.map(Number)).buffer);
-    case 'int64':
-      return BigInt64Array.from(values, wholeNumber);
-    case 'uint64':
-      return BigUint64Array.from(values, wholeNumber);
-    case 'string':
-      return values.map(String);
-    case 'float32':
-    case 'float64':
-    case 'int8':
-    case 'int16':
-    case 'int32':
-    case 'uint8':
-    case 'uint16':
-    case 'uint32':
-    case 'bool':
-      return arrayTypes[type].from(values.map(Number));
-  }
+  if (type === 'string') return values.map(String);
+  if (type === 'int64') return BigInt64Array.from(values, wholeNumber);
+  if (type === 'uint64') return BigUint64Array.from(values, wholeNumber);
+  const numbers = values.map(Number);
+  return type === 'float16' ? new Uint16Array(Float16Array.from(numbers).buffer) : arrayTypes[type].from(numbers);
 }
 
 /** @throws {OperatingError} 'model-input-invalid' */
@@ -55,13 +24,6 @@ function wholeNumber(value: number | string | boolean): bigint {
   } catch (error) {
     throw inferenceFailure('model-input-invalid', `'${value}' is not a whole number`, { cause: error });
   }
-}
-
-/** Returns float16 values as numbers, and the values of other types unchanged. */
-export function readable({ type, data }: Tensor): TensorData | Float16Array {
-  return type === 'float16' && data instanceof Uint16Array
-    ? new Float16Array(data.buffer, data.byteOffset, data.length)
-    : data;
 }
 
 /**
@@ -103,26 +65,24 @@ function checkTensor(spec: TensorSpec, tensor: Tensor, sizeMin: number): void {
 
 /** @throws {OperatingError} 'model-input-invalid' if a float is NaN or infinite, because the graph would pass it to its output. */
 export function checkFiniteInputs(inputs: Tensors): void {
-  for (const [name, tensor] of Object.entries(inputs)) {
-    const index = nonFiniteIndex(tensor);
-    if (index >= 0) throw invalid(`Input '${name}' has ${String(tensor.data[index])} at ${index}`);
-  }
+  const found = nonFinite(inputs);
+  if (found !== undefined) throw invalid(`Input ${found}`);
 }
 
 /** @throws {OperatingError} 'model-output-invalid' if a float is NaN or infinite. */
 export function checkFiniteOutputs(outputs: Tensors): void {
-  for (const [name, tensor] of Object.entries(outputs)) {
-    const index = nonFiniteIndex(tensor);
-    if (index >= 0)
-      throw inferenceFailure('model-output-invalid', `Output '${name}' has ${String(tensor.data[index])} at ${index}`);
-  }
+  const found = nonFinite(outputs);
+  if (found !== undefined) throw inferenceFailure('model-output-invalid', `Output ${found}`);
 }
 
-/** Returns the index of the first float that is NaN or infinite; -1 if there is none. */
-function nonFiniteIndex(tensor: Tensor): number {
-  const { data } = tensor;
-  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
-  return data.findIndex((value) => !Number.isFinite(value));
+/** Returns the first float that is NaN or infinite, for a message; undefined if there is none. */
+function nonFinite(tensors: Tensors): string | undefined {
+  for (const [name, { data }] of Object.entries(tensors)) {
+    if (!(data instanceof Float32Array || data instanceof Float64Array)) continue;
+    const index = data.findIndex((value) => !Number.isFinite(value));
+    if (index >= 0) return `'${name}' has ${data[index]} at ${index}`;
+  }
+  return undefined;
 }
 
 function invalid(message: string): Error {

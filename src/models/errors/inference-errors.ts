@@ -86,5 +86,3 @@ export const inferenceErrors = {
     'Install what the message names (driver, library), or allow a fallback.',
   ),
 } as const satisfies ErrorCatalogue;
-
-export type InferenceErrorCode = keyof typeof inferenceErrors;

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of the operations on the model directory: install, activate, rollback, pin, remove. */
 export const registryErrors = {
@@ -49,9 +49,5 @@ export const registryErrors = {
   ),
 } as const satisfies ErrorCatalogue;
 
-export type RegistryErrorCode = keyof typeof registryErrors;
-
 /** Creates an OperatingError with the disposition of its code in the catalogue. */
-export function registryFailure(code: RegistryErrorCode, message: string, options?: ErrorOptions): OperatingError {
-  return new OperatingError(code, registryErrors[code].disposition, message, options);
-}
+export const registryFailure = failures(registryErrors);

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of models that run on a server. */
 export const remoteErrors = {
@@ -44,8 +44,5 @@ export const remoteErrors = {
   ),
 } as const satisfies ErrorCatalogue;
 
-export type RemoteErrorCode = keyof typeof remoteErrors;
-
-export function remoteFailure(code: RemoteErrorCode, message: string, options?: ErrorOptions): OperatingError {
-  return new OperatingError(code, remoteErrors[code].disposition, message, options);
-}
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const remoteFailure = failures(remoteErrors);

@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, opendir } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { plainFilePieces } from '../../platform/plain-file.ts';
 import { FILES_MAX, isFileName } from './file-name.ts';
 import { SignatureError } from './signature-error.ts';
 import { SIGNATURE_FILE } from './statement.ts';
-
-/** Bytes that are read and hashed in one turn of the event loop. */
-const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Returns the names of a version's files in order, without its signature.
@@ -51,7 +48,7 @@ export async function fileDigest(folder: string, name: string, bytesMax: number)
 export async function readSmallFile(folder: string, name: string, bytesMax: number): Promise<Uint8Array | undefined> {
   const pieces: Buffer[] = [];
   try {
-    await readPieces(folder, name, bytesMax, (piece) => pieces.push(Buffer.from(piece)));
+    await readPieces(folder, name, bytesMax, (piece) => pieces.push(piece));
   } catch (error) {
     if (error instanceof SignatureError && errorCode(error.cause) === 'ENOENT') return undefined;
     throw error;
@@ -65,28 +62,17 @@ async function readPieces(
   bytesMax: number,
   take: (piece: Buffer) => void,
 ): Promise<void> {
+  let total = 0;
   try {
-    await using file = await openPlain(join(folder, name));
-    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let total = 0; ;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) return;
-      total += bytesRead;
+    for await (const piece of plainFilePieces(join(folder, name))) {
+      total += piece.length;
       if (total > bytesMax)
         throw new SignatureError(`has a ${name} of more than ${formatByteSize(bytesMax)}, the limit`);
-      take(buffer.subarray(0, bytesRead));
+      take(piece);
     }
   } catch (error) {
     throw readFailure(name, error);
   }
-}
-
-/** Follows no link and does not block on a pipe. */
-async function openPlain(path: string): Promise<FileHandle> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  throw new Error('it is not a plain file');
 }
 
 function readFailure(name: string | undefined, error: unknown): SignatureError {

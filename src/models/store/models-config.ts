@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { executionProviders } from '../../contracts/inference.ts';
-import { byteSize, configObject, duration } from '../../platform/config-fields.ts';
+import { byteSize, configObject, duration, wholeNumber } from '../../platform/config-fields.ts';
 
 /** Most host processes. Each takes about 60 MB without a model. */
 const HOSTS_MAX = 16;
@@ -16,7 +16,7 @@ const providerSchema = z
         .boolean()
         .default(false)
         .describe('true: the model fails if this provider is not available, instead of using the next one'),
-      deviceId: z.int().min(0).max(63).default(0).describe('Device number, if there are several (cuda only)'),
+      deviceId: wholeNumber('Device number, if there are several (cuda only)', 63, 0).default(0),
     }),
   ])
   .describe('Name of a provider, or { name, required, deviceId }');
@@ -44,21 +44,19 @@ const modelName = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, { error: 'expected the name of a model, without a version' });
 
 const limitsSchema = configObject({
-  maxBatch: z
-    .int()
-    .min(1)
-    .max(4096)
-    .optional()
-    .describe('Most rows in one run, from one client or several. Default: as in the model, otherwise 32'),
+  maxBatch: wholeNumber(
+    'Most rows in one run, from one client or several. Default: as in the model, otherwise 32',
+    4096,
+  ).optional(),
   maxDelay: duration(
     'Longest that a request waits for others to share a run with. 0ms only batches requests that already wait',
     {
       maxMs: 10_000,
     },
   ).optional(),
-  maxQueue: z.int().min(1).max(10_000).default(256).describe('Most client requests that may wait. One more is refused'),
+  maxQueue: wholeNumber('Most client requests that may wait. One more is refused', 10_000).default(256),
   deadline: duration('Overrides models.deadline for this model', { minMs: 10, maxMs: 600_000 }).optional(),
-  intraOpThreads: z.int().min(1).max(64).optional().describe('Overrides models.intraOpThreads for this model'),
+  intraOpThreads: wholeNumber('Overrides models.intraOpThreads for this model', 64).optional(),
   executionProviders: providerList.optional().describe('Overrides models.executionProviders for this model'),
   host: hostName
     .optional()
@@ -79,34 +77,22 @@ const rollbackSchema = configObject({
     'Probation of an activated version. During it the previous version judges the same windows, and is activated again if the new version fails. 0ms turns probation off',
   ).prefault('1h'),
   period: duration('Period over which the counts below apply', { minMs: 1000 }).prefault('1h'),
-  crashes: z.int().min(1).default(1).describe('Number of crashes of its process at which a candidate is stopped'),
-  deadlineMisses: z
-    .int()
-    .min(1)
-    .default(3)
-    .describe('Number of windows over the deadline at which a candidate is stopped'),
-  invalidOutputs: z
-    .int()
-    .min(1)
-    .default(3)
-    .describe(
-      'Number of windows with NaN, infinity or a failed run at which a candidate is stopped, if the other version returned a score',
-    ),
+  crashes: wholeNumber('Number of crashes of its process at which a candidate is stopped').default(1),
+  deadlineMisses: wholeNumber('Number of windows over the deadline at which a candidate is stopped').default(3),
+  invalidOutputs: wholeNumber(
+    'Number of windows with NaN, infinity or a failed run at which a candidate is stopped, if the other version returned a score',
+  ).default(3),
   alarmFactor: z
     .number()
     .min(1)
     .default(3)
     .describe('A candidate is stopped if it has more than this many times the abnormal windows of the other version'),
-  alarmFloor: z
-    .int()
-    .min(1)
-    .default(5)
-    .describe('For alarmFactor: smallest number of abnormal windows assumed for the other version'),
-  minWindows: z
-    .int()
-    .min(1)
-    .default(100)
-    .describe('For alarmFactor: number of windows that both versions must have judged before they are compared'),
+  alarmFloor: wholeNumber('For alarmFactor: smallest number of abnormal windows assumed for the other version').default(
+    5,
+  ),
+  minWindows: wholeNumber(
+    'For alarmFactor: number of windows that both versions must have judged before they are compared',
+  ).default(100),
 });
 
 /** `models:` in the configuration. */
@@ -147,7 +133,7 @@ export const modelsConfigSchema = configObject({
     .describe(
       'Models that are loaded for clients at the start, in addition to those of the watches. The model of a watch gets a second instance for clients, so that they cannot delay the watch. A model that is not listed is loaded with the first request for it',
     ),
-  maxServed: z.int().min(1).max(10_000).default(64).describe('Most models that may be loaded for clients at a time'),
+  maxServed: wholeNumber('Most models that may be loaded for clients at a time', 10_000).default(64),
   limits: z
     .record(modelName, limitsSchema)
     .refine((limits) => new Set(Object.values(limits).map(({ host }) => host)).size <= HOSTS_MAX, {
@@ -179,25 +165,19 @@ export const modelsConfigSchema = configObject({
   maxMemory: byteSize(
     'Most resident memory of a host process. A host above it is replaced by a new one without a failed run. A version that would exceed it is not activated',
   ).prefault('1GB'),
-  maxQueuedRuns: z
-    .int()
-    .min(1)
-    .max(10_000)
-    .default(256)
-    .describe('Most runs of watches that may wait for a host. One more is refused and counted'),
-  intraOpThreads: z
-    .int()
-    .min(1)
-    .max(64)
-    .default(1)
-    .describe('Threads within one operator. More than one costs CPU and does not make small models faster'),
+  maxQueuedRuns: wholeNumber(
+    'Most runs of watches that may wait for a host. One more is refused and counted',
+    10_000,
+  ).default(256),
+  intraOpThreads: wholeNumber(
+    'Threads within one operator. More than one costs CPU and does not make small models faster',
+    64,
+  ).default(1),
   quarantine: configObject({
-    crashes: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(5)
-      .describe('Number of crashes or timeouts of one model within the period at which it is quarantined'),
+    crashes: wholeNumber(
+      'Number of crashes or timeouts of one model within the period at which it is quarantined',
+      100,
+    ).default(5),
     period: duration('Period over which crashes are counted', { minMs: 1000 }).prefault('10m'),
     retryAfter: duration('Wait before a quarantined model or a refused version is tried again', {
       minMs: 1000,

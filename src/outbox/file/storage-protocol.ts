@@ -3,7 +3,9 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
+import type { AppendBatch } from './append-batch.ts';
 import type { OutboxConfig } from './outbox-config.ts';
+import type { Refusal } from './refusals.ts';
 
 /** An uplink, and the kinds of record that are kept for it. */
 export type UplinkInterest = { readonly id: string; readonly kinds: readonly RecordKind[] };
@@ -14,20 +16,6 @@ export type StorageOptions = {
   /** `path` is absolute. */
   readonly config: OutboxConfig;
   readonly uplinks: readonly UplinkInterest[];
-};
-
-/** Drafts as columns of equal length, so that a batch crosses the thread boundary as a few arrays. */
-export type AppendBatch = {
-  /** Counts up. A batch is stored only after the batch before it. */
-  readonly number: number;
-  /** True if an earlier attempt failed, which may have stored it nevertheless. */
-  readonly isRetry: boolean;
-  readonly kinds: readonly RecordKind[];
-  readonly timestampsMs: Float64Array;
-  readonly watches: readonly string[];
-  /** JSON objects. */
-  readonly bodies: readonly string[];
-  readonly alarms: readonly { readonly index: number; readonly transition: AlarmTransition }[];
 };
 
 export type AppendOutcome = {
@@ -46,18 +34,6 @@ export type RecordRun = {
 
 export type StoreHealth = { readonly status: ComponentState; readonly reason: string | undefined };
 
-/** Records that will not be sent. Sequences are 0 for records that never got one. */
-export type Loss = {
-  readonly kind: RecordKind | 'unknown';
-  readonly reason: string;
-  readonly from: number;
-  readonly to: number;
-  readonly count: number;
-};
-
-/** Records that the main thread could not store: refused, or given up by their producer. */
-export type Refusal = { readonly kind: RecordKind; readonly reason: string; readonly count: number };
-
 export type RefusalReport = {
   /** Id of the process' outbox, and number of the report in it: a report that is sent twice counts once. */
   readonly life: string;
@@ -66,14 +42,20 @@ export type RefusalReport = {
   readonly nowMs: EpochMs;
 };
 
-/** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
+/** State of the storage, returned by every slice of upkeep. `epochsStarted` counts from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
   readonly epoch: string;
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
+  /** Losses since the last report: of an uplink, and of any uplink if `uplink` is undefined. */
+  readonly lost: readonly {
+    readonly uplink: string | undefined;
+    readonly kind: string;
+    readonly reason: string;
+    readonly count: number;
+  }[];
   /** Lines for the log, since the last report. */
   readonly notices: readonly string[];
   /** Records that the upkeep itself stored: losses and pending alarms. */

@@ -1,10 +1,10 @@
-import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
-import type { RecordDraft, RecordKind } from '../../domain/record/record.ts';
+import type { RecordDraft } from '../../domain/record/record.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
-import type { AppendBatch, AppendOutcome } from '../file/storage-protocol.ts';
+import { type AppendBatch, type BatchColumns, batchOf } from '../file/append-batch.ts';
+import type { AppendOutcome } from '../file/storage-protocol.ts';
 
-/** Batches sent at a time: the next one is ready when the worker has finished the current one. */
+/** Batches sent at a time: a full batch is ready when the worker has finished the current one. */
 const IN_FLIGHT_MAX = 2;
 /** Wait before a batch that could not be stored is sent again. */
 const RETRY_MS = 250;
@@ -47,8 +47,9 @@ type SentBatch = {
  * Group commit: gathers append calls into transactions.
  *
  * The first append after a pause is committed immediately, so that a quiet stream has the latency of one fsync. Under
- * load, commits are `commitIntervalMs` apart and share their fsync, unless `commitRowsMax` rows or `commitBytesMax` bytes
- * wait. An alarm is committed immediately. Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
+ * load the disk sets the pace: a commit begins when the last one has returned, and at least `commitIntervalMs` after it
+ * began. It contains what arrived meanwhile. `commitRowsMax` rows, `commitBytesMax` bytes and an alarm do not wait.
+ * Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
  *
  * While the disk is full, locked or failing, batches stay in the queue in their order and are sent again every `RETRY_MS`.
  */
@@ -79,8 +80,8 @@ export class AppendQueue {
   /** @throws {OperatingError} 'outbox-queue-full' (retry), 'record-too-large' (reject), or an error of `commit`. */
   push(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
     if (drafts.length === 0) return Promise.resolve([]);
-    const bodies = drafts.map(({ body }) => JSON.stringify(body));
-    const sizes = bodies.map((body) => Buffer.byteLength(body));
+    const bodies = drafts.map(({ body, columns }) => (columns === undefined ? JSON.stringify(body) : ''));
+    const sizes = drafts.map(({ columns }, index) => columns?.bytes.length ?? Buffer.byteLength(bodies[index] ?? ''));
     const refusal = this.#refusal(sizes);
     if (refusal !== undefined) return Promise.reject(refusal);
     const bytes = sum(sizes);
@@ -138,12 +139,16 @@ export class AppendQueue {
     if (this.#sent.some(({ state }) => state === 'failed')) return this.#sendAgainSoon();
     const { clock, commitIntervalMs } = this.#options;
     while (this.#entries.length > 0 && this.#sent.length < IN_FLIGHT_MAX) {
-      const waitMs = this.#due() ? 0 : this.#committedMs + commitIntervalMs - clock.monotonicMs();
-      if (waitMs > 0) return this.#scheduleIn(waitMs);
+      if (!this.#due()) {
+        if (this.#sent.length > 0) return undefined;
+        const waitMs = this.#committedMs + commitIntervalMs - clock.monotonicMs();
+        if (waitMs > 0) return this.#scheduleIn(waitMs);
+      }
       this.#timer?.cancel();
       this.#timer = undefined;
       this.#send();
     }
+    return undefined;
   }
 
   #scheduleIn(waitMs: number, run = () => this.#schedule()): void {
@@ -219,22 +224,11 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function columnsOf(entries: readonly Entry[]): Omit<AppendBatch, 'number' | 'isRetry'> {
-  const kinds: RecordKind[] = [];
-  const timestamps: number[] = [];
-  const watches: string[] = [];
-  const bodies: string[] = [];
-  const alarms: { index: number; transition: AlarmTransition }[] = [];
-  for (const entry of entries) {
-    for (const [index, { kind, timestampMs, watch, alarm }] of entry.drafts.entries()) {
-      if (alarm !== undefined) alarms.push({ index: kinds.length, transition: alarm });
-      kinds.push(kind);
-      timestamps.push(timestampMs);
-      watches.push(watch);
-      bodies.push(entry.bodies[index] ?? '{}');
-    }
-  }
-  return { kinds, timestampsMs: Float64Array.from(timestamps), watches, bodies, alarms };
+function columnsOf(entries: readonly Entry[]): BatchColumns {
+  return batchOf(
+    entries.flatMap(({ drafts }) => drafts),
+    entries.flatMap(({ bodies }) => bodies),
+  );
 }
 
 function settle(entries: readonly Entry[], { ids, refusal }: AppendOutcome, rejectsNew: boolean): void {

@@ -1,14 +1,17 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
+import type { RecordKind } from '../../domain/record/record.ts';
+import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { invariant } from '../../platform/errors.ts';
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
-import { isIntact, rowChecksum } from '../file/row-checksum.ts';
+import { rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
+import { LossCounts } from './loss-counts.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
-import { outboxFormat, type OutboxRow, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { outboxFormat, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
+import { isRecordKind, RecordRows } from './record-rows.ts';
 import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 
 export type OutboxDatabaseOptions = {
@@ -16,6 +19,8 @@ export type OutboxDatabaseOptions = {
   readonly agentId: string;
   readonly bytesMax: number;
   readonly uplinks: readonly UplinkInterest[];
+  /** Counts losses over several openings of the file. */
+  readonly lossCounts?: LossCounts;
   /** For a process other than the agent: nothing is written, and `commit` fails. */
   readonly readOnly?: boolean;
 };
@@ -25,7 +30,8 @@ export type NewRow = {
   readonly kind: RecordKind;
   readonly watch: string;
   readonly timestampMs: EpochMs;
-  readonly body: string;
+  /** JSON, or columns. */
+  readonly body: string | RecordColumns;
   readonly key: string | null;
   readonly originalId: string | null;
 };
@@ -42,17 +48,26 @@ export class OutboxDatabase {
   readonly epochs: Epochs;
   readonly losses: LossLedger;
   readonly cursors: OutboxCursors;
+  readonly rows: RecordRows;
   #sequence = 0;
   #counts = new RecordCounts();
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
-  constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
+  constructor({
+    path,
+    agentId,
+    bytesMax,
+    uplinks,
+    lossCounts = new LossCounts(),
+    readOnly = false,
+  }: OutboxDatabaseOptions) {
     this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
-      this.losses = new LossLedger(this.statements, this.epochs);
-      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.rows = new RecordRows(this.statements, this.epochs);
+      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks, bytesMax);
+      this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       this.cursors.load();
       this.#load();
     } catch (error) {
@@ -79,11 +94,13 @@ export class OutboxDatabase {
       this.cursors.save();
       this.#saveCounts();
       this.sqlite.exec('COMMIT');
+      this.losses.committed();
       return result;
     } catch (error) {
       if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
       this.#load();
       this.cursors.restore(positions);
+      this.losses.rolledBack();
       throw error;
     }
   }
@@ -93,9 +110,13 @@ export class OutboxDatabase {
     const epoch = this.epochs.current;
     invariant(epoch !== undefined, 'an epoch begins before the first record');
     const sequence = this.#sequence + 1;
-    const { kind, watch, timestampMs: timestamp, body, key, originalId } = row;
-    const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, original_id: originalId });
-    this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, originalId, body);
+    const { kind, timestampMs: timestamp, key, originalId: original_id } = row;
+    const isJson = typeof row.body === 'string';
+    const names = isJson ? null : this.rows.names.store(row.body.names, sequence);
+    const body = isJson ? row.body : row.body.bytes;
+    const watch = isJson ? row.watch : '';
+    const checksum = rowChecksum(epoch, { sequence, kind, watch, timestamp, body, names, original_id });
+    this.statements.insert.run(sequence, kind, watch, timestamp, checksum, key, original_id, body, names);
     this.#sequence = sequence;
     this.#counts.add(sequence, kind);
     return sequence;
@@ -105,16 +126,10 @@ export class OutboxDatabase {
   remove(rows: readonly { readonly sequence: number; readonly kind: RecordKind | 'unknown' }[]): void {
     for (const { sequence, kind } of rows) {
       if (this.statements.remove.run(sequence).changes === 0) continue;
+      if (sequence === this.#sequence) this.statements.setMeta.run('sequence', String(sequence));
       if (kind === 'unknown') this.#recount(sequence);
       else this.#counts.add(sequence, kind, -1);
     }
-  }
-
-  /** @returns Undefined if the row is not what was stored. */
-  verified(row: OutboxRow): StoredRecord | undefined {
-    const { sequence, kind, watch, timestamp, body } = row;
-    if (!isRecordKind(kind) || !isIntact(this.epochs.at(sequence), { ...row, kind })) return undefined;
-    return { id: this.epochs.idOf(row), sequence, kind, timestampMs: timestamp, watch, body };
   }
 
   close(): void {
@@ -123,6 +138,7 @@ export class OutboxDatabase {
 
   #load(): void {
     this.epochs.load();
+    this.rows.names.reset();
     this.#sequence = this.#lastSequence();
     this.#counts = new RecordCounts();
     let counted = -1;
@@ -137,9 +153,11 @@ export class OutboxDatabase {
   }
 
   #lastSequence(): number {
+    // Files of format 1 have a row of sqlite_sequence; `remove` stores the sequence of a deleted last record.
     const given = this.sqlite.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").pluck().get();
+    const removed = this.statements.getMeta.get('sequence');
     const stored = this.sqlite.prepare('SELECT max(sequence) FROM outbox').pluck().get();
-    const sequence = Math.max(Number(given ?? 0), Number(stored ?? 0));
+    const sequence = Math.max(Number(given ?? 0), Number(removed ?? 0), Number(stored ?? 0));
     if (!Number.isSafeInteger(sequence * 2)) throw new DatabaseDamage(`the last sequence is ${sequence}`);
     return sequence;
   }
@@ -162,13 +180,17 @@ export class OutboxDatabase {
   }
 
   #saveCounts(): void {
+    let isRemoved = false;
     for (const { bucket, counts } of this.#counts.takeChanged(this.#sequence)) {
-      if (counts === undefined) this.statements.removeBucket.run(bucket);
+      isRemoved ||= counts === undefined;
+      if (counts === undefined) this.#removeBucket(bucket);
       else this.statements.saveBucket.run(bucket, JSON.stringify(counts));
     }
+    if (isRemoved) this.rows.names.removeBefore(Math.min(this.#counts.first, bucketOf(this.#sequence)));
   }
-}
 
-export function isRecordKind(kind: string): kind is RecordKind {
-  return (recordKinds as readonly string[]).includes(kind);
+  #removeBucket(bucket: number): void {
+    this.statements.removeBucket.run(bucket);
+    this.statements.removeIndex.run(bucket);
+  }
 }

@@ -5,9 +5,11 @@ import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import { lockedBy } from '../file/lock-holder.ts';
 import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
+import { HistoryIndex } from './history-index.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
 import { RecordSpace } from './record-space.ts';
+import { LossCounts } from './loss-counts.ts';
 import type { MissingRange } from './loss-ledger.ts';
 import { Salvage, unsalvaged } from './salvage.ts';
 import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
@@ -16,6 +18,7 @@ import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
 export type OpenOutbox = {
   readonly database: OutboxDatabase;
   readonly lanes: RecordLanes;
+  readonly history: HistoryIndex;
   readonly space: RecordSpace;
 };
 
@@ -29,6 +32,7 @@ export type OutboxFileOptions = StorageOptions & {
  * and reopens a file whose disk failed.
  */
 export class OutboxFile {
+  readonly lossCounts = new LossCounts();
   readonly #options: OutboxFileOptions;
   readonly #highWater: HighWaterFile;
   readonly #boot = bootId();
@@ -166,7 +170,8 @@ export class OutboxFile {
   #openSound(nowMs: EpochMs): OpenOutbox {
     const { path, maxSizeBytes } = this.#options.config;
     const { agentId, uplinks, config } = this.#options;
-    const open = () => new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks });
+    const open = () =>
+      new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks, lossCounts: this.lossCounts });
     let database: OutboxDatabase;
     try {
       database = open();
@@ -176,7 +181,12 @@ export class OutboxFile {
       database = open();
     }
     try {
-      const outbox = { database, lanes: new RecordLanes(database), space: new RecordSpace(database, config) };
+      const outbox = {
+        database,
+        lanes: new RecordLanes(database),
+        history: new HistoryIndex(database),
+        space: new RecordSpace(database, config),
+      };
       this.#proveContinuity(database, nowMs);
       this.#salvage?.close();
       this.#salvage = this.#nextSalvage(outbox);
@@ -216,7 +226,7 @@ export class OutboxFile {
     }
     const { epoch, from, to } = missing;
     const reason = database.epochs.names.includes(epoch) ? 'rows-missing' : 'database-replaced';
-    database.losses.add({ kind: 'unknown', reason, from, to, count: to - from + 1 }, nowMs, epoch);
+    database.losses.missingRows(missing, to - from + 1, reason, nowMs);
   }
 
   #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {

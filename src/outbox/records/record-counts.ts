@@ -34,6 +34,11 @@ export class RecordCounts {
     if (count < 0 && counts.every((value) => value <= 0)) this.#drop(bucket);
   }
 
+  /** First bucket with a record; Infinity without records. */
+  get first(): number {
+    return this.#first;
+  }
+
   #drop(bucket: number): void {
     this.#buckets.delete(bucket);
     while (this.#first <= this.#last && !this.#buckets.has(this.#first)) this.#first += 1;

@@ -2,16 +2,18 @@ import Database from 'better-sqlite3';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { recordId } from '../../domain/record/record.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { databaseFault, type SqliteDatabase } from '../file/database-file.ts';
 import type { MissingRange } from './loss-ledger.ts';
-import { isRecordKind, type OutboxDatabase } from './outbox-database.ts';
-import { type EpochRow, EPOCHS, type OutboxRow, ROW_COLUMNS } from './outbox-schema.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
+import { type EpochRow, EPOCHS, NAMES_TABLES, type OutboxRow } from './outbox-schema.ts';
+import { isRecordKind } from './record-rows.ts';
 import { type RecordSpace, ROW_BYTES } from './record-space.ts';
-import { isIntact } from '../file/row-checksum.ts';
+import { isIntact, isIntactText } from '../file/row-checksum.ts';
 
-type SalvagedRow = OutboxRow & { readonly key: string | null };
+type SalvagedRow = Omit<OutboxRow, 'names'> & { readonly key: string | null; readonly names?: number | null };
 
 /** Rows read in one step. */
 const STEP_ROWS_MAX = 500;
@@ -46,6 +48,8 @@ export class Salvage {
   readonly #missing: MissingRange | undefined;
   #source: SqliteDatabase | undefined;
   #epochs: readonly EpochRow[] = [];
+  /** Lists of names in the file; undefined for one that is lost. */
+  readonly #names = new Map<number, string | undefined>();
   #after: number;
   #rows = STEP_ROWS_MAX;
   #failures = 0;
@@ -79,7 +83,7 @@ export class Salvage {
   /** @returns False when it is done. */
   step(nowMs: EpochMs): boolean {
     const rows = this.#readRows();
-    if (rows !== undefined && rows.length > 0 && this.#store(rows, nowMs)) return true;
+    if (rows !== undefined && rows.length > 0 && this.#store(rows)) return true;
     // An unreadable position is skipped; an empty answer is the end.
     if (rows === undefined && this.#failures <= FAILURES_MAX) return true;
     this.#finish(nowMs);
@@ -96,7 +100,8 @@ export class Salvage {
     try {
       this.#source ??= this.#open();
       const rows = this.#source
-        .prepare(`SELECT ${ROW_COLUMNS}, key FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?`)
+        // A file of format 1 has no `names`.
+        .prepare('SELECT * FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?')
         .all(this.#after, this.#rows) as SalvagedRow[];
       this.#rows = Math.min(this.#rows * 2, STEP_ROWS_MAX);
       this.#failures = 0;
@@ -127,18 +132,20 @@ export class Salvage {
     return source;
   }
 
-  #store(rows: readonly SalvagedRow[], nowMs: EpochMs): boolean {
+  #store(rows: readonly SalvagedRow[]): boolean {
     const sound = rows.flatMap((row) => this.#verified(row) ?? []);
-    const bytes = sound.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
-    if (!this.#space.makeRoom(bytes, 'sample', nowMs)) return false;
+    const bytes = sound.reduce((total, { row }) => total + Buffer.byteLength(row.body) + ROW_BYTES, 0);
+    if (!this.#space.makeRoom(bytes, 'sample')) return false;
     const { statements } = this.#database;
     this.#database.commit(() => {
-      for (const { row, kind, id } of sound) {
+      for (const { row, kind, body, id } of sound) {
         if (this.#missing !== undefined && row.sequence >= this.#missing.from && row.original_id === null)
           this.#found += 1;
         if (statements.byOriginalId.get(id) !== undefined) continue;
-        if (row.key !== null && statements.byKey.get(row.key) !== undefined) continue;
-        const { watch, timestamp: timestampMs, body, key } = row;
+        // The key of a loss record marks the one that may still grow.
+        const key = kind === 'loss' ? null : row.key;
+        if (key !== null && statements.byKey.get(key) !== undefined) continue;
+        const { watch, timestamp: timestampMs } = row;
         this.#database.insert({ kind, watch, timestampMs, body, key, originalId: id });
         this.#salvaged += 1;
       }
@@ -147,14 +154,31 @@ export class Salvage {
   }
 
   #verified(row: SalvagedRow) {
-    const { kind } = row;
+    const { kind, names = null } = row;
     if (!isRecordKind(kind)) return undefined;
     const listed = this.#epochs.findLast(({ first_sequence }) => first_sequence <= row.sequence)?.epoch;
     const epoch = [listed, this.#missing?.epoch].find(
-      (candidate) => candidate !== undefined && isIntact(candidate, { ...row, kind }),
+      (candidate) => candidate !== undefined && isIntact(candidate, { ...row, kind, names }),
     );
-    if (epoch === undefined) return undefined;
-    return { row, kind, body: row.body, id: row.original_id ?? recordId(this.#agentId, epoch, row.sequence) };
+    const body = this.#bodyOf(row);
+    if (epoch === undefined || body === undefined) return undefined;
+    return { row, kind, body, id: row.original_id ?? recordId(this.#agentId, epoch, row.sequence) };
+  }
+
+  /** @returns Undefined if the names of the columns are lost. */
+  #bodyOf({ body, names }: SalvagedRow): string | RecordColumns | undefined {
+    if (typeof body === 'string') return body;
+    const text = this.#readNames(names ?? -1);
+    return text === undefined ? undefined : { names: text, bytes: body };
+  }
+
+  #readNames(hash: number): string | undefined {
+    if (this.#names.has(hash)) return this.#names.get(hash);
+    let text: string | undefined;
+    for (const table of NAMES_TABLES)
+      text ??= this.#source === undefined ? undefined : namesIn(this.#source, table, hash);
+    this.#names.set(hash, text);
+    return text;
   }
 
   #finish(nowMs: EpochMs): void {
@@ -164,8 +188,7 @@ export class Salvage {
       if (this.#missing === undefined) return;
       const { epoch, from, to } = this.#missing;
       const count = to - from + 1 - this.#found;
-      if (count > 0)
-        this.#database.losses.add({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
+      if (count > 0) this.#database.losses.missingRows({ epoch, from, to }, count, 'database-damaged', nowMs);
     });
     try {
       writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);
@@ -173,6 +196,17 @@ export class Salvage {
       // The next start salvages again and finds every row copied already.
       this.#trouble = errorMessage(error);
     }
+  }
+}
+
+/** Returns a list of names; undefined if it is damaged or missing. */
+function namesIn(source: SqliteDatabase, table: string, hash: number): string | undefined {
+  try {
+    const text = source.prepare(`SELECT text FROM ${table} WHERE hash = ?`).pluck().get(hash);
+    return isIntactText(text, hash) ? text : undefined;
+  } catch (error) {
+    if (databaseFault(error) === 'other') throw error;
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Tensor, TensorData, TensorType } from '../../contracts/inference.ts';
-import { elementBytesOf } from './datatypes.ts';
+import { elementBytesOf, numbersOver } from '../../contracts/tensor-data.ts';
 import { malformed } from './malformed.ts';
 
 /*
@@ -36,33 +36,6 @@ export function encodeBinary({ type, data }: Tensor): Uint8Array {
   if (type === 'string') return encodeStrings(data as readonly string[]);
   const { buffer, byteOffset, byteLength } = data as Exclude<TensorData, readonly string[]>;
   return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function numbersOver(type: Exclude<TensorType, 'string'>, buffer: ArrayBuffer): TensorData {
-  switch (type) {
-    case 'bool':
-    case 'uint8':
-      return new Uint8Array(buffer);
-    case 'uint16':
-    case 'float16':
-      return new Uint16Array(buffer);
-    case 'uint32':
-      return new Uint32Array(buffer);
-    case 'uint64':
-      return new BigUint64Array(buffer);
-    case 'int8':
-      return new Int8Array(buffer);
-    case 'int16':
-      return new Int16Array(buffer);
-    case 'int32':
-      return new Int32Array(buffer);
-    case 'int64':
-      return new BigInt64Array(buffer);
-    case 'float32':
-      return new Float32Array(buffer);
-    case 'float64':
-      return new Float64Array(buffer);
-  }
 }
 
 /** In C++, which reads them next, a bool of another value is undefined behaviour. */

@@ -1,4 +1,5 @@
 import type { Tensor, TensorData, TensorType } from '../../contracts/inference.ts';
+import { arrayTypes, readable } from '../../contracts/tensor-data.ts';
 import { checkText } from './binary-tensor.ts';
 import { datatypeOf } from './datatypes.ts';
 import { malformed } from './malformed.ts';
@@ -15,10 +16,10 @@ const nonFiniteNumbers: ReadonlyMap<unknown, number> = new Map([
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ]);
 
-const FLOAT32_ROUNDS_TO_INFINITY = 2 ** 128 - 2 ** 103;
-const FLOAT16_ROUNDS_TO_INFINITY = 65_520;
+/** Sizes that round to infinity. */
+const floatLimits = { float16: 65_520, float32: 2 ** 128 - 2 ** 103, float64: Number.POSITIVE_INFINITY } as const;
+type FloatType = keyof typeof floatLimits;
 
-type IntegerType = 'uint8' | 'uint16' | 'uint32' | 'int8' | 'int16' | 'int32';
 const integerRanges = {
   uint8: [0, 255],
   uint16: [0, 65_535],
@@ -26,7 +27,8 @@ const integerRanges = {
   int8: [-128, 127],
   int16: [-32_768, 32_767],
   int32: [-2_147_483_648, 2_147_483_647],
-} as const satisfies Record<IntegerType, readonly [number, number]>;
+} as const;
+type IntegerType = keyof typeof integerRanges;
 
 const longRanges = {
   int64: [-(2n ** 63n), 2n ** 63n - 1n],
@@ -57,10 +59,9 @@ export function encodeJson({ type, data }: Tensor): string {
     case 'bool':
       return `[${Array.from(data as Uint8Array, (bit) => (bit === 0 ? 'false' : 'true')).join(',')}]`;
     case 'float16':
-      return floatsJson(float16View(data as Uint16Array));
     case 'float32':
     case 'float64':
-      return floatsJson(data as Float32Array | Float64Array);
+      return floatsJson(readable({ type, data, dims: [] }) as Float32Array | Float64Array | Float16Array);
     case 'string':
       return JSON.stringify(data);
     case 'int8':
@@ -113,13 +114,11 @@ function decodeElements(type: TensorType, elements: readonly unknown[], what: st
     case 'bool':
       return Uint8Array.from(elements, (element, index) => bool(element, index, what));
     case 'float16':
-      return new Uint16Array(
-        floats(type, new Float16Array(elements.length), elements, FLOAT16_ROUNDS_TO_INFINITY, what).buffer,
-      );
+      return new Uint16Array(floats(type, new Float16Array(elements.length), elements, what).buffer);
     case 'float32':
-      return floats(type, new Float32Array(elements.length), elements, FLOAT32_ROUNDS_TO_INFINITY, what);
+      return floats(type, new Float32Array(elements.length), elements, what);
     case 'float64':
-      return floats(type, new Float64Array(elements.length), elements, Number.POSITIVE_INFINITY, what);
+      return floats(type, new Float64Array(elements.length), elements, what);
     case 'string':
       return elements.map((element, index) => string(element, index, what));
     case 'int64':
@@ -127,54 +126,38 @@ function decodeElements(type: TensorType, elements: readonly unknown[], what: st
     case 'uint64':
       return BigUint64Array.from(elements, (element, index) => long(type, element, index, what));
     case 'uint8':
-      return integers(type, new Uint8Array(elements.length), elements, what);
     case 'uint16':
-      return integers(type, new Uint16Array(elements.length), elements, what);
     case 'uint32':
-      return integers(type, new Uint32Array(elements.length), elements, what);
     case 'int8':
-      return integers(type, new Int8Array(elements.length), elements, what);
     case 'int16':
-      return integers(type, new Int16Array(elements.length), elements, what);
     case 'int32':
-      return integers(type, new Int32Array(elements.length), elements, what);
+      return arrayTypes[type].from(elements.map((element, index) => integer(type, element, index, what)));
   }
 }
 
 function floats<Floats extends Float16Array<ArrayBuffer> | Float32Array | Float64Array>(
-  type: TensorType,
+  type: FloatType,
   data: Floats,
   elements: readonly unknown[],
-  limit: number,
   what: string,
 ): Floats {
-  for (let index = 0; index < elements.length; index += 1)
-    data[index] = float(type, elements[index], limit, index, what);
+  for (let index = 0; index < elements.length; index += 1) data[index] = float(type, elements[index], index, what);
   return data;
 }
 
-function float(type: TensorType, element: unknown, limit: number, index: number, what: string): number {
+function float(type: FloatType, element: unknown, index: number, what: string): number {
   const value = typeof element === 'bigint' ? Number(element) : element;
-  if (typeof value === 'number' && Math.abs(value) < limit) return value;
+  if (typeof value === 'number' && Math.abs(value) < floatLimits[type]) return value;
   const nonFinite = nonFiniteNumbers.get(element);
   if (nonFinite !== undefined) return nonFinite;
   throw wrong(type, element, index, what, element === null ? 'a number; NaN is "NaN" here' : 'a number in its range');
 }
 
-function integers<Integers extends Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array>(
-  type: IntegerType,
-  data: Integers,
-  elements: readonly unknown[],
-  what: string,
-): Integers {
+function integer(type: IntegerType, element: unknown, index: number, what: string): number {
   const [smallest, largest] = integerRanges[type];
-  for (let index = 0; index < elements.length; index += 1) {
-    const element = elements[index];
-    if (typeof element !== 'number' || !Number.isInteger(element) || element < smallest || element > largest)
-      throw wrong(type, element, index, what, `an integer from ${smallest} to ${largest}`);
-    data[index] = element;
-  }
-  return data;
+  if (typeof element === 'number' && Number.isInteger(element) && element >= smallest && element <= largest)
+    return element;
+  throw wrong(type, element, index, what, `an integer from ${smallest} to ${largest}`);
 }
 
 function long(type: 'int64' | 'uint64', element: unknown, index: number, what: string): bigint {
@@ -202,20 +185,11 @@ function wrong(type: TensorType, element: unknown, index: number, what: string, 
 
 /** An element for a message, of bounded length. */
 function shown(element: unknown): string {
-  switch (typeof element) {
-    case 'string':
-      return JSON.stringify(element.slice(0, 40));
-    case 'number':
-    case 'bigint':
-    case 'boolean':
-      return String(element).slice(0, 40);
-    case 'object':
-      return element === null ? 'null' : Array.isArray(element) ? 'an array' : 'an object';
-    case 'undefined':
-    case 'function':
-    case 'symbol':
-      return typeof element;
-  }
+  if (Array.isArray(element)) return 'an array';
+  if (typeof element === 'object') return element === null ? 'null' : 'an object';
+  if (typeof element === 'string') return JSON.stringify(element.slice(0, 40));
+  const isPlain = typeof element === 'number' || typeof element === 'bigint' || typeof element === 'boolean';
+  return isPlain ? String(element).slice(0, 40) : typeof element;
 }
 
 function floatsJson(data: Float32Array | Float64Array | Float16Array): string {
@@ -228,9 +202,4 @@ function floatsJson(data: Float32Array | Float64Array | Float16Array): string {
     else text += `"${value}"`;
   }
   return `${text}]`;
-}
-
-/** Half-precision floats are their bits everywhere but here. */
-function float16View(bits: Uint16Array): Float16Array {
-  return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
 }

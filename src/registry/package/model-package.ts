@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { constants, type Dirent } from 'node:fs';
-import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExactModel, InstallRequest, PackageSource } from '../../contracts/model-registry.ts';
 import { formatByteSize } from '../../domain/byte-size.ts';
@@ -9,12 +9,12 @@ import { isFileName } from '../../models/signing/file-name.ts';
 import { readManifestAside } from '../../models/store/manifest-process.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { errorCode, errorMessage, formatConfigProblem } from '../../platform/errors.ts';
+import { errorMessage, formatConfigProblem } from '../../platform/errors.ts';
+import { plainFilePieces } from '../../platform/plain-file.ts';
 import { unpackArchive } from './package-archive.ts';
 import { download, shownUrl } from './package-download.ts';
 import { fileBytesMax, packageBytesMax, packageFilesMax, type PackageLimits, packageLimits } from './package-files.ts';
 
-const COPY_CHUNK_BYTES = 1_000_000;
 /** Minimum number of bytes between two progress reports. */
 const PROGRESS_BYTES = 1_000_000;
 
@@ -80,7 +80,7 @@ export async function receivePackage(
 export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
   const { manifest, problems } = await readManifestAside({ file: 'model.yaml', text, expected: undefined });
-  if (manifest === undefined) throw invalid(problems.map(formatConfigProblem).join('\n'));
+  if (manifest === undefined) throw invalid(problems.map((problem) => formatConfigProblem(problem)).join('\n'));
   const hasGraph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
   if (hasGraph && manifest.runtime === 'remote')
     throw invalid('The package has a model.onnx, but its model.yaml has `runtime: remote`');
@@ -154,30 +154,22 @@ function checkHasManifest(files: readonly string[], where: string): void {
 }
 
 async function copyFile(from: string, to: string, bytesMax: number): Promise<void> {
-  await using source = await openPlain(from);
   await using target = await open(to, 'wx');
-  const chunk = Buffer.alloc(COPY_CHUNK_BYTES);
   let copied = 0;
-  for (;;) {
-    const { bytesRead } = await source.read(chunk);
-    if (bytesRead === 0) break;
-    copied += bytesRead;
+  for await (const piece of sourcePieces(from)) {
+    copied += piece.length;
     if (copied > bytesMax) throw tooLarge(`${from} has more than the ${formatByteSize(bytesMax)} allowed`);
-    await target.appendFile(chunk.subarray(0, bytesRead));
+    await target.appendFile(piece);
   }
   await target.sync();
 }
 
-/** Follows no link and does not block on a pipe. */
-async function openPlain(path: string): Promise<FileHandle> {
+async function* sourcePieces(path: string): AsyncGenerator<Buffer> {
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if ((await file.stat()).isFile()) return file;
-    await file.close();
+    yield* plainFilePieces(path);
   } catch (error) {
-    if (errorCode(error) !== 'ELOOP') throw invalid(`${path}: ${errorMessage(error)}`, error);
+    throw invalid(`${path}: ${errorMessage(error)}`, error);
   }
-  throw invalid(`${path} is not a plain file`);
 }
 
 function invalid(message: string, cause?: unknown): Error {

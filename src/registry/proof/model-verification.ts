@@ -66,10 +66,8 @@ export async function verifyModel(options: VerificationOptions): Promise<ModelVe
 async function verifyLocal(stored: StoredModel, options: VerificationOptions): Promise<ModelVerification> {
   const { entry, config, model, deps, signal } = options;
   const host = new HostProcess(entry, deps.clock, NICENESS);
-  const stop = (): void => host.kill('stopped');
-  signal?.addEventListener('abort', stop);
   try {
-    if (signal?.aborted === true) stop();
+    using _stop = stopping(signal, () => host.kill('stopped'));
     const key = formatModelReference(model);
     const list = { providers: providersOf(config, model.name), givenUp: new Map() };
     const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
@@ -81,8 +79,6 @@ async function verifyLocal(stored: StoredModel, options: VerificationOptions): P
     const { golden, nodesByProvider } = loaded;
     return { manifest, sha256, provider: provider.name, fallbacks, golden, nodesByProvider, latency };
   } finally {
-    signal?.removeEventListener('abort', stop);
-    stop();
     await host.exited;
   }
 }
@@ -97,20 +93,25 @@ async function verifyRemote(
   const { manifest, sha256 } = stored;
   checkServerAllowed(server, config);
   const client = new RemoteClient(server, stored.name, deps);
-  const stop = (): void => client.close();
+  using _stop = stopping(signal, () => client.close());
+  const limits = { timeoutMs: config.loadDeadlineMs, clock: deps.clock };
+  const session = await RemoteSession.prove(client, manifest, limits);
+  const run: RunOnce = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
+  const latency = await measure(stored, session.loaded, run, options);
+  const { golden } = session.loaded;
+  return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
+}
+
+/** Stops the work at the end of the scope, or when it is cancelled. */
+function stopping(signal: AbortSignal | undefined, stop: () => void): Disposable {
   signal?.addEventListener('abort', stop);
-  try {
-    if (signal?.aborted === true) stop();
-    const limits = { timeoutMs: config.loadDeadlineMs, clock: deps.clock };
-    const session = await RemoteSession.prove(client, manifest, limits);
-    const run: RunOnce = (inputs, finite, timeoutMs) => session.run({ inputs, finite }, timeoutMs);
-    const latency = await measure(stored, session.loaded, run, options);
-    const { golden } = session.loaded;
-    return { manifest, sha256, provider: REMOTE_PROVIDER, fallbacks: [], golden, nodesByProvider: {}, latency };
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    stop();
-  }
+  if (signal?.aborted === true) stop();
+  return {
+    [Symbol.dispose]: () => {
+      signal?.removeEventListener('abort', stop);
+      stop();
+    },
+  };
 }
 
 async function measure(

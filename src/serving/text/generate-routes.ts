@@ -6,9 +6,9 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import type { GenerationConfig } from './generation-config.ts';
-import { type Decoder, decoderOf, stepBytesMax } from '../v2/decoder.ts';
+import { decoderOf, stepBytesMax } from '../v2/decoder.ts';
 import { EventChannel } from './event-channel.ts';
-import { type FinishReason, generate, type GeneratedToken } from './generate.ts';
+import { type FinishReason, generate, type GenerateOptions } from './generate.ts';
 import {
   bodyError,
   checkPrompt,
@@ -17,8 +17,10 @@ import {
   generateBody,
   readBody,
 } from './generate-request.ts';
-import { GenerationPlaces } from './generation-places.ts';
-import { findModel, type FoundModel } from '../v2/model-lookup.ts';
+import { generationPlaces } from './generation-places.ts';
+import { findModel } from '../v2/model-lookup.ts';
+import { MODEL_PATHS } from '../v2/model-routes.ts';
+import { operation } from '../v2/operation.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
 export type GenerateRoutesOptions = {
@@ -34,12 +36,10 @@ type ModelParams = { readonly model: string; readonly version?: string };
 
 /** A generation that has its place. */
 type Begun = {
-  readonly model: FoundModel;
-  readonly decoder: Decoder;
-  readonly asked: GenerateBody;
   /** First fields of each answer. */
   readonly head: { readonly id?: string; readonly model_name: string; readonly model_version: string };
   readonly signal: AbortSignal;
+  readonly generate: (onToken: GenerateOptions['onToken']) => Promise<FinishReason>;
   /** Releases the place and restores the idle limit of the connection. */
   readonly release: () => void;
 };
@@ -66,48 +66,30 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
     preValidation: async (request: FastifyRequest) => void (request.body = readBody(request.body)),
     schemaErrorFormatter: bodyError,
   };
-  const tags = ['Open Inference Protocol v2'];
-  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    app.post(
-      `${path}/generate`,
-      {
-        ...common,
-        schema: {
-          summary: 'Continue a prompt of token ids',
-          tags,
-          body,
-          response: { 200: answerJson, ...errors },
-        },
-      },
-      (request, reply) => generations.answer(request, reply),
-    );
-    const description =
-      'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; the last event has `finish_reason` and `token_count`, or with `error`.';
-    app.post(
-      `${path}/generate_stream`,
-      {
-        ...common,
-        schema: {
-          summary: 'Continue a prompt of token ids, with one event for each token',
-          description,
-          tags,
-          body,
-          response: { 200: { content: { 'text/event-stream': { schema: z.string() } } }, ...errors },
-        },
-      },
-      (request, reply) => generations.stream(request, reply),
-    );
+  const route = (summary: string, answer: object, description = '') => ({
+    ...common,
+    schema: { ...operation(summary), description, body, response: { 200: answer, ...errors } },
+  });
+  const whole = route('Continue a prompt of token ids', answerJson);
+  const streamed = route(
+    'Continue a prompt of token ids, with one event for each token',
+    { content: { 'text/event-stream': { schema: z.string() } } },
+    'Each event is JSON after `data:`: `model_name`, `model_version`, `token` and `index` for a token; the last event has `finish_reason` and `token_count`, or with `error`.',
+  );
+  for (const path of MODEL_PATHS) {
+    app.post(`${path}/generate`, whole, (request, reply) => generations.answer(request, reply));
+    app.post(`${path}/generate_stream`, streamed, (request, reply) => generations.stream(request, reply));
   }
 }
 
 class Generations {
   readonly #options: GenerateRoutesOptions;
-  readonly #places: GenerationPlaces;
+  readonly #takePlace: (bytes: number) => () => void;
   readonly #metrics;
 
   constructor(options: GenerateRoutesOptions) {
     this.#options = options;
-    this.#places = new GenerationPlaces(options.limits, options.deps);
+    this.#takePlace = generationPlaces(options.limits, options.deps);
     this.#metrics = options.deps.metrics.of(v2Metrics);
   }
 
@@ -115,7 +97,7 @@ class Generations {
     const begun = await this.#begin(request, reply);
     const tokens: number[] = [];
     try {
-      const reason = await this.#generate(begun, ({ token }) => void tokens.push(token));
+      const reason = await begun.generate(({ token }) => void tokens.push(token));
       this.#count(reason);
       if (reason === 'cancelled') return reply.hijack();
       return reply.send({ ...begun.head, output_ids: tokens, finish_reason: reason });
@@ -133,7 +115,7 @@ class Generations {
     const events = new EventChannel(reply, begun.signal, this.#options.deps.clock);
     let count = 0;
     try {
-      const reason = await this.#generate(begun, ({ token, index }) => {
+      const reason = await begun.generate(({ token, index }) => {
         count += 1;
         return events.send({ ...head, token, index });
       });
@@ -154,42 +136,19 @@ class Generations {
 
   /** @throws {OperatingError} 'model-unknown' | 'model-not-ready' | 'infer-request-invalid' | 'generate-busy' */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<Begun> {
+    const { inference, deps } = this.#options;
     const { model: name, version } = request.params as ModelParams;
     // The route's schema has validated it.
-    const asked = request.body as GenerateBody;
-    const { id, input_ids: prompt, parameters } = asked;
-    const model = await findModel(this.#options.inference, name, version);
-    const decoder = decoderOf(model.served);
+    const { id, input_ids: prompt, parameters } = request.body as GenerateBody;
+    const { reference, served } = await findModel(inference, name, version);
+    const decoder = decoderOf(served);
     checkPrompt(decoder, prompt);
     const length = Math.min(prompt.length + parameters.max_tokens, decoder.generation.maxTokens);
-    const release = this.#places.take(stepBytesMax(decoder, length, prompt.length));
-    return {
-      model,
-      decoder,
-      asked,
-      head: {
-        ...(id === undefined ? {} : { id }),
-        model_name: name,
-        model_version: String(model.served.judgedBy.version),
-      },
-      signal: goneSignal(request, reply),
-      release: () => {
-        release();
-        // The rest is sent under the usual limit.
-        request.raw.socket.setTimeout(request.server.server.timeout);
-      },
-    };
-  }
-
-  #generate(
-    { model, decoder, asked: { input_ids: prompt, parameters }, signal }: Begun,
-    onToken: (token: GeneratedToken) => void | Promise<void>,
-  ): Promise<FinishReason> {
-    const { inference, deps } = this.#options;
-    const { seed } = parameters;
-    const draws = seed === undefined ? undefined : new SeededDraws(seed);
-    return generate(inference, {
-      reference: model.reference,
+    const release = this.#takePlace(stepBytesMax(decoder, length, prompt.length));
+    const signal = goneSignal(request, reply);
+    const draws = parameters.seed === undefined ? undefined : new SeededDraws(parameters.seed);
+    const options = {
+      reference,
       decoder,
       prompt,
       tokensMax: parameters.max_tokens,
@@ -197,11 +156,24 @@ class Generations {
       topK: parameters.top_k,
       random: draws === undefined ? deps.random : () => draws.uniform(),
       signal,
-      onToken: (token) => {
-        this.#metrics.andon_http_generated_tokens_total.inc({ model: decoder.served.manifest.name });
-        return onToken(token);
+    };
+    return {
+      head: { ...(id === undefined ? {} : { id }), model_name: name, model_version: String(served.judgedBy.version) },
+      signal,
+      generate: (onToken) =>
+        generate(inference, {
+          ...options,
+          onToken: (token) => {
+            this.#metrics.andon_http_generated_tokens_total.inc({ model: served.manifest.name });
+            return onToken(token);
+          },
+        }),
+      release: () => {
+        release();
+        // The rest is sent under the usual limit.
+        request.raw.socket.setTimeout(request.server.server.timeout);
       },
-    });
+    };
   }
 
   #count(outcome: string): void {

@@ -36,10 +36,8 @@ export function lookUpModel(models: Models, name: string, version: string | unde
   const model =
     version === undefined ? others[0] : others.find(({ served }) => String(served.judgedBy.version) === version);
   if (model !== undefined) return model;
-  const label = version === undefined ? `'${name}'` : `'${name}' version ${version}`;
-  const statuses = models
-    .statuses()
-    .filter((each) => each.name === name && (version === undefined || String(each.version) === version));
+  const label = modelLabel(name, version);
+  const statuses = ofVersion(models.statuses(), name, version);
   // The copy of a watch may be ready while the copy for clients is not.
   const status = statuses.find(({ state }) => state !== 'ready') ?? statuses[0];
   if (status === undefined) throw v2Failure('model-unknown', `Model ${label} is not loaded`);
@@ -55,6 +53,20 @@ function activeModel(
   const served = models.served(reference);
   const isAsked = served !== undefined && (version === undefined || String(served.judgedBy.version) === version);
   return isAsked ? { reference, served } : undefined;
+}
+
+/** Returns the entries of a model, or of one version. */
+export function ofVersion<Entry extends { readonly name: string; readonly version: number }>(
+  entries: readonly Entry[],
+  name: string,
+  version: string | undefined,
+): readonly Entry[] {
+  return entries.filter((each) => each.name === name && (version === undefined || String(each.version) === version));
+}
+
+/** Returns a model for a message. */
+export function modelLabel(name: string, version: string | undefined): string {
+  return version === undefined ? `'${name}'` : `'${name}' version ${version}`;
 }
 
 /** Returns the versions of a model that can run now, newest first, each once. */

@@ -2,35 +2,37 @@ import type { FastifyInstance } from 'fastify';
 import type { LoadedModels, ModelStatistics, ClientInference } from '../../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { configurationJson, metadataJson, statisticsJson } from './model-json.ts';
-import { lookUpModel, servedVersions } from './model-lookup.ts';
+import { lookUpModel, modelLabel, ofVersion, servedVersions } from './model-lookup.ts';
+import { operation } from './operation.ts';
 import { v2Failure } from './v2-errors.ts';
 
 type ModelParams = { readonly model: string; readonly version?: string };
 type ModelRoute = { readonly Params: ModelParams };
 
-const MODEL_PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const;
+/** Paths of a model, without and with a version. */
+export const MODEL_PATHS = ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const;
 
 /** Metadata, configuration, readiness and statistics of models; each path with and without a version. */
 export function registerModelRoutes(app: FastifyInstance, inference: Pick<ClientInference, 'models'>): void {
   for (const path of MODEL_PATHS) {
-    app.get<ModelRoute>(path, { schema: schema('Metadata of a model') }, async ({ params }) => {
+    app.get<ModelRoute>(path, { schema: operation('Metadata of a model') }, async ({ params }) => {
       const models = await inference.models();
       const { served } = lookUpModel(models, params.model, params.version);
       const versions = servedVersions(models, params.model).map((each) => each.served.judgedBy.version);
       return metadataJson(params.model, versions, served);
     });
-    app.get<ModelRoute>(`${path}/config`, { schema: schema('Configuration of a model') }, async ({ params }) =>
+    app.get<ModelRoute>(`${path}/config`, { schema: operation('Configuration of a model') }, async ({ params }) =>
       configurationJson(params.model, lookUpModel(await inference.models(), params.model, params.version).served),
     );
-    app.get<ModelRoute>(`${path}/ready`, { schema: schema('Readiness of a model') }, async ({ params }, reply) => {
+    app.get<ModelRoute>(`${path}/ready`, { schema: operation('Readiness of a model') }, async ({ params }, reply) => {
       const readiness = modelReadiness(await inference.models(), params);
       return reply.code(readiness.ready ? 200 : 503).send(readiness);
     });
-    app.get<ModelRoute>(`${path}/stats`, { schema: schema('Statistics of a model') }, async ({ params }) => ({
+    app.get<ModelRoute>(`${path}/stats`, { schema: operation('Statistics of a model') }, async ({ params }) => ({
       model_stats: statisticsOf(await inference.models(), params).map(statisticsJson),
     }));
   }
-  app.get('/v2/models/stats', { schema: schema('Statistics of every model') }, async () => ({
+  app.get('/v2/models/stats', { schema: operation('Statistics of every model') }, async () => ({
     model_stats: (await inference.models()).statistics().map(statisticsJson),
   }));
 }
@@ -48,14 +50,7 @@ function modelReadiness(models: LoadedModels, { model, version }: ModelParams) {
 }
 
 function statisticsOf(models: LoadedModels, { model, version }: ModelParams): readonly ModelStatistics[] {
-  const found = models
-    .statistics()
-    .filter((each) => each.name === model && (version === undefined || String(each.version) === version));
-  const label = version === undefined ? `'${model}'` : `'${model}' version ${version}`;
-  if (found.length === 0) throw v2Failure('model-unknown', `Model ${label} is not loaded`);
+  const found = ofVersion(models.statistics(), model, version);
+  if (found.length === 0) throw v2Failure('model-unknown', `Model ${modelLabel(model, version)} is not loaded`);
   return found;
-}
-
-function schema(summary: string) {
-  return { summary, tags: ['Open Inference Protocol v2'] };
 }

@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
 import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
 import { adminCheck } from '../../web/access.ts';
+import { type JsonObject, objectOf } from '../../protocols/open-inference/json-fields.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
-import { invalid, v2Failure } from './v2-errors.ts';
+import { operation } from './operation.ts';
+import { v2Failure } from './v2-errors.ts';
 
 type RepositoryOptions = {
   readonly inference: ClientInference;
@@ -17,14 +19,14 @@ type LoadRoute = { readonly Params: { readonly model: string } };
 export function registerRepositoryRoutes(app: FastifyInstance, { inference, adminToken }: RepositoryOptions): void {
   const onRequest = adminCheck(adminToken);
 
-  app.post('/v2/repository/index', { onRequest, schema: schema('Models on disk') }, async (request, reply) => {
+  app.post('/v2/repository/index', { onRequest, schema: operation('Models on disk') }, async (request, reply) => {
     const onlyReady = bodyOf(request)['ready'] === true;
     const entries = await inference.repository();
     return reply.send(entries.filter(({ state }) => !onlyReady || state === 'ready').map(entryJson));
   });
   app.post<LoadRoute>(
     '/v2/repository/models/:model/load',
-    { onRequest, schema: schema('Load a model, or load it again') },
+    { onRequest, schema: operation('Load a model, or load it again') },
     async (request, reply) => {
       checkLoadParameters(bodyOf(request));
       await inference.load(referenceOf(request.params.model));
@@ -33,7 +35,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   );
   app.post<LoadRoute>(
     '/v2/repository/models/:model/unload',
-    { onRequest, schema: schema('Unload a model') },
+    { onRequest, schema: operation('Unload a model') },
     async (request, reply) => {
       await inference.unload(referenceOf(request.params.model));
       return reply.send({});
@@ -42,8 +44,8 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
 }
 
 /** @throws {OperatingError} 'infer-request-unsupported' if the request contains a model or a configuration: models are loaded from disk. */
-function checkLoadParameters(body: Readonly<Record<string, unknown>>): void {
-  const { parameters } = body;
+function checkLoadParameters(body: JsonObject): void {
+  const parameters = body['parameters'];
   if (typeof parameters !== 'object' || parameters === null) return;
   const [name] = Object.keys(parameters);
   if (name !== undefined)
@@ -53,12 +55,8 @@ function checkLoadParameters(body: Readonly<Record<string, unknown>>): void {
     );
 }
 
-function bodyOf({ body }: FastifyRequest): Readonly<Record<string, unknown>> {
-  if (!Buffer.isBuffer(body) || body.length === 0) return {};
-  const parsed = parseJson(body);
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalid('The request is not a JSON object');
-  return parsed as Readonly<Record<string, unknown>>;
+function bodyOf({ body }: FastifyRequest): JsonObject {
+  return Buffer.isBuffer(body) && body.length > 0 ? objectOf(parseJson(body), 'The request') : {};
 }
 
 function referenceOf(text: string): ModelReference {
@@ -68,24 +66,6 @@ function referenceOf(text: string): ModelReference {
 }
 
 function entryJson({ name, version, state, reason }: RepositoryEntry) {
-  return { name, version: String(version), state: stateText(state), reason };
-}
-
-/** Returns the protocol's name of a state. */
-function stateText(state: RepositoryEntry['state']): string {
-  switch (state) {
-    case 'ready':
-      return 'READY';
-    case 'loading':
-      return 'LOADING';
-    case 'absent':
-    case 'failed':
-    case 'quarantined':
-    case 'unloaded':
-      return 'UNAVAILABLE';
-  }
-}
-
-function schema(summary: string) {
-  return { summary, tags: ['Open Inference Protocol v2'] };
+  const known = state === 'ready' ? 'READY' : state === 'loading' ? 'LOADING' : 'UNAVAILABLE';
+  return { name, version: String(version), state: known, reason };
 }

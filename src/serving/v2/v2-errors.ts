@@ -1,4 +1,4 @@
-import { type Disposition, type ErrorCatalogue, OperatingError, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of the model server, other than those of the inference hosts. */
 export const v2Errors = {
@@ -32,14 +32,5 @@ export const v2Errors = {
   ),
 } as const satisfies ErrorCatalogue;
 
-export type V2ErrorCode = keyof typeof v2Errors;
-
-export function v2Failure(code: V2ErrorCode, message: string, options?: ErrorOptions): OperatingError {
-  const disposition: Disposition = v2Errors[code].disposition;
-  return new OperatingError(code, disposition, message, options);
-}
-
-/** An error for a request that violates the protocol; the message says what was found, where, and what was expected. */
-export function invalid(message: string): OperatingError {
-  return v2Failure('infer-request-invalid', message);
-}
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const v2Failure = failures(v2Errors);

@@ -5,6 +5,10 @@ export const trainingErrors = {
     'There are too few rows to fit a model and to check its limits.',
     'Use more history or a longer CSV; the message has the number of rows found and needed.',
   ),
+  'training-process-lost': retry(
+    'The process that trains the model of a watch ended without a result: it was killed, often because memory ran out.',
+    'The training is repeated after more history. If it happens again, free memory, or train on another machine with `andon train --csv`.',
+  ),
   'training-too-many-rows': reject(
     'There are too many rows for memory and training time.',
     'Train on a shorter span or with a longer step; weeks in one state teach no more than hours.',

@@ -1,6 +1,7 @@
 import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
 import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
 import type { RecordDraft, StoredRecord } from '../../../src/domain/record/record.ts';
+import { draftBody } from '../../support/draft-body.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
 
 /** A store in memory with fault switches; ids are the numbers of the records. */
@@ -53,7 +54,7 @@ export class FakeRecordStore implements RecordStore {
   }
 
   bodies(kind: RecordDraft['kind']): readonly RecordDraft['body'][] {
-    return this.drafts.filter((draft) => draft.kind === kind).map(({ body }) => body);
+    return this.drafts.filter((draft) => draft.kind === kind).map(draftBody);
   }
 
   async read(): Promise<readonly StoredRecord[]> {

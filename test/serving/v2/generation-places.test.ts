@@ -59,7 +59,9 @@ describe('a generation has its place', () => {
     const busy = await server.post(GENERATE, asked([1], { max_tokens: 60 }));
     expect([busy.status, ((await busy.json()) as { error: string }).error]).toEqual([
       503,
-      expect.stringMatching(/^Generations in progress use 1\.6 kB of 2\.0 kB .*; 528 B more do not fit$/),
+      expect.stringMatching(
+        /^Generations in progress use 1\.6 kB of 2\.0 kB; 528 B more do not fit \(serving\.generation\.maxMemory\)$/,
+      ),
     ]);
     const never = await server.post(GENERATE, asked([1], { max_tokens: 260 }));
     expect([never.status, ((await never.json()) as { error: string }).error]).toEqual([

@@ -1,0 +1,163 @@
+import type { Contribution, ProviderFallback, Verdict } from '../alarm/verdict.ts';
+import { qualities, type Quality } from '../sample/quality.ts';
+import type { JsonWriter } from './json-writer.ts';
+
+/**
+ * A record as columns. `names` is JSON text that many records share: it is stored once, and each record has its hash.
+ * `bytes` has values by position in the lists of `names`.
+ */
+export type RecordColumns = { readonly names: string; readonly bytes: Uint8Array };
+
+/** Fields that are the same for every verdict of a version of a watch. */
+export type VerdictNames = {
+  readonly watch: string;
+  readonly threshold: number | null;
+  readonly model: string | null;
+  readonly version: number | null;
+  readonly provider: string | null;
+  readonly fallbacks: readonly ProviderFallback[];
+  readonly tags: readonly string[];
+};
+
+/** Fields that change from verdict to verdict. */
+export type VerdictFields = {
+  readonly score: number | undefined;
+  readonly verdict: Verdict['verdict'];
+  readonly reason: string;
+  readonly contributions: readonly Contribution[];
+  /** Value of each tag, in the order of the names. NaN is missing. */
+  readonly values: Float32Array;
+  readonly qualities: readonly Quality[];
+};
+
+const verdicts = ['normal', 'abnormal', 'unknown'] as const satisfies readonly Verdict['verdict'][];
+/** Shares have four digits. */
+const SHARE_UNITS = 1e4;
+const TAGS_MAX = 65_536;
+
+/*
+ * Little-endian:
+ *   0  uint16  number of qualities that are not good
+ *   2  uint8   index in `verdicts`
+ *   3  uint8   number of contributions
+ *   4  float64 score, NaN for none
+ *  12  float32 for each tag, NaN for a missing value
+ *      uint16 tag, uint8 index in `qualities`: for each quality that is not good
+ *      uint16 tag, uint16 share in 1/10000: for each contribution
+ *      reason in UTF-8, to the end
+ */
+const VALUES_AT = 12;
+const QUALITY_BYTES = 3;
+const CONTRIBUTION_BYTES = 4;
+
+/** @param tags Tags of the names, in their order. @returns About 4 bytes a tag. */
+export function encodeVerdict(tags: readonly string[], fields: VerdictFields): Uint8Array {
+  const { score, verdict, reason, contributions, values } = fields;
+  if (tags.length > TAGS_MAX) throw new RangeError(`A verdict record has at most ${TAGS_MAX} tags, not ${tags.length}`);
+  const notGood: number[] = [];
+  for (const [tag, quality] of fields.qualities.entries()) if (quality !== 'good') notGood.push(tag);
+  const text = reason === '' ? undefined : new TextEncoder().encode(reason);
+  const qualitiesAt = VALUES_AT + 4 * tags.length;
+  const contributionsAt = qualitiesAt + QUALITY_BYTES * notGood.length;
+  const reasonAt = contributionsAt + CONTRIBUTION_BYTES * contributions.length;
+  const bytes = new Uint8Array(reasonAt + (text?.length ?? 0));
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, notGood.length, true);
+  view.setUint8(2, verdicts.indexOf(verdict));
+  view.setUint8(3, contributions.length);
+  view.setFloat64(4, score ?? Number.NaN, true);
+  for (let tag = 0; tag < tags.length; tag += 1) view.setFloat32(VALUES_AT + 4 * tag, values[tag] ?? Number.NaN, true);
+  for (const [index, tag] of notGood.entries()) {
+    view.setUint16(qualitiesAt + QUALITY_BYTES * index, tag, true);
+    view.setUint8(qualitiesAt + QUALITY_BYTES * index + 2, qualities.indexOf(fields.qualities[tag] ?? 'bad'));
+  }
+  for (const [index, { tag, share }] of contributions.entries()) {
+    view.setUint16(contributionsAt + CONTRIBUTION_BYTES * index, tags.indexOf(tag), true);
+    view.setUint16(contributionsAt + CONTRIBUTION_BYTES * index + 2, Math.round(share * SHARE_UNITS), true);
+  }
+  if (text !== undefined) bytes.set(text, reasonAt);
+  return bytes;
+}
+
+/** Writes the JSON bodies of verdict records from their columns. Texts that depend on the names only are made once. */
+export class VerdictJson {
+  readonly names: VerdictNames;
+  readonly #beforeScore: Uint8Array;
+  readonly #beforeVerdict: Uint8Array;
+  readonly #afterReason: Uint8Array;
+  readonly #beforeTags: Uint8Array;
+  /** `"name":`, from the second on after a comma. */
+  readonly #keys: readonly Uint8Array[];
+  readonly #allGood: Uint8Array;
+
+  /** @param names JSON text of `VerdictNames`. */
+  constructor(names: string) {
+    this.names = JSON.parse(names) as VerdictNames;
+    const { watch, threshold, model, version, provider, fallbacks, tags } = this.names;
+    const keys = tags.map((tag, index) => `${index === 0 ? '' : ','}${JSON.stringify(tag)}:`);
+    this.#beforeScore = utf8(`{"watch":${JSON.stringify(watch)},"score":`);
+    this.#beforeVerdict = utf8(`,"threshold":${threshold},"verdict":"`);
+    this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
+    this.#beforeTags = utf8(
+      `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)},"tags":{`,
+    );
+    this.#keys = keys.map(utf8);
+    this.#allGood = utf8(keys.map((key) => `${key}"good"`).join(''));
+  }
+
+  /** Writes the body, which begins with `{`. @returns False if the bytes do not fit the names; then a part may be written. */
+  write(bytes: Uint8Array, to: JsonWriter): boolean {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const qualitiesAt = VALUES_AT + 4 * this.#keys.length;
+    if (bytes.length < qualitiesAt) return false;
+    const contributionsAt = qualitiesAt + QUALITY_BYTES * view.getUint16(0, true);
+    const reasonAt = contributionsAt + CONTRIBUTION_BYTES * view.getUint8(3);
+    const verdict = verdicts[view.getUint8(2)];
+    if (bytes.length < reasonAt || verdict === undefined) return false;
+    const score = view.getFloat64(4, true);
+    to.bytes(this.#beforeScore);
+    to.text(Number.isNaN(score) ? 'null' : String(score));
+    to.bytes(this.#beforeVerdict);
+    to.text(`${verdict}","reason":${reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt))}`);
+    to.bytes(this.#afterReason);
+    to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
+    to.bytes(this.#beforeTags);
+    for (const [tag, key] of this.#keys.entries()) {
+      to.bytes(key);
+      to.float32(view.getFloat32(VALUES_AT + 4 * tag, true));
+    }
+    to.text('},"quality":{');
+    this.#writeQualities(view, qualitiesAt, contributionsAt, to);
+    to.text('}}');
+    return true;
+  }
+
+  #writeQualities(view: DataView, from: number, to: number, writer: JsonWriter): void {
+    if (from === to) return writer.bytes(this.#allGood);
+    const notGood = new Map<number, Quality | undefined>();
+    for (let at = from; at < to; at += QUALITY_BYTES)
+      notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
+    for (const [tag, key] of this.#keys.entries()) {
+      writer.bytes(key);
+      writer.text(`"${notGood.get(tag) ?? 'good'}"`);
+    }
+    return undefined;
+  }
+
+  #contributions(view: DataView, from: number, to: number): readonly Contribution[] {
+    const found: Contribution[] = [];
+    for (let at = from; at < to; at += CONTRIBUTION_BYTES) {
+      const tag = this.names.tags[view.getUint16(at, true)] ?? '';
+      found.push({ tag, share: view.getUint16(at + 2, true) / SHARE_UNITS });
+    }
+    return found;
+  }
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function jsonText(bytes: Uint8Array): string {
+  return JSON.stringify(new TextDecoder().decode(bytes));
+}

@@ -1,0 +1,129 @@
+import { crc32 } from 'node:zlib';
+import type { HistoryQuery } from '../../contracts/record-store.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import type { StoredRecord } from '../../domain/record/record.ts';
+import type { SqliteDatabase } from '../file/database-file.ts';
+import { isIntactText } from '../file/row-checksum.ts';
+import type { OutboxDatabase } from './outbox-database.ts';
+import type { OutboxRow } from './outbox-schema.ts';
+import { BUCKET_SPAN } from './record-counts.ts';
+import type { RecordRows } from './record-rows.ts';
+
+const LIMIT_MAX = 100_000;
+
+/** Records of one watch and kind in a bucket: sequences after the bucket's first, and milliseconds after its `from_ms`. */
+type Group = readonly [kind: string, watch: string, offsets: readonly number[], times: readonly number[]];
+type Found = { readonly sequence: number; readonly timestamp: EpochMs };
+type Located = Found & Pick<OutboxRow, 'kind' | 'watch' | 'names'>;
+type Span = { readonly bucket: number; readonly from_ms: EpochMs | null };
+
+/**
+ * Finds the records of a watch by time.
+ *
+ * A full bucket of sequences has one row of the index, written once. An index entry for each record would change as many
+ * pages in a commit as there are watches. The bucket that still grows, and buckets without a row, are scanned.
+ */
+export class HistoryIndex {
+  readonly #rows: RecordRows;
+  readonly #record;
+  readonly #statements;
+
+  constructor({ sqlite, rows, statements }: Pick<OutboxDatabase, 'sqlite' | 'rows' | 'statements'>) {
+    this.#rows = rows;
+    this.#record = statements.bySequence;
+    this.#statements = prepareIndexStatements(sqlite);
+  }
+
+  /** Writes the row of one full bucket. @returns True if there may be another. */
+  indexNext(database: Pick<OutboxDatabase, 'commit'>): boolean {
+    const bucket = this.#statements.unindexed.get() as number | undefined;
+    if (bucket === undefined) return false;
+    const located = this.#scan(bucket, bucket).filter(({ watch }) => watch !== '');
+    const fromMs = located.reduce((least, { timestamp }) => Math.min(least, timestamp), Infinity);
+    const toMs = located.reduce((most, { timestamp }) => Math.max(most, timestamp), -Infinity);
+    const groups = Map.groupBy(located, ({ kind, watch }) => JSON.stringify([kind, watch]));
+    const text = JSON.stringify(
+      [...groups.values()].map((group) => [
+        group[0]?.kind,
+        group[0]?.watch,
+        group.map(({ sequence }) => sequence - bucket * BUCKET_SPAN),
+        group.map(({ timestamp }) => timestamp - fromMs),
+      ]),
+    );
+    database.commit(() => this.#statements.add.run(bucket, fromMs, toMs, crc32(text), text));
+    return true;
+  }
+
+  /** Returns records of a watch and kind, oldest first, at most `limit`. Damaged ones are omitted. */
+  find(query: HistoryQuery): readonly StoredRecord[] {
+    const { watch, kind, fromMs, toMs } = query;
+    const limit = Math.min(query.limit, LIMIT_MAX);
+    const isWanted = (located: { readonly timestamp: EpochMs; readonly kind: string; readonly watch: string }) =>
+      located.kind === kind && located.watch === watch && located.timestamp >= fromMs && located.timestamp <= toMs;
+    let found: readonly Found[] = [];
+    // Rows without an index first: they have no `from_ms`, and any of them may be the oldest.
+    for (const { bucket, from_ms } of this.#statements.spans.all(fromMs, toMs) as Span[]) {
+      const last = found[limit - 1];
+      if (last !== undefined && from_ms !== null && from_ms > last.timestamp) break;
+      const more = this.#indexed(bucket, watch, kind) ?? this.#scan(bucket, bucket).filter(isWanted);
+      found = oldest([...found, ...more.filter(({ timestamp }) => timestamp >= fromMs && timestamp <= toMs)], limit);
+    }
+    found = oldest([...found, ...this.#scan(this.#firstGrowing(), Infinity).filter(isWanted)], limit);
+    return found.flatMap(({ sequence }) => {
+      const row = this.#record.get(sequence) as OutboxRow | undefined;
+      const record = row === undefined ? undefined : this.#rows.verified(row);
+      return record !== undefined && isWanted({ ...record, timestamp: record.timestampMs }) ? [record] : [];
+    });
+  }
+
+  #firstGrowing(): number {
+    return Number(this.#statements.lastFull.get() ?? -1) + 1;
+  }
+
+  /** @returns Undefined if the bucket has no row, or a damaged one. */
+  #indexed(bucket: number, watch: string, kind: string): readonly Found[] | undefined {
+    const row = this.#statements.groups.get(bucket) as
+      | { readonly from_ms: number; readonly checksum: number; readonly groups: string }
+      | undefined;
+    if (row === undefined || !isIntactText(row.groups, row.checksum)) return undefined;
+    // The checksum proves that `indexNext` wrote it.
+    const group = (JSON.parse(row.groups) as readonly Group[]).find((entry) => entry[0] === kind && entry[1] === watch);
+    if (group === undefined) return [];
+    const [, , offsets, times] = group;
+    return offsets.map((offset, index) => ({
+      sequence: bucket * BUCKET_SPAN + offset,
+      timestamp: row.from_ms + (times[index] ?? 0),
+    }));
+  }
+
+  #scan(first: number, last: number): readonly Located[] {
+    const rows = this.#statements.located.all(first * BUCKET_SPAN, (last + 1) * BUCKET_SPAN - 1) as Located[];
+    return rows.map((row) => ({ ...row, watch: this.#rows.watchOf(row) }));
+  }
+}
+
+function oldest(found: readonly Found[], limit: number): readonly Found[] {
+  return found.toSorted((a, b) => a.timestamp - b.timestamp || a.sequence - b.sequence).slice(0, limit);
+}
+
+function prepareIndexStatements(sqlite: SqliteDatabase) {
+  return {
+    add: sqlite.prepare(
+      'INSERT OR REPLACE INTO history_index (bucket, from_ms, to_ms, checksum, groups) VALUES (?, ?, ?, ?, ?)',
+    ),
+    unindexed: sqlite
+      .prepare(
+        'SELECT bucket FROM bucket WHERE bucket NOT IN (SELECT bucket FROM history_index) ORDER BY bucket DESC LIMIT 1',
+      )
+      .pluck(),
+    spans: sqlite.prepare(
+      `SELECT bucket, from_ms FROM bucket LEFT JOIN history_index USING (bucket)
+       WHERE from_ms IS NULL OR (to_ms >= ? AND from_ms <= ?) ORDER BY from_ms, bucket`,
+    ),
+    groups: sqlite.prepare('SELECT from_ms, checksum, groups FROM history_index WHERE bucket = ?'),
+    lastFull: sqlite.prepare('SELECT max(bucket) FROM bucket').pluck(),
+    located: sqlite.prepare(
+      'SELECT sequence, kind, watch, names, timestamp FROM outbox WHERE sequence >= ? AND sequence <= ?',
+    ),
+  };
+}

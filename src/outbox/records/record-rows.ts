@@ -1,0 +1,56 @@
+import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
+import { JsonWriter } from '../../domain/record/json-writer.ts';
+import { isIntact } from '../file/row-checksum.ts';
+import type { Epochs } from './epochs.ts';
+import type { OutboxRow, OutboxStatements } from './outbox-schema.ts';
+import { RecordNames } from './record-names.ts';
+
+/** Verifies rows as read, and writes their JSON. */
+export class RecordRows {
+  readonly names: RecordNames;
+  readonly #epochs: Epochs;
+  readonly #body = new JsonWriter(4096);
+
+  constructor(statements: OutboxStatements, epochs: Epochs) {
+    this.names = new RecordNames(statements);
+    this.#epochs = epochs;
+  }
+
+  /** @returns Undefined if the row is not what was stored. */
+  verified(row: OutboxRow): StoredRecord | undefined {
+    const kind = this.#kindOf(row);
+    if (kind === undefined || !this.#writeBody(row, this.#body)) return undefined;
+    const body = new TextDecoder().decode(this.#body.take());
+    return {
+      id: this.#epochs.idOf(row),
+      sequence: row.sequence,
+      kind,
+      timestampMs: row.timestamp,
+      watch: this.watchOf(row),
+      body,
+    };
+  }
+
+  /** Returns the watch of a row; '' for none. */
+  watchOf({ watch, names }: Pick<OutboxRow, 'watch' | 'names'>): string {
+    return names === null ? watch : (this.names.reader(names)?.names.watch ?? '');
+  }
+
+  /** @returns Undefined if the row is damaged. */
+  #kindOf(row: OutboxRow): RecordKind | undefined {
+    const { kind } = row;
+    if (!isRecordKind(kind) || !isIntact(this.#epochs.at(row.sequence), { ...row, kind })) return undefined;
+    return kind;
+  }
+
+  #writeBody({ body, names }: OutboxRow, to: JsonWriter): boolean {
+    to.truncate(0);
+    if (typeof body !== 'string') return names !== null && this.names.reader(names)?.write(body, to) === true;
+    to.text(body);
+    return names === null;
+  }
+}
+
+export function isRecordKind(kind: string): kind is RecordKind {
+  return (recordKinds as readonly string[]).includes(kind);
+}

@@ -1,0 +1,94 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { shortestFloat32 } from '../../src/domain/alarm/verdict-rule.ts';
+import { JsonWriter } from '../../src/domain/record/json-writer.ts';
+import { encodeVerdict, VerdictJson, type VerdictNames } from '../../src/domain/record/verdict-columns.ts';
+
+const names: VerdictNames = {
+  watch: 'pump "1"',
+  threshold: 0.5,
+  model: 'pump-anomaly',
+  version: 3,
+  provider: 'cpu',
+  fallbacks: [{ provider: 'cuda', reason: 'no device' }],
+  tags: ['pump-1.vibration', 'pump-1.température', 'pump-1."quoted"'],
+};
+const good = { score: 0.25, verdict: 'normal', reason: '', contributions: [] } as const;
+
+function bodyOf(bytes: Uint8Array, text = JSON.stringify(names)): unknown {
+  const writer = new JsonWriter(8);
+  return new VerdictJson(text).write(bytes, writer) ? JSON.parse(new TextDecoder().decode(writer.take())) : undefined;
+}
+
+test('a receiver gets the names, the values and the qualities of a verdict', () => {
+  const bytes = encodeVerdict(names.tags, {
+    score: 0.75,
+    verdict: 'abnormal',
+    reason: 'über der Grenze',
+    contributions: [
+      { tag: 'pump-1."quoted"', share: 0.9658 },
+      { tag: 'pump-1.vibration', share: 0.0214 },
+    ],
+    values: Float32Array.of(1.5, Number.NaN, -0.1),
+    qualities: ['good', 'bad', 'uncertain'],
+  });
+  expect(bodyOf(bytes)).toEqual({
+    watch: 'pump "1"',
+    score: 0.75,
+    threshold: 0.5,
+    verdict: 'abnormal',
+    reason: 'über der Grenze',
+    model: 'pump-anomaly',
+    version: 3,
+    contributions: [
+      { tag: 'pump-1."quoted"', share: 0.9658 },
+      { tag: 'pump-1.vibration', share: 0.0214 },
+    ],
+    provider: 'cpu',
+    fallbacks: [{ provider: 'cuda', reason: 'no device' }],
+    tags: { 'pump-1.vibration': 1.5, 'pump-1.température': null, 'pump-1."quoted"': -0.1 },
+    quality: { 'pump-1.vibration': 'good', 'pump-1.température': 'bad', 'pump-1."quoted"': 'uncertain' },
+  });
+});
+
+test('a verdict of 492 good tags with five contributions has at most 2,003 bytes, so that two fit on a page of 4,096', () => {
+  const tags = Array.from({ length: 492 }, (_, tag) => `line-2.filler.valve-${tag}`);
+  const contributions = tags.slice(0, 5).map((tag) => ({ tag, share: 0.2 }));
+  const values = Float32Array.from(tags, () => Math.random());
+  const bytes = encodeVerdict(tags, { ...good, contributions, values, qualities: tags.map(() => 'good') });
+  expect(bytes.length).toBeLessThanOrEqual(2003);
+});
+
+test('columns that do not fit their names are no record', () => {
+  const bytes = encodeVerdict(names.tags, {
+    ...good,
+    values: Float32Array.of(1, 2, 3),
+    qualities: ['good', 'bad', 'good'],
+  });
+  for (let length = 0; length < bytes.length; length += 1) expect(bodyOf(bytes.subarray(0, length))).toBeUndefined();
+  const more = JSON.stringify({ ...names, tags: [...names.tags, 'pump-1.speed', 'pump-1.flow'] });
+  expect(bodyOf(bytes, more)).toBeUndefined();
+});
+
+test('a float32 is written as the shortest decimal that is the same float32', () => {
+  const json = (value: number) => {
+    const writer = new JsonWriter(8);
+    writer.float32(value);
+    return new TextDecoder().decode(writer.take());
+  };
+  const special = [
+    0, -0, 1, -1, 0.1, 1e-7, 1e-5, 999_999, 1e6, 16_777_216, 3.4e38, 1e-45, 99_999.99, 123_456.7, 0.00001234,
+  ];
+  for (const value of special.map(Math.fround)) expect(json(value)).toBe(JSON.stringify(shortestFloat32(value)));
+  expect(json(Number.NaN)).toBe('null');
+  fc.assert(
+    fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      expect(json(value)).toBe(JSON.stringify(shortestFloat32(value)));
+    }),
+    { numRuns: 2000 },
+  );
+  for (let round = 0; round < 20_000; round += 1) {
+    const value = Math.fround((Math.random() - 0.5) * 10 ** (round % 9));
+    expect(json(value)).toBe(JSON.stringify(shortestFloat32(value)));
+  }
+});
