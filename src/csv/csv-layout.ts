@@ -105,7 +105,7 @@ async function firstRecords(path: string, separator: CsvSeparator): Promise<read
 /** The first record that has as many cells as most records, and names; the first record if there is none. */
 function findHeader(records: readonly CsvRecord[]): CsvRecord | undefined {
   const counts = Map.groupBy(records, ({ cells }) => used(cells).length);
-  const [[usual = 0] = []] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a);
+  const [usual] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a)[0] ?? [0];
   return records.find(({ cells }) => used(cells).length >= usual && hasNames(cells)) ?? records[0];
 }
 

@@ -1,34 +1,17 @@
 export type Decimal = '.' | ',';
 
 /** Words that historians, spreadsheets and OPC clients export for a missing value; compared in lower case. */
-const missingWords: ReadonlySet<string> = new Set([
-  ...[
-    '',
-    '-',
-    '--',
-    '---',
-    '*',
-    '***',
-    '?',
-    'nan',
-    'null',
-    '(null)',
-    '<null>',
-    'none',
-    'na',
-    'n/a',
-    'nil',
-    'undefined',
-  ],
-  ...['inf', '+inf', '-inf', 'infinity', '+infinity', '-infinity', '-nan', '1.#qnan', '1.#inf', '-1.#ind', '-1.#inf'],
-  ...['#n/a', '#value!', '#ref!', '#div/0!', '#num!', '#name?', '#null!', '#error', '#####'],
-  ...['bad', 'bad data', 'bad input', 'bad quality', 'bad value', 'no data', 'no result', 'no value', 'no good data'],
-  ...['pt created', 'shutdown', 'comm fail', 'comm failure', 'scan off', 'calc failed', 'calc off', 'over range'],
-  ...['under range', 'overrange', 'underrange', 'intf shut', 'i/o timeout', 'io timeout', 'timeout', 'timed out'],
-  ...['arc off-line', 'archive offline', 'configure', 'not connected', 'disconnected', 'out of service', 'offline'],
-  ...['error', 'invalid', 'invalid data', 'device failure', 'sensor failure', 'failed', 'filter fail', 'no sample'],
-  ...['access denied', 'no lab data', 'trace', 'dcs failed', 'not available', 'unavailable', 'unknown', 'stale'],
-]);
+const missingWords: ReadonlySet<string> = new Set(
+  `-,--,---,*,***,?,nan,null,(null),<null>,none,na,n/a,nil,undefined,inf,+inf,-inf,infinity,+infinity,-infinity
+-nan,1.#qnan,1.#inf,-1.#ind,-1.#inf,#n/a,#value!,#ref!,#div/0!,#num!,#name?,#null!,#error,#####,bad,bad data
+bad input,bad quality,bad value,no data,no result,no value,no good data,pt created,shutdown,comm fail
+comm failure,scan off,calc failed,calc off,over range,under range,overrange,underrange,intf shut,i/o timeout
+io timeout,timeout,timed out,arc off-line,archive offline,configure,not connected,disconnected,out of service
+offline,error,invalid,invalid data,device failure,sensor failure,failed,filter fail,no sample,access denied
+no lab data,trace,dcs failed,not available,unavailable,unknown,stale`
+    .split(/[,\n]/)
+    .concat(''),
+);
 /** `[-11059] No Good Data For Calculation` of the PI System. */
 const PI_ERROR = /^\[-\d+\]/;
 
