@@ -5,6 +5,7 @@ import { type CsvHead, readHead } from './csv-layout.ts';
 import { findNarrow, type Narrow, pivot } from './csv-narrow.ts';
 import { type Decimal, isAnyNumber } from './csv-numbers.ts';
 import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
+import type { CsvRow } from './csv-row.ts';
 import { type TimeOptions, TimeReader } from './csv-times.ts';
 
 /** Header names of a time column; compared in lower case, the first that a file has. */
@@ -52,21 +53,6 @@ export type CsvLayout = {
   readonly notes: readonly string[];
   /** What was assumed about the times, for the user. */
   readonly timeNotes: readonly string[];
-};
-
-export type CsvRow = {
-  /** Counts from 0 after the header. */
-  readonly row: number;
-  /** Line in the file, from 1. */
-  readonly line: number;
-  /** Undefined in a file without a time column. */
-  readonly timeMs: number | undefined;
-  /** As written in the file; '' without a time column. */
-  readonly timeText: string;
-  /** Cells of `CsvOptions.texts`. */
-  readonly texts: readonly string[];
-  /** One per column; NaN for a missing value. */
-  readonly values: Float64Array;
 };
 
 /**

@@ -1,7 +1,7 @@
 import { OperatingError } from '../platform/errors.ts';
 import type { CsvColumns } from './csv-columns.ts';
-import type { CsvRow } from './csv-file.ts';
 import type { CsvRecord } from './csv-records.ts';
+import type { CsvRow } from './csv-row.ts';
 import type { TimeReader } from './csv-times.ts';
 
 /** Columns of a file with one value a line: name, time, value. */

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { CsvFile, type CsvOptions, type CsvRow } from '../../src/csv/csv-file.ts';
+import { CsvFile, type CsvOptions } from '../../src/csv/csv-file.ts';
+import type { CsvRow } from '../../src/csv/csv-row.ts';
 
 /** Writes a file, which the end of the test removes. @returns Its path. */
 function csvPath(content: string | Uint8Array): string {
