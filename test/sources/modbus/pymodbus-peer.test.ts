@@ -48,10 +48,10 @@ class PymodbusServer implements AsyncDisposable {
 
 async function isOpen(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
-  const opened = await Promise.race([
-    once(socket, 'connect').then(() => true),
-    once(socket, 'error').then(() => false),
-  ]);
+  const opened = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  );
   socket.destroy();
   return opened;
 }
