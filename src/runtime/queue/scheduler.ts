@@ -201,14 +201,13 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
     if (load >= 0) this.#jobs.splice(load, 1);
   }
 
-  /** The worker must do no more jobs. Rejects what waits, and ends the windows without a score. */
+  /** The worker must do no more jobs. Rejects what waits. `settle` then ends the windows without a score. */
   async stop(error: Error): Promise<void> {
     this.#timers.cancelAll();
     // A batch that failed as the last job puts its requests back.
     await this.hostReplaced();
     for (const request of this.#remove(() => true)) request.reject(error);
     this.hostLost();
-    await this.settle();
   }
 
   async #do(job: Job<M>): Promise<void> {
