@@ -3,6 +3,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { JudgedListener } from '../../contracts/window-models.ts';
 import { localVersion } from '../../domain/model/lifecycle.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { asGraphTakes } from '../../models/checks/window-scores.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
@@ -102,10 +103,13 @@ export class HostJobs implements Worker<ModelSlot> {
     if (server !== undefined) return server.run(inputs, priority);
     const ready = this.ready(slot);
     if (ready === undefined) throw this.notReady(slot);
-    checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
+    const [spec] = ready.inputs;
+    const window = judgesWindows(ready.manifest) && priority === 'watch' ? inputs[ready.manifest.input] : undefined;
+    const fed = spec === undefined || window === undefined ? inputs : { [spec.name]: asGraphTakes(window, spec) };
+    checkInputs(ready.inputs, fed, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#clock.monotonicMs();
     try {
-      return await this.scheduler.run({ model: slot, priority, inputs, specs: ready.inputs, queuedMs });
+      return await this.scheduler.run({ model: slot, priority, inputs: fed, specs: ready.inputs, queuedMs });
     } catch (error) {
       slot.use.noteFailed(queuedMs);
       throw error;
