@@ -1,4 +1,5 @@
-import type { Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
+import type { ServedModel, Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
+import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import { readable } from '../../contracts/tensor-data.ts';
 import { shapeText } from '../../contracts/tensor-shape.ts';
@@ -21,6 +22,15 @@ export function asGraphTakes(window: Tensor, { type, dims }: TensorSpec): Tensor
   return converts
     ? { type, dims: shaped, data: tensorData(type, Array.from(window.data as Float32Array)) }
     : { ...window, dims: shaped };
+}
+
+/** Returns the window of a watch as the graph takes it; the inputs of other graphs unchanged. */
+export function windowFeed(
+  { manifest, inputs: [spec] }: Pick<ServedModel, 'manifest' | 'inputs'>,
+  feed: Tensors,
+): Tensors {
+  const window = judgesWindows(manifest) ? feed[manifest.input] : undefined;
+  return spec === undefined || window === undefined ? feed : { [spec.name]: asGraphTakes(window, spec) };
 }
 
 /** Returns the name of the graph output with the score. */
