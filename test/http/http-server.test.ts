@@ -20,6 +20,7 @@ import { testDeps } from '../support/test-deps.ts';
 const atMs = Date.UTC(2026, 0, 1);
 
 const transition: AlarmTransition = {
+  alarm: 'watch/pump-1',
   watch: 'pump-1',
   number: 3,
   state: 'unacknowledged',
@@ -27,6 +28,7 @@ const transition: AlarmTransition = {
   priority: 'high',
   cause: 'score-above-threshold',
   message: 'pump-1.vibration is 4.1 g',
+  parameters: {},
   by: undefined,
   timestampMs: atMs,
   score: 1.4,
@@ -143,6 +145,7 @@ describe('the HTTP endpoint', () => {
       history,
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
+      flood: () => ({ isFlood: false, raised: 0, byCause: new Map() }),
       learning: { learningOf: () => undefined },
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
@@ -323,7 +326,10 @@ describe('the HTTP endpoint', () => {
     expect(Object.keys(paths)).toEqual(
       expect.arrayContaining([
         '/healthz',
-        '/api/v1/alarms/{watch}/shelve',
+        '/api/v1/alarms/watch/{id}/shelve',
+        '/api/v1/alarms/limit/{kind}/{id}/acknowledge',
+        '/api/v1/alarms/diagnostic/{kind}/{id}/unshelve',
+        '/api/v1/alarms/{id}/shelve',
         '/api/v1/watches/{watch}/history',
         '/api/v1/models',
       ]),

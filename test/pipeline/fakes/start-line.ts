@@ -2,6 +2,9 @@ import { type LiveEvent, LiveEvents } from '../../../src/contracts/live-events.t
 import { BAD, GOOD, type QualityReason } from '../../../src/domain/sample/quality.ts';
 import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../../src/domain/sample/tag.ts';
+import { limitsSchema } from '../../../src/pipeline/limit-config.ts';
+import { limitAlarms } from '../../../src/pipeline/limit-monitor.ts';
+import { watchAlarms } from '../../../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
@@ -22,6 +25,8 @@ const tagsOfLine: readonly Tag[] = [
 export type LineOptions = {
   /** Entries of `watches:`; default: one named pump-1. */
   readonly watches?: Readonly<Record<string, object>>;
+  /** Entries of `limits:`; default: none. */
+  readonly limits?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
@@ -47,11 +52,21 @@ export async function startLine(options: LineOptions = {}) {
       withModel(id, watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry })),
     ]),
   );
+  const limits = Object.fromEntries(
+    Object.entries(options.limits ?? {}).map(([tag, entry]) => [tag, limitsSchema.parse(entry)]),
+  );
   const recorder = new Recorder({ records: store, deps });
-  const alarms = new AlarmService({ watches, records: store, recorder, events, deps });
+  const alarms = new AlarmService({
+    definitions: [...watchAlarms(watches), ...limitAlarms(limits)],
+    records: store,
+    recorder,
+    events,
+    deps,
+  });
   const pipeline = new Pipeline({
     tags: tagsOfLine,
     watches,
+    limits,
     inference,
     rollouts: options.rollouts?.(watches, inference, deps),
     recorder,
