@@ -50,12 +50,11 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
       ),
     ]),
   );
-  const watched = tags.filter(({ number }) => number % TAGS < WATCHED_TAGS);
+  const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
   const storage = stack.use(startHistory(folder, deps));
-  const history = stack.use(new SampleHistoryStore({ storage, tags: watched, deps }));
+  const history = stack.use(new SampleHistoryStore({ storage, tags, keeps: ({ name }) => watched.has(name), deps }));
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
-  const { runEnded } = tellRuns(inference);
   const events = new LiveEvents();
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(
@@ -87,14 +86,13 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
     while (count.fed - count.stored > WAITING_MAX) await new Promise((resolve) => setImmediate(resolve));
     value += 1;
     const timeMs = deps.clock.nowMs();
-    const ended = runEnded();
     for (const [machine, batch] of batches.entries()) {
       fill(batch, machine, value, timeMs);
       pipeline.accept(batch);
     }
     count.fed += MACHINES;
     // The windows of these scans are one run. The next scans follow after it, so that no window is superseded.
-    await ended;
+    await inference.settle();
     return MACHINES * TAGS;
   }, measureMs);
 }
@@ -143,20 +141,4 @@ function startHost(directory: string, deps: Deps): SupervisedInferenceHost {
 async function modelReady(host: SupervisedInferenceHost, deps: Deps): Promise<void> {
   const model: ModelReference = { name: MODEL, version: undefined };
   while (host.ready(model) === undefined) await new Promise<void>((resolve) => deps.clock.setTimer(resolve, 10));
-}
-
-/** Makes the host report the end of each run. */
-function tellRuns(host: SupervisedInferenceHost) {
-  let next = Promise.withResolvers<void>();
-  const run = host.run.bind(host);
-  host.run = async (...request) => {
-    try {
-      return await run(...request);
-    } finally {
-      const ended = next;
-      next = Promise.withResolvers<void>();
-      ended.resolve();
-    }
-  };
-  return { runEnded: () => next.promise };
 }

@@ -7,7 +7,7 @@ import { evaluate } from '../src/offline/evaluate.ts';
 import { csvRecording } from '../src/offline/recording.ts';
 import { trainFromRecording, writeTrainedModel } from '../src/offline/train.ts';
 import { bindWatch } from '../src/config/watch-binding.ts';
-import { quietDeps } from '../src/cli/output/quiet-deps.ts';
+import { systemDeps } from '../src/cli/output/system-deps.ts';
 import { CsvFile } from '../src/csv/csv-file.ts';
 
 /*
@@ -54,7 +54,7 @@ async function measure(path: string, model: string): Promise<Counts> {
     timeColumn: undefined,
     labelColumn: 'anomaly',
   });
-  const deps = quietDeps();
+  const deps = systemDeps();
   const chosen = { binding, recording, pacing: 'rows' as const };
   const trained = await trainFromRecording({
     ...chosen,

@@ -1,7 +1,6 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
-import type { Tag } from '../domain/sample/tag.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
@@ -24,6 +23,8 @@ import { limitAlarms } from '../pipeline/limit-monitor.ts';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { Tag } from '../domain/sample/tag.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
@@ -31,7 +32,6 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
@@ -51,6 +51,7 @@ import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
+import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
@@ -95,9 +96,7 @@ export async function startAgent(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
-  const history = stack.use(
-    new SampleHistoryStore({ storage: historyStorage, tags: historyTags(tags, watches), deps }),
-  );
+  const history = stack.use(new SampleHistoryStore({ storage: historyStorage, tags, keeps: keptTags(config), deps }));
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -117,13 +116,13 @@ export async function startAgent(
             entry: modelServerEntry,
             settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
             agent: {
-              models: () => inference.snapshot(),
+              models: () => inference.clients.snapshot(),
               run: async ({ model, inputs }) => {
-                const result = await inference.run(model, inputs, 'client');
+                const result = await inference.clients.run(model, inputs);
                 return { ...result, manifest: { ...result.manifest, golden: [] } };
               },
-              load: (model) => inference.load(model),
-              unload: (model) => inference.unload(model),
+              load: (model) => inference.clients.load(model),
+              unload: (model) => inference.clients.unload(model),
             },
             deps,
           }),
@@ -306,12 +305,6 @@ export async function startAgent(
     'Started.',
   );
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
-/** Returns the tags of the watches: models are trained on them, and charts of verdicts show them. */
-function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
-  const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
-  return tags.filter(({ name }) => watched.has(name));
 }
 
 /** Returns the health components that each watch needs to judge: its sources and its model. */

@@ -1,6 +1,6 @@
 import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { agentTags } from '../config/config-tags.ts';
-import { ConfigError, type ConfigProblem, formatConfigProblem } from '../platform/errors.ts';
+import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
 import type { Output } from './output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */
@@ -21,7 +21,7 @@ export async function checkCommand(file: string, options: CheckOptions, output: 
     const loaded = await loadConfig(file);
     if (options.json) output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));
     else {
-      for (const warning of loaded.warnings) output.err(formatWarning(warning));
+      for (const warning of loaded.warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(summary(loaded));
     }
     return options.strict && loaded.warnings.length > 0 ? 1 : 0;
@@ -35,12 +35,6 @@ export async function checkCommand(file: string, options: CheckOptions, output: 
     }
     return EXIT_CONFIG;
   }
-}
-
-/** `file:line:col: warning: path: message`. */
-export function formatWarning(warning: ConfigProblem): string {
-  const { file, line, column, path, message } = warning;
-  return `${file}:${line}:${column}: warning: ${path === '' ? '' : `${path}: `}${message}`;
 }
 
 type Counts = Readonly<Record<'sources' | 'tags' | 'watches' | 'uplinks', number>>;

@@ -4,7 +4,7 @@ import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.t
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import { formatWarning, plural } from './check-command.ts';
+import { plural } from './check-command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -29,7 +29,7 @@ export async function planCommand(file: string, options: PlanOptions, output: Ou
     const met = canBeMet(plan);
     if (options.json) output.out(JSON.stringify({ ok: met, file, ...plan, warnings }, undefined, 2));
     else {
-      for (const warning of warnings) output.err(formatWarning(warning));
+      for (const warning of warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(sections(plan).join('\n\n'));
     }
     return met ? 0 : 1;
@@ -48,6 +48,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(notPolled === 0 ? [] : [`${plural(notPolled, 'tag')} not polled: the source sends by itself.`]),
     ...(plan.windows.length === 0 ? [] : [`WINDOWS\n${windowTable(plan)}`]),
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
+    ...(plan.history.length === 0 ? [] : [`HISTORY\n${historyTable(plan)}`]),
     ...noteSection(plan),
     conclusion(plan),
   ];
@@ -126,6 +127,17 @@ function modelTable({ models }: AgentPlan): string {
 function placeText(executionProviders: readonly string[], remote: AgentPlan['models'][number]['remote']): string {
   if (remote === undefined) return executionProviders.join(' → ');
   return remote.fallback === undefined ? remote.url : `${remote.url} → ${remote.fallback}`;
+}
+
+function historyTable({ history }: AgentPlan): string {
+  const rows = history.map(({ source, keeps, tags, samplesPerDay, bytesPerDay }) => [
+    source,
+    keeps,
+    String(tags),
+    samplesPerDay === undefined ? '?' : Math.round(samplesPerDay).toLocaleString('en'),
+    bytesPerDay === undefined ? '5 B a sample' : `${Math.ceil(bytesPerDay / 1e6).toLocaleString('en')} MB`,
+  ]);
+  return table(['source', 'kept', 'tags', 'samples a day', 'size a day, at most'], rows);
 }
 
 function noteSection({ scans }: AgentPlan): readonly string[] {

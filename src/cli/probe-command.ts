@@ -14,7 +14,7 @@ import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
 import { byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import { finiteNumber, jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
-import { quietDeps } from './output/quiet-deps.ts';
+import { systemDeps } from './output/system-deps.ts';
 import { table } from './output/table.ts';
 
 const UNIT_ID_MAX = 255;
@@ -79,7 +79,7 @@ export function addProbeCommand(program: Command): void {
 
 /** `andon probe`. @returns 0; a device that refuses or does not answer is an `OperatingError`. */
 async function probeCommand(probe: Probe, output: Output): Promise<number> {
-  const deps = quietDeps();
+  const deps = systemDeps();
   const { first, last } = probe.range;
   const functionCode = readFunctionCodes[probe.kind];
   const request = { unitId: probe.options.unit, functionCode, address: first, count: last - first + 1 };

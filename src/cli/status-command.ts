@@ -1,8 +1,7 @@
-import * as z from 'zod';
+import type * as z from 'zod';
 import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
-import { OperatingError } from '../platform/errors.ts';
-import { getFromAgent, requestFault } from './output/agent-request.ts';
+import { agentNotReached, getFromAgent } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -35,12 +34,6 @@ async function readHealth(options: StatusOptions): Promise<z.infer<typeof health
     const { body } = await getFromAgent(new URL('/healthz', options.url), token);
     return healthJson.parse(await body.json());
   } catch (error) {
-    const reason = error instanceof z.ZodError ? 'the answer is not from an andon agent' : requestFault(error);
-    throw new OperatingError(
-      'agent-not-reached',
-      'retry',
-      `No agent answers at ${options.url}: ${reason}. Check that it runs and that http.listen is this address.`,
-      { cause: error },
-    );
+    return agentNotReached(options.url, error);
   }
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from '../domain/duration.ts';
-import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
+import { endpointName, type ModbusEndpoint, parseModbusUrl } from '../sources/modbus/frame/modbus-url.ts';
 import {
   type CheckContext,
   duplicates,
@@ -28,11 +28,13 @@ export function linkFindings(context: CheckContext): readonly Finding[] {
 }
 
 /** Settings of the connection. The response timeout is not among them: each read has its own. */
-function linkSettings({ url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs }: ModbusConfig): readonly Setting[] {
+function linkSettings(source: ModbusConfig): readonly Setting[] {
+  const { url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs, pauseAfterConnectMs } = source;
+  const { closeAfterScan, framing, transactionId } = source;
   const endpoint = parseModbusUrl(url);
   const isSerial = endpoint.medium === 'serial';
   return [
-    { path: ['url'], name: 'the framing', value: endpoint.framing === 'rtu' ? 'RTU' : 'Modbus TCP' },
+    { path: ['url'], name: 'the framing', value: framingName(endpoint) },
     { path: ['url'], name: 'baudRate', value: String(endpoint.baudRate ?? 'unknown') },
     { path: ['url'], name: 'parity', value: isSerial ? endpoint.parity : 'none' },
     { path: ['url'], name: 'stopBits', value: isSerial ? String(endpoint.stopBits) : '1' },
@@ -44,5 +46,20 @@ function linkSettings({ url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs
       name: 'pauseBetweenRequests',
       value: formatDuration(pauseBetweenRequestsMs),
     },
+    { path: ['pauseAfterConnect'], name: 'pauseAfterConnect', value: formatDuration(pauseAfterConnectMs) },
+    { path: ['closeAfterScan'], name: 'closeAfterScan', value: String(closeAfterScan) },
+    { path: ['framing'], name: 'framing', value: framing },
+    { path: ['transactionId'], name: 'transactionId', value: transactionId },
   ];
+}
+
+function framingName(endpoint: ModbusEndpoint): string {
+  switch (endpoint.framing) {
+    case 'mbap':
+      return endpoint.medium === 'tcp' && endpoint.tls ? 'Modbus/TCP Security' : 'Modbus TCP';
+    case 'rtu':
+      return 'RTU';
+    case 'ascii':
+      return 'ASCII';
+  }
 }

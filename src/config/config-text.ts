@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises';
-import { errorMessage } from '../platform/errors.ts';
+import { createReadStream } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import { errorCode, errorMessage } from '../platform/errors.ts';
 
 /** Largest configuration file: enough for about 30,000 tags, and a limit for the memory. */
 const FILE_BYTES_MAX = 4_000_000;
@@ -10,32 +11,17 @@ export type ConfigText = { readonly text: string } | { readonly problem: string 
 /** Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size. */
 export async function readConfigText(path: string): Promise<ConfigText> {
   try {
-    await using file = await open(path, 'r');
-    const stats = await file.stat();
-    if (stats.isDirectory()) return { problem: 'is a folder: expected a configuration file' };
-    const bytes = Buffer.alloc(FILE_BYTES_MAX + 1);
-    const length = await fill(file, bytes);
-    if (length > FILE_BYTES_MAX)
+    const bytes = await buffer(createReadStream(path, { end: FILE_BYTES_MAX }));
+    if (bytes.length > FILE_BYTES_MAX)
       return { problem: `is larger than ${FILE_BYTES_MAX / 1e6} MB: check that this is the right file` };
-    return decoded(bytes.subarray(0, length));
+    return decoded(bytes);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
+    if (code === 'EISDIR') return { problem: 'is a folder: expected a configuration file' };
     if (code === 'ENOENT') return { problem: 'the file does not exist' };
     if (code === 'EACCES') return { problem: 'this user has no permission to read it: check its owner and mode' };
     return { problem: `cannot be read: ${errorMessage(error)}` };
   }
-}
-
-type Readable = { read(buffer: Buffer, offset: number, length: number): Promise<{ readonly bytesRead: number }> };
-
-async function fill(file: Readable, bytes: Buffer): Promise<number> {
-  let length = 0;
-  while (length < bytes.length) {
-    const { bytesRead } = await file.read(bytes, length, bytes.length - length);
-    if (bytesRead === 0) break;
-    length += bytesRead;
-  }
-  return length;
 }
 
 function decoded(bytes: Buffer): ConfigText {

@@ -128,7 +128,7 @@ export interface ClientInference {
    * @throws {OperatingError} 'model-not-ready' | 'host-crashed' | 'inference-timeout' | 'inference-queue-full' (retry);
    *   'model-input-invalid' | 'model-output-invalid' | 'model-run-failed' (reject).
    */
-  run(model: ModelReference, inputs: Tensors, priority: 'client'): Promise<RunResult>;
+  run(model: ModelReference, inputs: Tensors): Promise<RunResult>;
   /**
    * Loads a model for clients, or loads it again: a reference without a version is resolved again. Resolves when the model
    * is ready. A model that could not be loaded stays listed with the reason, and its previous version keeps running.
@@ -144,28 +144,4 @@ export interface ClientInference {
   unload(model: ModelReference): Promise<void>;
   /** Returns every version on disk with its load state, in order of name and version. */
   repository(): Promise<readonly RepositoryEntry[]>;
-}
-
-/** Runs models in supervised child processes; ONNX Runtime is never loaded in the agent's own process. */
-export interface InferenceHost extends LoadedModels, AsyncDisposable {
-  /** Starts the child process and loads the models. Returns immediately; reports health under `inference` and `model/<name>`. */
-  start(): void;
-  /**
-   * The watches' model if it can run now, or while its host is being replaced after a crash, within its deadline: then a
-   * run waits for the next host. Undefined while it loads for the first time, failed or quarantined.
-   */
-  ready(model: ModelReference): ReadyModel | undefined;
-  /**
-   * Runs a model, as for clients; for a watch every float must be finite, in inputs and outputs.
-   *
-   * @param priority Default: 'watch'.
-   */
-  run(model: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult>;
-  /**
-   * Reads the active versions again and retries models that failed or are quarantined. A new version takes over after it has
-   * passed its checks in a fresh process; until then, and if it fails, the previous version keeps running.
-   */
-  reload(): void;
-  /** Monotonic time of the child's last answer to a ping; the watchdog is fed only while it advances. */
-  lastTickMs(): number;
 }

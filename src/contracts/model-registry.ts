@@ -1,4 +1,5 @@
 import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { GoldenReport } from './model-session.ts';
 
 /** The source of a package: a folder, or an archive of one. */
 export type PackageSource =
@@ -38,13 +39,7 @@ export type ModelProof = {
   /** SHA-256 of model.onnx, or of model.yaml for a remote model. */
   readonly sha256: string;
   readonly provider: string;
-  readonly golden: {
-    readonly vectors: number;
-    /** Relative to max(1, |expected|). */
-    readonly largestDifference: number;
-    /** True if several vectors in one batch gave the same outputs as one by one. */
-    readonly rowsStayApart: boolean;
-  };
+  readonly golden: GoldenReport;
   /** Undefined for a graph without golden vectors that fails on zeros: there are no inputs to run it on. */
   readonly latency: LatencyFigures | undefined;
 };

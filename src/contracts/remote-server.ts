@@ -1,12 +1,6 @@
 import * as z from 'zod';
 import { modelReferencePattern, parseModelReference } from '../domain/model/model-reference.ts';
-import {
-  byteSize,
-  configObject,
-  additionalHeaders,
-  httpUrlProblem,
-  secretReference,
-} from '../platform/config-fields.ts';
+import { byteSize, configObject, additionalHeaders, httpUrl, secretReference } from '../platform/config-fields.ts';
 
 /** Headers that andon sets itself. */
 const ownHeaders: ReadonlySet<string> = new Set([
@@ -40,9 +34,8 @@ const fallbackReference = z
 
 /** `remote:` in a `model.yaml`: the server of the model, and the requests to it. */
 export const remoteServerSchema = configObject({
-  url: z
-    .string()
-    .superRefine(checkUrl)
+  url: httpUrl('host:port')
+    .refine((text) => !/[?#]/.test(text), { error: 'must not have a query or a fragment' })
     .describe('Open Inference Protocol server over HTTP: https://host:port, with the path in front of /v2, if any'),
   model: z
     .string()
@@ -88,10 +81,3 @@ export const remoteServerSchema = configObject({
 
 /** Parsed `remote:`. */
 export type RemoteServer = z.infer<typeof remoteServerSchema>;
-
-function checkUrl(text: string, context: z.RefinementCtx): void {
-  const { search = '', hash = '' } = URL.parse(text) ?? {};
-  const extra = search === '' && hash === '' ? undefined : 'must not have a query or a fragment';
-  for (const message of [httpUrlProblem(text, 'host:port'), extra])
-    if (message !== undefined) context.addIssue({ code: 'custom', message, input: text });
-}

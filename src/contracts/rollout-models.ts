@@ -1,10 +1,7 @@
 import type { ModelReference } from '../domain/model/model-reference.ts';
 import type { ModelStanding } from '../domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../domain/rollout/rollout-tally.ts';
-import type { InferenceHost } from './inference.ts';
-
-/** The part of a host that judges windows. */
-export type WindowModels = Pick<InferenceHost, 'ready' | 'statuses' | 'run'>;
+import type { WindowModels } from './window-models.ts';
 
 /** Versions under rollout, each in its own process, so that they cannot affect the watches' models. */
 export interface RolloutModels extends WindowModels {

@@ -88,7 +88,7 @@ async function start(settings: Settings): Promise<Serving> {
   const endpoint = stack.use(
     servingEndpoint({
       settings,
-      models: new ClientModels({ own, agent, config, watched, clock: deps.clock }),
+      models: new ClientModels({ own: own.clients, agent, config, watched, clock: deps.clock }),
       codecEntry: tensorCodecEntry,
       onListening: (url) => send(agent.call('listening', url)),
       deps,

@@ -1,19 +1,7 @@
 import type { Contribution } from '../domain/alarm/verdict.ts';
+import type { JudgedRow } from './backtest.ts';
 
 const DAY_MS = 86_400_000;
-
-/** One judged row of a backtest. */
-export type BacktestRow = {
-  readonly timeMs: number;
-  readonly verdict: 'normal' | 'abnormal' | 'unknown';
-  /** Prediction for the row: 1 is abnormal. */
-  readonly prediction: 0 | 1;
-  /** True if the label marks the row as abnormal; undefined without a label. */
-  readonly fault: boolean | undefined;
-  /** The alarm was raised with this row. */
-  readonly raised: boolean;
-  readonly contributions: readonly Contribution[];
-};
 
 /** Quality of the predictions, point by point, without tolerance; a figure is undefined if it has no meaning. */
 export type BacktestMetrics = {
@@ -65,20 +53,21 @@ export class BacktestTally {
   /** The current event: its start, and whether it was detected. */
   #event: { readonly fromMs: number; found: boolean } | undefined;
 
-  add(row: BacktestRow): void {
+  /** @param fault True if the label marks the row as abnormal; undefined without a label. */
+  add(row: JudgedRow, fault: boolean | undefined): void {
     const stepMs = Math.max(0, row.timeMs - (this.#lastMs ?? row.timeMs));
     this.#lastMs = row.timeMs;
     this.#rows += 1;
     this.#allMs += stepMs;
-    if (row.verdict === 'unknown') this.#unknown += 1;
+    if ((row.verdict?.verdict ?? 'unknown') === 'unknown') this.#unknown += 1;
     if (row.prediction === 1) this.#abnormal += 1;
     if (row.raised) this.#alarms += 1;
     this.#addBlame(row);
-    if (row.fault === undefined) return;
-    if (!row.fault) this.#normalMs += stepMs;
-    if (row.raised && !row.fault) this.#falseAlarms += 1;
-    this.#addPoint(row.prediction === 1, row.fault);
-    this.#addToEvent(row);
+    if (fault === undefined) return;
+    if (!fault) this.#normalMs += stepMs;
+    if (row.raised && !fault) this.#falseAlarms += 1;
+    this.#addPoint(row.prediction === 1, fault);
+    this.#addToEvent(row, fault);
   }
 
   metrics(): BacktestMetrics {
@@ -109,10 +98,10 @@ export class BacktestTally {
     };
   }
 
-  #addBlame({ verdict, contributions }: BacktestRow): void {
-    if (verdict !== 'abnormal') return;
+  #addBlame({ verdict }: JudgedRow): void {
+    if (verdict?.verdict !== 'abnormal') return;
     this.#judgedAbnormal += 1;
-    for (const { tag, share } of contributions) this.#shares.set(tag, (this.#shares.get(tag) ?? 0) + share);
+    for (const { tag, share } of verdict.contributions) this.#shares.set(tag, (this.#shares.get(tag) ?? 0) + share);
   }
 
   #addPoint(abnormal: boolean, fault: boolean): void {
@@ -121,8 +110,8 @@ export class BacktestTally {
     else counts[abnormal ? 'falsePositives' : 'trueNegatives'] += 1;
   }
 
-  #addToEvent({ fault, prediction, timeMs }: BacktestRow): void {
-    if (fault !== true) {
+  #addToEvent({ prediction, timeMs }: JudgedRow, fault: boolean): void {
+    if (!fault) {
       this.#event = undefined;
       return;
     }

@@ -5,7 +5,7 @@ import { formatModelReference, type ModelReference } from '../domain/model/model
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
-import { Judge, type Judgement, notReadyReason } from '../pipeline/judge.ts';
+import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
 import { Watch, windowPlan } from '../pipeline/watch.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -16,7 +16,7 @@ import { type Pacing, RecordedFeed } from './recorded-feed.ts';
 import type { RecordedRow, Recording, RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
 
-/** Windows of one run of the model; the same as in the live judge. */
+/** Windows of one run of the model; the same as in the live agent. */
 const WINDOWS_AT_ONCE = 16;
 const LOOK_MS = 10;
 /** Deadline of a run; generous, because no window waits behind a backtest. */
@@ -88,7 +88,7 @@ class BacktestRun {
   readonly #rowMs: number;
   readonly #feed: RecordedFeed;
   readonly #watch: Watch;
-  readonly #judge: Judge;
+  readonly #inference: WindowModels;
   readonly #rules: AlarmRules;
   readonly #judgements = new Map<DueWindow, Judgement>();
   #waiting: WaitingRow[] = [];
@@ -97,8 +97,8 @@ class BacktestRun {
   #memory: AlarmMemory = { facts: normalFacts, delay: noDelay };
   #prediction: 0 | 1 = 0;
 
-  constructor(order: BacktestOrder, ready: ReadyModel, inference: SupervisedInferenceHost) {
-    const { binding, model, deps, pacing } = order;
+  constructor(order: BacktestOrder, ready: ReadyModel, inference: WindowModels) {
+    const { binding, model, pacing } = order;
     const { watch, tags } = binding;
     this.#order = order;
     this.#steps = ready.manifest.window.steps;
@@ -112,13 +112,9 @@ class BacktestRun {
       { ...watch, model },
       tags.map(({ number }) => number),
     );
-    this.#judge = new Judge({
-      inference,
-      deps,
-      explains: () => true,
-      onJudged: (judgements) => {
-        for (const judgement of judgements) this.#judgements.set(judgement.job.window, judgement);
-      },
+    this.#inference = inference;
+    inference.onJudged((judgements) => {
+      for (const judgement of judgements) this.#judgements.set(judgement.job.window, judgement);
     });
     this.#feed = new RecordedFeed({
       tags,
@@ -152,7 +148,7 @@ class BacktestRun {
     // Enqueued in one turn of the event loop, so that none supersedes another.
     for (let from = 0; from < windows.length; from += WINDOWS_AT_ONCE) {
       for (const window of windows.slice(from, from + WINDOWS_AT_ONCE)) this.#enqueue(window);
-      await this.#judge.settle();
+      await this.#inference.settle();
     }
     this.#windows = 0;
     const judged = waiting.map((row) => this.#conclude(row));
@@ -171,13 +167,14 @@ class BacktestRun {
 
   #enqueue(window: DueWindow): void {
     const { model, binding, deps } = this.#order;
-    this.#judge.enqueue(model, {
+    this.#inference.judge(model, {
       watch: binding.id,
       number: (this.#number += 1),
       window,
       steps: this.#steps,
       columns: binding.tags.length,
       dueMs: deps.clock.monotonicMs(),
+      explained: true,
     });
   }
 

@@ -29,14 +29,8 @@ export async function evaluate(order: EvaluationOrder & { readonly task: string 
   const isRegression = order.task === 'regression';
   const errors = { rows: 0, squares: 0, absolutes: 0 };
   for await (const row of backtest(order)) {
-    tally.add({
-      timeMs: row.timeMs,
-      verdict: row.verdict?.verdict ?? 'unknown',
-      prediction: row.prediction,
-      fault: order.labelled && !isRegression ? isFault(row.label) : undefined,
-      raised: row.raised,
-      contributions: row.verdict?.contributions ?? [],
-    });
+    const isNormal = order.labelled && !isRegression ? isNormalLabel(row.label) : undefined;
+    tally.add(row, isNormal === undefined ? undefined : !isNormal);
     const score = row.verdict?.score;
     const measured = isRegression && order.labelled ? order.recording.labelNumber(row.label) : Number.NaN;
     if (score !== undefined && Number.isFinite(measured)) {
@@ -46,17 +40,11 @@ export async function evaluate(order: EvaluationOrder & { readonly task: string 
     }
     await order.onRow(row);
   }
+  const { rows, squares, absolutes } = errors;
   return {
     model: formatModelReference(order.model),
     metrics: tally.metrics(),
-    errors:
-      errors.rows === 0
-        ? undefined
-        : {
-            rows: errors.rows,
-            rmse: Math.sqrt(errors.squares / errors.rows),
-            mae: errors.absolutes / errors.rows,
-          },
+    errors: rows === 0 ? undefined : { rows, rmse: Math.sqrt(squares / rows), mae: absolutes / rows },
   };
 }
 
@@ -86,9 +74,4 @@ export async function chooseModel(directory: ModelDirectory, wanted: ModelRefere
   const active = await directory.activeVersion(name);
   if (active !== undefined) return { model: { name, version: active }, note: `version ${active} is active` };
   return { model: { name, version: newest }, note: `no version is active, so the newest, ${newest}` };
-}
-
-function isFault(label: string): boolean | undefined {
-  const normal = isNormalLabel(label);
-  return normal === undefined ? undefined : !normal;
 }

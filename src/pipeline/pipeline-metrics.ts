@@ -16,15 +16,6 @@ export const pipelineMetrics = {
   andon_verdicts_total: counter('Verdicts on due windows.', ['watch', 'verdict']),
   andon_score: gauge("Last score of the watch's model.", ['watch']),
   andon_verdict_latency_seconds: histogram('Time from a window falling due to its verdict, before it is stored.'),
-  andon_batch_windows: histogram(
-    'Number of windows in one run of the inference host.',
-    ['model'],
-    [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
-  ),
   andon_pipeline_records_lost_total: counter('Records that the outbox did not accept.', ['kind']),
   andon_alarm_records_waiting: gauge('Alarm records kept in memory until the outbox accepts them.'),
-  andon_explanations_failed_total: counter(
-    'Abnormal windows whose explanation by occlusion failed. The verdict has no explanation.',
-    ['model', 'code'],
-  ),
 } as const satisfies MetricCatalogue;

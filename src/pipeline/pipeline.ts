@@ -1,11 +1,11 @@
 import { formatModelReference } from '../domain/model/model-reference.ts';
-import type { InferenceHost } from '../contracts/inference.ts';
 import type { LiveEvents, TagReading } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
+import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
 import { QualityGate } from '../domain/sample/quality-gate.ts';
@@ -19,7 +19,6 @@ import { invariant } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
 import { blamedTags } from './blamed-tags.ts';
 import { DriftMonitor } from './drift-monitor.ts';
-import { Judge, type Judgement } from './judge.ts';
 import type { LimitsConfig } from './limit-config.ts';
 import { LimitMonitor } from './limit-monitor.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
@@ -49,7 +48,7 @@ export type PipelineOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
   /** Limits of tags, by tag. Every tag that they name is in `tags`. */
   readonly limits?: Readonly<Record<string, LimitsConfig>>;
-  readonly inference: InferenceHost;
+  readonly inference: WindowModels;
   /** Undefined without rollouts, as in a benchmark. */
   readonly rollouts: VersionComparison | undefined;
   readonly recorder: Recorder;
@@ -80,7 +79,6 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #numbers: ReadonlyMap<string, TagNumber>;
   readonly #byId: ReadonlyMap<string, number>;
   readonly #routes;
-  readonly #judge: Judge;
   readonly #verdicts = new VerdictRecords();
   readonly #metrics;
   readonly #sampleCounters;
@@ -121,12 +119,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     );
     this.#touched = new Int32Array(this.#watches.length);
     this.#isTouched = new Uint8Array(this.#watches.length);
-    this.#judge = new Judge({
-      inference,
-      deps,
-      explains: () => true,
-      onJudged: (judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements),
-    });
+    inference.onJudged((judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements));
     rollouts?.onReleased((judgements) => this.#conclude(judgements));
     this.#metrics = deps.metrics.of(pipelineMetrics);
     this.#sampleCounters = qualities.map((quality) => this.#metrics.andon_samples_total.labels({ quality }));
@@ -204,7 +197,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#running = false;
     this.#tick?.cancel();
     this.#tagEvents?.cancel();
-    await this.#judge.settle();
+    await this.#options.inference.settle();
     await this.#options.rollouts?.settle();
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
@@ -306,8 +299,9 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
       steps: watch.steps,
       columns: watch.tagNumbers.length,
       dueMs: this.#options.deps.clock.monotonicMs(),
+      explained: true,
     };
-    this.#judge.enqueue(watch.config.model, job);
+    this.#options.inference.judge(watch.config.model, job);
     this.#options.rollouts?.enqueue(job);
   }
 
@@ -352,8 +346,9 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     lastRow: Float32Array | undefined,
     concernsAlarm: boolean,
   ): readonly Entry[] {
-    const { alarms, events, inference } = this.#options;
+    const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
+    history?.addScore(verdict);
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = this.#verdicts.draft(verdict, lastRow, readings);
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });

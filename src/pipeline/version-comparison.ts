@@ -1,5 +1,5 @@
 import type { RolloutOverview } from '../contracts/rollout-statuses.ts';
-import type { Judgement, WindowJob } from './judge.ts';
+import type { Judgement, WindowJob } from '../contracts/window-models.ts';
 
 /** The pipeline's view of rollouts: windows also go to the other version, and a canary decides verdicts. */
 export interface VersionComparison {

@@ -2,7 +2,7 @@ import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { Judgement } from './judge.ts';
+import type { Judgement } from '../contracts/window-models.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 
 /** A watch that misses single windows stays degraded, instead of changing its health with each verdict. */

@@ -1,4 +1,3 @@
-import type { InferenceHost } from '../contracts/inference.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
@@ -6,7 +5,7 @@ import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
-import { type Judgement, notReadyReason } from './judge.ts';
+import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
 import type { WatchConfig } from './watch-config.ts';
 
 const MAX_AGE_MS_DEFAULT = 5000;
@@ -49,13 +48,13 @@ export class Watch {
   }
 
   /** Returns the last verdict, or while the window fills, an unknown one with the number of rows. */
-  lastVerdict(inference: InferenceHost, nowMs: EpochMs): Verdict {
+  lastVerdict(inference: WindowModels, nowMs: EpochMs): Verdict {
     if (this.#lastVerdict !== undefined && !this.isFilling) return this.#lastVerdict;
     return this.unknown(this.fillingReason(inference), nowMs);
   }
 
   /** Returns the reason for a missing verdict. */
-  fillingReason(inference: InferenceHost): string {
+  fillingReason(inference: WindowModels): string {
     if (this.windower === undefined) return notReadyReason(inference, this.config.model);
     return `window filling, ${this.windower.rows} of ${this.#steps} rows`;
   }

@@ -1,12 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 
-export type MqttBrokerOptions = {
-  readonly port: number;
-  /** Default: loopback, because the broker requires no password. */
-  readonly host?: string;
-};
-
 /** Largest backlog of one slow subscriber before aedes drops it. */
 const CLIENT_QUEUE_MAX = 10_000;
 
@@ -31,12 +25,12 @@ export class MqttBroker implements AsyncDisposable {
     });
   }
 
-  /** Resolves once it listens. Rejects with Node's own error (`EADDRINUSE`) where it can't. */
-  static async listen(options: MqttBrokerOptions): Promise<MqttBroker> {
+  /** Resolves once it listens on loopback, because it requires no password; port 0 takes a free one. Rejects with Node's own error (`EADDRINUSE`) where it can't. */
+  static async listen({ port }: { readonly port: number }): Promise<MqttBroker> {
     const broker = new MqttBroker(await Aedes.createBroker({ queueLimit: CLIENT_QUEUE_MAX }));
     await new Promise<void>((resolve, reject) => {
       broker.#server.once('error', reject);
-      broker.#server.listen(options.port, options.host ?? '127.0.0.1', resolve);
+      broker.#server.listen(port, '127.0.0.1', resolve);
     });
     // A server that listens on TCP has an address with a port.
     broker.#port = (broker.#server.address() as AddressInfo).port;

@@ -15,49 +15,39 @@ export type PlantEvents = {
   onExit(error: OperatingError): void;
 };
 
-/** The simulated plant in a process of its own, so that demo and agent share no event loop. */
-export class PlantProcess implements AsyncDisposable {
-  readonly modbusPort: number;
-  readonly #child: ChildProcess;
-  readonly #clock: Clock;
-  #stopping = false;
-
-  private constructor(child: ChildProcess, modbusPort: number, clock: Clock) {
-    this.#child = child;
-    this.modbusPort = modbusPort;
-    this.#clock = clock;
-  }
-
-  /**
-   * Resolves once the Modbus device listens.
-   *
-   * @throws {OperatingError} 'modbus-listen-failed' | 'plant-exited' (retry).
-   */
-  static async start(options: PlantOptions, events: PlantEvents, clock: Clock): Promise<PlantProcess> {
-    const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)]);
-    // What comes over the channel is what our own entry file sends.
-    child.on('message', (message) => {
-      const { type, ...rest } = message as PlantMessage;
-      if (type === 'phase' && 'phase' in rest) events.onPhase(rest.phase);
-    });
-    const modbusPort = await listening(child);
-    const plant = new PlantProcess(child, modbusPort, clock);
-    child.once('exit', (code, signal) => {
-      if (!plant.#stopping) events.onExit(exited(code, signal));
-    });
-    return plant;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
-    if (this.#child.connected) this.#child.disconnect();
-    const killing = this.#clock.setTimer(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);
+/**
+ * Starts the simulated plant in a process of its own, so that demo and agent share no event loop. Resolves once the Modbus
+ * device listens.
+ *
+ * @throws {OperatingError} 'modbus-listen-failed' | 'plant-exited' (retry).
+ */
+export async function startPlantProcess(
+  options: PlantOptions,
+  events: PlantEvents,
+  clock: Clock,
+): Promise<AsyncDisposable & { readonly modbusPort: number }> {
+  const child = fork(entryFile(import.meta.url, '../hosts/plant.ts'), [JSON.stringify(options)]);
+  // Our own entry file sends the messages of the channel.
+  child.on('message', (message) => {
+    const told = message as PlantMessage;
+    if (told.type === 'phase') events.onPhase(told.phase);
+  });
+  const modbusPort = await listening(child);
+  let isStopping = false;
+  child.once('exit', (code, signal) => {
+    if (!isStopping) events.onExit(exited(code, signal));
+  });
+  const stop = async (): Promise<void> => {
+    if (isStopping) return;
+    isStopping = true;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    if (child.connected) child.disconnect();
+    const killing = clock.setTimer(() => child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
     killing.cancel();
-  }
+  };
+  return { modbusPort, [Symbol.asyncDispose]: stop };
 }
 
 function listening(child: ChildProcess): Promise<number> {

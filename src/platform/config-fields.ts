@@ -90,14 +90,16 @@ export const secretReference = z
   .describe('A secret by reference: { env: NAME } or { file: PATH }');
 export type SecretReference = z.infer<typeof secretReference>;
 
-/** Returns the problem of the URL of an HTTP server, or undefined if it is valid. */
-export function httpUrlProblem(text: string, expected: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    return `expected https://${expected} or http://${expected}`;
-  return url.username === '' && url.password === ''
-    ? undefined
-    : 'user and password must not be in the url: use a header with a secret reference';
+/** Field for the URL of an HTTP server. @param expected Form after `https://`, for the message. */
+export function httpUrl(expected: string) {
+  return z.string().superRefine((text, context) => {
+    const url = URL.parse(text);
+    const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
+    if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+      return issue(`expected https://${expected} or http://${expected}`);
+    if (url.username !== '' || url.password !== '')
+      issue('user and password must not be in the url: use a header with a secret reference');
+  });
 }
 
 /** RFC 9110, section 5.6.2 (token). */

@@ -59,14 +59,14 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    super(problems.map(formatConfigProblem).join('\n'), options);
+    super(problems.map((problem) => formatConfigProblem(problem)).join('\n'), options);
     this.problems = problems;
   }
 }
 
-export function formatConfigProblem(problem: ConfigProblem): string {
-  const path = problem.path === '' ? '' : `${problem.path}: `;
-  return `${problem.file}:${problem.line}:${problem.column}: ${path}${problem.message}`;
+/** @param severity `warning: ` for a warning. */
+export function formatConfigProblem({ file, line, column, path, message }: ConfigProblem, severity = ''): string {
+  return `${file}:${line}:${column}: ${severity}${path === '' ? '' : `${path}: `}${message}`;
 }
 
 /** Bug in andon. The agent writes its buffers and exits with 70. */

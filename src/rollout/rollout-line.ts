@@ -1,4 +1,4 @@
-import type { Judgement, WindowJob } from '../pipeline/judge.ts';
+import type { Judgement, WindowJob } from '../contracts/window-models.ts';
 import { type Decision, decisionOfOwn, type Rollout, type TriedWindow } from './rollout.ts';
 
 /** A window in the line. Without a rollout, only the watch's own model judges it. */

@@ -2,7 +2,7 @@ import type { StoppedRollout } from '../contracts/rollout-statuses.ts';
 import type { PlannedRollout } from '../domain/rollout/rollout-plan.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { Judgement } from '../pipeline/judge.ts';
+import type { Judgement } from '../contracts/window-models.ts';
 import { rolloutMetrics } from './rollout-metrics.ts';
 import type { Counted, Rollout } from './rollout.ts';
 

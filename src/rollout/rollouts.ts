@@ -5,8 +5,7 @@ import type {
   RolloutOverview,
   RolloutReport,
 } from '../contracts/rollout-statuses.ts';
-import type { RolloutJournal, RolloutModels, VersionLedger, WindowModels } from '../contracts/rollout-models.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
+import type { RolloutJournal, RolloutModels, VersionLedger } from '../contracts/rollout-models.ts';
 import { concludeRollout } from '../domain/rollout/rollout-conclusion.ts';
 import {
   isSameRollout,
@@ -21,7 +20,7 @@ import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import type { VersionComparison } from '../pipeline/version-comparison.ts';
-import { Judge, type Judgement, type WindowJob } from '../pipeline/judge.ts';
+import type { Judgement, WindowJob, WindowModels } from '../contracts/window-models.ts';
 import { finishRollback, rejectCandidate, type RejectedCandidate } from './candidate-rejection.ts';
 import { RolloutLine } from './rollout-line.ts';
 import { RolloutTelemetry } from './rollout-telemetry.ts';
@@ -70,7 +69,6 @@ type WatchRollout = {
 export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDisposable {
   readonly #options: RolloutsOptions;
   readonly #deps: Deps;
-  readonly #judge: Judge;
   readonly #watches: ReadonlyMap<string, WatchRollout>;
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
   /** Tallies from before the restart, until their rollouts begin. */
@@ -101,18 +99,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
         },
       ]),
     );
-    this.#judge = new Judge({
-      inference: models,
-      deps,
-      // A shadow's explanation is not used; a canary's explanation is part of its verdict.
-      explains: (model) => {
-        const label = formatModelReference(model);
-        return this.#running().some(
-          ({ plan, guest }) => plan.kind === 'canary' && formatModelReference(guest) === label,
-        );
-      },
-      onJudged: (judgements) => this.#release(this.#take('guest', judgements)),
-    });
+    models.onJudged((judgements) => this.#release(this.#take('guest', judgements)));
   }
 
   /** @param listener Receives judgements that waited for a rollout's other version; a watch's in order of time. */
@@ -156,7 +143,8 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     const rollout = watch.running ? watch.rollout : undefined;
     watch.line.add(job, rollout);
     if (rollout === undefined) return;
-    this.#judge.enqueue(rollout.guest, job);
+    // A shadow's explanation is not used; a canary's explanation is part of its verdict.
+    this.#options.models.judge(rollout.guest, { ...job, explained: rollout.plan.kind === 'canary' });
     this.#await(watch);
   }
 
@@ -186,7 +174,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
 
   /** Resolves when every window is judged. The watches' own judge must be done before. */
   async settle(): Promise<void> {
-    await this.#judge.settle();
+    await this.#options.models.settle();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -334,13 +322,11 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     if (waiting === undefined || this.#state === 'stopped') return;
     const untilMs = waiting.dueMs + this.#options.models.deadlineMs(waiting.rollout.guest);
     const leftMs = untilMs - this.#deps.clock.monotonicMs();
-    watch.timer = this.#timer(
-      () => {
-        watch.line.giveUpWaiting();
-        this.#release(this.#released(watch));
-      },
-      Math.max(leftMs, 0),
-    );
+    const giveUp = (): void => {
+      watch.line.giveUpWaiting();
+      this.#release(this.#released(watch));
+    };
+    watch.timer = this.#timer(giveUp, Math.max(leftMs, 0));
   }
 
   /**
@@ -399,13 +385,10 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 
   #timer(callback: () => void, delayMs: number): Timer {
-    return this.#deps.clock.setTimer(
-      () => {
-        if (this.#state === 'running') callback();
-      },
-      delayMs,
-      { background: true },
-    );
+    const run = (): void => {
+      if (this.#state === 'running') callback();
+    };
+    return this.#deps.clock.setTimer(run, delayMs, { background: true });
   }
 }
 

@@ -1,14 +1,13 @@
-import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../contracts/inference.ts';
-import { judgesWindows } from '../contracts/manifest-kind.ts';
+import type { ModelStatus, ReadyModel } from '../contracts/inference.ts';
 import type { RolloutModels } from '../contracts/rollout-models.ts';
+import { type JudgedListener, notReadyReason, type WindowJob } from '../contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
-import type { Deps } from '../platform/deps.ts';
-import { errorCode } from '../platform/errors.ts';
-import { inferenceFailure } from '../models/errors/inference-failure.ts';
-import { inferenceMetrics } from './queue/inference-metrics.ts';
-import { ModelHost } from './host/model-host.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { servingOf } from '../models/store/serving.ts';
+import type { Deps } from '../platform/deps.ts';
+import { ModelHost } from './host/model-host.ts';
+import { type Place, readyAt } from './host-pool.ts';
+import { inferenceMetrics } from './queue/inference-metrics.ts';
 
 export type RolloutHostsOptions = {
   /** The host's entry file, `src/hosts/inference-host.ts`. */
@@ -28,8 +27,9 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
   readonly #options: RolloutHostsOptions;
   readonly #metrics;
   /** By label. */
-  readonly #hosts = new Map<string, ModelHost>();
+  readonly #hosts = new Map<string, Place>();
   readonly #leaving = new Set<Promise<void>>();
+  #onJudged: JudgedListener = () => undefined;
   #stopped = false;
 
   constructor(options: RolloutHostsOptions) {
@@ -40,33 +40,31 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
   want(models: readonly ModelReference[]): void {
     if (this.#stopped) return;
     const wanted = new Map(models.map((model) => [formatModelReference(model), model]));
-    for (const [label, host] of this.#hosts) if (!wanted.has(label)) this.#close(label, host);
+    for (const [label, { host }] of this.#hosts) if (!wanted.has(label)) this.#close(label, host);
     for (const [label, model] of wanted) if (!this.#hosts.has(label)) this.#open(label, model);
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
-    const label = formatModelReference(model);
-    const ready = this.#hosts.get(label)?.ready(label);
-    if (ready === undefined || !judgesWindows(ready.manifest)) return undefined;
-    return { ...ready, manifest: ready.manifest };
+    return readyAt(this.#hosts.get(formatModelReference(model)));
   }
 
   statuses(): readonly ModelStatus[] {
-    return [...this.#hosts.values()].flatMap((host) => host.statuses());
+    return [...this.#hosts.values()].flatMap(({ host }) => host.statuses());
   }
 
-  async run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
-    const label = formatModelReference(model);
-    const host = this.#hosts.get(label);
-    try {
-      if (host === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not under rollout`);
-      const result = await host.run(label, inputs, 'watch');
-      this.#metrics.andon_inference_runs_total.inc({ model: label, outcome: 'ok' });
-      return result;
-    } catch (error) {
-      this.#metrics.andon_inference_runs_total.inc({ model: label, outcome: errorCode(error) });
-      throw error;
-    }
+  judge(model: ModelReference, job: WindowJob): void {
+    const place = this.#hosts.get(formatModelReference(model));
+    if (place !== undefined) return place.host.jobs.scheduler.judge(place.slot, job);
+    this.#onJudged([{ outcome: 'failed', job, reason: notReadyReason(this, model), code: 'model-not-ready' }]);
+  }
+
+  onJudged(listener: JudgedListener): void {
+    this.#onJudged = listener;
+  }
+
+  async settle(): Promise<void> {
+    const settled = [...this.#hosts.values()].map(({ host }) => host.jobs.scheduler.settle());
+    await Promise.all([...settled, ...this.#leaving]);
   }
 
   deadlineMs(model: ModelReference): number {
@@ -77,20 +75,20 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
 
   /** Process id of a version's host; undefined while it has none. */
   hostPidOf(model: ModelReference): number | undefined {
-    return this.#hosts.get(formatModelReference(model))?.hostPid;
+    return this.#hosts.get(formatModelReference(model))?.host.hostPid;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    for (const [label, host] of this.#hosts) this.#close(label, host);
+    for (const [label, { host }] of this.#hosts) this.#close(label, host);
     await Promise.all(this.#leaving);
   }
 
   #open(label: string, model: ModelReference): void {
     const { entry, config, deps } = this.#options;
-    const host = new ModelHost({ name: `rollout-${label}`, entry, config, deps });
-    this.#hosts.set(label, host);
-    host.add(model, `rollout-model/${label}`);
+    const onJudged: JudgedListener = (judgements) => this.#onJudged(judgements);
+    const host = new ModelHost({ name: `rollout-${label}`, entry, config, onJudged, deps });
+    this.#hosts.set(label, { host, slot: host.add(model, `rollout-model/${label}`) });
     host.start();
   }
 

@@ -14,16 +14,16 @@ import { inferenceFailure } from '../models/errors/inference-failure.ts';
 import { mergeStatistics } from '../runtime/queue/model-counts.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
+import type { ClientHosts } from '../runtime/client-hosts.ts';
 import { repositoryEntries } from '../runtime/repository.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
-import type { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
 
 /** Age up to which a snapshot of the agent's models is used: each query costs time on the agent's main thread. */
 const SNAPSHOT_MS = 1_000;
 
 export type ClientModelsOptions = {
   /** Client models, in hosts of this process. */
-  readonly own: SupervisedInferenceHost;
+  readonly own: ClientHosts;
   readonly agent: RpcClient<AgentProtocol>;
   readonly config: ModelsConfig;
   /** Models that the configuration's watches name. */
@@ -36,7 +36,7 @@ export type ClientModelsOptions = {
  * first request for it. Only a model that the configuration puts into a host of watches runs there, by RPC to the agent.
  */
 export class ClientModels implements ClientInference {
-  readonly #own: SupervisedInferenceHost;
+  readonly #own: ClientHosts;
   readonly #agent: RpcClient<AgentProtocol>;
   readonly #directory: ModelDirectory;
   readonly #watched: readonly ModelReference[];
@@ -71,10 +71,10 @@ export class ClientModels implements ClientInference {
     };
   }
 
-  run(model: ModelReference, inputs: Tensors, priority: 'client'): Promise<RunResult> {
+  run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
     if (this.#isShared(model.name)) return this.#agent.call('run', { model, inputs });
-    if (this.#own.hasClientModel(model)) return this.#own.run(model, inputs, priority);
-    return this.#addClientCopy(model).then(() => this.#own.run(model, inputs, priority));
+    if (this.#own.has(model)) return this.#own.run(model, inputs);
+    return this.#addClientCopy(model).then(() => this.#own.run(model, inputs));
   }
 
   async load(model: ModelReference): Promise<void> {
@@ -98,7 +98,7 @@ export class ClientModels implements ClientInference {
   async #addClientCopy(model: ModelReference): Promise<void> {
     const { loaded } = await this.#agentsModels();
     const watched = findLoaded(loaded, model);
-    if (watched !== undefined) this.#own.addClientModel(watched.reference);
+    if (watched !== undefined) this.#own.add(watched.reference);
   }
 
   async #agentsModels(): Promise<ModelsSnapshot> {
@@ -110,10 +110,7 @@ export class ClientModels implements ClientInference {
 }
 
 /** Returns the model with this reference, or one with another reference and the requested version. */
-function findLoaded(
-  loaded: ModelsSnapshot['loaded'],
-  model: ModelReference,
-): ModelsSnapshot['loaded'][number] | undefined {
+function findLoaded(loaded: ModelsSnapshot['loaded'], model: ModelReference) {
   const label = formatModelReference(model);
   const found = loaded.find(({ reference }) => formatModelReference(reference) === label);
   if (found !== undefined || model.version === undefined) return found;

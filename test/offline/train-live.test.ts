@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config/config-file.ts';
 import { historyRecording } from '../../src/offline/history-recording.ts';
 import { csvRecording, type Recording } from '../../src/offline/recording.ts';
 import { historyExportCommand } from '../../src/cli/training/history-command.ts';
-import { quietDeps } from '../../src/cli/output/quiet-deps.ts';
+import { systemDeps } from '../../src/cli/output/system-deps.ts';
 import { trainCommand } from '../../src/cli/training/train-command.ts';
 import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
 import { CsvFile } from '../../src/csv/csv-file.ts';
@@ -34,7 +34,7 @@ test('a backtest of the history says what the daemon said live, window for windo
   await using replay = new CsvReplay(
     await CsvFile.open(replayed),
     { speed: 1000 / STEP_MS, loop: true, modbus: { host: '127.0.0.1', port: 0 }, mqtt: undefined },
-    quietDeps(),
+    systemDeps(),
   );
   const port = await replay.listen();
   folder.configure({
@@ -105,7 +105,7 @@ async function backtestScores(
   const binding = bindWatch(config, 'machine');
   const recording = await recordingOf(binding.watch.tags);
   const scores = new Map<number, number>();
-  const order = { models: config.models, model: binding.watch.model, binding, recording, deps: quietDeps() };
+  const order = { models: config.models, model: binding.watch.model, binding, recording, deps: systemDeps() };
   for await (const row of backtest({ ...order, range: { first: 0, last: Infinity }, pacing: 'times' }))
     if (row.verdict?.score !== undefined) scores.set(row.timeMs, row.verdict.score);
   return scores;

@@ -7,6 +7,7 @@ import { unavailable } from '../../src/outbox/file/outbox-errors.ts';
 import { errorCode } from '../../src/platform/errors.ts';
 import { GrowthRate } from '../../src/outbox/file/growth-rate.ts';
 import type { AppendBatch } from '../../src/outbox/file/append-batch.ts';
+import { sleep } from '../../src/platform/clock.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
 import { alarmDraft, cloud, draft, numberOf, openOutbox, testFolder } from './outbox-fixture.ts';
@@ -14,13 +15,15 @@ import { join } from 'node:path';
 
 type QueueLimits = Partial<Record<'commitRowsMax' | 'commitBytesMax' | 'queueRowsMax' | 'queueBytesMax', number>>;
 
-/** A queue in front of a disk that commits immediately, or with `stuck` never. */
+/** A queue in front of a disk that commits within `commitMs`, or with `stuck` never. */
 function queueOn(
   clock: FakeClock,
   {
     stuck = false,
+    commitMs = 0,
     ...limits
-  }: QueueLimits & Partial<Pick<AppendQueueOptions, 'commit'>> & { readonly stuck?: boolean } = {},
+  }: QueueLimits &
+    Partial<Pick<AppendQueueOptions, 'commit'>> & { readonly stuck?: boolean; readonly commitMs?: number } = {},
 ) {
   const commits: { readonly atMs: number; readonly rows: number }[] = [];
   const queue = new AppendQueue({
@@ -32,10 +35,11 @@ function queueOn(
     queueBytesMax: 1e6,
     recordBytesMax: 1000,
     rejectsNew: false,
-    commit: (batch: AppendBatch) => {
+    commit: async (batch: AppendBatch) => {
       commits.push({ atMs: clock.monotonicMs(), rows: batch.kinds.length });
       if (stuck) return new Promise(() => undefined);
-      return Promise.resolve({ ids: batch.kinds.map((_, index) => `id-${index}`) });
+      if (commitMs > 0) await sleep(clock, commitMs);
+      return { ids: batch.kinds.map((_, index) => `id-${index}`) };
     },
     ...limits,
   });
@@ -66,6 +70,33 @@ test('under load, commits keep their interval and share a commit', async () => {
   }
   expect(commits.map(({ atMs }) => atMs)).toEqual([0, 25, 50, 75, 100]);
   expect(commits.map(({ rows }) => rows)).toEqual([1, 4, 5, 5, 5]);
+});
+
+test('with a slow disk, the next commit starts when the last has returned, and takes what arrived meanwhile', async () => {
+  const clock = new FakeClock();
+  const { commits, push } = queueOn(clock, { commitMs: 40 });
+  for (let ms = 0; ms < 120; ms += 10) {
+    push();
+    await clock.advance(0);
+    await clock.advance(10);
+  }
+  expect(commits).toEqual([
+    { atMs: 0, rows: 1 },
+    { atMs: 40, rows: 3 },
+    { atMs: 80, rows: 4 },
+    { atMs: 120, rows: 4 },
+  ]);
+});
+
+test('an alarm does not wait for a slow disk', async () => {
+  const clock = new FakeClock();
+  const { queue, commits, push } = queueOn(clock, { commitMs: 40 });
+  push();
+  await clock.advance(1);
+  push();
+  void queue.push([alarmDraft(1)]);
+  await clock.advance(0);
+  expect(commits.at(-1)).toEqual({ atMs: 1, rows: 2 });
 });
 
 test('commitRowsMax rows make a commit due before its interval', async () => {
@@ -145,8 +176,6 @@ describe('sizes are UTF-8 bytes, and units such as °C and µm have characters o
 test('an append above the limit of the queue is refused immediately, as retryable', async () => {
   const clock = new FakeClock();
   const { queue, push } = queueOn(clock, { queueRowsMax: 100, stuck: true });
-  push(50);
-  await clock.advance(50);
   push(50);
   await clock.advance(50);
   push(100);

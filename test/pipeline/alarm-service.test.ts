@@ -3,7 +3,7 @@ import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.
 import { UNCERTAIN } from '../../src/domain/sample/quality.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';
-import { FakeInferenceHost } from './fakes/fake-inference-host.ts';
+import { FakeInferenceHost } from '../support/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
 import { scan, startLine } from './fakes/start-line.ts';
 

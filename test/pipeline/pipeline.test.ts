@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { draftBody } from '../support/draft-body.ts';
 import { metricValue } from '../support/test-deps.ts';
-import { FakeInferenceHost, manifestOf } from './fakes/fake-inference-host.ts';
+import { FakeInferenceHost, manifestOf } from '../support/fake-inference-host.ts';
 import { FakeRecordStore } from './fakes/fake-record-store.ts';
 import { scan, startLine } from './fakes/start-line.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { FakeInferenceHost, manifestOf } from './fakes/fake-inference-host.ts';
+import { FakeInferenceHost, manifestOf } from '../support/fake-inference-host.ts';
 import { startLine } from './fakes/start-line.ts';
 
 describe("the length of windows is the model's", () => {

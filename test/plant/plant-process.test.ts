@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { SystemClock } from '../../src/platform/clock.ts';
 import type { OperatingError } from '../../src/platform/errors.ts';
 import { MqttBroker } from '../../src/plant/mqtt-broker.ts';
-import { PlantProcess } from '../../src/plant/plant-process.ts';
+import { startPlantProcess } from '../../src/plant/plant-process.ts';
 import type { PlantOptions } from '../../src/plant/plant-protocol.ts';
 import { demoTimings, type PumpPhase } from '../../src/plant/pump-scenario.ts';
 import { modbusClient, readFloats } from './read-registers.ts';
@@ -30,7 +30,7 @@ describe("the plant's process", () => {
       });
     });
     const timings = { normalMs: 100, bearingWearMs: 100, cavitationMs: 100, recoveringMs: 100 };
-    await using plant = await PlantProcess.start(
+    await using plant = await startPlantProcess(
       { ...options, timings, mqttUrl: broker.url },
       { onPhase: (phase) => phases.push(phase), onExit: fail },
       new SystemClock(),
@@ -45,16 +45,16 @@ describe("the plant's process", () => {
   });
 
   test('a port that is taken is said to be so', async () => {
-    await using first = await PlantProcess.start(options, quiet, new SystemClock());
+    await using first = await startPlantProcess(options, quiet, new SystemClock());
     await expect(
-      PlantProcess.start({ ...options, modbusPort: first.modbusPort }, quiet, new SystemClock()),
+      startPlantProcess({ ...options, modbusPort: first.modbusPort }, quiet, new SystemClock()),
     ).rejects.toMatchObject({ code: 'modbus-listen-failed' });
   });
 
   test('is gone once stopped, and stopping is no failure', async () => {
     const exits: OperatingError[] = [];
     const events = { ...quiet, onExit: (error: OperatingError) => exits.push(error) };
-    const plant = await PlantProcess.start(options, events, new SystemClock());
+    const plant = await startPlantProcess(options, events, new SystemClock());
     await plant[Symbol.asyncDispose]();
     await plant[Symbol.asyncDispose]();
     expect(await isListening(plant.modbusPort)).toBe(false);

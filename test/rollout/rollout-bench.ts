@@ -2,12 +2,14 @@ import { formatModelReference, type ModelReference } from '../../src/domain/mode
 import type { ModelStanding, Rejection } from '../../src/domain/rollout/rollout-plan.ts';
 import type { TallyState } from '../../src/domain/rollout/rollout-tally.ts';
 import type { RolloutModels, VersionLedger } from '../../src/contracts/rollout-models.ts';
+import type { RunResult, Tensors } from '../../src/contracts/inference.ts';
+import { FakeWindowModels } from '../support/fake-window-models.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { WatchConfig } from '../../src/pipeline/watch-config.ts';
 import { Rollouts, type RolloutsOptions } from '../../src/rollout/rollouts.ts';
 import type { Deps } from '../../src/platform/deps.ts';
-import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
+import { FakeInferenceHost } from '../support/fake-inference-host.ts';
 
 const DEADLINE_MS = 500;
 
@@ -60,7 +62,7 @@ export class FakeLedger implements VersionLedger {
 }
 
 /** A process of its own for each version under rollout; each is a fake host that a test sets. */
-class FakeRolloutModels implements RolloutModels {
+class FakeRolloutModels extends FakeWindowModels implements RolloutModels {
   readonly wanted: string[] = [];
   readonly #hosts = new Map<string, FakeInferenceHost>();
 
@@ -89,7 +91,7 @@ class FakeRolloutModels implements RolloutModels {
     return this.wanted.flatMap((label) => this.of(label).statuses());
   }
 
-  run(model: ModelReference, inputs: Parameters<RolloutModels['run']>[1]): ReturnType<RolloutModels['run']> {
+  run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
     return this.of(formatModelReference(model)).run(model, inputs);
   }
 }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { metricValue } from '../support/test-deps.ts';
-import { FakeInferenceHost } from '../pipeline/fakes/fake-inference-host.ts';
+import { FakeInferenceHost } from '../support/fake-inference-host.ts';
 import { type LineOptions, startLine } from '../pipeline/fakes/start-line.ts';
 import { type FakeLedger, RolloutBench } from './rollout-bench.ts';
 

@@ -74,7 +74,7 @@ describe('the host is replaced', () => {
     const pid = await pidOf(harness);
     process.kill(pid, 'SIGSTOP');
     await until(
-      () => harness.host.hostPid !== pid,
+      () => harness.host.hostPid() !== pid,
       () => 'the stopped host is let go',
     );
     await harness.ready('mean');
@@ -86,7 +86,7 @@ describe('the host is replaced', () => {
     await harness.ready('mean');
     const pid = await pidOf(harness);
     let runs = 0;
-    while (harness.host.hostPid === pid) {
+    while (harness.host.hostPid() === pid) {
       await harness.host.run(model('mean'), windowOf(1));
       runs += 1;
     }
@@ -118,7 +118,7 @@ test('a version that is activated while a fresh host takes over is not lost', as
     harness.directory.add({ ...loop, version: 2 });
     harness.host.reload();
     await until(
-      () => harness.host.hostPid !== pid,
+      () => harness.host.hostPid() !== pid,
       () => 'the fresh host takes over',
     );
     await until(
@@ -240,16 +240,16 @@ describeWith(['prlimit'], 'with little memory', () => {
       code: 'model-run-failed',
     });
     expect((await harness.host.run(model('hungry'), windowOf(9, [1, 1, 1]))).outputs['score']?.data[0]).toBe(9);
-    expect(harness.host.hostPid).toBe(pid);
+    expect(harness.host.hostPid()).toBe(pid);
   });
 });
 
 async function pidOf(harness: HostHarness): Promise<number> {
   await until(
-    () => harness.host.hostPid !== undefined,
+    () => harness.host.hostPid() !== undefined,
     () => 'a host',
   );
-  return harness.host.hostPid ?? 0;
+  return harness.host.hostPid() ?? 0;
 }
 
 function alive(pid: number): boolean {

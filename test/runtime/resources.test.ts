@@ -28,7 +28,7 @@ test('a model has as many threads as it is given, in the process that is named f
     limits: { narrow: { host: 'narrow', intraOpThreads: 1 }, wide: { host: 'wide', intraOpThreads: 5 } },
   });
   await Promise.all(['narrow', 'wide', 'plain'].map((name) => harness.ready(name)));
-  const pids = ['narrow', 'wide', 'main'].map((host) => harness.host.hostPidOf(host) ?? 0);
+  const pids = ['narrow', 'wide', 'main'].map((host) => harness.host.hostPid(host) ?? 0);
   expect(new Set(pids).size).toBe(3);
   const [narrow = 0, wide = 0, main = 0] = pids.map(threadsOf);
   // The calling thread is one of those of an operator.
@@ -38,7 +38,7 @@ test('a model has as many threads as it is given, in the process that is named f
   await harness.state('wide', 'loading');
   expect((await harness.host.run(model('narrow'), windowOf(2))).outputs['score']?.data[0]).toBe(2);
   await harness.ready('wide');
-  expect(threadsOf(harness.host.hostPidOf('wide') ?? 0)).toBe(wide);
+  expect(threadsOf(harness.host.hostPid('wide') ?? 0)).toBe(wide);
 });
 
 test('the cap of one host is for it alone', async () => {
@@ -63,8 +63,8 @@ test('a host that is replaced for its memory under load fails no request and los
     limits: { mean: { host: 'main' } },
   });
   await Promise.all([harness.ready('mean'), harness.ready('hungry')]);
-  await using server = await V2Server.start(harness.host);
-  await harness.host.run(mean.model, windowOf(1), 'client');
+  await using server = await V2Server.start(harness.host.clients);
+  await harness.host.clients.run(mean.model, windowOf(1));
   const runs = new RunLoad(harness.host, mean, 20);
   const clients = new ClientLoad({ url: server.url, model: 'mean', dims: mean.dims, clients: 4, pauseMs: 2 });
   // ONNX Runtime keeps what a run took.

@@ -15,9 +15,9 @@ describe('a client', () => {
   test('of a watch’s model is answered by a copy in another process', async () => {
     await using harness = new HostHarness([meanOf4x2]);
     await harness.ready('mean');
-    const { outputs } = await harness.host.run(model('mean'), windowOf(7), 'client');
+    const { outputs } = await harness.host.clients.run(model('mean'), windowOf(7));
     expect(outputs['score']?.data[0]).toBe(7);
-    expect(harness.host.hostPidOf('clients')).not.toBe(harness.host.hostPid);
+    expect(harness.host.hostPid('clients')).not.toBe(harness.host.hostPid());
     expect(harness.host.statuses().map(({ name, state }) => [name, state])).toEqual([
       ['mean', 'ready'],
       ['mean', 'ready'],
@@ -28,8 +28,8 @@ describe('a client', () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '200ms' });
     await harness.ready('loop');
     await harness.ready('mean');
-    const pid = harness.host.hostPid;
-    const deadly = harness.host.run(model('loop'), windowOf(1e9, [1, 1, 1]), 'client');
+    const pid = harness.host.hostPid();
+    const deadly = harness.host.clients.run(model('loop'), windowOf(1e9, [1, 1, 1]));
     const settled = deadly.then(
       () => 'answered',
       (error: unknown) => (error as { code: string }).code,
@@ -39,14 +39,14 @@ describe('a client', () => {
     while ((await Promise.race([over, harness.host.run(model('mean'), windowOf(1))])) !== 'over') judged += 1;
     expect(await settled).toBe('inference-timeout');
     expect(judged).toBeGreaterThan(0);
-    expect(harness.host.hostPid).toBe(pid);
+    expect(harness.host.hostPid()).toBe(pid);
   });
 
   test('is given what the graph gives, NaN too; a watch is not', async () => {
     await using harness = new HostHarness([root]);
     await harness.ready('root');
     const negative = windowOf(-1, [1, 1, 1]);
-    expect((await harness.host.run(model('root'), negative, 'client')).outputs['score']?.data[0]).toBeNaN();
+    expect((await harness.host.clients.run(model('root'), negative)).outputs['score']?.data[0]).toBeNaN();
     await expect(harness.host.run(model('root'), negative)).rejects.toMatchObject({ code: 'model-output-invalid' });
   });
 
@@ -54,8 +54,10 @@ describe('a client', () => {
     await using harness = new HostHarness([loop], { deadline: '10s', limits: { loop: { host: 'main' } } });
     await harness.ready('loop');
     const order: string[] = [];
-    const run = (who: string, priority: 'watch' | 'client') =>
-      harness.host.run(model('loop'), windowOf(100_000, [1, 1, 1]), priority).then(() => order.push(who));
+    const run = (who: string, as: 'watch' | 'client') =>
+      (as === 'watch' ? harness.host : harness.host.clients)
+        .run(model('loop'), windowOf(100_000, [1, 1, 1]))
+        .then(() => order.push(who));
     await Promise.all([
       run('watch 1', 'watch'),
       run('client 1', 'client'),
@@ -71,7 +73,7 @@ describe('a client', () => {
     await using harness = new HostHarness([loop], { limits: { loop: { host: 'main', maxQueue: 2 } }, deadline: '1m' });
     await harness.ready('loop');
     const run = (count: number) =>
-      harness.host.run(model('loop'), windowOf(count, [1, 1, 1]), 'client').then(
+      harness.host.clients.run(model('loop'), windowOf(count, [1, 1, 1])).then(
         () => 'answered',
         (error: unknown) => (error as { code: string }).code,
       );
@@ -84,7 +86,7 @@ describe('a client', () => {
   test('asks for one run of no more rows than the model takes', async () => {
     await using harness = new HostHarness([meanOf4x2], { limits: { mean: { maxBatch: 2 } } });
     await harness.ready('mean');
-    await expect(harness.host.run(model('mean'), windowOf(1, [3, 4, 2]), 'client')).rejects.toMatchObject({
+    await expect(harness.host.clients.run(model('mean'), windowOf(1, [3, 4, 2]))).rejects.toMatchObject({
       code: 'model-input-invalid',
       message: expect.stringContaining('3 rows at once'),
     });
@@ -96,14 +98,14 @@ describe('requests of several clients', () => {
   test('go as one run, and each gets its own rows', async () => {
     await using harness = new HostHarness([meanOf4x2], { limits: { mean: { maxDelay: '50ms', maxBatch: 16 } } });
     await harness.ready('mean');
-    await harness.host.run(model('mean'), windowOf(0), 'client');
+    await harness.host.clients.run(model('mean'), windowOf(0));
     const results = await Promise.all(
-      Array.from({ length: 16 }, (_, index) => harness.host.run(model('mean'), windowOf(index), 'client')),
+      Array.from({ length: 16 }, (_, index) => harness.host.clients.run(model('mean'), windowOf(index))),
     );
     expect(results.map(({ outputs }) => [...(outputs['score']?.data ?? [])])).toEqual(
       results.map((_, index) => [index]),
     );
-    expect(harness.host.statistics()).toMatchObject([
+    expect(harness.host.clients.statistics()).toMatchObject([
       { name: 'mean', version: 1, inferences: 17, executions: 2, succeeded: { count: 17 }, failed: { count: 0 } },
     ]);
   });
@@ -115,13 +117,11 @@ describe('requests of several clients', () => {
       { inputs: { index: [1] }, outputs: { value: [20] } },
       { inputs: { index: [0] }, outputs: { value: [10] } },
     ]);
-    await harness.host.load(model('pick'));
+    await harness.host.clients.load(model('pick'));
     const pick = (index: number) =>
-      harness.host.run(
-        model('pick'),
-        { index: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(index)) } },
-        'client',
-      );
+      harness.host.clients.run(model('pick'), {
+        index: { type: 'int64', dims: [1], data: BigInt64Array.of(BigInt(index)) },
+      });
     const results = await Promise.allSettled([pick(0), pick(9), pick(2)]);
     expect(
       results.map((result) => (result.status === 'fulfilled' ? result.value.outputs['value']?.data[0] : 'failed')),
@@ -139,13 +139,9 @@ describe('requests of several clients', () => {
       ],
     });
     addGraph(harness, 'mixing', mixing, [{ inputs: { x: { dims: [1, 1], data: [3] } }, outputs: { y: [0] } }]);
-    await harness.host.load(model('mixing'));
+    await harness.host.clients.load(model('mixing'));
     const run = (value: number) =>
-      harness.host.run(
-        model('mixing'),
-        { x: { type: 'float32', dims: [1, 1], data: Float32Array.of(value) } },
-        'client',
-      );
+      harness.host.clients.run(model('mixing'), { x: { type: 'float32', dims: [1, 1], data: Float32Array.of(value) } });
     const results = await Promise.all([run(1), run(5)]);
     expect(results.map(({ outputs }) => outputs['y']?.data[0])).toEqual([0, 0]);
   });
@@ -178,12 +174,12 @@ describe('any graph', () => {
       const values = type === 'string' ? ['left', 'right'] : [1, 0];
       const golden = { dims: [1, 2], data: values };
       addGraph(harness, type, bytes, [{ inputs: { in: golden }, outputs: { out: golden } }]);
-      await harness.host.load(model(type));
+      await harness.host.clients.load(model(type));
       const tensor: Tensor = { type, dims: [1, 2], data: tensorData(type, values) };
-      expect((await harness.host.run(model(type), { in: tensor }, 'client')).outputs['out']).toEqual(tensor);
+      expect((await harness.host.clients.run(model(type), { in: tensor })).outputs['out']).toEqual(tensor);
       const other = { dims: [1, 2], data: values.toReversed() };
       addGraph(harness, `${type}-wrong`, bytes, [{ inputs: { in: golden }, outputs: { out: other } }]);
-      await expect(harness.host.load(model(`${type}-wrong`))).rejects.toThrow("of 'out', expected");
+      await expect(harness.host.clients.load(model(`${type}-wrong`))).rejects.toThrow("of 'out', expected");
     }
   });
 
@@ -206,12 +202,12 @@ describe('any graph', () => {
     const id = { dims: [], data: ['9007199254740993'] };
     const none = { dims: [0, 3], data: [] };
     addGraph(harness, 'odd', bytes, [{ inputs: { id, rest: none }, outputs: { same: id, others: none } }]);
-    await harness.host.load(model('odd'));
+    await harness.host.clients.load(model('odd'));
     const inputs = {
       id: { type: 'int64', dims: [], data: BigInt64Array.of(9_007_199_254_740_993n) },
       rest: { type: 'float32', dims: [0, 3], data: new Float32Array() },
     } as const;
-    expect((await harness.host.run(model('odd'), inputs, 'client')).outputs).toEqual({
+    expect((await harness.host.clients.run(model('odd'), inputs)).outputs).toEqual({
       same: inputs.id,
       others: inputs.rest,
     });
@@ -220,27 +216,27 @@ describe('any graph', () => {
   test('without golden vectors is served as unverified, under `task: other` alone', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'bare', twiceModel(), []);
-    await harness.host.load(model('bare'));
-    expect(await harness.host.repository()).toEqual([
+    await harness.host.clients.load(model('bare'));
+    expect(await harness.host.clients.repository()).toEqual([
       { name: 'bare', version: 1, state: 'ready', reason: expect.stringContaining('unverified'), active: true },
     ]);
     addGraph(harness, 'claims', twiceModel(), [], { task: 'classification' });
-    await expect(harness.host.load(model('claims'))).rejects.toThrow('must have at least one vector');
+    await expect(harness.host.clients.load(model('claims'))).rejects.toThrow('must have at least one vector');
   });
 
   test('that came without model.yaml is refused, with what must be written', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'alone', twiceModel(), []);
     rmSync(join(harness.directory.path, 'alone/1/model.yaml'));
-    await expect(harness.host.load(model('alone'))).rejects.toThrow('golden: [] }');
+    await expect(harness.host.clients.load(model('alone'))).rejects.toThrow('golden: [] }');
   });
 
   test('is nothing that a watch may use', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'bare', twiceModel(), []);
-    await harness.host.load(model('bare'));
+    await harness.host.clients.load(model('bare'));
     expect(harness.host.ready(model('bare'))).toBeUndefined();
-    expect(harness.host.served(model('bare'))?.inputs).toEqual([{ name: 'x', type: 'float32', dims: [-1, 2] }]);
+    expect(harness.host.clients.served(model('bare'))?.inputs).toEqual([{ name: 'x', type: 'float32', dims: [-1, 2] }]);
     await expect(harness.host.run(model('bare'), {})).rejects.toMatchObject({ code: 'model-not-ready' });
   });
 });
@@ -249,42 +245,42 @@ describe('the repository', () => {
   test('loads and unloads models for clients, but never unloads a watch’s', async () => {
     await using harness = new HostHarness([meanOf4x2]);
     addGraph(harness, 'twice', twiceModel(), []);
-    const states = async () => (await harness.host.repository()).map(({ name, state }) => [name, state]);
+    const states = async () => (await harness.host.clients.repository()).map(({ name, state }) => [name, state]);
     await harness.ready('mean');
     expect(await states()).toEqual([
       ['mean', 'ready'],
       ['twice', 'unloaded'],
     ]);
-    await harness.host.load(model('twice@1'));
+    await harness.host.clients.load(model('twice@1'));
     expect(await states()).toEqual([
       ['mean', 'ready'],
       ['twice', 'ready'],
     ]);
-    expect(harness.host.served(model('twice@1'))?.judgedBy.version).toBe(1);
-    await harness.host.unload(model('twice@1'));
+    expect(harness.host.clients.served(model('twice@1'))?.judgedBy.version).toBe(1);
+    await harness.host.clients.unload(model('twice@1'));
     expect(await states()).toEqual([
       ['mean', 'ready'],
       ['twice', 'unloaded'],
     ]);
-    await expect(harness.host.unload(model('mean'))).rejects.toMatchObject({ code: 'model-in-use' });
-    await expect(harness.host.run(model('twice@1'), {}, 'client')).rejects.toMatchObject({ code: 'model-not-ready' });
+    await expect(harness.host.clients.unload(model('mean'))).rejects.toMatchObject({ code: 'model-in-use' });
+    await expect(harness.host.clients.run(model('twice@1'), {})).rejects.toMatchObject({ code: 'model-not-ready' });
   });
 
   test('lets the run under way end before a model goes, and tells those that wait', async () => {
     await using harness = new HostHarness([meanOf4x2], { deadline: '1m' });
     await harness.ready('mean');
     harness.directory.add({ ...loop, name: 'slow' });
-    await harness.host.load(model('slow'));
-    const run = (count: number) => harness.host.run(model('slow'), windowOf(count, [1, 1, 1]), 'client');
+    await harness.host.clients.load(model('slow'));
+    const run = (count: number) => harness.host.clients.run(model('slow'), windowOf(count, [1, 1, 1]));
     const underWay = run(300_000);
     await harness.runBegun('clients');
     const waiting = run(1);
-    const unloaded = harness.host.unload(model('slow'));
+    const unloaded = harness.host.clients.unload(model('slow'));
     await expect(waiting).rejects.toMatchObject({ code: 'model-not-ready' });
     expect((await underWay).outputs['score']?.data[0]).toBe(300_000);
     await unloaded;
-    expect(harness.host.served(model('slow'))).toBeUndefined();
-    await harness.host.load(model('slow'));
+    expect(harness.host.clients.served(model('slow'))).toBeUndefined();
+    await harness.host.clients.load(model('slow'));
     expect((await run(4)).outputs['score']?.data[0]).toBe(4);
   });
 
@@ -294,7 +290,7 @@ describe('the repository', () => {
       () => harness.host.statuses().filter(({ state }) => state === 'ready').length === 4,
       () => JSON.stringify(harness.host.statuses()),
     );
-    await harness.host.run(model('mean'), windowOf(1), 'client');
+    await harness.host.clients.run(model('mean'), windowOf(1));
     expect(await metricValue(harness.deps, 'nv_inference_request_success{model="mean",version="1"}')).toBe(1);
     expect(await metricValue(harness.deps, 'nv_inference_exec_count{model="mean",version="1"}')).toBe(1);
   });
@@ -303,30 +299,30 @@ describe('the repository', () => {
     await using harness = new HostHarness([], { maxServed: 1 });
     addGraph(harness, 'one', twiceModel(), []);
     addGraph(harness, 'two', twiceModel(), []);
-    await harness.host.load(model('one'));
-    await expect(harness.host.load(model('two'))).rejects.toMatchObject({ code: 'too-many-models' });
-    await harness.host.unload(model('one'));
-    await harness.host.load(model('two'));
+    await harness.host.clients.load(model('one'));
+    await expect(harness.host.clients.load(model('two'))).rejects.toMatchObject({ code: 'too-many-models' });
+    await harness.host.clients.unload(model('one'));
+    await harness.host.clients.load(model('two'));
   });
 
   test('a model or version that is not there leaves nothing behind that would count as failed', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'one', twiceModel(), []);
     for (const absent of ['two', 'one@9'])
-      await expect(harness.host.load(model(absent))).rejects.toMatchObject({ code: 'model-version-unknown' });
+      await expect(harness.host.clients.load(model(absent))).rejects.toMatchObject({ code: 'model-version-unknown' });
     expect(harness.host.statuses()).toEqual([]);
   });
 
   test('says why a model could not be loaded, and takes one that was put right', async () => {
     await using harness = new HostHarness([]);
     addGraph(harness, 'sick', Buffer.from('no graph'), []);
-    await expect(harness.host.load(model('sick'))).rejects.toMatchObject({ code: 'model-load-failed' });
-    expect(await harness.host.repository()).toMatchObject([
+    await expect(harness.host.clients.load(model('sick'))).rejects.toMatchObject({ code: 'model-load-failed' });
+    expect(await harness.host.clients.repository()).toMatchObject([
       { name: 'sick', state: 'failed', reason: expect.stringContaining('not an ONNX model') },
     ]);
     addGraph(harness, 'sick', twiceModel(), []);
-    await harness.host.load(model('sick'));
-    expect(harness.host.served(model('sick'))).toBeDefined();
+    await harness.host.clients.load(model('sick'));
+    expect(harness.host.clients.served(model('sick'))).toBeDefined();
   });
 });
 

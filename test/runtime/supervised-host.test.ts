@@ -180,9 +180,9 @@ describe('a version that is activated while the agent runs', () => {
     );
     expect(harness.health('model/mean')?.reason).toContain('version 1 keeps running');
     expect((await harness.host.run(model('mean'), windowOf(6))).outputs['score']?.data[0]).toBe(6);
-    process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
+    process.kill(harness.host.hostPid() ?? 0, 'SIGKILL');
     await until(
-      () => harness.host.hostPid === undefined,
+      () => harness.host.hostPid() === undefined,
       () => 'the end of the host',
     );
     await harness.ready('mean');
@@ -220,6 +220,6 @@ describe('a version that is activated while the agent runs', () => {
 
 test('a host without models starts nothing', async () => {
   await using harness = new HostHarness([]);
-  expect(harness.host.hostPid).toBeUndefined();
+  expect(harness.host.hostPid()).toBeUndefined();
   expect(harness.health('inference')?.status).toBe('ok');
 });

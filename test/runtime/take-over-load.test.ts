@@ -26,8 +26,8 @@ const upTo = (last: number) => Array.from({ length: last }, (_, index) => index 
 test('versions that change back and forth fail no request and lose no window', async () => {
   await using harness = new HostHarness([meanOf4x2]);
   await harness.ready('mean');
-  await using server = await V2Server.start(harness.host);
-  await harness.host.run(mean.model, windowOf(1), 'client');
+  await using server = await V2Server.start(harness.host.clients);
+  await harness.host.clients.run(mean.model, windowOf(1));
   const runs = new RunLoad(harness.host, mean, RUN_MS);
   const watch = new WatchLoad(harness.host, mean, HOP_MS);
   const clients = new ClientLoad({ url: server.url, model: 'mean', dims: mean.dims, clients: 4, pauseMs: 2 });
@@ -58,21 +58,21 @@ test('a heavy model that is loaded beside others delays none of their runs', asy
   const golden = [{ window: [3], score: 3 }];
   await using harness = new HostHarness([]);
   harness.directory.add(meanOf4x2);
-  await harness.host.load(mean.model);
+  await harness.host.clients.load(mean.model);
   harness.directory.add({ name: 'heavy', bytes: heavyModel(150), steps: 1, tags: 1, golden });
   let answered = 0;
   const loaded = new AbortController();
   const runs = (async () => {
     while (!loaded.signal.aborted) {
-      await harness.host.run(mean.model, windowOf(1), 'client');
+      await harness.host.clients.run(mean.model, windowOf(1));
       answered += 1;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   })();
-  await harness.host.load(model('heavy'));
+  await harness.host.clients.load(model('heavy'));
   loaded.abort();
   await runs;
-  const run = await harness.host.run(model('heavy'), windowOf(7, [1, 1, 1]), 'client');
+  const run = await harness.host.clients.run(model('heavy'), windowOf(7, [1, 1, 1]));
   expect(run.outputs['score']?.data[0]).toBe(7);
   // Loading takes 0.5 s or more on an idle machine. If it blocked the host, at most 2 runs would be answered meanwhile.
   expect(answered).toBeGreaterThan(10);
@@ -86,9 +86,9 @@ test.each(['main', 'clients'] as const)(
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '5s' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const startMs = performance.now() - startedMs;
-    await using server = await V2Server.start(harness.host);
-    await harness.host.run(mean.model, windowOf(1), 'client');
-    await harness.host.run(one.model, windowOf(1, [1, 1, 1]), 'client');
+    await using server = await V2Server.start(harness.host.clients);
+    await harness.host.clients.run(mean.model, windowOf(1));
+    await harness.host.clients.run(one.model, windowOf(1, [1, 1, 1]));
     const runs = [new RunLoad(harness.host, mean, RUN_MS), new RunLoad(harness.host, one, RUN_MS)];
     const watch = new WatchLoad(harness.host, mean, HOP_MS);
     const clients = [
@@ -126,13 +126,13 @@ test.each(['main', 'clients'] as const)(
 
 /** Kills the host with SIGKILL. @returns Milliseconds until a run that is asked for afterwards is answered. */
 async function backAfterCrash(harness: HostHarness, name: 'main' | 'clients'): Promise<number> {
-  const pid = harness.host.hostPidOf(name) ?? 0;
+  const pid = harness.host.hostPid(name) ?? 0;
   const killedMs = performance.now();
   process.kill(pid, 'SIGKILL');
   await until(
-    () => harness.host.hostPidOf(name) !== pid,
+    () => harness.host.hostPid(name) !== pid,
     () => 'the crash is seen',
   );
-  await harness.host.run(mean.model, windowOf(1), name === 'main' ? 'watch' : 'client');
+  await (name === 'main' ? harness.host : harness.host.clients).run(mean.model, windowOf(1));
   return Math.round(performance.now() - killedMs);
 }

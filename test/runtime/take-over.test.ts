@@ -49,7 +49,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
   ])('one that %s', async (_, bad, config, reason) => {
     await using harness = new HostHarness([loop, meanOf4x2], config);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid;
+    const pid = harness.host.hostPid();
     harness.directory.add({ ...bad, version: 2 });
     harness.host.reload();
     await until(
@@ -61,7 +61,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
     );
     expect(harness.health('model/loop')?.reason).toMatch(reason);
     expect(await harness.host.run(model('loop'), one(3))).toMatchObject({ judgedBy: { version: 1 } });
-    expect(harness.host.hostPid).toBe(pid);
+    expect(harness.host.hostPid()).toBe(pid);
     await until(
       () => inferenceHostPids(process.pid).length === 1,
       () => 'the fresh host has ended',
@@ -74,7 +74,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
     vi.stubEnv('TMPDIR', staging);
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     harness.directory.add(endless);
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
@@ -108,7 +108,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
     await version(harness, 'mean', 2);
     const refused = { status: 'degraded', reason: expect.stringContaining('version 1 keeps running') as string };
     expect(harness.health('model/loop')).toMatchObject(refused);
-    process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
+    process.kill(harness.host.hostPid() ?? 0, 'SIGKILL');
     await harness.state('loop', 'loading');
     await harness.ready('loop');
     expect(harness.status('loop')?.version).toBe(1);
@@ -126,7 +126,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
       found === 2 ? ["watch 'a': 3 tags"] : [];
     await using harness = new HostHarness([meanOf4x2], {}, incompatibilities);
     await harness.ready('mean');
-    const pid = harness.host.hostPid;
+    const pid = harness.host.hostPid();
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     await until(
@@ -136,7 +136,7 @@ describe('a bad version leaves the live host unchanged, and its reason is report
     expect(harness.health('model/mean')?.reason).toContain(
       "version 1 keeps running; the active version did not take over: watch 'a'",
     );
-    expect(harness.host.hostPid).toBe(pid);
+    expect(harness.host.hostPid()).toBe(pid);
   });
 
   test('and is retried later, because the cause may be temporary', async () => {
@@ -156,10 +156,10 @@ describe('a bad version leaves the live host unchanged, and its reason is report
   test('and a client that requested it over HTTP gets the error', async () => {
     await using harness = new HostHarness([]);
     harness.directory.add(loop);
-    await harness.host.load(model('loop'));
+    await harness.host.clients.load(model('loop'));
     harness.directory.add({ ...loop, version: 2, golden: [{ window: [3], score: 4 }] });
-    await expect(harness.host.load(model('loop'))).rejects.toThrow('version 1 keeps running');
-    expect(harness.host.served(model('loop'))?.judgedBy.version).toBe(1);
+    await expect(harness.host.clients.load(model('loop'))).rejects.toThrow('version 1 keeps running');
+    expect(harness.host.clients.served(model('loop'))?.judgedBy.version).toBe(1);
   });
 });
 
@@ -167,7 +167,7 @@ describe('a take-over', () => {
   test('completes the run in flight in the old host, and moves waiting runs to the fresh one', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { deadline: '1m' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid;
+    const pid = harness.host.hostPid();
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     let ended = false;
@@ -176,7 +176,7 @@ describe('a take-over', () => {
     const waiting = harness.host.run(model('mean'), windowOf(5));
     expect((await waiting).judgedBy.version).toBe(2);
     expect(ended, 'the run in the old host continues').toBe(false);
-    expect(harness.host.hostPid).not.toBe(pid);
+    expect(harness.host.hostPid()).not.toBe(pid);
     expect(inferenceHostPids(process.pid)).toContain(pid);
     expect((await underWay).outputs['score']?.data[0]).toBe(2e6);
     await until(
@@ -217,7 +217,7 @@ describe('a take-over', () => {
   test('lets Linux end the fresh host before the live one when memory runs out', async () => {
     await using harness = new HostHarness([loop]);
     await harness.ready('loop');
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     const score = (of: number) => Number(readFileSync(`/proc/${of}/oom_score_adj`, 'utf8'));
     harness.directory.add({ ...loop, version: 2, golden: [{ window: [3e5], score: 3e5 }] });
     harness.host.reload();
@@ -228,7 +228,7 @@ describe('a take-over', () => {
     );
     expect(score(pid)).toBe(500);
     await version(harness, 'loop', 2);
-    expect(harness.host.hostPid).toBe(fresh);
+    expect(harness.host.hostPid()).toBe(fresh);
     expect(score(fresh)).toBe(500);
   });
 
@@ -245,7 +245,7 @@ describe('a take-over', () => {
   test('requested during another one follows it', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...loop, version: 2 });
     harness.host.reload();
     await freshHost(pid);
@@ -259,17 +259,17 @@ describe('a take-over', () => {
   test('starts no process if the active versions are running', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid;
+    const pid = harness.host.hostPid();
     harness.host.reload();
-    await harness.host.load(model('mean'));
-    expect(harness.host.hostPid).toBe(pid);
+    await harness.host.clients.load(model('mean'));
+    expect(harness.host.hostPid()).toBe(pid);
     expect(await restarts(harness, 'version')).toBe(0);
   });
 
   test('restarts if the live host crashes meanwhile', async () => {
     await using harness = new HostHarness([loop, meanOf4x2]);
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     await freshHost(pid);
@@ -291,7 +291,7 @@ describe('a take-over', () => {
   test('whose fresh host ends for an external reason changes nothing, and is repeated later', async () => {
     await using harness = new HostHarness([loop, meanOf4x2], { quarantine: { retryAfter: '1s' } });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
     process.kill(await freshHost(pid), 'SIGKILL');
@@ -301,7 +301,7 @@ describe('a take-over', () => {
     );
     expect(harness.health('model/mean')?.reason).toContain('SIGKILL');
     expect((await harness.host.run(model('mean'), windowOf(1))).judgedBy.version).toBe(1);
-    expect(harness.host.hostPid).toBe(pid);
+    expect(harness.host.hostPid()).toBe(pid);
     await version(harness, 'mean', 2);
   });
 
@@ -310,7 +310,7 @@ describe('a take-over', () => {
     await harness.ready('loop');
     harness.directory.add(endless);
     harness.host.reload();
-    await freshHost(harness.host.hostPid ?? 0);
+    await freshHost(harness.host.hostPid() ?? 0);
     const run = harness.host.run(model('loop'), one(3)).catch(errorCode);
     await harness[Symbol.asyncDispose]();
     await run;
@@ -321,7 +321,7 @@ describe('a take-over', () => {
   test('for memory and for a version is one', async () => {
     await using harness = new HostHarness([meanOf4x2], { maxMemory: '1MB', deadline: '10s' });
     await harness.ready('mean');
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     await freshHost(pid);
     harness.directory.add({ ...meanOf4x2, version: 2 });
     harness.host.reload();
@@ -336,18 +336,18 @@ describe('a take-over', () => {
     await using harness = new HostHarness([]);
     harness.directory.add(loop);
     harness.directory.add(meanOf4x2);
-    await harness.host.load(model('loop'));
-    await harness.host.load(model('mean'));
-    const pid = harness.host.hostPidOf('clients') ?? 0;
+    await harness.host.clients.load(model('loop'));
+    await harness.host.clients.load(model('mean'));
+    const pid = harness.host.hostPid('clients') ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });
-    const loaded = harness.host.load(model('mean'));
+    const loaded = harness.host.clients.load(model('mean'));
     await freshHost(pid);
-    await harness.host.unload(model('loop'));
+    await harness.host.clients.unload(model('loop'));
     await loaded;
     expect(harness.host.statuses()).toMatchObject([{ name: 'mean', version: 2, state: 'ready' }]);
-    await expect(harness.host.run(model('loop'), one(1), 'client')).rejects.toMatchObject({ code: 'model-not-ready' });
-    await harness.host.load(model('loop'));
-    expect((await harness.host.run(model('loop'), one(2), 'client')).outputs['score']?.data[0]).toBe(2);
+    await expect(harness.host.clients.run(model('loop'), one(1))).rejects.toMatchObject({ code: 'model-not-ready' });
+    await harness.host.clients.load(model('loop'));
+    expect((await harness.host.clients.run(model('loop'), one(2))).outputs['score']?.data[0]).toBe(2);
   });
 });
 

@@ -59,7 +59,7 @@ describeWith([driverFile ?? '/usr/lib/chromium/vk_swiftshader_icd.json'], 'on Sw
       expect(harness.status('loop')?.provider).toBe(provider);
       const outcome = harness.host.run(model('loop'), windowOf(1e9, [1, 1, 1])).catch(errorCode);
       await harness.runBegun();
-      process.kill(harness.host.hostPid ?? 0, 'SIGKILL');
+      process.kill(harness.host.hostPid() ?? 0, 'SIGKILL');
       expect(await outcome).toBe('host-crashed');
     }
     await harness.ready('loop');

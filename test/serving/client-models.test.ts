@@ -37,7 +37,7 @@ function clientModels(limits: object): ClientModels {
     clock,
   );
   const own = new SupervisedInferenceHost({ entry: hostEntry, config, deps: testDeps(clock) });
-  return new ClientModels({ own, agent, config, watched: [model('mean')], clock });
+  return new ClientModels({ own: own.clients, agent, config, watched: [model('mean')], clock });
 }
 let listener: ((message: unknown) => void) | undefined;
 
@@ -54,7 +54,7 @@ describe("a model in a watches' host", () => {
     for (let run = 0; run < 5; run += 1) {
       expect(models.served(model('mean'))).toEqual(served);
       expect(models.served(model('mean@3'))).toEqual(served);
-      await models.run(model('mean'), windowOf(1), 'client');
+      await models.run(model('mean'), windowOf(1));
     }
     expect(asked).toEqual(['models', 'run', 'run', 'run', 'run', 'run']);
     await clock.advance(1_001);

@@ -40,10 +40,10 @@ const host = new SupervisedInferenceHost({
   deps: testDeps(),
 });
 host.start();
-for (const name of ['mlp', 'mixed', 'gpt']) await host.load({ name, version: undefined });
+for (const name of ['mlp', 'mixed', 'gpt']) await host.clients.load({ name, version: undefined });
 // Fewer generations than there are attackers, so that some find no place.
 const generation = { maxConcurrent: 4, maxTokens: 64 };
-const server = await V2Server.start(host, { maxBody: '1MB', requestTimeout: '5s', generation });
+const server = await V2Server.start(host.clients, { maxBody: '1MB', requestTimeout: '5s', generation });
 const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 
 process.on('message', () => void report());
@@ -59,7 +59,7 @@ async function report(): Promise<void> {
     loopDelayMsMax: max / 1e6 - RESOLUTION_MS,
     residentBytes: process.memoryUsage.rss(),
     tokens: await metricValue(server.deps, 'andon_http_generated_tokens_total{model="gpt"}'),
-    inferences: host.statistics().reduce((sum, { inferences }) => sum + inferences, 0),
+    inferences: host.clients.statistics().reduce((sum, { inferences }) => sum + inferences, 0),
   } satisfies FuzzServerReport);
   // From the first question on: its own timer, a thousand times a second, is load too.
   delays.enable();

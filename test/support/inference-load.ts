@@ -1,7 +1,6 @@
-import type { InferenceHost } from '../../src/contracts/inference.ts';
+import type { Judgement, WindowModels } from '../../src/contracts/window-models.ts';
 import type { ModelReference } from '../../src/domain/model/model-reference.ts';
-import { Judge, type Judgement } from '../../src/pipeline/judge.ts';
-import { testDeps } from './test-deps.ts';
+import type { SupervisedInferenceHost } from '../../src/runtime/supervised-host.ts';
 
 export type ClientAnswer = {
   /** Monotonic times. */
@@ -53,27 +52,23 @@ class Pace {
 }
 
 /**
- * Windows of one watch, due at a fixed pace, through the agent's own judge; each holds its number in every cell, so that
+ * Windows of one watch, due at a fixed pace, through the agent's own scheduler; each holds its number in every cell, so that
  * a model which gives the mean gives the number.
  */
 export class WatchLoad {
   readonly judgements: Judgement[] = [];
-  readonly #judge: Judge;
+  readonly #inference: WindowModels;
   readonly #pace: Pace;
 
-  constructor(inference: InferenceHost, { model, dims }: Shape, hopMs: number) {
+  constructor(inference: WindowModels, { model, dims }: Shape, hopMs: number) {
     const [, steps = 1, columns = 1] = dims;
-    this.#judge = new Judge({
-      inference,
-      deps: testDeps(),
-      explains: () => false,
-      onJudged: (judgements) => this.judgements.push(...judgements),
-    });
+    this.#inference = inference;
+    inference.onJudged((judgements) => this.judgements.push(...judgements));
     this.#pace = new Pace(hopMs, (number) => {
       const dueMs = performance.now();
       const values = new Float32Array(steps * columns).fill(number);
       const window = { timestampMs: dueMs, values, lastRow: values.slice(-columns), reason: '' };
-      this.#judge.enqueue(model, { watch: 'line', number, window, steps, columns, dueMs });
+      inference.judge(model, { watch: 'line', number, window, steps, columns, dueMs, explained: false });
     });
   }
 
@@ -94,7 +89,7 @@ export class WatchLoad {
   /** No more windows fall due; resolves once all are judged. */
   async stop(): Promise<void> {
     this.#pace.stop();
-    await this.#judge.settle();
+    await this.#inference.settle();
   }
 }
 
@@ -103,7 +98,7 @@ export class RunLoad {
   readonly #outcomes: Promise<number | string>[] = [];
   readonly #pace: Pace;
 
-  constructor(inference: InferenceHost, { model, dims }: Shape, hopMs: number) {
+  constructor(inference: SupervisedInferenceHost, { model, dims }: Shape, hopMs: number) {
     const cells = dims.reduce((product, size) => product * size, 1);
     this.#pace = new Pace(hopMs, (number) => {
       const data = new Float32Array(cells).fill(number);

@@ -37,7 +37,7 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
     deps,
   });
   host.start();
-  await using server = await V2Server.start(host, { maxBody: '64MB', requestTimeout: '60s' });
+  await using server = await V2Server.start(host.clients, { maxBody: '64MB', requestTimeout: '60s' });
   const passed = { bare: 0, json: 0, binary: 0 };
   const lost: { name: string; form: OipForm | 'load'; reason: string }[] = [];
   try {
@@ -48,7 +48,7 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
       const name = `case-${index}`;
       install(directory, name, readFileSync(each.modelPath));
       try {
-        await host.load({ name, version: undefined });
+        await host.clients.load({ name, version: undefined });
       } catch (error) {
         lost.push({ name: each.name, form: 'load', reason: String(error) });
         continue;
@@ -58,7 +58,7 @@ export async function runConformance(cases: readonly OnnxCase[]): Promise<Confor
         if (reason === undefined) passed[form] += 1;
         else lost.push({ name: each.name, form, reason });
       }
-      await host.unload({ name, version: undefined });
+      await host.clients.unload({ name, version: undefined });
       rmSync(join(directory, name), { recursive: true });
     }
   } finally {

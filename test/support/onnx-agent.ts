@@ -25,5 +25,5 @@ function waitUntilReady(): void {
     return;
   }
   void host.run(loop, { window: { type: 'float32', dims: [1, 1, 1], data: Float32Array.of(1e9) } });
-  console.log(host.hostPid);
+  console.log(host.hostPid());
 }

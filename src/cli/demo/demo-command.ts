@@ -4,17 +4,16 @@ import { type RunningAgent, startAgent } from '../../app/agent.ts';
 import { LiveEvents } from '../../contracts/live-events.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { startBrokerProcess } from '../../plant/broker-process.ts';
-import { PlantProcess } from '../../plant/plant-process.ts';
+import { startPlantProcess } from '../../plant/plant-process.ts';
 import { demoTimings } from '../../plant/pump-scenario.ts';
 import { SystemClock, sleep } from '../../platform/clock.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { Health } from '../../platform/health.ts';
 import { createLogger } from '../../platform/log.ts';
-import { Metrics } from '../../platform/metrics.ts';
 import { systemdServiceManager } from '../../platform/systemd-notify.ts';
 import { type DemoSetup, prepareDemo } from './demo-setup.ts';
 import { DemoStory } from './demo-story.ts';
 import type { Output } from '../output/output.ts';
+import { systemDeps } from '../output/system-deps.ts';
 
 const BEAT_MS = 3_000;
 /** How long the demo's operator takes to walk to the screen. */
@@ -41,11 +40,10 @@ export async function demoCommand(
 
   const setup = await prepareDemo();
   const { log, flush } = createLogger({ level: 'info', fd: openSync(setup.logFile, 'a'), onDrop: () => undefined });
-  const metrics = new Metrics();
-  const deps = { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
+  const deps = systemDeps(log);
   {
     await using _broker = await startBrokerProcess(setup.mqttPort);
-    await using _plant = await PlantProcess.start(
+    await using _plant = await startPlantProcess(
       {
         host: '127.0.0.1',
         modbusPort: setup.modbusPort,

@@ -5,7 +5,7 @@ import { sourcesSection } from '../../plant/replay-sources.ts';
 import { sleep } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 
 const PROGRESS_MS = 2_000;
 
@@ -29,7 +29,7 @@ export async function simulateCommand(csv: string, options: SimulateOptions, out
       'reject',
       'Say where to: --modbus tcp://127.0.0.1:1502, --mqtt mqtt://127.0.0.1:1883, or both',
     );
-  const deps = quietDeps();
+  const deps = systemDeps();
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
 

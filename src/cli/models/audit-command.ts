@@ -1,7 +1,6 @@
 import { loadConfig } from '../../config/config-file.ts';
 import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { openRegistry } from './open-registry.ts';
 

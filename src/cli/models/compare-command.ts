@@ -3,11 +3,9 @@ import { loadConfig } from '../../config/config-file.ts';
 import { type ComparisonJson, comparisonJson, type RolloutJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { OperatingError } from '../../platform/errors.ts';
-import { agentUrl, askAgent, requestFault } from '../output/agent-request.ts';
+import { agentNotReached, agentUrl, askAgent } from '../output/agent-request.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { referenceOf } from './model-argument.ts';
 
@@ -37,23 +35,13 @@ async function compareCommand(text: string, options: CompareOptions, output: Out
   const { name } = referenceOf(text);
   const { http, watches } = (await loadConfig(options.config)).config;
   const url = options.url ?? agentUrl(http);
-  const comparison = await ask(url, () => askAgent(http, `/api/v1/models/${encodeURIComponent(name)}/compare`, url));
+  const path = `/api/v1/models/${encodeURIComponent(name)}/compare`;
+  const comparison = await askAgent(http, path, url)
+    .then((answer) => comparisonJson.parse(answer))
+    .catch((error: unknown) => agentNotReached(url, error));
   const users = Object.values(watches).filter(({ model }) => model.name === name).length;
   printResult(output, options, { document: comparison, text: comparisonText(comparison, users) });
   return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;
-}
-
-async function ask(url: string, request: () => Promise<unknown>): Promise<ComparisonJson> {
-  try {
-    return comparisonJson.parse(await request());
-  } catch (error) {
-    throw new OperatingError(
-      'agent-not-reached',
-      'retry',
-      `The agent at ${url} could not be asked: ${requestFault(error)}. Check that it runs, or give its address with --url`,
-      { cause: error },
-    );
-  }
 }
 
 function comparisonText({ model, rollouts, obstacles }: ComparisonJson, watchesUsing: number): string {

@@ -7,9 +7,8 @@ import { formatByteSize } from '../../domain/byte-size.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { type Output, printResult } from '../output/output.ts';
+import { systemDeps } from '../output/system-deps.ts';
 import { commandActor, openRegistry } from './open-registry.ts';
 import { activatedJson, activatedText, proofJson, proofText } from './proof-text.ts';
 
@@ -53,7 +52,7 @@ async function sourceOf(text: string, headers: Readonly<Record<string, string>>)
 }
 
 function progressTo(output: Output): (progress: InstallProgress) => void {
-  const { clock } = quietDeps();
+  const { clock } = systemDeps();
   let lastMs = clock.monotonicMs();
   return (progress) => {
     if (progress.stage === 'verifying') return output.err(`verifying ${progress.model}`);

@@ -7,9 +7,8 @@ import { probeModels } from '../../offline/model-probe.ts';
 import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import { readableRejections } from '../../registry/operations/rejected-versions.ts';
 import { pinnedVersion } from '../../registry/operations/version-pointers.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { type Output, printResult } from '../output/output.ts';
+import { systemDeps } from '../output/system-deps.ts';
 import { table } from '../output/table.ts';
 
 type ListedModel = {
@@ -55,7 +54,7 @@ async function listModels(models: ModelsConfig): Promise<readonly ListedModel[]>
   }
   const labels = new Set(active.map(formatModelReference));
   // The fallback of a remote model is loaded too, but it is not an active version.
-  const probed = (await probeModels(models, active, quietDeps())).filter((status) =>
+  const probed = (await probeModels(models, active, systemDeps())).filter((status) =>
     labels.has(formatModelReference(status)),
   );
   const statuses = new Map(probed.map((status) => [formatModelReference(status), status]));

@@ -11,7 +11,7 @@ import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 
 /** `incomplete` is missing in the answer of an older agent. */
 const loadedSchema = z.object({
@@ -26,7 +26,7 @@ export function openRegistry({ config }: Pick<LoadedConfig, 'config'>): VersionR
     config: config.models,
     inUse: async () => modelUses(config, await loadedModels(config)),
     incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
-    deps: quietDeps(),
+    deps: systemDeps(),
   });
 }
 

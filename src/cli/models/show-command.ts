@@ -7,8 +7,7 @@ import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
 import { askAgent } from '../output/agent-request.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { referenceOf } from './model-argument.ts';
 

@@ -8,8 +8,7 @@ import { ModelDirectory } from '../../models/store/model-directory.ts';
 import { signVersion } from '../../models/store/sign-version.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
+import { type Output, printResult } from '../output/output.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
 
 type KeygenOptions = { readonly passphraseFile?: string; readonly json?: boolean };

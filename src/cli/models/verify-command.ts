@@ -10,9 +10,8 @@ import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
 import { ConfigError, formatConfigProblem, OperatingError } from '../../platform/errors.ts';
 import { type ModelVerification, verifyModel } from '../../registry/proof/model-verification.ts';
-import type { Output } from '../output/output.ts';
-import { printResult } from '../output/print-result.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { type Output, printResult } from '../output/output.ts';
+import { systemDeps } from '../output/system-deps.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
 
 export type VerifyOptions = { readonly config: string; readonly key?: string; readonly json?: boolean };
@@ -35,7 +34,7 @@ export async function modelsVerifyCommand(
   const wanted = text === undefined ? await everyVersion(directory) : [referenceOf(text)];
   const results = [];
   for (const model of wanted) {
-    const problems = (await directory.check(model)).map(formatConfigProblem);
+    const problems = (await directory.check(model)).map((problem) => formatConfigProblem(problem));
     const proof = problems.length > 0 ? problems : await proofOrProblems(models, model);
     const ok = 'latency' in proof;
     results.push({
@@ -95,7 +94,7 @@ async function proofOrProblems(
   model: ModelReference,
 ): Promise<ModelVerification | readonly string[]> {
   try {
-    return await verifyModel({ entry: inferenceHostEntry, config, model, deps: quietDeps() });
+    return await verifyModel({ entry: inferenceHostEntry, config, model, deps: systemDeps() });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof OperatingError) return [error.message];
     throw error;

@@ -1,9 +1,10 @@
 import { type Dispatcher, request } from 'undici';
+import * as z from 'zod';
 import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { readSecret } from '../../platform/config-fields.ts';
-import { errorCode, errorMessage } from '../../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -34,6 +35,15 @@ export function requestFault(error: unknown): string {
   if (error instanceof DOMException && error.name === 'TimeoutError')
     return `no answer within ${formatDuration(ANSWER_TIMEOUT_MS)}`;
   return isRefusedConnection(error) ? 'it refused the connection' : errorMessage(error);
+}
+
+/** @throws {OperatingError} 'agent-not-reached' with the reason, always. */
+export function agentNotReached(url: string, error: unknown): never {
+  const reason = error instanceof z.ZodError ? 'the answer is not from an andon agent' : requestFault(error);
+  const advice = 'Check that it runs and that http.listen is this address, or give its address with --url.';
+  throw new OperatingError('agent-not-reached', 'retry', `No agent answers at ${url}: ${reason}. ${advice}`, {
+    cause: error,
+  });
 }
 
 /** The address of the agent of a configuration, for a client on this machine. */

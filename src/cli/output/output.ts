@@ -16,3 +16,12 @@ export function legible(text: string): string {
     return `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}${found.slice(1)}`;
   });
 }
+
+/** Prints the result of a command: with `--json` one document, else text. */
+export function printResult(
+  output: Output,
+  { json }: { readonly json?: boolean },
+  result: { readonly document: unknown; readonly text: string },
+): void {
+  output.out(json === true ? JSON.stringify(result.document) : result.text);
+}

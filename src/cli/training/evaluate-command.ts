@@ -11,7 +11,7 @@ import { formatModelReference, type ModelReference, parseModelReference } from '
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 import { chooseRecording, type ChosenRecording, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
@@ -33,7 +33,7 @@ export type EvaluateOptions = RecordingOptions & {
 export async function evaluateCommand(options: EvaluateOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config);
   const { models } = loaded.config;
-  const deps = quietDeps();
+  const deps = systemDeps();
   const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
   const directory = ModelDirectory.of(models);
   const wanted = options.model === undefined ? chosen.binding.watch.model : referenceOf(options.model);

@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { loadConfig } from '../../config/config-file.ts';
 import { historyRows, parseMoment } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { writeParquet } from './history-parquet.ts';
 import type { Output } from '../output/output.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 
 export type HistoryExportOptions = {
   readonly config: string;
@@ -26,7 +25,7 @@ const LINES_AT_ONCE = 500;
  */
 export async function historyExportCommand(options: HistoryExportOptions, output: Output): Promise<number> {
   const { config } = await loadConfig(options.config);
-  const nowMs = quietDeps().clock.nowMs();
+  const nowMs = systemDeps().clock.nowMs();
   const watched = [...new Set(Object.values(config.watches).flatMap(({ tags }) => tags))];
   const tags = options.tags === undefined ? watched : options.tags.split(',').map((tag) => tag.trim());
   const rows = historyRows({
@@ -54,22 +53,17 @@ async function* chunked(
   for await (const { timeText, values } of rows) {
     lines.push([timeText, ...Array.from(values, (value) => (Number.isNaN(value) ? '' : String(value)))].join(';'));
     if (lines.length < LINES_AT_ONCE) continue;
-    yield lines.join('\n');
+    yield `${lines.join('\n')}\n`;
     lines = [];
   }
-  if (lines.length > 0) yield lines.join('\n');
+  if (lines.length > 0) yield `${lines.join('\n')}\n`;
 }
 
 /** @throws {OperatingError} 'file-not-written' (retry). */
 async function writeLines(path: string, lines: AsyncIterable<string>): Promise<void> {
-  const stream = createWriteStream(path);
   try {
-    await once(stream, 'open');
-    for await (const text of lines) if (!stream.write(`${text}\n`)) await once(stream, 'drain');
-    stream.end();
-    await finished(stream);
+    await pipeline(lines, createWriteStream(path));
   } catch (error) {
-    stream.destroy();
     if (error instanceof OperatingError) throw error;
     throw new OperatingError('file-not-written', 'retry', `${path}: ${errorMessage(error)}`, { cause: error });
   }

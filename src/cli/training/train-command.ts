@@ -5,7 +5,7 @@ import type { TrainingTask } from '../../training/core/algorithm.ts';
 import { countRows } from '../../training/core/training-rows.ts';
 import { commandActor, openRegistry } from '../models/open-registry.ts';
 import type { Output } from '../output/output.ts';
-import { quietDeps } from '../output/quiet-deps.ts';
+import { systemDeps } from '../output/system-deps.ts';
 import { chooseRecording, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
@@ -22,7 +22,7 @@ export type TrainOptions = RecordingOptions & {
 /** `andon train`: a new version in the model directory, from a CSV or the box's history; nothing is activated. */
 export async function trainCommand(options: TrainOptions, output: Output): Promise<number> {
   const loaded = await loadConfig(options.config);
-  const deps = quietDeps();
+  const deps = systemDeps();
   const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
   const beganMs = deps.clock.monotonicMs();
   const result = await trainFromRecording({

@@ -47,23 +47,19 @@ export function actionMessage(
   cause: ActionCause,
   action: { readonly alarm: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
 ): string {
+  const { alarm, untilMs } = action;
   const by = action.by === undefined ? '' : ` by ${action.by}`;
-  switch (cause) {
-    case 'acknowledged':
-      return `${action.alarm} was acknowledged${by}.`;
-    case 'shelved':
-      return `${action.alarm} was shelved${by}${action.untilMs === undefined ? '' : ` until ${new Date(action.untilMs).toISOString()}`}.`;
-    case 'unshelved':
-      return `${action.alarm} was unshelved${by}.`;
-    case 'shelving-ended':
-      return `The shelving of ${action.alarm} ended.`;
-    case 'suppressed-by-design':
-      return `${action.alarm} is suppressed by design${by}.`;
-    case 'out-of-service':
-      return `${action.alarm} was taken out of service${by}.`;
-    case 'returned-to-service':
-      return `${action.alarm} returned to service.`;
-  }
+  const until = untilMs === undefined ? '' : ` until ${new Date(untilMs).toISOString()}`;
+  const sentences: Readonly<Record<typeof cause, string>> = {
+    acknowledged: `${alarm} was acknowledged${by}.`,
+    shelved: `${alarm} was shelved${by}${until}.`,
+    unshelved: `${alarm} was unshelved${by}.`,
+    'shelving-ended': `The shelving of ${alarm} ended.`,
+    'suppressed-by-design': `${alarm} is suppressed by design${by}.`,
+    'out-of-service': `${alarm} was taken out of service${by}.`,
+    'returned-to-service': `${alarm} returned to service.`,
+  };
+  return sentences[cause];
 }
 
 function blame(tags: readonly BlamedTag[]): string {

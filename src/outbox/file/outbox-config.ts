@@ -27,6 +27,9 @@ export const outboxConfigSchema = configObject({
     1e6,
     1e12,
   ).prefault('4GB'),
+  historyRollups: duration(
+    'How long the minimum, maximum, mean and count of every minute and hour are kept, for trends of months',
+  ).prefault('400d'),
   historyFlushInterval: duration(
     'Interval between writes of the sample history. A power failure loses at most the samples of one interval',
     {
@@ -35,11 +38,11 @@ export const outboxConfigSchema = configObject({
     },
   ).prefault('5s'),
   commitInterval: duration(
-    'Shortest time between two commits under load. The first commit after a pause is immediate',
+    'Shortest time between the starts of two commits under load. The next commit also waits for the last one. The first commit after a pause is immediate',
     {
       maxMs: 1000,
     },
-  ).prefault('25ms'),
+  ).prefault('5ms'),
   commitRowsMax: z
     .int()
     .min(1)

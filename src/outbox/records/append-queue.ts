@@ -4,7 +4,7 @@ import { errorCode, OperatingError } from '../../platform/errors.ts';
 import { type AppendBatch, type BatchColumns, batchOf } from '../file/append-batch.ts';
 import type { AppendOutcome } from '../file/storage-protocol.ts';
 
-/** Batches sent at a time: the next one is ready when the worker has finished the current one. */
+/** Batches sent at a time: a full batch is ready when the worker has finished the current one. */
 const IN_FLIGHT_MAX = 2;
 /** Wait before a batch that could not be stored is sent again. */
 const RETRY_MS = 250;
@@ -47,8 +47,9 @@ type SentBatch = {
  * Group commit: gathers append calls into transactions.
  *
  * The first append after a pause is committed immediately, so that a quiet stream has the latency of one fsync. Under
- * load, commits are `commitIntervalMs` apart and share their fsync, unless `commitRowsMax` rows or `commitBytesMax` bytes
- * wait. An alarm is committed immediately. Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
+ * load the disk sets the pace: a commit begins when the last one has returned, and at least `commitIntervalMs` after it
+ * began. It contains what arrived meanwhile. `commitRowsMax` rows, `commitBytesMax` bytes and an alarm do not wait.
+ * Appends above `queueRowsMax` rows or `queueBytesMax` bytes are refused.
  *
  * While the disk is full, locked or failing, batches stay in the queue in their order and are sent again every `RETRY_MS`.
  */
@@ -138,12 +139,16 @@ export class AppendQueue {
     if (this.#sent.some(({ state }) => state === 'failed')) return this.#sendAgainSoon();
     const { clock, commitIntervalMs } = this.#options;
     while (this.#entries.length > 0 && this.#sent.length < IN_FLIGHT_MAX) {
-      const waitMs = this.#due() ? 0 : this.#committedMs + commitIntervalMs - clock.monotonicMs();
-      if (waitMs > 0) return this.#scheduleIn(waitMs);
+      if (!this.#due()) {
+        if (this.#sent.length > 0) return undefined;
+        const waitMs = this.#committedMs + commitIntervalMs - clock.monotonicMs();
+        if (waitMs > 0) return this.#scheduleIn(waitMs);
+      }
       this.#timer?.cancel();
       this.#timer = undefined;
       this.#send();
     }
+    return undefined;
   }
 
   #scheduleIn(waitMs: number, run = () => this.#schedule()): void {

@@ -80,7 +80,7 @@ export async function receivePackage(
 export async function packageIdentity(folder: string): Promise<ExactModel> {
   const text = await readFile(join(folder, 'model.yaml'), 'utf8');
   const { manifest, problems } = await readManifestAside({ file: 'model.yaml', text, expected: undefined });
-  if (manifest === undefined) throw invalid(problems.map(formatConfigProblem).join('\n'));
+  if (manifest === undefined) throw invalid(problems.map((problem) => formatConfigProblem(problem)).join('\n'));
   const hasGraph = (await entriesIn(folder)).some(({ name }) => name === 'model.onnx');
   if (hasGraph && manifest.runtime === 'remote')
     throw invalid('The package has a model.onnx, but its model.yaml has `runtime: remote`');

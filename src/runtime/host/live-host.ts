@@ -70,9 +70,9 @@ export class LiveHost {
     return this.#processes.size > 0 || this.#timers.has('respawn');
   }
 
-  /** Milliseconds until the next process is started after a loss; 0 or less if one is there. */
+  /** Milliseconds until the next process is started after a loss; 0 or less if one is there, Infinity after the stop. */
   respawnsInMs(): number {
-    return this.#respawnMs - this.#options.deps.clock.monotonicMs();
+    return this.#stopped ? Number.POSITIVE_INFINITY : this.#respawnMs - this.#options.deps.clock.monotonicMs();
   }
 
   spawn(): void {

@@ -1,8 +1,7 @@
-import type { ModelStatus, RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
-import { judgesWindows } from '../../contracts/manifest-kind.ts';
+import type { ModelStatus } from '../../contracts/inference.ts';
+import type { JudgedListener } from '../../contracts/window-models.ts';
 import { localVersion } from '../../domain/model/lifecycle.ts';
 import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
-import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
@@ -22,7 +21,6 @@ import {
   type HostEffect,
   type Incompatibilities,
   ModelSlot,
-  readyIn,
   serverOf,
   type SlotVersion,
   slotVersion,
@@ -32,6 +30,7 @@ import { loadOnFirstProvider } from './provider-order.ts';
 import { startOrder } from './start-order.ts';
 import { TakeOver } from './take-over.ts';
 
+const PING_INTERVAL_MS = 1_000;
 const UNLOAD_DEADLINE_MS = 10_000;
 /** Pause before the next try of a model that took a fresh host down, until its quarantine. */
 const RETRY_CRASHED_MS = 1_000;
@@ -44,6 +43,8 @@ export type ModelHostOptions = {
   /** `directory` absolute. */
   readonly config: ModelsConfig;
   readonly fallbackFor?: FallbackFor;
+  /** Receives the judgements of windows. */
+  readonly onJudged?: JudgedListener;
   readonly deps: Deps;
 };
 
@@ -53,6 +54,7 @@ export type ModelHostOptions = {
  */
 export class ModelHost implements AsyncDisposable {
   readonly name: string;
+  readonly jobs: HostJobs;
   readonly #options: ModelHostOptions;
   readonly #deps: Deps;
   readonly #config: ModelsConfig;
@@ -62,14 +64,13 @@ export class ModelHost implements AsyncDisposable {
   readonly #live: LiveHost;
   /** By label. */
   readonly #slots = new Map<string, ModelSlot>();
-  readonly #jobs: HostJobs;
   readonly #timers: NamedTimers;
   readonly #memory: MemoryBound;
   readonly #takeOver: TakeOver;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: ModelHostOptions) {
-    const { name, config, deps } = options;
+    const { name, config, onJudged = () => undefined, deps } = options;
     this.name = name;
     this.#options = options;
     this.#deps = deps;
@@ -90,10 +91,11 @@ export class ModelHost implements AsyncDisposable {
       onStarted: () => this.#started(),
       onLost: (reason) => this.#lost(reason),
     });
-    this.#jobs = new HostJobs({
+    this.jobs = new HostJobs({
       name,
       watchRunsMax: config.maxQueuedRuns,
       live: this.#live,
+      onJudged,
       deps,
       load: (host, slot) => this.#loadIn(host, slot),
       onLoaded: () => this.#takeOver.consider(),
@@ -103,7 +105,7 @@ export class ModelHost implements AsyncDisposable {
       ...options,
       slots: this.#slots,
       live: this.#live,
-      jobs: this.#jobs,
+      jobs: this.jobs,
       find: (model) => this.#directory.find(model),
       memory: this.#memory,
       health: this.#health,
@@ -151,9 +153,9 @@ export class ModelHost implements AsyncDisposable {
     if (slot === undefined) return;
     this.#slots.delete(label);
     this.#timers.cancel(`retry ${label}`);
-    this.#jobs.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
+    this.jobs.scheduler.reject(slot, inferenceFailure('model-not-ready', `Model '${label}' is being unloaded`));
     slot.apply({ kind: 'removed' });
-    await this.#jobs.unload(label);
+    await this.jobs.unload(label);
   }
 
   start(): void {
@@ -169,16 +171,6 @@ export class ModelHost implements AsyncDisposable {
     this.#load(slot);
   }
 
-  /** Returns the model as a run would find it: as it runs, or as it is expected back from a lost host within its deadline. */
-  ready(label: string): ServedModel | undefined {
-    const slot = this.#slots.get(label);
-    if (slot === undefined) return undefined;
-    const ready = serverOf(slot)?.ready ?? readyIn(slot, this.#live.process);
-    const lost = localVersion(slot.state);
-    if (ready !== undefined || lost === undefined || this.#state === 'stopped') return ready;
-    return this.#live.respawnsInMs() < slot.use.serving.deadlineMs ? lost.served : undefined;
-  }
-
   statuses(): readonly ModelStatus[] {
     return this.slots.map((slot) => statusOf(slot, this.#live.process));
   }
@@ -186,27 +178,7 @@ export class ModelHost implements AsyncDisposable {
   /** Monotonic time. While a host is being replaced, or is busy within a deadline, the supervision itself answers. */
   lastTickMs(): number {
     const nowMs = this.#deps.clock.monotonicMs();
-    return this.#jobs.activity === 'idle' ? (this.#live.lastAnswerMs ?? nowMs) : nowMs;
-  }
-
-  async run(label: string, inputs: Tensors, priority: RunPriority): Promise<RunResult> {
-    const slot = this.#slots.get(label);
-    if (slot === undefined) throw inferenceFailure('model-not-ready', `Model '${label}' is not loaded`);
-    const server = serverOf(slot);
-    if (server !== undefined) return server.run(inputs, priority);
-    const ready = this.ready(label);
-    if (ready === undefined) throw notReady(slot, this.#live.process);
-    checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
-    const queuedMs = this.#deps.clock.monotonicMs();
-    try {
-      const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-      const rows = slot.use.rowsOf(inputs, priority);
-      this.#jobs.run({ model: slot, priority, inputs, specs: ready.inputs, ...rows, queuedMs, resolve, reject });
-      return await promise;
-    } catch (error) {
-      slot.use.noteFailed(queuedMs);
-      throw error;
-    }
+    return this.jobs.scheduler.activity === 'idle' ? (this.#live.lastAnswerMs ?? nowMs) : nowMs;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,7 +187,7 @@ export class ModelHost implements AsyncDisposable {
     this.#timers.cancelAll();
     await this.#live.stop();
     await this.#takeOver.stop();
-    await this.#jobs.stop();
+    await this.jobs.stop();
     for (const slot of this.#slots.values()) slot.apply({ kind: 'removed' });
     this.#health.remove();
   }
@@ -279,9 +251,9 @@ export class ModelHost implements AsyncDisposable {
     const retry = `retry ${slot.label}`;
     switch (effect.kind) {
       case 'unload-local':
-        return void this.#jobs.unloadMoved(slot, effect.loaded);
+        return void this.jobs.unloadMoved(slot, effect.loaded);
       case 'reject-waiting':
-        return this.#jobs.reject(slot, notReady(slot, this.#live.process));
+        return this.jobs.scheduler.reject(slot, notReady(slot, this.#live.process));
       case 'retry-later':
         return this.#setTimer(retry, this.#config.quarantine.retryAfterMs, () => this.#retry(slot));
       case 'retry-soon':
@@ -302,29 +274,37 @@ export class ModelHost implements AsyncDisposable {
   #load(slot: ModelSlot): void {
     if (this.#state !== 'running') return;
     const isAlone = this.slots.every(({ state }) => localVersion(state) === undefined) && !this.#takeOver.isUnderWay;
-    if (isAlone && serverOf(slot) === undefined) this.#jobs.load(slot);
+    if (isAlone && serverOf(slot) === undefined) this.jobs.scheduler.add({ kind: 'load', model: slot });
     else this.#takeOver.consider();
   }
 
   #begin(): void {
     this.#live.spawn();
-    this.#jobs.startPings();
+    this.#ping();
+  }
+
+  /** Sends a ping every second, in turn with the runs: a busy host cannot answer before. */
+  #ping(): void {
+    this.#setTimer('ping', PING_INTERVAL_MS, () => {
+      this.#ping();
+      this.jobs.scheduler.add({ kind: 'ping' });
+    });
   }
 
   #loadAtStart(): void {
     const { immediately, later } = startOrder(this.slots);
-    for (const slot of immediately) this.#jobs.load(slot);
+    for (const slot of immediately) this.jobs.scheduler.add({ kind: 'load', model: slot });
     for (const slot of later) slot.apply({ kind: 'load-requested', isAwaited: false });
   }
 
   #started(): void {
-    this.#jobs.pump();
+    this.jobs.scheduler.pump();
     this.#takeOver.consider();
   }
 
   #lost(reason: string): void {
     for (const slot of this.#slots.values()) slot.apply({ kind: 'host-lost', reason });
-    this.#jobs.hostLost();
+    this.jobs.scheduler.hostLost();
     this.#takeOver.hostLost();
   }
 

@@ -98,13 +98,13 @@ export class TakeOver {
 
   /** Nothing runs that would have to wait. */
   #loadInPlace(slots: readonly ModelSlot[]): void {
-    for (const slot of slots) this.#options.jobs.load(slot);
+    for (const slot of slots) this.#options.jobs.scheduler.add({ kind: 'load', model: slot });
   }
 
   /** Returns the live host if it has answered, has loaded its models and is not being replaced. */
   #settledHost(): HostProcess | undefined {
     const { jobs, live } = this.#options;
-    return jobs.activity === 'loading' || live.process?.lastAnswerMs === undefined ? undefined : live.process;
+    return jobs.scheduler.activity === 'loading' || live.process?.lastAnswerMs === undefined ? undefined : live.process;
   }
 
   async #renew(live: HostProcess): Promise<void> {
@@ -227,7 +227,7 @@ export class TakeOver {
     this.#metrics.andon_inference_host_resident_bytes.set({ host: name }, residentBytes);
     const remark = memory.noteFresh(residentBytes, reason === 'version');
     health.report(remark === '' ? 'ok' : 'degraded', remark);
-    jobs.pump();
+    jobs.scheduler.pump();
     await finishReplaced();
     live.releaseReplaced();
   }

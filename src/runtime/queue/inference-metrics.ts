@@ -20,6 +20,15 @@ export const inferenceMetrics = {
     'host',
   ]),
   andon_inference_batch_rows: histogram('Rows in one run of clients.', ['model'], [1, 2, 4, 8, 16, 32, 64, 128]),
+  andon_batch_windows: histogram(
+    'Number of windows in one run of the inference host.',
+    ['model'],
+    [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+  ),
+  andon_explanations_failed_total: counter(
+    'Abnormal windows whose explanation by occlusion failed. The verdict has no explanation.',
+    ['model', 'code'],
+  ),
   andon_model_versions_refused_total: counter(
     'Versions that failed their checks before activation, by the code of the error.',
     ['model', 'code'],

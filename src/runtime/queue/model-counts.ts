@@ -1,7 +1,9 @@
-import type { ModelStatistics } from '../../contracts/inference.ts';
+import type { ModelStatistics, RunResult } from '../../contracts/inference.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { Clock } from '../../platform/clock.ts';
-import type { Metrics } from '../../platform/metrics.ts';
+import { errorCode } from '../../platform/errors.ts';
+import type { Metrics, MetricsOf } from '../../platform/metrics.ts';
+import type { inferenceMetrics } from './inference-metrics.ts';
 import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 
 const NS_PER_MS = 1_000_000;
@@ -148,4 +150,20 @@ function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics 
 
 function nanoseconds(ms: number): number {
   return Math.round(ms * NS_PER_MS);
+}
+
+/** Runs a model, and counts how it ended. */
+export async function countedRun(
+  { andon_inference_runs_total: runs }: Pick<MetricsOf<typeof inferenceMetrics>, 'andon_inference_runs_total'>,
+  model: string,
+  run: () => Promise<RunResult>,
+): Promise<RunResult> {
+  try {
+    const result = await run();
+    runs.inc({ model, outcome: 'ok' });
+    return result;
+  } catch (error) {
+    runs.inc({ model, outcome: errorCode(error) });
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import type { ServedModel, Tensors } from '../../contracts/inference.ts';
+import type { RunPriority, RunResult, ServedModel, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { HostRun, RunParams } from '../../contracts/model-session.ts';
 import { batchSize, joinRows, rowsOf } from '../../models/checks/batch-rows.ts';
@@ -7,16 +7,66 @@ import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
-import type { QueuedModel, RunRequest } from './run-queue.ts';
+import type { ModelUse } from './model-use.ts';
+
+/** A model as the scheduler sees it. Compared by identity. */
+export type QueuedModel = { readonly label: string; readonly use: ModelUse };
+
+export type RunRequest<M extends QueuedModel = QueuedModel> = {
+  readonly model: M;
+  readonly priority: RunPriority;
+  readonly inputs: Tensors;
+  /** Specs that the inputs were checked against. */
+  readonly specs: readonly TensorSpec[];
+  /** 1 if the inputs have no rows. */
+  readonly rows: number;
+  /** Requests with the same key can run as one batch; undefined if this one must run alone. */
+  readonly joinKey: string | undefined;
+  /** Monotonic. */
+  readonly queuedMs: number;
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: unknown) => void;
+};
 
 /**
  * What a run shows about its host. 'lost': the host is gone, and the requests with it; 'failed': ONNX Runtime failed in
  * the run. `alone` are requests that failed as a batch and are not answered yet: the values of one must not fail the others.
  */
-export type RunOutcome<M extends QueuedModel> =
+export type RunOutcome<M extends QueuedModel> = { readonly alone: readonly RunRequest<M>[] } & (
   | { readonly kind: 'ran'; readonly tookMs: number }
-  | { readonly kind: 'lost'; readonly reason: string }
-  | { readonly kind: 'failed' | 'refused'; readonly reason: string; readonly alone: readonly RunRequest<M>[] };
+  | { readonly kind: 'lost' | 'failed' | 'refused'; readonly reason: string }
+);
+
+export function deadlineMs({ queuedMs, model }: RunRequest): number {
+  return queuedMs + model.use.serving.deadlineMs;
+}
+
+/** Due immediately if the batch is full or cannot be one; else when the oldest request has waited for the delay. */
+export function dueMs(model: QueuedModel, waiting: readonly RunRequest[]): number {
+  const first = waiting[0];
+  if (first === undefined) return Number.POSITIVE_INFINITY;
+  const { batchMax, delayMsMax } = model.use.serving;
+  if (first.joinKey === undefined) return first.queuedMs;
+  const rows = waiting.reduce((sum, request) => sum + (request.joinKey === first.joinKey ? request.rows : 0), 0);
+  return rows >= batchMax ? first.queuedMs : first.queuedMs + delayMsMax;
+}
+
+/** Removes the oldest request, and later ones that can join it up to `rowsMax` rows, from `waiting`. */
+export function takeBatch<M extends QueuedModel>(waiting: RunRequest<M>[], rowsMax: number): readonly RunRequest<M>[] {
+  const first = waiting[0];
+  const batch: RunRequest<M>[] = [];
+  const others: RunRequest<M>[] = [];
+  let rows = 0;
+  for (const request of waiting) {
+    const joins =
+      request === first ||
+      (request.joinKey !== undefined && request.joinKey === first?.joinKey && rows + request.rows <= rowsMax);
+    if (joins) rows += request.rows;
+    (joins ? batch : others).push(request);
+  }
+  waiting.splice(0, waiting.length, ...others);
+  return batch;
+}
 
 /** Rejects the requests that waited too long, or that do not fit the version that is about to run; returns the others. */
 export function runnableRequests<M extends QueuedModel>(
@@ -24,19 +74,15 @@ export function runnableRequests<M extends QueuedModel>(
   served: ServedModel,
   nowMs: number,
 ): readonly RunRequest<M>[] {
-  const runnable: RunRequest<M>[] = [];
-  for (const request of requests) {
-    const waitedMs = nowMs - request.queuedMs;
-    const problem =
-      waitedMs > request.model.use.serving.deadlineMs ? waitedTooLong(waitedMs) : incompatibility(request, served);
-    if (problem === undefined) runnable.push(request);
-    else request.reject(problem);
-  }
-  return runnable;
+  return requests.filter((request) => {
+    const problem = deadlineMs(request) < nowMs ? waitedTooLong(request, nowMs) : incompatibility(request, served);
+    if (problem !== undefined) request.reject(problem);
+    return problem === undefined;
+  });
 }
 
-export function waitedTooLong(waitedMs: number): OperatingError {
-  return inferenceFailure('inference-timeout', `Waited ${Math.round(waitedMs)} ms behind other runs`);
+export function waitedTooLong({ queuedMs }: RunRequest, nowMs: number): OperatingError {
+  return inferenceFailure('inference-timeout', `Waited ${Math.round(nowMs - queuedMs)} ms behind other runs`);
 }
 
 /** Why a model cannot take the inputs of a request that was made for another version; undefined if it can. */
@@ -71,13 +117,13 @@ export async function runRequests<M extends QueuedModel>(
     use.noteExecuted(requests, startedMs, runMs);
     for (const [index, { resolve }] of requests.entries())
       resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
-    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs };
+    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs, alone: [] };
   } catch (error) {
     const reason = errorMessage(error);
     const mayBeOfOne = error instanceof OperatingError && error.disposition === 'reject';
     const alone = requests.length > 1 && mayBeOfOne ? requests : [];
     if (alone.length === 0) for (const { reject } of requests) reject(error);
-    if (isLoss(error)) return { kind: 'lost', reason };
+    if (isLoss(error)) return { kind: 'lost', reason, alone };
     return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };
   }
 }

@@ -12,8 +12,8 @@ import { loadFailureText } from '../../models/errors/load-failure-text.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
-import { type QueuedModel, RunQueue, type RunRequest } from '../queue/run-queue.ts';
-import { runnableRequests, runRequests } from '../queue/run-requests.ts';
+import { type QueuedModel, runnableRequests, runRequests, type RunRequest } from '../queue/run-requests.ts';
+import { Scheduler, type Worker } from '../queue/scheduler.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
@@ -79,16 +79,15 @@ export class RemoteModel {
   readonly #metrics: MetricsOf<typeof remoteMetrics>;
   readonly #client: RemoteClient;
   readonly #breaker: CircuitBreaker;
-  readonly #queue: RunQueue;
+  readonly #scheduler: Scheduler;
   readonly #timers: NamedTimers;
+  readonly #stopMetrics: () => void;
   #session: RemoteSession | undefined;
   #proving = false;
   /** The last run failed; for health. */
   #failing = false;
   #reason = 'its server has not answered yet';
   #served: ServedModel | undefined;
-  /** Requests in flight to the server. */
-  #underWay = 0;
   /** Runs that are not answered yet. */
   #runs = 0;
   /** 'leaving': another version took over; earlier runs are still answered. */
@@ -105,7 +104,11 @@ export class RemoteModel {
     this.#metrics = deps.metrics.of(remoteMetrics);
     this.#client = new RemoteClient(server, owner.label, deps);
     this.#breaker = new CircuitBreaker({ failuresMax: server.failures, random: deps.random });
-    this.#queue = new RunQueue({ watchRunsMax: config.maxQueuedRuns });
+    this.#scheduler = new Scheduler({ worker: this.#worker(), watchRunsMax: config.maxQueuedRuns, deps });
+    this.#stopMetrics = deps.metrics.beforeText(() => {
+      if (this.#isShown && this.#state !== 'closed')
+        this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#scheduler.runs);
+    });
     this.#timers = new NamedTimers(deps.clock);
   }
 
@@ -137,7 +140,7 @@ export class RemoteModel {
   }
 
   /**
-   * One run, as `InferenceHost.run`. The fallback judges the windows of a watch if the server is away, too slow or
+   * One run, as `ClientInference.run`. The fallback judges the windows of a watch if the server is away, too slow or
    * answers wrongly, or if the circuit is open.
    */
   async run(inputs: Tensors, priority: RunPriority): Promise<RunResult> {
@@ -169,7 +172,8 @@ export class RemoteModel {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#timers.cancelAll();
-    this.#queue.rejectAll(inferenceFailure('model-not-ready', `Model '${this.#owner.label}' is being unloaded`));
+    void this.#scheduler.stop(inferenceFailure('model-not-ready', `Model '${this.#owner.label}' is being unloaded`));
+    this.#stopMetrics();
     this.#client.close();
     this.#fallback?.release();
     if (!this.#isShown) return;
@@ -187,20 +191,8 @@ export class RemoteModel {
     if (session === undefined || !this.isProved) throw this.#leftAlone();
     const named = this.#named(inputs);
     checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
-    const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-    const rows = this.#owner.use.rowsOf(named, priority);
-    this.#queue.push({
-      model: this.#owner,
-      priority,
-      inputs: named,
-      specs: session.loaded.inputs,
-      ...rows,
-      queuedMs,
-      resolve,
-      reject,
-    });
-    this.#pump();
-    return promise;
+    const specs = session.loaded.inputs;
+    return this.#scheduler.run({ model: this.#owner, priority, inputs: named, specs, queuedMs });
   }
 
   /** Gives the one input of a watch the name that this model uses: it may have been made for the fallback. */
@@ -212,37 +204,30 @@ export class RemoteModel {
       : inputs;
   }
 
-  /** Sends waiting runs while connections are free. */
-  #pump(): void {
-    // Runs that wait while the circuit is open are rejected immediately.
-    const isReady = () => true;
-    while (this.#state !== 'closed' && this.#underWay < this.#server.connections) {
-      const nowMs = this.#deps.clock.monotonicMs();
-      const job = this.#queue.take(nowMs, isReady);
-      if (job.kind === 'wait') this.#timers.set('batch', Math.max(0, job.untilMs - nowMs), () => this.#pump());
-      if (job.kind !== 'run') break;
-      this.#underWay += 1;
-      void this.#do(job.requests).finally(() => {
-        this.#underWay -= 1;
-        this.#pump();
-      });
-    }
-    if (this.#isShown && this.#state !== 'closed')
-      this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#queue.runs);
+  /** Sends waiting runs while connections are free. Those that wait while the circuit is open are rejected immediately. */
+  #worker(): Worker<QueuedModel> {
+    const jobsMax = () => (this.#state === 'closed' ? 0 : this.#server.connections);
+    return {
+      get jobsMax() {
+        return jobsMax();
+      },
+      isReady: () => true,
+      notReady: () => this.#leftAlone(),
+      do: async (job) => (job.kind === 'run' ? this.#do(job.requests) : []),
+    };
   }
 
-  async #do(requests: readonly RunRequest[]): Promise<void> {
+  async #do(requests: readonly RunRequest[]): Promise<readonly RunRequest[]> {
     const { clock } = this.#deps;
     const [session, served] = [this.#session, this.#served];
     if (session === undefined || served === undefined || !this.isProved) {
       for (const { reject } of requests) reject(this.#leftAlone());
-      return;
+      return [];
     }
     const timely = runnableRequests(requests, served, clock.monotonicMs());
-    if (timely.length === 0) return;
+    if (timely.length === 0) return [];
     const runner = (params: RunParams, timeoutMs: number) => this.#runOn(session, params, timeoutMs);
-    const outcome = await runRequests(runner, this.#owner, served, timely, clock);
-    if (outcome.kind === 'failed' || outcome.kind === 'refused') this.#queue.pushAlone(outcome.alone);
+    return (await runRequests(runner, this.#owner, served, timely, clock)).alone;
   }
 
   /** Runs once, and notes what the result shows about the server. */

@@ -17,7 +17,7 @@ export type GenerateOptions = DrawOptions & {
   readonly onToken: (token: GeneratedToken) => void | Promise<void>;
 };
 
-export type GeneratedToken = { readonly token: number; /** From 0. */ readonly index: number };
+type GeneratedToken = { readonly token: number; /** From 0. */ readonly index: number };
 
 /** Reason for the end of a text; the end token itself is not returned. */
 export type FinishReason = 'end_token' | 'max_tokens' | 'model_limit' | 'cancelled';
@@ -38,7 +38,7 @@ export async function generate(host: Pick<ClientInference, 'run'>, options: Gene
   let read = 0;
   for (let index = 0; index < Math.min(tokensMax, room); index += 1) {
     if (signal.aborted) return 'cancelled';
-    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches }, 'client');
+    const result = await host.run(reference, { ...stepInputs(decoder, tokens, read), ...caches });
     checkVersion(decoder, result);
     const token = drawToken(lastLogits(decoder, result.outputs), options);
     if (token === endToken) return 'end_token';

@@ -45,6 +45,10 @@ export class ModbusSource implements Source {
         reconnectFirstMs: config.reconnect.firstMs,
         reconnectMaxMs: config.reconnect.maxMs,
         pauseMs: config.pauseBetweenRequestsMs,
+        pauseAfterConnectMs: config.pauseAfterConnectMs,
+        closeAfterScan: config.closeAfterScan,
+        framing: config.framing,
+        transactionId: config.transactionId,
       },
       { meters: this.#meters, onChange: () => this.#report(), spareRegisters: config.maxGap },
     );
@@ -108,6 +112,7 @@ export class ModbusSource implements Source {
 
   #onScanEnd(scanner: Scanner, answered: boolean, batch: SampleBatch): void {
     scanner.scanEnded(answered);
+    this.#link.scanEnded();
     const changed = this.#suspects.scanned(batch, this.#context.deps.clock.monotonicMs());
     if (this.#scanned && !changed) return;
     this.#scanned = true;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { configObject, duration, additionalHeaders, httpUrlProblem } from '../../platform/config-fields.ts';
+import { configObject, duration, additionalHeaders, httpUrl } from '../../platform/config-fields.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
 /** Headers that the uplink sets itself. */
@@ -24,7 +24,7 @@ const tlsSchema = configObject({
 
 export const httpUplinkSchema = configObject({
   type: z.literal('http'),
-  url: z.string().superRefine(checkUrl).describe('URL that batches are posted to: https://host/path'),
+  url: httpUrl('host/path').describe('URL that batches are posted to: https://host/path'),
   headers: additionalHeaders(ownHeaders, 'the uplink itself').describe(
     'Headers of each request. A token is a secret reference; it is read again for each request',
   ),
@@ -48,8 +48,3 @@ export const httpUplinkSchema = configObject({
 
 /** Parsed configuration of an HTTP uplink. */
 export type HttpUplinkConfig = z.infer<typeof httpUplinkSchema>;
-
-function checkUrl(text: string, context: z.RefinementCtx): void {
-  const message = httpUrlProblem(text, 'host/path');
-  if (message !== undefined) context.addIssue({ code: 'custom', message, input: text });
-}

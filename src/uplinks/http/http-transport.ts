@@ -89,12 +89,8 @@ export class HttpTransport implements UplinkTransport {
   }
 
   #tls(): { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } {
-    const { ca, cert, key } = this.#config.tls;
-    return {
-      ...(ca === undefined ? {} : { ca: readPem(ca) }),
-      ...(cert === undefined ? {} : { cert: readPem(cert) }),
-      ...(key === undefined ? {} : { key: readPem(key) }),
-    };
+    const files = Object.entries(this.#config.tls).filter(([, path]) => path !== undefined);
+    return Object.fromEntries(files.map(([name, path]) => [name, readPem(path)]));
   }
 
   async #disconnect(): Promise<void> {

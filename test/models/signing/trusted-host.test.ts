@@ -13,7 +13,7 @@ import { TestKey } from '../../support/signing-keys.ts';
  */
 const key = new TestKey();
 const trust = key.trust;
-const ask = (harness: HostHarness) => harness.host.run(model('mean'), windowOf(3), 'client');
+const ask = (harness: HostHarness) => harness.host.clients.run(model('mean'), windowOf(3));
 const folderOf = (harness: HostHarness, version = 1) => join(harness.directory.path, 'mean', String(version));
 const untrusted = 'andon_model_untrusted_total{model="mean"}';
 
@@ -30,18 +30,18 @@ test('an unsigned model of a watch is not loaded, and health, repository and met
   const { reason } = await harness.state('mean', 'failed');
   expect(reason).toMatch(/^Model mean@1 is not signed/);
   expect(harness.health('model/mean')).toEqual(expect.objectContaining({ status: 'failed', reason }));
-  expect(await harness.host.repository()).toMatchObject([{ name: 'mean', state: 'failed', reason }]);
+  expect(await harness.host.clients.repository()).toMatchObject([{ name: 'mean', state: 'failed', reason }]);
   expect(await metricValue(harness.deps, untrusted)).toBe(1);
   await expect(ask(harness)).rejects.toMatchObject({ code: 'model-not-ready' });
 });
 
 test('a client gets a signed model, and no other', async () => {
   await using harness = await signedHarness();
-  await harness.host.load(model('mean'));
+  await harness.host.clients.load(model('mean'));
   expect((await ask(harness)).outputs['score']?.data[0]).toBe(3);
   harness.directory.add({ ...meanOf4x2, version: 2 });
-  await expect(harness.host.load(model('mean@2'))).rejects.toThrow(/Model mean@2 is not signed/);
-  expect(await harness.host.repository()).toMatchObject([
+  await expect(harness.host.clients.load(model('mean@2'))).rejects.toThrow(/Model mean@2 is not signed/);
+  expect(await harness.host.clients.repository()).toMatchObject([
     { version: 1, state: 'ready' },
     { version: 2, state: 'failed', reason: expect.stringContaining('is not signed') },
   ]);
@@ -49,9 +49,11 @@ test('a client gets a signed model, and no other', async () => {
 
 test('an unsigned version that is made active leaves the signed one in use', async () => {
   await using harness = await signedHarness();
-  await harness.host.load(model('mean'));
+  await harness.host.clients.load(model('mean'));
   harness.directory.add({ ...meanOf4x2, version: 2 });
-  await expect(harness.host.load(model('mean'))).rejects.toThrow(/version 1 keeps running.*mean@2 is not signed/);
+  await expect(harness.host.clients.load(model('mean'))).rejects.toThrow(
+    /version 1 keeps running.*mean@2 is not signed/,
+  );
   expect((await ask(harness)).judgedBy.version).toBe(1);
   expect(harness.health('served/mean')).toMatchObject({
     status: 'degraded',
@@ -59,14 +61,14 @@ test('an unsigned version that is made active leaves the signed one in use', asy
   });
   expect(await metricValue(harness.deps, untrusted)).toBe(1);
   await key.sign(folderOf(harness, 2));
-  await harness.host.load(model('mean'));
+  await harness.host.clients.load(model('mean'));
   expect((await ask(harness)).judgedBy.version).toBe(2);
 });
 
 describe('a host that is replaced after the folder was tampered with', () => {
   test('loads what was signed, if it is still there', async () => {
     await using harness = await signedHarness();
-    await harness.host.load(model('mean'));
+    await harness.host.clients.load(model('mean'));
     // Another manifest, with no signature at all: what was proved at first is what counts.
     appendFileSync(join(folderOf(harness), 'model.yaml'), '\nthreshold: 99\n');
     rmSync(join(folderOf(harness), 'model.sig'));
@@ -76,9 +78,9 @@ describe('a host that is replaced after the folder was tampered with', () => {
 
   test('does not load another graph', async () => {
     await using harness = await signedHarness();
-    await harness.host.load(model('mean'));
+    await harness.host.clients.load(model('mean'));
     writeFileSync(join(folderOf(harness), 'model.onnx'), meanModel(4, 2, 1));
-    process.kill(harness.host.hostPidOf('clients') ?? 0, 'SIGKILL');
+    process.kill(harness.host.hostPid('clients') ?? 0, 'SIGKILL');
     const { reason } = await harness.state('mean', 'failed');
     expect(reason).toMatch(/model\.onnx has SHA-256/);
   });
@@ -86,21 +88,21 @@ describe('a host that is replaced after the folder was tampered with', () => {
 
 test('a host that grew too large hands on what was signed', async () => {
   await using harness = await signedHarness({ hosts: { clients: { maxMemory: '1MB' } } });
-  await harness.host.load(model('mean'));
-  const first = harness.host.hostPidOf('clients');
+  await harness.host.clients.load(model('mean'));
+  const first = harness.host.hostPid('clients');
   rmSync(join(folderOf(harness), 'model.sig'));
   await until(
-    () => harness.host.hostPidOf('clients') !== first && harness.host.served(model('mean')) !== undefined,
+    () => harness.host.hostPid('clients') !== first && harness.host.clients.served(model('mean')) !== undefined,
     () => JSON.stringify(harness.status('mean')),
   );
   expect((await ask(harness)).outputs['score']?.data[0]).toBe(3);
 });
 
 async function crash(harness: HostHarness): Promise<void> {
-  const pid = harness.host.hostPidOf('clients');
+  const pid = harness.host.hostPid('clients');
   process.kill(pid ?? 0, 'SIGKILL');
   await until(
-    () => harness.host.hostPidOf('clients') !== pid && harness.host.served(model('mean')) !== undefined,
+    () => harness.host.hostPid('clients') !== pid && harness.host.clients.served(model('mean')) !== undefined,
     () => JSON.stringify(harness.status('mean')),
   );
 }

@@ -13,7 +13,7 @@ import { type WatchConfig, watchSchema, withModel } from '../../../src/pipeline/
 import type { Deps } from '../../../src/platform/deps.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { testDeps } from '../../support/test-deps.ts';
-import { FakeInferenceHost } from './fake-inference-host.ts';
+import { FakeInferenceHost } from '../../support/fake-inference-host.ts';
 import { FakeRecordStore } from './fake-record-store.ts';
 
 const tagsOfLine: readonly Tag[] = [

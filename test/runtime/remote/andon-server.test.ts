@@ -17,9 +17,9 @@ describe('another andon as the server', () => {
   beforeAll(async () => {
     far = new HostHarness([meanOf4x2]);
     far.directory.addGraph({ name: 'twice', bytes: twiceModel(), golden: [] });
-    await far.host.load(model('twice'));
+    await far.host.clients.load(model('twice'));
     await far.ready('mean');
-    server = await V2Server.start(far.host);
+    server = await V2Server.start(far.host.clients);
     directory = new TestModelDirectory();
     directory.addRemote(meanOf4x2, { url: server.url });
     directory.addRemoteGraph({
@@ -35,7 +35,7 @@ describe('another andon as the server', () => {
     });
     near.start();
     await until(
-      () => near.ready(model('mean')) !== undefined && near.served(model('double')) !== undefined,
+      () => near.ready(model('mean')) !== undefined && near.clients.served(model('double')) !== undefined,
       () => JSON.stringify(near.statuses()),
     );
   });
@@ -54,11 +54,11 @@ describe('another andon as the server', () => {
   });
 
   test('serves its graphs to the clients of this one, under the name they have here', async () => {
-    expect(near.served(model('double'))?.inputs).toEqual([{ name: 'x', type: 'float32', dims: [-1, 2] }]);
+    expect(near.clients.served(model('double'))?.inputs).toEqual([{ name: 'x', type: 'float32', dims: [-1, 2] }]);
     const x = { type: 'float32', dims: [2, 2], data: Float32Array.of(1, 2, 3, Number.NaN) } as const;
-    const { outputs } = await near.run(model('double'), { x }, 'client');
+    const { outputs } = await near.clients.run(model('double'), { x });
     expect(outputs['y']?.data).toEqual(Float32Array.of(2, 4, 6, Number.NaN));
-    await using further = await V2Server.start(near);
+    await using further = await V2Server.start(near.clients);
     const answer = await further.post('/v2/models/double/infer', {
       id: 'a',
       inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [5, 6] }],
@@ -71,7 +71,7 @@ describe('another andon as the server', () => {
   });
 
   test('counts its runs like any model', () => {
-    expect(near.statistics()).toEqual(
+    expect(near.clients.statistics()).toEqual(
       expect.arrayContaining([expect.objectContaining({ name: 'mean', version: 1, inferences: 3, executions: 1 })]),
     );
   });

@@ -182,9 +182,9 @@ describe('windows and requests', () => {
     await using server = await OipFaultServer.start();
     const config = { serve: ['mean'], deadline: '2s', limits: { mean: { maxDelay: '200ms' } } };
     await using harness = await RemoteHarness.ready(server, { config });
-    await harness.host.load(model('mean'));
+    await harness.host.clients.load(model('mean'));
     server.rows.length = 0;
-    const runs = [1, 2, 3].map((value) => harness.host.run(model('mean'), windowOf(value), 'client'));
+    const runs = [1, 2, 3].map((value) => harness.host.clients.run(model('mean'), windowOf(value)));
     expect((await Promise.all(runs)).map(({ outputs }) => outputs['score']?.data[0])).toEqual([1, 2, 3]);
     expect(server.rows).toEqual([3]);
   });
@@ -238,9 +238,9 @@ describe('windows and requests', () => {
   test('of clients get the outputs of this model or an error, and never the answer of a fallback', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean] });
-    await harness.host.run(model('mean'), windowOf(1), 'client');
+    await harness.host.clients.run(model('mean'), windowOf(1));
     server.fault = 'failed';
-    await expect(harness.host.run(model('mean'), windowOf(1), 'client')).rejects.toMatchObject({
+    await expect(harness.host.clients.run(model('mean'), windowOf(1))).rejects.toMatchObject({
       code: 'remote-refused',
     });
   });

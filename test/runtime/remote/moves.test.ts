@@ -62,10 +62,10 @@ async function degraded(harness: HostHarness, name: string): Promise<string> {
 }
 
 async function crash(harness: HostHarness): Promise<void> {
-  const pid = harness.host.hostPid ?? 0;
+  const pid = harness.host.hostPid() ?? 0;
   process.kill(pid, 'SIGKILL');
   await until(
-    () => harness.host.hostPid !== pid,
+    () => harness.host.hostPid() !== pid,
     () => 'the crash is seen',
   );
 }
@@ -272,7 +272,7 @@ describe('a version that is to move to a server takes over once that has proved 
     server.ready = false;
     await using harness = new HostHarness([meanOf4x2, loop], { deadline: '10s', maxMemory: '1MB' });
     await Promise.all([harness.ready('mean'), harness.ready('loop')]);
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     addRemote(harness, server, 2);
     harness.host.reload();
     await degraded(harness, 'mean');
@@ -281,7 +281,7 @@ describe('a version that is to move to a server takes over once that has proved 
     server.ready = true;
     await runs(harness, 'mean', 2, 'remote');
     await until(
-      () => harness.host.hostPid !== pid && harness.status('loop')?.state === 'ready',
+      () => harness.host.hostPid() !== pid && harness.status('loop')?.state === 'ready',
       () => 'the fresh host takes over',
     );
     expect(await judged(harness, 'loop', one(7))).toEqual([1, 7]);
@@ -296,7 +296,7 @@ describe('a version that is to move to a server takes over once that has proved 
     server.window = [-1, 1, 1];
     await using harness = new HostHarness([counting(3)], { deadline: '10s' });
     await harness.ready('mean');
-    const pid = harness.host.hostPid ?? 0;
+    const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...counting(1e4), version: 2 });
     harness.host.reload();
     await freshHost(pid);

@@ -46,10 +46,10 @@ async function says(harness: Harness, name: string, reason: RegExp): Promise<voi
 }
 
 async function crash({ host }: Harness, name = 'main'): Promise<void> {
-  const pid = host.hostPidOf(name) ?? 0;
+  const pid = host.hostPid(name) ?? 0;
   process.kill(pid, 'SIGKILL');
   await until(
-    () => host.hostPidOf(name) !== pid,
+    () => host.hostPid(name) !== pid,
     () => 'the crash is seen',
   );
 }
@@ -60,13 +60,13 @@ describe('a version whose server is unavailable', () => {
     await server.kill();
     await using harness = new HostHarness([]);
     harness.directory.add(meanOf4x2);
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     addRemote(harness, server, 2);
-    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, .*ECONNREFUSED/);
+    await expect(harness.host.clients.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, .*ECONNREFUSED/);
     expect(health(harness, 'served/mean')?.reason).toMatch(/version 1 keeps running; version 2, .*ECONNREFUSED/);
-    expect((await harness.host.run(mean, windowOf(3), 'client')).judgedBy).toMatchObject({ version: 1 });
+    expect((await harness.host.clients.run(mean, windowOf(3))).judgedBy).toMatchObject({ version: 1 });
     activate(harness, 1);
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     expect(health(harness, 'served/mean')).toMatchObject({ status: 'ok', reason: '' });
     await server.listen();
     await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -77,12 +77,12 @@ describe('a version whose server is unavailable', () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([]);
     addRemote(harness, server, 1);
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     await server.kill();
-    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'client').catch(String);
-    await expect(harness.host.load(mean)).rejects.toThrow('ECONNREFUSED');
+    for (let run = 0; run < 3; run += 1) await harness.host.clients.run(mean, windowOf(1)).catch(String);
+    await expect(harness.host.clients.load(mean)).rejects.toThrow('ECONNREFUSED');
     await server.listen();
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     expect(health(harness, 'served/mean')?.status).toBe('ok');
   });
 
@@ -91,12 +91,12 @@ describe('a version whose server is unavailable', () => {
     server.fault = 'hang';
     await using harness = new HostHarness([], { loadDeadline: '2s' });
     addRemote(harness, server, 1);
-    const loaded = harness.host.load(mean).catch(errorCode);
+    const loaded = harness.host.clients.load(mean).catch(errorCode);
     await until(
       () => server.rows.length > 0,
       () => 'the golden vectors are requested',
     );
-    await harness.host.unload(mean);
+    await harness.host.clients.unload(mean);
     expect(await loaded).toBe('model-load-failed');
     const asked = server.requests.length;
     await new Promise((resolve) => setTimeout(resolve, 3_500));
@@ -107,11 +107,11 @@ describe('a version whose server is unavailable', () => {
   test('is not ready for clients, even if a fallback judges for the watches', async () => {
     await using server = await OipFaultServer.start();
     await using harness = await RemoteHarness.ready(server, { models: [localMean], remote: { retries: 0 } });
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     await server.kill();
-    for (let run = 0; run < 3; run += 1) await harness.host.run(mean, windowOf(1), 'client').catch(String);
-    expect(harness.host.served(mean)).toBeUndefined();
-    await expect(harness.host.load(mean)).rejects.toThrow('ECONNREFUSED');
+    for (let run = 0; run < 3; run += 1) await harness.host.clients.run(mean, windowOf(1)).catch(String);
+    expect(harness.host.clients.served(mean)).toBeUndefined();
+    await expect(harness.host.clients.load(mean)).rejects.toThrow('ECONNREFUSED');
     expect((await harness.judge(3)).judgedBy.model).toBe('local');
   });
 });
@@ -125,16 +125,16 @@ describe('a judging server keeps judging', () => {
     await using server = await OipFaultServer.start();
     await using harness = new HostHarness([], config);
     addRemote(harness, server, 1);
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     harness.directory.add({ ...bad, version: 2 });
-    await expect(harness.host.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, now active,/);
+    await expect(harness.host.clients.load(mean)).rejects.toThrow(/version 1 keeps running; version 2, now active,/);
     expect(health(harness, 'served/mean')?.reason).toMatch(reason);
     expect(
       await metricValue(harness.deps, 'andon_inference_host_restarts_total{reason="timeout",host="clients"}'),
     ).toBe(0);
-    expect((await harness.host.run(mean, windowOf(3), 'client')).judgedBy).toMatchObject({ provider: 'remote' });
+    expect((await harness.host.clients.run(mean, windowOf(3))).judgedBy).toMatchObject({ provider: 'remote' });
     activate(harness, 1);
-    await harness.host.load(mean);
+    await harness.host.clients.load(mean);
     expect(health(harness, 'served/mean')).toMatchObject({ status: 'ok', reason: '' });
   });
 
@@ -164,13 +164,13 @@ describe('a judging server keeps judging', () => {
     await using harness = new HostHarness([]);
     harness.directory.add({ ...counting(3), name: 'loop' });
     addRemote(harness, server, 1);
-    await Promise.all([harness.host.load(mean), harness.host.load(model('loop'))]);
-    await harness.host.unload(model('loop'));
-    const pid = harness.host.hostPidOf('clients') ?? 0;
+    await Promise.all([harness.host.clients.load(mean), harness.host.clients.load(model('loop'))]);
+    await harness.host.clients.unload(model('loop'));
+    const pid = harness.host.hostPid('clients') ?? 0;
     process.kill(pid, 'SIGSTOP');
     // The host does not answer the next ping: requests now wait behind it.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    const loaded = harness.host.load(mean);
+    const loaded = harness.host.clients.load(mean);
     await crash(harness, 'clients');
     await expect(loaded).resolves.toBeUndefined();
   });

@@ -3,7 +3,6 @@ import type {
   ModelStatistics,
   ModelStatus,
   RepositoryEntry,
-  RunPriority,
   RunResult,
   ServedModel,
   Tensors,
@@ -32,8 +31,7 @@ export function echoModel(name: string, inputs: readonly TensorSpec[], version =
 /** Models without a child process: the contract as the endpoint uses it, and what it was asked. */
 export class FakeModels implements ClientInference, LoadedModels {
   readonly #models: readonly FakeModel[];
-  readonly asked: { readonly model: string; readonly inputs: Tensors; readonly priority: RunPriority | undefined }[] =
-    [];
+  readonly asked: { readonly model: string; readonly inputs: Tensors }[] = [];
   readonly repositoryActs: string[] = [];
   /** Thrown by the next runs. */
   failure: OperatingError | undefined;
@@ -68,8 +66,8 @@ export class FakeModels implements ClientInference, LoadedModels {
     }));
   }
 
-  async run(reference: ModelReference, inputs: Tensors, priority?: RunPriority): Promise<RunResult> {
-    this.asked.push({ model: formatModelReference(reference), inputs, priority });
+  async run(reference: ModelReference, inputs: Tensors): Promise<RunResult> {
+    this.asked.push({ model: formatModelReference(reference), inputs });
     if (this.failure !== undefined) throw this.failure;
     const model = this.#find(reference);
     const served = this.served(reference);

@@ -56,9 +56,9 @@ beforeAll(async () => {
   for (const [name, { bytes }] of Object.entries(members)) {
     const more = name === 'gpt' ? { generation: { maxTokens: gptShape.positions } } : {};
     harness.directory.addGraph({ name, bytes, golden: [], more });
-    await harness.host.load(model(name));
+    await harness.host.clients.load(model(name));
   }
-  server = await V2Server.start(harness.host);
+  server = await V2Server.start(harness.host.clients);
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();

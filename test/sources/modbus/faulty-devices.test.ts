@@ -72,7 +72,7 @@ const faults: readonly (readonly [string, Spoil])[] = [
 describe.each(framings)('a device with %s framing that answers with', (framing) => {
   test.each(faults)('%s is bad until it stops, and then good within two timeouts', async (_, spoil) => {
     await using device = await addressedDevice(framing);
-    await using plc = ModbusSourceFixture.start({ ...quick, url: device.url, tags });
+    await using plc = ModbusSourceFixture.start({ ...quick, framing: 'strict', url: device.url, tags });
     await plc.shows(allGood);
     const scanMs = await durationOf(() => plc.shows(allGood));
     device.faults.mutate = (answer, request) => (touches(request, 900) ? spoil(answer, framing) : undefined);

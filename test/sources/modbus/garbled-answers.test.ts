@@ -4,6 +4,7 @@ import type { ModbusLink, PreparedRead } from '../../../src/sources/modbus/link/
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { LinkPool } from '../../../src/sources/modbus/link/link-pool.ts';
 import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
+import { plainLink } from '../../support/link-options.ts';
 import { ModbusRawServer, type ServedRequest } from '../../support/modbus-raw-server.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
@@ -79,10 +80,9 @@ test('of thousands of spoilt answers, none is handed over with a wrong value', a
   await using link = LinkPool.of(deps).share(
     {
       endpoint: parseModbusUrl(device.url),
-      connectTimeoutMs: 1000,
+      ...plainLink,
       reconnectFirstMs: 1,
       reconnectMaxMs: 1,
-      pauseMs: 0,
     },
     { meters: new ModbusMeters(deps.metrics, 'fuzz'), onChange: () => undefined, spareRegisters: 0 },
   );

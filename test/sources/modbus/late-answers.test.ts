@@ -7,6 +7,7 @@ import { type ModbusEndpoint, parseModbusUrl } from '../../../src/sources/modbus
 import { LateResponses } from '../../../src/sources/modbus/link/late-responses.ts';
 import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { plainLink } from '../../support/link-options.ts';
 import { SimulatedLine, type UnitConduct } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
@@ -159,8 +160,7 @@ class Exchange {
   }
 
   #start(): EndpointLink {
-    const options = { connectTimeoutMs: 1000, reconnectFirstMs: 10, reconnectMaxMs: 10, pauseMs: 0 };
-    const link = new EndpointLink({ ...options, endpoint: this.#endpoint }, this.#deps, this.#owed, this.#line.open);
+    const link = new EndpointLink({ ...plainLink, endpoint: this.#endpoint }, this.#deps, this.#owed, this.#line.open);
     link.join(this.#user);
     link.start();
     return link;

@@ -39,7 +39,7 @@ class Line {
         wireMs: () => 0,
         recovery: 'quiet',
         quietMs: QUIET_MS,
-        startsQuiet: true,
+        startQuietMs: QUIET_MS,
       },
       {
         onConnected: () => tell('connected'),

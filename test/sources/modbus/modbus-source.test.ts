@@ -178,9 +178,13 @@ describe('an answer that is garbled', () => {
   test.each([
     ['another transaction', 'id', (answer: Buffer) => answer.fill(answer.readUInt8(1) ^ 1, 1, 2)],
     ['another protocol', 'id', (answer: Buffer) => answer.fill(1, 3, 4)],
-    ['another unit', 'a wrong unit id (9)', (answer: Buffer) => answer.fill(9, 6, 7)],
-    ['another function', 'a wrong function code (4)', (answer: Buffer) => answer.fill(4, 7, 8)],
-    ['a lying byte count', 'a wrong byte count (2)', (answer: Buffer) => answer.fill(2, 8, 9)],
+    [
+      'another unit',
+      'a wrong unit id: expected 1, found 9; received 15 bytes: 00',
+      (answer: Buffer) => answer.fill(9, 6, 7),
+    ],
+    ['another function', 'a wrong function code: expected 3, found 4', (answer: Buffer) => answer.fill(4, 7, 8)],
+    ['a lying byte count', 'a wrong byte count: expected 6, found 2', (answer: Buffer) => answer.fill(2, 8, 9)],
     ['a lying length', 'length', (answer: Buffer) => answer.fill(7, 5, 6)],
     ['an extra byte', 'bytes after the frame', (answer: Buffer) => Buffer.concat([answer, Buffer.of(0)])],
     ['garbage before it', 'id', (answer: Buffer) => Buffer.concat([Buffer.of(1, 2, 3), answer])],

@@ -10,6 +10,7 @@ import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { plainLink } from '../../support/link-options.ts';
 import { SimulatedLine } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
 
@@ -36,7 +37,7 @@ class Line {
   /** @param fault Result of a request to the dead unit. */
   constructor(endpoint: ModbusEndpoint, fault: Fault) {
     this.line = new SimulatedLine({
-      framing: endpoint.framing,
+      framing: endpoint.framing === 'mbap' ? 'mbap' : 'rtu',
       clock: this.clock,
       word: (address) => address,
       conduct: (request) => {
@@ -46,8 +47,8 @@ class Line {
         return fault === 'silence' ? { delayMs: Infinity } : { delayMs, spoil: (answer) => answer.fill(DEAD - 1) };
       },
     });
-    const options = { connectTimeoutMs: 3000, reconnectFirstMs: 100, reconnectMaxMs: 30_000, pauseMs: 0 };
-    this.link = new EndpointLink({ endpoint, ...options }, this.deps, undefined, this.line.open);
+    const options = { connectTimeoutMs: 3000, reconnectFirstMs: 100, reconnectMaxMs: 30_000 };
+    this.link = new EndpointLink({ ...plainLink, ...options, endpoint }, this.deps, undefined, this.line.open);
   }
 
   /** Reads sixteen registers of the unit, as a source does. @returns The scans so far. */

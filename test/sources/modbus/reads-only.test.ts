@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
+import { asciiFraming } from '../../../src/sources/modbus/frame/ascii-frame.ts';
 import { mbapFraming } from '../../../src/sources/modbus/frame/mbap-frame.ts';
 import type { ReadFunctionCode, ReadRequest } from '../../../src/sources/modbus/frame/read-pdu.ts';
 import { rtuFraming } from '../../../src/sources/modbus/frame/rtu-frame.ts';
@@ -41,7 +42,7 @@ describe('a frame that is sent', () => {
     expectTypeOf<ReadRequest['functionCode']>().toEqualTypeOf<ReadFunctionCode>();
   });
 
-  test('encodes exactly the request, in both framings', () => {
+  test('encodes exactly the request, in every framing', () => {
     const requests = fc.record({
       unitId: fc.nat(255),
       functionCode: fc.constantFrom<ReadFunctionCode>(1, 2, 3, 4),
@@ -57,8 +58,10 @@ describe('a frame that is sent', () => {
         pdu.writeUInt16BE(request.count, 4);
         expect(mbapFraming.requestFrame(request)).toEqual(Buffer.concat([Buffer.of(0, 0, 0, 0, 0, 6), pdu]));
         expect(rtuFraming.requestFrame(request).subarray(0, -2)).toEqual(pdu);
-        for (const framing of [mbapFraming, rtuFraming])
-          expect(framing.requestFrame(request)[framing.functionCodeAt]).toBe(request.functionCode);
+        const ascii = asciiFraming.requestFrame(request).toString('latin1');
+        expect(ascii.slice(1, -4)).toBe(pdu.toString('hex').toUpperCase());
+        for (const framing of [mbapFraming, rtuFraming, asciiFraming])
+          expect(framing.functionCodeOf(framing.requestFrame(request))).toBe(request.functionCode);
       }),
     );
   });

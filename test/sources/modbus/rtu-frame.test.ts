@@ -7,7 +7,7 @@ const request: ReadRequest = { unitId: 17, functionCode: 3, address: 107, count:
 const answer = withChecksum(Buffer.from([17, 3, 6, 0xae, 0x41, 0x56, 0x52, 0x43, 0x40]));
 
 function check(bytes: Buffer, asked = request): string {
-  return rtuFraming.check(bytes, bytes.length, 0, asked);
+  return rtuFraming.check(bytes, bytes.length, 0, asked).kind;
 }
 
 describe('a frame on a serial line', () => {

@@ -34,6 +34,8 @@ class InstantLink implements ModbusLink {
     else listener.answered(Buffer.alloc(count * 2, Buffer.of(0, 7)), 0);
   }
 
+  scanEnded(): void {}
+
   problem(): undefined {
     return undefined;
   }

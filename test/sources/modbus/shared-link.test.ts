@@ -7,6 +7,7 @@ import type { NumberedTag } from '../../../src/sources/modbus/plan/read-part.ts'
 import { ScanClass } from '../../../src/sources/modbus/scan/scan-class.ts';
 import { Scanner } from '../../../src/sources/modbus/scan/scanner.ts';
 import { UnitBreaker } from '../../../src/sources/modbus/scan/unit-breaker.ts';
+import { plainLink } from '../../support/link-options.ts';
 import { ModbusRawServer } from '../../support/modbus-raw-server.ts';
 import { RecordingSink } from '../../support/modbus-recording-sink.ts';
 import { metricValue, testDeps } from '../../support/test-deps.ts';
@@ -22,10 +23,9 @@ class Gateway implements AsyncDisposable {
     this.link = LinkPool.of(this.deps).share(
       {
         endpoint: parseModbusUrl(`tcp://127.0.0.1:${port}`),
-        connectTimeoutMs: 1000,
+        ...plainLink,
         reconnectFirstMs: 5,
         reconnectMaxMs: 20,
-        pauseMs: 0,
       },
       { meters: this.meters, onChange: () => undefined, spareRegisters: 0 },
     );

@@ -3,6 +3,7 @@ import { EndpointLink } from '../../../src/sources/modbus/link/endpoint-link.ts'
 import { ModbusMeters } from '../../../src/sources/modbus/link/modbus-metrics.ts';
 import { parseModbusUrl } from '../../../src/sources/modbus/frame/modbus-url.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { plainLink } from '../../support/link-options.ts';
 import { withChecksum } from '../../support/modbus-raw-server.ts';
 import { SimulatedLine } from '../../support/simulated-line.ts';
 import { testDeps } from '../../support/test-deps.ts';
@@ -23,11 +24,10 @@ class Plant {
   constructor(url: string) {
     const deps = testDeps(this.clock);
     const endpoint = parseModbusUrl(url);
-    const { framing } = endpoint;
+    const framing = endpoint.framing === 'mbap' ? 'mbap' : 'rtu';
     const conduct = () => ({ delayMs: 5 });
     this.line = new SimulatedLine({ framing, clock: this.clock, word: () => 42, conduct });
-    const options = { connectTimeoutMs: 1000, reconnectFirstMs: 10, reconnectMaxMs: 10, pauseMs: 0 };
-    this.link = new EndpointLink({ ...options, endpoint }, deps, undefined, this.line.open);
+    this.link = new EndpointLink({ ...plainLink, endpoint }, deps, undefined, this.line.open);
     this.#user = { meters: new ModbusMeters(deps.metrics, 'plc'), onChange: () => undefined, spareRegisters: 16 };
     this.link.join(this.#user);
     this.link.start();

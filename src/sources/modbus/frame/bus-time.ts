@@ -1,5 +1,7 @@
 import type { ModbusEndpoint } from './modbus-url.ts';
-import { answerDataBytes, type ReadRequest } from './read-pdu.ts';
+import { BODY_HEADER_BYTES } from './answer-body.ts';
+import { asciiFrameLength } from './ascii-frame.ts';
+import { answerDataBytes, READ_PDU_BYTES, type ReadRequest } from './read-pdu.ts';
 import { RTU_ANSWER_OVERHEAD_BYTES, RTU_REQUEST_BYTES } from './rtu-frame.ts';
 
 /** Silence between RTU frames, in characters; at least 1.75 ms. */
@@ -7,8 +9,9 @@ const SILENCE_CHARACTERS = 3.5;
 const SILENCE_MS_MIN = 1.75;
 /** Minimum pause that lets a gateway keep this silence on its own line. */
 const GATEWAY_PAUSE_MS = 2;
-/** Start bit, data bits. */
-const CHARACTER_BITS = 9;
+/** Start bit; RTU has eight data bits, also behind a gateway. */
+const START_BITS = 1;
+const DATA_BITS = 8;
 /** Estimated processing time of a device on a serial line; simple devices take 2–20 ms. */
 const TURNAROUND_MS = 5;
 /**
@@ -24,14 +27,13 @@ const TCP_REQUEST_MS = 2;
  */
 export function wireMs(endpoint: ModbusEndpoint, request: ReadRequest): number {
   if (endpoint.baudRate === undefined) return 0;
-  const bytes = RTU_REQUEST_BYTES + RTU_ANSWER_OVERHEAD_BYTES + answerDataBytes(request);
-  return bytes * characterMs(endpoint, endpoint.baudRate);
+  return frameCharacters(endpoint, request) * characterMs(endpoint, endpoint.baudRate);
 }
 
 /** Minimum silence between a response and the next request. */
 export function silenceMs(endpoint: ModbusEndpoint): number {
   if (endpoint.medium === 'serial') return lineSilenceMs(endpoint, endpoint.baudRate);
-  return endpoint.framing === 'rtu' ? GATEWAY_PAUSE_MS : 0;
+  return endpoint.framing === 'mbap' ? 0 : GATEWAY_PAUSE_MS;
 }
 
 /** Time that one request occupies a link: its frames, the silence around them, the device's time and the pause. */
@@ -42,6 +44,13 @@ export function requestMs(endpoint: ModbusEndpoint, request: ReadRequest, pauseM
   return networkMs + wireMs(endpoint, request) + silence + TURNAROUND_MS + Math.max(silence, pauseMs);
 }
 
+/** Returns the length of request and response. A line behind a gateway for Modbus TCP has RTU frames. */
+function frameCharacters({ framing }: ModbusEndpoint, request: ReadRequest): number {
+  const dataBytes = answerDataBytes(request);
+  if (framing !== 'ascii') return RTU_REQUEST_BYTES + RTU_ANSWER_OVERHEAD_BYTES + dataBytes;
+  return asciiFrameLength(1 + READ_PDU_BYTES) + asciiFrameLength(BODY_HEADER_BYTES + dataBytes);
+}
+
 function lineSilenceMs(endpoint: ModbusEndpoint, baudRate: number): number {
   return Math.max(SILENCE_MS_MIN, SILENCE_CHARACTERS * characterMs(endpoint, baudRate));
 }
@@ -49,5 +58,6 @@ function lineSilenceMs(endpoint: ModbusEndpoint, baudRate: number): number {
 function characterMs(endpoint: ModbusEndpoint, baudRate: number): number {
   const parityBits = endpoint.medium === 'serial' && endpoint.parity !== 'none' ? 1 : 0;
   const stopBits = endpoint.medium === 'serial' ? endpoint.stopBits : 1;
-  return ((CHARACTER_BITS + parityBits + stopBits) * 1000) / baudRate;
+  const dataBits = endpoint.medium === 'serial' ? endpoint.dataBits : DATA_BITS;
+  return ((START_BITS + dataBits + parityBits + stopBits) * 1000) / baudRate;
 }

@@ -1,33 +1,42 @@
-import type { AnswerCheck, Framing } from './framing.ts';
-import { answerDataBytes, EXCEPTION_BIT, READ_PDU_BYTES, type ReadRequest, writeReadPdu } from './read-pdu.ts';
+import { bodyLength, checkBody } from './answer-body.ts';
+import { type AnswerCheck, fault, type Framing } from './framing.ts';
+import { answerDataBytes, READ_PDU_BYTES, type ReadRequest, writeReadPdu } from './read-pdu.ts';
 
 /** Transaction id, protocol id, length, unit id. */
 const HEADER_BYTES = 7;
-/** The length field counts from the unit id on. */
-const LENGTH_STARTS_AT = 6;
-/** Unit id, function code, exception code. */
+const UNIT_ID_AT = 6;
+/** Unit id, function code, exception code: the length that a header announces for an exception. */
 const EXCEPTION_LENGTH = 3;
 
-const EXCEPTION_CODE_AT = 8;
-
-/** Frames of Modbus TCP. */
+/**
+ * Frames of Modbus TCP.
+ * @see MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3.
+ */
 export const mbapFraming: Framing = {
   hasTransactionId: true,
-  functionCodeAt: HEADER_BYTES,
-  answerDataAt: 9,
-  exceptionCodeAt: EXCEPTION_CODE_AT,
+  strayBytesMax: 0,
   requestFrame,
   stamp: stampTransactionId,
+  functionCodeOf: (frame) => frame[HEADER_BYTES],
   check: checkAnswer,
   // The transaction id identifies every response.
   isUnsolicitedFrame: () => false,
+  containsFrame: () => false,
+};
+
+/** Frames of Modbus TCP from gateways that do not return the transaction id. */
+export const mbapFramingWithoutIds: Framing = {
+  ...mbapFraming,
+  hasTransactionId: false,
+  check: (bytes, length, _transactionId, request) => checkFromProtocolId(bytes, length, request),
+  isUnsolicitedFrame: (bytes, length) => length > HEADER_BYTES && length === UNIT_ID_AT + bytes.readUInt16BE(4),
 };
 
 /** Returns the encoded request, with transaction id 0 until `stampTransactionId`. */
 export function requestFrame(request: ReadRequest): Buffer {
   const frame = Buffer.alloc(HEADER_BYTES + READ_PDU_BYTES);
   frame.writeUInt16BE(1 + READ_PDU_BYTES, 4);
-  frame.writeUInt8(request.unitId, 6);
+  frame.writeUInt8(request.unitId, UNIT_ID_AT);
   writeReadPdu(frame, HEADER_BYTES, request);
   return frame;
 }
@@ -38,25 +47,32 @@ export function stampTransactionId(frame: Buffer, transactionId: number): void {
   frame[1] = transactionId & 0xff;
 }
 
-/** @see MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.3. */
 export function checkAnswer(bytes: Buffer, length: number, transactionId: number, request: ReadRequest): AnswerCheck {
-  if (length > 0 && bytes[0] !== transactionId >>> 8) return 'wrong-transaction-id';
-  if (length > 1 && bytes[1] !== (transactionId & 0xff)) return 'wrong-transaction-id';
-  if (length > 2 && bytes[2] !== 0) return 'wrong-protocol-id';
-  if (length > 3 && bytes[3] !== 0) return 'wrong-protocol-id';
-  if (length > 4 && bytes[4] !== 0) return 'wrong-length';
-  const dataBytes = answerDataBytes(request);
-  const announced = bytes[5];
-  const refuses = announced === EXCEPTION_LENGTH;
-  if (length > 5 && !refuses && announced !== EXCEPTION_LENGTH + dataBytes) return 'wrong-length';
-  if (length > 6 && bytes[6] !== request.unitId) return 'wrong-unit-id';
-  if (length > 7 && bytes[7] !== (refuses ? request.functionCode | EXCEPTION_BIT : request.functionCode))
-    return 'wrong-function-code';
-  if (length > 8 && !refuses && bytes[8] !== dataBytes) return 'wrong-byte-count';
-  if (length > 8 && refuses && bytes[EXCEPTION_CODE_AT] === 0) return 'exception-code-zero';
+  const isWrong =
+    (length > 0 && bytes[0] !== transactionId >>> 8) || (length > 1 && bytes[1] !== (transactionId & 0xff));
+  if (!isWrong) return checkFromProtocolId(bytes, length, request);
+  return fault('wrong-transaction-id', hex16(transactionId), length > 1 ? hex16(bytes.readUInt16BE(0)) : '1 byte');
+}
 
-  const wholeLength = LENGTH_STARTS_AT + EXCEPTION_LENGTH + (refuses ? 0 : dataBytes);
-  if (length < wholeLength) return 'incomplete';
-  if (length > wholeLength) return 'bytes-after-the-frame';
-  return refuses ? 'exception' : 'data';
+function checkFromProtocolId(bytes: Buffer, length: number, request: ReadRequest): AnswerCheck {
+  if ((length > 2 && bytes[2] !== 0) || (length > 3 && bytes[3] !== 0))
+    return fault('wrong-protocol-id', 0, length > 3 ? bytes.readUInt16BE(2) : (bytes[2] ?? 0));
+  const lengthOfData = EXCEPTION_LENGTH + answerDataBytes(request);
+  const announced = length > 5 ? bytes.readUInt16BE(4) : undefined;
+  if (
+    (length > 4 && bytes[4] !== 0) ||
+    (announced !== undefined && announced !== EXCEPTION_LENGTH && announced !== lengthOfData)
+  )
+    return fault('wrong-length', lengthOfData, announced ?? (bytes[4] ?? 0) * 256);
+  const body = checkBody(bytes, UNIT_ID_AT, length, request);
+  if (length > HEADER_BYTES && body.kind.startsWith('wrong')) return body;
+  const bodyBytes = bodyLength(bytes, UNIT_ID_AT, request);
+  if (length > HEADER_BYTES && announced !== bodyBytes) return fault('wrong-length', bodyBytes, announced ?? 0);
+  if (length > UNIT_ID_AT + bodyBytes && (body.kind === 'data' || body.kind === 'exception'))
+    return fault('bytes-after-the-frame', 'none', length - UNIT_ID_AT - bodyBytes);
+  return body;
+}
+
+function hex16(word: number): string {
+  return `0x${word.toString(16).padStart(4, '0').toUpperCase()}`;
 }

@@ -17,7 +17,17 @@ export type ReadRequest = {
   readonly address: number;
   /** Registers (1–125) or bits (1–2000). */
   readonly count: number;
+  /** Size of a register in bits; 16 if undefined. */
+  readonly registerBits?: RegisterBits | undefined;
 };
+
+/** Sizes of registers. The standard has 16 bits only; Enron and Daniel devices have registers of 32 bits. */
+const registerSizes = [16, 32] as const;
+type RegisterBits = (typeof registerSizes)[number];
+
+/** Most data bytes of a response. @see MODBUS Application Protocol Specification V1.1b3, section 6.3: 125 registers. */
+const DATA_BYTES_MAX = 250;
+const BITS_MAX = 2000;
 
 /** Returns true if the byte is one of the four read function codes. */
 export function isReadFunctionCode(byte: number | undefined): boolean {
@@ -30,7 +40,16 @@ export function readsBits(functionCode: ReadFunctionCode): boolean {
 
 /** Returns the number of data bytes in the response. A response with another byte count belongs to another request. */
 export function answerDataBytes(request: ReadRequest): number {
-  return readsBits(request.functionCode) ? Math.ceil(request.count / 8) : request.count * 2;
+  return readsBits(request.functionCode) ? Math.ceil(request.count / 8) : request.count * registerBytes(request);
+}
+
+function registerBytes({ registerBits = 16 }: Pick<ReadRequest, 'registerBits'>): number {
+  return registerBits / 8;
+}
+
+/** Returns the largest count of a request. */
+export function countMax(request: Pick<ReadRequest, 'functionCode' | 'registerBits'>): number {
+  return readsBits(request.functionCode) ? BITS_MAX : Math.floor(DATA_BYTES_MAX / registerBytes(request));
 }
 
 /** @see MODBUS Application Protocol Specification V1.1b3, sections 6.1–6.4. */

@@ -4,13 +4,12 @@ import type { Deps } from '../../../platform/deps.ts';
 import { silenceMs, wireMs } from '../frame/bus-time.ts';
 import { UnsolicitedFrames } from './unsolicited-frames.ts';
 import type { Framing } from '../frame/framing.ts';
-import { mbapFraming } from '../frame/mbap-frame.ts';
+import { framingOf, type FramingRules } from '../frame/framings.ts';
 import { type ConnectionEnd, ModbusClient, type ReadFault } from './modbus-client.ts';
 import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus-link.ts';
 import { LateResponses } from './late-responses.ts';
 import { endpointName, type ModbusEndpoint } from '../frame/modbus-url.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
-import { rtuFraming } from '../frame/rtu-frame.ts';
 import { SerialTransport } from './serial-transport.ts';
 import { TcpTransport } from './tcp-transport.ts';
 import type { Transport } from './transport.ts';
@@ -21,13 +20,17 @@ const UNANSWERED_CONNECTIONS_MAX = 2;
 /** Silence after a fault on a line without transaction ids; longer than the buffering of adapters and gateways. */
 const QUIET_MS = 150;
 
-export type EndpointLinkOptions = {
+export type EndpointLinkOptions = FramingRules & {
   readonly endpoint: ModbusEndpoint;
   readonly connectTimeoutMs: number;
   readonly reconnectFirstMs: number;
   readonly reconnectMaxMs: number;
   /** Silence between a response and the next request; at least what the line itself needs. */
   readonly pauseMs: number;
+  /** Silence between the connection and the first request. */
+  readonly pauseAfterConnectMs: number;
+  /** True if the connection is closed while no read is waiting. */
+  readonly closeAfterScan: boolean;
 };
 
 /**
@@ -61,6 +64,8 @@ export class EndpointLink {
   #attempts = 0;
   #state: 'new' | 'running' | 'disposed' = 'new';
   #connected = false;
+  /** True while the connection is closed because no read is waiting. */
+  #parked = false;
   /** Set while reads fail at once. */
   #down: ReadFailure | undefined;
   /** Connections in a row that ended before their first response. */
@@ -80,7 +85,7 @@ export class EndpointLink {
   ) {
     this.#options = options;
     this.#deps = deps;
-    this.#framing = options.endpoint.framing === 'mbap' ? mbapFraming : rtuFraming;
+    this.#framing = framingOf(options.endpoint, options);
     this.#late = late;
     this.#foreign = new UnsolicitedFrames(deps.clock, deps.random);
     this.#openTransport = openTransport;
@@ -100,7 +105,11 @@ export class EndpointLink {
   get recoveryMsMax(): number {
     const { endpoint, reconnectFirstMs } = this.#options;
     const reconnectMs = endpoint.medium === 'tcp' ? reconnectFirstMs : 0;
-    return reconnectMs + (this.#framing.hasTransactionId ? 0 : QUIET_MS);
+    return reconnectMs + this.#startQuietMs;
+  }
+
+  get #startQuietMs(): number {
+    return Math.max(this.#options.pauseAfterConnectMs, this.#framing.hasTransactionId ? 0 : QUIET_MS);
   }
 
   start(): void {
@@ -130,7 +139,18 @@ export class EndpointLink {
     if (this.#state === 'disposed' || !this.#users.has(read.user)) return;
     if (this.#down !== undefined) return read.listener.failed(this.#down);
     this.#waiting.push(read);
-    this.#sendNext();
+    if (this.#parked) this.#connect();
+    else this.#sendNext();
+  }
+
+  /** Closes the connection until the next read, if the options demand it and no read is waiting. */
+  scanEnded(): void {
+    if (!this.#options.closeAfterScan || this.#client?.readInFlight !== undefined || this.#waiting.length > 0) return;
+    if (this.#client === undefined || !this.#connected) return;
+    this.#client.destroy();
+    this.#client = undefined;
+    this.#parked = true;
+    this.#setConnected(false);
   }
 
   problem(): string | undefined {
@@ -153,7 +173,8 @@ export class EndpointLink {
   }
 
   #connect(): void {
-    if (this.#attempts > 0) for (const { meters } of this.#users) meters.reconnect();
+    if (this.#attempts > 0 && !this.#parked) for (const { meters } of this.#users) meters.reconnect();
+    this.#parked = false;
     this.#attempts += 1;
     this.#answeredSinceConnect = false;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
@@ -170,7 +191,7 @@ export class EndpointLink {
         wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) : 0),
         recovery: endpoint.medium === 'serial' ? 'quiet' : 'reconnect',
         quietMs: QUIET_MS,
-        startsQuiet: !this.#framing.hasTransactionId,
+        startQuietMs: this.#startQuietMs,
       },
       {
         onConnected: () => this.#onConnected(),
@@ -207,7 +228,10 @@ export class EndpointLink {
     }
   }
 
-  /** Returns the read with a length that no late response has; if there is none, a check read precedes it. */
+  /**
+   * Returns the read with a length that no late response has. If there is none, a shorter read precedes it: a unit answers
+   * in the order of the requests, so after its response nothing is outstanding.
+   */
   #unambiguous(read: PreparedRead): PreparedRead | undefined {
     if (this.#checked.has(read)) return read;
     const request = this.#late.unambiguous(read.request, read.user.spareRegisters);
@@ -215,40 +239,23 @@ export class EndpointLink {
     return this.#instead(read, request, {
       answered: (bytes, offset) => read.listener.answered(bytes, offset),
       // The exception may be late itself, or concern only the extra registers.
-      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
+      refused: () => this.#sendFirst(read, this.#checkRead(read)),
       failed: (failure) => read.listener.failed(failure),
     });
   }
 
-  /**
-   * Returns a shorter check read that no late response can be confused with. A unit answers in the order of the requests:
-   * after this response nothing is outstanding, and the read itself follows.
-   */
   #checkRead(read: PreparedRead): PreparedRead | undefined {
     const request = this.#late.shorter(read.request);
-    if (request === undefined) return this.#checkReadInOtherTable(read);
-    return this.#instead(read, request, {
-      answered: () => this.#settled(read),
-      // The exception may be late itself.
-      refused: () => this.#sendFirst(read, this.#checkReadInOtherTable(read)),
-      failed: (failure) => read.listener.failed(failure),
-    });
-  }
-
-  /** Like `#checkRead`; an exception counts as a response too. Undefined if every read could be confused with a late response. */
-  #checkReadInOtherTable(read: PreparedRead): PreparedRead | undefined {
-    const request = this.#late.inOtherTable(read.request);
     if (request === undefined) return undefined;
     return this.#instead(read, request, {
-      answered: () => this.#settled(read),
-      refused: () => this.#settled(read),
+      answered: () => {
+        this.#late.settle(read.request.unitId);
+        this.#waiting.unshift(read);
+      },
+      // The exception may be late itself.
+      refused: () => this.#failUnsent(read),
       failed: (failure) => read.listener.failed(failure),
     });
-  }
-
-  #settled(read: PreparedRead): void {
-    this.#late.settle(read.request.unitId);
-    this.#waiting.unshift(read);
   }
 
   #sendFirst(read: PreparedRead, checkRead: PreparedRead | undefined): void {
@@ -304,15 +311,15 @@ export class EndpointLink {
     this.#backoff.reset();
   }
 
-  #onFault({ code, message }: ReadFault, read: PreparedRead | undefined): void {
+  #onFault({ code, message, hasArrived }: ReadFault, read: PreparedRead | undefined): void {
     this.#lastTickMs = this.#deps.clock.monotonicMs();
     this.#count(code, read);
     if (read === undefined) return;
-    this.#expectLate(read);
+    if (!hasArrived) this.#expectLate(read);
     if (this.#users.has(read.user)) read.listener.failed({ code, message });
   }
 
-  #onEnd({ code, message }: ConnectionEnd, read: PreparedRead | undefined): void {
+  #onEnd({ code, message, hasArrived }: ConnectionEnd, read: PreparedRead | undefined): void {
     this.#setConnected(false);
     this.#count(code, read);
     this.#client = undefined;
@@ -321,7 +328,7 @@ export class EndpointLink {
     if (code === 'modbus-timeout' || this.#offTimer !== undefined) this.#backoff.reset();
     else if (!this.#answeredSinceConnect) this.#unanswered += 1;
     this.#reconnectTimer = this.#deps.clock.setTimer(() => this.#connect(), this.#backoff.nextMs());
-    this.#expectLate(read);
+    if (!hasArrived) this.#expectLate(read);
 
     const down = code === 'modbus-connect-failed' || this.#unanswered >= UNANSWERED_CONNECTIONS_MAX;
     if (down) this.#setDown({ code: 'modbus-link-down', message });

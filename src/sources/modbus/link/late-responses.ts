@@ -1,11 +1,9 @@
 import type { Clock } from '../../../platform/clock.ts';
-import { answerDataBytes, readFunctionCodes, type ReadRequest, readsBits } from '../frame/read-pdu.ts';
+import { answerDataBytes, countMax, type ReadRequest, readsBits } from '../frame/read-pdu.ts';
 
 /** A late response is expected for this many timeouts after a fault, and for at least LATE_MS_MIN. */
 const TIMEOUTS = 10;
 const LATE_MS_MIN = 10_000;
-const REGISTERS_MAX = 125;
-const BITS_MAX = 2000;
 const BITS_PER_BYTE = 8;
 const BITS_PER_REGISTER = 16;
 const ADDRESSES = 65_536;
@@ -71,7 +69,7 @@ export class LateResponses {
     const step = isBits ? BITS_PER_BYTE : 1;
     const most = Math.min(
       request.count + spareRegisters * (isBits ? BITS_PER_REGISTER : 1),
-      isBits ? BITS_MAX : REGISTERS_MAX,
+      countMax(request),
       ADDRESSES - request.address,
     );
     for (let count = request.count; count <= most; count += step)
@@ -86,22 +84,8 @@ export class LateResponses {
       if (!this.#isAmbiguous({ ...request, count })) return { ...request, count };
     return undefined;
   }
-
-  /**
-   * Returns a read of another table, with a function code that no late response has. Its response, data or exception,
-   * is identified by that code. Undefined if every function code has a late response outstanding.
-   */
-  inOtherTable(request: ReadRequest): ReadRequest | undefined {
-    const owing = new Set(Array.from(this.#untilMs.get(request.unitId)?.keys() ?? [], functionCodeOf));
-    const functionCode = Object.values(readFunctionCodes).findLast((code) => !owing.has(code));
-    return functionCode === undefined ? undefined : { ...request, functionCode, count: 1 };
-  }
 }
 
 function shapeOf(request: ReadRequest): Shape {
   return request.functionCode * SHAPES_PER_FUNCTION + answerDataBytes(request);
-}
-
-function functionCodeOf(shape: Shape): number {
-  return Math.floor(shape / SHAPES_PER_FUNCTION);
 }

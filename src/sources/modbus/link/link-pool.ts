@@ -73,6 +73,10 @@ export class LinkShare implements ModbusLink {
     this.#link.submit(read);
   }
 
+  scanEnded(): void {
+    this.#link.scanEnded();
+  }
+
   problem(): string | undefined {
     return this.#link.problem();
   }

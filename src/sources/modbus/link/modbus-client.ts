@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { invariant } from '../../../platform/errors.ts';
-import { type AnswerCheck, FRAME_BYTES_MAX, type Framing } from '../frame/framing.ts';
+import { type AnswerFault, FRAME_BYTES_MAX, type Framing, isFault } from '../frame/framing.ts';
+import { faultText, receivedText } from './fault-text.ts';
 import type { ReadFailure, PreparedRead } from './modbus-link.ts';
 import { isReadFunctionCode, type ReadRequest } from '../frame/read-pdu.ts';
 import type { Transport } from './transport.ts';
@@ -14,12 +15,15 @@ const SILENCES_MAX = 20;
 export type ConnectionEnd = {
   readonly code: 'modbus-connect-failed' | ReadFault['code'];
   readonly message: string;
+  readonly hasArrived: boolean;
 };
 
 /** Fault of a read that was sent and got no valid response. */
 export type ReadFault = {
   readonly code: Exclude<ReadFailure['code'], 'modbus-link-down'>;
   readonly message: string;
+  /** True if the response arrived, although damaged: no late one follows. */
+  readonly hasArrived: boolean;
 };
 
 export type ModbusClientListener = {
@@ -56,8 +60,8 @@ export type ModbusClientOptions = {
    */
   readonly recovery: 'reconnect' | 'quiet';
   readonly quietMs: number;
-  /** True if the first request waits for this silence too. */
-  readonly startsQuiet: boolean;
+  /** Silence between the connection and the first request. */
+  readonly startQuietMs: number;
 };
 
 /**
@@ -71,12 +75,14 @@ export class ModbusClient {
   readonly #options: ModbusClientOptions;
   readonly #listener: ModbusClientListener;
   readonly #clock: Clock;
-  /** Bytes of the response so far, if it arrives in pieces. */
+  /** Bytes of the response so far if it arrives in pieces; without a read in flight, stray bytes since the last response. */
   readonly #pieces = Buffer.allocUnsafe(PIECES_BYTES);
   #piecesLength = 0;
   /** In `pausing` and `quieting` the client is connected but takes no read. */
   #state: 'new' | 'connecting' | 'connected' | 'pausing' | 'quieting' | 'ended' = 'new';
   #read: PreparedRead | undefined;
+  /** First mismatch of bytes among which the response was not found so far. */
+  #mismatch: AnswerFault | undefined;
   #transactionId = 0;
   #sentAtMs = 0;
   #deadlineMs = Infinity;
@@ -116,8 +122,10 @@ export class ModbusClient {
     invariant(this.idle, 'One Modbus request is in flight at a time');
     const { framing, transport, wireMs, nextTransactionId } = this.#options;
     // The only place that sends frames: a second barrier in addition to the types.
-    invariant(isReadFunctionCode(read.frame[framing.functionCodeAt]), 'Only reads are ever sent');
+    invariant(isReadFunctionCode(framing.functionCodeOf(read.frame)), 'Only reads are ever sent');
     this.#read = read;
+    this.#mismatch = undefined;
+    // A response does not begin before its request.
     this.#piecesLength = 0;
     this.#transactionId = nextTransactionId();
     framing.stamp(read.frame, this.#transactionId);
@@ -127,10 +135,10 @@ export class ModbusClient {
   }
 
   /** Accepts no read until the line has been silent; `onReady` follows. Allowed only while no read is in flight. */
-  #quieten(): void {
+  #quieten(quietMs = this.#options.quietMs): void {
     invariant(this.#read === undefined, 'A line with a read in flight is not silent');
     this.#quietSinceMs = this.#clock.monotonicMs();
-    this.#awaitSilence();
+    this.#awaitSilence(quietMs);
   }
 
   /** Closes the connection without calling the listener. */
@@ -148,7 +156,7 @@ export class ModbusClient {
     this.#state = 'connected';
     this.#deadlineMs = Infinity;
     this.#listener.onConnected();
-    if (this.#options.startsQuiet) this.#quieten();
+    if (this.#options.startQuietMs > 0) this.#quieten(this.#options.startQuietMs);
     else this.#listener.onReady();
   }
 
@@ -157,57 +165,65 @@ export class ModbusClient {
     if (this.#state === 'ended') return false;
     // Bytes that arrive while a serial port opens belong to no request; the silence follows.
     if (this.#state === 'connecting') return true;
-    if (this.#read === undefined && this.#options.framing.isUnsolicitedFrame(chunk, length))
-      this.#listener.onUnsolicitedFrame();
     if (this.#state === 'quieting') {
+      if (this.#options.framing.isUnsolicitedFrame(chunk, length)) this.#listener.onUnsolicitedFrame();
       this.#awaitSilence();
       return true;
     }
     const read = this.#read;
-    if (read === undefined) return this.#fail('modbus-garbled-answer', `sent ${length} unsolicited bytes`);
-    const bytes = this.#piecesLength === 0 ? chunk : this.#pieces;
-    const check = this.#check(read, chunk, length);
-    if (check === 'incomplete') return true;
-    if (check !== 'data' && check !== 'exception') {
-      const { unitId, functionCode } = read.request;
-      const found = this.#foundAt(check, bytes);
-      const what = `answered function ${functionCode} of unit ${unitId} with a ${check.replaceAll('-', ' ')}${found}`;
-      return this.#fail('modbus-garbled-answer', what);
+    return read === undefined ? this.#onUnsolicitedBytes(chunk, length) : this.#onAnswerBytes(read, chunk, length);
+  }
+
+  /** Ignores the stray bytes that a tolerant framing allows. */
+  #onUnsolicitedBytes(chunk: Buffer, length: number): boolean {
+    const { framing } = this.#options;
+    const isShort = this.#piecesLength + length <= framing.strayBytesMax;
+    if (isShort) this.#keep(chunk, length);
+    const [bytes, count] = isShort ? [this.#pieces, this.#piecesLength] : [chunk, length];
+    if (isShort && !framing.containsFrame(bytes, 0, count)) return true;
+    if (framing.isUnsolicitedFrame(bytes, count)) this.#listener.onUnsolicitedFrame();
+    return this.#fail('modbus-garbled-answer', `sent unsolicited bytes; ${receivedText(bytes, count)}`);
+  }
+
+  #onAnswerBytes(read: PreparedRead, chunk: Buffer, length: number): boolean {
+    const { framing, quietMs } = this.#options;
+    const isFirst = this.#piecesLength === 0;
+    if (!isFirst) this.#keep(chunk, length);
+    const [bytes, count] = isFirst ? [chunk, length] : [this.#pieces, this.#piecesLength];
+    const check = framing.check(bytes, count, this.#transactionId, read.request);
+    if (isFault(check)) {
+      const text = faultText(check, read.request, receivedText(bytes, count));
+      return this.#fail('modbus-garbled-answer', text, check.kind === 'wrong-checksum');
     }
-    this.#conclude(read, check, bytes);
+    if (check.kind === 'data' || check.kind === 'exception') {
+      this.#conclude(() => {
+        const durationMs = this.#clock.monotonicMs() - this.#sentAtMs;
+        if (check.kind === 'data') this.#listener.onAnswer(read, check.bytes, check.offset, durationMs);
+        else this.#listener.onException(read, check.code, durationMs);
+      });
+      return true;
+    }
+    if (check.kind === 'unrecognised') {
+      this.#mismatch = check.mismatch;
+      this.#shortenDeadline(quietMs);
+    }
+    if (isFirst) this.#keep(chunk, length);
     return true;
   }
 
-  #conclude(read: PreparedRead, check: 'data' | 'exception', bytes: Buffer): void {
-    const { framing, pauseMs } = this.#options;
+  /** Bytes beyond the buffer are lost; a framing reports so many as a fault. */
+  #keep(chunk: Buffer, length: number): void {
+    this.#piecesLength += chunk.copy(this.#pieces, this.#piecesLength, 0, length);
+  }
+
+  #conclude(deliver: () => void): void {
+    const { pauseMs } = this.#options;
     this.#read = undefined;
     this.#piecesLength = 0;
     this.#deadlineMs = Infinity;
     if (pauseMs > 0) this.#pause(pauseMs);
-    const durationMs = this.#clock.monotonicMs() - this.#sentAtMs;
-    if (check === 'data') this.#listener.onAnswer(read, bytes, framing.answerDataAt, durationMs);
-    else this.#listener.onException(read, bytes[framing.exceptionCodeAt] ?? 0, durationMs);
+    deliver();
     if (this.idle) this.#listener.onReady();
-  }
-
-  /** Checks the response including the new chunk; keeps the chunk if the response is incomplete. */
-  #check(read: PreparedRead, chunk: Buffer, length: number): AnswerCheck {
-    const { framing } = this.#options;
-    if (this.#piecesLength === 0) {
-      const check = framing.check(chunk, length, this.#transactionId, read.request);
-      if (check === 'incomplete') this.#piecesLength = chunk.copy(this.#pieces, 0, 0, length);
-      return check;
-    }
-    if (this.#piecesLength + length > PIECES_BYTES) return 'bytes-after-the-frame';
-    this.#piecesLength += chunk.copy(this.#pieces, this.#piecesLength, 0, length);
-    return framing.check(this.#pieces, this.#piecesLength, this.#transactionId, read.request);
-  }
-
-  /** Returns the received unit id or function code for the message. Only constant numbers: a changing text would flood the log. */
-  #foundAt(fault: AnswerCheck, bytes: Buffer): string {
-    const fields: readonly AnswerCheck[] = ['wrong-unit-id', 'wrong-function-code', 'wrong-byte-count'];
-    const field = fields.indexOf(fault);
-    return field === -1 ? '' : ` (${bytes[this.#options.framing.functionCodeAt - 1 + field]})`;
   }
 
   #pause(delayMs: number): void {
@@ -225,8 +241,8 @@ export class ModbusClient {
   }
 
   /** Restarts the silence with each byte that arrives. */
-  #awaitSilence(): void {
-    const { quietMs, transport } = this.#options;
+  #awaitSilence(quietMs = this.#options.quietMs): void {
+    const { transport } = this.#options;
     const waitedMs = this.#clock.monotonicMs() - this.#quietSinceMs;
     this.#state = 'quieting';
     this.#rest?.cancel();
@@ -247,9 +263,9 @@ export class ModbusClient {
   }
 
   /** @returns False: no further received byte may be used. */
-  #fail(code: ReadFault['code'], what: string): false {
+  #fail(code: ReadFault['code'], what: string, hasArrived = false): false {
     if (this.#options.recovery === 'reconnect') {
-      this.#end(code, what);
+      this.#end(code, what, hasArrived);
       return false;
     }
     const read = this.#read;
@@ -257,15 +273,15 @@ export class ModbusClient {
     this.#piecesLength = 0;
     this.#deadlineMs = Infinity;
     this.#quieten();
-    this.#listener.onFault({ code, message: `${this.#options.name} ${what}` }, read);
+    this.#listener.onFault({ code, message: `${this.#options.name} ${what}`, hasArrived }, read);
     return false;
   }
 
-  #end(code: ConnectionEnd['code'], what: string): void {
+  #end(code: ConnectionEnd['code'], what: string, hasArrived = false): void {
     if (this.#state === 'ended') return;
     const read = this.#read;
     this.destroy();
-    this.#listener.onEnd({ code, message: `${this.#options.name} ${what}` }, read);
+    this.#listener.onEnd({ code, message: `${this.#options.name} ${what}`, hasArrived }, read);
   }
 
   /** One timer serves all deadlines. It keeps running and is set again only if it fires before the deadline. */
@@ -274,6 +290,11 @@ export class ModbusClient {
     if (this.#timer !== undefined && this.#timerDueMs <= this.#deadlineMs) return;
     this.#timer?.cancel();
     this.#startTimer(delayMs);
+  }
+
+  #shortenDeadline(delayMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#setDeadline(nowMs, Math.min(delayMs, this.#deadlineMs - nowMs));
   }
 
   #startTimer(delayMs: number): void {
@@ -302,9 +323,12 @@ export class ModbusClient {
       const what = `did not accept a connection within ${this.#options.connectTimeoutMs} ms`;
       return this.#end('modbus-connect-failed', what);
     }
+    const received = this.#piecesLength === 0 ? undefined : receivedText(this.#pieces, this.#piecesLength);
+    if (this.#mismatch !== undefined && received !== undefined)
+      return void this.#fail('modbus-garbled-answer', faultText(this.#mismatch, request, received));
     const { unitId, functionCode, address, count } = request;
     const withinMs = Math.round((this.#read?.timeoutMs ?? 0) + this.#options.wireMs(request));
     const what = `unit ${unitId} did not answer function ${functionCode}, ${count} from ${address}, within ${withinMs} ms`;
-    this.#fail('modbus-timeout', what);
+    this.#fail('modbus-timeout', received === undefined ? what : `${what}; ${received}`);
   }
 }

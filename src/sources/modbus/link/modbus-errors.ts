@@ -18,8 +18,8 @@ export const modbusErrors = {
     "Check the unit id and the gateway's wiring; give a slow device a longer timeout.",
   ),
   'modbus-garbled-answer': retry(
-    'The response did not match its request: wrong transaction id, protocol id, length, unit id, function code, byte count or checksum. No value of it was used. The connection was closed (on a serial line: received bytes were discarded until it was silent).',
-    "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or an adapter that echoes what it sends. Always, on a network: tcp:// where the device speaks rtu+tcp://, or the other way round; with a wrong unit id, a gateway that answers for another unit. Always for the same read: the device breaks the protocol there; take those tags out or read them one by one with maxGap 0.",
+    'The response did not match its request: wrong transaction id, protocol id, length, unit id, function code, byte count or checksum. The message has the expected and the found value and the received bytes. No value of it was used. The connection was closed (on a serial line: received bytes were discarded until it was silent).',
+    "Once in a while: noise on a serial line. Always, on a serial line: another baud rate or parity than the device's, or more than 32 stray bytes around each frame. Always, on a network: tcp:// for a device that needs rtu+tcp:// or ascii+tcp://, or the other way round. Wrong transaction id: a gateway that does not return it (transactionId: ignore). Wrong unit id: a gateway that answers as another unit (set unitId to the unit found). Only for some reads: the device breaks the protocol for these registers; read them with maxGap: 0 or remove those tags.",
   ),
   'modbus-refused': reject(
     'The device answered with an exception. A joined read is split until the refused tag is found. That tag is disabled and retried with waits of 5 s to 5 min; the other tags keep their rate.',

@@ -24,6 +24,8 @@ export interface ModbusLink extends AsyncDisposable {
    * @param read A read that is not waiting for its response.
    */
   submit(read: PreparedRead): void;
+  /** Reports the end of a scan: the link may close the connection until the next read. */
+  scanEnded(): void;
   /** Reason why there is no connection, for an operator; undefined while connected or during the first attempt. */
   problem(): string | undefined;
   /** Monotonic time of the last connection attempt, request or response. */

@@ -3,9 +3,6 @@ import { errorMessage } from '../../../platform/errors.ts';
 import type { SerialEndpoint } from '../frame/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
 
-/** RTU needs eight data bits. */
-const DATA_BITS = 8;
-
 /** A serial port, opened exclusively. The library and its native part are loaded with the first port. */
 export class SerialTransport implements Transport {
   readonly #endpoint: SerialEndpoint;
@@ -38,7 +35,7 @@ export class SerialTransport implements Transport {
   }
 
   async #open(listener: TransportListener): Promise<void> {
-    const { path, baudRate, parity, stopBits } = this.#endpoint;
+    const { path, baudRate, parity, stopBits, dataBits } = this.#endpoint;
     const serial = await import('serialport');
     if (this.#destroyed) return;
     const port = new serial.SerialPort({
@@ -46,7 +43,7 @@ export class SerialTransport implements Transport {
       baudRate,
       parity,
       stopBits,
-      dataBits: DATA_BITS,
+      dataBits,
       lock: true,
       autoOpen: false,
     });

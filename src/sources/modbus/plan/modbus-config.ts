@@ -1,3 +1,4 @@
+import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
@@ -32,6 +33,26 @@ export const modbusSourceSchema = configObject({
     'Silence between a response and the next request, for devices that need it. A serial line always keeps the 3.5 characters of the standard',
     { maxMs: 60_000 },
   ).prefault('0s'),
+  pauseAfterConnect: duration(
+    'Silence between a new connection and the first request, for gateways that drop early requests',
+    { maxMs: 60_000 },
+  ).prefault('0s'),
+  closeAfterScan: z
+    .boolean()
+    .default(false)
+    .describe('true: the connection is closed after each scan, for devices that allow few connections'),
+  framing: z
+    .enum(['tolerant', 'strict'])
+    .default('tolerant')
+    .describe(
+      'RTU and ASCII: tolerant ignores up to 32 stray bytes before and after a frame with a valid checksum. strict: every stray byte is a fault',
+    ),
+  transactionId: z
+    .enum(['check', 'ignore'])
+    .default('check')
+    .describe(
+      'Modbus TCP: ignore accepts responses with any transaction id, for gateways that answer 0 or swapped bytes. One request is in flight, and each timeout or mismatch closes the connection',
+    ),
   retries: z.int().min(0).max(10).default(1).describe('Number of times that a failed read is repeated within its scan'),
   reconnect: configObject({
     first: duration('Longest wait before the first reconnection attempt', {
@@ -51,6 +72,7 @@ export const modbusSourceSchema = configObject({
     .default(0)
     .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
   invalid: invalidField,
+  ...sourceFields,
   maxGap: z
     .int()
     .min(0)

@@ -25,7 +25,8 @@ export class ProbeConnection implements Disposable {
       reconnectFirstMs: RECONNECT_MS,
       reconnectMaxMs: RECONNECT_MS,
     };
-    this.#link = new EndpointLink({ endpoint, ...waits, pauseMs: 0 }, deps);
+    const rules = { framing: 'tolerant', transactionId: 'check', closeAfterScan: false } as const;
+    this.#link = new EndpointLink({ endpoint, ...waits, ...rules, pauseMs: 0, pauseAfterConnectMs: 0 }, deps);
     this.#link.join(this.#user);
     this.#link.start();
   }

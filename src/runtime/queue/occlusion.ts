@@ -1,4 +1,4 @@
-import type { ModelManifest } from '../contracts/model-manifest.ts';
+import type { ModelManifest } from '../../contracts/model-manifest.ts';
 
 /*
  * Explains an abnormal score of a model without contributions: each tag in turn is set to its typical training value over

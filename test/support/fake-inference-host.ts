@@ -1,14 +1,15 @@
-import type { ModelReference } from '../../../src/domain/model/model-reference.ts';
-import type { InferenceHost, ModelStatus, ReadyModel, RunResult, Tensors } from '../../../src/contracts/inference.ts';
-import { type ModelManifest, modelManifestSchema } from '../../../src/contracts/model-manifest.ts';
-import { OperatingError } from '../../../src/platform/errors.ts';
+import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../../src/contracts/inference.ts';
+import type { ModelReference } from '../../src/domain/model/model-reference.ts';
+import { type ModelManifest, modelManifestSchema } from '../../src/contracts/model-manifest.ts';
+import { OperatingError } from '../../src/platform/errors.ts';
+import { FakeWindowModels } from './fake-window-models.ts';
 
 export type Run = { readonly dims: readonly number[]; readonly data: Float32Array };
 
 /**
  * A host whose models score a window by a function of its values. `held` runs wait until `release`, as slow models do.
  */
-export class FakeInferenceHost implements InferenceHost {
+export class FakeInferenceHost extends FakeWindowModels {
   readonly runs: Run[] = [];
   manifest: ModelManifest;
   state: ModelStatus['state'] = 'ready';
@@ -19,11 +20,8 @@ export class FakeInferenceHost implements InferenceHost {
   readonly #waiting: (() => void)[] = [];
 
   constructor(manifest: Partial<Record<keyof ModelManifest, unknown>> = {}) {
+    super();
     this.manifest = manifestOf(manifest);
-  }
-
-  start(): void {
-    this.state = 'ready';
   }
 
   ready(_model: ModelReference): ReadyModel | undefined {
@@ -71,32 +69,6 @@ export class FakeInferenceHost implements InferenceHost {
   release(): void {
     this.held = false;
     for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-
-  served(model: ModelReference): ReadyModel | undefined {
-    return this.ready(model);
-  }
-
-  async load(): Promise<void> {}
-
-  async unload(): Promise<void> {}
-
-  async repository(): Promise<readonly never[]> {
-    return [];
-  }
-
-  statistics(): readonly never[] {
-    return [];
-  }
-
-  reload(): void {}
-
-  lastTickMs(): number {
-    return 0;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
   }
 }
 
