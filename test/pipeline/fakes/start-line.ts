@@ -6,6 +6,7 @@ import { limitsSchema } from '../../../src/pipeline/limit-config.ts';
 import { limitAlarms } from '../../../src/pipeline/limit-monitor.ts';
 import { watchAlarms } from '../../../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
+import { DerivedTags } from '../../../src/pipeline/derived-tags.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
 import type { Rollouts } from '../../../src/rollout/rollouts.ts';
@@ -28,6 +29,8 @@ export type LineOptions = {
   /** Entries of `limits:`; default: none. */
   readonly limits?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
+  /** Entries of `derived:`. */
+  readonly derived?: Readonly<Record<string, { readonly expr: string }>>;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
   /** Rollouts of other versions than the watches' own. */
@@ -63,8 +66,21 @@ export async function startLine(options: LineOptions = {}) {
     events,
     deps,
   });
+  const derived = options.derived ?? {};
+  const tags = [
+    ...tagsOfLine,
+    ...Object.keys(derived).map((name, index) => ({
+      name,
+      unit: '',
+      range: undefined,
+      deadband: 0,
+      number: tagsOfLine.length + index,
+      source: 'derived',
+    })),
+  ];
   const pipeline = new Pipeline({
-    tags: tagsOfLine,
+    tags,
+    derived: new DerivedTags(derived, tags),
     watches,
     limits,
     inference,
