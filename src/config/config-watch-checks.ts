@@ -42,6 +42,7 @@ function limitFindings(tag: string, limits: LimitsConfig, context: CheckContext)
       ? []
       : [error([...path, 'suppressWhen', 'tag'], unknownTag(suppressWhen.tag, context))]),
   ];
+}
 
 /** Checks that the tags of expressions exist, and that no derived tag depends on itself. */
 function derivedFindings(context: CheckContext): readonly Finding[] {
