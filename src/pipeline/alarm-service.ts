@@ -345,11 +345,11 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     changed: AlarmFacts,
     change: Pick<AlarmTransition, 'cause' | 'message' | 'parameters' | 'by' | 'timestampMs' | 'score'>,
   ): Entry {
-    const { id, watch, priority } = alarm.definition;
+    const { id: name, watch, priority } = alarm.definition;
     alarm.number += 1;
     const facts = alarmState(changed) === 'normal' ? normalFacts : changed;
     const transition: AlarmTransition = {
-      alarm: id,
+      alarm: name,
       watch,
       number: alarm.number,
       state: alarmState(facts),
@@ -361,7 +361,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     alarm.memory = { facts, delay: alarm.memory.delay };
     alarm.last = transition;
     this.#count(transition.previous, transition.state, transition.priority);
-    this.#metrics.andon_alarm_transitions_total.inc({ alarm: id, state: transition.state });
+    this.#metrics.andon_alarm_transitions_total.inc({ alarm: name, state: transition.state });
     const { timestamp_ms: _, ...body } = alarmPayload(transition, undefined);
     const draft = {
       kind: 'alarm',

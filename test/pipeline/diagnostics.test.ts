@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { AlarmTransition } from '../../src/domain/alarm/alarm.ts';
 import type { Tag } from '../../src/domain/sample/tag.ts';
 import { AlarmFloodMonitor } from '../../src/pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../../src/pipeline/diagnostic-monitor.ts';
@@ -125,7 +124,7 @@ test('an alarm from before a restart clears if its component works now', async (
   before.report('source/plc', 'degraded', 'no answer');
   await before.clock.advance(40_000);
   const after = new Box();
-  after.store.restored = before.alarms.list() as AlarmTransition[];
+  after.store.restored = before.alarms.list();
   await after.start();
   await after.clock.advance(15_000);
   expect(after.changes).toEqual(['diagnostic/source/plc returned-unacknowledged']);
@@ -143,5 +142,5 @@ test('more than ten alarms in ten minutes are a flood, grouped by cause, until t
 });
 
 function tagOf(name: string, number: number): Tag {
-  return { name, number, source: 'plc', unit: '', range: undefined, deadband: 0 } as Tag;
+  return { name, number, source: 'plc', unit: '', range: undefined, deadband: 0 };
 }
