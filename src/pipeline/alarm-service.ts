@@ -52,7 +52,7 @@ export type AlarmDefinition = Pick<
 };
 
 /** What raises an alarm, for its record. */
-export type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
+type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
 
 /** One observation of the condition that an alarm is about. */
 export type AlarmInput = {

@@ -45,7 +45,7 @@ export type AlarmAcknowledgement = {
   readonly comment: string | undefined;
 };
 
-export type AlarmParameters = Readonly<Record<string, string | number>>;
+type AlarmParameters = Readonly<Record<string, string | number>>;
 
 export const normalFacts: AlarmFacts = {
   active: false,
