@@ -17,6 +17,7 @@ const good = { score: 0.25, verdict: 'normal', reason: '', contributions: [] } a
 
 function bodyOf(bytes: Uint8Array, text = JSON.stringify(names)): unknown {
   const writer = new JsonWriter(8);
+  writer.text('{');
   return new VerdictJson(text).write(bytes, writer) ? JSON.parse(new TextDecoder().decode(writer.take())) : undefined;
 }
 

@@ -38,6 +38,11 @@ export class JsonWriter {
     return taken;
   }
 
+  /** Returns a copy of what was written from `start` on. */
+  from(start: number): Uint8Array<ArrayBuffer> {
+    return this.#buffer.slice(start, this.#length);
+  }
+
   text(text: string): void {
     // A UTF-16 unit has at most three bytes in UTF-8.
     this.#reserve(3 * text.length);

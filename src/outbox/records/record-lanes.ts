@@ -1,22 +1,20 @@
-import type { ReadRequest } from '../../contracts/record-store.ts';
+import type { Lane } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
+import type { RecordKind } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
-import type { RecordRun } from '../file/storage-protocol.ts';
+import type { ClaimRequest, RecordRun, SequenceSpans } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
 /** A live lane whose next record is older than this leaves the waiting records to the backlog lane. */
 const LIVE_AGE_MS_MAX = 60_000;
 /** After this time without a live read, the backlog lane takes over the live range. */
 const LIVE_SILENCE_MS = 300_000;
-/** Rows of one SELECT. Reads are short, because an open one prevents a checkpoint of the WAL. */
-const READ_ROWS_MAX = 1000;
 
-/** Reads and acknowledges records for the uplinks, on the open outbox file. */
+/** Finds and acknowledges records for the uplinks, on the open outbox file. The reader worker reads them. */
 export class RecordLanes {
   readonly #database: OutboxDatabase;
 
@@ -24,34 +22,34 @@ export class RecordLanes {
     this.#database = database;
   }
 
-  read(request: ReadRequest, nowMs: EpochMs): readonly StoredRecord[] {
-    const range = this.#rangeFor(this.#position(request.uplink), request, nowMs);
-    if (range === undefined) return [];
-    const records: StoredRecord[] = [];
-    let bytes = 0;
-    for (const row of this.#pendingRows(range, request.kinds, request.recordsMax)) {
-      const record = this.#verified(row);
-      if (record === undefined) continue;
-      bytes += Buffer.byteLength(record.body);
-      if (records.length > 0 && bytes > request.bytesMax) break;
-      records.push(record);
-      if (records.length >= request.recordsMax) break;
+  /** Returns the ranges of sequences with the next records of an uplink, at least `recordsMax` if there are as many. */
+  claim({ uplink, lane, kinds, after = 0, recordsMax }: ClaimRequest, nowMs: EpochMs): SequenceSpans['spans'] {
+    const range = this.#rangeFor(this.#position(uplink), lane, nowMs);
+    const spans: { readonly after: number; readonly through: number }[] = [];
+    if (range === undefined) return spans;
+    const { counts, sequence } = this.#database;
+    let left = recordsMax;
+    for (const span of counts.spans(kinds, Math.max(range.acknowledged, after), range.through ?? sequence)) {
+      if (span.after < span.through) spans.push({ after: span.after, through: span.through });
+      // The count of a part of a bucket is an upper bound.
+      if (span.whole) left -= span.count;
+      if (left <= 0) break;
     }
-    return records;
+    return spans;
   }
 
   /**
    * Moves the uplink's cursor past a run of its lane: in memory immediately, in the file with the next commit. If a
    * crash loses the move, the records are sent again and the receiver drops them by their ids.
    *
-   * A run that was read before the file was replaced moves nothing.
+   * @returns False if the run moves nothing: it was read before the file was replaced, or is acknowledged already.
    * @throws {OperatingError} 'acknowledge-out-of-order' if older records of the lane still wait.
    */
-  acknowledge(run: RecordRun): void {
+  acknowledge(run: RecordRun): boolean {
     const { interest, cursor } = this.#position(run.uplink);
-    if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return;
+    if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return false;
     const range = cursor.rangeOf(run.first.sequence, run.last.sequence);
-    if (range === undefined) return;
+    if (range === undefined) return false;
     const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest.kinds);
     if (older !== undefined)
       throw new OperatingError(
@@ -61,6 +59,24 @@ export class RecordLanes {
       );
     cursor.advance(range, run.last.sequence);
     this.#database.cursors.moved(run.uplink);
+    return true;
+  }
+
+  /** Deletes a row that fails its checksum, and counts the loss: a damaged row is never sent. */
+  removeDamaged(sequence: number): void {
+    const row = this.#database.statements.bySequence.get(sequence) as OutboxRow | undefined;
+    if (row === undefined || this.#database.rows.verified(row) !== undefined) return;
+    const { timestamp } = row;
+    const kind = isRecordKind(row.kind) ? row.kind : 'unknown';
+    this.#database.commit(() => {
+      this.#database.remove([{ sequence, kind: 'unknown' }]);
+      const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
+      this.#database.losses.add(
+        { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
+        timestampMs,
+        this.#database.epochs.at(sequence),
+      );
+    });
   }
 
   /** Returns the number of records that wait for an uplink, and the time of the oldest. */
@@ -85,9 +101,9 @@ export class RecordLanes {
     return position;
   }
 
-  #rangeFor(position: UplinkPosition, request: ReadRequest, nowMs: EpochMs): PendingRange | undefined {
+  #rangeFor(position: UplinkPosition, lane: Lane, nowMs: EpochMs): PendingRange | undefined {
     const { cursor, interest } = position;
-    switch (request.lane) {
+    switch (lane) {
       case 'live':
         this.#openLive(position, nowMs);
         return cursor.lane('live');
@@ -113,18 +129,6 @@ export class RecordLanes {
     if (cursor.splitAt(this.#database.sequence)) this.#database.cursors.moved(interest.id);
   }
 
-  *#pendingRows(range: PendingRange, kinds: readonly RecordKind[], rowsMax: number): Generator<OutboxRow> {
-    const { counts, statements, sequence } = this.#database;
-    const kindsJson = JSON.stringify(kinds);
-    let left = Math.min(rowsMax, READ_ROWS_MAX);
-    for (const span of counts.spans(kinds, range.acknowledged, range.through ?? sequence)) {
-      const rows = statements.pending.all(span.after, span.through, kindsJson, left) as OutboxRow[];
-      yield* rows;
-      left -= rows.length;
-      if (left <= 0) return;
-    }
-  }
-
   #firstPending(
     range: PendingRange,
     kinds: readonly RecordKind[],
@@ -135,24 +139,6 @@ export class RecordLanes {
       const row = statements.pendingSequences.get(span.after, span.through, kindsJson, 1);
       if (row !== undefined) return row as { readonly sequence: number; readonly timestamp: number };
     }
-    return undefined;
-  }
-
-  /** Deletes a damaged row and counts the loss: a damaged row is never sent. */
-  #verified(row: OutboxRow): StoredRecord | undefined {
-    const record = this.#database.rows.verified(row);
-    if (record !== undefined) return record;
-    const { sequence, timestamp } = row;
-    const kind = isRecordKind(row.kind) ? row.kind : 'unknown';
-    this.#database.commit(() => {
-      this.#database.remove([{ sequence, kind: 'unknown' }]);
-      const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-      this.#database.losses.add(
-        { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
-        timestampMs,
-        this.#database.epochs.at(sequence),
-      );
-    });
     return undefined;
   }
 
