@@ -122,10 +122,7 @@ export class VerdictJson {
     to.bytes(this.#afterReason);
     to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
     to.bytes(this.#beforeTags);
-    for (const [tag, key] of this.#keys.entries()) {
-      to.bytes(key);
-      to.float32(view.getFloat32(VALUES_AT + 4 * tag, true));
-    }
+    to.float32s(this.#keys, view, VALUES_AT);
     to.text('},"quality":{');
     this.#writeQualities(view, qualitiesAt, contributionsAt, to);
     to.text('}}');

@@ -73,20 +73,7 @@ export function leaveCheckpoints(database: SqliteDatabase, bytesMax: number): vo
 
 /** Opens a second connection to a database of this agent, which reads and checkpoints the WAL. */
 export function openReader(path: string): SqliteDatabase {
-  const database = new Database(path, { fileMustExist: true });
-  try {
-    database.pragma('busy_timeout = 5000');
-    database.pragma('trusted_schema = OFF');
-    database.pragma('cell_size_check = ON');
-    database.pragma('mmap_size = 0');
-    database.pragma('synchronous = FULL');
-    database.pragma('wal_autocheckpoint = 0');
-    database.pragma('query_only = ON');
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+  return openSecond(path, { fileMustExist: true }, ['synchronous = FULL', 'wal_autocheckpoint = 0', 'query_only = ON']);
 }
 
 /**
@@ -95,12 +82,15 @@ export function openReader(path: string): SqliteDatabase {
  * SQLite gives that file to the owner of the database.
  */
 export function openReadOnly(path: string): SqliteDatabase {
-  const database = new Database(path, { readonly: true, fileMustExist: true });
+  return openSecond(path, { readonly: true, fileMustExist: true }, []);
+}
+
+function openSecond(path: string, options: Database.Options, pragmas: readonly string[]): SqliteDatabase {
+  const database = new Database(path, options);
   try {
-    database.pragma('busy_timeout = 5000');
-    database.pragma('trusted_schema = OFF');
-    database.pragma('cell_size_check = ON');
-    database.pragma('mmap_size = 0');
+    for (const pragma of ['busy_timeout = 5000', 'trusted_schema = OFF', 'cell_size_check = ON', 'mmap_size = 0'])
+      database.pragma(pragma);
+    for (const pragma of pragmas) database.pragma(pragma);
     return database;
   } catch (error) {
     database.close();
