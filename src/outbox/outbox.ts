@@ -10,6 +10,7 @@ import { AppendQueue } from './records/append-queue.ts';
 import type { RecordReaderOptions, RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
+import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
 import type { AppendBatch } from './file/append-batch.ts';
@@ -47,7 +48,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
-  #seenLost = new Map<string, number>();
   #seenEpochs = 0;
   #disposed: Promise<void> | undefined;
 
@@ -115,11 +115,11 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
-    const { kinds, limits, batchesMax } = request;
+    const { uplink, kinds, limits, batchesMax } = request;
     const recordsMax = limits.recordsMax * batchesMax;
     const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
     if (claim.spans.length === 0) return [];
-    const { batches, damaged } = await this.#reader.call('read', { ...claim, kinds, limits, batchesMax });
+    const { batches, damaged } = await this.#reader.call('read', { ...claim, uplink, kinds, limits, batchesMax });
     if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));
@@ -168,8 +168,9 @@ export class Outbox implements RecordStore, AsyncDisposable {
     // After the callers of the last refused appends have reported their losses.
     await new Promise((resolve) => setImmediate(resolve));
     await this.#reportLosses();
-    const { records } = this.#tally;
-    if (records > 0) this.#deps.log.error({ records }, 'Records were lost and could not be recorded as lost.');
+    const left = this.#tally.report()?.losses;
+    if (left !== undefined)
+      this.#deps.log.error({ losses: left }, 'Records were lost, and the loss could not be stored.');
     await this.#reader.close();
     await this.#link.close();
   }
@@ -229,15 +230,12 @@ export class Outbox implements RecordStore, AsyncDisposable {
     return reason === undefined || rows === 0 ? reason : `${reason}; ${rows} records wait in memory`;
   }
 
-  /** The worker's totals restart with the worker and with each new file. */
   #countLosses({ lost, epochsStarted }: StorageReport): void {
-    const seen = new Map<string, number>();
-    for (const { kind, reason, count } of lost) {
-      const before = this.#seenLost.get(`${kind}/${reason}`) ?? 0;
-      this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count >= before ? count - before : count);
-      seen.set(`${kind}/${reason}`, count);
+    for (const { uplink, kind, reason, count } of lost) {
+      if (uplink === undefined) this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count);
+      else if (uplink !== LOCAL) this.#metrics.andon_uplink_records_lost_total.inc({ uplink, kind, reason }, count);
     }
-    this.#seenLost = seen;
+    // The worker's total restarts with the worker.
     const epochs = epochsStarted >= this.#seenEpochs ? epochsStarted - this.#seenEpochs : epochsStarted;
     this.#metrics.andon_outbox_epochs_total.inc(epochs);
     this.#seenEpochs = epochsStarted;
@@ -245,7 +243,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   #down(reason: string): void {
     this.#health.report('degraded', this.#withQueue(reason));
-    this.#seenLost = new Map();
     this.#seenEpochs = 0;
   }
 }

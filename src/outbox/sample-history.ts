@@ -8,7 +8,7 @@ import {
 } from '../contracts/sample-history.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
-import type { TagNumber } from '../domain/sample/tag.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { BAD, GOOD, type QualityCode } from '../domain/sample/quality.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
@@ -27,10 +27,15 @@ const SAMPLES_MAX = 1_000_000;
 /** Time for the last flush when the agent stops. */
 const LAST_FLUSH_MS = 10_000;
 
+/** A tag with its source. */
+type HistoryTag = Pick<Tag, 'name' | 'source'>;
+
 export type SampleHistoryOptions = {
   readonly storage: SampleStorage;
-  /** Tags to keep. Samples of other tags are ignored. */
-  readonly tags: readonly { readonly number: TagNumber; readonly name: string }[];
+  /** Every tag; its number is its index. A tag of a pattern appears in this array before its first sample. */
+  readonly tags: readonly HistoryTag[];
+  /** Returns true for a tag to keep. Samples of other tags are ignored. Default: keeps every tag. */
+  readonly keeps?: (tag: HistoryTag) => boolean;
   readonly deps: Deps;
 };
 
@@ -44,8 +49,8 @@ type Series = { readonly name: string; readonly buffer: SeriesBuffer };
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
-  /** By tag number. */
-  readonly #series = new Map<TagNumber, Series>();
+  /** By tag number, from the first sample; undefined for a tag that is not kept. */
+  readonly #series = new Map<TagNumber, Series | undefined>();
   /** By watch. */
   readonly #scores = new Map<string, Series>();
   readonly #taken;
@@ -61,7 +66,6 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
-    for (const { number, name } of options.tags) this.#series.set(number, { name, buffer: new SeriesBuffer() });
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#taken = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
@@ -77,7 +81,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     let taken = 0;
     let dropped = 0;
     for (let index = 0; index < batch.length; index += 1) {
-      const series = this.#series.get(batch.tags[index] ?? -1);
+      const series = this.#seriesOf(batch.tags[index] ?? -1);
       if (series === undefined) continue;
       const quality = batch.qualities[index] as QualityCode;
       const kept = this.#push(series, batch.timesMs[index] ?? 0, batch.values[index] ?? 0, quality);
@@ -142,6 +146,16 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     this.#timer?.cancel();
   }
 
+  #seriesOf(number: TagNumber): Series | undefined {
+    const existing = this.#series.get(number);
+    if (existing !== undefined || this.#series.has(number)) return existing;
+    const tag = this.#options.tags[number];
+    const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
+    const series = isKept ? { name: tag.name, buffer: new SeriesBuffer() } : undefined;
+    this.#series.set(number, series);
+    return series;
+  }
+
   /** @returns False if the buffer is full. */
   #push({ buffer }: Series, timeMs: EpochMs, value: number, quality: QualityCode): boolean {
     if (this.#waiting >= SAMPLES_MAX) return false;
@@ -190,7 +204,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     let slice: Series[] = [];
     let samples = 0;
     for (const series of [...this.#series.values(), ...this.#scores.values()]) {
-      if (series.buffer.length === 0) continue;
+      if (series === undefined || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#batchOf(slice, samples));
         [slice, samples] = [[], 0];

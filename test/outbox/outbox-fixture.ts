@@ -139,7 +139,7 @@ export function openStorage(
       const limits = { recordsMax, bytesMax: 1e6 };
       for (;;) {
         const spans = handlers.claim(claim) as SequenceSpans;
-        const { result } = reader.read({ ...spans, kinds, limits, batchesMax: 1 }) as Moved<RecordReadResult>;
+        const { result } = reader.read({ ...spans, uplink, kinds, limits, batchesMax: 1 }) as Moved<RecordReadResult>;
         if (result.damaged.length > 0) void handlers.damaged({ sequences: result.damaged });
         if (result.damaged.length === 0 || result.batches.length > 0)
           return recordsIn(result.batches.map((batch) => new RecordBatch(batch)));

@@ -15,8 +15,8 @@ import { openHistory, startHistory, testFolder } from './outbox-fixture.ts';
 
 const base = 1_800_000_000_000;
 const tags = [
-  { number: 0, name: 'pump-1.pressure' },
-  { number: 1, name: 'pump-1.current' },
+  { name: 'pump-1.pressure', source: 'plc' },
+  { name: 'pump-1.current', source: 'plc' },
 ];
 
 function batchOf(...samples: readonly (readonly [tag: number, value: number, timeMs: number, quality?: 0 | 1 | 2])[]) {
@@ -254,4 +254,15 @@ describe('the history', () => {
     expect(timesMs[0]).toBeGreaterThan(base);
     history.stop();
   });
+});
+
+test('a tag that is not kept is ignored, and a tag that gets its name during the run is stored under it', async () => {
+  const deps = testDeps();
+  const growing = [...tags, { name: '', source: 'cell' }];
+  const storage = await readyHistory(testFolder(), deps);
+  const history = new SampleHistoryStore({ storage, tags: growing, keeps: ({ source }) => source === 'cell', deps });
+  growing[2] = { name: 'pump-2.vibration', source: 'cell' };
+  history.add(batchOf([0, 1, base], [2, 2, base]));
+  const series = await history.read(['pump-1.pressure', 'pump-2.vibration'], 0, 1e15);
+  expect(series.map(({ values }) => [...values])).toEqual([[], [2]]);
 });

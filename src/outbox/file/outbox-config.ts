@@ -22,14 +22,14 @@ export const outboxConfigSchema = configObject({
     .describe('What is dropped when maxSize is reached. Delivered records are always dropped first, alarms last'),
   retention: duration('How long records are kept after every uplink has delivered them').prefault('7d'),
   history: duration('How long good samples are kept for training, backtests and charts').prefault('30d'),
-  historyRollups: duration(
-    'How long the minimum, maximum, mean and count of every minute and hour are kept, for trends of months',
-  ).prefault('400d'),
   historyMaxSize: sizeOf(
     'Largest size of the sample history. The oldest samples are dropped first',
     1e6,
     1e12,
   ).prefault('4GB'),
+  historyRollups: duration(
+    'How long the minimum, maximum, mean and count of every minute and hour are kept, for trends of months',
+  ).prefault('400d'),
   historyFlushInterval: duration(
     'Interval between writes of the sample history. A power failure loses at most the samples of one interval',
     {

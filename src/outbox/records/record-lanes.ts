@@ -1,12 +1,12 @@
 import type { Lane } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import type { LostRow } from './loss-ledger.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
-import type { ClaimRequest, RecordRun, SequenceSpans } from '../file/storage-protocol.ts';
+import type { ClaimRequest, RecordRun, SequenceSpans, UplinkInterest } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
 /** A live lane whose next record is older than this leaves the waiting records to the backlog lane. */
@@ -22,20 +22,44 @@ export class RecordLanes {
     this.#database = database;
   }
 
-  /** Returns the ranges of sequences with the next records of an uplink, at least `recordsMax` if there are as many. */
-  claim({ uplink, lane, kinds, after = 0, recordsMax }: ClaimRequest, nowMs: EpochMs): SequenceSpans['spans'] {
+  /**
+   * Returns the ranges of sequences with the next records of an uplink. Until these are settled or the uplink reads again
+   * from its cursor, they are not dropped.
+   */
+  claim(request: ClaimRequest, nowMs: EpochMs): SequenceSpans['spans'] {
+    const { uplink, lane, after } = request;
+    const { handedOut } = this.#database.cursors;
     const range = this.#rangeFor(this.#position(uplink), lane, nowMs);
-    const spans: { readonly after: number; readonly through: number }[] = [];
-    if (range === undefined) return spans;
-    const { counts, sequence } = this.#database;
-    let left = recordsMax;
+    const { spans, first, last } = this.#next(range, request);
+    if (after === undefined) handedOut.release(uplink);
+    if (first !== undefined && last !== undefined) handedOut.add(uplink, first, last);
+    return spans.filter((span) => span.through > span.after);
+  }
+
+  /** Finds the next records, as many as one read may have. */
+  #next(range: PendingRange | undefined, { uplink, kinds, recordsMax, after = 0 }: ClaimRequest) {
+    const { counts, statements, sequence, cursors } = this.#database;
+    const kindsJson = JSON.stringify(kinds);
+    const spans: { readonly after: number; through: number }[] = [];
+    let [records, bytes] = [0, 0];
+    let first: number | undefined;
+    let last: number | undefined;
+    if (range === undefined) return { spans, first, last };
     for (const span of counts.spans(kinds, Math.max(range.acknowledged, after), range.through ?? sequence)) {
-      if (span.after < span.through) spans.push({ after: span.after, through: span.through });
-      // The count of a part of a bucket is an upper bound.
-      if (span.whole) left -= span.count;
-      if (left <= 0) break;
+      const rows = statements.pendingBytes.all(span.after, span.through, kindsJson, uplink, recordsMax - records);
+      const found = { after: span.after, through: span.after };
+      spans.push(found);
+      for (const row of rows as { readonly sequence: number; readonly bytes: number }[]) {
+        bytes += row.bytes;
+        if (records > 0 && bytes > cursors.handedOut.readBytesMax) return { spans, first, last };
+        records += 1;
+        first ??= row.sequence;
+        last = row.sequence;
+        found.through = row.sequence;
+      }
+      if (records >= recordsMax) break;
     }
-    return spans;
+    return { spans, first, last };
   }
 
   /**
@@ -50,7 +74,7 @@ export class RecordLanes {
     if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return false;
     const range = cursor.rangeOf(run.first.sequence, run.last.sequence);
     if (range === undefined) return false;
-    const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest.kinds);
+    const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest);
     if (older !== undefined)
       throw new OperatingError(
         'acknowledge-out-of-order',
@@ -58,6 +82,7 @@ export class RecordLanes {
         `Uplink ${run.uplink} acknowledged from sequence ${run.first.sequence}, but ${older.sequence} still waits`,
       );
     cursor.advance(range, run.last.sequence);
+    this.#database.cursors.handedOut.settled(run.uplink, run.last.sequence);
     this.#database.cursors.moved(run.uplink);
     return true;
   }
@@ -67,15 +92,13 @@ export class RecordLanes {
     const row = this.#database.statements.bySequence.get(sequence) as OutboxRow | undefined;
     if (row === undefined || this.#database.rows.verified(row) !== undefined) return;
     const { timestamp } = row;
-    const kind = isRecordKind(row.kind) ? row.kind : 'unknown';
+    const kind: LostRow['kind'] = isRecordKind(row.kind) ? row.kind : 'unknown';
+    const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
     this.#database.commit(() => {
       this.#database.remove([{ sequence, kind: 'unknown' }]);
-      const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-      this.#database.losses.add(
-        { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
-        timestampMs,
-        this.#database.epochs.at(sequence),
-      );
+      // The id of a salvaged row may be damaged too.
+      const lost = { sequence, kind, timestamp: timestampMs, original_id: null };
+      this.#database.losses.dropped([lost], 'row-damaged', 'any');
     });
   }
 
@@ -86,11 +109,13 @@ export class RecordLanes {
     const kinds = JSON.stringify(interest.kinds);
     let count = 0;
     for (const range of cursor.ranges)
-      for (const span of counts.spans(interest.kinds, range.acknowledged, range.through ?? sequence))
-        count += span.whole ? span.count : Number(statements.pendingCount.get(span.after, span.through, kinds));
-    const oldest = cursor.ranges
-      .map((range) => this.#firstPending(range, interest.kinds))
-      .find((row) => row !== undefined);
+      for (const span of counts.spans(interest.kinds, range.acknowledged, range.through ?? sequence)) {
+        const { after, through } = span;
+        // Some of the losses may be of other uplinks.
+        const isExact = span.whole && counts.spans(['loss'], after, through).next().done === true;
+        count += isExact ? span.count : Number(statements.pendingCount.get(after, through, kinds, uplink));
+      }
+    const oldest = cursor.ranges.map((range) => this.#firstPending(range, interest)).find((row) => row !== undefined);
     return { count, oldestMs: oldest?.timestamp };
   }
 
@@ -111,7 +136,7 @@ export class RecordLanes {
         cursor.endLiveAfter(nowMs, LIVE_SILENCE_MS);
         // A gap without records for this uplink closes.
         for (let range = cursor.lane('backlog'); range?.through !== undefined; range = cursor.lane('backlog')) {
-          if (this.#firstPending(range, interest.kinds) !== undefined) return range;
+          if (this.#firstPending(range, interest) !== undefined) return range;
           cursor.advance(range, range.through);
           this.#database.cursors.moved(interest.id);
         }
@@ -123,7 +148,7 @@ export class RecordLanes {
     const wasLive = cursor.live;
     cursor.readLive(nowMs);
     const last = cursor.ranges.at(-1);
-    const next = last === undefined ? undefined : this.#firstPending(last, interest.kinds);
+    const next = last === undefined ? undefined : this.#firstPending(last, interest);
     if (next === undefined) return;
     if (wasLive && nowMs - next.timestamp <= LIVE_AGE_MS_MAX) return;
     if (cursor.splitAt(this.#database.sequence)) this.#database.cursors.moved(interest.id);
@@ -131,12 +156,12 @@ export class RecordLanes {
 
   #firstPending(
     range: PendingRange,
-    kinds: readonly RecordKind[],
+    { id, kinds }: UplinkInterest,
   ): { readonly sequence: number; readonly timestamp: number } | undefined {
     const { counts, statements, sequence } = this.#database;
     const kindsJson = JSON.stringify(kinds);
     for (const span of counts.spans(kinds, range.acknowledged, range.through ?? sequence)) {
-      const row = statements.pendingSequences.get(span.after, span.through, kindsJson, 1);
+      const row = statements.pendingSequences.get(span.after, span.through, kindsJson, id, 1);
       if (row !== undefined) return row as { readonly sequence: number; readonly timestamp: number };
     }
     return undefined;

@@ -26,6 +26,7 @@ export type RecordReaderOptions = {
 };
 
 export type RecordReadRequest = SequenceSpans & {
+  readonly uplink: string;
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
@@ -137,14 +138,17 @@ export class RecordReader {
   }
 }
 
-function read(file: OpenFile, { spans, kinds, limits, batchesMax }: RecordReadRequest): Moved<RecordReadResult> {
+function read(
+  file: OpenFile,
+  { spans, uplink, kinds, limits, batchesMax }: RecordReadRequest,
+): Moved<RecordReadResult> {
   const { statements, epochs, rows } = file;
   const writer = new RecordBatchWriter(limits);
   const damaged: number[] = [];
   const kindsJson = JSON.stringify(kinds);
   for (const span of spans) {
     for (let { after } = span; writer.complete < batchesMax;) {
-      const found = statements.pending.all(after, span.through, kindsJson, ROWS_MAX) as OutboxRow[];
+      const found = statements.pending.all(after, span.through, kindsJson, uplink, ROWS_MAX) as OutboxRow[];
       for (const row of found) {
         if (writer.complete >= batchesMax) break;
         const isAdded = writer.add({ id: epochs.idOf(row), sequence: row.sequence }, (to) => rows.write(row, to));
