@@ -40,7 +40,7 @@ function recordsOfSettlement(settlement: Settlement): readonly StoredRecord[] {
   return recordsIn(settlement.type === 'acknowledge' ? settlement.batches : [settlement.batch]);
 }
 
-function expectValid(batches: readonly RecordBatch[], records: readonly StoredRecord[], bytesMax: number): void {
+function expectWhole(batches: readonly RecordBatch[], records: readonly StoredRecord[], bytesMax: number): void {
   expect(recordsIn(batches).map(({ id, sequence, body }) => [id, sequence, body])).toEqual(
     records.map(({ id, sequence, body }) => [id, sequence, body]),
   );
@@ -61,7 +61,7 @@ describe('a batch', () => {
       fc.property(paddings, fc.integer({ min: 1, max: 20 }), bytes, (sizes, recordsMax, bytesMax) => {
         const records = recordsOf(sizes);
         const batches = batchesOf(records, { recordsMax, bytesMax });
-        expectValid(batches, records, bytesMax);
+        expectWhole(batches, records, bytesMax);
         for (const { length } of batches) expect(length).toBeLessThanOrEqual(recordsMax);
       }),
     );
@@ -73,8 +73,9 @@ describe('a batch', () => {
         const records = recordsOf(sizes);
         const [whole] = batchesOf(records, { recordsMax: 100, bytesMax: 1e9 });
         if (whole === undefined) throw new Error('one batch has all records');
-        expectValid(whole.within(bytesMax), records, bytesMax);
-        if (whole.length > 1) expectValid(whole.halves(), records, 1e9);
+        expect(whole.length).toBe(records.length);
+        expectWhole(whole.within(bytesMax), records, bytesMax);
+        if (whole.length > 1) expectWhole(whole.halves(), records, 1e9);
       }),
     );
   });
