@@ -25,7 +25,7 @@ export type RecordReaderOptions = {
   readonly bytesMax: number;
 };
 
-export type RecordReadRequest = SequenceSpans & {
+type RecordReadRequest = SequenceSpans & {
   readonly uplink: string;
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
