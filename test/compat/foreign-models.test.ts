@@ -19,7 +19,8 @@ type Manifest = Readonly<Record<string, unknown>> & {
 type Exported = {
   readonly windows: readonly (readonly number[])[];
   readonly values: readonly number[];
-  readonly golden: readonly number[];
+  /** Outputs of the graph for the first window. */
+  readonly outputs: readonly number[];
   readonly manifest: Manifest;
 };
 
@@ -32,9 +33,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function exported(name: string): TestModel & Exported {
   const content = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as Exported;
-  const { windows, golden, manifest } = content;
+  const { windows, outputs, manifest } = content;
   const steps = manifest.window?.steps ?? 1;
-  const vector = { inputs: { X: windows[0] ?? [] }, outputs: { [manifest.output.name]: golden } };
+  const vector = { inputs: { X: windows[0] ?? [] }, outputs: { [manifest.output.name]: outputs } };
   return {
     ...content,
     name,
@@ -43,7 +44,7 @@ function exported(name: string): TestModel & Exported {
     tags: (windows[0]?.length ?? 0) / steps,
     golden: [],
     manifest: { input: 'X', window: { steps }, golden: [vector], ...manifest },
-  } as unknown as TestModel & Exported;
+  };
 }
 
 async function largestGap(name: string): Promise<number> {

@@ -29,7 +29,7 @@ def save(name, model, windows, values, raw=None, **manifest):
         file.write(model.SerializeToString())
     values = np.ravel(values)
     golden = np.ravel(values[:1] if raw is None else raw)
-    content = {'windows': np.asarray(windows).tolist(), 'values': values.tolist(), 'golden': golden.tolist(),
+    content = {'windows': np.asarray(windows).tolist(), 'values': values.tolist(), 'outputs': golden.tolist(),
                'manifest': manifest}
     with open(f'{folder}/{name}.json', 'w') as file:
         json.dump(content, file)
