@@ -11,6 +11,7 @@ import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
+import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training/training-commands.ts';
@@ -96,6 +97,7 @@ function commands(): Command {
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addTagsCommands(program);
   program
     .command('status')
     .description("the running agent's health")

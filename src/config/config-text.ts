@@ -8,13 +8,17 @@ const FILE_BYTES_MAX = 4_000_000;
 /** Text of a file, or the reason why it cannot be read. */
 export type ConfigText = { readonly text: string } | { readonly problem: string };
 
-/** Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size. */
-export async function readConfigText(path: string): Promise<ConfigText> {
+/**
+ * Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size.
+ *
+ * @param decode Default: UTF-8 only.
+ */
+export async function readConfigText(path: string, decode = decoded): Promise<ConfigText> {
   try {
     const bytes = await buffer(createReadStream(path, { end: FILE_BYTES_MAX }));
     if (bytes.length > FILE_BYTES_MAX)
       return { problem: `is larger than ${FILE_BYTES_MAX / 1e6} MB: check that this is the right file` };
-    return decoded(bytes);
+    return decode(bytes);
   } catch (error) {
     const code = errorCode(error);
     if (code === 'EISDIR') return { problem: 'is a folder: expected a configuration file' };
@@ -32,4 +36,13 @@ function decoded(bytes: Buffer): ConfigText {
   } catch {
     return { problem: 'is not UTF-8 text: save it as UTF-8' };
   }
+}
+
+/** Decodes a file of a spreadsheet program: UTF-8, UTF-16 with a byte order mark, or Windows-1252. */
+export function spreadsheetText(bytes: Buffer): ConfigText {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  if (mark === 0xfffe || mark === 0xfeff)
+    return { text: new TextDecoder(mark === 0xfeff ? 'utf-16be' : 'utf-16le').decode(bytes) };
+  const unicode = decoded(bytes);
+  return 'text' in unicode ? unicode : { text: new TextDecoder('windows-1252').decode(bytes) };
 }

@@ -55,3 +55,12 @@ export function parseTimeMs(cell: string): number | undefined {
   const microseconds = Math.round(Number(`0.${fraction}`) * 1e6);
   return Number.isNaN(wholeMs) ? undefined : (wholeMs * 1000 + microseconds) / 1000;
 }
+
+/** A decimal comma is detected from cells that are numbers with a comma only. */
+export function detectDecimal(
+  separator: CsvFormat['separator'],
+  sample: readonly (readonly string[])[],
+): CsvFormat['decimal'] {
+  const isDecimalComma = (cell: string) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell);
+  return separator !== ',' && sample.some((cells) => cells.some(isDecimalComma)) ? ',' : '.';
+}

@@ -1,5 +1,5 @@
 import { OperatingError } from '../platform/errors.ts';
-import { type CsvFormat, parseNumber, parseTimeMs } from './csv-cells.ts';
+import { type CsvFormat, detectDecimal, parseNumber, parseTimeMs } from './csv-cells.ts';
 import { csvRecords } from './csv-records.ts';
 
 const SEPARATORS = ['\t', ';', ','] as const;
@@ -173,12 +173,6 @@ async function readSample(path: string, separator: CsvFormat['separator']): Prom
   }
   if (records.length < 2) throw new OperatingError('csv-empty', 'reject', `${path} has no rows`);
   return records.slice(1);
-}
-
-/** A decimal comma is detected from cells that are numbers with a comma only. */
-function detectDecimal(separator: CsvFormat['separator'], sample: CsvSample): CsvFormat['decimal'] {
-  const isDecimalComma = (cell: string) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell);
-  return separator !== ',' && sample.some((cells) => cells.some(isDecimalComma)) ? ',' : '.';
 }
 
 function checkHeaders(path: string, headers: readonly string[], { decimal }: CsvFormat): void {
