@@ -49,6 +49,14 @@ export const benchParts: readonly Part[] = [
     goal: undefined,
   },
   {
+    id: 'rollups',
+    title: 'A month of 8 tags by the minute, compared with a plain table in better-sqlite3',
+    unit: 'months/s',
+    agent: 'rollupsAgent',
+    limit: 'rollupsLimit',
+    goal: { kind: 'ratio-at-least', value: 1 },
+  },
+  {
     id: 'drain',
     title: 'Backlog to an MQTT broker, compared with bare mqtt.js',
     unit: 'records/s',

@@ -1,6 +1,7 @@
 import { drainAgent, drainLimit } from './drain.ts';
 import { intakeLimit, intakePattern, intakeStored, intakeTags } from './mqtt-intake.ts';
 import { outboxAgent, outboxLimit, outboxTableLimit } from './outbox-rows.ts';
+import { rollupsAgent, rollupsLimit } from './rollups.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
 import { scansAgent, scansLimit } from './scans.ts';
 import type { PartOptions } from './part-options.ts';
@@ -19,6 +20,8 @@ const parts = {
   outboxTableLimit,
   samplesAgent,
   samplesLimit,
+  rollupsAgent,
+  rollupsLimit,
   drainAgent,
   drainLimit,
   intakeTags,

@@ -1,7 +1,6 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
-import type { Tag } from '../domain/sample/tag.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
@@ -26,7 +25,6 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
@@ -46,6 +44,7 @@ import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { recordInterests } from './record-interests.ts';
+import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
@@ -89,9 +88,7 @@ export async function startAgent(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
-  const history = stack.use(
-    new SampleHistoryStore({ storage: historyStorage, tags: historyTags(tags, watches), deps }),
-  );
+  const history = stack.use(new SampleHistoryStore({ storage: historyStorage, tags, keeps: keptTags(config), deps }));
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -274,12 +271,6 @@ export async function startAgent(
     'Started.',
   );
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
-/** Returns the tags of the watches: models are trained on them, and charts of verdicts show them. */
-function historyTags(tags: readonly Tag[], watches: ReadonlyMap<string, WatchConfig>): readonly Tag[] {
-  const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
-  return tags.filter(({ name }) => watched.has(name));
 }
 
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {

@@ -48,6 +48,7 @@ function sections(plan: AgentPlan): readonly string[] {
     ...(notPolled === 0 ? [] : [`${plural(notPolled, 'tag')} not polled: the source sends by itself.`]),
     ...(plan.windows.length === 0 ? [] : [`WINDOWS\n${windowTable(plan)}`]),
     ...(plan.models.length === 0 ? [] : [`MODELS\n${modelTable(plan)}`]),
+    ...(plan.history.length === 0 ? [] : [`HISTORY\n${historyTable(plan)}`]),
     ...noteSection(plan),
     conclusion(plan),
   ];
@@ -126,6 +127,17 @@ function modelTable({ models }: AgentPlan): string {
 function placeText(executionProviders: readonly string[], remote: AgentPlan['models'][number]['remote']): string {
   if (remote === undefined) return executionProviders.join(' → ');
   return remote.fallback === undefined ? remote.url : `${remote.url} → ${remote.fallback}`;
+}
+
+function historyTable({ history }: AgentPlan): string {
+  const rows = history.map(({ source, keeps, tags, samplesPerDay, bytesPerDay }) => [
+    source,
+    keeps,
+    String(tags),
+    samplesPerDay === undefined ? '?' : Math.round(samplesPerDay).toLocaleString('en'),
+    bytesPerDay === undefined ? '5 B a sample' : `${Math.ceil(bytesPerDay / 1e6).toLocaleString('en')} MB`,
+  ]);
+  return table(['source', 'kept', 'tags', 'samples a day', 'size a day, at most'], rows);
 }
 
 function noteSection({ scans }: AgentPlan): readonly string[] {

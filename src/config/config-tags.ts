@@ -49,6 +49,18 @@ function patternOf(name: string, patterns: readonly SourcePattern[]): SourcePatt
   return matching.toSorted((a, b) => b.letters - a.letters)[0]?.pattern;
 }
 
+/**
+ * Returns a test for the tags that the sample history keeps: those of the watches, on which models are trained and which charts
+ * show, and all tags of a source with `history: all`.
+ */
+export function keptTags({
+  sources,
+  watches,
+}: Pick<AgentConfig, 'sources' | 'watches'>): (tag: Pick<Tag, 'name' | 'source'>) => boolean {
+  const watched = new Set(Object.values(watches).flatMap(({ tags }) => tags));
+  return ({ name, source }) => watched.has(name) || sources[source]?.history === 'all';
+}
+
 function namedTags({ watches = {}, publish }: TagSections): readonly string[] {
   const watched = Object.values(watches).flatMap(({ tags, alarm }) =>
     alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import type { CodecProtocol } from '../serving/v2/codec-protocol.ts';
+import type { CodecProtocol } from '../serving/v2/tensor-codec.ts';
 import { parseInferRequest } from '../serving/v2/infer-request.ts';
 import { encodeInferResponse } from '../serving/v2/infer-response.ts';
 import { invariant } from '../platform/errors.ts';

@@ -92,6 +92,17 @@ export const tagSeriesJson = z.object({
   values: z.array(z.number()),
 });
 
+/** Columns of equal length. A span without a sample is missing. */
+export const rollupJson = z.object({
+  tag: z.string(),
+  timestamps_ms: z.array(z.number()).describe('Begin of each minute or hour'),
+  min: z.array(z.number().nullable()).describe('null if no sample of the span was good'),
+  max: z.array(z.number().nullable()),
+  mean: z.array(z.number().nullable()),
+  count: z.array(z.number()).describe('Good samples'),
+  quality: z.array(z.enum(qualities)).describe('Quality of the last sample'),
+});
+
 export const modelJson = z.object({
   name: z.string(),
   version: z.number(),

@@ -3,20 +3,30 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
-import type { SampleHistory } from '../contracts/sample-history.ts';
+import {
+  type Rollup,
+  type RollupResolution,
+  rollupSpansMs,
+  type SampleHistory,
+  scoreSeries,
+  type TagSeries,
+} from '../contracts/sample-history.ts';
 import type { LearningOverview, LearningStatuses } from '../contracts/learning-statuses.ts';
 import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
+import { qualityOf } from '../domain/sample/quality.ts';
 import { recordJson, type StoredRecord } from '../domain/record/record.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorJson } from '../web/http-errors.ts';
-import { modelJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
+import { modelJson, rollupJson, tagReadingJson, tagSeriesJson, verdictJson, watchJson } from './api-schemas.ts';
 import { tagJson } from './event-stream.ts';
 
 const HISTORY_MS_DEFAULT = 3_600_000;
 const VERDICTS_MAX = 5_000;
 const SAMPLES_PER_TAG_MAX = 5_000;
+/** Minutes or hours of one request: 34 days of minutes. */
+const ROLLUP_SPANS_MAX = 50_000;
 
 type LoadedModelStatuses = {
   readonly statuses: readonly ModelStatus[];
@@ -78,15 +88,23 @@ export function registerWatchRoutes(instance: FastifyInstance, options: WatchRou
   registerHistory(app, options);
 }
 
+const resolutions = ['samples', '1m', '1h'] as const satisfies readonly ('samples' | RollupResolution)[];
+
 const historyQuery = z
   .object({
     from: z.coerce.number().optional().describe('Epoch milliseconds. Default: one hour before `to`'),
     to: z.coerce.number().optional().describe('Epoch milliseconds. Default: now'),
     limit: z.coerce.number().int().min(1).max(VERDICTS_MAX).default(VERDICTS_MAX),
+    resolution: z
+      .enum(resolutions)
+      .default('samples')
+      .describe('`samples`: verdicts and samples. `1m`, `1h`: minimum, maximum, mean and count of minutes or hours'),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     error: "'from' must not be after 'to'",
   });
+
+type HistoryQuery = z.infer<typeof historyQuery>;
 
 function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions): void {
   const { board, records, history, deps } = options;
@@ -94,18 +112,20 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
     watch: z.string(),
     from_ms: z.number(),
     to_ms: z.number(),
-    verdicts: z.array(verdictJson),
+    resolution: z.enum(resolutions),
+    verdicts: z.array(verdictJson).describe('Empty with a resolution of minutes or hours'),
     alarms: z.array(z.looseObject({ id: z.string() })),
-    tags: z.array(tagSeriesJson),
+    score: rollupJson.nullable().describe('Scores of the watch; null for samples, which the verdicts have'),
+    tags: z.array(z.union([tagSeriesJson, rollupJson])),
   });
   instance.withTypeProvider<ZodTypeProvider>().get(
     '/api/v1/watches/:watch/history',
     {
       schema: {
-        summary: 'Verdicts, alarms and samples of a watch',
+        summary: 'Verdicts, alarms and samples of a watch, or their minutes or hours',
         params: z.object({ watch: z.string() }),
         querystring: historyQuery,
-        response: { 200: answer, 404: errorJson },
+        response: { 200: answer, 400: errorJson, 404: errorJson },
       },
     },
     async ({ params, query }, reply) => {
@@ -113,33 +133,74 @@ function registerHistory(instance: FastifyInstance, options: WatchRoutesOptions)
       if (overview === undefined) return reply.code(404).send({ error: `There is no watch '${params.watch}'` });
       const toMs = query.to ?? deps.clock.nowMs();
       const fromMs = query.from ?? toMs - HISTORY_MS_DEFAULT;
+      const tooLong = rangeProblem(query, toMs - fromMs);
+      if (tooLong !== undefined) return reply.code(400).send({ error: tooLong });
       const range = { watch: params.watch, fromMs, toMs, limit: query.limit };
+      const tags = overview.tags.map(({ tag }) => tag);
+      const { resolution } = query;
       const [verdicts, alarms, series] = await Promise.all([
-        records.history({ ...range, kind: 'verdict' }),
+        resolution === 'samples' ? records.history({ ...range, kind: 'verdict' }) : [],
         records.history({ ...range, kind: 'alarm' }),
-        history?.read(
-          overview.tags.map(({ tag }) => tag),
-          fromMs,
-          toMs,
-          SAMPLES_PER_TAG_MAX,
-        ) ?? [],
+        seriesOf(history, params.watch, tags, { fromMs, toMs, resolution }),
       ]);
       return {
         watch: params.watch,
         from_ms: fromMs,
         to_ms: toMs,
+        resolution,
         verdicts: verdicts.map((record) => verdictJson.parse(recordToJson(record))),
         alarms: alarms.map((record) => alarmRecord.parse(recordToJson(record))),
-        tags: series.map(({ tag, timesMs, values }) => snakeJson({ tag, timestampsMs: timesMs, values })),
+        ...series,
       };
     },
   );
+}
+
+function rangeProblem({ resolution }: HistoryQuery, rangeMs: number): string | undefined {
+  if (resolution === 'samples' || rangeMs / rollupSpansMs[resolution] <= ROLLUP_SPANS_MAX) return undefined;
+  return `The range has more than ${ROLLUP_SPANS_MAX} spans of ${resolution}. Request a shorter range${resolution === '1m' ? ' or resolution=1h' : ''}.`;
 }
 
 const alarmRecord = z.looseObject({ id: z.string() });
 
 function recordToJson(record: StoredRecord): unknown {
   return JSON.parse(recordJson(record));
+}
+
+async function seriesOf(
+  history: SampleHistory | undefined,
+  watch: string,
+  tags: readonly string[],
+  range: { readonly fromMs: number; readonly toMs: number; readonly resolution: (typeof resolutions)[number] },
+) {
+  const { fromMs, toMs, resolution } = range;
+  if (resolution === 'samples') {
+    const series = await history?.read(tags, fromMs, toMs, SAMPLES_PER_TAG_MAX);
+    return { score: null, tags: (series ?? []).map(seriesToJson) };
+  }
+  const rollups = await history?.rollups([scoreSeries(watch), ...tags], fromMs, toMs, resolution);
+  const [score = null, ...ofTags] = (rollups ?? []).map(rollupToJson);
+  return { score, tags: ofTags };
+}
+
+function seriesToJson({ tag, timesMs, values }: TagSeries) {
+  return snakeJson({ tag, timestampsMs: timesMs, values });
+}
+
+function rollupToJson(rollup: Rollup): z.infer<typeof rollupJson> {
+  return {
+    tag: rollup.tag,
+    timestamps_ms: [...rollup.timesMs],
+    min: numbersOrNull(rollup.minima),
+    max: numbersOrNull(rollup.maxima),
+    mean: numbersOrNull(rollup.means),
+    count: [...rollup.counts],
+    quality: Array.from(rollup.qualities, qualityOf),
+  };
+}
+
+function numbersOrNull(column: Float64Array): (number | null)[] {
+  return Array.from(column, (value) => (Number.isFinite(value) ? value : null));
 }
 
 function watchToJson(

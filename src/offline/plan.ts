@@ -6,11 +6,17 @@ import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { agentTags } from '../config/config-tags.ts';
+import { agentTags, keptTags } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
 
 /** Names in a line of advice; the requests have all of them. */
 const NAMES_SHOWN_MAX = 5;
+
+const DAY_MS = 86_400_000;
+/** Measured: 3 bytes for slow integers, 5 for noisy float32 values with jitter in their times. */
+const SAMPLE_BYTES = 5;
+/** Minutes and hours of one tag. */
+const ROLLUP_BYTES_PER_DAY = 50_000;
 
 /** Plan of everything that would run with a configuration. */
 export type AgentPlan = {
@@ -18,6 +24,7 @@ export type AgentPlan = {
   readonly links: readonly LinkPlan[];
   readonly windows: readonly WindowPlan[];
   readonly models: readonly ModelPlan[];
+  readonly history: readonly HistoryPlan[];
   /** Number of tags that their source sends without a scan. */
   readonly tagsNotPolled: number;
 };
@@ -63,6 +70,16 @@ type ModelPlan = {
   readonly problem: string;
 };
 
+/** Samples of one source that the history keeps, at most: a deadband makes them fewer. */
+type HistoryPlan = {
+  readonly source: string;
+  readonly keeps: 'watched' | 'all';
+  readonly tags: number;
+  /** Undefined if the source sends without a scan, or scans without a pause. */
+  readonly samplesPerDay: number | undefined;
+  readonly bytesPerDay: number | undefined;
+};
+
 /** Works out scans, windows and models. */
 export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
   const scans = Object.entries(config.sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
@@ -72,6 +89,7 @@ export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
     links: linkPlans(config, scans),
     windows: Object.entries(config.watches).map(([id, watch]) => windowPlan(id, watch, lookup)),
     models: modelPlans(config, lookup),
+    history: historyPlans(config, scans),
     tagsNotPolled: agentTags(config).length - polled,
   };
 }
@@ -84,6 +102,25 @@ export function canBeMet({ scans, links }: AgentPlan): boolean {
 /** Returns the share of the scan interval that a scan takes; undefined for scans without a pause. */
 export function scanLoad({ busTimeMs, scanIntervalMs }: ScanPlan): number | undefined {
   return scanIntervalMs === 0 ? undefined : busTimeMs / scanIntervalMs;
+}
+
+function historyPlans(config: AgentConfig, scans: readonly ScanPlan[]): readonly HistoryPlan[] {
+  const isKept = keptTags(config);
+  return Object.entries(config.sources).flatMap(([source, { history: keeps }]) => {
+    const kept = new Set(agentTags(config).flatMap((tag) => (tag.source === source && isKept(tag) ? [tag.name] : [])));
+    if (kept.size === 0) return [];
+    const rates = scans
+      .filter((scan) => scan.source === source)
+      .map(({ requests, scanIntervalMs }) => {
+        const tags = requests.flatMap((request) => request.tags).filter((tag) => kept.has(tag));
+        return tags.length === 0 ? 0 : (tags.length * DAY_MS) / scanIntervalMs;
+      });
+    const sum = rates.reduce((total, rate) => total + rate, 0);
+    const samplesPerDay = rates.length === 0 || !Number.isFinite(sum) ? undefined : sum;
+    const bytesPerDay =
+      samplesPerDay === undefined ? undefined : samplesPerDay * SAMPLE_BYTES + kept.size * ROLLUP_BYTES_PER_DAY;
+    return [{ source, keeps, tags: kept.size, samplesPerDay, bytesPerDay }];
+  });
 }
 
 function linkPlans({ sources }: AgentConfig, scans: readonly ScanPlan[]): readonly LinkPlan[] {

@@ -1,3 +1,4 @@
+import type { Rollup } from '../contracts/sample-history.ts';
 import { FormatRefusal, refuseLaterFormat } from './file/database-format.ts';
 import { historyFormat } from './history/history-database.ts';
 import { historyPath } from './history/history-store.ts';
@@ -13,6 +14,7 @@ import type {
   HistoryPageRequest,
   HistoryProtocol,
   HistoryReport,
+  RollupRequest,
   SampleStorage,
 } from './history/history-protocol.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -101,6 +103,11 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
   /** @throws {OperatingError} 'outbox-unavailable' | 'history-worker-lost' (retry). */
   read(request: HistoryPageRequest): Promise<HistoryPage> {
     return this.#link.call('read', request);
+  }
+
+  /** @throws {OperatingError} 'outbox-unavailable' | 'history-worker-lost' (retry). */
+  rollup(request: RollupRequest): Promise<Rollup> {
+    return this.#link.call('rollup', request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

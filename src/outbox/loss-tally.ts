@@ -1,33 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import type { RecordDraft } from '../domain/record/record.ts';
-import type { Refusal, RefusalReport } from './file/storage-protocol.ts';
+import { Refusals } from './file/refusals.ts';
+import type { RefusalReport } from './file/storage-protocol.ts';
+
+type Report = Omit<RefusalReport, 'nowMs'>;
 
 /** Records that were not stored, until the storage worker has them in its ledger of losses. */
 export class LossTally {
   readonly #life = randomUUID();
-  readonly #refusals = new Map<string, Refusal>();
-  #sent: Omit<RefusalReport, 'nowMs'> | undefined;
+  readonly #refusals = new Refusals();
+  #sent: Report | undefined;
   #reports = 0;
-
-  /** Records that no report has yet. */
-  get records(): number {
-    const waiting = [...this.#refusals.values(), ...(this.#sent?.losses ?? [])];
-    return waiting.reduce((total, { count }) => total + count, 0);
-  }
 
   /** @param reason Code of the error. */
   add(drafts: readonly RecordDraft[], reason: string): void {
-    for (const { kind } of drafts) {
-      const key = `${kind}/${reason}`;
-      this.#refusals.set(key, { kind, reason, count: (this.#refusals.get(key)?.count ?? 0) + 1 });
-    }
+    this.#refusals.add(drafts, reason);
   }
 
   /** Returns the next report; the last one again until `confirm`; undefined if there is nothing to report. */
-  report(): Omit<RefusalReport, 'nowMs'> | undefined {
-    if (this.#sent === undefined && this.#refusals.size > 0) {
-      this.#sent = { life: this.#life, number: (this.#reports += 1), losses: [...this.#refusals.values()] };
-      this.#refusals.clear();
+  report(): Report | undefined {
+    if (this.#sent === undefined && !this.#refusals.isEmpty) {
+      this.#sent = { life: this.#life, number: (this.#reports += 1), losses: this.#refusals.take() };
     }
     return this.#sent;
   }

@@ -7,6 +7,7 @@ import type { ComponentHealth } from '../platform/health.ts';
 import { AppendQueue } from './records/append-queue.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
+import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
 import type { AppendBatch } from './file/append-batch.ts';
@@ -43,7 +44,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
-  #seenLost = new Map<string, number>();
   #seenEpochs = 0;
   #disposed: Promise<void> | undefined;
 
@@ -147,8 +147,9 @@ export class Outbox implements RecordStore, AsyncDisposable {
     // After the callers of the last refused appends have reported their losses.
     await new Promise((resolve) => setImmediate(resolve));
     await this.#reportLosses();
-    const { records } = this.#tally;
-    if (records > 0) this.#deps.log.error({ records }, 'Records were lost and could not be recorded as lost.');
+    const left = this.#tally.report()?.losses;
+    if (left !== undefined)
+      this.#deps.log.error({ losses: left }, 'Records were lost, and the loss could not be stored.');
     await this.#link.close();
   }
 
@@ -207,15 +208,12 @@ export class Outbox implements RecordStore, AsyncDisposable {
     return reason === undefined || rows === 0 ? reason : `${reason}; ${rows} records wait in memory`;
   }
 
-  /** The worker's totals restart with the worker and with each new file. */
   #countLosses({ lost, epochsStarted }: StorageReport): void {
-    const seen = new Map<string, number>();
-    for (const { kind, reason, count } of lost) {
-      const before = this.#seenLost.get(`${kind}/${reason}`) ?? 0;
-      this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count >= before ? count - before : count);
-      seen.set(`${kind}/${reason}`, count);
+    for (const { uplink, kind, reason, count } of lost) {
+      if (uplink === undefined) this.#metrics.andon_outbox_records_lost_total.inc({ kind, reason }, count);
+      else if (uplink !== LOCAL) this.#metrics.andon_uplink_records_lost_total.inc({ uplink, kind, reason }, count);
     }
-    this.#seenLost = seen;
+    // The worker's total restarts with the worker.
     const epochs = epochsStarted >= this.#seenEpochs ? epochsStarted - this.#seenEpochs : epochsStarted;
     this.#metrics.andon_outbox_epochs_total.inc(epochs);
     this.#seenEpochs = epochsStarted;
@@ -223,7 +221,6 @@ export class Outbox implements RecordStore, AsyncDisposable {
 
   #down(reason: string): void {
     this.#health.report('degraded', this.#withQueue(reason));
-    this.#seenLost = new Map();
     this.#seenEpochs = 0;
   }
 }

@@ -4,6 +4,7 @@ import type { RecordKind } from '../domain/record/record.ts';
 import { databaseFault } from './file/database-file.ts';
 import { alarmKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
+import { Refusals } from './file/refusals.ts';
 import type { OutboxDatabase } from './records/outbox-database.ts';
 import type { OpenOutbox } from './records/outbox-file.ts';
 import type { OutboxRow } from './records/outbox-schema.ts';
@@ -40,7 +41,7 @@ export function appendBatch(
     const least = kept.find((kind) => kinds.has(kind));
     if (least === undefined) break;
     const bytes = bodyBytes(batch, (kind) => kinds.has(kind)) + batch.kinds.length * ROW_BYTES;
-    if (!outbox.space.makeRoom(bytes, least, nowMs)) continue;
+    if (!outbox.space.makeRoom(bytes, least)) continue;
     try {
       return { ids: store(outbox, batch, kinds, onFull, nowMs), bytes };
     } catch (error) {
@@ -58,7 +59,7 @@ export function appendBatch(
  */
 function storedBefore({ database }: OpenOutbox, batch: AppendBatch): readonly (string | undefined)[] | undefined {
   const from = database.sequence - batch.kinds.length - UPKEEP_ROWS_MAX;
-  const rows = (database.statements.pending.all(from, database.sequence, telemetry, -1) as OutboxRow[]).filter(
+  const rows = (database.statements.pending.all(from, database.sequence, telemetry, null, -1) as OutboxRow[]).filter(
     (row) => database.rows.verified(row) !== undefined,
   );
   for (let leaveOut = 0; leaveOut < IMPORTANCE.length; leaveOut += 1) {
@@ -104,26 +105,29 @@ function store(
   const drops = onFull !== 'reject-new';
   if (kinds.size === 0 && !drops) return batch.kinds.map(() => undefined);
   const alarms = new Map(batch.alarms.map(({ index, transition }) => [index, transition]));
-  return database.commit(() =>
-    batch.kinds.map((kind, index) => {
+  return database.commit(() => {
+    const left = new Refusals();
+    const ids = batch.kinds.map((kind, index) => {
       const alarm = alarms.get(index);
+      const [timestampMs, watch] = [batch.timestampsMs[index] ?? nowMs, batch.watches[index] ?? ''];
       if (!kinds.has(kind)) {
         // An alarm is not lost: it waits in the alarm database for room.
-        if (drops && alarm === undefined)
-          database.losses.add({ kind, reason: 'outbox-full', from: 0, to: 0, count: 1 }, nowMs);
+        if (drops && alarm === undefined) left.add([{ kind, timestampMs, watch }], 'outbox-full');
         return undefined;
       }
       const existing = alarm === undefined ? undefined : alarmIdOf(database, alarm);
       if (existing !== undefined) return existing;
       const sequence = database.insert({
         kind,
-        watch: batch.watches[index] ?? '',
-        timestampMs: batch.timestampsMs[index] ?? nowMs,
+        watch,
+        timestampMs,
         body: bodyOf(batch, index),
         key: alarm === undefined ? null : alarmKey(alarm.watch, alarm.number),
         originalId: null,
       });
       return database.epochs.idOf({ sequence, original_id: null });
-    }),
-  );
+    });
+    database.losses.refused(left.take());
+    return ids;
+  });
 }

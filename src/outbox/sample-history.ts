@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { SampleHistory, TagSeries } from '../contracts/sample-history.ts';
+import {
+  type Rollup,
+  type RollupResolution,
+  type SampleHistory,
+  scoreSeries,
+  type TagSeries,
+} from '../contracts/sample-history.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
-import type { TagNumber } from '../domain/sample/tag.ts';
-import { GOOD } from '../domain/sample/quality.ts';
+import type { Tag, TagNumber } from '../domain/sample/tag.ts';
+import { BAD, GOOD, type QualityCode } from '../domain/sample/quality.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -20,10 +27,15 @@ const SAMPLES_MAX = 1_000_000;
 /** Time for the last flush when the agent stops. */
 const LAST_FLUSH_MS = 10_000;
 
+/** A tag with its source. */
+type HistoryTag = Pick<Tag, 'name' | 'source'>;
+
 export type SampleHistoryOptions = {
   readonly storage: SampleStorage;
-  /** Tags to keep. Samples of other tags are ignored. */
-  readonly tags: readonly { readonly number: TagNumber; readonly name: string }[];
+  /** Every tag; its number is its index. A tag of a pattern appears in this array before its first sample. */
+  readonly tags: readonly HistoryTag[];
+  /** Returns true for a tag to keep. Samples of other tags are ignored. Default: keeps every tag. */
+  readonly keeps?: (tag: HistoryTag) => boolean;
   readonly deps: Deps;
 };
 
@@ -37,8 +49,10 @@ type Series = { readonly name: string; readonly buffer: SeriesBuffer };
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
-  /** By tag number. */
-  readonly #series = new Map<TagNumber, Series>();
+  /** By tag number, from the first sample; undefined for a tag that is not kept. */
+  readonly #series = new Map<TagNumber, Series | undefined>();
+  /** By watch. */
+  readonly #scores = new Map<string, Series>();
   readonly #taken;
   readonly #dropped;
   /** Makes the ids of batches unique across restarts. */
@@ -52,7 +66,6 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
-    for (const { number, name } of options.tags) this.#series.set(number, { name, buffer: new SeriesBuffer() });
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#taken = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
@@ -66,20 +79,28 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   add(batch: SampleBatch): void {
     if (this.#stopped) return;
     let taken = 0;
-    const room = SAMPLES_MAX - this.#waiting;
+    let dropped = 0;
     for (let index = 0; index < batch.length; index += 1) {
-      if (batch.qualities[index] !== GOOD) continue;
-      const series = this.#series.get(batch.tags[index] ?? -1);
+      const series = this.#seriesOf(batch.tags[index] ?? -1);
       if (series === undefined) continue;
-      taken += 1;
-      if (taken <= room) series.buffer.push(batch.timesMs[index] ?? 0, batch.values[index] ?? 0);
+      const quality = batch.qualities[index] as QualityCode;
+      const kept = this.#push(series, batch.timesMs[index] ?? 0, batch.values[index] ?? 0, quality);
+      if (quality !== GOOD) continue;
+      if (kept) taken += 1;
+      else dropped += 1;
     }
-    const kept = Math.min(taken, room);
-    if (kept < taken) this.#drop(taken - kept, 'buffer-full');
-    this.#waiting += kept;
-    this.#taken.inc(kept);
-    if (this.#waiting >= FLUSH_SAMPLES) void this.flush();
-    else if (this.#waiting > 0) this.#timer ??= this.#startTimer();
+    this.#count(taken, dropped);
+  }
+
+  addScore({ watch, timestampMs, score }: Pick<Verdict, 'watch' | 'timestampMs' | 'score'>): void {
+    if (this.#stopped) return;
+    let series = this.#scores.get(watch);
+    if (series === undefined) {
+      series = { name: scoreSeries(watch), buffer: new SeriesBuffer() };
+      this.#scores.set(watch, series);
+    }
+    this.#push(series, timestampMs, score ?? Number.NaN, score === undefined ? BAD : GOOD);
+    this.#count(0, 0);
   }
 
   /** Sends every added sample to the history worker. Resolves when they are on disk or dropped. */
@@ -102,6 +123,18 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return series;
   }
 
+  async rollups(
+    tags: readonly string[],
+    fromMs: EpochMs,
+    toMs: EpochMs,
+    resolution: RollupResolution,
+  ): Promise<readonly Rollup[]> {
+    if (this.#options.storage.isConnected) await this.flush();
+    const rollups: Rollup[] = [];
+    for (const tag of tags) rollups.push(await this.#options.storage.rollup({ tag, fromMs, toMs, resolution }));
+    return rollups;
+  }
+
   /** Flushes the waiting samples, within a time limit. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
@@ -111,6 +144,32 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
       sleep(this.#options.deps.clock, LAST_FLUSH_MS, flushed.signal),
     ]);
     this.#timer?.cancel();
+  }
+
+  #seriesOf(number: TagNumber): Series | undefined {
+    const existing = this.#series.get(number);
+    if (existing !== undefined || this.#series.has(number)) return existing;
+    const tag = this.#options.tags[number];
+    const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
+    const series = isKept ? { name: tag.name, buffer: new SeriesBuffer() } : undefined;
+    this.#series.set(number, series);
+    return series;
+  }
+
+  /** @returns False if the buffer is full. */
+  #push({ buffer }: Series, timeMs: EpochMs, value: number, quality: QualityCode): boolean {
+    if (this.#waiting >= SAMPLES_MAX) return false;
+    buffer.push(timeMs, value, quality);
+    this.#waiting += 1;
+    return true;
+  }
+
+  /** Counts good samples, and starts the flush that they are due for. */
+  #count(taken: number, dropped: number): void {
+    this.#taken.inc(taken);
+    if (dropped > 0) this.#drop(dropped, 'buffer-full');
+    if (this.#waiting >= FLUSH_SAMPLES) void this.flush();
+    else if (this.#waiting > 0) this.#timer ??= this.#startTimer();
   }
 
   #startTimer(): Timer {
@@ -130,7 +189,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     try {
       await this.#options.storage.append(batch);
     } catch (error) {
-      this.#drop(batch.timesMs.length, errorCode(error));
+      this.#drop(batch.qualities.filter((quality) => quality === GOOD).length, errorCode(error));
     }
   }
 
@@ -144,8 +203,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: HistoryBatch[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of this.#series.values()) {
-      if (series.buffer.length === 0) continue;
+    for (const series of [...this.#series.values(), ...this.#scores.values()]) {
+      if (series === undefined || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#batchOf(slice, samples));
         [slice, samples] = [[], 0];
@@ -161,17 +220,20 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   #batchOf(series: readonly Series[], samples: number): HistoryBatch {
     const timesMs = new Float64Array(samples);
     const values = new Float64Array(samples);
+    const qualities = new Uint8Array(samples);
     const counts: number[] = [];
     let offset = 0;
     for (const { buffer } of series) {
       timesMs.set(buffer.columns.timesMs, offset);
       values.set(buffer.columns.values, offset);
+      qualities.set(buffer.columns.qualities, offset);
       offset += buffer.length;
       counts.push(buffer.length);
       buffer.clear();
     }
     this.#batches += 1;
-    return { id: `${this.#run}/${this.#batches}`, tags: series.map(({ name }) => name), counts, timesMs, values };
+    const tags = series.map(({ name }) => name);
+    return { id: `${this.#run}/${this.#batches}`, tags, counts, timesMs, values, qualities };
   }
 
   async #readTag(tag: string, fromMs: EpochMs, toMs: EpochMs, limit: number | undefined): Promise<TagSeries> {

@@ -9,7 +9,8 @@ import { alarmKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { GrowthRate } from './file/growth-rate.ts';
 import { unavailable } from './file/outbox-errors.ts';
-import { type OpenOutbox, OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
+import { storeLossRecords } from './records/loss-records.ts';
+import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
 import { ROW_BYTES } from './records/record-space.ts';
@@ -126,8 +127,7 @@ export class Storage {
       const { statements } = database;
       if (statements.getMeta.get('refusals') === report) return;
       database.commit(() => {
-        for (const { kind, reason, count } of losses)
-          database.losses.add({ kind, reason, from: 0, to: 0, count }, nowMs);
+        database.losses.refused(losses);
         statements.setMeta.run('refusals', report);
       });
     });
@@ -154,7 +154,7 @@ export class Storage {
         lanes.acknowledge({ uplink, first, last });
         for (const { id, kind, watch, timestampMs, body } of records)
           database.statements.addDeadLetter.run(uplink, reason, nowMs, id, kind, watch, timestampMs, body);
-        space.trimDeadLetters(nowMs);
+        space.trimDeadLetters();
       });
     });
   }
@@ -196,7 +196,7 @@ export class Storage {
     if (pending.length === 0) return 0;
     const stored = this.#outbox.use(nowMs, ({ database, space }) => {
       const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
-      if (!space.makeRoom(bytes, 'alarm', nowMs)) return undefined;
+      if (!space.makeRoom(bytes, 'alarm')) return undefined;
       return database.commit(() => {
         const missing = pending.filter(
           ({ watch, number }) => database.statements.byKey.get(alarmKey(watch, number)) === undefined,
@@ -213,10 +213,9 @@ export class Storage {
     return stored;
   }
 
-  /** Stores loss records, one for each kind, reason and epoch. */
   #reportLosses(nowMs: EpochMs): number {
     if (nowMs - this.#lossReportedMs < LOSS_REPORT_MS) return 0;
-    const stored = this.#outbox.use(nowMs, (outbox) => storeLosses(outbox, nowMs));
+    const stored = this.#outbox.use(nowMs, (outbox) => storeLossRecords(outbox, nowMs));
     if (stored === 0) return 0;
     this.#lossReportedMs = nowMs;
     this.#outbox.mark();
@@ -246,7 +245,7 @@ export class Storage {
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
-      lost: open?.database.losses.sinceOpen ?? [],
+      lost: this.#outbox.lossCounts.take(),
       notices,
       stored,
       more,
@@ -265,27 +264,6 @@ export class Storage {
       this.#alarms.close();
     }
   }
-}
-
-function storeLosses({ database, space }: OpenOutbox, nowMs: EpochMs): number {
-  const losses = database.statements.losses.all() as {
-    readonly kind: string;
-    readonly reason: string;
-    readonly epoch: string;
-    readonly from_sequence: number;
-    readonly to_sequence: number;
-    readonly count: number;
-    readonly last_ms: number;
-  }[];
-  if (losses.length === 0 || !space.makeRoom(losses.length * 512, 'loss', nowMs)) return 0;
-  return database.commit(() => {
-    for (const { kind, reason, epoch, from_sequence: from, to_sequence: to, count, last_ms: timestampMs } of losses) {
-      const body = JSON.stringify({ records: kind, reason, epoch, from, to, count });
-      database.insert({ kind: 'loss', watch: '', timestampMs, body, key: null, originalId: null });
-      database.statements.removeLoss.run(kind, reason, epoch);
-    }
-    return losses.length;
-  });
 }
 
 function worse(outbox: StoreHealth, alarms: StoreHealth): StoreHealth {

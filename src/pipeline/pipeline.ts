@@ -329,8 +329,9 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     lastRow: Float32Array | undefined,
     concernsAlarm: boolean,
   ): readonly Entry[] {
-    const { alarms, events, inference } = this.#options;
+    const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
+    history?.addScore(verdict);
     const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
     const draft = this.#verdicts.draft(verdict, lastRow, readings);
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });

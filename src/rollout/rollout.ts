@@ -118,17 +118,18 @@ export class Rollout {
   decision(window: TriedWindow): Decision | undefined {
     const judgement = this.#judgement(window);
     if (judgement === undefined) return undefined;
-    const { own, guest } = window;
-    const isStandIn =
-      (this.#ruling === 'guest-then-own' && judgement === own?.judgement) ||
-      (this.#ruling === 'own-then-guest' && judgement === guest?.judgement);
-    return { judgement, isStandIn };
+    const standIn = {
+      own: undefined,
+      'guest-alone': undefined,
+      'guest-then-own': window.own,
+      'own-then-guest': window.guest,
+    };
+    return { judgement, isStandIn: judgement === standIn[this.#ruling]?.judgement };
   }
 
-  #judgement(window: TriedWindow): Judgement | undefined {
-    const { late } = window;
-    const own = window.own?.judgement;
-    const guest = window.guest?.judgement;
+  #judgement({ job, own: ownArrived, guest: guestArrived, late }: TriedWindow): Judgement | undefined {
+    const own = ownArrived?.judgement;
+    const guest = guestArrived?.judgement;
     switch (this.#ruling) {
       case 'own':
         return own;
@@ -142,7 +143,7 @@ export class Rollout {
         return guest !== undefined && holds(guest) ? guest : own;
       case 'guest-alone':
         if (own?.outcome === 'judged' && own.judgedBy.version !== this.plan.candidate) return own;
-        return guest ?? (late ? this.#unanswered(window.job) : undefined);
+        return guest ?? (late ? this.#unanswered(job) : undefined);
     }
   }
 
@@ -175,7 +176,10 @@ export class Rollout {
     if (failed.candidate !== undefined && failed.candidate !== failed.incumbent)
       this.#blame(failed.candidate, candidate.atMs, nowMs);
     const said = failures.length === 0 ? this.#compare(job, candidate, incumbent, nowMs) : undefined;
-    return { said, failures, breach: this.#breach(nowMs) };
+    const { rules } = this.#options;
+    const isActive = this.plan.kind !== 'shadow';
+    const breach = this.#stopped === undefined ? breachOf(this.#recent.sum(nowMs), rules, isActive) : undefined;
+    return { said, failures, breach };
   }
 
   /** Stops the candidate: it no longer decides, and its windows no longer count. */
@@ -194,11 +198,6 @@ export class Rollout {
   /** Ends the rollout. The watch's own model decides the windows in progress. */
   end(): void {
     this.#ruling = 'own';
-  }
-
-  #breach(nowMs: number): Breach | undefined {
-    if (this.#stopped !== undefined) return undefined;
-    return breachOf(this.#recent.sum(nowMs), this.#options.rules, this.plan.kind !== 'shadow');
   }
 
   /** False for a third version during an exchange of versions, and for missing values, which count for neither version. */
@@ -221,12 +220,12 @@ export class Rollout {
       case 'failed':
         if (side === 'candidate' && judgement.code === 'model-not-ready' && this.#options.isQuarantined())
           return 'crash';
-        return failureOfCode(judgement.code);
+        return failureOfCode[judgement.code] ?? 'invalid';
     }
   }
 
   #blame(failure: RolloutFailure, atMs: number, nowMs: number): void {
-    const key = countedAs(failure);
+    const key = countedAs[failure];
     if (key === undefined) return;
     const together = failure !== 'invalid' && this.#lastMs[failure] === atMs;
     this.#lastMs[failure] = atMs;
@@ -266,41 +265,26 @@ function holds({ outcome }: Judgement): boolean {
   return outcome === 'judged' || outcome === 'unfit';
 }
 
-function failureOfCode(code: string): RolloutFailure {
-  switch (code) {
-    case 'host-crashed':
-      return 'crash';
-    case 'inference-timeout':
-      return 'deadline';
-    case 'model-not-ready':
-    // An unreachable server is not a fault of the version.
-    case 'remote-unreachable':
-    case 'remote-busy':
-    case 'remote-refused':
-    case 'remote-version-changed':
-    case 'remote-circuit-open':
-      return 'not-ready';
-    case 'inference-queue-full':
-      return 'skipped';
-    default:
-      return 'invalid';
-  }
-}
+/** Cause of a failure by its error code; 'invalid' for any other code. */
+const failureOfCode: Readonly<Record<string, RolloutFailure>> = {
+  'host-crashed': 'crash',
+  'inference-timeout': 'deadline',
+  'inference-queue-full': 'skipped',
+  'model-not-ready': 'not-ready',
+  // An unreachable server is not a fault of the version.
+  'remote-unreachable': 'not-ready',
+  'remote-busy': 'not-ready',
+  'remote-refused': 'not-ready',
+  'remote-version-changed': 'not-ready',
+  'remote-circuit-open': 'not-ready',
+};
 
-/** Returns the counter that can stop a candidate. Loading and skipped windows do not count. */
-function countedAs(failure: RolloutFailure): keyof RecentCounts | undefined {
-  switch (failure) {
-    case 'crash':
-      return 'crashes';
-    case 'deadline':
-      return 'deadlineMisses';
-    case 'invalid':
-      return 'invalidOutputs';
-    case 'not-ready':
-    case 'skipped':
-      return undefined;
-  }
-}
+/** Counters that can stop a candidate. Loading and skipped windows do not count. */
+const countedAs: Partial<Readonly<Record<RolloutFailure, keyof RecentCounts>>> = {
+  crash: 'crashes',
+  deadline: 'deadlineMisses',
+  invalid: 'invalidOutputs',
+};
 
 /** True if two models judge the same windows: the same tags in the same order, and the same number of rows. */
 function judgeSameWindows(a: ModelManifest, b: ModelManifest): boolean {

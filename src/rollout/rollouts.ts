@@ -322,13 +322,11 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     if (waiting === undefined || this.#state === 'stopped') return;
     const untilMs = waiting.dueMs + this.#options.models.deadlineMs(waiting.rollout.guest);
     const leftMs = untilMs - this.#deps.clock.monotonicMs();
-    watch.timer = this.#timer(
-      () => {
-        watch.line.giveUpWaiting();
-        this.#release(this.#released(watch));
-      },
-      Math.max(leftMs, 0),
-    );
+    const giveUp = (): void => {
+      watch.line.giveUpWaiting();
+      this.#release(this.#released(watch));
+    };
+    watch.timer = this.#timer(giveUp, Math.max(leftMs, 0));
   }
 
   /**
@@ -387,13 +385,10 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
   }
 
   #timer(callback: () => void, delayMs: number): Timer {
-    return this.#deps.clock.setTimer(
-      () => {
-        if (this.#state === 'running') callback();
-      },
-      delayMs,
-      { background: true },
-    );
+    const run = (): void => {
+      if (this.#state === 'running') callback();
+    };
+    return this.#deps.clock.setTimer(run, delayMs, { background: true });
   }
 }
 

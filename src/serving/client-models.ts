@@ -110,10 +110,7 @@ export class ClientModels implements ClientInference {
 }
 
 /** Returns the model with this reference, or one with another reference and the requested version. */
-function findLoaded(
-  loaded: ModelsSnapshot['loaded'],
-  model: ModelReference,
-): ModelsSnapshot['loaded'][number] | undefined {
+function findLoaded(loaded: ModelsSnapshot['loaded'], model: ModelReference) {
   const label = formatModelReference(model);
   const found = loaded.find(({ reference }) => formatModelReference(reference) === label);
   if (found !== undefined || model.version === undefined) return found;

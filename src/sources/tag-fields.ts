@@ -53,6 +53,16 @@ export const textFields = {
     ),
 } as const;
 
+/** Fields of every source. */
+export const sourceFields = {
+  history: z
+    .enum(['watched', 'all'])
+    .default('watched')
+    .describe(
+      'Tags kept in the sample history: those of watches, or all tags of the source. `andon plan` prints the space that they need a day',
+    ),
+} as const;
+
 /** Fields of the patterns of every source that has them. */
 export const patternFields = {
   tag: z

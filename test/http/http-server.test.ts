@@ -109,6 +109,17 @@ const records: Pick<RecordStore, 'history'> = {
 
 const history: SampleHistory = {
   add: () => {},
+  addScore: () => {},
+  rollups: async (tags, fromMs) =>
+    tags.map((tag) => ({
+      tag,
+      timesMs: Float64Array.of(fromMs, fromMs + 60_000),
+      minima: Float64Array.of(1, Number.NaN),
+      maxima: Float64Array.of(3, Number.NaN),
+      means: Float64Array.of(2, Number.NaN),
+      counts: Float64Array.of(600, 0),
+      qualities: [0, 2],
+    })),
   read: async (tags) => tags.map((tag) => ({ tag, timesMs: Float64Array.of(atMs), values: Float64Array.of(4.1) })),
 };
 
@@ -247,6 +258,11 @@ describe('the HTTP endpoint', () => {
       alarms: [{ id: 'edge/1/alarm' }],
       tags: [{ tag: 'pump-1.vibration', timestamps_ms: [atMs], values: [4.1] }, { tag: 'pump-1.current' }],
     });
+    const minutes = await json(`${url}/api/v1/watches/pump-1/history?from=${atMs}&to=${atMs + 1}&resolution=1m`);
+    const columns = { min: [1, null], max: [3, null], mean: [2, null], count: [600, 0], quality: ['good', 'bad'] };
+    expect(minutes.score).toMatchObject({ timestamps_ms: [atMs, atMs + 60_000], ...columns });
+    expect(minutes).toMatchObject({ verdicts: [], tags: [columns, { tag: 'pump-1.current' }] });
+    expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=0&to=1e13&resolution=1m`)).status).toBe(400);
     expect((await fetch(`${url}/api/v1/watches/pump-9/history`)).status).toBe(404);
     expect((await fetch(`${url}/api/v1/watches/pump-1/history?from=5&to=4`)).status).toBe(400);
   });

@@ -59,6 +59,8 @@ class Box implements AsyncDisposable {
       board: this.#board(),
       history: {
         add: () => undefined,
+        addScore: () => undefined,
+        rollups: () => Promise.resolve([]),
         read: async (tags, fromMs, toMs) =>
           tags.map((tag) => {
             const timesMs = Float64Array.from(this.stored.filter((timeMs) => timeMs >= fromMs && timeMs < toMs));

@@ -38,7 +38,7 @@ describe('the model directory', () => {
     using files = new TestModelDirectory([meanOf4x2]);
     rmSync(join(files.path, 'mean', 'active'));
     await expect(new ModelDirectory(files.path, limits).find(model('mean'))).rejects.toMatchObject({
-      code: 'model-file-invalid',
+      code: 'model-absent',
       message: expect.stringContaining('andon models activate mean@1'),
     });
   });

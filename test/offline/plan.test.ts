@@ -20,7 +20,10 @@ async function plan(file: string, json = false) {
 }
 
 /** A source that reads `count` registers too far apart to be joined. */
-function source(id: string, options: { url: string; unitId: number; scanInterval: string; count: number }): string {
+function source(
+  id: string,
+  options: { url: string; unitId: number; scanInterval: string; count: number; history?: string },
+): string {
   const tags = Array.from(
     { length: options.count },
     (_, index) => `      ${id}.t${index}: { register: holding, address: ${index * 1000}, type: int16 }`,
@@ -30,6 +33,7 @@ function source(id: string, options: { url: string; unitId: number; scanInterval
     url: ${options.url}
     unitId: ${options.unitId}
     scanInterval: ${options.scanInterval}
+    history: ${options.history ?? 'watched'}
     tags:
 ${tags.join('\n')}
 `;
@@ -42,6 +46,15 @@ async function fileWith(...sources: readonly string[]): Promise<string> {
 }
 
 describe('andon plan', () => {
+  test('the history of all tags of a source has its cost a day', async () => {
+    const rest = { url: 'tcp://127.0.0.1:502', unitId: 1, scanInterval: '1s', count: 2 };
+    const file = await fileWith(source('a', { ...rest, history: 'all' }), source('b', rest));
+    const { history } = JSON.parse((await plan(file, true)).out) as { readonly history: unknown };
+    // 5 bytes a sample, and 50 kB a tag for minutes and hours.
+    expect(history).toEqual([{ source: 'a', keeps: 'all', tags: 2, samplesPerDay: 172_800, bytesPerDay: 964_000 }]);
+    expect((await plan(file)).out).toMatch(/HISTORY\n.*\na +all +2 +172,800 +1 MB/);
+  });
+
   test('the demo can be met: its scans, windows and models are shown', async () => {
     const { exitCode, out, err } = await plan(join(root, 'config/demo.yaml'));
     expect(err).toBe('');

@@ -13,6 +13,7 @@ const batch = (id: string, value: number) => ({
   counts: [1],
   timesMs: Float64Array.of(1_800_000_000_000 + value),
   values: Float64Array.of(value),
+  qualities: Uint8Array.of(0),
 });
 const all = { tag: 'a', fromMs: 0, toMs: 1e15, limit: undefined, after: undefined };
 

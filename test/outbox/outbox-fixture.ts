@@ -72,6 +72,8 @@ export function startHistory(folder: string, deps: Deps, entry = historyEntry): 
   return storage;
 }
 
+type TestBatch = Omit<HistoryBatch, 'id' | 'qualities'> & Partial<Pick<HistoryBatch, 'qualities'>>;
+
 /** The history itself, without its thread. */
 export function openHistory(folder: string, config: Readonly<Record<string, unknown>> = {}, nowMs = 1_800_000_000_000) {
   const handlers = new HistoryStore(
@@ -80,7 +82,8 @@ export function openHistory(folder: string, config: Readonly<Record<string, unkn
   void handlers.open({ nowMs });
   let batches = 0;
   return {
-    append: (series: Omit<HistoryBatch, 'id'>) => void handlers.append({ id: `batch/${(batches += 1)}`, ...series }),
+    append: ({ timesMs, qualities = new Uint8Array(timesMs.length), ...series }: TestBatch) =>
+      void handlers.append({ id: `batch/${(batches += 1)}`, timesMs, qualities, ...series }),
     read: (tag: string) =>
       handlers.read({ tag, fromMs: 0, toMs: 1e15, limit: undefined, after: undefined }) as HistoryPage,
     upkeep: (atMs = nowMs) => handlers.upkeep({ nowMs: atMs, idle: false }) as HistoryReport,

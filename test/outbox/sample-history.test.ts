@@ -3,6 +3,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SampleBatch } from '../../src/domain/sample/sample-batch.ts';
 import { BAD, GOOD, UNCERTAIN } from '../../src/domain/sample/quality.ts';
+import { scoreSeries } from '../../src/contracts/sample-history.ts';
+import { HistoryReader } from '../../src/outbox/history/history-reader.ts';
 import { HistoryDatabase } from '../../src/outbox/history/history-database.ts';
 import { SampleHistoryStore, thinned } from '../../src/outbox/sample-history.ts';
 import type { HistoryStorage } from '../../src/outbox/history-storage.ts';
@@ -13,8 +15,8 @@ import { openHistory, startHistory, testFolder } from './outbox-fixture.ts';
 
 const base = 1_800_000_000_000;
 const tags = [
-  { number: 0, name: 'pump-1.pressure' },
-  { number: 1, name: 'pump-1.current' },
+  { name: 'pump-1.pressure', source: 'plc' },
+  { name: 'pump-1.current', source: 'plc' },
 ];
 
 function batchOf(...samples: readonly (readonly [tag: number, value: number, timeMs: number, quality?: 0 | 1 | 2])[]) {
@@ -67,6 +69,23 @@ describe('the history', () => {
     await history[Symbol.asyncDispose]();
   });
 
+  test('keeps minutes of tags with their last quality, and of the scores of watches', async () => {
+    const deps = testDeps();
+    const folder = testFolder();
+    const history = new SampleHistoryStore({ storage: await readyHistory(folder, deps), tags, deps });
+    const minuteMs = Math.ceil(base / 60_000) * 60_000;
+    history.add(batchOf([0, 4, minuteMs], [0, 6, minuteMs + 1], [0, 99, minuteMs + 2, BAD]));
+    history.addScore({ watch: 'pump-1', timestampMs: minuteMs, score: 0.5 });
+    history.addScore({ watch: 'pump-1', timestampMs: minuteMs + 1, score: undefined });
+    const rollups = await history.rollups(['pump-1.pressure', scoreSeries('pump-1')], 0, 1e14, '1m');
+    expect(rollups.map(({ tag, means, counts, qualities }) => [tag, means[0], counts[0], qualities[0]])).toEqual([
+      ['pump-1.pressure', 5, 2, BAD],
+      ['score/pump-1', 0.5, 1, BAD],
+    ]);
+    using reader = new HistoryReader(join(folder, 'history.db'));
+    expect(reader.tags()).toEqual(['pump-1.pressure']);
+  });
+
   test('samples that were flushed survive a restart', async () => {
     const folder = testFolder();
     const deps = testDeps();
@@ -92,6 +111,7 @@ describe('the history', () => {
         return send.promise;
       },
       read: () => Promise.reject(new Error('not asked here')),
+      rollup: () => Promise.reject(new Error('not asked here')),
     };
     const history = new SampleHistoryStore({ storage, tags, deps: testDeps() });
     history.add(batchOf([0, 1, base]));
@@ -131,6 +151,7 @@ describe('the history', () => {
             counts: [times.length],
             timesMs: Float64Array.from(times),
             values: Float64Array.from(samples, ({ value }) => value),
+            qualities: new Uint8Array(samples.length),
           });
           if (run % 2 === 0) database.join();
         }
@@ -158,6 +179,7 @@ describe('the history', () => {
         counts: [count],
         timesMs: Float64Array.from({ length: count }, (_, index) => base + flush * count + index),
         values: Float64Array.from({ length: count }, (_, index) => flush * count + index),
+        qualities: new Uint8Array(count),
       });
     const values: number[] = [];
     let after: number | undefined;
@@ -232,4 +254,15 @@ describe('the history', () => {
     expect(timesMs[0]).toBeGreaterThan(base);
     history.stop();
   });
+});
+
+test('a tag that is not kept is ignored, and a tag that gets its name during the run is stored under it', async () => {
+  const deps = testDeps();
+  const growing = [...tags, { name: '', source: 'cell' }];
+  const storage = await readyHistory(testFolder(), deps);
+  const history = new SampleHistoryStore({ storage, tags: growing, keeps: ({ source }) => source === 'cell', deps });
+  growing[2] = { name: 'pump-2.vibration', source: 'cell' };
+  history.add(batchOf([0, 1, base], [2, 2, base]));
+  const series = await history.read(['pump-1.pressure', 'pump-2.vibration'], 0, 1e15);
+  expect(series.map(({ values }) => [...values])).toEqual([[], [2]]);
 });

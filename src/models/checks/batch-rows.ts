@@ -65,19 +65,12 @@ export function joinRows(rows: readonly Tensors[]): Tensors {
   const first = rows[0];
   invariant(first !== undefined, 'a batch has a row');
   return Object.fromEntries(
-    Object.entries(first).map(([name, tensor]) => [
-      name,
-      joinTensors(
-        tensor,
-        rows.flatMap((row) => row[name] ?? []),
-      ),
-    ]),
+    Object.entries(first).map(([name, { type, dims, data }]) => {
+      const tensors = rows.flatMap((row) => row[name] ?? []);
+      const count = tensors.reduce((sum, tensor) => sum + (tensor.dims[0] ?? 1), 0);
+      return [name, { type, dims: [count, ...dims.slice(1)], data: concatenate(data, tensors) }];
+    }),
   );
-}
-
-function joinTensors(first: Tensor, tensors: readonly Tensor[]): Tensor {
-  const dims = [tensors.reduce((rows, tensor) => rows + (tensor.dims[0] ?? 1), 0), ...first.dims.slice(1)];
-  return { type: first.type, dims, data: concatenate(first.data, tensors) };
 }
 
 function concatenate(like: TensorData, tensors: readonly Tensor[]): TensorData {

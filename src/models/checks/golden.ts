@@ -3,8 +3,10 @@ import type { Tensor, TensorData, Tensors, TensorSpec } from '../../contracts/in
 import type { AnyManifest, GoldenValues } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import { readable } from '../../contracts/tensor-data.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { batchSize, joinRows } from './batch-rows.ts';
-import { compareGolden, goldenTensor } from './golden-values.ts';
+import { tensorData } from './tensor-check.ts';
 import type { GoldenReport } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 
@@ -13,6 +15,8 @@ type Golden = {
   readonly outputs: Readonly<Record<string, GoldenValues>>;
 };
 type Vector = { readonly index: number; readonly golden: Golden; readonly feed: Tensors };
+/** Name of the vector, for errors, and the row of the output that is compared, of `rows`. */
+type Place = { readonly vector: string; readonly row: number; readonly rows: number };
 type Run = (inputs: Tensors) => Promise<Tensors>;
 
 /** Vectors in the batch that is checked in addition to the single vectors. */
@@ -100,15 +104,57 @@ function reversed(data: TensorData): TensorData {
   return data.toReversed();
 }
 
-/** @returns The largest difference, relative to max(1, |expected|). */
-function compare(
-  manifest: AnyManifest,
-  golden: Golden,
-  outputs: Tensors,
-  place: { readonly vector: string; readonly row: number; readonly rows: number },
+/**
+ * Compares one row of outputs with a golden vector: floats within the tolerance, other types exactly.
+ *
+ * @returns The largest difference of a float, relative to max(1, |expected|).
+ * @throws {OperatingError} 'model-golden-mismatch' with the index and both values.
+ */
+function compare(manifest: AnyManifest, golden: Golden, outputs: Tensors, { vector, row, rows }: Place): number {
+  let largest = 0;
+  const mismatch = (text: string) => inferenceFailure('model-golden-mismatch', `${vector} gives ${text}`);
+  for (const [name, expected] of Object.entries(golden.outputs)) {
+    const values = Array.isArray(expected) ? expected : expected.data;
+    const output = outputs[name];
+    const found = output === undefined ? [] : readable(output);
+    if (output === undefined || found.length !== values.length * rows)
+      throw mismatch(`${found.length / rows} values of '${name}' a row, expected ${values.length}`);
+    if (!Array.isArray(expected) && rows === 1 && !isDeepStrictEqual(output.dims, expected.dims))
+      throw mismatch(`'${name}' as ${shapeText(output.dims)}, expected ${shapeText(expected.dims)}`);
+    for (const [index, value] of values.entries()) {
+      const own = found[row * values.length + index];
+      const difference = differenceOf(output.type, own, value);
+      if (!(difference <= manifest.goldenTolerance))
+        throw mismatch(`${String(own)} at ${index} of '${name}', expected ${value} within ${manifest.goldenTolerance}`);
+      largest = Math.max(largest, difference);
+    }
+  }
+  return largest;
+}
+
+/** Returns the relative difference of floats; for other types 0 or infinity. */
+function differenceOf(
+  type: Tensor['type'],
+  found: TensorData[number] | undefined,
+  expected: number | string | boolean,
 ): number {
-  const differences = Object.entries(golden.outputs).map(([name, expected]) =>
-    compareGolden({ ...place, name }, outputs[name], expected, manifest.goldenTolerance),
-  );
-  return Math.max(0, ...differences);
+  if (type === 'float16' || type === 'float32' || type === 'float64')
+    return Math.abs(Number(found) - Number(expected)) / Math.max(1, Math.abs(Number(expected)));
+  const wanted = typeof expected === 'boolean' ? String(Number(expected)) : String(expected);
+  return String(found) === wanted ? 0 : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Returns the tensor of a golden vector. If its shape is missing, open dimensions are 1, except the first open one after
+ * the batch dimension: its size follows from the number of values.
+ */
+function goldenTensor(spec: TensorSpec, golden: GoldenValues): Tensor {
+  const { dims, data } = Array.isArray(golden) ? { dims: impliedDims(spec, golden.length), data: golden } : golden;
+  return { type: spec.type, dims, data: tensorData(spec.type, data) };
+}
+
+function impliedDims({ dims }: TensorSpec, length: number): readonly number[] {
+  const open = dims.findIndex((size, axis) => size === -1 && axis > 0);
+  const known = dims.map((size, axis) => (size === -1 && axis !== open ? 1 : size));
+  return known.map((size) => (size === -1 ? length / elementCount(known.filter((other) => other !== -1)) : size));
 }

@@ -58,9 +58,14 @@ export async function checkLatency(options: LatencyCheckOptions): Promise<Latenc
   let series = await measure(feeds, options);
   for (let count = 1; count < SERIES_MAX && slowestMs(series) > deadlineMs; count += 1)
     series = await measure(feeds, options);
-  const figures = figuresOf(series.flat(), deadlineMs);
-  if (ifTooSlow === 'refuse' && slowestMs(series) > deadlineMs) throw tooSlow(figures, slowestMs(series));
-  return figures;
+  const timesMs = series.flat();
+  const [p50Ms, p99Ms, maxMs] = [0.5, 0.99, 1].map((share) => percentile(timesMs, share)) as [number, number, number];
+  if (ifTooSlow === 'refuse' && slowestMs(series) > deadlineMs)
+    throw registryFailure(
+      'model-too-slow',
+      `Of ${timesMs.length} runs of one row, the median of the slowest input took ${slowestMs(series)} ms, 1 % ${p99Ms} ms or more and the longest ${maxMs} ms; the deadline is ${deadlineMs} ms`,
+    );
+  return { warmUpRuns: WARM_UP_RUNS, runs: timesMs.length, p50Ms, p99Ms, maxMs, deadlineMs };
 }
 
 /** Milliseconds of the runs of each input. */
@@ -83,28 +88,10 @@ function slowestMs(series: Series): number {
   return Math.max(...series.map((timesMs) => percentile(timesMs, 0.5)));
 }
 
-/** Nearest rank: of fewer than a hundred, the 99th percentile is the largest. */
+/** Nearest rank, in whole microseconds: of fewer than a hundred, the 99th percentile is the largest. */
 function percentile(timesMs: readonly number[], share: number): number {
   const sorted = timesMs.toSorted((a, b) => a - b);
-  return rounded(sorted[Math.ceil(share * sorted.length) - 1] ?? 0);
-}
-
-function figuresOf(timesMs: readonly number[], deadlineMs: number): LatencyFigures {
-  return {
-    warmUpRuns: WARM_UP_RUNS,
-    runs: timesMs.length,
-    p50Ms: percentile(timesMs, 0.5),
-    p99Ms: percentile(timesMs, 0.99),
-    maxMs: percentile(timesMs, 1),
-    deadlineMs,
-  };
-}
-
-function tooSlow({ runs, p99Ms, maxMs, deadlineMs }: LatencyFigures, medianMs: number): OperatingError {
-  return registryFailure(
-    'model-too-slow',
-    `Of ${runs} runs of one row, the median of the slowest input took ${medianMs} ms, 1 % ${p99Ms} ms or more and the longest ${maxMs} ms; the deadline is ${deadlineMs} ms`,
-  );
+  return Math.round((sorted[Math.ceil(share * sorted.length) - 1] ?? 0) * 1_000) / 1_000;
 }
 
 function feedsOf(manifest: AnyManifest, inputs: readonly TensorSpec[]): readonly Tensors[] {
@@ -119,9 +106,4 @@ function feedsOf(manifest: AnyManifest, inputs: readonly TensorSpec[]): readonly
       }),
     ),
   ];
-}
-
-/** Rounds to microseconds. */
-function rounded(timeMs: number): number {
-  return Math.round(timeMs * 1_000) / 1_000;
 }

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { preAuthEncoding } from './dsse.ts';
-import { parseJson } from './parse-json.ts';
+import { parseJson } from './signature-error.ts';
 import { signBytes, type SigningKey } from './signing-key.ts';
 
 const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
@@ -66,4 +65,15 @@ export function signedBundle(payload: Uint8Array, key: SigningKey): string {
       signatures: [{ sig: Buffer.from(signature).toString('base64'), keyid: '' }],
     },
   });
+}
+
+/**
+ * Returns the bytes that a DSSE signature covers: type and payload, each with its length, so that the boundary between
+ * them is unambiguous.
+ *
+ * @see DSSE protocol v1.0.0, "Signature Definition", PAE.
+ */
+export function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
+  const type = Buffer.from(payloadType);
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.length} `), payload]);
 }

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { FILES_MAX, isFileName } from './file-name.ts';
-import { parseJson } from './parse-json.ts';
-import { SignatureError } from './signature-error.ts';
+import { parseJson, SignatureError } from './signature-error.ts';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';

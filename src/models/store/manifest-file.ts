@@ -52,15 +52,18 @@ export function readManifest(
   if (!parsed.success) return failed(issueProblems(parsed.error.issues, problemAt));
   const manifest = parsed.data;
   const problems = [
-    ...(expected === undefined || manifest.name === expected.name
-      ? []
-      : [problemAt(['name'], `is '${manifest.name}', but the folder is '${expected.name}'`)]),
-    ...(expected === undefined || manifest.version === expected.version
-      ? []
-      : [problemAt(['version'], `is ${manifest.version}, but the folder is ${expected.version}`)]),
+    ...(['name', 'version'] as const).flatMap((key) =>
+      expected === undefined || manifest[key] === expected[key]
+        ? []
+        : [problemAt([key], `is ${shown(manifest[key])}, but the folder is ${shown(expected[key])}`)],
+    ),
     ...(judgesWindows(manifest) ? goldenProblems(manifest, problemAt) : []),
   ];
   return problems.length === 0 ? { manifest, problems: [] } : failed(problems);
+}
+
+function shown(value: string | number): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
 }
 
 /** Returns undefined if zod finds too many issues: it passes them as arguments of one call. */

@@ -27,6 +27,9 @@ export const outboxConfigSchema = configObject({
     1e6,
     1e12,
   ).prefault('4GB'),
+  historyRollups: duration(
+    'How long the minimum, maximum, mean and count of every minute and hour are kept, for trends of months',
+  ).prefault('400d'),
   historyFlushInterval: duration(
     'Interval between writes of the sample history. A power failure loses at most the samples of one interval',
     {

@@ -8,8 +8,12 @@ export const outboxMetrics = {
   andon_outbox_append_failures_total: counter('Append calls that failed, by error code.', ['code']),
   andon_outbox_queue_rows: { type: 'gauge', help: 'Records waiting for their commit.', labels: [] },
   andon_outbox_records_lost_total: counter(
-    'Records dropped, damaged or unproven, by kind and reason. Each is also in a loss record.',
+    'Records that were not stored, or were deleted before every uplink had them, by kind and reason. Each is in a loss record.',
     ['kind', 'reason'],
+  ),
+  andon_uplink_records_lost_total: counter(
+    'Records that an uplink does not get, by kind and reason. Equals the sum of `count` in its loss records.',
+    ['uplink', 'kind', 'reason'],
   ),
   andon_outbox_database_bytes: { type: 'gauge', help: 'Space in use in the outbox database.', labels: [] },
   andon_outbox_database_bytes_max: { type: 'gauge', help: 'Maximum size of the outbox database.', labels: [] },

@@ -5,6 +5,7 @@ import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/rec
 import type { ComponentState } from '../../platform/health.ts';
 import type { AppendBatch } from './append-batch.ts';
 import type { OutboxConfig } from './outbox-config.ts';
+import type { Refusal } from './refusals.ts';
 
 /** An uplink, and the kinds of record that are kept for it. */
 export type UplinkInterest = { readonly id: string; readonly kinds: readonly RecordKind[] };
@@ -33,18 +34,6 @@ export type RecordRun = {
 
 export type StoreHealth = { readonly status: ComponentState; readonly reason: string | undefined };
 
-/** Records that will not be sent. Sequences are 0 for records that never got one. */
-export type Loss = {
-  readonly kind: RecordKind | 'unknown';
-  readonly reason: string;
-  readonly from: number;
-  readonly to: number;
-  readonly count: number;
-};
-
-/** Records that the main thread could not store: refused, or given up by their producer. */
-export type Refusal = { readonly kind: RecordKind; readonly reason: string; readonly count: number };
-
 export type RefusalReport = {
   /** Id of the process' outbox, and number of the report in it: a report that is sent twice counts once. */
   readonly life: string;
@@ -53,14 +42,20 @@ export type RefusalReport = {
   readonly nowMs: EpochMs;
 };
 
-/** State of the storage, returned by every slice of upkeep. Totals count from the worker's start. */
+/** State of the storage, returned by every slice of upkeep. `epochsStarted` counts from the worker's start. */
 export type StorageReport = {
   readonly outbox: StoreHealth;
   readonly epoch: string;
   readonly epochsStarted: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly lost: readonly { readonly kind: string; readonly reason: string; readonly count: number }[];
+  /** Losses since the last report: of an uplink, and of any uplink if `uplink` is undefined. */
+  readonly lost: readonly {
+    readonly uplink: string | undefined;
+    readonly kind: string;
+    readonly reason: string;
+    readonly count: number;
+  }[];
   /** Lines for the log, since the last report. */
   readonly notices: readonly string[];
   /** Records that the upkeep itself stored: losses and pending alarms. */

@@ -4,7 +4,11 @@ import { SpaceGauge, type SqliteDatabase } from '../file/database-file.ts';
 import { type DatabaseFormat, openFormatted } from '../file/database-format.ts';
 import { type Columns, decodeSeries, encodeSeries } from './series-codec.ts';
 import { isSorted, SeriesBuffer, sorted } from './series-buffer.ts';
-import type { HistoryBatch, HistoryPage, HistoryPageRequest } from './history-protocol.ts';
+import type { Rollup } from '../../contracts/sample-history.ts';
+import { GOOD } from '../../domain/sample/quality.ts';
+import type { HistoryBatch, HistoryPage, HistoryPageRequest, RollupRequest } from './history-protocol.ts';
+import { REBUILD_TABLE, RollupRebuild } from './rollup-rebuild.ts';
+import { type RatedColumns, ROLLUP_TABLES, RollupTables } from './rollup-tables.ts';
 
 /** Samples of a full chunk. */
 const CHUNK_SAMPLES = 8192;
@@ -36,12 +40,14 @@ CREATE INDEX chunk_time ON chunk (tag, to_ms, from_ms, count);
 CREATE INDEX chunk_small ON chunk (tag, count) WHERE full = 0;
 `;
 
+/** The last stored batch, so that a batch that is sent twice is stored once. */
+const LAST_BATCH = 'CREATE TABLE last_batch (id TEXT NOT NULL);';
+
 export const historyFormat: DatabaseFormat = {
   name: 'sample history',
   migrations: [
     (database) => database.exec(TABLES),
-    // The last stored batch, so that a batch that is sent twice is stored once.
-    (database) => database.exec('CREATE TABLE last_batch (id TEXT NOT NULL)'),
+    (database) => database.exec(LAST_BATCH + ROLLUP_TABLES + REBUILD_TABLE),
   ],
 };
 
@@ -55,14 +61,17 @@ export class HistoryDatabase {
   readonly #tags = new Map<string, number>();
   readonly #small = new Map<number, { chunks: number; samples: number }>();
   #lastBatch = '';
-  /** Number of damaged chunks found since the file was opened. They are omitted. */
-  damaged = 0;
+  readonly #rollups: RollupTables;
+  readonly #rebuild: RollupRebuild;
+  #damagedChunks = 0;
 
   constructor(path: string, bytesMax: number) {
     this.#sqlite = openFormatted(path, bytesMax, historyFormat);
     try {
       this.#gauge = new SpaceGauge(this.#sqlite, bytesMax);
       this.#statements = prepareHistoryStatements(this.#sqlite);
+      this.#rollups = new RollupTables(this.#sqlite);
+      this.#rebuild = new RollupRebuild(this.#sqlite);
       this.#load();
     } catch (error) {
       this.#sqlite.close();
@@ -70,12 +79,17 @@ export class HistoryDatabase {
     }
   }
 
+  /** Number of damaged chunks and rollups found since the file was opened. They are omitted. */
+  get damaged(): number {
+    return this.#damagedChunks + this.#rollups.damaged;
+  }
+
   get space() {
     return this.#gauge.read();
   }
 
   /** Stores a batch in one transaction, unless it is the last one that was stored. */
-  append({ id, tags, counts, timesMs, values }: HistoryBatch): void {
+  append({ id, tags, counts, timesMs, values, qualities }: HistoryBatch): void {
     if (id === this.#lastBatch) return;
     let offset = 0;
     this.#transaction(() => {
@@ -83,11 +97,14 @@ export class HistoryDatabase {
       for (const [index, name] of tags.entries()) {
         const count = counts[index] ?? 0;
         const end = offset + count;
-        this.#addChunk(
-          this.#tagOf(name),
-          { timesMs: timesMs.subarray(offset, end), values: values.subarray(offset, end) },
-          0,
-        );
+        const columns = {
+          timesMs: timesMs.subarray(offset, end),
+          values: values.subarray(offset, end),
+          qualities: qualities.subarray(offset, end),
+        };
+        const tag = this.#tagOf(name);
+        this.#addChunk(tag, goodOf(columns), 0);
+        this.#rollups.add(tag, columns);
         offset = end;
       }
     });
@@ -96,6 +113,7 @@ export class HistoryDatabase {
 
   /** Joins the small chunks of one tag. @returns True if another tag is due. */
   join(): boolean {
+    if (this.#rebuild.isActive) return false;
     const due = [...this.#small].filter(
       ([, { chunks, samples }]) => chunks >= SMALL_CHUNKS_MAX || samples >= CHUNK_SAMPLES,
     );
@@ -133,11 +151,28 @@ export class HistoryDatabase {
     return expired.length > 0;
   }
 
-  /** Deletes the oldest chunks, of any age. @returns Number of deleted samples; 0 if there are none. */
-  deleteOldest(): number {
+  /** Returns the minutes or hours of a tag; empty if the tag is unknown. */
+  rollup(request: RollupRequest): Rollup {
+    return this.#rollups.read(this.#tags.get(request.tag), request);
+  }
+
+  /** Rolls up chunks of an old file, packs ended hours, and deletes old rollups. @returns True if there is more to do. */
+  keepRollups(nowMs: EpochMs, oldestMs: EpochMs): boolean {
+    return this.#transaction(() => {
+      this.#rebuild.step(this.#rollups, (row) => this.#decoded(row));
+      const more = [this.#rollups.pack(nowMs), this.#rollups.expire(oldestMs), this.#rebuild.isActive];
+      return more.includes(true);
+    });
+  }
+
+  /** Deletes the oldest chunks or rollups, of any age. @returns False if there is nothing left to delete. */
+  deleteOldest(): boolean {
+    // Rollups are small and valuable, so they may use half of the file before samples do.
+    const manyRollups = this.#rollups.bytes > this.space.bytesMax / 2;
+    if (manyRollups && this.#transaction(() => this.#rollups.expire(Infinity))) return true;
     const rows = this.#statements.oldest.all(DELETE_CHUNKS_MAX) as { readonly chunk: number; readonly count: number }[];
     this.#delete(rows);
-    return rows.reduce((total, { count }) => total + count, 0);
+    return rows.length > 0 || this.#transaction(() => this.#rollups.expire(Infinity));
   }
 
   close(): void {
@@ -155,11 +190,12 @@ export class HistoryDatabase {
   }
 
   /** Runs one transaction. If it fails, the state in memory is read from the file again. */
-  #transaction(work: () => void): void {
+  #transaction<T>(work: () => T): T {
     try {
-      this.#sqlite.transaction(work)();
+      return this.#sqlite.transaction(work)();
     } catch (error) {
       this.#load();
+      this.#rollups.load();
       throw error;
     }
   }
@@ -226,7 +262,7 @@ export class HistoryDatabase {
   #decoded({ checksum, data }: ChunkRow): Columns | undefined {
     // Damage may change the type of a value, in spite of the column's type.
     if (data instanceof Uint8Array && crc32(data) === checksum) return decodeSeries(data);
-    this.damaged += 1;
+    this.#damagedChunks += 1;
     return undefined;
   }
 }
@@ -256,6 +292,12 @@ function prepareHistoryStatements(sqlite: SqliteDatabase) {
       )
       .pluck(),
   };
+}
+
+function goodOf({ timesMs, values, qualities }: Required<RatedColumns>): Columns {
+  const isGood = (_: number, index: number): boolean => qualities[index] === GOOD;
+  if (qualities.every((quality) => quality === GOOD)) return { timesMs, values };
+  return { timesMs: timesMs.filter(isGood), values: values.filter(isGood) };
 }
 
 function extent(times: Float64Array): { readonly min: number; readonly max: number } {

@@ -1,3 +1,4 @@
+import type { Rollup, RollupResolution } from '../../contracts/sample-history.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
 import type { StoreHealth } from '../file/storage-protocol.ts';
@@ -16,6 +17,16 @@ export type HistoryBatch = {
   readonly counts: readonly number[];
   readonly timesMs: Float64Array;
   readonly values: Float64Array;
+  /** A QualityCode for each sample. Samples that are not good are in the rollups only. */
+  readonly qualities: Uint8Array;
+};
+
+export type RollupRequest = {
+  readonly tag: string;
+  /** Spans that begin in [fromMs, toMs]. */
+  readonly fromMs: EpochMs;
+  readonly toMs: EpochMs;
+  readonly resolution: RollupResolution;
 };
 
 export type HistoryPageRequest = {
@@ -43,6 +54,7 @@ export type SampleStorage = {
   /** Resolves when the batch is on disk. */
   append(batch: HistoryBatch): Promise<void>;
   read(request: HistoryPageRequest): Promise<HistoryPage>;
+  rollup(request: RollupRequest): Promise<Rollup>;
 };
 
 /** State of the history, returned by every slice of upkeep. */
@@ -60,6 +72,7 @@ export type HistoryProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: HistoryReport };
   append: { readonly params: HistoryBatch; readonly result: undefined };
   read: { readonly params: HistoryPageRequest; readonly result: HistoryPage };
+  rollup: { readonly params: RollupRequest; readonly result: Rollup };
   upkeep: { readonly params: { readonly nowMs: EpochMs; readonly idle: boolean }; readonly result: HistoryReport };
   close: { readonly params: undefined; readonly result: undefined };
 };

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { TagSeries } from '../../contracts/sample-history.ts';
+import { isScoreSeries, type TagSeries } from '../../contracts/sample-history.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
@@ -50,7 +50,7 @@ export class HistoryReader implements Disposable {
 
   /** Returns every tag that was ever stored, in alphabetical order. */
   tags(): readonly string[] {
-    return this.#statements.tags.all() as string[];
+    return (this.#statements.tags.all() as string[]).filter((name) => !isScoreSeries(name));
   }
 
   /** Returns the times of a tag's first and last stored sample; undefined if there is none. */

@@ -42,6 +42,7 @@ export class HistoryStore {
       },
       append: (batch) => this.#append(batch),
       read: (request) => this.#keeper.use(this.#nowMs, (database) => database.page(request)),
+      rollup: (request) => this.#keeper.use(this.#nowMs, (database) => database.rollup(request)),
       upkeep: ({ nowMs }) => {
         this.#ensureOpen(nowMs);
         return this.#report(this.#upkeep());
@@ -67,13 +68,18 @@ export class HistoryStore {
     });
   }
 
-  /** Joins and expires a few chunks. @returns True if there is more to do. */
+  /** Joins, packs and expires a few chunks and rollups. @returns True if there is more to do. */
   #upkeep(): boolean {
     if (this.#keeper.database === undefined) return false;
     try {
       return this.#keeper.use(this.#nowMs, (database) => {
-        const more = database.join();
-        return database.expire(this.#nowMs - this.#config.historyMs) || more;
+        const nowMs = this.#nowMs;
+        const more = [
+          database.join(),
+          database.expire(nowMs - this.#config.historyMs),
+          database.keepRollups(nowMs, nowMs - this.#config.historyRollupsMs),
+        ];
+        return more.includes(true);
       });
     } catch {
       // The health has the error.
@@ -97,7 +103,7 @@ export class HistoryStore {
     if (damaged === 0) return { status: 'ok', reason: undefined };
     return {
       status: 'degraded',
-      reason: `${damaged} chunks of the sample history failed their checksum and are omitted`,
+      reason: `${damaged} chunks or rollups of the sample history failed their checksum and are omitted`,
     };
   }
 
@@ -108,7 +114,7 @@ export class HistoryStore {
       const { bytesUsed, bytesMax, bytesInFile } = database.space;
       const room = (diskShort ? bytesInFile : bytesMax) - bytesUsed;
       if (room >= bytes) return;
-      if (database.deleteOldest() === 0) break;
+      if (!database.deleteOldest()) break;
     }
     if (diskShort)
       throw unavailable('The disk is nearly full. The sample history leaves the last 64 MB to records and alarms');

@@ -2,6 +2,7 @@ import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
 import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { type OutboxStatements, parseJson } from './outbox-schema.ts';
+import { HandedOut } from './handed-out.ts';
 import { type PendingRange, UplinkCursor } from './uplink-cursor.ts';
 
 /** An uplink's cursor, and the kinds of record that are kept for the uplink. */
@@ -12,10 +13,18 @@ export class OutboxCursors {
   readonly #sqlite: SqliteDatabase;
   readonly #statements: OutboxStatements;
   readonly #interests: readonly UplinkInterest[];
+  readonly handedOut: HandedOut;
   readonly #unsaved = new Set<string>();
   #positions = new Map<string, UplinkPosition>();
 
-  constructor(sqlite: SqliteDatabase, statements: OutboxStatements, interests: readonly UplinkInterest[]) {
+  /** @param bytesMax Maximum size of the outbox. */
+  constructor(
+    sqlite: SqliteDatabase,
+    statements: OutboxStatements,
+    interests: readonly UplinkInterest[],
+    bytesMax: number,
+  ) {
+    this.handedOut = new HandedOut(bytesMax / 8 / Math.max(1, interests.length));
     this.#sqlite = sqlite;
     this.#statements = statements;
     this.#interests = interests;

@@ -7,6 +7,7 @@ import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts
 import { rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
+import { LossCounts } from './loss-counts.ts';
 import { LossLedger } from './loss-ledger.ts';
 import { OutboxCursors } from './outbox-cursors.ts';
 import { outboxFormat, type OutboxStatements, parseJson, prepareStatements } from './outbox-schema.ts';
@@ -18,6 +19,8 @@ export type OutboxDatabaseOptions = {
   readonly agentId: string;
   readonly bytesMax: number;
   readonly uplinks: readonly UplinkInterest[];
+  /** Counts losses over several openings of the file. */
+  readonly lossCounts?: LossCounts;
   /** For a process other than the agent: nothing is written, and `commit` fails. */
   readonly readOnly?: boolean;
 };
@@ -50,14 +53,21 @@ export class OutboxDatabase {
   #counts = new RecordCounts();
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
-  constructor({ path, agentId, bytesMax, uplinks, readOnly = false }: OutboxDatabaseOptions) {
+  constructor({
+    path,
+    agentId,
+    bytesMax,
+    uplinks,
+    lossCounts = new LossCounts(),
+    readOnly = false,
+  }: OutboxDatabaseOptions) {
     this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.rows = new RecordRows(this.statements, this.epochs);
-      this.losses = new LossLedger(this.statements, this.epochs);
-      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks);
+      this.cursors = new OutboxCursors(this.sqlite, this.statements, uplinks, bytesMax);
+      this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       this.cursors.load();
       this.#load();
     } catch (error) {
@@ -84,11 +94,13 @@ export class OutboxDatabase {
       this.cursors.save();
       this.#saveCounts();
       this.sqlite.exec('COMMIT');
+      this.losses.committed();
       return result;
     } catch (error) {
       if (this.sqlite.inTransaction) this.sqlite.exec('ROLLBACK');
       this.#load();
       this.cursors.restore(positions);
+      this.losses.rolledBack();
       throw error;
     }
   }

@@ -9,6 +9,7 @@ import { HistoryIndex } from './history-index.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
 import { RecordSpace } from './record-space.ts';
+import { LossCounts } from './loss-counts.ts';
 import type { MissingRange } from './loss-ledger.ts';
 import { Salvage, unsalvaged } from './salvage.ts';
 import type { StorageOptions, StoreHealth } from '../file/storage-protocol.ts';
@@ -31,6 +32,7 @@ export type OutboxFileOptions = StorageOptions & {
  * and reopens a file whose disk failed.
  */
 export class OutboxFile {
+  readonly lossCounts = new LossCounts();
   readonly #options: OutboxFileOptions;
   readonly #highWater: HighWaterFile;
   readonly #boot = bootId();
@@ -168,7 +170,8 @@ export class OutboxFile {
   #openSound(nowMs: EpochMs): OpenOutbox {
     const { path, maxSizeBytes } = this.#options.config;
     const { agentId, uplinks, config } = this.#options;
-    const open = () => new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks });
+    const open = () =>
+      new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks, lossCounts: this.lossCounts });
     let database: OutboxDatabase;
     try {
       database = open();
@@ -223,7 +226,7 @@ export class OutboxFile {
     }
     const { epoch, from, to } = missing;
     const reason = database.epochs.names.includes(epoch) ? 'rows-missing' : 'database-replaced';
-    database.losses.add({ kind: 'unknown', reason, from, to, count: to - from + 1 }, nowMs, epoch);
+    database.losses.missingRows(missing, to - from + 1, reason, nowMs);
   }
 
   #nextSalvage({ database, space }: OpenOutbox): Salvage | undefined {

@@ -35,7 +35,13 @@ export async function* exportRecords(options: ExportOptions): AsyncGenerator<Sto
     const kinds = JSON.stringify(options.kinds ?? recordKinds);
     let after = (options.fromSequence ?? 1) - 1;
     for (;;) {
-      const rows = database.statements.pending.all(after, Number.MAX_SAFE_INTEGER, kinds, READ_ROWS) as OutboxRow[];
+      const rows = database.statements.pending.all(
+        after,
+        Number.MAX_SAFE_INTEGER,
+        kinds,
+        null,
+        READ_ROWS,
+      ) as OutboxRow[];
       for (const row of rows) {
         const record = database.rows.verified(row);
         if (record === undefined) options.onDamaged?.(row.sequence);

@@ -7,7 +7,8 @@ import type { DatabaseFormat } from '../file/database-format.ts';
  * epoch        a sequence belongs to the epoch with the largest first_sequence that is not above it.
  * cursor       position of an uplink: `ranges` is a JSON array of [acknowledged, through | null], see UplinkCursor.
  * dead_letter  copies of records that an uplink refused permanently.
- * loss         dropped records that are not reported to the uplinks yet, one row for each kind, reason and epoch.
+ * loss         lost records that are not reported yet, see LossLedger. In the row of a loss record, `watch` is the uplink that
+ *              lost; '' for all uplinks, as formats 1 and 2 have it.
  * bucket       number of records of each kind by 4096 sequences, see RecordCounts. Only full buckets are stored.
  */
 const TABLES = `
@@ -72,7 +73,7 @@ export type EpochRow = { readonly first_sequence: number; readonly epoch: string
 
 export const outboxFormat: DatabaseFormat = {
   name: 'outbox',
-  migrations: [(database) => database.exec(TABLES), storeColumns],
+  migrations: [(database) => database.exec(TABLES), storeColumns, (database) => database.exec(LOSS_TABLE)],
 };
 
 /*
@@ -124,6 +125,51 @@ function storeColumns(database: SqliteDatabase): void {
   database.exec(isNew ? NEW_OUTBOX : ADD_NAMES);
 }
 
+/** Losses by uplink, from format 3 on. Those of before concern all uplinks. */
+const LOSS_TABLE = `
+ALTER TABLE loss RENAME TO old_loss;
+CREATE TABLE loss (
+  number INTEGER PRIMARY KEY,
+  uplink TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  from_sequence INTEGER NOT NULL,
+  to_sequence INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  from_ms REAL NOT NULL,
+  to_ms REAL NOT NULL,
+  watches TEXT NOT NULL,
+  joins INTEGER NOT NULL
+);
+INSERT INTO loss (uplink, kind, reason, epoch, from_sequence, to_sequence, count, from_ms, to_ms, watches, joins)
+  SELECT '', kind, reason, epoch, from_sequence, to_sequence, count, last_ms, last_ms, '{}', 0 FROM old_loss;
+DROP TABLE old_loss;
+`;
+
+/** A row of `loss`. */
+export type LossRow = {
+  readonly number: number;
+  readonly uplink: string;
+  readonly kind: string;
+  readonly reason: string;
+  readonly epoch: string;
+  /** Sequences of the ids; 0 for records that never had one. */
+  readonly from_sequence: number;
+  readonly to_sequence: number;
+  readonly count: number;
+  /** Times of the first and the last record. */
+  readonly from_ms: number;
+  readonly to_ms: number;
+  /** JSON: number of records of each watch. */
+  readonly watches: string;
+  /** 1 if the range continues the one before of the same uplink, kind, reason and epoch. */
+  readonly joins: number;
+};
+
+/** Selects the records of an uplink: loss records of another uplink are not sent to it. NULL selects all. */
+const OF_UPLINK = "(kind <> 'loss' OR watch IN ('', ifnull(?, watch)))";
+
 /** Statements of the hot paths, prepared once for each connection. */
 export function prepareStatements(database: SqliteDatabase) {
   return {
@@ -132,18 +178,19 @@ export function prepareStatements(database: SqliteDatabase) {
     ),
     byKey: database.prepare('SELECT sequence, original_id FROM outbox WHERE key = ?'),
     byOriginalId: database.prepare('SELECT 1 FROM outbox WHERE original_id = ?'),
-    /** Kinds as a JSON array. */
+    /** Kinds as a JSON array, and the uplink. */
     pending: database.prepare(
       `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
-       AND kind IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?`,
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
     pendingSequences: database.prepare(
-      `SELECT sequence, kind, timestamp FROM outbox WHERE sequence > ? AND sequence <= ?
-       AND kind IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT ?`,
+      `SELECT sequence, kind, timestamp, original_id FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
     pendingCount: database
       .prepare(
-        `SELECT count(*) FROM outbox WHERE sequence > ? AND sequence <= ? AND kind IN (SELECT value FROM json_each(?))`,
+        `SELECT count(*) FROM outbox WHERE sequence > ? AND sequence <= ? AND kind IN (SELECT value FROM json_each(?))
+         AND ${OF_UPLINK}`,
       )
       .pluck(),
     bySequence: database.prepare(`SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence = ?`),
@@ -163,24 +210,25 @@ export function prepareStatements(database: SqliteDatabase) {
     saveBucket: database.prepare('INSERT OR REPLACE INTO bucket (bucket, counts) VALUES (?, ?)'),
     removeBucket: database.prepare('DELETE FROM bucket WHERE bucket = ?'),
     addLoss: database.prepare(
-      `INSERT INTO loss (kind, reason, epoch, from_sequence, to_sequence, count, last_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (kind, reason, epoch) DO UPDATE SET
-         from_sequence = CASE WHEN excluded.from_sequence = 0 THEN from_sequence
-           WHEN from_sequence = 0 THEN excluded.from_sequence ELSE min(from_sequence, excluded.from_sequence) END,
-         to_sequence = max(to_sequence, excluded.to_sequence),
-         count = count + excluded.count,
-         last_ms = max(last_ms, excluded.last_ms)`,
+      `INSERT INTO loss (uplink, kind, reason, epoch, from_sequence, to_sequence, count, from_ms, to_ms, watches, joins)
+       VALUES (@uplink, @kind, @reason, @epoch, @from_sequence, @to_sequence, @count, @from_ms, @to_ms, @watches, @joins)`,
     ),
-    losses: database.prepare('SELECT * FROM loss LIMIT 100'),
-    removeLoss: database.prepare('DELETE FROM loss WHERE kind = ? AND reason = ? AND epoch = ?'),
+    extendLoss: database.prepare(
+      `UPDATE loss SET to_sequence = ?, count = count + ?, from_ms = min(from_ms, ?), to_ms = max(to_ms, ?) WHERE number = ?`,
+    ),
+    losses: database.prepare('SELECT * FROM loss ORDER BY number LIMIT ?'),
+    removeLoss: database.prepare('DELETE FROM loss WHERE number = ?'),
+    rowByKey: database.prepare(`SELECT ${ROW_COLUMNS} FROM outbox WHERE key = ?`),
+    freeKey: database.prepare('UPDATE outbox SET key = NULL WHERE key = ?'),
     addDeadLetter: database.prepare(
       `INSERT INTO dead_letter (uplink, reason, set_aside_ms, id, kind, watch, timestamp, body)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     deadLetterCount: database.prepare('SELECT count(*) FROM dead_letter').pluck(),
-    removeOldestDeadLetters: database.prepare(
-      'DELETE FROM dead_letter WHERE number IN (SELECT number FROM dead_letter ORDER BY number LIMIT ?)',
+    oldestDeadLetters: database.prepare(
+      'SELECT number, uplink, id, kind, timestamp FROM dead_letter ORDER BY number LIMIT ?',
     ),
+    removeDeadLetter: database.prepare('DELETE FROM dead_letter WHERE number = ?'),
     setMeta: database.prepare('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)'),
     removeMeta: database.prepare('DELETE FROM meta WHERE name = ?'),
     getMeta: database.prepare('SELECT value FROM meta WHERE name = ?').pluck(),

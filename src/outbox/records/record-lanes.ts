@@ -1,12 +1,13 @@
 import type { ReadRequest } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
+import type { StoredRecord } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import type { LostRow } from './loss-ledger.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
-import type { RecordRun } from '../file/storage-protocol.ts';
+import type { RecordRun, UplinkInterest } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
 /** A live lane whose next record is older than this leaves the waiting records to the backlog lane. */
@@ -26,17 +27,22 @@ export class RecordLanes {
 
   read(request: ReadRequest, nowMs: EpochMs): readonly StoredRecord[] {
     const range = this.#rangeFor(this.#position(request.uplink), request, nowMs);
-    if (range === undefined) return [];
+    if (range === undefined) {
+      this.#database.cursors.handedOut.read(request.uplink, []);
+      return [];
+    }
     const records: StoredRecord[] = [];
     let bytes = 0;
-    for (const row of this.#pendingRows(range, request.kinds, request.recordsMax)) {
+    const bytesMax = Math.min(request.bytesMax, this.#database.cursors.handedOut.readBytesMax);
+    for (const row of this.#pendingRows(range, request)) {
       const record = this.#verified(row);
       if (record === undefined) continue;
       bytes += Buffer.byteLength(record.body);
-      if (records.length > 0 && bytes > request.bytesMax) break;
+      if (records.length > 0 && bytes > bytesMax) break;
       records.push(record);
       if (records.length >= request.recordsMax) break;
     }
+    this.#database.cursors.handedOut.read(request.uplink, records);
     return records;
   }
 
@@ -52,7 +58,7 @@ export class RecordLanes {
     if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return;
     const range = cursor.rangeOf(run.first.sequence, run.last.sequence);
     if (range === undefined) return;
-    const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest.kinds);
+    const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest);
     if (older !== undefined)
       throw new OperatingError(
         'acknowledge-out-of-order',
@@ -60,6 +66,7 @@ export class RecordLanes {
         `Uplink ${run.uplink} acknowledged from sequence ${run.first.sequence}, but ${older.sequence} still waits`,
       );
     cursor.advance(range, run.last.sequence);
+    this.#database.cursors.handedOut.settled(run.uplink, run.last.sequence);
     this.#database.cursors.moved(run.uplink);
   }
 
@@ -70,11 +77,13 @@ export class RecordLanes {
     const kinds = JSON.stringify(interest.kinds);
     let count = 0;
     for (const range of cursor.ranges)
-      for (const span of counts.spans(interest.kinds, range.acknowledged, range.through ?? sequence))
-        count += span.whole ? span.count : Number(statements.pendingCount.get(span.after, span.through, kinds));
-    const oldest = cursor.ranges
-      .map((range) => this.#firstPending(range, interest.kinds))
-      .find((row) => row !== undefined);
+      for (const span of counts.spans(interest.kinds, range.acknowledged, range.through ?? sequence)) {
+        const { after, through } = span;
+        // Some of the losses may be of other uplinks.
+        const isExact = span.whole && counts.spans(['loss'], after, through).next().done === true;
+        count += isExact ? span.count : Number(statements.pendingCount.get(after, through, kinds, uplink));
+      }
+    const oldest = cursor.ranges.map((range) => this.#firstPending(range, interest)).find((row) => row !== undefined);
     return { count, oldestMs: oldest?.timestamp };
   }
 
@@ -95,7 +104,7 @@ export class RecordLanes {
         cursor.endLiveAfter(nowMs, LIVE_SILENCE_MS);
         // A gap without records for this uplink closes.
         for (let range = cursor.lane('backlog'); range?.through !== undefined; range = cursor.lane('backlog')) {
-          if (this.#firstPending(range, interest.kinds) !== undefined) return range;
+          if (this.#firstPending(range, interest) !== undefined) return range;
           cursor.advance(range, range.through);
           this.#database.cursors.moved(interest.id);
         }
@@ -107,18 +116,18 @@ export class RecordLanes {
     const wasLive = cursor.live;
     cursor.readLive(nowMs);
     const last = cursor.ranges.at(-1);
-    const next = last === undefined ? undefined : this.#firstPending(last, interest.kinds);
+    const next = last === undefined ? undefined : this.#firstPending(last, interest);
     if (next === undefined) return;
     if (wasLive && nowMs - next.timestamp <= LIVE_AGE_MS_MAX) return;
     if (cursor.splitAt(this.#database.sequence)) this.#database.cursors.moved(interest.id);
   }
 
-  *#pendingRows(range: PendingRange, kinds: readonly RecordKind[], rowsMax: number): Generator<OutboxRow> {
+  *#pendingRows(range: PendingRange, { kinds, recordsMax, uplink }: ReadRequest): Generator<OutboxRow> {
     const { counts, statements, sequence } = this.#database;
     const kindsJson = JSON.stringify(kinds);
-    let left = Math.min(rowsMax, READ_ROWS_MAX);
+    let left = Math.min(recordsMax, READ_ROWS_MAX);
     for (const span of counts.spans(kinds, range.acknowledged, range.through ?? sequence)) {
-      const rows = statements.pending.all(span.after, span.through, kindsJson, left) as OutboxRow[];
+      const rows = statements.pending.all(span.after, span.through, kindsJson, uplink, left) as OutboxRow[];
       yield* rows;
       left -= rows.length;
       if (left <= 0) return;
@@ -127,12 +136,12 @@ export class RecordLanes {
 
   #firstPending(
     range: PendingRange,
-    kinds: readonly RecordKind[],
+    { id, kinds }: UplinkInterest,
   ): { readonly sequence: number; readonly timestamp: number } | undefined {
     const { counts, statements, sequence } = this.#database;
     const kindsJson = JSON.stringify(kinds);
     for (const span of counts.spans(kinds, range.acknowledged, range.through ?? sequence)) {
-      const row = statements.pendingSequences.get(span.after, span.through, kindsJson, 1);
+      const row = statements.pendingSequences.get(span.after, span.through, kindsJson, id, 1);
       if (row !== undefined) return row as { readonly sequence: number; readonly timestamp: number };
     }
     return undefined;
@@ -143,15 +152,13 @@ export class RecordLanes {
     const record = this.#database.rows.verified(row);
     if (record !== undefined) return record;
     const { sequence, timestamp } = row;
-    const kind = isRecordKind(row.kind) ? row.kind : 'unknown';
+    const kind: LostRow['kind'] = isRecordKind(row.kind) ? row.kind : 'unknown';
+    const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
     this.#database.commit(() => {
       this.#database.remove([{ sequence, kind: 'unknown' }]);
-      const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-      this.#database.losses.add(
-        { kind, reason: 'row-damaged', from: sequence, to: sequence, count: 1 },
-        timestampMs,
-        this.#database.epochs.at(sequence),
-      );
+      // The id of a salvaged row may be damaged too.
+      const lost = { sequence, kind, timestamp: timestampMs, original_id: null };
+      this.#database.losses.dropped([lost], 'row-damaged', 'any');
     });
     return undefined;
   }

@@ -83,7 +83,7 @@ export class Salvage {
   /** @returns False when it is done. */
   step(nowMs: EpochMs): boolean {
     const rows = this.#readRows();
-    if (rows !== undefined && rows.length > 0 && this.#store(rows, nowMs)) return true;
+    if (rows !== undefined && rows.length > 0 && this.#store(rows)) return true;
     // An unreadable position is skipped; an empty answer is the end.
     if (rows === undefined && this.#failures <= FAILURES_MAX) return true;
     this.#finish(nowMs);
@@ -132,18 +132,20 @@ export class Salvage {
     return source;
   }
 
-  #store(rows: readonly SalvagedRow[], nowMs: EpochMs): boolean {
+  #store(rows: readonly SalvagedRow[]): boolean {
     const sound = rows.flatMap((row) => this.#verified(row) ?? []);
     const bytes = sound.reduce((total, { row }) => total + Buffer.byteLength(row.body) + ROW_BYTES, 0);
-    if (!this.#space.makeRoom(bytes, 'sample', nowMs)) return false;
+    if (!this.#space.makeRoom(bytes, 'sample')) return false;
     const { statements } = this.#database;
     this.#database.commit(() => {
       for (const { row, kind, body, id } of sound) {
         if (this.#missing !== undefined && row.sequence >= this.#missing.from && row.original_id === null)
           this.#found += 1;
         if (statements.byOriginalId.get(id) !== undefined) continue;
-        if (row.key !== null && statements.byKey.get(row.key) !== undefined) continue;
-        const { watch, timestamp: timestampMs, key } = row;
+        // The key of a loss record marks the one that may still grow.
+        const key = kind === 'loss' ? null : row.key;
+        if (key !== null && statements.byKey.get(key) !== undefined) continue;
+        const { watch, timestamp: timestampMs } = row;
         this.#database.insert({ kind, watch, timestampMs, body, key, originalId: id });
         this.#salvaged += 1;
       }
@@ -186,8 +188,7 @@ export class Salvage {
       if (this.#missing === undefined) return;
       const { epoch, from, to } = this.#missing;
       const count = to - from + 1 - this.#found;
-      if (count > 0)
-        this.#database.losses.add({ kind: 'unknown', reason: 'database-damaged', from, to, count }, nowMs, epoch);
+      if (count > 0) this.#database.losses.missingRows({ epoch, from, to }, count, 'database-damaged', nowMs);
     });
     try {
       writeFileSync(join(dirname(this.#file), DONE), `${this.#salvaged} records\n`);

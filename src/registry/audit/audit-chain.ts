@@ -35,20 +35,8 @@ export type ChainPosition = { readonly sequence: number; readonly previous: stri
  * The hash is over the text, not over the values, so that sed and sha256sum can check it.
  */
 export function auditLine(record: AuditRecord, at: ChainPosition, timestampMs: number): string {
-  const { actor, action, model, version, outcome, detail } = record;
   const { sequence, previous } = at;
-  const timestamp_ms = Math.round(timestampMs);
-  const body = JSON.stringify({
-    sequence,
-    timestamp_ms,
-    actor,
-    action,
-    model,
-    version,
-    outcome,
-    detail,
-    previous,
-  });
+  const body = JSON.stringify({ sequence, timestamp_ms: Math.round(timestampMs), ...record, previous });
   return `${body.slice(0, -1)},"hash":"${textHash(body)}"}`;
 }
 

@@ -96,19 +96,15 @@ export class AuditLog {
   async #end(): Promise<{ readonly position: ChainPosition; readonly prefix: string; readonly repair?: AuditRecord }> {
     const bytes = await this.#read(FILE);
     const { entry, end } = lastEntry(bytes);
-    const position = await this.#positionAfter(entry);
+    // A file without an entry continues the rotated one.
+    const last = entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
+    const position = last === undefined ? FIRST : positionAfter(last);
     const prefix = bytes.length === 0 || bytes.at(-1) === LINE_BREAK ? '' : '\n';
     const unread = bytes.subarray(entry === undefined ? 0 : end + 1);
     if (unread.length > 0) return { position, prefix, repair: repairRecord(joinLines(splitLines(unread))) };
     if (bytes.length <= FILE_BYTES_MAX) return { position, prefix };
     await rename(join(this.#directory, FILE), join(this.#directory, ROTATED_FILE));
     return { position, prefix: '' };
-  }
-
-  /** A file without an entry continues the rotated one. */
-  async #positionAfter(entry: AuditEntry | undefined): Promise<ChainPosition> {
-    const last = entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
-    return last === undefined ? FIRST : positionAfter(last);
   }
 
   async #read(file: string): Promise<Buffer> {

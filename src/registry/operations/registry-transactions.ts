@@ -88,7 +88,7 @@ export class RegistryTransactions {
     const result = await this.locked(async () => {
       await steps.check();
       const record = { ...operation, outcome: 'ok' } as const;
-      const journal: Journal = { after: await this.#lastSequence(), note: record };
+      const journal: Journal = { after: (await this.#options.audit.last())?.sequence ?? 0, note: record };
       await writeDurably(this.#journalPath, JSON.stringify(journal));
       try {
         const changed = await steps.change();
@@ -154,10 +154,6 @@ export class RegistryTransactions {
         );
       await sleep(deps.clock, POLL_INTERVAL_MS);
     }
-  }
-
-  async #lastSequence(): Promise<number> {
-    return (await this.#options.audit.last())?.sequence ?? 0;
   }
 
   async #clearJournal(): Promise<void> {

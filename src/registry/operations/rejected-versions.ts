@@ -50,9 +50,8 @@ export async function clearRejection(directory: string, name: string, version: n
 }
 
 async function write(directory: string, name: string, rejections: readonly Rejection[]): Promise<void> {
-  const entries = rejections.map(({ version, reason, timestampMs }) => ({
-    version,
-    reason,
+  const entries = rejections.map(({ timestampMs, ...rest }) => ({
+    ...rest,
     time: new Date(timestampMs).toISOString(),
   }));
   await writeDurably(rejectedPath(directory, name), `${JSON.stringify(entries, undefined, 2)}\n`);

@@ -37,17 +37,26 @@ export async function download(
     overdue.signal.aborted
       ? failed(`${first.host} did not send the package within ${formatDuration(deadlineMs)}`, error)
       : failed(`${first.host}: ${errorMessage(error) || errorCode(error)}`, error);
+  const received = async function* (body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      throw failure(error);
+    } finally {
+      timer.cancel();
+    }
+  };
   try {
     const { url: last, response } = await follow(first, headers, AbortSignal.any([overdue.signal, signal]));
     const { statusCode, statusText, body } = response;
+    const { 'content-length': length } = response.headers;
     if (statusCode < 200 || statusCode > 299) {
       await body.dump();
       throw failed(`${shownUrl(last)} answered ${statusCode} ${statusText}`.trimEnd());
     }
     return {
-      bytes: bytesOf(body, failure, () => timer.cancel()),
-      bytesTotal:
-        response.headers['content-length'] === undefined ? undefined : Number(response.headers['content-length']),
+      bytes: received(body),
+      bytesTotal: length === undefined ? undefined : Number(length),
     };
   } catch (error) {
     timer.cancel();
@@ -109,20 +118,6 @@ function checkHeaders(headers: UrlSource['headers']): void {
         `Header ${JSON.stringify(name.slice(0, 40))} contains a character that HTTP does not allow in a header`,
       );
     }
-}
-
-async function* bytesOf(
-  body: AsyncIterable<Uint8Array>,
-  failure: (error: unknown) => OperatingError,
-  done: () => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } catch (error) {
-    throw failure(error);
-  } finally {
-    done();
-  }
 }
 
 function failed(message: string, cause?: unknown): OperatingError {

@@ -52,14 +52,8 @@ export class ModelProver {
     const { entry, config, deps, signal } = this.#options;
     try {
       signal.throwIfAborted();
-      const { sha256, provider, golden, latency } = await verifyModel({
-        entry,
-        config: { ...config, directory },
-        model,
-        ifTooSlow,
-        deps,
-        signal,
-      });
+      const options = { entry, config: { ...config, directory }, model, ifTooSlow, deps, signal };
+      const { sha256, provider, golden, latency } = await verifyModel(options);
       return { sha256, provider, golden, latency };
     } catch (error) {
       if (signal.aborted) throw registryFailure('models-busy', 'The agent stopped during the proof. Try again');

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { Clock, Timer } from '../../platform/clock.ts';
 
@@ -72,24 +73,16 @@ export class EventChannel {
     this.#keepAlive = this.#clock.setTimer(beat, KEEP_ALIVE_MS, { background: true });
   }
 
-  #drained(): Promise<void> {
-    const { raw } = this.#reply;
-    return new Promise((resolve) => {
-      const giveUp = (): void => {
-        this.#stalled = true;
-        // Not the reply: it may still wait behind a pipelined one.
-        this.#reply.request.raw.socket.destroy();
-      };
-      const timer = this.#clock.setTimer(giveUp, STALLED_MS, { background: true });
-      const done = (): void => {
-        timer.cancel();
-        raw.off('drain', done);
-        this.#gone.removeEventListener('abort', done);
-        resolve();
-      };
-      raw.once('drain', done);
-      this.#gone.addEventListener('abort', done);
-    });
+  async #drained(): Promise<void> {
+    const giveUp = (): void => {
+      this.#stalled = true;
+      // Not the reply: it may still wait behind a pipelined one.
+      this.#reply.request.raw.socket.destroy();
+    };
+    const timer = this.#clock.setTimer(giveUp, STALLED_MS, { background: true });
+    // It rejects when the client has disconnected.
+    await once(this.#reply.raw, 'drain', { signal: this.#gone }).catch(() => undefined);
+    timer.cancel();
   }
 }
 

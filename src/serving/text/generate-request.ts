@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import type { Decoder } from '../v2/decoder.ts';
-import { invalid } from '../v2/v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /** Enough for ten thousand token ids. JSON of this size occupies the main thread for 1 ms. */
 export const GENERATE_BODY_BYTES_MAX = 65_536;
@@ -53,7 +53,7 @@ export function readBody(body: unknown): unknown {
 export function bodyError(problems: readonly { readonly instancePath?: string; readonly message?: string }[]): Error {
   const [problem] = problems;
   const place = (problem?.instancePath ?? '').slice(1).replaceAll('/', '.');
-  return invalid(`${place === '' ? 'The request' : `'${place}'`} ${problem?.message}`);
+  return malformed(`${place === '' ? 'The request' : `'${place}'`} ${problem?.message}`);
 }
 
 /** @throws {OperatingError} 'infer-request-invalid' if a token is unknown to the model, or the prompt leaves no room for one. */
@@ -61,13 +61,13 @@ export function checkPrompt({ generation, vocabulary, served }: Decoder, prompt:
   const { name } = served.manifest;
   const { maxTokens } = generation;
   if (prompt.length >= maxTokens)
-    throw invalid(
+    throw malformed(
       `'input_ids' has ${prompt.length} tokens; model '${name}' accepts ${maxTokens - 1}, because prompt and answer together are at most ${maxTokens}`,
     );
   if (vocabulary === undefined) return;
   const index = prompt.findIndex((token) => token >= vocabulary);
   if (index >= 0)
-    throw invalid(`input_ids[${index}] is ${prompt[index]}; model '${name}' has tokens 0 to ${vocabulary - 1}`);
+    throw malformed(`input_ids[${index}] is ${prompt[index]}; model '${name}' has tokens 0 to ${vocabulary - 1}`);
 }
 
 /** Stops at the first invalid token: zod's own arrays collect thousands of issues, which would block the main thread. */

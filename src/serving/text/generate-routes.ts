@@ -6,9 +6,9 @@ import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import type { GenerationConfig } from './generation-config.ts';
-import { type Decoder, decoderOf, stepBytesMax } from '../v2/decoder.ts';
+import { decoderOf, stepBytesMax } from '../v2/decoder.ts';
 import { EventChannel } from './event-channel.ts';
-import { type FinishReason, generate, type GeneratedToken } from './generate.ts';
+import { type FinishReason, generate, type GenerateOptions } from './generate.ts';
 import {
   bodyError,
   checkPrompt,
@@ -18,7 +18,7 @@ import {
   readBody,
 } from './generate-request.ts';
 import { generationPlaces } from './generation-places.ts';
-import { findModel, type FoundModel } from '../v2/model-lookup.ts';
+import { findModel } from '../v2/model-lookup.ts';
 import { MODEL_PATHS } from '../v2/model-routes.ts';
 import { operation } from '../v2/operation.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
@@ -36,12 +36,10 @@ type ModelParams = { readonly model: string; readonly version?: string };
 
 /** A generation that has its place. */
 type Begun = {
-  readonly model: FoundModel;
-  readonly decoder: Decoder;
-  readonly asked: GenerateBody;
   /** First fields of each answer. */
   readonly head: { readonly id?: string; readonly model_name: string; readonly model_version: string };
   readonly signal: AbortSignal;
+  readonly generate: (onToken: GenerateOptions['onToken']) => Promise<FinishReason>;
   /** Releases the place and restores the idle limit of the connection. */
   readonly release: () => void;
 };
@@ -99,7 +97,7 @@ class Generations {
     const begun = await this.#begin(request, reply);
     const tokens: number[] = [];
     try {
-      const reason = await this.#generate(begun, ({ token }) => void tokens.push(token));
+      const reason = await begun.generate(({ token }) => void tokens.push(token));
       this.#count(reason);
       if (reason === 'cancelled') return reply.hijack();
       return reply.send({ ...begun.head, output_ids: tokens, finish_reason: reason });
@@ -117,7 +115,7 @@ class Generations {
     const events = new EventChannel(reply, begun.signal, this.#options.deps.clock);
     let count = 0;
     try {
-      const reason = await this.#generate(begun, ({ token, index }) => {
+      const reason = await begun.generate(({ token, index }) => {
         count += 1;
         return events.send({ ...head, token, index });
       });
@@ -138,41 +136,19 @@ class Generations {
 
   /** @throws {OperatingError} 'model-unknown' | 'model-not-ready' | 'infer-request-invalid' | 'generate-busy' */
   async #begin(request: FastifyRequest, reply: FastifyReply): Promise<Begun> {
+    const { inference, deps } = this.#options;
     const { model: name, version } = request.params as ModelParams;
     // The route's schema has validated it.
-    const asked = request.body as GenerateBody;
-    const { id, input_ids: prompt, parameters } = asked;
-    const model = await findModel(this.#options.inference, name, version);
-    const decoder = decoderOf(model.served);
+    const { id, input_ids: prompt, parameters } = request.body as GenerateBody;
+    const { reference, served } = await findModel(inference, name, version);
+    const decoder = decoderOf(served);
     checkPrompt(decoder, prompt);
     const length = Math.min(prompt.length + parameters.max_tokens, decoder.generation.maxTokens);
     const release = this.#takePlace(stepBytesMax(decoder, length, prompt.length));
-    return {
-      model,
-      decoder,
-      asked,
-      head: {
-        ...(id === undefined ? {} : { id }),
-        model_name: name,
-        model_version: String(model.served.judgedBy.version),
-      },
-      signal: goneSignal(request, reply),
-      release: () => {
-        release();
-        // The rest is sent under the usual limit.
-        request.raw.socket.setTimeout(request.server.server.timeout);
-      },
-    };
-  }
-
-  #generate(
-    { model, decoder, asked: { input_ids: prompt, parameters }, signal }: Begun,
-    onToken: (token: GeneratedToken) => void | Promise<void>,
-  ): Promise<FinishReason> {
-    const { inference, deps } = this.#options;
+    const signal = goneSignal(request, reply);
     const draws = parameters.seed === undefined ? undefined : new SeededDraws(parameters.seed);
-    return generate(inference, {
-      reference: model.reference,
+    const options = {
+      reference,
       decoder,
       prompt,
       tokensMax: parameters.max_tokens,
@@ -180,11 +156,24 @@ class Generations {
       topK: parameters.top_k,
       random: draws === undefined ? deps.random : () => draws.uniform(),
       signal,
-      onToken: (token) => {
-        this.#metrics.andon_http_generated_tokens_total.inc({ model: decoder.served.manifest.name });
-        return onToken(token);
+    };
+    return {
+      head: { ...(id === undefined ? {} : { id }), model_name: name, model_version: String(served.judgedBy.version) },
+      signal,
+      generate: (onToken) =>
+        generate(inference, {
+          ...options,
+          onToken: (token) => {
+            this.#metrics.andon_http_generated_tokens_total.inc({ model: served.manifest.name });
+            return onToken(token);
+          },
+        }),
+      release: () => {
+        release();
+        // The rest is sent under the usual limit.
+        request.raw.socket.setTimeout(request.server.server.timeout);
       },
-    });
+    };
   }
 
   #count(outcome: string): void {

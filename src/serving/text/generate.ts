@@ -17,7 +17,7 @@ export type GenerateOptions = DrawOptions & {
   readonly onToken: (token: GeneratedToken) => void | Promise<void>;
 };
 
-export type GeneratedToken = { readonly token: number; /** From 0. */ readonly index: number };
+type GeneratedToken = { readonly token: number; /** From 0. */ readonly index: number };
 
 /** Reason for the end of a text; the end token itself is not returned. */
 export type FinishReason = 'end_token' | 'max_tokens' | 'model_limit' | 'cancelled';

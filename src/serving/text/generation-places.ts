@@ -1,9 +1,10 @@
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { MemoryBudget } from '../v2/memory-budget.ts';
-import { invalid, v2Failure } from '../v2/v2-errors.ts';
+import { v2Failure } from '../v2/v2-errors.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 import type { GenerationConfig } from './generation-config.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /**
  * Bounds the number of generations in progress and the memory of their caches together.
@@ -19,7 +20,7 @@ export function generationPlaces({ maxConcurrent, maxMemoryBytes }: GenerationCo
   let taken = 0;
   return (bytes: number): (() => void) => {
     if (bytes > maxMemoryBytes)
-      throw invalid(
+      throw malformed(
         `A step of this generation needs ${formatByteSize(bytes)}, more than serving.generation.maxMemory (${formatByteSize(maxMemoryBytes)}); send a shorter prompt or a smaller 'max_tokens'`,
       );
     if (taken >= maxConcurrent)

@@ -1,18 +1,20 @@
 import { promisify } from 'node:util';
-import { deflate, gunzip, gzip, inflate } from 'node:zlib';
+import { deflate, gunzip, gzip, inflate, type InputType, type ZlibOptions } from 'node:zlib';
 import { formatByteSize } from '../../domain/byte-size.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
-import { invalid, v2Failure } from './v2-errors.ts';
+import { v2Failure } from './v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /*
  * Compressed bodies, as Triton's clients use them: gzip, or deflate with the zlib frame (RFC 9110, section 8.4.1). zlib runs in
  * Node's thread pool and does not block the thread with the sockets.
  */
 
-const gunzipAsync = promisify(gunzip);
-const inflateAsync = promisify(inflate);
-const gzipAsync = promisify(gzip);
-const deflateAsync = promisify(deflate);
+const decoders = {
+  gzip: promisify<Buffer, ZlibOptions, Buffer>(gunzip),
+  deflate: promisify<Buffer, ZlibOptions, Buffer>(inflate),
+};
+const encoders = { gzip: promisify<InputType, Buffer>(gzip), deflate: promisify<InputType, Buffer>(deflate) };
 
 /** Compressing a shorter response costs more than it saves. */
 const COMPRESS_BYTES_MIN = 1_024;
@@ -32,7 +34,7 @@ export function contentCoding(header: string | undefined): ContentCoding {
     case 'deflate':
       return 'deflate';
   }
-  throw invalid(`Content-Encoding '${header?.slice(0, 40)}' is neither gzip nor deflate`);
+  throw malformed(`Content-Encoding '${header?.slice(0, 40)}' is neither gzip nor deflate`);
 }
 
 /**
@@ -42,14 +44,13 @@ export function contentCoding(header: string | undefined): ContentCoding {
 export async function decompress(body: Buffer, coding: ContentCoding, bytesMax: number): Promise<Buffer> {
   if (coding === 'identity') return body;
   try {
-    const options = { maxOutputLength: bytesMax };
-    return coding === 'gzip' ? await gunzipAsync(body, options) : await inflateAsync(body, options);
+    return await decoders[coding](body, { maxOutputLength: bytesMax });
   } catch (error) {
     if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE')
       throw v2Failure('infer-request-too-large', `The decompressed body is larger than ${formatByteSize(bytesMax)}`, {
         cause: error,
       });
-    throw invalid(`The body is not ${coding}: ${errorMessage(error)}`);
+    throw malformed(`The body is not ${coding}: ${errorMessage(error)}`);
   }
 }
 
@@ -69,12 +70,5 @@ export type Coded = { readonly body: Uint8Array | string; readonly coding: Conte
 /** Compresses a response if it is large enough. */
 export function compress(body: Uint8Array | string, accepted: ContentCoding): Coded | Promise<Coded> {
   const coding = body.length < COMPRESS_BYTES_MIN ? 'identity' : accepted;
-  switch (coding) {
-    case 'gzip':
-      return gzipAsync(body).then((coded) => ({ body: coded, coding }));
-    case 'deflate':
-      return deflateAsync(body).then((coded) => ({ body: coded, coding }));
-    case 'identity':
-      return { body, coding };
-  }
+  return coding === 'identity' ? { body, coding } : encoders[coding](body).then((coded) => ({ body: coded, coding }));
 }

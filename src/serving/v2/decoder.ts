@@ -4,7 +4,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf, numbersOver, readable } from '../../contracts/tensor-data.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
-import { invalid } from './v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /** A model that writes text token by token, with the inputs and outputs of one step. */
 export type Decoder = {
@@ -31,25 +31,25 @@ export function decoderOf(served: ServedModel): Decoder {
   const { manifest, inputs, outputs } = served;
   const label = `Model '${manifest.name}' version ${manifest.version} cannot generate text:`;
   if (judgesWindows(manifest) || manifest.generation === undefined)
-    throw invalid(`${label} its model.yaml has no 'generation'`);
+    throw malformed(`${label} its model.yaml has no 'generation'`);
   const { generation } = manifest;
   const { tokens, past, present, logits } = generation;
   const caches = inputs.filter(({ name }) => name.startsWith(past));
   const filled = inputs.filter((spec) => !caches.includes(spec));
   const scores = outputs.find(({ name }) => name === logits);
-  if (!filled.some(({ name }) => name === tokens)) throw invalid(`${label} its graph has no input '${tokens}'`);
+  if (!filled.some(({ name }) => name === tokens)) throw malformed(`${label} its graph has no input '${tokens}'`);
   for (const { name, type } of filled)
     if (![tokens, 'position_ids', 'attention_mask'].includes(name) || (type !== 'int64' && type !== 'int32'))
-      throw invalid(`${label} input '${name}' (${type}) of its graph is neither a cache nor of token ids`);
-  if (caches.length === 0) throw invalid(`${label} its graph has no cache, no input '${past}…'`);
+      throw malformed(`${label} input '${name}' (${type}) of its graph is neither a cache nor of token ids`);
+  if (caches.length === 0) throw malformed(`${label} its graph has no cache, no input '${past}…'`);
   for (const { name, type, dims } of caches) {
     if (!isFloat(type) || !dims.slice(1).includes(-1))
-      throw invalid(`${label} cache '${name}' of its graph is not a float tensor of open length`);
+      throw malformed(`${label} cache '${name}' of its graph is not a float tensor of open length`);
     if (!outputs.some((output) => output.name === presentName(name, generation)))
-      throw invalid(`${label} its graph has no output '${present}…' for '${name}'`);
+      throw malformed(`${label} its graph has no output '${present}…' for '${name}'`);
   }
   if (scores === undefined || !isFloat(scores.type))
-    throw invalid(`${label} its graph has no float output '${logits}'`);
+    throw malformed(`${label} its graph has no float output '${logits}'`);
   const vocabulary = scores.dims.at(-1);
   return { served, generation, filled, caches, vocabulary: vocabulary === -1 ? undefined : vocabulary };
 }
@@ -64,8 +64,7 @@ export function decoderOf(served: ServedModel): Decoder {
 export function stepBytesMax(decoder: Decoder, length: number, prompt: number): number {
   const { caches, served, generation, vocabulary = 0 } = decoder;
   const cacheBytes = caches.reduce((sum, { type, dims }) => {
-    const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
-    return sum + elementCount(sizes) * (elementBytesOf(type) ?? 0);
+    return sum + elementCount(sizesWith(dims, length)) * (elementBytesOf(type) ?? 0);
   }, 0);
   const scores = served.outputs.find(({ name }) => name === generation.logits);
   return 2 * cacheBytes + prompt * vocabulary * (scores === undefined ? 0 : (elementBytesOf(scores.type) ?? 0));
@@ -75,8 +74,10 @@ export function stepBytesMax(decoder: Decoder, length: number, prompt: number): 
 export function emptyCaches({ caches }: Decoder): Tensors {
   return Object.fromEntries(
     caches.map(({ name, type, dims }): [string, Tensor] => {
-      const sizes = dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : 0));
-      return [name, { type, dims: sizes, data: type === 'string' ? [] : numbersOver(type, new ArrayBuffer(0)) }];
+      return [
+        name,
+        { type, dims: sizesWith(dims, 0), data: type === 'string' ? [] : numbersOver(type, new ArrayBuffer(0)) },
+      ];
     }),
   );
 }
@@ -125,6 +126,11 @@ export function lastLogits({ generation }: Decoder, outputs: Tensors): Logits {
 
 export function wrongOutput(message: string): OperatingError {
   return new OperatingError('model-output-invalid', 'reject', message);
+}
+
+/** Returns the shape of a cache for one text of this length. */
+function sizesWith(dims: readonly number[], length: number): readonly number[] {
+  return dims.map((size, axis) => (size !== -1 ? size : axis === 0 ? 1 : length));
 }
 
 /** `present.0.key` for `past_key_values.0.key`. */

@@ -10,11 +10,10 @@ import {
   optionalStringOf,
   parametersOf,
 } from '../../protocols/open-inference/json-fields.ts';
-import { unsupported } from '../../protocols/open-inference/malformed.ts';
+import { malformed, unsupported } from '../../protocols/open-inference/malformed.ts';
 import { messageParts, readTensors } from '../../protocols/open-inference/read-tensors.ts';
 import { shapeText } from '../../contracts/tensor-shape.ts';
 import { checkedElementCount } from '../../protocols/open-inference/tensor-shape.ts';
-import { invalid } from './v2-errors.ts';
 
 export type RequestedOutput = { readonly name: string; readonly binary: boolean };
 
@@ -63,7 +62,7 @@ export function parseInferRequest(body: Uint8Array, headerLength: number | undef
 export function rawInferRequest(body: Uint8Array, specs: readonly TensorSpec[]): InferRequest {
   const [spec] = specs;
   if (spec === undefined || specs.length !== 1)
-    throw invalid(`A raw binary request is for models with one input; this one has ${specs.length}`);
+    throw malformed(`A raw binary request is for models with one input; this one has ${specs.length}`);
   const what = `Input '${spec.name}'`;
   const dims = rawDims(spec, body.length);
   const count = checkedElementCount(dims, what);
@@ -86,15 +85,15 @@ function rawDims({ name, type, dims }: TensorSpec, bytes: number): readonly numb
   const known = fixed.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
   if (size === undefined) {
     if (known === 1) return fixed.map(() => 1);
-    throw invalid(`A raw binary request is one string, but input '${name}' has shape ${shapeText(dims)}`);
+    throw malformed(`A raw binary request is one string, but input '${name}' has shape ${shapeText(dims)}`);
   }
   const [axis] = variable;
   if (axis === undefined) return fixed;
   if (variable.length > 1)
-    throw invalid(`The shape of input '${name}', ${shapeText(dims)}, does not follow from ${bytes} bytes`);
+    throw malformed(`The shape of input '${name}', ${shapeText(dims)}, does not follow from ${bytes} bytes`);
   const rest = bytes / (known * size);
   if (!Number.isSafeInteger(rest))
-    throw invalid(
+    throw malformed(
       `Input '${name}' has ${bytes} bytes, which is not a multiple of ${known * size} (shape ${shapeText(dims)})`,
     );
   return fixed.map((dim, index) => (index === axis ? rest : dim));
@@ -107,7 +106,7 @@ function outputsOf(request: JsonObject, binaryDefault: boolean): readonly Reques
   const requested = outputs.map((value, index) => {
     const output = objectOf(value, `outputs[${index}]`);
     const name = nameOf(output, `outputs[${index}]`);
-    if (names.has(name)) throw invalid(`Output '${name}' is requested twice`);
+    if (names.has(name)) throw malformed(`Output '${name}' is requested twice`);
     names.add(name);
     const parameters = parametersOf(output, `Output '${name}'`);
     if (parameters['classification'] !== undefined && parameters['classification'] !== 0)
@@ -120,5 +119,5 @@ function outputsOf(request: JsonObject, binaryDefault: boolean): readonly Reques
 
 function flag(value: MessageParameters[string] | undefined, what: string): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
-  throw invalid(`${what} is neither true nor false`);
+  throw malformed(`${what} is neither true nor false`);
 }

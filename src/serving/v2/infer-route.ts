@@ -5,7 +5,7 @@ import { acceptedCoding, compress } from './body-encoding.ts';
 import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
 import { findModel, type FoundModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
-import { invalid } from './v2-errors.ts';
+import { malformed } from '../../protocols/open-inference/malformed.ts';
 
 /** Number of bytes of JSON in a body; the rest are tensors in binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';
@@ -49,14 +49,14 @@ function headerLengthOf(request: FastifyRequest): number | undefined {
   const text = request.headers[HEADER_LENGTH];
   if (text === undefined) return undefined;
   if (typeof text === 'string' && /^\d{1,15}$/.test(text)) return Number(text);
-  throw invalid(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is not a number of bytes`);
+  throw malformed(`Inference-Header-Content-Length '${String(text).slice(0, 40)}' is not a number of bytes`);
 }
 
 function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readonly RequestedOutput[] {
   if (asked.outputs === undefined) return outputs.map(({ name }) => ({ name, binary: asked.binaryOutput }));
   for (const { name } of asked.outputs)
     if (!outputs.some((output) => output.name === name))
-      throw invalid(
+      throw malformed(
         `The model has no output '${name}'; its outputs are ${outputs.map((each) => `'${each.name}'`).join(', ')}`,
       );
   return asked.outputs;

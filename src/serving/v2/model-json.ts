@@ -1,5 +1,5 @@
 import type { ModelStatistics, ServedModel, TensorSpec } from '../../contracts/inference.ts';
-import { type Datatype, datatypeOf } from '../../protocols/open-inference/datatypes.ts';
+import { datatypeOf } from '../../protocols/open-inference/datatypes.ts';
 
 /** Triton's name for ONNX models on ONNX Runtime. */
 const PLATFORM = 'onnxruntime_onnx';
@@ -63,10 +63,5 @@ function tensorMetadata({ name, type, dims }: TensorSpec) {
 }
 
 function tensorConfiguration({ name, type, dims }: TensorSpec) {
-  return { name, data_type: configurationType(datatypeOf(type)), dims };
-}
-
-/** Returns the name of a datatype in the configuration; only that of text differs. */
-function configurationType(datatype: Datatype): string {
-  return datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`;
+  return { name, data_type: type === 'string' ? 'TYPE_STRING' : `TYPE_${datatypeOf(type)}`, dims };
 }

@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { RpcClient, type RpcPort } from '../../platform/rpc.ts';
-import type { CodecProtocol } from './codec-protocol.ts';
 import { type InferRequest, parseInferRequest } from './infer-request.ts';
 import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
 import { encodeInferResponse, type InferAnswer, textElements } from './infer-response.ts';
@@ -15,6 +14,15 @@ const TEXT_ELEMENTS_MAX = 1_024;
 /** Parsed JSON needs up to 40 times the size of its text (lists of empty lists). V8 ends a thread that exceeds this. */
 const HEAP_PER_BODY_BYTE = 48;
 const HEAP_MB_MIN = 64;
+
+/** Calls to the codec thread. */
+export type CodecProtocol = {
+  readonly decode: {
+    readonly params: { readonly body: Uint8Array; readonly headerLength: number | undefined };
+    readonly result: InferRequest;
+  };
+  readonly encode: { readonly params: InferAnswer; readonly result: EncodedMessage };
+};
 
 export type TensorCodecOptions = {
   /** URL of hosts/tensor-codec.ts. */

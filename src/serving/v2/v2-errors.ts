@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, failures, type OperatingError, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of the model server, other than those of the inference hosts. */
 export const v2Errors = {
@@ -34,8 +34,3 @@ export const v2Errors = {
 
 /** Creates an OperatingError with the disposition of its code in the catalogue. */
 export const v2Failure = failures(v2Errors);
-
-/** An error for a request that violates the protocol; the message says what was found, where, and what was expected. */
-export function invalid(message: string): OperatingError {
-  return v2Failure('infer-request-invalid', message);
-}

@@ -5,7 +5,7 @@ import { checkMqttConfig, mqttFields, mqttString } from '../../protocols/mqtt/mq
 import { timeUnits } from '../../domain/time-unit.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 import { qualityCodes } from '../quality-code.ts';
-import { checkHasTags, patternFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
+import { checkHasTags, patternFields, sourceFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
 import { compileValuePath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
@@ -108,6 +108,7 @@ const patternSchema = configObject({
 export const mqttSourceSchema = configObject({
   type: z.literal('mqtt'),
   ...mqttFields,
+  ...sourceFields,
   sharedGroup: z
     .string()
     .regex(/^[^/+#\p{Cc}]+$/u, { error: 'expected a name without /, + and #' })
@@ -119,7 +120,7 @@ export const mqttSourceSchema = configObject({
     .enum(['received', 'stored'])
     .default('received')
     .describe(
-      'When a message is acknowledged. received: immediately. stored: after its samples are in the sample history (only tags that a watch reads are stored). stored requires cleanSession: false, and qos: 1 on the tags',
+      'When a message is acknowledged. received: immediately. stored: after its samples are in the sample history (see history). stored requires cleanSession: false, and qos: 1 on the tags',
     ),
   futureTolerance: duration(
     "Longest that a payload time may be ahead of the agent's clock. A time more than 1 s ahead is replaced by the time of arrival; beyond this tolerance the value is also uncertain",

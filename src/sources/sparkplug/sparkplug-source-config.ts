@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
-import { checkHasTags, patternFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
+import { checkHasTags, patternFields, sourceFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
 
 const level = (description: string) =>
   z
@@ -55,6 +55,7 @@ const patternSchema = configObject({
 export const sparkplugSourceSchema = configObject({
   type: z.literal('sparkplug'),
   ...mqttFields,
+  ...sourceFields,
   hostId: level(
     'Host id. andon publishes its state on spBv1.0/STATE/<hostId>, for edge nodes that wait for their primary host. Default: none, and andon only subscribes',
   ).optional(),

@@ -37,9 +37,7 @@ export function fitBoostedTrees(
   seed: number,
   onProgress: (share: number) => void,
 ): BoostedTrees {
-  const trials = folds(rows).map(
-    ({ fit, heldOut }, index) => new Boosting(pickRows(rows, fit), pickRows(rows, heldOut), seed + 1 + index),
-  );
+  const trials = folds(rows).map(({ fit, heldOut }, index) => new Boosting(fit, heldOut, seed + 1 + index));
   let best = { loss: Number.POSITIVE_INFINITY, rounds: 0, sums: trials.map(({ heldOutSums }) => heldOutSums) };
   for (let round = 1; round <= ROUNDS_MAX && round - best.rounds <= PATIENCE_ROUNDS; round += 1) {
     for (const trial of trials) trial.addRound();

@@ -1,7 +1,8 @@
 import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
 import { rounded, sharesOf } from '../core/statistics.ts';
+import { OnnxGraph } from '../graph/onnx-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 import { CHART_ROWS_MIN, chartRatios, chartScores, type ControlChart, trainControlChart } from './control-chart.ts';
-import { controlChartGraph } from './control-chart-graph.ts';
 
 /** A control chart of each tag for itself: an exponentially weighted moving average between limits. */
 export const controlChartAlgorithm: TrainingAlgorithm = {
@@ -25,4 +26,25 @@ function fittedChart(chart: ControlChart): FittedModel {
     },
     warnings: chart.warnings,
   };
+}
+
+/**
+ * The chart as one graph, from raw values to the score.
+ *
+ * - `window`: float32 [batch, rows, tags], engineering units, oldest row first.
+ * - `score`: float32 [batch], the worst tag's moving average over its limit; abnormal above 1.
+ * - `contributions`: float32 [batch, tags], each tag's share in the sum of those ratios.
+ */
+function controlChartGraph({ tags, standardisation, weights, limits }: ControlChart): Uint8Array {
+  const graph = new OnnxGraph('control-chart');
+  const window = graph.input('window', ['batch', weights.length, tags]);
+  const standardised = addStandardisation(graph, window, standardisation);
+  const row = graph.floats('weights', [1, weights.length], weights);
+  const averages = graph.node('MatMul', 'averages', [row, standardised]);
+  const byTag = graph.node('Squeeze', 'averages_by_tag', [averages, graph.integers('row_axis', [1])]);
+  const sizes = graph.node('Abs', 'sizes', [byTag]);
+  const ratios = graph.node('Div', 'ratios', [sizes, graph.floats('limits', [tags], limits)]);
+  graph.output('score', graph.node('ReduceMax', 'worst', [ratios], { axes: [1], keepdims: 0 }), ['batch']);
+  graph.output('contributions', addShares(graph, ratios), ['batch', tags]);
+  return graph.bytes();
 }

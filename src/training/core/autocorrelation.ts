@@ -7,12 +7,8 @@ const ROWS_LOOKED_AT = 2000;
 /** With fewer independent spans in the training rows, the limits are a guess. */
 const INDEPENDENT_SPANS_MIN = 5;
 
-/** Returns the number of independent observations, and a warning if it is small. */
-export function independence(segments: readonly TrainingRows[]): {
-  /** Training rows over the autocorrelation time of the slowest tag. */
-  readonly independentSpans: number;
-  readonly warnings: readonly string[];
-} {
+/** Returns the training rows over the autocorrelation time of the slowest tag, and a warning if that is small. */
+export function independence(segments: readonly TrainingRows[]) {
   const independentSpans = countRows(segments) / slowestAutocorrelationRows(segments);
   if (independentSpans >= INDEPENDENT_SPANS_MIN) return { independentSpans, warnings: [] };
   const seen = `The training rows see the slowest tag move only ${independentSpans.toFixed(1)} times`;

@@ -10,16 +10,14 @@ const SEARCH_STEPS = 32;
 export function softmax(logits: Float64Array, classes: number, temperature = 1): Float64Array {
   const probabilities = new Float64Array(logits.length);
   for (let from = 0; from < logits.length; from += classes) {
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let index = from; index < from + classes; index += 1) largest = Math.max(largest, logits[index] ?? 0);
-    let total = 0;
-    for (let index = from; index < from + classes; index += 1) {
-      const part = Math.exp(((logits[index] ?? 0) - largest) / temperature);
-      probabilities[index] = part;
-      total += part;
-    }
-    for (let index = from; index < from + classes; index += 1)
-      probabilities[index] = (probabilities[index] ?? 0) / total;
+    const own = logits.subarray(from, from + classes);
+    const largest = own.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
+    const parts = own.map((logit) => Math.exp((logit - largest) / temperature));
+    const total = parts.reduce((sum, part) => sum + part, 0);
+    probabilities.set(
+      parts.map((part) => part / total),
+      from,
+    );
   }
   return probabilities;
 }

@@ -40,10 +40,9 @@ export function despike(rows: TrainingRows): TrainingRows {
 /** Returns the median around a row. The first and last row are repeated beyond the ends. */
 function medianAround({ count, tags, values }: TrainingRows, row: number, tag: number): number {
   const half = (MEDIAN_ROWS - 1) / 2;
-  const near = new Float64Array(MEDIAN_ROWS);
-  for (let offset = -half; offset <= half; offset += 1) {
-    const index = Math.min(Math.max(row + offset, 0), count - 1);
-    near[offset + half] = values[index * tags + tag] ?? 0;
-  }
+  const near = Float64Array.from({ length: MEDIAN_ROWS }, (_, offset) => {
+    const other = Math.min(Math.max(row + offset - half, 0), count - 1);
+    return values[other * tags + tag] ?? 0;
+  });
   return near.sort()[half] ?? 0;
 }

@@ -27,8 +27,8 @@ export type LabelledFeatures = FeatureRows & {
   readonly positions: Int32Array;
 };
 
-/** Rows for the fit and rows for the validation, as ascending indices into the labelled rows. */
-export type Fold = { readonly fit: Int32Array; readonly heldOut: Int32Array };
+/** Rows for the fit and rows for the validation. */
+export type Fold = { readonly fit: LabelledFeatures; readonly heldOut: LabelledFeatures };
 
 /**
  * Returns the rows that have a label and a full window.
@@ -105,10 +105,11 @@ function blocks({ targets, classes }: LabelledFeatures): Uint8Array {
   });
 }
 
-function foldOf({ count, positions, windowRows }: LabelledFeatures, blockOf: Uint8Array, block: number): Fold {
-  const rows = Int32Array.from({ length: count }, (_, row) => row);
-  const heldOut = rows.filter((row) => blockOf[row] === block);
-  const others = rows.filter((row) => blockOf[row] !== block);
+function foldOf(rows: LabelledFeatures, blockOf: Uint8Array, block: number): Fold {
+  const { count, positions, windowRows } = rows;
+  const all = Int32Array.from({ length: count }, (_, row) => row);
+  const heldOut = all.filter((row) => blockOf[row] === block);
+  const others = all.filter((row) => blockOf[row] !== block);
   let next = 0;
   const apart = others.filter((row) => {
     while (next < heldOut.length && (heldOut[next] ?? 0) < row) next += 1;
@@ -117,7 +118,8 @@ function foldOf({ count, positions, windowRows }: LabelledFeatures, blockOf: Uin
       other !== undefined && Math.abs((positions[other] ?? 0) - position) < windowRows;
     return !overlaps(heldOut[next]) && !overlaps(heldOut[next - 1]);
   });
-  return { fit: apart.length * 2 >= others.length ? apart : others, heldOut };
+  const fit = apart.length * 2 >= others.length ? apart : others;
+  return { fit: pickRows(rows, fit), heldOut: pickRows(rows, heldOut) };
 }
 
 function checkLabels(targets: readonly number[], classes: readonly string[], rowsMin: number): void {

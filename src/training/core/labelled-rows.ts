@@ -1,4 +1,5 @@
 import { SeededDraws } from '../../domain/seeded-draws.ts';
+import { concatenated } from './statistics.ts';
 import { countRows, sliceRows, type TrainingRows } from './training-rows.ts';
 
 /** Runs without a gap and the targets of their rows; `targets` is undefined if there are no labels. */
@@ -38,16 +39,13 @@ export function inNoOrder({ segments, targets }: LabelledRows, seed: number): La
   const count = countRows(segments);
   const order = Int32Array.from({ length: count }, (_, row) => row);
   new SeededDraws(seed).shuffle(order);
+  const rows = concatenated(segments.map(({ values }) => values));
+  const labels = concatenated(targets ?? []);
   const values = new Float64Array(count * tags);
   const known = new Float64Array(count);
-  let first = 0;
-  for (const [index, segment] of segments.entries()) {
-    for (let row = 0; row < segment.count; row += 1) {
-      const place = order[first + row] ?? 0;
-      values.set(segment.values.subarray(row * tags, (row + 1) * tags), place * tags);
-      known[place] = targets?.[index]?.[row] ?? Number.NaN;
-    }
-    first += segment.count;
-  }
+  order.forEach((position, row) => {
+    values.set(rows.subarray(row * tags, (row + 1) * tags), position * tags);
+    known[position] = labels[row] ?? Number.NaN;
+  });
   return { segments: [{ count, tags, values }], targets: targets === undefined ? undefined : [known] };
 }

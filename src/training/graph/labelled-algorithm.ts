@@ -1,5 +1,5 @@
-import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
-import { classified } from '../core/classified.ts';
+import type { FittedModel, Judged, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { softmax } from '../core/calibration.ts';
 import {
   LABELLED_ROWS_MIN,
   LABELLED_WINDOW_ROWS,
@@ -68,4 +68,19 @@ export function labelledAlgorithm<Model extends { readonly temperature: number }
     };
   };
   return { name, description, tasks, rowsMin: LABELLED_ROWS_MIN, fit };
+}
+
+/**
+ * Returns scores and probabilities for logits, as `addClassOutputs` does.
+ *
+ * @param logits Shape [rows, classes].
+ */
+function classified(logits: Float64Array, classes: number, temperature: number): Judged {
+  const probabilities = softmax(logits, classes, temperature);
+  const scores = Float64Array.from({ length: probabilities.length / classes }, (_, row) => {
+    let sum = 0;
+    for (let index = 1; index < classes; index += 1) sum += probabilities[row * classes + index] ?? 0;
+    return sum;
+  });
+  return { scores, probabilities };
 }

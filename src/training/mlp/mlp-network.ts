@@ -2,7 +2,7 @@ import { softmax } from '../core/calibration.ts';
 import type { SeededDraws } from '../../domain/seeded-draws.ts';
 
 /** One layer: output = input · weights + biases; weights of shape [inputs, outputs], row-major. */
-export type Layer = {
+type Layer = {
   readonly inputs: number;
   readonly outputs: number;
   readonly weights: Float64Array;
@@ -63,13 +63,17 @@ export function finishedNetwork(network: Network, { offset, factor }: OutputScal
 export class NetworkTrainer {
   readonly network: Network;
   readonly #draws: SeededDraws;
-  readonly #parameters: readonly Parameter[];
+  readonly #parameters: readonly LayerParameters[];
   #steps = 0;
 
   constructor(network: Network, draws: SeededDraws) {
     this.network = network;
     this.#draws = draws;
-    this.#parameters = network.flatMap(({ weights, biases }) => [parameter(weights, true), parameter(biases, false)]);
+    this.#parameters = network.map((layer) => ({
+      layer,
+      weights: parameter(layer.weights, true),
+      biases: parameter(layer.biases, false),
+    }));
   }
 
   /**
@@ -81,22 +85,22 @@ export class NetworkTrainer {
    */
   step(inputs: Float64Array, targets: Float64Array, classes: number, pace: number): void {
     const rows = targets.length;
-    const layerInputs = [inputs];
-    for (const [index, layer] of this.network.entries()) {
-      const outputs = layerOutputs(layer, layerInputs[index] ?? inputs, rows);
-      layerInputs.push(index + 1 < this.network.length ? this.#dropped(rectified(outputs)) : outputs);
-    }
-    let gradient = lossGradient(layerInputs.at(-1) ?? inputs, targets, classes);
-    for (let index = this.network.length - 1; index >= 0; index -= 1) {
-      const layer = this.network[index];
-      const values = layerInputs[index];
-      const [weights, biases] = this.#parameters.slice(2 * index, 2 * index + 2);
-      if (layer === undefined || values === undefined || weights === undefined || biases === undefined) continue;
-      sumGradients(layer, values, gradient, weights.gradient, biases.gradient);
-      if (index > 0) gradient = this.#inputGradient(layer, values, gradient);
+    let values = inputs;
+    const layerInputs = this.#parameters.map(({ layer }, index) => {
+      const own = values;
+      const outputs = layerOutputs(layer, own, rows);
+      values = index + 1 < this.network.length ? this.#dropped(rectified(outputs)) : outputs;
+      return own;
+    });
+    let gradient = lossGradient(values, targets, classes);
+    for (const { layer, weights, biases } of this.#parameters.toReversed()) {
+      const own = layerInputs.pop() ?? inputs;
+      sumGradients(layer, own, gradient, weights.gradient, biases.gradient);
+      if (own !== inputs) gradient = inputGradient(layer, own, gradient);
     }
     this.#steps += 1;
-    for (const each of this.#parameters) this.#descend(each, LEARNING_RATE * pace);
+    for (const { weights, biases } of this.#parameters)
+      for (const each of [weights, biases]) this.#descend(each, LEARNING_RATE * pace);
   }
 
   /** Applies dropout; the remaining values are scaled up, so that the expected sum stays the same. */
@@ -105,24 +109,6 @@ export class NetworkTrainer {
       values[index] = this.#draws.uniform() < DROPOUT ? 0 : (values[index] ?? 0) / (1 - DROPOUT);
     }
     return values;
-  }
-
-  /** Returns the gradient by the inputs, zero for rectified and dropped values. */
-  #inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
-    const { inputs, outputs, weights } = layer;
-    const raised = 1 / (1 - DROPOUT);
-    const passed = new Float64Array(values.length);
-    for (let index = 0; index < values.length; index += 1) {
-      if (values[index] === 0) continue;
-      const row = Math.floor(index / inputs) * outputs;
-      const from = (index % inputs) * outputs;
-      let sum = 0;
-      for (let output = 0; output < outputs; output += 1) {
-        sum += (weights[from + output] ?? 0) * (gradient[row + output] ?? 0);
-      }
-      passed[index] = sum * raised;
-    }
-    return passed;
   }
 
   #descend({ values, gradient, moments, squares, decays }: Parameter, learningRate: number): void {
@@ -140,6 +126,8 @@ export class NetworkTrainer {
     }
   }
 }
+
+type LayerParameters = { readonly layer: Layer; readonly weights: Parameter; readonly biases: Parameter };
 
 type Parameter = {
   readonly values: Float64Array;
@@ -185,6 +173,24 @@ function lossGradient(outputs: Float64Array, targets: Float64Array, classes: num
     const happened = targets[Math.floor(index / classes)] === index % classes;
     return (probability - Number(happened)) / rows;
   });
+}
+
+/** Returns the gradient by the inputs, zero for rectified and dropped values. */
+function inputGradient(layer: Layer, values: Float64Array, gradient: Float64Array): Float64Array {
+  const { inputs, outputs, weights } = layer;
+  const raised = 1 / (1 - DROPOUT);
+  const passed = new Float64Array(values.length);
+  for (let index = 0; index < values.length; index += 1) {
+    if (values[index] === 0) continue;
+    const row = Math.floor(index / inputs) * outputs;
+    const from = (index % inputs) * outputs;
+    let sum = 0;
+    for (let output = 0; output < outputs; output += 1) {
+      sum += (weights[from + output] ?? 0) * (gradient[row + output] ?? 0);
+    }
+    passed[index] = sum * raised;
+  }
+  return passed;
 }
 
 /** Overwrites both gradients. */

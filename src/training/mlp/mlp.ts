@@ -1,6 +1,6 @@
 import { SeededDraws } from '../../domain/seeded-draws.ts';
 import { fitTemperature, meanLoss } from '../core/calibration.ts';
-import { type Fold, folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
+import { type Fold, folds, type LabelledFeatures } from '../core/labelled-features.ts';
 import { concatenated, mean, moments } from '../core/statistics.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 import { encodeInputs, fitInputs, type MlpInputs } from './mlp-inputs.ts';
@@ -42,9 +42,9 @@ export function fitMlp(rows: LabelledFeatures, seed: number, onProgress: (share:
   const inputs = fitInputs(rows);
   const scale = targetScale(rows);
   const scaled = { ...rows, targets: rows.targets.map((target) => (target - scale.offset) / scale.factor) };
-  const splits = folds(rows);
+  const splits = folds(scaled);
   const fitted = splits.map((fold, index) => {
-    const member = fitMember({ rows: scaled, inputs, fold, seed: seed + index, scale });
+    const member = fitMember({ ...fold, inputs, seed: seed + index, scale });
     onProgress((index + 1) / splits.length);
     return member;
   });
@@ -64,10 +64,8 @@ export function mlpOutputs({ inputs, members }: Mlp, rows: FeatureRows): Float64
   return (outputs[0] ?? new Float64Array()).map((_, index) => mean(outputs.map((values) => values[index] ?? 0)));
 }
 
-type MemberFit = {
-  readonly rows: LabelledFeatures;
+type MemberFit = Fold & {
   readonly inputs: MlpInputs;
-  readonly fold: Fold;
   readonly seed: number;
   readonly scale: OutputScale;
 };
@@ -79,14 +77,12 @@ type BestEpoch = {
   readonly outputs: Float64Array;
 };
 
-function fitMember({ rows, inputs, fold, seed, scale }: MemberFit) {
+function fitMember({ fit, heldOut, inputs, seed, scale }: MemberFit) {
   const draws = new SeededDraws(seed);
-  const fit = pickRows(rows, fold.fit);
-  const heldOut = pickRows(rows, fold.heldOut);
   const encoded = encodeInputs(inputs, fit);
   const heldOutEncoded = encodeInputs(inputs, heldOut);
   const width = inputs.features * inputs.perFeature;
-  const network = startingNetwork([width, ...HIDDEN, Math.max(rows.classes, 1)], draws);
+  const network = startingNetwork([width, ...HIDDEN, Math.max(fit.classes, 1)], draws);
   const trainer = new NetworkTrainer(network, draws);
   const epochsMax = Math.max(1, Math.min(EPOCHS_MAX, Math.ceil(ROW_VISITS_MAX / fit.count)));
   const order = Int32Array.from({ length: fit.count }, (_, row) => row);
@@ -98,7 +94,7 @@ function fitMember({ rows, inputs, fold, seed, scale }: MemberFit) {
       const values = new Float64Array(batch.length * width);
       batch.forEach((row, at) => values.set(encoded.subarray(row * width, (row + 1) * width), at * width));
       const targets = Float64Array.from(batch, (row) => fit.targets[row] ?? 0);
-      trainer.step(values, targets, rows.classes, 1 - (0.9 * (epoch - 1)) / epochsMax);
+      trainer.step(values, targets, fit.classes, 1 - (0.9 * (epoch - 1)) / epochsMax);
     }
     const outputs = networkOutputs(network, heldOutEncoded, heldOut.count);
     const loss = meanLoss(outputs, heldOut);

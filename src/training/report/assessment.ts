@@ -1,10 +1,10 @@
 import { judgeScore } from '../../domain/alarm/verdict-rule.ts';
-import type { FittedModel, TrainingTask } from '../core/algorithm.ts';
+import type { FittedModel } from '../core/algorithm.ts';
 import type { LabelledRows } from '../core/labelled-rows.ts';
 import { concatenated, mean } from '../core/statistics.ts';
 import { binnedError, classMetrics, naiveProbabilities } from './class-metrics.ts';
 import { type DetectedShift, detectedShifts } from './injected-faults.ts';
-import type { Decision } from './model-draft.ts';
+import type { DraftFacts } from './model-draft.ts';
 
 /** Above this share of normal running in alarm, an operator would soon stop looking. */
 const FALSE_ALARM_RATE_MAX = 0.05;
@@ -20,27 +20,18 @@ export type Assessment = {
   readonly shifts?: readonly DetectedShift[] | undefined;
 };
 
-export type AssessmentOrder = {
-  readonly task: TrainingTask;
-  readonly decision: Decision;
+export type AssessmentOrder = Pick<DraftFacts, 'task' | 'decision' | 'classes' | 'stepMs'> & {
   /** Rows of the fit: the base of a guess without a model. */
   readonly before: LabelledRows;
   /** Later rows; for anomalies normal running, so every alarm is a false alarm. */
   readonly after: LabelledRows;
-  readonly classes: readonly string[];
-  readonly stepMs: number | undefined;
 };
+
+const assessments = { anomaly: assessAnomaly, regression: assessRegression, classification: assessClassification };
 
 /** @returns Undefined if no held-out row has a full window. */
 export function assess(fitted: FittedModel, order: AssessmentOrder): Assessment | undefined {
-  switch (order.task) {
-    case 'anomaly':
-      return assessAnomaly(fitted, order);
-    case 'regression':
-      return assessRegression(fitted, order);
-    case 'classification':
-      return assessClassification(fitted, order);
-  }
+  return assessments[order.task](fitted, order);
 }
 
 function assessAnomaly(

@@ -24,19 +24,22 @@ const SIDE_BLOCKS_MIN = 3;
 const STEP_SCATTERS = 6;
 const STEP_DEVIATIONS = 2;
 
-/** Running statistics of one tag. */
-type TagWatch = {
-  missing: number;
-  low: number;
-  high: number;
-  last: number;
-  /** Number of rows with the value `last`. */
-  standing: number;
-  changes: number;
-  longest: number;
-  /** Last row of the longest constant run. */
-  longestEnd: number;
-};
+/** Returns the running statistics of one tag, before its first row. */
+function newWatch() {
+  return {
+    missing: 0,
+    low: Infinity,
+    high: -Infinity,
+    last: Number.NaN,
+    /** Number of rows with the value `last`. */
+    standing: 0,
+    changes: 0,
+    longest: 0,
+    /** Last row of the longest constant run. */
+    longestEnd: 0,
+  };
+}
+type TagWatch = ReturnType<typeof newWatch>;
 
 /** Checks rows one by one, in bounded memory, and reports its findings. */
 export class DataCheck {
@@ -55,16 +58,7 @@ export class DataCheck {
   constructor(tags: readonly string[], usualMs: number | undefined) {
     this.#tags = tags;
     this.#usualMs = usualMs;
-    this.#watches = tags.map(() => ({
-      missing: 0,
-      low: Infinity,
-      high: -Infinity,
-      last: Number.NaN,
-      standing: 0,
-      changes: 0,
-      longest: 0,
-      longestEnd: 0,
-    }));
+    this.#watches = tags.map(newWatch);
   }
 
   get rows(): number {

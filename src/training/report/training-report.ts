@@ -1,20 +1,16 @@
-import type { TrainingTask } from '../core/algorithm.ts';
 import type { DataFinding } from './data-check.ts';
 import type { DetectedShift } from './injected-faults.ts';
-import { type TagLabel, windowAt } from './model-draft.ts';
+import { type DraftFacts, type TagLabel, windowAt } from './model-draft.ts';
 import { svgBars, svgPlot } from './svg-plot.ts';
 import type { TrainedModel } from './train-model.ts';
 import { columnOf, indexOfLargest, rounded } from '../core/statistics.ts';
-import { countRows, type TrainingRows } from '../core/training-rows.ts';
+import { countRows } from '../core/training-rows.ts';
 
 /** Maximum number of plotted tags. */
 const TAGS_PLOTTED_MAX = 30;
 
-export type ReportFacts = {
-  readonly task: TrainingTask;
+export type ReportFacts = Pick<DraftFacts, 'task' | 'tags' | 'segments'> & {
   readonly algorithm: string;
-  readonly tags: readonly TagLabel[];
-  readonly segments: readonly TrainingRows[];
   readonly rowsRead: number;
   readonly findings: readonly DataFinding[];
   readonly provenance: Readonly<Record<string, unknown>>;

@@ -75,9 +75,7 @@ function descentDirection(gradient: Float64Array, memory: readonly Correction[])
 }
 
 function dot(left: Float64Array, right: Float64Array): number {
-  let sum = 0;
-  for (let index = 0; index < left.length; index += 1) sum += (left[index] ?? 0) * (right[index] ?? 0);
-  return sum;
+  return left.reduce((sum, value, index) => sum + value * (right[index] ?? 0), 0);
 }
 
 function addScaled(target: Float64Array, values: Float64Array, factor: number): void {
@@ -91,7 +89,5 @@ function difference(left: Float64Array, right: Float64Array): Float64Array {
 }
 
 function largest(values: Float64Array): number {
-  let most = 0;
-  for (let index = 0; index < values.length; index += 1) most = Math.max(most, Math.abs(values[index] ?? 0));
-  return most;
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }

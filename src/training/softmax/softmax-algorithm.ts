@@ -3,7 +3,7 @@ import type { TrainingRows } from '../core/training-rows.ts';
 import { windowFeatures } from '../core/window-features.ts';
 import { labelledAlgorithm } from '../graph/labelled-algorithm.ts';
 import type { OnnxGraph } from '../graph/onnx-graph.ts';
-import { addShares } from '../graph/share-graph.ts';
+import { addShares } from '../graph/graph-parts.ts';
 import { fitSoftmax, softmaxLogits, type SoftmaxModel, softmaxTerms } from './softmax.ts';
 
 /** Softmax regression; of two classes, logistic regression. */

@@ -1,6 +1,6 @@
 import { Matrix } from 'ml-matrix';
 import { fitTemperature, logLoss, softmax } from '../core/calibration.ts';
-import { folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
+import { folds, type LabelledFeatures } from '../core/labelled-features.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { concatenated, indexOfLargest } from '../core/statistics.ts';
 import type { FeatureRows } from '../core/window-features.ts';
@@ -29,10 +29,7 @@ export type SoftmaxModel = {
  * @see Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2nd edition, sections 4.4 and 18.3.2.
  */
 export function fitSoftmax(rows: LabelledFeatures, onProgress: (share: number) => void): SoftmaxModel {
-  const splits = folds(rows).map(({ fit, heldOut }) => ({
-    fit: pickRows(rows, fit),
-    heldOut: pickRows(rows, heldOut),
-  }));
+  const splits = folds(rows);
   const labels = concatenated(splits.map(({ heldOut }) => heldOut.targets));
   const tried = PENALTIES.map((penalty, index) => {
     const logits = concatenated(splits.map(({ fit, heldOut }) => softmaxLogits(fitPenalised(fit, penalty), heldOut)));

@@ -1,6 +1,5 @@
 import { OnnxGraph } from '../graph/onnx-graph.ts';
-import { addShares } from '../graph/share-graph.ts';
-import { addStandardisation } from '../graph/standardisation-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 import { type Projection, windowRows, type WpcaModel } from './wpca.ts';
 import type { WpcaDetector } from './wpca-detector.ts';
 

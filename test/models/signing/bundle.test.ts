@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseBundle, signedBundle } from '../../../src/models/signing/bundle.ts';
-import { preAuthEncoding } from '../../../src/models/signing/dsse.ts';
+import { parseBundle, preAuthEncoding, signedBundle } from '../../../src/models/signing/bundle.ts';
 import { SignatureError } from '../../../src/models/signing/signature-error.ts';
 import { parsePublicKey, verifyBytes } from '../../../src/models/signing/signing-key.ts';
 import { formatStatement, parseStatement } from '../../../src/models/signing/statement.ts';

@@ -1,3 +1,4 @@
+import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
@@ -72,6 +73,7 @@ export const modbusSourceSchema = configObject({
     .default(0)
     .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
   invalid: invalidField,
+  ...sourceFields,
   maxGap: z
     .int()
     .min(0)
