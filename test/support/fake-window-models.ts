@@ -10,10 +10,12 @@ type FakeModel = QueuedModel & { readonly reference: ModelReference };
 
 /** No model has a host: each run is answered by a function of the test. */
 const noWorker: Worker<FakeModel> = {
-  jobsMax: 0,
+  jobsMax: () => 0,
   isReady: () => false,
   notReady: () => new OperatingError('model-not-ready', 'retry', 'no host'),
-  do: async () => [],
+  session: () => undefined,
+  passOn: () => undefined,
+  do: async () => undefined,
 };
 
 /** The agent's own scheduler in front of models that a test answers for. */

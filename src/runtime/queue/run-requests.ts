@@ -28,14 +28,19 @@ export type RunRequest<M extends QueuedModel = QueuedModel> = {
   readonly reject: (error: unknown) => void;
 };
 
-/**
- * What a run shows about its host. 'lost': the host is gone, and the requests with it; 'failed': ONNX Runtime failed in
- * the run. `alone` are requests that failed as a batch and are not answered yet: the values of one must not fail the others.
- */
-export type RunOutcome<M extends QueuedModel> = { readonly alone: readonly RunRequest<M>[] } & (
+/** What a run shows about where it ran. 'lost': the host is gone, and the requests with it; 'failed': ONNX Runtime failed. */
+export type RunOutcome =
   | { readonly kind: 'ran'; readonly tookMs: number }
-  | { readonly kind: 'lost' | 'failed' | 'refused'; readonly reason: string }
-);
+  | { readonly kind: 'lost' | 'failed' | 'refused'; readonly reason: string };
+
+/** A version of a model as a host or a server runs it. */
+export type RunSession = {
+  readonly served: ServedModel;
+  /** @throws {OperatingError} The error of the host or server. */
+  readonly run: (params: RunParams, timeoutMs: number) => Promise<HostRun>;
+  /** Notes the outcome of each run. */
+  readonly ended: (outcome: RunOutcome, priority: RunPriority) => void;
+};
 
 export function deadlineMs({ queuedMs, model }: RunRequest): number {
   return queuedMs + model.use.serving.deadlineMs;
@@ -69,7 +74,7 @@ export function takeBatch<M extends QueuedModel>(waiting: RunRequest<M>[], rowsM
 }
 
 /** Rejects the requests that waited too long, or that do not fit the version that is about to run; returns the others. */
-export function runnableRequests<M extends QueuedModel>(
+function runnableRequests<M extends QueuedModel>(
   requests: readonly RunRequest<M>[],
   served: ServedModel,
   nowMs: number,
@@ -99,32 +104,33 @@ export function incompatibility({ specs, inputs }: RunRequest, served: ServedMod
 /**
  * Runs requests of one model as one batch and answers each; never throws.
  *
- * @param run Runs it in a host or on a server.
+ * @returns Requests that failed as a batch and are not answered: the values of one must not fail the others.
  */
 export async function runRequests<M extends QueuedModel>(
-  run: (params: RunParams, timeoutMs: number) => Promise<HostRun>,
-  { label, use }: M,
-  { judgedBy, manifest }: ServedModel,
-  requests: readonly RunRequest<M>[],
+  { served, run, ended }: RunSession,
+  waiting: readonly RunRequest<M>[],
   clock: Clock,
-): Promise<RunOutcome<M>> {
+): Promise<readonly RunRequest<M>[]> {
   const startedMs = clock.monotonicMs();
-  const finite = requests.some(({ priority }) => priority === 'watch');
+  const requests = runnableRequests(waiting, served, startedMs);
+  const [first] = requests;
+  if (first === undefined) return [];
+  const { label, use } = first.model;
   try {
-    const params = { key: label, inputs: joinRequests(requests), finite };
+    const params = { key: label, inputs: joinRequests(requests), finite: first.priority === 'watch' };
     const { outputs, runMs } = await run(params, use.serving.deadlineMs);
     const parts = splitOutputs(outputs, requests);
     use.noteExecuted(requests, startedMs, runMs);
     for (const [index, { resolve }] of requests.entries())
-      resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
-    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs, alone: [] };
+      resolve({ outputs: parts[index] ?? {}, judgedBy: served.judgedBy, manifest: served.manifest, runMs });
+    ended({ kind: 'ran', tookMs: clock.monotonicMs() - startedMs }, first.priority);
+    return [];
   } catch (error) {
-    const reason = errorMessage(error);
-    const mayBeOfOne = error instanceof OperatingError && error.disposition === 'reject';
-    const alone = requests.length > 1 && mayBeOfOne ? requests : [];
-    if (alone.length === 0) for (const { reject } of requests) reject(error);
-    if (isLoss(error)) return { kind: 'lost', reason, alone };
-    return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };
+    const isOfOne = error instanceof OperatingError && error.disposition === 'reject' && requests.length > 1;
+    if (!isOfOne) for (const { reject } of requests) reject(error);
+    const kind = isLoss(error) ? 'lost' : errorCode(error) === 'model-run-failed' ? 'failed' : 'refused';
+    ended({ kind, reason: errorMessage(error) }, first.priority);
+    return isOfOne ? requests : [];
   }
 }
 

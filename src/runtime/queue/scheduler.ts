@@ -4,10 +4,19 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { Deps } from '../../platform/deps.ts';
 import type { OperatingError } from '../../platform/errors.ts';
 import { NamedTimers } from './named-timers.ts';
-import { deadlineMs, dueMs, type QueuedModel, type RunRequest, takeBatch, waitedTooLong } from './run-requests.ts';
+import {
+  deadlineMs,
+  dueMs,
+  type QueuedModel,
+  type RunRequest,
+  runRequests,
+  type RunSession,
+  takeBatch,
+  waitedTooLong,
+} from './run-requests.ts';
 import { WindowLane } from './window-lane.ts';
 
-export type RunJob<M extends QueuedModel> = {
+type RunJob<M extends QueuedModel> = {
   readonly kind: 'run';
   readonly model: M;
   readonly requests: readonly RunRequest<M>[];
@@ -20,22 +29,22 @@ export type HostJob<M extends QueuedModel> =
   | { readonly kind: 'unload'; readonly key: string; readonly host: object; readonly done: () => void }
   | { readonly kind: 'ping' };
 
-export type Job<M extends QueuedModel> = RunJob<M> | HostJob<M>;
+type Job<M extends QueuedModel> = RunJob<M> | HostJob<M>;
 
 /** Does the jobs of a scheduler: an inference host, or the connections to a server. */
 export interface Worker<M extends QueuedModel> {
   /** Number of jobs that it can do at the same time now; 0 if none. */
-  readonly jobsMax: number;
+  jobsMax(): number;
   /** Returns whether a run of the model can begin now. */
   isReady(model: M): boolean;
   /** Returns the error of a run whose model was not ready before its deadline. */
   notReady(model: M): OperatingError;
-  /**
-   * Does a job and answers its requests; never rejects.
-   *
-   * @returns Client requests that failed as a batch and are not answered. Each is to run alone.
-   */
-  do(job: Job<M>): Promise<readonly RunRequest<M>[]>;
+  /** Returns where a run of a model that is ready takes place; undefined if the model has left the worker. */
+  session(model: M): RunSession | undefined;
+  /** Sends runs of a model that has left to where it is now, or rejects them. */
+  passOn(model: M, requests: readonly RunRequest<M>[]): void;
+  /** Does a job other than a run; never rejects. */
+  do(job: HostJob<M>): Promise<void>;
 }
 
 /** Models that judge windows, here or on a server. */
@@ -152,21 +161,18 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
   /** Starts the next jobs if the worker is free. */
   pump(): void {
     const { worker } = this.#options;
-    while (this.#underWay.size < worker.jobsMax) {
+    while (this.#underWay.size < worker.jobsMax()) {
       const nowMs = this.#clock.monotonicMs();
       const job = this.#take(nowMs);
       if (job.kind === 'none') return;
       if (job.kind === 'wait') return this.#timers.set('batch', Math.max(0, job.untilMs - nowMs), () => this.pump());
       const current = {
         kind: job.kind,
-        ended: worker
-          .do(job)
-          .then((alone) => this.#pushAlone(alone))
-          .finally(() => {
-            this.#underWay.delete(current);
-            this.pump();
-            if (job.kind === 'load') this.#options.onLoaded?.();
-          }),
+        ended: this.#do(job).finally(() => {
+          this.#underWay.delete(current);
+          this.pump();
+          if (job.kind === 'load') this.#options.onLoaded?.();
+        }),
       };
       this.#underWay.add(current);
     }
@@ -203,6 +209,14 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
     for (const request of this.#remove(() => true)) request.reject(error);
     this.hostLost();
     await this.settle();
+  }
+
+  async #do(job: Job<M>): Promise<void> {
+    const { worker } = this.#options;
+    if (job.kind !== 'run') return worker.do(job);
+    const session = worker.session(job.model);
+    if (session === undefined) worker.passOn(job.model, job.requests);
+    else this.#pushAlone(await runRequests(session, job.requests, this.#clock));
   }
 
   #newLane(model: M): WindowLane {
