@@ -1,11 +1,10 @@
-import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { invalidField, modbusTagSchema } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
-import { tagMap } from '../../tag-fields.ts';
+import { sourceFields, tagMap } from '../../tag-fields.ts';
 import { locationProblems } from './tag-location.ts';
 
 const byteOrder = z
