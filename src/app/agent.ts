@@ -14,6 +14,7 @@ import { HistoryStorage } from '../outbox/history-storage.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { SampleHistoryStore } from '../outbox/sample-history.ts';
 import { AlarmService } from '../pipeline/alarm-service.ts';
+import { DerivedTags } from '../pipeline/derived-tags.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { windowPlan } from '../pipeline/watch.ts';
 import { Recorder } from '../pipeline/recorder.ts';
@@ -156,6 +157,7 @@ export async function startAgent(
   const pipeline = stack.use(
     new Pipeline({
       tags,
+      derived: new DerivedTags(config.derived, tags),
       watches,
       inference,
       rollouts,

@@ -3,6 +3,7 @@ import { BAD, GOOD, type QualityReason } from '../../../src/domain/sample/qualit
 import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../../src/domain/sample/tag.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
+import { DerivedTags } from '../../../src/pipeline/derived-tags.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
 import type { Rollouts } from '../../../src/rollout/rollouts.ts';
@@ -23,6 +24,8 @@ export type LineOptions = {
   /** Entries of `watches:`; default: one named pump-1. */
   readonly watches?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
+  /** Entries of `derived:`. */
+  readonly derived?: Readonly<Record<string, { readonly expr: string }>>;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
   /** Rollouts of other versions than the watches' own. */
@@ -49,8 +52,21 @@ export async function startLine(options: LineOptions = {}) {
   );
   const recorder = new Recorder({ records: store, deps });
   const alarms = new AlarmService({ watches, records: store, recorder, events, deps });
+  const derived = options.derived ?? {};
+  const tags = [
+    ...tagsOfLine,
+    ...Object.keys(derived).map((name, index) => ({
+      name,
+      unit: '',
+      range: undefined,
+      deadband: 0,
+      number: tagsOfLine.length + index,
+      source: 'derived',
+    })),
+  ];
   const pipeline = new Pipeline({
-    tags: tagsOfLine,
+    tags,
+    derived: new DerivedTags(derived, tags),
     watches,
     inference,
     rollouts: options.rollouts?.(watches, inference, deps),
