@@ -40,7 +40,7 @@ async function tagsExportCommand(options: ExportOptions, output: Output): Promis
 }
 
 /** Writes a tag file. The byte order mark makes Excel read it as UTF-8. @throws {OperatingError} 'file-not-written'. */
-export async function writeTagFile(path: string, text: string): Promise<void> {
+async function writeTagFile(path: string, text: string): Promise<void> {
   try {
     await writeFile(path, `\uFEFF${text}`);
   } catch (error) {
