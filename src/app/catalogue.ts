@@ -73,6 +73,18 @@ const commandErrors = {
     'The command names a source that the configuration does not have, or none although there are several.',
     'Name one of the sources in the message with `--source`.',
   ),
+  'backup-failed': retry(
+    '`andon backup` cannot copy a database or write its file.',
+    'The message names the file. Check the free space and the rights: run it as the user of the agent or as root.',
+  ),
+  'backup-unreadable': reject(
+    'The file for `andon restore` is not a backup of andon, or it is damaged. Nothing was changed.',
+    'Take another copy of the backup.',
+  ),
+  'backup-passphrase': reject(
+    'A backup is encrypted and the passphrase is missing or wrong, or the file was changed; or a new passphrase is too short. Nothing was changed.',
+    'Give the passphrase with `--passphrase-file` or `--passphrase-env`. A new one needs 12 characters or more.',
+  ),
   'simulate-nowhere': reject(
     '`andon simulate` has no address to serve the recording at.',
     'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',

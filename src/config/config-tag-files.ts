@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { columnOf, type CsvLine, type CsvTable, formatCsv, parseCsvTable } from '../csv/csv-table.ts';
-import type { CsvFormat } from '../csv/csv-cells.ts';
+import { columnOf, type CsvFormat, type CsvLine, type CsvTable, formatCsv, parseCsvTable } from '../csv/csv-table.ts';
+import { encodingOf } from '../csv/csv-text.ts';
 import { simplified } from '../domain/nearest-word.ts';
 import {
   type ConfigDocument,
@@ -14,7 +14,7 @@ import {
 } from './config-document.ts';
 import { branches, schemaAt, type SchemaNode } from './config-json-schema.ts';
 import { nearestKey } from './config-suggestions.ts';
-import { readConfigText, spreadsheetText } from './config-text.ts';
+import { readConfigText } from './config-text.ts';
 
 /** Column with the name of the tag. The other columns are the keys of a tag. */
 const NAME = 'name';
@@ -94,7 +94,7 @@ class TagFileReader {
     const keys = tagKeys(this.#schema, path, this.#document.value);
     // A source of an unknown type has no keys. The schema reports the type.
     if (keys.size === 0) return {};
-    const read = await readConfigText(file, spreadsheetText);
+    const read = await readConfigText(file, (bytes) => ({ text: new TextDecoder(encodingOf(bytes)).decode(bytes) }));
     if ('problem' in read) {
       const position = this.#document.position([...path, 'file'], 'value');
       this.problems.push({ ...position, path: [...path, 'file'], message: `${file}: ${read.problem}` });

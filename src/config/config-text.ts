@@ -13,7 +13,10 @@ export type ConfigText = { readonly text: string } | { readonly problem: string 
  *
  * @param decode Default: UTF-8 only.
  */
-export async function readConfigText(path: string, decode = decoded): Promise<ConfigText> {
+export async function readConfigText(
+  path: string,
+  decode: (bytes: Buffer) => ConfigText = decoded,
+): Promise<ConfigText> {
   try {
     const bytes = await buffer(createReadStream(path, { end: FILE_BYTES_MAX }));
     if (bytes.length > FILE_BYTES_MAX)
@@ -36,13 +39,4 @@ function decoded(bytes: Buffer): ConfigText {
   } catch {
     return { problem: 'is not UTF-8 text: save it as UTF-8' };
   }
-}
-
-/** Decodes a file of a spreadsheet program: UTF-8, UTF-16 with a byte order mark, or Windows-1252. */
-export function spreadsheetText(bytes: Buffer): ConfigText {
-  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
-  if (mark === 0xfffe || mark === 0xfeff)
-    return { text: new TextDecoder(mark === 0xfeff ? 'utf-16be' : 'utf-16le').decode(bytes) };
-  const unicode = decoded(bytes);
-  return 'text' in unicode ? unicode : { text: new TextDecoder('windows-1252').decode(bytes) };
 }

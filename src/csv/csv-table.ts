@@ -1,5 +1,8 @@
 import { CsvError, parse } from 'csv-parse/sync';
-import { type CsvFormat, detectDecimal } from './csv-cells.ts';
+import type { CsvSeparator } from './csv-records.ts';
+
+/** Notation of a table. A decimal comma needs another separator. */
+export type CsvFormat = { readonly separator: CsvSeparator; readonly decimal: '.' | ',' };
 
 /** One line of a table. */
 export type CsvLine = {
@@ -38,10 +41,8 @@ export function parseCsvTable(text: string): CsvTable {
   const separator = given ?? SEPARATORS.toSorted((a, b) => count(b) - count(a))[0] ?? ';';
   const split = lines.map((each) => ({ ...each, cells: splitLine(each.text, separator) }));
   const [header, ...rows] = split.flatMap(({ cells, ...each }) => (cells === undefined ? [] : [{ ...each, cells }]));
-  const decimal = detectDecimal(
-    separator,
-    rows.map(({ cells }) => cells),
-  );
+  const hasComma = rows.some(({ cells }) => cells.some((cell) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell)));
+  const decimal = separator !== ',' && hasComma ? ',' : '.';
   const broken = split.filter(({ cells }) => cells === undefined).map(({ line }) => line);
   return { format: { separator, decimal }, header, rows, broken };
 }
