@@ -82,7 +82,7 @@ async function checkText(text: string, file: string, options: LoadOptions): Prom
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(options.checkModels ? resolved : {});
-  const findings = [...trustFindings, ...checkConfig(resolved, content.value, lookup)];
+  const findings = [...trustFindings, ...checkConfig(resolved, content, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(content, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];

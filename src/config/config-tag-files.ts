@@ -55,6 +55,11 @@ export class ConfigTagFiles implements PositionedData {
     const cell = cells.get(String(path[4] ?? NAME)) ?? cells.get(NAME) ?? 0;
     return { file, line: line.line, column: columnOf(line, cell, format) };
   }
+
+  textAt(path: ConfigPath): string | undefined {
+    const place = this.#places.get(JSON.stringify(path.slice(0, 4)));
+    return place === undefined ? this.#document.textAt(path) : place.line.cells[place.cells.get(String(path[4])) ?? -1];
+  }
 }
 
 class TagFileReader {
