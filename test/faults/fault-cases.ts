@@ -77,15 +77,22 @@ function clockJump(name: string, offsetMs: () => number): FaultCase {
   return {
     name,
     run: async (lab, holdMs) => {
-      lab.shim.set('clockOffsetMs', offsetMs());
-      const judged = await judgedAfter(lab);
+      const judged = await afterJump(lab, offsetMs());
       const rate = await lab.scanRate(Math.max(holdMs, 3_000));
-      await judgedAfter(lab);
-      lab.shim.set('clockOffsetMs', 0);
-      const back = await judgedAfter(lab);
+      const back = await afterJump(lab, 0);
       return { 'verdict after ms': judged, 'scans/s': rate, 'verdict after the return, ms': back };
     },
   };
+}
+
+/** Sets the clock. @returns Milliseconds until a window was judged after the jump was noticed. */
+async function afterJump(lab: FaultLab, offsetMs: number): Promise<number> {
+  const fromMs = performance.now();
+  const jumps = await lab.metric('andon_wall_clock_jumps_total');
+  lab.shim.set('clockOffsetMs', offsetMs);
+  await lab.until('the jump is noticed', async () => (await lab.metric('andon_wall_clock_jumps_total')) > jumps);
+  await judgedAfter(lab);
+  return Math.round(performance.now() - fromMs);
 }
 
 /** Returns the offset at which the change is 1.5 s away. */
@@ -153,7 +160,7 @@ async function resettingDevice(lab: FaultLab, holdMs: number): Promise<Figures> 
   return { 'reported after ms': reported, 'verdict after ms': await judgedAfter(lab) };
 }
 
-/** A reader of the log that stalls: the pipe is full after 64 kB. The reloads below write the lines. */
+/** A reader of the log stalls until the pipe and the buffer behind it are full. Reloads write the lines. */
 async function stalledOutput(lab: FaultLab, holdMs: number): Promise<Figures> {
   const { child } = lab.agent;
   child.stdout?.pause();
@@ -162,8 +169,9 @@ async function stalledOutput(lab: FaultLab, holdMs: number): Promise<Figures> {
     child.kill('SIGHUP');
     await wait(20);
   }
-  const rate = await lab.scanRate(1_000);
   const judged = await judgedAfter(lab);
+  await lab.healthy();
+  const rate = await lab.scanRate(1_000);
   child.stdout?.resume();
   return { 'scans/s': rate, 'verdict after ms': judged };
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CompileCache, CrashPlant } from '../support/crash-plant.ts';
 import {
@@ -8,6 +9,7 @@ import {
   statsOf,
   unexplainedGaps,
 } from '../support/crash-receipts.ts';
+import { freePort } from '../support/free-port.ts';
 import { AgentFolder, AgentProcess } from '../support/start-agent.ts';
 import { UpstreamBroker } from '../support/upstream-broker.ts';
 import { UpstreamHttp } from '../support/upstream-http.ts';
@@ -35,6 +37,8 @@ export type LabOptions = {
   readonly env?: NodeJS.ProcessEnv;
   /** More of the configuration. */
   readonly outbox?: object;
+  /** Puts the folder of the agent on a file system of its own, of this size. Needs root. */
+  readonly fileSystemBytes?: number;
   /** Offset of the wall clock at the start. */
   readonly clockOffsetMs?: number;
 };
@@ -52,12 +56,15 @@ export class FaultLab implements AsyncDisposable {
   readonly #cache = new CompileCache();
   readonly #options: LabOptions;
   #agent: AgentProcess | undefined;
+  #httpPort = 0;
 
   private constructor(plant: CrashPlant, broker: UpstreamBroker, lake: UpstreamHttp, options: LabOptions) {
     this.plant = plant;
     this.broker = broker;
     this.lake = lake;
     this.#options = options;
+    if (options.fileSystemBytes !== undefined)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.fileSystemBytes}`, 'none', this.folder.path]);
     this.shim = new FaultShim(this.folder.path, options);
     this.shim.set('clockOffsetMs', options.clockOffsetMs ?? 0);
   }
@@ -65,6 +72,7 @@ export class FaultLab implements AsyncDisposable {
   static async start(options: LabOptions = {}): Promise<FaultLab> {
     const plant = await CrashPlant.start();
     const lab = new FaultLab(plant, await new UpstreamBroker().listen(), await new UpstreamHttp().listen(), options);
+    lab.#httpPort = await freePort();
     plant.alternateLevel(500);
     lab.#configure(options.scanInterval ?? '50ms');
     await lab.restart();
@@ -76,19 +84,25 @@ export class FaultLab implements AsyncDisposable {
     return this.#agent;
   }
 
+  /** Starts the agent, and waits until it judges. */
   async restart(): Promise<void> {
+    await this.launch();
+    await this.nextJudged();
+  }
+
+  /** Starts the agent. */
+  async launch(): Promise<void> {
     this.#agent = await AgentProcess.start(this.folder.configFile, {
       ...this.#cache.env,
       ...this.shim.env,
       ...this.#options.env,
     });
-    await this.nextJudged();
   }
 
   /** Components that are not ok, with their reasons; undefined without an answer. */
   async troubles(): Promise<Readonly<Record<string, string>> | undefined> {
     try {
-      const answer = await fetch(`${this.agent.httpUrl}/healthz`, { signal: AbortSignal.timeout(5_000) });
+      const answer = await fetch(`http://127.0.0.1:${this.#httpPort}/healthz`, { signal: AbortSignal.timeout(5_000) });
       const { components } = (await answer.json()) as {
         readonly components: readonly { readonly name: string; readonly status: string; readonly reason: string }[];
       };
@@ -102,7 +116,7 @@ export class FaultLab implements AsyncDisposable {
 
   /** Sum of a metric over its labels. */
   async metric(name: string): Promise<number> {
-    const text = await (await fetch(`${this.agent.httpUrl}/metrics`)).text();
+    const text = await (await fetch(`http://127.0.0.1:${this.#httpPort}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
@@ -118,10 +132,11 @@ export class FaultLab implements AsyncDisposable {
     return Math.round(performance.now() - fromMs);
   }
 
+  /** Waits until every component is ok, except that a busy machine may supersede windows. */
   healthy(limitMs?: number): Promise<number> {
     return this.until(
       'health is ok',
-      async () => Object.keys((await this.troubles()) ?? { http: '' }).length === 0,
+      async () => Object.keys((await this.troubles()) ?? { http: '' }).every((name) => name === 'watch/level'),
       limitMs,
     );
   }
@@ -184,6 +199,7 @@ export class FaultLab implements AsyncDisposable {
     await this.lake[Symbol.asyncDispose]();
     this.shim[Symbol.dispose]();
     this.#cache[Symbol.dispose]();
+    if (this.#options.fileSystemBytes !== undefined) execFileSync('umount', ['-l', this.folder.path]);
     this.folder[Symbol.dispose]();
   }
 
@@ -206,8 +222,15 @@ export class FaultLab implements AsyncDisposable {
       watches: { level: watch },
       publish: { type: 'mqtt', url: this.broker.url },
       uplinks: this.#uplinks(),
-      outbox: { historyFlushInterval: '500ms', ...this.#options.outbox },
+      outbox: this.#outbox,
+      // A reload starts a new endpoint, and the log with its address may not be read.
+      http: { listen: `127.0.0.1:${this.#httpPort}` },
     });
+  }
+
+  /** Records stay, also when the clock jumps by years: the oracle compares with them. */
+  get #outbox() {
+    return { historyFlushInterval: '500ms', retention: '40000d', ...this.#options.outbox };
   }
 
   #uplinks() {
@@ -220,7 +243,7 @@ export class FaultLab implements AsyncDisposable {
   /** A last life that makes next to nothing new, until both uplinks have it all. */
   async #drain(): Promise<void> {
     const { sources, models } = this.plant.sections('1h');
-    this.folder.configure({ sources, models, uplinks: this.#uplinks(), outbox: this.#options.outbox ?? {} });
+    this.folder.configure({ sources, models, uplinks: this.#uplinks(), outbox: this.#outbox });
     await using agent = await AgentProcess.start(this.folder.configFile, this.#cache.env);
     await this.until(
       'both uplinks have every record',

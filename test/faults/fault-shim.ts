@@ -16,6 +16,18 @@ const fields = [
 ] as const;
 export type FaultField = (typeof fields)[number];
 
+/** Position of a field in the control file. */
+export function faultPosition(field: FaultField): number {
+  return 8 * fields.indexOf(field);
+}
+
+/** Bytes of a field's value. */
+export function faultBytes(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(Math.round(value)));
+  return bytes;
+}
+
 /** Faults of disk and clock in another process, by fault-shim.c and LD_PRELOAD. Needs gcc. */
 export class FaultShim implements Disposable {
   readonly env: NodeJS.ProcessEnv;
@@ -41,14 +53,12 @@ export class FaultShim implements Disposable {
   }
 
   set(field: FaultField, value: number): void {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(BigInt(Math.round(value)));
-    writeSync(this.#control, bytes, 0, 8, 8 * fields.indexOf(field));
+    writeSync(this.#control, faultBytes(value), 0, 8, faultPosition(field));
   }
 
   get(field: FaultField): number {
     const bytes = Buffer.alloc(8);
-    readSync(this.#control, bytes, 0, 8, 8 * fields.indexOf(field));
+    readSync(this.#control, bytes, 0, 8, faultPosition(field));
     return Number(bytes.readBigInt64LE());
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
 import { faultCases } from './fault-cases.ts';
 import { canFault } from './fault-shim.ts';
+import { failures, runSimulations } from './run-simulations.ts';
 import { powerCuts } from './power-cut-case.ts';
 
 /*
@@ -23,6 +24,15 @@ describe.skipIf(!canFault)('faults of a running daemon', () => {
     for (const { name, run } of faultCases.filter((each) => inTheGate.has(each.name)))
       console.log(name, JSON.stringify(await run(lab, 1_000)));
     expect(brokenPromises(await lab.verify())).toEqual([]);
+  });
+
+  test('a simulation of disk, clock, network and crashes keeps every promise', { timeout: 600_000 }, async () => {
+    const results = await runSimulations(1, 20);
+    expect(failures(results)).toEqual([]);
+    expect(results).toHaveLength(20);
+    // The faults were made: the storage refused batches, and crashed with records in it.
+    for (const key of ['stored', 'refused', 'crashes', 'faults'] as const)
+      expect(Math.min(...results.map((result) => result[key]))).toBeGreaterThan(0);
   });
 
   test('a power cut at any moment loses no record that anyone received', { timeout: 600_000 }, async () => {
