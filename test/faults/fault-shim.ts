@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -71,7 +71,3 @@ export class FaultShim implements Disposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
-
-/** True if the faults can be made here: Linux with gcc. */
-export const canFault =
-  process.platform === 'linux' && ['/usr/bin/gcc', '/usr/local/bin/gcc'].some((path) => existsSync(path));

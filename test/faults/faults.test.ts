@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { describeWith } from '../support/programs.ts';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
 import { faultCases } from './fault-cases.ts';
-import { canFault } from './fault-shim.ts';
 import { failures, runSimulations } from './run-simulations.ts';
 import { powerCuts } from './power-cut-case.ts';
 
@@ -18,7 +18,7 @@ const inTheGate = new Set([
   'standard output is not read',
 ]);
 
-describe.skipIf(!canFault)('faults of a running daemon', () => {
+describeWith(['gcc'], 'faults of a running daemon', () => {
   test('are reported, recover, and lose no record in silence', { timeout: 600_000 }, async () => {
     await using lab = await FaultLab.start();
     for (const { name, run } of faultCases.filter((each) => inTheGate.has(each.name)))
