@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { addBackupCommands } from './backup-command.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
@@ -9,6 +10,7 @@ import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
 import { configOption, jsonOption, output, runs } from './output/command.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
+import { addCsvOptions } from './output/csv-options.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
@@ -82,20 +84,19 @@ function commands(): Command {
     .description('what would run: requests, bus time against the scan interval, windows, models')
     .addOption(jsonOption)
     .action(runs(planCommand));
-  program
-    .command('simulate')
+  addCsvOptions(program.command('simulate'))
     .argument('<csv>', "a historian's CSV")
     .description('replays a CSV as a live Modbus device and/or MQTT publisher')
     .option('--modbus <url>', 'serve as a Modbus device on tcp://host:port (port 0 takes a free one)')
     .option('--mqtt <url>', 'publish to a broker, one topic a column')
     .option('--speed <n>', 'times as fast as recorded', positiveNumber, 1)
     .option('--loop', 'restart at the end')
-    .option('--time <column>', 'the time column, if its name is not a usual one')
     .action(runs(simulateCommand));
   addProbeCommand(program);
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addBackupCommands(program);
   program
     .command('status')
     .description("the running agent's health")

@@ -62,7 +62,7 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(options.checkModels ? resolved : {});
-  const findings = [...trustFindings, ...checkConfig(resolved, document.value, lookup)];
+  const findings = [...trustFindings, ...checkConfig(resolved, document, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];
@@ -80,7 +80,7 @@ function placed(document: ConfigDocument, { path, at, message }: Finding): Docum
 }
 
 /** Depth of the part to remove in maps whose entries are independent: an invalid entry does not affect the others. */
-const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, watches: 2, uplinks: 2 };
+const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, derived: 2, watches: 2, uplinks: 2 };
 const ROUNDS_MAX = 5;
 
 /**

@@ -1,8 +1,9 @@
 import type { Tag } from '../domain/sample/tag.ts';
+import { inputsOf } from '../pipeline/derived-tags.ts';
 import { parseTagTemplate, type TagTemplate } from '../domain/sample/tag-template.ts';
 import { type ConfigPath, isPlainObject, valueAt } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
-import { agentTags } from './config-tags.ts';
+import { agentTags, DERIVED } from './config-tags.ts';
 import { type SourceConfig, sourceKindOf } from './kinds.ts';
 
 export type ModbusConfig = Extract<SourceConfig, { type: 'modbus' }>;
@@ -17,7 +18,7 @@ export type Finding = {
 };
 
 /** A tag that the file names, even if the rest of its definition is invalid. */
-export type DeclaredTag = { readonly name: string; readonly source: string };
+export type DeclaredTag = { readonly name: string; readonly source: string; readonly path: ConfigPath };
 
 /** Input of the checks: the valid parts of a configuration, and the names that the whole file declares. */
 export type CheckContext = {
@@ -29,33 +30,61 @@ export type CheckContext = {
   readonly declaredTemplates: readonly TagTemplate[];
   /** Scan interval by tag. A tag that is not polled has no entry. */
   readonly scanIntervalMs: ReadonlyMap<string, number>;
+  /** Returns a scalar as it is written in the file: `0x10` for 16. */
+  readonly textAt: (path: ConfigPath) => string | undefined;
 };
 
 /** @param file The whole file as plain data, including its invalid parts. */
-export function checkContext(config: Partial<AgentConfig>, file: unknown): CheckContext {
+export function checkContext(
+  config: Partial<AgentConfig>,
+  file: unknown,
+  textAt: CheckContext['textAt'],
+): CheckContext {
   const sources = config.sources ?? {};
   const declared = declaredTags(file);
   const plans = Object.entries(sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
   const tagsByName = new Map(agentTags({ ...config, sources }).map((tag) => [tag.name, tag]));
   return {
     config,
+    textAt,
     tags: tagsByName,
     declaredTags: declared,
     // The elements of an array are tags that the file does not list.
     declaredNames: new Set([...declared.map(({ name }) => name), ...tagsByName.keys()]),
     declaredTemplates: declaredTemplates(file),
-    scanIntervalMs: new Map(
+    scanIntervalMs: withDerived(
       plans.flatMap(({ requests, scanIntervalMs }) =>
         requests.flatMap(({ tags }) => tags.map((tag) => [tag, scanIntervalMs] as const)),
       ),
+      config.derived ?? {},
     ),
   };
 }
 
+/** Adds the derived tags: their values are as old as the slowest input. */
+function withDerived(
+  scanned: readonly (readonly [string, number])[],
+  derived: NonNullable<CheckContext['config']['derived']>,
+): ReadonlyMap<string, number> {
+  const intervals = new Map(scanned);
+  for (const [name, { expr }] of Object.entries(derived)) {
+    const known = inputsOf(expr).flatMap((input) => intervals.get(input) ?? []);
+    if (known.length > 0) intervals.set(name, Math.max(...known));
+  }
+  return intervals;
+}
+
 function declaredTags(file: unknown): readonly DeclaredTag[] {
-  return keysAt(file, ['sources']).flatMap((source) =>
-    keysAt(file, ['sources', source, 'tags']).map((name) => ({ name, source })),
+  const ofSources = keysAt(file, ['sources']).flatMap((source) =>
+    keysAt(file, ['sources', source, 'tags']).map((name) => ({ name, source, path: tagPath({ name, source }) })),
   );
+  const derived = keysAt(file, ['derived']).map((name) => ({ name, source: DERIVED, path: ['derived', name] }));
+  return [...ofSources, ...derived];
+}
+
+/** Returns the path of a tag in the file. */
+export function tagPath({ name, source }: Pick<Tag, 'name' | 'source'>): ConfigPath {
+  return source === DERIVED ? ['derived', name] : ['sources', source, 'tags', name];
 }
 
 function declaredTemplates(file: unknown): readonly TagTemplate[] {

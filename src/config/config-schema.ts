@@ -4,10 +4,14 @@ import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts
 import { configObject } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
+import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
+import { limitsSchema } from '../pipeline/limit-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
 import { watchSchema, withModel } from '../pipeline/watch-config.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
 import { sparkplugPublishSchema } from '../uplinks/sparkplug/sparkplug-publish-config.ts';
+import { parseExpression } from '../pipeline/expression.ts';
+import { tagFields } from '../sources/tag-fields.ts';
 import { schemaOfKinds, sourceKinds, uplinkKinds } from './kinds.ts';
 
 /** Longest id and tag name. They become topics, file names and metric labels. */
@@ -46,6 +50,31 @@ const agentSchema = z
   })
   .describe('Identity of this agent');
 
+/** Bounds the depth of an expression. */
+const EXPRESSION_LENGTH_MAX = 1000;
+
+const { unit, range, deadband, stuckAfter, stuckBand } = tagFields;
+
+/** A tag that is calculated from other tags. */
+const derivedSchema = configObject({
+  expr: z
+    .string()
+    .min(1)
+    .max(EXPRESSION_LENGTH_MAX)
+    .superRefine((expr, context) => {
+      const parsed = parseExpression(expr);
+      if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem });
+    })
+    .describe(
+      "Expression over other tags, such as tag('ac.power_raw') * 10 ^ tag('ac.power_sf'). Operators + - * / % ^, comparisons, && || !, a ? b : c; functions abs, sqrt, exp, ln, log10, sin, cos, tan, atan2, min, max, round, floor, ceil, sign, bit, rate, integral. Quality is the worst of the tags, time the oldest",
+    ),
+  unit,
+  range,
+  deadband,
+  stuckAfter,
+  stuckBand,
+});
+
 const logSchema = z
   .strictObject({
     level: z.enum(logLevels).default('info').describe('Lowest level that is written'),
@@ -60,6 +89,10 @@ export const configSchema = z.strictObject({
     .record(nameSchema, schemaOfKinds(sourceKinds))
     .default({})
     .describe('Connections to devices and brokers, by id. A box that only serves models has none'),
+  derived: z
+    .record(nameSchema, derivedSchema)
+    .default({})
+    .describe('Tags that are calculated from other tags, by name. They are used like any tag'),
   models: modelsConfigSchema.prefault({}).describe('Model directory, execution, limits and model serving'),
   watches: z
     .record(nameSchema, watchSchema)
@@ -68,6 +101,11 @@ export const configSchema = z.strictObject({
       Object.fromEntries(Object.entries(watches).map(([id, watch]) => [id, withModel(id, watch)])),
     )
     .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
+  limits: z
+    .record(z.string().min(1), limitsSchema)
+    .default({})
+    .describe('Limits of tags, by tag. Each level is an alarm, without a model'),
+  alarms: configObject({ diagnostic: diagnosticSchema }).prefault({}).describe('Alarms of the agent itself'),
   publish: publishSchema.optional(),
   sparkplug: sparkplugPublishSchema.optional(),
   outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),

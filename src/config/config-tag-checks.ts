@@ -8,8 +8,10 @@ import {
   type Finding,
   type ModbusConfig,
   modbusSources,
+  tagPath,
   warning,
 } from './config-finding.ts';
+import { DERIVED } from './config-tags.ts';
 import { isTopicSafeName, NAME_EXPECTED } from './config-schema.ts';
 
 /** Checks the tags: unique names that can be MQTT topic levels, and plausible limits. */
@@ -24,20 +26,23 @@ export function tagFindings(context: CheckContext): readonly Finding[] {
 }
 
 function nameFindings({ declaredTags }: CheckContext): readonly Finding[] {
-  const pathOf = ({ name, source }: DeclaredTag) => ['sources', source, 'tags', name];
   const invalid = declaredTags.filter(({ name }) => !isTopicSafeName(name));
   return [
-    ...invalid.map((tag) => error(pathOf(tag), NAME_EXPECTED, 'key')),
+    ...invalid.map((tag) => error(tag.path, NAME_EXPECTED, 'key')),
     ...duplicates(declaredTags, ({ name }) => name).map(({ item, first }) =>
-      error(pathOf(item), `source '${first.source}' already has a tag of this name: tag names must be unique`, 'key'),
+      error(item.path, `${ownerOf(first)} already has a tag of this name: tag names must be unique`, 'key'),
     ),
   ];
+}
+
+function ownerOf({ source }: DeclaredTag): string {
+  return source === DERIVED ? 'derived' : `source '${source}'`;
 }
 
 function boundFindings({ name, source, pattern, range, deadband }: Tag): readonly Finding[] {
   // A tag of a pattern has no path of its own in the file.
   if (range === undefined || pattern !== undefined) return [];
-  const path = ['sources', source, 'tags', name];
+  const path = tagPath({ name, source });
   const [min, max] = range;
   if (deadband < max - min) return [];
   const width = `the range is only ${max - min} wide`;
@@ -51,6 +56,12 @@ const MODICON_COUNT = 9_999;
 function addressFindings(context: CheckContext): readonly Finding[] {
   return modbusSources(context).flatMap(([source, { tags }]) =>
     Object.entries(tags).flatMap(([name, { register, address }]) => {
+      const text = context.textAt([...tagPath({ name, source }), 'address']) ?? '';
+      if (register === undefined && /^0[xo]/i.test(text)) {
+        const why = `${text} is ${address}, and without a register it would be the number of a manual, which is decimal`;
+        const path = [...tagPath({ name, source }), 'address'];
+        return [error(path, `${why}; add register: holding, input, coil or discrete`)];
+      }
       const from = register === undefined ? undefined : MODICON_FROM[register];
       if (from === undefined || address < from || address >= from + MODICON_COUNT) return [];
       const path = ['sources', source, 'tags', name, 'address'];

@@ -1,16 +1,21 @@
 import type { Tag, TagPattern } from '../domain/sample/tag.ts';
 import { matchesTemplate, literalLength, parseTagTemplate } from '../domain/sample/tag-template.ts';
+import { inputsOf } from '../pipeline/derived-tags.ts';
+import { tagRules } from '../sources/tag-fields.ts';
 import type { AgentConfig } from './config-schema.ts';
 import { sourceKindOf } from './kinds.ts';
 
 /** Sections that define the tags, and those that name tags of patterns. */
-type TagSections = Pick<AgentConfig, 'sources'> & Partial<Pick<AgentConfig, 'watches' | 'publish'>>;
+type TagSections = Pick<AgentConfig, 'sources'> & Partial<Pick<AgentConfig, 'derived' | 'watches' | 'publish'>>;
+
+/** Source of the derived tags. */
+export const DERIVED = 'derived';
 
 export type SourcePattern = TagPattern & { readonly source: string };
 
 /**
  * Returns every tag whose name is known before the start: the tags of every source in the order of the configuration,
- * then the tags that a watch or the publisher names and a pattern can create. The number of a tag is its index.
+ * the derived tags, then the tags that an expression, a watch or the publisher names and a pattern can create. The number of a tag is its index.
  */
 export function agentTags(config: TagSections): readonly Tag[] {
   const tags: Tag[] = [];
@@ -18,6 +23,8 @@ export function agentTags(config: TagSections): readonly Tag[] {
     const definitions = sourceKindOf(sourceConfig).tags(sourceConfig);
     for (const tag of definitions) tags.push({ ...tag, source, number: tags.length });
   }
+  for (const [name, fields] of Object.entries(config.derived ?? {}))
+    tags.push({ name, ...tagRules(fields), source: DERIVED, number: tags.length });
   const names = new Set(tags.map(({ name }) => name));
   const patterns = tagPatterns(config);
   for (const name of namedTags(config)) {
@@ -51,19 +58,22 @@ function patternOf(name: string, patterns: readonly SourcePattern[]): SourcePatt
 
 /**
  * Returns a test for the tags that the sample history keeps: those of the watches, on which models are trained and which charts
- * show, and all tags of a source with `history: all`.
+ * show, and all tags of a source with `history: all`. Derived tags are kept if there is such a source.
  */
 export function keptTags({
   sources,
   watches,
 }: Pick<AgentConfig, 'sources' | 'watches'>): (tag: Pick<Tag, 'name' | 'source'>) => boolean {
   const watched = new Set(Object.values(watches).flatMap(({ tags }) => tags));
-  return ({ name, source }) => watched.has(name) || sources[source]?.history === 'all';
+  const keepsDerived = Object.values(sources).some(({ history }) => history === 'all');
+  return ({ name, source }) =>
+    watched.has(name) || (source === DERIVED ? keepsDerived : sources[source]?.history === 'all');
 }
 
-function namedTags({ watches = {}, publish }: TagSections): readonly string[] {
+function namedTags({ derived = {}, watches = {}, publish }: TagSections): readonly string[] {
+  const inputs = Object.values(derived).flatMap(({ expr }) => inputsOf(expr));
   const watched = Object.values(watches).flatMap(({ tags, alarm }) =>
     alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],
   );
-  return Array.isArray(publish?.tags) ? [...watched, ...publish.tags] : watched;
+  return [...inputs, ...watched, ...(Array.isArray(publish?.tags) ? publish.tags : [])];
 }

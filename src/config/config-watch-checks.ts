@@ -1,19 +1,77 @@
 import { formatDuration } from '../domain/duration.ts';
 import { matchesTemplate } from '../domain/sample/tag-template.ts';
+import { limitLevels } from '../domain/alarm/limit-rule.ts';
+import { limitsOf, type LimitsConfig } from '../pipeline/limit-config.ts';
+import { inputsOf } from '../pipeline/derived-tags.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, type DeclaredTag, error, type Finding, warning } from './config-finding.ts';
 import { nearest } from '../domain/nearest-word.ts';
 
-/** Checks that the tags of watches and of the publisher exist, and that windows can be filled from them. */
+/** Checks that the tags of expressions, watches and the publisher exist, and that windows can be filled from them. */
 export function watchFindings(context: CheckContext): readonly Finding[] {
   const watches = Object.entries(context.config.watches ?? {});
   return [
+    ...derivedFindings(context),
     ...watches.flatMap(([id, { tags }]) => unknownTags(tags, ['watches', id, 'tags'], context)),
     ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
     ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
+    ...Object.entries(context.config.limits ?? {}).flatMap(([tag, limits]) => limitFindings(tag, limits, context)),
     ...publishFindings(context),
   ];
+}
+
+function limitFindings(tag: string, limits: LimitsConfig, context: CheckContext): readonly Finding[] {
+  const path = ['limits', tag];
+  if (!context.declaredNames.has(tag)) return [error(path, unknownTag(tag, context), 'key')];
+  const { suppressWhen } = limits;
+  const rules = limitsOf(limits);
+  if (rules.length === 0) return [error(path, `expected at least one of ${limitLevels.join(', ')}`)];
+  const falling = rules.filter(({ level }) => level !== 'rateOfChange');
+  const misplaced = falling.find(({ at }, index) => at >= (falling[index - 1]?.at ?? Infinity));
+  return [
+    ...(misplaced === undefined
+      ? []
+      : [
+          error(
+            [...path, misplaced.level],
+            'expected lowLow < low < high < highHigh, or the alarm of another level is always active',
+          ),
+        ]),
+    ...(suppressWhen === undefined || isPossible(suppressWhen.tag, context)
+      ? []
+      : [error([...path, 'suppressWhen', 'tag'], unknownTag(suppressWhen.tag, context))]),
+  ];
+}
+
+/** Checks that the tags of expressions exist, and that no derived tag depends on itself. */
+function derivedFindings(context: CheckContext): readonly Finding[] {
+  const derived = Object.entries(context.config.derived ?? {});
+  return derived.flatMap(([name, { expr }]) => {
+    const path = ['derived', name, 'expr'];
+    const unknown = inputsOf(expr).filter((input) => !isPossible(input, context));
+    const cycle = cycleOf(name, context);
+    return [
+      ...unknown.map((input) => error(path, unknownTag(input, context))),
+      ...(cycle === undefined ? [] : [error(path, `depends on itself: ${cycle.join(' → ')}`)]),
+    ];
+  });
+}
+
+/** Returns the tags from a derived tag back to itself; undefined if there is no such path. */
+function cycleOf(name: string, { config }: CheckContext): readonly string[] | undefined {
+  const visited = new Set<string>();
+  const search = (here: string, path: readonly string[]): readonly string[] | undefined => {
+    for (const input of inputsOf(config.derived?.[here]?.expr ?? '')) {
+      if (input === name) return [...path, name];
+      if (visited.has(input)) continue;
+      visited.add(input);
+      const found = search(input, [...path, input]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return search(name, [name]);
 }
 
 function publishFindings(context: CheckContext): readonly Finding[] {
@@ -32,7 +90,7 @@ function suppressionFindings(id: string, tag: string | undefined, context: Check
   return [error(['watches', id, 'alarm', 'suppressWhen', 'tag'], unknownTag(tag, context))];
 }
 
-/** Returns true if a source names the tag, or a pattern can create it. */
+/** Returns true if a source or an expression defines the tag, or a pattern can create it. */
 function isPossible(tag: string, { declaredNames, declaredTemplates }: CheckContext): boolean {
   return declaredNames.has(tag) || declaredTemplates.some((template) => matchesTemplate(template, tag));
 }

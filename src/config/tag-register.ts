@@ -15,7 +15,7 @@ export class TagRegister {
   readonly #byName: Map<string, Tag>;
   readonly #free = new Map<string, TagNumber[]>();
 
-  constructor(config: Pick<AgentConfig, 'sources' | 'watches' | 'publish'>) {
+  constructor(config: Pick<AgentConfig, 'sources' | 'derived' | 'watches' | 'publish'>) {
     const named = agentTags(config);
     this.#tags = [...named];
     this.#byName = new Map(named.map((tag) => [tag.name, tag]));

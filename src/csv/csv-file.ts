@@ -1,10 +1,27 @@
+import { nearest } from '../domain/nearest-word.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { type CsvFormat, parseNumber, parseTimeMs } from './csv-cells.ts';
-import { csvRecords } from './csv-records.ts';
+import { CsvColumns, type CsvNotation } from './csv-columns.ts';
+import { type CsvHead, readHead } from './csv-layout.ts';
+import { findNarrow, type Narrow, pivot } from './csv-narrow.ts';
+import { type Decimal, isAnyNumber } from './csv-numbers.ts';
+import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
+import type { CsvRow } from './csv-row.ts';
+import { type TimeOptions, TimeReader } from './csv-times.ts';
 
-const SEPARATORS = ['\t', ';', ','] as const;
-/** Header names of a time column; compared in lower case. */
-const TIME_NAMES: ReadonlySet<string> = new Set(['time', 'timestamp', 'datetime', 'ts']);
+/** Header names of a time column; compared in lower case, the first that a file has. */
+const TIME_NAMES = [
+  'time',
+  'timestamp',
+  'datetime',
+  'ts',
+  'timestring',
+  'date time',
+  'date',
+  'zeit',
+  'datum',
+  'zeitstempel',
+  'horodatage',
+];
 /** Number of rows that are sampled to detect the decimal separator and the columns of numbers. */
 const SAMPLE_ROWS = 1000;
 /** Limit of the sample in a file with very long rows. */
@@ -12,8 +29,8 @@ const SAMPLE_BYTES_MAX = 4_000_000;
 /** Number of columns that are read. A Modbus device has fewer registers than that. */
 const COLUMNS_MAX = 10_000;
 
-export type CsvOptions = {
-  /** Header of the time column; undefined selects `time`, `timestamp`, `datetime` or `ts`. */
+export type CsvOptions = CsvNotation & {
+  /** Header of the time column; undefined selects `time`, `timestamp`, `datetime`, `ts` or another usual name. */
   readonly timeColumn?: string | undefined;
   /** Headers to read, in this order; undefined reads every column of numbers. */
   readonly columns?: readonly string[] | undefined;
@@ -24,41 +41,43 @@ export type CsvOptions = {
 /** Layout of a file, detected from its header and first rows. */
 export type CsvLayout = {
   readonly path: string;
-  readonly format: CsvFormat;
-  /** Headers of the columns that are read. */
+  readonly format: { readonly separator: CsvSeparator; readonly decimal: Decimal };
+  /** Headers of the columns that are read; in a file with one value a line, the names of the values. */
   readonly columns: readonly string[];
   readonly timeColumn: string | undefined;
   /** Median time between rows; undefined without times in the first rows. */
   readonly intervalMs: number | undefined;
   /** Headers of text columns, which are not read. */
   readonly textColumns: readonly string[];
+  /** What was detected above the rows and could surprise, for the user. */
+  readonly notes: readonly string[];
+  /** What was assumed about the times, for the user. */
+  readonly timeNotes: readonly string[];
 };
 
-export type CsvRow = {
-  /** Counts from 0 after the header. */
-  readonly row: number;
-  /** Line in the file, from 1. */
-  readonly line: number;
-  /** Undefined in a file without a time column. */
-  readonly timeMs: number | undefined;
-  /** As written in the file; '' without a time column. */
-  readonly timeText: string;
-  /** Cells of `CsvOptions.texts`. */
-  readonly texts: readonly string[];
-  /** One per column; NaN for a missing value. */
-  readonly values: Float64Array;
-};
-
-/** A historian's export. Each call of `rows` reads the file again; rows are not kept in memory. */
+/**
+ * A historian's export. Each call of `rows` reads the file again; rows are not kept in memory, except those of a file with
+ * one value a line.
+ */
 export class CsvFile {
   readonly layout: CsvLayout;
-  readonly #headers: readonly string[];
-  readonly #texts: readonly string[];
+  readonly #head: CsvHead;
+  readonly #options: CsvOptions;
+  readonly #columns: CsvColumns;
+  readonly #narrow: Narrow | undefined;
 
-  private constructor(layout: CsvLayout, headers: readonly string[], texts: readonly string[]) {
+  private constructor(
+    layout: CsvLayout,
+    head: CsvHead,
+    options: CsvOptions,
+    columns: CsvColumns,
+    narrow: Narrow | undefined,
+  ) {
     this.layout = layout;
-    this.#headers = headers;
-    this.#texts = texts;
+    this.#head = head;
+    this.#options = options;
+    this.#columns = columns;
+    this.#narrow = narrow;
   }
 
   /**
@@ -67,142 +86,180 @@ export class CsvFile {
    * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
    */
   static async open(path: string, options: CsvOptions = {}): Promise<CsvFile> {
-    const { separator, headers } = await readHeader(path);
-    const sample = await readSample(path, separator);
-    const format: CsvFormat = { separator, decimal: detectDecimal(separator, sample) };
-    checkHeaders(path, headers, format);
-    const timeColumn = options.timeColumn ?? headers.find((name) => TIME_NAMES.has(name.toLowerCase()));
+    const head = await readHead(path, options.headerLine);
+    const { separator, headers } = head;
+    const records = () => rowRecords(path, head);
+    const sample = await readSample(path, records());
+    const columns = new CsvColumns({ path, head, sample, notation: options, records });
+    checkHeaders(path, head, options);
+    const timeColumn = options.timeColumn ?? timeColumnOf(headers);
+    const narrow = findNarrow({ headers, sample, timeColumn, wanted: options.columns, columns });
     const others = headers.filter((name) => name !== timeColumn && name !== '');
-    const isText = (name: string) => holdsText(sample, headers.indexOf(name), format);
-    const { texts = [] } = options;
-    const columns = options.columns ?? others.filter((name) => !isText(name));
-    for (const name of [...columns, ...texts, ...(timeColumn === undefined ? [] : [timeColumn])]) {
-      if (!headers.includes(name))
-        throw headerInvalid(path, `there is no column '${name}'; the header has: ${headers.join(', ')}`);
-    }
-    if (columns.length === 0) throw headerInvalid(path, 'no column holds numbers');
-    const textColumns = others.filter((name) => !columns.includes(name) && isText(name));
-    const timeIndex = headers.indexOf(timeColumn ?? '');
-    const intervalMs = medianInterval(sample.map((cells) => parseTimeMs(cells[timeIndex] ?? '')));
-    return new CsvFile({ path, format, columns, timeColumn, intervalMs, textColumns }, headers, texts);
+    const numbers = narrow?.names ?? others.filter((name) => !columns.holdsText(headers.indexOf(name)));
+    const textColumns = narrow === undefined ? others.filter((name) => !numbers.includes(name)) : [];
+    const chosen = options.columns ?? numbers;
+    const known = narrow === undefined ? headers.filter((name) => name !== '') : numbers;
+    checkKnown(path, head, chosen, known);
+    checkKnown(path, head, [...(options.texts ?? []), ...(timeColumn === undefined ? [] : [timeColumn])], headers);
+    if (chosen.length === 0) throw headerInvalid(path, head, columns.noNumbersText(others));
+    const reader = new TimeReader(await columns.timeOptions(headers.indexOf(timeColumn ?? '')));
+    const times = sample.map(({ cells }) => reader.read(cells[headers.indexOf(timeColumn ?? '')] ?? ''));
+    const layout: CsvLayout = {
+      path,
+      format: { separator, decimal: columns.decimal },
+      columns: chosen,
+      timeColumn,
+      intervalMs: medianInterval(times),
+      textColumns: textColumns.filter((name) => !chosen.includes(name)),
+      notes: notesOf(head, narrow),
+      timeNotes: timeNotesOf(reader),
+    };
+    return new CsvFile(layout, head, options, columns, narrow);
   }
 
   /** @throws {OperatingError} 'csv-row-invalid' | 'csv-value-invalid' | 'csv-unreadable' | 'csv-line-too-long' (reject). */
   async *rows(): AsyncGenerator<CsvRow, void, undefined> {
-    const { path, columns, timeColumn, format } = this.layout;
-    const columnIndexes = columns.map((name) => this.#headers.indexOf(name));
-    const textIndexes = this.#texts.map((name) => this.#headers.indexOf(name));
-    const timeIndex = timeColumn === undefined ? undefined : this.#headers.indexOf(timeColumn);
-    // The first record is the header.
-    let row = -2;
-    for await (const { line, cells } of csvRecords(path, format.separator)) {
+    if (this.#narrow === undefined) yield* this.#wideRows();
+    else {
+      const options = await this.#timeOptions();
+      yield* pivot(this.#narrow, this.layout, this.#head.headers, {
+        records: rowRecords(this.layout.path, this.#head),
+        columns: this.#columns,
+        readerOf: () => new TimeReader(options),
+      });
+    }
+  }
+
+  async *#wideRows(): AsyncGenerator<CsvRow, void, undefined> {
+    const { path, columns, timeColumn } = this.layout;
+    const { headers } = this.#head;
+    const columnIndexes = columns.map((name) => headers.indexOf(name));
+    const textIndexes = (this.#options.texts ?? []).map((name) => headers.indexOf(name));
+    const timeIndex = timeColumn === undefined ? undefined : headers.indexOf(timeColumn);
+    const times = new TimeReader(await this.#timeOptions());
+    let row = -1;
+    let cut: CsvRecord | undefined;
+    for await (const record of rowRecords(path, this.#head)) {
+      const { line, cells } = record;
+      if (cut !== undefined) throw lengthInvalid(path, cut, headers.length);
+      // Excluded if nothing follows: a footer.
+      if (isFooter(cells, headers.length)) {
+        cut = record;
+        continue;
+      }
+      if (cells.length < headers.length || cells.slice(headers.length).some((cell) => cell !== ''))
+        throw lengthInvalid(path, record, headers.length);
       row += 1;
-      if (row < 0) continue;
-      this.#checkLength(line, cells);
       const timeText = timeIndex === undefined ? '' : (cells[timeIndex] ?? '');
-      const timeMs = timeIndex === undefined ? undefined : this.#time(line, timeText);
+      const timeMs = timeIndex === undefined ? undefined : this.#columns.time(times, line, timeIndex, timeText);
       const texts = textIndexes.map((index) => cells[index] ?? '');
-      const values = Float64Array.from(columnIndexes, (index) => this.#number(line, index, cells[index] ?? ''));
+      const values = new Float64Array(columnIndexes.length);
+      for (const [place, index] of columnIndexes.entries()) {
+        const cell = cells[index] ?? '';
+        // Awaits only a cell that its column must decide about.
+        values[place] = this.#columns.number(index, cell) ?? (await this.#columns.decide(index, cell, line));
+      }
       yield { row, line, timeMs, timeText, texts, values };
     }
   }
 
-  #checkLength(line: number, cells: readonly string[]): void {
-    if (cells.length === this.#headers.length) return;
-    throw new OperatingError(
-      'csv-row-invalid',
-      'reject',
-      `${this.layout.path}:${line}: ${cells.length} cells; the header has ${this.#headers.length} columns`,
-    );
-  }
-
-  #time(line: number, cell: string): number {
-    const timeMs = parseTimeMs(cell);
-    if (timeMs !== undefined) return timeMs;
-    throw this.#valueInvalid(line, this.layout.timeColumn ?? '', cell, 'a time such as 2026-01-31T23:59:59Z');
-  }
-
-  #number(line: number, index: number, cell: string): number {
-    const value = parseNumber(cell, this.layout.format.decimal);
-    if (value !== undefined) return value;
-    const kind = `a number with a decimal ${this.layout.format.decimal === '.' ? 'point' : 'comma'}`;
-    throw this.#valueInvalid(line, this.#headers[index] ?? '', cell, kind);
-  }
-
-  #valueInvalid(line: number, column: string, cell: string, expected: string): OperatingError {
-    const found = JSON.stringify(cell.slice(0, 80));
-    const message = `${this.layout.path}:${line}: column '${column}' holds ${found}, expected ${expected}`;
-    return new OperatingError('csv-value-invalid', 'reject', message);
+  #timeOptions(): Promise<TimeOptions> {
+    return this.#columns.timeOptions(this.#head.headers.indexOf(this.layout.timeColumn ?? ''));
   }
 }
 
-/** Cells of the first rows. */
-type CsvSample = readonly (readonly string[])[];
-
-type CsvHeader = { readonly separator: CsvFormat['separator']; readonly headers: readonly string[] };
-
-/** Selects the separator that splits the header into the most columns. */
-async function readHeader(path: string): Promise<CsvHeader> {
-  let best: CsvHeader | undefined;
-  let failure: unknown;
-  for (const separator of SEPARATORS) {
-    try {
-      for await (const { cells } of csvRecords(path, separator)) {
-        if (best === undefined || cells.length > best.headers.length) best = { separator, headers: cells };
-        break;
-      }
-    } catch (error) {
-      failure = error;
-    }
-  }
-  if (best === undefined && failure !== undefined) throw failure;
-  if (best === undefined) throw new OperatingError('csv-empty', 'reject', `${path} has no header`);
-  return best;
+/** Records below the header and its units. */
+async function* rowRecords(path: string, { separator, lastHeadLine }: CsvHead): AsyncGenerator<CsvRecord, void> {
+  for await (const record of csvRecords(path, separator)) if (record.line > lastHeadLine) yield record;
 }
 
 /** Reads the first rows. `rows` reports a broken row after them. */
-async function readSample(path: string, separator: CsvFormat['separator']): Promise<CsvSample> {
-  const records: (readonly string[])[] = [];
+async function readSample(path: string, records: AsyncIterable<CsvRecord>): Promise<readonly CsvRecord[]> {
+  const sample: CsvRecord[] = [];
   try {
-    for await (const { cells, bytes } of csvRecords(path, separator)) {
-      records.push(cells);
-      if (records.length > SAMPLE_ROWS || (records.length > 1 && bytes > SAMPLE_BYTES_MAX)) break;
+    for await (const record of records) {
+      sample.push(record);
+      if (sample.length >= SAMPLE_ROWS || record.bytes > SAMPLE_BYTES_MAX) break;
     }
   } catch (error) {
-    if (records.length < 2) throw error;
+    if (sample.length === 0) throw error;
   }
-  if (records.length < 2) throw new OperatingError('csv-empty', 'reject', `${path} has no rows`);
-  return records.slice(1);
+  if (sample.length === 0) throw new OperatingError('csv-empty', 'reject', `${path} has no rows`);
+  return sample;
 }
 
-/** A decimal comma is detected from cells that are numbers with a comma only. */
-function detectDecimal(separator: CsvFormat['separator'], sample: CsvSample): CsvFormat['decimal'] {
-  const isDecimalComma = (cell: string) => /^[+-]?\d*,\d+(e[+-]?\d+)?$/i.test(cell);
-  return separator !== ',' && sample.some((cells) => cells.some(isDecimalComma)) ? ',' : '.';
+function timeColumnOf(headers: readonly string[]): string | undefined {
+  const lower = headers.map((name) => name.toLowerCase());
+  const name = TIME_NAMES.find((each) => lower.includes(each));
+  return name === undefined ? undefined : headers[lower.indexOf(name)];
 }
 
-function checkHeaders(path: string, headers: readonly string[], { decimal }: CsvFormat): void {
-  if (headers.every((name) => parseNumber(name, decimal) !== undefined))
-    throw headerInvalid(path, 'the first line holds numbers; expected the names of the columns');
-  if (headers.length > COLUMNS_MAX)
-    throw headerInvalid(path, `${headers.length} columns; at most ${COLUMNS_MAX} are read`);
-  const duplicate = headers.find((name, index) => name !== '' && headers.indexOf(name) !== index);
-  if (duplicate !== undefined) throw headerInvalid(path, `column '${duplicate}' occurs twice`);
+function checkHeaders(path: string, head: CsvHead, { columns }: CsvOptions): void {
+  const { headers } = head;
+  if (headers.every((name) => name === '' || isAnyNumber(name)))
+    throw headerInvalid(
+      path,
+      head,
+      'this line holds numbers; expected the names of the columns (--header-line names their line)',
+    );
+  if (columns === undefined && headers.length > COLUMNS_MAX)
+    throw headerInvalid(path, head, `${headers.length} columns; at most ${COLUMNS_MAX} are read`);
+  const duplicate = (columns ?? headers).find(
+    (name) => name !== '' && headers.indexOf(name) !== headers.lastIndexOf(name),
+  );
+  if (duplicate !== undefined) throw headerInvalid(path, head, `column '${duplicate}' occurs twice`);
 }
 
-function headerInvalid(path: string, problem: string): OperatingError {
-  return new OperatingError('csv-header-invalid', 'reject', `${path}:1: ${problem}`);
+function checkKnown(path: string, head: CsvHead, names: readonly string[], known: readonly string[]): void {
+  const missing = names.filter((name) => !known.includes(name));
+  const [first] = missing;
+  if (first === undefined) return;
+  const meant = nearest(first, known);
+  const hint = meant === undefined ? '' : `. Did you mean '${meant}'?`;
+  throw headerInvalid(
+    path,
+    head,
+    `there is no column '${missing.join("', '")}'; the header has: ${known.join(', ')}${hint}`,
+  );
 }
 
-/** A text column has no number in the sample. A column that is empty there may hold numbers later. */
-function holdsText(sample: CsvSample, index: number, { decimal }: CsvFormat): boolean {
-  const values = sample.map((cells) => parseNumber(cells[index] ?? '', decimal));
-  return values.includes(undefined) && !values.some((value) => value !== undefined && !Number.isNaN(value));
+function headerInvalid(path: string, { headerLine }: CsvHead, problem: string): OperatingError {
+  return new OperatingError('csv-header-invalid', 'reject', `${path}:${headerLine}: ${problem}`);
 }
 
-function medianInterval(timesMs: readonly (number | undefined)[]): number | undefined {
+/** One text alone, in a file with several columns. */
+function isFooter(cells: readonly string[], columns: number): boolean {
+  return (
+    columns > 1 &&
+    cells.length < columns &&
+    cells.filter((cell) => cell !== '').length === 1 &&
+    !/^[\d.,+-]/.test(cells[0] ?? '')
+  );
+}
+
+function lengthInvalid(path: string, { line, cells }: CsvRecord, columns: number): OperatingError {
+  const message = `${path}:${line}: ${cells.length} cells; the header has ${columns} columns`;
+  return new OperatingError('csv-row-invalid', 'reject', message);
+}
+
+function notesOf({ headerLine, preamble, lastHeadLine }: CsvHead, narrow: Narrow | undefined): readonly string[] {
+  const hasUnits = lastHeadLine > headerLine;
+  return [
+    ...(preamble > 0 ? [`the header is line ${headerLine}; the lines above it are not read`] : []),
+    ...(hasUnits ? [`below the header are units, up to line ${lastHeadLine}, which are not read`] : []),
+    ...(narrow === undefined ? [] : [`one value a line: ${narrow.nameColumn} names it`]),
+  ];
+}
+
+function timeNotesOf({ isElapsed, assumesUtc }: TimeReader): readonly string[] {
+  if (isElapsed) return ['times are read as seconds from the start; --time-unit names another unit'];
+  return assumesUtc ? ['times without a zone are read as UTC; --time-zone names another zone'] : [];
+}
+
+function medianInterval(times: readonly unknown[]): number | undefined {
+  const timesMs = times.map((time) => (typeof time === 'number' ? time : Number.NaN));
   const intervals = timesMs
-    .map((timeMs, row) => (timeMs ?? Number.NaN) - (timesMs[row - 1] ?? Number.NaN))
+    .map((timeMs, row) => timeMs - (timesMs[row - 1] ?? Number.NaN))
     .filter((intervalMs) => intervalMs > 0)
     .toSorted((a, b) => a - b);
   return intervals[Math.floor((intervals.length - 1) / 2)];

@@ -1,7 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { CsvError, parse } from 'csv-parse';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import type { CsvFormat } from './csv-cells.ts';
+import { csvText } from './csv-text.ts';
+
+export type CsvSeparator = ';' | ',' | '\t';
 
 /** Longest record in bytes; thousands of columns fit. */
 const RECORD_BYTES_MAX = 1_000_000;
@@ -16,18 +17,17 @@ export type CsvRecord = {
 };
 
 /**
- * Reads the records of a UTF-8 file on demand; memory use does not depend on the file's length.
+ * Reads the records of a file on demand; memory use does not depend on the file's length.
  *
- * Skips a byte order mark and blank lines. A quoted cell may contain separators and doubled quotation marks, but not a
+ * Skips blank lines. A quoted cell may contain separators and doubled quotation marks, but not a
  * line break: one missing quotation mark must not join two rows without an error.
  *
  * @throws {OperatingError} 'csv-unreadable' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
  */
-export async function* csvRecords(path: string, separator: CsvFormat['separator']): AsyncGenerator<CsvRecord, void> {
+export async function* csvRecords(path: string, separator: CsvSeparator): AsyncGenerator<CsvRecord, void> {
   const records: CsvRecord[] = [];
   const parser = parse({
     delimiter: separator,
-    bom: true,
     record_delimiter: ['\r\n', '\n'],
     max_record_size: RECORD_BYTES_MAX,
     relax_column_count: true,
@@ -54,7 +54,7 @@ export async function* csvRecords(path: string, separator: CsvFormat['separator'
     }
   };
   try {
-    for await (const chunk of createReadStream(path)) {
+    for await (const chunk of csvText(path)) {
       const error = await new Promise((resolve) => void parser.write(chunk, resolve));
       yield* parsed();
       if (error instanceof Error) throw error;

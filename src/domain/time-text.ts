@@ -56,6 +56,12 @@ export function parseTimeText(written: string, order?: DateOrder): WrittenTime |
   return month === 0 ? undefined : timeOf(year, String(month), day, clock);
 }
 
+/** Returns the orders in which a date with slashes or hyphens and the year last exists. */
+export function dateOrdersOf(text: string): readonly DateOrder[] {
+  if (!numbers.test(text)) return [];
+  return (['dmy', 'mdy'] as const).filter((order) => parseTimeText(text, order) !== undefined);
+}
+
 function timeOf(
   year = '',
   month = '',
@@ -68,8 +74,9 @@ function timeOf(
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined;
   const hour = half === undefined ? Number(hourText) : hourOfHalf(Number(hourText), half.toLowerCase() === 'p');
   if (hour === undefined || hour > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
-  const localMs =
-    midnightMs + ((hour * 60 + Number(minute)) * 60 + Number(second)) * 1000 + Number(`0.${fraction}`) * 1000;
+  const wholeMs = midnightMs + ((hour * 60 + Number(minute)) * 60 + Number(second)) * 1000;
+  // Rounded to microseconds, so that the sum with a large number is exact.
+  const localMs = (wholeMs * 1000 + Math.round(Number(`0.${fraction}`) * 1e6)) / 1000;
   const offsetMs = zone === undefined ? undefined : offsetOf(zone);
   return Number.isNaN(offsetMs) ? undefined : { localMs, offsetMs };
 }

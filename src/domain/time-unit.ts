@@ -42,7 +42,7 @@ export function isLocalUnit(unit: TimeUnit): boolean {
  * Returns the only unit in which the number is a time from 2000 to 2064; undefined if there is none. These ranges do not
  * overlap.
  */
-function timeUnitOf(value: number): TimeUnit | undefined {
+export function timeUnitOf(value: number): TimeUnit | undefined {
   return timeUnits.find((unit) => {
     const timeMs = epochMsOf(value, unit);
     return timeMs >= EARLIEST_MS && timeMs < LATEST_MS;

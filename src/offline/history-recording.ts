@@ -3,7 +3,8 @@ import type { TagSeries } from '../contracts/sample-history.ts';
 import { type EpochMs, isoTime } from '../domain/epoch-ms.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
-import { parseTimeMs } from '../csv/csv-cells.ts';
+import { parseTimeText } from '../domain/time-text.ts';
+import { plausibleEpochMs } from '../domain/time-unit.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RecordedRow, Recording } from './recording.ts';
 
@@ -29,6 +30,8 @@ export function historyRecording(order: HistoryOrder): Recording {
     usualMs: order.stepMs,
     hasTimes: true,
     labelNumber: Number,
+    notes: [],
+    timeNotes: [],
     rows: () => historyRows(order),
   };
 }
@@ -91,11 +94,18 @@ function* merged(
 export function parseMoment(text: string | undefined, nowMs: EpochMs): EpochMs | undefined {
   if (text === undefined) return undefined;
   const ageMs = parseDurationMs(text);
-  const timeMs = ageMs === undefined ? parseTimeMs(text) : nowMs - ageMs;
+  const timeMs = ageMs === undefined ? momentOf(text) : nowMs - ageMs;
   if (timeMs !== undefined) return timeMs;
   throw new OperatingError(
     'rows-invalid',
     'reject',
     `'${text}' is no time: expected such as 2026-01-31T08:00:00Z, or an age such as 24h`,
   );
+}
+
+/** A time without a zone is UTC. */
+function momentOf(text: string): EpochMs | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return plausibleEpochMs(Number(text));
+  const written = parseTimeText(text);
+  return written === undefined ? undefined : written.localMs - (written.offsetMs ?? 0);
 }

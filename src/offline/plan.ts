@@ -6,7 +6,7 @@ import { endpointName, parseModbusUrl } from '../sources/modbus/frame/modbus-url
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import type { ModelLookup } from '../config/config-model-checks.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { agentTags, keptTags } from '../config/config-tags.ts';
+import { agentTags, DERIVED, keptTags } from '../config/config-tags.ts';
 import { sourceKindOf } from '../config/kinds.ts';
 
 /** Names in a line of advice; the requests have all of them. */
@@ -90,7 +90,7 @@ export function planAgent(config: AgentConfig, lookup: ModelLookup): AgentPlan {
     windows: Object.entries(config.watches).map(([id, watch]) => windowPlan(id, watch, lookup)),
     models: modelPlans(config, lookup),
     history: historyPlans(config, scans),
-    tagsNotPolled: agentTags(config).length - polled,
+    tagsNotPolled: agentTags(config).filter(({ source }) => source !== DERIVED).length - polled,
   };
 }
 

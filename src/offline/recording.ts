@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { parseNumber } from '../csv/csv-cells.ts';
-import { CsvFile } from '../csv/csv-file.ts';
+import type { CsvNotation } from '../csv/csv-columns.ts';
+import { CsvFile, type CsvOptions } from '../csv/csv-file.ts';
+import { readBoolean, readNumber } from '../csv/csv-numbers.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { nearest } from '../domain/nearest-word.ts';
 
 /** One line of a recording. */
 export type RecordedRow = {
@@ -25,6 +25,10 @@ export type Recording = {
   readonly hasTimes: boolean;
   /** Parses a label as a number in the file's notation; NaN if it is not one. */
   readonly labelNumber: (label: string) => number;
+  /** What was detected above the rows and could surprise, for the user. */
+  readonly notes: readonly string[];
+  /** What was assumed about the times, for the user. */
+  readonly timeNotes: readonly string[];
   readonly rows: () => AsyncIterable<RecordedRow>;
 };
 
@@ -38,6 +42,8 @@ export type CsvRecordingOptions = {
   readonly columns: ReadonlyMap<string, string>;
   readonly timeColumn: string | undefined;
   readonly labelColumn: string | undefined;
+  /** How to read what the file leaves open. */
+  readonly notation?: CsvNotation;
 };
 
 /**
@@ -50,27 +56,20 @@ export async function csvRecording(options: CsvRecordingOptions): Promise<Record
   const strangers = [...columns.keys()].filter((tag) => !tags.includes(tag));
   if (strangers.length > 0)
     throw headerInvalid(`--columns names ${strangers.join(', ')}; the watch has the tags ${tags.join(', ')}`);
-  const layoutOnly = await CsvFile.open(path, { timeColumn });
-  const { columns: numbers, textColumns, timeColumn: time } = layoutOnly.layout;
-  const known = [...numbers, ...textColumns, ...(time === undefined ? [] : [time])];
   const headers = tags.map((tag) => columns.get(tag) ?? tag);
-  const missing = headers.filter((header) => !known.includes(header));
-  const [first] = missing;
-  if (first !== undefined) {
-    const meant = nearest(first, known);
-    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`;
-    throw headerInvalid(
-      `${path}: no column for ${missing.join(', ')}${hint} The header has ${known.join(', ')}; --columns tag=header,… names the others`,
-    );
-  }
   const texts = labelColumn === undefined ? [] : [labelColumn];
-  const file = await CsvFile.open(path, { timeColumn, columns: [...new Set(headers)], texts });
+  const file = await openFile(path, { ...options.notation, timeColumn, columns: [...new Set(headers)], texts });
   const places = headers.map((header) => file.layout.columns.indexOf(header));
   return {
     name: basename(path),
     usualMs: file.layout.intervalMs,
     hasTimes: file.layout.timeColumn !== undefined,
-    labelNumber: (label) => parseNumber(label, file.layout.format.decimal) ?? Number.NaN,
+    labelNumber: (label) => {
+      const number = readNumber(label, file.layout.format.decimal, true);
+      return typeof number === 'number' ? number : (readBoolean(label, false) ?? Number.NaN);
+    },
+    notes: file.layout.notes,
+    timeNotes: file.layout.timeNotes,
     rows: async function* () {
       for await (const { row, timeMs, timeText, texts: [label = ''] = [], values } of file.rows())
         yield {
@@ -82,6 +81,16 @@ export async function csvRecording(options: CsvRecordingOptions): Promise<Record
         };
     },
   };
+}
+
+/** Adds the option that names other headers to the error of a missing column. */
+async function openFile(path: string, options: CsvOptions): Promise<CsvFile> {
+  try {
+    return await CsvFile.open(path, options);
+  } catch (error) {
+    if (!(error instanceof OperatingError) || !error.message.includes('there is no column')) throw error;
+    throw headerInvalid(`${error.message}. --columns tag=header,… names other headers`);
+  }
 }
 
 /**

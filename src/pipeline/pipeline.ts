@@ -4,6 +4,7 @@ import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
+import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
@@ -14,18 +15,21 @@ import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { invariant } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
 import { blamedTags } from './blamed-tags.ts';
+import type { DerivedTags } from './derived-tags.ts';
 import { DriftMonitor } from './drift-monitor.ts';
+import type { LimitsConfig } from './limit-config.ts';
+import { LimitMonitor } from './limit-monitor.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 import type { Entry, Recorder } from './recorder.ts';
 import { sampleDraft } from './sample-record.ts';
-import { tagRoutes } from './tag-routes.ts';
+import { numbersOf, tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
-import type { WatchConfig } from './watch-config.ts';
+import type { SuppressWhen, WatchConfig } from './watch-config.ts';
+import { verdictAlarm } from './verdict-alarm.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
@@ -40,8 +44,12 @@ const MODEL_CHECK_MS = 100;
 export type PipelineOptions = {
   /** In order of their numbers. A tag of a pattern gets its name later, in this same array. */
   readonly tags: readonly Tag[];
+  /** Tags that are calculated from other tags. Undefined without any, as in a benchmark. */
+  readonly derived?: DerivedTags;
   /** Every tag that they name is in `tags`. */
   readonly watches: ReadonlyMap<string, WatchConfig>;
+  /** Limits of tags, by tag. Every tag that they name is in `tags`. */
+  readonly limits?: Readonly<Record<string, LimitsConfig>>;
   readonly inference: WindowModels;
   /** Undefined without rollouts, as in a benchmark. */
   readonly rollouts: VersionComparison | undefined;
@@ -66,6 +74,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #gate: QualityGate;
   readonly #table: TagTable;
   readonly #watches: readonly Watch[];
+  /** Compares tags with their limits. */
+  readonly limits: LimitMonitor;
   readonly #telemetry: readonly WatchTelemetry[];
   readonly #drift: readonly DriftMonitor[];
   readonly #numbers: ReadonlyMap<string, TagNumber>;
@@ -81,6 +91,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   /** Watches with samples in the current batch, each once. */
   readonly #touched: Int32Array;
   readonly #isTouched: Uint8Array;
+  #touchedCount = 0;
   #tick: Timer | undefined;
   #tagEvents: Timer | undefined;
   #nextDeadlineMs = Infinity;
@@ -98,6 +109,13 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
     this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
+    this.limits = new LimitMonitor({
+      limits: options.limits ?? {},
+      tags,
+      alarms: options.alarms,
+      suppressed: (when) => this.#isSuppressedBy(when),
+      nowMs: deps.clock.nowMs(),
+    });
     this.#routes = tagRoutes(
       tags.length,
       this.#watches.map(({ tagNumbers }) => tagNumbers),
@@ -123,17 +141,10 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     if (!this.#running) return;
     const nowMs = this.#options.deps.clock.nowMs();
     if (nowMs >= this.#nextDeadlineMs) this.#advance(nowMs);
-    if (batch.length > this.#gated.tags.length) {
-      this.#gated = new SampleBatch(batch.tags.length);
-      this.#reported = new Uint8Array(batch.tags.length);
-    }
-    const leftOut = this.#gate.pass(batch, nowMs, this.#gated, this.#reported);
-    if (leftOut > 0) this.#metrics.andon_samples_left_out_total.inc(leftOut);
-    if (batch.texts !== undefined) this.#table.takeTexts(batch.texts);
-    this.#table.update(this.#gated, this.#reported);
-    this.#options.history?.add(this.#gated);
-    this.#fillWindows(this.#gated, nowMs);
-    this.#recordSamples();
+    this.#deliver(batch, nowMs);
+    if (this.#options.derived !== undefined) this.#derive(this.#options.derived, nowMs);
+    // After the derived tags: a row of a window has their values of the same scan.
+    this.#endBatches(nowMs);
     if (this.#table.changed > 0) this.#tagEvents ??= this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
   }
 
@@ -186,9 +197,33 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     for (const telemetry of this.#telemetry) telemetry.remove();
   }
 
-  #fillWindows(gated: SampleBatch, nowMs: EpochMs): void {
+  #derive(derived: DerivedTags, nowMs: EpochMs): void {
+    derived.take(this.#gated);
+    for (let level = 0; level < derived.levels; level += 1) {
+      const samples = derived.evaluate(level);
+      if (samples.length === 0) continue;
+      this.#deliver(samples, nowMs);
+      derived.take(this.#gated);
+    }
+  }
+
+  #deliver(batch: SampleBatch, nowMs: EpochMs): void {
+    if (batch.length > this.#gated.tags.length) {
+      this.#gated = new SampleBatch(batch.tags.length);
+      this.#reported = new Uint8Array(batch.tags.length);
+    }
+    const leftOut = this.#gate.pass(batch, nowMs, this.#gated, this.#reported);
+    if (leftOut > 0) this.#metrics.andon_samples_left_out_total.inc(leftOut);
+    if (batch.texts !== undefined) this.#table.takeTexts(batch.texts);
+    this.#table.update(this.#gated, this.#reported);
+    this.#options.history?.add(this.#gated);
+    this.#fillWindows(this.#gated);
+    this.#store(this.limits.accept(this.#gated));
+    this.#recordSamples();
+  }
+
+  #fillWindows(gated: SampleBatch): void {
     const { first, watches, columns } = this.#routes;
-    let touchedCount = 0;
     this.#sampleCounts.fill(0);
     for (let index = 0; index < gated.length; index += 1) {
       const tag = gated.tags[index] ?? 0;
@@ -201,8 +236,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
         if (windower === undefined) continue;
         if (this.#isTouched[number] === 0) {
           this.#isTouched[number] = 1;
-          this.#touched[touchedCount] = number;
-          touchedCount += 1;
+          this.#touched[this.#touchedCount] = number;
+          this.#touchedCount += 1;
         }
         windower.add(
           columns[route] ?? 0,
@@ -213,14 +248,19 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
         );
       }
     }
-    for (let index = 0; index < touchedCount; index += 1) {
-      const number = this.#touched[index] ?? 0;
-      this.#isTouched[number] = 0;
-      this.#endBatch(number, nowMs);
-    }
     for (const [code, counter] of this.#sampleCounters.entries()) {
       const count = this.#sampleCounts[code] ?? 0;
       if (count > 0) counter.inc(count);
+    }
+  }
+
+  #endBatches(nowMs: EpochMs): void {
+    const touched = this.#touchedCount;
+    this.#touchedCount = 0;
+    for (let index = 0; index < touched; index += 1) {
+      const number = this.#touched[index] ?? 0;
+      this.#isTouched[number] = 0;
+      this.#endBatch(number, nowMs);
     }
   }
 
@@ -247,6 +287,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#tick?.cancel();
     const nowMs = this.#options.deps.clock.nowMs();
     this.#advance(nowMs);
+    this.#store(this.limits.tick(nowMs));
     const waitMs = Math.min(Math.max(this.#nextDeadlineMs - nowMs, 1), TICK_MS_MAX);
     const waits = this.#watches.some(({ windower }) => windower === undefined);
     this.#tick = this.#timer(() => this.#check(), waits ? Math.min(waitMs, MODEL_CHECK_MS) : waitMs);
@@ -305,7 +346,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
       const number = this.#byId.get(judgement.job.watch) ?? -1;
       const watch = this.#watches[number];
       if (watch === undefined) continue;
-      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
+      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watchAlarmId(watch.id)));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
@@ -340,15 +381,21 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = blamedTags(verdict, readings, manifest);
-    return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
+    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
   #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
-    if (alarm?.suppressWhen === undefined) return false;
-    const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
+    return alarm?.suppressWhen === undefined ? false : this.#isSuppressedBy(alarm.suppressWhen);
+  }
+
+  #isSuppressedBy({ tag, above = Infinity, below = -Infinity }: SuppressWhen): boolean | undefined {
     const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
     return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
+  }
+
+  #store(entries: readonly Entry[]): void {
+    if (entries.length > 0) this.#options.recorder.store(entries);
   }
 
   #emitTags(): void {
@@ -360,18 +407,4 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   #timer(callback: () => void, delayMs: number): Timer {
     return this.#options.deps.clock.setTimer(callback, delayMs, { background: true });
   }
-}
-
-/** @throws {InvariantError} if a tag is not in the table. The configuration check reports it before. */
-function numbersOf(id: string, config: WatchConfig, numbers: ReadonlyMap<string, TagNumber>): readonly TagNumber[] {
-  const suppressing = config.alarm?.suppressWhen?.tag;
-  invariant(
-    suppressing === undefined || numbers.has(suppressing),
-    `watch ${id} names the unknown tag '${suppressing}'`,
-  );
-  return config.tags.map((name) => {
-    const number = numbers.get(name);
-    invariant(number !== undefined, `watch ${id} binds the unknown tag '${name}'`);
-    return number;
-  });
 }

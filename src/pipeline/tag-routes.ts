@@ -1,4 +1,6 @@
 import type { TagNumber } from '../domain/sample/tag.ts';
+import { invariant } from '../platform/errors.ts';
+import type { WatchConfig } from './watch-config.ts';
 
 /**
  * Routes from tags to window columns, as flat arrays. The routes of tag t have the indexes `first[t]` to
@@ -19,4 +21,25 @@ export function tagRoutes(tagCount: number, watches: readonly (readonly TagNumbe
     watches: Int32Array.from(routes, ({ watch }) => watch),
     columns: Int32Array.from(routes, ({ column }) => column),
   };
+}
+
+/**
+ * Returns the numbers of a watch's tags.
+ * @throws {InvariantError} if a tag is not in the table. The configuration check reports it before.
+ */
+export function numbersOf(
+  id: string,
+  config: WatchConfig,
+  numbers: ReadonlyMap<string, TagNumber>,
+): readonly TagNumber[] {
+  const suppressing = config.alarm?.suppressWhen?.tag;
+  invariant(
+    suppressing === undefined || numbers.has(suppressing),
+    `watch ${id} names the unknown tag '${suppressing}'`,
+  );
+  return config.tags.map((name) => {
+    const number = numbers.get(name);
+    invariant(number !== undefined, `watch ${id} binds the unknown tag '${name}'`);
+    return number;
+  });
 }

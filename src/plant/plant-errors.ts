@@ -15,8 +15,8 @@ export const plantErrors = {
   ),
   'csv-empty': reject('The CSV file has no header, or no row after it.', 'Export it again, with a header line.'),
   'csv-header-invalid': reject(
-    'The header lacks a column that was asked for, names one twice, or has too many.',
-    'The message lists what the header has; name the time column with --time, others with --columns.',
+    'The header lacks a requested column, names one twice, or has too many.',
+    'The message lists the columns of the header. Name the time column with --time, others with --columns, and the line of the header with --header-line.',
   ),
   'csv-line-too-long': reject(
     'A line is longer than any row of a historian.',
@@ -27,7 +27,7 @@ export const plantErrors = {
     'Fix or remove the line in the message. A file that is still being written may end in half a row.',
   ),
   'csv-value-invalid': reject(
-    'A cell that should hold a number or a time holds something else.',
-    'The message names line, column and text. Missing values may be empty, NaN, null, bad or n/a.',
+    'A cell is not a number or a time, or it can be read in two ways.',
+    'The message names line, column, text and the option that decides: --decimal, --time-unit, --time-zone, --date-order or --missing. See docs/csv.md.',
   ),
 } as const satisfies ErrorCatalogue;

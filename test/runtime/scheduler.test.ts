@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import type { RunPriority, RunResult, ServedModel, Tensors } from '../../src/contracts/inference.ts';
+import type { RunPriority, ServedModel, Tensors } from '../../src/contracts/inference.ts';
 import type { Judgement } from '../../src/contracts/window-models.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import type { QueuedModel, RunRequest } from '../../src/runtime/queue/run-requests.ts';
-import { type Job, type RunJob, Scheduler, type Worker } from '../../src/runtime/queue/scheduler.ts';
+import { Scheduler } from '../../src/runtime/queue/scheduler.ts';
+import type { HostJob, QueuedModel, RunSession, Worker } from '../../src/runtime/queue/worker.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { manifestOf } from '../support/fake-inference-host.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -18,16 +18,31 @@ function modelNamed(label: string, limits: Partial<typeof serving> = {}): Queued
     rows: x?.dims[0] ?? 1,
     joinKey: priority === 'client' ? 'row' : undefined,
   });
-  return { label, use: { serving: { ...serving, ...limits }, rowsOf } } as unknown as QueuedModel;
+  return {
+    label,
+    use: { serving: { ...serving, ...limits }, rowsOf, noteExecuted: () => undefined },
+  } as unknown as QueuedModel;
 }
 
-/** Begins one job each time that a test takes one, and leaves the answers to the test. */
+const served: ServedModel = {
+  manifest: manifestOf(),
+  inputs: [],
+  outputs: [],
+  judgedBy: { model: 'pump-anomaly', version: 1, provider: 'cpu', fallbacks: [] },
+};
+
+type Taken = { readonly kind: 'run'; readonly model: QueuedModel; readonly rows: number } | HostJob<QueuedModel>;
+
+/** Begins one job each time that a test takes one. */
 class StepWorker implements Worker<QueuedModel> {
-  jobsMax = 0;
   away = new Set<QueuedModel>();
-  /** Returns whether these requests fail as a batch. */
-  fails: (requests: readonly RunRequest[]) => boolean = () => false;
-  #taken: Job<QueuedModel> | undefined;
+  failsAsBatch = false;
+  #jobs = 0;
+  #taken: Taken | undefined;
+
+  jobsMax(): number {
+    return this.#jobs;
+  }
 
   isReady(model: QueuedModel): boolean {
     return !this.away.has(model);
@@ -37,18 +52,36 @@ class StepWorker implements Worker<QueuedModel> {
     return new OperatingError('model-not-ready', 'retry', `${label} is away`);
   }
 
-  async do(job: Job<QueuedModel>): Promise<readonly RunRequest[]> {
-    this.jobsMax = 0;
-    this.#taken = job;
-    return job.kind === 'run' && this.fails(job.requests) ? job.requests : [];
+  session(model: QueuedModel): RunSession {
+    return {
+      served,
+      run: async ({ inputs }) => {
+        const rows = inputs['x']?.dims[0] ?? 0;
+        this.#begun({ kind: 'run', model, rows });
+        if (this.failsAsBatch && rows > 1) throw new OperatingError('model-output-invalid', 'reject', 'NaN');
+        return { outputs: { y: { type: 'float32', dims: [rows], data: new Float32Array(rows) } }, runMs: 1 };
+      },
+      ended: () => undefined,
+    };
   }
 
-  take(scheduler: Scheduler): Job<QueuedModel> | undefined {
+  passOn(): void {}
+
+  async do(job: HostJob<QueuedModel>): Promise<void> {
+    this.#begun(job);
+  }
+
+  take(scheduler: Scheduler): Taken | undefined {
     this.#taken = undefined;
-    this.jobsMax = Number.POSITIVE_INFINITY;
+    this.#jobs = Number.POSITIVE_INFINITY;
     scheduler.pump();
-    this.jobsMax = 0;
+    this.#jobs = 0;
     return this.#taken;
+  }
+
+  #begun(job: Taken): void {
+    this.#jobs = 0;
+    this.#taken = job;
   }
 }
 
@@ -60,15 +93,16 @@ function startScheduler(watchRunsMax = 8) {
   const run = (model: QueuedModel, priority: RunPriority, rows = 1) => {
     const inputs: Tensors = { x: { type: 'float32', dims: [rows], data: new Float32Array(rows) } };
     const queuedMs = clock.monotonicMs();
-    const outcome = scheduler.run({ model, priority, inputs, specs: [], queuedMs }).then(
+    const outcome = scheduler.run({ model, priority, inputs, specs: served.inputs, queuedMs }).then(
       () => 'answered',
       (error: unknown) => (error instanceof OperatingError ? `${error.code}: ${error.message}` : String(error)),
     );
     return { outcome };
   };
-  const takeRequests = () => {
+  /** Rows of the next run; 0 if none can begin. */
+  const takeRows = () => {
     const job = take();
-    return job?.kind === 'run' ? job.requests : [];
+    return job?.kind === 'run' ? job.rows : 0;
   };
   /** Returns `run a`, `load b`, … until no job can begin. */
   const drained = () => {
@@ -77,24 +111,22 @@ function startScheduler(watchRunsMax = 8) {
       done.push('model' in job ? `${job.kind} ${job.model.label}` : job.kind);
     return done;
   };
-  return { clock, worker, scheduler, run, take, takeRequests, drained };
+  return { clock, worker, scheduler, run, take, takeRows, drained };
 }
 
 describe('runs that wait for a host', () => {
   test('clients whose batch failed run alone, or are rejected if their model was unloaded meanwhile', async () => {
-    const { worker, scheduler, run, takeRequests } = startScheduler();
+    const { worker, scheduler, run, takeRows } = startScheduler();
     const model = modelNamed('m');
     const outcomes = [run(model, 'client').outcome, run(model, 'client').outcome];
-    worker.fails = ({ length }) => length > 1;
-    expect(takeRequests()).toHaveLength(2);
+    worker.failsAsBatch = true;
+    expect(takeRows()).toBe(2);
     await turn();
-    const alone = [takeRequests(), takeRequests(), takeRequests()];
-    expect(alone.map(({ length }) => length)).toEqual([1, 1, 0]);
-    for (const { resolve } of alone.flat()) resolve({} as RunResult);
+    expect([takeRows(), takeRows(), takeRows()]).toEqual([1, 1, 0]);
     expect(await Promise.all(outcomes)).toEqual(['answered', 'answered']);
 
     const unloaded = [run(model, 'client').outcome, run(model, 'client').outcome];
-    expect(takeRequests()).toHaveLength(2);
+    expect(takeRows()).toBe(2);
     scheduler.reject(model, new Error('unloaded'));
     await turn();
     expect(scheduler.runs).toBe(0);
@@ -172,24 +204,23 @@ describe('runs that wait for a host', () => {
   });
 
   test('a batch has at most the rows of its model, the oldest first, and a request that does not fit waits', () => {
-    const { run, takeRequests } = startScheduler();
+    const { run, takeRows } = startScheduler();
     const model = modelNamed('m', { batchMax: 4 });
     for (const rows of [3, 2, 1, 4]) run(model, 'client', rows);
-    const takeRows = () => takeRequests().map(({ rows }) => rows);
-    expect([takeRows(), takeRows(), takeRows(), takeRows()]).toEqual([[3, 1], [2], [4], []]);
+    expect([takeRows(), takeRows(), takeRows(), takeRows()]).toEqual([3 + 1, 2, 4, 0]);
   });
 
   test('a full batch is due immediately; another one when its oldest request has waited for the delay', async () => {
-    const { clock, worker, run, take, takeRequests } = startScheduler();
+    const { clock, worker, run, takeRows } = startScheduler();
     const model = modelNamed('m', { batchMax: 2, delayMsMax: 50 });
     run(model, 'client');
     await clock.advance(10);
     run(model, 'client');
-    expect(takeRequests()).toHaveLength(2);
+    expect(takeRows()).toBe(2);
     run(model, 'client');
-    expect(take()).toBeUndefined();
-    const begun = vi.spyOn(worker, 'do');
-    worker.jobsMax = 1;
+    expect(takeRows()).toBe(0);
+    const begun = vi.spyOn(worker, 'session');
+    vi.spyOn(worker, 'jobsMax').mockReturnValue(1);
     await clock.advance(49);
     expect(begun).not.toHaveBeenCalled();
     await clock.advance(1);
@@ -222,10 +253,8 @@ describe('runs that wait for a host', () => {
           else if (act === 7)
             for (const { reject } of scheduler.takeRuns(model, ({ rows }) => rows > 0)) reject(new Error('moved'));
           else {
-            worker.fails = ({ length }) => act === 9 && length > 1;
-            const job = take();
-            if (job?.kind !== 'run') continue;
-            if (!worker.fails(job.requests)) for (const { resolve } of job.requests) resolve({} as RunResult);
+            worker.failsAsBatch = act === 9;
+            take();
           }
         }
         await scheduler.stop(new Error('stopped'));
@@ -240,40 +269,33 @@ describe('runs that wait for a host', () => {
 /** Runs the windows of its models in one host, one run at a time, each until a test ends it. */
 function startHost(labels: readonly string[]) {
   const models = labels.map((label) => modelNamed(label, { deadlineMs: 60_000 }));
-  const served: ServedModel = {
-    manifest: manifestOf(),
-    inputs: [],
-    outputs: [],
-    judgedBy: { model: 'pump-anomaly', version: 1, provider: 'cpu', fallbacks: [] },
-  };
   const judgements: Judgement[] = [];
   const runs: string[] = [];
-  let current: { readonly job: RunJob<QueuedModel>; readonly end: () => void } | undefined;
+  let end: () => void = () => undefined;
   const scheduler: Scheduler = new Scheduler({
     worker: {
-      jobsMax: 1,
+      jobsMax: () => 1,
       isReady: () => true,
       notReady: () => new OperatingError('model-not-ready', 'retry', 'away'),
-      do: async (job) => {
-        if (job.kind !== 'run') return [];
-        const { promise, resolve } = Promise.withResolvers<void>();
-        current = { job, end: resolve };
-        runs.push(`${job.model.label} ${job.requests.map(({ inputs }) => inputs['window']?.dims[0]).join()}`);
-        await promise;
-        for (const request of job.requests) {
-          const rows = request.inputs['window']?.dims[0] ?? 0;
-          const score = { type: 'float32', dims: [rows], data: new Float32Array(rows) } as const;
-          request.resolve({ outputs: { score }, judgedBy: served.judgedBy, manifest: served.manifest, runMs: 1 });
-        }
-        return [];
-      },
+      session: ({ label }) => ({
+        served,
+        run: async ({ inputs }) => {
+          const rows = inputs['window']?.dims[0] ?? 0;
+          runs.push(`${label} ${rows}`);
+          await new Promise<void>((resolve) => (end = resolve));
+          return { outputs: { score: { type: 'float32', dims: [rows], data: new Float32Array(rows) } }, runMs: 1 };
+        },
+        ended: () => undefined,
+      }),
+      passOn: () => undefined,
+      do: async () => undefined,
     },
     windows: {
       ready: () => served,
       statusOf: ({ label }) => {
         return { name: label, version: 1, state: 'ready', reason: '', provider: 'cpu', fallbacks: [] };
       },
-      run: (model, inputs) => scheduler.run({ model, priority: 'watch', inputs, specs: [], queuedMs: 0 }),
+      run: (model, inputs) => scheduler.run({ model, priority: 'watch', inputs, specs: served.inputs, queuedMs: 0 }),
       onJudged: (judged) => judgements.push(...judged),
     },
     watchRunsMax: 8,
@@ -299,7 +321,7 @@ function startHost(labels: readonly string[]) {
     },
     /** The run in the host ends, and the next one begins. */
     end: async () => {
-      current?.end();
+      end();
       await turn();
     },
   };

@@ -2,18 +2,20 @@ import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../../src/cont
 import type { JudgedListener, WindowJob, WindowModels } from '../../src/contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../../src/domain/model/model-reference.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import type { QueuedModel } from '../../src/runtime/queue/run-requests.ts';
-import { Scheduler, type Worker } from '../../src/runtime/queue/scheduler.ts';
+import { Scheduler } from '../../src/runtime/queue/scheduler.ts';
+import type { QueuedModel, Worker } from '../../src/runtime/queue/worker.ts';
 import { testDeps } from './test-deps.ts';
 
 type FakeModel = QueuedModel & { readonly reference: ModelReference };
 
 /** No model has a host: each run is answered by a function of the test. */
 const noWorker: Worker<FakeModel> = {
-  jobsMax: 0,
+  jobsMax: () => 0,
   isReady: () => false,
   notReady: () => new OperatingError('model-not-ready', 'retry', 'no host'),
-  do: async () => [],
+  session: () => undefined,
+  passOn: () => undefined,
+  do: async () => undefined,
 };
 
 /** The agent's own scheduler in front of models that a test answers for. */

@@ -4,17 +4,17 @@ import { CsvReplay } from '../../plant/csv-replay.ts';
 import { sourcesSection } from '../../plant/replay-sources.ts';
 import { sleep } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
 
 const PROGRESS_MS = 2_000;
 
-export type SimulateOptions = {
+export type SimulateOptions = CsvCommandOptions & {
   readonly modbus?: string;
   readonly mqtt?: string;
   readonly speed: number;
   readonly loop?: boolean;
-  readonly time?: string;
 };
 
 /**
@@ -33,7 +33,8 @@ export async function simulateCommand(csv: string, options: SimulateOptions, out
   const ending = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
 
-  const file = await CsvFile.open(csv, { timeColumn: options.time });
+  const file = await CsvFile.open(csv, { ...notationOf(options), timeColumn: options.time });
+  for (const note of file.layout.notes) output.err(`${basename(csv)}: ${note}`);
   const topicPrefix = `simulate/${basename(csv, extname(csv))}`;
   const mqtt = options.mqtt === undefined ? undefined : { url: options.mqtt, topicPrefix };
   const modbus = options.modbus === undefined ? undefined : modbusAddress(options.modbus);

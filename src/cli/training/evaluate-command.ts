@@ -12,7 +12,7 @@ import { ModelDirectory, type StoredModel } from '../../models/store/model-direc
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
-import { chooseRecording, type ChosenRecording, type RecordingOptions } from './recording-options.ts';
+import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
 export type EvaluateOptions = RecordingOptions & {
@@ -35,6 +35,7 @@ export async function evaluateCommand(options: EvaluateOptions, output: Output):
   const { models } = loaded.config;
   const deps = systemDeps();
   const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
+  for (const note of recordingNotes(chosen)) output.err(note);
   const directory = ModelDirectory.of(models);
   const wanted = options.model === undefined ? chosen.binding.watch.model : referenceOf(options.model);
   const { model, note } = await chooseModel(directory, wanted);

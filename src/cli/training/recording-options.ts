@@ -5,9 +5,10 @@ import { csvRecording, parseColumns, parseRowRange, type Recording, type RowRang
 import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { OperatingError } from '../../platform/errors.ts';
+import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 
 /** Options of `train` and `evaluate` that say which rows are meant. */
-export type RecordingOptions = {
+export type RecordingOptions = CsvCommandOptions & {
   readonly watch: string;
   readonly csv?: string;
   readonly rows?: string;
@@ -55,11 +56,18 @@ export async function chooseRecording(
     columns: parseColumns(options.columns),
     timeColumn: options.time,
     labelColumn: options.label,
+    notation: notationOf(options),
   });
   const pacing = options.step === undefined ? 'rows' : 'times';
   if (pacing === 'times' && !recording.hasTimes)
     throw invalid(`${options.csv} has no time column that --step could go by; --time names it`);
   return { binding, recording, range, pacing };
+}
+
+/** Returns what the reader of the recording assumed; about its times only if they are used. */
+export function recordingNotes({ recording, pacing }: ChosenRecording): readonly string[] {
+  const notes = pacing === 'times' ? [...recording.notes, ...recording.timeNotes] : recording.notes;
+  return notes.map((note) => `${recording.name}: ${note}`);
 }
 
 function withStep(binding: WatchBinding, text: string): WatchBinding {

@@ -6,7 +6,7 @@ import { countRows } from '../../training/core/training-rows.ts';
 import { commandActor, openRegistry } from '../models/open-registry.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
-import { chooseRecording, type RecordingOptions } from './recording-options.ts';
+import { chooseRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 
 export type TrainOptions = RecordingOptions & {
@@ -24,6 +24,7 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
   const loaded = await loadConfig(options.config);
   const deps = systemDeps();
   const chosen = await chooseRecording(loaded, options, deps.clock.nowMs());
+  for (const note of recordingNotes(chosen)) output.err(note);
   const beganMs = deps.clock.monotonicMs();
   const result = await trainFromRecording({
     ...chosen,

@@ -3,6 +3,7 @@ import { algorithms } from '../../training/catalogue/algorithms.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import { historyExportCommand } from './history-command.ts';
 import { configOption, finiteNumber, jsonOption, runs } from '../output/command.ts';
+import { addCsvOptions } from '../output/csv-options.ts';
 import { trainCommand } from './train-command.ts';
 
 /** `train`, `evaluate` and `history`. */
@@ -64,14 +65,13 @@ function addEvaluate(program: Command): void {
 
 /** The options that say which rows are meant, in the same words for both commands. */
 function recordingOptions(command: Command): Command {
-  return command
+  return addCsvOptions(command)
     .requiredOption('--watch <id>', 'the watch whose tags, window and alarm are meant')
     .option('--csv <file>', "a historian's CSV; without it, the box's own history")
     .option('--rows <range>', 'rows of the CSV, from 0 after the header: 0-399, 400-')
     .option('--from <time>', 'begin of the history: ISO 8601, or an age such as 24h')
     .option('--to <time>', 'end of the history')
     .option('--columns <pairs>', 'tag=header,… where the header does not name the tags')
-    .option('--time <column>', 'the time column, if its name is not a usual one')
     .option('--step <duration>', 'put rows on the live grid by their times, instead of one step a row')
     .option('--label <column>', 'column that says what each row is: 0 or normal, anything else');
 }

@@ -13,7 +13,6 @@ import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { providersOf, servingOf } from '../../models/store/serving.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { HostProcess } from '../../runtime/host/host-process.ts';
-import { loadSession } from '../../runtime/host/load-session.ts';
 import { loadOnFirstProvider } from '../../runtime/host/provider-order.ts';
 import { RemoteClient } from '../../runtime/remote/remote-client.ts';
 import { RemoteSession } from '../../runtime/remote/remote-session.ts';
@@ -70,9 +69,7 @@ async function verifyLocal(stored: StoredModel, options: VerificationOptions): P
     using _stop = stopping(signal, () => host.kill('stopped'));
     const key = formatModelReference(model);
     const list = { providers: providersOf(config, model.name), givenUp: new Map() };
-    const { loaded, provider, fallbacks } = await loadOnFirstProvider(list, (candidate) =>
-      loadSession(host, key, stored, candidate, config),
-    );
+    const { loaded, provider, fallbacks } = await loadOnFirstProvider(host, key, stored, list, config);
     const run: RunOnce = (inputs, finite, timeoutMs) => host.call('run', { key, inputs, finite }, timeoutMs);
     const latency = await measure(stored, loaded, run, options);
     const { manifest, sha256 } = stored;

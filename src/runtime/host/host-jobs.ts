@@ -7,16 +7,11 @@ import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { invariant, type OperatingError } from '../../platform/errors.ts';
+import { invariant } from '../../platform/errors.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import {
-  incompatibility,
-  runnableRequests,
-  type RunOutcome,
-  runRequests,
-  type RunRequest,
-} from '../queue/run-requests.ts';
-import { type Job, Scheduler, type Worker } from '../queue/scheduler.ts';
+import { incompatibility } from '../queue/run-requests.ts';
+import { runRequests, Scheduler } from '../queue/scheduler.ts';
+import type { HostJob, RunOutcome, RunRequest, RunSession } from '../queue/worker.ts';
 import type { HostProcess } from './host-process.ts';
 import type { LiveHost } from './live-host.ts';
 import { type ModelSlot, readyIn, serverOf, type SlotVersion } from './model-slot.ts';
@@ -41,11 +36,8 @@ export type HostJobsOptions = {
   readonly onPing: (residentBytes: number) => void;
 };
 
-/**
- * Does the scheduler's work in the live host, one job at a time: so the model at fault is known if the host ends, and a
- * run's deadline counts only the run itself.
- */
-export class HostJobs implements Worker<ModelSlot> {
+/** Does the work of the scheduler in the live host. */
+export class HostJobs {
   readonly scheduler: Scheduler<ModelSlot>;
   readonly #options: HostJobsOptions;
   readonly #clock;
@@ -61,9 +53,18 @@ export class HostJobs implements Worker<ModelSlot> {
     this.#options = options;
     this.#clock = deps.clock;
     this.#metrics = deps.metrics.of(inferenceMetrics);
-    this.scheduler = new Scheduler({
+    this.scheduler = new Scheduler<ModelSlot>({
       ...options,
-      worker: this,
+      worker: {
+        // One job at a time: so the model at fault is known if the host ends, and a deadline counts only the run itself.
+        jobsMax: () => (live.process?.lastAnswerMs === undefined ? 0 : 1),
+        // Runs of a model that has moved to a server are passed on to it.
+        isReady: (slot) => serverOf(slot) !== undefined || readyIn(slot, live.process) !== undefined,
+        notReady: (slot) => notReady(slot, live.process),
+        session: (slot) => this.#session(slot),
+        passOn: (slot, requests) => this.#passOn(slot, requests),
+        do: (job) => this.#do(job),
+      },
       windows: {
         ready: (slot) => this.ready(slot),
         statusOf: (slot) => statusOf(slot, live.process),
@@ -73,19 +74,6 @@ export class HostJobs implements Worker<ModelSlot> {
     });
     const { andon_inference_queued_runs: queued } = this.#metrics;
     this.#stopMetrics = deps.metrics.beforeText(() => queued.set({ host: name }, this.scheduler.runs));
-  }
-
-  get jobsMax(): number {
-    return this.#options.live.process?.lastAnswerMs === undefined ? 0 : 1;
-  }
-
-  /** Runs of a model that has moved to a server are passed on to it. */
-  isReady(slot: ModelSlot): boolean {
-    return serverOf(slot) !== undefined || readyIn(slot, this.#options.live.process) !== undefined;
-  }
-
-  notReady(slot: ModelSlot): OperatingError {
-    return notReady(slot, this.#options.live.process);
   }
 
   /** Returns the model as a run would find it: as it runs, or as it is expected back from a lost host within its deadline. */
@@ -101,7 +89,7 @@ export class HostJobs implements Worker<ModelSlot> {
     const server = serverOf(slot);
     if (server !== undefined) return server.run(inputs, priority);
     const ready = this.ready(slot);
-    if (ready === undefined) throw this.notReady(slot);
+    if (ready === undefined) throw notReady(slot, this.#options.live.process);
     checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#clock.monotonicMs();
     try {
@@ -125,7 +113,7 @@ export class HostJobs implements Worker<ModelSlot> {
   async unloadMoved(slot: ModelSlot, before: SlotVersion): Promise<void> {
     const served = serverOf(slot)?.ready;
     const fits = (request: SlotRequest) => served !== undefined && incompatibility(request, served) === undefined;
-    this.#passOn(this.scheduler.takeRuns(slot, fits), slot, undefined);
+    this.#passOn(slot, this.scheduler.takeRuns(slot, fits));
     if (before.host !== undefined) this.#unloading.set(slot, before);
     await this.unload(slot.label);
     this.#unloading.delete(slot);
@@ -148,8 +136,7 @@ export class HostJobs implements Worker<ModelSlot> {
     return async () => {
       await ended;
       for (const { request, before } of this.#leftRuns.splice(0))
-        for (const timely of runnableRequests([request], before.served, this.#clock.monotonicMs()))
-          await this.#runIn(before.host, request.model, before.served, [timely]);
+        await runRequests(this.#sessionIn(before.host, request.model, before.served), [request], this.#clock);
     };
   }
 
@@ -159,70 +146,62 @@ export class HostJobs implements Worker<ModelSlot> {
     this.#stopMetrics();
   }
 
-  async do(job: Job<ModelSlot>): Promise<readonly SlotRequest[]> {
+  #session(slot: ModelSlot): RunSession | undefined {
     const host = this.#options.live.process;
-    invariant(host !== undefined, 'jobs begin while a host is live');
-    if (job.kind === 'run') return this.#doRun(host, job.model, job.requests);
-    if (job.kind === 'load') await this.#options.load(host, job.model);
-    if (job.kind === 'ping') await this.#doPing(host);
-    if (job.kind === 'unload') {
-      // A session goes with its host. The next host may have another session under the same key.
-      if (job.host === host) await host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).catch(() => undefined);
-      job.done();
-    }
-    return [];
+    const unloading = this.#unloading.get(slot);
+    const served = readyIn(slot, host) ?? (unloading?.host === host ? unloading?.served : undefined);
+    return served && this.#sessionIn(host, slot, served);
   }
 
-  async #doRun(host: HostProcess, slot: ModelSlot, requests: readonly SlotRequest[]): Promise<readonly SlotRequest[]> {
-    const unloading = this.#unloading.get(slot);
-    const served = readyIn(slot, host) ?? (unloading?.host === host ? unloading.served : undefined);
-    if (served === undefined) this.#passOn(requests, slot, host);
-    const runnable = served === undefined ? [] : runnableRequests(requests, served, this.#clock.monotonicMs());
-    if (served === undefined || runnable.length === 0) return [];
-    const outcome = await this.#runIn(host, slot, served, runnable);
+  #passOn(slot: ModelSlot, requests: readonly SlotRequest[]): void {
+    const server = serverOf(slot);
+    for (const { inputs, priority, resolve, reject } of requests)
+      if (server === undefined) reject(notReady(slot, this.#options.live.process));
+      else void server.run(inputs, priority).then(resolve, reject);
+  }
+
+  async #do(job: HostJob<ModelSlot>): Promise<void> {
+    const host = this.#options.live.process;
+    invariant(host !== undefined, 'jobs begin while a host is live');
+    switch (job.kind) {
+      case 'load':
+        return this.#options.load(host, job.model);
+      case 'ping':
+        return this.#doPing(host);
+      case 'unload':
+        // A session goes with its host. The next host may have another session under the same key.
+        if (job.host === host) await host.call('unload', { key: job.key }, UNLOAD_DEADLINE_MS).catch(() => undefined);
+        return job.done();
+    }
+  }
+
+  #sessionIn(host: HostProcess | undefined, slot: ModelSlot, served: ServedModel): RunSession {
+    return {
+      served,
+      run: async (params, timeoutMs) => {
+        if (host === undefined) throw notReady(slot, host);
+        return host.call('run', params, timeoutMs);
+      },
+      ended: (outcome, priority) => {
+        if (host !== undefined) this.#noteRun(host, slot, served.judgedBy.provider, outcome, priority);
+      },
+    };
+  }
+
+  #noteRun(host: HostProcess, slot: ModelSlot, provider: string, outcome: RunOutcome, priority: RunPriority): void {
     if (outcome.kind === 'ran') {
       slot.apply({ kind: 'run-ended', succeeded: true });
       this.#metrics.andon_inference_duration_seconds.observe({ model: slot.label }, outcome.tookMs / 1000);
-    } else if (!this.#options.live.isLeaving(host) && serverOf(slot) === undefined)
-      // The end of a replaced host says nothing about the version in the next host, or on a server.
-      this.#noteFault(host, slot, served.judgedBy.provider, outcome, runnable[0]?.priority);
-    return outcome.alone;
-  }
-
-  #noteFault(
-    host: HostProcess,
-    slot: ModelSlot,
-    provider: string,
-    { kind, reason }: Exclude<RunOutcome<ModelSlot>, { readonly kind: 'ran' }>,
-    priority: RunPriority | undefined,
-  ): void {
-    if (kind === 'lost') slot.noteCrash(provider, reason);
+      return;
+    }
+    // The end of a replaced host says nothing about the version in the next host, or on a server.
+    if (this.#options.live.isLeaving(host) || serverOf(slot) !== undefined) return;
+    if (outcome.kind === 'lost') slot.noteCrash(provider, outcome.reason);
     // The values of a client may be at fault; they must not replace the host of the watches.
-    if (kind !== 'failed' || (priority === 'client' && this.#options.name === WATCH_HOST)) return;
+    if (outcome.kind !== 'failed' || (priority === 'client' && this.#options.name === WATCH_HOST)) return;
     if (slot.apply({ kind: 'run-ended', succeeded: false }).length === 0) return;
-    slot.noteCrash(provider, `runs keep failing: ${reason}`);
+    slot.noteCrash(provider, `runs keep failing: ${outcome.reason}`);
     host.kill('provider');
-  }
-
-  #runIn(
-    host: HostProcess | undefined,
-    slot: ModelSlot,
-    served: ServedModel,
-    requests: readonly SlotRequest[],
-  ): Promise<RunOutcome<ModelSlot>> {
-    const run: Parameters<typeof runRequests>[0] = async (params, timeoutMs) => {
-      if (host === undefined) throw notReady(slot, host);
-      return host.call('run', params, timeoutMs);
-    };
-    return runRequests(run, slot, served, requests, this.#clock);
-  }
-
-  /** Sends runs of a model that left this host to its server; without one they are rejected. */
-  #passOn(requests: readonly SlotRequest[], slot: ModelSlot, host: HostProcess | undefined): void {
-    const server = serverOf(slot);
-    for (const { inputs, priority, resolve, reject } of requests)
-      if (server === undefined) reject(notReady(slot, host));
-      else void server.run(inputs, priority).then(resolve, reject);
   }
 
   async #doPing(host: HostProcess): Promise<void> {

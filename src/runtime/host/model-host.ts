@@ -15,7 +15,6 @@ import { connectRemote, type FallbackFor } from './connect-remote.ts';
 import { HostJobs } from './host-jobs.ts';
 import type { HostProcess } from './host-process.ts';
 import { LiveHost } from './live-host.ts';
-import { loadSession } from './load-session.ts';
 import { MemoryBound } from './memory-bound.ts';
 import {
   type HostEffect,
@@ -205,9 +204,8 @@ export class ModelHost implements AsyncDisposable {
         slot.checkFits(stored);
         return connectRemote(slot, stored, this.#options);
       }
-      const session = await loadOnFirstProvider(slot.crashes, (candidate) => {
-        provider = candidate.name;
-        return loadSession(host, slot.label, stored, candidate, this.#config);
+      const session = await loadOnFirstProvider(host, slot.label, stored, slot.crashes, this.#config, ({ name }) => {
+        provider = name;
       });
       if (this.#isMissing(slot)) {
         const loaded = slotVersion(slot, stored, session, host);

@@ -2,7 +2,10 @@ import type { ProviderFallback } from '../../domain/alarm/verdict.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { LoadedSession } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import type { ProviderConfig } from '../../models/store/models-config.ts';
+import type { StoredModel } from '../../models/store/model-directory.ts';
+import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
+import { servingOf } from '../../models/store/serving.ts';
+import type { HostProcess } from './host-process.ts';
 
 export type ProvidedSession = {
   readonly loaded: LoadedSession;
@@ -25,16 +28,25 @@ const providerFaults: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Loads a model on the first provider that proves itself, and returns why each one before it did not.
+ * Loads a model in a host on the first provider that proves itself, and returns why each one before it did not.
  *
- * @param attempt Loads on one provider.
+ * @param key Name of its session in the host.
+ * @param onAttempt Called before each attempt.
  * @throws {OperatingError} 'provider-unavailable' if a required provider or the whole list fails; the
  *   error of the attempt if the model or the host is at fault.
  */
 export async function loadOnFirstProvider(
+  host: HostProcess,
+  key: string,
+  stored: StoredModel,
   { providers, givenUp }: ProviderList,
-  attempt: (provider: ProviderConfig) => Promise<LoadedSession>,
+  config: ModelsConfig,
+  onAttempt: (provider: ProviderConfig) => void = () => undefined,
 ): Promise<ProvidedSession> {
+  const attempt = (provider: ProviderConfig) => {
+    onAttempt(provider);
+    return loadSession(host, key, stored, provider, config);
+  };
   const fallbacks: ProviderFallback[] = [];
   for (const provider of providers) {
     const reason = givenUp.get(provider.name);
@@ -64,4 +76,27 @@ async function tried(
 /** `cuda: library missing; webgpu: no adapter`. */
 export function fallbackText(fallbacks: readonly ProviderFallback[]): string {
   return fallbacks.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
+}
+
+/** Loads a model in a host on one provider, which proves it. @throws {OperatingError} As the host does. */
+export async function loadSession(
+  host: HostProcess,
+  key: string,
+  model: StoredModel,
+  provider: ProviderConfig,
+  config: ModelsConfig,
+): Promise<LoadedSession> {
+  return host.call(
+    'load',
+    {
+      key,
+      model,
+      directory: config.directory,
+      modelBytesMax: config.maxModelSizeBytes,
+      stagingDirectory: await host.stagingDirectory,
+      provider,
+      intraOpThreads: servingOf(config, model.manifest).intraOpThreads,
+    },
+    config.loadDeadlineMs,
+  );
 }

@@ -6,12 +6,11 @@ import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { checkLatency } from '../../models/checks/latency-check.ts';
 import { servingOf } from '../../models/store/serving.ts';
-import { loadSession } from './load-session.ts';
 import type { MemoryBound } from './memory-bound.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelSlot } from './model-slot.ts';
 import type { ModelsConfig, ProviderConfig } from '../../models/store/models-config.ts';
-import { loadOnFirstProvider, type ProvidedSession } from './provider-order.ts';
+import { loadOnFirstProvider, loadSession, type ProvidedSession } from './provider-order.ts';
 
 /** A version that is to take over. */
 export type Candidate = { readonly slot: ModelSlot; readonly stored: StoredModel };
@@ -117,9 +116,8 @@ async function prove(
   let provider: string | undefined;
   try {
     const beforeBytes = await residentBytesOf(host);
-    const session = await loadOnFirstProvider(slot.crashes, (next) => {
-      provider = next.name;
-      return loadSession(host, slot.label, stored, next, config);
+    const session = await loadOnFirstProvider(host, slot.label, stored, slot.crashes, config, ({ name }) => {
+      provider = name;
     });
     // A return to an earlier version must succeed on a busy machine too.
     const { last } = slot.state;

@@ -1,36 +1,15 @@
 import type { ModelStatistics, RunResult } from '../../contracts/inference.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
-import type { Metrics, MetricsOf } from '../../platform/metrics.ts';
+import type { MetricsOf } from '../../platform/metrics.ts';
 import type { inferenceMetrics } from './inference-metrics.ts';
-import { nvInferenceMetrics } from './nv-inference-metrics.ts';
+import type { nvInferenceMetrics } from './nv-inference-metrics.ts';
 
 const NS_PER_MS = 1_000_000;
 const US_PER_MS = 1_000;
 
-/** A request that ended. Times are monotonic. */
-export type EndedRequest = {
-  readonly rows: number;
-  readonly queuedMs: number;
-  /** When its run began. */
-  readonly startedMs: number;
-  /** Time of `session.run`. */
-  readonly runMs: number;
-};
-
-type Totals = {
-  inferences: number;
-  executions: number;
-  succeeded: number;
-  succeededMs: number;
-  failed: number;
-  failedMs: number;
-  queuedMs: number;
-  computedMs: number;
-};
-
-const NOTHING: Readonly<Totals> = {
+/** Counts and times of one version, as the Open Inference Protocol defines them. */
+export const noTotals = {
   inferences: 0,
   executions: 0,
   succeeded: 0,
@@ -40,83 +19,53 @@ const NOTHING: Readonly<Totals> = {
   queuedMs: 0,
   computedMs: 0,
 };
+export type Totals = Readonly<typeof noTotals>;
 
-/** Counts of one version of a model, as the Open Inference Protocol defines them. */
-export class ModelCounts implements Disposable {
-  readonly #name: string;
-  readonly #version: number;
-  readonly #clock: Clock;
-  readonly #metrics;
-  readonly #stopTelling: () => void;
-  readonly #totals: Totals = { ...NOTHING };
-  /** The part of the totals that the metrics have. */
-  #told: Readonly<Totals> = NOTHING;
-  #lastInferenceMs: EpochMs = 0;
+/** Metric of a total, and the number of its units in one of the total. */
+const metricOfTotal = {
+  succeeded: ['nv_inference_request_success', 1],
+  failed: ['nv_inference_request_failure', 1],
+  inferences: ['nv_inference_count', 1],
+  executions: ['nv_inference_exec_count', 1],
+  succeededMs: ['nv_inference_request_duration_us', US_PER_MS],
+  queuedMs: ['nv_inference_queue_duration_us', US_PER_MS],
+  computedMs: ['nv_inference_compute_infer_duration_us', US_PER_MS],
+} as const satisfies Partial<Record<keyof Totals, readonly [keyof typeof nvInferenceMetrics, number]>>;
 
-  constructor(model: { readonly name: string; readonly version: number }, clock: Clock, metrics: Metrics) {
-    this.#name = model.name;
-    this.#version = model.version;
-    this.#clock = clock;
-    this.#metrics = metrics.of(nvInferenceMetrics);
-    this.#stopTelling = metrics.beforeText(() => this.#tell());
+type ModelVersion = { readonly name: string; readonly version: number };
+
+/** Adds what is new since `reported` to the metrics: two copies of a model count under the same labels. */
+export function reportTotals(
+  metrics: MetricsOf<typeof nvInferenceMetrics>,
+  { name, version }: ModelVersion,
+  totals: Totals,
+  reported: Totals,
+): void {
+  const labels = { model: name, version: String(version) };
+  for (const total of Object.keys(metricOfTotal) as (keyof typeof metricOfTotal)[]) {
+    const [metric, factor] = metricOfTotal[total];
+    metrics[metric].inc(labels, (totals[total] - reported[total]) * factor);
   }
+}
 
-  get version(): number {
-    return this.#version;
-  }
-
-  executed(): void {
-    this.#totals.executions += 1;
-    this.#lastInferenceMs = this.#clock.nowMs();
-  }
-
-  succeeded({ rows, queuedMs, startedMs, runMs }: EndedRequest): void {
-    this.#totals.inferences += rows;
-    this.#totals.succeeded += 1;
-    this.#totals.succeededMs += this.#clock.monotonicMs() - queuedMs;
-    this.#totals.queuedMs += startedMs - queuedMs;
-    this.#totals.computedMs += runMs;
-  }
-
-  failed(queuedMs: number): void {
-    this.#totals.failed += 1;
-    this.#totals.failedMs += this.#clock.monotonicMs() - queuedMs;
-  }
-
-  /** Another version replaces it; its counts stay in the metrics. */
-  [Symbol.dispose](): void {
-    this.#tell();
-    this.#stopTelling();
-  }
-
-  statistics(): ModelStatistics {
-    const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = this.#totals;
-    return {
-      name: this.#name,
-      version: this.#version,
-      lastInferenceMs: this.#lastInferenceMs,
-      inferences,
-      executions,
-      succeeded: { count: succeeded, ns: nanoseconds(succeededMs) },
-      failed: { count: failed, ns: nanoseconds(failedMs) },
-      queued: { count: succeeded, ns: nanoseconds(queuedMs) },
-      computed: { count: succeeded, ns: nanoseconds(computedMs) },
-    };
-  }
-
-  /** Adds only what is new: two copies of a model count under the same labels. */
-  #tell(): void {
-    const labels = { model: this.#name, version: String(this.#version) };
-    const since = (total: keyof Totals) => this.#totals[total] - this.#told[total];
-    this.#metrics.nv_inference_request_success.inc(labels, since('succeeded'));
-    this.#metrics.nv_inference_request_failure.inc(labels, since('failed'));
-    this.#metrics.nv_inference_count.inc(labels, since('inferences'));
-    this.#metrics.nv_inference_exec_count.inc(labels, since('executions'));
-    this.#metrics.nv_inference_request_duration_us.inc(labels, since('succeededMs') * US_PER_MS);
-    this.#metrics.nv_inference_queue_duration_us.inc(labels, since('queuedMs') * US_PER_MS);
-    this.#metrics.nv_inference_compute_infer_duration_us.inc(labels, since('computedMs') * US_PER_MS);
-    this.#told = { ...this.#totals };
-  }
+export function statisticsOf(
+  { name, version }: ModelVersion,
+  totals: Totals,
+  lastInferenceMs: EpochMs,
+): ModelStatistics {
+  const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = totals;
+  const total = (count: number, ms: number) => ({ count, ns: Math.round(ms * NS_PER_MS) });
+  return {
+    name,
+    version,
+    lastInferenceMs,
+    inferences,
+    executions,
+    succeeded: total(succeeded, succeededMs),
+    failed: total(failed, failedMs),
+    queued: total(succeeded, queuedMs),
+    computed: total(succeeded, computedMs),
+  };
 }
 
 /** Adds up those of the same version. */
@@ -146,10 +95,6 @@ function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics 
     queued: both('queued'),
     computed: both('computed'),
   };
-}
-
-function nanoseconds(ms: number): number {
-  return Math.round(ms * NS_PER_MS);
 }
 
 /** Runs a model, and counts how it ended. */

@@ -1,4 +1,5 @@
 import type { ModelStatistics, RunPriority, Tensors } from '../../contracts/inference.ts';
+import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { invariant } from '../../platform/errors.ts';
 import { batchSize } from '../../models/checks/batch-rows.ts';
@@ -6,44 +7,52 @@ import { rowShape } from '../../models/checks/golden.ts';
 import type { Batching } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
-import { ModelCounts } from './model-counts.ts';
+import { noTotals, reportTotals, statisticsOf, type Totals } from './model-counts.ts';
+import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { type Serving, servingOf } from '../../models/store/serving.ts';
 
 /** A request that ran, as the counts need it. */
-export type ExecutedRequest = {
-  readonly rows: number;
-  readonly queuedMs: number;
-  readonly priority: RunPriority;
-};
+type ExecutedRequest = { readonly rows: number; readonly queuedMs: number; readonly priority: RunPriority };
 
 /** Limits of the version that is ready, and counts of what it has done. */
 export class ModelUse implements Disposable {
   readonly #label: string;
   readonly #config: ModelsConfig;
-  readonly #deps: Deps;
+  readonly #clock;
   readonly #batchRows;
-  #name = '';
+  readonly #metrics;
+  readonly #stopReporting: () => void;
+  #version: StoredModel | undefined;
   #serving: Serving | undefined;
   #batching: Batching = 'none';
-  #counts: ModelCounts | undefined;
+  #totals = { ...noTotals };
+  /** The part of the totals that the metrics have. */
+  #reported: Totals = noTotals;
+  #lastInferenceMs: EpochMs = 0;
 
-  constructor(label: string, config: ModelsConfig, deps: Deps) {
+  constructor(label: string, config: ModelsConfig, { clock, metrics }: Deps) {
     this.#label = label;
     this.#config = config;
-    this.#deps = deps;
-    this.#batchRows = deps.metrics.of(inferenceMetrics).andon_inference_batch_rows;
+    this.#clock = clock;
+    this.#batchRows = metrics.of(inferenceMetrics).andon_inference_batch_rows;
+    this.#metrics = metrics.of(nvInferenceMetrics);
+    this.#stopReporting = metrics.beforeText(() => this.#report());
   }
 
   /** Call when a version becomes ready, for the first time or again. */
   begin(stored: StoredModel, batching: Batching): void {
-    this.#name = stored.name;
     this.#serving = servingOf(this.#config, stored.manifest);
     this.#batching = batching;
-    if (this.#counts?.version === stored.version) return;
-    this.#counts?.[Symbol.dispose]();
-    this.#counts = new ModelCounts(stored, this.#deps.clock, this.#deps.metrics);
+    if (this.#version?.version !== stored.version) {
+      // The counts of the version before stay in the metrics.
+      this.#report();
+      this.#totals = { ...noTotals };
+      this.#reported = noTotals;
+      this.#lastInferenceMs = 0;
+    }
+    this.#version = stored;
   }
 
   /** @throws {InvariantError} Before the model was ready for the first time. */
@@ -53,7 +62,7 @@ export class ModelUse implements Disposable {
   }
 
   statistics(): ModelStatistics | undefined {
-    return this.#counts?.statistics();
+    return this.#version && statisticsOf(this.#version, this.#totals, this.#lastInferenceMs);
   }
 
   /**
@@ -68,26 +77,43 @@ export class ModelUse implements Disposable {
     if (rows > batchMax)
       throw inferenceFailure(
         'model-input-invalid',
-        `${rows} rows at once, but model '${this.#label}' takes ${batchMax}; send fewer, or raise models.limits.${this.#name}.maxBatch`,
+        `${rows} rows at once, but model '${this.#label}' takes ${batchMax}; send fewer, or raise models.limits.${this.#version?.name ?? this.#label}.maxBatch`,
       );
     return { rows, joinKey: this.#batching === 'rows' ? rowShape(inputs) : undefined };
   }
 
-  /** One run succeeded for all these requests. */
+  /** One run succeeded for all these requests. @param runMs Time of `session.run`. */
   noteExecuted(requests: readonly ExecutedRequest[], startedMs: number, runMs: number): void {
-    this.#counts?.executed();
-    for (const { rows, queuedMs } of requests) this.#counts?.succeeded({ rows, queuedMs, startedMs, runMs });
-    if (requests.some(({ priority }) => priority === 'watch')) return;
+    const totals = this.#totals;
+    totals.executions += 1;
+    this.#lastInferenceMs = this.#clock.nowMs();
+    for (const { rows, queuedMs } of requests) {
+      totals.inferences += rows;
+      totals.succeeded += 1;
+      totals.succeededMs += this.#clock.monotonicMs() - queuedMs;
+      totals.queuedMs += startedMs - queuedMs;
+      totals.computedMs += runMs;
+    }
+    if (requests[0]?.priority === 'watch') return;
     const rows = requests.reduce((sum, request) => sum + request.rows, 0);
     this.#batchRows.observe({ model: this.#label }, rows);
   }
 
   /** @param queuedMs Monotonic time of the request. */
   noteFailed(queuedMs: number): void {
-    this.#counts?.failed(queuedMs);
+    if (this.#version === undefined) return;
+    this.#totals.failed += 1;
+    this.#totals.failedMs += this.#clock.monotonicMs() - queuedMs;
   }
 
   [Symbol.dispose](): void {
-    this.#counts?.[Symbol.dispose]();
+    this.#report();
+    this.#stopReporting();
+  }
+
+  #report(): void {
+    if (this.#version === undefined) return;
+    reportTotals(this.#metrics, this.#version, this.#totals, this.#reported);
+    this.#reported = { ...this.#totals };
   }
 }

@@ -1,41 +1,10 @@
-import type { RunPriority, RunResult, ServedModel, Tensors, TensorSpec } from '../../contracts/inference.ts';
+import type { ServedModel, Tensors } from '../../contracts/inference.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import type { HostRun, RunParams } from '../../contracts/model-session.ts';
 import { batchSize, joinRows, rowsOf } from '../../models/checks/batch-rows.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
-import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
-import type { Clock } from '../../platform/clock.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
-import type { ModelUse } from './model-use.ts';
-
-/** A model as the scheduler sees it. Compared by identity. */
-export type QueuedModel = { readonly label: string; readonly use: ModelUse };
-
-export type RunRequest<M extends QueuedModel = QueuedModel> = {
-  readonly model: M;
-  readonly priority: RunPriority;
-  readonly inputs: Tensors;
-  /** Specs that the inputs were checked against. */
-  readonly specs: readonly TensorSpec[];
-  /** 1 if the inputs have no rows. */
-  readonly rows: number;
-  /** Requests with the same key can run as one batch; undefined if this one must run alone. */
-  readonly joinKey: string | undefined;
-  /** Monotonic. */
-  readonly queuedMs: number;
-  readonly resolve: (result: RunResult) => void;
-  readonly reject: (error: unknown) => void;
-};
-
-/**
- * What a run shows about its host. 'lost': the host is gone, and the requests with it; 'failed': ONNX Runtime failed in
- * the run. `alone` are requests that failed as a batch and are not answered yet: the values of one must not fail the others.
- */
-export type RunOutcome<M extends QueuedModel> = { readonly alone: readonly RunRequest<M>[] } & (
-  | { readonly kind: 'ran'; readonly tookMs: number }
-  | { readonly kind: 'lost' | 'failed' | 'refused'; readonly reason: string }
-);
+import type { OperatingError } from '../../platform/errors.ts';
+import type { QueuedModel, RunRequest } from './worker.ts';
 
 export function deadlineMs({ queuedMs, model }: RunRequest): number {
   return queuedMs + model.use.serving.deadlineMs;
@@ -68,19 +37,6 @@ export function takeBatch<M extends QueuedModel>(waiting: RunRequest<M>[], rowsM
   return batch;
 }
 
-/** Rejects the requests that waited too long, or that do not fit the version that is about to run; returns the others. */
-export function runnableRequests<M extends QueuedModel>(
-  requests: readonly RunRequest<M>[],
-  served: ServedModel,
-  nowMs: number,
-): readonly RunRequest<M>[] {
-  return requests.filter((request) => {
-    const problem = deadlineMs(request) < nowMs ? waitedTooLong(request, nowMs) : incompatibility(request, served);
-    if (problem !== undefined) request.reject(problem);
-    return problem === undefined;
-  });
-}
-
 export function waitedTooLong({ queuedMs }: RunRequest, nowMs: number): OperatingError {
   return inferenceFailure('inference-timeout', `Waited ${Math.round(nowMs - queuedMs)} ms behind other runs`);
 }
@@ -96,47 +52,15 @@ export function incompatibility({ specs, inputs }: RunRequest, served: ServedMod
   }
 }
 
-/**
- * Runs requests of one model as one batch and answers each; never throws.
- *
- * @param run Runs it in a host or on a server.
- */
-export async function runRequests<M extends QueuedModel>(
-  run: (params: RunParams, timeoutMs: number) => Promise<HostRun>,
-  { label, use }: M,
-  { judgedBy, manifest }: ServedModel,
-  requests: readonly RunRequest<M>[],
-  clock: Clock,
-): Promise<RunOutcome<M>> {
-  const startedMs = clock.monotonicMs();
-  const finite = requests.some(({ priority }) => priority === 'watch');
-  try {
-    const params = { key: label, inputs: joinRequests(requests), finite };
-    const { outputs, runMs } = await run(params, use.serving.deadlineMs);
-    const parts = splitOutputs(outputs, requests);
-    use.noteExecuted(requests, startedMs, runMs);
-    for (const [index, { resolve }] of requests.entries())
-      resolve({ outputs: parts[index] ?? {}, judgedBy, manifest, runMs });
-    return { kind: 'ran', tookMs: clock.monotonicMs() - startedMs, alone: [] };
-  } catch (error) {
-    const reason = errorMessage(error);
-    const mayBeOfOne = error instanceof OperatingError && error.disposition === 'reject';
-    const alone = requests.length > 1 && mayBeOfOne ? requests : [];
-    if (alone.length === 0) for (const { reject } of requests) reject(error);
-    if (isLoss(error)) return { kind: 'lost', reason, alone };
-    return { kind: errorCode(error) === 'model-run-failed' ? 'failed' : 'refused', reason, alone };
-  }
-}
-
 /** Returns the inputs of all requests as one batch, in their order; those of a single request as they are. */
-function joinRequests(requests: readonly RunRequest[]): Tensors {
+export function joinRequests(requests: readonly RunRequest[]): Tensors {
   const [first] = requests;
   if (first !== undefined && requests.length === 1) return first.inputs;
   return joinRows(requests.map(({ inputs }) => inputs));
 }
 
 /** @throws {OperatingError} 'model-output-invalid' if the model does not return one row for each row. */
-function splitOutputs(outputs: Tensors, requests: readonly RunRequest[]): readonly Tensors[] {
+export function splitOutputs(outputs: Tensors, requests: readonly RunRequest[]): readonly Tensors[] {
   if (requests.length === 1) return [outputs];
   const rows = requests.reduce((sum, request) => sum + request.rows, 0);
   const found = batchSize(outputs);

@@ -12,8 +12,8 @@ import { loadFailureText } from '../../models/errors/load-failure-text.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { NamedTimers } from '../queue/named-timers.ts';
-import { type QueuedModel, runnableRequests, runRequests, type RunRequest } from '../queue/run-requests.ts';
-import { Scheduler, type Worker } from '../queue/scheduler.ts';
+import { Scheduler } from '../queue/scheduler.ts';
+import type { QueuedModel, RunSession } from '../queue/worker.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
@@ -104,7 +104,21 @@ export class RemoteModel {
     this.#metrics = deps.metrics.of(remoteMetrics);
     this.#client = new RemoteClient(server, owner.label, deps);
     this.#breaker = new CircuitBreaker({ failuresMax: server.failures, random: deps.random });
-    this.#scheduler = new Scheduler({ worker: this.#worker(), watchRunsMax: config.maxQueuedRuns, deps });
+    this.#scheduler = new Scheduler({
+      worker: {
+        jobsMax: () => (this.#state === 'closed' ? 0 : server.connections),
+        // Runs that wait while the circuit is open are rejected immediately.
+        isReady: () => true,
+        notReady: () => this.#leftAlone(),
+        session: () => this.#currentSession(),
+        passOn: (_, requests) => {
+          for (const { reject } of requests) reject(this.#leftAlone());
+        },
+        do: async () => undefined,
+      },
+      watchRunsMax: config.maxQueuedRuns,
+      deps,
+    });
     this.#stopMetrics = deps.metrics.beforeText(() => {
       if (this.#isShown && this.#state !== 'closed')
         this.#metrics.andon_remote_queued_runs.set(this.#labels, this.#scheduler.runs);
@@ -204,30 +218,10 @@ export class RemoteModel {
       : inputs;
   }
 
-  /** Sends waiting runs while connections are free. Those that wait while the circuit is open are rejected immediately. */
-  #worker(): Worker<QueuedModel> {
-    const jobsMax = () => (this.#state === 'closed' ? 0 : this.#server.connections);
-    return {
-      get jobsMax() {
-        return jobsMax();
-      },
-      isReady: () => true,
-      notReady: () => this.#leftAlone(),
-      do: async (job) => (job.kind === 'run' ? this.#do(job.requests) : []),
-    };
-  }
-
-  async #do(requests: readonly RunRequest[]): Promise<readonly RunRequest[]> {
-    const { clock } = this.#deps;
+  #currentSession(): RunSession | undefined {
     const [session, served] = [this.#session, this.#served];
-    if (session === undefined || served === undefined || !this.isProved) {
-      for (const { reject } of requests) reject(this.#leftAlone());
-      return [];
-    }
-    const timely = runnableRequests(requests, served, clock.monotonicMs());
-    if (timely.length === 0) return [];
-    const runner = (params: RunParams, timeoutMs: number) => this.#runOn(session, params, timeoutMs);
-    return (await runRequests(runner, this.#owner, served, timely, clock)).alone;
+    if (session === undefined || served === undefined || !this.isProved) return undefined;
+    return { served, run: (params, timeoutMs) => this.#runOn(session, params, timeoutMs), ended: () => undefined };
   }
 
   /** Runs once, and notes what the result shows about the server. */

@@ -2,7 +2,11 @@ import { type LiveEvent, LiveEvents } from '../../../src/contracts/live-events.t
 import { BAD, GOOD, type QualityReason } from '../../../src/domain/sample/quality.ts';
 import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../../src/domain/sample/tag.ts';
+import { limitsSchema } from '../../../src/pipeline/limit-config.ts';
+import { limitAlarms } from '../../../src/pipeline/limit-monitor.ts';
+import { watchAlarms } from '../../../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
+import { DerivedTags } from '../../../src/pipeline/derived-tags.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
 import type { Rollouts } from '../../../src/rollout/rollouts.ts';
@@ -22,7 +26,11 @@ const tagsOfLine: readonly Tag[] = [
 export type LineOptions = {
   /** Entries of `watches:`; default: one named pump-1. */
   readonly watches?: Readonly<Record<string, object>>;
+  /** Entries of `limits:`; default: none. */
+  readonly limits?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
+  /** Entries of `derived:`. */
+  readonly derived?: Readonly<Record<string, { readonly expr: string }>>;
   readonly store?: FakeRecordStore;
   readonly inference?: FakeInferenceHost;
   /** Rollouts of other versions than the watches' own. */
@@ -47,11 +55,34 @@ export async function startLine(options: LineOptions = {}) {
       withModel(id, watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry })),
     ]),
   );
+  const limits = Object.fromEntries(
+    Object.entries(options.limits ?? {}).map(([tag, entry]) => [tag, limitsSchema.parse(entry)]),
+  );
   const recorder = new Recorder({ records: store, deps });
-  const alarms = new AlarmService({ watches, records: store, recorder, events, deps });
+  const alarms = new AlarmService({
+    definitions: [...watchAlarms(watches), ...limitAlarms(limits)],
+    records: store,
+    recorder,
+    events,
+    deps,
+  });
+  const derived = options.derived ?? {};
+  const tags = [
+    ...tagsOfLine,
+    ...Object.keys(derived).map((name, index) => ({
+      name,
+      unit: '',
+      range: undefined,
+      deadband: 0,
+      number: tagsOfLine.length + index,
+      source: 'derived',
+    })),
+  ];
   const pipeline = new Pipeline({
-    tags: tagsOfLine,
+    tags,
+    derived: new DerivedTags(derived, tags),
     watches,
+    limits,
     inference,
     rollouts: options.rollouts?.(watches, inference, deps),
     recorder,

@@ -1,0 +1,142 @@
+import { OperatingError } from '../platform/errors.ts';
+import { isAnyNumber, isMissing } from './csv-numbers.ts';
+import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
+import { csvText } from './csv-text.ts';
+import { isTimeText } from './csv-times.ts';
+
+/** Where the header and the rows of a file are. */
+export type CsvHead = {
+  readonly separator: CsvSeparator;
+  /** Without empty names at the end. */
+  readonly headers: readonly string[];
+  /** Line of the header in the file, from 1. */
+  readonly headerLine: number;
+  /** Lines above the header, without `sep=`. */
+  readonly preamble: number;
+  /** Line of the last record above the rows: the header, or a row of units below it. */
+  readonly lastHeadLine: number;
+};
+
+const SEPARATORS = ['\t', ';', ','] as const;
+/** Records that are read to find the header. */
+const HEAD_RECORDS = 200;
+/** Rows of units and descriptions below a header. */
+const UNIT_ROWS_MAX = 3;
+const none: ReadonlySet<string> = new Set();
+
+/**
+ * Finds separator and header. `sep=;` in the first line sets the separator. Lines above the header have fewer cells than most
+ * records; rows of units below it have neither a number nor a time.
+ *
+ * @param headerLine Line of the header, if the user names it.
+ * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' (reject).
+ */
+export async function readHead(path: string, headerLine: number | undefined): Promise<CsvHead> {
+  const named = await namedSeparator(path);
+  const firstLine = Math.max(headerLine ?? 1, named === undefined ? 1 : 2);
+  const candidates: Candidate[] = [];
+  let failure: unknown;
+  for (const separator of named === undefined ? SEPARATORS : [named]) {
+    try {
+      const records = (await firstRecords(path, separator)).filter(({ line }) => line >= firstLine);
+      const header = headerLine === undefined ? findHeader(records) : records[0];
+      if (header !== undefined) candidates.push({ separator, records, header });
+    } catch (error) {
+      failure = error;
+    }
+  }
+  const [best] = candidates.toSorted(byLikelihood);
+  if (best === undefined && failure !== undefined) throw failure;
+  if (best === undefined) throw new OperatingError('csv-empty', 'reject', `${path} has no header`);
+  const { separator, header, records } = best;
+  if (headerLine !== undefined && header.line !== headerLine)
+    throw new OperatingError(
+      'csv-header-invalid',
+      'reject',
+      `${path}:${headerLine}: this line is blank: --header-line`,
+    );
+  const lastHeadLine = lastUnitLine(records.slice(records.indexOf(header) + 1)) ?? header.line;
+  return {
+    separator,
+    headers: used(header.cells),
+    headerLine: header.line,
+    preamble: header.line - (named === undefined ? 1 : 2),
+    lastHeadLine,
+  };
+}
+
+type Candidate = {
+  readonly separator: CsvSeparator;
+  readonly records: readonly CsvRecord[];
+  readonly header: CsvRecord;
+};
+
+/** Several columns before one, then the most cells that are values, then the header nearest to the top, then the most columns. */
+function byLikelihood(a: Candidate, b: Candidate): number {
+  const width = ({ header }: Candidate) => used(header.cells).length;
+  return (
+    Number(width(b) > 1) - Number(width(a) > 1) ||
+    valueShare(b) - valueShare(a) ||
+    a.header.line - b.header.line ||
+    width(b) - width(a)
+  );
+}
+
+/** Share of the cells below the header that are numbers, times or missing: a wrong separator leaves few. */
+function valueShare({ records, header }: Candidate): number {
+  const cells = records.slice(records.indexOf(header) + 1).flatMap((record) => used(record.cells));
+  return cells.length === 0 ? 0 : cells.filter((cell) => isValue(cell) || isMissing(cell, none)).length / cells.length;
+}
+
+async function firstRecords(path: string, separator: CsvSeparator): Promise<readonly CsvRecord[]> {
+  const records: CsvRecord[] = [];
+  try {
+    for await (const record of csvRecords(path, separator)) {
+      records.push(record);
+      if (records.length >= HEAD_RECORDS) break;
+    }
+  } catch (error) {
+    // The rows report a broken record.
+    if (records.length === 0) throw error;
+  }
+  return records;
+}
+
+/** The first record that has as many cells as most records, and names; the first record if there is none. */
+function findHeader(records: readonly CsvRecord[]): CsvRecord | undefined {
+  const counts = Map.groupBy(records, ({ cells }) => used(cells).length);
+  const [usual] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a)[0] ?? [0];
+  return records.find(({ cells }) => used(cells).length >= usual && hasNames(cells)) ?? records[0];
+}
+
+/** Line of the last row of units; undefined if the first record is a row of values. */
+function lastUnitLine(records: readonly CsvRecord[]): number | undefined {
+  const first = records.findIndex(({ cells }) => cells.some(isValue));
+  return first > 0 && first <= UNIT_ROWS_MAX ? records[first - 1]?.line : undefined;
+}
+
+function hasNames(cells: readonly string[]): boolean {
+  return !cells.some(isTimeText) && !used(cells).every((cell) => isValue(cell) || isMissing(cell, none));
+}
+
+function isValue(cell: string): boolean {
+  return isAnyNumber(cell) || isTimeText(cell);
+}
+
+/** The cells up to the last one that is not empty. */
+function used(cells: readonly string[]): readonly string[] {
+  return cells.slice(0, cells.findLastIndex((cell) => cell !== '') + 1);
+}
+
+/** Excel's `sep=;`. */
+async function namedSeparator(path: string): Promise<CsvSeparator | undefined> {
+  try {
+    for await (const text of csvText(path)) {
+      const separator = /^"?sep=([;,\t])"?\r?\n/i.exec(text)?.[1];
+      return separator === ';' || separator === ',' || separator === '\t' ? separator : undefined;
+    }
+  } catch {
+    // Reading the records reports it.
+  }
+  return undefined;
+}

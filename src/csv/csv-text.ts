@@ -1,0 +1,35 @@
+import { createReadStream } from 'node:fs';
+
+/** Bytes that decide about the encoding; a header and the first rows fit. */
+const HEAD_BYTES = 65_536;
+
+/**
+ * Reads a file as text: UTF-8, UTF-16 with a byte order mark or with a NUL in every second byte, and otherwise Windows-1252, which
+ * contains Latin-1. A byte order mark is removed.
+ */
+export async function* csvText(path: string): AsyncGenerator<string, void, undefined> {
+  let decoder: InstanceType<typeof TextDecoder> | undefined;
+  for await (const chunk of createReadStream(path, { highWaterMark: HEAD_BYTES })) {
+    const bytes = chunk as Uint8Array;
+    decoder ??= new TextDecoder(encodingOf(bytes));
+    yield decoder.decode(bytes, { stream: true });
+  }
+  const rest = decoder?.decode() ?? '';
+  if (rest !== '') yield rest;
+}
+
+function encodingOf(head: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252' {
+  const [first, second] = head;
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  // Text of a header: no NUL in any other encoding.
+  if (first !== 0 && second === 0) return 'utf-16le';
+  if (first === 0 && second !== 0) return 'utf-16be';
+  try {
+    // The last character may be cut.
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });
+    return 'utf-8';
+  } catch {
+    return 'windows-1252';
+  }
+}
