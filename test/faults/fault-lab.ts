@@ -178,7 +178,9 @@ export class FaultLab implements AsyncDisposable {
       undelivered: Object.fromEntries(
         uplinks.map(({ uplink, records }) => {
           const arrived = new Set(records.map(({ id }) => id));
-          return [uplink, [...ids].filter((id) => !arrived.has(id))];
+          // A record that the last life stored at its end waits for the next life.
+          const last = stored.findLastIndex(({ id }) => arrived.has(id));
+          return [uplink, stored.slice(0, last).flatMap(({ id }) => (arrived.has(id) ? [] : [id]))];
         }),
       ),
       reportedLosses: stored

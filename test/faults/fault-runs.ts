@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import type { Figures } from './fault-cases.ts';
 import { brokenPromises, FaultLab } from './fault-lab.ts';
-import { AgentProcess } from '../support/start-agent.ts';
 
 /** A fault that needs a daemon of its own. @throws {Error} if a promise is broken. */
 export type FaultRun = {
@@ -35,12 +34,11 @@ async function bootIn1970(): Promise<Figures> {
 
 /** A bug in a callback: the process ends with 70, and the next life loses nothing. */
 async function unhandledRejection(): Promise<Figures> {
-  const trigger =
-    "setTimeout(() => { if (process.argv.includes('run')) void Promise.reject(new Error('injected')); }, 4000)";
+  const trigger = "process.on('SIGUSR2', () => void Promise.reject(new Error('injected')))";
   const url = `data:text/javascript,${encodeURIComponent(trigger)}`;
-  await using lab = await FaultLab.start();
-  await lab.agent.end('SIGTERM');
-  await using agent = await AgentProcess.start(lab.folder.configFile, { NODE_OPTIONS: `--import ${url}` });
+  await using lab = await FaultLab.start({ env: { NODE_OPTIONS: `--import ${url}` } });
+  const { agent } = lab;
+  agent.child.kill('SIGUSR2');
   const fromMs = performance.now();
   const code = await agent.ended();
   if (code !== 70) throw new Error(`exit code ${code}, expected 70`);

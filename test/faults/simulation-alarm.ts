@@ -4,6 +4,7 @@ import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.
 export function alarmTransition(number: number, timestampMs: number): AlarmTransition {
   const active = number % 2 === 1;
   return {
+    alarm: 'watch/pump',
     watch: 'pump',
     number,
     state: active ? 'unacknowledged' : 'normal',
@@ -11,6 +12,7 @@ export function alarmTransition(number: number, timestampMs: number): AlarmTrans
     priority: 'high',
     cause: 'score-above-threshold',
     message: 'simulated',
+    parameters: {},
     by: undefined,
     timestampMs,
     score: active ? 2 : 0,

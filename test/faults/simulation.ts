@@ -1,9 +1,12 @@
 import { join } from 'node:path';
-import type { Lane } from '../../src/contracts/record-store.ts';
 import { type RecordDraft, type RecordKind, recordKinds, type StoredRecord } from '../../src/domain/record/record.ts';
 import { type AppendBatch, batchOf } from '../../src/outbox/file/append-batch.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
-import type { AppendOutcome, StorageReport } from '../../src/outbox/file/storage-protocol.ts';
+import type { AppendOutcome, SequenceSpans, StorageReport } from '../../src/outbox/file/storage-protocol.ts';
+import { RecordBatch } from '../../src/domain/record/record-batch.ts';
+import { RecordReader, type RecordReadResult } from '../../src/outbox/records/record-reader.ts';
+import type { Moved } from '../../src/platform/rpc.ts';
+import { recordsIn } from '../support/batch-records.ts';
 import { Storage } from '../../src/outbox/storage.ts';
 import { seededRandom } from '../../src/plant/seeded-random.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
@@ -14,7 +17,7 @@ const STEPS = 400;
 const UPLINKS = ['cloud', 'lake'] as const;
 const DISK_FAULTS = ['fsyncEio', 'writeEnospc', 'writeEio', 'writeErofs'] as const satisfies readonly FaultField[];
 /** Rounds of upkeep and delivery at the end, 11 s apart, so that loss records are written and sent. */
-const LAST_ROUNDS = 40;
+const LAST_ROUNDS = 10;
 
 type Uplink = (typeof UPLINKS)[number];
 type PendingBatch = { readonly batch: AppendBatch; readonly numbers: readonly number[]; tries: number };
@@ -49,6 +52,7 @@ export class Simulation {
   readonly #numberById = new Map<string, number>();
   #pending: PendingBatch[] = [];
   #handlers;
+  #reader;
   #nowMs = Date.UTC(2026, 0, 1);
   #life = 0;
   #nextBatch = 0;
@@ -63,6 +67,7 @@ export class Simulation {
     this.#random = seededRandom(seed);
     this.#setFault = setFault;
     this.#handlers = this.#open();
+    this.#reader = this.#openReader();
   }
 
   run(): SimulationResult {
@@ -72,9 +77,10 @@ export class Simulation {
       this.#nowMs += 11_000;
       this.#upkeep();
       this.#appendPending();
-      for (const uplink of UPLINKS) for (let batches = 0; batches < 50; batches += 1) this.#deliver(uplink, 'works');
+      for (const uplink of UPLINKS) while (this.#deliver(uplink, 'works'));
     }
     this.#check();
+    void this.#reader.close(undefined);
     void this.#handlers.close(undefined);
     const { refused, crashes, faults } = this.#counts;
     const [appended, stored] = [this.#nextNumber, this.#acknowledged.size];
@@ -108,6 +114,10 @@ export class Simulation {
     }).handlers();
     this.#try(() => void handlers.open({ nowMs: this.#nowMs }));
     return handlers;
+  }
+
+  #openReader() {
+    return new RecordReader({ agentId: 'edge', path: join(this.#folder, 'outbox.db'), bytesMax: 2e9 }).handlers();
   }
 
   #append(): void {
@@ -144,15 +154,34 @@ export class Simulation {
     } else if (kind !== 'alarm') this.#broken.push(`record ${number} (${kind}) was dropped, although nothing was full`);
   }
 
-  #deliver(uplink: Uplink, network: 'works' | 'loses' | 'loses-answer'): void {
-    const lane: Lane = 'backlog';
-    const request = { uplink, lane, kinds: recordKinds, recordsMax: 20, bytesMax: 1e6, nowMs: this.#nowMs };
-    const records = this.#try(() => this.#handlers.read(request) as readonly StoredRecord[]) ?? [];
+  /** @returns False if nothing was acknowledged. */
+  #deliver(uplink: Uplink, network: 'works' | 'loses' | 'loses-answer'): boolean {
+    const records = this.#try(() => this.#read(uplink)) ?? [];
     const [first, last] = [records[0], records.at(-1)];
-    if (first === undefined || last === undefined || network === 'loses') return;
+    if (first === undefined || last === undefined || network === 'loses') return false;
     for (const record of records) this.#receive(uplink, record);
-    if (network === 'loses-answer') return;
-    this.#try(() => void this.#handlers.acknowledge({ uplink, first, last, nowMs: this.#nowMs }));
+    if (network === 'loses-answer') return false;
+    return (
+      this.#try(() => this.#handlers.acknowledge({ uplink, first, last, nowMs: this.#nowMs }) === undefined) === true
+    );
+  }
+
+  /** Returns the next records of an uplink, which a connection of its own reads. */
+  #read(uplink: Uplink): readonly StoredRecord[] {
+    const claim = {
+      uplink,
+      lane: 'backlog',
+      kinds: recordKinds,
+      after: undefined,
+      recordsMax: 20,
+      nowMs: this.#nowMs,
+    } as const;
+    const limits = { recordsMax: 20, bytesMax: 1e6 };
+    const spans = this.#handlers.claim(claim) as SequenceSpans;
+    const request = { ...spans, uplink, kinds: recordKinds, limits, batchesMax: 1 };
+    const { result } = this.#reader.read(request) as Moved<RecordReadResult>;
+    if (result.damaged.length > 0) void this.#handlers.damaged({ sequences: result.damaged });
+    return recordsIn(result.batches.map((batch) => new RecordBatch(batch)));
   }
 
   #receive(uplink: Uplink, { id, kind, body }: StoredRecord): void {
@@ -201,6 +230,7 @@ export class Simulation {
       this.#nextBatch = 0;
     }
     this.#handlers = this.#open();
+    this.#reader = this.#openReader();
   }
 
   #check(): void {
