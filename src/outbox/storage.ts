@@ -4,7 +4,7 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RpcHandlers } from '../platform/rpc.ts';
 import { AlarmStore } from './alarms/alarm-store.ts';
-import { alarmKey } from './alarms/alarm-database.ts';
+import { alarmKey, storedKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { inodeOf } from './file/high-water.ts';
 import { GrowthRate } from './file/growth-rate.ts';
@@ -108,7 +108,7 @@ export class Storage {
     this.#bytesSinceUpkeep += bytes;
     this.#cursorsSavedMs = nowMs;
     this.#alarms.clear(
-      batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition),
+      batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => storedKey(transition)),
     );
     return { ids };
   }
@@ -213,11 +213,16 @@ export class Storage {
       const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
       if (!space.makeRoom(bytes, 'alarm')) return undefined;
       return database.commit(() => {
-        const missing = pending.filter(
-          ({ watch, number }) => database.statements.byKey.get(alarmKey(watch, number)) === undefined,
-        );
+        const missing = pending.filter((alarm) => database.statements.byKey.get(alarmKey(alarm)) === undefined);
         for (const { watch, number, timestampMs, body } of missing)
-          database.insert({ kind: 'alarm', watch, timestampMs, body, key: alarmKey(watch, number), originalId: null });
+          database.insert({
+            kind: 'alarm',
+            watch,
+            timestampMs,
+            body,
+            key: alarmKey({ watch, number }),
+            originalId: null,
+          });
         return missing.length;
       });
     });

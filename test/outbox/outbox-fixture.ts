@@ -187,6 +187,7 @@ export function draft(kind: RecordKind, number: number, bytes = 0): RecordDraft 
 
 export function alarmDraft(number: number): RecordDraft {
   const alarm: AlarmTransition = {
+    alarm: 'watch/pump-1',
     watch: 'pump-1',
     number,
     state: 'unacknowledged',
@@ -194,6 +195,7 @@ export function alarmDraft(number: number): RecordDraft {
     priority: 'high',
     cause: 'score-above-threshold',
     message: 'Vibration of pump-1 is high',
+    parameters: {},
     by: undefined,
     timestampMs: 1_800_000_000_000 + number,
     score: 0.9,
