@@ -16,7 +16,7 @@ if [ -z "$root" ]; then
   systemctl disable --now andon.service 2>/dev/null || true
 fi
 rm -f "$root/etc/systemd/system/andon.service" "$root/usr/local/bin/andon"
-rm -rf "$root/etc/systemd/system/andon.service.d" "$root/opt/andon"
+rm -rf "$root/etc/systemd/system/andon.service.d" "$root/opt/andon" "$root/opt/andon.previous"
 if [ "$purge" = yes ]; then
   rm -rf "$root/etc/andon" "$root/var/lib/andon"
   [ -n "$root" ] || userdel andon 2>/dev/null || true

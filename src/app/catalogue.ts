@@ -69,6 +69,18 @@ const commandErrors = {
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   ),
+  'backup-failed': retry(
+    '`andon backup` cannot copy a database or write its file.',
+    'The message names the file. Check the free space and the rights: run it as the user of the agent or as root.',
+  ),
+  'backup-unreadable': reject(
+    'The file for `andon restore` is not a backup of andon, or it is damaged. Nothing was changed.',
+    'Take another copy of the backup.',
+  ),
+  'backup-passphrase': reject(
+    'A backup is encrypted and the passphrase is missing or wrong, or the file was changed; or a new passphrase is too short. Nothing was changed.',
+    'Give the passphrase with `--passphrase-file` or `--passphrase-env`. A new one needs 12 characters or more.',
+  ),
   'simulate-nowhere': reject(
     '`andon simulate` has no address to serve the recording at.',
     'Give `--modbus tcp://127.0.0.1:1502`, `--mqtt mqtt://127.0.0.1:1883` or both.',

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { addBackupCommands } from './backup-command.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
@@ -95,6 +96,7 @@ function commands(): Command {
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addBackupCommands(program);
   program
     .command('status')
     .description("the running agent's health")

@@ -82,6 +82,65 @@ describe('the installer', () => {
     expect(readFileSync(join(root, 'var/lib/andon/models/pump/1/model.yaml'), 'utf8')).toBe('# trained here');
   });
 
+  /** A systemctl whose service becomes ready only with the named program. It logs its calls. */
+  function fakeSystemctl(folder: string, root: string, readyVersion: string): NodeJS.ProcessEnv {
+    const script = join(folder, 'systemctl');
+    const log = join(folder, 'systemctl.log');
+    writeFileSync(
+      script,
+      `#!/bin/sh
+echo "$*" >>"${log}"
+[ "$1" != restart ] || {
+  touch "${root}/var/lib/andon/outbox.db.v1-backup"
+  grep -q "// ${readyVersion}" "${root}/opt/andon/dist/cli/main.js"
+}`,
+    );
+    chmodSync(script, 0o755);
+    return { ...process.env, ANDON_SYSTEMCTL: script };
+  }
+
+  const program = (root: string) => readFileSync(join(root, 'opt/andon/dist/cli/main.js'), 'utf8');
+
+  test('keeps the previous program, and returns to it on request', () => {
+    const folder = folderOfTest();
+    const root = join(folder, 'root');
+    run(join(fakeBundle(folder), 'systemd/install.sh'), '--root', root);
+    const second = join(fakeBundle(folder, '2'), 'systemd/install.sh');
+    run(second, '--root', root);
+    run(second, '--root', root, '--previous');
+    expect(program(root)).toBe('// 1');
+    run(second, '--root', root, '--previous');
+    expect(program(root)).toBe('// 2');
+  });
+
+  test('restarts a running service with the new program', () => {
+    const folder = folderOfTest();
+    const root = join(folder, 'root');
+    run(join(fakeBundle(folder), 'systemd/install.sh'), '--root', root);
+    const env = fakeSystemctl(folder, root, '2');
+    execFileSync(join(fakeBundle(folder, '2'), 'systemd/install.sh'), ['--root', root], { env, stdio: 'pipe' });
+    expect(program(root)).toBe('// 2');
+    expect(readFileSync(join(folder, 'systemctl.log'), 'utf8').split('\n')).toContain('restart andon.service');
+  });
+
+  test('returns to the previous program and its databases if the new one does not become ready', () => {
+    const folder = folderOfTest();
+    const root = join(folder, 'root');
+    run(join(fakeBundle(folder), 'systemd/install.sh'), '--root', root);
+    const database = join(root, 'var/lib/andon/outbox.db');
+    writeFileSync(database, 'migrated');
+    writeFileSync(`${database}.v1-backup`, 'from before');
+    const env = fakeSystemctl(folder, root, '1');
+    const install = join(fakeBundle(folder, '2'), 'systemd/install.sh');
+    expect(() => execFileSync(install, ['--root', root], { env, stdio: 'pipe' })).toThrow(
+      /returning to the previous one[^]*the previous program runs again/,
+    );
+    expect(program(root)).toBe('// 1');
+    expect(readFileSync(database, 'utf8')).toBe('from before');
+    expect(readFileSync(`${database}.failed-upgrade`, 'utf8')).toBe('migrated');
+    expect(readFileSync(join(root, 'opt/andon.previous/dist/cli/main.js'), 'utf8')).toBe('// 2');
+  });
+
   test('is undone by the uninstaller, which keeps configuration and records unless told to purge', () => {
     const folder = folderOfTest();
     const root = join(folder, 'root');

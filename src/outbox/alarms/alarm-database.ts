@@ -18,7 +18,10 @@ CREATE TABLE pending (
 ) WITHOUT ROWID;
 `;
 
-const alarmsFormat: DatabaseFormat = { name: 'alarm database', migrations: [(database) => database.exec(TABLES)] };
+export const alarmsFormat: DatabaseFormat = {
+  name: 'alarm database',
+  migrations: [(database) => database.exec(TABLES)],
+};
 
 /** A transition of an alarm. */
 export type AlarmKey = { readonly watch: string; readonly number: number };

@@ -76,6 +76,16 @@ export function limitSize(database: SqliteDatabase, bytesMax: number): void {
   database.pragma(`max_page_count = ${Math.min(Math.ceil(bytesMax / PAGE_BYTES), PAGES_MAX)}`);
 }
 
+/** Writes a consistent copy of a database, also while an agent writes it. The WAL grows meanwhile. */
+export function copyDatabase(path: string, target: string): void {
+  const database = openReadOnly(path);
+  try {
+    database.prepare('VACUUM INTO ?').run(target);
+  } finally {
+    database.close();
+  }
+}
+
 function assertPragma(database: SqliteDatabase, name: string, expected: unknown): void {
   const value = database.pragma(name, { simple: true });
   if (value !== expected) throw new DatabaseDamage(`pragma ${name} is ${String(value)}, not ${String(expected)}`);

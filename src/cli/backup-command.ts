@@ -1,0 +1,94 @@
+import { type Command, Option } from 'commander';
+import { loadConfig } from '../config/config-file.ts';
+import { formatByteSize } from '../domain/byte-size.ts';
+import { writeBackup } from '../offline/backup.ts';
+import { restoreBackup } from '../offline/restore.ts';
+import { SystemClock } from '../platform/clock.ts';
+import { readSecret } from '../platform/config-fields.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { configOption, jsonOption, runs } from './output/command.ts';
+import { type Output, printResult } from './output/output.ts';
+import { statSync } from 'node:fs';
+
+/** A short passphrase is guessed in hours: the file can be tried offline. */
+const PASSPHRASE_LENGTH_MIN = 12;
+
+type PassphraseOptions = { readonly passphraseEnv?: string; readonly passphraseFile?: string };
+type BackupOptions = PassphraseOptions & {
+  readonly config: string;
+  readonly out?: string;
+  readonly history: boolean;
+  readonly json?: boolean;
+};
+type RestoreOptions = PassphraseOptions & { readonly config: string; readonly json?: boolean };
+
+/** `andon backup`, `andon restore`. */
+export function addBackupCommands(program: Command): void {
+  const passphrase = [
+    new Option('--passphrase-env <name>', 'environment variable with the passphrase').conflicts('passphraseFile'),
+    new Option('--passphrase-file <file>', 'file with the passphrase'),
+  ];
+  const backup = program
+    .command('backup')
+    .description('copies records, alarms, history, models and configuration to one file, also while the agent runs')
+    .option('--out <file>', 'the new file; by default andon-<agent>-<time>.tar.gz in this folder')
+    .option('--no-history', 'leaves the sample history out')
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(backupCommand));
+  const restore = program
+    .command('restore')
+    .argument('<file>', 'a file of `andon backup`')
+    .description('puts the content of a backup in place of the present one, which is kept; the agent must be stopped')
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(restoreCommand));
+  for (const option of passphrase) {
+    backup.addOption(option);
+    restore.addOption(option);
+  }
+}
+
+async function backupCommand(options: BackupOptions, output: Output): Promise<number> {
+  const passphrase = passphraseOf(options);
+  if (passphrase !== undefined && passphrase.length < PASSPHRASE_LENGTH_MIN)
+    throw new OperatingError(
+      'backup-passphrase',
+      'reject',
+      `The passphrase has ${passphrase.length} characters; it needs ${PASSPHRASE_LENGTH_MIN} or more`,
+    );
+  // A model that is not usable must not prevent a backup.
+  const loaded = await loadConfig(options.config, { checkModels: false });
+  const nowMs = new SystemClock().nowMs();
+  const time = new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const name = `andon-${loaded.config.agent.id}-${time}.tar.gz${passphrase === undefined ? '' : '.enc'}`;
+  const { out: file = name, history } = options;
+  const { files } = await writeBackup({ loaded, file, passphrase, history, nowMs });
+  const bytes = statSync(file).size;
+  const databases = Object.keys(files).filter((path) => path.startsWith('databases/'));
+  const text = `${file}: ${formatByteSize(bytes)}, ${databases.length} databases, ${Object.keys(files).length} files${passphrase === undefined ? '' : ', encrypted'}. Secrets are not in it.`;
+  printResult(output, options, {
+    document: { ok: true, file, bytes, encrypted: passphrase !== undefined, files },
+    text,
+  });
+  return 0;
+}
+
+async function restoreCommand(file: string, options: RestoreOptions, output: Output): Promise<number> {
+  const nowMs = new SystemClock().nowMs();
+  const restored = await restoreBackup({ file, passphrase: passphraseOf(options), configFile: options.config, nowMs });
+  const { manifest, databases, replaced, configuration } = restored;
+  const lines = [
+    `Restored ${databases.join(', ')} of agent ${manifest.agent} from ${manifest.time}.`,
+    ...(configuration ? [`The configuration ${options.config} came from the backup. Put its secrets in place.`] : []),
+    ...replaced.map((folder) => `What was there before is in ${folder}.`),
+    'The next start begins a new epoch. Stop the box that this backup came from for good: two must not have one agent.id.',
+  ];
+  printResult(output, options, { document: { ok: true, ...restored }, text: lines.join('\n') });
+  return 0;
+}
+
+function passphraseOf({ passphraseEnv, passphraseFile }: PassphraseOptions): string | undefined {
+  if (passphraseEnv !== undefined) return readSecret({ env: passphraseEnv });
+  return passphraseFile === undefined ? undefined : readSecret({ file: passphraseFile });
+}

@@ -1,0 +1,141 @@
+import { chownSync, copyFileSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { loadConfig } from '../config/config-file.ts';
+import { alarmsFormat } from '../outbox/alarms/alarm-database.ts';
+import { makeFolderFor } from '../outbox/file/database-file.ts';
+import { refuseLaterFormat } from '../outbox/file/database-format.ts';
+import { OutboxLock } from '../outbox/file/outbox-lock.ts';
+import { historyFormat } from '../outbox/history/history-database.ts';
+import { outboxFormat } from '../outbox/records/outbox-schema.ts';
+import { syncFolder } from '../platform/durable-file.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { type BackupManifest, backupManifest, backupPaths, databasePaths, hashes } from './backup.ts';
+import { unpackBackup } from './backup-file.ts';
+
+const formats = { 'outbox.db': outboxFormat, 'alarms.db': alarmsFormat, 'history.db': historyFormat } as const;
+
+export type RestoreOptions = {
+  readonly file: string;
+  readonly passphrase: string | undefined;
+  /** Configuration that names the folders. If it does not exist, that of the backup is restored to this path. */
+  readonly configFile: string;
+  readonly nowMs: number;
+};
+
+export type Restored = {
+  readonly manifest: BackupManifest;
+  readonly databases: readonly string[];
+  /** Folders with what was there before. */
+  readonly replaced: readonly string[];
+  /** True if the configuration came from the backup. */
+  readonly configuration: boolean;
+};
+
+/**
+ * Puts the databases and the models of a backup in place of the present ones, which are kept in `replaced-<time>`. The agent
+ * must be stopped. The high-water file goes too, so that the next start begins a new epoch and no id is given twice.
+ *
+ * @throws {OperatingError} 'outbox-in-use' (retry) while the agent runs; 'backup-unreadable' | 'backup-passphrase' (reject);
+ *   'database-newer' (reject) if a later version of andon made the backup. Nothing is changed then.
+ */
+export async function restoreBackup({ file, passphrase, configFile, nowMs }: RestoreOptions): Promise<Restored> {
+  if (!existsSync(file)) throw unreadable(`${file} does not exist`);
+  const stage = await mkdtemp(join(dirname(resolve(file)), '.andon-restore-'));
+  try {
+    await unpackBackup(file, stage, passphrase);
+    const manifest = await provenManifest(file, stage);
+    const staged = join(stage, backupPaths.databases);
+    const databases = readdirSync(staged).filter((name): name is keyof typeof formats => name in formats);
+    for (const name of databases) refuseLaterFormat(join(staged, name), formats[name]);
+    const fromBackup = !existsSync(configFile);
+    if (fromBackup) copyFileSync(join(stage, backupPaths.configuration), configFile);
+    const { config } = await loadConfig(configFile, { checkModels: false });
+    const lock = new OutboxLock(config.outbox.path);
+    makeFolderFor(config.outbox.path);
+    lock.take();
+    try {
+      const replaced = await replaceDatabases(config, staged, databases, nowMs);
+      const models = await replaceModels(config.models.directory, join(stage, backupPaths.models), nowMs);
+      return { manifest, databases, replaced: [...replaced, ...models], configuration: fromBackup };
+    } finally {
+      lock.release();
+    }
+  } finally {
+    await rm(stage, { recursive: true, force: true });
+    await rm(`${stage}.tar.gz`, { force: true });
+  }
+}
+
+/** Returns the manifest, which has the hash of every file of the backup. */
+async function provenManifest(file: string, stage: string): Promise<BackupManifest> {
+  const path = join(stage, backupPaths.manifest);
+  if (!existsSync(path)) throw unreadable(`${file} has no manifest: it is not a backup of andon`);
+  let manifest: BackupManifest;
+  try {
+    manifest = backupManifest.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw unreadable(`The manifest of ${file} cannot be read: ${errorMessage(error)}`);
+  }
+  const { [backupPaths.manifest]: _, ...found } = await hashes(stage);
+  if (!isDeepStrictEqual(found, manifest.files))
+    throw unreadable(`The files in ${file} are not those of its manifest: it was changed or cut`);
+  return manifest;
+}
+
+/** Moves the databases away, with their WAL and the high-water file, and copies those of the backup to their places. */
+async function replaceDatabases(
+  config: Parameters<typeof databasePaths>[0],
+  staged: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<readonly string[]> {
+  const paths = databasePaths(config);
+  const folder = dirname(config.outbox.path);
+  const owner = statSync(folder);
+  for (const name of names) {
+    const fresh = `${paths[name] ?? ''}.restored`;
+    copyFileSync(join(staged, name), fresh);
+    chownSync(fresh, owner.uid, owner.gid);
+  }
+  const kept = join(folder, replacedName(nowMs));
+  const present = Object.values(paths).flatMap((path) =>
+    ['', '-wal', '-shm', '.high-water'].map((suffix) => path + suffix).filter((file) => existsSync(file)),
+  );
+  if (present.length > 0) await mkdir(kept, { mode: 0o750 });
+  for (const path of present) await rename(path, join(kept, basename(path)));
+  for (const name of names) await rename(`${paths[name] ?? ''}.restored`, paths[name] ?? '');
+  const rollouts = join(dirname(staged), backupPaths.rollouts);
+  if (existsSync(rollouts)) await cp(rollouts, join(folder, backupPaths.rollouts));
+  await syncFolder(folder);
+  return present.length > 0 ? [kept] : [];
+}
+
+async function replaceModels(directory: string, staged: string, nowMs: number): Promise<readonly string[]> {
+  if (!existsSync(staged)) return [];
+  const fresh = `${directory}.restored`;
+  await rm(fresh, { recursive: true, force: true });
+  await cp(staged, fresh, { recursive: true });
+  chownTree(fresh, statSync(dirname(directory)));
+  const kept = `${directory}.${replacedName(nowMs)}`;
+  const isPresent = existsSync(directory);
+  if (isPresent) await rename(directory, kept);
+  await rename(fresh, directory);
+  await syncFolder(dirname(directory));
+  return isPresent ? [kept] : [];
+}
+
+/** The files belong to the user of the agent, also if root restores them. */
+function chownTree(path: string, owner: { readonly uid: number; readonly gid: number }): void {
+  chownSync(path, owner.uid, owner.gid);
+  if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) chownTree(join(path, name), owner);
+}
+
+function replacedName(nowMs: number): string {
+  return `replaced-${new Date(nowMs).toISOString().replaceAll(/[:.]/g, '')}`;
+}
+
+function unreadable(message: string): OperatingError {
+  return new OperatingError('backup-unreadable', 'reject', message);
+}
