@@ -1,5 +1,5 @@
 import type { ConnectionState, UplinkTransport } from '../../contracts/uplink.ts';
-import { recordJson, type StoredRecord } from '../../domain/record/record.ts';
+import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { type MqttConfig, mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
@@ -72,16 +72,15 @@ export class MqttTransport implements UplinkTransport {
   }
 
   bytesMax(): number | undefined {
-    // The brackets of the array.
-    const announced = (this.#connection.payloadBytesMax(this.#config.topic) ?? Infinity) - 2;
+    const announced = this.#connection.payloadBytesMax(this.#config.topic) ?? Infinity;
     const bytesMax = Math.min(announced, this.#learntMax);
     return bytesMax === Infinity ? undefined : bytesMax;
   }
 
-  send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
+  send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     // A batch must not overtake those that wait.
-    if (!this.#isCautious && this.#waiting === 0) return this.#sendNow(records, signal);
-    const sent = this.#sendInTurn(this.#turn, records, signal);
+    if (!this.#isCautious && this.#waiting === 0) return this.#sendNow(batch, signal);
+    const sent = this.#sendInTurn(this.#turn, batch, signal);
     const ended = () => undefined;
     this.#turn = sent.then(ended, ended);
     return sent;
@@ -91,7 +90,7 @@ export class MqttTransport implements UplinkTransport {
     return this.#connection[Symbol.asyncDispose]();
   }
 
-  async #sendInTurn(before: Promise<void>, records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
+  async #sendInTurn(before: Promise<void>, batch: RecordBatch, signal: AbortSignal): Promise<void> {
     const refusals = this.#refusals;
     this.#waiting += 1;
     await before;
@@ -99,19 +98,20 @@ export class MqttTransport implements UplinkTransport {
     // The batch before is sent again first, perhaps in parts.
     if (this.#refusals !== refusals)
       throw new UplinkError('uplink-batch-waits', 'A batch waits for the one before, which the broker did not accept');
-    await this.#sendNow(records, signal);
+    await this.#sendNow(batch, signal);
   }
 
-  async #sendNow(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
-    const payload = `[${records.map(recordJson).join(',')}]`;
+  async #sendNow(batch: RecordBatch, signal: AbortSignal): Promise<void> {
+    const { json } = batch;
+    const payload = Buffer.from(json.buffer, json.byteOffset, json.length);
     const sending = { alone: this.#sending.size === 0 };
     for (const other of this.#sending) other.alone = false;
     this.#sending.add(sending);
     try {
       // If the broker does not accept this either, the record is not the cause.
-      if (this.#strikesOf(records) > 0) await this.#publish(NO_RECORDS, signal);
+      if (this.#strikesOf(batch) > 0) await this.#publish(NO_RECORDS, signal);
       await this.#publish(payload, signal).catch((error: unknown) => {
-        throw this.#refusal(error, records, Buffer.byteLength(payload), sending.alone);
+        throw this.#refusal(error, batch, sending.alone);
       });
       this.#noteAccepted();
     } catch (error) {
@@ -122,7 +122,7 @@ export class MqttTransport implements UplinkTransport {
     }
   }
 
-  #publish(payload: string, signal: AbortSignal): Promise<void> {
+  #publish(payload: Buffer | string, signal: AbortSignal): Promise<void> {
     const { topic, retain, publishTimeoutMs } = this.#config;
     const isRetained = retain && payload !== NO_RECORDS;
     const options = { qos: 1, retain: isRetained, timeoutMs: publishTimeoutMs } as const;
@@ -130,7 +130,8 @@ export class MqttTransport implements UplinkTransport {
   }
 
   /** Returns the error for the pump: 'uplink-batch-too-large' divides the batch, or makes a single record a dead letter. */
-  #refusal(error: unknown, records: readonly StoredRecord[], bytes: number, alone: boolean): unknown {
+  #refusal(error: unknown, batch: RecordBatch, alone: boolean): unknown {
+    const { bytes } = batch;
     const code = errorCode(error);
     const isContent = code === 'mqtt-payload-refused';
     if (isContent || code === 'mqtt-publish-too-large') {
@@ -145,9 +146,9 @@ export class MqttTransport implements UplinkTransport {
       return error;
     }
     this.#isCautious = true;
-    if (records.length > 1) return this.#learn(error, bytes);
-    const count = this.#strikesOf(records) + 1;
-    this.#strikes = { id: records[0]?.id ?? '', count };
+    if (batch.length > 1) return this.#learn(error, bytes);
+    const count = this.#strikesOf(batch) + 1;
+    this.#strikes = { id: batch.first.id, count };
     return count < STRIKES_MAX ? error : tooLarge(error, bytes);
   }
 
@@ -165,8 +166,8 @@ export class MqttTransport implements UplinkTransport {
     this.#learntMax *= 2;
   }
 
-  #strikesOf([record, second]: readonly StoredRecord[]): number {
-    return second === undefined && record?.id === this.#strikes.id ? this.#strikes.count : 0;
+  #strikesOf({ length, first }: RecordBatch): number {
+    return length === 1 && first.id === this.#strikes.id ? this.#strikes.count : 0;
   }
 }
 
