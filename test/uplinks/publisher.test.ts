@@ -352,7 +352,10 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
       publisher.start();
       if (config.protocolVersion === '3.1.1' && config.retain !== false)
         await eventually(() => expect(health(deps)?.status).toBe('degraded'));
-      else await eventually(() => expect(seen).toEqual([`${base}/state`, `${base}/alarm/pump-1`]));
+      else
+        await eventually(() =>
+          expect(seen.slice(0, 3)).toEqual(expect.arrayContaining([`${base}/state`, `${base}/alarm/pump-1`])),
+        );
       await client.endAsync(true);
       return health(deps)?.reason;
     };
