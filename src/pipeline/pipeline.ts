@@ -33,6 +33,7 @@ import type { VersionComparison } from './version-comparison.ts';
 import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
 import { Watch, windowPlan } from './watch.ts';
+import { filledWindower } from './warm-start.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
 /** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
@@ -82,6 +83,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #watches: readonly Watch[];
   /** Compares tags with their limits. */
   readonly limits: LimitMonitor;
+  /** By watch: samples since the history was asked to fill its window; undefined if it was not. */
+  readonly #refilling: (LiveSample[] | undefined)[] = [];
   readonly #telemetry: readonly WatchTelemetry[];
   readonly #drift: readonly DriftMonitor[];
   readonly #numbers: ReadonlyMap<string, TagNumber>;
@@ -186,7 +189,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#options.alarms.clockJumped();
     for (const [index, watch] of this.#watches.entries()) {
       watch.windower?.restart(nowMs);
-      watch.refilling = undefined;
+      this.#refilling[index] = undefined;
       this.#telemetry[index]?.restarted();
     }
     const direction = leadMs < 0 ? 'back' : 'forward';
@@ -251,7 +254,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
         const value = gated.values[index] ?? 0;
         const reason = gated.reasons[index] ?? 0;
         windower.add(column, timeMs, value, quality === 0, reason);
-        this.#watches[number]?.refilling?.push([column, timeMs, value, quality === 0, reason]);
+        this.#refilling[number]?.push([column, timeMs, value, quality === 0, reason]);
       }
     }
     for (const [code, counter] of this.#sampleCounters.entries()) {
@@ -276,8 +279,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     // The window length must be that of the version that will judge it.
     this.#checkModel(watch, nowMs);
     watch.windower.endBatch();
-    watch.refilling?.push('end of batch');
-    if ((watch.refilling?.length ?? 0) > REFILL_SAMPLES_MAX) watch.refilling = undefined;
+    this.#refilling[number]?.push('end of batch');
+    if ((this.#refilling[number]?.length ?? 0) > REFILL_SAMPLES_MAX) this.#refilling[number] = undefined;
     const late = watch.windower.lateSamples - watch.lateSamplesCounted;
     if (late === 0) return;
     watch.lateSamplesCounted += late;
@@ -326,20 +329,26 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   /** Fills the window of a watch from the history. Samples that arrive meanwhile follow. */
   async #refill(watch: Watch, nowMs: EpochMs): Promise<void> {
     const { history, deps } = this.#options;
+    const number = this.#byId.get(watch.id) ?? -1;
     if (history === undefined) return;
-    const samples: LiveSample[] = [];
-    watch.refilling = samples;
-    const fromMs = nowMs - refillSpanMs(windowPlan(watch.config, watch.steps));
+    const since: LiveSample[] = [];
+    this.#refilling[number] = since;
+    const startMs = nowMs - refillSpanMs(windowPlan(watch.config, watch.steps));
     try {
-      const series = await history.read(watch.config.tags, fromMs, nowMs);
+      const series = await history.read(watch.config.tags, startMs, nowMs);
       // Another refill, or a jump of the clock, makes this one worthless.
-      if (watch.refilling === samples)
-        watch.refill(series, fromMs, deps.clock.nowMs(), (window) => this.#enqueue(watch, window));
+      if (this.#refilling[number] !== since || !watch.isFilling) return;
+      const times = { startMs, nowMs: deps.clock.nowMs() };
+      const filled = filledWindower(watch, series, since, times, (window) => this.#enqueue(watch, window));
+      if (filled === undefined) return;
+      watch.windower = filled;
+      watch.lateSamplesCounted = filled.lateSamples;
     } catch (error) {
       // The window fills from live samples.
       deps.log.info({ watch: watch.id, code: errorCode(error) }, `No window from the history: ${errorMessage(error)}`);
+    } finally {
+      if (this.#refilling[number] === since) this.#refilling[number] = undefined;
     }
-    if (watch.refilling === samples) watch.refilling = undefined;
   }
 
   #enqueue(watch: Watch, window: DueWindow): void {

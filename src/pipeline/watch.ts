@@ -3,7 +3,6 @@ import type { TagNumber } from '../domain/sample/tag.ts';
 import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/verdict-rule.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
-import { type ColumnSamples, type LiveSample, refill } from '../domain/window/refill.ts';
 import { createWindower } from '../domain/window/windower.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
@@ -20,8 +19,6 @@ export class Watch {
   /** Undefined until the model was ready once, because the model has the window length. */
   windower: Windower | undefined;
   lateSamplesCounted = 0;
-  /** Samples since the history is read to refill the window; undefined if it is not. */
-  refilling: LiveSample[] | undefined;
   #steps = 0;
   #lastVerdict: Verdict | undefined;
   /** True if the last judged score was on the abnormal side. */
@@ -43,28 +40,6 @@ export class Watch {
     this.#steps = steps;
     if (this.windower === undefined) this.windower = createWindower(windowPlan(this.config, steps), startMs, onDue);
     else this.windower.resize(steps);
-  }
-
-  /**
-   * Fills the window from the history, so that a restart, a reload or a longer window loses no time. Does nothing if the
-   * history has a gap up to now, or if the window is full already.
-   *
-   * @param series Good samples of each tag, up to the moment at which `refilling` was set.
-   */
-  refill(series: readonly ColumnSamples[], startMs: EpochMs, nowMs: EpochMs, onDue: DueListener): void {
-    const since = this.refilling;
-    this.refilling = undefined;
-    if (since === undefined || !this.isFilling) return;
-    const plan = windowPlan(this.config, this.#steps);
-    let isLive = false;
-    const windower = createWindower(plan, startMs, (window) => {
-      // No verdict comes from recorded samples.
-      if (isLive) onDue(window);
-    });
-    if (!refill(windower, plan, series, since, nowMs)) return;
-    isLive = true;
-    this.windower = windower;
-    this.lateSamplesCounted = windower.lateSamples;
   }
 
   /** True while no window can be due yet. */
