@@ -42,9 +42,20 @@ test.each(['ends', 'hangs'])(
   },
 );
 
-test('a history folder that cannot be used does not prevent the start', async () => {
-  const deps = testDeps();
+test('a history folder that cannot be used does not prevent the start, and a read fails after its wait', async () => {
+  const clock = new FakeClock();
+  const deps = testDeps(clock);
   const history = startHistory('/proc/none', deps);
-  await expect.poll(() => healthOf(deps)).toBe('degraded');
-  await expect(history.read(all)).rejects.toMatchObject({ code: 'history-worker-lost' });
+  const reading = expect(history.read(all)).rejects.toMatchObject({ code: 'history-worker-lost' });
+  await expect.poll(() => clock.advance(1000).then(() => healthOf(deps)), { timeout: 20_000 }).toBe('degraded');
+  await clock.advance(10_000);
+  await reading;
+});
+
+test('a read right after the start waits for the file', async () => {
+  const folder = testFolder();
+  const first = startHistory(folder, testDeps());
+  await first.append(batch('b/1', 1));
+  await first[Symbol.asyncDispose]();
+  expect([...(await startHistory(folder, testDeps()).read(all)).values]).toEqual([1]);
 });
