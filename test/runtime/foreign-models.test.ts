@@ -84,6 +84,34 @@ describe('a graph judges windows', () => {
     expect(await judged(sound, [row, [1, 2, 3]])).toEqual([1.25, 6]);
   });
 
+  test.each([
+    [2, 3, ['N', 1, 2, 3]],
+    [2, 3, ['N', 2, 3, 1]],
+    [6, 1, ['N', 6]],
+    [6, 1, ['N', 1, 6]],
+    [1, 6, ['N', 6, 1]],
+    [1, 6, [4, 1, 1, 6]],
+    [2, 3, ['N', 'steps', 3]],
+  ] as const)('of %s rows of %s tags as %j: the same values in the same order', async (steps, tags, dims) => {
+    const window = [1, 2, 3, 4, 5, 6];
+    const bytes = buildOnnx({
+      inputs: [{ name: 'X', type: 'float32', dims }],
+      outputs: [{ name: 'scores', type: 'float32', dims: [dims[0]] }],
+      initializers: [
+        { name: 'flat', type: 'int64', dims: [2], data: [-1, 6] },
+        { name: 'factors', type: 'float32', dims: [6], data: [1, 10, 100, 1000, 10_000, 100_000] },
+        { name: 'axes', type: 'int64', dims: [1], data: [1] },
+      ],
+      nodes: [
+        { op: 'Reshape', inputs: ['X', 'flat'], outputs: ['row'] },
+        { op: 'Mul', inputs: ['row', 'factors'], outputs: ['digits'] },
+        { op: 'ReduceSum', inputs: ['digits', 'axes'], outputs: ['scores'], attributes: { keepdims: 0 } },
+      ],
+    });
+    const sound = foreign(bytes, { steps, tags }, { window, scores: [654_321] });
+    expect(await judged(sound, [window, [6, 5, 4, 3, 2, 1]])).toEqual([654_321, 123_456]);
+  });
+
   test('joined to one row, if the manifest asks for it', async () => {
     const bytes = sumGraph({ dims: [-1, 6].map((size) => (size === -1 ? 'N' : size)) }, ['N', 1], [1]);
     const golden = { window: [1, 2, 3, 4, 5, 6], scores: [21] };
@@ -161,6 +189,20 @@ describe('a graph that cannot judge windows is refused with what to set or expor
     });
     const reason = await refusal(foreign(bytes, three, { window: row, scores: [1] }));
     expect(reason).toMatch(/has 2 inputs, 'speed', 'grade', expected 'X' only.*task: other/);
+  });
+
+  test('the tags before the steps', async () => {
+    const bytes = sumGraph({ dims: ['N', 3, 2] }, ['N'], [1, 2]);
+    expect(await refusal(foreign(bytes, { steps: 2, tags: 3 }, { window: [1, 2, 3, 4, 5, 6], scores: [21] }))).toMatch(
+      /takes 'X' as \[\?, 3, 2\], expected \[\?, 2, 3\].*transpose its input/,
+    );
+  });
+
+  test('one row of a longer window', async () => {
+    const bytes = sumGraph({ dims: ['N', 3] }, ['N', 1], [1]);
+    expect(await refusal(foreign(bytes, { steps: 2, tags: 3 }, { window: [1, 2, 3, 4, 5, 6], scores: [6] }))).toMatch(
+      /takes 'X' as \[\?, 3\], expected \[\?, 2, 3\].*set window: \{ steps: 1 \}/,
+    );
   });
 
   test('other names', async () => {

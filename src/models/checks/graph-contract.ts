@@ -67,16 +67,25 @@ function checkWindowContract(
 
 function checkWindowShape({ window: { steps, flat }, tags }: ModelManifest, { name, dims }: TensorSpec): void {
   const columns = tags.length;
-  const joined = flat || (steps === 1 && dims.length === 2);
-  const wanted = joined ? [-1, steps * columns] : [-1, steps, columns];
-  if (agrees(dims, wanted)) return;
+  const wanted = flat ? [-1, steps * columns] : [-1, steps, columns];
+  // Dimensions of 1 change neither the number nor the order of the values.
+  if (agrees(dims, wanted) || agrees(withoutOnes(dims), withoutOnes(wanted))) return;
   const found = `takes '${name}' as ${shapeText(dims)}, expected ${shapeText(wanted)}: ${steps} steps of ${columns} tags`;
-  const row = dims.length === 2 ? dims[1] : undefined;
-  if (row === steps * columns && !flat)
+  const [, row] = withoutOnes(dims);
+  if (agrees(withoutOnes(dims), withoutOnes([-1, steps * columns])))
     throw mismatch(
       `${found}. For a graph that takes the window as one row, set window: { steps: ${steps}, flat: true }`,
     );
-  throw mismatch(row === columns ? `${found}. For a graph that judges one row, set window: { steps: 1 }` : found);
+  if (agrees(withoutOnes(dims), withoutOnes([-1, columns])) && row === columns)
+    throw mismatch(`${found}. For a graph that judges one row, set window: { steps: 1 }`);
+  if (agrees(withoutOnes(dims), withoutOnes([-1, columns, steps])))
+    throw mismatch(`${found}. The graph has the tags before the steps: transpose its input before the export`);
+  throw mismatch(found);
+}
+
+/** Returns a shape without the dimensions of 1 after the batch. */
+function withoutOnes([batch = -1, ...rest]: readonly number[]): readonly number[] {
+  return [batch, ...rest.filter((size) => size !== 1)];
 }
 
 function outputOf(outputs: readonly TensorSpec[], name: string): TensorSpec {

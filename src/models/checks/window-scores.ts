@@ -2,7 +2,7 @@ import type { ServedModel, Tensor, Tensors, TensorSpec } from '../../contracts/i
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { ModelManifest } from '../../contracts/model-manifest.ts';
 import { readable } from '../../contracts/tensor-data.ts';
-import { shapeText } from '../../contracts/tensor-shape.ts';
+import { elementCount, shapeText } from '../../contracts/tensor-shape.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { tensorData } from './tensor-check.ts';
 
@@ -10,18 +10,19 @@ import { tensorData } from './tensor-check.ts';
 export const windowTypes: readonly Tensor['type'][] = ['float32', 'float64', 'float16'];
 
 /**
- * Returns windows as a graph takes them: with its type, and as [batch, steps * tags] if its input has two dimensions. The
- * order of the values is the same.
+ * Returns windows as a graph takes them, with its type and shape. The order of the values is the same.
  *
- * @param window Float32 [batch, steps, tags].
+ * @param window Floats of [batch, steps, tags].
  */
 export function asGraphTakes(window: Tensor, { type, dims }: TensorSpec): Tensor {
-  const [batch = 0, ...rest] = window.dims;
-  const shaped = dims.length === 2 && rest.length === 2 ? [batch, (rest[0] ?? 0) * (rest[1] ?? 0)] : window.dims;
-  const converts = type !== window.type && windowTypes.includes(type);
-  return converts
-    ? { type, dims: shaped, data: tensorData(type, Array.from(window.data as Float32Array)) }
-    : { ...window, dims: shaped };
+  const [batch = 0, ...own] = window.dims;
+  const rest = dims.slice(1);
+  const known = elementCount(rest.filter((size) => size !== -1));
+  const filled = rest.map((size) => (size === -1 ? elementCount(own) / known : size));
+  const isOpen = rest.length === own.length && rest.includes(-1);
+  const shaped = isOpen ? window.dims : [batch, ...filled];
+  if (type === window.type || !windowTypes.includes(type)) return { ...window, dims: shaped };
+  return { type, dims: shaped, data: tensorData(type, Array.from(window.data as Float32Array)) };
 }
 
 /** Returns the window of a watch as the graph takes it; the inputs of other graphs unchanged. */
