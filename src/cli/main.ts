@@ -6,7 +6,7 @@ import { addBackupCommands } from './backup-command.ts';
 import { checkCommand } from './check-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
-import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
+import { outboxExportCommand, outboxRewindCommand, outboxStatsCommand } from './outbox-command.ts';
 import { configOption, jsonOption, output, runs } from './output/command.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
@@ -126,6 +126,14 @@ function addOutboxCommands(program: Command): void {
     .option('--from <sequence>', 'first sequence number', positiveNumber)
     .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
     .action(runs(outboxExportCommand));
+  outbox
+    .command('rewind')
+    .description('makes an uplink send delivered records again; the agent must be stopped')
+    .requiredOption('--uplink <id>', 'uplink of the configuration')
+    .requiredOption('--from <sequence|time>', 'first record: its sequence number, or an ISO time')
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(outboxRewindCommand));
 }
 
 function positiveNumber(text: string): number {

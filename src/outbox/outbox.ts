@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
@@ -40,7 +41,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #deps: Deps;
   readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #queue: AppendQueue;
-  readonly #tally = new LossTally();
+  readonly #life = randomUUID();
+  readonly #tally = new LossTally(this.#life);
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
@@ -56,7 +58,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       name: 'storage',
       lostCode: 'outbox-unavailable',
       entry,
-      workerData: { agentId, config, uplinks } satisfies StorageOptions,
+      workerData: { agentId, config, uplinks, life: this.#life } satisfies StorageOptions,
       restarts: this.#metrics.andon_outbox_worker_restarts_total,
       onReport: (report) => this.#publish(report),
       onSlow: (reason) => this.#health.report('degraded', reason),
