@@ -6,6 +6,7 @@ import { SampleBatch } from '../src/domain/sample/sample-batch.ts';
 import { modelsConfigSchema } from '../src/models/store/models-config.ts';
 import { SupervisedInferenceHost } from '../src/runtime/supervised-host.ts';
 import { SampleHistoryStore } from '../src/outbox/sample-history.ts';
+import { watchAlarms } from '../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../src/pipeline/alarm-service.ts';
 import { Pipeline } from '../src/pipeline/pipeline.ts';
 import { Recorder } from '../src/pipeline/recorder.ts';
@@ -56,7 +57,9 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   await modelReady(inference, deps);
   const events = new LiveEvents();
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
-  const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
+  const alarms = stack.use(
+    new AlarmService({ definitions: watchAlarms(watches), records: outbox, recorder, events, deps }),
+  );
   const pipeline = stack.use(
     new Pipeline({
       tags,

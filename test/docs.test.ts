@@ -173,7 +173,8 @@ describe('configurations in documents', () => {
     expect(configSchema.partial({ agent: true }).safeParse(parse(text)).error?.issues ?? []).toEqual([]);
   });
 
-  test.each(documents)('keys named in %s exist', (path) => {
+  // Its keys are relative to their section, and it is generated from the schema.
+  test.each(documents.filter((path) => path !== 'docs/configuration.md'))('keys named in %s exist', (path) => {
     expect(unknownKeys(readFileSync(join(root, path), 'utf8'))).toEqual([]);
   });
 

@@ -17,8 +17,15 @@ import { AlarmService } from '../pipeline/alarm-service.ts';
 import { DerivedTags } from '../pipeline/derived-tags.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { windowPlan } from '../pipeline/watch.ts';
+import { watchAlarms } from '../pipeline/verdict-alarm.ts';
+import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
+import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
+import { limitAlarms } from '../pipeline/limit-monitor.ts';
+import { formatModelReference } from '../domain/model/model-reference.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { Tag } from '../domain/sample/tag.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
@@ -81,6 +88,7 @@ export async function startAgent(
   const identity = { agentId, version: packageVersion };
   const register = new TagRegister(config);
   const { tags } = register;
+  const { diagnostic } = config.alarms;
   const tagNumbers = register.numbers();
   const wanted = recordInterests(config);
   await using stack = new AsyncDisposableStack();
@@ -153,12 +161,22 @@ export async function startAgent(
     }),
   );
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
-  const alarms = stack.use(new AlarmService({ watches, records: outbox, recorder, events, deps }));
+  const alarms = stack.use(
+    new AlarmService({
+      definitions: [...watchAlarms(watches), ...limitAlarms(config.limits)],
+      definitionOf: diagnostic === 'off' ? () => undefined : storedDiagnosticAlarm,
+      records: outbox,
+      recorder,
+      events,
+      deps,
+    }),
+  );
   const pipeline = stack.use(
     new Pipeline({
       tags,
       derived: new DerivedTags(config.derived, tags),
       watches,
+      limits: config.limits,
       inference,
       rollouts,
       recorder,
@@ -169,6 +187,20 @@ export async function startAgent(
       deps,
     }),
   );
+  const flood = stack.use(new AlarmFloodMonitor(events, deps));
+  const diagnostics =
+    diagnostic === 'off'
+      ? undefined
+      : stack.use(
+          new DiagnosticMonitor({
+            config: diagnostic,
+            neededBy: neededByWatches(watches, tags),
+            limits: pipeline.limits,
+            alarms,
+            recorder,
+            deps,
+          }),
+        );
   const learning = stack.use(
     new Learning({
       watches,
@@ -201,6 +233,7 @@ export async function startAgent(
       config: config.http,
       identity,
       alarms,
+      flood: () => flood.flood(),
       board: pipeline,
       rollouts,
       learning,
@@ -264,6 +297,7 @@ export async function startAgent(
   clockMonitor.start();
   for (const source of sources.values()) source.start();
   learning.start();
+  diagnostics?.start();
   watchdog.start();
 
   const started = stack.move();
@@ -273,6 +307,20 @@ export async function startAgent(
     'Started.',
   );
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Returns the health components that each watch needs to judge: its sources and its model. */
+function neededByWatches(
+  watches: ReadonlyMap<string, WatchConfig>,
+  tags: readonly Tag[],
+): Map<string, readonly string[]> {
+  const sourceOf = new Map(tags.map(({ name, source }) => [name, source]));
+  return new Map(
+    [...watches].map(([id, { tags: names, model }]) => [
+      `watch/${id}`,
+      ['inference', `model/${formatModelReference(model)}`, ...names.map((name) => `source/${sourceOf.get(name)}`)],
+    ]),
+  );
 }
 
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {

@@ -1,4 +1,4 @@
-import { isPlainObject, valueAt } from './config-document.ts';
+import { type ConfigDocument, isPlainObject, valueAt } from './config-document.ts';
 import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
@@ -13,11 +13,16 @@ import { watchFindings } from './config-watch-checks.ts';
  * Returns the problems between sections that are valid on their own, as errors and warnings.
  *
  * @param config Valid parts of the configuration, with absolute paths.
- * @param file The whole file as plain data, because a tag with an invalid definition still declares its name.
+ * @param document The whole file, because a tag with an invalid definition still declares its name.
  * @param models Models found on disk.
  */
-export function checkConfig(config: Partial<AgentConfig>, file: unknown, models: ModelLookup): readonly Finding[] {
-  const context = checkContext(config, file);
+export function checkConfig(
+  config: Partial<AgentConfig>,
+  document: ConfigDocument,
+  models: ModelLookup,
+): readonly Finding[] {
+  const file = document.value;
+  const context = checkContext(config, file, (path) => document.textAt(path));
   return [
     ...tagFindings(context),
     ...linkFindings(context),

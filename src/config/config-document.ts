@@ -34,6 +34,8 @@ type Located = {
   readonly offset: number;
   readonly keyOffset: number | undefined;
   readonly children: ReadonlyMap<string | number, Located>;
+  /** Text of a scalar as in the file: 0x10 for 16. */
+  readonly text?: string | undefined;
 };
 
 /** A YAML file as plain data, with the position of each value in the file. */
@@ -54,6 +56,13 @@ export class ConfigDocument {
     this.problems = reader.problems;
     this.readable = !reader.broken && this.#root !== undefined;
     this.value = this.#root?.value;
+  }
+
+  /** Returns a scalar as it is written in the file: `0x10` for 16. */
+  textAt(path: ConfigPath): string | undefined {
+    let here = this.#root;
+    for (const step of path) here = here?.children.get(step);
+    return here?.text;
   }
 
   /**
@@ -123,7 +132,7 @@ class DocumentReader {
     if (this.#values > VALUES_MAX || node === null) return leaf(null);
     if (isAlias(node)) return this.#aliased(node.source, offset, path, keyOffset);
     if ('anchor' in node && node.anchor !== undefined) this.#anchors.set(node.anchor, node);
-    if (isScalar(node)) return leaf(node.value);
+    if (isScalar(node)) return { ...leaf(node.value), text: node.source };
     this.#open.add(node);
     const children = isMap(node) ? this.#mapChildren(node.items, path) : this.#listChildren(node, path);
     this.#open.delete(node);

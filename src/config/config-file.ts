@@ -62,7 +62,7 @@ async function checkText(text: string, directory: string, options: LoadOptions):
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(options.checkModels ? resolved : {});
-  const findings = [...trustFindings, ...checkConfig(resolved, document.value, lookup)];
+  const findings = [...trustFindings, ...checkConfig(resolved, document, lookup)];
   const found = (severity: Finding['severity']) =>
     findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];

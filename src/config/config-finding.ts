@@ -30,16 +30,23 @@ export type CheckContext = {
   readonly declaredTemplates: readonly TagTemplate[];
   /** Scan interval by tag. A tag that is not polled has no entry. */
   readonly scanIntervalMs: ReadonlyMap<string, number>;
+  /** Returns a scalar as it is written in the file: `0x10` for 16. */
+  readonly textAt: (path: ConfigPath) => string | undefined;
 };
 
 /** @param file The whole file as plain data, including its invalid parts. */
-export function checkContext(config: Partial<AgentConfig>, file: unknown): CheckContext {
+export function checkContext(
+  config: Partial<AgentConfig>,
+  file: unknown,
+  textAt: CheckContext['textAt'],
+): CheckContext {
   const sources = config.sources ?? {};
   const declared = declaredTags(file);
   const plans = Object.entries(sources).flatMap(([id, source]) => sourceKindOf(source).plan(id, source));
   const tagsByName = new Map(agentTags({ ...config, sources }).map((tag) => [tag.name, tag]));
   return {
     config,
+    textAt,
     tags: tagsByName,
     declaredTags: declared,
     // The elements of an array are tags that the file does not list.

@@ -118,7 +118,10 @@ export function keyLocations(node: SchemaNode, location = ''): readonly KeyLocat
     const { additionalProperties, items } = branch;
     const entries =
       typeof additionalProperties === 'object'
-        ? keyLocations(additionalProperties, `${location}.<${entryName(location.split('.').at(-1) ?? location)}>`)
+        ? keyLocations(
+            additionalProperties,
+            `${location}.<${location === 'limits' ? 'tag' : entryName(location.split('.').at(-1) ?? location)}>`,
+          )
         : [];
     return [own, entries, typeof items === 'object' ? keyLocations(items, `${location}[]`) : []].flat();
   });

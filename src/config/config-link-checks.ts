@@ -30,7 +30,7 @@ export function linkFindings(context: CheckContext): readonly Finding[] {
 /** Settings of the connection. The response timeout is not among them: each read has its own. */
 function linkSettings(source: ModbusConfig): readonly Setting[] {
   const { url, connectTimeoutMs, reconnect, pauseBetweenRequestsMs, pauseAfterConnectMs } = source;
-  const { closeAfterScan, framing, transactionId } = source;
+  const { closeAfterScan, framing, transactionId, rs485, tls } = source;
   const endpoint = parseModbusUrl(url);
   const isSerial = endpoint.medium === 'serial';
   return [
@@ -48,6 +48,8 @@ function linkSettings(source: ModbusConfig): readonly Setting[] {
     },
     { path: ['pauseAfterConnect'], name: 'pauseAfterConnect', value: formatDuration(pauseAfterConnectMs) },
     { path: ['closeAfterScan'], name: 'closeAfterScan', value: String(closeAfterScan) },
+    { path: ['tls'], name: 'tls', value: JSON.stringify(tls ?? 'none') },
+    { path: ['rs485'], name: 'rs485', value: JSON.stringify(rs485 ?? 'none') },
     { path: ['framing'], name: 'framing', value: framing },
     { path: ['transactionId'], name: 'transactionId', value: transactionId },
   ];

@@ -4,6 +4,8 @@ import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts
 import { configObject } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
+import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
+import { limitsSchema } from '../pipeline/limit-config.ts';
 import { outboxConfigSchema } from '../outbox/file/outbox-config.ts';
 import { watchSchema, withModel } from '../pipeline/watch-config.ts';
 import { publishSchema } from '../uplinks/publish-config.ts';
@@ -99,6 +101,11 @@ export const configSchema = z.strictObject({
       Object.fromEntries(Object.entries(watches).map(([id, watch]) => [id, withModel(id, watch)])),
     )
     .describe('Watches by id. A watch binds a model to tags and may raise an alarm'),
+  limits: z
+    .record(z.string().min(1), limitsSchema)
+    .default({})
+    .describe('Limits of tags, by tag. Each level is an alarm, without a model'),
+  alarms: configObject({ diagnostic: diagnosticSchema }).prefault({}).describe('Alarms of the agent itself'),
   publish: publishSchema.optional(),
   sparkplug: sparkplugPublishSchema.optional(),
   outbox: outboxConfigSchema.prefault({}).describe('Store for records and samples on the box'),

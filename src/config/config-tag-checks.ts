@@ -56,6 +56,12 @@ const MODICON_COUNT = 9_999;
 function addressFindings(context: CheckContext): readonly Finding[] {
   return modbusSources(context).flatMap(([source, { tags }]) =>
     Object.entries(tags).flatMap(([name, { register, address }]) => {
+      const text = context.textAt([...tagPath({ name, source }), 'address']) ?? '';
+      if (register === undefined && /^0[xo]/i.test(text)) {
+        const why = `${text} is ${address}, and without a register it would be the number of a manual, which is decimal`;
+        const path = [...tagPath({ name, source }), 'address'];
+        return [error(path, `${why}; add register: holding, input, coil or discrete`)];
+      }
       const from = register === undefined ? undefined : MODICON_FROM[register];
       if (from === undefined || address < from || address >= from + MODICON_COUNT) return [];
       const path = ['sources', source, 'tags', name, 'address'];

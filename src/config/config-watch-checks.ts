@@ -1,5 +1,7 @@
 import { formatDuration } from '../domain/duration.ts';
 import { matchesTemplate } from '../domain/sample/tag-template.ts';
+import { limitLevels } from '../domain/alarm/limit-rule.ts';
+import { limitsOf, type LimitsConfig } from '../pipeline/limit-config.ts';
 import { inputsOf } from '../pipeline/derived-tags.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
 import { type CheckContext, type DeclaredTag, error, type Finding, warning } from './config-finding.ts';
@@ -14,7 +16,31 @@ export function watchFindings(context: CheckContext): readonly Finding[] {
     ...watches.flatMap(([id, { alarm }]) => suppressionFindings(id, alarm?.suppressWhen?.tag, context)),
     ...watches.flatMap(([id, watch]) => ageFindings(id, watch, context)),
     ...watches.flatMap(([id, watch]) => scanFindings(id, watch, context)),
+    ...Object.entries(context.config.limits ?? {}).flatMap(([tag, limits]) => limitFindings(tag, limits, context)),
     ...publishFindings(context),
+  ];
+}
+
+function limitFindings(tag: string, limits: LimitsConfig, context: CheckContext): readonly Finding[] {
+  const path = ['limits', tag];
+  if (!context.declaredNames.has(tag)) return [error(path, unknownTag(tag, context), 'key')];
+  const { suppressWhen } = limits;
+  const rules = limitsOf(limits);
+  if (rules.length === 0) return [error(path, `expected at least one of ${limitLevels.join(', ')}`)];
+  const falling = rules.filter(({ level }) => level !== 'rateOfChange');
+  const misplaced = falling.find(({ at }, index) => at >= (falling[index - 1]?.at ?? Infinity));
+  return [
+    ...(misplaced === undefined
+      ? []
+      : [
+          error(
+            [...path, misplaced.level],
+            'expected lowLow < low < high < highHigh, or the alarm of another level is always active',
+          ),
+        ]),
+    ...(suppressWhen === undefined || isPossible(suppressWhen.tag, context)
+      ? []
+      : [error([...path, 'suppressWhen', 'tag'], unknownTag(suppressWhen.tag, context))]),
   ];
 }
 

@@ -1,5 +1,6 @@
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { BatchLimits, RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
 
 /** The outbox for the pipeline, the uplinks and HTTP. All of it runs in the storage worker. */
@@ -22,14 +23,14 @@ export interface RecordStore {
    */
   lost(drafts: readonly RecordDraft[], reason: string): void;
 
-  /** Returns the next records for an uplink, oldest first within its lane; empty if it has them all. */
-  read(request: ReadRequest): Promise<readonly StoredRecord[]>;
+  /** Returns the next records for an uplink in batches, oldest first within its lane; empty if it has them all. */
+  read(request: ReadRequest): Promise<readonly RecordBatch[]>;
 
-  /** Moves the uplink's cursor past records that the receiver has acknowledged. */
-  acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void>;
+  /** Moves the uplink's cursor past consecutive batches that the receiver has acknowledged. */
+  acknowledge(uplink: string, batches: readonly RecordBatch[]): Promise<void>;
 
-  /** Stores records that the receiver refused permanently as dead letters, with the reason, and moves the cursor past them. */
-  setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void>;
+  /** Stores a batch that the receiver refused permanently as dead letters, with the reason, and moves the cursor past it. */
+  setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void>;
 
   /** Returns stored verdicts or alarms of a watch, oldest first, at most `limit`. */
   history(query: HistoryQuery): Promise<readonly StoredRecord[]>;
@@ -56,8 +57,10 @@ export type ReadRequest = {
   readonly uplink: string;
   readonly lane: Lane;
   readonly kinds: readonly RecordKind[];
-  readonly recordsMax: number;
-  readonly bytesMax: number;
+  readonly limits: BatchLimits;
+  readonly batchesMax: number;
+  /** Last sequence of an earlier read whose records are not settled yet. Undefined reads from the cursor. */
+  readonly after: number | undefined;
 };
 
 export type HistoryQuery = {

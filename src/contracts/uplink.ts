@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { StoredRecord } from '../domain/record/record.ts';
+import type { RecordBatch } from '../domain/record/record-batch.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { RecordStore } from './record-store.ts';
 
@@ -8,13 +8,13 @@ export interface UplinkTransport extends AsyncDisposable {
   /** Starts to connect. Returns immediately; reconnects automatically. */
   start(): void;
   /**
-   * Resolves when the receiver has acknowledged all records (PUBACK, 2xx).
+   * Resolves when the receiver has acknowledged the batch (PUBACK, 2xx).
    *
    * @throws {OperatingError} disposition 'retry' keeps the batch, 'reject' makes it dead letters. `retryAfterMs`
    *   on the error is obeyed if present.
    */
-  send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void>;
-  /** Maximum bytes of records in one batch as announced by the receiver; absent or undefined if not announced. */
+  send(batch: RecordBatch, signal: AbortSignal): Promise<void>;
+  /** Maximum bytes of the JSON of a batch as announced by the receiver; absent or undefined if not announced. */
   bytesMax?(): number | undefined;
   /** Reports the state of a persistent connection, now and at each change; absent if every send opens its own connection. */
   onConnection?(listener: (state: ConnectionState) => void): void;

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { AlarmCommands } from '../contracts/alarm-commands.ts';
+import type { AlarmCommands, AlarmFlood } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { HttpServer } from '../web/http-server.ts';
@@ -17,6 +17,7 @@ export type AgentEndpointOptions = WatchRoutesOptions & {
   readonly config: HttpConfig;
   readonly identity: AgentIdentity;
   readonly alarms: AlarmCommands;
+  readonly flood: () => AlarmFlood;
   readonly rollouts: RolloutStatuses;
   readonly events: LiveEvents;
   /** Undefined if the models cannot be managed. */
@@ -54,7 +55,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     routes: async (app, adminToken) => {
       new TurnBudget(deps).limit(app);
       registerHealthRoutes(app, identity, deps);
-      registerAlarmRoutes(app, options.alarms, deps);
+      registerAlarmRoutes(app, options.alarms, options.flood, deps);
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
       registerDashboard(app);

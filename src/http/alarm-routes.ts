@@ -1,19 +1,23 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
-import type { AlarmCommands } from '../contracts/alarm-commands.ts';
+import type { AlarmCommands, AlarmFlood } from '../contracts/alarm-commands.ts';
+import { snakeJson } from '../domain/record/snake-json.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { errorJson } from '../web/http-errors.ts';
-import { alarmJson } from './api-schemas.ts';
+import { alarmJson, floodJson } from './api-schemas.ts';
 
+const COMMENT_LENGTH_MAX = 500;
 /** ISA-18.2 requires that shelving ends; one week is the limit here. */
 const SHELVE_MS_MAX = 7 * 86_400_000;
 
-const watchParams = z.object({ watch: z.string() });
+/** Paths of the three kinds of alarms, and the earlier path of a watch's alarm. */
+const alarmPaths = ['watch/:id', 'limit/:kind/:id', 'diagnostic/:kind/:id', ':id'];
+const alarmParams = z.object({ kind: z.string().optional(), id: z.string() });
 const actor = z
   .string()
   // Not `min` and `max`, which also accept an object that has a length.
@@ -22,41 +26,54 @@ const actor = z
   .default('operator')
   .describe('Name of the operator, for the record');
 
-/** `GET /api/v1/alarms` and `POST /api/v1/alarms/<watch>/acknowledge|shelve|unshelve`. */
-export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmCommands, deps: Deps): void {
+/** `GET /api/v1/alarms` and `POST /api/v1/alarms/<id>/acknowledge|shelve|unshelve`. */
+export function registerAlarmRoutes(
+  instance: FastifyInstance,
+  alarms: AlarmCommands,
+  flood: () => AlarmFlood,
+  deps: Deps,
+): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const answers = { 200: alarmJson, 404: errorJson, 409: errorJson, 503: errorJson };
-
   app.get(
     '/api/v1/alarms',
     {
       schema: {
         summary: 'All alarms, including normal ones',
-        response: { 200: z.object({ alarms: z.array(alarmJson) }), 503: errorJson },
+        response: { 200: z.object({ alarms: z.array(alarmJson), flood: floodJson }), 503: errorJson },
       },
     },
     () => {
       if (!alarms.restored)
         throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
-      return { alarms: alarms.list().map(alarmToJson) };
+      return { alarms: alarms.list().map(alarmToJson), flood: snakeJson(flood()) };
     },
   );
-  const plain = [
-    ['acknowledge', 'Acknowledge an alarm'],
-    ['unshelve', 'End shelving'],
-  ] as const;
-  for (const [action, summary] of plain)
-    app.post(
-      `/api/v1/alarms/:watch/${action}`,
-      { schema: { summary, params: watchParams, body: z.object({ by: actor }), response: answers } },
-      async ({ params, body }) => alarmToJson(await alarms[action](params.watch, body.by)),
-    );
+  for (const path of alarmPaths) registerAlarmCommands(instance, path, alarms, deps);
+}
+
+function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: AlarmCommands, deps: Deps): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const answers = { 200: alarmJson, 404: errorJson, 409: errorJson, 503: errorJson };
+  const prefix = path.split(':')[0] ?? '';
+  const idOf = ({ kind, id }: z.infer<typeof alarmParams>) => `${prefix}${kind === undefined ? '' : `${kind}/`}${id}`;
   app.post(
-    '/api/v1/alarms/:watch/shelve',
+    `/api/v1/alarms/${path}/acknowledge`,
+    {
+      schema: {
+        summary: 'Acknowledge an alarm',
+        params: alarmParams,
+        body: z.object({ by: actor, comment: z.string().max(COMMENT_LENGTH_MAX).optional() }),
+        response: answers,
+      },
+    },
+    async ({ params, body }) => alarmToJson(await alarms.acknowledge(idOf(params), body.by, body.comment)),
+  );
+  app.post(
+    `/api/v1/alarms/${path}/shelve`,
     {
       schema: {
         summary: 'Shelve an alarm until a time',
-        params: watchParams,
+        params: alarmParams,
         body: shelveBody,
         response: { ...answers, 400: errorJson },
       },
@@ -64,8 +81,13 @@ export function registerAlarmRoutes(instance: FastifyInstance, alarms: AlarmComm
     async ({ params, body }) => {
       const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
       checkShelving(untilMs - deps.clock.nowMs());
-      return alarmToJson(await alarms.shelve(params.watch, untilMs, body.by));
+      return alarmToJson(await alarms.shelve(idOf(params), untilMs, body.by));
     },
+  );
+  app.post(
+    `/api/v1/alarms/${path}/unshelve`,
+    { schema: { summary: 'End shelving', params: alarmParams, body: z.object({ by: actor }), response: answers } },
+    async ({ params, body }) => alarmToJson(await alarms.unshelve(idOf(params), body.by)),
   );
 }
 

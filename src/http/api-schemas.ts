@@ -20,18 +20,33 @@ export const healthJson = z.object({
 const alarmStateJson = z.enum(alarmStates);
 
 export const alarmJson = z.object({
-  watch: z.string(),
+  alarm: z.string().describe('Id: watch/<id>, limit/<tag>/<level> or diagnostic/<kind>/<id>'),
+  watch: z.string().nullable().describe('Watch of the alarm; null for other alarms'),
   state: alarmStateJson,
   previous: alarmStateJson,
   priority: z.enum(alarmPriorities),
-  cause: z.string(),
+  cause: z.string().describe('Why the alarm was raised; an action of an operator does not replace it'),
+  change: z.string().describe('What happened last'),
   message: z.string(),
+  parameters: z.record(z.string(), z.union([z.string(), z.number()])).describe('Values of the message'),
+  onset_ms: z.number().nullable(),
+  acknowledged_by: z.string().nullable(),
+  acknowledged_ms: z.number().nullable(),
+  comment: z.string().nullable(),
   by: z.string().nullable(),
   score: z.number().nullable(),
   timestamp_ms: z.number(),
   number: z.number().describe('Increases with each change of this alarm'),
   shelved_until_ms: z.number().nullable(),
 });
+
+export const floodJson = z
+  .object({
+    is_flood: z.boolean(),
+    raised: z.number(),
+    by_cause: z.record(z.string(), z.number()),
+  })
+  .describe('Alarms raised in the last ten minutes; more than ten are a flood');
 
 export const tagReadingJson = z.object({
   tag: z.string(),

@@ -106,7 +106,6 @@ class BacktestRun {
     this.#rules = {
       onDelayMs: watch.alarm?.onDelayMs ?? 0,
       offDelayMs: watch.alarm?.offDelayMs ?? 0,
-      abnormal: watch.alarm?.abnormal ?? ready.manifest.abnormal,
     };
     this.#watch = new Watch(
       binding.id,
@@ -184,8 +183,8 @@ class BacktestRun {
     const verdict = judgement === undefined ? undefined : this.#watch.decide(judgement, false);
     let raised = false;
     if (verdict !== undefined) {
-      const { memory, cause } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
-      raised = cause !== undefined && memory.facts.active;
+      const { memory, change } = applyVerdict(this.#memory, verdict.verdict, verdict.timestampMs, this.#rules);
+      raised = change === 'raised';
       this.#memory = memory;
       this.#prediction = verdict.verdict === 'abnormal' ? 1 : 0;
     }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
+import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
+import { recordReaderEntry } from '../platform/entries.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { AppendQueue } from './records/append-queue.ts';
+import type { RecordReaderOptions, RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import { LOCAL } from './records/loss-ledger.ts';
@@ -40,6 +43,7 @@ export type OutboxOptions = {
 export class Outbox implements RecordStore, AsyncDisposable {
   readonly #deps: Deps;
   readonly #link: WorkerLink<StorageProtocol, StorageReport>;
+  readonly #reader: WorkerLink<RecordReaderProtocol, RecordReaderReport>;
   readonly #queue: AppendQueue;
   readonly #life = randomUUID();
   readonly #tally = new LossTally(this.#life);
@@ -65,6 +69,18 @@ export class Outbox implements RecordStore, AsyncDisposable {
       onDown: (reason) => this.#down(reason),
       deps,
     });
+    this.#reader = new WorkerLink({
+      name: 'reader',
+      lostCode: 'outbox-unavailable',
+      entry: recordReaderEntry,
+      workerData: { agentId, path: config.path, bytesMax: config.maxSizeBytes } satisfies RecordReaderOptions,
+      restarts: this.#metrics.andon_outbox_reader_restarts_total,
+      onReport: () => undefined,
+      // Uplinks and the API report their failed reads.
+      onSlow: (reason) => deps.log.warn({ component: 'outbox' }, reason),
+      onDown: (reason) => deps.log.error({ component: 'outbox' }, reason),
+      deps,
+    });
     this.#queue = new AppendQueue({
       clock: deps.clock,
       commitIntervalMs: config.commitIntervalMs,
@@ -84,6 +100,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
    */
   async start(): Promise<void> {
     await this.#link.start();
+    await this.#reader.start();
   }
 
   async append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]> {
@@ -99,27 +116,31 @@ export class Outbox implements RecordStore, AsyncDisposable {
     this.#tally.add(drafts, reason);
   }
 
-  read(request: ReadRequest): Promise<readonly StoredRecord[]> {
-    return this.#link.call('read', { ...request, nowMs: this.#deps.clock.nowMs() });
+  async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
+    const { uplink, kinds, limits, batchesMax } = request;
+    const recordsMax = limits.recordsMax * batchesMax;
+    const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
+    if (claim.spans.length === 0) return [];
+    const { batches, damaged } = await this.#reader.call('read', { ...claim, uplink, kinds, limits, batchesMax });
+    if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
+    if (batches.length === 0 && damaged.length > 0) return await this.read(request);
+    return batches.map((batch) => new RecordBatch(batch));
   }
 
-  async acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void> {
-    const [first, last] = [records[0], records.at(-1)];
+  async acknowledge(uplink: string, batches: readonly RecordBatch[]): Promise<void> {
+    const [first, last] = [batches[0]?.first, batches.at(-1)?.last];
     if (first === undefined || last === undefined) return;
-    await this.#link.call('acknowledge', {
-      uplink,
-      first: { id: first.id, sequence: first.sequence },
-      last: { id: last.id, sequence: last.sequence },
-      nowMs: this.#deps.clock.nowMs(),
-    });
+    await this.#link.call('acknowledge', { uplink, first, last, nowMs: this.#deps.clock.nowMs() });
   }
 
-  async setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void> {
-    await this.#link.call('setAside', { uplink, records, reason, nowMs: this.#deps.clock.nowMs() });
+  async setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void> {
+    const { first, last, sequences } = batch;
+    const nowMs = this.#deps.clock.nowMs();
+    await this.#link.call('setAside', { uplink, first, last, sequences: [...sequences], reason, nowMs });
   }
 
   history(query: HistoryQuery): Promise<readonly StoredRecord[]> {
-    return this.#link.call('history', query);
+    return this.#reader.call('history', query);
   }
 
   alarms(): Promise<readonly AlarmTransition[]> {
@@ -152,6 +173,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     const left = this.#tally.report()?.losses;
     if (left !== undefined)
       this.#deps.log.error({ losses: left }, 'Records were lost, and the loss could not be stored.');
+    await this.#reader.close();
     await this.#link.close();
   }
 

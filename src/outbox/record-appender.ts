@@ -2,7 +2,7 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { RecordKind } from '../domain/record/record.ts';
 import { databaseFault } from './file/database-file.ts';
-import { alarmKey } from './alarms/alarm-database.ts';
+import { alarmKey, storedKey } from './alarms/alarm-database.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { Refusals } from './file/refusals.ts';
 import type { OutboxDatabase } from './records/outbox-database.ts';
@@ -90,8 +90,8 @@ function isStoredAs({ rows }: OutboxDatabase, batch: AppendBatch, index: number,
   return row.names !== null && rows.names.isList(row.names, body.names) && Buffer.from(row.body).equals(body.bytes);
 }
 
-function alarmIdOf(database: OutboxDatabase, { watch, number }: AlarmTransition): string | undefined {
-  const row = database.statements.byKey.get(alarmKey(watch, number));
+function alarmIdOf(database: OutboxDatabase, transition: AlarmTransition): string | undefined {
+  const row = database.statements.byKey.get(alarmKey(storedKey(transition)));
   return row === undefined ? undefined : database.epochs.idOf(row as { sequence: number; original_id: string | null });
 }
 
@@ -122,7 +122,7 @@ function store(
         watch,
         timestampMs,
         body: bodyOf(batch, index),
-        key: alarm === undefined ? null : alarmKey(alarm.watch, alarm.number),
+        key: alarm === undefined ? null : alarmKey(storedKey(alarm)),
         originalId: null,
       });
       return database.epochs.idOf({ sequence, original_id: null });

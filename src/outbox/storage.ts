@@ -1,24 +1,27 @@
 import { dirname, join } from 'node:path';
 import type { OutboxStats } from '../contracts/record-store.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { StoredRecord } from '../domain/record/record.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { RpcHandlers } from '../platform/rpc.ts';
 import { AlarmStore } from './alarms/alarm-store.ts';
-import { alarmKey } from './alarms/alarm-database.ts';
+import { alarmKey, storedKey } from './alarms/alarm-database.ts';
 import { makeFolderFor, truncateWal } from './file/database-file.ts';
+import { inodeOf } from './file/high-water.ts';
 import { GrowthRate } from './file/growth-rate.ts';
 import { unavailable } from './file/outbox-errors.ts';
 import { DropHealth } from './records/drop-health.ts';
 import { storeLossRecords } from './records/loss-records.ts';
 import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
+import type { OutboxRow } from './records/outbox-schema.ts';
 import { outboxStatsOf } from './records/outbox-stats.ts';
 import { appendBatch } from './record-appender.ts';
 import { ROW_BYTES } from './records/record-space.ts';
 import { type AppendBatch, withoutAlarms } from './file/append-batch.ts';
 import type {
   AppendOutcome,
+  ClaimRequest,
   RecordRun,
+  SequenceSpans,
   RefusalReport,
   StorageProtocol,
   StorageReport,
@@ -61,14 +64,11 @@ export class Storage {
     return {
       open: ({ nowMs }) => this.#openAll(nowMs),
       append: (batch) => this.#append(batch),
-      read: ({ nowMs, ...request }) => {
-        this.#nowMs = nowMs;
-        return this.#outbox.use(nowMs, ({ lanes }) => lanes.read(request, nowMs));
-      },
+      claim: ({ nowMs, ...request }) => this.#claim(request, nowMs),
+      damaged: ({ sequences }) => this.#removeDamaged(sequences),
       lost: (report) => this.#lost(report),
       acknowledge: ({ nowMs, ...run }) => this.#acknowledge(run, nowMs),
-      setAside: ({ uplink, records, reason, nowMs }) => this.#setAside(uplink, records, reason, nowMs),
-      history: (query) => this.#outbox.use(this.#nowMs, ({ history }) => history.find(query)),
+      setAside: ({ sequences, reason, nowMs, ...run }) => this.#setAside(run, sequences, reason, nowMs),
       alarms: () => this.#alarms.alarms(this.#nowMs),
       stats: () => this.#stats(),
       upkeep: ({ nowMs, idle }) => this.#upkeep(nowMs, idle),
@@ -116,7 +116,7 @@ export class Storage {
     this.#bytesSinceUpkeep += bytes;
     this.#cursorsSavedMs = nowMs;
     this.#alarms.clear(
-      batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => transition),
+      batch.alarms.filter(({ index }) => ids[index] !== undefined).map(({ transition }) => storedKey(transition)),
     );
     return { ids };
   }
@@ -141,9 +141,21 @@ export class Storage {
     });
   }
 
+  #claim(request: ClaimRequest, nowMs: EpochMs): SequenceSpans {
+    this.#nowMs = nowMs;
+    const spans = this.#outbox.use(nowMs, ({ lanes }) => lanes.claim(request, nowMs));
+    return { file: inodeOf(this.#options.config.path), spans };
+  }
+
+  #removeDamaged(sequences: readonly number[]): undefined {
+    this.#outbox.use(this.#nowMs, ({ lanes }) => {
+      for (const sequence of sequences) lanes.removeDamaged(sequence);
+    });
+  }
+
   #acknowledge(run: RecordRun, nowMs: EpochMs): undefined {
     this.#nowMs = nowMs;
-    this.#outbox.use(nowMs, ({ lanes }) => lanes.acknowledge(run));
+    this.#outbox.use(nowMs, ({ lanes }) => void lanes.acknowledge(run));
     if (nowMs - this.#cursorsSavedMs < CURSOR_SAVE_MS) return;
     try {
       this.#saveCursors(nowMs);
@@ -153,15 +165,18 @@ export class Storage {
     }
   }
 
-  #setAside(uplink: string, records: readonly StoredRecord[], reason: string, nowMs: EpochMs): undefined {
+  #setAside(run: RecordRun, sequences: readonly number[], reason: string, nowMs: EpochMs): undefined {
     this.#nowMs = nowMs;
-    const [first, last] = [records[0], records.at(-1)];
-    if (first === undefined || last === undefined) return undefined;
     this.#outbox.use(nowMs, ({ database, lanes, space }) => {
       database.commit(() => {
-        lanes.acknowledge({ uplink, first, last });
-        for (const { id, kind, watch, timestampMs, body } of records)
-          database.statements.addDeadLetter.run(uplink, reason, nowMs, id, kind, watch, timestampMs, body);
+        if (!lanes.acknowledge(run)) return;
+        for (const sequence of sequences) {
+          const row = database.statements.bySequence.get(sequence) as OutboxRow | undefined;
+          const record = row === undefined ? undefined : database.rows.verified(row);
+          if (record === undefined) continue;
+          const { id, kind, watch, timestampMs, body } = record;
+          database.statements.addDeadLetter.run(run.uplink, reason, nowMs, id, kind, watch, timestampMs, body);
+        }
         space.trimDeadLetters();
       });
     });
@@ -207,11 +222,16 @@ export class Storage {
       const bytes = pending.reduce((total, { body }) => total + Buffer.byteLength(body) + ROW_BYTES, 0);
       if (!space.makeRoom(bytes, 'alarm')) return undefined;
       return database.commit(() => {
-        const missing = pending.filter(
-          ({ watch, number }) => database.statements.byKey.get(alarmKey(watch, number)) === undefined,
-        );
+        const missing = pending.filter((alarm) => database.statements.byKey.get(alarmKey(alarm)) === undefined);
         for (const { watch, number, timestampMs, body } of missing)
-          database.insert({ kind: 'alarm', watch, timestampMs, body, key: alarmKey(watch, number), originalId: null });
+          database.insert({
+            kind: 'alarm',
+            watch,
+            timestampMs,
+            body,
+            key: alarmKey({ watch, number }),
+            originalId: null,
+          });
         return missing.length;
       });
     });

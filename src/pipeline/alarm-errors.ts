@@ -1,7 +1,10 @@
 import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
 
 export const alarmErrors = {
-  'alarm-unknown': reject('No watch of this name has an alarm.', 'GET /api/v1/alarms lists the names.'),
+  'alarm-unknown': reject(
+    'There is no alarm with this id.',
+    '`andon alarms list` or GET /api/v1/alarms lists the ids.',
+  ),
   'alarm-not-acknowledgeable': reject(
     'The state of the alarm needs no acknowledgement, or the alarm is suppressed.',
     'None: another operator may have acknowledged it.',
@@ -12,7 +15,7 @@ export const alarmErrors = {
   ),
   'alarm-out-of-service': reject(
     'An alarm that is out of service cannot be shelved.',
-    'Remove alarm.outOfService from the configuration of the watch to put it in service again.',
+    'Remove outOfService from the alarm in the configuration to put it in service again.',
   ),
   'alarms-not-restored': retry(
     'The stored alarms could not be read yet. Their states are unknown, and operators cannot act on them.',

@@ -3,27 +3,29 @@ import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import {
   acknowledge,
-  type AlarmRules,
+  type ActionCause,
   type AlarmStep,
   applyVerdict,
   endSuppression,
+  isAction,
   noDelay,
+  type RaisingCause,
   shelve,
   suppress,
 } from '../domain/alarm/alarm-logic.ts';
-import { actionMessage, type BlamedTag, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import { actionMessage } from '../domain/alarm/alarm-message.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
-  type AlarmCause,
   type AlarmFacts,
+  type AlarmOnset,
   type AlarmPriority,
   type AlarmState,
   alarmState,
   type AlarmTransition,
   normalFacts,
+  watchAlarmId,
 } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import type { Verdict } from '../domain/alarm/verdict.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -31,25 +33,44 @@ import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { alarmMetrics } from './alarm-metrics.ts';
 import type { Entry, Recorder } from './recorder.ts';
-import type { AlarmConfig, WatchConfig } from './watch-config.ts';
+import type { AlarmConfig } from './watch-config.ts';
 
 /** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
 
-/** A verdict, and the state of the plant at its time. */
-export type AlarmVerdict = {
-  readonly verdict: Verdict;
-  /** Abnormal side of the watch's threshold. */
-  readonly abnormal: 'above' | 'below';
-  /** Tags for the alarm's message. */
-  readonly tags: readonly BlamedTag[];
+/** An alarm that may be raised. */
+export type AlarmDefinition = Pick<
+  AlarmConfig,
+  'onDelayMs' | 'offDelayMs' | 'priority' | 'outOfService' | 'suppressWhen'
+> & {
+  /** `watch/<id>`, `limit/<tag>/<level>` or `diagnostic/<kind>/<id>`. */
+  readonly id: string;
+  /** Watch of the alarm; '' for other alarms. */
+  readonly watch: string;
+  /** Name for sentences: `pump-1`, `pump-1.pressure (high)`. */
+  readonly title: string;
+};
+
+/** What raises an alarm, for its record. */
+type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
+
+/** One observation of the condition that an alarm is about. */
+export type AlarmInput = {
+  /** Id of the alarm. */
+  readonly alarm: string;
+  readonly condition: 'normal' | 'abnormal' | 'unknown';
+  readonly timestampMs: EpochMs;
+  readonly score: number | undefined;
+  /** Called if the observation raises the alarm. */
+  readonly raises: () => AlarmOccasion;
+  /** Returns the message if the observation clears the alarm. */
+  readonly clears: () => string;
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
   readonly suppressed: boolean | undefined;
 };
 
 type Alarm = {
-  readonly watch: string;
-  readonly config: AlarmConfig;
+  readonly definition: AlarmDefinition;
   memory: AlarmStep['memory'];
   last: AlarmTransition;
   /** Highest number given out. It is above `last.number` if an operator's action could not be stored. */
@@ -60,7 +81,7 @@ type Alarm = {
 };
 
 /**
- * The alarms of all watches: their states, the actions of operators, and their records in the outbox.
+ * All alarms: their states, the actions of operators, and their records in the outbox.
  *
  * A transition takes effect in memory immediately, is stored, and only then listed and announced. The plant's transitions
  * of a suppressed alarm are stored but not announced, so that the journal is complete. Until `start` has read the stored
@@ -73,21 +94,26 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #deps: Deps;
   readonly #metrics;
   readonly #health: ComponentHealth;
-  readonly #alarms: ReadonlyMap<string, Alarm>;
+  readonly #alarms: Map<string, Alarm>;
   readonly #backoff: Backoff;
-  #unapplied: AlarmVerdict[] = [];
+  readonly #definitionOf;
+  #unapplied: AlarmInput[] = [];
   #restored = false;
   #late = false;
   #retry: Timer | undefined;
   #disposed = false;
 
   constructor(options: {
-    readonly watches: ReadonlyMap<string, WatchConfig>;
+    /** In the order in which they are listed. */
+    readonly definitions: readonly AlarmDefinition[];
+    /** Returns the definition of a stored alarm that is not in `definitions`; undefined if it does not exist any more. */
+    readonly definitionOf?: (stored: AlarmTransition) => AlarmDefinition | undefined;
     readonly records: RecordStore;
     readonly recorder: Recorder;
     readonly events: LiveEvents;
     readonly deps: Deps;
   }) {
+    this.#definitionOf = options.definitionOf ?? (() => undefined);
     this.#records = options.records;
     this.#recorder = options.recorder;
     this.#events = options.events;
@@ -96,10 +122,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     this.#health = options.deps.health.component('alarms');
     this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
     const nowMs = options.deps.clock.nowMs();
-    const alarms = [...options.watches].flatMap(([watch, { alarm }]) =>
-      alarm === undefined ? [] : [newAlarm(watch, alarm, nowMs)],
-    );
-    this.#alarms = new Map(alarms.map((alarm) => [alarm.watch, alarm]));
+    this.#alarms = new Map(options.definitions.map((definition) => [definition.id, newAlarm(definition, nowMs)]));
   }
 
   /** Reads the stored alarms. If that fails, retries in the background. Never rejects. */
@@ -128,17 +151,22 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
 
   /** @returns Undefined for a watch without an alarm, and while the stored alarms could not be read. */
   stateOf(watch: string): AlarmState | undefined {
-    return !this.#restored ? undefined : this.#alarms.get(watch)?.stored.state;
+    return !this.#restored ? undefined : this.#alarms.get(watchAlarmId(watch))?.stored.state;
   }
 
   /** True while the plant is in alarm, also if the alarm is acknowledged or suppressed. */
-  isActive(watch: string): boolean {
-    return this.#alarms.get(watch)?.memory.facts.active === true;
+  isActive(alarm: string): boolean {
+    return this.#alarms.get(alarm)?.memory.facts.active === true;
   }
 
-  /** @returns Transitions to store with the verdict's own record. */
-  apply(input: AlarmVerdict): readonly Entry[] {
-    const alarm = this.#alarms.get(input.verdict.watch);
+  /** Adds an alarm that becomes possible later, such as that of a component. Does nothing if it exists. */
+  define(definition: AlarmDefinition): void {
+    if (!this.#alarms.has(definition.id)) this.#add(newAlarm(definition, this.#deps.clock.nowMs()));
+  }
+
+  /** @returns Transitions to store, with the record that they belong to. */
+  apply(input: AlarmInput): readonly Entry[] {
+    const alarm = this.#alarms.get(input.alarm);
     if (alarm === undefined) return [];
     if (!this.#restored) {
       this.#unapplied.push(input);
@@ -148,29 +176,30 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
       }
       return [];
     }
-    return [...this.#applySuppression(alarm, input), ...this.#applyVerdict(alarm, input)];
+    return [...this.#applySuppression(alarm, input), ...this.#applyCondition(alarm, input)];
   }
 
-  async acknowledge(watch: string, by: string): Promise<AlarmTransition> {
-    const alarm = this.#alarm(watch);
-    const facts = acknowledge(alarm.memory.facts);
+  async acknowledge(id: string, by: string, comment?: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(id);
+    const timestampMs = this.#deps.clock.nowMs();
+    const facts = acknowledge(alarm.memory.facts, { by, timestampMs, comment });
     if (facts === undefined)
-      throw new OperatingError('alarm-not-acknowledgeable', 'reject', `The alarm of ${watch} is ${alarm.last.state}`);
+      throw new OperatingError('alarm-not-acknowledgeable', 'reject', `The alarm ${id} is ${alarm.last.state}`);
     return this.#act(alarm, facts, 'acknowledged', by);
   }
 
-  async shelve(watch: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
-    const alarm = this.#alarm(watch);
+  async shelve(id: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(id);
     const facts = shelve(alarm.memory.facts, untilMs);
     if (facts === undefined)
-      throw new OperatingError('alarm-out-of-service', 'reject', `The alarm of ${watch} is out of service`);
+      throw new OperatingError('alarm-out-of-service', 'reject', `The alarm ${id} is out of service`);
     return this.#act(alarm, facts, 'shelved', by);
   }
 
-  async unshelve(watch: string, by: string): Promise<AlarmTransition> {
-    const alarm = this.#alarm(watch);
+  async unshelve(id: string, by: string): Promise<AlarmTransition> {
+    const alarm = this.#alarm(id);
     if (alarm.memory.facts.suppression !== 'shelved')
-      throw new OperatingError('alarm-not-shelved', 'reject', `The alarm of ${watch} is ${alarm.last.state}`);
+      throw new OperatingError('alarm-not-shelved', 'reject', `The alarm ${id} is ${alarm.last.state}`);
     return this.#act(alarm, endSuppression(alarm.memory.facts), 'unshelved', by);
   }
 
@@ -186,50 +215,55 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     for (const alarm of this.#alarms.values()) {
       alarm.shelving?.cancel();
       // The gauge outlives this service: after a reload the next one counts the same alarms.
-      if (this.#restored) this.#metrics.andon_alarms.dec({ state: alarm.last.state, priority: alarm.config.priority });
+      if (this.#restored)
+        this.#metrics.andon_alarms.dec({ state: alarm.last.state, priority: alarm.definition.priority });
     }
   }
 
-  #applyVerdict(alarm: Alarm, { verdict, abnormal, tags }: AlarmVerdict): readonly Entry[] {
-    const { timestampMs, score, threshold } = verdict;
+  #applyCondition(alarm: Alarm, input: AlarmInput): readonly Entry[] {
+    const { condition, timestampMs, score } = input;
     const { facts } = alarm.memory;
-    const step = applyVerdict(alarm.memory, verdict.verdict, timestampMs, rulesOf(alarm.config, abnormal));
-    alarm.memory = { facts, delay: step.memory.delay };
-    const { cause } = step;
-    if (cause === undefined) return [];
-    const message = scoreMessage(cause, { watch: alarm.watch, score, threshold, tags });
-    return [this.#change(alarm, step.memory.facts, { cause, message, by: undefined, timestampMs, score })];
+    const { memory, change } = applyVerdict(alarm.memory, condition, timestampMs, alarm.definition);
+    alarm.memory = { facts, delay: memory.delay };
+    if (change === undefined) return [];
+    if (change === 'cleared') {
+      const cleared = { cause: 'returned-to-normal', message: input.clears(), parameters: {} } as const;
+      return [this.#change(alarm, memory.facts, { ...cleared, by: undefined, timestampMs, score })];
+    }
+    const occasion = input.raises();
+    const raised = { ...memory.facts, onset: { timestampMs, ...occasion } };
+    return [this.#change(alarm, raised, { ...occasion, by: undefined, timestampMs, score })];
   }
 
-  #applySuppression(alarm: Alarm, { verdict, suppressed }: AlarmVerdict): readonly Entry[] {
+  #applySuppression(alarm: Alarm, { timestampMs, suppressed }: AlarmInput): readonly Entry[] {
     const { facts } = alarm.memory;
     const ends = suppressed === false && facts.suppression === 'suppressed-by-design';
     const next =
       suppressed === true ? suppress(facts, 'suppressed-by-design') : ends ? endSuppression(facts) : undefined;
     if (next === undefined) return [];
     const cause = ends ? 'returned-to-service' : 'suppressed-by-design';
-    const by = alarm.config.suppressWhen?.tag;
-    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
-    const { timestampMs } = verdict;
-    return [this.#change(alarm, next, { cause, message, by, timestampMs, score: alarm.last.score })];
+    const by = alarm.definition.suppressWhen?.tag;
+    return [this.#change(alarm, next, action(alarm, cause, by, timestampMs, undefined))];
   }
 
   #restore(stored: readonly AlarmTransition[]): void {
-    this.#restored = true;
     for (const transition of stored) {
-      const alarm = this.#alarms.get(transition.watch);
+      const late = this.#alarms.has(transition.alarm) ? undefined : this.#definitionOf(transition);
+      if (late !== undefined) this.define(late);
+      const alarm = this.#alarms.get(transition.alarm);
       if (alarm === undefined) continue;
       alarm.memory = { facts: transition.facts, delay: noDelay };
-      alarm.last = { ...transition, priority: alarm.config.priority };
+      alarm.last = { ...transition, priority: alarm.definition.priority };
       alarm.number = transition.number;
       alarm.stored = alarm.last;
     }
+    this.#restored = true;
     // Earlier subscribers received an empty list.
     if (this.#late)
       for (const transition of this.list()) this.#events.emit({ type: 'alarm', transition, id: undefined });
     const entries: Entry[] = [];
     for (const alarm of this.#alarms.values()) {
-      this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority: alarm.config.priority });
+      this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority: alarm.definition.priority });
       entries.push(...this.#putInService(alarm));
       this.#timeShelving(alarm);
     }
@@ -240,26 +274,34 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   /** Puts an alarm in or out of service, as configured. */
   #putInService(alarm: Alarm): readonly Entry[] {
     const { facts } = alarm.memory;
-    if (alarm.config.outOfService) {
+    if (alarm.definition.outOfService) {
       const suppressed = suppress(facts, 'out-of-service');
       return suppressed === undefined ? [] : [this.#ofConfig(alarm, suppressed, 'out-of-service')];
     }
-    const suppressedNoMore = facts.suppression === 'suppressed-by-design' && alarm.config.suppressWhen === undefined;
+    const suppressedNoMore =
+      facts.suppression === 'suppressed-by-design' && alarm.definition.suppressWhen === undefined;
     return facts.suppression === 'out-of-service' || suppressedNoMore
       ? [this.#ofConfig(alarm, endSuppression(facts), 'returned-to-service')]
       : [];
   }
 
   #ofConfig(alarm: Alarm, facts: AlarmFacts, cause: 'out-of-service' | 'returned-to-service'): Entry {
-    const by = 'configuration';
-    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: undefined });
-    return this.#change(alarm, facts, { cause, message, by, timestampMs: this.#deps.clock.nowMs(), score: undefined });
+    const nowMs = this.#deps.clock.nowMs();
+    return this.#change(alarm, facts, { ...action(alarm, cause, 'configuration', nowMs, undefined), score: undefined });
+  }
+
+  /** Adds an alarm after the start. */
+  #add(alarm: Alarm): void {
+    const { id, priority } = alarm.definition;
+    this.#alarms.set(id, alarm);
+    if (this.#restored) this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority });
   }
 
   /** @throws {OperatingError} 'alarm-unknown', 'alarms-not-restored' */
-  #alarm(watch: string): Alarm {
-    const alarm = this.#alarms.get(watch);
-    if (alarm === undefined) throw new OperatingError('alarm-unknown', 'reject', `No watch '${watch}' has an alarm`);
+  #alarm(id: string): Alarm {
+    // Before alarms had ids, an alarm was addressed by its watch.
+    const alarm = this.#alarms.get(id) ?? this.#alarms.get(watchAlarmId(id));
+    if (alarm === undefined) throw new OperatingError('alarm-unknown', 'reject', `There is no alarm '${id}'`);
     if (!this.#restored)
       throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
     return alarm;
@@ -276,9 +318,8 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     by: string,
   ): Promise<AlarmTransition> {
     const before = { facts: alarm.memory.facts, last: alarm.last };
-    const timestampMs = this.#deps.clock.nowMs();
-    const message = actionMessage(cause, { watch: alarm.watch, by, untilMs: facts.shelvedUntilMs });
-    const entry = this.#change(alarm, facts, { cause, message, by, timestampMs, score: before.last.score });
+    const nowMs = this.#deps.clock.nowMs();
+    const entry = this.#change(alarm, facts, action(alarm, cause, by, nowMs, facts.shelvedUntilMs));
     const transition = alarm.last;
     this.#timeShelving(alarm);
     try {
@@ -293,7 +334,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   #takeBack(alarm: Alarm, before: { readonly facts: AlarmFacts; readonly last: AlarmTransition }): void {
-    this.#count(alarm.last.state, before.last.state, alarm.config.priority);
+    this.#count(alarm.last.state, before.last.state, alarm.definition.priority);
     alarm.memory = { facts: before.facts, delay: alarm.memory.delay };
     alarm.last = before.last;
     this.#timeShelving(alarm);
@@ -301,28 +342,31 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
 
   #change(
     alarm: Alarm,
-    facts: AlarmFacts,
-    change: Pick<AlarmTransition, 'cause' | 'message' | 'by' | 'timestampMs' | 'score'>,
+    changed: AlarmFacts,
+    change: Pick<AlarmTransition, 'cause' | 'message' | 'parameters' | 'by' | 'timestampMs' | 'score'>,
   ): Entry {
+    const { id: name, watch, priority } = alarm.definition;
     alarm.number += 1;
+    const facts = alarmState(changed) === 'normal' ? normalFacts : changed;
     const transition: AlarmTransition = {
-      watch: alarm.watch,
+      alarm: name,
+      watch,
       number: alarm.number,
       state: alarmState(facts),
       previous: alarm.last.state,
-      priority: alarm.config.priority,
+      priority,
       ...change,
       facts,
     };
     alarm.memory = { facts, delay: alarm.memory.delay };
     alarm.last = transition;
     this.#count(transition.previous, transition.state, transition.priority);
-    this.#metrics.andon_alarm_transitions_total.inc({ watch: alarm.watch, state: transition.state });
+    this.#metrics.andon_alarm_transitions_total.inc({ alarm: name, state: transition.state });
     const { timestamp_ms: _, ...body } = alarmPayload(transition, undefined);
     const draft = {
       kind: 'alarm',
       timestampMs: transition.timestampMs,
-      watch: alarm.watch,
+      watch,
       body,
       alarm: transition,
     } as const;
@@ -333,7 +377,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     // A record that was kept for long may come after a newer one; subscribers must not fall back to the old state.
     if (transition.number <= alarm.stored.number) return;
     alarm.stored = transition;
-    if (transition.facts.suppression !== 'none' && isOfPlant(transition.cause)) return;
+    if (transition.facts.suppression !== 'none' && !isAction(transition.cause)) return;
     this.#events.emit({ type: 'alarm', transition, id });
   }
 
@@ -358,43 +402,46 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     // A timer may fire a fraction early, and is limited to 24 days.
     if (facts.shelvedUntilMs !== undefined && facts.shelvedUntilMs - nowMs >= 1) return this.#timeShelving(alarm);
     alarm.shelving = undefined;
-    const cause = 'shelving-ended';
-    const message = actionMessage(cause, { watch: alarm.watch, by: undefined, untilMs: undefined });
-    const change = { cause, message, by: undefined, timestampMs: nowMs, score: alarm.last.score } as const;
+    const change = action(alarm, 'shelving-ended', undefined, nowMs, undefined);
     this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
   }
 }
 
-function isOfPlant(cause: AlarmCause): boolean {
-  return cause === 'score-above-threshold' || cause === 'score-below-threshold' || cause === 'returned-to-normal';
-}
-
-function rulesOf(config: AlarmConfig, abnormal: 'above' | 'below'): AlarmRules {
-  return { onDelayMs: config.onDelayMs, offDelayMs: config.offDelayMs, abnormal };
+/** Returns the change of an alarm by an operator, the clock or the configuration. */
+function action(
+  { definition, last }: Alarm,
+  cause: ActionCause,
+  by: string | undefined,
+  timestampMs: EpochMs,
+  untilMs: EpochMs | undefined,
+) {
+  const message = actionMessage(cause, { alarm: definition.title, by, untilMs });
+  return { cause, message, parameters: {}, by, timestampMs, score: last.score };
 }
 
 /**
  * Creates an alarm without a stored state. If its state was lost, records with its earlier numbers may be in the outbox.
  * An alarm changes less than once a millisecond, so the current time is above all of them.
  */
-function newAlarm(watch: string, config: AlarmConfig, nowMs: EpochMs): Alarm {
+function newAlarm(definition: AlarmDefinition, nowMs: EpochMs): Alarm {
   const number = Math.floor(nowMs);
   const last: AlarmTransition = {
-    watch,
+    alarm: definition.id,
+    watch: definition.watch,
     number,
     state: 'normal',
     previous: 'normal',
-    priority: config.priority,
+    priority: definition.priority,
     cause: 'returned-to-normal',
-    message: `${watch} has had no alarm yet.`,
+    message: `${definition.title} has had no alarm yet.`,
+    parameters: {},
     by: undefined,
     timestampMs: nowMs,
     score: undefined,
     facts: normalFacts,
   };
   return {
-    watch,
-    config,
+    definition,
     memory: { facts: normalFacts, delay: noDelay },
     last,
     number,

@@ -4,6 +4,7 @@ import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
+import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
@@ -18,6 +19,8 @@ import type { AlarmService } from './alarm-service.ts';
 import { blamedTags } from './blamed-tags.ts';
 import type { DerivedTags } from './derived-tags.ts';
 import { DriftMonitor } from './drift-monitor.ts';
+import type { LimitsConfig } from './limit-config.ts';
+import { LimitMonitor } from './limit-monitor.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 import type { Entry, Recorder } from './recorder.ts';
 import { sampleDraft } from './sample-record.ts';
@@ -25,7 +28,8 @@ import { numbersOf, tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
-import type { WatchConfig } from './watch-config.ts';
+import type { SuppressWhen, WatchConfig } from './watch-config.ts';
+import { verdictAlarm } from './verdict-alarm.ts';
 import { Watch } from './watch.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
@@ -44,6 +48,8 @@ export type PipelineOptions = {
   readonly derived?: DerivedTags;
   /** Every tag that they name is in `tags`. */
   readonly watches: ReadonlyMap<string, WatchConfig>;
+  /** Limits of tags, by tag. Every tag that they name is in `tags`. */
+  readonly limits?: Readonly<Record<string, LimitsConfig>>;
   readonly inference: WindowModels;
   /** Undefined without rollouts, as in a benchmark. */
   readonly rollouts: VersionComparison | undefined;
@@ -68,6 +74,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #gate: QualityGate;
   readonly #table: TagTable;
   readonly #watches: readonly Watch[];
+  /** Compares tags with their limits. */
+  readonly limits: LimitMonitor;
   readonly #telemetry: readonly WatchTelemetry[];
   readonly #drift: readonly DriftMonitor[];
   readonly #numbers: ReadonlyMap<string, TagNumber>;
@@ -101,6 +109,13 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
     this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
+    this.limits = new LimitMonitor({
+      limits: options.limits ?? {},
+      tags,
+      alarms: options.alarms,
+      suppressed: (when) => this.#isSuppressedBy(when),
+      nowMs: deps.clock.nowMs(),
+    });
     this.#routes = tagRoutes(
       tags.length,
       this.#watches.map(({ tagNumbers }) => tagNumbers),
@@ -203,6 +218,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#table.update(this.#gated, this.#reported);
     this.#options.history?.add(this.#gated);
     this.#fillWindows(this.#gated);
+    this.#store(this.limits.accept(this.#gated));
     this.#recordSamples();
   }
 
@@ -271,6 +287,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#tick?.cancel();
     const nowMs = this.#options.deps.clock.nowMs();
     this.#advance(nowMs);
+    this.#store(this.limits.tick(nowMs));
     const waitMs = Math.min(Math.max(this.#nextDeadlineMs - nowMs, 1), TICK_MS_MAX);
     const waits = this.#watches.some(({ windower }) => windower === undefined);
     this.#tick = this.#timer(() => this.#check(), waits ? Math.min(waitMs, MODEL_CHECK_MS) : waitMs);
@@ -329,7 +346,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
       const number = this.#byId.get(judgement.job.watch) ?? -1;
       const watch = this.#watches[number];
       if (watch === undefined) continue;
-      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watch.id));
+      const verdict = watch.decide(judgement, this.#options.alarms.isActive(watchAlarmId(watch.id)));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
       this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
@@ -364,15 +381,21 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
     const tags = blamedTags(verdict, readings, manifest);
-    return [entry, ...alarms.apply({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) })];
+    return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 
   /** Returns undefined if the deciding tag is not good: then the suppression does not change. */
   #isSuppressed({ config: { alarm } }: Watch): boolean | undefined {
-    if (alarm?.suppressWhen === undefined) return false;
-    const { tag, above = Infinity, below = -Infinity } = alarm.suppressWhen;
+    return alarm?.suppressWhen === undefined ? false : this.#isSuppressedBy(alarm.suppressWhen);
+  }
+
+  #isSuppressedBy({ tag, above = Infinity, below = -Infinity }: SuppressWhen): boolean | undefined {
     const { value, quality } = this.#table.reading(this.#numbers.get(tag) ?? -1);
     return value === undefined || quality !== 'good' ? undefined : value > above || value < below;
+  }
+
+  #store(entries: readonly Entry[]): void {
+    if (entries.length > 0) this.#options.recorder.store(entries);
   }
 
   #emitTags(): void {

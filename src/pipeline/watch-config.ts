@@ -62,7 +62,7 @@ const windowSchema = configObject({
   }
 });
 
-const suppressWhenSchema = configObject({
+export const suppressWhenSchema = configObject({
   tag: z.string().min(1).describe("Tag for the state of the plant, such as 'pump is running'"),
   above: z.number().optional().describe('Suppressed while the tag is above this'),
   below: z.number().optional().describe('Suppressed while the tag is below this'),
@@ -167,4 +167,5 @@ export function modelNameFor(id: string): string {
     .replace(/^[^a-z0-9]+/, '');
   return name.slice(0, 64) || 'watch';
 }
+export type SuppressWhen = z.infer<typeof suppressWhenSchema>;
 export type AlarmConfig = z.infer<typeof alarmSchema>;

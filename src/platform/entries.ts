@@ -2,6 +2,7 @@ import { entryFile } from './entry-file.ts';
 
 /** Entry files of the threads and child processes that the agent starts. */
 export const storageWorkerEntry = entryFile(import.meta.url, '../hosts/storage-worker.ts');
+export const recordReaderEntry = entryFile(import.meta.url, '../hosts/record-reader.ts');
 export const historyWorkerEntry = entryFile(import.meta.url, '../hosts/history-worker.ts');
 export const inferenceHostEntry = entryFile(import.meta.url, '../hosts/inference-host.ts');
 export const tensorCodecEntry = entryFile(import.meta.url, '../hosts/tensor-codec.ts');

@@ -96,8 +96,23 @@ type PendingCall = {
   readonly timer: Timer | undefined;
 };
 
+/** A result with memory that is transferred instead of copied. It cannot be used by the handler afterwards. */
+export class Moved<T> {
+  readonly result: T;
+  readonly buffers: readonly ArrayBuffer[];
+
+  constructor(result: T, buffers: readonly ArrayBuffer[]) {
+    this.result = result;
+    this.buffers = buffers;
+  }
+}
+
+type Handled<T> = T | Moved<T>;
+
 export type RpcHandlers<P extends RpcProtocol> = {
-  readonly [M in keyof P & string]: (params: P[M]['params']) => P[M]['result'] | Promise<P[M]['result']>;
+  readonly [M in keyof P & string]: (
+    params: P[M]['params'],
+  ) => Handled<P[M]['result']> | Promise<Handled<P[M]['result']>>;
 };
 
 /** Server end, with one handler for each method. The error of a handler is returned with its code and disposition. */
@@ -113,9 +128,9 @@ function isRequest(message: unknown): message is Request {
 }
 
 async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandlers<P>, request: Request): Promise<void> {
-  const reply = await replyTo(handlers, request);
+  const { reply, moved } = await replyTo(handlers, request);
   try {
-    port.post(reply);
+    port.post(reply, moved);
   } catch {
     // The channel is closed, so there is no caller left.
   }
@@ -124,13 +139,15 @@ async function answer<P extends RpcProtocol>(port: RpcPort, handlers: RpcHandler
 async function replyTo<P extends RpcProtocol>(
   handlers: RpcHandlers<P>,
   { id, method, params }: Request,
-): Promise<Reply> {
+): Promise<{ readonly reply: Reply; readonly moved?: readonly ArrayBuffer[] }> {
   try {
     const handler = handlers[method];
     if (handler === undefined) throw new OperatingError('rpc-unknown-method', 'reject', `No method '${method}'`);
-    return { id, ok: true, result: await handler(params) };
+    const result = await handler(params);
+    if (!(result instanceof Moved)) return { reply: { id, ok: true, result } };
+    return { reply: { id, ok: true, result: result.result }, moved: result.buffers };
   } catch (error) {
-    return { id, ok: false, error: wireError(error) };
+    return { reply: { id, ok: false, error: wireError(error) } };
   }
 }
 

@@ -94,7 +94,8 @@ export class RolloutHosts implements RolloutModels, AsyncDisposable {
 
   #close(label: string, host: ModelHost): void {
     this.#hosts.delete(label);
-    const left = host[Symbol.asyncDispose]().finally(() => {
+    const ended = host[Symbol.asyncDispose]().then(() => host.jobs.scheduler.settle());
+    const left = ended.finally(() => {
       // The same version may be under rollout again by now, with figures of its own.
       if (!this.#hosts.has(label)) this.#forgetFigures(host.name);
       this.#leaving.delete(left);

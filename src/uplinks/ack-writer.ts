@@ -77,8 +77,8 @@ export class AckWriter {
 
   async #store(settlement: Settlement): Promise<void> {
     const { uplink, records, report } = this.#options;
-    if (settlement.type === 'acknowledge') return records.acknowledge(uplink, settlement.records);
-    await records.setAside(uplink, settlement.records, settlement.reason);
+    if (settlement.type === 'acknowledge') return records.acknowledge(uplink, settlement.batches);
+    await records.setAside(uplink, settlement.batch, settlement.reason);
     report.setAside(settlement);
   }
 }

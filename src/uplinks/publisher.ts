@@ -124,7 +124,7 @@ export class Publisher implements AsyncDisposable {
         return this.#offer('verdict', event.verdict.watch, verdictPayload(event.verdict, event.id), false);
       case 'alarm': {
         const { transition, id } = event;
-        if (id !== undefined) this.#alarmIds.set(transition.watch, { number: transition.number, id });
+        if (id !== undefined) this.#alarmIds.set(transition.alarm, { number: transition.number, id });
         return this.#offerAlarm(transition);
       }
       case 'tags':
@@ -140,9 +140,12 @@ export class Publisher implements AsyncDisposable {
   }
 
   #offerAlarm(transition: AlarmTransition): void {
-    const known = this.#alarmIds.get(transition.watch);
+    const known = this.#alarmIds.get(transition.alarm);
     const id = known?.number === transition.number ? known.id : undefined;
-    this.#offer('alarm', transition.watch, alarmPayload(transition, id), true);
+    const payload = alarmPayload(transition, id);
+    this.#offer('alarm', transition.alarm, payload, true);
+    // Before alarms had ids, the alarm of a watch had the topic of the watch.
+    if (transition.watch !== '') this.#offer('alarm', transition.watch, payload, true);
   }
 
   #offer(kind: TopicKind, name: string, payload: object, retain: boolean): void {

@@ -1,12 +1,12 @@
 import type { Lane, RecordStore } from '../contracts/record-store.ts';
 import type { Uplink, UplinkTransport } from '../contracts/uplink.ts';
-import type { StoredRecord } from '../domain/record/record.ts';
+import type { RecordBatch } from '../domain/record/record-batch.ts';
 import { Backoff } from '../platform/backoff.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { AckWriter } from './ack-writer.ts';
-import { type Batch, InFlightBatches, planBatches } from './in-flight-batches.ts';
+import { InFlightBatches } from './in-flight-batches.ts';
 import { Pace } from './pace.ts';
 import { UplinkError } from './uplink-errors.ts';
 import type { UplinkFields } from './uplink-fields.ts';
@@ -35,8 +35,8 @@ const ABORT_GRACE_MS = 1000;
 /**
  * Sends records from the outbox through a transport: at least once, in order, without a limit on attempts.
  *
- * Some batches are read, sent with up to `inFlightMax` in flight, and settled before the next read, because a read
- * starts at the cursor. Memory is bounded by one read.
+ * Some batches are read and sent with up to `inFlightMax` in flight, while the next ones are read. Memory is bounded by
+ * two reads. With live-first every batch is settled before the next read, because either lane may be next.
  *
  * | A batch | Next |
  * | --- | --- |
@@ -57,6 +57,8 @@ export class UplinkPump implements Uplink {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #disposed: Promise<void> | undefined;
+  /** The next read, begun while the batches of the last one are sent. */
+  #ahead: Promise<readonly RecordBatch[] | undefined> | undefined;
   #liveInARow = 0;
   #refusedInARow = 0;
 
@@ -127,10 +129,10 @@ export class UplinkPump implements Uplink {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       this.#committed.clear();
-      const records = await this.#read();
-      if (records === undefined) await this.#again.wait(this.#storeBackoff.nextMs());
-      else if (records.length === 0) await this.#idle();
-      else await this.#deliver(records);
+      const batches = await this.#read();
+      if (batches === undefined) await this.#again.wait(this.#storeBackoff.nextMs());
+      else if (batches.length === 0) await this.#idle();
+      else await this.#deliver(batches);
     }
   }
 
@@ -143,13 +145,13 @@ export class UplinkPump implements Uplink {
   }
 
   /** @returns Undefined if the outbox could not be read. */
-  async #read(): Promise<readonly StoredRecord[] | undefined> {
+  async #read(after?: number): Promise<readonly RecordBatch[] | undefined> {
     try {
       for (const lane of this.#lanes()) {
-        const records = await this.#readLane(lane);
-        if (records.length === 0) continue;
+        const batches = await this.#readLane(lane, after);
+        if (batches.length === 0) continue;
         this.#liveInARow = lane === 'live' ? this.#liveInARow + 1 : 0;
-        return records;
+        return batches;
       }
       return [];
     } catch (error) {
@@ -164,32 +166,55 @@ export class UplinkPump implements Uplink {
     return this.#liveInARow >= LIVE_IN_A_ROW ? ['backlog', 'live'] : ['live', 'backlog'];
   }
 
-  async #readLane(lane: Lane): Promise<readonly StoredRecord[]> {
+  async #readLane(lane: Lane, after: number | undefined): Promise<readonly RecordBatch[]> {
     const { id, config, inFlightMax, records } = this.#options;
     // With live-first a read is kept short, because live records wait until it is delivered.
-    const batches = config.order === 'live-first' ? inFlightMax : Math.max(inFlightMax, READ_AHEAD_BATCHES);
+    const batchesMax = config.order === 'live-first' ? inFlightMax : Math.max(inFlightMax, READ_AHEAD_BATCHES);
     const found = await records.read({
       uplink: id,
       lane,
       kinds: config.records,
-      recordsMax: config.batch.recordsMax * batches,
-      bytesMax: config.batch.bytesMax * batches,
+      limits: config.batch,
+      batchesMax,
+      after,
     });
     this.#storeBackoff.reset();
     this.#report.storeOk();
     return found;
   }
 
-  async #deliver(records: readonly StoredRecord[]): Promise<void> {
-    const batches = new InFlightBatches(planBatches(records, this.#options.config.batch));
+  async #deliver(first: readonly RecordBatch[]): Promise<void> {
+    const batches = new InFlightBatches();
+    this.#add(first, batches);
     while (batches.open && !this.#stopped) {
       this.#again.clear();
-      // The limit is known once connected and may differ for each connection.
-      batches.fit(this.#options.transport.bytesMax?.() ?? Infinity);
+      this.#fit(batches);
       const error = await this.#sendAll(batches);
       if (error !== undefined && !this.#stopped) await this.#again.wait(this.#waitMs(error));
     }
     await this.#ackWriter.drained();
+  }
+
+  /** Adds batches that were read, and begins to read the next ones. */
+  #add(read: readonly RecordBatch[], batches: InFlightBatches): void {
+    batches.add(read);
+    const isAhead = this.#options.config.order === 'oldest-first' && read.length > 0;
+    this.#ahead = isAhead ? this.#read(read.at(-1)?.last.sequence) : undefined;
+  }
+
+  /** @returns False if no further batches are to be sent before the others are settled. */
+  async #addAhead(batches: InFlightBatches): Promise<boolean> {
+    const read = await this.#ahead;
+    this.#ahead = undefined;
+    if (read === undefined || read.length === 0 || batches.isDropped) return false;
+    this.#add(read, batches);
+    this.#fit(batches);
+    return true;
+  }
+
+  /** The limit is known once connected and may differ for each connection. */
+  #fit(batches: InFlightBatches): void {
+    batches.fit(this.#options.transport.bytesMax?.() ?? Infinity);
   }
 
   #waitMs(error: OperatingError): number {
@@ -204,7 +229,7 @@ export class UplinkPump implements Uplink {
   async #sendAll(batches: InFlightBatches): Promise<OperatingError | undefined> {
     const inFlight = new Set<Promise<void>>();
     let pause: OperatingError | undefined;
-    const settle = async (batch: Batch) => {
+    const settle = async (batch: RecordBatch) => {
       const error = await this.#send(batch, batches);
       pause ??= error;
     };
@@ -212,8 +237,11 @@ export class UplinkPump implements Uplink {
       const isRunning = await this.#waitForPace();
       if (!isRunning || pause !== undefined) break;
       const batch = batches.next();
-      if (batch === undefined) break;
-      this.#pace.book(batch.records.length, batch.bytes);
+      if (batch === undefined) {
+        if (await this.#addAhead(batches)) continue;
+        break;
+      }
+      this.#pace.book(batch.length, batch.bytes);
       const sending = settle(batch).finally(() => inFlight.delete(sending));
       inFlight.add(sending);
       if (inFlight.size >= this.#options.inFlightMax) await Promise.race(inFlight);
@@ -230,10 +258,10 @@ export class UplinkPump implements Uplink {
   }
 
   /** @returns The error that requires a pause before the next batch, if any. Errors of the receiver are not thrown. */
-  async #send(batch: Batch, batches: InFlightBatches): Promise<OperatingError | undefined> {
+  async #send(batch: RecordBatch, batches: InFlightBatches): Promise<OperatingError | undefined> {
     const startedMs = this.#deps.clock.monotonicMs();
     try {
-      await this.#options.transport.send(batch.records, this.#abort.signal);
+      await this.#options.transport.send(batch, this.#abort.signal);
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       const failure = error instanceof OperatingError ? error : unexpected(error);
@@ -249,7 +277,7 @@ export class UplinkPump implements Uplink {
     return undefined;
   }
 
-  #failed(batch: Batch, batches: InFlightBatches, error: OperatingError): OperatingError | undefined {
+  #failed(batch: RecordBatch, batches: InFlightBatches, error: OperatingError): OperatingError | undefined {
     switch (error.disposition) {
       case 'retry':
         batches.giveBack(batch);
@@ -257,13 +285,13 @@ export class UplinkPump implements Uplink {
         if (!this.#abort.signal.aborted) this.#report.failed(error);
         return error;
       case 'reject':
-        if (error.code === 'uplink-batch-too-large' && batch.records.length > 1) {
+        if (error.code === 'uplink-batch-too-large' && batch.length > 1) {
           batches.split(batch);
           this.#report.split();
           return undefined;
         }
         batches.refuse(batch, error.code, error.message);
-        this.#report.refused(error, batch.records.length);
+        this.#report.refused(error, batch.length);
         this.#refusedInARow += 1;
         return this.#refusedInARow > 1 ? error : undefined;
     }

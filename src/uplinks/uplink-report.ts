@@ -1,11 +1,12 @@
 import type { ConnectionState } from '../contracts/uplink.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
+import type { RecordBatch } from '../domain/record/record-batch.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage, type OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { Batch, Settlement } from './in-flight-batches.ts';
+import type { Settlement } from './in-flight-batches.ts';
 import { uplinkMetrics } from './uplink-metrics.ts';
 
 /** Interval of the queries of the backlog. */
@@ -52,9 +53,9 @@ export class UplinkReport {
     this.#show();
   }
 
-  sent(batch: Batch, durationMs: number): void {
+  sent(batch: RecordBatch, durationMs: number): void {
     const labels = { uplink: this.#id };
-    this.#metrics.andon_uplink_records_sent_total.inc(labels, batch.records.length);
+    this.#metrics.andon_uplink_records_sent_total.inc(labels, batch.length);
     this.#metrics.andon_uplink_sent_bytes_total.inc(labels, batch.bytes);
     this.#metrics.andon_uplink_send_duration_seconds.observe(labels, durationMs / 1000);
     this.ok();
@@ -84,9 +85,9 @@ export class UplinkReport {
 
   /** Logs that records became dead letters, because they are not sent again. */
   setAside(settlement: Settlement & { readonly type: 'set-aside' }): void {
-    const { records, code, reason } = settlement;
-    this.#metrics.andon_uplink_dead_letters_total.inc({ uplink: this.#id, code }, records.length);
-    const fields = { uplink: this.#id, code, records: records.length, first: records[0]?.id, last: records.at(-1)?.id };
+    const { batch, code, reason } = settlement;
+    this.#metrics.andon_uplink_dead_letters_total.inc({ uplink: this.#id, code }, batch.length);
+    const fields = { uplink: this.#id, code, records: batch.length, first: batch.first.id, last: batch.last.id };
     this.#deps.log.error(fields, `Records were refused and kept as dead letters: ${reason}`);
   }
 

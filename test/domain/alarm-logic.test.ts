@@ -14,9 +14,10 @@ import { type AlarmFacts, alarmState, normalFacts } from '../../src/domain/alarm
 
 type Reading = 'normal' | 'abnormal' | 'unknown';
 
-const rules: AlarmRules = { onDelayMs: 3000, offDelayMs: 2000, abnormal: 'above' };
-const atOnce: AlarmRules = { onDelayMs: 0, offDelayMs: 0, abnormal: 'above' };
+const rules: AlarmRules = { onDelayMs: 3000, offDelayMs: 2000 };
+const atOnce: AlarmRules = { onDelayMs: 0, offDelayMs: 0 };
 const normal: AlarmMemory = { facts: normalFacts, delay: noDelay };
+const byLea = { by: 'Lea', timestampMs: 0, comment: undefined };
 const active: AlarmFacts = { ...normalFacts, active: true, acknowledged: false };
 
 /** Applies one verdict per second. Returns the second and the cause of each change. */
@@ -25,7 +26,7 @@ function changes(readings: readonly Reading[], ofRules = rules, start = normal):
   return readings.flatMap((reading, second): readonly [number, string][] => {
     const step = applyVerdict(memory, reading, second * 1000, ofRules);
     memory = step.memory;
-    return step.cause === undefined ? [] : [[second, step.cause]];
+    return step.change === undefined ? [] : [[second, step.change]];
   });
 }
 
@@ -33,11 +34,11 @@ const repeat = (reading: Reading, times: number): readonly Reading[] => Array.fr
 
 describe('an alarm is raised and clears with its delays', () => {
   test('it is raised when verdicts have been abnormal for the on-delay', () => {
-    expect(changes(repeat('abnormal', 6))).toEqual([[3, 'score-above-threshold']]);
+    expect(changes(repeat('abnormal', 6))).toEqual([[3, 'raised']]);
   });
 
   test('without an on-delay the first abnormal verdict raises it', () => {
-    expect(changes(['normal', 'abnormal'], atOnce)).toEqual([[1, 'score-above-threshold']]);
+    expect(changes(['normal', 'abnormal'], atOnce)).toEqual([[1, 'raised']]);
   });
 
   test('a normal verdict resets the on-delay', () => {
@@ -47,12 +48,8 @@ describe('an alarm is raised and clears with its delays', () => {
 
   test('it clears when verdicts have been normal for the off-delay', () => {
     const start = { facts: active, delay: noDelay };
-    expect(changes(repeat('normal', 4), rules, start)).toEqual([[2, 'returned-to-normal']]);
+    expect(changes(repeat('normal', 4), rules, start)).toEqual([[2, 'cleared']]);
     expect(changes(['normal', 'normal', 'abnormal', 'normal', 'normal'], rules, start)).toEqual([]);
-  });
-
-  test('the cause is score-below-threshold if low scores are abnormal', () => {
-    expect(changes(['abnormal'], { ...atOnce, abnormal: 'below' })).toEqual([[0, 'score-below-threshold']]);
   });
 
   test('unknown neither raises nor clears', () => {
@@ -69,14 +66,12 @@ describe('an alarm is raised and clears with its delays', () => {
       'abnormal',
       'abnormal',
     ];
-    expect(changes(readings)).toEqual([[64, 'score-above-threshold']]);
+    expect(changes(readings)).toEqual([[64, 'raised']]);
   });
 
   test('unknown pauses the off-delay in the same way', () => {
     const start = { facts: active, delay: noDelay };
-    expect(changes(['normal', 'normal', 'unknown', 'normal', 'normal'], rules, start)).toEqual([
-      [4, 'returned-to-normal'],
-    ]);
+    expect(changes(['normal', 'normal', 'unknown', 'normal', 'normal'], rules, start)).toEqual([[4, 'cleared']]);
   });
 
   test('a clock that goes back neither raises nor delays an alarm', () => {
@@ -85,9 +80,9 @@ describe('an alarm is raised and clears with its delays', () => {
     const causes = times.map((timestampMs) => {
       const step = applyVerdict(memory, 'abnormal', timestampMs, rules);
       memory = step.memory;
-      return step.cause;
+      return step.change;
     });
-    expect(causes).toEqual([undefined, undefined, undefined, undefined, 'score-above-threshold']);
+    expect(causes).toEqual([undefined, undefined, undefined, undefined, 'raised']);
   });
 
   test('raising and clearing alternate, for any sequence of verdicts', () => {
@@ -95,9 +90,7 @@ describe('an alarm is raised and clears with its delays', () => {
     fc.assert(
       fc.property(fc.array(reading, { maxLength: 200 }), (readings) => {
         const causes = changes(readings).map(([, cause]) => cause);
-        expect(causes).toEqual(
-          causes.map((_, index) => (index % 2 === 0 ? 'score-above-threshold' : 'returned-to-normal')),
-        );
+        expect(causes).toEqual(causes.map((_, index) => (index % 2 === 0 ? 'raised' : 'cleared')));
       }),
     );
   });
@@ -112,7 +105,7 @@ describe('ISA-18.2 states', () => {
   });
 
   test('unacknowledged → acknowledged by the operator', () => {
-    const facts = acknowledge(active);
+    const facts = acknowledge(active, byLea);
     expect(facts && alarmState(facts)).toBe('acknowledged');
   });
 
@@ -125,7 +118,7 @@ describe('ISA-18.2 states', () => {
   });
 
   test('returned-unacknowledged → normal by the operator', () => {
-    const facts = acknowledge(after(active, 'normal'));
+    const facts = acknowledge(after(active, 'normal'), byLea);
     expect(facts && alarmState(facts)).toBe('normal');
   });
 
@@ -139,9 +132,9 @@ describe('ISA-18.2 states', () => {
   });
 
   test('an acknowledged, normal or suppressed alarm cannot be acknowledged', () => {
-    expect(acknowledge(normalFacts)).toBeUndefined();
-    expect(acknowledge({ ...active, acknowledged: true })).toBeUndefined();
-    expect(acknowledge({ ...active, suppression: 'shelved' })).toBeUndefined();
+    expect(acknowledge(normalFacts, byLea)).toBeUndefined();
+    expect(acknowledge({ ...active, acknowledged: true }, byLea)).toBeUndefined();
+    expect(acknowledge({ ...active, suppression: 'shelved' }, byLea)).toBeUndefined();
   });
 
   test('a shelved alarm stays shelved while its facts are updated', () => {

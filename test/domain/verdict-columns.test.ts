@@ -17,6 +17,7 @@ const good = { score: 0.25, verdict: 'normal', reason: '', contributions: [] } a
 
 function bodyOf(bytes: Uint8Array, text = JSON.stringify(names)): unknown {
   const writer = new JsonWriter(8);
+  writer.text('{');
   return new VerdictJson(text).write(bytes, writer) ? JSON.parse(new TextDecoder().decode(writer.take())) : undefined;
 }
 
@@ -73,7 +74,7 @@ test('columns that do not fit their names are no record', () => {
 test('a float32 is written as the shortest decimal that is the same float32', () => {
   const json = (value: number) => {
     const writer = new JsonWriter(8);
-    writer.float32(value);
+    writer.float32s([new Uint8Array()], new DataView(Float32Array.of(value).buffer), 0);
     return new TextDecoder().decode(writer.take());
   };
   const special = [

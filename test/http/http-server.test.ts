@@ -20,6 +20,7 @@ import { testDeps } from '../support/test-deps.ts';
 const atMs = Date.UTC(2026, 0, 1);
 
 const transition: AlarmTransition = {
+  alarm: 'watch/pump-1',
   watch: 'pump-1',
   number: 3,
   state: 'unacknowledged',
@@ -27,6 +28,7 @@ const transition: AlarmTransition = {
   priority: 'high',
   cause: 'score-above-threshold',
   message: 'pump-1.vibration is 4.1 g',
+  parameters: {},
   by: undefined,
   timestampMs: atMs,
   score: 1.4,
@@ -148,6 +150,7 @@ describe('the HTTP endpoint', () => {
       identity: { agentId: 'edge', version: '0.0.0' },
       alarms: desk,
       board,
+      flood: () => ({ isFlood: false, raised: 0, byCause: new Map() }),
       rollouts: { compare: () => ({ rollouts: [], obstacles: [] }), rolloutOf: () => undefined },
       // Routes use these members only; the rest of the contract is the outbox's own tests'.
       records: records as RecordStore,
@@ -336,14 +339,8 @@ describe('the HTTP endpoint', () => {
   test('openapi.json describes every path of the API', async () => {
     const url = await serve();
     const { paths } = await json(`${url}/api/v1/openapi.json`);
-    expect(Object.keys(paths)).toEqual(
-      expect.arrayContaining([
-        '/healthz',
-        '/api/v1/alarms/{watch}/shelve',
-        '/api/v1/watches/{watch}/history',
-        '/api/v1/models',
-      ]),
-    );
+    const some = ['/healthz', '/api/v1/alarms/limit/{kind}/{id}/shelve', '/api/v1/models'];
+    expect(Object.keys(paths)).toEqual(expect.arrayContaining(some));
   });
 
   test('the dashboard is a page that needs nothing from elsewhere', async () => {

@@ -288,7 +288,10 @@ test('dead letters above their limit are a loss of their uplink, with their ids'
   const storage = openStorage(testFolder(), { config: { deadLettersMax: 2 } });
   storage.append(...[1, 2, 3, 4].map((number) => draft('verdict', number)));
   const records = storage.read();
-  void storage.handlers.setAside({ uplink: 'cloud', records, reason: 'HTTP 400', nowMs: start });
+  const [first, last] = [records[0], records.at(-1)];
+  if (first === undefined || last === undefined) throw new Error('four records wait');
+  const sequences = records.map(({ sequence }) => sequence);
+  void storage.handlers.setAside({ uplink: 'cloud', first, last, sequences, reason: 'HTTP 400', nowMs: start });
   storage.upkeep(start);
   expect(lossesOf(storage.read())).toMatchObject([
     { uplink: 'cloud', records: 'verdict', reason: 'dead-letters-full', count: 2, ranges: [[1, 2]] },

@@ -9,11 +9,20 @@ import type { HistoryQuery, Lane, OutboxStats } from '../../src/contracts/record
 import { HistoryStore } from '../../src/outbox/history/history-store.ts';
 import type { HistoryBatch, HistoryPage, HistoryReport } from '../../src/outbox/history/history-protocol.ts';
 import { HistoryStorage } from '../../src/outbox/history-storage.ts';
+import { RecordBatch } from '../../src/domain/record/record-batch.ts';
 import { Outbox } from '../../src/outbox/outbox.ts';
 import { outboxConfigSchema } from '../../src/outbox/file/outbox-config.ts';
 import { batchOf } from '../../src/outbox/file/append-batch.ts';
 import { Storage } from '../../src/outbox/storage.ts';
-import type { AppendOutcome, StorageReport, UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
+import type {
+  AppendOutcome,
+  SequenceSpans,
+  StorageReport,
+  UplinkInterest,
+} from '../../src/outbox/file/storage-protocol.ts';
+import { RecordReader, type RecordReadResult } from '../../src/outbox/records/record-reader.ts';
+import type { Moved } from '../../src/platform/rpc.ts';
+import { recordsIn } from '../support/batch-records.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { programPath } from '../support/programs.ts';
 import { testDeps } from '../support/test-deps.ts';
@@ -104,14 +113,17 @@ export function openStorage(
 ) {
   let epochs = 0;
   let batches = 0;
+  const parsed = outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config });
   const handlers = new Storage({
     agentId: 'edge-01',
-    config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db'), ...config }),
+    config: parsed,
     uplinks,
     life,
     newEpoch: (atMs) => `${atMs.toString(36)}-${(epochs += 1)}-${Math.random().toString(36).slice(2, 8)}`,
   }).handlers();
   const opened = handlers.open({ nowMs }) as StorageReport;
+  const { path, maxSizeBytes: bytesMax } = parsed;
+  const reader = new RecordReader({ agentId: 'edge-01', path, bytesMax }).handlers();
   return {
     opened,
     append: (...drafts: readonly RecordDraft[]) => {
@@ -124,18 +136,31 @@ export function openStorage(
       batches += 1;
       return ids;
     },
-    read: (lane: Lane = 'backlog', recordsMax = 500, uplink = 'cloud', kinds = allKinds, atMs = nowMs) =>
-      handlers.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6, nowMs: atMs }) as readonly StoredRecord[],
+    read: (lane: Lane = 'backlog', recordsMax = 500, uplink = 'cloud', kinds = allKinds, atMs = nowMs) => {
+      const claim = { uplink, lane, kinds, after: undefined, recordsMax, nowMs: atMs };
+      const limits = { recordsMax, bytesMax: 1e6 };
+      for (;;) {
+        const spans = handlers.claim(claim) as SequenceSpans;
+        const { result } = reader.read({ ...spans, uplink, kinds, limits, batchesMax: 1 }) as Moved<RecordReadResult>;
+        if (result.damaged.length > 0) void handlers.damaged({ sequences: result.damaged });
+        if (result.damaged.length === 0 || result.batches.length > 0)
+          return recordsIn(result.batches.map((batch) => new RecordBatch(batch)));
+      }
+    },
     acknowledge: (records: readonly StoredRecord[], uplink = 'cloud', atMs = nowMs) => {
       const [first, last] = [records[0], records.at(-1)];
       if (first !== undefined && last !== undefined) void handlers.acknowledge({ uplink, first, last, nowMs: atMs });
     },
-    history: (query: HistoryQuery) => handlers.history(query) as readonly StoredRecord[],
+    history: (query: HistoryQuery) => reader.history(query) as readonly StoredRecord[],
     upkeep: (atMs = nowMs, idle = false) => handlers.upkeep({ nowMs: atMs, idle }) as StorageReport,
     stats: () => handlers.stats(undefined) as OutboxStats,
     alarms: () => handlers.alarms(undefined) as readonly AlarmTransition[],
     handlers,
-    stop: () => void handlers.close(undefined),
+    reader,
+    stop: () => {
+      void reader.close(undefined);
+      void handlers.close(undefined);
+    },
   };
 }
 
@@ -164,6 +189,7 @@ export function draft(kind: RecordKind, number: number, bytes = 0): RecordDraft 
 
 export function alarmDraft(number: number): RecordDraft {
   const alarm: AlarmTransition = {
+    alarm: 'watch/pump-1',
     watch: 'pump-1',
     number,
     state: 'unacknowledged',
@@ -171,6 +197,7 @@ export function alarmDraft(number: number): RecordDraft {
     priority: 'high',
     cause: 'score-above-threshold',
     message: 'Vibration of pump-1 is high',
+    parameters: {},
     by: undefined,
     timestampMs: 1_800_000_000_000 + number,
     score: 0.9,
@@ -191,10 +218,11 @@ export async function drain(
 ): Promise<readonly StoredRecord[]> {
   const all: StoredRecord[] = [];
   for (;;) {
-    const records = await outbox.read({ uplink, lane, kinds, recordsMax, bytesMax: 1e6 });
-    if (records.length === 0) return all;
-    all.push(...records);
-    await outbox.acknowledge(uplink, records);
+    const limits = { recordsMax, bytesMax: 1e6 };
+    const batches = await outbox.read({ uplink, lane, kinds, limits, batchesMax: 1, after: undefined });
+    if (batches.length === 0) return all;
+    all.push(...recordsIn(batches));
+    await outbox.acknowledge(uplink, batches);
   }
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { StoredRecord } from '../../src/domain/record/record.ts';
+import type { Outbox } from '../../src/outbox/outbox.ts';
+import { recordsIn } from '../support/batch-records.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { alarmDraft, allKinds, draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
 
@@ -30,8 +32,9 @@ describe('records in and out', () => {
       uplink: 'alarms-only',
       lane: 'backlog',
       kinds: ['alarm'],
-      recordsMax: 1,
-      bytesMax: 1e6,
+      limits: { recordsMax: 1, bytesMax: 1e6 },
+      batchesMax: 1,
+      after: undefined,
     });
     if (record === undefined) throw new Error('nothing was read');
     await first.acknowledge('alarms-only', [record]);
@@ -60,14 +63,15 @@ describe('records in and out', () => {
   test('acknowledging past a record that still waits is refused: it would be lost', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([draft('verdict', 1), draft('verdict', 2)]);
-    const records = await outbox.read({
+    const batches = await outbox.read({
       uplink: 'cloud',
       lane: 'backlog',
       kinds: allKinds,
-      recordsMax: 10,
-      bytesMax: 1e6,
+      limits: { recordsMax: 1, bytesMax: 1e6 },
+      batchesMax: 2,
+      after: undefined,
     });
-    await expect(outbox.acknowledge('cloud', records.slice(1))).rejects.toMatchObject({
+    await expect(outbox.acknowledge('cloud', batches.slice(1))).rejects.toMatchObject({
       code: 'acknowledge-out-of-order',
     });
     expect((await drain(outbox)).map(numberOf)).toEqual([1, 2]);
@@ -80,28 +84,53 @@ describe('records in and out', () => {
       uplink: 'cloud',
       lane: 'backlog',
       kinds: allKinds,
-      recordsMax: 1,
-      bytesMax: 1e6,
+      limits: { recordsMax: 1, bytesMax: 1e6 },
+      batchesMax: 1,
+      after: undefined,
     });
     if (poison === undefined) throw new Error('nothing was read');
-    await outbox.setAside('cloud', [poison], 'HTTP 400');
+    await outbox.setAside('cloud', poison, 'HTTP 400');
     expect((await drain(outbox)).map(numberOf)).toEqual([2]);
     expect((await outbox.stats()).deadLetters).toBe(1);
+  });
+
+  /** Records of the first batch that is read. */
+  async function firstLength(outbox: Outbox, bytesMax: number): Promise<number | undefined> {
+    const limits = { recordsMax: 10, bytesMax };
+    const request = {
+      uplink: 'cloud',
+      lane: 'backlog',
+      kinds: allKinds,
+      limits,
+      batchesMax: 1,
+      after: undefined,
+    } as const;
+    return (await outbox.read(request))[0]?.length;
+  }
+
+  test('a read goes on after the last sequence of an earlier one, whose records are not settled', async () => {
+    const outbox = await openOutbox({ folder: testFolder() });
+    await outbox.append([1, 2, 3, 4, 5].map((number) => draft('verdict', number)));
+    const limits = { recordsMax: 2, bytesMax: 1e6 };
+    const request = { uplink: 'cloud', lane: 'backlog', kinds: allKinds, limits, batchesMax: 1 } as const;
+    const first = await outbox.read({ ...request, after: undefined });
+    const second = await outbox.read({ ...request, after: first.at(-1)?.last.sequence });
+    expect(recordsIn([...first, ...second]).map(numberOf)).toEqual([1, 2, 3, 4]);
+    await outbox.acknowledge('cloud', [...first, ...second]);
+    expect((await drain(outbox)).map(numberOf)).toEqual([5]);
   });
 
   test('a read keeps to its bytes, but never comes back empty-handed', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([draft('verdict', 1, 900), draft('verdict', 2, 900), draft('verdict', 3, 900)]);
-    const request = { uplink: 'cloud', lane: 'backlog' as const, kinds: allKinds, recordsMax: 10 };
-    expect(await outbox.read({ ...request, bytesMax: 2000 })).toHaveLength(2);
-    expect(await outbox.read({ ...request, bytesMax: 1 })).toHaveLength(1);
+    expect(await firstLength(outbox, 2050)).toBe(2);
+    expect(await firstLength(outbox, 1)).toBe(1);
   });
 
   test('a read counts UTF-8 bytes, not characters', async () => {
     const outbox = await openOutbox({ folder: testFolder() });
     await outbox.append([1, 2, 3].map((number) => ({ ...draft('verdict', number), body: { text: '°'.repeat(450) } })));
-    const request = { uplink: 'cloud', lane: 'backlog' as const, kinds: allKinds, recordsMax: 10 };
-    expect(await outbox.read({ ...request, bytesMax: 2000 })).toHaveLength(2);
+    expect(await firstLength(outbox, 2050)).toBe(2);
   });
 
   test('the verdicts of a watch are found by time, delivered or not', async () => {
@@ -172,11 +201,17 @@ describe('lanes', () => {
     const folder = testFolder();
     const outbox = await openOutbox({ folder });
     await outbox.append([1, 2, 3].map((number) => draft('verdict', number)));
-    const request = { uplink: 'cloud', kinds: allKinds, recordsMax: 10, bytesMax: 1e6 };
+    const request = {
+      uplink: 'cloud',
+      kinds: allKinds,
+      limits: { recordsMax: 10, bytesMax: 1e6 },
+      batchesMax: 1,
+      after: undefined,
+    };
     expect(await outbox.read({ ...request, lane: 'live' })).toEqual([]);
     await outbox.append([draft('verdict', 4)]);
-    expect((await outbox.read({ ...request, lane: 'live' })).map(numberOf)).toEqual([4]);
-    expect((await outbox.read({ ...request, lane: 'backlog' })).map(numberOf)).toEqual([1, 2, 3]);
+    expect(recordsIn(await outbox.read({ ...request, lane: 'live' })).map(numberOf)).toEqual([4]);
+    expect(recordsIn(await outbox.read({ ...request, lane: 'backlog' })).map(numberOf)).toEqual([1, 2, 3]);
   });
 
   test('what the live lane left behind is still sent after a restart, in order and once', async () => {

@@ -11,6 +11,7 @@ import { scan, startLine } from './fakes/start-line.ts';
 const START_NUMBER = Date.UTC(2026, 0, 1);
 
 const active: AlarmTransition = {
+  alarm: 'watch/pump-1',
   watch: 'pump-1',
   number: 7,
   state: 'unacknowledged',
@@ -18,6 +19,7 @@ const active: AlarmTransition = {
   priority: 'low',
   cause: 'score-above-threshold',
   message: 'from before the start',
+  parameters: {},
   by: undefined,
   timestampMs: Date.UTC(2025, 11, 31),
   score: 2,
@@ -42,15 +44,22 @@ describe('what an alarm tells', () => {
     const line = await alarmedLine({ priority: 'high' }, inference);
     expect(line.store.bodies('alarm')).toEqual([
       {
+        alarm: 'watch/pump-1',
         watch: 'pump-1',
         state: 'unacknowledged',
         previous: 'normal',
         priority: 'high',
         cause: 'score-above-threshold',
+        change: 'score-above-threshold',
         message: 'vibration is at 4.2 g (62 % of the score): the score of pump-1 is 2, above its threshold of 1.',
         by: null,
         score: 2,
         number: START_NUMBER + 1,
+        parameters: { watch: 'pump-1', score: 2, threshold: 1, tag: 'vibration', value: 4.2, unit: 'g' },
+        onset_ms: START_NUMBER + 1000,
+        acknowledged_by: null,
+        acknowledged_ms: null,
+        comment: null,
         shelved_until_ms: null,
       },
     ]);
@@ -89,6 +98,25 @@ test('a service that ends, as at a reload, takes its alarms out of the count', a
 });
 
 describe('what operators do', () => {
+  test('acknowledging replaces neither the cause nor the message, and keeps who did it, when, and the comment', async () => {
+    const line = await alarmedLine();
+    const [raised] = line.store.bodies('alarm');
+    await line.alarms.acknowledge('watch/pump-1', 'Lea', 'bearing ordered');
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({
+      state: 'acknowledged',
+      change: 'acknowledged',
+      cause: 'score-above-threshold',
+      message: raised?.['message'],
+      onset_ms: raised?.['onset_ms'],
+      acknowledged_by: 'Lea',
+      acknowledged_ms: line.clock.nowMs(),
+      comment: 'bearing ordered',
+    });
+    await line.second(1, 0);
+    await line.second(1, 0);
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ state: 'normal', onset_ms: null, acknowledged_by: null });
+  });
+
   test('acknowledging resolves after its commit, with who did it', async () => {
     const line = await alarmedLine();
     line.store.held = true;
@@ -152,7 +180,7 @@ describe('what operators do', () => {
     ]);
     await line.clock.advance(3000);
     expect(announced(line)).toEqual(['shelved', 'unacknowledged']);
-    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ previous: 'shelved', cause: 'shelving-ended' });
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ previous: 'shelved', change: 'shelving-ended' });
   });
 
   test('unshelving restores an active alarm immediately, and no timer ends shelving a second time', async () => {
@@ -333,7 +361,11 @@ describe('suppression by design', () => {
     ]);
     await seconds(line, 2, 3);
     expect(announced(line)).toEqual(['suppressed-by-design', 'unacknowledged']);
-    expect(line.store.bodies('alarm').at(-1)).toMatchObject({ cause: 'returned-to-service', by: 'pressure' });
+    expect(line.store.bodies('alarm').at(-1)).toMatchObject({
+      cause: 'score-above-threshold',
+      change: 'returned-to-service',
+      by: 'pressure',
+    });
   });
 
   test('a tag that is not good changes nothing: what was suppressed stays so, what was not is raised', async () => {

@@ -22,6 +22,7 @@ function verdictEntry(watch: string): Entry {
 
 function alarmEntry(watch: string, number: number): Entry {
   const alarm = {
+    alarm: `watch/${watch}`,
     watch,
     number,
     state: 'unacknowledged',
@@ -29,6 +30,7 @@ function alarmEntry(watch: string, number: number): Entry {
     priority: 'low',
     cause: 'score-above-threshold',
     message: '',
+    parameters: {},
     by: undefined,
     timestampMs: 0,
     score: 2,

@@ -43,7 +43,7 @@ describe('the configuration of the demo', () => {
     const tag = config.sources['plc-1'].tags[name];
     const image = pumpRegisters(reading);
     const raw = () => {
-      if (tag === undefined || tag.type === 'string') return Number.NaN;
+      if (tag === undefined || tag.type === 'string' || tag.type === 'bytes') return Number.NaN;
       if (tag.register === 'coil') return image.coils[tag.address];
       if (tag.register === 'discrete') return image.discretes[tag.address];
       const registers = tag.register === 'holding' ? image.holding : image.input;

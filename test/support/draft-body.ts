@@ -6,6 +6,7 @@ import { VerdictJson } from '../../src/domain/record/verdict-columns.ts';
 export function draftJson({ body, columns }: Pick<RecordDraft, 'body' | 'columns'>): string {
   if (columns === undefined) return JSON.stringify(body);
   const json = new JsonWriter(1024);
+  json.text('{');
   if (!new VerdictJson(columns.names).write(columns.bytes, json)) throw new Error('The columns do not fit their names');
   return new TextDecoder().decode(json.take());
 }

@@ -2,8 +2,8 @@ import type { ModelStatus, ReadyModel, RunResult, Tensors } from '../../src/cont
 import type { JudgedListener, WindowJob, WindowModels } from '../../src/contracts/window-models.ts';
 import { formatModelReference, type ModelReference } from '../../src/domain/model/model-reference.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
-import type { QueuedModel } from '../../src/runtime/queue/run-requests.ts';
-import { Scheduler, type Worker } from '../../src/runtime/queue/scheduler.ts';
+import { Scheduler } from '../../src/runtime/queue/scheduler.ts';
+import type { QueuedModel, Worker } from '../../src/runtime/queue/worker.ts';
 import { testDeps } from './test-deps.ts';
 
 type FakeModel = QueuedModel & { readonly reference: ModelReference };

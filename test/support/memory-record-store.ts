@@ -7,7 +7,9 @@ import {
   type RecordKind,
   type StoredRecord,
 } from '../../src/domain/record/record.ts';
+import { recordsIn } from './batch-records.ts';
 import { draftJson } from './draft-body.ts';
+import { RecordBatch, RecordBatchWriter } from '../../src/domain/record/record-batch.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 
 type Cursor = {
@@ -61,7 +63,7 @@ export class MemoryRecordStore implements RecordStore {
 
   lost(): void {}
 
-  async read(request: ReadRequest): Promise<readonly StoredRecord[]> {
+  async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
     this.#fail();
     this.reads.push(request);
     const cursor = this.#cursor(request.uplink);
@@ -69,30 +71,34 @@ export class MemoryRecordStore implements RecordStore {
     if (request.lane === 'live') cursor.live ??= { from: this.stored.length, acknowledged: this.stored.length };
     const from = request.lane === 'live' ? (cursor.live?.acknowledged ?? 0) : cursor.backlog;
     const through = request.lane === 'live' ? Infinity : (cursor.live?.from ?? Infinity);
-    const found: StoredRecord[] = [];
-    let bytes = 0;
-    for (const record of this.stored.slice(from)) {
-      bytes += Buffer.byteLength(recordJson(record));
-      const full = found.length > 0 && bytes > request.bytesMax;
-      if (record.sequence > through || found.length >= request.recordsMax || full) break;
-      if (request.kinds.includes(record.kind)) found.push(record);
+    const writer = new RecordBatchWriter(request.limits);
+    for (const record of this.stored.slice(Math.max(from, request.after ?? 0))) {
+      if (record.sequence > through || writer.complete >= request.batchesMax) break;
+      if (!request.kinds.includes(record.kind)) continue;
+      writer.add(record, (to) => {
+        to.text(recordJson(record));
+        return true;
+      });
     }
-    return found;
+    return writer
+      .end()
+      .slice(0, request.batchesMax)
+      .map((batch) => new RecordBatch(batch));
   }
 
-  async acknowledge(uplink: string, records: readonly StoredRecord[]): Promise<void> {
+  async acknowledge(uplink: string, batches: readonly RecordBatch[]): Promise<void> {
     this.#fail();
     if (this.rejections > 0) {
       this.rejections -= 1;
       throw new OperatingError('acknowledge-out-of-order', 'reject', 'An older record waits');
     }
-    this.#advance(uplink, records);
+    this.#advance(uplink, batches);
   }
 
-  async setAside(uplink: string, records: readonly StoredRecord[], reason: string): Promise<void> {
+  async setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void> {
     this.#fail();
-    this.#advance(uplink, records);
-    for (const record of records) this.deadLetters.push({ uplink, record, reason });
+    this.#advance(uplink, [batch]);
+    for (const record of recordsIn([batch])) this.deadLetters.push({ uplink, record, reason });
   }
 
   history({ watch, kind, fromMs, toMs, limit }: HistoryQuery): Promise<readonly StoredRecord[]> {
@@ -152,9 +158,9 @@ export class MemoryRecordStore implements RecordStore {
     return cursor;
   }
 
-  #advance(uplink: string, records: readonly StoredRecord[]): void {
+  #advance(uplink: string, batches: readonly RecordBatch[]): void {
     const cursor = this.#cursor(uplink);
-    for (const { sequence, id } of records) {
+    for (const { sequence, id } of recordsIn(batches)) {
       const lane = cursor.live !== undefined && sequence > cursor.live.from ? cursor.live : undefined;
       const last = lane?.acknowledged ?? cursor.backlog;
       if (sequence <= last) throw new Error(`${id} was settled before, or out of order: the cursor is at ${last}`);

@@ -1,6 +1,8 @@
 import type { ConnectionState, UplinkTransport } from '../../src/contracts/uplink.ts';
+import type { RecordBatch } from '../../src/domain/record/record-batch.ts';
 import type { StoredRecord } from '../../src/domain/record/record.ts';
 import { InvariantError } from '../../src/platform/errors.ts';
+import { recordsIn } from './batch-records.ts';
 import { UplinkError } from '../../src/uplinks/uplink-errors.ts';
 
 /** Result of the oldest batch on the line. */
@@ -44,8 +46,9 @@ export class UpstreamPipe implements UplinkTransport {
     this.setState = listener;
   }
 
-  send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
+  send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     if (this.disposed > 0) throw new InvariantError('Sent after disposal');
+    const records = recordsIn([batch]);
     this.batches.push(records.length);
     return new Promise((resolve, reject) => {
       this.#line.push({ records, resolve, reject });

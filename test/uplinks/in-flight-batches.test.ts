@@ -1,7 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { recordJson, type StoredRecord } from '../../src/domain/record/record.ts';
-import { InFlightBatches, planBatches, type Settlement } from '../../src/uplinks/in-flight-batches.ts';
+import { type BatchLimits, RecordBatch, RecordBatchWriter } from '../../src/domain/record/record-batch.ts';
+import { InFlightBatches, type Settlement } from '../../src/uplinks/in-flight-batches.ts';
+import { recordsIn } from '../support/batch-records.ts';
 
 function record(sequence: number, padding = 0): StoredRecord {
   const body = JSON.stringify({ padding: 'é'.repeat(padding) });
@@ -18,28 +20,63 @@ function settlements(batches: InFlightBatches): readonly Settlement[] {
   return taken;
 }
 
+function batchesOf(records: readonly StoredRecord[], limits: BatchLimits): readonly RecordBatch[] {
+  const writer = new RecordBatchWriter(limits);
+  for (const one of records)
+    writer.add(one, (to) => {
+      to.text(recordJson(one));
+      return true;
+    });
+  return writer.end().map((batch) => new RecordBatch(batch));
+}
+
+function inFlight(records: readonly StoredRecord[], recordsMax: number): InFlightBatches {
+  const batches = new InFlightBatches();
+  batches.add(batchesOf(records, { recordsMax, bytesMax: 1e6 }));
+  return batches;
+}
+
+function recordsOfSettlement(settlement: Settlement): readonly StoredRecord[] {
+  return recordsIn(settlement.type === 'acknowledge' ? settlement.batches : [settlement.batch]);
+}
+
+function expectWhole(batches: readonly RecordBatch[], records: readonly StoredRecord[], bytesMax: number): void {
+  expect(recordsIn(batches).map(({ id, sequence, body }) => [id, sequence, body])).toEqual(
+    records.map(({ id, sequence, body }) => [id, sequence, body]),
+  );
+  for (const batch of batches) {
+    const own = recordsIn([batch]);
+    expect([batch.first.id, batch.last.id]).toEqual([own[0]?.id, own.at(-1)?.id]);
+    expect([batch.first.sequence, batch.last.sequence]).toEqual([own[0]?.sequence, own.at(-1)?.sequence]);
+    expect(batch.length === 1 || batch.bytes <= bytesMax).toBe(true);
+  }
+}
+
 describe('a batch', () => {
-  const paddings = fc.array(fc.nat(400), { maxLength: 60 });
+  const paddings = fc.array(fc.nat(400), { minLength: 1, maxLength: 60 });
+  const bytes = fc.integer({ min: 1, max: 4000 });
 
   test('never exceeds its limits, and every record is in exactly one, in order', () => {
     fc.assert(
-      fc.property(
-        paddings,
-        fc.integer({ min: 1, max: 20 }),
-        fc.integer({ min: 1, max: 4000 }),
-        (sizes, most, bytes) => {
-          const records = recordsOf(sizes);
-          const batches = planBatches(records, { recordsMax: most, bytesMax: bytes });
-          expect(batches.flatMap((batch) => batch.records)).toEqual(records);
-          for (const batch of batches) {
-            expect(batch.records.length).toBeLessThanOrEqual(most);
-            expect(batch.bytes).toBe(
-              batch.records.reduce((sum, one) => sum + Buffer.byteLength(recordJson(one)) + 1, 0),
-            );
-            expect(batch.records.length === 1 || batch.bytes <= bytes).toBe(true);
-          }
-        },
-      ),
+      fc.property(paddings, fc.integer({ min: 1, max: 20 }), bytes, (sizes, recordsMax, bytesMax) => {
+        const records = recordsOf(sizes);
+        const batches = batchesOf(records, { recordsMax, bytesMax });
+        expectWhole(batches, records, bytesMax);
+        for (const { length } of batches) expect(length).toBeLessThanOrEqual(recordsMax);
+      }),
+    );
+  });
+
+  test('is divided into batches within a smaller limit, or into halves, with every record once', () => {
+    fc.assert(
+      fc.property(paddings, bytes, (sizes, bytesMax) => {
+        const records = recordsOf(sizes);
+        const [whole] = batchesOf(records, { recordsMax: 100, bytesMax: 1e9 });
+        if (whole === undefined) throw new Error('one batch has all records');
+        expect(whole.length).toBe(records.length);
+        expectWhole(whole.within(bytesMax), records, bytesMax);
+        if (whole.length > 1) expectWhole(whole.halves(), records, 1e9);
+      }),
     );
   });
 });
@@ -50,9 +87,9 @@ describe('batches are reported to the outbox', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), answers, (count, script) => {
         const records = recordsOf(Array.from({ length: count }, () => 0));
-        const batches = new InFlightBatches(planBatches(records, { recordsMax: 4, bytesMax: 1e6 }));
-        const told: StoredRecord[] = [];
-        const underWay: ReturnType<typeof planBatches>[number][] = [];
+        const batches = inFlight(records, 4);
+        const told: number[] = [];
+        const underWay: RecordBatch[] = [];
         const answer = ([pick, what]: readonly [number, string]) => {
           const next = batches.next();
           if (next !== undefined) underWay.push(next);
@@ -60,21 +97,23 @@ describe('batches are reported to the outbox', () => {
           if (batch === undefined) return;
           if (what === 'acknowledge') batches.acknowledge(batch);
           else if (what === 'refuse') batches.refuse(batch, 'code', 'reason');
-          else if (what === 'split' && batch.records.length > 1) batches.split(batch);
+          else if (what === 'split' && batch.length > 1) batches.split(batch);
           else batches.giveBack(batch);
-          for (const settlement of settlements(batches)) told.push(...settlement.records);
+          for (const settlement of settlements(batches))
+            told.push(...recordsOfSettlement(settlement).map(({ sequence }) => sequence));
         };
         script.forEach(answer);
-        expect(told).toEqual(records.slice(0, told.length));
+        const expected = records.map(({ sequence }) => sequence);
+        expect(told).toEqual(expected.slice(0, told.length));
         for (let turn = 0; turn < 2 * count + 10; turn += 1) answer([0, 'acknowledge']);
-        expect(told).toEqual(records);
+        expect(told).toEqual(expected);
         expect(batches.open).toBe(false);
       }),
     );
   });
 
   test('an acknowledged batch is not reported while an older one is in flight', () => {
-    const batches = new InFlightBatches(planBatches(recordsOf([0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
+    const batches = inFlight(recordsOf([0, 0]), 1);
     const older = batches.next();
     const newer = batches.next();
     if (older === undefined || newer === undefined) throw new Error('two batches were planned');
@@ -85,13 +124,13 @@ describe('batches are reported to the outbox', () => {
   });
 
   test('acknowledgements without another result between them are one', () => {
-    const batches = new InFlightBatches(planBatches(recordsOf([0, 0, 0, 0]), { recordsMax: 1, bytesMax: 1e6 }));
+    const batches = inFlight(recordsOf([0, 0, 0, 0]), 1);
     const [first, second, third] = [batches.next(), batches.next(), batches.next()];
     if (first === undefined || second === undefined || third === undefined) throw new Error('four were planned');
     batches.acknowledge(second);
     batches.refuse(third, 'uplink-refused', 'HTTP 400');
     batches.acknowledge(first);
-    expect(settlements(batches).map(({ records }) => records.length)).toEqual([2, 1]);
+    expect(settlements(batches).map((settlement) => recordsOfSettlement(settlement).length)).toEqual([2, 1]);
     expect(batches.open).toBe(true);
   });
 });

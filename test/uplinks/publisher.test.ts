@@ -63,6 +63,7 @@ function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommand
 
 function transition(watch: string, state: AlarmState, number = 1): AlarmTransition {
   return {
+    alarm: `watch/${watch}`,
     watch,
     number,
     state,
@@ -70,6 +71,7 @@ function transition(watch: string, state: AlarmState, number = 1): AlarmTransiti
     priority: 'high',
     cause: 'score-above-threshold',
     message: 'vibration is high',
+    parameters: {},
     by: undefined,
     timestampMs,
     score: 0.9,
@@ -226,9 +228,10 @@ describe('an alarm', () => {
       broker.retained.clear();
       await broker.listen();
       await online();
-      await eventually(() => expect(broker.retained.size).toBe(3));
+      await eventually(() => expect(broker.retained.size).toBe(5));
       expect(broker.on(`${base}/alarm/pump-1`)).toMatchObject([{ state: 'acknowledged', id: 'edge-01/e1/12' }]);
       expect(broker.on(`${base}/alarm/pump-2`)).toMatchObject([{ state: 'normal' }]);
+      expect(broker.on(`${base}/alarm/watch/pump-2`)).toMatchObject([{ alarm: 'watch/pump-2', state: 'normal' }]);
     });
   });
 });
@@ -284,7 +287,7 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     await using publisher = publisherOn(broker.url, new LiveEvents(), transitions, deps);
     publisher.start();
     await eventually(async () => {
-      expect(await metricValue(deps, 'andon_publish_sent_total{topic="alarm"}')).toBe(1);
+      expect(await metricValue(deps, 'andon_publish_sent_total{topic="alarm"}')).toBe(2);
     });
     const client = await connectAsync(broker.url);
     const seen = new Map<string, unknown>();
@@ -301,6 +304,6 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);
     await using publisher = publisherOn(broker.url, new LiveEvents(), transitions, deps);
     publisher.start();
-    await eventually(() => expect(health(deps)?.reason).toContain(`${base}/alarm/pump-1`));
+    await eventually(() => expect(health(deps)?.reason).toMatch(/\/alarm\/(?:watch\/)?pump-1/));
   });
 });

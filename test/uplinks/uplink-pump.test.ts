@@ -371,7 +371,7 @@ describe('an outbox that is being reopened', () => {
     store.unavailable = true;
     pipe.release();
     await pass(clock, 5000);
-    expect(pipe.arrived.length, 'one read and no more').toBe(12);
+    expect(pipe.arrived.length, 'two reads and no more').toBe(24);
     expect(health(deps)?.reason).toContain('The outbox is being reopened');
     store.unavailable = false;
     await advanceUntil(clock, () => store.waiting('lake') === 0);

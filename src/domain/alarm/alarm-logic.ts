@@ -1,4 +1,4 @@
-import { type AlarmCause, type AlarmFacts, normalFacts } from './alarm.ts';
+import { type AlarmAcknowledgement, type AlarmCause, type AlarmFacts, normalFacts } from './alarm.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /*
@@ -11,7 +11,6 @@ export type AlarmRules = {
   readonly onDelayMs: number;
   /** How long verdicts must be normal before it clears; 0 clears it with the first. */
   readonly offDelayMs: number;
-  readonly abnormal: 'above' | 'below';
 };
 
 /** Progress of the on-delay of an inactive alarm, or of the off-delay of an active one. */
@@ -25,11 +24,36 @@ export type AlarmMemory = { readonly facts: AlarmFacts; readonly delay: AlarmDel
 
 export const noDelay: AlarmDelay = { passedMs: 0, lastMs: undefined };
 
-/** Causes in the plant. The other causes are actions of operators, the clock or the configuration. */
-export type PlantCause = Extract<AlarmCause, 'score-above-threshold' | 'score-below-threshold' | 'returned-to-normal'>;
+/** Causes that raise an alarm. */
+export type RaisingCause = Extract<
+  AlarmCause,
+  | 'score-above-threshold'
+  | 'score-below-threshold'
+  | 'value-above-limit'
+  | 'value-below-limit'
+  | 'rate-above-limit'
+  | 'component-in-trouble'
+>;
 
-/** Result of a verdict. `cause` is undefined if the facts did not change. */
-export type AlarmStep = { readonly memory: AlarmMemory; readonly cause: PlantCause | undefined };
+/** Causes that are actions of operators, the clock or the configuration. */
+export type ActionCause = Exclude<AlarmCause, RaisingCause | 'returned-to-normal'>;
+
+const actionCauses: ReadonlySet<AlarmCause> = new Set<ActionCause>([
+  'acknowledged',
+  'shelved',
+  'unshelved',
+  'shelving-ended',
+  'suppressed-by-design',
+  'out-of-service',
+  'returned-to-service',
+]);
+
+export function isAction(cause: AlarmCause): cause is ActionCause {
+  return actionCauses.has(cause);
+}
+
+/** Result of a verdict. `change` is undefined if the facts did not change. */
+export type AlarmStep = { readonly memory: AlarmMemory; readonly change: 'raised' | 'cleared' | undefined };
 
 /**
  * Applies one verdict.
@@ -48,23 +72,22 @@ export function applyVerdict(
   rules: AlarmRules,
 ): AlarmStep {
   const { facts, delay } = memory;
-  if (verdict === 'unknown') return { memory: { facts, delay: { ...delay, lastMs: undefined } }, cause: undefined };
+  if (verdict === 'unknown') return { memory: { facts, delay: { ...delay, lastMs: undefined } }, change: undefined };
   const towardsChange = facts.active ? verdict === 'normal' : verdict === 'abnormal';
-  if (!towardsChange) return { memory: { facts, delay: noDelay }, cause: undefined };
+  if (!towardsChange) return { memory: { facts, delay: noDelay }, change: undefined };
   const passedMs = delay.passedMs + Math.max(0, timestampMs - (delay.lastMs ?? timestampMs));
   if (passedMs < (facts.active ? rules.offDelayMs : rules.onDelayMs))
-    return { memory: { facts, delay: { passedMs, lastMs: timestampMs } }, cause: undefined };
-  if (facts.active)
-    return { memory: { facts: { ...facts, active: false }, delay: noDelay }, cause: 'returned-to-normal' };
-  return {
-    memory: { facts: { ...facts, active: true, acknowledged: false }, delay: noDelay },
-    cause: rules.abnormal === 'above' ? 'score-above-threshold' : 'score-below-threshold',
-  };
+    return { memory: { facts, delay: { passedMs, lastMs: timestampMs } }, change: undefined };
+  if (facts.active) return { memory: { facts: { ...facts, active: false }, delay: noDelay }, change: 'cleared' };
+  const raised = { ...facts, active: true, acknowledged: false, acknowledgement: undefined };
+  return { memory: { facts: raised, delay: noDelay }, change: 'raised' };
 }
 
 /** Returns the acknowledged facts, or undefined if there is nothing to acknowledge: acknowledged, normal or suppressed. */
-export function acknowledge(facts: AlarmFacts): AlarmFacts | undefined {
-  return facts.acknowledged || facts.suppression !== 'none' ? undefined : { ...facts, acknowledged: true };
+export function acknowledge(facts: AlarmFacts, acknowledgement: AlarmAcknowledgement): AlarmFacts | undefined {
+  return facts.acknowledged || facts.suppression !== 'none'
+    ? undefined
+    : { ...facts, acknowledged: true, acknowledgement };
 }
 
 /**
@@ -82,7 +105,7 @@ export function shelve(facts: AlarmFacts, untilMs: EpochMs): AlarmFacts | undefi
  * An inactive alarm becomes normal.
  */
 export function endSuppression(facts: AlarmFacts): AlarmFacts {
-  return facts.active ? { ...normalFacts, active: true, acknowledged: false } : normalFacts;
+  return facts.active ? { ...normalFacts, active: true, acknowledged: false, onset: facts.onset } : normalFacts;
 }
 
 /**

@@ -1,5 +1,4 @@
-import type { PlantCause } from './alarm-logic.ts';
-import type { AlarmCause } from './alarm.ts';
+import type { ActionCause } from './alarm-logic.ts';
 import type { EpochMs } from '../epoch-ms.ts';
 
 /** A tag in the message of an alarm. `share` of the score is 0–1; undefined if the model has no contributions. */
@@ -27,7 +26,10 @@ const TAGS_NAMED_MAX = 3;
  * Returns a sentence about what an operator should check: 'pump-1.vibration is at 4.2 g (normally 0.7 to 0.94 g; 62 % of
  * the score): the score of pump-1 is 1.37, above its threshold of 1.'
  */
-export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string {
+export function scoreMessage(
+  cause: 'score-above-threshold' | 'score-below-threshold' | 'returned-to-normal',
+  occasion: AlarmOccasion,
+): string {
   const score = formatNumber(occasion.score);
   const threshold = formatNumber(occasion.threshold);
   switch (cause) {
@@ -42,20 +44,20 @@ export function scoreMessage(cause: PlantCause, occasion: AlarmOccasion): string
 
 /** Returns a sentence about an action of an operator, the clock or the configuration. */
 export function actionMessage(
-  cause: Exclude<AlarmCause, PlantCause>,
-  action: { readonly watch: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
+  cause: ActionCause,
+  action: { readonly alarm: string; readonly by: string | undefined; readonly untilMs: EpochMs | undefined },
 ): string {
-  const { watch, untilMs } = action;
+  const { alarm, untilMs } = action;
   const by = action.by === undefined ? '' : ` by ${action.by}`;
   const until = untilMs === undefined ? '' : ` until ${new Date(untilMs).toISOString()}`;
   const sentences: Readonly<Record<typeof cause, string>> = {
-    acknowledged: `${watch} was acknowledged${by}.`,
-    shelved: `${watch} was shelved${by}${until}.`,
-    unshelved: `${watch} was unshelved${by}.`,
-    'shelving-ended': `The shelving of ${watch} ended.`,
-    'suppressed-by-design': `${watch} is suppressed by design${by}.`,
-    'out-of-service': `${watch} was taken out of service${by}.`,
-    'returned-to-service': `${watch} returned to service.`,
+    acknowledged: `${alarm} was acknowledged${by}.`,
+    shelved: `${alarm} was shelved${by}${until}.`,
+    unshelved: `${alarm} was unshelved${by}.`,
+    'shelving-ended': `The shelving of ${alarm} ended.`,
+    'suppressed-by-design': `${alarm} is suppressed by design${by}.`,
+    'out-of-service': `${alarm} was taken out of service${by}.`,
+    'returned-to-service': `${alarm} returned to service.`,
   };
   return sentences[cause];
 }
@@ -80,6 +82,6 @@ function normally({ normalRange, unit }: BlamedTag): string {
 }
 
 /** Formats a number for display, with four significant digits. */
-function formatNumber(value: number | undefined): string {
+export function formatNumber(value: number | undefined): string {
   return value === undefined ? 'unknown' : String(Number(value.toPrecision(4)));
 }

@@ -23,7 +23,29 @@ export type AlarmFacts = {
   readonly suppression: 'none' | 'shelved' | 'suppressed-by-design' | 'out-of-service';
   /** Time when shelving ends automatically; only while shelved. */
   readonly shelvedUntilMs: EpochMs | undefined;
+  /** Why and when the alarm was raised last; undefined while it is normal. */
+  readonly onset?: AlarmOnset | undefined;
+  /** Who acknowledged it; undefined while it is normal or unacknowledged. */
+  readonly acknowledgement?: AlarmAcknowledgement | undefined;
 };
+
+/** What raised an alarm. It stays until the alarm is normal again, also when an operator acts meanwhile. */
+export type AlarmOnset = {
+  readonly timestampMs: EpochMs;
+  readonly cause: AlarmCause;
+  /** Sentence for an operator: tag, value, and what to check. */
+  readonly message: string;
+  /** Values of the message, for translations. */
+  readonly parameters: AlarmParameters;
+};
+
+export type AlarmAcknowledgement = {
+  readonly by: string;
+  readonly timestampMs: EpochMs;
+  readonly comment: string | undefined;
+};
+
+type AlarmParameters = Readonly<Record<string, string | number>>;
 
 export const normalFacts: AlarmFacts = {
   active: false,
@@ -46,6 +68,10 @@ export function alarmState(facts: AlarmFacts): AlarmState {
 export type AlarmCause =
   | 'score-above-threshold'
   | 'score-below-threshold'
+  | 'value-above-limit'
+  | 'value-below-limit'
+  | 'rate-above-limit'
+  | 'component-in-trouble'
   | 'returned-to-normal'
   | 'acknowledged'
   | 'shelved'
@@ -56,10 +82,13 @@ export type AlarmCause =
   | 'returned-to-service';
 
 /**
- * One stored change of an alarm. `number` is unique for the watch: it starts at the epoch milliseconds of the first change
+ * One stored change of an alarm. `number` is unique for the alarm: it starts at the epoch milliseconds of the first change
  * and increases with each.
  */
 export type AlarmTransition = {
+  /** Id of the alarm: `watch/<id>`, `limit/<tag>/<level>`, `diagnostic/<kind>/<id>`. */
+  readonly alarm: string;
+  /** Watch of the alarm; '' for other alarms. */
   readonly watch: string;
   readonly number: number;
   readonly state: AlarmState;
@@ -68,9 +97,26 @@ export type AlarmTransition = {
   readonly cause: AlarmCause;
   /** Sentence for an operator: tag, value, and what to check. */
   readonly message: string;
+  /** Values of the message, for translations. */
+  readonly parameters: AlarmParameters;
   /** Operator, as named by the HTTP client; undefined for other causes. */
   readonly by: string | undefined;
   readonly timestampMs: EpochMs;
   readonly score: number | undefined;
   readonly facts: AlarmFacts;
 };
+
+/** Returns the id of the alarm of a watch. */
+export function watchAlarmId(watch: string): string {
+  return `watch/${watch}`;
+}
+
+/** Returns the id of the alarm of one level of a tag's limits, such as `limit/pump-1.pressure/high`. */
+export function limitAlarmId(tag: string, level: string): string {
+  return `limit/${tag}/${level}`;
+}
+
+/** Returns the id of a diagnostic alarm, such as `diagnostic/source/plc-1`. */
+export function diagnosticAlarmId(kind: string, id: string): string {
+  return `diagnostic/${kind}/${id.replaceAll('/', '-')}`;
+}

@@ -1,3 +1,4 @@
+import { isAction } from '../alarm/alarm-logic.ts';
 import type { AlarmTransition } from '../alarm/alarm.ts';
 import { snakeJson } from './snake-json.ts';
 
@@ -5,11 +6,33 @@ import { snakeJson } from './snake-json.ts';
  * Returns the last change of an alarm as JSON, the same for MQTT, server-sent events and HTTP. `number` increases with each
  * change, so a message with a lower number than the last one is old.
  *
+ * `change` is what happened now. While the alarm is not normal, an action of an operator replaces neither its cause nor
+ * its message.
+ *
  * @param id Id of the record of the transition; undefined omits it.
  */
-export function alarmPayload({ facts, ...transition }: AlarmTransition, id: string | undefined) {
-  const timestampMs = Math.round(transition.timestampMs);
-  const untilMs = facts.shelvedUntilMs;
-  const shelvedUntilMs = untilMs === undefined ? undefined : Math.round(untilMs);
-  return { ...snakeJson({ ...transition, timestampMs, shelvedUntilMs }), ...(id === undefined ? {} : { id }) };
+export function alarmPayload({ facts, watch, ...transition }: AlarmTransition, id: string | undefined) {
+  const { onset, acknowledgement, shelvedUntilMs } = facts;
+  const { cause, message, parameters } = isAction(transition.cause) ? (onset ?? transition) : transition;
+  return {
+    ...snakeJson({
+      ...transition,
+      watch: watch === '' ? undefined : watch,
+      cause,
+      message,
+      parameters,
+      change: transition.cause,
+      timestampMs: Math.round(transition.timestampMs),
+      onsetMs: rounded(onset?.timestampMs),
+      acknowledgedBy: acknowledgement?.by,
+      acknowledgedMs: rounded(acknowledgement?.timestampMs),
+      comment: acknowledgement?.comment,
+      shelvedUntilMs: rounded(shelvedUntilMs),
+    }),
+    ...(id === undefined ? {} : { id }),
+  };
+}
+
+function rounded(timeMs: number | undefined): number | undefined {
+  return timeMs === undefined ? undefined : Math.round(timeMs);
 }

@@ -39,6 +39,11 @@ export function recordId(agentId: string, epoch: string, sequence: number): stri
 
 /** Returns the record as JSON for uplinks: `{"id","kind","timestamp_ms",…body}`. */
 export function recordJson(record: StoredRecord): string {
-  const head = `{"id":${JSON.stringify(record.id)},"kind":"${record.kind}","timestamp_ms":${Math.round(record.timestampMs)}`;
+  const head = recordHead(record.id, record.kind, record.timestampMs);
   return record.body === '{}' ? `${head}}` : `${head},${record.body.slice(1)}`;
+}
+
+/** Returns the first fields of the JSON of a record. */
+export function recordHead(id: string, kind: RecordKind, timestampMs: EpochMs): string {
+  return `{"id":${JSON.stringify(id)},"kind":"${kind}","timestamp_ms":${Math.round(timestampMs)}`;
 }

@@ -95,7 +95,7 @@ export class VerdictJson {
     this.names = JSON.parse(names) as VerdictNames;
     const { watch, threshold, model, version, provider, fallbacks, tags } = this.names;
     const keys = tags.map((tag, index) => `${index === 0 ? '' : ','}${JSON.stringify(tag)}:`);
-    this.#beforeScore = utf8(`{"watch":${JSON.stringify(watch)},"score":`);
+    this.#beforeScore = utf8(`"watch":${JSON.stringify(watch)},"score":`);
     this.#beforeVerdict = utf8(`,"threshold":${threshold},"verdict":"`);
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
     this.#beforeTags = utf8(
@@ -105,7 +105,7 @@ export class VerdictJson {
     this.#allGood = utf8(keys.map((key) => `${key}"good"`).join(''));
   }
 
-  /** Writes the body, which begins with `{`. @returns False if the bytes do not fit the names; then a part may be written. */
+  /** Writes the fields and the closing brace. @returns False if the bytes do not fit the names; then a part may be written. */
   write(bytes: Uint8Array, to: JsonWriter): boolean {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const qualitiesAt = VALUES_AT + 4 * this.#keys.length;
@@ -122,10 +122,7 @@ export class VerdictJson {
     to.bytes(this.#afterReason);
     to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
     to.bytes(this.#beforeTags);
-    for (const [tag, key] of this.#keys.entries()) {
-      to.bytes(key);
-      to.float32(view.getFloat32(VALUES_AT + 4 * tag, true));
-    }
+    to.float32s(this.#keys, view, VALUES_AT);
     to.text('},"quality":{');
     this.#writeQualities(view, qualitiesAt, contributionsAt, to);
     to.text('}}');

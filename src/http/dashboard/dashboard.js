@@ -198,13 +198,16 @@ function alarmRow(alarm) {
       textContent: name,
       onclick: async () => {
         try {
-          const answer = await api(`/api/v1/alarms/${encodeURIComponent(alarm.watch)}/${name.split(' ')[0]}`, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify({ by: 'dashboard', ...body }),
-          });
+          const answer = await api(
+            `/api/v1/alarms/${alarm.alarm.split('/').map(encodeURIComponent).join('/')}/${name.split(' ')[0]}`,
+            {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify({ by: 'dashboard', ...body }),
+            },
+          );
           const changed = await answer.json();
-          alarms.set(changed.watch, changed);
+          alarms.set(changed.alarm, changed);
           showAlarms();
         } catch (error) {
           element('summary').textContent = error.message;
@@ -215,7 +218,7 @@ function alarmRow(alarm) {
   return make(
     'div',
     { className: 'alarm', dataset: { state: alarm.state } },
-    make('strong', { textContent: alarm.watch }),
+    make('strong', { textContent: alarm.watch ?? alarm.alarm }),
     make('span', { textContent: alarm.state }),
     make('p', { textContent: alarm.message }),
     make('small', { textContent: `${alarm.priority}, ${clock(alarm.timestamp_ms)}` }),
@@ -287,13 +290,13 @@ function take(block) {
   if (type === 'verdict') showVerdict(event);
   else if (type === 'tags') event.forEach(showTag);
   else if (type === 'alarm') {
-    alarms.set(event.watch, event);
+    alarms.set(event.alarm, event);
     showAlarms();
   }
 }
 
 async function load() {
-  for (const alarm of (await json('/api/v1/alarms')).alarms) alarms.set(alarm.watch, alarm);
+  for (const alarm of (await json('/api/v1/alarms')).alarms) alarms.set(alarm.alarm, alarm);
   watches.clear();
   element('watches').replaceChildren();
   for (const overview of (await json('/api/v1/watches')).watches)

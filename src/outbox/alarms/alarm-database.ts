@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
+import { type AlarmTransition, watchAlarmId } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { SqliteDatabase } from '../file/database-file.ts';
 import { type DatabaseFormat, openFormatted } from '../file/database-format.ts';
@@ -23,8 +23,13 @@ export const alarmsFormat: DatabaseFormat = {
   migrations: [(database) => database.exec(TABLES)],
 };
 
-/** A transition of an alarm. */
+/** A transition of an alarm. `watch` is the watch, or the id of another alarm: a watch's alarm was stored without an id before. */
 export type AlarmKey = { readonly watch: string; readonly number: number };
+
+/** Returns the key of a stored transition. */
+export function storedKey({ watch, alarm, number }: AlarmTransition): AlarmKey {
+  return { watch: watch === '' ? alarm : watch, number };
+}
 
 /** An alarm record that may be missing from the outbox. */
 export type PendingAlarm = AlarmKey & {
@@ -48,7 +53,7 @@ type AlarmRow = {
 };
 
 /** Returns the key that makes an alarm's record unique in the outbox. */
-export function alarmKey(watch: string, number: number): string {
+export function alarmKey({ watch, number }: AlarmKey): string {
   return `alarm/${watch}/${number}`;
 }
 
@@ -91,7 +96,8 @@ export class AlarmDatabase {
     this.#sqlite.transaction(() => {
       this.#removeCleared();
       for (const { transition, body } of alarms) {
-        const { watch, number, timestampMs } = transition;
+        const { watch, number } = storedKey(transition);
+        const { timestampMs } = transition;
         const text = JSON.stringify(transition);
         this.#statements.save.run(watch, number, crc32(text), text);
         this.#statements.addPending.run(watch, number, timestampMs, body, crc32(body));
@@ -161,6 +167,9 @@ export class AlarmDatabase {
 function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
   if (!isIntactText(text, checksum)) return undefined;
   // The checksum proves that `store` wrote this text.
-  const transition = JSON.parse(text) as AlarmTransition;
-  return transition.watch === watch && transition.number === number ? transition : undefined;
+  // An earlier version stored no id.
+  const stored = JSON.parse(text) as Omit<AlarmTransition, 'alarm'> & { readonly alarm?: string };
+  const transition = { ...stored, alarm: stored.alarm ?? watchAlarmId(watch) };
+  const key = storedKey(transition);
+  return key.watch === watch && key.number === number ? transition : undefined;
 }

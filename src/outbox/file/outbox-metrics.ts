@@ -18,6 +18,7 @@ export const outboxMetrics = {
   andon_outbox_database_bytes: { type: 'gauge', help: 'Space in use in the outbox database.', labels: [] },
   andon_outbox_database_bytes_max: { type: 'gauge', help: 'Maximum size of the outbox database.', labels: [] },
   andon_outbox_worker_restarts_total: counter('Times that the storage worker failed or hung and was replaced.'),
+  andon_outbox_reader_restarts_total: counter('Times that the reader worker failed or hung and was replaced.'),
   andon_outbox_epochs_total: counter('Epochs started because the continuity of the sequence could not be proven.'),
   andon_history_samples_total: { type: 'counter', help: 'Good samples accepted by the history.', labels: [] },
   andon_history_samples_dropped_total: counter(

@@ -1,7 +1,8 @@
 import type { AlarmTransition } from '../../domain/alarm/alarm.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
-import type { HistoryQuery, OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
+import type { RecordKind } from '../../domain/record/record.ts';
+import type { RecordRef } from '../../domain/record/record-batch.ts';
+import type { OutboxStats, ReadRequest } from '../../contracts/record-store.ts';
 import type { ComponentState } from '../../platform/health.ts';
 import type { AppendBatch } from './append-batch.ts';
 import type { OutboxConfig } from './outbox-config.ts';
@@ -27,11 +28,20 @@ export type AppendOutcome = {
   readonly refusal?: string;
 };
 
+export type ClaimRequest = Pick<ReadRequest, 'uplink' | 'lane' | 'kinds' | 'after'> & { readonly recordsMax: number };
+
+/** Ranges (after, through] of sequences, in a file. */
+export type SequenceSpans = {
+  /** Inode of the file: a damaged file is replaced by another. */
+  readonly file: number;
+  readonly spans: readonly { readonly after: number; readonly through: number }[];
+};
+
 /** First and last record of a run without gaps in an uplink's lane. */
 export type RecordRun = {
   readonly uplink: string;
-  readonly first: { readonly id: string; readonly sequence: number };
-  readonly last: { readonly id: string; readonly sequence: number };
+  readonly first: RecordRef;
+  readonly last: RecordRef;
 };
 
 export type StoreHealth = { readonly status: ComponentState; readonly reason: string | undefined };
@@ -71,15 +81,19 @@ export type StorageProtocol = {
   open: { readonly params: { readonly nowMs: EpochMs }; readonly result: StorageReport };
   append: { readonly params: AppendBatch; readonly result: AppendOutcome };
   lost: { readonly params: RefusalReport; readonly result: undefined };
-  read: { readonly params: ReadRequest & { readonly nowMs: EpochMs }; readonly result: readonly StoredRecord[] };
+  /** Returns where the next records of an uplink are, for the reader worker. */
+  claim: { readonly params: ClaimRequest & { readonly nowMs: EpochMs }; readonly result: SequenceSpans };
+  /** Removes the rows that fail their checksum, as losses. */
+  damaged: { readonly params: { readonly sequences: readonly number[] }; readonly result: undefined };
   acknowledge: { readonly params: RecordRun & { readonly nowMs: EpochMs }; readonly result: undefined };
   setAside: {
-    readonly params: { readonly uplink: string; readonly records: readonly StoredRecord[]; readonly reason: string } & {
+    readonly params: RecordRun & {
+      readonly sequences: readonly number[];
+      readonly reason: string;
       readonly nowMs: EpochMs;
     };
     readonly result: undefined;
   };
-  history: { readonly params: HistoryQuery; readonly result: readonly StoredRecord[] };
   alarms: { readonly params: undefined; readonly result: readonly AlarmTransition[] };
   stats: { readonly params: undefined; readonly result: OutboxStats };
   upkeep: { readonly params: { readonly nowMs: EpochMs; readonly idle: boolean }; readonly result: StorageReport };

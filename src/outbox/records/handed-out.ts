@@ -1,5 +1,3 @@
-import type { StoredRecord } from '../../domain/record/record.ts';
-
 type Window = { readonly from: number; readonly to: number };
 
 /**
@@ -8,8 +6,8 @@ type Window = { readonly from: number; readonly to: number };
  */
 export class HandedOut {
   /**
-   * Maximum size of one read of an uplink, which may have a single larger record. All uplinks together have at most an
-   * eighth of the outbox.
+   * Maximum size of one read of an uplink, which may have a single larger record. An uplink has at most two reads, and all
+   * uplinks together have at most an eighth of the outbox.
    */
   readonly readBytesMax: number;
   readonly #windows = new Map<string, Window>();
@@ -18,11 +16,15 @@ export class HandedOut {
     this.readBytesMax = readBytesMax;
   }
 
-  /** A read replaces the one before: an uplink reads again only after the records before are settled. */
-  read(uplink: string, records: readonly StoredRecord[]): void {
-    const [first, last] = [records[0], records.at(-1)];
-    if (first === undefined || last === undefined) this.#windows.delete(uplink);
-    else this.#windows.set(uplink, { from: first.sequence, to: last.sequence });
+  /** The uplink has the records from one sequence to another, in addition to those of its last reads. */
+  add(uplink: string, from: number, to: number): void {
+    const window = this.#windows.get(uplink);
+    this.#windows.set(uplink, { from: Math.min(from, window?.from ?? from), to });
+  }
+
+  /** The uplink reads again from its cursor. */
+  release(uplink: string): void {
+    this.#windows.delete(uplink);
   }
 
   /** The uplink has settled its records up to `sequence`. */

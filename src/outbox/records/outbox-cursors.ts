@@ -24,7 +24,7 @@ export class OutboxCursors {
     interests: readonly UplinkInterest[],
     bytesMax: number,
   ) {
-    this.handedOut = new HandedOut(bytesMax / 8 / Math.max(1, interests.length));
+    this.handedOut = new HandedOut(bytesMax / 16 / Math.max(1, interests.length));
     this.#sqlite = sqlite;
     this.#statements = statements;
     this.#interests = interests;

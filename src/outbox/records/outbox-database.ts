@@ -2,7 +2,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { invariant } from '../../platform/errors.ts';
-import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage, leaveCheckpoints, type SqliteDatabase } from '../file/database-file.ts';
 import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
 import { rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
@@ -63,6 +63,7 @@ export class OutboxDatabase {
   }: OutboxDatabaseOptions) {
     this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
     try {
+      if (!readOnly) leaveCheckpoints(this.sqlite, bytesMax);
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.rows = new RecordRows(this.statements, this.epochs);

@@ -183,6 +183,10 @@ export function prepareStatements(database: SqliteDatabase) {
       `SELECT ${ROW_COLUMNS} FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
     ),
+    pendingBytes: database.prepare(
+      `SELECT sequence, octet_length(body) AS bytes FROM outbox WHERE sequence > ? AND sequence <= ?
+       AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,
+    ),
     pendingSequences: database.prepare(
       `SELECT sequence, kind, timestamp, original_id FROM outbox WHERE sequence > ? AND sequence <= ?
        AND kind IN (SELECT value FROM json_each(?)) AND ${OF_UPLINK} ORDER BY sequence LIMIT ?`,

@@ -1,23 +1,20 @@
-import type { ReadRequest } from '../../contracts/record-store.ts';
+import type { Lane } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { StoredRecord } from '../../domain/record/record.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import type { LostRow } from './loss-ledger.ts';
 import type { UplinkPosition } from './outbox-cursors.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
 import { isRecordKind } from './record-rows.ts';
-import type { RecordRun, UplinkInterest } from '../file/storage-protocol.ts';
+import type { ClaimRequest, RecordRun, SequenceSpans, UplinkInterest } from '../file/storage-protocol.ts';
 import type { PendingRange } from './uplink-cursor.ts';
 
 /** A live lane whose next record is older than this leaves the waiting records to the backlog lane. */
 const LIVE_AGE_MS_MAX = 60_000;
 /** After this time without a live read, the backlog lane takes over the live range. */
 const LIVE_SILENCE_MS = 300_000;
-/** Rows of one SELECT. Reads are short, because an open one prevents a checkpoint of the WAL. */
-const READ_ROWS_MAX = 1000;
 
-/** Reads and acknowledges records for the uplinks, on the open outbox file. */
+/** Finds and acknowledges records for the uplinks, on the open outbox file. The reader worker reads them. */
 export class RecordLanes {
   readonly #database: OutboxDatabase;
 
@@ -25,39 +22,58 @@ export class RecordLanes {
     this.#database = database;
   }
 
-  read(request: ReadRequest, nowMs: EpochMs): readonly StoredRecord[] {
-    const range = this.#rangeFor(this.#position(request.uplink), request, nowMs);
-    if (range === undefined) {
-      this.#database.cursors.handedOut.read(request.uplink, []);
-      return [];
+  /**
+   * Returns the ranges of sequences with the next records of an uplink. Until these are settled or the uplink reads again
+   * from its cursor, they are not dropped.
+   */
+  claim(request: ClaimRequest, nowMs: EpochMs): SequenceSpans['spans'] {
+    const { uplink, lane, after } = request;
+    const { handedOut } = this.#database.cursors;
+    const range = this.#rangeFor(this.#position(uplink), lane, nowMs);
+    const { spans, first, last } = this.#next(range, request);
+    if (after === undefined) handedOut.release(uplink);
+    if (first !== undefined && last !== undefined) handedOut.add(uplink, first, last);
+    return spans.filter((span) => span.through > span.after);
+  }
+
+  /** Finds the next records, as many as one read may have. */
+  #next(range: PendingRange | undefined, { uplink, kinds, recordsMax, after = 0 }: ClaimRequest) {
+    const { counts, statements, sequence, cursors } = this.#database;
+    const kindsJson = JSON.stringify(kinds);
+    const spans: { readonly after: number; through: number }[] = [];
+    let [records, bytes] = [0, 0];
+    let first: number | undefined;
+    let last: number | undefined;
+    if (range === undefined) return { spans, first, last };
+    for (const span of counts.spans(kinds, Math.max(range.acknowledged, after), range.through ?? sequence)) {
+      const rows = statements.pendingBytes.all(span.after, span.through, kindsJson, uplink, recordsMax - records);
+      const found = { after: span.after, through: span.after };
+      spans.push(found);
+      for (const row of rows as { readonly sequence: number; readonly bytes: number }[]) {
+        bytes += row.bytes;
+        if (records > 0 && bytes > cursors.handedOut.readBytesMax) return { spans, first, last };
+        records += 1;
+        first ??= row.sequence;
+        last = row.sequence;
+        found.through = row.sequence;
+      }
+      if (records >= recordsMax) break;
     }
-    const records: StoredRecord[] = [];
-    let bytes = 0;
-    const bytesMax = Math.min(request.bytesMax, this.#database.cursors.handedOut.readBytesMax);
-    for (const row of this.#pendingRows(range, request)) {
-      const record = this.#verified(row);
-      if (record === undefined) continue;
-      bytes += Buffer.byteLength(record.body);
-      if (records.length > 0 && bytes > bytesMax) break;
-      records.push(record);
-      if (records.length >= request.recordsMax) break;
-    }
-    this.#database.cursors.handedOut.read(request.uplink, records);
-    return records;
+    return { spans, first, last };
   }
 
   /**
    * Moves the uplink's cursor past a run of its lane: in memory immediately, in the file with the next commit. If a
    * crash loses the move, the records are sent again and the receiver drops them by their ids.
    *
-   * A run that was read before the file was replaced moves nothing.
+   * @returns False if the run moves nothing: it was read before the file was replaced, or is acknowledged already.
    * @throws {OperatingError} 'acknowledge-out-of-order' if older records of the lane still wait.
    */
-  acknowledge(run: RecordRun): void {
+  acknowledge(run: RecordRun): boolean {
     const { interest, cursor } = this.#position(run.uplink);
-    if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return;
+    if (!this.#isOurs(run.first) || !this.#isOurs(run.last)) return false;
     const range = cursor.rangeOf(run.first.sequence, run.last.sequence);
-    if (range === undefined) return;
+    if (range === undefined) return false;
     const older = this.#firstPending({ ...range, through: run.first.sequence - 1 }, interest);
     if (older !== undefined)
       throw new OperatingError(
@@ -68,6 +84,22 @@ export class RecordLanes {
     cursor.advance(range, run.last.sequence);
     this.#database.cursors.handedOut.settled(run.uplink, run.last.sequence);
     this.#database.cursors.moved(run.uplink);
+    return true;
+  }
+
+  /** Deletes a row that fails its checksum, and counts the loss: a damaged row is never sent. */
+  removeDamaged(sequence: number): void {
+    const row = this.#database.statements.bySequence.get(sequence) as OutboxRow | undefined;
+    if (row === undefined || this.#database.rows.verified(row) !== undefined) return;
+    const { timestamp } = row;
+    const kind: LostRow['kind'] = isRecordKind(row.kind) ? row.kind : 'unknown';
+    const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
+    this.#database.commit(() => {
+      this.#database.remove([{ sequence, kind: 'unknown' }]);
+      // The id of a salvaged row may be damaged too.
+      const lost = { sequence, kind, timestamp: timestampMs, original_id: null };
+      this.#database.losses.dropped([lost], 'row-damaged', 'any');
+    });
   }
 
   /** Returns the number of records that wait for an uplink, and the time of the oldest. */
@@ -94,9 +126,9 @@ export class RecordLanes {
     return position;
   }
 
-  #rangeFor(position: UplinkPosition, request: ReadRequest, nowMs: EpochMs): PendingRange | undefined {
+  #rangeFor(position: UplinkPosition, lane: Lane, nowMs: EpochMs): PendingRange | undefined {
     const { cursor, interest } = position;
-    switch (request.lane) {
+    switch (lane) {
       case 'live':
         this.#openLive(position, nowMs);
         return cursor.lane('live');
@@ -122,18 +154,6 @@ export class RecordLanes {
     if (cursor.splitAt(this.#database.sequence)) this.#database.cursors.moved(interest.id);
   }
 
-  *#pendingRows(range: PendingRange, { kinds, recordsMax, uplink }: ReadRequest): Generator<OutboxRow> {
-    const { counts, statements, sequence } = this.#database;
-    const kindsJson = JSON.stringify(kinds);
-    let left = Math.min(recordsMax, READ_ROWS_MAX);
-    for (const span of counts.spans(kinds, range.acknowledged, range.through ?? sequence)) {
-      const rows = statements.pending.all(span.after, span.through, kindsJson, uplink, left) as OutboxRow[];
-      yield* rows;
-      left -= rows.length;
-      if (left <= 0) return;
-    }
-  }
-
   #firstPending(
     range: PendingRange,
     { id, kinds }: UplinkInterest,
@@ -144,22 +164,6 @@ export class RecordLanes {
       const row = statements.pendingSequences.get(span.after, span.through, kindsJson, id, 1);
       if (row !== undefined) return row as { readonly sequence: number; readonly timestamp: number };
     }
-    return undefined;
-  }
-
-  /** Deletes a damaged row and counts the loss: a damaged row is never sent. */
-  #verified(row: OutboxRow): StoredRecord | undefined {
-    const record = this.#database.rows.verified(row);
-    if (record !== undefined) return record;
-    const { sequence, timestamp } = row;
-    const kind: LostRow['kind'] = isRecordKind(row.kind) ? row.kind : 'unknown';
-    const timestampMs = Number.isFinite(timestamp) ? timestamp : 0;
-    this.#database.commit(() => {
-      this.#database.remove([{ sequence, kind: 'unknown' }]);
-      // The id of a salvaged row may be damaged too.
-      const lost = { sequence, kind, timestamp: timestampMs, original_id: null };
-      this.#database.losses.dropped([lost], 'row-damaged', 'any');
-    });
     return undefined;
   }
 

@@ -1,4 +1,4 @@
-import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
+import { recordHead, type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { JsonWriter } from '../../domain/record/json-writer.ts';
 import { isIntact } from '../file/row-checksum.ts';
 import type { Epochs } from './epochs.ts';
@@ -19,16 +19,21 @@ export class RecordRows {
   /** @returns Undefined if the row is not what was stored. */
   verified(row: OutboxRow): StoredRecord | undefined {
     const kind = this.#kindOf(row);
-    if (kind === undefined || !this.#writeBody(row, this.#body)) return undefined;
+    this.#body.truncate(0);
+    if (kind === undefined || !this.#writeBody('{', row, this.#body)) return undefined;
+    const { sequence, timestamp: timestampMs } = row;
     const body = new TextDecoder().decode(this.#body.take());
-    return {
-      id: this.#epochs.idOf(row),
-      sequence: row.sequence,
-      kind,
-      timestampMs: row.timestamp,
-      watch: this.watchOf(row),
-      body,
-    };
+    return { id: this.#epochs.idOf(row), sequence, kind, timestampMs, watch: this.watchOf(row), body };
+  }
+
+  /** Writes the JSON of a row for uplinks. @returns False if the row is not what was stored; then a part may be written. */
+  write(row: OutboxRow, to: JsonWriter): boolean {
+    const kind = this.#kindOf(row);
+    if (kind === undefined) return false;
+    const head = recordHead(this.#epochs.idOf(row), kind, row.timestamp);
+    if (row.body !== '{}') return this.#writeBody(`${head},`, row, to);
+    to.text(`${head}}`);
+    return true;
   }
 
   /** Returns the watch of a row; '' for none. */
@@ -43,11 +48,14 @@ export class RecordRows {
     return kind;
   }
 
-  #writeBody({ body, names }: OutboxRow, to: JsonWriter): boolean {
-    to.truncate(0);
-    if (typeof body !== 'string') return names !== null && this.names.reader(names)?.write(body, to) === true;
-    to.text(body);
-    return names === null;
+  /** @param head Text before the first field. */
+  #writeBody(head: string, { body, names }: OutboxRow, to: JsonWriter): boolean {
+    if (typeof body === 'string') {
+      to.text(head + body.slice(1));
+      return names === null;
+    }
+    to.text(head);
+    return names !== null && this.names.reader(names)?.write(body, to) === true;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IClientOptions } from 'mqtt';
 import { readSecret, type SecretReference } from '../../platform/config-fields.ts';
+import type { TlsFiles } from '../../platform/tls-files.ts';
 
 /** Message that the broker publishes if the connection ends without a DISCONNECT. */
 export type MqttWill = {
@@ -29,11 +30,7 @@ export type MqttConnectionOptions = {
   /** Read again for each attempt, so that a changed password applies without a restart. */
   readonly password: SecretReference | undefined;
   /** Read again for each attempt, so that a renewed certificate applies without a restart. */
-  readonly tls: {
-    readonly ca: PemSource | undefined;
-    readonly cert: PemSource | undefined;
-    readonly key: PemSource | undefined;
-  };
+  readonly tls: TlsFiles;
   /** False: the broker keeps subscriptions and QoS 1 messages while the client is disconnected. */
   readonly clean: boolean;
   /** How long the broker keeps the session of a disconnected client. MQTT 5 only; with 3.1.1 the broker decides. */
@@ -49,9 +46,6 @@ export type MqttConnectionOptions = {
   /** Largest incoming packet (topic and payload). */
   readonly maxMessageSizeBytes: number;
 };
-
-/** Path of a PEM file, or a secret that holds the PEM text. */
-export type PemSource = string | SecretReference;
 
 /** QoS 1 messages that the broker may send ahead of their acknowledgement; a broker of MQTT 5 is told this limit. */
 export const RECEIVE_MAX = 1000;

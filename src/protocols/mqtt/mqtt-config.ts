@@ -1,22 +1,9 @@
 import * as z from 'zod';
 import { byteSize, configObject, duration, secretReference } from '../../platform/config-fields.ts';
+import { tlsSchema } from '../../platform/tls-files.ts';
 import { type MqttConnectionOptions, STRING_BYTES_MAX } from './mqtt-client-options.ts';
 
 const schemes: ReadonlySet<string> = new Set(['mqtt:', 'mqtts:', 'ws:', 'wss:']);
-
-const pem = (description: string) =>
-  z
-    .union([z.string().min(1), secretReference], { error: 'expected a path, { file: PATH } or { env: NAME }' })
-    .optional()
-    .describe(description);
-
-const tlsSchema = configObject({
-  ca: pem('PEM file with the certificate authority of the broker, or a secret that holds its text'),
-  cert: pem('PEM file with the client certificate of the agent, or a secret that holds its text'),
-  key: pem('PEM file with the private key of cert, or a secret that holds its text'),
-}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key must be set together',
-});
 
 /** A topic or client id. @see MQTT 3.1.1, section 1.5.3: the length of a string counts its UTF-8 bytes. */
 export const mqttString = z
@@ -40,7 +27,7 @@ export const mqttFields = {
     .describe('MQTT version. auto tries 5 first and falls back to 3.1.1. Only version 5 reports refused messages'),
   username: z.string().min(1).optional().describe('User name for the broker'),
   password: secretReference.optional().describe('Password for the broker: { env: NAME } or { file: PATH }'),
-  tls: tlsSchema.prefault({}).describe('Certificates for mqtts and wss'),
+  tls: tlsSchema('the broker').prefault({}).describe('Certificates for mqtts and wss'),
   cleanSession: z
     .boolean()
     .default(true)

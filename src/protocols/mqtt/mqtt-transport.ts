@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { createWebSocketStream, WebSocket } from 'ws';
-import { readSecret } from '../../platform/config-fields.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import type { MqttConnectionOptions, PemSource } from './mqtt-client-options.ts';
+import { readTlsFiles } from '../../platform/tls-files.ts';
+import type { MqttConnectionOptions } from './mqtt-client-options.ts';
 
 /** Largest fixed header of a packet: one byte for the type, four for the length. */
 const HEADER_BYTES_MAX = 5;
@@ -23,7 +22,7 @@ export function openTransport(options: MqttConnectionOptions): Duplex {
     case 'mqtts:': {
       const servername = isIP(host) === 0 ? { servername: host } : {};
       return openTls(options.url, () =>
-        connectTls({ host, port: Number(port || 8883), ...servername, ...tlsFiles(options.tls) }).setNoDelay(true),
+        connectTls({ host, port: Number(port || 8883), ...servername, ...readTlsFiles(options.tls) }).setNoDelay(true),
       );
     }
     case 'ws:':
@@ -36,7 +35,7 @@ export function openTransport(options: MqttConnectionOptions): Duplex {
 
 function openWebSocket({ url, tls, maxMessageSizeBytes }: MqttConnectionOptions): Duplex {
   const maxPayload = maxMessageSizeBytes + HEADER_BYTES_MAX;
-  const socket = new WebSocket(url, ['mqtt'], { maxPayload, perMessageDeflate: false, ...tlsFiles(tls) });
+  const socket = new WebSocket(url, ['mqtt'], { maxPayload, perMessageDeflate: false, ...readTlsFiles(tls) });
   return createWebSocketStream(socket);
 }
 
@@ -47,23 +46,5 @@ function openTls(url: string, open: () => Duplex): Duplex {
   } catch (error) {
     if (error instanceof OperatingError) throw error;
     throw new OperatingError('mqtt-unreachable', 'retry', `${url}: ${errorMessage(error)}`, { cause: error });
-  }
-}
-
-function tlsFiles({ ca, cert, key }: MqttConnectionOptions['tls']): Partial<Record<'ca' | 'cert' | 'key', Buffer>> {
-  return {
-    ...(ca === undefined ? {} : { ca: readPem(ca) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
-  };
-}
-
-function readPem(source: PemSource): Buffer {
-  if (typeof source !== 'string') return Buffer.from(readSecret(source));
-  try {
-    return readFileSync(source);
-  } catch (error) {
-    const text = `The TLS file ${source} cannot be read: ${errorMessage(error)}`;
-    throw new OperatingError('mqtt-unreachable', 'retry', text, { cause: error });
   }
 }

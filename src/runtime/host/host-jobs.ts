@@ -9,14 +9,9 @@ import { WATCH_HOST } from '../../models/store/serving.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { invariant } from '../../platform/errors.ts';
 import { inferenceMetrics } from '../queue/inference-metrics.ts';
-import {
-  incompatibility,
-  type RunOutcome,
-  type RunRequest,
-  runRequests,
-  type RunSession,
-} from '../queue/run-requests.ts';
-import { type HostJob, Scheduler } from '../queue/scheduler.ts';
+import { incompatibility } from '../queue/run-requests.ts';
+import { runRequests, Scheduler } from '../queue/scheduler.ts';
+import type { HostJob, RunOutcome, RunRequest, RunSession } from '../queue/worker.ts';
 import type { HostProcess } from './host-process.ts';
 import type { LiveHost } from './live-host.ts';
 import { type ModelSlot, readyIn, serverOf, type SlotVersion } from './model-slot.ts';

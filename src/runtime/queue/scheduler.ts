@@ -1,59 +1,22 @@
-import type { ModelStatus, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
+import type { RunResult, ServedModel } from '../../contracts/inference.ts';
 import type { JudgedListener, WindowJob } from '../../contracts/window-models.ts';
+import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import type { Deps } from '../../platform/deps.ts';
-import type { OperatingError } from '../../platform/errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { NamedTimers } from './named-timers.ts';
 import {
   deadlineMs,
   dueMs,
-  type QueuedModel,
-  type RunRequest,
-  runRequests,
-  type RunSession,
+  incompatibility,
+  joinRequests,
+  splitOutputs,
   takeBatch,
   waitedTooLong,
 } from './run-requests.ts';
 import { WindowLane } from './window-lane.ts';
-
-type RunJob<M extends QueuedModel> = {
-  readonly kind: 'run';
-  readonly model: M;
-  readonly requests: readonly RunRequest<M>[];
-};
-
-/** Work for a host other than runs. */
-export type HostJob<M extends QueuedModel> =
-  | { readonly kind: 'load'; readonly model: M; readonly queuedMs: number }
-  /** `done` is also called if the host ends first: its session is gone then. `host` is compared by identity. */
-  | { readonly kind: 'unload'; readonly key: string; readonly host: object; readonly done: () => void }
-  | { readonly kind: 'ping' };
-
-type Job<M extends QueuedModel> = RunJob<M> | HostJob<M>;
-
-/** Does the jobs of a scheduler: an inference host, or the connections to a server. */
-export interface Worker<M extends QueuedModel> {
-  /** Number of jobs that it can do at the same time now; 0 if none. */
-  jobsMax(): number;
-  /** Returns whether a run of the model can begin now. */
-  isReady(model: M): boolean;
-  /** Returns the error of a run whose model was not ready before its deadline. */
-  notReady(model: M): OperatingError;
-  /** Returns where a run of a model that is ready takes place; undefined if the model has left the worker. */
-  session(model: M): RunSession | undefined;
-  /** Sends runs of a model that has left to where it is now, or rejects them. */
-  passOn(model: M, requests: readonly RunRequest<M>[]): void;
-  /** Does a job other than a run; never rejects. */
-  do(job: HostJob<M>): Promise<void>;
-}
-
-/** Models that judge windows, here or on a server. */
-interface WindowRunner<M extends QueuedModel> {
-  /** Returns the model as a run would find it; undefined if a run would fail. */
-  ready(model: M): ServedModel | undefined;
-  statusOf(model: M): ModelStatus;
-  run(model: M, inputs: Tensors): Promise<RunResult>;
-}
+import type { HostJob, QueuedModel, RunRequest, RunSession, WindowRunner, Worker } from './worker.ts';
 
 export type SchedulerOptions<M extends QueuedModel> = {
   readonly worker: Worker<M>;
@@ -65,6 +28,14 @@ export type SchedulerOptions<M extends QueuedModel> = {
   readonly onLoaded?: () => void;
   readonly deps: Pick<Deps, 'clock' | 'metrics'>;
 };
+
+type RunJob<M extends QueuedModel> = {
+  readonly kind: 'run';
+  readonly model: M;
+  readonly requests: readonly RunRequest<M>[];
+};
+
+type Job<M extends QueuedModel> = RunJob<M> | HostJob<M>;
 
 type NextJob<M extends QueuedModel> =
   | Job<M>
@@ -201,14 +172,13 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
     if (load >= 0) this.#jobs.splice(load, 1);
   }
 
-  /** The worker must do no more jobs. Rejects what waits, and ends the windows without a score. */
+  /** The worker must do no more jobs. Rejects what waits. `settle` then ends the windows without a score. */
   async stop(error: Error): Promise<void> {
     this.#timers.cancelAll();
     // A batch that failed as the last job puts its requests back.
     await this.hostReplaced();
     for (const request of this.#remove(() => true)) request.reject(error);
     this.hostLost();
-    await this.settle();
   }
 
   async #do(job: Job<M>): Promise<void> {
@@ -344,4 +314,50 @@ export class Scheduler<M extends QueuedModel = QueuedModel> {
 
 function requestsOf<M extends QueuedModel>(job: Job<M>): readonly RunRequest<M>[] {
   return job.kind === 'run' ? job.requests : [];
+}
+
+/**
+ * Runs requests of one model as one batch and answers each; never throws.
+ *
+ * @returns Requests that failed as a batch and are not answered: the values of one must not fail the others.
+ */
+export async function runRequests<M extends QueuedModel>(
+  { served, run, ended }: RunSession,
+  waiting: readonly RunRequest<M>[],
+  clock: Clock,
+): Promise<readonly RunRequest<M>[]> {
+  const startedMs = clock.monotonicMs();
+  const requests = runnableRequests(waiting, served, startedMs);
+  const [first] = requests;
+  if (first === undefined) return [];
+  const { label, use } = first.model;
+  try {
+    const params = { key: label, inputs: joinRequests(requests), finite: first.priority === 'watch' };
+    const { outputs, runMs } = await run(params, use.serving.deadlineMs);
+    const parts = splitOutputs(outputs, requests);
+    use.noteExecuted(requests, startedMs, runMs);
+    for (const [index, { resolve }] of requests.entries())
+      resolve({ outputs: parts[index] ?? {}, judgedBy: served.judgedBy, manifest: served.manifest, runMs });
+    ended({ kind: 'ran', tookMs: clock.monotonicMs() - startedMs }, first.priority);
+    return [];
+  } catch (error) {
+    const isOfOne = error instanceof OperatingError && error.disposition === 'reject' && requests.length > 1;
+    if (!isOfOne) for (const { reject } of requests) reject(error);
+    const kind = isLoss(error) ? 'lost' : errorCode(error) === 'model-run-failed' ? 'failed' : 'refused';
+    ended({ kind, reason: errorMessage(error) }, first.priority);
+    return isOfOne ? requests : [];
+  }
+}
+
+/** Rejects the requests that waited too long, or that do not fit the version that is about to run; returns the others. */
+function runnableRequests<M extends QueuedModel>(
+  requests: readonly RunRequest<M>[],
+  served: ServedModel,
+  nowMs: number,
+): readonly RunRequest<M>[] {
+  return requests.filter((request) => {
+    const problem = deadlineMs(request) < nowMs ? waitedTooLong(request, nowMs) : incompatibility(request, served);
+    if (problem !== undefined) request.reject(problem);
+    return problem === undefined;
+  });
 }

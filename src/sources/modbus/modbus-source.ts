@@ -47,6 +47,8 @@ export class ModbusSource implements Source {
         pauseMs: config.pauseBetweenRequestsMs,
         pauseAfterConnectMs: config.pauseAfterConnectMs,
         closeAfterScan: config.closeAfterScan,
+        tls: config.tls,
+        rs485: config.rs485,
         framing: config.framing,
         transactionId: config.transactionId,
       },

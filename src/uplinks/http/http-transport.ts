@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Client } from 'undici';
 import type { UplinkTransport } from '../../contracts/uplink.ts';
-import { recordJson, type StoredRecord } from '../../domain/record/record.ts';
+import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
@@ -35,15 +35,15 @@ export class HttpTransport implements UplinkTransport {
   /** `send` connects. */
   start(): void {}
 
-  async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
+  async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     const { compression, timeoutMs, keepStatuses } = this.#config;
-    const json = Buffer.from(requestJson(this.#agentId, records));
+    const json = requestJson(this.#agentId, batch);
     const body = compression === 'gzip' ? await compress(json) : json;
     this.#client ??= this.#connect();
     const answer = await postOnce({
       client: this.#client,
       url: this.#url,
-      headers: this.#headers(records),
+      headers: this.#headers(batch),
       body,
       timeoutMs,
       clock: this.#deps.clock,
@@ -60,7 +60,7 @@ export class HttpTransport implements UplinkTransport {
     return this.#disconnect();
   }
 
-  #headers(records: readonly StoredRecord[]): Record<string, string> {
+  #headers({ first, last }: RecordBatch): Record<string, string> {
     const configured = Object.entries(this.#config.headers).map(([name, value]) => [
       name.toLowerCase(),
       typeof value === 'string' ? value : readSecret(value),
@@ -70,7 +70,7 @@ export class HttpTransport implements UplinkTransport {
       'user-agent': 'andon',
       ...Object.fromEntries(configured),
       'content-type': 'application/json',
-      'idempotency-key': `${records[0]?.id}..${records.at(-1)?.id}`,
+      'idempotency-key': `${first.id}..${last.id}`,
       ...(this.#config.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
     };
   }
@@ -101,8 +101,8 @@ export class HttpTransport implements UplinkTransport {
 }
 
 /** `{"agent","records":[…]}`; the JSON of the records is not parsed again. */
-function requestJson(agentId: string, records: readonly StoredRecord[]): string {
-  return `{"agent":${JSON.stringify(agentId)},"records":[${records.map(recordJson).join(',')}]}`;
+function requestJson(agentId: string, { json }: RecordBatch): Buffer {
+  return Buffer.concat([Buffer.from(`{"agent":${JSON.stringify(agentId)},"records":`), json, Buffer.from('}')]);
 }
 
 function readPem(path: string): Buffer {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ConnectionState, UplinkKind, UplinkTransport } from '../../contracts/uplink.ts';
-import { recordJson, type StoredRecord } from '../../domain/record/record.ts';
+import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import {
@@ -81,13 +81,11 @@ class MqttTransport implements UplinkTransport {
   }
 
   bytesMax(): number | undefined {
-    const bytesMax = this.#connection.payloadBytesMax(this.#topic);
-    // The brackets of the array.
-    return bytesMax === undefined ? undefined : bytesMax - 2;
+    return this.#connection.payloadBytesMax(this.#topic);
   }
 
-  async send(records: readonly StoredRecord[], signal: AbortSignal): Promise<void> {
-    const payload = `[${records.map(recordJson).join(',')}]`;
+  async send({ json }: RecordBatch, signal: AbortSignal): Promise<void> {
+    const payload = Buffer.from(json.buffer, json.byteOffset, json.length);
     const options = { qos: 1, retain: false, timeoutMs: this.#timeoutMs } as const;
     try {
       await unlessAborted(this.#connection.publish(this.#topic, payload, options), signal);

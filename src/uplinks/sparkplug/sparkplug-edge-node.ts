@@ -119,8 +119,10 @@ export class SparkplugEdgeNode implements AsyncDisposable {
       case 'verdict':
         return this.#sendData(verdictMetrics(event.verdict));
       case 'alarm':
-        // Alarms that were restored after the birth are not in it.
-        return event.id === undefined ? this.#sendBirthSoon() : this.#sendData(alarmMetrics(event.transition));
+        // Alarms that were restored or defined after the birth are not in it.
+        return event.id === undefined || event.transition.alarm.startsWith('diagnostic/')
+          ? this.#sendBirthSoon()
+          : this.#sendData(alarmMetrics(event.transition));
       case 'tags':
         return undefined;
     }

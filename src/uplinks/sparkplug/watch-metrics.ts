@@ -23,6 +23,7 @@ export function verdictMetrics({
 }
 
 export function alarmMetrics({
+  alarm,
   watch,
   timestampMs,
   state,
@@ -30,7 +31,7 @@ export function alarmMetrics({
   priority,
   message,
 }: AlarmTransition): readonly SparkplugMetricDraft[] {
-  const metric = metricsOf(watch, timestampMs);
+  const metric = metricsOf(watch === '' ? alarm : watch, timestampMs);
   return [
     metric('Alarm/State', dataTypes.String, state),
     metric('Alarm/Active', dataTypes.Boolean, facts.active),

@@ -1,5 +1,6 @@
 import type { OutboxStats, RecordStore } from '../../../src/contracts/record-store.ts';
 import type { AlarmTransition } from '../../../src/domain/alarm/alarm.ts';
+import type { RecordBatch } from '../../../src/domain/record/record-batch.ts';
 import type { RecordDraft, StoredRecord } from '../../../src/domain/record/record.ts';
 import { draftBody } from '../../support/draft-body.ts';
 import { OperatingError } from '../../../src/platform/errors.ts';
@@ -57,7 +58,7 @@ export class FakeRecordStore implements RecordStore {
     return this.drafts.filter((draft) => draft.kind === kind).map(draftBody);
   }
 
-  async read(): Promise<readonly StoredRecord[]> {
+  async read(): Promise<readonly RecordBatch[]> {
     return [];
   }
 

@@ -2,6 +2,9 @@ import { type LiveEvent, LiveEvents } from '../../../src/contracts/live-events.t
 import { BAD, GOOD, type QualityReason } from '../../../src/domain/sample/quality.ts';
 import { SampleBatch } from '../../../src/domain/sample/sample-batch.ts';
 import type { Tag } from '../../../src/domain/sample/tag.ts';
+import { limitsSchema } from '../../../src/pipeline/limit-config.ts';
+import { limitAlarms } from '../../../src/pipeline/limit-monitor.ts';
+import { watchAlarms } from '../../../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
 import { DerivedTags } from '../../../src/pipeline/derived-tags.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
@@ -23,6 +26,8 @@ const tagsOfLine: readonly Tag[] = [
 export type LineOptions = {
   /** Entries of `watches:`; default: one named pump-1. */
   readonly watches?: Readonly<Record<string, object>>;
+  /** Entries of `limits:`; default: none. */
+  readonly limits?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
   /** Entries of `derived:`. */
   readonly derived?: Readonly<Record<string, { readonly expr: string }>>;
@@ -50,8 +55,17 @@ export async function startLine(options: LineOptions = {}) {
       withModel(id, watchSchema.parse({ model: 'pump-anomaly', tags: ['vibration', 'current'], ...entry })),
     ]),
   );
+  const limits = Object.fromEntries(
+    Object.entries(options.limits ?? {}).map(([tag, entry]) => [tag, limitsSchema.parse(entry)]),
+  );
   const recorder = new Recorder({ records: store, deps });
-  const alarms = new AlarmService({ watches, records: store, recorder, events, deps });
+  const alarms = new AlarmService({
+    definitions: [...watchAlarms(watches), ...limitAlarms(limits)],
+    records: store,
+    recorder,
+    events,
+    deps,
+  });
   const derived = options.derived ?? {};
   const tags = [
     ...tagsOfLine,
@@ -68,6 +82,7 @@ export async function startLine(options: LineOptions = {}) {
     tags,
     derived: new DerivedTags(derived, tags),
     watches,
+    limits,
     inference,
     rollouts: options.rollouts?.(watches, inference, deps),
     recorder,

@@ -51,6 +51,7 @@ const verdict: Verdict = {
   contributions: [],
 };
 const alarm: AlarmTransition = {
+  alarm: 'watch/pump-1',
   watch: 'pump-1',
   number: 1,
   state: 'unacknowledged',
@@ -58,6 +59,7 @@ const alarm: AlarmTransition = {
   priority: 'high',
   cause: 'score-above-threshold',
   message: 'Vibration is up',
+  parameters: {},
   by: undefined,
   timestampMs: TIME_MS,
   score: 0.9,

@@ -22,8 +22,7 @@ export type ReadRequest = {
 };
 
 /** Sizes of registers. The standard has 16 bits only; Enron and Daniel devices have registers of 32 bits. */
-const registerSizes = [16, 32] as const;
-type RegisterBits = (typeof registerSizes)[number];
+export type RegisterBits = 16 | 32;
 
 /** Most data bytes of a response. @see MODBUS Application Protocol Specification V1.1b3, section 6.3: 125 registers. */
 const DATA_BYTES_MAX = 250;
@@ -43,7 +42,8 @@ export function answerDataBytes(request: ReadRequest): number {
   return readsBits(request.functionCode) ? Math.ceil(request.count / 8) : request.count * registerBytes(request);
 }
 
-function registerBytes({ registerBits = 16 }: Pick<ReadRequest, 'registerBits'>): number {
+/** Returns the number of bytes of one register. */
+export function registerBytes({ registerBits = 16 }: Pick<ReadRequest, 'registerBits'>): number {
   return registerBits / 8;
 }
 

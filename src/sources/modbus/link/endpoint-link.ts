@@ -1,6 +1,7 @@
 import { Backoff } from '../../../platform/backoff.ts';
-import type { Timer } from '../../../platform/clock.ts';
+import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Deps } from '../../../platform/deps.ts';
+import type { TlsFiles } from '../../../platform/tls-files.ts';
 import { silenceMs, wireMs } from '../frame/bus-time.ts';
 import { UnsolicitedFrames } from './unsolicited-frames.ts';
 import type { Framing } from '../frame/framing.ts';
@@ -10,7 +11,7 @@ import type { LinkUser, PreparedRead, ReadFailure, ReadListener } from './modbus
 import { LateResponses } from './late-responses.ts';
 import { endpointName, type ModbusEndpoint } from '../frame/modbus-url.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
-import { SerialTransport } from './serial-transport.ts';
+import { type Rs485Settings, SerialTransport } from './serial-transport.ts';
 import { TcpTransport } from './tcp-transport.ts';
 import type { Transport } from './transport.ts';
 
@@ -31,6 +32,10 @@ export type EndpointLinkOptions = FramingRules & {
   readonly pauseAfterConnectMs: number;
   /** True if the connection is closed while no read is waiting. */
   readonly closeAfterScan: boolean;
+  /** Certificates for Modbus/TCP Security. */
+  readonly tls?: TlsFiles | undefined;
+  /** Serial ports: RTS switches the RS-485 driver. */
+  readonly rs485?: Rs485Settings | undefined;
 };
 
 /**
@@ -53,7 +58,7 @@ export class EndpointLink {
   readonly #foreign: UnsolicitedFrames;
   /** Set while andon sends nothing because of another master. */
   #offTimer: Timer | undefined;
-  readonly #openTransport: (endpoint: ModbusEndpoint) => Transport;
+  readonly #openTransport: (options: EndpointLinkOptions, clock: Clock) => Transport;
   /** Reads that are sent unchanged, even if their unit has a late response outstanding. */
   readonly #checked = new WeakSet<PreparedRead>();
   readonly #users = new Set<LinkUser>();
@@ -178,17 +183,17 @@ export class EndpointLink {
     this.#attempts += 1;
     this.#answeredSinceConnect = false;
     this.#lastTickMs = this.#deps.clock.monotonicMs();
-    const { endpoint, connectTimeoutMs, pauseMs } = this.#options;
+    const { endpoint, connectTimeoutMs, pauseMs, rs485 } = this.#options;
     this.#client = new ModbusClient(
       {
-        transport: this.#openTransport(endpoint),
+        transport: this.#openTransport(this.#options, this.#deps.clock),
         framing: this.#framing,
         name: endpointName(endpoint),
         connectTimeoutMs,
         clock: this.#deps.clock,
         nextTransactionId: () => this.#nextTransactionId(),
         pauseMs: Math.max(pauseMs, silenceMs(endpoint)),
-        wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) : 0),
+        wireMs: (request) => (endpoint.medium === 'serial' ? wireMs(endpoint, request) + driverMs(rs485) : 0),
         recovery: endpoint.medium === 'serial' ? 'quiet' : 'reconnect',
         quietMs: QUIET_MS,
         startQuietMs: this.#startQuietMs,
@@ -364,11 +369,15 @@ export class EndpointLink {
   }
 }
 
-function transportTo(endpoint: ModbusEndpoint): Transport {
+function transportTo({ endpoint, tls, rs485 }: EndpointLinkOptions, clock: Clock): Transport {
   switch (endpoint.medium) {
     case 'tcp':
-      return new TcpTransport(endpoint);
+      return new TcpTransport(endpoint, tls);
     case 'serial':
-      return new SerialTransport(endpoint);
+      return new SerialTransport(endpoint, rs485, clock);
   }
+}
+
+function driverMs(rs485: Rs485Settings | undefined): number {
+  return rs485 === undefined ? 0 : rs485.delayBeforeSendMs + rs485.delayAfterSendMs;
 }

@@ -1,5 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { errorCode, errorMessage } from '../../../platform/errors.ts';
+import { readTlsFiles, type TlsFiles } from '../../../platform/tls-files.ts';
 import { FRAME_BYTES_MAX } from '../frame/framing.ts';
 import type { TcpEndpoint } from '../frame/modbus-url.ts';
 import type { Transport, TransportListener } from './transport.ts';
@@ -11,28 +13,42 @@ const KEEP_ALIVE_MS = 15_000;
 
 export class TcpTransport implements Transport {
   readonly #endpoint: TcpEndpoint;
-  /** Shared read buffer, so that a response needs no allocation. */
-  readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  readonly #tls: TlsFiles | undefined;
   #socket: Socket | undefined;
 
-  constructor(endpoint: TcpEndpoint) {
+  /** @param tls Certificates for an endpoint with TLS. */
+  constructor(endpoint: TcpEndpoint, tls: TlsFiles | undefined) {
     this.#endpoint = endpoint;
+    this.#tls = tls;
   }
 
   open(listener: TransportListener): void {
-    const socket = connect({
-      host: this.#endpoint.host,
-      port: this.#endpoint.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-      onread: { buffer: this.#chunk, callback: (length) => listener.onBytes(this.#chunk, length) },
-    });
-    this.#socket = socket;
-    socket.once('connect', listener.onOpen);
-    socket.on('error', (error) => listener.onEnd(`${errorMessage(error)} (${errorCode(error)})`));
-    socket.once('end', () => listener.onEnd('closed by the device'));
-    socket.once('close', () => listener.onEnd('closed'));
+    const { host, port, tls } = this.#endpoint;
+    const options = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    try {
+      this.#socket = tls ? this.#openTls(options, listener) : this.#openPlain(options, listener);
+    } catch (error) {
+      // Node parses certificates before it connects, and throws if they cannot be used.
+      return listener.onEnd(errorMessage(error));
+    }
+    this.#socket.once(tls ? 'secureConnect' : 'connect', listener.onOpen);
+    this.#socket.on('error', (error) => listener.onEnd(`${errorMessage(error)} (${errorCode(error)})`));
+    this.#socket.once('end', () => listener.onEnd('closed by the device'));
+    this.#socket.once('close', () => listener.onEnd('closed'));
+  }
+
+  #openPlain(options: TcpNetConnectOpts, listener: TransportListener): Socket {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    // Shared read buffer, so that a response needs no allocation.
+    return connect({ ...options, onread: { buffer: chunk, callback: (length) => listener.onBytes(chunk, length) } });
+  }
+
+  #openTls(options: TcpNetConnectOpts, listener: TransportListener): Socket {
+    // A server name must be a name.
+    const servername = isIP(options.host ?? '') === 0 ? { servername: options.host } : {};
+    const files = readTlsFiles(this.#tls ?? {});
+    const socket = connectTls({ ...options, ...servername, minVersion: 'TLSv1.2', ...files });
+    return socket.on('data', (chunk: Buffer) => listener.onBytes(chunk, chunk.length));
   }
 
   write(bytes: Buffer): void {

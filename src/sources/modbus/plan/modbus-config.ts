@@ -1,8 +1,9 @@
 import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
+import { tlsSchema } from '../../../platform/tls-files.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
-import { invalidField, modbusTagSchema } from './modbus-tag-config.ts';
+import { invalidField, modbusTagSchema, registerBitsField } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
 import { locationProblems } from './tag-location.ts';
@@ -23,8 +24,9 @@ export const modbusSourceSchema = configObject({
       if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
     })
     .describe(
-      'Address of the device: tcp://host:port (Modbus TCP), rtu+tcp://host:port (RTU frames over TCP, for serial device servers) or serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU). Sources with the same address share one connection, with one request in flight',
+      'Address of the device: tcp://host:port (Modbus TCP), tcps://host:802 (Modbus/TCP Security), rtu+tcp://host:port and ascii+tcp://host:port (RTU and ASCII frames over TCP, for serial device servers), serial:///dev/ttyUSB0?baudRate=19200&parity=even&stopBits=1 (RTU) or ascii+serial:///dev/ttyUSB0?dataBits=7 (ASCII). Sources with the same address share one connection, with one request in flight',
     ),
+  tls: tlsSchema('the device').optional().describe('Certificates for tcps'),
   unitId: z.int().min(0).max(255).default(1).describe('Modbus unit id (slave address), 0–255'),
   scanInterval: duration('Interval between scans; 0s scans without a pause', { maxMs: DURATION_MS_MAX }).prefault('1s'),
   timeout: duration('Longest wait for a response', { minMs: 1, maxMs: DURATION_MS_MAX }).prefault('1s'),
@@ -41,6 +43,13 @@ export const modbusSourceSchema = configObject({
     .boolean()
     .default(false)
     .describe('true: the connection is closed after each scan, for devices that allow few connections'),
+  rs485: configObject({
+    rts: z.enum(['high', 'low']).default('high').describe('Level of RTS while andon sends'),
+    delayBeforeSend: duration('Wait between switching RTS and the first byte', { maxMs: 1000 }).prefault('0s'),
+    delayAfterSend: duration('Wait between the last byte and switching RTS back', { maxMs: 1000 }).prefault('0s'),
+  })
+    .optional()
+    .describe('Serial ports: RTS switches the RS-485 driver, for adapters that do not switch it themselves'),
   framing: z
     .enum(['tolerant', 'strict'])
     .default('tolerant')
@@ -71,6 +80,7 @@ export const modbusSourceSchema = configObject({
     .union([z.literal(0), z.literal(1)])
     .default(0)
     .describe('Number of the first address, for the addresses of the tags: 0 as on the wire, 1 as in many manuals'),
+  registerBits: registerBitsField.default(16),
   invalid: invalidField,
   ...sourceFields,
   maxGap: z
@@ -99,6 +109,14 @@ export const modbusSourceSchema = configObject({
   for (const [name, tag] of Object.entries(config.tags))
     for (const { path, message } of locationProblems(tag, config))
       context.addIssue({ code: 'custom', path: ['tags', name, path], message });
+  if (config.tls !== undefined && URL.parse(config.url)?.protocol !== 'tcps:')
+    context.addIssue({
+      code: 'custom',
+      path: ['tls'],
+      message: 'only tcps:// uses certificates; change the url or remove it',
+    });
+  if (config.rs485 !== undefined && !URL.parse(config.url)?.protocol.endsWith('serial:'))
+    context.addIssue({ code: 'custom', path: ['rs485'], message: 'only a serial port has RTS; remove it' });
   if (config.reconnect.firstMs > config.reconnect.maxMs)
     context.addIssue({ code: 'custom', path: ['reconnect', 'max'], message: 'must not be less than first' });
 });

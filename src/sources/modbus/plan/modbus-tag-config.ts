@@ -13,6 +13,11 @@ const COUNT_MAX = 2000;
 /** Longest string: as many bytes as fit in one response. */
 const TEXT_BYTES_MAX = 250;
 
+/** Size of a register, of a tag or of a source. */
+export const registerBitsField = z
+  .union([z.literal(16), z.literal(32)])
+  .describe('Bits in each register. 32 for devices of Enron or Daniel, which return 4 bytes for each address');
+
 const codeSet = z.enum(codeSets);
 
 /** Codes for "not available", of a tag or of a source. */
@@ -36,20 +41,33 @@ export const modbusTagSchema = configObject({
     .describe(
       'Address, counted from addressBase (by default 0, as on the wire). Without register: the number from a manual, such as 40001 or 400001 (holding), 30001 (input) or 10001 (discrete)',
     ),
-  type: z.enum([...valueTypes, 'string']).describe('Data type of the registers; bool for coils and discrete inputs'),
+  type: z
+    .enum([...valueTypes, 'string', 'bytes'])
+    .describe(
+      'Data type of the registers; bool for coils and discrete inputs. bytes: raw bytes, shown as hexadecimal text',
+    ),
   count: z
     .int()
     .min(1)
     .max(COUNT_MAX)
     .optional()
     .describe('Number of consecutive values, for an array. Its tags are name[0], name[1] and so on'),
-  length: z.int().min(1).max(TEXT_BYTES_MAX).optional().describe('Length of a string in bytes, two in each register'),
+  length: z
+    .int()
+    .min(1)
+    .max(TEXT_BYTES_MAX)
+    .optional()
+    .describe('Length of a string or of bytes, in bytes: two in each register, one with byte'),
   encoding: z.enum(textEncodings).optional().describe('Encoding of a string. Default: utf8, which includes ASCII'),
   trim: z
     .boolean()
     .optional()
     .describe('true: a string ends at its first NUL, and spaces at both ends are removed. Default: true'),
-  byte: z.enum(['low', 'high']).optional().describe('Byte of the register that holds an int8 or uint8. Default: low'),
+  byte: z
+    .enum(['low', 'high'])
+    .optional()
+    .describe('Byte of the register that holds an int8 or uint8 (default: low), or each character of a string'),
+  registerBits: registerBitsField.optional(),
   names: z
     .record(z.string().regex(/^-?\d+$/, { error: 'expected a whole number as key' }), z.string())
     .optional()
@@ -83,11 +101,13 @@ type Problem = { readonly path: string; readonly message: string };
 /** Returns the problems of a tag on its own. Its address depends on the source and is checked there. */
 function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
   const isBit = tag.register === 'coil' || tag.register === 'discrete';
-  const isText = tag.type === 'string';
+  const isText = tag.type === 'string' || tag.type === 'bytes';
   const isByte = tag.type === 'int8' || tag.type === 'uint8';
   const isLong = tag.byteOrder !== undefined && tag.byteOrder.length > 4;
   const meaningless =
-    tag.invalid === undefined ? undefined : meaninglessCode(tag.type === 'string' ? 'text' : tag.type, tag.invalid);
+    tag.invalid === undefined
+      ? undefined
+      : meaninglessCode(tag.type === 'string' || tag.type === 'bytes' ? 'text' : tag.type, tag.invalid);
   const found: readonly (readonly [boolean, string, string])[] = [
     [isBit && tag.type !== 'bool', 'type', `expected bool for a ${tag.register}`],
     [
@@ -96,17 +116,25 @@ function tagProblems(tag: ModbusTagConfig): readonly Problem[] {
       'only a bool in a holding or input register has a bit',
     ],
     [tag.scale === 0, 'scale', 'must not be 0: every value would be the offset'],
-    [isText && tag.length === undefined, 'length', 'a string requires a length, in bytes'],
+    [
+      isText && tag.length === undefined,
+      'length',
+      `${tag.type === 'bytes' ? 'bytes require' : 'a string requires'} a length, in bytes`,
+    ],
     [
       !isText && tag.length !== undefined,
       'length',
       `only a string has a length; for an array of ${tag.type} use count`,
     ],
-    [!isText && tag.encoding !== undefined, 'encoding', 'only a string has an encoding'],
-    [!isText && tag.trim !== undefined, 'trim', 'only a string is trimmed'],
-    [!isByte && tag.byte !== undefined, 'byte', 'only an int8 or uint8 is one byte of a register'],
+    [tag.type !== 'string' && tag.encoding !== undefined, 'encoding', 'only a string has an encoding'],
+    [tag.type !== 'string' && tag.trim !== undefined, 'trim', 'only a string is trimmed'],
     [
-      isLong && (tag.type === 'string' || registersOf(tag.type) !== 4),
+      !isByte && !isText && tag.byte !== undefined,
+      'byte',
+      'only an int8, a uint8 or a character of a string is one byte of a register',
+    ],
+    [
+      isLong && (tag.type === 'string' || tag.type === 'bytes' || registersOf(tag.type) !== 4),
       'byteOrder',
       `${tag.byteOrder} is a byte order for 64-bit types, not for ${tag.type}`,
     ],

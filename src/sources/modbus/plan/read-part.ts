@@ -6,7 +6,7 @@ import type { NotAvailableCodes } from '../frame/not-available.ts';
 import { bitDecoder, type Decoder, mayLosePrecision, registerDecoder } from '../frame/register-decode.ts';
 import { decodeText, textCode, type TextLayout } from '../frame/register-text.ts';
 import type { ReadBlock } from './register-plan.ts';
-import { readsBits } from '../frame/read-pdu.ts';
+import { readsBits, registerBytes } from '../frame/read-pdu.ts';
 import type { LocatedTag } from './scan-plan.ts';
 
 /** First wait before a refused tag is retried; doubles up to the longest wait. */
@@ -108,7 +108,7 @@ function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[
     {
       tag: tag.number,
       decode: isBit ? bitDecoder(distance) : registerDecoder(meaning.type, meaning.byteOrder, meaning.bit),
-      byteOffset: isBit ? 0 : distance * 2,
+      byteOffset: isBit ? 0 : distance * registerBytes(block),
       scale: tag.scale,
       offset: tag.offset,
       mayLosePrecision: mayLosePrecision(meaning.type),
@@ -119,8 +119,16 @@ function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[
 
 function textSlotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly TextSlot[] {
   if (tag.meaning.type !== 'string') return [];
-  const byteOffset = (tag.address - block.address) * 2;
-  return [{ tag: tag.number, layout: tag.meaning, byteOffset, held: Buffer.alloc(tag.width * 2), code: undefined }];
+  const byteOffset = (tag.address - block.address) * registerBytes(block);
+  return [
+    {
+      tag: tag.number,
+      layout: tag.meaning,
+      byteOffset,
+      held: Buffer.alloc(tag.width * registerBytes(block)),
+      code: undefined,
+    },
+  ];
 }
 
 /** @returns Code of the text. The text itself is added to the batch if it has changed. */

@@ -1,4 +1,4 @@
-import { type ReadFunctionCode, readsBits } from '../frame/read-pdu.ts';
+import { countMax, type ReadFunctionCode, readsBits, type RegisterBits } from '../frame/read-pdu.ts';
 
 /** Location of a value in a device's address space. */
 export type Placed = {
@@ -6,6 +6,8 @@ export type Placed = {
   readonly address: number;
   /** Number of registers; 1 for a bit. */
   readonly width: number;
+  /** Size of a register; 16 if undefined. Registers of another size are another address space. */
+  readonly registerBits?: RegisterBits | undefined;
 };
 
 /** One read and its values by ascending address. */
@@ -14,6 +16,7 @@ export type ReadBlock<T extends Placed> = {
   readonly address: number;
   /** Number of registers, or of bits for function codes 1 and 2. */
   readonly count: number;
+  readonly registerBits?: RegisterBits | undefined;
   readonly items: readonly T[];
 };
 
@@ -39,7 +42,9 @@ export function planReads<T extends Placed>(
   limits: ReadLimits,
   unreadable: readonly Placed[] = [],
 ): readonly ReadBlock<T>[] {
-  const sorted = items.toSorted((a, b) => a.functionCode - b.functionCode || a.address - b.address);
+  const sorted = items.toSorted(
+    (a, b) => a.functionCode - b.functionCode || sizeOf(a) - sizeOf(b) || a.address - b.address,
+  );
   const blocks: ReadBlock<T>[] = [];
   let open: T[] = [];
   for (const item of sorted) {
@@ -57,8 +62,8 @@ export function planReads<T extends Placed>(
 export function blockOf<T extends Placed>(items: readonly T[]): ReadBlock<T> {
   const [first] = items;
   if (first === undefined) throw new RangeError('A read needs at least one value');
-  const { functionCode, address } = first;
-  return { functionCode, address, count: endOf(items) - address, items };
+  const { functionCode, address, registerBits } = first;
+  return { functionCode, address, count: endOf(items) - address, registerBits, items };
 }
 
 function joins<T extends Placed>(
@@ -68,18 +73,26 @@ function joins<T extends Placed>(
   unreadable: readonly Placed[],
 ): boolean {
   const [first] = open;
-  if (first === undefined || first.functionCode !== item.functionCode) return false;
+  if (first === undefined || !isSameSpace(first, item)) return false;
   const bits = readsBits(item.functionCode);
-  const countMax = bits ? limits.maxBits : limits.maxRegisters;
+  const most = Math.min(bits ? limits.maxBits : limits.maxRegisters, countMax(item));
   const gapMax = bits ? limits.maxGap * BITS_PER_REGISTER : limits.maxGap;
   const end = endOf(open);
   const newEnd = Math.max(end, item.address + item.width);
-  if (newEnd - first.address > countMax || item.address - end > gapMax) return false;
-  return !unreadable.some((place) => touches(place, item.functionCode, first.address, newEnd));
+  if (newEnd - first.address > most || item.address - end > gapMax) return false;
+  return !unreadable.some((place) => touches(place, item, first.address, newEnd));
 }
 
-function touches(place: Placed, functionCode: ReadFunctionCode, from: number, end: number): boolean {
-  return place.functionCode === functionCode && place.address < end && place.address + place.width > from;
+function isSameSpace(a: Placed, b: Placed): boolean {
+  return a.functionCode === b.functionCode && sizeOf(a) === sizeOf(b);
+}
+
+function sizeOf({ registerBits = 16 }: Placed): RegisterBits {
+  return registerBits;
+}
+
+function touches(place: Placed, item: Placed, from: number, end: number): boolean {
+  return isSameSpace(place, item) && place.address < end && place.address + place.width > from;
 }
 
 /** Returns the first address after the items; a wide value may end after narrower ones that start later. */

@@ -88,23 +88,26 @@ export function planScans(id: string, config: ModbusSourceConfig): readonly Scan
   }));
 }
 
-function blockMs({ functionCode, address, count }: ReadBlock<LocatedTag>, config: ModbusSourceConfig): number {
+function blockMs(block: ReadBlock<LocatedTag>, config: ModbusSourceConfig): number {
+  const { functionCode, address, count, registerBits } = block;
   const endpoint = parseModbusUrl(config.url);
   const pauseMs = Math.max(config.pauseBetweenRequestsMs, silenceMs(endpoint));
-  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count }, pauseMs);
+  return requestMs(endpoint, { unitId: config.unitId, functionCode, address, count, registerBits }, pauseMs);
 }
 
 /** Returns the tags of one entry: one, or one for each value of an array. */
 function locateTags(name: string, tag: ModbusTagConfig, config: ModbusSourceConfig): readonly LocatedTag[] {
   const place = locateTag(tag, config);
   invariant(typeof place !== 'string', `The schema accepts only tags with a valid address; ${name} has none`);
-  const width = widthOf(tag, place.register);
+  const registerBits = tag.registerBits ?? config.registerBits;
+  const width = widthOf(tag, place.register, registerBits);
   const byteOrder = tag.byteOrder ?? config.byteOrder;
   return tagNames(name, tag).map((itsName, index) => ({
     name: itsName,
     functionCode: readFunctionCodes[place.register],
     address: place.address + index * width,
     width,
+    registerBits,
     meaning: meaningOf(tag, byteOrder, config.invalid),
     scale: tag.scale,
     offset: tag.offset,
@@ -117,14 +120,17 @@ function meaningOf(
   invalid: ModbusSourceConfig['invalid'],
 ): Meaning {
   const lowByteFirst = byteOrder === 'BADC' || byteOrder === 'DCBA';
-  if (tag.type === 'string')
+  if (tag.type === 'string' || tag.type === 'bytes') {
+    const half = lowByteFirst && tag.byte !== undefined ? otherHalf(tag.byte) : tag.byte;
     return {
       type: 'string',
       length: tag.length ?? 1,
-      encoding: tag.encoding ?? 'utf8',
-      trim: tag.trim ?? true,
+      encoding: tag.type === 'bytes' ? 'hex' : (tag.encoding ?? 'utf8'),
+      trim: tag.type === 'string' && (tag.trim ?? true),
       lowByteFirst,
+      half,
     };
+  }
   const codes = notAvailableCodes(tag.type, tag.invalid ?? invalid);
   if (tag.byte !== 'high') return { type: tag.type, byteOrder, bit: tag.bit, codes };
   // The high byte is the low byte of a register with swapped bytes.
@@ -142,6 +148,10 @@ function suspectNotes(tags: readonly LocatedTag[]): readonly string[] {
   const codes = [...new Set(suspects.flatMap((suspect) => suspect.codes))].join(', ');
   const names = nameSome(suspects.map(({ name }) => name));
   return [`${names} without invalid: the raw values ${codes} are uncertain (not-available?). ${INVALID_ADVICE}`];
+}
+
+function otherHalf(half: 'low' | 'high'): 'low' | 'high' {
+  return half === 'low' ? 'high' : 'low';
 }
 
 function plannedRead({ functionCode, address, count, items }: ReadBlock<LocatedTag>): PlannedRead {

@@ -1,11 +1,11 @@
 import type { ModbusTagConfig } from './modbus-tag-config.ts';
+import { countMax, readFunctionCodes, registerBytes, type RegisterBits } from '../frame/read-pdu.ts';
 import { registersOf } from '../frame/register-decode.ts';
 
 type RegisterKind = NonNullable<ModbusTagConfig['register']>;
 type Place = { readonly register: RegisterKind; readonly address: number };
 
 const ADDRESSES = 65_536;
-const BYTES_PER_REGISTER = 2;
 
 /** Register kinds by the first digit of a number in manuals, which count from 1. Coils have no digit. */
 const kindOfDigit: Readonly<Record<string, RegisterKind>> = { '1': 'discrete', '3': 'input', '4': 'holding' };
@@ -42,29 +42,57 @@ export function locateTag(
 /** Returns the problems of a tag's location. */
 export function locationProblems(
   tag: ModbusTagConfig,
-  config: { readonly addressBase: number; readonly maxRegistersPerRequest: number },
+  config: {
+    readonly addressBase: number;
+    readonly maxRegistersPerRequest: number;
+    readonly registerBits: RegisterBits;
+  },
 ): readonly { readonly path: string; readonly message: string }[] {
   const place = locateTag(tag, config);
   if (typeof place === 'string') return [{ path: 'address', message: place }];
   const isBit = place.register === 'coil' || place.register === 'discrete';
   if (isBit && tag.register === undefined && tag.type !== 'bool')
     return [{ path: 'type', message: `${tag.address} is a ${place.register}, which is a bool, not a ${tag.type}` }];
-  const width = widthOf(tag, place.register);
+  const registerBits = tag.registerBits ?? config.registerBits;
+  if (!isBit && registerBits === 32 && isNarrow(tag))
+    return [
+      {
+        path: 'type',
+        message: `a ${tag.type} does not fill a register of 32 bits; expected int32, uint32, float32 or wider`,
+      },
+    ];
+  const width = widthOf(tag, place.register, registerBits);
   const what = `a ${tag.type} takes ${width} registers`;
   if (place.address + width * (tag.count ?? 1) > ADDRESSES) {
     const takes = tag.count === undefined ? what : `${tag.count} values take ${width * tag.count} addresses`;
     return [{ path: 'address', message: `${takes}, and ${ADDRESSES - 1 + config.addressBase} is the last` }];
   }
-  const most = config.maxRegistersPerRequest;
+  const most = Math.min(
+    config.maxRegistersPerRequest,
+    countMax({ functionCode: readFunctionCodes[place.register], registerBits }),
+  );
   if (isBit || width <= most) return [];
-  const message = `${what}, which are never split over two reads; maxRegistersPerRequest is ${most}`;
+  const message = `${what}, which are never split over two reads; ${most === config.maxRegistersPerRequest ? 'maxRegistersPerRequest is' : 'a response has at most'} ${most}`;
   return [{ path: 'type', message }];
 }
 
 /** Returns the number of registers or bits of one value. */
-export function widthOf(tag: Pick<ModbusTagConfig, 'type' | 'length'>, register: RegisterKind): number {
+export function widthOf(
+  tag: Pick<ModbusTagConfig, 'type' | 'length' | 'byte'>,
+  register: RegisterKind,
+  registerBits: RegisterBits,
+): number {
   if (register === 'coil' || register === 'discrete') return 1;
-  return tag.type === 'string' ? Math.ceil((tag.length ?? 1) / BYTES_PER_REGISTER) : registersOf(tag.type);
+  const { type, length = 1 } = tag;
+  const isText = type === 'string' || type === 'bytes';
+  if (isText && tag.byte !== undefined) return length;
+  const bytes = isText ? length : registersOf(type) * 2;
+  return Math.ceil(bytes / registerBytes({ registerBits }));
+}
+
+/** Returns true if a value is smaller than a register of 32 bits. */
+function isNarrow({ type, byte }: Pick<ModbusTagConfig, 'type' | 'byte'>): boolean {
+  return type === 'string' || type === 'bytes' ? byte !== undefined : registersOf(type) === 1;
 }
 
 /** Returns the tag names of an entry: its own name, or for an array one name for each element, from `name[0]`. */

@@ -117,8 +117,8 @@ export class ScanClass {
 
   #read(part: ReadPart): ScanRead {
     const { link, unitId, timeoutMs } = this.#options;
-    const { functionCode, address, count } = part.block;
-    const request = { unitId, functionCode, address, count };
+    const { functionCode, address, count, registerBits } = part.block;
+    const request = { unitId, functionCode, address, count, registerBits };
     const read: ScanRead = {
       part,
       prepared: link.prepare(request, timeoutMs, {

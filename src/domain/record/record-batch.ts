@@ -1,0 +1,161 @@
+import { JsonWriter } from './json-writer.ts';
+
+/** A record by its id, and by its position in the outbox. */
+export type RecordRef = { readonly id: string; readonly sequence: number };
+
+/** Content of a `RecordBatch`, as it crosses a thread boundary: its buffers are moved, not copied. */
+export type RecordBatchData = {
+  /** JSON array of the records, UTF-8. */
+  readonly json: Uint8Array<ArrayBuffer>;
+  /** End of each record in `json`. */
+  readonly ends: Uint32Array<ArrayBuffer>;
+  readonly sequences: Float64Array<ArrayBuffer>;
+  readonly firstId: string;
+  readonly lastId: string;
+};
+
+export type BatchLimits = {
+  readonly recordsMax: number;
+  /** Bytes of `json`. A larger record is a batch of its own. */
+  readonly bytesMax: number;
+};
+
+const OPEN = '[';
+const COMMA = ',';
+const CLOSE = ']';
+const FIRST_BUFFER_BYTES = 65_536;
+
+/** Records of one message, in the order of their sequences: at least one. Their JSON is written once, when they are read. */
+export class RecordBatch {
+  readonly #data: RecordBatchData;
+
+  constructor(data: RecordBatchData) {
+    this.#data = data;
+  }
+
+  /** JSON array of the records, UTF-8. */
+  get json(): Uint8Array<ArrayBuffer> {
+    return this.#data.json;
+  }
+
+  get bytes(): number {
+    return this.#data.json.length;
+  }
+
+  get length(): number {
+    return this.#data.ends.length;
+  }
+
+  get sequences(): Float64Array<ArrayBuffer> {
+    return this.#data.sequences;
+  }
+
+  get first(): RecordRef {
+    return { id: this.#data.firstId, sequence: this.#data.sequences[0] ?? 0 };
+  }
+
+  get last(): RecordRef {
+    return { id: this.#data.lastId, sequence: this.#data.sequences.at(-1) ?? 0 };
+  }
+
+  /** Divides the batch into two halves. It must have two records or more. */
+  halves(): readonly [RecordBatch, RecordBatch] {
+    const middle = Math.ceil(this.length / 2);
+    return [this.#part(0, middle), this.#part(middle, this.length)];
+  }
+
+  /** Divides the batch into batches of at most `bytesMax`. A larger record is a batch of its own. */
+  within(bytesMax: number): readonly RecordBatch[] {
+    if (this.bytes <= bytesMax) return [this];
+    const parts: RecordBatch[] = [];
+    let from = 0;
+    for (let to = 1; to <= this.length; to += 1) {
+      if (to < this.length && this.#end(to + 1) - this.#start(from) + 2 <= bytesMax) continue;
+      parts.push(this.#part(from, to));
+      from = to;
+    }
+    return parts;
+  }
+
+  #start(record: number): number {
+    return record === 0 ? 1 : this.#end(record) + 1;
+  }
+
+  /** @param count Number of records before the end. */
+  #end(count: number): number {
+    return this.#data.ends[count - 1] ?? 1;
+  }
+
+  #part(from: number, to: number): RecordBatch {
+    const writer = new RecordBatchWriter({ recordsMax: to - from, bytesMax: Infinity });
+    for (let record = from; record < to; record += 1) {
+      const json = this.#data.json.subarray(this.#start(record), this.#end(record + 1));
+      const { id } = JSON.parse(new TextDecoder().decode(json)) as { readonly id: string };
+      writer.add({ id, sequence: this.#data.sequences[record] ?? 0 }, (target) => {
+        target.bytes(json);
+        return true;
+      });
+    }
+    const [part] = writer.end();
+    if (part === undefined) throw new RangeError('A part of a batch has at least one record');
+    return new RecordBatch(part);
+  }
+}
+
+/** Writes records into batches, in order. */
+export class RecordBatchWriter {
+  readonly #limits: BatchLimits;
+  readonly #json = new JsonWriter(FIRST_BUFFER_BYTES);
+  readonly #batches: RecordBatchData[] = [];
+  #refs: RecordRef[] = [];
+  #ends: number[] = [];
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+  }
+
+  /** Number of batches that are complete. */
+  get complete(): number {
+    return this.#batches.length;
+  }
+
+  /** @param write Writes the JSON of the record; false drops it. @returns False if the record was dropped. */
+  add(record: RecordRef, write: (to: JsonWriter) => boolean): boolean {
+    const start = this.#json.length;
+    this.#json.text(this.#refs.length === 0 ? OPEN : COMMA);
+    if (!write(this.#json)) {
+      this.#json.truncate(start);
+      return false;
+    }
+    const { recordsMax, bytesMax } = this.#limits;
+    if (this.#refs.length > 0 && (this.#refs.length >= recordsMax || this.#json.length + 1 > bytesMax)) {
+      const json = this.#json.from(start + 1);
+      this.#json.truncate(start);
+      this.#close();
+      this.#json.text(OPEN);
+      this.#json.bytes(json);
+    }
+    this.#refs.push(record);
+    this.#ends.push(this.#json.length);
+    return true;
+  }
+
+  /** Returns the batches, the last one included. */
+  end(): readonly RecordBatchData[] {
+    if (this.#refs.length > 0) this.#close();
+    return this.#batches;
+  }
+
+  #close(): void {
+    this.#json.text(CLOSE);
+    this.#batches.push({
+      json: this.#json.take(),
+      ends: Uint32Array.from(this.#ends),
+      sequences: Float64Array.from(this.#refs, ({ sequence }) => sequence),
+      firstId: this.#refs[0]?.id ?? '',
+      lastId: this.#refs.at(-1)?.id ?? '',
+    });
+    this.#refs = [];
+    this.#ends = [];
+  }
+}

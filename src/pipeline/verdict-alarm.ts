@@ -1,0 +1,49 @@
+import { watchAlarmId } from '../domain/alarm/alarm.ts';
+import { type BlamedTag, scoreMessage } from '../domain/alarm/alarm-message.ts';
+import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { AlarmDefinition, AlarmInput } from './alarm-service.ts';
+import type { WatchConfig } from './watch-config.ts';
+
+/** A verdict of a watch with an alarm, and the state of the plant at its time. */
+export type AlarmVerdict = {
+  readonly verdict: Verdict;
+  /** Abnormal side of the watch's threshold. */
+  readonly abnormal: 'above' | 'below';
+  /** Tags for the alarm's message. */
+  readonly tags: readonly BlamedTag[];
+  /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
+  readonly suppressed: boolean | undefined;
+};
+
+/** Returns the alarms of the watches. */
+export function watchAlarms(watches: ReadonlyMap<string, WatchConfig>): readonly AlarmDefinition[] {
+  return [...watches].flatMap(([watch, { alarm }]) =>
+    alarm === undefined ? [] : [{ ...alarm, id: watchAlarmId(watch), watch, title: watch }],
+  );
+}
+
+/** Returns a verdict as the condition of its watch's alarm. */
+export function verdictAlarm({ verdict, abnormal, tags, suppressed }: AlarmVerdict): AlarmInput {
+  const { watch, timestampMs, score, threshold } = verdict;
+  const occasion = { watch, score, threshold, tags };
+  return {
+    alarm: watchAlarmId(watch),
+    condition: verdict.verdict,
+    timestampMs,
+    score,
+    suppressed,
+    raises: () => {
+      const cause = `score-${abnormal}-threshold` as const;
+      const [blamed] = tags;
+      const values = { watch, score, threshold, tag: blamed?.tag, value: blamed?.value, unit: blamed?.unit };
+      return { cause, message: scoreMessage(cause, occasion), parameters: defined(values) };
+    },
+    clears: () => scoreMessage('returned-to-normal', occasion),
+  };
+}
+
+function defined(values: Readonly<Record<string, string | number | undefined>>): Record<string, string | number> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}

@@ -1,0 +1,57 @@
+import { rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { walPagesMax } from '../../src/outbox/file/database-file.ts';
+import { draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
+
+const FRAME_BYTES = 4096 + 24;
+
+test('the reader checkpoints the WAL, so that it stays near its limit while records are stored without end', () => {
+  const folder = testFolder();
+  const config = { maxSize: '20MB' };
+  const storage = openStorage(folder, { config, uplinks: [] });
+  const pagesMax = walPagesMax(20e6);
+  let most = 0;
+  for (let number = 0; number < 8000; number += 20) {
+    storage.append(...Array.from({ length: 20 }, (_, index) => draft('verdict', number + index, 500)));
+    void storage.reader.upkeep({ nowMs: 0, idle: false });
+    most = Math.max(most, statSync(join(folder, 'outbox.db-wal')).size);
+  }
+  expect(most).toBeGreaterThan(0.9 * pagesMax * FRAME_BYTES);
+  expect(most).toBeLessThan(1.2 * pagesMax * FRAME_BYTES);
+  storage.stop();
+});
+
+test('the WAL is limited without a reader too, and shrinks after its checkpoint', () => {
+  const folder = testFolder();
+  const storage = openStorage(folder, { config: { maxSize: '4MB' }, uplinks: [] });
+  for (let number = 0; number < 1000; number += 1) storage.append(draft('verdict', number, 2000));
+  const walBytes = () => statSync(join(folder, 'outbox.db-wal')).size;
+  expect(walBytes(), 'without a reader, the connection that commits limits it').toBeLessThan(
+    5 * walPagesMax(4e6) * FRAME_BYTES,
+  );
+  void storage.reader.upkeep({ nowMs: 0, idle: false });
+  storage.append(draft('verdict', 1000));
+  expect(walBytes()).toBeLessThanOrEqual(walPagesMax(4e6) * FRAME_BYTES + FRAME_BYTES);
+  storage.stop();
+});
+
+test('a read fails as retryable while the file is missing', () => {
+  const folder = testFolder();
+  const storage = openStorage(folder);
+  storage.append(draft('verdict', 1));
+  storage.stop();
+  rmSync(join(folder, 'outbox.db'));
+  const query = { watch: 'pump-1', kind: 'verdict' as const, fromMs: 0, toMs: 1e15, limit: 1 };
+  expect(() => storage.history(query)).toThrow(
+    expect.objectContaining({ code: 'outbox-unavailable', disposition: 'retry' }),
+  );
+});
+
+test('records stay readable in their order when the outbox is used by a reader thread of its own', async () => {
+  const outbox = await openOutbox({ folder: testFolder() });
+  await outbox.append(Array.from({ length: 700 }, (_, index) => draft('verdict', index)));
+  expect((await drain(outbox)).map(numberOf)).toEqual(Array.from({ length: 700 }, (_, index) => index));
+  const found = await outbox.history({ watch: 'pump-1', kind: 'verdict', fromMs: 0, toMs: 1e15, limit: 3 });
+  expect(found.map(numberOf)).toEqual([0, 1, 2]);
+});

@@ -1,0 +1,146 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Tag } from '../../src/domain/sample/tag.ts';
+import { AlarmFloodMonitor } from '../../src/pipeline/alarm-flood.ts';
+import { DiagnosticMonitor, storedDiagnosticAlarm } from '../../src/pipeline/diagnostic-monitor.ts';
+import { AlarmService } from '../../src/pipeline/alarm-service.ts';
+import { Recorder } from '../../src/pipeline/recorder.ts';
+import { LiveEvents } from '../../src/contracts/live-events.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { metricValue, testDeps } from '../support/test-deps.ts';
+import { FakeRecordStore } from './fakes/fake-record-store.ts';
+
+/** Components of an agent, and the alarms that their health raises after 30 s. */
+class Box {
+  readonly clock = new FakeClock();
+  readonly deps = testDeps(this.clock);
+  readonly store = new FakeRecordStore();
+  readonly events = new LiveEvents();
+  readonly flood = new AlarmFloodMonitor(this.events, this.deps);
+  readonly recorder = new Recorder({ records: this.store, deps: this.deps });
+  readonly alarms = new AlarmService({
+    definitions: [],
+    definitionOf: storedDiagnosticAlarm,
+    records: this.store,
+    recorder: this.recorder,
+    events: this.events,
+    deps: this.deps,
+  });
+  blind: { readonly tag: Tag; readonly sinceMs: number }[] = [];
+  readonly #components = new Map<string, ReturnType<typeof this.deps.health.component>>();
+  readonly #monitor = new DiagnosticMonitor({
+    config: { afterMs: 30_000, priority: 'low' },
+    neededBy: new Map([['watch/pump', ['source/plc', 'model/pump']]]),
+    limits: { blind: () => this.blind },
+    alarms: this.alarms,
+    recorder: this.recorder,
+    deps: this.deps,
+  });
+
+  async start(): Promise<void> {
+    await this.alarms.start();
+    this.recorder.start();
+    this.#monitor.start();
+  }
+
+  report(name: string, status: 'ok' | 'degraded', reason = ''): void {
+    const component = this.#components.get(name) ?? this.deps.health.component(name);
+    this.#components.set(name, component);
+    component.report(status, reason);
+  }
+
+  get changes() {
+    return this.store.bodies('alarm').map(({ alarm, state }) => `${String(alarm)} ${String(state)}`);
+  }
+}
+
+describe('a component in trouble', () => {
+  let box: Box;
+  beforeEach(async () => {
+    box = new Box();
+    await box.start();
+  });
+
+  test('raises one alarm after the configured time, with the reason, and clears it when it works again', async () => {
+    box.report('source/plc', 'degraded', 'tcp://10.0.0.7:502 refused the connection');
+    await box.clock.advance(29_000);
+    expect(box.changes).toEqual([]);
+    await box.clock.advance(2000);
+    expect(box.store.bodies('alarm')).toMatchObject([
+      {
+        alarm: 'diagnostic/source/plc',
+        watch: null,
+        state: 'unacknowledged',
+        priority: 'low',
+        cause: 'component-in-trouble',
+        message: 'source plc does not work: tcp://10.0.0.7:502 refused the connection',
+      },
+    ]);
+    await box.clock.advance(60_000);
+    box.report('source/plc', 'ok');
+    await box.clock.advance(15_000);
+    expect(box.changes).toEqual([
+      'diagnostic/source/plc unacknowledged',
+      'diagnostic/source/plc returned-unacknowledged',
+    ]);
+  });
+
+  test('explains what depends on it: a dead PLC is one alarm, not one for each watch and tag', async () => {
+    box.report('source/plc', 'degraded', 'no answer');
+    box.report('watch/pump', 'degraded', 'tag current is bad');
+    box.blind = ['current', 'pressure'].map((name, number) => ({
+      tag: tagOf(name, number),
+      sinceMs: box.clock.nowMs(),
+    }));
+    await box.clock.advance(60_000);
+    expect(box.changes).toEqual(['diagnostic/source/plc unacknowledged']);
+    box.report('source/plc', 'ok');
+    await box.clock.advance(60_000);
+    expect(box.changes).toContain('diagnostic/watch/pump unacknowledged');
+    expect(box.changes).toContain('diagnostic/tag/current unacknowledged');
+  });
+
+  test('the stores are one alarm while the disk is at fault', async () => {
+    for (const name of ['outbox', 'history', 'alarms']) box.report(name, 'degraded', 'disk full');
+    await box.clock.advance(40_000);
+    expect(box.changes).toEqual(['diagnostic/storage/outbox unacknowledged']);
+  });
+
+  test('that flaps within the off-delay is one alarm', async () => {
+    box.report('uplink/cloud', 'degraded', 'down');
+    await box.clock.advance(31_000);
+    for (let turn = 0; turn < 5; turn += 1) {
+      box.report('uplink/cloud', 'ok');
+      await box.clock.advance(5000);
+      box.report('uplink/cloud', 'degraded', 'down');
+      await box.clock.advance(31_000);
+    }
+    expect(box.changes).toEqual(['diagnostic/uplink/cloud unacknowledged']);
+  });
+});
+
+test('an alarm from before a restart clears if its component works now', async () => {
+  const before = new Box();
+  await before.start();
+  before.report('source/plc', 'degraded', 'no answer');
+  await before.clock.advance(40_000);
+  const after = new Box();
+  after.store.restored = before.alarms.list();
+  await after.start();
+  await after.clock.advance(15_000);
+  expect(after.changes).toEqual(['diagnostic/source/plc returned-unacknowledged']);
+});
+
+test('more than ten alarms in ten minutes are a flood, grouped by cause, until they are older', async () => {
+  const box = new Box();
+  await box.start();
+  for (let number = 0; number < 11; number += 1) box.report(`source/plc-${number}`, 'degraded', 'down');
+  await box.clock.advance(31_000);
+  expect(box.flood.flood()).toEqual({ isFlood: true, raised: 11, byCause: new Map([['component-in-trouble', 11]]) });
+  expect(await metricValue(box.deps, 'andon_alarm_flood')).toBe(1);
+  await box.clock.advance(600_000);
+  expect(box.flood.flood()).toMatchObject({ isFlood: false, raised: 0 });
+});
+
+function tagOf(name: string, number: number): Tag {
+  return { name, number, source: 'plc', unit: '', range: undefined, deadband: 0 };
+}
