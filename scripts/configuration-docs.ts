@@ -67,29 +67,31 @@ function keyRows(path: ConfigPath, node: SchemaNode, examples: Examples): readon
   const required = new Set(node.required);
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const childPath = [...path, key];
-    const nested = nestedMap(key, child);
+    const nested = nestedMaps(key, child);
     const row = [
       code(childPath.slice(1).join('.')),
-      nested === undefined ? takes(child) : 'a map',
+      nested.length === 0 ? takes(child) : 'a map',
       required.has(key) ? 'required' : defaultText(child),
-      nested === undefined ? exampleText(childPath, child, examples) : '',
+      nested.length === 0 ? exampleText(childPath, child, examples) : '',
       meaning(key, child),
     ];
-    const below = nested === undefined ? [] : keyRows([...childPath, ...nested.step], nested.node, examples);
-    return [[`| ${row.map(cell).join(' | ')} |`], below].flat();
+    const below = nested.flatMap(({ node: map, step }) => keyRows([...childPath, ...step], map, examples));
+    return [`| ${row.map(cell).join(' | ')} |`, ...below];
   });
 }
 
-/** A map whose keys get rows of their own: fixed keys, or the keys of each entry. */
-function nestedMap(
+/** Maps whose keys get rows of their own: fixed keys, and the keys of each entry. */
+function nestedMaps(
   key: string,
   node: SchemaNode,
-): { readonly node: SchemaNode; readonly step: ConfigPath } | undefined {
-  if (fieldKind(node) === 'secret') return undefined;
-  if (node.properties !== undefined) return { node, step: [] };
-  const { additionalProperties } = node;
-  const isMap = typeof additionalProperties === 'object' && additionalProperties.properties !== undefined;
-  return isMap ? { node: additionalProperties, step: [`<${entryName(key)}>`] } : undefined;
+): readonly { readonly node: SchemaNode; readonly step: ConfigPath }[] {
+  if (fieldKind(node) === 'secret') return [];
+  const { properties, additionalProperties } = node;
+  const hasEntries = typeof additionalProperties === 'object' && additionalProperties.properties !== undefined;
+  return [
+    ...(properties === undefined ? [] : [{ node, step: [] }]),
+    ...(hasEntries ? [{ node: additionalProperties, step: [`<${entryName(key)}>`] }] : []),
+  ];
 }
 
 function meaning(key: string, node: SchemaNode): string {

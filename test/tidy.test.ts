@@ -74,7 +74,7 @@ const floors: readonly (readonly string[])[] = [
   ['app', 'offline'],
   ['hosts'],
   ['cli/output'],
-  ['cli/models', 'cli/demo'],
+  ['cli/models', 'cli/demo', 'cli/setup'],
   ['cli/training'],
   ['cli'],
 ];

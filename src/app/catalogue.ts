@@ -69,6 +69,10 @@ const commandErrors = {
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   ),
+  'source-unknown': reject(
+    'The command names a source that the configuration does not have, or none although there are several.',
+    'Name one of the sources in the message with `--source`.',
+  ),
   'backup-failed': retry(
     '`andon backup` cannot copy a database or write its file.',
     'The message names the file. Check the free space and the rights: run it as the user of the agent or as root.',

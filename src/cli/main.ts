@@ -13,6 +13,7 @@ import { addProbeCommand } from './probe-command.ts';
 import { addCsvOptions } from './output/csv-options.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
+import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
 import { addTrainingCommands } from './training/training-commands.ts';
@@ -96,6 +97,7 @@ function commands(): Command {
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addTagsCommands(program);
   addBackupCommands(program);
   program
     .command('status')

@@ -1,4 +1,4 @@
-import { type ConfigDocument, isPlainObject, valueAt } from './config-document.ts';
+import { type PositionedData, isPlainObject, valueAt } from './config-document.ts';
 import { type CheckContext, checkContext, error, type Finding, warning } from './config-finding.ts';
 import { modelFindings, type ModelLookup } from './config-model-checks.ts';
 import { linkFindings } from './config-link-checks.ts';
@@ -18,7 +18,7 @@ import { watchFindings } from './config-watch-checks.ts';
  */
 export function checkConfig(
   config: Partial<AgentConfig>,
-  document: ConfigDocument,
+  document: PositionedData,
   models: ModelLookup,
 ): readonly Finding[] {
   const file = document.value;

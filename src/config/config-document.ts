@@ -11,7 +11,6 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { plainYamlMessage, TOO_DEEP } from './config-yaml-messages.ts';
 
 /** Keys and list indices from the root. */
 export type ConfigPath = readonly (string | number)[];
@@ -19,8 +18,20 @@ export type ConfigPath = readonly (string | number)[];
 /** Line and column, counted from 1. */
 export type Position = { readonly line: number; readonly column: number };
 
-/** A problem in the file, without the file name. */
-export type DocumentProblem = Position & { readonly path: ConfigPath; readonly message: string };
+/** A position in a file; undefined is the configuration itself. */
+export type FilePosition = Position & { readonly file?: string | undefined };
+
+/** A problem in the configuration or in a file that it names. */
+export type DocumentProblem = FilePosition & { readonly path: ConfigPath; readonly message: string };
+
+/** Plain data with the position of each value. */
+export interface PositionedData {
+  readonly value: unknown;
+  /** Returns the position of a key or of its value. */
+  position(path: ConfigPath, at: 'key' | 'value'): FilePosition;
+  /** Returns a value as it is written; undefined if it is not a scalar. */
+  textAt(path: ConfigPath): string | undefined;
+}
 
 /**
  * Most values of a configuration after its aliases are expanded. A plant with 10,000 tags has fewer, but nine lines
@@ -39,7 +50,7 @@ type Located = {
 };
 
 /** A YAML file as plain data, with the position of each value in the file. */
-export class ConfigDocument {
+export class ConfigDocument implements PositionedData {
   /** Content of the file as plain objects, arrays, strings, numbers and booleans. Undefined if it cannot be parsed. */
   readonly value: unknown;
   /** Problems of the YAML text: syntax, duplicate keys, aliases. */
@@ -233,4 +244,32 @@ export function valueAt(root: unknown, path: ConfigPath): unknown {
 function positionAt(lines: LineCounter, offset: number): Position {
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(line, 1), column: Math.max(col, 1) };
+}
+
+/**
+ * Messages of the YAML parser for users who do not know its grammar, with what to do. Other codes keep the message of
+ * the parser.
+ * @see https://eemeli.org/yaml/#errors
+ */
+const MESSAGES: Readonly<Record<string, string>> = {
+  BAD_INDENT: 'the indentation does not match the lines above: check it, and check that every [ and { is closed',
+  BAD_DQ_ESCAPE: String.raw`unknown escape in double quotes: write \\ for a backslash, or use single quotes`,
+  BAD_SCALAR_START: 'a value cannot start with this character: put the value in quotes',
+  BLOCK_AS_IMPLICIT_KEY:
+    "a second ': ' on one line, or a line indented deeper than the one above: put a text with ': ' in quotes, or fix the indentation",
+  BLOCK_IN_FLOW: 'indented YAML inside { } or [ ]: check that the bracket is closed',
+  MULTILINE_IMPLICIT_KEY: "expected 'key: value' on one line: check that there is a ':' after the key",
+  MULTIPLE_DOCS: "the file has more than one document: remove the line '---'",
+  TAB_AS_INDENT: 'a tab indents this line: use spaces',
+};
+
+const TOO_DEEP = 'lists or maps are nested too deeply';
+
+/** @param code The parser's error code, such as 'TAB_AS_INDENT'. */
+function plainYamlMessage(code: string, message: string): string {
+  if (/call stack/i.test(message)) return TOO_DEEP;
+  if (code === 'MISSING_CHAR' && message.includes('quote')) return 'a quote is not closed: add the closing quote';
+  if (code === 'TAG_RESOLVE_FAILED') return `${message}: remove the tag`;
+  const plain = MESSAGES[code];
+  return plain ?? `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }

@@ -61,7 +61,8 @@ function listOf({ prefixItems, items, minItems }: SchemaNode): string {
 
 function mapOf({ properties, additionalProperties }: SchemaNode): string {
   const keys = Object.keys(properties ?? {});
-  if (keys.length === 0) return typeof additionalProperties === 'object' ? "a map of 'name: …' entries" : 'a map';
+  if (typeof additionalProperties === 'object') return "a map of 'name: …' entries";
+  if (keys.length === 0) return 'a map';
   return `a map with the keys ${shortList(keys)}`;
 }
 

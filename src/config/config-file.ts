@@ -2,11 +2,18 @@ import { dirname, resolve } from 'node:path';
 import type * as z from 'zod';
 import { ConfigError, type ConfigProblem } from '../platform/errors.ts';
 import { checkConfig } from './config-checks.ts';
-import { ConfigDocument, type ConfigPath, type DocumentProblem, isPlainObject } from './config-document.ts';
+import {
+  ConfigDocument,
+  type ConfigPath,
+  type DocumentProblem,
+  isPlainObject,
+  type PositionedData,
+} from './config-document.ts';
 import type { Finding } from './config-finding.ts';
 import { configJsonSchema } from './config-json-schema.ts';
 import { lookUpModels } from './config-model-checks.ts';
 import { ConfigMessages, noDefaultMessages, PROBLEMS_MAX } from './config-messages.ts';
+import { ConfigTagFiles } from './config-tag-files.ts';
 import { resolvePaths } from './config-paths.ts';
 import { type AgentConfig, configSchema } from './config-schema.ts';
 import { readConfigText } from './config-text.ts';
@@ -19,6 +26,8 @@ export type LoadedConfig = {
   readonly file: string;
   /** Absolute path of the folder that relative paths in the file start from. */
   readonly directory: string;
+  /** The file and its tag files as plain data, before defaults and units. */
+  readonly data: unknown;
   /** Findings that do not prevent a start but are probably mistakes. */
   readonly warnings: readonly ConfigProblem[];
 };
@@ -38,44 +47,55 @@ export async function loadConfig(file: string, options: LoadOptions = { checkMod
   const read = await readConfigText(file);
   if ('problem' in read) throw new ConfigError([{ file, line: 1, column: 1, path: '', message: read.problem }]);
   const directory = dirname(resolve(file));
-  const checked = await checkText(read.text, directory, options);
+  const checked = await checkText(read.text, file, options);
   const inFile = (problems: readonly DocumentProblem[]) => fileProblems(file, problems);
   if (checked.config === undefined) throw new ConfigError(inFile(checked.problems));
-  return { config: checked.config, file, directory, warnings: inFile(checked.warnings) };
+  return { config: checked.config, file, directory, data: checked.data, warnings: inFile(checked.warnings) };
 }
 
 type CheckedText = {
   readonly config: AgentConfig | undefined;
+  readonly data: unknown;
   readonly problems: readonly DocumentProblem[];
   readonly warnings: readonly DocumentProblem[];
 };
 
-async function checkText(text: string, directory: string, options: LoadOptions): Promise<CheckedText> {
+async function checkText(text: string, file: string, options: LoadOptions): Promise<CheckedText> {
   const document = new ConfigDocument(text);
-  const failed = (problems: readonly DocumentProblem[]) => ({ config: undefined, problems, warnings: [] });
+  const failed = (problems: readonly DocumentProblem[]) => ({
+    config: undefined,
+    data: undefined,
+    problems,
+    warnings: [],
+  });
   if (!document.readable) return failed(document.problems);
   if (!isPlainObject(document.value)) return failed([...document.problems, notAMap(document.value)]);
-  const parsed = configSchema.safeParse(document.value, { error: noDefaultMessages });
-  const wrong = parsed.success ? [] : new ConfigMessages(document, configJsonSchema()).problems(parsed.error.issues);
-  const valid = parsed.success ? parsed.data : validParts(document.value, parsed.error.issues);
+  const schema = configJsonSchema();
+  const content = await ConfigTagFiles.read(document, schema, dirname(file));
+  // A tag that cannot be read would be missing in every watch that names it.
+  if (content.problems.length > 0) return failed([...document.problems, ...content.problems]);
+  const parsed = configSchema.safeParse(content.value, { error: noDefaultMessages });
+  const wrong = parsed.success ? [] : new ConfigMessages(content, schema).problems(parsed.error.issues);
+  const valid = parsed.success ? parsed.data : validParts(content.value, parsed.error.issues);
+  const directory = dirname(resolve(file));
   const paths = resolvePaths(valid, directory);
   const { trust, findings: trustFindings } = await readTrust(paths.models?.trust);
   const resolved = withTrust(paths, trust);
   const lookup = await lookUpModels(options.checkModels ? resolved : {});
-  const findings = [...trustFindings, ...checkConfig(resolved, document, lookup)];
+  const findings = [...trustFindings, ...checkConfig(resolved, content, lookup)];
   const found = (severity: Finding['severity']) =>
-    findings.filter((finding) => finding.severity === severity).map((finding) => placed(document, finding));
+    findings.filter((finding) => finding.severity === severity).map((finding) => placed(content, finding));
   const problems = [...document.problems, ...wrong, ...found('error')];
   if (!parsed.success || problems.length > 0) return failed(problems);
   const config = withTrust(resolvePaths(parsed.data, directory), trust);
-  return { config, problems: [], warnings: found('warning') };
+  return { config, data: content.value, problems: [], warnings: found('warning') };
 }
 
 function withTrust<C extends Partial<AgentConfig>>(config: C, trust: AgentConfig['models']['trust']): C {
   return config.models === undefined ? config : { ...config, models: { ...config.models, trust } };
 }
 
-function placed(document: ConfigDocument, { path, at, message }: Finding): DocumentProblem {
+function placed(document: PositionedData, { path, at, message }: Finding): DocumentProblem {
   return { ...document.position(path, at), path, message };
 }
 
@@ -126,10 +146,14 @@ function notAMap(value: unknown): DocumentProblem {
   return { line: 1, column: 1, path: [], message: `${found}: expected sections such as agent:, sources: and watches:` };
 }
 
+function order(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
 function fileProblems(file: string, problems: readonly DocumentProblem[]): readonly ConfigProblem[] {
   const all = problems
-    .map(({ line, column, path, message }) => ({ file, line, column, path: pathText(path), message }))
-    .toSorted((a, b) => a.line - b.line || a.column - b.column);
+    .map(({ path, ...problem }) => ({ ...problem, file: problem.file ?? file, path: pathText(path) }))
+    .toSorted((a, b) => order(a.file, b.file) || a.line - b.line || a.column - b.column);
   const shown = all.slice(0, PROBLEMS_MAX);
   const last = shown.at(-1);
   if (last === undefined || all.length === shown.length) return shown;

@@ -1,10 +1,10 @@
 import type * as z from 'zod';
 import { formatDuration } from '../domain/duration.ts';
 import {
-  type ConfigDocument,
   type ConfigPath,
   type DocumentProblem,
   isPlainObject,
+  type PositionedData,
   valueAt,
 } from './config-document.ts';
 import { expectedOf, hintFor, textOf } from './config-expectations.ts';
@@ -35,11 +35,11 @@ export const PROBLEMS_MAX = 500;
  * Parse with `noDefaultMessages`: an empty issue text marks a field without an error text of its own.
  */
 export class ConfigMessages {
-  readonly #document: ConfigDocument;
+  readonly #document: PositionedData;
   readonly #schema: SchemaNode;
   readonly #keyLocations: readonly KeyLocation[];
 
-  constructor(document: ConfigDocument, schema: SchemaNode) {
+  constructor(document: PositionedData, schema: SchemaNode) {
     this.#document = document;
     this.#schema = schema;
     this.#keyLocations = keyLocations(schema);
@@ -51,7 +51,7 @@ export class ConfigMessages {
     const found = new Map<string, DocumentProblem>();
     for (const issue of issues) {
       for (const problem of this.#problemsOf(issue, pathOf(issue))) {
-        const position = `${problem.line}:${problem.column}:${problem.path.at(-1) ?? ''}`;
+        const position = `${problem.file ?? ''}:${problem.line}:${problem.column}:${problem.path.at(-1) ?? ''}`;
         if (!found.has(position)) found.set(position, problem);
       }
       if (found.size > PROBLEMS_MAX) break;

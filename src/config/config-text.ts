@@ -8,13 +8,20 @@ const FILE_BYTES_MAX = 4_000_000;
 /** Text of a file, or the reason why it cannot be read. */
 export type ConfigText = { readonly text: string } | { readonly problem: string };
 
-/** Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size. */
-export async function readConfigText(path: string): Promise<ConfigText> {
+/**
+ * Reads a configuration file, at most `FILE_BYTES_MAX`, even if the file reports a smaller size.
+ *
+ * @param decode Default: UTF-8 only.
+ */
+export async function readConfigText(
+  path: string,
+  decode: (bytes: Buffer) => ConfigText = decoded,
+): Promise<ConfigText> {
   try {
     const bytes = await buffer(createReadStream(path, { end: FILE_BYTES_MAX }));
     if (bytes.length > FILE_BYTES_MAX)
       return { problem: `is larger than ${FILE_BYTES_MAX / 1e6} MB: check that this is the right file` };
-    return decoded(bytes);
+    return decode(bytes);
   } catch (error) {
     const code = errorCode(error);
     if (code === 'EISDIR') return { problem: 'is a folder: expected a configuration file' };

@@ -18,7 +18,8 @@ export async function* csvText(path: string): AsyncGenerator<string, void, undef
   if (rest !== '') yield rest;
 }
 
-function encodingOf(head: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252' {
+/** Returns the encoding of a text. @param head Its first bytes. */
+export function encodingOf(head: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252' {
   const [first, second] = head;
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   if (first === 0xfe && second === 0xff) return 'utf-16be';

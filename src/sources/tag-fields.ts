@@ -25,6 +25,24 @@ export const tagFields = {
   offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
 } as const;
 
+/** Field `tags` of every source: tags by name, in the file or in the CSV file that the key `file` names. */
+export function tagMap<Tag extends z.ZodType>(tag: Tag, tagsMin = 0) {
+  const tags = z.record(z.string().min(1), tag).refine((map) => Object.keys(map).length >= tagsMin, {
+    error: 'a source needs at least one tag',
+  });
+  return tags.meta({
+    description: 'Tags by name',
+    // The configuration reader replaces the key by the tags of the file.
+    properties: {
+      file: {
+        type: 'string',
+        description:
+          'CSV file with tags, relative to this file: the column name, and a column for each key of a tag. Tags may also be given here next to it',
+      },
+    },
+  });
+}
+
 /** Fields of the tags of sources whose values may be texts. */
 export const textFields = {
   map: z

@@ -5,7 +5,7 @@ import { checkMqttConfig, mqttFields, mqttString } from '../../protocols/mqtt/mq
 import { timeUnits } from '../../domain/time-unit.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 import { qualityCodes } from '../quality-code.ts';
-import { checkHasTags, patternFields, tagFields, textFields, sourceFields } from '../tag-fields.ts';
+import { checkHasTags, patternFields, sourceFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
 import { compileValuePath } from './json-path.ts';
 import { parseTopicPattern, placesOfTopic } from './topic-pattern.ts';
 
@@ -125,7 +125,7 @@ export const mqttSourceSchema = configObject({
   futureTolerance: duration(
     "Longest that a payload time may be ahead of the agent's clock. A time more than 1 s ahead is replaced by the time of arrival; beyond this tolerance the value is also uncertain",
   ).prefault('5s'),
-  tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+  tags: tagMap(tagSchema).default({}),
   patterns: z
     .record(z.string().min(1), patternSchema)
     .default({})

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parseTagTemplate, placesOf } from '../../domain/sample/tag-template.ts';
 import { configObject, duration } from '../../platform/config-fields.ts';
 import { checkMqttConfig, mqttFields } from '../../protocols/mqtt/mqtt-config.ts';
-import { checkHasTags, patternFields, tagFields, textFields, sourceFields } from '../tag-fields.ts';
+import { checkHasTags, patternFields, sourceFields, tagFields, tagMap, textFields } from '../tag-fields.ts';
 
 const level = (description: string) =>
   z
@@ -68,7 +68,7 @@ export const sparkplugSourceSchema = configObject({
   futureTolerance: duration(
     "Longest that the time of a metric may be ahead of the agent's clock. A time more than 1 s ahead is replaced by the time of arrival; beyond this tolerance the value is also uncertain",
   ).prefault('5s'),
-  tags: z.record(z.string().min(1), tagSchema).default({}).describe('Tags by name'),
+  tags: tagMap(tagSchema).default({}),
   patterns: z
     .record(z.string().min(1), patternSchema)
     .default({})

@@ -1,4 +1,3 @@
-import { sourceFields } from '../../tag-fields.ts';
 import * as z from 'zod';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { tlsSchema } from '../../../platform/tls-files.ts';
@@ -6,6 +5,7 @@ import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
 import { invalidField, modbusTagSchema, registerBitsField } from './modbus-tag-config.ts';
 import { modbusUrlProblem } from '../frame/modbus-url.ts';
 import { byteOrders } from '../frame/register-decode.ts';
+import { sourceFields, tagMap } from '../../tag-fields.ts';
 import { locationProblems } from './tag-location.ts';
 
 const byteOrder = z
@@ -101,10 +101,7 @@ export const modbusSourceSchema = configObject({
     .max(2000)
     .default(2000)
     .describe('Most coils or discrete inputs that the device returns in one response'),
-  tags: z
-    .record(z.string().min(1), modbusTagSchema)
-    .refine((tags) => Object.keys(tags).length > 0, { error: 'a source needs at least one tag' })
-    .describe('Tags to read, by name'),
+  tags: tagMap(modbusTagSchema, 1),
 }).superRefine((config, context) => {
   for (const [name, tag] of Object.entries(config.tags))
     for (const { path, message } of locationProblems(tag, config))
