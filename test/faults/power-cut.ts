@@ -183,6 +183,8 @@ function openAndAppend(folder: string): { readonly next: string; readonly epochs
     agentId: 'edge',
     config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db') }),
     uplinks: [{ id: 'cloud', kinds: recordKinds }],
+    // No start records.
+    life: 'one process',
     newEpoch: (atMs) => `after-${Math.floor(atMs)}`,
   }).handlers();
   void handlers.open({ nowMs });
