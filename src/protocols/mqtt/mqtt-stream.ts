@@ -40,6 +40,11 @@ export class MqttStream extends Duplex {
     if (acks.length > 0 && !this.destroyed) this.#transport.write(Buffer.concat(acks));
   }
 
+  /** Returns the reason code of a PUBACK that was replaced on its way to mqtt.js; undefined if it was not. */
+  takeReplacedReason(messageId: number): number | undefined {
+    return this.#guard.takeReplacedReason(messageId);
+  }
+
   override _read(): void {
     this.#transport.resume();
   }
