@@ -195,19 +195,19 @@ describe('an outbox that overflows', () => {
       for (let number = from; number < from + 1500; number += 20)
         storage.append(...Array.from({ length: 20 }, (_, index) => draft('sample', number + index, 800)));
     };
-    const cloud = new Receiver('cloud');
+    const receiver = new Receiver('cloud');
     fill(0);
     storage.upkeep(start + 10_000);
-    while (lossesOf(cloud.received).length === 0) {
-      cloud.acknowledge(storage);
-      cloud.read(storage);
+    while (lossesOf(receiver.received).length === 0) {
+      receiver.acknowledge(storage);
+      receiver.read(storage);
     }
     fill(2000);
     storage.upkeep(start + 20_000);
-    cloud.drain(storage);
-    const ids = cloud.received.filter(({ kind }) => kind === 'loss').map(({ id }) => id);
+    receiver.drain(storage);
+    const ids = receiver.received.filter(({ kind }) => kind === 'loss').map(({ id }) => id);
     expect(new Set(ids).size).toBe(2);
-    const [first, second] = lossesOf(cloud.received);
+    const [first, second] = lossesOf(receiver.received);
     expect(second?.from).toBeGreaterThan(first?.to ?? Infinity);
     storage.stop();
   });
