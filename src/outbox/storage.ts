@@ -83,7 +83,7 @@ export class Storage {
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
     try {
-      this.#outbox.recordStart(nowMs);
+      this.#outbox.resume(nowMs);
     } catch (error) {
       // The file's health has the error. The upkeep tries again.
       if (!(error instanceof OperatingError)) throw error;
@@ -198,8 +198,7 @@ export class Storage {
     let stored = 0;
     let more = false;
     try {
-      this.#outbox.probeCommit(nowMs);
-      this.#outbox.recordStart(nowMs);
+      this.#outbox.resume(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);

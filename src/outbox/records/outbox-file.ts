@@ -110,13 +110,6 @@ export class OutboxFile {
     }
   }
 
-  /** Tries a commit, after the last one failed for want of space or for the lock of another program. */
-  probeCommit(nowMs: EpochMs): void {
-    if (this.#commitTrouble === undefined) return;
-    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
-    this.#commitTrouble = undefined;
-  }
-
   /** Writes the high-water mark. Call it after each commit that gave out sequences, before they are returned. */
   mark(): void {
     if (this.#open === undefined) return;
@@ -200,13 +193,22 @@ export class OutboxFile {
     }
   }
 
-  /** Stores a record of this start, once: it covers what died with the process before, which only its memory had. */
-  recordStart(nowMs: EpochMs): void {
+  /** Resumes after a start, and after a failed commit: called at each slice of upkeep. */
+  resume(nowMs: EpochMs): void {
+    this.#probeCommit(nowMs);
     if (this.#isStartRecorded) return;
     this.use(nowMs, (outbox) => this.#recordStart(outbox, nowMs));
     this.mark();
   }
 
+  /** Tries a commit, after the last one failed for want of space or for the lock of another program. */
+  #probeCommit(nowMs: EpochMs): void {
+    if (this.#commitTrouble === undefined) return;
+    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
+    this.#commitTrouble = undefined;
+  }
+
+  /** Stores a record of this start, once: it covers what died with the process before, which only its memory had. */
   #recordStart({ database, space }: OpenOutbox, nowMs: EpochMs): void {
     const { life } = this.#options;
     const { statements, epochs } = database;
