@@ -13,6 +13,8 @@ import { addProbeCommand } from './probe-command.ts';
 import { addCsvOptions } from './output/csv-options.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
+import { addInitCommand } from './setup/init-command.ts';
+import { addScanCommand } from './setup/scan-command.ts';
 import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -97,6 +99,8 @@ function commands(): Command {
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addInitCommand(program);
+  addScanCommand(program);
   addTagsCommands(program);
   addBackupCommands(program);
   program
