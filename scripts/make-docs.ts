@@ -4,6 +4,8 @@ import { errorCatalogues, metricCatalogues, type Titled } from '../src/app/catal
 import { configJsonSchema } from '../src/config/config-json-schema.ts';
 import { processMetrics } from '../src/cli/output/process-metrics.ts';
 import { durationBuckets, type MetricCatalogue } from '../src/platform/metrics.ts';
+import { unknownReasons } from '../src/domain/alarm/unknown-reasons.ts';
+import { qualityRemedies } from '../src/domain/sample/quality-remedies.ts';
 import { cell, configurationDocs } from './configuration-docs.ts';
 
 /*
@@ -19,6 +21,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/configuration.md', made(configurationDocs(example))],
     ['docs/errors.md', made(errorDocs())],
     ['docs/metrics.md', made(metricDocs())],
+    ['docs/quality.md', made(qualityDocs())],
     ['docs/andon.schema.json', `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`],
   ]);
 }
@@ -62,6 +65,35 @@ function metricDocs(): string {
 the buckets ${durationBuckets.join(', ')} s unless others are listed.
 
 ${sections.join('\n')}`;
+}
+
+function qualityDocs(): string {
+  const qualityRows = Object.entries(qualityRemedies).map(
+    ([reason, { quality, cause, remedy }]) => `| \`${reason}\` | ${quality} | ${cell(cause)} | ${cell(remedy)} |`,
+  );
+  const unknownRows = unknownReasons.map(
+    ({ text, cause, remedy }) => `| \`${text}\` | ${cell(cause)} | ${cell(remedy)} |`,
+  );
+  return `# Quality of values, and verdicts that are unknown
+
+Each value has a quality, as in OPC: \`good\`, \`uncertain\` or \`bad\`. Models judge \`good\` values only. A value that is not good has a reason, which the
+API, the dashboard and the reasons of verdicts show. The health of the source names the tags whose content is not good, with the value found.
+
+## Reasons of a value
+
+| reason | quality | cause | remedy |
+| --- | --- | --- | --- |
+${qualityRows.join('\n')}
+
+## Reasons of an unknown verdict
+
+A window that cannot be judged gets the verdict \`unknown\`. Capitals stand for changing parts.
+
+| reason | cause | remedy |
+| --- | --- | --- |
+${unknownRows.join('\n')}
+| another text | The run of the model failed; the text is that of the error. | See [errors.md](errors.md), and \`andon status\` at \`inference\` and \`model/NAME\`. |
+`;
 }
 
 if (import.meta.main) for (const [path, text] of generatedDocs()) writeFileSync(join(root, path), text);

@@ -182,6 +182,7 @@ export async function startAgent(
       recorder,
       history,
       events,
+      ...(config.publish === undefined ? {} : { tagEventsMs: config.publish.tagIntervalMs }),
       sampleRecords: wanted.some(({ kinds }) => kinds.includes('sample')),
       alarms,
       deps,

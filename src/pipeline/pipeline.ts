@@ -42,6 +42,8 @@ const TICK_MS_MAX = 1000;
 const MODEL_CHECK_MS = 100;
 
 export type PipelineOptions = {
+  /** Interval of tag events, at most `TAG_EVENTS_INTERVAL_MS`, which is the default. */
+  readonly tagEventsMs?: number;
   /** In order of their numbers. A tag of a pattern gets its name later, in this same array. */
   readonly tags: readonly Tag[];
   /** Tags that are calculated from other tags. Undefined without any, as in a benchmark. */
@@ -145,7 +147,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     if (this.#options.derived !== undefined) this.#derive(this.#options.derived, nowMs);
     // After the derived tags: a row of a window has their values of the same scan.
     this.#endBatches(nowMs);
-    if (this.#table.changed > 0) this.#tagEvents ??= this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
+    if (this.#table.changed > 0) this.#tagEvents ??= this.#timer(() => this.#emitTags(), this.#tagEventsMs);
   }
 
   watches(): readonly WatchOverview[] {
@@ -401,7 +403,11 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   #emitTags(): void {
     this.#tagEvents = undefined;
     this.#options.events.emit({ type: 'tags', tags: this.#table.takeChanged(TAGS_IN_EVENT_MAX) });
-    if (this.#table.changed > 0) this.#tagEvents = this.#timer(() => this.#emitTags(), TAG_EVENTS_INTERVAL_MS);
+    if (this.#table.changed > 0) this.#tagEvents = this.#timer(() => this.#emitTags(), this.#tagEventsMs);
+  }
+
+  get #tagEventsMs(): number {
+    return Math.min(this.#options.tagEventsMs ?? TAG_EVENTS_INTERVAL_MS, TAG_EVENTS_INTERVAL_MS);
   }
 
   #timer(callback: () => void, delayMs: number): Timer {

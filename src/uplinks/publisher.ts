@@ -7,6 +7,7 @@ import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
+import type { MqttWill } from '../protocols/mqtt/mqtt-client-options.ts';
 import { mqttConnectionOptions, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection, type MqttState } from '../protocols/mqtt/mqtt-connection.ts';
 import type { PublishConfig } from './publish-config.ts';
@@ -28,6 +29,8 @@ type Message = { readonly kind: TopicKind; readonly topic: string; readonly payl
 const IN_FLIGHT_MAX = 50;
 /** Wait before an alarm is sent again that a connected broker did not acknowledge. */
 const ALARM_RETRY_MS = 10_000;
+/** A tag event that comes at the interval must not find the timer running. */
+const TIMER_EARLY_MS = 20;
 /** Longest wait for the last messages at a stop. */
 const GOODBYE_TIMEOUT_MS = 2000;
 
@@ -60,6 +63,16 @@ export class Publisher implements AsyncDisposable {
   #unsubscribe: (() => void) | undefined;
   #alarmRetry: Timer | undefined;
   #connected = false;
+  #hasConnected = false;
+  /** False after the broker refused retained messages. */
+  #retain: boolean;
+  /** Why state and alarms are not retained although `retain` is on; undefined if they are. */
+  #retainFault: string | undefined;
+  /** Time of the online message of the current connection. */
+  #onlineMs = 0;
+  /** Newest readings of the tags whose interval has not passed. */
+  readonly #readings = new Map<string, TagReading>();
+  #tagTimer: Timer | undefined;
   #disposed: Promise<void> | undefined;
 
   constructor(options: PublisherOptions) {
@@ -69,12 +82,12 @@ export class Publisher implements AsyncDisposable {
     this.#tags = config.tags === true ? 'all' : new Set(config.tags === false ? [] : config.tags);
     this.#metrics = deps.metrics.of(publishMetrics);
     this.#health = deps.health.component('publish');
-    const { topic, payload, retain } = this.#stateMessage('offline');
+    this.#retain = config.retain;
     this.#connection = new MqttConnection(
       mqttConnectionOptions(config, {
         name: 'publish',
         clientId: randomClientId(deps.random, 'publish'),
-        will: { topic, payload, qos: 1, retain },
+        will: () => this.#nextWill(),
       }),
       deps,
     );
@@ -96,8 +109,10 @@ export class Publisher implements AsyncDisposable {
   async #dispose(): Promise<void> {
     this.#unsubscribe?.();
     this.#alarmRetry?.cancel();
+    this.#tagTimer?.cancel();
     // The broker publishes no will after a DISCONNECT.
-    if (this.#connected) this.#send(this.#stateMessage('offline'));
+    if (this.#connected)
+      this.#send(this.#stateMessage('offline', Math.max(this.#options.deps.clock.nowMs(), this.#onlineMs + 1)));
     const done = new AbortController();
     this.#onIdle = () => done.abort();
     if (this.#inFlight > 0) await sleep(this.#options.deps.clock, GOODBYE_TIMEOUT_MS, done.signal);
@@ -110,12 +125,33 @@ export class Publisher implements AsyncDisposable {
     this.#connected = state.connected;
     if (!state.connected) {
       this.#dropWaiting();
-      this.#health.report('degraded', state.reason);
+      this.#health.report('degraded', `${state.reason}${this.#retainHint(state)}`);
     } else if (!wasConnected) {
-      this.#health.report('ok');
-      this.#send(this.#stateMessage('online'));
+      this.#hasConnected = true;
+      this.#reportOk();
+      this.#send(this.#stateMessage('online', this.#onlineMs));
       this.#sendAlarms();
     }
+  }
+
+  /**
+   * With MQTT 5 the broker names the reason, and the next attempt does without. With 3.1.1 it closes the connection at the
+   * login, for this reason or another.
+   */
+  #retainHint({ retainRefused, reason }: MqttState & { connected: false }): string {
+    if (!this.#retain) return '';
+    if (retainRefused) {
+      this.#retain = false;
+      this.#retainFault =
+        'The broker keeps no retained messages: a later subscriber waits for the next state and alarm. retain: false accepts this';
+      return '';
+    }
+    if (this.#hasConnected || !reason.startsWith('The broker closed the connection')) return '';
+    return '. A broker without retained messages closes it at the login: publish.retain: false';
+  }
+
+  #reportOk(): void {
+    this.#health.report(this.#retainFault === undefined ? 'ok' : 'degraded', this.#retainFault);
   }
 
   #take(event: LiveEvent): void {
@@ -128,11 +164,22 @@ export class Publisher implements AsyncDisposable {
         return this.#offerAlarm(transition);
       }
       case 'tags':
-        for (const reading of event.tags) {
-          if (this.#tags === 'all' || this.#tags.has(reading.tag))
-            this.#offer('tag', reading.tag, tagPayload(reading), false);
-        }
+        for (const reading of event.tags)
+          if (this.#tags === 'all' || this.#tags.has(reading.tag)) this.#readings.set(reading.tag, reading);
+        if (this.#tagTimer === undefined) this.#sendReadings();
     }
+  }
+
+  /** Sends the newest readings, and no more until the interval has passed. */
+  #sendReadings(): void {
+    this.#tagTimer = undefined;
+    if (this.#readings.size === 0) return;
+    for (const reading of this.#readings.values()) this.#offer('tag', reading.tag, tagPayload(reading), false);
+    this.#readings.clear();
+    const { config, deps } = this.#options;
+    // Events come at the interval of the configuration or 500 ms, whichever is shorter.
+    const waitMs = config.tagIntervalMs - TIMER_EARLY_MS;
+    this.#tagTimer = deps.clock.setTimer(() => this.#sendReadings(), waitMs, { background: true });
   }
 
   #sendAlarms(): void {
@@ -143,9 +190,9 @@ export class Publisher implements AsyncDisposable {
     const known = this.#alarmIds.get(transition.alarm);
     const id = known?.number === transition.number ? known.id : undefined;
     const payload = alarmPayload(transition, id);
-    this.#offer('alarm', transition.alarm, payload, true);
+    this.#offer('alarm', transition.alarm, payload, this.#retain);
     // Before alarms had ids, the alarm of a watch had the topic of the watch.
-    if (transition.watch !== '') this.#offer('alarm', transition.watch, payload, true);
+    if (transition.watch !== '') this.#offer('alarm', transition.watch, payload, this.#retain);
   }
 
   #offer(kind: TopicKind, name: string, payload: object, retain: boolean): void {
@@ -177,7 +224,7 @@ export class Publisher implements AsyncDisposable {
     try {
       await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });
       this.#metrics.andon_publish_sent_total.inc({ topic: kind });
-      if (this.#connected) this.#health.report('ok');
+      if (this.#connected) this.#reportOk();
     } catch (error) {
       this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: errorCode(error) });
       this.#failed(kind, error);
@@ -198,7 +245,7 @@ export class Publisher implements AsyncDisposable {
 
   #sendAgain(): void {
     if (!this.#connected) return;
-    this.#send(this.#stateMessage('online'));
+    this.#send(this.#stateMessage('online', this.#onlineMs));
     this.#sendAlarms();
   }
 
@@ -209,9 +256,19 @@ export class Publisher implements AsyncDisposable {
     }
   }
 
-  #stateMessage(state: 'online' | 'offline'): Message {
-    const payload = JSON.stringify({ state, timestamp_ms: Math.round(this.#options.deps.clock.nowMs()) });
-    return { kind: 'state', topic: `${this.#base}/state`, payload, retain: true };
+  /**
+   * The will has to be newer than the online message of its connection: a consumer that keeps the newest time would otherwise
+   * show a killed box as online.
+   */
+  #nextWill(): MqttWill {
+    this.#onlineMs = Math.round(this.#options.deps.clock.nowMs());
+    const { topic, payload, retain } = this.#stateMessage('offline', this.#onlineMs + 1);
+    return { topic, payload, qos: 1, retain };
+  }
+
+  #stateMessage(state: 'online' | 'offline', timestampMs: number): Message {
+    const payload = JSON.stringify({ state, timestamp_ms: Math.round(timestampMs) });
+    return { kind: 'state', topic: `${this.#base}/state`, payload, retain: this.#retain };
   }
 }
 

@@ -6,7 +6,7 @@ export const uplinkErrors = {
     'Read the reason with `andon outbox export` and fix the receiver or its schema. Later records are still sent.',
   ),
   'uplink-batch-too-large': reject(
-    'The receiver rejected a batch as too large (HTTP 413). It is split; a single record that is too large becomes a dead letter.',
+    'The receiver rejected a batch as too large (HTTP 413, MQTT 5 reason 0x95, or a broker that closes the connection). It is split; a single record that is too large becomes a dead letter.',
     'Set `batch.bytesMax` of the uplink below the limit of the receiver, or raise that limit.',
   ),
   'uplink-not-admitted': retry(
@@ -48,6 +48,10 @@ export const uplinkErrors = {
   'uplink-stopped': retry(
     'The agent stopped before the receiver answered. The batch stays in the outbox.',
     'None: the batch is sent again at the next start.',
+  ),
+  'uplink-batch-waits': retry(
+    'A batch waits because the broker did not accept the one before, which is sent again first.',
+    'None: see the reason of the batch before.',
   ),
   'uplink-unexpected': retry(
     'The uplink failed with an unexpected error. The batch is kept and retried.',

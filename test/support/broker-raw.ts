@@ -18,6 +18,8 @@ export class RawBroker implements AsyncDisposable {
   answerPings = true;
   /** Closes each connection immediately. */
   hangsUp = false;
+  /** Called for each packet, after its usual response. */
+  onPacket: (packet: RawPacket, socket: Socket) => void = () => undefined;
   readonly packets = new Recorder<RawPacket>();
   readonly sockets = new Recorder<Socket>();
   readonly #server: Server;
@@ -72,6 +74,7 @@ export class RawBroker implements AsyncDisposable {
       for (let packet = splitPacket(rest); packet !== undefined; packet = splitPacket(rest)) {
         rest = rest.subarray(packet.bytes);
         this.#answer(socket, packet);
+        this.onPacket(packet, socket);
         this.packets.push(packet);
       }
     });

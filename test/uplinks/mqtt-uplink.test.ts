@@ -8,6 +8,7 @@ import { mqttUplinkKind, mqttUplinkSchema } from '../../src/uplinks/mqtt/mqtt-ki
 import { MemoryRecordStore } from '../support/memory-record-store.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith } from '../support/programs.ts';
+import { RawBroker } from '../support/broker-raw.ts';
 import { testDeps } from '../support/test-deps.ts';
 import { type BrokerFault, UpstreamBroker } from '../support/upstream-broker.ts';
 
@@ -169,7 +170,130 @@ test('another topic may be configured, but no wildcard', async () => {
   expect(mqttUplinkSchema.safeParse({ type: 'mqtt', url: 'mqtt://a:1', topic: 'plant/#' }).success).toBe(false);
 });
 
+describe('a broker that refuses what is large', () => {
+  const reasonCases = [
+    ['packet too large', 0x95],
+    ['payload format invalid', 0x99],
+  ] as const;
+
+  /** A broker of MQTT 5 that answers publishes of more than 1000 bytes with a reason code, or not at all. */
+  async function sizedBroker(stack: AsyncDisposableStack, reason: number | 'closes') {
+    const accepted: string[] = [];
+    const broker = stack.use(await RawBroker.listen());
+    broker.acknowledgePublishes = false;
+    broker.connack = reason === 'closes' ? [0x20, 2, 0, 0] : [0x20, 3, 0, 0, 0];
+    broker.onPacket = ({ first, body }, socket) => {
+      if (first >> 4 !== 3) return;
+      const topicEnd = 2 + body.readUInt16BE(0);
+      const id = [...body.subarray(topicEnd, topicEnd + 2)];
+      const payload = body.subarray(topicEnd + (reason === 'closes' ? 2 : 3)).toString();
+      if (body.length <= 1000) {
+        accepted.push(payload);
+        socket.write(Uint8Array.from([0x40, 2, ...id]));
+      } else if (reason === 'closes') socket.destroy();
+      else socket.write(Uint8Array.from([0x40, 3, ...id, reason]));
+    };
+    return { broker, accepted: () => accepted.map((payload): unknown => JSON.parse(payload)) };
+  }
+
+  async function uplinkTo(stack: AsyncDisposableStack, url: string, config: Config) {
+    const store = new MemoryRecordStore();
+    const deps = testDeps();
+    const batch = { recordsMax: 100, linger: '0ms' } as const;
+    const parsed = mqttUplinkSchema.parse({ type: 'mqtt', url, stopTimeout: '0ms', ...quick, batch, ...config });
+    const uplink = stack.use(
+      mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config: parsed, records: store, deps }),
+    );
+    return { store, uplink };
+  }
+
+  test.each(reasonCases)(
+    'with %s gets smaller batches, and one record that is still refused is a dead letter',
+    async (_what, reason) => {
+      await using stack = new AsyncDisposableStack();
+      const { broker, accepted } = await sizedBroker(stack, reason);
+      const { store, uplink } = await uplinkTo(stack, broker.url, { protocolVersion: '5' });
+      await store.appendVerdicts(20, 100);
+      await store.appendVerdicts(1, 3000);
+      await store.appendVerdicts(5, 100);
+      uplink.start();
+      await eventually(() => expect(store.waiting('cloud')).toBe(0));
+      expect(store.deadLetters).toHaveLength(1);
+      // Those that were under way with the refused one arrive before it.
+      const wanted = store.stored.map(({ id }) => id).filter((_id, index) => index !== 20);
+      expect(ids(accepted()).toSorted()).toEqual(wanted.toSorted());
+    },
+  );
+
+  test('by closing the connection gets smaller batches, and one record that is still refused is a dead letter', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { broker, accepted } = await sizedBroker(stack, 'closes');
+    const { store, uplink } = await uplinkTo(stack, broker.url, { protocolVersion: '3.1.1' });
+    await store.appendVerdicts(20, 100);
+    await store.appendVerdicts(1, 3000);
+    await store.appendVerdicts(5, 100);
+    uplink.start();
+    await eventually(() => expect(store.waiting('cloud')).toBe(0));
+    expect(store.deadLetters).toHaveLength(1);
+    expect(ids(accepted())).toEqual(store.stored.map(({ id }) => id).filter((_id, index) => index !== 20));
+  });
+
+  test('and is away for another reason costs no record', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { broker, accepted } = await sizedBroker(stack, 'closes');
+    const { store, uplink } = await uplinkTo(stack, broker.url, { protocolVersion: '3.1.1' });
+    const onPacket = broker.onPacket;
+    let lost = 0;
+    // Also the empty batch between the attempts is lost: the record is not the cause.
+    broker.onPacket = (packet, socket) => {
+      if (packet.first >> 4 !== 3) return;
+      lost += 1;
+      socket.destroy();
+    };
+    await store.appendVerdicts(1, 600);
+    uplink.start();
+    await eventually(() => expect(lost).toBeGreaterThan(8));
+    broker.onPacket = onPacket;
+    await eventually(() => expect(store.waiting('cloud')).toBe(0));
+    expect(store.deadLetters).toEqual([]);
+    expect(ids(accepted())).toHaveLength(1);
+  });
+});
+
+test('records may be retained, and are not by default', async () => {
+  for (const retain of [undefined, true] as const)
+    await withBench(async ({ store, broker, start, delivered }) => {
+      await store.appendVerdicts(1);
+      start(retain === undefined ? {} : { retain });
+      await delivered();
+      expect(broker.published.items[0]?.retain).toBe(retain === true);
+    });
+});
+
 describeWith(['mosquitto'], 'with mosquitto', () => {
+  test.each([
+    ['message_size_limit 2048', 'auto'],
+    ['max_packet_size 2048', '3.1.1'],
+  ] as const)('%s and MQTT %s delivers every record', async (line, protocolVersion) => {
+    await using stack = new AsyncDisposableStack();
+    const broker = stack.use(await Mosquitto.start({ lines: [line] }));
+    const store = new MemoryRecordStore();
+    const batch = { recordsMax: 100, linger: '0ms' } as const;
+    const config = mqttUplinkSchema.parse({ type: 'mqtt', url: broker.url, ...quick, batch, protocolVersion });
+    const received: unknown[] = [];
+    const client = await connectAsync(broker.url, { reconnectPeriod: 0 });
+    client.on('message', (_topic, payload) => received.push(JSON.parse(payload.toString())));
+    await client.subscribeAsync(topic, { qos: 1 });
+    await store.appendVerdicts(300, 100);
+    stack
+      .use(mqttUplinkKind.create({ id: 'cloud', agentId: 'edge-01', config, records: store, deps: testDeps() }))
+      .start();
+    await eventually(() => expect(ids(received).toSorted()).toEqual(store.stored.map(({ id }) => id).toSorted()));
+    await eventually(() => expect(store.waiting('cloud')).toBe(0));
+    expect(store.deadLetters).toEqual([]);
+    await client.endAsync(true);
+  });
+
   test('another subscriber gets every record across a killed and restarted broker', async () => {
     await using stack = new AsyncDisposableStack();
     const first = await Mosquitto.start();

@@ -101,6 +101,18 @@ function health(deps: Deps) {
 }
 
 describe('the state of the agent', () => {
+  test('has a will that is newer than the online message, so that a consumer of the newest shows a killed box as offline', async () => {
+    await withBench(async ({ broker, events }) => {
+      await eventually(() => expect(broker.on(`${base}/state`).length).toBe(1));
+      broker.faults.push('lose');
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.9), id: 'edge-01/e1/1' });
+      await eventually(() => expect(broker.on(`${base}/state`).length).toBe(3));
+      const times = broker.on(`${base}/state`).map((state) => (state as { timestamp_ms: number }).timestamp_ms);
+      expect(times).toEqual(times.toSorted((a, b) => a - b));
+      expect(times[1]).toBeGreaterThan(times[0] ?? 0);
+    });
+  });
+
   test('is online after the connect and offline after a clean stop, retained', async () => {
     await withBench(async ({ broker, publisher }) => {
       await eventually(() => expect(broker.on(`${base}/state`)).toMatchObject([{ state: 'online' }]));
@@ -267,6 +279,35 @@ describe('tag values', () => {
   });
 });
 
+test('the newest value of a tag is sent, at most once in tagInterval', async () => {
+  await withBench(
+    async ({ broker, events }) => {
+      const reading = { unit: '', timestampMs, quality: 'good', reason: 'none' } as const;
+      const emit = (value: number) => events.emit({ type: 'tags', tags: [{ ...reading, tag: 'a', value }] });
+      for (const value of [1, 2, 3, 4]) emit(value);
+      await eventually(() => expect(broker.on(`${base}/tag/a`)).toMatchObject([{ value: 1 }, { value: 4 }]));
+    },
+    { tags: true, tagInterval: '200ms' },
+  );
+});
+
+test('with retain: false nothing is retained, the will included', async () => {
+  await withBench(
+    async ({ broker, events, transitions, online }) => {
+      const active = transition('pump-1', 'unacknowledged');
+      transitions.set('pump-1', active);
+      events.emit({ type: 'alarm', transition: active, id: 'edge-01/e1/1' });
+      await eventually(() => expect(broker.on(`${base}/alarm/pump-1`).length).toBe(1));
+      broker.faults.push('lose');
+      events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.9), id: 'edge-01/e1/2' });
+      await eventually(() => expect(broker.on(`${base}/state`).length).toBe(3));
+      await online();
+      expect(broker.published.items.filter(({ retain }) => retain)).toEqual([]);
+    },
+    { retain: false },
+  );
+});
+
 test('a stop without a broker is quick, and may be called twice, or before the start', async () => {
   await withBench(async ({ broker, publisher, deps }) => {
     await broker.stop();
@@ -296,6 +337,44 @@ describeWith(['mosquitto'], 'with mosquitto', () => {
     await eventually(() => expect(seen.get(`${base}/alarm/pump-1`)).toMatchObject({ state: 'unacknowledged' }));
     expect(seen.get(`${base}/state`)).toMatchObject({ state: 'online' });
     await client.endAsync(true);
+  });
+
+  describe('that keeps no retained messages', () => {
+    const reasonOf = async (config: Config) => {
+      await using broker = await Mosquitto.start({ lines: ['retain_available false'] });
+      const deps = testDeps();
+      const transitions = new Map([['pump-1', transition('pump-1', 'unacknowledged')]]);
+      const client = await connectAsync(broker.url);
+      const seen: string[] = [];
+      client.on('message', (topic) => seen.push(topic));
+      await client.subscribeAsync(`${base}/#`, { qos: 1 });
+      await using publisher = publisherOn(broker.url, new LiveEvents(), transitions, deps, config);
+      publisher.start();
+      if (config.protocolVersion === '3.1.1' && config.retain !== false)
+        await eventually(() => expect(health(deps)?.status).toBe('degraded'));
+      else
+        await eventually(() =>
+          expect(seen.slice(0, 3)).toEqual(expect.arrayContaining([`${base}/state`, `${base}/alarm/pump-1`])),
+        );
+      await client.endAsync(true);
+      return health(deps)?.reason;
+    };
+
+    test('state and alarms are published without, and health names it', async () => {
+      await expect(reasonOf({})).resolves.toBe(
+        'The broker keeps no retained messages: a later subscriber waits for the next state and alarm. retain: false accepts this',
+      );
+    });
+
+    test('with MQTT 3.1.1 health names the possible cause and the key', async () => {
+      await expect(reasonOf({ protocolVersion: '3.1.1' })).resolves.toContain(
+        'A broker without retained messages closes it at the login: publish.retain: false',
+      );
+    });
+
+    test.each(['3.1.1', 5] as const)('MQTT %s works with retain: false', async (protocolVersion) => {
+      await expect(reasonOf({ protocolVersion, retain: false })).resolves.toBe('');
+    });
   });
 
   test('a broker that refuses alarms is named in health', async () => {

@@ -12,6 +12,8 @@ export type MqttState =
       readonly connected: false;
       /** Why it is not connected. */
       readonly reason: string;
+      /** True if the broker refused a retained will because it keeps no retained messages (MQTT 5). */
+      readonly retainRefused: boolean;
       /** Time to the next attempt. */
       readonly retryInMs: number;
       readonly subscribed: false;
@@ -42,6 +44,8 @@ const IN_FLIGHT_MAX = 200;
 const PUBLISH_HEAD_BYTES = 1 + 4 + 2 + 2 + 1;
 /** After a connection of this duration the wait before the next attempt starts at the minimum again. */
 const STABLE_MS = 10_000;
+/** CONNACK reason code of MQTT 5. */
+const RETAIN_NOT_SUPPORTED = 0x9a;
 /** A broker may change access rights without a reconnect. */
 const REFUSED_RETRY_MS = 60_000;
 
@@ -111,12 +115,13 @@ export class MqttConnection implements AsyncDisposable {
   }
 
   /**
-   * Sends one message immediately, or fails. With MQTT 3.1.1 a broker also acknowledges messages that its access
+   * Sends one message immediately, or fails. It is not retained if the broker keeps no retained messages. With MQTT 3.1.1 a broker also acknowledges messages that its access
    * rules drop; only MQTT 5 reports them.
    *
    * @returns Resolves on the acknowledgement of the broker; with QoS 0 when the message was written to the stream.
    * @throws {OperatingError} 'mqtt-not-connected' | 'mqtt-publish-timeout' | 'mqtt-too-many-in-flight' (more than
-   *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' | 'mqtt-publish-too-large' (reject).
+   *   200) | 'mqtt-publish-refused' (retry); 'mqtt-message-invalid' | 'mqtt-publish-too-large' |
+   *   'mqtt-payload-refused' (reject).
    */
   publish(topic: string, payload: string | Buffer, options: MqttPublishOptions): Promise<void> {
     const session = this.#session;
@@ -125,7 +130,10 @@ export class MqttConnection implements AsyncDisposable {
       this.#metrics.failure(refusal);
       return Promise.reject(refusal ?? this.#notConnected());
     }
-    const published = session.publish(topic, payload, options);
+    const published = session.publish(topic, payload, {
+      ...options,
+      retain: options.retain && session.retainAvailable,
+    });
     this.#metrics.inFlight.set(session.inFlight);
     return published;
   }
@@ -208,7 +216,14 @@ export class MqttConnection implements AsyncDisposable {
     if (connectedAtMs === undefined) this.#switchVersion(reason);
     const retryInMs = this.#backoff.nextMs();
     this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), retryInMs);
-    this.#notify({ connected: false, reason: reason.message, retryInMs, subscribed: false, refusedTopics: [] });
+    this.#notify({
+      connected: false,
+      reason: reason.message,
+      retainRefused: reasonCodeOf(reason) === RETAIN_NOT_SUPPORTED,
+      retryInMs,
+      subscribed: false,
+      refusedTopics: [],
+    });
   }
 
   /** Retries immediately with 3.1.1, without a report, if the broker refused MQTT 5: it is reachable and works. */
@@ -319,9 +334,14 @@ function isTopicName(topic: string): boolean {
 }
 
 /** CONNACK code 1 of MQTT 3.1.1, 132 of MQTT 5: the protocol version is not supported. */
-function isVersionRefused({ code, cause }: OperatingError): boolean {
-  if (code !== 'mqtt-refused' || !(cause instanceof Error) || !('code' in cause)) return false;
-  return cause.code === 1 || cause.code === 132;
+function isVersionRefused(reason: OperatingError): boolean {
+  const code = reasonCodeOf(reason);
+  return code === 1 || code === 132;
+}
+
+/** Reason code with which the broker refused the login. */
+function reasonCodeOf({ code, cause }: OperatingError): unknown {
+  return code === 'mqtt-refused' && cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
 function refusalText(refused: ReadonlyMap<string, string>): string | undefined {

@@ -26,6 +26,10 @@ export const mqttErrors = {
     'The message is larger than the limit of the broker. An uplink divides its batches automatically.',
     'For a single record: raise the limit of the broker.',
   ),
+  'mqtt-payload-refused': reject(
+    'The broker refused the content of a message (reason 0x99 of MQTT 5). An uplink divides its batches until one record is left.',
+    'Read the rules of the broker for its topics. The record is kept as a dead letter.',
+  ),
   'mqtt-unreachable': retry(
     'The network connection to the broker failed.',
     'Check host, port, firewall and certificate. The message contains the reason.',

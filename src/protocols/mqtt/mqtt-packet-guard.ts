@@ -6,11 +6,16 @@ export type PacketBreach =
   | { readonly kind: 'malformed'; readonly what: string };
 
 const PUBLISH = 3;
+const PUBACK = 4;
+/** Reason codes of a PUBACK that mqtt.js 5.16 accepts. @see MQTT 5, section 3.4.2.1. */
+const PUBACK_CODES: ReadonlySet<number> = new Set([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
+const UNSPECIFIED_ERROR = 0x80;
 /** Packets for a client that uses QoS 0 and 1: CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT. */
 const FROM_BROKER: ReadonlySet<number> = new Set([2, PUBLISH, 4, 9, 13, 14]);
 
 /**
- * Follows the packet boundaries of an MQTT byte stream and detects an oversized packet by its header.
+ * Follows the packet boundaries of an MQTT byte stream and detects an oversized packet by its header. Replaces reason codes that
+ * mqtt.js does not accept.
  *
  * mqtt.js 5.16 checks the size only after it has buffered the whole packet: a publish of 256 MiB took 482 MiB.
  * The cost is a few steps a packet; bodies are skipped.
@@ -25,6 +30,9 @@ export class MqttPacketGuard {
   #length = 0;
   #lengthBytes = 0;
   #bodyLeft = 0;
+  #messageId = 0;
+  /** Real reason codes of PUBACK packets, by message id. */
+  readonly #replaced = new Map<number, number>();
 
   /** @param bytesMax Largest accepted remaining length: topic, properties and payload together. */
   constructor(bytesMax: number) {
@@ -36,6 +44,7 @@ export class MqttPacketGuard {
     let index = 0;
     while (index < chunk.length) {
       if (this.#state === 'body') {
+        if (this.#type === PUBACK) this.#readPuback(chunk, index);
         const step = Math.min(this.#bodyLeft, chunk.length - index);
         index += step;
         this.#bodyLeft -= step;
@@ -49,6 +58,31 @@ export class MqttPacketGuard {
       if (breach !== undefined) return breach;
     }
     return undefined;
+  }
+
+  /** Returns the reason code of a PUBACK that was replaced in the stream, once. */
+  takeReplacedReason(messageId: number): number | undefined {
+    const code = this.#replaced.get(messageId);
+    this.#replaced.delete(messageId);
+    return code;
+  }
+
+  /**
+   * Reads the part of a PUBACK in the chunk. A reason code that MQTT 5 does not allow there is replaced by 'unspecified error':
+   * mosquitto 2.0.11 sends 0x95 (packet too large), at which mqtt.js ends the connection.
+   */
+  #readPuback(chunk: Uint8Array, from: number): void {
+    const read = this.#length - this.#bodyLeft;
+    const end = Math.min(from + this.#bodyLeft, chunk.length);
+    for (let index = from, place = read; index < end && place < 3; index += 1, place += 1) {
+      const byte = chunk[index] ?? 0;
+      if (place === 0) this.#messageId = byte * 256;
+      else if (place === 1) this.#messageId += byte;
+      else if (!PUBACK_CODES.has(byte)) {
+        chunk[index] = UNSPECIFIED_ERROR;
+        this.#replaced.set(this.#messageId, byte);
+      }
+    }
   }
 
   #takeType(byte: number): PacketBreach | undefined {

@@ -37,6 +37,10 @@ const TOPICS_PER_SUBSCRIBE = 8;
 /** Longest wait for the DISCONNECT to be sent; then the connection is destroyed. */
 const CLOSE_TIMEOUT_MS = 1000;
 
+/** Reason codes of MQTT 5. */
+const PACKET_TOO_LARGE = 0x95;
+const PAYLOAD_FORMAT_INVALID = 0x99;
+
 /** A received message; `acks` is the number of PUBACKs that it needs. */
 type UnstoredMessage = { readonly acks: 0 | 1; stored: boolean };
 
@@ -110,6 +114,11 @@ export class MqttSession {
   /** Largest packet that the broker accepts (MQTT 5); undefined if it sent no limit. */
   get packetBytesMax(): number | undefined {
     return this.#client.serverProperties?.maximumPacketSize;
+  }
+
+  /** False if the broker has announced that it keeps no retained messages (MQTT 5). */
+  get retainAvailable(): boolean {
+    return this.#client.serverProperties?.retainAvailable !== false;
   }
 
   /** As `MqttConnection.publish`; the caller enforces the limit. */
@@ -253,11 +262,21 @@ export class MqttSession {
         this.#unacknowledged -= 1;
         this.#unanswered.delete(messageId);
       }
-      this.#settle(pending, error instanceof Error ? publishRefused(topic, error) : undefined);
+      this.#settle(pending, error instanceof Error ? this.#publishRefused(topic, error, messageId) : undefined);
       this.#releaseSoon();
     });
     const messageId = qos === 1 ? this.#client.getLastMessageId() : 0;
     if (qos === 1) this.#unanswered.add(messageId);
+  }
+
+  #publishRefused(topic: string, error: Error, messageId: number): OperatingError {
+    const code = this.#stream.takeReplacedReason(messageId) ?? ('code' in error ? Number(error.code) : 0);
+    const text = `The broker refused a message on ${topic}: ${reasonText(code)}`;
+    if (code === PACKET_TOO_LARGE)
+      return new OperatingError('mqtt-publish-too-large', 'reject', text, { cause: error });
+    if (code === PAYLOAD_FORMAT_INVALID)
+      return new OperatingError('mqtt-payload-refused', 'reject', text, { cause: error });
+    return new OperatingError('mqtt-publish-refused', 'retry', text, { cause: error });
   }
 
   /** Sends the held publishes, once for all acknowledgements of a turn: one write to the socket instead of many. */
@@ -295,14 +314,14 @@ export class MqttSession {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#client.end(true);
-    this.#settleAll(reason.message);
+    this.#settleAll(reason.message, reason);
     this.#events.onEnd(reason);
   }
 
-  #settleAll(reason: string): void {
+  #settleAll(reason: string, cause?: OperatingError): void {
     this.#deadline?.cancel();
     this.#held.length = 0;
-    const error = new OperatingError('mqtt-not-connected', 'retry', `Connection lost: ${reason}`);
+    const error = new OperatingError('mqtt-not-connected', 'retry', `Connection lost: ${reason}`, { cause });
     for (const pending of this.#pending) this.#settle(pending, error);
   }
 
@@ -318,11 +337,6 @@ export class MqttSession {
 /** True if the error is an answer of the broker: mqtt.js stores its reason code in place of Node's error name. */
 function isReasonCode(error: Error): boolean {
   return 'code' in error && typeof error.code === 'number';
-}
-
-function publishRefused(topic: string, error: Error): OperatingError {
-  const text = `The broker refused a message on ${topic}: ${error.message}`;
-  return new OperatingError('mqtt-publish-refused', 'retry', text, { cause: error });
 }
 
 function reasonText(code: number): string {

@@ -51,3 +51,28 @@ test.each([
 ])('%s is malformed', (_name, bytes) => {
   expect(new MqttPacketGuard(BYTES_MAX).check(Uint8Array.from(bytes))?.kind).toBe('malformed');
 });
+
+test('a reason code that PUBACK may not have is replaced and kept, at every split into chunks', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({ id: fc.integer({ min: 1, max: 65_535 }), code: fc.constantFrom(0, 0x10, 0x87, 0x95, 0x97, 0x99) }),
+        {
+          maxLength: 5,
+        },
+      ),
+      fc.array(fc.nat()),
+      (pubacks, places) => {
+        const packets = pubacks.map(({ id, code }) => [0x40, 4, id >> 8, id & 0xff, code, 0]);
+        const stream = Buffer.from(packets.flat());
+        const guard = new MqttPacketGuard(BYTES_MAX);
+        for (const chunk of cut(stream, places)) expect(guard.check(chunk)).toBeUndefined();
+        const passed = pubacks.map((_each, index) => stream[index * 6 + 4]);
+        expect(passed).toEqual(pubacks.map(({ code }) => (code === 0x95 ? 0x80 : code)));
+        const real = new Set(pubacks.filter(({ code }) => code === 0x95).map(({ id }) => id));
+        for (const id of real)
+          expect([guard.takeReplacedReason(id), guard.takeReplacedReason(id)]).toEqual([0x95, undefined]);
+      },
+    ),
+  );
+});
