@@ -15,7 +15,7 @@ export type Goal =
   | { readonly kind: 'ratio-at-most' | 'ratio-at-least'; readonly value: number }
   /** Agent minus limit, in the figure's unit. */
   | { readonly kind: 'difference-at-most'; readonly value: number }
-  | { readonly kind: 'at-most'; readonly value: number };
+  | { readonly kind: 'at-most' | 'at-least'; readonly value: number };
 
 /** @returns Undefined if there is no goal. */
 export function meetsGoal({ agent, compared = Number.NaN, goal }: Figure): boolean | undefined {
@@ -29,6 +29,8 @@ export function meetsGoal({ agent, compared = Number.NaN, goal }: Figure): boole
       return compared >= goal.value;
     case 'at-most':
       return agent <= goal.value;
+    case 'at-least':
+      return agent >= goal.value;
   }
 }
 
@@ -44,5 +46,7 @@ export function goalText({ unit, goal }: Figure): string {
       return `≤ +${goal.value} ${unit}`;
     case 'at-most':
       return `≤ ${goal.value} ${unit}`;
+    case 'at-least':
+      return `≥ ${goal.value} ${unit}`;
   }
 }

@@ -40,7 +40,7 @@ export async function outboxAgent({ folder, measureMs }: PartOptions): Promise<n
 
 /** Writes the same rows with better-sqlite3 alone, from prepared JSON, in transactions of the same size with synchronous=FULL. */
 export async function outboxLimit({ folder, measureMs }: PartOptions): Promise<number> {
-  const write = bareOutbox(folder, verdictDrafts(BATCH));
+  const { write } = bareOutbox(folder, verdictDrafts(BATCH));
   return rateOfSteps(write, measureMs);
 }
 
@@ -54,8 +54,8 @@ export async function outboxTableLimit({ folder, measureMs }: PartOptions): Prom
   return rateOfSteps(writer(sqlite, insert, verdictDrafts(BATCH)), measureMs);
 }
 
-/** @returns A function that writes all drafts in one transaction and returns their number. */
-export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () => number {
+/** Opens a bare table. `write` writes all drafts in one transaction and returns their number. */
+export function bareOutbox(folder: string, drafts: readonly RecordDraft[]) {
   const sqlite = new Database(join(folder, 'bare.db'));
   sqlite.pragma('journal_mode = WAL');
   sqlite.pragma('synchronous = FULL');
@@ -63,7 +63,7 @@ export function bareOutbox(folder: string, drafts: readonly RecordDraft[]): () =
     'CREATE TABLE record (sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, watch TEXT, timestamp REAL, body TEXT)',
   );
   const insert = sqlite.prepare('INSERT INTO record (kind, watch, timestamp, body) VALUES (?, ?, ?, ?)');
-  return writer(sqlite, insert, drafts);
+  return { write: writer(sqlite, insert, drafts), sqlite };
 }
 
 function writer(sqlite: Database.Database, insert: Database.Statement, drafts: readonly RecordDraft[]): () => number {

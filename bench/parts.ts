@@ -5,6 +5,7 @@ import { rollupsAgent, rollupsLimit } from './rollups.ts';
 import { samplesAgent, samplesLimit } from './samples.ts';
 import { scansAgent, scansLimit } from './scans.ts';
 import type { PartOptions } from './part-options.ts';
+import { daysAgent, daysLimit, flashAgent, flashLimit } from './storage-cost.ts';
 import { servePeer } from './peer.ts';
 
 /*
@@ -24,6 +25,10 @@ const parts = {
   rollupsLimit,
   drainAgent,
   drainLimit,
+  flashAgent,
+  flashLimit,
+  daysAgent,
+  daysLimit,
   intakeTags,
   intakePattern,
   intakeStored,
@@ -33,7 +38,7 @@ const parts = {
 export type PartName = keyof typeof parts;
 
 export type PartProtocol = {
-  /** @returns Items per second. */
+  /** @returns Items per second, or the figure of the part. */
   readonly measure: { readonly params: PartOptions & { readonly part: PartName }; readonly result: number };
 };
 

@@ -103,7 +103,7 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
  */
 export async function samplesLimit({ folder, modelFile, measureMs }: PartOptions): Promise<number> {
   const session = await ort.InferenceSession.create(modelFile, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-  const write = bareOutbox(folder, verdictDrafts(MACHINES));
+  const { write } = bareOutbox(folder, verdictDrafts(MACHINES));
   const batch = new SampleBatch(TAGS);
   let value = 0;
   return rateOfSteps(async () => {

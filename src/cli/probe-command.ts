@@ -11,7 +11,10 @@ import {
   readings,
 } from '../sources/modbus/probe/probe-readings.ts';
 import { readFunctionCodes } from '../sources/modbus/frame/read-pdu.ts';
-import { byteOrders } from '../sources/modbus/frame/register-decode.ts';
+import { INVALID_ADVICE } from '../sources/modbus/frame/not-available.ts';
+import { byteOrders, registersOf, type ValueType } from '../sources/modbus/frame/register-decode.ts';
+import { likelyTags } from '../sources/modbus/probe/likely-tags.ts';
+import { isPlausible, isUsual } from '../sources/modbus/probe/plausibility.ts';
 import { finiteNumber, jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { systemDeps } from './output/system-deps.ts';
@@ -22,10 +25,18 @@ const ADDRESS_MAX = 65_535;
 const REGISTERS_MAX = 1_000;
 const BITS_MAX = 2_000;
 const WATCH_INTERVAL_MS = 1_000;
-/** Fits shown; the right one is nearly always among the first. */
+/** Fits shown. At least three, because a single line that fits by chance would mislead. */
 const FITS_SHOWN = 10;
+const FITS_SHOWN_MIN = 3;
+/** Reads that are compared for --expect and --write-config, and those that --watch remembers. */
+const READS = 3;
+const READS_INTERVAL_MS = 300;
+const READS_KEPT = 20;
 /** Relative difference up to which a value is taken for the expected one: a display rounds, a process moves. */
 const FIT_DIFFERENCE_MAX = 0.05;
+
+/** Registers that devices without a measurement send. */
+const SUSPECT_WORDS: ReadonlySet<number> = new Set([0x8000, 0x7fff, 0xffff]);
 
 type Range = { readonly first: number; readonly last: number };
 type ProbeOptions = {
@@ -35,6 +46,7 @@ type ProbeOptions = {
   readonly coils?: Range;
   readonly discrete?: Range;
   readonly expect?: number;
+  readonly all?: boolean;
   readonly watch?: boolean;
   readonly writeConfig?: boolean;
   readonly json?: boolean;
@@ -52,15 +64,25 @@ export function addProbeCommand(program: Command): void {
       'a Modbus device: tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200&parity=even',
       modbusUrl,
     )
-    .description('reads a block once and shows what it may mean, in every type and byte order; never writes')
+    .description('reads a block and shows what it may mean, in the types and byte orders of vendors; never writes')
     .option('--unit <n>', 'unit id, 0-255', unitId, 1)
     .option('--holding <a-b>', 'holding registers, addresses as on the wire', registers)
     .option('--input <a-b>', 'input registers', registers)
     .option('--coils <a-b>', 'coils', bits)
     .option('--discrete <a-b>', 'discrete inputs', bits)
-    .option('--expect <v>', 'a value known to be there, as on the display; what fits comes first', finiteNumber)
-    .addOption(new Option('--watch', 'read every second and mark what changed').conflicts(['json', 'writeConfig']))
-    .addOption(new Option('--write-config', 'print a tags section for the configuration').conflicts('json'))
+    .option(
+      '--expect <v>',
+      'a value known to be there, as on the display; compares several reads, what fits comes first',
+      finiteNumber,
+    )
+    .option('--all', 'also combinations of type and byte order that no vendor uses')
+    .addOption(new Option('--watch', 'read every second and print what changed').conflicts(['json', 'writeConfig']))
+    .addOption(
+      new Option(
+        '--write-config',
+        'print a tags section for the configuration, each register once with its likely type',
+      ).conflicts('json'),
+    )
     .addOption(jsonOption)
     .action(
       runs((url: string, options: ProbeOptions, output: Output) => {
@@ -84,49 +106,90 @@ async function probeCommand(probe: Probe, output: Output): Promise<number> {
   const functionCode = readFunctionCodes[probe.kind];
   const request = { unitId: probe.options.unit, functionCode, address: first, count: last - first + 1 };
   using connection = new ProbeConnection(parseModbusUrl(probe.url), deps);
-  let values = await connection.read(request);
+  const reads = [await connection.read(request)];
+  const { watch, expect: expected, writeConfig } = probe.options;
+  const compares = !isBits(probe.kind) && watch !== true && (expected !== undefined || writeConfig === true);
+  const wanted = compares ? READS : 1;
   const stop = new AbortController();
-  if (probe.options.watch === true) process.once('SIGINT', () => stop.abort());
-  show(probe, values, undefined, output);
-  if (probe.options.watch !== true) return 0;
+  if (watch === true) process.once('SIGINT', () => stop.abort());
+  while (reads.length < wanted) {
+    // oxlint-disable-next-line no-await-in-loop -- one read after the other
+    await sleep(deps.clock, READS_INTERVAL_MS, stop.signal);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    reads.push(await connection.read(request));
+  }
+  show(probe, reads, output);
+  if (watch !== true) return 0;
 
+  let shownFits = '';
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
     await sleep(deps.clock, WATCH_INTERVAL_MS, stop.signal);
     if (stop.signal.aborted) return 0;
-    const before = values;
     // oxlint-disable-next-line no-await-in-loop -- as above
-    values = await connection.read(request);
+    reads.push(await connection.read(request));
+    if (reads.length > READS_KEPT) reads.shift();
+    const changes = changedRows(probe, reads);
+    const fits = fitsTable(fitsOf(probe, reads));
+    const hasNewFits = expected !== undefined && fits !== shownFits;
+    shownFits = fits;
+    if (changes === '' && !hasNewFits) continue;
     output.out(`\n${new Date(deps.clock.nowMs()).toISOString()}`);
-    show(probe, values, before, output);
+    if (hasNewFits) output.out(`${fits}\n`);
+    if (changes !== '') output.out(changes);
   }
 }
 
-function show(probe: Probe, values: readonly number[], before: readonly number[] | undefined, output: Output): void {
+function show(probe: Probe, reads: readonly (readonly number[])[], output: Output): void {
   const { url, kind, range: block, options } = probe;
   const { expect: expected, unit } = options;
+  const values = reads.at(-1) ?? [];
   const registers = isBits(kind) ? [] : readings(values, block.first);
-  const ranked = expected === undefined ? [] : rankFits(registers, expected).slice(0, FITS_SHOWN);
-  const fits = ranked.filter(({ difference }) => difference <= FIT_DIFFERENCE_MAX);
+  const shown = fitsOf(probe, reads);
+  const fits = shown.filter(({ difference }) => difference <= FIT_DIFFERENCE_MAX);
   if (options.json === true) {
     const bits = values.map((value, index) => ({ address: block.first + index, value: value === 1 }));
     const found = isBits(kind) ? { bits } : { registers, ...(expected === undefined ? {} : { expected, fits }) };
     output.out(JSON.stringify({ ok: true, url, unit, kind, ...found }));
     return;
   }
-  if (expected !== undefined && fits.length === 0) {
-    const complaint = `nothing is within ${FIT_DIFFERENCE_MAX * 100} % of ${expected}`;
-    output.err(`andon: ${complaint}`);
-  }
-  if (options.writeConfig === true) return output.out(tagsSection(probe, fits));
-  if (fits.length > 0) output.out(`${fitsTable(fits)}\n`);
-  const marks = values.map((value, index) => (before !== undefined && before[index] !== value ? '*' : ''));
+  if (expected !== undefined && fits.length === 0)
+    output.err(`andon: nothing is within ${FIT_DIFFERENCE_MAX * 100} % of ${expected}; the nearest follow`);
+  if (options.writeConfig === true) return output.out(tagsSection(probe, fits, reads));
+  if (shown.length > 0) output.out(`${fitsTable(shown)}\n`);
+  if (fits.length > 1) output.out('Several fit. --watch compares them while the process moves.\n');
   if (isBits(kind)) {
-    const rows = values.map((value, index) => [String(block.first + index), String(value), marks[index] ?? '']);
-    output.out(table(['address', 'value', ''], rows));
+    const rows = values.map((value, index) => [String(block.first + index), String(value)]);
+    output.out(table(['address', 'value'], rows));
     return;
   }
-  output.out(registerTables(registers, marks));
+  output.out(registerTables(registers, options.all === true));
+  const codes = registers.flatMap(({ address, uint16 }) =>
+    SUSPECT_WORDS.has(uint16) ? [`${address} (0x${uint16.toString(16).toUpperCase()})`] : [],
+  );
+  if (codes.length > 0) output.out(`\nUsually "not available": ${codes.join(', ')}. ${INVALID_ADVICE}.`);
+}
+
+/** Returns the fits to show: those within the limit, and at least three. */
+function fitsOf({ kind, range: block, options }: Probe, reads: readonly (readonly number[])[]): readonly Fit[] {
+  if (options.expect === undefined || isBits(kind)) return [];
+  const all = reads.map((values) => readings(values, block.first));
+  const ranked = rankFits(all, options.expect, options.all).slice(0, FITS_SHOWN);
+  return ranked.filter(({ difference }, index) => difference <= FIT_DIFFERENCE_MAX || index < FITS_SHOWN_MIN);
+}
+
+/** Returns the rows whose value has changed since the read before; '' if there are none. */
+function changedRows({ kind, range: block, options }: Probe, reads: readonly (readonly number[])[]): string {
+  const [before = [], values = []] = reads.slice(-2);
+  const hasChanged = (index: number): boolean => before[index] !== values[index];
+  if (isBits(kind)) {
+    const rows = values.flatMap((value, index) =>
+      hasChanged(index) ? [[String(block.first + index), String(value), '*']] : [],
+    );
+    return rows.length === 0 ? '' : table(['address', 'value', ''], rows);
+  }
+  const changed = readings(values, block.first).filter((_, index) => hasChanged(index));
+  return changed.length === 0 ? '' : overview(changed, options.all === true, '*');
 }
 
 function fitsTable(fits: readonly Fit[]): string {
@@ -141,27 +204,38 @@ function fitsTable(fits: readonly Fit[]): string {
   return table(['address', 'type', 'byteOrder', 'scale', 'value', 'off by'], rows);
 }
 
-/** @param marks One for each register; not empty if it changed. */
-function registerTables(registers: readonly Reading[], marks: readonly string[]): string {
-  const overview = registers.map((reading, index) => [
+/** @param mark Mark at the end of each row. */
+function overview(registers: readonly Reading[], all: boolean, mark: string): string {
+  const rows = registers.map((reading) => [
     String(reading.address),
     String(reading.uint16),
     String(reading.int16),
     reading.hex,
-    ...byteOrders.map((byteOrder) => valueOf(reading, 'float32', byteOrder)),
-    marks[index] ?? '',
+    ...byteOrders.map((byteOrder) => valueOf(reading, 'float32', byteOrder, all)),
+    mark,
   ]);
-  const heads = ['address', 'uint16', 'int16', 'hex', ...byteOrders.map((order) => `float32 ${order}`), ''];
-  const others = registers.flatMap((reading) =>
-    probedOrders
-      .filter((order) => reading.interpretations.some(({ byteOrder }) => byteOrder === order))
-      .map((order) => [String(reading.address), order, ...otherTypes.map((type) => valueOf(reading, type, order))]),
-  );
-  return `${table(heads, overview)}\n\n${table(['address', 'order', ...otherTypes], others)}`;
+  return table(['address', 'uint16', 'int16', 'hex', ...byteOrders.map((order) => `float32 ${order}`), ''], rows);
 }
 
+function registerTables(registers: readonly Reading[], all: boolean): string {
+  const types = all ? allTypes : wideTypes;
+  const others = registers.flatMap((reading) =>
+    (all ? probedOrders : byteOrders)
+      .map((order) => [String(reading.address), order, ...types.map((type) => valueOf(reading, type, order, all))])
+      .filter((row) => row.slice(2).some((cell) => cell !== '')),
+  );
+  const tables = [
+    overview(registers, all, ''),
+    ...(others.length === 0 ? [] : [table(['address', 'order', ...types], others)]),
+  ];
+  return tables.join('\n\n');
+}
+
+/** Types of more than one register, of the vendors. */
+const wideTypes = ['int32', 'uint32', 'bcd32', 'int64', 'uint64', 'float64'] as const;
+
 /** An 8-bit value is the low byte, in BADC and DCBA the high one. */
-const otherTypes = [
+const allTypes = [
   'int8',
   'uint8',
   'int16',
@@ -176,9 +250,11 @@ const otherTypes = [
   'float64',
 ] as const;
 
-function valueOf(reading: Reading, type: string, byteOrder: ProbedOrder): string {
+/** Returns '' for a value that is not likely, unless all are to be shown. */
+function valueOf(reading: Reading, type: ValueType, byteOrder: ProbedOrder, all: boolean): string {
   const found = reading.interpretations.find((way) => way.type === type && way.byteOrder === byteOrder);
-  return found === undefined ? '' : number(found.value);
+  if (found === undefined) return '';
+  return all || (isUsual(type, byteOrder) && isPlausible(type, found.value)) ? number(found.value) : '';
 }
 
 /** Whole numbers in full, others with six digits. */
@@ -187,22 +263,36 @@ function number(value: number): string {
   return Math.abs(value) > Number.MAX_SAFE_INTEGER ? value.toPrecision(6) : String(Number(value.toPrecision(6)));
 }
 
-/** @param fits The best becomes a tag, the others stand by as comments; without one every register or bit is a tag. */
-function tagsSection({ kind, range: { first, last } }: Probe, fits: readonly Fit[]): string {
+/** @param fits The best becomes a tag, the others become comments; without one there is a tag for every register or bit. */
+function tagsSection(
+  { kind, range: { first } }: Probe,
+  fits: readonly Fit[],
+  reads: readonly (readonly number[])[],
+): string {
   if (fits.length > 0) {
     const tags = fits.map(({ address, type, byteOrder, scale }, index) => {
       const scaled = scale === 1 ? '' : `, scale: ${scale}`;
-      const tag = `{ register: ${kind}, address: ${address}, type: ${type}, byteOrder: ${byteOrder}${scaled} }`;
+      const tag = `{ register: ${kind}, address: ${address}, type: ${type}${orderKey(type, byteOrder)}${scaled} }`;
       return `  ${index === 0 ? '' : '# or: '}${kind}-${address}: ${tag}`;
     });
     return ['tags:', ...tags].join('\n');
   }
-  const type = isBits(kind) ? 'bool' : 'uint16';
-  const tags = Array.from({ length: last - first + 1 }, (_, index) => {
-    const address = first + index;
-    return `  ${kind}-${address}: { register: ${kind}, address: ${address}, type: ${type} }`;
+  if (isBits(kind)) {
+    const bits = (reads.at(-1) ?? []).map((_, index) => {
+      return `  ${kind}-${first + index}: { register: ${kind}, address: ${first + index}, type: bool }`;
+    });
+    return ['tags:', ...bits].join('\n');
+  }
+  const tags = likelyTags(reads, first).map(({ address, type, byteOrder, length, remark }) => {
+    const size = length === undefined ? '' : `, length: ${length}`;
+    return `  ${kind}-${address}: { register: ${kind}, address: ${address}, type: ${type}${size}${orderKey(type, byteOrder)} } # ${remark}`;
   });
-  return ['tags:', ...tags].join('\n');
+  return ['tags: # likely types; compare the values with the manual', ...tags].join('\n');
+}
+
+/** Returns the key for the byte order of a value of more than one register. */
+function orderKey(type: ValueType | 'string', byteOrder: ProbedOrder): string {
+  return type === 'string' || (registersOf(type) === 1 && byteOrder === 'ABCD') ? '' : `, byteOrder: ${byteOrder}`;
 }
 
 function isBits(kind: Kind): boolean {

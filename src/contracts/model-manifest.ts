@@ -112,8 +112,9 @@ const sharedFields = {
 /**
  * `model.yaml` of a model that judges windows, for watches: identity, inputs and outputs, and golden vectors that verify it.
  *
- * The graph has one input `window`, float32 [batch, steps, tags], with raw values in engineering units (scaling is inside the
- * graph). Its outputs are `score`, float32 [batch], and optionally `contributions`, float32 [batch, tags].
+ * The graph has one input, float [batch, steps, tags], or [batch, tags] for windows of one row, with raw values in engineering
+ * units (scaling is inside the graph). Its outputs are `score`, one number for each window, and optionally `contributions`,
+ * float32 [batch, tags]. docs/your-own-model.md describes it for users.
  */
 const windowManifestSchema = configObject({
   ...identityFields,
@@ -127,10 +128,26 @@ const windowManifestSchema = configObject({
   window: configObject({
     steps: z.int().min(1).max(100_000).describe('Rows of a window'),
     step: duration('Time between rows in training').optional(),
+    flat: z
+      .boolean()
+      .default(false)
+      .describe('true: the graph takes a window as one row [batch, steps * tags], the oldest values first'),
   }),
   input: z.string().default('window').describe('Name of the graph input'),
   output: configObject({
     score: z.string().default('score').describe('Name of the graph output with the score'),
+    name: z.string().optional().describe('The same as score, which it replaces'),
+    column: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('Position in the last dimension of the output, from 0, if it has several values for a window'),
+    reduce: z
+      .enum(['max', 'min', 'mean', 'sum', 'mse'])
+      .optional()
+      .describe(
+        'How several values for a window become one score. mse: mean squared difference from the window, for a graph that reconstructs it',
+      ),
     contributions: z.string().optional().describe('Name of the graph output with one contribution for each tag'),
     probabilities: z.string().optional().describe('Name of the graph output with one probability for each class'),
     unit: z.string().default('').describe('Unit of the score. A regression predicts a value in this unit'),

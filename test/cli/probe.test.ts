@@ -22,14 +22,15 @@ describe('andon probe', () => {
     expect(code).toBe(0);
     expect(stdout.split('\n')[1]).toMatch(/^ *100 +float32 +CDAB +1 +42\.5 +0\.00 %$/);
     expect(stdout).toMatch(/^ *101 +16938 +16938 +422a /m);
-    expect(plc.requests).toMatchObject([{ unitId: 3, functionCode: 3, address: 100, count: 3 }]);
+    const request = { unitId: 3, functionCode: 3, address: 100, count: 3 };
+    expect(plc.requests).toMatchObject([request, request, request]);
     expect(plc.otherFunctionCodes).toEqual([]);
   });
 
-  test('shows every type in every byte order side by side', async () => {
+  test('shows every type in every byte order side by side with --all', async () => {
     const plc = await device();
     plc.registers.set([0x1234, 0x5678, 0x9abc, 0x3c00], 200);
-    const { stdout } = await andon('probe', plc.url, '--holding', '200-203');
+    const { stdout } = await andon('probe', plc.url, '--holding', '200-203', '--all');
     const lines = stdout.split('\n').map((line) => line.trim().split(/ +/));
     const header = lines.find(([first, second]) => first === 'address' && second === 'order') ?? [];
     expect(header).toEqual(
@@ -60,10 +61,56 @@ describe('andon probe', () => {
     const args = ['probe', plc.url, '--input', '100-102', '--expect', '42.5', '--write-config'];
     expect((await andon(...args)).stdout).toBe(
       'tags:\n  input-100: { register: input, address: 100, type: float32, byteOrder: CDAB }\n' +
-        '  # or: input-101: { register: input, address: 101, type: float32, byteOrder: ABCD }\n' +
-        '  # or: input-101: { register: input, address: 101, type: int8, byteOrder: ABCD }\n' +
-        '  # or: input-101: { register: input, address: 101, type: uint8, byteOrder: ABCD }\n',
+        '  # or: input-101: { register: input, address: 101, type: float32, byteOrder: ABCD }\n',
     );
+  });
+
+  test('shows the nearest interpretations if one alone would mislead', async () => {
+    const plc = await device();
+    plc.registers.set([2304, 4711], 300);
+    const { stdout } = await andon('probe', plc.url, '--holding', '300-301', '--expect', '230.4');
+    const lines = stdout.split('\n').slice(1, 4);
+    expect(lines[0]).toMatch(/^ *300 +uint16 +ABCD +0\.1 +230\.4 +0\.00 %$/);
+    expect(lines.every((line) => line.endsWith('%'))).toBe(true);
+  });
+
+  test('writes each register once with its likely type, and no half of a float', async () => {
+    const plc = await device();
+    plc.registers.set([0x4366, 0x6666, 0x4248, 0, 0x8000], 400);
+    const { stdout } = await andon('probe', plc.url, '--holding', '400-404', '--write-config');
+    expect(parse(stdout)).toEqual({
+      tags: {
+        'holding-400': { register: 'holding', address: 400, type: 'float32', byteOrder: 'ABCD' },
+        'holding-402': { register: 'holding', address: 402, type: 'float32', byteOrder: 'ABCD' },
+        'holding-404': { register: 'holding', address: 404, type: 'int16' },
+      },
+    });
+    expect(stdout).toContain('# -32768: raw 0x8000 usually means "not available", set invalid');
+  });
+
+  test('names registers that hold a code for "not available", and the key', async () => {
+    const plc = await device();
+    plc.registers.set([0xffff, 0x8000, 5], 500);
+    const { stdout } = await andon('probe', plc.url, '--holding', '500-502');
+    expect(stdout).toMatch(/Usually "not available": 500 \(0xFFFF\), 501 \(0x8000\)\. Set invalid: sunspec/);
+  });
+
+  test('prints only what changed while it watches', async () => {
+    const plc = await device();
+    const child = startAndon('probe', plc.url, '--holding', '100-160', '--watch');
+    onTestFinished(() => void child.kill('SIGKILL'));
+    child.stdout.setEncoding('utf8');
+    let watched = '';
+    let firstTable = 0;
+    for await (const text of child.stdout as AsyncIterable<string>) {
+      watched += text;
+      if (firstTable === 0) firstTable = watched.length;
+      if (watched.includes('*')) break;
+      plc.registers[130] = 8;
+    }
+    const changes = watched.slice(firstTable).trim().split('\n');
+    expect(changes).toHaveLength(3);
+    expect(changes[2]).toMatch(/^ *130 +8 +8 +0008 .*\*$/);
   });
 
   test('reads a long block in several requests and gives one document', async () => {

@@ -267,7 +267,7 @@ describe('a take-over', () => {
   });
 
   test('restarts if the live host crashes meanwhile', async () => {
-    await using harness = new HostHarness([loop, meanOf4x2]);
+    await using harness = new HostHarness([loop, meanOf4x2], { deadline: '10s' });
     await Promise.all([harness.ready('loop'), harness.ready('mean')]);
     const pid = harness.host.hostPid() ?? 0;
     harness.directory.add({ ...meanOf4x2, version: 2 });

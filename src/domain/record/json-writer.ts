@@ -6,6 +6,8 @@ const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent
 const [SIZE_MIN, SIZE_MAX] = [1e-5, 1e6];
 /** Most bytes of a number. */
 const NUMBER_BYTES_MAX = 32;
+/** Up to this length, a loop is faster than a call of the encoder. */
+const SHORT_TEXT = 200;
 const encoder = new TextEncoder();
 const [MINUS, POINT, ZERO] = [45, 46, 48];
 
@@ -47,7 +49,8 @@ export class JsonWriter {
   text(text: string): void {
     // A UTF-16 unit has at most three bytes in UTF-8.
     this.#reserve(3 * text.length);
-    this.#length += encoder.encodeInto(text, this.#buffer.subarray(this.#length)).written;
+    if (text.length <= SHORT_TEXT && putAscii(this.#buffer, this.#length, text)) this.#length += text.length;
+    else this.#length += encoder.encodeInto(text, this.#buffer.subarray(this.#length)).written;
   }
 
   bytes(bytes: Uint8Array): void {
@@ -104,8 +107,18 @@ function putFloat32(buffer: Uint8Array, at: number, value: number): number {
 /** Writes zero, null, and very large and very small numbers. */
 function putRare(buffer: Uint8Array, at: number, value: number): number {
   const text = Number.isNaN(value) ? 'null' : String(shortestFloat32(value));
-  for (let index = 0; index < text.length; index += 1) buffer[at + index] = text.charCodeAt(index);
+  putAscii(buffer, at, text);
   return at + text.length;
+}
+
+/** @returns False if the text has other characters than those of ASCII. */
+function putAscii(buffer: Uint8Array, at: number, text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit > 127) return false;
+    buffer[at + index] = unit;
+  }
+  return true;
 }
 
 /** @param scaled The number times 10^decimals, below 10^9. @returns The position after the number. */

@@ -49,6 +49,8 @@ const TAGS_MAX = 65_536;
 const VALUES_AT = 12;
 const QUALITY_BYTES = 3;
 const CONTRIBUTION_BYTES = 4;
+const BEFORE_QUALITIES = '},"quality":{';
+const AFTER_QUALITIES = '}}';
 
 /** @param tags Tags of the names, in their order. @returns About 4 bytes a tag. */
 export function encodeVerdict(tags: readonly string[], fields: VerdictFields): Uint8Array {
@@ -102,7 +104,7 @@ export class VerdictJson {
       `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)},"tags":{`,
     );
     this.#keys = keys.map(utf8);
-    this.#allGood = utf8(keys.map((key) => `${key}"good"`).join(''));
+    this.#allGood = utf8(`${BEFORE_QUALITIES}${keys.map((key) => `${key}"good"`).join('')}${AFTER_QUALITIES}`);
   }
 
   /** Writes the fields and the closing brace. @returns False if the bytes do not fit the names; then a part may be written. */
@@ -120,17 +122,17 @@ export class VerdictJson {
     to.bytes(this.#beforeVerdict);
     to.text(`${verdict}","reason":${reasonAt === bytes.length ? '""' : jsonText(bytes.subarray(reasonAt))}`);
     to.bytes(this.#afterReason);
-    to.text(JSON.stringify(this.#contributions(view, contributionsAt, reasonAt)));
+    const contributions = this.#contributions(view, contributionsAt, reasonAt);
+    to.text(contributions.length === 0 ? '[]' : JSON.stringify(contributions));
     to.bytes(this.#beforeTags);
     to.float32s(this.#keys, view, VALUES_AT);
-    to.text('},"quality":{');
     this.#writeQualities(view, qualitiesAt, contributionsAt, to);
-    to.text('}}');
     return true;
   }
 
   #writeQualities(view: DataView, from: number, to: number, writer: JsonWriter): void {
     if (from === to) return writer.bytes(this.#allGood);
+    writer.text(BEFORE_QUALITIES);
     const notGood = new Map<number, Quality | undefined>();
     for (let at = from; at < to; at += QUALITY_BYTES)
       notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
@@ -138,7 +140,7 @@ export class VerdictJson {
       writer.bytes(key);
       writer.text(`"${notGood.get(tag) ?? 'good'}"`);
     }
-    return undefined;
+    return writer.text(AFTER_QUALITIES);
   }
 
   #contributions(view: DataView, from: number, to: number): readonly Contribution[] {

@@ -4,9 +4,10 @@ import type { HostRun } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
 
-/** Returns whether a graph takes exactly one row: the first dimension of every input and output is the constant 1. */
-export function takesOneRow(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[]): boolean {
-  return inputs.length > 0 && [...inputs, ...outputs].every(({ dims }) => dims[0] === 1);
+/** Returns the number of rows that a graph takes in each run, by the first dimension of its inputs; undefined for any number. */
+export function fixedBatch(inputs: readonly TensorSpec[]): number | undefined {
+  const size = inputs[0]?.dims[0] ?? -1;
+  return size >= 1 && inputs.every(({ dims }) => dims[0] === size) ? size : undefined;
 }
 
 /** Returns whether the first dimension of every input and output has any size, as a batch has. */
@@ -42,15 +43,24 @@ export function rowsOf(tensors: Tensors, first: number, count: number): Tensors 
 }
 
 /**
- * Runs a batch row by row, for a graph that takes one row.
+ * Runs a batch row by row, for a graph that takes a fixed number of rows: each row fills the batch of a run, so that no other
+ * row has an effect on it.
  *
+ * @param batch Rows of a run.
  * @throws {OperatingError} 'model-input-invalid' if the inputs have different numbers of rows.
  */
-export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promise<HostRun>): Promise<HostRun> {
+export async function runRowByRow(
+  inputs: Tensors,
+  batch: number,
+  run: (rows: Tensors) => Promise<HostRun>,
+): Promise<HostRun> {
   const rows = batchSize(inputs);
   if (rows === undefined) throw inferenceFailure('model-input-invalid', 'The inputs have different batch sizes');
   const results: HostRun[] = [];
-  for (let row = 0; row < rows; row += 1) results.push(await run(rowOf(inputs, row)));
+  for (let row = 0; row < rows; row += 1) {
+    const { outputs, ...times } = await run(joinRows(Array.from({ length: batch }, () => rowOf(inputs, row))));
+    results.push({ outputs: firstOf(outputs, batch), ...times });
+  }
   return {
     outputs: joinRows(results.map(({ outputs }) => outputs)),
     runMs: results.reduce((sum, { runMs }) => sum + runMs, 0),
@@ -58,6 +68,16 @@ export async function runRowByRow(inputs: Tensors, run: (row: Tensors) => Promis
       ? results.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0)
       : undefined,
   };
+}
+
+/** Returns the first of equal rows. An output that does not have them is returned as one row. */
+function firstOf(outputs: Tensors, batch: number): Tensors {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, tensor]) => {
+      if (tensor.dims[0] === batch) return [name, rowOf({ tensor }, 0)['tensor'] ?? tensor];
+      return [name, { ...tensor, dims: [1, ...tensor.dims] }];
+    }),
+  );
 }
 
 /** Joins rows to one batch. */

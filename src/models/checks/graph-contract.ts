@@ -3,6 +3,7 @@ import type { AnyManifest, GraphManifest, ModelManifest } from '../../contracts/
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { inferenceFailure } from '../errors/inference-failure.ts';
 import { shapeText } from '../../contracts/tensor-shape.ts';
+import { scoreName, windowTypes } from './window-scores.ts';
 
 /**
  * Checks the inputs and outputs of a graph against its manifest. If the graph judges no windows, only the names in the
@@ -33,7 +34,8 @@ function checkGoldenNames(
 }
 
 /**
- * Expects one input, float32 `[batch, steps, tags]`, and outputs for the score and, if named, the contributions.
+ * Expects one input, float [batch, steps, tags] or with the rows of the window joined, and outputs for the score and, if
+ * named, the contributions.
  *
  * @throws {OperatingError} 'model-load-failed'
  */
@@ -42,22 +44,54 @@ function checkWindowContract(
   inputs: readonly TensorSpec[],
   outputs: readonly TensorSpec[],
 ): void {
-  const wanted = [-1, manifest.window.steps, manifest.tags.length];
   const window = inputs.find(({ name }) => name === manifest.input);
-  if (window === undefined || inputs.length !== 1)
-    throw mismatch(`has inputs ${names(inputs)}, expected '${manifest.input}' only`);
-  if (window.type !== 'float32') throw mismatch(`takes '${window.name}' as ${window.type}, expected float32`);
-  if (!agrees(window.dims, wanted))
-    throw mismatch(`takes '${window.name}' as ${shapeText(window.dims)}, expected ${shapeText(wanted)}`);
-  const { score, contributions } = manifest.output;
-  checkOutput(outputs, score);
-  if (contributions !== undefined) checkOutput(outputs, contributions);
+  if (inputs.length > 1)
+    throw mismatch(
+      `has ${inputs.length} inputs, ${names(inputs)}, expected '${manifest.input}' only: a watch gives one window of numbers. Join the columns to one input before the export, or serve the model to clients only (task: other)`,
+    );
+  if (window === undefined)
+    throw mismatch(
+      `has inputs ${names(inputs)}, expected '${manifest.input}' only. Set input: in model.yaml to its name`,
+    );
+  if (!windowTypes.includes(window.type))
+    throw mismatch(`takes '${window.name}' as ${window.type}, expected ${windowTypes.join(', ')}`);
+  checkWindowShape(manifest, window);
+  const score = outputOf(outputs, scoreName(manifest));
+  if (score.type === 'string' || score.type === 'bool')
+    throw mismatch(`gives '${score.name}' as ${score.type}, expected numbers`);
+  const { contributions } = manifest.output;
+  if (contributions === undefined) return;
+  const { name, type } = outputOf(outputs, contributions);
+  if (type !== 'float32') throw mismatch(`gives '${name}' as ${type}, expected float32`);
 }
 
-function checkOutput(outputs: readonly TensorSpec[], name: string): void {
+function checkWindowShape({ window: { steps, flat }, tags }: ModelManifest, { name, dims }: TensorSpec): void {
+  const columns = tags.length;
+  const wanted = flat ? [-1, steps * columns] : [-1, steps, columns];
+  // Dimensions of 1 change neither the number nor the order of the values.
+  if (agrees(dims, wanted) || agrees(withoutOnes(dims), withoutOnes(wanted))) return;
+  const found = `takes '${name}' as ${shapeText(dims)}, expected ${shapeText(wanted)}: ${steps} steps of ${columns} tags`;
+  const [, row] = withoutOnes(dims);
+  if (agrees(withoutOnes(dims), withoutOnes([-1, steps * columns])))
+    throw mismatch(
+      `${found}. For a graph that takes the window as one row, set window: { steps: ${steps}, flat: true }`,
+    );
+  if (agrees(withoutOnes(dims), withoutOnes([-1, columns])) && row === columns)
+    throw mismatch(`${found}. For a graph that judges one row, set window: { steps: 1 }`);
+  if (agrees(withoutOnes(dims), withoutOnes([-1, columns, steps])))
+    throw mismatch(`${found}. The graph has the tags before the steps: transpose its input before the export`);
+  throw mismatch(found);
+}
+
+/** Returns a shape without the dimensions of 1 after the batch. */
+function withoutOnes([batch = -1, ...rest]: readonly number[]): readonly number[] {
+  return [batch, ...rest.filter((size) => size !== 1)];
+}
+
+function outputOf(outputs: readonly TensorSpec[], name: string): TensorSpec {
   const output = outputs.find((candidate) => candidate.name === name);
-  if (output === undefined) throw mismatch(`has outputs ${names(outputs)}, but no '${name}'`);
-  if (output.type !== 'float32') throw mismatch(`gives '${name}' as ${output.type}, expected float32`);
+  if (output !== undefined) return output;
+  throw mismatch(`has outputs ${names(outputs)}, but no '${name}'. Set output: { name } in model.yaml`);
 }
 
 /** A dimension of any size (-1) on either side matches every size. */

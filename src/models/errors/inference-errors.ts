@@ -39,7 +39,7 @@ export const inferenceErrors = {
   ),
   'model-load-failed': reject(
     'ONNX Runtime could not load the graph, or the graph does not match model.yaml.',
-    'Export or train the model again.',
+    'The message has the key of model.yaml or the option of the exporter that helps; docs/your-own-model.md has recipes. Otherwise export or train the model again.',
   ),
   'model-file-invalid': reject(
     'model.onnx or model.yaml is missing, too large, outside the model directory, has another SHA-256, or refers to other files.',

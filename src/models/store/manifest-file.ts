@@ -92,6 +92,9 @@ function goldenProblems(
   return golden.flatMap(({ inputs }, index) => {
     const found = inputs[input]?.length;
     if (found === wanted) return [];
+    const other = found === undefined ? Object.keys(inputs)[0] : undefined;
+    if (other !== undefined)
+      return [problemAt(['golden', index, 'inputs'], `the golden vector has '${other}', but input is '${input}'`)];
     const counted = `${wanted} (${window.steps} steps × ${tags.length} tags)`;
     return [problemAt(['golden', index, 'inputs'], `'${input}' has ${found ?? 'no'} values, expected ${counted}`)];
   });

@@ -24,7 +24,7 @@ export async function readModelFile(
   if (external.length > 0)
     throw inferenceFailure(
       'model-file-invalid',
-      `${modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}). Save the model with its values inside`,
+      `${modelPath} takes values from other files (tensors ${external.slice(0, 3).join(', ')}). Save the model with its values inside: torch.onnx.export(…, external_data=False), or onnx.save(onnx.load('model.onnx'), 'model.onnx') next to its data file`,
     );
   return bytes;
 }

@@ -1,10 +1,9 @@
 import { crc32 } from 'node:zlib';
-import type { RecordKind } from '../../domain/record/record.ts';
 
 /** The part of a row that its checksum covers: everything that is sent, and its sequence. */
 export type CheckedRow = {
   readonly sequence: number;
-  readonly kind: RecordKind;
+  readonly kind: string;
   readonly watch: string;
   readonly timestamp: number;
   readonly body: string | Uint8Array;

@@ -151,7 +151,8 @@ function read(
       const found = statements.pending.all(after, span.through, kindsJson, uplink, ROWS_MAX) as OutboxRow[];
       for (const row of found) {
         if (writer.complete >= batchesMax) break;
-        const isAdded = writer.add({ id: epochs.idOf(row), sequence: row.sequence }, (to) => rows.write(row, to));
+        const id = epochs.idOf(row);
+        const isAdded = writer.add({ id, sequence: row.sequence }, (to) => rows.write(row, id, to));
         if (!isAdded) damaged.push(row.sequence);
       }
       after = found.at(-1)?.sequence ?? span.through;

@@ -27,10 +27,10 @@ export class RecordRows {
   }
 
   /** Writes the JSON of a row for uplinks. @returns False if the row is not what was stored; then a part may be written. */
-  write(row: OutboxRow, to: JsonWriter): boolean {
+  write(row: OutboxRow, id: string, to: JsonWriter): boolean {
     const kind = this.#kindOf(row);
     if (kind === undefined) return false;
-    const head = recordHead(this.#epochs.idOf(row), kind, row.timestamp);
+    const head = recordHead(id, kind, row.timestamp);
     if (row.body !== '{}') return this.#writeBody(`${head},`, row, to);
     to.text(`${head}}`);
     return true;
@@ -44,7 +44,7 @@ export class RecordRows {
   /** @returns Undefined if the row is damaged. */
   #kindOf(row: OutboxRow): RecordKind | undefined {
     const { kind } = row;
-    if (!isRecordKind(kind) || !isIntact(this.#epochs.at(row.sequence), { ...row, kind })) return undefined;
+    if (!isRecordKind(kind) || !isIntact(this.#epochs.at(row.sequence), row)) return undefined;
     return kind;
   }
 

@@ -17,8 +17,10 @@ export class MqttStream extends Duplex {
   /** PUBACK packets that mqtt.js has written and that are not released. */
   readonly #acks: Buffer[] = [];
   #acksReleased = 0;
-  /** The start of a packet whose end mqtt.js has not written. */
-  #unfinished: Buffer = Buffer.alloc(0);
+  /** The start of a packet whose length is not known yet, or of a PUBACK. */
+  #start: Buffer = Buffer.alloc(0);
+  /** Bytes to come of a packet that passes. */
+  #passing = 0;
 
   /** @param maxMessageSizeBytes Largest remaining length of an incoming packet: topic, properties and payload. */
   constructor(transport: Duplex, maxMessageSizeBytes: number) {
@@ -43,10 +45,13 @@ export class MqttStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: () => void): void {
-    const packets = this.#withoutAcks(Buffer.concat([this.#unfinished, ...chunks.map(({ chunk }) => chunk)]));
-    const bytes = Buffer.concat([...packets, ...this.#takeReleasedAcks()]);
+    const packets = chunks.flatMap(({ chunk }) => this.#withoutAcks(chunk)).concat(this.#takeReleasedAcks());
+    // One write to the transport, without a copy of the payloads.
+    this.#transport.cork();
+    const isWritten = packets.map((bytes) => this.#transport.write(bytes)).every(Boolean);
+    this.#transport.uncork();
     // Packets that are written in the same turn are collected and reach the transport together.
-    if (bytes.length === 0 || this.#transport.write(bytes)) setImmediate(callback);
+    if (isWritten) setImmediate(callback);
     else this.#transport.once('drain', callback);
   }
 
@@ -80,21 +85,27 @@ export class MqttStream extends Duplex {
     }
   }
 
-  /** Moves the PUBACK packets of `bytes` to the held ones. @returns The other packets. */
-  #withoutAcks(bytes: Buffer): readonly Buffer[] {
+  /** Moves the PUBACK packets of `chunk` to the held ones. @returns The parts of other packets. */
+  #withoutAcks(chunk: Buffer): readonly Buffer[] {
     const others: Buffer[] = [];
-    let sentUpTo = 0;
-    let start = 0;
-    for (let end = packetEnd(bytes, start); end !== undefined; end = packetEnd(bytes, start)) {
-      if ((bytes[start] ?? 0) >> 4 === PUBACK) {
-        if (start > sentUpTo) others.push(bytes.subarray(sentUpTo, start));
-        this.#acks.push(bytes.subarray(start, end));
-        sentUpTo = end;
+    for (let rest = chunk; rest.length > 0;) {
+      if (this.#passing === 0) {
+        rest = this.#start.length === 0 ? rest : Buffer.concat([this.#start, rest]);
+        const length = packetLength(rest);
+        const isAck = (rest[0] ?? 0) >> 4 === PUBACK;
+        this.#start = length === undefined || (isAck && length > rest.length) ? rest : Buffer.alloc(0);
+        if (length === undefined || this.#start.length > 0) break;
+        if (!isAck) this.#passing = length;
+        else {
+          this.#acks.push(rest.subarray(0, length));
+          rest = rest.subarray(length);
+        }
       }
-      start = end;
+      const part = rest.subarray(0, this.#passing);
+      if (part.length > 0) others.push(part);
+      this.#passing -= part.length;
+      rest = rest.subarray(part.length);
     }
-    if (start > sentUpTo) others.push(bytes.subarray(sentUpTo, start));
-    this.#unfinished = bytes.subarray(start);
     return others;
   }
 
@@ -105,16 +116,14 @@ export class MqttStream extends Duplex {
   }
 }
 
-/** @returns The index after the packet that begins at `start`; undefined if its end is missing. */
-function packetEnd(bytes: Buffer, start: number): number | undefined {
+/** @returns The length of the packet that begins here; undefined if its head is incomplete. */
+function packetLength(bytes: Buffer): number | undefined {
   let length = 0;
   for (let digit = 0; digit < 4; digit += 1) {
-    const byte = bytes[start + 1 + digit];
+    const byte = bytes[1 + digit];
     if (byte === undefined) return undefined;
     length += (byte & 0x7f) * 128 ** digit;
-    if (byte >= 0x80) continue;
-    const end = start + 2 + digit + length;
-    return end <= bytes.length ? end : undefined;
+    if (byte < 0x80) return 2 + digit + length;
   }
   return undefined;
 }

@@ -2,19 +2,22 @@ import type { Tensor, TensorData, TensorType } from '../../contracts/inference.t
 import { arrayTypes, readable } from '../../contracts/tensor-data.ts';
 import { checkText } from './binary-tensor.ts';
 import { datatypeOf } from './datatypes.ts';
+import { NON_FINITE_MARK } from './json-text.ts';
 import { malformed } from './malformed.ts';
 import { shapeText } from '../../contracts/tensor-shape.ts';
 
 /*
- * A tensor's elements in JSON: flat, or nested as its shape is, row-major. JSON has no NaN and no infinity; they are
- * the strings "NaN", "Infinity" and "-Infinity" here, as in the JSON mapping of protocol buffers, which numpy reads too.
+ * A tensor's elements in JSON: flat, or nested as its shape is, row-major. JSON has no NaN and no infinity. They are written
+ * as the strings "NaN", "Infinity" and "-Infinity", as in the JSON mapping of protocol buffers, which numpy reads too. Requests
+ * may also contain the bare words, as Triton's clients write them.
  */
 
-const nonFiniteNumbers: ReadonlyMap<unknown, number> = new Map([
-  ['NaN', Number.NaN],
-  ['Infinity', Number.POSITIVE_INFINITY],
-  ['-Infinity', Number.NEGATIVE_INFINITY],
-]);
+const nonFiniteNumbers: ReadonlyMap<unknown, number> = new Map(
+  [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].flatMap((value) => [
+    [String(value), value] as const,
+    [NON_FINITE_MARK + String(value), value] as const,
+  ]),
+);
 
 /** Sizes that round to infinity. */
 const floatLimits = { float16: 65_520, float32: 2 ** 128 - 2 ** 103, float64: Number.POSITIVE_INFINITY } as const;
@@ -174,7 +177,8 @@ function bool(element: unknown, index: number, what: string): number {
 }
 
 function string(element: unknown, index: number, what: string): string {
-  if (typeof element !== 'string') throw wrong('string', element, index, what, 'a string');
+  if (typeof element !== 'string' || (element.startsWith(NON_FINITE_MARK) && nonFiniteNumbers.has(element)))
+    throw wrong('string', element, index, what, 'a string');
   checkText(element, `String ${index} of ${what}`);
   return element;
 }
@@ -187,6 +191,7 @@ function wrong(type: TensorType, element: unknown, index: number, what: string, 
 function shown(element: unknown): string {
   if (Array.isArray(element)) return 'an array';
   if (typeof element === 'object') return element === null ? 'null' : 'an object';
+  if (typeof element === 'string' && element.startsWith(NON_FINITE_MARK)) return element.slice(1, 40);
   if (typeof element === 'string') return JSON.stringify(element.slice(0, 40));
   const isPlain = typeof element === 'number' || typeof element === 'bigint' || typeof element === 'boolean';
   return isPlain ? String(element).slice(0, 40) : typeof element;

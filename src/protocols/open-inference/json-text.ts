@@ -10,6 +10,8 @@ const LONG_DIGITS_MAX = 20;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
+ * Parses JSON. A bare NaN or Infinity becomes a marked text, which only a tensor of floats accepts.
+ *
  * @param bytes JSON as UTF-8.
  * @param what The message, for errors.
  * @throws {OperatingError} 'infer-request-invalid' where it is neither, or nested deeper than any request is: what follows may
@@ -21,8 +23,26 @@ export function parseJson(bytes: Uint8Array, what = 'The request'): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
+    try {
+      return JSON.parse(markNonFinite(text));
+    } catch {
+      // The error of the text as it was sent has the right position.
+    }
     throw malformed(`${what} is not JSON: ${errorMessage(error)}`);
   }
+}
+
+/** Begins the text that stands for a bare NaN or Infinity. No tensor of strings accepts it. */
+export const NON_FINITE_MARK = '\0';
+const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity|Inf)\b/gs;
+
+/** Replaces NaN and Infinity outside of strings, which Python and Triton write and read as numbers, by marked texts. */
+function markNonFinite(text: string): string {
+  return text.replace(tokens, (token) => {
+    if (token.startsWith('"')) return token;
+    const word = token.endsWith('Inf') ? `${token}inity` : token;
+    return JSON.stringify(NON_FINITE_MARK + (word === '-NaN' ? 'NaN' : word));
+  });
 }
 
 /**
@@ -31,7 +51,12 @@ export function parseJson(bytes: Uint8Array, what = 'The request'): unknown {
  * @param bytes What `parseJson` has accepted.
  */
 export function parseExactly(bytes: Uint8Array): unknown {
-  return JSON.parse(jsonText(bytes), exactInteger);
+  const text = jsonText(bytes);
+  try {
+    return JSON.parse(text, exactInteger);
+  } catch {
+    return JSON.parse(markNonFinite(text), exactInteger);
+  }
 }
 
 /** Whether `parseExactly` may find more than `parseJson` did: 2^53 has 16 digits. */

@@ -3,6 +3,7 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { JudgedListener } from '../../contracts/window-models.ts';
 import { localVersion } from '../../domain/model/lifecycle.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { windowFeed } from '../../models/checks/window-scores.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { WATCH_HOST } from '../../models/store/serving.ts';
@@ -90,10 +91,11 @@ export class HostJobs {
     if (server !== undefined) return server.run(inputs, priority);
     const ready = this.ready(slot);
     if (ready === undefined) throw notReady(slot, this.#options.live.process);
-    checkInputs(ready.inputs, inputs, judgesWindows(ready.manifest) ? 1 : 0);
+    const fed = priority === 'watch' ? windowFeed(ready, inputs) : inputs;
+    checkInputs(ready.inputs, fed, judgesWindows(ready.manifest) ? 1 : 0);
     const queuedMs = this.#clock.monotonicMs();
     try {
-      return await this.scheduler.run({ model: slot, priority, inputs, specs: ready.inputs, queuedMs });
+      return await this.scheduler.run({ model: slot, priority, inputs: fed, specs: ready.inputs, queuedMs });
     } catch (error) {
       slot.use.noteFailed(queuedMs);
       throw error;

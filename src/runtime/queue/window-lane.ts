@@ -10,6 +10,7 @@ import {
 } from '../../contracts/window-models.ts';
 import { shortestFloat32 } from '../../domain/alarm/verdict-rule.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
+import { scoresOf } from '../../models/checks/window-scores.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
@@ -156,10 +157,11 @@ export class WindowLane {
 
   async #runOnce(input: string, jobs: readonly WindowJob[]): Promise<readonly Judgement[]> {
     this.#metrics.andon_batch_windows.observe({ model: this.#options.status().name }, jobs.length);
-    const result = await this.#run({ [input]: tensorOf(jobs) });
+    const windows = tensorOf(jobs);
+    const result = await this.#run({ [input]: windows });
     const manifest = windowsManifest(result);
     const { output, tags } = manifest;
-    const scores = numbersOf(result, output.score, jobs.length);
+    const scores = scoresOf(manifest, result.outputs, jobs.length, windows.data as Float32Array);
     const parts =
       output.contributions === undefined
         ? undefined
@@ -197,7 +199,7 @@ export class WindowLane {
       const result = await this.#run({ [manifest.input]: input });
       // Another version does not explain the score of this one.
       if (formatModelReference(result.manifest) !== formatModelReference(manifest)) return judged;
-      const scores = numbersOf(result, manifest.output.score, asked.length * tags);
+      const scores = scoresOf(manifest, result.outputs, asked.length * tags, data);
       const parts = new Map(
         asked.map((one, index) => [
           one,

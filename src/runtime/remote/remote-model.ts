@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import type { RunPriority, RunResult, ServedModel, Tensors } from '../../contracts/inference.ts';
+import type { RunPriority, RunResult, ServedModel, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import type { RemoteServer } from '../../contracts/remote-server.ts';
 import { type ProviderFallback, REMOTE_PROVIDER } from '../../domain/alarm/verdict.ts';
 import type { Deps } from '../../platform/deps.ts';
@@ -15,6 +15,7 @@ import { NamedTimers } from '../queue/named-timers.ts';
 import { Scheduler } from '../queue/scheduler.ts';
 import type { QueuedModel, RunSession } from '../queue/worker.ts';
 import { checkInputs } from '../../models/checks/tensor-check.ts';
+import { asGraphTakes } from '../../models/checks/window-scores.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { FallbackModel } from './fallback-model.ts';
 import { checkServerAllowed } from '../../models/store/allowed-servers.ts';
@@ -203,18 +204,18 @@ export class RemoteModel {
   async #ask(inputs: Tensors, priority: RunPriority, queuedMs: number): Promise<RunResult> {
     const session = this.#session;
     if (session === undefined || !this.isProved) throw this.#leftAlone();
-    const named = this.#named(inputs);
+    const named = this.#named(inputs, session.loaded.inputs);
     checkInputs(session.loaded.inputs, named, judgesWindows(this.stored.manifest) ? 1 : 0);
     const specs = session.loaded.inputs;
     return this.#scheduler.run({ model: this.#owner, priority, inputs: named, specs, queuedMs });
   }
 
-  /** Gives the one input of a watch the name that this model uses: it may have been made for the fallback. */
-  #named(inputs: Tensors): Tensors {
+  /** Gives the one input of a watch the name, type and shape that this model uses: it may have been made for the fallback. */
+  #named(inputs: Tensors, [spec]: readonly TensorSpec[]): Tensors {
     const { manifest } = this.stored;
     const [window, ...others] = Object.values(inputs);
-    return judgesWindows(manifest) && window !== undefined && others.length === 0
-      ? { [manifest.input]: window }
+    return judgesWindows(manifest) && window !== undefined && others.length === 0 && spec !== undefined
+      ? { [manifest.input]: asGraphTakes(window, spec) }
       : inputs;
   }
 

@@ -3,7 +3,7 @@ import type { Tensors } from '../../contracts/inference.ts';
 import type { AnyManifest } from '../../contracts/model-manifest.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
-import { batchSize, runRowByRow } from '../../models/checks/batch-rows.ts';
+import { batchSize, fixedBatch, runRowByRow } from '../../models/checks/batch-rows.ts';
 import { proveGraph } from '../../models/checks/graph-proof.ts';
 import type { HostRun, LoadedSession } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
@@ -49,11 +49,11 @@ export class RemoteSession {
     const session = new RemoteSession(client, place, await readMetadata(client, place), clock);
     const endMs = clock.monotonicMs() + timeoutMs;
     const finite = judgesWindows(manifest);
-    const proved = await proveGraph(manifest, session.#metadata, async (inputs, rowByRow) => {
+    const proved = await proveGraph(manifest, session.#metadata, async (inputs, batch) => {
       if (finite) checkFiniteInputs(inputs);
       const ask = (feeds: Tensors) =>
         session.#ask(feeds, { outputs: session.#metadata.outputs, rows: undefined }, endMs);
-      const { outputs } = rowByRow ? await runRowByRow(inputs, ask) : await ask(inputs);
+      const { outputs } = batch === undefined ? await ask(inputs) : await runRowByRow(inputs, batch, ask);
       if (finite) checkFiniteOutputs(outputs);
       return outputs;
     });
@@ -85,9 +85,10 @@ export class RemoteSession {
     const { batching } = this.loaded;
     if (finite) checkFiniteInputs(inputs);
     const { outputs } = this.#metadata;
+    const batch = batching === 'row-by-row' ? fixedBatch(this.#metadata.inputs) : undefined;
     const result =
-      batching === 'row-by-row'
-        ? await runRowByRow(inputs, (row) => this.#ask(row, { outputs, rows: 1 }, endMs))
+      batch !== undefined
+        ? await runRowByRow(inputs, batch, (rows) => this.#ask(rows, { outputs, rows: batch }, endMs))
         : await this.#ask(inputs, { outputs, rows: batching === 'rows' ? batchSize(inputs) : undefined }, endMs);
     if (finite) checkFiniteOutputs(result.outputs);
     return result;

@@ -1,11 +1,11 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cpuUsage } from 'node:process';
 import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import { runRowByRow } from '../../models/checks/batch-rows.ts';
+import { fixedBatch, runRowByRow } from '../../models/checks/batch-rows.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { type GraphSpecs, proveGraph } from '../../models/checks/graph-proof.ts';
 import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
@@ -15,6 +15,7 @@ import { readModelFile } from '../../models/store/model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
 import { providerObstacle, providerReason } from './provider-reason.ts';
 import { sessionOptions } from './session-options.ts';
+import { isLocaleError, withPortableLocale } from './string-locale.ts';
 import { checkFiniteInputs, checkFiniteOutputs, isTensorType } from '../../models/checks/tensor-check.ts';
 
 /** Above this size, garbage is collected before the file is loaded, which takes some milliseconds. */
@@ -22,8 +23,8 @@ const GARBAGE_BYTES_MIN = 8_000_000;
 
 type Runnable = {
   readonly session: ort.InferenceSession;
-  /** The graph takes one row; batches go through it row by row. */
-  readonly rowByRow: boolean;
+  /** Rows of a run if the graph takes a fixed number; batches go through it row by row. */
+  readonly batch: number | undefined;
   /** All work is done on the CPU, so that its time shows how long a run takes on an idle machine. */
   readonly onCpu: boolean;
 };
@@ -48,7 +49,8 @@ export class SessionRunner {
         const proven = await proveSession(session, params, staging);
         await this.unload(params.key);
         const onCpu = params.provider.name === 'cpu';
-        this.#sessions.set(params.key, { session, rowByRow: proven.batching === 'row-by-row', onCpu });
+        const batch = proven.batching === 'row-by-row' ? fixedBatch(rawSpecs(session).inputs) : undefined;
+        this.#sessions.set(params.key, { session, batch, onCpu });
         return { ...proven, loadMs: performance.now() - beganMs };
       } catch (error) {
         await session.release();
@@ -83,10 +85,30 @@ async function createSession(params: LoadParams, staging: string): Promise<ort.I
   const path = join(staging, 'model.onnx');
   if ((await stageModel(params, path)) > GARBAGE_BYTES_MIN) collectGarbage();
   try {
-    return await ort.InferenceSession.create(path, sessionOptions(params, staging));
+    return await createPortable(path, sessionOptions(params, staging));
   } catch (error) {
-    if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', errorMessage(error), { cause: error });
-    throw inferenceFailure('provider-unavailable', providerReason(errorMessage(error)), { cause: error });
+    const message = errorMessage(error);
+    if (isLocaleError(message))
+      throw inferenceFailure('model-load-failed', `${message}. Install it: apt install locales, then locale-gen`, {
+        cause: error,
+      });
+    if (provider.name === 'cpu') throw inferenceFailure('model-load-failed', message, { cause: error });
+    throw inferenceFailure('provider-unavailable', providerReason(message), { cause: error });
+  }
+}
+
+/** Loads the staged file; with another locale if that of a text operator is not installed. */
+async function createPortable(
+  path: string,
+  options: ort.InferenceSession.SessionOptions,
+): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(path, options);
+  } catch (error) {
+    const portable = isLocaleError(errorMessage(error)) ? withPortableLocale(await readFile(path)) : undefined;
+    if (portable === undefined) throw error;
+    await writeFile(path, portable, { mode: 0o600 });
+    return ort.InferenceSession.create(path, options);
   }
 }
 
@@ -111,7 +133,7 @@ async function proveSession(
   const proved = await proveGraph(
     manifest,
     rawSpecs(session),
-    async (feeds, rowByRow) => (await run({ session, rowByRow, onCpu: false }, feeds)).outputs,
+    async (feeds, batch) => (await run({ session, batch, onCpu: false }, feeds)).outputs,
   );
   return { ...proved, nodesByProvider: await proveProvider(session, params, staging) };
 }
@@ -142,7 +164,10 @@ async function runFinite(runnable: Runnable, inputs: Tensors): Promise<HostRun> 
 }
 
 function runAny(runnable: Runnable, inputs: Tensors): Promise<HostRun> {
-  return runnable.rowByRow ? runRowByRow(inputs, (row) => runOnce(runnable, row)) : runOnce(runnable, inputs);
+  const { batch } = runnable;
+  return batch === undefined
+    ? runOnce(runnable, inputs)
+    : runRowByRow(inputs, batch, (rows) => runOnce(runnable, rows));
 }
 
 async function runOnce({ session, onCpu }: Runnable, inputs: Tensors): Promise<HostRun> {
@@ -188,10 +213,15 @@ function rawSpecs(session: ort.InferenceSession): GraphSpecs {
 }
 
 function tensorSpec(value: ort.InferenceSession.ValueMetadata): TensorSpec {
-  if (!value.isTensor || !isTensorType(value.type))
+  if (!value.isTensor)
     throw inferenceFailure(
       'model-load-failed',
-      `'${value.name}' is ${value.isTensor ? value.type : 'no tensor'}, which andon does not pass on`,
+      `'${value.name}' is not a tensor but a sequence or map, as classifiers have it by default (ZipMap). Export the model without it: to_onnx(model, X, options={'zipmap': False}) of skl2onnx, convert_lightgbm(model, zipmap=False) of onnxmltools`,
+    );
+  if (!isTensorType(value.type))
+    throw inferenceFailure(
+      'model-load-failed',
+      `'${value.name}' is of type ${value.type}, which andon does not support`,
     );
   return {
     name: value.name,

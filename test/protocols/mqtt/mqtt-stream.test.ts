@@ -15,6 +15,11 @@ class RecordingTransport extends Duplex {
     if (!this.isBlocked) callback();
   }
 
+  /** One system call, as on a socket. */
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: () => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer', callback);
+  }
+
   get bytes(): readonly number[] {
     return Array.from(Buffer.concat(this.written));
   }

@@ -17,11 +17,11 @@ const fp32 = (name: string, shape: readonly number[]) => ({ name, datatype: 'FP3
 const incompatibilities: readonly (readonly [string, MetadataChange, RegExp])[] = [
   ['another input', { inputs: [fp32('x', [-1, 4, 2])] }, /has inputs 'x', expected 'window' only/],
   ['an extra input', { inputs: [fp32('window', [-1, 4, 2]), fp32('x', [1])] }, /expected 'window' only/],
-  ['another type', { inputs: [{ ...fp32('window', [-1, 4, 2]), datatype: 'FP64' }] }, /takes 'window' as float64/],
+  ['another type', { inputs: [{ ...fp32('window', [-1, 4, 2]), datatype: 'INT64' }] }, /takes 'window' as int64/],
   ['an unknown type', { inputs: [{ ...fp32('window', [1]), datatype: 'FP8' }] }, /datatype 'FP8'/],
   ['other steps', { inputs: [fp32('window', [-1, 5, 2])] }, /takes 'window' as \[\?, 5, 2\], expected \[\?, 4, 2\]/],
   ['no score', { outputs: [fp32('loss', [-1])] }, /has outputs 'loss', but no 'score'/],
-  ['a score of another type', { outputs: [{ ...fp32('score', [-1]), datatype: 'INT64' }] }, /gives 'score' as int64/],
+  ['a score of another type', { outputs: [{ ...fp32('score', [-1]), datatype: 'BYTES' }] }, /gives 'score' as string/],
   ['a shape that is none', { inputs: [fp32('window', [-2, 4, 2])] }, /a shape with -2, which is not a size/],
   ['the name of another model', { name: 'other' }, /is of 'other'/],
 ];

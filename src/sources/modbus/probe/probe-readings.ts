@@ -9,6 +9,7 @@ import {
   type ValueType,
   valueTypes,
 } from '../frame/register-decode.ts';
+import { isPlausible, isUsual, unlikeliness } from './plausibility.ts';
 
 type NumberType = Exclude<ValueType, 'bool'>;
 export type ProbedOrder = ByteOrder | LongByteOrder;
@@ -20,6 +21,9 @@ export const probedOrders: readonly ProbedOrder[] = [...byteOrders, ...mixedByte
 const SCALES = [1, 0.1, 0.01, 0.001, 10, 100] as const;
 /** Relative differences closer than this count as equal: scaling by a decimal fraction rounds. */
 const RESOLUTION = 1e-9;
+
+/** Limits of relative differences within which the likelier interpretation is first. */
+const CLOSENESS = [RESOLUTION, 0.001, 0.01, 0.05] as const;
 
 /** One interpretation of the registers from an address on. A 64-bit integer beyond 2^53 is rounded. */
 type Interpretation = { readonly type: NumberType; readonly byteOrder: ProbedOrder; readonly value: number };
@@ -43,7 +47,7 @@ export type Fit = {
   readonly scale: number;
   /** Raw value times scale. */
   readonly value: number;
-  /** |value − expected| / |expected|; the absolute difference if 0 is expected. */
+  /** Mean of |value − expected| / |expected| over the reads; of the absolute difference if 0 is expected. */
   readonly difference: number;
 };
 
@@ -69,24 +73,53 @@ export function readings(words: readonly number[], firstAddress: number): readon
 }
 
 /**
- * Ranks the interpretations, scaled if necessary, by their distance to an expected value, the closest first. Among equals
- * the more likely scale is first, then the lower address. NaN and values that are not exact never fit.
+ * Ranks the interpretations, scaled if necessary, by their distance to an expected value over all reads. Among
+ * interpretations of about the same distance, the more likely combination of type, byte order and scale is first. NaN,
+ * values that are not exact and codes for "not available" never fit.
+ *
+ * @param reads Readings of one or more reads of the same block.
+ * @param all True to include combinations that no vendor uses.
  */
-export function rankFits(all: readonly Reading[], expected: number): readonly Fit[] {
-  const fits = all.flatMap(({ address, interpretations }) =>
+export function rankFits(reads: readonly (readonly Reading[])[], expected: number, all = false): readonly Fit[] {
+  const last = reads.at(-1) ?? [];
+  const fits = last.flatMap(({ address, interpretations }, index) =>
     interpretations
-      .filter(({ type, value }) => (mayLosePrecision(type) ? Number.isSafeInteger(value) : Number.isFinite(value)))
-      .flatMap(({ type, byteOrder, value: raw }) =>
-        SCALES.map((scale): Fit => {
-          const value = raw * scale;
-          return { address, type, byteOrder, scale, value, difference: differenceOf(value, expected) };
-        }),
-      ),
+      .filter(({ type, byteOrder }) => all || isUsual(type, byteOrder))
+      .flatMap(({ type, byteOrder }) => {
+        const way = interpretations.findIndex((one) => one.type === type && one.byteOrder === byteOrder);
+        const raws = reads.map((read) => read[index]?.interpretations[way]?.value ?? Number.NaN);
+        if (!raws.every((raw) => isExact(type, raw) && (all || isPlausible(type, raw)))) return [];
+        const scales = type.startsWith('float') && !all ? ([1] as const) : SCALES;
+        return scales.map((scale): Fit => {
+          const differences = raws.map((raw) => differenceOf(raw * scale, expected));
+          const difference = differences.reduce((sum, one) => sum + one, 0) / differences.length;
+          return { address, type, byteOrder, scale, value: (raws.at(-1) ?? Number.NaN) * scale, difference };
+        });
+      }),
   );
-  const rank = (fit: Fit) => Math.round(fit.difference / RESOLUTION);
   // A float64 near its limit may overflow when scaled.
   const finite = fits.filter(({ value }) => Number.isFinite(value));
-  return finite.toSorted((a, b) => compare(rank(a), rank(b)) || likeliness(a) - likeliness(b) || a.address - b.address);
+  return finite.toSorted(
+    (a, b) =>
+      closeness(a) - closeness(b) ||
+      unlikely(a) - unlikely(b) ||
+      compare(Math.round(a.difference / RESOLUTION), Math.round(b.difference / RESOLUTION)) ||
+      a.address - b.address,
+  );
+}
+
+/** Index of the first limit that the difference does not exceed: a display rounds, and a process moves. */
+function closeness({ difference }: Fit): number {
+  const found = CLOSENESS.findIndex((limit) => difference <= limit);
+  return found === -1 ? CLOSENESS.length + difference : found;
+}
+
+function unlikely({ type, byteOrder, scale }: Fit): number {
+  return unlikeliness(type, byteOrder) + 3 * SCALES.findIndex((known) => known === scale);
+}
+
+function isExact(type: NumberType, raw: number): boolean {
+  return mayLosePrecision(type) ? Number.isSafeInteger(raw) : Number.isFinite(raw);
 }
 
 const ways = valueTypes
@@ -111,8 +144,4 @@ function differenceOf(value: number, expected: number): number {
 function compare(a: number, b: number): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-function likeliness({ scale }: Fit): number {
-  return SCALES.findIndex((known) => known === scale);
 }

@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { brokenPromises, FaultLab } from '../test/faults/fault-lab.ts';
+import { type Figures, faultCases } from '../test/faults/fault-cases.ts';
+import { faultRuns } from '../test/faults/fault-runs.ts';
+import { failures, runSimulations } from '../test/faults/run-simulations.ts';
+import { powerCuts } from '../test/faults/power-cut-case.ts';
+
+/*
+ * `npm run campaign`: long faults on the real daemon, with an oracle. Prints a line of figures for each, and ends with 1 if a
+ * promise was broken. docs/reliability.md explains the faults.
+ */
+const SEEDS_PER_PROCESS = 50;
+
+const program = new Command('npm run campaign --')
+  .description('Faults of disk, clock, network and process on the real daemon, checked against an oracle of records')
+  .option('--only <text>', 'faults whose name contains the text')
+  .option('--hold <seconds>', 'how long each fault lasts', Number, 10)
+  .option('--cuts <n>', 'replayed power cuts', Number, 300)
+  .option('--seeds <n>', 'simulations', Number, 1000)
+  .option('--seed <n>', 'seed of all random choices', Number, Math.floor(Math.random() * 1e9))
+  .parse();
+type Options = {
+  readonly only?: string;
+  readonly hold: number;
+  readonly cuts: number;
+  readonly seeds: number;
+  readonly seed: number;
+};
+const { only = '', hold, cuts, seeds, seed } = program.opts<Options>();
+const isWanted = ({ name }: { readonly name: string }): boolean => name.includes(only);
+console.log(`seed ${seed}: npm run campaign -- --seed ${seed}`);
+
+await report('faults of one running daemon', faultCases.filter(isWanted).length, manyFaults);
+for (const { name, needsRoot, run } of faultRuns.filter(isWanted)) {
+  if (needsRoot && process.getuid?.() !== 0) console.log(`skipped (needs root): ${name}`);
+  else await report(name, 1, () => run(seed));
+}
+await report('power cuts', Number(isWanted({ name: 'power cuts' })), cutPower);
+await report('simulation', Number(isWanted({ name: 'simulation' })), simulate);
+
+/** The faults follow each other on one daemon. The oracle checks all of them at the end. */
+async function manyFaults(): Promise<Figures> {
+  await using lab = await FaultLab.start({ env: { TZ: 'Europe/Paris' } });
+  for (const { name, run } of faultCases.filter(isWanted)) await report(name, 1, () => run(lab, hold * 1000));
+  const result = await lab.verify();
+  const broken = brokenPromises(result);
+  if (broken.length > 0) throw new Error(`${broken.length} broken promises: ${broken.slice(0, 5).join('; ')}`);
+  return { stored: result.stored, 'loss records': result.reportedLosses, 'broken promises': 0 };
+}
+
+async function cutPower(): Promise<Figures> {
+  const { lost, idsGivenAgain, ...figures } = await powerCuts({ recordMs: 20_000, cuts, seed });
+  if (lost.length + idsGivenAgain.length > 0) throw new Error([...lost, ...idsGivenAgain].slice(0, 5).join('; '));
+  return { ...figures, lost: 0, 'ids given again': 0 };
+}
+
+async function simulate(): Promise<Figures> {
+  const totals = { seeds: 0, appended: 0, stored: 0, refused: 0, crashes: 0, faults: 0 };
+  const failed: string[] = [];
+  for (let from = seed; from < seed + seeds; from += SEEDS_PER_PROCESS) {
+    const results = await runSimulations(from, Math.min(SEEDS_PER_PROCESS, seed + seeds - from));
+    failed.push(...failures(results));
+    totals.seeds += results.length;
+    for (const key of ['appended', 'stored', 'refused', 'crashes', 'faults'] as const)
+      totals[key] += results.reduce((sum, result) => sum + result[key], 0);
+  }
+  if (failed.length > 0) throw new Error(`${failed.length} seeds failed:\n${failed.join('\n')}`);
+  return { ...totals, 'broken promises': 0 };
+}
+
+async function report(name: string, count: number, run: () => Promise<Figures>): Promise<void> {
+  if (count === 0) return;
+  try {
+    console.log(`ok      ${name}: ${JSON.stringify(await run())}`);
+  } catch (error) {
+    console.log(`FAILED  ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,140 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { seededRandom } from '../../src/plant/seeded-random.ts';
+import type { Figures } from './fault-cases.ts';
+import { brokenPromises, FaultLab } from './fault-lab.ts';
+
+/** A fault that needs a daemon of its own. @throws {Error} if a promise is broken. */
+export type FaultRun = {
+  readonly name: string;
+  readonly needsRoot: boolean;
+  readonly run: (seed: number) => Promise<Figures>;
+};
+
+export const faultRuns: readonly FaultRun[] = [
+  { name: 'boot with a clock in 1970, set later', needsRoot: false, run: bootIn1970 },
+  { name: 'an unhandled rejection', needsRoot: false, run: unhandledRejection },
+  { name: 'a full file system', needsRoot: true, run: fullFileSystem },
+  { name: 'boot on a read-only file system', needsRoot: true, run: readOnlyBoot },
+  { name: 'damaged and truncated files', needsRoot: false, run: damagedFiles },
+];
+
+/** A box without a battery: the time server sets the clock after the start. */
+async function bootIn1970(): Promise<Figures> {
+  await using lab = await FaultLab.start({ clockOffsetMs: 60_000 - Date.now() });
+  const rate = await lab.scanRate(1_000);
+  const fromMs = performance.now();
+  lab.shim.set('clockOffsetMs', 0);
+  await lab.until('the jump is noticed', async () => (await lab.metric('andon_wall_clock_jumps_total')) > 0);
+  await lab.nextJudged();
+  const judged = Math.round(performance.now() - fromMs);
+  return { 'scans/s': rate, 'verdict after the clock was set, ms': judged, ...(await verified(lab)) };
+}
+
+/** A bug in a callback: the process ends with 70, and the next life loses nothing. */
+async function unhandledRejection(): Promise<Figures> {
+  const trigger = "process.on('SIGUSR2', () => void Promise.reject(new Error('injected')))";
+  const url = `data:text/javascript,${encodeURIComponent(trigger)}`;
+  await using lab = await FaultLab.start({ env: { NODE_OPTIONS: `--import ${url}` } });
+  const { agent } = lab;
+  agent.child.kill('SIGUSR2');
+  const fromMs = performance.now();
+  const code = await agent.ended();
+  if (code !== 70) throw new Error(`exit code ${code}, expected 70`);
+  return { 'exit code': code, 'ended after ms': Math.round(performance.now() - fromMs), ...(await verified(lab)) };
+}
+
+/** A small file system of its own, which another program fills. */
+async function fullFileSystem(): Promise<Figures> {
+  return await onFileSystem(async (lab) => {
+    const filler = join(lab.folder.path, 'filler');
+    fill(filler);
+    const reported = await lab.until(
+      'the full disk is reported',
+      async () => 'outbox' in ((await lab.troubles()) ?? {}),
+    );
+    const rate = await lab.scanRate(2_000);
+    rmSync(filler);
+    const recovered = await lab.until('the outbox is ok', async () => {
+      const troubles = await lab.troubles();
+      return troubles !== undefined && !('outbox' in troubles);
+    });
+    return { 'reported after ms': reported, 'scans/s': rate, 'ok after ms': recovered };
+  });
+}
+
+async function readOnlyBoot(): Promise<Figures> {
+  return await onFileSystem(async (lab) => {
+    await lab.agent.end('SIGTERM');
+    execFileSync('mount', ['-o', 'remount,ro', lab.folder.path]);
+    await lab.launch();
+    const [rate, troubles] = [await lab.scanRate(2_000), Object.keys((await lab.troubles()) ?? {})];
+    execFileSync('mount', ['-o', 'remount,rw', lab.folder.path]);
+    const recovered = await lab.until(
+      'the outbox is ok',
+      async () => !('outbox' in ((await lab.troubles()) ?? { outbox: '' })),
+    );
+    return { 'scans/s': rate, reported: troubles.join(', '), 'ok after ms': recovered };
+  });
+}
+
+async function onFileSystem(work: (lab: FaultLab) => Promise<Figures>): Promise<Figures> {
+  await using lab = await FaultLab.start({ fileSystemBytes: 24e6 });
+  const figures = await work(lab);
+  return { ...figures, ...(await verified(lab)) };
+}
+
+function fill(path: string): void {
+  const block = Buffer.alloc(65_536, 1);
+  for (let size = block.length; size >= 512; size = Math.floor(size / 2)) {
+    try {
+      for (;;) writeFileSync(path, block.subarray(0, size), { flag: 'a' });
+    } catch {
+      // Full for this size. Smaller blocks fill the rest.
+    }
+  }
+}
+
+/** Bytes flipped and files cut at random while the daemon is stopped; no id may be used twice, and it always starts. */
+async function damagedFiles(seed: number): Promise<Figures> {
+  const random = seededRandom(seed);
+  await using lab = await FaultLab.start();
+  const rounds = 8;
+  for (let round = 0; round < rounds; round += 1) {
+    await lab.scanRate(1_500);
+    await lab.agent.end(round % 2 === 0 ? 'SIGTERM' : 'SIGKILL');
+    damage(lab.folder.path, random);
+    await lab.restart();
+  }
+  const { usedTwice, gaps, stored } = await lab.verify();
+  if (usedTwice.length > 0) throw new Error(`ids used twice: ${usedTwice.slice(0, 3).join(', ')}`);
+  return {
+    rounds,
+    'ids used twice': usedTwice.length,
+    'unexplained gaps': gaps.length,
+    stored,
+    epochs: await lab.epochs(),
+  };
+}
+
+function damage(folder: string, random: () => number): void {
+  const files = readdirSync(folder).filter((name) => /\.(db|db-wal|high-water)$/.test(name));
+  const path = join(folder, files[Math.floor(random() * files.length)] ?? 'outbox.db');
+  const { size } = statSync(path);
+  if (size === 0) return;
+  if (random() < 0.4) return truncateSync(path, Math.floor(random() * size));
+  const bytes = readFileSync(path);
+  for (let flips = 0; flips < 20; flips += 1) {
+    const at = Math.floor(random() * size);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(random() * 8));
+  }
+  writeFileSync(path, bytes);
+}
+
+async function verified(lab: FaultLab): Promise<Figures> {
+  const result = await lab.verify();
+  const broken = brokenPromises(result);
+  if (broken.length > 0) throw new Error(`${broken.length} broken promises: ${broken.slice(0, 5).join('; ')}`);
+  return { stored: result.stored, 'records lost without a loss record': 0, 'ids used twice': 0 };
+}

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { describeWith } from '../support/programs.ts';
+import { brokenPromises, FaultLab } from './fault-lab.ts';
+import { faultCases } from './fault-cases.ts';
+import { failures, runSimulations } from './run-simulations.ts';
+import { powerCuts } from './power-cut-case.ts';
+
+/*
+ * One short case of each fault that `npm run campaign` makes for longer. The oracle: what a subscriber or uplink received is
+ * stored, no id stands for two records, no sequence is missing without a loss record, and each uplink gets every record.
+ */
+const inTheGate = new Set([
+  'fsync fails with EIO',
+  'the disk is full (ENOSPC)',
+  'fsync takes 300 ms',
+  'the clock is set back by 1 h',
+  'the broker of subscribers and of an uplink stops',
+  'standard output is not read',
+]);
+
+describeWith(['gcc'], 'faults of a running daemon', () => {
+  test('are reported, recover, and lose no record in silence', { timeout: 600_000 }, async () => {
+    await using lab = await FaultLab.start();
+    for (const { name, run } of faultCases.filter((each) => inTheGate.has(each.name)))
+      console.log(name, JSON.stringify(await run(lab, 1_000)));
+    expect(brokenPromises(await lab.verify())).toEqual([]);
+  });
+
+  test('a simulation of disk, clock, network and crashes keeps every promise', { timeout: 600_000 }, async () => {
+    const results = await runSimulations(1, 20);
+    expect(failures(results)).toEqual([]);
+    expect(results).toHaveLength(20);
+    // The faults were made: the storage refused batches, and crashed with records in it.
+    for (const key of ['stored', 'refused', 'crashes', 'faults'] as const)
+      expect(Math.min(...results.map((result) => result[key]))).toBeGreaterThan(0);
+  });
+
+  test('a power cut at any moment loses no record that anyone received', { timeout: 600_000 }, async () => {
+    const result = await powerCuts({ recordMs: 3_000, cuts: 20, seed: 1 });
+    console.log(JSON.stringify(result));
+    expect(result).toMatchObject({ cuts: 20, lost: [], idsGivenAgain: [] });
+    expect(result.checked).toBeGreaterThan(100);
+  });
+});

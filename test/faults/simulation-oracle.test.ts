@@ -1,0 +1,34 @@
+import Database from 'better-sqlite3';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { testFolder } from '../outbox/outbox-fixture.ts';
+import { Simulation } from './simulation.ts';
+
+/* The oracle of the simulation is tried with a storage that breaks its promises: rows change behind its back. */
+function runWith(sabotage: string): readonly string[] {
+  const folder = testFolder();
+  let faults = 0;
+  const setFault = (): void => {
+    faults += 1;
+    if (faults !== 5) return;
+    const file = new Database(join(folder, 'outbox.db'));
+    file.exec(sabotage);
+    file.close();
+  };
+  return new Simulation(1, folder, setFault).run().broken;
+}
+
+test('the oracle finds a stored record that an uplink never receives', () => {
+  expect(runWith('DELETE FROM outbox WHERE sequence > (SELECT max(sequence) - 5 FROM outbox)').join()).toContain(
+    'never received',
+  );
+});
+
+test('the oracle accepts a storage that keeps its promises', () => {
+  expect(runWith('SELECT 1')).toEqual([]);
+});
+
+test('a seed replays', () => {
+  const results = [1, 2].map(() => new Simulation(7, testFolder(), () => undefined).run());
+  expect(results[0]).toEqual(results[1]);
+});
