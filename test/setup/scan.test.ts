@@ -6,10 +6,13 @@ import { join, resolve } from 'node:path';
 import { connectAsync } from 'mqtt';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { checkCommand } from '../../src/cli/check-command.ts';
+import { runCommand } from '../../src/cli/run-command.ts';
 import { initCommand } from '../../src/cli/setup/init-command.ts';
 import { scanCommand, type ScanOptions } from '../../src/cli/setup/scan-command.ts';
 import { loadConfig } from '../../src/config/config-file.ts';
 import { type AddressRange, scanUnits } from '../../src/sources/modbus/probe/modbus-scan.ts';
+import { andon } from '../cli/run-andon.ts';
 import { freePort } from '../support/free-port.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith, pythonWith } from '../support/programs.ts';
@@ -73,7 +76,7 @@ describeWith([pythonWith('pymodbus', 'pymodbus')], 'a gateway of pymodbus', () =
       child.kill('SIGKILL');
       if (child.exitCode === null) await once(child, 'exit');
     });
-    await vi.waitFor(async () => void (await (await modbusClient(port))[Symbol.asyncDispose]()), { timeout: 60_000 });
+    await vi.waitFor(async () => (await modbusClient(port))[Symbol.asyncDispose](), { timeout: 60_000 });
     return `tcp://127.0.0.1:${port}`;
   }
 
@@ -97,6 +100,74 @@ describeWith([pythonWith('pymodbus', 'pymodbus')], 'a gateway of pymodbus', () =
     });
     expect(code).toBe(0);
     expect(err).toMatch(/^reads only, one request at a time: at most 20s for 10 units/);
+  });
+
+  test('check --live and run --once show what it has', async () => {
+    const url = await plant();
+    const file = join(folder, 'live.yaml');
+    const tags = {
+      first: { register: 'holding', address: 1, type: 'uint16', unit: 'bar', range: [0, 100] },
+      outside: { register: 'holding', address: 50, type: 'uint16', range: [0, 100] },
+      absent: { register: 'holding', address: 20, type: 'uint16' },
+    };
+    const config = {
+      agent: { id: 'a' },
+      sources: { plc: { type: 'modbus', url, unitId: 3, scanInterval: '100ms', tags } },
+    };
+    const window = { step: '100ms', hop: '100ms', maxAge: '5s' };
+    await writeFile(file, JSON.stringify({ ...config, watches: { w: { tags: ['first'], window, learn: {} } } }));
+    const live = await captured((output) => checkCommand(file, { json: true, strict: false, live: true }, output));
+    expect(JSON.parse(live.out)).toMatchObject({
+      tags: [
+        { tag: 'first', value: 10, unit: 'bar', quality: 'good' },
+        { tag: 'outside', value: 500, quality: 'uncertain', reason: 'out-of-range' },
+        { tag: 'absent', quality: 'bad', reason: 'refused' },
+      ],
+    });
+    expect(live.code).toBe(1);
+    const windows = await captured((output) => runCommand({ config: file, once: true }, output));
+    expect(windows.out).toMatch(/^w, window that ends at .*\nfirst\n +10$/);
+    expect(windows.code).toBe(0);
+  });
+
+  test('its alarm is listed, acknowledged and shelved from the shell, by the user of the command', async () => {
+    const url = await plant();
+    const file = join(folder, 'alarms.yaml');
+    const tags = { level: { register: 'holding', address: 1, type: 'uint16' } };
+    const config = {
+      agent: { id: 'a' },
+      sources: { plc: { type: 'modbus', url, unitId: 3, scanInterval: '100ms', tags } },
+      limits: { level: { high: 5, priority: 'high' } },
+      outbox: { path: 'alarms/outbox.db' },
+      http: { listen: `127.0.0.1:${await freePort()}` },
+    };
+    await writeFile(file, JSON.stringify(config));
+    const agent = spawn(process.execPath, [resolve(import.meta.dirname, '../../bin/andon.js'), 'run', '-c', file], {
+      stdio: 'ignore',
+    });
+    onTestFinished(async () => {
+      agent.kill('SIGTERM');
+      if (agent.exitCode === null) await once(agent, 'exit');
+    });
+    const alarm = 'limit/level/high';
+    await vi.waitFor(async () => expect((await andon('alarms', 'list', '-c', file)).stdout).toContain(alarm), {
+      timeout: 60_000,
+      interval: 500,
+    });
+    const acknowledged = await andon('alarms', 'ack', alarm, '-c', file, '--json');
+    expect(JSON.parse(acknowledged.stdout)).toMatchObject({
+      state: 'acknowledged',
+      by: expect.stringMatching(/^cli:/),
+    });
+    expect((await andon('alarms', 'shelve', alarm, '--for', '10m', '-c', file)).stdout).toContain(
+      `${alarm} is shelved`,
+    );
+    expect(await andon('alarms', 'ack', 'limit/level/low', '-c', file)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('404'),
+    });
+    expect((await andon('alarms', 'unshelve', alarm, '-c', file)).code).toBe(0);
+    expect((await andon('alarms', 'list', '-c', file)).code).toBe(1);
   });
 
   test('init scans it, and writes a configuration that passes check and is not overwritten', async () => {

@@ -1,4 +1,4 @@
-import { readFunctionCodes } from '../frame/read-pdu.ts';
+import type { readFunctionCodes } from '../frame/read-pdu.ts';
 
 export type RegisterKind = keyof typeof readFunctionCodes;
 
