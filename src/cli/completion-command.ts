@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { Option } from 'commander';
+import type { Command, Option } from 'commander';
 import { output } from './output/command.ts';
 
 /** Adds `andon completion`. Call it after every other command. */

@@ -4,7 +4,7 @@ import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { addBackupCommands } from './backup-command.ts';
 import { addAlarmCommands } from './alarms-command.ts';
-import { checkCommand } from './check-command.ts';
+import { checkCommand } from './setup/check-command.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';

@@ -4,7 +4,7 @@ import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.t
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import { plural } from './check-command.ts';
+import { plural } from './setup/check-command.ts';
 import { DEFAULT_CONFIG } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';

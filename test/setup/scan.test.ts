@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { connectAsync } from 'mqtt';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { checkCommand } from '../../src/cli/check-command.ts';
+import { checkCommand } from '../../src/cli/setup/check-command.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
 import { initCommand } from '../../src/cli/setup/init-command.ts';
 import { scanCommand, type ScanOptions } from '../../src/cli/setup/scan-command.ts';

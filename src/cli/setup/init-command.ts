@@ -8,7 +8,7 @@ import { readConfigText } from '../../config/config-text.ts';
 import { parseCsvTable } from '../../csv/csv-table.ts';
 import { simplified } from '../../domain/nearest-word.ts';
 import { errorCode, OperatingError } from '../../platform/errors.ts';
-import { checkCommand } from '../check-command.ts';
+import { checkCommand } from './check-command.ts';
 import { runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { scanCommand } from './scan-command.ts';

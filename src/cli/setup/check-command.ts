@@ -1,9 +1,9 @@
-import { liveCheck } from './setup/live-commands.ts';
-import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
-import { agentTags } from '../config/config-tags.ts';
-import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import { DEFAULT_CONFIG } from './output/command.ts';
-import type { Output } from './output/output.ts';
+import { liveCheck } from './live-commands.ts';
+import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
+import { agentTags } from '../../config/config-tags.ts';
+import { ConfigError, formatConfigProblem } from '../../platform/errors.ts';
+import { DEFAULT_CONFIG } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */
 const EXIT_CONFIG = 78;
