@@ -126,7 +126,7 @@ export class CsvColumns {
     return { unit: notation.timeUnit, zone: notation.timeZone, order };
   }
 
-  /** Says why no column can be read, with a cell of the first one. */
+  /** Returns why no column can be read, with a cell of the first one. */
   noNumbersText(names: readonly string[]): string {
     const { head, sample } = this.#options;
     const [name] = names;
@@ -145,7 +145,7 @@ export class CsvColumns {
     return this.#options.notation.decimal !== undefined || this.#columns[index]?.decimal !== undefined;
   }
 
-  /** True if nothing in the file tells whether the cell has decimals or thousands. A file with commas has points as decimals. */
+  /** True if nothing in the file proves decimals or thousands. A file with commas has points as decimals. */
   #isOpen(index: number, cell: string): boolean {
     if (this.#hasGroups(index) || this.#usual !== undefined || provenDecimal(cell) !== 'open') return false;
     return this.#options.head.separator !== ',' || cell.includes(',');

@@ -2,6 +2,7 @@ import type { Rollup } from '../contracts/sample-history.ts';
 import { FormatRefusal, refuseLaterFormat } from './file/database-format.ts';
 import { historyFormat } from './history/history-database.ts';
 import { historyPath } from './history/history-store.ts';
+import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
@@ -22,6 +23,9 @@ import { WorkerLink } from './worker-link.ts';
 const LOST = 'history-worker-lost';
 /** Times that a batch is sent. A batch that ends each worker must not stop the history. */
 const SENDS_MAX = 3;
+
+/** Longest wait of a read for a worker that is starting. */
+const READY_MS = 10_000;
 
 export type HistoryStorageOptions = {
   /** URL of hosts/history-worker.ts. */
@@ -101,18 +105,28 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' | 'history-worker-lost' (retry). */
-  read(request: HistoryPageRequest): Promise<HistoryPage> {
-    return this.#link.call('read', request);
+  async read(request: HistoryPageRequest): Promise<HistoryPage> {
+    await this.#ready();
+    return await this.#link.call('read', request);
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' | 'history-worker-lost' (retry). */
-  rollup(request: RollupRequest): Promise<Rollup> {
-    return this.#link.call('rollup', request);
+  async rollup(request: RollupRequest): Promise<Rollup> {
+    await this.#ready();
+    return await this.#link.call('rollup', request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await this.#link.close();
+  }
+
+  /** Waits for a worker that is starting. A part of the agent may read before the file is open. */
+  async #ready(): Promise<void> {
+    if (this.#link.isConnected) return;
+    const connected = new AbortController();
+    const waiting = this.#link.connected().then(() => connected.abort());
+    await Promise.race([waiting, sleep(this.#deps.clock, READY_MS, connected.signal)]);
   }
 
   #publish({ health, bytes, notices }: HistoryReport): void {

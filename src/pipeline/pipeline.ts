@@ -12,9 +12,11 @@ import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
+import { type LiveSample, refillSpanMs } from '../domain/window/refill.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
 import { blamedTags } from './blamed-tags.ts';
 import type { DerivedTags } from './derived-tags.ts';
@@ -30,7 +32,8 @@ import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
 import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
-import { Watch } from './watch.ts';
+import { Watch, windowPlan } from './watch.ts';
+import { filledWindower } from './warm-start.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
 /** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
@@ -38,6 +41,8 @@ const TAG_EVENTS_INTERVAL_MS = 500;
 const TAGS_IN_EVENT_MAX = 1000;
 /** Maximum time between two checks of windows and models. */
 const TICK_MS_MAX = 1000;
+/** Most samples that wait for the history; a window whose history is not read by then fills from live samples. */
+const REFILL_SAMPLES_MAX = 100_000;
 /** Interval of checks for a model that is not ready yet. */
 const MODEL_CHECK_MS = 100;
 
@@ -78,6 +83,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
   readonly #watches: readonly Watch[];
   /** Compares tags with their limits. */
   readonly limits: LimitMonitor;
+  /** By watch: samples since the history was asked to fill its window; undefined if it was not. */
+  readonly #refilling: (LiveSample[] | undefined)[] = [];
   readonly #telemetry: readonly WatchTelemetry[];
   readonly #drift: readonly DriftMonitor[];
   readonly #numbers: ReadonlyMap<string, TagNumber>;
@@ -182,6 +189,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#options.alarms.clockJumped();
     for (const [index, watch] of this.#watches.entries()) {
       watch.windower?.restart(nowMs);
+      this.#refilling[index] = undefined;
       this.#telemetry[index]?.restarted();
     }
     const direction = leadMs < 0 ? 'back' : 'forward';
@@ -241,13 +249,12 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
           this.#touched[this.#touchedCount] = number;
           this.#touchedCount += 1;
         }
-        windower.add(
-          columns[route] ?? 0,
-          gated.timesMs[index] ?? 0,
-          gated.values[index] ?? 0,
-          quality === 0,
-          gated.reasons[index] ?? 0,
-        );
+        const column = columns[route] ?? 0;
+        const timeMs = gated.timesMs[index] ?? 0;
+        const value = gated.values[index] ?? 0;
+        const reason = gated.reasons[index] ?? 0;
+        windower.add(column, timeMs, value, quality === 0, reason);
+        this.#refilling[number]?.push([column, timeMs, value, quality === 0, reason]);
       }
     }
     for (const [code, counter] of this.#sampleCounters.entries()) {
@@ -272,6 +279,8 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     // The window length must be that of the version that will judge it.
     this.#checkModel(watch, nowMs);
     watch.windower.endBatch();
+    this.#refilling[number]?.push('end of batch');
+    if ((this.#refilling[number]?.length ?? 0) > REFILL_SAMPLES_MAX) this.#refilling[number] = undefined;
     const late = watch.windower.lateSamples - watch.lateSamplesCounted;
     if (late === 0) return;
     watch.lateSamplesCounted += late;
@@ -312,8 +321,34 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const replaced = watch.windower !== undefined;
     watch.plan(steps, nowMs, (window) => this.#enqueue(watch, window));
     if (!watch.isFilling) return;
+    void this.#refill(watch, nowMs);
     this.#telemetry[this.#byId.get(watch.id) ?? -1]?.restarted();
     if (replaced) this.#recordUnknown([watch], nowMs, `the model now uses ${steps} rows: `);
+  }
+
+  /** Fills the window of a watch from the history. Samples that arrive meanwhile follow. */
+  async #refill(watch: Watch, nowMs: EpochMs): Promise<void> {
+    const { history, deps } = this.#options;
+    const number = this.#byId.get(watch.id) ?? -1;
+    if (history === undefined) return;
+    const since: LiveSample[] = [];
+    this.#refilling[number] = since;
+    const startMs = nowMs - refillSpanMs(windowPlan(watch.config, watch.steps));
+    try {
+      const series = await history.read(watch.config.tags, startMs, nowMs);
+      // Another refill, or a jump of the clock, makes this one worthless.
+      if (this.#refilling[number] !== since || !watch.isFilling) return;
+      const times = { startMs, nowMs: deps.clock.nowMs() };
+      const filled = filledWindower(watch, series, since, times, (window) => this.#enqueue(watch, window));
+      if (filled === undefined) return;
+      watch.windower = filled;
+      watch.lateSamplesCounted = filled.lateSamples;
+    } catch (error) {
+      // The window fills from live samples.
+      deps.log.info({ watch: watch.id, code: errorCode(error) }, `No window from the history: ${errorMessage(error)}`);
+    } finally {
+      if (this.#refilling[number] === since) this.#refilling[number] = undefined;
+    }
   }
 
   #enqueue(watch: Watch, window: DueWindow): void {

@@ -5,10 +5,11 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { verdictPayload } from '../domain/record/verdict-payload.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode, errorMessage } from '../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { MqttWill } from '../protocols/mqtt/mqtt-client-options.ts';
 import { mqttConnectionOptions, randomClientId } from '../protocols/mqtt/mqtt-config.ts';
+import { isEndedByBroker, SUSPECT_BYTES_MIN } from '../protocols/mqtt/mqtt-end-reason.ts';
 import { MqttConnection, type MqttState } from '../protocols/mqtt/mqtt-connection.ts';
 import type { PublishConfig } from './publish-config.ts';
 import { publishMetrics } from './publish-metrics.ts';
@@ -27,6 +28,8 @@ type Message = { readonly kind: TopicKind; readonly topic: string; readonly payl
 
 /** Maximum number of unacknowledged messages; of further ones the newest of each topic waits. */
 const IN_FLIGHT_MAX = 50;
+/** Ended connections after which a message is not sent again until it changes. */
+const STRIKES_MAX = 3;
 /** Wait before an alarm is sent again that a connected broker did not acknowledge. */
 const ALARM_RETRY_MS = 10_000;
 /** A tag event that comes at the interval must not find the timer running. */
@@ -59,6 +62,10 @@ export class Publisher implements AsyncDisposable {
     tag: new Map<string, Message>(),
   } as const satisfies Record<TopicKind, Map<string, Message>>;
   #inFlight = 0;
+  /** True after several messages were lost together: until all are sent, they go one at a time. */
+  #isCautious = false;
+  /** Messages with which the connection ended, by topic. */
+  readonly #strikes = new Map<string, { readonly payload: string; readonly count: number }>();
   #onIdle: (() => void) | undefined;
   #unsubscribe: (() => void) | undefined;
   #alarmRetry: Timer | undefined;
@@ -211,22 +218,49 @@ export class Publisher implements AsyncDisposable {
   #sendWaiting(): void {
     for (const queue of Object.values(this.#waiting)) {
       for (const [topic, message] of queue) {
-        if (this.#inFlight >= IN_FLIGHT_MAX) return;
+        if (this.#inFlight >= (this.#isCautious ? 1 : IN_FLIGHT_MAX)) return;
         queue.delete(topic);
+        if (this.#isRefused(message)) continue;
         void this.#publish(message);
       }
     }
   }
 
-  async #publish({ kind, topic, payload, retain }: Message): Promise<void> {
+  /** Some brokers close the connection at a message that is too large, again and again. */
+  #isRefused({ kind, topic, payload }: Message): boolean {
+    const strike = this.#strikes.get(topic);
+    if (strike === undefined || strike.count < STRIKES_MAX || strike.payload !== payload) return false;
+    this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: 'mqtt-publish-too-large' });
+    this.#health.report(
+      'degraded',
+      `The broker closes the connection at the message on ${topic}; it is not sent again`,
+    );
+    return true;
+  }
+
+  #noteLoss({ topic, payload }: Message, wasAlone: boolean): void {
+    if (Buffer.byteLength(payload) < SUSPECT_BYTES_MIN) return;
+    this.#isCautious = true;
+    const before = this.#strikes.get(topic);
+    const count = before?.payload === payload ? before.count + 1 : 1;
+    if (wasAlone) this.#strikes.set(topic, { payload, count });
+  }
+
+  async #publish(message: Message): Promise<void> {
+    const { kind, topic, payload, retain } = message;
     const timeoutMs = this.#options.config.publishTimeoutMs;
     this.#inFlight += 1;
+    const wasAlone = this.#isCautious;
     try {
       await this.#connection.publish(topic, payload, { qos: 1, retain, timeoutMs });
       this.#metrics.andon_publish_sent_total.inc({ topic: kind });
+      this.#strikes.delete(topic);
+      const isLast = this.#inFlight === 1 && Object.values(this.#waiting).every(({ size }) => size === 0);
+      if (isLast) this.#isCautious = false;
       if (this.#connected) this.#reportOk();
     } catch (error) {
       this.#metrics.andon_publish_dropped_total.inc({ topic: kind, reason: errorCode(error) });
+      if (isEndedByBroker(error)) this.#noteLoss(message, wasAlone);
       this.#failed(kind, error);
     }
     this.#inFlight -= 1;
@@ -238,6 +272,8 @@ export class Publisher implements AsyncDisposable {
   #failed(kind: TopicKind, error: unknown): void {
     if (!this.#connected || this.#disposed !== undefined) return;
     this.#health.report('degraded', errorMessage(error));
+    // The same message would be refused again.
+    if (error instanceof OperatingError && error.disposition === 'reject') return;
     if (kind !== 'alarm' && kind !== 'state') return;
     this.#alarmRetry?.cancel();
     this.#alarmRetry = this.#options.deps.clock.setTimer(() => this.#sendAgain(), ALARM_RETRY_MS, { background: true });

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Deps } from '../../src/platform/deps.ts';
+import { errorCode } from '../../src/platform/errors.ts';
 import { draft, openOutbox, startHistory, testFolder } from './outbox-fixture.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
@@ -42,9 +43,20 @@ test.each(['ends', 'hangs'])(
   },
 );
 
-test('a history folder that cannot be used does not prevent the start', async () => {
-  const deps = testDeps();
+test('a history folder that cannot be used does not prevent the start, and a read fails after its wait', async () => {
+  const clock = new FakeClock();
+  const deps = testDeps(clock);
   const history = startHistory('/proc/none', deps);
-  await expect.poll(() => healthOf(deps)).toBe('degraded');
-  await expect(history.read(all)).rejects.toMatchObject({ code: 'history-worker-lost' });
+  const reading = history.read(all).catch((error: unknown) => errorCode(error));
+  await expect.poll(() => clock.advance(1000).then(() => healthOf(deps)), { timeout: 20_000 }).toBe('degraded');
+  await clock.advance(10_000);
+  expect(await reading).toBe('history-worker-lost');
+});
+
+test('a read right after the start waits for the file', async () => {
+  const folder = testFolder();
+  const first = startHistory(folder, testDeps());
+  await first.append(batch('b/1', 1));
+  await first[Symbol.asyncDispose]();
+  expect([...(await startHistory(folder, testDeps()).read(all)).values]).toEqual([1]);
 });

@@ -8,6 +8,7 @@ import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { publishSchema } from '../../src/uplinks/publish-config.ts';
 import { Publisher } from '../../src/uplinks/publisher.ts';
+import { RawBroker } from '../support/broker-raw.ts';
 import { Mosquitto } from '../support/mosquitto.ts';
 import { describeWith } from '../support/programs.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
@@ -277,6 +278,37 @@ describe('tag values', () => {
       { tags },
     );
   });
+});
+
+test('an alarm at which the broker closes the connection is not sent again, and the others are', async () => {
+  await using stack = new AsyncDisposableStack();
+  const broker = stack.use(await RawBroker.listen());
+  broker.acknowledgePublishes = false;
+  const accepted: string[] = [];
+  broker.onPacket = ({ first, body }, socket) => {
+    if (first >> 4 !== 3) return;
+    const topicEnd = 2 + body.readUInt16BE(0);
+    if (body.length > 1500) return void socket.destroy();
+    accepted.push(body.subarray(2, topicEnd).toString());
+    socket.write(Uint8Array.from([0x40, 2, ...body.subarray(topicEnd, topicEnd + 2)]));
+  };
+  const long = { ...transition('pump-1', 'unacknowledged'), message: 'x'.repeat(3000) };
+  const transitions = new Map([
+    ['pump-1', long],
+    ['pump-2', transition('pump-2', 'unacknowledged')],
+  ]);
+  const deps = testDeps();
+  const events = new LiveEvents();
+  const publisher = stack.use(publisherOn(broker.url, events, transitions, deps, { protocolVersion: '3.1.1' }));
+  publisher.start();
+  await eventually(() => expect(accepted).toContain(`${base}/alarm/pump-2`));
+  await eventually(() => {
+    events.emit({ type: 'verdict', verdict: verdict('pump-1', 0.9), id: 'edge-01/e1/1' });
+    expect(accepted).toContain(`${base}/verdict/pump-1`);
+  });
+  expect(
+    await metricValue(deps, 'andon_publish_dropped_total{topic="alarm",reason="mqtt-publish-too-large"}'),
+  ).toBeGreaterThan(0);
 });
 
 test('the newest value of a tag is sent, at most once in tagInterval', async () => {

@@ -111,7 +111,7 @@ export const qualityRemedies: Readonly<Record<Exclude<QualityReason, 'none'>, Qu
   },
   'not-available?': {
     quality: 'uncertain',
-    cause: 'The raw value equals a code by which many devices say "not available", and `invalid` is not set.',
+    cause: 'The raw value equals a code by which many devices report "not available", and `invalid` is not set.',
     remedy: 'Set `invalid: sunspec`, `sma`, `abb` or the raw code; `invalid: none` if the value is real.',
   },
 };

@@ -1,5 +1,16 @@
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
+
+/** Messages of fewer bytes are under the limit of every broker: a connection that ends with one has another cause. */
+export const SUSPECT_BYTES_MIN = 256;
+/** Ends of a connection by which a broker may refuse a message that is too large. */
+const refusingEnds: ReadonlySet<string> = new Set(['mqtt-closed', 'mqtt-unreachable', 'mqtt-malformed-packet']);
+
+/** True if a publish failed because the connection ended in a way in which brokers refuse a message. */
+export function isEndedByBroker(error: unknown): boolean {
+  if (errorCode(error) !== 'mqtt-not-connected' || !(error instanceof OperatingError)) return false;
+  return error.cause instanceof OperatingError && refusingEnds.has(error.cause.code);
+}
 
 /** Maps the error that ended a connection to one of our codes, with a text for the operator. */
 export function endReason(

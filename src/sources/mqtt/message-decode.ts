@@ -167,7 +167,7 @@ function stampOf(
   const sent = singleValue(time, document);
   const sentMs = decodeTime(sent, timeFormat, timeMs);
   if (sentMs === undefined) {
-    const fault = `expected an epoch time or a time with a zone${at(time)} (timeUnit and timeZone tell others), found ${shown(sent)}`;
+    const fault = `expected an epoch time or a time with a zone${at(time)} (for others set timeUnit or timeZone), found ${shown(sent)}`;
     return { timeMs, quality: UNCERTAIN, reason: 'time-invalid', fault };
   }
   const takenMs = takenAt(sentMs, timeMs, futureToleranceMs);
@@ -178,8 +178,14 @@ function stampOf(
 
 function invalidText(tag: TagPlan, found: unknown, { error }: Item): string {
   if (tag.value !== undefined && error !== undefined) return `the payload is not JSON: ${error}`;
-  const hint = tag.map === undefined && typeof found === 'string' && /^(?!null$)[\p{L} _-]{1,20}$/u.test(found);
-  return `expected a number${at(tag.value)}, found ${shown(found)}${hint ? '; map gives texts a number' : ''}`;
+  return `expected a number${at(tag.value)}, found ${shown(found)}${invalidHint(tag, found)}`;
+}
+
+/** Returns the key that may help. */
+function invalidHint({ map, value }: TagPlan, found: unknown): string {
+  if (found === undefined && value !== undefined) return '; for payloads that have only what changed set missing: keep';
+  const isWord = typeof found === 'string' && /^(?!null$)[\p{L} _-]{1,20}$/u.test(found);
+  return isWord && map === undefined ? '; map gives texts a number' : '';
 }
 
 function isGzip(payload: Buffer): boolean {

@@ -3,6 +3,7 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { type MqttConfig, mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import { isEndedByBroker, SUSPECT_BYTES_MIN } from '../../protocols/mqtt/mqtt-end-reason.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { UplinkError } from '../uplink-errors.ts';
 
@@ -15,16 +16,12 @@ export type MqttTransportConfig = MqttConfig & {
 /** A batch under way; `alone` is false once another one was sent while it was. */
 type Sending = { alone: boolean };
 
-/** Batches of fewer bytes are under the limit of every broker: a lost connection has another cause. */
-const SUSPECT_BYTES_MIN = 256;
 /** Lost connections after which a single record becomes a dead letter. Between them the broker must accept another message. */
 const STRIKES_MAX = 3;
 /** Accepted batches after which larger ones are tried: the cause may have been the network. */
 const RETRY_LARGER_AFTER = 1000;
 /** A batch without records: a message that every broker and receiver accepts. */
 const NO_RECORDS = '[]';
-/** Ends of a connection by which a broker may refuse a message that is too large. */
-const brokerEnds: ReadonlySet<string> = new Set(['mqtt-closed', 'mqtt-unreachable', 'mqtt-malformed-packet']);
 
 /**
  * One connection; what is published on it arrives in order (MQTT 3.1.1, section 4.6), so several batches may be
@@ -139,7 +136,7 @@ export class MqttTransport implements UplinkTransport {
       return isContent ? tooLarge(error, bytes) : this.#learn(error, bytes);
     }
     const isQuota = code === 'mqtt-publish-refused' && reasonCodeOf(error) === QUOTA_EXCEEDED;
-    if (!isQuota && !isBrokerEnd(error)) return error;
+    if (!isQuota && !isEndedByBroker(error)) return error;
     if (bytes < SUSPECT_BYTES_MIN) return error;
     if (!isQuota && !alone) {
       this.#isCautious = true;
@@ -183,12 +180,6 @@ function reasonCodeOf(error: unknown): unknown {
   return error instanceof OperatingError && error.cause instanceof Error && 'code' in error.cause
     ? error.cause.code
     : undefined;
-}
-
-/** True if the connection ended in a way in which brokers refuse a message. */
-function isBrokerEnd(error: unknown): boolean {
-  if (errorCode(error) !== 'mqtt-not-connected' || !(error instanceof OperatingError)) return false;
-  return error.cause instanceof OperatingError && brokerEnds.has(error.cause.code);
 }
 
 /** The promise, or 'uplink-stopped' where the signal is first. */

@@ -6,6 +6,7 @@ import { limitsSchema } from '../../../src/pipeline/limit-config.ts';
 import { limitAlarms } from '../../../src/pipeline/limit-monitor.ts';
 import { watchAlarms } from '../../../src/pipeline/verdict-alarm.ts';
 import { AlarmService } from '../../../src/pipeline/alarm-service.ts';
+import type { SampleHistory } from '../../../src/contracts/sample-history.ts';
 import { DerivedTags } from '../../../src/pipeline/derived-tags.ts';
 import { Pipeline } from '../../../src/pipeline/pipeline.ts';
 import { Recorder } from '../../../src/pipeline/recorder.ts';
@@ -29,6 +30,7 @@ export type LineOptions = {
   /** Entries of `limits:`; default: none. */
   readonly limits?: Readonly<Record<string, object>>;
   readonly sampleRecords?: boolean;
+  readonly history?: SampleHistory;
   /** Entries of `derived:`. */
   readonly derived?: Readonly<Record<string, { readonly expr: string }>>;
   readonly store?: FakeRecordStore;
@@ -86,7 +88,7 @@ export async function startLine(options: LineOptions = {}) {
     inference,
     rollouts: options.rollouts?.(watches, inference, deps),
     recorder,
-    history: undefined,
+    history: options.history,
     events,
     sampleRecords: options.sampleRecords ?? false,
     alarms,

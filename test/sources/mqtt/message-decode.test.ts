@@ -111,7 +111,9 @@ describe('a JSON payload', () => {
     });
     expect(samples.map(({ value }) => value)).toEqual([1.5, 1, 2.25, Number.NaN]);
     expect(samples.map(({ reason }) => reason)).toEqual(['none', 'none', 'none', 'payload-invalid']);
-    expect(samples[0]?.fault).toBe('absent: expected a number at $.motor.volts, found nothing');
+    expect(samples[0]?.fault).toBe(
+      'absent: expected a number at $.motor.volts, found nothing; for payloads that have only what changed set missing: keep',
+    );
   });
 
   test.each([['null'], ['"on"'], ['{}'], ['[1]'], ['""']])('a value of %s is bad', (value) => {
@@ -176,7 +178,7 @@ describe('the time of a payload', () => {
     expect(at(time)).toMatchObject({ value: 1, timeMs: NOW_MS, quality: 'uncertain', reason: 'time-invalid' });
     const found = time === undefined ? 'nothing' : JSON.stringify(time);
     expect(at(time)?.fault).toBe(
-      `t: expected an epoch time or a time with a zone at $.t (timeUnit and timeZone tell others), found ${found}`,
+      `t: expected an epoch time or a time with a zone at $.t (for others set timeUnit or timeZone), found ${found}`,
     );
   });
 

@@ -225,7 +225,7 @@ describe('the time', () => {
   ])('%j with %j is not a time, and the fault shows it', (ts, format) => {
     expect(timed(ts, format)).toMatchObject({
       samples: { t: { quality: 'uncertain', reason: 'time-invalid', timeMs: NOW_MS } },
-      fault: `t: expected an epoch time or a time with a zone at $.ts (timeUnit and timeZone tell others), found ${JSON.stringify(ts)}`,
+      fault: `t: expected an epoch time or a time with a zone at $.ts (for others set timeUnit or timeZone), found ${JSON.stringify(ts)}`,
     });
   });
 
