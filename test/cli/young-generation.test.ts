@@ -46,11 +46,11 @@ async function probed(
   const ofAgent = () => all().filter((each) => each.pid === pid);
   const ofOthers = () => all().filter((each) => each.pid !== pid);
   // The agent with its storage thread; the model server; the model host with the thread that watches over it.
-  await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([2, 3]);
+  await expect.poll(() => [ofAgent().length, ofOthers().length]).toEqual([4, 3]);
   return { agent: ofAgent(), others: ofOthers() };
 }
 
-test('the young generation is bounded in the agent, its storage thread, its model server and its model host', async () => {
+test('the young generation is bounded in the agent, its storage threads, its model server and its model host', async () => {
   const { agent, others } = await probed('');
   for (const { bytes, isModelServer } of [...agent, ...others])
     expect(bytes).toBeLessThanOrEqual(isModelServer ? SERVER_LIMITED_BYTES : LIMITED_BYTES);
