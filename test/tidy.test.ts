@@ -149,10 +149,11 @@ const classesAreSmall: Rule = (path, text) =>
 const timeAndChanceComeFromDeps: Rule = (path, text) => {
   // The dashboard's script runs in a browser, which has no deps to hand in.
   if (/^(platform|cli|http\/dashboard)\//.test(path)) return [];
-  // A socket's `setTimeout` is a limit of the connection, and no timer.
-  const found = /(?<!\bsocket\.)\b(Date\.now|Math\.random|setTimeout|setInterval|process\.env|console\.\w+)\b/.exec(
-    code(text),
-  );
+  // The `setTimeout` of a socket or client is a limit of the connection, and no timer.
+  const found =
+    /(?<!\b(?:socket|client)\.)\b(Date\.now|Math\.random|setTimeout|setInterval|process\.env|console\.\w+)\b/.exec(
+      code(text),
+    );
   return found === null ? [] : [`${path} uses ${found[0]}: it comes in through deps`];
 };
 

@@ -69,6 +69,15 @@ const commandErrors = {
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   ),
+  'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
+  'init-incomplete': reject(
+    '`andon init` without a terminal cannot ask for what is missing.',
+    'Give `--url`, and `--tags FILE` or `--scan`.',
+  ),
+  'scan-found-nothing': retry(
+    'The device or broker did not answer, or has nothing that can be read.',
+    'Check URL, unit id and line settings with `andon scan` and `andon probe`.',
+  ),
   'source-unknown': reject(
     'The command names a source that the configuration does not have, or none although there are several.',
     'Name one of the sources in the message with `--source`.',

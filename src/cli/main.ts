@@ -3,16 +3,20 @@ import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
 import { addBackupCommands } from './backup-command.ts';
-import { checkCommand } from './check-command.ts';
+import { addAlarmCommands } from './alarms-command.ts';
+import { checkCommand } from './setup/check-command.ts';
+import { addCompletionCommand } from './completion-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
-import { outboxExportCommand, outboxStatsCommand } from './outbox-command.ts';
+import { outboxExportCommand, outboxRewindCommand, outboxStatsCommand } from './outbox-command.ts';
 import { configOption, jsonOption, output, runs } from './output/command.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { addCsvOptions } from './output/csv-options.ts';
 import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
+import { addInitCommand } from './setup/init-command.ts';
+import { addScanCommand } from './setup/scan-command.ts';
 import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -71,17 +75,21 @@ function commands(): Command {
     .command('run')
     .description('the daemon; stops on SIGTERM, reads its configuration again on SIGHUP')
     .addOption(configOption)
+    .option('--once', 'print one window of every watch and exit; stores and publishes nothing')
     .action(runs(runCommand));
   program
     .command('check')
-    .argument('<file>', 'configuration file')
+    .argument('[file]', 'configuration file')
+    .addOption(configOption)
     .description('every problem of a configuration at once, with line and suggestion')
     .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
+    .option('--live', 'also connect to each device and broker, and read each tag once')
     .addOption(jsonOption)
     .action(runs(checkCommand));
   program
     .command('plan')
-    .argument('<file>', 'configuration file')
+    .argument('[file]', 'configuration file')
+    .addOption(configOption)
     .description('what would run: requests, bus time against the scan interval, windows, models')
     .addOption(jsonOption)
     .action(runs(planCommand));
@@ -97,12 +105,16 @@ function commands(): Command {
   addTrainingCommands(program);
   addModelsCommands(program);
   addOutboxCommands(program);
+  addInitCommand(program);
+  addScanCommand(program);
   addTagsCommands(program);
+  addAlarmCommands(program);
   addBackupCommands(program);
   program
     .command('status')
     .description("the running agent's health")
-    .option('--url <url>', 'of the agent', 'http://127.0.0.1:8080')
+    .option('-c, --config <file>', 'configuration of the agent, for its address and token')
+    .option('--url <url>', 'of the agent; default: http://127.0.0.1:8080')
     .option('--token-file <file>', 'file with the token of http.token')
     .addOption(jsonOption)
     .action(runs(statusCommand));
@@ -110,6 +122,7 @@ function commands(): Command {
     .command('schema')
     .description("the configuration's JSON Schema")
     .action(() => void schemaCommand(output));
+  addCompletionCommand(program);
   return program;
 }
 
@@ -128,6 +141,14 @@ function addOutboxCommands(program: Command): void {
     .option('--from <sequence>', 'first sequence number', positiveNumber)
     .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
     .action(runs(outboxExportCommand));
+  outbox
+    .command('rewind')
+    .description('makes an uplink send delivered records again; the agent must be stopped')
+    .requiredOption('--uplink <id>', 'uplink of the configuration')
+    .requiredOption('--from <sequence|time>', 'first record: its sequence number, or an ISO time')
+    .addOption(configOption)
+    .addOption(jsonOption)
+    .action(runs(outboxRewindCommand));
 }
 
 function positiveNumber(text: string): number {

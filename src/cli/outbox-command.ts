@@ -4,7 +4,9 @@ import type { OutboxStats } from '../contracts/record-store.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import { recordJson, type RecordKind } from '../domain/record/record.ts';
 import { exportRecords, outboxStats } from '../outbox/records/outbox-reader.ts';
-import type { Output } from './output/output.ts';
+import { rewindUplink } from '../outbox/records/outbox-rewind.ts';
+import { OperatingError } from '../platform/errors.ts';
+import { type Output, printResult } from './output/output.ts';
 import { table } from './output/table.ts';
 
 export type OutboxStatsOptions = { readonly config: string; readonly json?: boolean };
@@ -38,7 +40,7 @@ function describe(path: string, stats: OutboxStats): string {
   ]);
   return `${path}
   records       ${records}, the oldest of ${time(oldestMs)}
-  size          ${formatByteSize(bytes)} of ${formatByteSize(bytesMax)}${hoursLeft === undefined ? '' : `, full in ${Math.round(hoursLeft)} h at the present rate`}
+  size          ${formatByteSize(bytes)} of ${formatByteSize(bytesMax)}${hoursLeft === undefined ? '' : `, full in ${timeLeft(hoursLeft)} at the present rate`}
   dead letters  ${deadLetters}
   lost          ${lost}
 ${uplinks.length === 0 ? 'There is no uplink: records stay here until outbox.retention.' : table(['uplink', 'waiting', 'oldest (UTC)', 'acknowledged up to'], rows)}`;
@@ -46,6 +48,50 @@ ${uplinks.length === 0 ? 'There is no uplink: records stay here until outbox.ret
 
 function time(epochMs: number | undefined): string {
   return epochMs === undefined ? '–' : new Date(epochMs).toISOString().slice(0, 19);
+}
+
+/** Returns a time left: minutes below two hours, days above two days. */
+export function timeLeft(hours: number): string {
+  if (hours < 2) return `${Math.round(hours * 60)} min`;
+  return hours <= 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} days`;
+}
+
+export type OutboxRewindOptions = {
+  readonly config: string;
+  readonly uplink: string;
+  readonly from: string;
+  readonly json?: boolean;
+};
+
+/** `andon outbox rewind`: the uplink sends delivered records again. The agent must be stopped. */
+export async function outboxRewindCommand(options: OutboxRewindOptions, output: Output): Promise<number> {
+  const { config } = await loadConfig(options.config, { checkModels: false });
+  const { path, maxSizeBytes } = config.outbox;
+  const rewound = rewindUplink({
+    path,
+    agentId: config.agent.id,
+    bytesMax: maxSizeBytes,
+    uplinks: recordInterests(config),
+    uplink: options.uplink,
+    from: rewindStart(options.from),
+  });
+  const { from, fromMs, waiting, waitedBefore } = rewound;
+  printResult(output, options, {
+    document: { ok: true, uplink: options.uplink, ...rewound },
+    text: `Uplink ${options.uplink} sends ${waiting - waitedBefore} delivered records again, from sequence ${from} of ${time(fromMs)}, and ${waitedBefore} that waited. Start the agent.`,
+  });
+  return 0;
+}
+
+function rewindStart(text: string): { readonly sequence: number } | { readonly timeMs: number } {
+  if (/^\d{1,15}$/.test(text)) return { sequence: Number(text) };
+  const timeMs = Date.parse(text);
+  if (!Number.isNaN(timeMs)) return { timeMs };
+  throw new OperatingError(
+    'rewind-refused',
+    'reject',
+    `--from: expected a sequence such as 1200, or a time such as 2026-03-02T06:00:00Z, found '${text}'`,
+  );
 }
 
 /**

@@ -4,7 +4,8 @@ import { type AgentPlan, canBeMet, planAgent, scanLoad } from '../offline/plan.t
 import type { PlannedRead, ScanPlan } from '../contracts/source.ts';
 import { formatDuration } from '../domain/duration.ts';
 import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import { plural } from './check-command.ts';
+import { plural } from './setup/check-command.ts';
+import { DEFAULT_CONFIG } from './output/command.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -16,13 +17,16 @@ const REQUESTS_SHOWN_MAX = 40;
 
 export type PlanOptions = {
   readonly json: boolean;
+  /** Used without an argument. */
+  readonly config?: string;
 };
 
 /**
  * `andon plan FILE`: requests and bus time of each scan against its interval, windows, models and providers.
  * @returns Exit code: 0, 1 if a scan interval cannot be met, 78 if the configuration is invalid.
  */
-export async function planCommand(file: string, options: PlanOptions, output: Output): Promise<number> {
+export async function planCommand(argument: string | undefined, options: PlanOptions, output: Output): Promise<number> {
+  const file = argument ?? options.config ?? DEFAULT_CONFIG;
   try {
     const { config, warnings } = await loadConfig(file);
     const plan = planAgent(config, await lookUpModels(config));

@@ -1,5 +1,6 @@
 import { type AgentDeps, type RunningAgent, startAgent } from '../app/agent.ts';
 import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
+import { runOnce } from './setup/live-commands.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
@@ -7,6 +8,7 @@ import { Health } from '../platform/health.ts';
 import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
 import { type ServiceManager, systemdServiceManager } from '../platform/systemd-notify.ts';
+import type { Output } from './output/output.ts';
 import { processMetrics } from './output/process-metrics.ts';
 
 /** Longest that a clean stop may take before the process ends anyway; systemd's own limit is longer. */
@@ -16,7 +18,11 @@ const STOP_TIMEOUT_MS = 20_000;
  * `andon run -c FILE`: the daemon. SIGTERM and SIGINT stop it cleanly, SIGHUP reads the configuration again.
  * @returns Exit code: 0 stopped, 70 our bug, 78 the configuration is wrong.
  */
-export async function runCommand({ config: file }: { readonly config: string }): Promise<number> {
+export async function runCommand(
+  { config: file, once }: { readonly config: string; readonly once?: boolean },
+  output: Output,
+): Promise<number> {
+  if (once === true) return runOnce(file, output);
   const loaded = await loadConfig(file);
   const clock = new SystemClock();
   const metrics = new Metrics();

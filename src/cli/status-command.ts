@@ -1,11 +1,17 @@
 import type * as z from 'zod';
+import { loadConfig } from '../config/config-file.ts';
 import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
-import { agentNotReached, getFromAgent } from './output/agent-request.ts';
+import { agentNotReached, agentUrl, getFromAgent } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
-export type StatusOptions = { readonly url: string; readonly tokenFile?: string; readonly json?: boolean };
+export type StatusOptions = {
+  readonly config?: string;
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+};
 
 /**
  * `andon status`: shows the health of the running agent.
@@ -29,11 +35,14 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
 }
 
 async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthJson>> {
-  const token = options.tokenFile === undefined ? undefined : readSecret({ file: options.tokenFile });
+  const http = options.config === undefined ? undefined : (await loadConfig(options.config)).config.http;
+  const url = options.url ?? (http === undefined ? 'http://127.0.0.1:8080' : agentUrl(http));
+  const secret = options.tokenFile === undefined ? http?.token : { file: options.tokenFile };
+  const token = secret === undefined ? undefined : readSecret(secret);
   try {
-    const { body } = await getFromAgent(new URL('/healthz', options.url), token);
+    const { body } = await getFromAgent(new URL('/healthz', url), token);
     return healthJson.parse(await body.json());
   } catch (error) {
-    return agentNotReached(options.url, error);
+    return agentNotReached(url, error);
   }
 }

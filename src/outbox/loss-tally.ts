@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { RecordDraft } from '../domain/record/record.ts';
 import { Refusals } from './file/refusals.ts';
 import type { RefusalReport } from './file/storage-protocol.ts';
@@ -7,10 +6,15 @@ type Report = Omit<RefusalReport, 'nowMs'>;
 
 /** Records that were not stored, until the storage worker has them in its ledger of losses. */
 export class LossTally {
-  readonly #life = randomUUID();
+  readonly #life: string;
   readonly #refusals = new Refusals();
   #sent: Report | undefined;
   #reports = 0;
+
+  /** @param life Id of this start of the agent. */
+  constructor(life: string) {
+    this.#life = life;
+  }
 
   /** @param reason Code of the error. */
   add(drafts: readonly RecordDraft[], reason: string): void {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { RecordBatch } from '../domain/record/record-batch.ts';
@@ -44,7 +45,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #link: WorkerLink<StorageProtocol, StorageReport>;
   readonly #reader: WorkerLink<RecordReaderProtocol, RecordReaderReport>;
   readonly #queue: AppendQueue;
-  readonly #tally = new LossTally();
+  readonly #life = randomUUID();
+  readonly #tally = new LossTally(this.#life);
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
@@ -60,7 +62,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
       name: 'storage',
       lostCode: 'outbox-unavailable',
       entry,
-      workerData: { agentId, config, uplinks } satisfies StorageOptions,
+      workerData: { agentId, config, uplinks, life: this.#life } satisfies StorageOptions,
       restarts: this.#metrics.andon_outbox_worker_restarts_total,
       onReport: (report) => this.#publish(report),
       onSlow: (reason) => this.#health.report('degraded', reason),

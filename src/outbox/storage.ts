@@ -9,6 +9,7 @@ import { makeFolderFor, truncateWal } from './file/database-file.ts';
 import { inodeOf } from './file/high-water.ts';
 import { GrowthRate } from './file/growth-rate.ts';
 import { unavailable } from './file/outbox-errors.ts';
+import { DropHealth } from './records/drop-health.ts';
 import { storeLossRecords } from './records/loss-records.ts';
 import { OutboxFile, type OutboxFileOptions } from './records/outbox-file.ts';
 import type { OutboxRow } from './records/outbox-schema.ts';
@@ -43,6 +44,7 @@ export class Storage {
   readonly #outbox: OutboxFile;
   readonly #alarms: AlarmStore;
   readonly #rate = new GrowthRate();
+  readonly #drops = new DropHealth();
   #bytesSinceUpkeep = 0;
   /** Number of the next batch; undefined before the first. */
   #nextBatch: number | undefined;
@@ -80,6 +82,12 @@ export class Storage {
     makeFolderFor(this.#options.config.path);
     this.#alarms.ensureOpen(nowMs);
     this.#outbox.ensureOpen(nowMs);
+    try {
+      this.#outbox.resume(nowMs);
+    } catch (error) {
+      // The file's health has the error. The upkeep tries again.
+      if (!(error instanceof OperatingError)) throw error;
+    }
     return this.#report(0, true);
   }
 
@@ -190,7 +198,7 @@ export class Storage {
     let stored = 0;
     let more = false;
     try {
-      this.#outbox.probeCommit(nowMs);
+      this.#outbox.resume(nowMs);
       stored += this.#storePendingAlarms(nowMs);
       stored += this.#reportLosses(nowMs);
       more = this.#outbox.salvage(nowMs);
@@ -257,15 +265,18 @@ export class Storage {
 
   #report(stored: number, more: boolean): StorageReport {
     const open = this.#outbox.current;
+    const nowMs = this.#nowMs;
+    const lost = this.#outbox.lossCounts.take();
+    this.#drops.add(lost, nowMs);
     const space = open?.space.space;
     const notices = [...this.#outbox.takeNotices(), ...this.#alarms.takeNotices()];
     return {
-      outbox: worse(this.#outbox.health, this.#alarms.health),
+      outbox: worse(worse(this.#outbox.health, this.#alarms.health), this.#drops.health(nowMs)),
       epoch: open?.database.epochs.current ?? '',
       epochsStarted: this.#outbox.epochsStarted,
       bytes: space?.bytesUsed ?? 0,
       bytesMax: space?.bytesMax ?? 0,
-      lost: this.#outbox.lossCounts.take(),
+      lost,
       notices,
       stored,
       more,

@@ -56,6 +56,8 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
   readonly #options: WorkerLinkOptions<R>;
   readonly #backoff: Backoff;
   #connection: Connection<R> | undefined;
+  /** A worker that opens its files. */
+  #opening: Connection<R> | undefined;
   #connected = Promise.withResolvers<void>();
   #timer: Timer | undefined;
   #closing = false;
@@ -112,7 +114,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     this.#timer?.cancel();
     this.#connected.resolve();
     const connection = this.#connection;
-    if (connection === undefined) return;
+    if (connection === undefined) return this.#endOpening();
     try {
       await connection.rpc.call('close', undefined, CLOSE_MS);
     } catch (error) {
@@ -123,6 +125,14 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     await connection.worker.terminate();
   }
 
+  /** A worker that is left opening its files would keep the process alive. Its migrations are transactions. */
+  async #endOpening(): Promise<void> {
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    opening.rpc.close(this.#workerLost('is stopped'));
+    await opening.worker.terminate();
+  }
+
   async #connect(): Promise<void> {
     const { name, entry, workerData, deps } = this.#options;
     const worker = new Worker(entry, { workerData, name });
@@ -130,6 +140,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     const connection = { worker, rpc };
     worker.on('error', (error) => this.#lost(connection, `failed: ${errorMessage(error)}`));
     worker.on('exit', (code) => this.#lost(connection, `ended with code ${code}`));
+    this.#opening = connection;
     try {
       const report = await rpc.call('open', { nowMs: deps.clock.nowMs() }, OPEN_MS);
       this.#connection = connection;
@@ -139,6 +150,8 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
       this.#drop(connection, errorMessage(error));
       await worker.terminate();
       throw error;
+    } finally {
+      this.#opening = undefined;
     }
   }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { recordKinds } from '../domain/record/record.ts';
+import { type RecordKind, recordKinds } from '../domain/record/record.ts';
 import { byteSize, configObject, duration } from '../platform/config-fields.ts';
 
 /** Default batch of a kind of uplink. */
@@ -12,7 +12,11 @@ export function uplinkFields(defaults: BatchDefaults) {
       .array(z.enum(recordKinds))
       .min(1)
       .default([...recordKinds])
-      .describe('Kinds of records that this uplink sends'),
+      // Without them, a receiver could not tell a hole from silence.
+      .transform((kinds) => [...new Set<RecordKind>([...kinds, 'loss', 'start'])])
+      .describe(
+        'Kinds of records that this uplink sends. Losses of these kinds and starts of the agent are always sent',
+      ),
     order: z
       .enum(['oldest-first', 'live-first'])
       .default('oldest-first')

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkCommand } from '../../src/cli/check-command.ts';
+import { checkCommand } from '../../src/cli/setup/check-command.ts';
 import { schemaCommand } from '../../src/cli/schema-command.ts';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -16,7 +16,7 @@ test('a second agent on the same outbox is refused, and the first continues', as
 
   const second = AgentProcess.spawn(folder.configFile);
   expect(await second.ended()).toBe(1);
-  expect(second.stderr).toMatch(/Another agent uses the outbox .*outbox\.db \(outbox-in-use\)/);
+  expect(second.stderr).toMatch(/Another agent uses the outbox .*outbox\.db\. Stop it first \(outbox-in-use\)/);
 
   const before = (await outboxRecords(folder)).length;
   await expect.poll(async () => (await outboxRecords(folder)).length).toBeGreaterThan(before);

@@ -180,6 +180,8 @@ function openAndAppend(folder: string): string {
     agentId: 'edge',
     config: outboxConfigSchema.parse({ path: join(folder, 'outbox.db') }),
     uplinks: [{ id: 'cloud', kinds: recordKinds }],
+    // No start records.
+    life: 'one process',
     newEpoch: (atMs) => `after-${Math.floor(atMs)}`,
   }).handlers();
   void handlers.open({ nowMs });

@@ -110,6 +110,8 @@ export class Simulation {
       agentId: 'edge',
       config: outboxConfigSchema.parse({ path: join(this.#folder, 'outbox.db') }),
       uplinks: UPLINKS.map((id) => ({ id, kinds: recordKinds })),
+      // No start records.
+      life: 'one process',
       newEpoch: () => `e${String(life).padStart(4, '0')}-${(epochs += 1)}`,
     }).handlers();
     this.#try(() => void handlers.open({ nowMs: this.#nowMs }));

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { checkCommand } from '../../src/cli/check-command.ts';
+import { checkCommand } from '../../src/cli/setup/check-command.ts';
 
 /*
  * Each folder is a test: the output of `andon check` for its andon.yaml must equal its expected.txt. After a change of a

@@ -1,8 +1,22 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { timeLeft } from '../../src/cli/outbox-command.ts';
 import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
 import type { UplinkInterest } from '../../src/outbox/file/storage-protocol.ts';
+import { HighWaterFile } from '../../src/outbox/file/high-water.ts';
+import { rewindUplink } from '../../src/outbox/records/outbox-rewind.ts';
 import { metricValue, testDeps } from '../support/test-deps.ts';
-import { allKinds, draft, drain, openOutbox, openStorage, testFolder, type TestStorage } from './outbox-fixture.ts';
+import {
+  allKinds,
+  cloud,
+  draft,
+  drain,
+  drainStorage,
+  openOutbox,
+  openStorage,
+  testFolder,
+  type TestStorage,
+} from './outbox-fixture.ts';
 
 type Loss = {
   readonly uplink: string | null;
@@ -181,19 +195,19 @@ describe('an outbox that overflows', () => {
       for (let number = from; number < from + 1500; number += 20)
         storage.append(...Array.from({ length: 20 }, (_, index) => draft('sample', number + index, 800)));
     };
-    const cloud = new Receiver('cloud');
+    const receiver = new Receiver('cloud');
     fill(0);
     storage.upkeep(start + 10_000);
-    while (lossesOf(cloud.received).length === 0) {
-      cloud.acknowledge(storage);
-      cloud.read(storage);
+    while (lossesOf(receiver.received).length === 0) {
+      receiver.acknowledge(storage);
+      receiver.read(storage);
     }
     fill(2000);
     storage.upkeep(start + 20_000);
-    cloud.drain(storage);
-    const ids = cloud.received.filter(({ kind }) => kind === 'loss').map(({ id }) => id);
+    receiver.drain(storage);
+    const ids = receiver.received.filter(({ kind }) => kind === 'loss').map(({ id }) => id);
     expect(new Set(ids).size).toBe(2);
-    const [first, second] = lossesOf(cloud.received);
+    const [first, second] = lossesOf(receiver.received);
     expect(second?.from).toBeGreaterThan(first?.to ?? Infinity);
     storage.stop();
   });
@@ -283,4 +297,138 @@ test('dead letters above their limit are a loss of their uplink, with their ids'
     { uplink: 'cloud', records: 'verdict', reason: 'dead-letters-full', count: 2, ranges: [[1, 2]] },
   ]);
   storage.stop();
+});
+
+describe('a start of the agent', () => {
+  const startKinds: readonly RecordKind[] = [...allKinds, 'start'];
+  const uplinks = [{ id: 'cloud', kinds: startKinds }];
+  const startsOf = (storage: TestStorage): readonly unknown[] =>
+    storage
+      .read('backlog', 100, 'cloud', startKinds)
+      .filter(({ kind }) => kind === 'start')
+      .map(({ body }) => JSON.parse(body) as unknown);
+
+  test('after a clean stop is a record with the time without records', () => {
+    const folder = testFolder();
+    const first = openStorage(folder, { uplinks, life: 'a' });
+    expect(startsOf(first), 'an outbox that is new has no past').toEqual([]);
+    first.append(draft('verdict', 5));
+    first.stop();
+    const second = openStorage(folder, { uplinks, life: 'b', nowMs: start + 60_000 });
+    expect(startsOf(second)).toMatchObject([
+      { reason: 'clean-stop', last_record_ms: start + 5, down_ms: 59_995, epoch: first.opened.epoch },
+    ]);
+    second.stop();
+  });
+
+  test('after a killed process is a crash; another worker of the same process is none', () => {
+    const folder = testFolder();
+    openStorage(folder, { uplinks, life: 'a' }).append(draft('verdict', 1));
+    const second = openStorage(folder, { uplinks, life: 'b' });
+    expect(startsOf(second)).toMatchObject([{ reason: 'crash' }]);
+    const third = openStorage(folder, { uplinks, life: 'b' });
+    expect(startsOf(third)).toHaveLength(1);
+    third.stop();
+  });
+
+  test('after a power cut is one, in its new epoch', () => {
+    const folder = testFolder();
+    openStorage(folder, { uplinks, life: 'a' }).append(draft('verdict', 1));
+    const mark = join(folder, 'outbox.db.high-water');
+    const before = new HighWaterFile(mark).read();
+    if (before === undefined) throw new Error('no mark');
+    const other = new HighWaterFile(mark);
+    other.begin({ ...before, boot: 'another boot' });
+    other.close();
+    const second = openStorage(folder, { uplinks, life: 'b' });
+    expect(startsOf(second)).toMatchObject([{ reason: 'power-cut', epoch: second.opened.epoch }]);
+    second.stop();
+  });
+});
+
+test('health is degraded while records are dropped, and for a minute after', () => {
+  const storage = openStorage(testFolder(), { config: { maxSize: '1MB' } });
+  for (let number = 0; number < 2000; number += 20)
+    storage.append(...Array.from({ length: 20 }, (_, index) => draft('sample', number + index, 800)));
+  const { lost } = storage.stats();
+  expect(storage.upkeep(start).outbox).toEqual({
+    status: 'degraded',
+    reason: `Records are dropped: ${lost} since 2027-01-15T08:00:00Z. The outbox reached outbox.maxSize: restore the uplinks or raise it`,
+  });
+  expect(storage.upkeep(start + 59_000).outbox.status).toBe('degraded');
+  expect(storage.upkeep(start + 61_000).outbox.status).toBe('ok');
+  storage.stop();
+});
+
+test('the time until the outbox is full has minutes below two hours and days above two days', () => {
+  expect([0.2, 1.9, 2, 48, 72.2].map(timeLeft)).toEqual(['12 min', '114 min', '2 h', '48 h', '3 days']);
+});
+
+describe('a rewind', () => {
+  function deliveredBox() {
+    const folder = testFolder();
+    const uplinks = [
+      { id: 'cloud', kinds: allKinds },
+      { id: 'lake', kinds: allKinds },
+    ];
+    const storage = openStorage(folder, { uplinks });
+    const ids = storage.append(...Array.from({ length: 10 }, (_, index) => draft('verdict', index + 1)));
+    storage.acknowledge(storage.read('backlog', 8));
+    return {
+      options: { path: join(folder, 'outbox.db'), agentId: 'edge-01', bytesMax: 2e9, uplinks, uplink: 'cloud' },
+      folder,
+      storage,
+      ids,
+      uplinks,
+    };
+  }
+
+  test('by sequence sends the delivered records again, with their ids, and moves no other uplink', () => {
+    const { options, folder, storage, ids, uplinks } = deliveredBox();
+    storage.stop();
+    expect(rewindUplink({ ...options, from: { sequence: 4 } })).toEqual({
+      from: 4,
+      fromMs: start + 4,
+      waiting: 7,
+      waitedBefore: 2,
+    });
+    const second = openStorage(folder, { uplinks });
+    expect(second.opened.epochsStarted, 'the ids go on').toBe(0);
+    expect(drainStorage(second).map(({ id }) => id)).toEqual(ids.slice(3));
+    expect(second.read('backlog', 100, 'lake')).toHaveLength(10);
+    second.stop();
+  });
+
+  test('by time begins with the first record of that time', () => {
+    const { options, storage } = deliveredBox();
+    storage.stop();
+    expect(rewindUplink({ ...options, from: { timeMs: start + 6.5 } })).toMatchObject({ from: 7, waiting: 4 });
+  });
+
+  test('is refused forward, beyond the records, and for an uplink that does not exist', () => {
+    const { options, storage } = deliveredBox();
+    storage.stop();
+    expect(() => rewindUplink({ ...options, from: { sequence: 9 } })).toThrow('waits for the uplink already');
+    expect(() => rewindUplink({ ...options, from: { sequence: 99 } })).toThrow('No record of the uplink is stored');
+    expect(() => rewindUplink({ ...options, uplink: 'clout', from: { sequence: 1 } })).toThrow(
+      'The configuration has cloud, lake',
+    );
+  });
+
+  test('is refused while the agent runs', async () => {
+    const folder = testFolder();
+    const outbox = await openOutbox({ folder });
+    await outbox.append([draft('verdict', 1)]);
+    await drain(outbox);
+    const options = {
+      path: join(folder, 'outbox.db'),
+      agentId: 'edge-01',
+      bytesMax: 2e9,
+      uplinks: [cloud],
+      uplink: 'cloud',
+    };
+    expect(() => rewindUplink({ ...options, from: { sequence: 1 } })).toThrow(
+      expect.objectContaining({ code: 'outbox-in-use' }),
+    );
+  });
 });

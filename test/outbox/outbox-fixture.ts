@@ -108,7 +108,8 @@ export function openStorage(
     config = {},
     uplinks = [cloud],
     nowMs = 1_800_000_000_000,
-  }: Partial<OpenOptions> & { readonly nowMs?: number } = {},
+    life = 'one process',
+  }: Partial<OpenOptions> & { readonly nowMs?: number; readonly life?: string } = {},
 ) {
   let epochs = 0;
   let batches = 0;
@@ -117,6 +118,7 @@ export function openStorage(
     agentId: 'edge-01',
     config: parsed,
     uplinks,
+    life,
     newEpoch: (atMs) => `${atMs.toString(36)}-${(epochs += 1)}-${Math.random().toString(36).slice(2, 8)}`,
   }).handlers();
   const opened = handlers.open({ nowMs }) as StorageReport;

@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { RecordKind, StoredRecord } from '../../src/domain/record/record.ts';
+import { type RecordKind, recordKinds, type StoredRecord } from '../../src/domain/record/record.ts';
 import { dropOrder } from '../../src/outbox/records/record-space.ts';
 import {
   alarmDraft,
-  allKinds,
   cloud,
   draft,
   drainStorage,
@@ -204,6 +203,6 @@ describe('the disk itself is full', () => {
 });
 
 test('every kind has its place in the order, except losses, which stay', () => {
-  const kinds = allKinds.filter((kind) => kind !== 'loss');
+  const kinds = recordKinds.filter((kind) => kind !== 'loss');
   expect(new Set(dropOrder('drop-samples-first', 'alarm').flat())).toEqual(new Set(kinds));
 });

@@ -68,9 +68,10 @@ describe('a file of format 1', () => {
     const folder = fileOfFormat1();
     const storage = openStorage(folder);
     expect(storage.opened.epochsStarted).toBe(0);
-    expect(storage.append(columnDraft(11))).toEqual(['edge-01/old/11']);
+    // Sequence 11 is the record of this start.
+    expect(storage.append(columnDraft(11))).toEqual(['edge-01/old/12']);
     const sent = drainStorage(storage);
-    expect(sent.map(({ id }) => id)).toEqual([4, 5, 6, 7, 8, 9, 10, 11].map((number) => `edge-01/old/${number}`));
+    expect(sent.map(({ id }) => id)).toEqual([4, 5, 6, 7, 8, 9, 10, 12].map((number) => `edge-01/old/${number}`));
     expect(sent.slice(0, 7).map((record) => record.body)).toEqual([4, 5, 6, 7, 8, 9, 10].map(body));
     expect(tagsOf(sent[7] as StoredRecord)).toEqual({ a: 11, b: 11.5 });
     storage.stop();
@@ -80,7 +81,7 @@ describe('a file of format 1', () => {
     const storage = openStorage(fileOfFormat1());
     storage.append(columnDraft(11));
     const found = storage.history({ watch: 'pump-1', kind: 'verdict', fromMs: base + 9, toMs: base + 11, limit: 10 });
-    expect(found.map(({ sequence }) => sequence)).toEqual([9, 10, 11]);
+    expect(found.map(({ sequence }) => sequence)).toEqual([9, 10, 12]);
     storage.stop();
   });
 
@@ -92,7 +93,7 @@ describe('a file of format 1', () => {
     expect(first.stats().records).toBe(0);
     first.stop();
     const second = openStorage(folder);
-    expect(second.append(draft('verdict', 1))).toEqual(['edge-01/old/11']);
+    expect(second.append(draft('verdict', 1))).toEqual(['edge-01/old/12']);
     second.stop();
   });
 

@@ -9,7 +9,8 @@ import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
-import { commandActor, openRegistry } from './open-registry.ts';
+import { openRegistry } from './open-registry.ts';
+import { commandUser } from '../output/command-user.ts';
 import { activatedJson, activatedText, proofJson, proofText } from './proof-text.ts';
 
 export type InstallOptions = {
@@ -32,7 +33,7 @@ export async function modelsInstallCommand(text: string, options: InstallOptions
     activate: options.activate === true,
     onProgress: progressTo(output),
   };
-  const installed = await openRegistry(loaded).install(request, commandActor());
+  const installed = await openRegistry(loaded).install(request, commandUser());
   printResult(output, options, {
     document: installedJson(installed),
     text: installedText(installed, options.config),

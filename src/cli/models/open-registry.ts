@@ -1,5 +1,3 @@
-import { userInfo } from 'node:os';
-import { env } from 'node:process';
 import * as z from 'zod';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import { inferenceHostEntry } from '../../platform/entries.ts';
@@ -9,7 +7,7 @@ import type { AgentConfig } from '../../config/config-schema.ts';
 import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
-import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
 import { systemDeps } from '../output/system-deps.ts';
 
@@ -71,19 +69,4 @@ function unknownModels(reason: string, cause?: unknown): OperatingError {
     `The versions that the running agent has loaded are unknown (${reason}), so nothing was removed. Check 'andon status', or stop the agent, and try again`,
     { cause },
   );
-}
-
-/** The user of the command, for the audit log: `cli:root`, or `cli:root (sudo alice)`. */
-export function commandActor(): string {
-  const sudo = env['SUDO_USER'];
-  return sudo === undefined ? `cli:${userName()}` : `cli:${userName()} (sudo ${sudo})`;
-}
-
-/** A user in a container may have no name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch (error) {
-    return `uid ${process.getuid?.() ?? errorCode(error)}`;
-  }
 }

@@ -8,7 +8,8 @@ import { type Output, printResult } from '../output/output.ts';
 import { modelsAuditCommand } from './audit-command.ts';
 import { modelsInstallCommand } from './install-command.ts';
 import { exactModel, referenceOf } from './model-argument.ts';
-import { commandActor, openRegistry } from './open-registry.ts';
+import { openRegistry } from './open-registry.ts';
+import { commandUser } from '../output/command-user.ts';
 import { activatedJson, activatedText } from './proof-text.ts';
 
 type OperationOptions = { readonly config: string; readonly json?: boolean; readonly force?: boolean };
@@ -70,14 +71,14 @@ function addOperation(
 
 /** A running agent loads the version within seconds. It keeps the old one until the new one is proved there too. */
 const activate: Run = async (registry, text) =>
-  activatedResult(await registry.activate(exactModel(text), commandActor()));
+  activatedResult(await registry.activate(exactModel(text), commandUser()));
 
 const rollback: Run = async (registry, text) =>
-  activatedResult(await registry.rollback(referenceOf(text).name, commandActor()));
+  activatedResult(await registry.rollback(referenceOf(text).name, commandUser()));
 
 const pin: Run = async (registry, text) => {
   const model = exactModel(text);
-  await registry.pin(model, commandActor());
+  await registry.pin(model, commandUser());
   const label = formatModelReference(model);
   return {
     document: { model: label, pinned: true },
@@ -87,7 +88,7 @@ const pin: Run = async (registry, text) => {
 
 const unpin: Run = async (registry, text) => {
   const { name } = referenceOf(text);
-  const version = await registry.unpin(name, commandActor());
+  const version = await registry.unpin(name, commandUser());
   return {
     document: { model: name, version: version ?? null, pinned: false },
     text: version === undefined ? `${name} was not pinned.` : `${name}@${version} is no longer pinned.`,
@@ -96,7 +97,7 @@ const unpin: Run = async (registry, text) => {
 
 const remove: Run = async (registry, text, { force }) => {
   const model = exactModel(text);
-  await registry.remove(model, { force: force === true }, commandActor());
+  await registry.remove(model, { force: force === true }, commandUser());
   const label = formatModelReference(model);
   return { document: { model: label, removed: true }, text: `${label} is removed.` };
 };

@@ -2,25 +2,38 @@ import { type Dispatcher, request } from 'undici';
 import * as z from 'zod';
 import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
+import { errorJson } from '../../web/http-errors.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
-/** Sends a GET to the running agent, with the token and the address of its configuration, and returns the JSON. */
-export async function askAgent(http: HttpConfig, path: string, url = agentUrl(http)): Promise<unknown> {
+/**
+ * Sends a request to the running agent, with the token and the address of its configuration, and returns the JSON.
+ *
+ * @param body Sent with POST; undefined sends a GET.
+ */
+export async function askAgent(http: HttpConfig, path: string, url = agentUrl(http), body?: object): Promise<unknown> {
   const token = http.token === undefined ? undefined : readSecret(http.token);
-  const { statusCode, statusText, body } = await getFromAgent(new URL(path, url), token);
-  if (statusCode >= 200 && statusCode < 300) return body.json();
-  await body.dump();
-  throw new Error(`it answered ${statusCode} ${statusText}`.trimEnd());
+  const { statusCode, statusText, body: answer } = await getFromAgent(new URL(path, url), token, body);
+  if (statusCode >= 200 && statusCode < 300) return answer.json();
+  const { error = statusText } = errorJson
+    .partial()
+    .catch({})
+    .parse(await answer.json().catch(() => undefined));
+  throw new Error(`it answered ${statusCode} ${error}`.trimEnd());
 }
 
-/** Sends a GET to an agent. The deadline of 5 s includes the body; redirects are not followed. */
-export function getFromAgent(url: URL, token: string | undefined): Promise<Dispatcher.ResponseData> {
+/** Sends a request to an agent, as `askAgent`. The deadline of 5 s includes the body; redirects are not followed. */
+export function getFromAgent(url: URL, token: string | undefined, body?: object): Promise<Dispatcher.ResponseData> {
   return request(url, {
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    method: body === undefined ? 'GET' : 'POST',
+    body: body === undefined ? null : JSON.stringify(body),
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
   });
 }

@@ -10,7 +10,8 @@ function lines(text: string): string {
   return legible(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-export const configOption = new Option('-c, --config <file>', 'configuration file').default('/etc/andon/andon.yaml');
+export const DEFAULT_CONFIG = '/etc/andon/andon.yaml';
+export const configOption = new Option('-c, --config <file>', 'configuration file').default(DEFAULT_CONFIG);
 export const jsonOption = new Option('--json', 'one JSON document and nothing else on standard output');
 
 /**

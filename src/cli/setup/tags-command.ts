@@ -1,11 +1,11 @@
-import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { isPlainObject, valueAt } from '../../config/config-document.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { tagFileText } from '../../config/config-tag-files.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { OperatingError } from '../../platform/errors.ts';
 import { configOption, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
+import { writeTagFile } from './tag-file.ts';
 
 const SEPARATORS = { comma: ',', semicolon: ';', tab: '\t' } as const;
 
@@ -37,15 +37,6 @@ async function tagsExportCommand(options: ExportOptions, output: Output): Promis
   if (options.out === undefined) output.out(text);
   else await writeTagFile(options.out, text);
   return 0;
-}
-
-/** Writes a tag file. The byte order mark makes Excel read it as UTF-8. @throws {OperatingError} 'file-not-written'. */
-async function writeTagFile(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, `\uFEFF${text}`);
-  } catch (error) {
-    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
-  }
 }
 
 function tagsOf(data: unknown, source: string | undefined): Readonly<Record<string, unknown>> {

@@ -3,7 +3,8 @@ import { trainFromRecording, type TrainResult, writeTrainedModel, type WrittenMo
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import type { TrainingTask } from '../../training/core/algorithm.ts';
 import { countRows } from '../../training/core/training-rows.ts';
-import { commandActor, openRegistry } from '../models/open-registry.ts';
+import { openRegistry } from '../models/open-registry.ts';
+import { commandUser } from '../output/command-user.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
 import { chooseRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
@@ -38,7 +39,7 @@ export async function trainCommand(options: TrainOptions, output: Output): Promi
   const { models } = loaded.config;
   const { name } = chosen.binding.watch.model;
   const written = await writeTrainedModel(models, name, result, deps);
-  await openRegistry(loaded).recordTraining({ name, version: written.version }, commandActor());
+  await openRegistry(loaded).recordTraining({ name, version: written.version }, commandUser());
   const seconds = (deps.clock.monotonicMs() - beganMs) / 1000;
   if (options.json === true) output.out(JSON.stringify(document(result, written, seconds, models.trust !== undefined)));
   else output.out(summary(result, written, seconds, options.config, models));

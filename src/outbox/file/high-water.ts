@@ -126,6 +126,24 @@ export type DatabasePosition = {
   readonly inode: number;
 };
 
+/** How the agent before ended. */
+export type PreviousEnd =
+  | 'clean-stop'
+  /** The process ended, and the machine did not. */
+  | 'crash'
+  /** The machine ended: power cut, reset, or a kernel that stopped. */
+  | 'power-cut'
+  /** A restored or moved outbox, without its high-water file. */
+  | 'unknown'
+  /** There was none: the outbox is new. */
+  | 'none';
+
+export function previousEnd(mark: HighWaterMark | undefined, position: DatabasePosition, boot: string): PreviousEnd {
+  if (mark === undefined) return position.epochs.length === 0 ? 'none' : 'unknown';
+  if (mark.clean) return 'clean-stop';
+  return boot !== '' && boot === mark.boot ? 'crash' : 'power-cut';
+}
+
 export type Continuity =
   | { readonly type: 'proven' }
   /** A new epoch begins. `lost` are sequences of the old epoch that were given out and are missing. */

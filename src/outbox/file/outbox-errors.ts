@@ -26,8 +26,8 @@ export const outboxErrors = {
     'Create the folder and make the user of andon its owner, or change `outbox.path`.',
   ),
   'outbox-in-use': retry(
-    'Another agent uses the outbox at `outbox.path`. The second agent does not start (exit code 1).',
-    'Give each agent its own `outbox.path`. With one configured agent, it is already running: see `systemctl status andon`, or find the process with `fuser <outbox.path>`.',
+    'Another agent uses the outbox at `outbox.path`. The second agent does not start (exit code 1), and `andon outbox rewind` and `andon restore` change nothing.',
+    'Give each agent its own `outbox.path`. For a command that needs the agent stopped: `systemctl stop andon`, the command, `systemctl start andon`. With one configured agent, it is already running: see `systemctl status andon`, or find the process with `fuser <outbox.path>`.',
   ),
   'database-newer': reject(
     'A later version of andon wrote a database in the folder of `outbox.path`. The file is left as it is, and the agent does not start (exit code 78).',
@@ -40,6 +40,10 @@ export const outboxErrors = {
   'database-older': retry(
     'A command reads a database that has the format of an earlier version.',
     'Start the agent once: it migrates the file and keeps a copy of the old one.',
+  ),
+  'rewind-refused': reject(
+    '`andon outbox rewind` cannot move the position of the uplink: the message has the reason. Nothing was changed.',
+    'See the positions with `andon outbox stats`. Records are stored for `outbox.retention` after every uplink has them.',
   ),
   'record-too-large': reject(
     'A record has a body larger than `outbox.recordBytesMax`.',

@@ -42,7 +42,7 @@ export class OutboxLock {
       return;
     }
     if (this.#lock === undefined)
-      throw new OperatingError('outbox-in-use', 'retry', `Another agent uses the outbox ${this.#path}`);
+      throw new OperatingError('outbox-in-use', 'retry', `Another agent uses the outbox ${this.#path}. Stop it first`);
   }
 
   release(): void {

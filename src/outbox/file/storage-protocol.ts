@@ -17,6 +17,8 @@ export type StorageOptions = {
   /** `path` is absolute. */
   readonly config: OutboxConfig;
   readonly uplinks: readonly UplinkInterest[];
+  /** Id of this start of the agent. A worker that replaces another one has the same. */
+  readonly life: string;
 };
 
 export type AppendOutcome = {

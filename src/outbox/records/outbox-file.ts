@@ -1,10 +1,11 @@
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { packageVersion } from '../../platform/package-version.ts';
 import { databaseFault, quarantine } from '../file/database-file.ts';
 import { FormatRefusal } from '../file/database-format.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import { lockedBy } from '../file/lock-holder.ts';
-import { bootId, HighWaterFile, inodeOf, judgeContinuity } from '../file/high-water.ts';
+import { bootId, HighWaterFile, inodeOf, judgeContinuity, type PreviousEnd, previousEnd } from '../file/high-water.ts';
 import { HistoryIndex } from './history-index.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import { RecordLanes } from './record-lanes.ts';
@@ -39,6 +40,8 @@ export class OutboxFile {
   readonly #notices: string[] = [];
   #open: OpenOutbox | undefined;
   #inode = 0;
+  #isStartRecorded = false;
+  #previousEnd: PreviousEnd = 'none';
   #salvage: Salvage | undefined;
   #trouble: string | undefined;
   /** Error of the last commit; the file is open and can be read. */
@@ -105,13 +108,6 @@ export class OutboxFile {
     } catch (error) {
       throw this.#failed(open, error, nowMs);
     }
-  }
-
-  /** Tries a commit, after the last one failed for want of space or for the lock of another program. */
-  probeCommit(nowMs: EpochMs): void {
-    if (this.#commitTrouble === undefined) return;
-    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
-    this.#commitTrouble = undefined;
   }
 
   /** Writes the high-water mark. Call it after each commit that gave out sequences, before they are returned. */
@@ -202,6 +198,47 @@ export class OutboxFile {
     }
   }
 
+  /** Resumes after a start, and after a failed commit: called at each slice of upkeep. */
+  resume(nowMs: EpochMs): void {
+    this.#probeCommit(nowMs);
+    if (this.#isStartRecorded) return;
+    this.use(nowMs, (outbox) => this.#recordStart(outbox, nowMs));
+    this.mark();
+  }
+
+  /** Tries a commit, after the last one failed for want of space or for the lock of another program. */
+  #probeCommit(nowMs: EpochMs): void {
+    if (this.#commitTrouble === undefined) return;
+    this.use(nowMs, ({ database }) => database.commit(() => database.statements.setMeta.run('probed', String(nowMs))));
+    this.#commitTrouble = undefined;
+  }
+
+  /** Stores a record of this start, once: it covers what died with the process before, which only its memory had. */
+  #recordStart({ database, space }: OpenOutbox, nowMs: EpochMs): void {
+    const { life } = this.#options;
+    const { statements, epochs } = database;
+    this.#isStartRecorded = statements.getMeta.get('life') === life;
+    if (this.#isStartRecorded) return;
+    const lastMs = statements.newestTimestamp.get() as EpochMs | undefined;
+    const body = {
+      reason: this.#previousEnd,
+      last_record_ms: lastMs === undefined ? null : Math.round(lastMs),
+      // The clock may have been set back.
+      down_ms: lastMs === undefined ? null : Math.max(0, Math.round(nowMs - lastMs)),
+      version: packageVersion,
+      epoch: epochs.current,
+    };
+    const isFirst = this.#previousEnd === 'none';
+    if (!isFirst && !space.makeRoom(512, 'loss')) return;
+    database.commit(() => {
+      statements.setMeta.run('life', life);
+      if (isFirst) return;
+      const text = JSON.stringify(body);
+      database.insert({ kind: 'start', watch: '', timestampMs: nowMs, body: text, key: null, originalId: null });
+    });
+    this.#isStartRecorded = true;
+  }
+
   /** Begins a new epoch unless continuity is proven. The epoch and its losses are in the file before the mark has them. */
   #proveContinuity(database: OutboxDatabase, nowMs: EpochMs): void {
     this.#inode = inodeOf(this.#options.config.path);
@@ -209,6 +246,7 @@ export class OutboxFile {
     const { names: epochs } = database.epochs;
     const found = { epochs, sequence: database.sequence, inode: this.#inode };
     const continuity = judgeContinuity(mark, found, this.#boot);
+    this.#previousEnd = previousEnd(mark, found, this.#boot);
     if (continuity.type === 'unproven') {
       database.commit(() => {
         if (continuity.lost !== undefined && mark !== undefined)

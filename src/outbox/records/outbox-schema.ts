@@ -207,6 +207,7 @@ export function prepareStatements(database: SqliteDatabase) {
     removeNamesCopy: database.prepare('DELETE FROM names_copy WHERE bucket < ?'),
     removeIndex: database.prepare('DELETE FROM history_index WHERE bucket = ?'),
     remove: database.prepare('DELETE FROM outbox WHERE sequence = ?'),
+    newestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence DESC LIMIT 1').pluck(),
     oldestTimestamp: database.prepare('SELECT timestamp FROM outbox ORDER BY sequence LIMIT 1').pluck(),
     saveCursor: database.prepare(
       'INSERT INTO cursor (uplink, ranges) VALUES (?, ?) ON CONFLICT (uplink) DO UPDATE SET ranges = excluded.ranges',

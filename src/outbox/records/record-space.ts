@@ -170,9 +170,9 @@ export function dropOrder(onFull: OutboxConfig['onFull'], newcomer: RecordKind):
   const alarms: readonly (readonly RecordKind[])[] = newcomer === 'alarm' || newcomer === 'loss' ? [['alarm']] : [];
   switch (onFull) {
     case 'drop-samples-first':
-      return newcomer === 'sample' ? [['sample']] : [['sample'], ['verdict'], ...alarms];
+      return newcomer === 'sample' ? [['sample']] : [['sample'], ['verdict', 'start'], ...alarms];
     case 'drop-oldest':
-      return [['sample', 'verdict'], ...alarms];
+      return [['sample', 'verdict', 'start'], ...alarms];
     case 'reject-new':
       return [];
   }

@@ -1,7 +1,9 @@
-import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
-import { agentTags } from '../config/config-tags.ts';
-import { ConfigError, formatConfigProblem } from '../platform/errors.ts';
-import type { Output } from './output/output.ts';
+import { liveCheck } from './live-commands.ts';
+import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
+import { agentTags } from '../../config/config-tags.ts';
+import { ConfigError, formatConfigProblem } from '../../platform/errors.ts';
+import { DEFAULT_CONFIG } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
 
 /** EX_CONFIG: systemd does not restart a unit that ends with it. */
 const EXIT_CONFIG = 78;
@@ -10,20 +12,32 @@ export type CheckOptions = {
   readonly json: boolean;
   /** True to count warnings as problems. */
   readonly strict: boolean;
+  /** Used without an argument. */
+  readonly config?: string;
+  /** True to read each tag once. */
+  readonly live?: boolean;
 };
 
 /**
  * `andon check FILE`: reports every problem of a configuration, and warns of settings that are probably not intended.
  * @returns Exit code: 0 if it can run, otherwise 78. With `strict`, 1 if there are warnings.
  */
-export async function checkCommand(file: string, options: CheckOptions, output: Output): Promise<number> {
+export async function checkCommand(
+  argument: string | undefined,
+  options: CheckOptions,
+  output: Output,
+): Promise<number> {
+  const file = argument ?? options.config ?? DEFAULT_CONFIG;
   try {
     const loaded = await loadConfig(file);
-    if (options.json) output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));
-    else {
+    const isLive = options.live === true;
+    if (options.json && !isLive)
+      output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));
+    else if (!options.json) {
       for (const warning of loaded.warnings) output.err(formatConfigProblem(warning, 'warning: '));
       output.out(summary(loaded));
     }
+    if (isLive) return await liveCheck(loaded.config, file, options, output);
     return options.strict && loaded.warnings.length > 0 ? 1 : 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

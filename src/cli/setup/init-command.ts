@@ -1,0 +1,163 @@
+import { access, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, isAbsolute, relative, resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { readConfigText } from '../../config/config-text.ts';
+import { parseCsvTable } from '../../csv/csv-table.ts';
+import { simplified } from '../../domain/nearest-word.ts';
+import { errorCode, OperatingError } from '../../platform/errors.ts';
+import { checkCommand } from './check-command.ts';
+import { runs } from '../output/command.ts';
+import type { Output } from '../output/output.ts';
+import { scanCommand } from './scan-command.ts';
+
+export type InitOptions = {
+  readonly url?: string;
+  readonly unit?: string;
+  readonly tags?: string;
+  readonly scan?: boolean;
+  readonly machine?: string;
+  readonly agent?: string;
+};
+
+const schemaFile = fileURLToPath(new URL('../../../docs/andon.schema.json', import.meta.url));
+/** Tags of a first watch. More columns need more data to learn from. */
+const WATCHED_TAGS_MAX = 30;
+
+/** Adds `andon init`. */
+export function addInitCommand(program: Command): void {
+  program
+    .command('init')
+    .argument('[file]', 'configuration to write', 'andon.yaml')
+    .description('writes a commented configuration for one device; asks for what no option gives')
+    .option('--url <url>', 'device or broker: tcp://10.0.0.7:502, serial:///dev/ttyUSB0, mqtt://127.0.0.1:1883')
+    .option('--unit <n>', 'Modbus unit id')
+    .option('--tags <file>', 'register list as CSV, with the columns name, register, address, type, unit, …')
+    .option('--scan', 'find the registers or topics of the device instead')
+    .option('--machine <name>', "the machine's name, for the watch")
+    .option('--agent <id>', 'unique name of this box')
+    .action(runs(initCommand));
+}
+
+/** `andon init`. @returns Exit code of `andon check` for the new file. @throws {OperatingError} 'file-exists' (reject). */
+export async function initCommand(file: string, options: InitOptions, output: Output): Promise<number> {
+  await refuseExisting(file);
+  const answers = await askFor(options);
+  const directory = dirname(resolve(file));
+  const { machine, url } = answers;
+  const tags = answers.tags ?? resolve(directory, `${machine}.csv`);
+  if (answers.tags === undefined) await refuseExisting(tags);
+  if (answers.tags === undefined && (await scan(answers, tags, output)) !== 0)
+    throw new OperatingError('scan-found-nothing', 'retry', `${url} gave no tags, so ${file} was not written`);
+  const tagFile = resolve(tags);
+  const watched = await watchedTags(tagFile);
+  const shown = relative(directory, tagFile);
+  const text = configText(answers, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
+  await writeFile(file, text, { flag: 'wx' });
+  output.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
+  return checkCommand(file, { json: false, strict: false }, output);
+}
+
+async function refuseExisting(file: string): Promise<void> {
+  const exists = await access(file).then(
+    () => true,
+    (error: unknown) => errorCode(error) !== 'ENOENT',
+  );
+  if (exists) throw new OperatingError('file-exists', 'reject', `${file} exists already and is not overwritten`);
+}
+
+type Answers = Required<Pick<InitOptions, 'url' | 'unit' | 'machine' | 'agent'>> & {
+  readonly tags: string | undefined;
+};
+
+/** Asks at a terminal for what the options leave open. @throws {OperatingError} 'init-incomplete' without a terminal. */
+async function askFor(options: InitOptions): Promise<Answers> {
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  const missing = options.url === undefined || (options.tags === undefined && options.scan !== true);
+  if (missing && !isTerminal)
+    throw new OperatingError('init-incomplete', 'reject', 'Without a terminal, give --url, and --tags or --scan');
+  const lines = missing ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
+  const ask = async (question: string, standard: string): Promise<string> => {
+    const answer = await lines?.question(`${question}${standard === '' ? '' : ` [${standard}]`}: `);
+    return answer === undefined || answer.trim() === '' ? standard : answer.trim();
+  };
+  const url = options.url ?? (await ask('Device or broker', 'tcp://10.0.0.7:502'));
+  const isBroker = /^(mqtts?|wss?):/.test(url);
+  const unit = options.unit ?? (isBroker ? '1' : await ask('Modbus unit id', '1'));
+  const machine = options.machine ?? (await ask("Machine's name", 'machine-1'));
+  const agent = options.agent ?? (await ask('Name of this box', hostname()));
+  const list =
+    options.tags ?? (options.scan === true ? '' : await ask('Register list (CSV file); empty scans the device', ''));
+  lines?.close();
+  return { url, unit, machine, agent, tags: list === '' ? undefined : list };
+}
+
+function scan({ url, unit }: Answers, tags: string, output: Output): Promise<number> {
+  const units = { first: Number(unit), last: Number(unit) };
+  const addresses = { first: 0, last: 999 };
+  const options = { units, addresses, timeout: 1000, topic: '#', for: 10_000, writeTags: tags };
+  return scanCommand(url, options, output);
+}
+
+/** Returns the tags of a register list that a first watch can judge: numbers, not states or texts. */
+async function watchedTags(tags: string): Promise<readonly string[]> {
+  const read = await readConfigText(tags);
+  if ('problem' in read) throw new OperatingError('csv-unreadable', 'reject', `${tags}: ${read.problem}`);
+  const { header, rows } = parseCsvTable(read.text);
+  const column = (key: string) => header?.cells.findIndex((cell) => simplified(cell) === key) ?? -1;
+  const [name, type] = [column('name'), column('type')];
+  return rows
+    .filter(({ cells }) => !['bool', 'string'].includes(cells[type] ?? ''))
+    .flatMap(({ cells }) => cells[name] ?? [])
+    .filter((text) => text !== '' && !text.startsWith('#'))
+    .slice(0, WATCHED_TAGS_MAX);
+}
+
+function configText({ url, unit, machine, agent }: Answers, tagFile: string, watched: readonly string[]): string {
+  const isBroker = /^(mqtts?|wss?):/.test(url);
+  const scanKeys = isBroker
+    ? ''
+    : `    unitId: ${Number(unit)}
+    scanInterval: 1s             # how often tags are read; andon plan shows whether the device keeps up
+    byteOrder: ABCD              # CDAB if floats make no sense: andon check --live shows the values
+`;
+  return `# yaml-language-server: $schema=${schemaFile}
+# Check it with: andon check FILE, with the devices: andon check --live FILE. Every key: docs/configuration.md
+
+agent:
+  id: ${quoted(agent)}   # unique among all boxes; records and topics start with it
+
+sources:
+  ${quoted(machine)}:
+    type: ${isBroker ? 'mqtt' : 'modbus'}
+    url: ${quoted(url)}
+${scanKeys}    tags:
+      file: ${quoted(tagFile)}   # edit it in a spreadsheet; tags may also be given here
+
+models:
+  directory: models              # relative to this file; models that are learned are stored here
+
+watches:
+  ${quoted(machine)}:
+    tags: [${watched.map(quoted).join(', ')}]
+    learn: { for: 24h, activate: propose }     # learns what is normal, then proposes a model
+    window: { step: 1s, hop: 1s, maxAge: 5s }  # a value older than maxAge counts as missing
+    alarm: { threshold: model, onDelay: 3s, offDelay: 10s, priority: medium }
+
+outbox:
+  path: outbox.db                # records and samples on this box
+
+# publish: { type: mqtt, url: mqtt://127.0.0.1:1883 }   # verdicts and alarms for subscribers in the plant
+http:
+  listen: 127.0.0.1:8080         # dashboard, health and API
+`;
+}
+
+/** A YAML scalar. */
+function quoted(text: string): string {
+  return /^[A-Za-z][\w.:/@-]*$/.test(text) && !/^(true|false|null|yes|no|on|off)$/i.test(text)
+    ? text
+    : `'${text.replaceAll("'", "''")}'`;
+}

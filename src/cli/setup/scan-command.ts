@@ -1,0 +1,202 @@
+import { extname } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { tagFileText } from '../../config/config-tag-files.ts';
+import { formatDuration, parseDurationMs } from '../../domain/duration.ts';
+import { sleep } from '../../platform/clock.ts';
+import { configObject } from '../../platform/config-fields.ts';
+import { mqttConnectionOptions, mqttFields, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
+import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { modbusUrlProblem, parseModbusUrl } from '../../sources/modbus/frame/modbus-url.ts';
+import {
+  type AddressRange,
+  registerKinds,
+  type ScannedUnit,
+  scanLoad,
+  type ScanOptions as UnitScan,
+  scanUnits,
+} from '../../sources/modbus/probe/modbus-scan.ts';
+import { ScanConnection } from '../../sources/modbus/probe/scan-connection.ts';
+import { jsonOption, runs } from '../output/command.ts';
+import { type Output, printResult } from '../output/output.ts';
+import { systemDeps } from '../output/system-deps.ts';
+import { table } from '../output/table.ts';
+import { writeTagFile } from './tag-file.ts';
+
+export type ScanOptions = {
+  readonly units: AddressRange;
+  readonly addresses: AddressRange;
+  readonly timeout: number;
+  readonly thorough?: boolean;
+  readonly topic: string;
+  readonly for: number;
+  readonly writeTags?: string;
+  readonly json?: boolean;
+};
+
+/** Parts of a refused block that are still read on their own; smaller islands of registers are found with --thorough. */
+const PART_MIN = 4;
+const TOPICS_MAX = 10_000;
+const SAMPLE_SHOWN_MAX = 60;
+
+/** Adds `andon scan`. */
+export function addScanCommand(program: Command): void {
+  program
+    .command('scan')
+    .argument(
+      '<url>',
+      'tcp://host:port, rtu+tcp://host:port, serial:///dev/ttyUSB0?baudRate=19200, or mqtt://host:1883',
+    )
+    .description(
+      'units, identification and readable registers of Modbus devices, or the topics of a broker; never writes',
+    )
+    .option('--units <a-b>', 'unit ids', range(1, 247), { first: 1, last: 247 })
+    .option('--addresses <a-b>', 'addresses as on the wire', range(0, 65_535), { first: 0, last: 999 })
+    .option('--timeout <duration>', 'longest wait for a response', durationMs, 500)
+    .option('--thorough', 'also finds single registers among refused ones; needs many more requests')
+    .option('--topic <filter>', 'topics of a broker', '#')
+    .option('--for <duration>', 'how long to listen to a broker', durationMs, 10_000)
+    .option('--write-tags <file>', "write what was found as a CSV file for 'tags: { file: … }'")
+    .addOption(jsonOption)
+    .action(runs(scanCommand));
+}
+
+/** `andon scan URL`. @returns 1 if nothing was found. */
+export async function scanCommand(url: string, options: ScanOptions, output: Output): Promise<number> {
+  if (/^(mqtts?|wss?):/.test(url)) return scanBroker(url, options, output);
+  const problem = modbusUrlProblem(url);
+  if (problem !== undefined) throw new InvalidArgumentError(problem);
+  const scan: UnitScan = {
+    units: options.units,
+    addresses: options.addresses,
+    partMin: options.thorough === true ? 1 : PART_MIN,
+    onUnit: (unit) => {
+      if (unit % 50 === 0) output.err(`unit ${unit}`);
+    },
+  };
+  const load = scanLoad(scan);
+  const silentMs = load.units * options.timeout;
+  output.err(
+    `reads only, one request at a time: at most ${formatDuration(silentMs)} for ${load.units} units that do not answer, and ${load.each} requests for each unit that does`,
+  );
+  await using connection = await ScanConnection.open(parseModbusUrl(url), options.timeout);
+  const units: ScannedUnit[] = [];
+  for await (const unit of scanUnits(connection, scan)) units.push(unit);
+  printResult(output, options, { document: { url, units }, text: unitsText(units) });
+  if (options.writeTags !== undefined)
+    for (const unit of units) await writeUnit(options.writeTags, unit, units.length, output);
+  return units.length === 0 ? 1 : 0;
+}
+
+function unitsText(units: readonly ScannedUnit[]): string {
+  if (units.length === 0) return 'No unit answered. Check the address, the line settings and --timeout.';
+  const rows = units.map(({ unit, identification, ranges }) => [
+    String(unit),
+    identification.join(' '),
+    ...registerKinds.map((kind) => (ranges[kind] ?? []).map(rangeText).join(', ')),
+  ]);
+  return table(['unit', 'identification', ...registerKinds], rows);
+}
+
+function rangeText({ first, last }: AddressRange): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+async function writeUnit(path: string, { unit, ranges }: ScannedUnit, units: number, output: Output): Promise<void> {
+  const tags = registerKinds.flatMap((kind) =>
+    (ranges[kind] ?? []).flatMap(({ first, last }) =>
+      Array.from({ length: last - first + 1 }, (_, index) => {
+        const address = first + index;
+        const type = kind === 'coil' || kind === 'discrete' ? 'bool' : 'uint16';
+        return [`unit-${unit}.${kind}-${address}`, { register: kind, address, type }] as const;
+      }),
+    ),
+  );
+  // A source reads one unit.
+  const suffix = extname(path);
+  const file = units === 1 ? path : `${path.slice(0, path.length - suffix.length)}-unit-${unit}${suffix}`;
+  await writeTagFile(file, tagFileText(Object.fromEntries(tags)));
+  output.err(
+    `${tags.length} tags of unit ${unit} are in ${file}: give them names and types (andon probe shows values)`,
+  );
+}
+
+type Topic = { readonly topic: string; messages: number; sample: string };
+
+async function scanBroker(url: string, options: ScanOptions, output: Output): Promise<number> {
+  const deps = systemDeps();
+  const config = configObject(mqttFields).parse({ url });
+  const clientId = randomClientId(deps.random, 'scan');
+  await using connection = new MqttConnection(mqttConnectionOptions(config, { name: 'scan', clientId }), deps);
+  output.err(`subscribes to ${options.topic} with QoS 0 for ${formatDuration(options.for)}; publishes nothing`);
+  const topics = new Map<string, Topic>();
+  connection.subscribe(
+    [options.topic],
+    (name, payload) => {
+      const topic = topics.get(name) ?? { topic: name, messages: 0, sample: '' };
+      topic.messages += 1;
+      topic.sample = payload.toString('utf8').slice(0, 1000);
+      if (topics.size < TOPICS_MAX) topics.set(name, topic);
+    },
+    0,
+  );
+  let fault: string | undefined;
+  connection.onState((state) => {
+    fault = state.connected ? undefined : state.reason;
+  });
+  connection.start();
+  await sleep(deps.clock, options.for);
+  if (fault !== undefined) output.err(`andon: ${url}: ${fault}`);
+  const found = [...topics.values()].toSorted((a, b) => (a.topic < b.topic ? -1 : 1));
+  const rows = found.map(({ topic, messages, sample }) => [topic, String(messages), sample.slice(0, SAMPLE_SHOWN_MAX)]);
+  printResult(output, options, {
+    document: { url, topics: found },
+    text: found.length === 0 ? 'No message arrived.' : table(['topic', 'messages', 'last payload'], rows),
+  });
+  if (options.writeTags !== undefined) {
+    const tags = Object.fromEntries(found.flatMap(topicTags));
+    await writeTagFile(options.writeTags, tagFileText(tags));
+    output.err(`${Object.keys(tags).length} tags are in ${options.writeTags}`);
+  }
+  return found.length === 0 ? 1 : 0;
+}
+
+/** Returns a tag for each number in the payload of a topic. */
+function topicTags({ topic, sample }: Topic): readonly (readonly [string, object])[] {
+  const name = topic.split('/').filter(Boolean).join('.');
+  return numberPaths(parsed(sample), '$').map((path) => {
+    const key = path.slice(1).replaceAll(/[[\]]/g, '.').replaceAll(/\.+/g, '.').replace(/\.$/, '');
+    return [`${name}${key}`, { topic, ...(path === '$' ? {} : { value: path }) }];
+  });
+}
+
+function numberPaths(value: unknown, path: string): readonly string[] {
+  if (typeof value === 'number' || typeof value === 'boolean') return [path];
+  if (Array.isArray(value)) return value.flatMap((item, index) => numberPaths(item, `${path}[${index}]`));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    /^[A-Za-z_]\w*$/.test(key) ? numberPaths(item, `${path}.${key}`) : [],
+  );
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function range(least: number, most: number): (text: string) => AddressRange {
+  return (text) => {
+    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    if (from !== undefined && first >= least && last >= first && last <= most) return { first, last };
+    throw new InvalidArgumentError(`expected numbers such as ${least}-${most}`);
+  };
+}
+
+function durationMs(text: string): number {
+  const value = parseDurationMs(text);
+  if (value !== undefined && value > 0) return value;
+  throw new InvalidArgumentError('expected a duration such as 500ms or 10s');
+}

@@ -1,0 +1,14 @@
+import { writeFile } from 'node:fs/promises';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+
+/**
+ * Writes a tag file, with a byte order mark, by which Excel reads it as UTF-8.
+ * @throws {OperatingError} 'file-not-written' (retry).
+ */
+export async function writeTagFile(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, `\uFEFF${text}`);
+  } catch (error) {
+    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+  }
+}

@@ -1,0 +1,77 @@
+import type { EpochMs } from '../../domain/epoch-ms.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { OutboxLock } from '../file/outbox-lock.ts';
+import { OutboxDatabase, type OutboxDatabaseOptions } from './outbox-database.ts';
+
+export type RewindOptions = Omit<OutboxDatabaseOptions, 'readOnly' | 'lossCounts'> & {
+  readonly uplink: string;
+  /** First record to send again: its sequence, or the time of the oldest. */
+  readonly from: { readonly sequence: number } | { readonly timeMs: EpochMs };
+};
+
+export type Rewound = {
+  /** First sequence that is sent again. */
+  readonly from: number;
+  /** Time of that record. */
+  readonly fromMs: EpochMs;
+  /** Records that wait for the uplink now, and before. */
+  readonly waiting: number;
+  readonly waitedBefore: number;
+};
+
+/**
+ * Moves the position of an uplink back, so that delivered records are sent again with the same ids. Only records that are
+ * still stored can be: `outbox.retention`.
+ *
+ * The agent must be stopped: it has the positions in memory and would overwrite the new one.
+ *
+ * @throws {OperatingError} 'outbox-in-use' (retry) while an agent runs; 'rewind-refused' (reject) with the reason.
+ */
+export function rewindUplink({ uplink, from, ...options }: RewindOptions): Rewound {
+  const lock = new OutboxLock(options.path);
+  lock.take();
+  try {
+    const database = new OutboxDatabase(options);
+    try {
+      return rewind(database, uplink, from);
+    } finally {
+      database.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function rewind(database: OutboxDatabase, uplink: string, from: RewindOptions['from']): Rewound {
+  const { cursors, sqlite, statements } = database;
+  const position = cursors.positions.get(uplink);
+  if (position === undefined) {
+    const names = [...cursors.positions.keys()].join(', ');
+    throw refused(`There is no uplink '${uplink}'. The configuration has ${names === '' ? 'none' : names}`);
+  }
+  const { cursor, interest } = position;
+  const kinds = JSON.stringify(interest.kinds);
+  const first = sqlite
+    .prepare(
+      `SELECT sequence, timestamp FROM outbox WHERE ${'sequence' in from ? 'sequence' : 'timestamp'} >= ?
+       AND kind IN (SELECT value FROM json_each(?)) ORDER BY sequence LIMIT 1`,
+    )
+    .get('sequence' in from ? from.sequence : from.timeMs, kinds) as
+    | { readonly sequence: number; readonly timestamp: number }
+    | undefined;
+  if (first === undefined) throw refused('No record of the uplink is stored from there on');
+  if (first.sequence > cursor.acknowledged)
+    throw refused(`Everything from sequence ${first.sequence} on waits for the uplink already`);
+  const waiting = (after: number): number =>
+    Number(statements.pendingCount.get(after, database.sequence, kinds, uplink));
+  const waitedBefore = waiting(cursor.acknowledged);
+  database.commit(() => {
+    cursor.restore([{ acknowledged: first.sequence - 1, through: undefined }]);
+    cursors.moved(uplink);
+  });
+  return { from: first.sequence, fromMs: first.timestamp, waiting: waiting(first.sequence - 1), waitedBefore };
+}
+
+function refused(message: string): OperatingError {
+  return new OperatingError('rewind-refused', 'reject', message);
+}
