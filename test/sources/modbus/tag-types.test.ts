@@ -52,6 +52,14 @@ describe('an array', () => {
   });
 });
 
+test('a decimal scale gives the decimal value', async () => {
+  await using device = await ModbusRawServer.listen();
+  device.registers.set([101, 4217, 3]);
+  const tag = (address: number, scale: number) => ({ register: 'holding', address, type: 'uint16', scale }) as const;
+  const shown = await readOnce(device, { tags: { a: tag(0, 0.1), b: tag(1, 0.1), c: tag(2, 0.01), d: tag(2, 1.5) } });
+  expect(shown).toEqual({ a: 10.1, b: 421.7, c: 0.03, d: 4.5 });
+});
+
 describe('addresses as manuals number them', () => {
   test('are found from their first digit, or count from addressBase', async () => {
     await using device = await ModbusRawServer.listen();

@@ -22,6 +22,8 @@ type Slot = {
   readonly decode: Decoder;
   readonly byteOffset: number;
   readonly scale: number;
+  /** 10 for a scale of 0.1: 101 / 10 is 10.1, and 101 * 0.1 is 10.100000000000001. 1 if there is no such number. */
+  readonly divisor: number;
   readonly offset: number;
   readonly mayLosePrecision: boolean;
   readonly codes: NotAvailableCodes;
@@ -81,7 +83,7 @@ export class ReadPart {
   decode(bytes: Buffer, offset: number, timeMs: number, batch: SampleBatch): void {
     for (const slot of this.#slots) {
       const raw = slot.decode(bytes, offset + slot.byteOffset);
-      const value = raw * slot.scale + slot.offset;
+      const value = (slot.divisor === 1 ? raw * slot.scale : raw / slot.divisor) + slot.offset;
       if (slot.codes.known.includes(raw)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-available');
       else if (!Number.isFinite(value)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-finite');
       else if (slot.codes.suspected.includes(raw)) batch.add(slot.tag, value, timeMs, UNCERTAIN, 'not-available?');
@@ -110,11 +112,18 @@ function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[
       decode: isBit ? bitDecoder(distance) : registerDecoder(meaning.type, meaning.byteOrder, meaning.bit),
       byteOffset: isBit ? 0 : distance * registerBytes(block),
       scale: tag.scale,
+      divisor: divisorOf(tag.scale),
       offset: tag.offset,
       mayLosePrecision: mayLosePrecision(meaning.type),
       codes: meaning.codes,
     },
   ];
+}
+
+/** Returns the whole number whose reciprocal is the scale; 1 if there is none. */
+function divisorOf(scale: number): number {
+  const divisor = Math.round(1 / scale);
+  return 1 / divisor === scale ? divisor : 1;
 }
 
 function textSlotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly TextSlot[] {
