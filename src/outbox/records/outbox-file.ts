@@ -164,29 +164,34 @@ export class OutboxFile {
   }
 
   #openSound(nowMs: EpochMs): OpenOutbox {
-    const { path, maxSizeBytes } = this.#options.config;
-    const { agentId, uplinks, config } = this.#options;
-    const open = () =>
-      new OutboxDatabase({ path, agentId, bytesMax: maxSizeBytes, uplinks, lossCounts: this.lossCounts });
-    let database: OutboxDatabase;
+    let outbox: OpenOutbox;
     try {
-      database = open();
+      outbox = this.#openFile();
     } catch (error) {
       if (databaseFault(error) !== 'damaged') throw error;
       this.#toQuarantine(error, nowMs);
-      database = open();
+      outbox = this.#openFile();
     }
+    const { database } = outbox;
     try {
-      const outbox = {
-        database,
-        lanes: new RecordLanes(database),
-        history: new HistoryIndex(database),
-        space: new RecordSpace(database, config),
-      };
       this.#proveContinuity(database, nowMs);
       this.#salvage?.close();
       this.#salvage = this.#nextSalvage(outbox);
       return outbox;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** Prepares every statement, so that a damaged schema is found here. */
+  #openFile(): OpenOutbox {
+    const { agentId, uplinks, config } = this.#options;
+    const { path, maxSizeBytes: bytesMax } = config;
+    const database = new OutboxDatabase({ path, agentId, bytesMax, uplinks, lossCounts: this.lossCounts });
+    try {
+      const history = new HistoryIndex(database);
+      return { database, lanes: new RecordLanes(database), history, space: new RecordSpace(database, config) };
     } catch (error) {
       database.close();
       throw error;
