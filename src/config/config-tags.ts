@@ -6,7 +6,8 @@ import type { AgentConfig } from './config-schema.ts';
 import { sourceKindOf } from './kinds.ts';
 
 /** Sections that define the tags, and those that name tags of patterns. */
-type TagSections = Pick<AgentConfig, 'sources'> & Partial<Pick<AgentConfig, 'derived' | 'watches' | 'publish'>>;
+type TagSections = Pick<AgentConfig, 'sources'> &
+  Partial<Pick<AgentConfig, 'derived' | 'watches' | 'limits' | 'publish'>>;
 
 /** Source of the derived tags. */
 export const DERIVED = 'derived';
@@ -70,10 +71,11 @@ export function keptTags({
     watched.has(name) || (source === DERIVED ? keepsDerived : sources[source]?.history === 'all');
 }
 
-function namedTags({ derived = {}, watches = {}, publish }: TagSections): readonly string[] {
+function namedTags({ derived = {}, watches = {}, limits = {}, publish }: TagSections): readonly string[] {
   const inputs = Object.values(derived).flatMap(({ expr }) => inputsOf(expr));
   const watched = Object.values(watches).flatMap(({ tags, alarm }) =>
     alarm?.suppressWhen === undefined ? tags : [...tags, alarm.suppressWhen.tag],
   );
-  return [...inputs, ...watched, ...(Array.isArray(publish?.tags) ? publish.tags : [])];
+  const suppressing = Object.values(limits).flatMap(({ suppressWhen }) => suppressWhen?.tag ?? []);
+  return [...inputs, ...watched, ...suppressing, ...(Array.isArray(publish?.tags) ? publish.tags : [])];
 }

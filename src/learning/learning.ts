@@ -100,12 +100,13 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   async #lookOnce(): Promise<void> {
     const learned = new Set<string>();
     for (const [id, watch] of this.#options.watches) {
-      const { name } = watch.model;
-      if (learned.has(name)) continue;
+      const { name, version } = watch.model;
+      if (version !== undefined || learned.has(name)) continue;
       learned.add(name);
       const need = await this.#need(watch);
       const learner = this.#learners.get(name);
       if (learner !== undefined && learner.kind !== need?.kind) this.#end(name, learner);
+      else if (learner !== undefined) this.#checkProposal(name, learner, need?.waiting);
       if (need !== undefined && !this.#learners.has(name)) await this.#begin(id, watch, need);
     }
     this.#observe();
@@ -115,24 +116,34 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     }
   }
 
-  async #need({ model: { name, version }, learn }: WatchConfig): Promise<Need | undefined> {
+  async #need({ model: { name }, learn }: WatchConfig): Promise<Need | undefined> {
     const { inference, directory, ledger, deps } = this.#options;
-    if (version !== undefined) return undefined;
-    const state = inference.statuses().find((status) => status.name === name)?.state;
-    if (state === 'absent') return { kind: 'first', waiting: (await directory.versions(name)).at(-1) };
-    if (state !== 'ready' || learn.retrainMs === 'never') return undefined;
+    const states = inference.statuses().flatMap((status) => (status.name === name ? [status.state] : []));
+    const isAbsent = states.includes('absent');
+    if (!isAbsent && (!states.includes('ready') || learn.retrainMs === 'never')) return undefined;
     const { active, activatedMs = deps.clock.nowMs(), rejected } = await ledger.standing(name);
     const newest = (await directory.versions(name)).findLast((found) => !rejected.some((one) => one.version === found));
+    if (isAbsent) return { kind: 'first', waiting: newest };
+    if (learn.retrainMs === 'never') return undefined;
     if (active !== undefined && newest !== undefined && newest > active) return { kind: 'next', waiting: newest };
     return deps.clock.nowMs() - activatedMs > learn.retrainMs ? { kind: 'next', waiting: undefined } : undefined;
   }
 
   async #begin(id: string, watch: WatchConfig, { kind, waiting }: Need): Promise<void> {
     const { history, maxAgeMs, deps } = this.#options;
-    const learner = new ModelLearner(id, watch, maxAgeMs(watch));
-    this.#learners.set(watch.model.name, { learner, kind, health: deps.health.component(`learning/${id}`) });
-    if (waiting === undefined) await learner.readHistory(history, deps.clock.nowMs());
+    const learner = new ModelLearner(id, watch, maxAgeMs(watch), deps.clock.nowMs());
+    const health = deps.health.component(`learning/${id}`);
+    health.report('ok', 'collecting: the history is read');
+    this.#learners.set(watch.model.name, { learner, kind, health });
+    if (waiting === undefined) await learner.readHistory(history, deps.clock.nowMs(), this.#stopping.signal);
     else this.#propose({ learner, kind }, waiting, 'a trained version is not active');
+  }
+
+  #checkProposal(name: string, { learner, kind }: Learner, waiting: number | undefined): void {
+    const { proposal } = learner;
+    if (proposal === undefined || proposal === waiting || this.#training !== undefined) return;
+    learner.failed(`version ${proposal} was removed or rejected`);
+    if (kind === 'next') this.#options.propose(name, undefined);
   }
 
   #end(name: string, { health, kind }: Learner): void {
@@ -167,7 +178,7 @@ export class Learning implements LearningStatuses, AsyncDisposable {
     learner.training();
     deps.log.info({ watch, model: config.model.name }, 'Training begins.');
     try {
-      const trained = await train(watch, learner.fromMs ?? 0, deps.clock.nowMs(), this.#stopping.signal);
+      const trained = await train(watch, learner.fromMs(deps.clock.nowMs()), deps.clock.nowMs(), this.#stopping.signal);
       const model = { name: config.model.name, version: trained.version };
       await registry.recordTraining(model, ACTOR);
       deps.log.info({ watch, model: formatModelReference(model), ...trained.metrics }, 'A model is trained.');
@@ -183,6 +194,8 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   async #offer(of: Learner, trained: TrainedVersion): Promise<void> {
     const { config } = of.learner;
     const { name } = config.model;
+    // Meanwhile an operator activated another version.
+    if (this.#learners.get(name) !== of) return;
     if (of.kind === 'next' || config.learn.activate === 'propose')
       return this.#propose(of, trained.version, 'a model is trained');
     const doubt = doubtAbout(trained, config.tags.length);

@@ -26,8 +26,14 @@ export class ModelLearner {
   /** Coverage at which a training is due. */
   #dueMs: number;
 
-  /** @param maxAgeMs How long a value of the watch counts, ms. */
-  constructor(watch: string, config: WatchConfig, maxAgeMs: number) {
+  readonly #beganMs: EpochMs;
+
+  /**
+   * @param maxAgeMs How long a value of the watch counts, ms.
+   * @param nowMs Begin of the learning.
+   */
+  constructor(watch: string, config: WatchConfig, maxAgeMs: number, nowMs: EpochMs) {
+    this.#beganMs = nowMs;
     this.watch = watch;
     this.config = config;
     this.#dueMs = config.learn.forMs;
@@ -43,14 +49,20 @@ export class ModelLearner {
     return (this.#phase === 'collecting' || this.#phase === 'failed') && this.#coverage.coveredMs >= this.#dueMs;
   }
 
-  /** Start of the time that a training uses. */
-  get fromMs(): EpochMs | undefined {
-    return this.#coverage.firstMs;
+  /** The version that waits for its activation. */
+  get proposal(): number | undefined {
+    return this.#phase === 'proposed' ? this.#version : undefined;
+  }
+
+  /** Returns the start of the time that a training uses. */
+  fromMs(nowMs: EpochMs): EpochMs {
+    return Math.max(this.#coverage.firstMs ?? nowMs, nowMs - 2 * this.config.learn.forMs);
   }
 
   /** Counts what the history has already, so that a restart loses no progress. */
-  async readHistory(history: SampleHistory, nowMs: EpochMs): Promise<void> {
+  async readHistory(history: SampleHistory, nowMs: EpochMs, signal: AbortSignal): Promise<void> {
     for (let fromMs = nowMs - 2 * this.config.learn.forMs; fromMs < nowMs; fromMs += SLICE_MS) {
+      if (signal.aborted) return;
       const toMs = Math.min(fromMs + SLICE_MS, nowMs);
       const series = await history.read(this.config.tags, fromMs, toMs);
       for (const [tag, { timesMs }] of series.entries())
@@ -60,6 +72,7 @@ export class ModelLearner {
 
   /** Counts the present values. */
   observe(readings: readonly TagReading[], nowMs: EpochMs): void {
+    if (this.#phase === 'proposed') return;
     for (const [tag, { quality, timestampMs }] of readings.entries())
       if (quality === 'good') this.#coverage.add(tag, timestampMs, nowMs);
   }
@@ -91,10 +104,9 @@ export class ModelLearner {
     return { phase: this.#phase, coveredMs, neededMs, version: this.#version, reason };
   }
 
-  /** True if it takes twice as long as it should. */
+  /** True if the collection takes twice as long as it should. */
   isOverdue(nowMs: EpochMs): boolean {
-    const { firstMs } = this.#coverage;
-    return this.#phase !== 'proposed' && firstMs !== undefined && nowMs - firstMs > 2 * this.config.learn.forMs;
+    return this.#phase === 'collecting' && nowMs - this.#beganMs > 2 * this.config.learn.forMs;
   }
 
   #progress(nowMs: EpochMs): string {

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { formatModelReference } from '../domain/model/model-reference.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -114,10 +116,11 @@ export async function writeTrainedModel(
   // The new version is tested without a signature: it is signed only after this test.
   const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);
   if (status?.state === 'ready') return { model, version, provider: status.provider };
+  await rm(join(models.directory, name, String(version)), { recursive: true, force: true });
   throw new OperatingError(
     'model-not-proven',
     'reject',
-    `${model} was written, but the runtime does not reproduce the fit: ${status?.reason ?? 'it was not loaded'}`,
+    `${model} was not kept: the runtime does not reproduce the fit: ${status?.reason ?? 'it was not loaded'}`,
   );
 }
 

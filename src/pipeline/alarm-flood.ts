@@ -3,6 +3,7 @@ import type { LiveEvents } from '../contracts/live-events.ts';
 import { isAction } from '../domain/alarm/alarm-logic.ts';
 import type { AlarmCause } from '../domain/alarm/alarm.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { alarmMetrics } from './alarm-metrics.ts';
 
@@ -14,6 +15,7 @@ const WINDOW_MS = 600_000;
 export class AlarmFloodMonitor implements Disposable {
   readonly #deps: Deps;
   readonly #unsubscribe: () => void;
+  #timer: Timer | undefined;
   #raised: { readonly timestampMs: EpochMs; readonly cause: AlarmCause }[] = [];
 
   constructor(events: LiveEvents, deps: Deps) {
@@ -24,12 +26,15 @@ export class AlarmFloodMonitor implements Disposable {
       if (!facts.active || isAction(cause)) return;
       this.#raised.push({ timestampMs: deps.clock.nowMs(), cause });
       this.flood();
+      this.#timer?.cancel();
+      this.#timer = deps.clock.setTimer(() => this.flood(), WINDOW_MS + 1, { background: true });
     });
   }
 
   flood(): AlarmFlood {
     const sinceMs = this.#deps.clock.nowMs() - WINDOW_MS;
-    this.#raised = this.#raised.filter(({ timestampMs }) => timestampMs > sinceMs);
+    const untilMs = sinceMs + WINDOW_MS;
+    this.#raised = this.#raised.filter(({ timestampMs }) => timestampMs > sinceMs && timestampMs <= untilMs);
     const byCause = new Map<string, number>();
     for (const { cause } of this.#raised) byCause.set(cause, (byCause.get(cause) ?? 0) + 1);
     const isFlood = this.#raised.length > RAISED_MAX;
@@ -39,5 +44,6 @@ export class AlarmFloodMonitor implements Disposable {
 
   [Symbol.dispose](): void {
     this.#unsubscribe();
+    this.#timer?.cancel();
   }
 }

@@ -247,11 +247,15 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   #restore(stored: readonly AlarmTransition[]): void {
+    const removed: AlarmTransition[] = [];
     for (const transition of stored) {
       const late = this.#alarms.has(transition.alarm) ? undefined : this.#definitionOf(transition);
       if (late !== undefined) this.define(late);
       const alarm = this.#alarms.get(transition.alarm);
-      if (alarm === undefined) continue;
+      if (alarm === undefined) {
+        if (transition.state !== 'normal') removed.push(transition);
+        continue;
+      }
       alarm.memory = { facts: transition.facts, delay: noDelay };
       alarm.last = { ...transition, priority: alarm.definition.priority };
       alarm.number = transition.number;
@@ -267,6 +271,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
       entries.push(...this.#putInService(alarm));
       this.#timeShelving(alarm);
     }
+    for (const transition of removed) entries.push(this.#close(transition));
     for (const input of this.#unapplied.splice(0)) entries.push(...this.apply(input));
     this.#recorder.store(entries);
   }
@@ -288,6 +293,17 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   #ofConfig(alarm: Alarm, facts: AlarmFacts, cause: 'out-of-service' | 'returned-to-service'): Entry {
     const nowMs = this.#deps.clock.nowMs();
     return this.#change(alarm, facts, { ...action(alarm, cause, 'configuration', nowMs, undefined), score: undefined });
+  }
+
+  /** Ends an alarm that the configuration no longer has, so that no receiver keeps it. */
+  #close(stored: AlarmTransition): Entry {
+    const { alarm: id, watch, priority, number } = stored;
+    const definition = { id, watch, title: id, priority, onDelayMs: 0, offDelayMs: 0, outOfService: false };
+    const alarm = { ...newAlarm(definition, this.#deps.clock.nowMs()), last: stored, stored, number };
+    this.#metrics.andon_alarms.inc({ state: stored.state, priority });
+    const entry = this.#ofConfig(alarm, normalFacts, 'returned-to-service');
+    this.#metrics.andon_alarms.dec({ state: 'normal', priority });
+    return entry;
   }
 
   /** Adds an alarm after the start. */

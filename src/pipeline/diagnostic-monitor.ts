@@ -10,6 +10,8 @@ import type { Recorder } from './recorder.ts';
 const LOOK_MS = 1000;
 /** How long a component must be ok before its alarm clears, so that one that flaps is one alarm. */
 const OFF_DELAY_MS = 10_000;
+/** What fails within this time after a component that it needs fails because of it. */
+const EXPLAINED_WITHIN_MS = 60_000;
 /** Components that are one store for an operator. */
 const storage: ReadonlySet<string> = new Set(['outbox', 'history', 'alarms']);
 
@@ -66,15 +68,18 @@ export class DiagnosticMonitor implements Disposable {
   #troubles(): readonly Trouble[] {
     const { deps, limits, neededBy } = this.#options;
     const components = deps.health.components().filter(({ status }) => status !== 'ok');
-    const inTrouble = new Set(components.map(({ name }) => name));
-    const explained = (name: string): boolean =>
+    const inTrouble = new Map(components.map(({ name, sinceMs }) => [name, sinceMs]));
+    // A component may be degraded for long by something small. That explains no trouble that comes later.
+    const explains = (needed: string, sinceMs: EpochMs): boolean =>
+      sinceMs - (inTrouble.get(needed) ?? Number.NaN) <= EXPLAINED_WITHIN_MS;
+    const explained = ({ name, sinceMs }: ComponentStatus): boolean =>
       (storage.has(name) && name !== 'outbox' && inTrouble.has('outbox')) ||
-      (neededBy.get(name) ?? []).some((needed) => inTrouble.has(needed));
+      (neededBy.get(name) ?? []).some((needed) => explains(needed, sinceMs));
     return [
-      ...components.filter(({ name }) => !explained(name)).map(componentTrouble),
+      ...components.filter((component) => !explained(component)).map(componentTrouble),
       ...limits
         .blind()
-        .filter(({ tag }) => !inTrouble.has(`source/${tag.source}`))
+        .filter(({ tag, sinceMs }) => !explains(`source/${tag.source}`, sinceMs))
         .map(({ tag, sinceMs }) => ({
           kind: 'tag',
           id: tag.name,

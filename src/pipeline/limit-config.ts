@@ -50,6 +50,11 @@ export const limitsSchema = configObject({
     .describe('Largest change of the value, such as 2/s, 10/min or 30/h, up or down'),
   ...delays,
   suppressWhen: suppressWhenSchema.optional().describe('State of the plant in which the limits have no meaning'),
+  maxAge: duration('How long a value counts without a new one', { minMs: 1000 })
+    .prefault('1h')
+    .describe(
+      'How long a value counts without a new one. Then the limits are not watched, which is an alarm of its own',
+    ),
   outOfService: z.boolean().default(false).describe('Out of service: no alarm is raised'),
 });
 
@@ -75,7 +80,18 @@ export function limitsOf(limits: LimitsConfig): readonly ConfiguredLimit[] {
     if (value === undefined) return [];
     const own = typeof value === 'number' ? { at: value } : value;
     const settings = { deadband: 0, onDelayMs: 0, offDelayMs: 0, priority: 'medium', ...withoutGaps(limits) } as const;
-    const { deadband, onDelayMs, offDelayMs, priority: urgency } = { ...settings, ...withoutGaps(own) };
+    // The deadband of the tag is in the unit of the tag, not in that of the rate.
+    const isRate = name === 'rateOfChange';
+    const {
+      deadband,
+      onDelayMs,
+      offDelayMs,
+      priority: urgency,
+    } = {
+      ...settings,
+      ...(isRate ? { deadband: 0 } : {}),
+      ...withoutGaps(own),
+    };
     return [{ level: name, at: own.at, deadband, onDelayMs, offDelayMs, priority: urgency }];
   });
 }

@@ -3,26 +3,33 @@ import { formatNumber } from '../domain/alarm/alarm-message.ts';
 import type { RaisingCause } from '../domain/alarm/alarm-logic.ts';
 import { isBeyond } from '../domain/alarm/limit-rule.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
-import { GOOD } from '../domain/sample/quality.ts';
+import { GOOD, reasonCode } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag } from '../domain/sample/tag.ts';
 import type { AlarmDefinition, AlarmInput, AlarmService } from './alarm-service.ts';
 import { type ConfiguredLimit, limitsOf, type LimitsConfig } from './limit-config.ts';
 import type { Entry } from './recorder.ts';
 
+const OUT_OF_RANGE = reasonCode('out-of-range');
+
 type Limit = ConfiguredLimit & { readonly alarm: string };
 
-/** A tag with limits, and its last good value. */
+/** A tag with limits, and its last value. Times of samples are those of the device, the others those of the agent. */
 type LimitedTag = {
   readonly tag: Tag;
   readonly limits: readonly Limit[];
   readonly suppressWhen: LimitsConfig['suppressWhen'];
-  /** Undefined before the first good value, and while the value is not good. */
+  readonly maxAgeMs: number;
+  /** Undefined before the first value, while the value is bad, and after `maxAgeMs` without one. */
   value: number | undefined;
-  timestampMs: EpochMs;
-  /** Change per second, without sign; undefined before two good values in a row. */
-  rate: number | undefined;
-  /** Time since which there is no good value; undefined while there is. */
+  /** True for a value outside the range of the tag: it may raise an alarm, but clears none. */
+  isDoubtful: boolean;
+  sampleMs: EpochMs;
+  /** When the sample arrived. */
+  seenMs: EpochMs;
+  /** Change from the value before, without sign, and the seconds between them; undefined without two values in a row. */
+  change: { readonly by: number; readonly seconds: number } | undefined;
+  /** Time since which there is no value to judge; undefined while there is. */
   blindSinceMs: EpochMs | undefined;
 };
 
@@ -52,8 +59,9 @@ export type LimitMonitorOptions = {
 };
 
 /**
- * Compares tags with their limits: a good value is normal or beyond, any other value is unknown and neither raises nor
- * clears. A value holds until the next one, so that a delay also ends while a source sends only changes.
+ * Compares tags with their limits: a good value is normal or beyond. A value outside the range of the tag may raise an
+ * alarm, but clears none; any other value does neither. A value holds until the next one, at most for `maxAge`, so that a
+ * delay also ends while a source sends only changes. Delays count the agent's time.
  */
 export class LimitMonitor {
   readonly #options: LimitMonitorOptions;
@@ -67,28 +75,49 @@ export class LimitMonitor {
       const tag = byName.get(name);
       if (tag === undefined) continue;
       const limits = limitsOf(config).map((limit) => ({ ...limit, alarm: limitAlarmId(name, limit.level) }));
-      const unknown = { value: undefined, rate: undefined, timestampMs: options.nowMs, blindSinceMs: options.nowMs };
-      this.#tags.set(tag.number, { tag, limits, suppressWhen: config.suppressWhen, ...unknown });
+      this.#tags.set(tag.number, {
+        tag,
+        limits,
+        suppressWhen: config.suppressWhen,
+        maxAgeMs: config.maxAgeMs,
+        value: undefined,
+        isDoubtful: false,
+        sampleMs: -Infinity,
+        seenMs: options.nowMs,
+        change: undefined,
+        blindSinceMs: undefined,
+      });
     }
   }
 
   /** @returns Records of the alarms that changed. */
-  accept(batch: SampleBatch): readonly Entry[] {
+  accept(batch: SampleBatch, nowMs: EpochMs): readonly Entry[] {
     if (this.#tags.size === 0) return [];
     const entries: Entry[] = [];
     for (let index = 0; index < batch.length; index += 1) {
       const limited = this.#tags.get(batch.tags[index] ?? -1);
-      if (limited === undefined) continue;
-      const good = batch.qualities[index] === GOOD;
-      take(limited, good ? batch.values[index] : undefined, batch.timesMs[index] ?? 0);
-      entries.push(...this.#judge(limited, limited.timestampMs));
+      const sampleMs = batch.timesMs[index] ?? 0;
+      // A late sample is not the present value, unless the clock was set back.
+      if (limited === undefined || (sampleMs < limited.sampleMs && limited.sampleMs <= nowMs)) continue;
+      const value = batch.values[index] ?? Number.NaN;
+      const isGood = batch.qualities[index] === GOOD;
+      const isDoubtful = !isGood && batch.reasons[index] === OUT_OF_RANGE && Number.isFinite(value);
+      take(limited, isGood || isDoubtful ? value : undefined, isDoubtful, sampleMs, nowMs);
+      entries.push(...this.#judge(limited, nowMs));
     }
     return entries;
   }
 
   /** Lets delays pass while no value arrives. @returns Records of the alarms that changed. */
   tick(nowMs: EpochMs): readonly Entry[] {
-    return [...this.#tags.values()].flatMap((limited) => this.#judge(limited, Math.max(nowMs, limited.timestampMs)));
+    return [...this.#tags.values()].flatMap((limited) => {
+      if (nowMs - limited.seenMs > limited.maxAgeMs) {
+        limited.value = undefined;
+        limited.change = undefined;
+        limited.blindSinceMs ??= limited.seenMs;
+      }
+      return this.#judge(limited, nowMs);
+    });
   }
 
   /** Returns the tags without a good value, with the time since when. */
@@ -98,28 +127,43 @@ export class LimitMonitor {
     );
   }
 
-  #judge(limited: LimitedTag, timestampMs: EpochMs): readonly Entry[] {
+  #judge(limited: LimitedTag, nowMs: EpochMs): readonly Entry[] {
     const { alarms, suppressed } = this.#options;
     const isSuppressed = limited.suppressWhen === undefined ? false : suppressed(limited.suppressWhen);
     return limited.limits.flatMap((limit) => {
-      const value = limit.level === 'rateOfChange' ? limited.rate : limited.value;
-      const condition =
-        value === undefined ? 'unknown' : isBeyond(value, limit, alarms.isActive(limit.alarm)) ? 'abnormal' : 'normal';
-      return alarms.apply(alarmInput(limited, limit, { condition, timestampMs, suppressed: isSuppressed }));
+      const value = measured(limited, limit, nowMs);
+      const isAbnormal = value !== undefined && isBeyond(value, limit, alarms.isActive(limit.alarm));
+      const isUnknown = value === undefined || (limited.isDoubtful && !isAbnormal);
+      const condition = isUnknown ? 'unknown' : isAbnormal ? 'abnormal' : 'normal';
+      const state = { condition, timestampMs: nowMs, suppressed: isSuppressed } as const;
+      return alarms.apply(alarmInput(limited.tag, limit, value ?? Number.NaN, state));
     });
   }
 }
 
-function take(limited: LimitedTag, value: number | undefined, timestampMs: EpochMs): void {
-  const seconds = (timestampMs - limited.timestampMs) / 1000;
-  limited.rate =
-    value === undefined || limited.value === undefined || seconds <= 0
-      ? undefined
-      : Math.abs(value - limited.value) / seconds;
+/** Returns the value that a limit is about. A rate falls while no value follows. */
+function measured({ value, change, seenMs }: LimitedTag, { level }: Limit, nowMs: EpochMs): number | undefined {
+  if (level !== 'rateOfChange') return value;
+  return change === undefined ? undefined : change.by / (change.seconds + Math.max(0, nowMs - seenMs) / 1000);
+}
+
+function take(
+  limited: LimitedTag,
+  value: number | undefined,
+  isDoubtful: boolean,
+  sampleMs: EpochMs,
+  nowMs: EpochMs,
+): void {
+  const seconds = (sampleMs - limited.sampleMs) / 1000;
+  const before = limited.value;
+  const isRate = value !== undefined && before !== undefined && seconds > 0;
+  limited.change = isRate ? { by: Math.abs(value - before), seconds } : undefined;
   limited.value = value;
-  limited.timestampMs = timestampMs;
-  if (value !== undefined) limited.blindSinceMs = undefined;
-  else limited.blindSinceMs ??= timestampMs;
+  limited.isDoubtful = isDoubtful;
+  limited.sampleMs = sampleMs;
+  limited.seenMs = nowMs;
+  if (value !== undefined && !isDoubtful) limited.blindSinceMs = undefined;
+  else limited.blindSinceMs ??= nowMs;
 }
 
 const raisingCauses = {
@@ -131,12 +175,12 @@ const raisingCauses = {
 } as const satisfies Readonly<Record<Limit['level'], RaisingCause>>;
 
 function alarmInput(
-  { tag, value, rate }: LimitedTag,
+  tag: Tag,
   { alarm, level, at }: Limit,
+  value: number,
   state: Pick<AlarmInput, 'condition' | 'timestampMs' | 'suppressed'>,
 ): AlarmInput {
   const unit = level === 'rateOfChange' ? `${tag.unit}/s` : tag.unit;
-  const measured = (level === 'rateOfChange' ? rate : value) ?? Number.NaN;
   const quantity = (number: number) => `${formatNumber(number)} ${unit}`.trim();
   const verb = level === 'rateOfChange' ? 'changes by' : 'is at';
   const cause = raisingCauses[level];
@@ -147,10 +191,9 @@ function alarmInput(
     score: undefined,
     raises: () => ({
       cause,
-      message: `${tag.name} ${verb} ${quantity(measured)}, ${side} its limit ${level} of ${quantity(at)}.`,
-      parameters: { tag: tag.name, level, value: measured, limit: at, unit },
+      message: `${tag.name} ${verb} ${quantity(value)}, ${side} its limit ${level} of ${quantity(at)}.`,
+      parameters: { tag: tag.name, level, value, limit: at, unit },
     }),
-    clears: () =>
-      `${tag.name} is normal again: it ${verb} ${quantity(measured)}, the limit ${level} is ${quantity(at)}.`,
+    clears: () => `${tag.name} is normal again: it ${verb} ${quantity(value)}, the limit ${level} is ${quantity(at)}.`,
   };
 }

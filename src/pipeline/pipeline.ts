@@ -228,7 +228,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#table.update(this.#gated, this.#reported);
     this.#options.history?.add(this.#gated);
     this.#fillWindows(this.#gated);
-    this.#store(this.limits.accept(this.#gated));
+    this.#store(this.limits.accept(this.#gated, nowMs));
     this.#recordSamples();
   }
 

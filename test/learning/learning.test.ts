@@ -28,6 +28,8 @@ class Box implements AsyncDisposable {
   stored: number[] = [];
   /** False: the second tag has no good value. */
   complete = true;
+  /** True: no tag has a good value. */
+  silent = false;
   result: () => Promise<TrainedVersion> = async () => good;
   readonly did: string[] = [];
   readonly learning: Learning;
@@ -70,7 +72,9 @@ class Box implements AsyncDisposable {
       maxAgeMs: () => 5000,
       train: async (_watch, fromMs, toMs) => {
         this.did.push(`trained on ${Math.round((toMs - fromMs) / HOUR)} h`);
-        return this.result();
+        const trained = await this.result();
+        this.versions = [...this.versions, trained.version];
+        return trained;
       },
       deps: this.deps,
     });
@@ -100,7 +104,7 @@ class Box implements AsyncDisposable {
       value: 1,
       unit: '',
       timestampMs: this.clock.nowMs(),
-      quality: tag === 'a' || this.complete ? 'good' : 'bad',
+      quality: !this.silent && (tag === 'a' || this.complete) ? 'good' : 'bad',
       reason: 'none',
     });
     return {
@@ -185,6 +189,38 @@ describe('a watch without an active model', () => {
     await box.clock.advance(20_000);
     expect([box.learning.learningOf('pump'), box.health]).toEqual([undefined, undefined]);
   });
+});
+
+test('a model that an operator activates meanwhile is not replaced by the one that was being trained', async () => {
+  await using box = new Box({ activate: 'automatic' });
+  let finish: (trained: TrainedVersion) => void = () => undefined;
+  box.result = () => new Promise((resolve) => (finish = resolve));
+  await box.start();
+  await box.clock.advance(2 * HOUR + 120_000);
+  box.state = 'ready';
+  await box.clock.advance(20_000);
+  finish({ ...good, version: 2 });
+  await box.clock.advance(20_000);
+  expect(box.did).toEqual(['trained on 2 h', 'recorded 2']);
+});
+
+test('a proposal that is removed is followed by another training, with more history', async () => {
+  await using box = new Box();
+  await box.start();
+  await box.clock.advance(2 * HOUR + 120_000);
+  box.versions = [];
+  await box.clock.advance(60_000);
+  expect(box.health?.reason).toContain('version 1 was removed or rejected. The training is repeated after 12m more');
+  await box.clock.advance(900_000);
+  expect(box.did).toEqual(['trained on 2 h', 'recorded 1', 'trained on 2 h', 'recorded 1']);
+});
+
+test('a watch that never gets a value is degraded after twice the time', async () => {
+  await using box = new Box();
+  box.silent = true;
+  await box.start();
+  await box.clock.advance(5 * HOUR);
+  expect(box.health?.status).toBe('degraded');
 });
 
 describe('with activate: automatic', () => {

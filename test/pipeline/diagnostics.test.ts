@@ -11,6 +11,7 @@ import { FakeRecordStore } from './fakes/fake-record-store.ts';
 
 /** Components of an agent, and the alarms that their health raises after 30 s. */
 class Box {
+  readonly definitionOf;
   readonly clock = new FakeClock();
   readonly deps = testDeps(this.clock);
   readonly store = new FakeRecordStore();
@@ -19,7 +20,7 @@ class Box {
   readonly recorder = new Recorder({ records: this.store, deps: this.deps });
   readonly alarms = new AlarmService({
     definitions: [],
-    definitionOf: storedDiagnosticAlarm,
+    definitionOf: (stored) => this.definitionOf(stored),
     records: this.store,
     recorder: this.recorder,
     events: this.events,
@@ -35,6 +36,10 @@ class Box {
     recorder: this.recorder,
     deps: this.deps,
   });
+
+  constructor(definitionOf = storedDiagnosticAlarm) {
+    this.definitionOf = definitionOf;
+  }
 
   async start(): Promise<void> {
     await this.alarms.start();
@@ -99,6 +104,14 @@ describe('a component in trouble', () => {
     expect(box.changes).toContain('diagnostic/tag/current unacknowledged');
   });
 
+  test('does not explain what fails long after it', async () => {
+    box.report('source/plc', 'degraded', 'register 7 is refused');
+    await box.clock.advance(3_600_000);
+    box.report('watch/pump', 'degraded', 'tag current is bad');
+    await box.clock.advance(40_000);
+    expect(box.changes).toEqual(['diagnostic/source/plc unacknowledged', 'diagnostic/watch/pump unacknowledged']);
+  });
+
   test('the stores are one alarm while the disk is at fault', async () => {
     for (const name of ['outbox', 'history', 'alarms']) box.report(name, 'degraded', 'disk full');
     await box.clock.advance(40_000);
@@ -130,6 +143,21 @@ test('an alarm from before a restart clears if its component works now', async (
   expect(after.changes).toEqual(['diagnostic/source/plc returned-unacknowledged']);
 });
 
+test('an alarm that the configuration no longer has is ended once', async () => {
+  const before = new Box();
+  await before.start();
+  before.report('source/plc', 'degraded', 'no answer');
+  await before.clock.advance(40_000);
+  const after = new Box(() => undefined);
+  after.store.restored = before.alarms.list();
+  await after.start();
+  await after.clock.advance(15_000);
+  expect(after.store.bodies('alarm')).toMatchObject([
+    { alarm: 'diagnostic/source/plc', state: 'normal', cause: 'returned-to-service', by: 'configuration' },
+  ]);
+  expect(after.alarms.list()).toEqual([]);
+});
+
 test('more than ten alarms in ten minutes are a flood, grouped by cause, until they are older', async () => {
   const box = new Box();
   await box.start();
@@ -137,7 +165,8 @@ test('more than ten alarms in ten minutes are a flood, grouped by cause, until t
   await box.clock.advance(31_000);
   expect(box.flood.flood()).toEqual({ isFlood: true, raised: 11, byCause: new Map([['component-in-trouble', 11]]) });
   expect(await metricValue(box.deps, 'andon_alarm_flood')).toBe(1);
-  await box.clock.advance(600_000);
+  await box.clock.advance(601_000);
+  expect(await metricValue(box.deps, 'andon_alarm_flood')).toBe(0);
   expect(box.flood.flood()).toMatchObject({ isFlood: false, raised: 0 });
 });
 

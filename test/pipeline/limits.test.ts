@@ -86,7 +86,61 @@ describe('a limit of a tag', () => {
         cause: 'rate-above-limit',
         message: 'current changes by 1.5 A/s, above its limit rateOfChange of 1 A/s.',
       },
+      { state: 'returned-unacknowledged' },
     ]);
+  });
+
+  test('a value outside the range of the tag raises, but clears nothing', async () => {
+    const line = await startLine({ watches: {}, limits: { vibration: { highHigh: 40 } } });
+    for (const vibration of [60, 60, -5]) {
+      line.pipeline.accept(scan(line.clock.nowMs(), [vibration, 1, 1]));
+      await line.clock.advance(1000);
+    }
+    expect(line.store.bodies('alarm')).toMatchObject([
+      { alarm: 'limit/vibration/highHigh', state: 'unacknowledged', message: expect.stringContaining('is at 60 g') },
+    ]);
+  });
+
+  test('the deadband of the tag does not keep a rate of change in alarm', async () => {
+    const line = await lineWith({ high: 80, rateOfChange: '60/min', deadband: 2 });
+    for (const current of [5, 9, 9, 9, 9, 9]) await second(line, current);
+    expect(changes(line)).toEqual(['rateOfChange unacknowledged', 'rateOfChange returned-unacknowledged']);
+  });
+
+  test('a delay counts the time of the agent, also for a device whose clock is behind', async () => {
+    const line = await lineWith({ high: 12, onDelay: '60s' });
+    const behind = (current: number) => line.pipeline.accept(scan(line.clock.nowMs() - 20_000, [1, current, 1]));
+    for (let turn = 0; turn < 59; turn += 1) {
+      behind(13);
+      await line.clock.advance(1000);
+    }
+    expect(changes(line)).toEqual([]);
+    await line.clock.advance(3000);
+    expect(changes(line)).toEqual(['high unacknowledged']);
+  });
+
+  test('a rate falls while no value follows', async () => {
+    const line = await lineWith({ rateOfChange: '2/s', onDelay: '10s' });
+    for (const current of [5, 8]) await second(line, current);
+    await line.clock.advance(60_000);
+    expect(changes(line)).toEqual([]);
+  });
+
+  test('a late sample is not the present value', async () => {
+    const line = await lineWith({ high: 12 });
+    await second(line, 13);
+    line.pipeline.accept(scan(line.clock.nowMs() - 6000, [1, 5, 1]));
+    await line.clock.advance(0);
+    expect(changes(line)).toEqual(['high unacknowledged']);
+  });
+
+  test('a tag that sends nothing for maxAge is blind', async () => {
+    const line = await lineWith({ high: 12, maxAge: '10m' });
+    await second(line, 5);
+    await line.clock.advance(590_000);
+    expect(line.pipeline.limits.blind()).toEqual([]);
+    await line.clock.advance(20_000);
+    expect(line.pipeline.limits.blind()).toHaveLength(1);
   });
 
   test('may be suppressed by the state of the plant, acknowledged and shelved', async () => {

@@ -267,6 +267,8 @@ function showLamp() {
 function connected(yes) {
   element('link').className = yes ? '' : 'away';
   element('link').textContent = yes ? 'live' : 'not connected';
+  // A page that receives nothing knows nothing.
+  if (!yes) element('lamp').dataset.on = '';
 }
 
 /** Server-sent events over fetch, as EventSource cannot send a token. */
@@ -296,6 +298,7 @@ function take(block) {
 }
 
 async function load() {
+  alarms.clear();
   for (const alarm of (await json('/api/v1/alarms')).alarms) alarms.set(alarm.alarm, alarm);
   watches.clear();
   element('watches').replaceChildren();

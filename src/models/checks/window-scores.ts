@@ -25,13 +25,19 @@ export function asGraphTakes(window: Tensor, { type, dims }: TensorSpec): Tensor
   return { type, dims: shaped, data: tensorData(type, Array.from(window.data as Float32Array)) };
 }
 
-/** Returns the window of a watch as the graph takes it; the inputs of other graphs unchanged. */
+/**
+ * Returns the windows of a watch as the graph takes them. Any other input is returned unchanged, to be checked against the
+ * graph: to fit it to another shape could put a value on another tag.
+ */
 export function windowFeed(
   { manifest, inputs: [spec] }: Pick<ServedModel, 'manifest' | 'inputs'>,
   feed: Tensors,
 ): Tensors {
-  const window = judgesWindows(manifest) ? feed[manifest.input] : undefined;
-  return spec === undefined || window === undefined ? feed : { [spec.name]: asGraphTakes(window, spec) };
+  if (spec === undefined || !judgesWindows(manifest) || Object.keys(feed).length !== 1) return feed;
+  const window = feed[manifest.input];
+  const [, steps, tags, ...more] = window?.dims ?? [];
+  const isWindow = steps === manifest.window.steps && tags === manifest.tags.length && more.length === 0;
+  return window?.type === 'float32' && isWindow ? { [spec.name]: asGraphTakes(window, spec) } : feed;
 }
 
 /** Returns the name of the graph output with the score. */

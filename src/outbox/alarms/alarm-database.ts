@@ -167,9 +167,10 @@ export class AlarmDatabase {
 function transitionOf({ watch, number, checksum, transition: text }: AlarmRow): AlarmTransition | undefined {
   if (!isIntactText(text, checksum)) return undefined;
   // The checksum proves that `store` wrote this text.
-  // An earlier version stored no id.
-  const stored = JSON.parse(text) as Omit<AlarmTransition, 'alarm'> & { readonly alarm?: string };
-  const transition = { ...stored, alarm: stored.alarm ?? watchAlarmId(watch) };
+  // An earlier version stored neither the id nor the parameters.
+  const stored = JSON.parse(text) as Omit<AlarmTransition, 'alarm' | 'parameters'> &
+    Partial<Pick<AlarmTransition, 'alarm' | 'parameters'>>;
+  const transition = { ...stored, alarm: stored.alarm ?? watchAlarmId(watch), parameters: stored.parameters ?? {} };
   const key = storedKey(transition);
   return key.watch === watch && key.number === number ? transition : undefined;
 }
