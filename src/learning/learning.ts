@@ -118,9 +118,9 @@ export class Learning implements LearningStatuses, AsyncDisposable {
 
   async #need({ model: { name }, learn }: WatchConfig): Promise<Need | undefined> {
     const { inference, directory, ledger, deps } = this.#options;
-    const states = inference.statuses().flatMap((status) => (status.name === name ? [status.state] : []));
-    const isAbsent = states.includes('absent');
-    if (!isAbsent && (!states.includes('ready') || learn.retrainMs === 'never')) return undefined;
+    const ofModel = inference.statuses().filter((status) => status.name === name);
+    const isAbsent = ofModel.some(({ state }) => state === 'absent');
+    if (!isAbsent && (learn.retrainMs === 'never' || ofModel.every(({ state }) => state !== 'ready'))) return undefined;
     const { active, activatedMs = deps.clock.nowMs(), rejected } = await ledger.standing(name);
     const newest = (await directory.versions(name)).findLast((found) => !rejected.some((one) => one.version === found));
     if (isAbsent) return { kind: 'first', waiting: newest };
