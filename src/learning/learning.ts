@@ -140,9 +140,9 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   }
 
   #checkProposal(name: string, { learner, kind }: Learner, waiting: number | undefined): void {
-    const { proposal } = learner;
-    if (proposal === undefined || proposal === waiting || this.#training !== undefined) return;
-    learner.failed(`version ${proposal} was removed or rejected`);
+    const { phase, version } = learner.overview(this.#options.deps.clock.nowMs());
+    if (phase !== 'proposed' || version === waiting || this.#training !== undefined) return;
+    learner.failed(`version ${version} was removed or rejected`);
     if (kind === 'next') this.#options.propose(name, undefined);
   }
 

@@ -49,11 +49,6 @@ export class ModelLearner {
     return (this.#phase === 'collecting' || this.#phase === 'failed') && this.#coverage.coveredMs >= this.#dueMs;
   }
 
-  /** The version that waits for its activation. */
-  get proposal(): number | undefined {
-    return this.#phase === 'proposed' ? this.#version : undefined;
-  }
-
   /** Returns the start of the time that a training uses. */
   fromMs(nowMs: EpochMs): EpochMs {
     return Math.max(this.#coverage.firstMs ?? nowMs, nowMs - 2 * this.config.learn.forMs);

@@ -87,7 +87,12 @@ describe('what nothing can be learned from ends with a message that names it', (
     ['two rows', machineLines(machineRows(2, 1)), 'training-too-few-rows', /2 training rows/],
     ['text among numbers', replaced(300, 'abc'), 'csv-value-invalid', /:302: .*'flow'.*"abc"/],
     ['a line with a cell too many', replaced(300, '1;2'), 'csv-row-invalid', /:302: 5 cells/],
-    ['no column of a tag', ['datetime;load;flow', ...rowsOf('1;2')], 'csv-header-invalid', /no column for temperature/],
+    [
+      'no column of a tag',
+      ['datetime;load;flow', ...rowsOf('1;2')],
+      'csv-header-invalid',
+      /there is no column 'temperature'/,
+    ],
     [
       'nothing but missing values',
       ['datetime;load;flow;temperature', ...rowsOf('1;NaN;2')],
