@@ -66,7 +66,7 @@ describe('a frame that is sent', () => {
     );
   });
 
-  test('is made in one place, leaves by one, and no library that can write is among the sources', () => {
+  test('is made in one place, leaves by one, and the library that can write is used to read only', () => {
     expect(filesWith(/\.requestFrame\(/)).toEqual(['sources/modbus/link/endpoint-link.ts']);
     expect(filesWith(/\btransport\.write\(/).filter((path) => path.startsWith('sources/modbus/'))).toEqual([
       'sources/modbus/link/modbus-client.ts',
@@ -75,7 +75,9 @@ describe('a frame that is sent', () => {
       'sources/modbus/link/serial-transport.ts',
       'sources/modbus/link/tcp-transport.ts',
     ]);
-    expect(filesWith(/from 'modbus-serial'/)).toEqual(['plant/modbus-device.ts']);
+    const scan = 'sources/modbus/probe/scan-connection.ts';
+    expect(filesWith(/from 'modbus-serial'/)).toEqual(['plant/modbus-device.ts', scan]);
+    expect(filesWith(/#client\.(?:write|mask|custom)\w*\(/)).not.toContain(scan);
   });
 });
 
