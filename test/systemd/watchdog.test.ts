@@ -1,10 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as wait } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { FaultShim } from '../faults/fault-shim.ts';
 import { Recorder } from '../support/broker-recorder.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
 import { describeWith } from '../support/programs.ts';
@@ -50,7 +49,7 @@ class NotifySocket implements AsyncDisposable {
  * Invariant: READY=1 comes once it watches; WATCHDOG=1 keeps coming while everything turns, also with devices and uplinks
  * away; and once a part stands still for good, which from outside looks quite alive, it comes no more.
  */
-describeWith(['systemd-notify', 'python3', 'mkfifo'], 'the watchdog', () => {
+describeWith(['systemd-notify', 'python3', 'gcc'], 'the watchdog', () => {
   const WATCHDOG_MS = 3_000;
 
   test('is fed while all turns, with a device and an uplink away, until the goodbye', async () => {
@@ -77,11 +76,13 @@ describeWith(['systemd-notify', 'python3', 'mkfifo'], 'the watchdog', () => {
     using folder = new AgentFolder();
     await using systemd = new NotifySocket(join(folder.path, 'notify'));
     await systemd.states.when((state) => state === 'LISTENING');
+    using disk = new FaultShim('outbox.db');
     folder.configure({ ...plant.sections('100ms'), watches: { level: watchOfLevel } });
-    await using agent = await AgentProcess.start(folder.configFile, environment(systemd.path));
+    await using agent = await AgentProcess.start(folder.configFile, { ...environment(systemd.path), ...disk.env });
     await expect.poll(() => systemd.fed()).toBeGreaterThan(1);
 
-    await hangStorage(join(folder.path, 'outbox.db'));
+    // As a dead disk does: the storage thread waits in an fsync that does not return.
+    disk.set('fsyncDelayMs', 3_600_000);
     const withheld = () =>
       agent.log.filter(({ msg, part }) => msg.includes('stands still') && part === 'outbox').length;
     // After the second time, a sign of life from before the first has arrived.
@@ -100,17 +101,3 @@ describeWith(['systemd-notify', 'python3', 'mkfifo'], 'the watchdog', () => {
 });
 
 const watchOfLevel = { model: 'echo', tags: ['level'], window: { step: '100ms', maxAge: '5s' } };
-
-/**
- * Makes the storage thread wait for ever, as a dead disk does: a lock that outlasts its patience has it open the outbox
- * anew, and there it writes a file that is a pipe nobody reads.
- */
-async function hangStorage(path: string): Promise<void> {
-  execFileSync('mkfifo', [`${path}.high-water.new`]);
-  const blocker = new Database(path);
-  blocker.exec('BEGIN IMMEDIATE');
-  // Longer than SQLite's busy timeout in the agent, 5 s.
-  await wait(7_000);
-  blocker.exec('ROLLBACK');
-  blocker.close();
-}
