@@ -90,7 +90,7 @@ export class TimeReader {
     const times = timesOfLocal(localMs, zone);
     const [first] = times;
     if (first === undefined) return { expected: `a time that exists in ${zone}: clocks were put forward over it` };
-    return times.find((timeMs) => timeMs >= this.#previousMs) ?? first;
+    return times.find((timeMs) => timeMs > this.#previousMs) ?? first;
   }
 
   /** @returns A fault if some times of a column have a zone and others have none, and no option names it. */

@@ -30,8 +30,12 @@ export function decodePlainValue(text: string, map: ValueMap | undefined): numbe
   return numberOfText(quoted ?? text, map);
 }
 
-/** Converts a JSON value: a number, a boolean (1 or 0), or a text that is a number or in the map. */
+/** Converts a JSON value: what the map says, a number, a boolean (1 or 0), or a text that is a number. */
 export function decodeJsonValue(value: unknown, map: ValueMap | undefined): number | undefined {
+  if (map !== undefined && (typeof value === 'number' || typeof value === 'boolean')) {
+    const mapped = map.get(String(value));
+    if (mapped !== undefined) return mapped;
+  }
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   if (typeof value === 'boolean') return value ? 1 : 0;

@@ -1,7 +1,7 @@
 import { SampleBatch } from '../../domain/sample/sample-batch.ts';
 import type { TagNumber } from '../../domain/sample/tag.ts';
 import { invariant } from '../../platform/errors.ts';
-import { type QualityCodes, qualityCodesOf } from '../quality-code.ts';
+import { type GuessedCodes, qualityCodesOf } from '../quality-code.ts';
 import { type ValueMap, valueMapOf } from '../text-value.ts';
 import { compileValuePath, type ValuePath } from './json-path.ts';
 import type { MqttReading } from './mqtt-source-config.ts';
@@ -18,7 +18,7 @@ export type TagPlan = {
   /** Undefined: the payload has no quality. */
   readonly quality: ValuePath | undefined;
   /** Meaning of small numbers of the quality. */
-  readonly qualityCodes: QualityCodes;
+  readonly qualityCodes: GuessedCodes;
   readonly timeFormat: TimeFormat;
   readonly map: ValueMap | undefined;
   /** What a missing value means: the tag keeps its value, or it is bad. */
