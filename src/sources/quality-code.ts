@@ -2,7 +2,7 @@ import { BAD, GOOD, type QualityCode, UNCERTAIN } from '../domain/sample/quality
 
 /** Meaning of small numbers: 0 is good in OPC UA; 0 is bad in OPC DA and as a flag, where 192 and 1 are good. */
 export const qualityCodes = ['opcua', 'opcda', 'flag'] as const;
-export type QualityCodes = (typeof qualityCodes)[number];
+type QualityCodes = (typeof qualityCodes)[number];
 
 /** 'unclear': a name such as `fault` or `QualityCode` does not tell; then numbers and flags that could be either are not known. */
 export type GuessedCodes = QualityCodes | 'unclear';
