@@ -64,7 +64,7 @@ const readingFields = {
     .enum(qualityCodes)
     .optional()
     .describe(
-      'Meaning of quality numbers below 65,536. opcua: the top two bits of 32, 0 is good. opcda: bits 6 and 7, 0 is bad and 192 is good. flag: 0 is bad and 1 is good. Default: opcua if the name at the path contains status or code, flag if it contains valid or good, otherwise opcda',
+      'Meaning of quality numbers below 65,536. opcua: the top two bits of 32, 0 is good. opcda: bits 6 and 7, 0 is bad and 192 is good. flag: 0 is bad and 1 is good. Default: opcua if the name at the path contains status or code, flag if it contains valid or good, otherwise opcda. A name such as fault or QualityCode does not tell: then such numbers are uncertain',
     ),
   qos: z
     .union([z.literal(0), z.literal(1)])
