@@ -6,6 +6,8 @@ import { findNarrow, type Narrow, pivot } from './csv-narrow.ts';
 import { type Decimal, isAnyNumber } from './csv-numbers.ts';
 import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
 import type { CsvRow } from './csv-row.ts';
+import { isGoodQuality, qualityColumnOf } from './csv-quality.ts';
+import { timeColumnProblem } from './csv-time-column.ts';
 import { type TimeOptions, TimeReader } from './csv-times.ts';
 
 /** Header names of a time column; compared in lower case, the first that a file has. */
@@ -102,6 +104,9 @@ export class CsvFile {
     checkKnown(path, head, chosen, known);
     checkKnown(path, head, [...(options.texts ?? []), ...(timeColumn === undefined ? [] : [timeColumn])], headers);
     if (chosen.length === 0) throw headerInvalid(path, head, columns.noNumbersText(others));
+    const fault =
+      timeColumn === undefined ? undefined : timeColumnProblem(headers, sample, timeColumn, options.timeUnit);
+    if (fault !== undefined) throw headerInvalid(path, head, fault);
     const reader = new TimeReader(await columns.timeOptions(headers.indexOf(timeColumn ?? '')));
     const times = sample.map(({ cells }) => reader.read(cells[headers.indexOf(timeColumn ?? '')] ?? ''));
     const layout: CsvLayout = {
@@ -111,7 +116,7 @@ export class CsvFile {
       timeColumn,
       intervalMs: medianInterval(times),
       textColumns: textColumns.filter((name) => !chosen.includes(name)),
-      notes: notesOf(head, narrow),
+      notes: [...notesOf(head, narrow), ...qualityNotes(headers, chosen, narrow)],
       timeNotes: timeNotesOf(reader),
     };
     return new CsvFile(layout, head, options, columns, narrow);
@@ -134,6 +139,7 @@ export class CsvFile {
     const { path, columns, timeColumn } = this.layout;
     const { headers } = this.#head;
     const columnIndexes = columns.map((name) => headers.indexOf(name));
+    const qualityIndexes = columns.map((name) => headers.indexOf(qualityColumnOf(name, headers) ?? ''));
     const textIndexes = (this.#options.texts ?? []).map((name) => headers.indexOf(name));
     const timeIndex = timeColumn === undefined ? undefined : headers.indexOf(timeColumn);
     const times = new TimeReader(await this.#timeOptions());
@@ -157,7 +163,8 @@ export class CsvFile {
       for (const [place, index] of columnIndexes.entries()) {
         const cell = cells[index] ?? '';
         // Awaits only a cell that its column must decide about.
-        values[place] = this.#columns.number(index, cell) ?? (await this.#columns.decide(index, cell, line));
+        const value = this.#columns.number(index, cell) ?? (await this.#columns.decide(index, cell, line));
+        values[place] = isGoodQuality(cells[qualityIndexes[place] ?? -1] ?? '') ? value : Number.NaN;
       }
       yield { row, line, timeMs, timeText, texts, values };
     }
@@ -249,6 +256,15 @@ function notesOf({ headerLine, preamble, lastHeadLine }: CsvHead, narrow: Narrow
     ...(hasUnits ? [`below the header are units, up to line ${lastHeadLine}, which are not read`] : []),
     ...(narrow === undefined ? [] : [`one value a line: ${narrow.nameColumn} names it`]),
   ];
+}
+
+function qualityNotes(
+  headers: readonly string[],
+  columns: readonly string[],
+  narrow: Narrow | undefined,
+): readonly string[] {
+  const used = narrow === undefined ? columns.map((name) => qualityColumnOf(name, headers)) : [narrow.qualityColumn];
+  return used.flatMap((name) => (name === undefined ? [] : [`values whose ${name} is not good are missing`]));
 }
 
 function timeNotesOf({ isElapsed, assumesUtc }: TimeReader): readonly string[] {

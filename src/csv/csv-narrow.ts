@@ -1,5 +1,6 @@
 import { OperatingError } from '../platform/errors.ts';
 import type { CsvColumns } from './csv-columns.ts';
+import { isGoodQuality, qualityColumn } from './csv-quality.ts';
 import type { CsvRecord } from './csv-records.ts';
 import type { CsvRow } from './csv-row.ts';
 import type { TimeReader } from './csv-times.ts';
@@ -8,8 +9,8 @@ import type { TimeReader } from './csv-times.ts';
 export type Narrow = {
   readonly nameColumn: string;
   readonly valueColumn: string;
-  /** Column of 1 for a valid value; undefined without one. */
-  readonly validColumn: string | undefined;
+  /** Column with the quality of the values; undefined without one. */
+  readonly qualityColumn: string | undefined;
   /** Names of values in the first rows. */
   readonly names: readonly string[];
 };
@@ -18,7 +19,6 @@ export type Narrow = {
 const NAMES =
   /^(var(iable)?_?name|tag_?(name)?|name|point(_?name)?|signal|channel|variable|item|metric|entity_id|sensor)$/;
 const VALUES = /^(var_?value|value|wert|valeur|valor|state)$/;
-const VALIDITIES = /^(validity|valid)$/;
 /** Values that are kept in memory to sort them by time. */
 const VALUES_MAX = 10_000_000;
 /** WinCC's marks of the start and the stop of its runtime. */
@@ -44,8 +44,7 @@ export function findNarrow(file: {
       ? texts.find((name) => NAMES.test(name.toLowerCase()))
       : texts.find((name) => namesIn(name).some((each) => wanted.includes(each)));
   if (nameColumn === undefined || valueColumn === undefined) return undefined;
-  const validColumn = headers.find((name) => VALIDITIES.test(name.toLowerCase()));
-  return { nameColumn, valueColumn, validColumn, names: namesIn(nameColumn) };
+  return { nameColumn, valueColumn, qualityColumn: qualityColumn(headers), names: namesIn(nameColumn) };
 }
 
 /**
@@ -54,7 +53,7 @@ export function findNarrow(file: {
  * @throws {OperatingError} 'csv-value-invalid' | 'csv-row-invalid' (reject).
  */
 export async function* pivot(
-  { nameColumn, valueColumn, validColumn }: Narrow,
+  { nameColumn, valueColumn, qualityColumn: quality }: Narrow,
   layout: { readonly path: string; readonly columns: readonly string[]; readonly timeColumn: string | undefined },
   headers: readonly string[],
   file: {
@@ -64,7 +63,7 @@ export async function* pivot(
   },
 ): AsyncGenerator<CsvRow, void, undefined> {
   const [nameIndex, valueIndex] = [headers.indexOf(nameColumn), headers.indexOf(valueColumn)];
-  const validIndex = validColumn === undefined ? -1 : headers.indexOf(validColumn);
+  const qualityIndex = quality === undefined ? -1 : headers.indexOf(quality);
   const timeIndex = headers.indexOf(layout.timeColumn ?? '');
   const places = new Map(layout.columns.map((name, place) => [name, place]));
   // Each name has its own order: a file may list one name after the other.
@@ -87,9 +86,8 @@ export async function* pivot(
         `${layout.path}:${line}: more than ${VALUES_MAX} values in a file with one value a line. Split the file.`,
       );
     const cell = cells[valueIndex] ?? '';
-    const isValid = validIndex < 0 || !/^(0|false|no)$/i.test(cells[validIndex] ?? '');
     const value = file.columns.number(valueIndex, cell) ?? (await file.columns.decide(valueIndex, cell, line));
-    row.values[place] = isValid ? value : Number.NaN;
+    row.values[place] = isGoodQuality(cells[qualityIndex] ?? '') ? value : Number.NaN;
   }
   const sorted = [...rows.values()].toSorted((a, b) => (a.timeMs ?? 0) - (b.timeMs ?? 0));
   for (const [row, each] of sorted.entries()) yield { row, ...each };
