@@ -100,7 +100,7 @@ function placed(document: PositionedData, { path, at, message }: Finding): Docum
 }
 
 /** Depth of the part to remove in maps whose entries are independent: an invalid entry does not affect the others. */
-const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, derived: 2, watches: 2, uplinks: 2 };
+const ENTRY_DEPTH: Readonly<Record<string, number>> = { sources: 2, derived: 2, watches: 2, limits: 2, uplinks: 2 };
 const ROUNDS_MAX = 5;
 
 /**

@@ -1,4 +1,4 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -41,7 +41,7 @@ export function addInitCommand(program: Command): void {
     .action(runs(initCommand));
 }
 
-/** `andon init`. @returns Exit code of `andon check` for the new file. @throws {OperatingError} 'file-exists' (reject). */
+/** `andon init`. @returns Exit code of `andon check` for the new file, which is not kept unless it passes. @throws {OperatingError} 'file-exists' (reject). */
 export async function initCommand(file: string, options: InitOptions, output: Output): Promise<number> {
   await refuseExisting(file);
   const answers = await askFor(options);
@@ -56,8 +56,13 @@ export async function initCommand(file: string, options: InitOptions, output: Ou
   const shown = relative(directory, tagFile);
   const text = configText(answers, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
   await writeFile(file, text, { flag: 'wx' });
-  output.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
-  return checkCommand(file, { json: false, strict: false }, output);
+  const code = await checkCommand(file, { json: false, strict: false }, output);
+  if (code === 0) output.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
+  else {
+    await unlink(file);
+    output.err(`${file} is not kept: correct the problems above, and run andon init again`);
+  }
+  return code;
 }
 
 async function refuseExisting(file: string): Promise<void> {
