@@ -22,9 +22,7 @@ const delays = {
 /** A set point: a number, or with settings of its own. */
 const level = (description: string) =>
   z
-    .union([z.number(), configObject({ at: z.number().describe('Set point, in the unit of the tag'), ...delays })], {
-      error: 'expected a number, or { at: NUMBER, priority: … }',
-    })
+    .union([z.number(), configObject({ at: z.number().describe('Set point, in the unit of the tag'), ...delays })])
     .optional()
     .describe(description);
 
