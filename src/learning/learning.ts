@@ -153,6 +153,7 @@ export class Learning implements LearningStatuses, AsyncDisposable {
   }
 
   #observe(): void {
+    if (this.#learners.size === 0) return;
     const nowMs = this.#options.deps.clock.nowMs();
     for (const { watch, tags } of this.#options.board.watches())
       for (const { learner } of this.#learners.values()) if (learner.watch === watch) learner.observe(tags, nowMs);

@@ -1,6 +1,6 @@
 import type { LearningOverview } from '../contracts/learning-statuses.ts';
 import type { TagReading } from '../contracts/live-events.ts';
-import type { SampleHistory } from '../contracts/sample-history.ts';
+import { rollupSpansMs, type SampleHistory } from '../contracts/sample-history.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { Coverage } from '../domain/learning/coverage.ts';
@@ -25,7 +25,6 @@ export class ModelLearner {
   #reason = '';
   /** Coverage at which a training is due. */
   #dueMs: number;
-
   readonly #beganMs: EpochMs;
 
   /**
@@ -56,7 +55,15 @@ export class ModelLearner {
 
   /** Counts what the history has already, so that a restart loses no progress. */
   async readHistory(history: SampleHistory, nowMs: EpochMs, signal: AbortSignal): Promise<void> {
-    for (let fromMs = nowMs - 2 * this.config.learn.forMs; fromMs < nowMs; fromMs += SLICE_MS) {
+    const beginMs = nowMs - 2 * this.config.learn.forMs;
+    // The minutes are enough, and a thousandth of the samples. Short times are counted by the second.
+    if (this.#coverage.bucketMs >= rollupSpansMs['1m']) {
+      const minutes = await history.rollups(this.config.tags, beginMs, nowMs, '1m');
+      for (const [tag, { timesMs, counts }] of minutes.entries())
+        for (const [at, timeMs] of timesMs.entries()) if ((counts[at] ?? 0) > 0) this.#coverage.add(tag, timeMs, nowMs);
+      return;
+    }
+    for (let fromMs = beginMs; fromMs < nowMs; fromMs += SLICE_MS) {
       if (signal.aborted) return;
       const toMs = Math.min(fromMs + SLICE_MS, nowMs);
       const series = await history.read(this.config.tags, fromMs, toMs);

@@ -62,7 +62,20 @@ class Box implements AsyncDisposable {
       history: {
         add: () => undefined,
         addScore: () => undefined,
-        rollups: () => Promise.resolve([]),
+        rollups: async (tags, fromMs, toMs) => {
+          const minutes = this.stored.map((timeMs) => Math.floor(timeMs / 60_000) * 60_000);
+          const timesMs = Float64Array.from(minutes.filter((timeMs) => timeMs >= fromMs && timeMs <= toMs));
+          const counts = timesMs.map(() => 1);
+          return tags.map((tag) => ({
+            tag,
+            timesMs,
+            minima: counts,
+            maxima: counts,
+            means: counts,
+            counts,
+            qualities: counts,
+          }));
+        },
         read: async (tags, fromMs, toMs) =>
           tags.map((tag) => {
             const timesMs = Float64Array.from(this.stored.filter((timeMs) => timeMs >= fromMs && timeMs < toMs));
@@ -136,6 +149,15 @@ describe('a watch without an active model', () => {
         'proposed: a model is trained: look at its report.md, then: andon models activate pump@1',
       ),
     });
+  });
+
+  test('counts by the second what the history already has of a short time', async () => {
+    await using short = new Box({ for: '1m' });
+    const nowMs = short.clock.nowMs();
+    short.stored = Array.from({ length: 61 }, (_, second) => nowMs - second * 1000).toReversed();
+    await short.start();
+    await short.clock.advance(2000);
+    expect(short.did).toEqual(['trained on 0 h', 'recorded 1']);
   });
 
   test('counts what the history already has', async () => {
