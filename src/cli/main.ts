@@ -2,6 +2,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { addTlsCommands } from './access/tls-command.ts';
+import { addTokensCommands } from './access/tokens-commands.ts';
+import { addUsersCommands } from './access/users-commands.ts';
 import { addBackupCommands } from './backup-command.ts';
 import { addAlarmCommands } from './alarms-command.ts';
 import { checkCommand } from './setup/check-command.ts';
@@ -109,6 +112,9 @@ function commands(): Command {
   addScanCommand(program);
   addTagsCommands(program);
   addAlarmCommands(program);
+  addUsersCommands(program);
+  addTokensCommands(program);
+  addTlsCommands(program);
   addBackupCommands(program);
   program
     .command('status')
