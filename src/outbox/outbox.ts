@@ -11,6 +11,7 @@ import { AppendQueue } from './records/append-queue.ts';
 import type { RecordReaderOptions, RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
+import { sizeBudget } from './file/size-budget.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -85,7 +86,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
       clock: deps.clock,
       commitIntervalMs: config.commitIntervalMs,
       commitRowsMax: config.commitRowsMax,
-      commitBytesMax: config.commitBytesMax,
+      // A commit that fits into a step of the WAL keeps the files within `maxSize`.
+      commitBytesMax: Math.min(config.commitBytesMax, sizeBudget(config.maxSizeBytes).walStepBytes),
       queueRowsMax: config.queueRowsMax,
       queueBytesMax: config.queueBytesMax,
       recordBytesMax: config.recordBytesMax,
