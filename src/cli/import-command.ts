@@ -182,7 +182,7 @@ async function sourceOfConfig(
 ): Promise<{ readonly addressBase: unknown } | undefined> {
   if (config === undefined) return undefined;
   const read = await readConfigText(config);
-  if ('problem' in read) throw new OperatingError('config-unreadable', 'reject', `${config}: ${read.problem}`);
+  if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
   const sources = valueAt(new ConfigDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
   const used = all.find((source) => {
