@@ -72,6 +72,7 @@ const floors: readonly (readonly string[])[] = [
   ['serving/text'],
   ['serving'],
   ['config'],
+  ['tag-import'],
   ['app', 'offline'],
   ['hosts'],
   ['cli/output'],
