@@ -38,7 +38,12 @@ function endpointFindings(section: 'http' | 'serving', endpoint: EndpointConfig)
   const clearText = 'passwords, tokens and values can be read on the way';
   return [
     ...(users === undefined && token === undefined
-      ? [error(at, `${reached}, and there is no login for it: set http.users, and run andon users add NAME --role admin`)]
+      ? [
+          error(
+            at,
+            `${reached}, and there is no login for it: set http.users, and run andon users add NAME --role admin`,
+          ),
+        ]
       : []),
     ...(tls === undefined && !insecure
       ? [

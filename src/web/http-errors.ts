@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Disposition, type ErrorCatalogue, OperatingError, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, retry } from '../platform/errors.ts';
 
 /** Errors of every HTTP endpoint. */
 export const httpErrors = {
@@ -8,11 +8,6 @@ export const httpErrors = {
     'Find the program that uses the address, or change `http.listen` or `serving.listen`.',
   ),
 } as const satisfies ErrorCatalogue;
-
-export function httpFailure(code: keyof typeof httpErrors, message: string, options?: ErrorOptions): OperatingError {
-  const disposition: Disposition = httpErrors[code].disposition;
-  return new OperatingError(code, disposition, message, options);
-}
 
 /** Body of every error answer. */
 export const errorJson = z.object({ error: z.string() });

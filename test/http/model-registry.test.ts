@@ -26,7 +26,7 @@ beforeAll(async () => {
   folder.configure({
     ...sections,
     // Without probation, in which the version before stays loaded and cannot be removed.
-    models: { ...models, rollback: { within: '0ms' }, maxModelSize: '1MB', receiveDeadline: '8s', loadDeadline: '4s' },
+    models: { ...models, rollback: { within: '0ms' }, maxModelSize: '1MB', receiveDeadline: '8s', loadDeadline: '10s' },
     watches: { level: { model: 'echo', tags: ['level'], window: { step: '50ms', maxAge: '5s' }, alarm: {} } },
     http: { listen: '127.0.0.1:0', adminToken: { env: 'ADMIN_TOKEN' }, requestTimeout: '1s' },
   });
@@ -205,7 +205,7 @@ describe('what arrives is bounded', () => {
     const { hostname, port } = new URL(agent.httpUrl);
     const socket = connect(Number(port), hostname);
     socket.write(
-      'POST /api/v1/alarms/level/acknowledge HTTP/1.1\r\ncontent-type: application/json\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{',
+      `POST /api/v1/alarms/level/acknowledge HTTP/1.1\r\nauthorization: Bearer ${ADMIN}\r\ncontent-type: application/json\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{`,
     );
     let text = '';
     socket.on('data', (data) => (text += data.toString()));

@@ -2,11 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig } from '../../config/config-file.ts';
 import { SystemClock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
+import { accessPaths } from './access-paths.ts';
 import { writePrivateFile } from './private-file.ts';
 
 type TlsInitOptions = { readonly config: string; readonly name?: readonly string[]; readonly json?: boolean };
@@ -28,8 +28,7 @@ export function addTlsCommands(program: Command): void {
 
 /** `andon tls init`: writes `tls/ca.pem`, `ca.key`, `box.pem` and `box.key` next to the configuration. */
 async function tlsInitCommand(options: TlsInitOptions, output: Output): Promise<number> {
-  const { config } = await loadConfig(options.config, { checkModels: false });
-  const directory = join(dirname(resolve(options.config)), 'tls');
+  const { agentId, outboxPath, tlsFolder: directory, hasTlsKey } = await accessPaths(options.config);
   await mkdir(directory, { recursive: true });
   const file = (name: string) => join(directory, name);
   const names = [...new Set([...ownNames(), ...(options.name ?? [])])];
@@ -39,22 +38,22 @@ async function tlsInitCommand(options: TlsInitOptions, output: Output): Promise<
   const known = await readAuthority(file('ca.pem'), file('ca.key'));
   const authority =
     known === undefined
-      ? await CertificateAuthority.make(config.agent.id, nowMs)
+      ? await CertificateAuthority.make(agentId, nowMs)
       : await CertificateAuthority.read(known.certificate, known.key);
   const { certificate, key, notAfter } = await authority.certificateFor(names, nowMs);
   if (known === undefined) {
-    await writePrivateFile(file('ca.key'), await authority.key(), config.outbox.path);
+    await writePrivateFile(file('ca.key'), await authority.key(), outboxPath);
     await writeFile(file('ca.pem'), authority.pem);
   }
   // An agent that reads in between reports that the two do not fit, and reads again.
-  await writePrivateFile(file('box.key'), key, config.outbox.path);
+  await writePrivateFile(file('box.key'), key, outboxPath);
   await writeFile(file('box.pem'), certificate);
   const expires = notAfter.toISOString().slice(0, 10);
   const shown = relative(dirname(resolve(options.config)), directory);
   const section = `tls: { cert: ${shown}/box.pem, key: ${shown}/box.key }`;
   const lines = [
     `${file('box.pem')} is a certificate for ${names.join(', ')}. It expires on ${expires}; andon tls init renews it.`,
-    ...(config.http.tls === undefined ? [`Add to section http: ${section}`] : []),
+    ...(hasTlsKey ? [] : [`Add to section http: ${section}`]),
     `Install ${file('ca.pem')} as an authority on the machines that open the page. Keep ca.key secret: it can make certificates for any name.`,
   ];
   printResult(output, options, { document: { ok: true, directory, names, expires }, text: lines.join('\n') });
