@@ -119,11 +119,18 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
-    const { uplink, kinds, limits, batchesMax } = request;
+    const { uplink, kinds, limits, batchesMax, values } = request;
     const recordsMax = limits.recordsMax * batchesMax;
     const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
     if (claim.spans.length === 0) return [];
-    const { batches, damaged } = await this.#reader.call('read', { ...claim, uplink, kinds, limits, batchesMax });
+    const { batches, damaged } = await this.#reader.call('read', {
+      ...claim,
+      uplink,
+      kinds,
+      limits,
+      batchesMax,
+      values,
+    });
     if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));
