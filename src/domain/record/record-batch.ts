@@ -143,11 +143,7 @@ export class RecordBatchWriter {
    * @param list List of names of the record; undefined if it has its names itself.
    * @returns False if the record was dropped.
    */
-  add(
-    record: RecordRef,
-    write: (to: JsonWriter, columns: number | undefined) => boolean,
-    list?: NameList | undefined,
-  ): boolean {
+  add(record: RecordRef, write: (to: JsonWriter, columns: number | undefined) => boolean, list?: NameList): boolean {
     const columns = list === undefined ? undefined : this.#lists.positionOf(list);
     const start = this.#json.length;
     this.#json.text(this.#refs.length === 0 ? OPEN : COMMA);
