@@ -147,9 +147,9 @@ describe('times', () => {
   });
 
   describe('over a change of the clocks', () => {
-    const minutes = (date: string, ...clocks: string[]) => at(...clocks.map((clock) => `${date} ${clock}:00`));
-    const autumn = minutes('26.10.2025', '01:59', '02:00', '02:01', '02:59', '02:00', '02:01', '03:00');
-    const spring = minutes('29.03.2026', '01:58', '01:59', '03:00', '03:01');
+    const minutesAt = (date: string, ...clocks: string[]) => at(...clocks.map((clock) => `${date} ${clock}:00`));
+    const autumn = minutesAt('26.10.2025', '01:59', '02:00', '02:01', '02:59', '02:00', '02:01', '03:00');
+    const spring = minutesAt('29.03.2026', '01:58', '01:59', '03:00', '03:01');
 
     test('in autumn are read with a zone', async () => {
       const { times } = await read(autumn, { timeZone: 'Europe/Berlin' });
@@ -219,7 +219,7 @@ describe('times', () => {
     test('in spring are read with a zone, and a time that does not exist is refused', async () => {
       const { times } = await read(spring, { timeZone: 'Europe/Berlin' });
       expect(times.map((timeMs) => ((timeMs ?? 0) - Date.UTC(2026, 2, 29, 0, 58)) / 60_000)).toEqual([0, 1, 2, 3]);
-      expect(await errorOf(minutes('29.03.2026', '02:30'), { timeZone: 'Europe/Berlin' })).toContain(
+      expect(await errorOf(minutesAt('29.03.2026', '02:30'), { timeZone: 'Europe/Berlin' })).toContain(
         'expected a time that exists in Europe/Berlin: clocks were put forward over it',
       );
     });

@@ -71,12 +71,12 @@ describe('an alias', () => {
 
   describe('with two names in one birth', () => {
     const metric = (name: string, double: number) => ({ name, alias: 7, dataType: Double, double });
-    const birth = [metric('A', 1), metric('B', 2), { name: 'C', alias: 8, dataType: Double, double: 3 }];
+    const shared = [metric('A', 1), metric('B', 2), { name: 'C', alias: 8, dataType: Double, double: 3 }];
     const abc = { a: of('A'), b: of('B'), c: of('C') };
 
     test('makes the tags of both bad when a value comes by the alias alone, until one comes by name', async () => {
       const { harness, send, values, health, heard } = await plantWith({ tags: abc, rebirth: true });
-      await send('NBIRTH', 0, birth);
+      await send('NBIRTH', 0, shared);
       await send('NDATA', 1, [{ alias: 8, double: 4 }]);
       await harness.batches.when(([first]) => first?.value === 4);
       expect(values()).toEqual({ a: 1, b: 2, c: 4 });
@@ -98,12 +98,12 @@ describe('an alias', () => {
       const { harness, send, values, health } = await plantWith({ tags: abc });
       await send('NBIRTH', 0, []);
       await send('DBIRTH', 1, [], 'other');
-      await send('NBIRTH', 0, birth);
+      await send('NBIRTH', 0, shared);
       await send('NDATA', 1, [{ alias: 7, double: 99 }]);
       await send(
         'NBIRTH',
         0,
-        birth.map((each, alias) => ({ ...each, alias })),
+        shared.map((each, alias) => ({ ...each, alias })),
       );
       await send('NDATA', 1, [{ alias: 1, double: 5 }]);
       await harness.batches.when(([first]) => first?.value === 5);
@@ -113,7 +113,7 @@ describe('an alias', () => {
 
     test('does not concern another device with the alias', async () => {
       const { harness, send, values } = await plantWith({ tags: { ...abc, d: of('D', 'pump') } });
-      await send('NBIRTH', 0, birth);
+      await send('NBIRTH', 0, shared);
       await send('DBIRTH', 1, [metric('D', 6)], 'pump');
       await send('DDATA', 2, [{ alias: 7, double: 7 }], 'pump');
       await harness.batches.when(([first]) => first?.value === 7);
