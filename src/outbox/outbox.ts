@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
+import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore, Unstored } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
@@ -114,8 +114,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
     }
   }
 
-  lost(drafts: readonly RecordDraft[], reason: string): void {
-    this.#tally.add(drafts, reason);
+  lost(losses: readonly Unstored[], reason: string): void {
+    this.#tally.add(losses, reason);
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
