@@ -55,7 +55,7 @@ function regularFiles(folder: string): readonly BundleFile[] {
 /** Recognizes ELF, PE (Windows) and Mach-O (macOS, also for several processors) by their first bytes. */
 function binaryFormat(file: string): number | string | undefined {
   const start = Buffer.alloc(20);
-  const descriptor = openSync(file);
+  const descriptor = openSync(file, 'r');
   const length = readSync(descriptor, start, 0, start.length, 0);
   closeSync(descriptor);
   if (length < start.length) return undefined;
