@@ -50,7 +50,9 @@ type Series = { readonly name: string; readonly buffer: SeriesBuffer };
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
   /** By tag number, from the first sample; undefined for a tag that is not kept. */
-  readonly #series = new Map<TagNumber, Series | undefined>();
+  #series = new Map<TagNumber, Series | undefined>();
+  /** Samples that wait although their tag is another one now. */
+  #ended: readonly Series[] = [];
   /** By watch. */
   readonly #scores = new Map<string, Series>();
   readonly #taken;
@@ -101,6 +103,12 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     }
     this.#push(series, timestampMs, score ?? Number.NaN, score === undefined ? BAD : GOOD);
     this.#count(0, 0);
+  }
+
+  /** Looks up again which tags are kept, after a change of the tags or of the rule. */
+  change(): void {
+    this.#ended = [...this.#ended, ...this.#series.values()].filter((series) => series !== undefined);
+    this.#series = new Map();
   }
 
   /** Sends every added sample to the history worker. Resolves when they are on disk or dropped. */
@@ -203,7 +211,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: HistoryBatch[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of [...this.#series.values(), ...this.#scores.values()]) {
+    for (const series of [...this.#ended, ...this.#series.values(), ...this.#scores.values()]) {
       if (series === undefined || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#batchOf(slice, samples));
@@ -214,6 +222,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     }
     if (samples > 0) slices.push(this.#batchOf(slice, samples));
     this.#waiting = 0;
+    this.#ended = [];
     return slices;
   }
 

@@ -3,8 +3,6 @@ import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import {
   acknowledge,
-  type ActionCause,
-  type AlarmStep,
   applyVerdict,
   endSuppression,
   isAction,
@@ -13,7 +11,6 @@ import {
   shelve,
   suppress,
 } from '../domain/alarm/alarm-logic.ts';
-import { actionMessage } from '../domain/alarm/alarm-message.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
   type AlarmFacts,
@@ -32,24 +29,11 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { alarmMetrics } from './alarm-metrics.ts';
+import { action, type Alarm, type AlarmDefinition, newAlarm } from './alarm-definition.ts';
 import type { Entry, Recorder } from './recorder.ts';
-import type { AlarmConfig } from './watch-config.ts';
 
 /** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
-
-/** An alarm that may be raised. */
-export type AlarmDefinition = Pick<
-  AlarmConfig,
-  'onDelayMs' | 'offDelayMs' | 'priority' | 'outOfService' | 'suppressWhen'
-> & {
-  /** `watch/<id>`, `limit/<tag>/<level>` or `diagnostic/<kind>/<id>`. */
-  readonly id: string;
-  /** Watch of the alarm; '' for other alarms. */
-  readonly watch: string;
-  /** Name for sentences: `pump-1`, `pump-1.pressure (high)`. */
-  readonly title: string;
-};
 
 /** What raises an alarm, for its record. */
 type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
@@ -69,17 +53,6 @@ export type AlarmInput = {
   readonly suppressed: boolean | undefined;
 };
 
-type Alarm = {
-  readonly definition: AlarmDefinition;
-  memory: AlarmStep['memory'];
-  last: AlarmTransition;
-  /** Highest number given out. It is above `last.number` if an operator's action could not be stored. */
-  number: number;
-  /** Last transition that is in the outbox: the one that is listed. */
-  stored: AlarmTransition;
-  shelving: Timer | undefined;
-};
-
 /**
  * All alarms: their states, the actions of operators, and their records in the outbox.
  *
@@ -94,7 +67,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #deps: Deps;
   readonly #metrics;
   readonly #health: ComponentHealth;
-  readonly #alarms: Map<string, Alarm>;
+  #alarms: Map<string, Alarm>;
   readonly #backoff: Backoff;
   readonly #definitionOf;
   #unapplied: AlarmInput[] = [];
@@ -162,6 +135,26 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   /** Adds an alarm that becomes possible later, such as that of a component. Does nothing if it exists. */
   define(definition: AlarmDefinition): void {
     if (!this.#alarms.has(definition.id)) this.#add(newAlarm(definition, this.#deps.clock.nowMs()));
+  }
+
+  /** Applies other definitions. Alarms that are still defined keep their state; the others end. */
+  change(definitions: readonly AlarmDefinition[]): void {
+    const before = this.#alarms;
+    const nowMs = this.#deps.clock.nowMs();
+    const entries: Entry[] = [];
+    this.#alarms = new Map();
+    for (const definition of definitions) {
+      const alarm = before.get(definition.id);
+      if (alarm === undefined) this.#add(newAlarm(definition, nowMs));
+      else entries.push(...this.#redefine(alarm, definition));
+    }
+    for (const [id, alarm] of before) {
+      if (this.#alarms.has(id)) continue;
+      const late = this.#definitionOf(alarm.last);
+      if (late === undefined) entries.push(...this.#end(alarm));
+      else this.#alarms.set(id, alarm);
+    }
+    this.#recorder.store(entries);
   }
 
   /** @returns Transitions to store, with the record that they belong to. */
@@ -306,6 +299,26 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return entry;
   }
 
+  #redefine(alarm: Alarm, definition: AlarmDefinition): readonly Entry[] {
+    const { state } = alarm.last;
+    this.#alarms.set(definition.id, alarm);
+    if (this.#restored) {
+      this.#metrics.andon_alarms.dec({ state, priority: alarm.definition.priority });
+      this.#metrics.andon_alarms.inc({ state, priority: definition.priority });
+    }
+    alarm.definition = definition;
+    return this.#restored ? this.#putInService(alarm) : [];
+  }
+
+  /** Ends an alarm that is defined no longer, so that no receiver keeps it. */
+  #end(alarm: Alarm): readonly Entry[] {
+    alarm.shelving?.cancel();
+    if (!this.#restored) return [];
+    const entries = alarm.last.state === 'normal' ? [] : [this.#ofConfig(alarm, normalFacts, 'returned-to-service')];
+    this.#metrics.andon_alarms.dec({ state: 'normal', priority: alarm.definition.priority });
+    return entries;
+  }
+
   /** Adds an alarm after the start. */
   #add(alarm: Alarm): void {
     const { id, priority } = alarm.definition;
@@ -421,47 +434,4 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const change = action(alarm, 'shelving-ended', undefined, nowMs, undefined);
     this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
   }
-}
-
-/** Returns the change of an alarm by an operator, the clock or the configuration. */
-function action(
-  { definition, last }: Alarm,
-  cause: ActionCause,
-  by: string | undefined,
-  timestampMs: EpochMs,
-  untilMs: EpochMs | undefined,
-) {
-  const message = actionMessage(cause, { alarm: definition.title, by, untilMs });
-  return { cause, message, parameters: {}, by, timestampMs, score: last.score };
-}
-
-/**
- * Creates an alarm without a stored state. If its state was lost, records with its earlier numbers may be in the outbox.
- * An alarm changes less than once a millisecond, so the current time is above all of them.
- */
-function newAlarm(definition: AlarmDefinition, nowMs: EpochMs): Alarm {
-  const number = Math.floor(nowMs);
-  const last: AlarmTransition = {
-    alarm: definition.id,
-    watch: definition.watch,
-    number,
-    state: 'normal',
-    previous: 'normal',
-    priority: definition.priority,
-    cause: 'returned-to-normal',
-    message: `${definition.title} has had no alarm yet.`,
-    parameters: {},
-    by: undefined,
-    timestampMs: nowMs,
-    score: undefined,
-    facts: normalFacts,
-  };
-  return {
-    definition,
-    memory: { facts: normalFacts, delay: noDelay },
-    last,
-    number,
-    stored: last,
-    shelving: undefined,
-  };
 }

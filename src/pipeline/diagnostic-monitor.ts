@@ -3,7 +3,8 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentStatus } from '../platform/health.ts';
-import type { AlarmDefinition, AlarmService } from './alarm-service.ts';
+import type { AlarmDefinition } from './alarm-definition.ts';
+import type { AlarmService } from './alarm-service.ts';
 import type { LimitMonitor } from './limit-monitor.ts';
 import type { Recorder } from './recorder.ts';
 
