@@ -36,7 +36,7 @@ export class TagRegister {
     const patterns = tagPatterns(config);
     const tags = [...agentTags(config), ...this.#created(patterns)];
     const spare = [...this.#free.values()].flat();
-    for (const { number } of before) this.#tags[number] = nobody(number);
+    for (const { number } of before) this.#tags[number] = emptySlot(number);
     this.#free.clear();
     this.#byName = new Map();
     for (const tag of tags) if (!this.#byName.has(tag.name)) this.#place(tag, spare);
@@ -100,7 +100,7 @@ export class TagRegister {
 }
 
 /** Returns a slot without a tag. */
-function nobody(number: TagNumber): Tag {
+function emptySlot(number: TagNumber): Tag {
   return { name: '', unit: '', range: undefined, deadband: 0, source: '', number };
 }
 

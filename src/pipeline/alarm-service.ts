@@ -67,7 +67,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   readonly #deps: Deps;
   readonly #metrics;
   readonly #health: ComponentHealth;
-  #alarms: Map<string, Alarm>;
+  readonly #alarms: Map<string, Alarm>;
   readonly #backoff: Backoff;
   readonly #definitionOf;
   #unapplied: AlarmInput[] = [];
@@ -132,29 +132,26 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#alarms.get(alarm)?.memory.facts.active === true;
   }
 
-  /** Adds an alarm that becomes possible later, such as that of a component. Does nothing if it exists. */
-  define(definition: AlarmDefinition): void {
-    if (!this.#alarms.has(definition.id)) this.#add(newAlarm(definition, this.#deps.clock.nowMs()));
-  }
-
-  /** Applies other definitions. Alarms that are still defined keep their state; the others end. */
-  change(definitions: readonly AlarmDefinition[]): void {
-    const before = this.#alarms;
+  /**
+   * Defines alarms after the start. One that is defined already keeps its state.
+   *
+   * @param others 'stay' for alarms that become possible later, such as that of a component. 'end' for another
+   *   configuration: alarms that it does not have end, so that no receiver keeps them.
+   */
+  define(definitions: readonly AlarmDefinition[], others: 'stay' | 'end'): void {
     const nowMs = this.#deps.clock.nowMs();
     const entries: Entry[] = [];
-    this.#alarms = new Map();
+    const defined = new Set<string>();
     for (const definition of definitions) {
-      const alarm = before.get(definition.id);
+      const alarm = this.#alarms.get(definition.id);
+      defined.add(definition.id);
       if (alarm === undefined) this.#add(newAlarm(definition, nowMs));
       else entries.push(...this.#redefine(alarm, definition));
     }
-    for (const [id, alarm] of before) {
-      if (this.#alarms.has(id)) continue;
-      const late = this.#definitionOf(alarm.last);
-      if (late === undefined) entries.push(...this.#end(alarm));
-      else this.#alarms.set(id, alarm);
-    }
-    this.#recorder.store(entries);
+    if (others === 'end')
+      for (const [id, alarm] of this.#alarms)
+        if (!defined.has(id) && this.#definitionOf(alarm.last) === undefined) entries.push(...this.#end(alarm));
+    if (entries.length > 0) this.#recorder.store(entries);
   }
 
   /** @returns Transitions to store, with the record that they belong to. */
@@ -243,7 +240,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const removed: AlarmTransition[] = [];
     for (const transition of stored) {
       const late = this.#alarms.has(transition.alarm) ? undefined : this.#definitionOf(transition);
-      if (late !== undefined) this.define(late);
+      if (late !== undefined) this.define([late], 'stay');
       const alarm = this.#alarms.get(transition.alarm);
       if (alarm === undefined) {
         if (transition.state !== 'normal') removed.push(transition);
@@ -301,7 +298,6 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
 
   #redefine(alarm: Alarm, definition: AlarmDefinition): readonly Entry[] {
     const { state } = alarm.last;
-    this.#alarms.set(definition.id, alarm);
     if (this.#restored) {
       this.#metrics.andon_alarms.dec({ state, priority: alarm.definition.priority });
       this.#metrics.andon_alarms.inc({ state, priority: definition.priority });
@@ -310,8 +306,8 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#restored ? this.#putInService(alarm) : [];
   }
 
-  /** Ends an alarm that is defined no longer, so that no receiver keeps it. */
   #end(alarm: Alarm): readonly Entry[] {
+    this.#alarms.delete(alarm.definition.id);
     alarm.shelving?.cancel();
     if (!this.#restored) return [];
     const entries = alarm.last.state === 'normal' ? [] : [this.#ofConfig(alarm, normalFacts, 'returned-to-service')];

@@ -59,7 +59,7 @@ export class DiagnosticMonitor implements Disposable {
       all.filter(([id, { sinceMs }]) => nowMs - sinceMs >= config.afterMs || alarms.isActive(id)),
     );
     for (const [id, trouble] of troubles) {
-      alarms.define(diagnosticAlarm(id, config.priority));
+      alarms.define([diagnosticAlarm(id, config.priority)], 'stay');
       this.#apply(id, trouble, nowMs);
     }
     for (const { alarm } of alarms.list())

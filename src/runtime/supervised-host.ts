@@ -70,15 +70,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
     });
     this.clients = new ClientHosts({ ...options, pool: this.#pool, watched: this.#watched });
     if (models !== undefined) this.#pool.named(WATCH_HOST);
-    this.watch(models ?? []);
-  }
-
-  /** Sets the models of the watches. New ones are loaded; those that no watch names any more are unloaded. */
-  watch(models: readonly ModelReference[]): void {
-    const before = this.#named;
-    this.#named = new Set(models.map(formatModelReference));
-    for (const model of models) this.#add(model, this.#incompatibilities);
-    for (const label of before) this.#removeUnused(label);
+    this.#watch(models ?? []);
   }
 
   /** Starts the hosts and loads the models. Returns immediately; reports health under `inference` and `model/<name>`. */
@@ -96,9 +88,12 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   /**
    * Reads the active versions again and retries models that failed or are quarantined. A new version takes over after it has
    * passed its checks in a fresh process; until then, and if it fails, the previous version keeps running.
+   *
+   * @param models Models of the watches from now on: new ones are loaded, those that no watch names any more are unloaded.
    */
-  reload(): void {
+  reload(models?: readonly ModelReference[]): void {
     for (const host of this.#pool.hosts) for (const slot of host.slots) host.reload(slot);
+    if (models !== undefined) this.#watch(models);
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
@@ -140,6 +135,13 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #watch(models: readonly ModelReference[]): void {
+    const before = this.#named;
+    this.#named = new Set(models.map(formatModelReference));
+    for (const model of models) this.#add(model, this.#incompatibilities);
+    for (const label of before) this.#removeUnused(label);
   }
 
   #add(model: ModelReference, incompatibilities?: Incompatibilities): Place {
