@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
-import type { HistoryQuery } from '../../contracts/record-store.ts';
+import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts';
+import type { JsonWriter } from '../../domain/record/json-writer.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -29,6 +30,9 @@ type RecordReadRequest = SequenceSpans & {
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
+  readonly values?: ReadRequest['values'];
+  /** Buffers of acknowledged batches, to be written again. */
+  readonly spare?: readonly Uint8Array[];
 };
 
 export type RecordReadResult = {
@@ -67,6 +71,8 @@ type OpenFile = {
 export class RecordReader {
   readonly #options: RecordReaderOptions;
   #open: OpenFile | undefined;
+  #spare: Uint8Array[] = [];
+  #hasRead = false;
 
   constructor(options: RecordReaderOptions) {
     this.#options = options;
@@ -75,14 +81,22 @@ export class RecordReader {
   handlers(): RpcHandlers<RecordReaderProtocol> {
     return {
       open: () => ({ more: false }),
-      read: (request) => this.#use((file) => read(file, request), request.file),
+      read: (request) => this.#read(request),
       history: (query) => this.#use(({ history }) => history.find(query)),
       upkeep: () => {
         this.#checkpoint();
+        if (!this.#hasRead) this.#spare = [];
+        this.#hasRead = false;
         return { more: false };
       },
       close: () => this.#close(),
     };
+  }
+
+  #read(request: RecordReadRequest): Moved<RecordReadResult> {
+    this.#hasRead = true;
+    this.#spare.push(...(request.spare ?? []));
+    return this.#use((file) => read(file, request, this.#spare), request.file);
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' (retry). The storage worker reports and repairs what is wrong with the file. */
@@ -139,10 +153,11 @@ export class RecordReader {
 
 function read(
   file: OpenFile,
-  { spans, uplink, kinds, limits, batchesMax }: RecordReadRequest,
+  { spans, uplink, kinds, limits, batchesMax, values }: RecordReadRequest,
+  spare: Uint8Array[],
 ): Moved<RecordReadResult> {
   const { statements, epochs, rows } = file;
-  const writer = new RecordBatchWriter(limits);
+  const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
   const kindsJson = JSON.stringify(kinds);
   for (const span of spans) {
@@ -151,7 +166,9 @@ function read(
       for (const row of found) {
         if (writer.complete >= batchesMax) break;
         const id = epochs.idOf(row);
-        const isAdded = writer.add({ id, sequence: row.sequence }, (to) => rows.write(row, id, to));
+        const list = values === 'columns' ? rows.listOf(row) : undefined;
+        const write = (to: JsonWriter, columns?: number): boolean => rows.write(row, id, to, columns);
+        const isAdded = writer.add({ id, sequence: row.sequence }, write, list);
         if (!isAdded) damaged.push(row.sequence);
       }
       after = found.at(-1)?.sequence ?? span.through;
@@ -161,7 +178,7 @@ function read(
   const batches = writer.end().slice(0, batchesMax);
   return new Moved(
     { batches, damaged },
-    batches.flatMap(({ json, ends, sequences }) => [json.buffer, ends.buffer, sequences.buffer]),
+    batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
   );
 }
 
