@@ -87,5 +87,7 @@ test('users who have logged in are refused when all places are taken by others w
 
 test('a connection with half a header is closed', async () => {
   const url = await server.start({ requestTimeout: '100ms' });
-  await once(await open(url, 'GET /healthz HTTP/1.1\r\nhost: 127.'), 'close');
+  const socket = await open(url, 'GET /healthz HTTP/1.1\r\nhost: 127.');
+  await once(socket, 'close');
+  expect(socket.destroyed).toBe(true);
 });
