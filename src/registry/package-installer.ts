@@ -24,12 +24,15 @@ export type PackageInstallerOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Receives one package at a time, proves its version in a staging folder and moves it into the model directory. */
+/** A slow server must not keep others out. */
+const RECEIVING_MAX = 4;
+
+/** Receives packages, at most four at a time, proves its version in a staging folder and moves it into the model directory. */
 export class PackageInstaller {
   readonly #options: PackageInstallerOptions;
   readonly #path: string;
   readonly #directory: ModelDirectory;
-  #receiving = false;
+  #receiving = 0;
 
   constructor(options: PackageInstallerOptions) {
     this.#options = options;
@@ -39,9 +42,12 @@ export class PackageInstaller {
 
   /** Installs a package. Its model, version and proof are set in the operation, also if it fails later. */
   async install(request: InstallRequest, operation: Operation): Promise<Installed> {
-    if (this.#receiving)
-      throw registryFailure('models-busy', 'Another package is being installed. Try again when it has finished');
-    this.#receiving = true;
+    if (this.#receiving >= RECEIVING_MAX)
+      throw registryFailure(
+        'models-busy',
+        `${RECEIVING_MAX} packages are being installed. Try again when one has finished`,
+      );
+    this.#receiving += 1;
     try {
       const { config, transactions, clock, signal } = this.#options;
       await using staging = await transactions.locked(() => StagingFolder.make(this.#path));
@@ -60,7 +66,7 @@ export class PackageInstaller {
       await rename(folder, versionFolder(staged, model));
       return { ...(await this.#place(model, staged, request, operation)), leftOut: received.leftOut };
     } finally {
-      this.#receiving = false;
+      this.#receiving -= 1;
     }
   }
 

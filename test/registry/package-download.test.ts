@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { isPrivateAddress } from '../../src/registry/package/private-addresses.ts';
 import { RegistryHarness } from '../support/registry-harness.ts';
 import { packageArchive } from '../support/model-packages.ts';
 import { meanOf4x2 } from '../support/onnx-host-harness.ts';
@@ -29,7 +30,7 @@ async function install(
   more: { headers?: Record<string, string>; config?: Record<string, unknown>; sha256?: string } = {},
 ) {
   const { headers = {}, config = {}, sha256 } = more;
-  await using harness = new RegistryHarness({ config });
+  await using harness = new RegistryHarness({ config: { privateDownloads: true, ...config } });
   const installed = await harness.install(pump, { source: { kind: 'url', url, headers }, sha256 });
   return { installed, entry: (await harness.audit()).at(-1) };
 }
@@ -94,9 +95,9 @@ test.each<readonly [string, RequestListener, string, RegExp]>([
     'never ends',
     (_, response) => void response.write(archive.subarray(0, 100)),
     'model-download-failed',
-    /did not send the package within 1s/,
+    /did not send the package within 5s/,
   ],
-  ['never answers', () => undefined, 'model-download-failed', /within 1s/],
+  ['never answers', () => undefined, 'model-download-failed', /within 5s/],
   [
     'sends more than the limit',
     (_, response) => sendWithoutEnd(response),
@@ -106,8 +107,36 @@ test.each<readonly [string, RequestListener, string, RegExp]>([
   ['sends a web page', (_, response) => response.end('<!doctype html>'.repeat(99)), 'model-package-invalid', /damaged/],
 ])('a server that %s', async (_, listener, code, reason) => {
   const url = await serve(listener);
-  const refused = install(url, { config: { receiveDeadline: '1s', maxModelSize: '1MB' } });
+  const refused = install(url, { config: { receiveDeadline: '5s', maxModelSize: '1MB' } });
   await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(reason) as string });
+});
+
+test.each([
+  'http://127.0.0.1:1/p.tgz',
+  'http://[::1]:1/p.tgz',
+  'http://localhost:1/p.tgz',
+  'http://[::ffff:10.0.0.1]/p.tgz',
+])('a server on a local network is refused unless models.privateDownloads allows it: %s', async (url) => {
+  await expect(install(url, { config: { privateDownloads: false } })).rejects.toMatchObject({
+    code: 'model-download-failed',
+    message: expect.stringContaining('models.privateDownloads') as string,
+  });
+});
+
+test.each([
+  ['10.1.2.3', true],
+  ['172.31.0.1', true],
+  ['169.254.169.254', true],
+  ['::ffff:192.168.0.1', true],
+  ['fd00::1', true],
+  ['fe80::1', true],
+  ['64:ff9b::a00:1', true],
+  ['93.184.215.14', false],
+  ['172.32.0.1', false],
+  ['2606:4700::1111', false],
+  ['::ffff:93.184.215.14', false],
+])('%s is private: %s', (address, expected) => {
+  expect(isPrivateAddress(address)).toBe(expected);
 });
 
 test('the error of an unreachable server contains its address', async () => {
@@ -136,7 +165,7 @@ test.each([
     if (url.startsWith('/moved')) response.writeHead(302, { location }).end();
     else response.writeHead(404).end();
   });
-  await using harness = new RegistryHarness();
+  await using harness = new RegistryHarness({ config: { privateDownloads: true } });
   const { url, authorization } = { authorization: 'Bearer x', ...sourceAt(listening) };
   const source = { kind: 'url', url, headers: { authorization } } as const;
   const refusal: unknown = await harness.install(pump, { source }).catch((error: unknown) => error);

@@ -162,6 +162,12 @@ export const modelsConfigSchema = configObject({
     minMs: 1_000,
     maxMs: 86_400_000,
   }).prefault('15m'),
+  privateDownloads: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Allows the installation of packages by URL from servers on local networks, such as 10.0.0.0/8 and this machine',
+    ),
   maxMemory: byteSize(
     'Most resident memory of a host process. A host above it is replaced by a new one without a failed run. A version that would exceed it is not activated',
   ).prefault('1GB'),

@@ -60,7 +60,12 @@ export async function receivePackage(
   const archive = join(scratch, 'archive');
   const { bytes, bytesTotal } =
     source.kind === 'url'
-      ? await download(source, { deadlineMs: config.receiveDeadlineMs, clock, signal })
+      ? await download(source, {
+          deadlineMs: config.receiveDeadlineMs,
+          allowsPrivate: config.privateDownloads,
+          clock,
+          signal,
+        })
       : { bytes: uploaded(source.bytes), bytesTotal: undefined };
   const digest = await store(bytes, archive, packageBytesMax(limits), (received) =>
     onProgress({ stage: 'receiving', bytes: received, bytesTotal }),

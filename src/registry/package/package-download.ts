@@ -1,9 +1,11 @@
-import { type Dispatcher, request } from 'undici';
+import { isIP } from 'node:net';
+import { Agent, buildConnector, type Dispatcher, request } from 'undici';
 import type { PackageSource } from '../../contracts/model-registry.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
+import { isPrivateAddress, lookupPublic, PrivateAddressError } from './private-addresses.ts';
 
 const REDIRECTS_MAX = 5;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -16,6 +18,14 @@ export type Download = {
   readonly bytesTotal: number | undefined;
 };
 
+export type DownloadLimits = {
+  readonly deadlineMs: number;
+  /** False refuses servers on local networks, also after a redirect. */
+  readonly allowsPrivate: boolean;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
+
 /**
  * Starts to fetch a package. The deadline includes redirects and the body.
  *
@@ -24,11 +34,8 @@ export type Download = {
  * @throws {OperatingError} 'model-download-failed' (retry), also while the bytes are read; 'model-package-invalid' for an
  *   invalid URL or header.
  */
-export async function download(
-  { url, headers }: UrlSource,
-  limits: { readonly deadlineMs: number; readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<Download> {
-  const { deadlineMs, clock, signal } = limits;
+export async function download({ url, headers }: UrlSource, limits: DownloadLimits): Promise<Download> {
+  const { deadlineMs, allowsPrivate, clock, signal } = limits;
   const first = urlOf(url);
   checkHeaders(headers);
   const overdue = new AbortController();
@@ -47,7 +54,10 @@ export async function download(
     }
   };
   try {
-    const { url: last, response } = await follow(first, headers, AbortSignal.any([overdue.signal, signal]));
+    const { url: last, response } = await follow(first, headers, {
+      signal: AbortSignal.any([overdue.signal, signal]),
+      dispatcher: allowsPrivate ? new Agent() : publicOnly(),
+    });
     const { statusCode, statusText, body } = response;
     const { 'content-length': length } = response.headers;
     if (statusCode < 200 || statusCode > 299) {
@@ -66,13 +76,15 @@ export async function download(
 
 type FollowedResponse = { readonly url: URL; readonly response: Dispatcher.ResponseData };
 
-async function follow(first: URL, headers: UrlSource['headers'], signal: AbortSignal): Promise<FollowedResponse> {
+type Connection = { readonly signal: AbortSignal; readonly dispatcher: Dispatcher };
+
+async function follow(first: URL, headers: UrlSource['headers'], connection: Connection): Promise<FollowedResponse> {
   let url = first;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
     const own = url.origin === first.origin ? headers : {};
     const response = await request(url, {
       headers: { ...own, 'accept-encoding': 'identity' },
-      signal,
+      ...connection,
       // The deadline covers both.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -86,6 +98,19 @@ async function follow(first: URL, headers: UrlSource['headers'], signal: AbortSi
     url = next;
   }
   throw failed(`${first.host} redirects more than ${REDIRECTS_MAX} times`);
+}
+
+/** Connects to public addresses only. */
+function publicOnly(): Dispatcher {
+  const connect = buildConnector({ lookup: lookupPublic });
+  return new Agent({
+    connect: (options, done) => {
+      const host = options.hostname.replace(/^\[|\]$/g, '');
+      // A literal address is not looked up.
+      if (isIP(host) !== 0 && isPrivateAddress(host)) done(new PrivateAddressError(host, host), null);
+      else connect(options, done);
+    },
+  });
 }
 
 /** Returns a URL for a message or the log, without query and user, which may be secrets. */
