@@ -14,6 +14,7 @@ import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { adminCheck } from '../web/access.ts';
 import { errorJson } from '../web/http-errors.ts';
+import { registryFailure } from '../models/errors/registry-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
@@ -143,11 +144,7 @@ function packageOf(body: unknown): { readonly source: PackageSource; readonly sh
     return { source: { kind: 'url', url, headers }, sha256: parsed.data.sha256 };
   }
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-  throw new OperatingError(
-    'model-package-invalid',
-    'reject',
-    `Neither an archive nor JSON with its URL: ${problems.join('; ')}`,
-  );
+  throw registryFailure('model-package-invalid', `Neither an archive nor JSON with its URL: ${problems.join('; ')}`);
 }
 
 function registerActivation(instance: FastifyInstance, desk: ModelRegistry): void {

@@ -9,11 +9,13 @@ import { chooseModel, evaluate, type Evaluation } from '../../offline/evaluate.t
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
 import { formatModelReference, type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
 import { systemDeps } from '../output/system-deps.ts';
 import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 export type EvaluateOptions = RecordingOptions & {
   readonly config: string;
@@ -104,7 +106,7 @@ class PredictionFile {
       this.#stream.end();
       await finished(this.#stream);
     } catch (error) {
-      throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+      throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
     }
   }
 }
@@ -120,12 +122,12 @@ async function writeReport(
     for (const [name, text] of evaluationReport(evaluations, plot, recording.name))
       await writeFile(join(folder, name), text);
   } catch (error) {
-    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+    throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
   }
 }
 
 function referenceOf(text: string): ModelReference {
   const model = parseModelReference(text);
   if (model !== undefined) return model;
-  throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
+  throw inferenceFailure('model-file-invalid', `'${text}' names no model: expected NAME or NAME@VERSION`);
 }

@@ -6,6 +6,7 @@ import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
 
 /** Options of `train` and `evaluate` that say which rows are meant. */
 export type RecordingOptions = CsvCommandOptions & {
@@ -80,5 +81,5 @@ function withStep(binding: WatchBinding, text: string): WatchBinding {
 }
 
 function invalid(message: string): OperatingError {
-  return new OperatingError('rows-invalid', 'reject', message);
+  return trainingFailure('rows-invalid', message);
 }

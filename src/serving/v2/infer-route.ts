@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
 import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
 import { findModel, type FoundModel } from './model-lookup.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 /** Number of bytes of JSON in a body; the rest are tensors in binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';
@@ -70,5 +70,5 @@ function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readon
 function checkVersion({ reference }: FoundModel, { judgedBy }: RunResult, version: string | undefined): void {
   if (version === undefined || version === String(judgedBy.version)) return;
   const text = `Version ${judgedBy.version} of model '${reference.name}' replaced version ${version} during the request`;
-  throw new OperatingError('model-not-ready', 'retry', text);
+  throw inferenceFailure('model-not-ready', text);
 }

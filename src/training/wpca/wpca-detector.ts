@@ -1,15 +1,17 @@
 import { trainingFailure } from '../core/training-errors.ts';
 import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
-import { concatenated, quantile } from '../core/statistics.ts';
+import { concatenated, quantile, rounded, sharesOf } from '../core/statistics.ts';
 import { BLOCKS, heldOutBlocks } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
-import { fitWpca, windowRows, type WpcaModel, type WpcaStatistics, wpcaStatistics } from './wpca.ts';
+import { fitWpca, windowRows, type WpcaModel, type WpcaStatistics, wpcaStatistics, wpcaContributions } from './wpca.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { wpcaGraph } from './wpca-graph.ts';
 
 /** A shorter rest of a run is not used. */
 const SEGMENT_ROWS_MIN = 40;
 /** Fewest rows that a detector is trained on. */
-export const DETECTOR_ROWS_MIN = 200;
+const DETECTOR_ROWS_MIN = 200;
 /** T² measures drift, which is often harmless: its margin is this many times that of R². */
 const DRIFT_MARGIN_FACTOR = 3;
 /** Limit of a statistic that is constant in normal running: it never alarms. Finite in float32. */
@@ -18,6 +20,45 @@ const NO_LIMIT = 1e30;
 /** Limit of a statistic: this quantile of blocked normal running, times the margin: the next hour may look different. */
 const LIMIT_QUANTILE = 0.95;
 const LIMIT_MARGIN = 1.5;
+
+/** Whitened principal components of lag-stacked rows: notices that tags no longer move together as they did. */
+export const wpcaAlgorithm: TrainingAlgorithm = {
+  name: 'wpca',
+  description: 'notices that tags no longer move together as they did; needs normal running only',
+  tasks: ['anomaly'],
+  rowsMin: DETECTOR_ROWS_MIN,
+  fit: async ({ segments, onProgress }: TrainingInput) => fittedWpca(trainWpca(segments, onProgress)),
+};
+
+function fittedWpca(detector: WpcaDetector): FittedModel {
+  const { lags, smoothingRows, drift, rest } = detector.model;
+  const steps = windowRows(detector.model);
+  return {
+    windowRows: steps,
+    graph: () => wpcaGraph(detector),
+    judge: (rows) => ({ scores: detectorScores(detector, rows).subarray(Math.min(steps - 1, rows.count)) }),
+    explain: (window) => decidingShares(detector, window),
+    details: {
+      lags,
+      smoothingRows,
+      driftComponents: drift.components,
+      restComponents: rest.components,
+      driftLimit: rounded(detector.driftLimit, 7),
+      restLimit: rounded(detector.restLimit, 7),
+      independentSpans: rounded(detector.independentSpans, 4),
+    },
+    warnings: detector.warnings,
+  };
+}
+
+/** Returns the shares in the statistic that decides the last row's score; negative parts count as 0. */
+function decidingShares(detector: WpcaDetector, window: TrainingRows): Float64Array {
+  const { model, driftLimit, restLimit } = detector;
+  const { drift, rest } = wpcaStatistics(model, window);
+  const driftDecides = (drift.at(-1) ?? 0) / driftLimit > (rest.at(-1) ?? 0) / restLimit;
+  const parts = wpcaContributions(model, window, driftDecides ? 'drift' : 'rest').slice(-model.tags);
+  return sharesOf(parts.map((part) => Math.max(part, 0)));
+}
 
 /** A model with its limits: score = max(T² / driftLimit, R² / restLimit), abnormal above 1, normal again at 0.8. */
 export type WpcaDetector = {
