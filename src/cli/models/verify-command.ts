@@ -11,7 +11,7 @@ import { inferenceHostEntry } from '../../platform/entries.ts';
 import { ConfigError, formatConfigProblem, OperatingError } from '../../platform/errors.ts';
 import { type ModelVerification, verifyModel } from '../../registry/proof/model-verification.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 

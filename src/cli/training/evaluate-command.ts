@@ -11,7 +11,7 @@ import { formatModelReference, type ModelReference, parseModelReference } from '
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';

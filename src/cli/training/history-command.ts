@@ -5,7 +5,7 @@ import { historyRows, parseMoment } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { writeParquet } from './history-parquet.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';
 
 export type HistoryExportOptions = {

@@ -4,7 +4,7 @@ import type { Pacing } from '../../offline/recorded-feed.ts';
 import { csvRecording, parseColumns, parseRowRange, type Recording, type RowRange } from '../../offline/recording.ts';
 import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';
 

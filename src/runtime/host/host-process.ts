@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
-import { childPort } from '../../platform/child-port.ts';
+import { childPort } from '../../platform/rpc-ports.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';

@@ -1,7 +1,7 @@
 import type { ServedModel, Tensor, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
 import type { GraphManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf, numbersOver, readable } from '../../contracts/tensor-data.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';

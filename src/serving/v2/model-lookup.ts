@@ -1,6 +1,6 @@
 import type { LoadedModels, ModelStatus, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { v2Failure } from './v2-errors.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
