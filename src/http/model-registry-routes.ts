@@ -6,7 +6,7 @@ import * as z from 'zod';
 import {
   type Activated,
   type Installed,
-  modelActions,
+  auditEntrySchema,
   type ModelRegistry,
   type PackageSource,
 } from '../contracts/model-registry.ts';
@@ -70,20 +70,7 @@ const installedJson = z.object({
 const auditJson = z.object({
   intact: z.boolean(),
   broken: z.object({ file: z.string(), line: z.number(), reason: z.string() }).nullable(),
-  entries: z.array(
-    z.object({
-      sequence: z.number(),
-      timestamp_ms: z.number(),
-      actor: z.string(),
-      action: z.enum(modelActions),
-      model: z.string(),
-      version: z.number().nullable(),
-      outcome: z.enum(['ok', 'refused']),
-      detail: z.record(z.string(), z.unknown()),
-      previous: z.string(),
-      hash: z.string(),
-    }),
-  ),
+  entries: z.array(auditEntrySchema),
 });
 
 const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Disposition, type ErrorCatalogue, OperatingError, reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, failures, OperatingError, reject, retry } from '../platform/errors.ts';
 
 /** Errors of every HTTP endpoint. */
 export const httpErrors = {
@@ -17,9 +17,20 @@ export const httpErrors = {
   ),
 } as const satisfies ErrorCatalogue;
 
-export function httpFailure(code: keyof typeof httpErrors, message: string, options?: ErrorOptions): OperatingError {
-  const disposition: Disposition = httpErrors[code].disposition;
-  return new OperatingError(code, disposition, message, options);
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const httpFailure = failures(httpErrors);
+
+/**
+ * Returns the HTTP status of an error.
+ *
+ * @param codes Status by error code, if it is not 503 for errors that pass and 400 for the others.
+ */
+export function httpStatus(error: unknown, codes: Readonly<Record<string, number>>): number {
+  if (error instanceof OperatingError) return codes[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
+  // Fastify's own errors: a body above the limit, an aborted request.
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : 500;
 }
 
 /** Body of every error answer. */

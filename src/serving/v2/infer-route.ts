@@ -3,6 +3,7 @@ import type { RunResult, ServedModel, ClientInference } from '../../contracts/in
 import { acceptedCoding, compress } from './body-encoding.ts';
 import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
 import { findModel, type FoundModel } from './model-lookup.ts';
+import type { ModelParams } from './model-routes.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
@@ -18,7 +19,7 @@ export type InferRouteOptions = {
 /** `POST /v2/models/<name>[/versions/<version>]/infer`. The body is already decompressed. */
 export function inferHandler({ inference, codec }: InferRouteOptions) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
+    const { model: name, version } = request.params as ModelParams;
     const model = await findModel(inference, name, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const headerLength = headerLengthOf(request);
