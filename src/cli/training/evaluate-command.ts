@@ -7,7 +7,7 @@ import type { JudgedRow } from '../../offline/backtest.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { chooseModel, evaluate, type Evaluation } from '../../offline/evaluate.ts';
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
-import { formatModelReference, type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
@@ -15,7 +15,7 @@ import { systemDeps } from '../../platform/deps.ts';
 import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 import { trainingFailure } from '../../training/core/training-errors.ts';
-import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { referenceOf } from '../models/model-argument.ts';
 
 export type EvaluateOptions = RecordingOptions & {
   readonly config: string;
@@ -124,10 +124,4 @@ async function writeReport(
   } catch (error) {
     throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
   }
-}
-
-function referenceOf(text: string): ModelReference {
-  const model = parseModelReference(text);
-  if (model !== undefined) return model;
-  throw inferenceFailure('model-file-invalid', `'${text}' names no model: expected NAME or NAME@VERSION`);
 }

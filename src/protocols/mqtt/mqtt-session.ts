@@ -8,10 +8,9 @@ import {
   RECEIVE_MAX,
 } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
-import type { MqttErrorCode } from './mqtt-errors.ts';
+import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { openTransport } from './mqtt-transport.ts';
-import { mqttFailure } from './mqtt-errors.ts';
 
 export type MqttPublishOptions = {
   readonly qos: 0 | 1;
