@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
+import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore, Unstored } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
@@ -11,6 +11,7 @@ import { AppendQueue } from './records/append-queue.ts';
 import type { RecordReaderOptions, RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
+import { sizeBudget } from './file/size-budget.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -85,7 +86,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
       clock: deps.clock,
       commitIntervalMs: config.commitIntervalMs,
       commitRowsMax: config.commitRowsMax,
-      commitBytesMax: config.commitBytesMax,
+      // A commit that fits into a step of the WAL keeps the files within `maxSize`.
+      commitBytesMax: Math.min(config.commitBytesMax, sizeBudget(config.maxSizeBytes).walStepBytes),
       queueRowsMax: config.queueRowsMax,
       queueBytesMax: config.queueBytesMax,
       recordBytesMax: config.recordBytesMax,
@@ -112,8 +114,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
     }
   }
 
-  lost(drafts: readonly RecordDraft[], reason: string): void {
-    this.#tally.add(drafts, reason);
+  lost(losses: readonly Unstored[], reason: string): void {
+    this.#tally.add(losses, reason);
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {

@@ -4,7 +4,8 @@ import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { Moved, type RpcHandlers } from '../../platform/rpc.ts';
-import { databaseFault, openReader, type SqliteDatabase, walPagesMax } from '../file/database-file.ts';
+import { databaseFault, openReader, type SqliteDatabase } from '../file/database-file.ts';
+import { sizeBudget } from '../file/size-budget.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import type { SequenceSpans } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
@@ -14,8 +15,6 @@ import { RecordRows } from './record-rows.ts';
 
 /** Rows of one SELECT, so that a read of a few records does not load many. */
 const ROWS_MAX = 200;
-/** The WAL may reach this multiple of its limit before commits wait for its end. */
-const WAL_LIMITS_MAX = 2;
 
 export type RecordReaderOptions = {
   readonly agentId: string;
@@ -117,14 +116,14 @@ export class RecordReader {
     }
   }
 
-  /** Copies the WAL into the file when it has reached its limit. Commits wait only if it keeps growing meanwhile. */
+  /** Copies the WAL into the file after its first step. Commits wait only if it has grown to its second step meanwhile. */
   #checkpoint(): void {
-    const pagesMax = walPagesMax(this.#options.bytesMax);
+    const { walStepPages } = sizeBudget(this.#options.bytesMax);
     try {
       this.#use(({ sqlite }) => {
         const before = checkpoint(sqlite, 'NOOP');
-        if (before.log - before.checkpointed < pagesMax) return;
-        if (checkpoint(sqlite, 'PASSIVE').log >= WAL_LIMITS_MAX * pagesMax) checkpoint(sqlite, 'RESTART');
+        if (before.log - before.checkpointed < walStepPages) return;
+        if (checkpoint(sqlite, 'PASSIVE').log >= 2 * walStepPages) checkpoint(sqlite, 'RESTART');
       }, inodeAt(this.#options.path));
     } catch {
       // The storage worker detects a failed disk or a replaced file, and checkpoints a larger WAL itself.
