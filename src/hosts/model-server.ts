@@ -4,7 +4,7 @@ import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-serv
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SystemClock } from '../platform/clock.ts';
-import type { Deps } from '../platform/deps.ts';
+import { type Deps, systemDeps } from '../platform/deps.ts';
 import { inferenceHostEntry, tensorCodecEntry } from '../platform/entries.ts';
 import { Health } from '../platform/health.ts';
 import { relayingLogger, silentLogger } from '../platform/log.ts';
@@ -102,7 +102,7 @@ async function start(settings: Settings): Promise<Serving> {
 
 /** Log lines and health go to the agent. */
 function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps {
-  const clock = new SystemClock();
+  const { clock, random } = systemDeps();
   const log = relayingLogger(logLevel, (line) => send(agent.call('log', line)));
   const metrics = new Metrics();
   // The agent has a metric for each component that is reported to it; a second one here would be added to that.
@@ -111,7 +111,7 @@ function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps
     new WallClockMonitor({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
   );
   clockMonitor.start();
-  return { clock, random: Math.random, log, metrics, health };
+  return { clock, random, log, metrics, health };
 }
 
 /** Without an agent there is no receiver, and this process is about to end. */

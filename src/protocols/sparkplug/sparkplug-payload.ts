@@ -1,7 +1,6 @@
 import protobuf from 'protobufjs/minimal.js';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import { errorMessage } from '../../platform/errors.ts';
-import { mqttFailure } from '../mqtt/mqtt-errors.ts';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
 
 /*
  * Payloads of Sparkplug B with process values. Data sets, bytes and arrays are detected and skipped.
@@ -74,7 +73,7 @@ export function decodeSparkplug(payload: Uint8Array): SparkplugPayload {
     return decodePayload(protobuf.Reader.create(payload));
   } catch (error) {
     const text = `The payload is not Sparkplug B: ${errorMessage(error)}`;
-    throw mqttFailure('sparkplug-payload-invalid', text, { cause: error });
+    throw new OperatingError('sparkplug-payload-invalid', 'reject', text, { cause: error });
   }
 }
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Client } from 'undici';
@@ -7,6 +6,7 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { readTlsFiles } from '../../platform/tls-files.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { answerError } from './http-answer.ts';
 import type { HttpUplinkConfig } from './http-config.ts';
@@ -88,9 +88,12 @@ export class HttpTransport implements UplinkTransport {
     });
   }
 
-  #tls(): { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } {
-    const files = Object.entries(this.#config.tls).filter(([, path]) => path !== undefined);
-    return Object.fromEntries(files.map(([name, path]) => [name, readPem(path)]));
+  #tls() {
+    try {
+      return readTlsFiles(this.#config.tls);
+    } catch (error) {
+      throw new UplinkError('uplink-tls-file', errorMessage(error), { cause: error });
+    }
   }
 
   async #disconnect(): Promise<void> {
@@ -103,14 +106,4 @@ export class HttpTransport implements UplinkTransport {
 /** `{"agent","records":[…]}`; the JSON of the records is not parsed again. */
 function requestJson(agentId: string, { json }: RecordBatch): Buffer {
   return Buffer.concat([Buffer.from(`{"agent":${JSON.stringify(agentId)},"records":`), json, Buffer.from('}')]);
-}
-
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new UplinkError('uplink-tls-file', `The TLS file ${path} cannot be read: ${errorMessage(error)}`, {
-      cause: error,
-    });
-  }
 }
