@@ -51,6 +51,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
+  /** Buffers of acknowledged batches. The next read writes into them. */
+  #spare: Uint8Array[] = [];
   #seenEpochs = 0;
   #disposed: Promise<void> | undefined;
 
@@ -122,8 +124,11 @@ export class Outbox implements RecordStore, AsyncDisposable {
     const { uplink, kinds, limits, batchesMax } = request;
     const recordsMax = limits.recordsMax * batchesMax;
     const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
+    const spare = this.#spare;
+    this.#spare = [];
     if (claim.spans.length === 0) return [];
-    const { batches, damaged } = await this.#reader.call('read', { ...claim, uplink, kinds, limits, batchesMax });
+    const wanted = { ...claim, uplink, kinds, limits, batchesMax, spare };
+    const { batches, damaged } = await this.#reader.call('read', wanted);
     if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));
@@ -133,6 +138,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     const [first, last] = [batches[0]?.first, batches.at(-1)?.last];
     if (first === undefined || last === undefined) return;
     await this.#link.call('acknowledge', { uplink, first, last, nowMs: this.#deps.clock.nowMs() });
+    for (const { json } of batches) this.#spare.push(new Uint8Array(json.buffer));
   }
 
   async setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void> {

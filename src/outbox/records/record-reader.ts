@@ -29,6 +29,8 @@ type RecordReadRequest = SequenceSpans & {
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
+  /** Buffers of acknowledged batches, to be written again. */
+  readonly spare?: readonly Uint8Array[];
 };
 
 export type RecordReadResult = {
@@ -67,6 +69,8 @@ type OpenFile = {
 export class RecordReader {
   readonly #options: RecordReaderOptions;
   #open: OpenFile | undefined;
+  #spare: Uint8Array[] = [];
+  #hasRead = false;
 
   constructor(options: RecordReaderOptions) {
     this.#options = options;
@@ -75,14 +79,22 @@ export class RecordReader {
   handlers(): RpcHandlers<RecordReaderProtocol> {
     return {
       open: () => ({ more: false }),
-      read: (request) => this.#use((file) => read(file, request), request.file),
+      read: (request) => this.#read(request),
       history: (query) => this.#use(({ history }) => history.find(query)),
       upkeep: () => {
         this.#checkpoint();
+        if (!this.#hasRead) this.#spare = [];
+        this.#hasRead = false;
         return { more: false };
       },
       close: () => this.#close(),
     };
+  }
+
+  #read(request: RecordReadRequest): Moved<RecordReadResult> {
+    this.#hasRead = true;
+    this.#spare.push(...(request.spare ?? []));
+    return this.#use((file) => read(file, request, this.#spare), request.file);
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' (retry). The storage worker reports and repairs what is wrong with the file. */
@@ -140,9 +152,10 @@ export class RecordReader {
 function read(
   file: OpenFile,
   { spans, uplink, kinds, limits, batchesMax }: RecordReadRequest,
+  spare: Uint8Array[],
 ): Moved<RecordReadResult> {
   const { statements, epochs, rows } = file;
-  const writer = new RecordBatchWriter(limits);
+  const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
   const kindsJson = JSON.stringify(kinds);
   for (const span of spans) {
@@ -161,7 +174,7 @@ function read(
   const batches = writer.end().slice(0, batchesMax);
   return new Moved(
     { batches, damaged },
-    batches.flatMap(({ json, ends, sequences }) => [json.buffer, ends.buffer, sequences.buffer]),
+    batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
   );
 }
 
