@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
 import { alarmJson } from '../http/api-schemas.ts';
-import { queryAgent } from './output/agent-request.ts';
+import { agentOf, queryAgent } from './output/agent-request.ts';
 import { runs, subcommand } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { table } from './output/table.ts';
@@ -68,8 +68,8 @@ async function ask<Answer>(
   schema: z.ZodType<Answer>,
   body?: object,
 ): Promise<Answer> {
-  const { http } = (await loadConfig(options.config, { checkModels: false })).config;
-  return queryAgent(http, path, schema, options.url, body);
+  const agent = agentOf((await loadConfig(options.config, { checkModels: false })).config, options.url);
+  return queryAgent(agent, path, schema, body);
 }
 
 const HEAD = ['alarm', 'state', 'priority', 'since (UTC)', 'message'];

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/config-file.ts';
 import { type ComparisonJson, comparisonJson, type RolloutJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { queryAgent } from '../output/agent-request.ts';
+import { agentOf, queryAgent } from '../output/agent-request.ts';
 import { runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
@@ -29,10 +29,10 @@ export function addCompareCommand(models: Command): void {
  */
 async function compareCommand(text: string, options: CompareOptions, output: Output): Promise<number> {
   const { name } = referenceOf(text);
-  const { http, watches } = (await loadConfig(options.config)).config;
+  const { config } = await loadConfig(options.config);
   const path = `/api/v1/models/${encodeURIComponent(name)}/compare`;
-  const comparison = await queryAgent(http, path, comparisonJson, options.url);
-  const users = Object.values(watches).filter(({ model }) => model.name === name).length;
+  const comparison = await queryAgent(agentOf(config, options.url), path, comparisonJson);
+  const users = Object.values(config.watches).filter(({ model }) => model.name === name).length;
   printResult(output, options, { document: comparison, text: comparisonText(comparison, users) });
   return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;
 }
