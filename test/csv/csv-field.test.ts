@@ -80,6 +80,8 @@ describe('times', () => {
     ['FILETIME', '134169048000000000', '134169048010000000'],
     ['WinCC', '46083250000.0000', '46083250011.5741'],
     ['ticks of .NET', '639080280000000000', '639080280010000000'],
+    ['LabVIEW', '3855276000', '3855276001'],
+    ['17 digits', '20260302060000000', '20260302060001000'],
     ['slashes with the year first', '2026/03/02 06:00:00', '2026/03/02 06:00:01'],
     ['points', '02.03.2026 06:00:00', '02.03.2026 06:00:01'],
     ['14 digits', '20260302060000', '20260302060001'],
@@ -128,6 +130,12 @@ describe('times', () => {
     expect((await read(content, { timeUnit: 'matlab' })).times[0]).toBe(START_MS);
   });
 
+  test('that are 8 or 12 digits are dates', async () => {
+    expect((await read(at('20260302', '20260303'))).times[0]).toBe(Date.UTC(2026, 2, 2));
+    expect((await read(at('202603020600', '202603020601'))).times[0]).toBe(START_MS);
+    expect(await errorOf(at('260302060000', '260302060001'))).toContain('--time-unit names the unit');
+  });
+
   test('from zero are seconds from the start, which is noted', async () => {
     expect(await read(at('0', '0,5', '40000'))).toMatchObject({
       times: [0, 500, 40_000_000],
@@ -173,7 +181,7 @@ describe('times', () => {
       async (_what, zone, times, minutes) => {
         const content = at(...times);
         expect(await errorOf(content)).toMatch(
-          /expected a time with a zone, because the clocks of \S+ and of its neighbours change at this time, or since the row before: --time-zone \S+ reads local times, --time-zone UTC reads them as written/,
+          /expected a time with a zone, because the clocks of \S+ and of its neighbours change at this time, or since the row before: --time-zone names the zone of the times, such as \S+; --time-zone UTC reads them as written/,
         );
         expect(minutesOf((await read(content, { timeZone: zone })).times)).toEqual(minutes);
         expect((await read(content, { timeZone: 'UTC' })).times).toHaveLength(times.length);
@@ -198,6 +206,13 @@ describe('times', () => {
         expect(await read(at(...times.filter((time) => !time.includes(' 02:'))), { timeZone })).toBeDefined();
       },
     );
+
+    test('that go down are refused in the hour that occurs twice', async () => {
+      const times = ['2025-10-26 03:00', '2025-10-26 02:00', '2025-10-26 02:00', '2025-10-26 01:00'];
+      expect(await errorOf(at(...times), { timeZone: 'Europe/Berlin' })).toContain(
+        'FILE:3: column \'time\' holds "2025-10-26 02:00", expected rows in the order of time',
+      );
+    });
 
     test.each<[string, readonly string[], number]>([
       ['every minute', ['2024-10-31 23:58', '2024-10-31 23:59', '2024-10-31 23:00'], 2],
@@ -252,6 +267,13 @@ describe('the head of a file', () => {
     ['rows of units above and below the names', `;Pressure behind the pump\ntime;a\n;kPa\n${rows}`],
     ['sep=|', `sep=|\r\ntime|a\r\n${rows.replaceAll(';', '|')}`],
     ['bars between the columns', `time|a\n${rows.replaceAll(';', '|')}`],
+    ['lines about the report with as many cells', `Report;Line 2\nExported;2026-03-02\ntime;a\n${rows}`],
+    ['a number sign before the names', `#time;a\n${rows}`],
+    ['carriage returns as line ends', `time;a\n${rows}`.replaceAll('\n', '\r')],
+    [
+      'formulas and apostrophes that keep cells as they are',
+      `time;a\n${rows.replace('1,5', '="1,5"').replace('2,5', "'2,5")}`,
+    ],
     ['tabs between the columns', `time\ta\n${rows.replaceAll(';', '\t')}`],
   ])('may have %s', async (_what, content) => {
     expect(await read(content)).toMatchObject({
@@ -286,6 +308,12 @@ describe('the head of a file', () => {
     ],
   ])('%s', async (_what, content, message) => {
     expect(await errorOf(content)).toContain(message);
+  });
+
+  test('that holds values is named', async () => {
+    expect(await errorOf(rows)).toContain(
+      'FILE:1: this line holds values; expected the names of the columns. --header-line names their line; a file without names needs a first line such as time;power',
+    );
   });
 
   test('rows that follow a line without a time make it an error', async () => {
@@ -364,6 +392,19 @@ describe('words among numbers', () => {
       expect((await read(`a;b\n1,5;1\n${cell};2\n`, { columns: ['a'] })).values).toEqual([1.5, Number.NaN]);
     },
   );
+
+  test('that are negative numbers in other notations are named', async () => {
+    for (const cell of ['(12,5)', '12,5-'])
+      expect(await errorOf(`a;b\n1,5;1\n${cell};2\n`, { columns: ['a'] })).toContain(
+        'Write a negative number with a minus in front',
+      );
+  });
+
+  test('that are the whole column are no numbers with any option', async () => {
+    expect(await errorOf('a;b\nRunning;1\nStopped;2\n', { columns: ['a'] })).toContain(
+      'The column holds words only: replace them by numbers, or leave it out',
+    );
+  });
 
   test.each(['12,5 kPa', '20,1°C', '45 %', '3,2 m3'])('a unit is named: %s', async (cell) => {
     expect(await errorOf(`a;b\n1,5;1\n${cell};2\n`, { columns: ['a'] })).toMatch(
