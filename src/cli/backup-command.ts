@@ -50,6 +50,8 @@ export function addBackupCommands(program: Command): void {
 }
 
 async function backupCommand(options: BackupOptions, output: Output): Promise<number> {
+  // A backup has everything in it.
+  process.umask(0o077);
   const passphrase = passphraseOf(options);
   if (passphrase !== undefined && passphrase.length < PASSPHRASE_LENGTH_MIN)
     throw new OperatingError(

@@ -14,6 +14,7 @@ import type { AccessControl } from './access/access-control.ts';
 import { accessStatuses } from './access/access-errors.ts';
 import { readCookies } from './access/login-routes.ts';
 import { limitArrival } from './arrival-deadline.ts';
+import { ConnectionBudget } from './connection-budget.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { httpStatus } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
@@ -56,7 +57,6 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     trustProxy: [...config.trustedProxies],
     routerOptions: { maxParamLength: 200 },
   });
-  app.server.maxConnections = config.maxConnections;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   const statusOfCode = { ...accessStatuses, ...options.statusOfCode };
@@ -73,6 +73,7 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   await app.register(helmet, securityHeaders());
   await readCookies(app);
   app.addHook('onRequest', access.check);
+  new ConnectionBudget(config.maxConnections, deps).limit(app);
   limitArrival(app, config.requestTimeoutMs, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
