@@ -2,6 +2,7 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
+import { OperatorAudit } from '../web/access/operator-audit.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
@@ -95,6 +96,7 @@ export async function startAgent(
   const wanted = recordInterests(config);
   const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
+  const audit = stack.use(new OperatorAudit(config.outbox.path, deps));
 
   const outbox = stack.use(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
@@ -268,6 +270,7 @@ export async function startAgent(
       modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
       modelServerAddress: () => modelServer?.address,
       localToken: localToken.secret,
+      audit,
       deps,
     }),
   );
@@ -314,6 +317,7 @@ export async function startAgent(
   publisher?.start();
   edgeNode?.start();
   await localToken.write();
+  void audit.record(undefined, 'start', loaded.file, { version: packageVersion });
   await http.start();
   modelServer?.start();
   clockMonitor.start();

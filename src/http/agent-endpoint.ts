@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { AlarmCommands, AlarmFlood } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
 import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
-import { registerAlarmRoutes } from './alarm-routes.ts';
+import { type AlarmRoutesOptions, registerAlarmRoutes } from './alarm-routes.ts';
 import { registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
@@ -14,19 +13,18 @@ import { registerRolloutRoutes } from './rollout-routes.ts';
 import { TurnBudget } from './turn-budget.ts';
 import { registerWatchRoutes, type WatchRoutesOptions } from './watch-routes.ts';
 
-export type AgentEndpointOptions = WatchRoutesOptions & {
-  readonly config: HttpConfig;
-  readonly identity: AgentIdentity;
-  readonly alarms: AlarmCommands;
-  readonly flood: () => AlarmFlood;
-  readonly rollouts: RolloutStatuses;
-  readonly events: LiveEvents;
-  /** Undefined if the models cannot be managed. */
-  readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
-  /** Token of the commands on this box. */
-  readonly localToken: string | undefined;
-  readonly modelServerAddress: () => string | undefined;
-};
+export type AgentEndpointOptions = WatchRoutesOptions &
+  AlarmRoutesOptions & {
+    readonly config: HttpConfig;
+    readonly identity: AgentIdentity;
+    readonly rollouts: RolloutStatuses;
+    readonly events: LiveEvents;
+    /** Undefined if the models cannot be managed. */
+    readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
+    /** Token of the commands on this box. */
+    readonly localToken: string | undefined;
+    readonly modelServerAddress: () => string | undefined;
+  };
 
 /** Requests of this API have bodies of a few hundred bytes; a package of a model is a stream with a limit of its own. */
 const BODY_BYTES_MAX = 65_536;
@@ -41,11 +39,12 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the dashboard. */
 export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
-  const { config, identity, modelRegistry, localToken, deps } = options;
+  const { config, identity, modelRegistry, localToken, audit, deps } = options;
   return new HttpServer({
     component: 'http',
     config,
     localToken,
+    audit,
     title: `andon agent ${identity.agentId}`,
     version: identity.version,
     descriptionPath: '/api/v1/openapi.json',
@@ -54,9 +53,9 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
     statusOfCode: STATUS_OF_CODE,
     routes: async (app, access) => {
       new TurnBudget(deps).limit(app);
-      await registerLogin(app, { access, config, deps });
+      await registerLogin(app, { access, config, audit, deps });
       registerHealthRoutes(app, identity, deps);
-      registerAlarmRoutes(app, options.alarms, options.flood, deps);
+      registerAlarmRoutes(app, options);
       registerWatchRoutes(app, options);
       registerRolloutRoutes(app, options.rollouts);
       registerDashboard(app);

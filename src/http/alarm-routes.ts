@@ -8,6 +8,7 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { actorName } from '../web/access/caller.ts';
+import type { OperatorAudit } from '../web/access/operator-audit.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { alarmJson, floodJson } from './api-schemas.ts';
 import { alarmFailure } from '../pipeline/alarm-errors.ts';
@@ -28,13 +29,16 @@ const actor = z
   .optional()
   .describe('Person for whom a program with a token acts. Ignored for users: their name comes from the login');
 
+export type AlarmRoutesOptions = {
+  readonly alarms: AlarmCommands;
+  readonly flood: () => AlarmFlood;
+  readonly audit: OperatorAudit;
+  readonly deps: Deps;
+};
+
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<id>/acknowledge|shelve|unshelve`. */
-export function registerAlarmRoutes(
-  instance: FastifyInstance,
-  alarms: AlarmCommands,
-  flood: () => AlarmFlood,
-  deps: Deps,
-): void {
+export function registerAlarmRoutes(instance: FastifyInstance, options: AlarmRoutesOptions): void {
+  const { alarms, flood } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
   app.get(
     '/api/v1/alarms',
@@ -49,10 +53,14 @@ export function registerAlarmRoutes(
       return { alarms: alarms.list().map(alarmToJson), flood: snakeJson(flood()) };
     },
   );
-  for (const path of alarmPaths) registerAlarmCommands(instance, path, alarms, deps);
+  for (const path of alarmPaths) registerAlarmCommands(instance, path, options);
 }
 
-function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: AlarmCommands, deps: Deps): void {
+function registerAlarmCommands(
+  instance: FastifyInstance,
+  path: string,
+  { alarms, audit, deps }: AlarmRoutesOptions,
+): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const answers = { 200: alarmJson, 404: errorJson, 409: errorJson, 503: errorJson };
   const prefix = path.split(':')[0] ?? '';
@@ -68,8 +76,11 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
         response: answers,
       },
     },
-    async ({ params, body, caller }) =>
-      alarmToJson(await alarms.acknowledge(idOf(params), actorName(caller, body.by), body.comment)),
+    async ({ params, body, caller }) => {
+      const changed = await alarms.acknowledge(idOf(params), actorName(caller, body.by), body.comment);
+      await audit.record(caller, 'acknowledge', changed.alarm, { by: changed.by, comment: body.comment });
+      return alarmToJson(changed);
+    },
   );
   app.post(
     `/api/v1/alarms/${path}/shelve`,
@@ -85,7 +96,9 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
     async ({ params, body, caller }) => {
       const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
       checkShelving(untilMs - deps.clock.nowMs());
-      return alarmToJson(await alarms.shelve(idOf(params), untilMs, actorName(caller, body.by)));
+      const changed = await alarms.shelve(idOf(params), untilMs, actorName(caller, body.by));
+      await audit.record(caller, 'shelve', changed.alarm, { by: changed.by, until_ms: untilMs });
+      return alarmToJson(changed);
     },
   );
   app.post(
@@ -94,7 +107,11 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
       config: { permission: 'operate' },
       schema: { summary: 'End shelving', params: alarmParams, body: z.object({ by: actor }), response: answers },
     },
-    async ({ params, body, caller }) => alarmToJson(await alarms.unshelve(idOf(params), actorName(caller, body.by))),
+    async ({ params, body, caller }) => {
+      const changed = await alarms.unshelve(idOf(params), actorName(caller, body.by));
+      await audit.record(caller, 'unshelve', changed.alarm, { by: changed.by });
+      return alarmToJson(changed);
+    },
   );
 }
 

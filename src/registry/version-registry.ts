@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { AnyManifest } from '../contracts/model-manifest.ts';
 import type {
   Activated,
+  AuditEntry,
   AuditReport,
   ExactModel,
   Installed,
@@ -18,6 +19,7 @@ import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { Deps } from '../platform/deps.ts';
 import { syncFolder } from '../platform/durable-file.ts';
 import { OperatingError } from '../platform/errors.ts';
+import { modelAudit } from './audit/audit-chain.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import { isApplied } from './operations/applied-operation.ts';
 import { clearRejection } from './operations/rejected-versions.ts';
@@ -54,7 +56,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
   readonly #options: VersionRegistryOptions;
   readonly #path: string;
   readonly #directory: ModelDirectory;
-  readonly #audit: AuditLog;
+  readonly #audit: AuditLog<AuditEntry>;
   readonly #transactions: RegistryTransactions;
   readonly #prover: ModelProver;
   readonly #installer: PackageInstaller;
@@ -67,7 +69,7 @@ export class VersionRegistry implements ModelRegistry, AsyncDisposable {
     this.#options = options;
     this.#path = config.directory;
     this.#directory = ModelDirectory.of(config);
-    this.#audit = new AuditLog(config.directory, deps.clock);
+    this.#audit = new AuditLog(config.directory, deps.clock, modelAudit);
     this.#transactions = new RegistryTransactions({
       directory: config.directory,
       audit: this.#audit,

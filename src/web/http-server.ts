@@ -5,6 +5,7 @@ import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import { errorMessage, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
+import type { OperatorAudit } from './access/operator-audit.ts';
 import { AccessControl } from './access/access-control.ts';
 import { httpApp, type HttpAppOptions } from './http-app.ts';
 import { type ListenAddress, listenAddress } from './listen-address.ts';
@@ -14,6 +15,8 @@ export type HttpServerOptions = Omit<HttpAppOptions, 'access' | 'tls'> & {
   readonly component: string;
   /** Token of the commands on this box; undefined if there is none. */
   readonly localToken: string | undefined;
+  /** Undefined if nothing is changed over this endpoint that belongs into the audit log of operators. */
+  readonly audit?: OperatorAudit;
   readonly onListening?: (url: string) => void;
 };
 

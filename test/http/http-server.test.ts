@@ -14,6 +14,7 @@ import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import { agentEndpoint } from '../../src/http/agent-endpoint.ts';
+import { OperatorAudit } from '../../src/web/access/operator-audit.ts';
 import type { HttpServer } from '../../src/web/http-server.ts';
 import { testDeps } from '../support/test-deps.ts';
 
@@ -139,6 +140,7 @@ describe('the HTTP endpoint', () => {
   let desk = new Desk();
   let events = new LiveEvents();
   let server: HttpServer;
+  let audit: OperatorAudit;
   let modelServerAddress: string | undefined;
   let modelServerFault: string | undefined;
 
@@ -161,6 +163,7 @@ describe('the HTTP endpoint', () => {
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       localToken: undefined,
+      audit,
       deps,
     });
     await server.start();
@@ -171,6 +174,7 @@ describe('the HTTP endpoint', () => {
     modelServerFault = undefined;
     deps = testDeps();
     desk = new Desk();
+    audit = new OperatorAudit(join(mkdtempSync(join(tmpdir(), 'andon-http-')), 'outbox.db'), deps);
     events = new LiveEvents();
   });
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditRecord } from '../../src/registry/audit/audit-chain.ts';
+import { type AuditRecord, modelAudit } from '../../src/registry/audit/audit-chain.ts';
+import type { AuditEntry } from '../../src/contracts/model-registry.ts';
 import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 
@@ -14,12 +15,12 @@ import { SystemClock } from '../../src/platform/clock.ts';
  */
 let directory = '';
 let log = '';
-let audit: AuditLog;
+let audit: AuditLog<AuditEntry>;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'andon-audit-'));
   log = join(directory, 'audit.jsonl');
-  audit = new AuditLog(directory, new SystemClock());
+  audit = new AuditLog(directory, new SystemClock(), modelAudit);
 });
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { RegistryTransactions } from '../../src/registry/operations/registry-transactions.ts';
+import { modelAudit } from '../../src/registry/audit/audit-chain.ts';
 import { AuditLog } from '../../src/registry/audit/audit-log.ts';
 import { FileLock } from '../../src/platform/file-lock.ts';
 import { RegistryHarness } from '../support/registry-harness.ts';
@@ -63,7 +64,7 @@ test('damaged files do not block the operations that replace them', async () => 
 test('the error of a full disk names the model directory', async () => {
   await using harness = new RegistryHarness();
   const { models: directory, deps } = harness;
-  const audit = new AuditLog(directory, deps.clock);
+  const audit = new AuditLog(directory, deps.clock, modelAudit);
   const transactions = new RegistryTransactions({ directory, audit, isApplied: () => Promise.resolve(false), deps });
   await expect(transactions.locked(() => writeFile('/dev/full', 'x'))).rejects.toMatchObject({
     code: 'model-directory-unusable',

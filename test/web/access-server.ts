@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { httpConfigSchema } from '../../src/http/http-config.ts';
 import type { Deps } from '../../src/platform/deps.ts';
 import { actorWithAddress } from '../../src/web/access/caller.ts';
+import { OperatorAudit } from '../../src/web/access/operator-audit.ts';
 import { registerLogin } from '../../src/web/access/login-routes.ts';
 import { hashPassword } from '../../src/web/access/password.ts';
 import { type Permission, permissions, type Role, roles } from '../../src/web/access/roles.ts';
@@ -20,18 +21,20 @@ export class AccessServer implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'andon-access-'));
   readonly usersFile = join(this.directory, 'users.yaml');
   readonly deps: Deps;
+  readonly audit: OperatorAudit;
   #server: HttpServer | undefined;
   #writes = 0;
 
   constructor(deps = testDeps()) {
     this.deps = deps;
+    this.audit = new OperatorAudit(join(this.directory, 'outbox.db'), deps);
   }
 
   /** @param settings Section `http`; `users: true` stands for the file of the test. */
   async start(settings: Readonly<Record<string, unknown>> = {}): Promise<string> {
     const users = settings['users'] === true ? { users: this.usersFile } : {};
     const config = httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings, ...users });
-    const { deps } = this;
+    const { audit, deps } = this;
     this.#server = new HttpServer({
       component: 'http',
       config,
@@ -41,9 +44,10 @@ export class AccessServer implements AsyncDisposable {
       bodyBytesMax: 65_536,
       receiveDeadlineMs: 0,
       localToken: LOCAL_TOKEN,
+      audit,
       statusOfCode: {},
       routes: async (app, access) => {
-        await registerLogin(app, { access, config, deps });
+        await registerLogin(app, { access, config, audit, deps });
         for (const permission of Object.keys(permissions) as Permission[])
           app.post(`/${permission}`, { config: { permission } }, ({ caller }) => ({ actor: actorWithAddress(caller) }));
         app.get('/open', { config: { permission: 'open' } }, ({ caller }) => ({ caller: caller?.name ?? null }));
@@ -73,6 +77,7 @@ export class AccessServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.[Symbol.asyncDispose]();
+    await this.audit[Symbol.asyncDispose]();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

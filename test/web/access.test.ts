@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readOperatorLog } from '../../src/web/access/operator-audit.ts';
 import { type Permission, permissions, roles } from '../../src/web/access/roles.ts';
 import { tokenDigest } from '../../src/web/access/users-file.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -287,6 +288,29 @@ describe('a file of users that cannot be used', () => {
     const url = await server.start({ users: true });
     for (const permission of Object.keys(permissions)) expect((await post(`${url}/${permission}`)).status).toBe(401);
   });
+});
+
+test('logins, changes of accounts and ended sessions are in the audit log, with name and address', async () => {
+  const clock = new FakeClock();
+  await using timed = new AccessServer(testDeps(clock));
+  await timed.writeUsers();
+  const url = await timed.start({ users: true });
+  const { cookie } = await logIn(url, 'operator');
+  await logIn(url, 'operator', 'wrong password');
+  await timed.writeUsers({ tokens: { mes: { role: 'viewer', sha256: tokenDigest('x') } } });
+  await clock.advance(1_000);
+  const admin = bearer(tokenOf('admin'));
+  await fetch(`${url}/api/v1/accounts/operator/sessions`, { method: 'DELETE', headers: admin });
+  await post(`${url}/api/v1/logout`, { cookie });
+  await timed.audit[Symbol.asyncDispose]();
+  const { entries, broken } = await readOperatorLog(join(timed.directory, 'outbox.db'), timed.deps);
+  expect(broken).toBeUndefined();
+  expect(entries.map(({ actor, action, subject }) => [actor, action, subject])).toEqual([
+    ['operator@127.0.0.1', 'login', 'operator'],
+    ['andon', 'accounts', timed.usersFile],
+    ['admin@127.0.0.1', 'end-sessions', 'operator'],
+  ]);
+  expect(entries[1]?.detail['changes']).toContain('tokens.mes: added (viewer)');
 });
 
 test('every answer has the headers that keep a browser from embedding, sniffing and running foreign scripts', async () => {

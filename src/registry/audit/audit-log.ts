@@ -1,19 +1,21 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AuditEntry, AuditReport } from '../../contracts/model-registry.ts';
+import * as z from 'zod';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { syncFolder } from '../../platform/durable-file.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { sha256 } from '../../platform/sha256.ts';
 import {
+  type AuditFormat,
   auditLine,
-  type AuditRecord,
   CHAIN_BEGIN,
+  type Chained,
   type ChainPosition,
   positionAfter,
   readAuditLine,
+  type Unchained,
 } from './audit-chain.ts';
 import { ChainCheck, joinLines, splitLines } from './chain-check.ts';
 
@@ -26,26 +28,37 @@ const SHOWN_BYTES_MAX = 200;
 /** Lines checked before other work of the thread gets a turn. */
 const LINES_PER_TURN = 100;
 const LINE_BREAK = 10;
+/** What the position of a line needs, in a log of any content. */
+const positionSchema = z.looseObject({ sequence: z.int(), previous: z.string() });
 const FIRST: ChainPosition = { sequence: 1, previous: CHAIN_BEGIN };
 
+export type ChainReport<Entry> = {
+  /** All readable records before the first fault, oldest first. */
+  readonly entries: readonly Entry[];
+  /** The first line that breaks the chain; undefined if the chain is intact. */
+  readonly broken: { readonly file: string; readonly line: number; readonly reason: string } | undefined;
+};
+
 /**
- * The audit log of the model directory: `audit.jsonl`, one JSON object per line, each with the hash of the line before.
+ * An audit log: `audit.jsonl` of a folder, one JSON object per line, each with the hash of the line before.
  * A line that is changed, deleted or inserted breaks the chain.
  *
  * The file is only appended to. A line that a crash cut off stays; the next record, a `mend`, contains its hash.
  */
-export class AuditLog {
+export class AuditLog<Entry extends Chained> {
   readonly #directory: string;
   readonly #clock: Clock;
+  readonly #format: AuditFormat<Entry>;
 
-  /** @param directory Path of the model directory. */
-  constructor(directory: string, clock: Clock) {
+  /** @param directory Path of the folder of the log. */
+  constructor(directory: string, clock: Clock, format: AuditFormat<Entry>) {
     this.#directory = directory;
     this.#clock = clock;
+    this.#format = format;
   }
 
-  /** Appends a record and syncs it to disk. The caller holds the lock of the model directory. */
-  async append(record: AuditRecord): Promise<void> {
+  /** Appends a record and syncs it to disk. One call at a time: the caller holds a lock or is the only writer. */
+  async append(record: Unchained<Entry>): Promise<void> {
     const { position, prefix, repair } = await this.#end();
     const nowMs = this.#clock.nowMs();
     let text = prefix;
@@ -62,23 +75,23 @@ export class AuditLog {
   }
 
   /** Returns the last readable entry; undefined if there is none. */
-  async last(): Promise<AuditEntry | undefined> {
-    return lastEntry(await this.#read(FILE)).entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
+  async last(): Promise<Entry | undefined> {
+    return this.#lastEntry(await this.#read(FILE)).entry ?? this.#lastEntry(await this.#read(ROTATED_FILE)).entry;
   }
 
   /** Reads the log and checks its chain from the first line to the last. */
-  async report(): Promise<AuditReport> {
+  async report(): Promise<ChainReport<Entry>> {
     const report = await this.#check();
     // A second look: another process may have appended a line, or rotated the file, during the first one.
     return report.broken === undefined ? report : this.#check();
   }
 
-  async #check(): Promise<AuditReport> {
-    const entries: AuditEntry[] = [];
+  async #check(): Promise<ChainReport<Entry>> {
+    const entries: Entry[] = [];
     let expected: ChainPosition | undefined;
     for (const file of [ROTATED_FILE, FILE]) {
       const bytes = await this.#read(file);
-      const check = new ChainCheck(expected ?? firstPosition(file, bytes));
+      const check = new ChainCheck(expected ?? firstPosition(file, bytes), this.#format.schema);
       for (const [index, line] of splitLines(bytes).entries()) {
         if (index % LINES_PER_TURN === 0) await nextTurn();
         const { entry, fault } = check.take(line);
@@ -93,18 +106,35 @@ export class AuditLog {
   }
 
   /** Returns where the next record goes, and what must be written before it. */
-  async #end(): Promise<{ readonly position: ChainPosition; readonly prefix: string; readonly repair?: AuditRecord }> {
+  async #end(): Promise<{
+    readonly position: ChainPosition;
+    readonly prefix: string;
+    readonly repair?: Unchained<Entry>;
+  }> {
     const bytes = await this.#read(FILE);
-    const { entry, end } = lastEntry(bytes);
+    const { entry, end } = this.#lastEntry(bytes);
     // A file without an entry continues the rotated one.
-    const last = entry ?? lastEntry(await this.#read(ROTATED_FILE)).entry;
+    const last = entry ?? this.#lastEntry(await this.#read(ROTATED_FILE)).entry;
     const position = last === undefined ? FIRST : positionAfter(last);
     const prefix = bytes.length === 0 || bytes.at(-1) === LINE_BREAK ? '' : '\n';
     const unread = bytes.subarray(entry === undefined ? 0 : end + 1);
-    if (unread.length > 0) return { position, prefix, repair: repairRecord(joinLines(splitLines(unread))) };
+    if (unread.length > 0)
+      return { position, prefix, repair: this.#format.repair(repairDetail(joinLines(splitLines(unread)))) };
     if (bytes.length <= FILE_BYTES_MAX) return { position, prefix };
     await rename(join(this.#directory, FILE), join(this.#directory, ROTATED_FILE));
     return { position, prefix: '' };
+  }
+
+  /** Returns the last readable entry and the offset of its end, without its line break. */
+  #lastEntry(bytes: Buffer): { readonly entry: Entry | undefined; readonly end: number } {
+    let end = bytes.length;
+    while (end > 0) {
+      const begin = bytes.lastIndexOf(LINE_BREAK, end - 1) + 1;
+      const entry = readAuditLine(bytes.subarray(begin, end).toString(), this.#format.schema);
+      if (typeof entry !== 'string') return { entry, end };
+      end = begin - 1;
+    }
+    return { entry: undefined, end: 0 };
   }
 
   async #read(file: string): Promise<Buffer> {
@@ -125,34 +155,15 @@ export class AuditLog {
  */
 function firstPosition(file: string, bytes: Buffer): ChainPosition {
   if (file !== ROTATED_FILE || bytes.length <= FILE_BYTES_MAX) return FIRST;
-  const first = readAuditLine(splitLines(bytes)[0]?.toString() ?? '');
+  const first = readAuditLine(splitLines(bytes)[0]?.toString() ?? '', positionSchema);
   return typeof first === 'string' ? FIRST : first;
 }
 
-/** Returns the last readable entry and the offset of its end, without its line break. */
-function lastEntry(bytes: Buffer): { readonly entry: AuditEntry | undefined; readonly end: number } {
-  let end = bytes.length;
-  while (end > 0) {
-    const begin = bytes.lastIndexOf(LINE_BREAK, end - 1) + 1;
-    const entry = readAuditLine(bytes.subarray(begin, end).toString());
-    if (typeof entry !== 'string') return { entry, end };
-    end = begin - 1;
-  }
-  return { entry: undefined, end: 0 };
-}
-
-function repairRecord(unread: Buffer): AuditRecord {
+function repairDetail(unread: Buffer): Chained['detail'] {
   return {
-    actor: 'andon',
-    action: 'mend',
-    model: '',
-    version: null,
-    outcome: 'ok',
-    detail: {
-      reason: 'The text before this line could not be read: a crash cut it off, or it was changed',
-      unread_bytes: unread.length,
-      unread_sha256: sha256(unread),
-      unread_begins: unread.subarray(0, SHOWN_BYTES_MAX).toString(),
-    },
+    reason: 'The text before this line could not be read: a crash cut it off, or it was changed',
+    unread_bytes: unread.length,
+    unread_sha256: sha256(unread),
+    unread_begins: unread.subarray(0, SHOWN_BYTES_MAX).toString(),
   };
 }

@@ -1,28 +1,30 @@
-import type { AuditEntry } from '../../contracts/model-registry.ts';
+import type * as z from 'zod';
 import { sha256 } from '../../platform/sha256.ts';
-import { chainFault, type ChainPosition, positionAfter, readAuditLine } from './audit-chain.ts';
+import { chainFault, type Chained, type ChainPosition, positionAfter, readAuditLine } from './audit-chain.ts';
 
 const LINE_BREAK = 10;
 
 /** Lines count from 1. */
 type Fault = { readonly line: number; readonly reason: string };
-type Checked = { readonly entry?: AuditEntry; readonly fault?: Fault | undefined };
+type Checked<Entry> = { readonly entry?: Entry; readonly fault?: Fault | undefined };
 
 /** Checks a file of the log line by line. An unreadable part is valid only if a `mend` with its hash follows. */
-export class ChainCheck {
+export class ChainCheck<Entry extends Chained> {
   position: ChainPosition;
+  readonly #schema: z.ZodType<Entry>;
   #unread: Buffer[] = [];
   #firstUnread: Fault | undefined;
   #line = 0;
 
-  constructor(position: ChainPosition) {
+  constructor(position: ChainPosition, schema: z.ZodType<Entry>) {
     this.position = position;
+    this.#schema = schema;
   }
 
   /** Returns the entry of the line, and the fault if the chain is broken at or before it. */
-  take(line: Buffer): Checked {
+  take(line: Buffer): Checked<Entry> {
     this.#line += 1;
-    const entry = readAuditLine(line.toString());
+    const entry = readAuditLine(line.toString(), this.#schema);
     if (typeof entry === 'string') {
       this.#firstUnread ??= { line: this.#line, reason: entry };
       this.#unread.push(line);

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { ModelAction } from '../../contracts/model-registry.ts';
+import type { AuditEntry, ModelAction } from '../../contracts/model-registry.ts';
 import { sleep } from '../../platform/clock.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { writeDurably } from '../../platform/durable-file.ts';
@@ -43,7 +43,7 @@ type Journal = z.infer<typeof journalSchema>;
 export type RegistryTransactionsOptions = {
   /** Absolute path of the model directory. */
   readonly directory: string;
-  readonly audit: AuditLog;
+  readonly audit: AuditLog<AuditEntry>;
   /** Returns whether the directory is in the state that the operation would leave. */
   readonly isApplied: (record: AuditRecord) => Promise<boolean>;
   readonly deps: Deps;

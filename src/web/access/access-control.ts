@@ -10,9 +10,10 @@ import { accessFailure, accessStatuses } from './access-errors.ts';
 import { accessMetrics } from './access-metrics.ts';
 import type { Caller } from './caller.ts';
 import { PasswordCheck } from './password.ts';
+import type { OperatorAudit } from './operator-audit.ts';
 import { mayDo, type Permission, permissions, type Role } from './roles.ts';
 import { Sessions } from './sessions.ts';
-import { noUsers, tokenDigest, type Users, UsersFile } from './users-file.ts';
+import { accountChanges, noUsers, tokenDigest, type Users, UsersFile } from './users-file.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -29,6 +30,7 @@ export type AccessOptions = {
   readonly localToken: string | undefined;
   /** True if every client needs a certificate of `tls.clientCa`; commands on the box do not. */
   readonly clientCertificates: boolean;
+  readonly audit?: OperatorAudit;
   /** Name of the component that owns the endpoint; its users file reports as `<component>/users`. */
   readonly component: string;
   readonly deps: Deps;
@@ -50,6 +52,7 @@ export class AccessControl {
   readonly #sessions: Sessions;
   readonly #usersFile: UsersFile | undefined;
   readonly #usersHealth: ComponentHealth | undefined;
+  #knownUsers: Users = noUsers;
   readonly #metrics;
   /** Digests of `token` and `adminToken`, and when they were read. */
   #secrets: ReadonlyMap<string, Role> = new Map();
@@ -68,7 +71,7 @@ export class AccessControl {
           : health.report('degraded', `users-file-invalid: ${problem}. The last valid users and tokens stay in force`);
       this.#usersHealth = health;
       this.#usersFile = new UsersFile(config.users, deps.clock, report);
-      this.#usersFile.current();
+      this.#knownUsers = this.#usersFile.current();
     }
   }
 
@@ -141,7 +144,13 @@ export class AccessControl {
   }
 
   get #users(): Users {
-    return this.#usersFile?.current() ?? noUsers;
+    const users = this.#usersFile?.current() ?? noUsers;
+    if (users !== this.#knownUsers) {
+      const changes = accountChanges(this.#knownUsers, users);
+      this.#knownUsers = users;
+      void this.#options.audit?.record(undefined, 'accounts', this.#options.config.users ?? '', changes);
+    }
+    return users;
   }
 
   #countSessions(): void {

@@ -5,5 +5,6 @@ export const accessMetrics = {
   andon_http_denied_total: counter('Requests that were refused for lack of a login or a role, by error code.', [
     'code',
   ]),
+  andon_audit_missed_total: counter('Acts of operators that could not be written to the audit log.'),
   andon_http_sessions: gauge('Open sessions of users of the page.'),
 } as const satisfies MetricCatalogue;

@@ -8,6 +8,7 @@ import type { AccessConfig } from './access-config.ts';
 import { type AccessControl, SESSION_COOKIE } from './access-control.ts';
 import { accessFailure } from './access-errors.ts';
 import { accessMetrics } from './access-metrics.ts';
+import type { OperatorAudit } from './operator-audit.ts';
 import { mayDo, type Permission, permissions, roles } from './roles.ts';
 
 const PASSWORD_LENGTH_MAX = 1_000;
@@ -38,11 +39,13 @@ export async function readCookies(app: FastifyInstance): Promise<void> {
 export type LoginOptions = {
   readonly access: AccessControl;
   readonly config: AccessConfig;
+  readonly audit: OperatorAudit;
   readonly deps: Deps;
 };
 
 /** `POST /api/v1/login`, `POST /api/v1/logout`, `GET /api/v1/session`, and the accounts for administrators. */
-export async function registerLogin(instance: FastifyInstance, { access, config, deps }: LoginOptions): Promise<void> {
+export async function registerLogin(instance: FastifyInstance, options: LoginOptions): Promise<void> {
+  const { access, config, audit, deps } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
   await app.register(rateLimit, { global: false });
   const logins = deps.metrics.of(accessMetrics).andon_http_logins_total;
@@ -81,6 +84,8 @@ export async function registerLogin(instance: FastifyInstance, { access, config,
       }
       logins.inc({ outcome: 'ok' });
       deps.log.info({ ...from, role: session.role }, 'Logged in.');
+      const caller = { kind: 'user', name: user, role: session.role, address: request.ip } as const;
+      await audit.record(caller, 'login', user, { role: session.role });
       const before = request.cookies[SESSION_COOKIE];
       if (before !== undefined) access.logOut(before);
       reply.setCookie(SESSION_COOKIE, session.id, cookieOptions);
@@ -93,6 +98,7 @@ export async function registerLogin(instance: FastifyInstance, { access, config,
     async (request, reply) => {
       const id = request.cookies[SESSION_COOKIE];
       if (id !== undefined) access.logOut(id);
+      if (request.caller?.kind === 'user') await audit.record(request.caller, 'logout', request.caller.name);
       reply.clearCookie(SESSION_COOKIE, cookieOptions);
       return {};
     },
@@ -110,10 +116,10 @@ export async function registerLogin(instance: FastifyInstance, { access, config,
       login: config.users !== undefined,
     }),
   );
-  registerAccounts(instance, access, deps);
+  registerAccounts(instance, options);
 }
 
-function registerAccounts(instance: FastifyInstance, access: AccessControl, deps: Deps): void {
+function registerAccounts(instance: FastifyInstance, { access, audit, deps }: LoginOptions): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   app.get(
     '/api/v1/accounts',
@@ -126,8 +132,9 @@ function registerAccounts(instance: FastifyInstance, access: AccessControl, deps
       config: { permission: 'administer' },
       schema: { summary: 'End the sessions of a user', params: z.object({ user: z.string() }) },
     },
-    ({ params, caller }) => {
+    async ({ params, caller }) => {
       const ended = access.endSessions(params.user);
+      await audit.record(caller, 'end-sessions', params.user, { ended });
       deps.log.info({ user: params.user, ended, by: caller?.name }, 'Sessions ended.');
       return { ended };
     },

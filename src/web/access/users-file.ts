@@ -61,6 +61,25 @@ function parseUsers(text: string): Users {
   throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 }
 
+/** Returns what differs between two versions of the file, for the audit log: `users.anna: added (engineer)`. */
+export function accountChanges(before: Users, after: Users): { readonly changes: readonly string[] } {
+  const changes = (['users', 'tokens'] as const).flatMap((kind) => {
+    const names = new Set([...Object.keys(before[kind]), ...Object.keys(after[kind])]);
+    return [...names].flatMap((name) => {
+      const [old, present] = [before[kind][name], after[kind][name]];
+      if (JSON.stringify(old) === JSON.stringify(present)) return [];
+      return [`${kind}.${name}: ${changeOf(old?.role, present?.role)}`];
+    });
+  });
+  return { changes };
+}
+
+function changeOf(before: string | undefined, after: string | undefined): string {
+  if (before === undefined) return `added (${after})`;
+  if (after === undefined) return 'removed';
+  return before === after ? 'new secret or expiry' : `role ${before} became ${after}`;
+}
+
 /** SHA-256 of a token, as the file has it. */
 export function tokenDigest(token: string): string {
   return createHash('sha256').update(token).digest('hex');

@@ -1,0 +1,109 @@
+import { dirname } from 'node:path';
+import * as z from 'zod';
+import type { Deps } from '../../platform/deps.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { type AuditFormat, type Unchained } from '../../registry/audit/audit-chain.ts';
+import { AuditLog, type ChainReport } from '../../registry/audit/audit-log.ts';
+import { accessMetrics } from './access-metrics.ts';
+import { actorWithAddress, type Caller } from './caller.ts';
+
+const operatorActions = [
+  'start',
+  'login',
+  'logout',
+  'end-sessions',
+  'accounts',
+  'acknowledge',
+  'shelve',
+  'unshelve',
+  'mend',
+] as const;
+export type OperatorAction = (typeof operatorActions)[number];
+
+/** A record of the audit log of operators. */
+const operatorEntrySchema = z.strictObject({
+  sequence: z.int().min(1),
+  timestamp_ms: z.number(),
+  actor: z.string().describe('Name and address: `anna@10.0.0.5`; `andon` for the agent itself'),
+  action: z.enum(operatorActions),
+  subject: z.string().describe('What the act is about, such as the id of an alarm'),
+  detail: z.record(z.string(), z.unknown()),
+  previous: z.string(),
+  hash: z.string(),
+});
+export type OperatorEntry = Readonly<z.infer<typeof operatorEntrySchema>>;
+
+const format: AuditFormat<OperatorEntry> = {
+  schema: operatorEntrySchema,
+  repair: (detail) => ({ actor: 'andon', action: 'mend', subject: '', detail }),
+};
+
+/** Returns the audit log of operators. It is in the folder of the outbox. */
+function operatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): AuditLog<OperatorEntry> {
+  return new AuditLog(dirname(outboxPath), deps.clock, format);
+}
+
+/** Reads and checks the log. @throws {OperatingError} It cannot be read. */
+export function readOperatorLog(outboxPath: string, deps: Pick<Deps, 'clock'>): Promise<ChainReport<OperatorEntry>> {
+  return operatorLog(outboxPath, deps).report();
+}
+
+/** Most records that wait for the disk. */
+const WAITING_MAX = 1_000;
+
+/** Records what operators do, in the order in which they did it. */
+export class OperatorAudit {
+  readonly #log: AuditLog<OperatorEntry>;
+  readonly #deps: Deps;
+  readonly #metrics;
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(outboxPath: string, deps: Deps) {
+    this.#log = operatorLog(outboxPath, deps);
+    this.#deps = deps;
+    this.#metrics = deps.metrics.of(accessMetrics);
+  }
+
+  /**
+   * Adds a record. Resolves when it is on disk. Never rejects: an operator must be able to act while the disk fails. The
+   * application log and a metric then report the missing record.
+   *
+   * @param caller Undefined for an act of the agent itself.
+   */
+  record(
+    caller: Caller | undefined,
+    action: OperatorAction,
+    subject: string,
+    detail: OperatorEntry['detail'] = {},
+  ): Promise<void> {
+    const actor = caller === undefined ? 'andon' : actorWithAddress(caller);
+    if (this.#waiting >= WAITING_MAX) {
+      this.#miss({ actor, action, subject, detail }, 'too many records wait for the disk');
+      return Promise.resolve();
+    }
+    this.#waiting += 1;
+    this.#last = this.#last.then(() => this.#append({ actor, action, subject, detail }));
+    return this.#last;
+  }
+
+  /** Resolves when all records are on disk. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+  }
+
+  async #append(record: Unchained<OperatorEntry>): Promise<void> {
+    try {
+      await this.#log.append(record);
+    } catch (error) {
+      this.#miss(record, errorMessage(error));
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #miss({ actor, action, subject }: Unchained<OperatorEntry>, reason: string): void {
+    this.#metrics.andon_audit_missed_total.inc();
+    this.#deps.log.error({ actor, action, subject }, `The audit log has no record of this: ${reason}`);
+  }
+}
