@@ -103,6 +103,12 @@ export async function registerLogin(instance: FastifyInstance, options: LoginOpt
       return {};
     },
   );
+  registerSession(instance, config);
+  registerAccounts(instance, options);
+}
+
+function registerSession(instance: FastifyInstance, config: AccessConfig): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
   app.get(
     '/api/v1/session',
     {
@@ -116,7 +122,6 @@ export async function registerLogin(instance: FastifyInstance, options: LoginOpt
       login: config.users !== undefined,
     }),
   );
-  registerAccounts(instance, options);
 }
 
 function registerAccounts(instance: FastifyInstance, { access, audit, deps }: LoginOptions): void {
