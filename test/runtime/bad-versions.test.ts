@@ -49,7 +49,7 @@ describe('a bad version never displaces a good one, and says why', () => {
     ],
     ['does not end', { ...loop, golden: [{ window: [1e9], score: 1 }] }, 'inference-timeout', /within 3000 ms/],
   ])('one that %s', async (_, bad, code, reason) => {
-    await using harness = new RegistryHarness({ config: { loadDeadline: '3s' } });
+    await using harness = new RegistryHarness({ config: { loadDeadline: '20s' } });
     await harness.install(pump(1), { activate: true });
     const refused = harness.install({ ...bad, name: 'pump', version: 2 }, { activate: true });
     await expect(refused).rejects.toMatchObject({ code, message: expect.stringMatching(reason) as string });
