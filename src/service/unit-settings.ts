@@ -83,7 +83,7 @@ function isOpen(unit: UnitSettings): boolean {
 }
 
 /** @param allowed Words of IPAddressAllow. @param wanted An address, or `any`. */
-export function allows(allowed: readonly string[], wanted: string): boolean {
+function allows(allowed: readonly string[], wanted: string): boolean {
   const networks = allowed.flatMap((word) => addressWords[word] ?? [word]);
   if (wanted === 'any') return networks.includes('0.0.0.0/0') && networks.includes('::/0');
   const list = new BlockList();
