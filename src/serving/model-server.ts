@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import { Backoff } from '../platform/backoff.ts';
-import { childPort } from '../platform/child-port.ts';
+import { childPort } from '../platform/rpc-ports.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';
-import { childPort } from '../../platform/child-port.ts';
+import { childPort } from '../../platform/rpc-ports.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';
