@@ -255,6 +255,11 @@ describe('a file with one value a line', () => {
     }
   });
 
+  test('with times as numbers has its header in the first line', async () => {
+    const content = 'name;time;value\npower;1772431200;1,5\npressure;1772431200;2,5\n';
+    expect((await read(content, wanted)).rows).toEqual([[1.5, 2.5]]);
+  });
+
   test('has missing values where a name has none, or an invalid one', async () => {
     const lines = [line('power', 0, '1,5'), line('power', 1, '3,5', 0), line('pressure', 1, '4,5')].join('');
     expect((await read(`${header}${lines}`, wanted)).rows).toEqual([
