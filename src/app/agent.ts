@@ -2,6 +2,7 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { TagNumber } from '../domain/sample/tag.ts';
 import type { Source, SourceHistory } from '../contracts/source.ts';
+import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
@@ -103,6 +104,7 @@ export async function startAgent(
   const identity = { agentId, version: packageVersion };
   const register = new TagRegister(config);
   const { tags } = register;
+  const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
 
   const outbox = stack.use(
@@ -134,7 +136,7 @@ export async function startAgent(
       create: (settings) =>
         new ModelServer({
           entry: modelServerEntry,
-          settings: { ...identity, ...settings },
+          settings: { ...identity, ...settings, localToken: localToken.secret },
           agent: {
             models: () => inference.clients.snapshot(),
             run: async ({ model, inputs }) => {
@@ -271,6 +273,7 @@ export async function startAgent(
           events,
           modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
           modelServerAddress: () => modelServer()?.address,
+          localToken: localToken.secret,
           deps,
         }),
     }),
@@ -317,6 +320,7 @@ export async function startAgent(
   });
   recorder.start();
   pipeline.start();
+  await localToken.write();
   clockMonitor.start();
   for (const parts of replaceable) await parts.start();
   learning.start();

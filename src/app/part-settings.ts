@@ -40,7 +40,7 @@ export function pipelineConfig(config: AgentConfig): PipelineConfig {
 /** @returns Undefined if no models are served. */
 export function modelServerSettings(
   config: AgentConfig,
-): Omit<ModelServerSettings<AgentConfig['models']>, 'agentId' | 'version'> | undefined {
+): Omit<ModelServerSettings<AgentConfig['models']>, 'agentId' | 'version' | 'localToken'> | undefined {
   const serving = modelServerConfig(config);
   if (serving === undefined) return undefined;
   return { serving, models: config.models, watched: modelsOf(config), logLevel: config.log.level };

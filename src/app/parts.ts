@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../config/config-schema.ts';
-import { filesIn } from './named-files.ts';
+import { secretsIn } from './named-secrets.ts';
 
 /** A component of the agent that a changed configuration replaces. */
 export type Part = { start(): void | Promise<void> } & (AsyncDisposable | Disposable);
@@ -13,11 +13,11 @@ export type PartsOptions<C, P extends Part> = {
   readonly create: (settings: C, id: string) => P;
 };
 
-type RunningPart<C, P> = { readonly settings: C; readonly files: unknown; readonly part: P; isStarted: boolean };
+type RunningPart<C, P> = { readonly settings: C; readonly secrets: unknown; readonly part: P; isStarted: boolean };
 
 /**
- * Parts of one kind, by id. Each keeps running in another configuration, unless its own settings, or the content of a file
- * that they name, are different.
+ * Parts of one kind, by id. Each keeps running in another configuration, unless its own settings, or a secret that
+ * they name, are different.
  */
 export class Parts<C, P extends Part> implements AsyncDisposable {
   readonly #options: PartsOptions<C, P>;
@@ -45,7 +45,8 @@ export class Parts<C, P extends Part> implements AsyncDisposable {
     const settings = wanted(next);
     const ending = [...this.#parts].filter(
       ([id, running]) =>
-        !isDeepStrictEqual(running.settings, settings[id]) || !isDeepStrictEqual(running.files, filesIn(settings[id])),
+        !isDeepStrictEqual(running.settings, settings[id]) ||
+        !isDeepStrictEqual(running.secrets, secretsIn(settings[id])),
     );
     await Promise.all(ending.map(([id]) => this.#end(id)));
     return ending.map(([id]) => (section === undefined ? id : `${section}.${id}`));
@@ -56,7 +57,7 @@ export class Parts<C, P extends Part> implements AsyncDisposable {
     for (const [id, settings] of Object.entries(this.#options.wanted(config))) {
       if (settings === undefined || this.#parts.has(id)) continue;
       const part = this.#options.create(settings, id);
-      this.#parts.set(id, { settings, files: filesIn(settings), part, isStarted: false });
+      this.#parts.set(id, { settings, secrets: secretsIn(settings), part, isStarted: false });
     }
   }
 
