@@ -28,8 +28,8 @@ export type ReloadResult = {
  * The agent with the configuration in use.
  *
  * A reload changes the parts whose configuration differs, and reverts the whole change if one of them fails: if it worked
- * before, was ended or replaced by the change, and does not work `reload.revertAfter` later. It is over as soon as all of
- * them work.
+ * before, was ended or replaced by the change, and is degraded or failed `reload.revertAfter` later. The check ends as soon
+ * as all of them work.
  */
 export class ReloadableAgent implements AsyncDisposable {
   readonly #deps: AgentDeps;

@@ -89,7 +89,7 @@ const reloadSchema = configObject({
     })
     .prefault('30s')
     .describe(
-      'A reload is reverted as a whole if a part that it ended or replaced worked before and does not work this long after it. never: a reload stays',
+      'A reload is reverted as a whole if a part that it ended or replaced worked before and is degraded or failed this long after it. never: a reload stays',
     ),
 }).describe('Reload of this file (SIGHUP)');
 

@@ -67,7 +67,7 @@ describe('what a reload does not change', () => {
     expect(plant.plc.connections).toBe(1);
     const untouched = stream.events.filter(ofWatch('level')).map(({ data }) => data);
     const judged = untouched.slice(untouched.findIndex(({ verdict }) => verdict !== 'unknown'));
-    expect(new Set(judged.map(({ verdict }) => verdict))).toEqual(new Set(['abnormal']));
+    expect(judged.filter(({ verdict }) => verdict !== 'abnormal')).toEqual([]);
     const times = judged.map(({ timestamp_ms: timeMs }) => Number(timeMs));
     expect(times.slice(1).map((timeMs, index) => timeMs - (times[index] ?? 0))).toEqual(
       times.slice(1).map(() => STEP_MS),
@@ -187,7 +187,8 @@ describe('a change with which a part stops working is reverted as a whole', () =
   test('a watch whose model cannot be loaded, and a change that needs a restart of all parts', async () => {
     await using plant = await CrashPlant.start();
     using folder = new AgentFolder();
-    const sections = { ...plant.sections('200ms'), reload };
+    // Loading a model takes long on a busy machine.
+    const sections = { ...plant.sections('200ms'), reload: { revertAfter: '10s' } };
     folder.configure({ ...sections, watches: { level } });
     await using agent = await AgentProcess.start(folder.configFile);
     await expect.poll(() => verdictOf(agent.httpUrl, 'level')).toBe('normal');
