@@ -13,7 +13,7 @@ type EntrySection = (typeof entrySections)[number];
 type PartSection = (typeof partSections)[number];
 
 /** Ids of a section. Each id of either configuration is in exactly one set. */
-export type EntryChanges = Readonly<Record<'added' | 'removed' | 'changed' | 'untouched', ReadonlySet<string>>>;
+type EntryChanges = Readonly<Record<'added' | 'removed' | 'changed' | 'untouched', ReadonlySet<string>>>;
 
 /** Difference between two configurations. */
 export type ConfigChanges = Readonly<Record<EntrySection, EntryChanges>> & {

@@ -55,24 +55,32 @@ describe('what a reload does not change', () => {
 
     folder.configure({ ...sections, watches: { level, count: { ...count, alarm: { threshold: 70_000 } } } });
     const before = stream.events.length;
+    const last = stream.events.findLastIndex(ofWatch('level'));
     agent.child.kill('SIGHUP');
     const line = await agent.logged(({ msg }) => msg === 'The new configuration is in use.');
     expect(line).toMatchObject({ changed: ['watches.count'], restart: [] });
-    await expect
-      .poll(() => stream.events.slice(before).filter(ofWatch('count')).at(-1)?.data['verdict'])
-      .toBe('normal');
+    await expect.poll(() => stream.events.slice(before).findLast(ofWatch('count'))?.data['verdict']).toBe('normal');
     await expect.poll(() => stream.events.slice(before).filter(ofWatch('level')).length).toBeGreaterThan(4);
 
     expect(await missedScans(agent)).toBe(missed);
     expect(plant.plc.connections).toBe(1);
-    const untouched = stream.events.filter(ofWatch('level')).map(({ data }) => data);
-    const judged = untouched.slice(untouched.findIndex(({ verdict }) => verdict !== 'unknown'));
+    // From the verdict before the reload on.
+    const judged = stream.events
+      .slice(last)
+      .filter(ofWatch('level'))
+      .map(({ data }) => data);
     expect(judged.filter(({ verdict }) => verdict !== 'abnormal')).toEqual([]);
     const times = judged.map(({ timestamp_ms: timeMs }) => Number(timeMs));
     expect(times.slice(1).map((timeMs, index) => timeMs - (times[index] ?? 0))).toEqual(
       times.slice(1).map(() => STEP_MS),
     );
-    expect(stream.events.filter(({ type }) => type === 'alarm')).toHaveLength(1);
+    const alarms = stream.events
+      .filter(({ type }) => type === 'alarm')
+      .map(({ data }) => [data['alarm'], data['state']]);
+    expect(alarms).toEqual([
+      ['watch/level', 'unacknowledged'],
+      ['watch/count', 'normal'],
+    ]);
     expect(broker.on('andon/v1/edge/state')).toMatchObject([{ state: 'online' }]);
     expect(stream.isOpen).toBe(true);
 
@@ -93,33 +101,37 @@ describe('what a reload does not change', () => {
     device.registers[4] = 111;
     // As gateways with one line do.
     device.answersLatestConnection = true;
-    const sectionsWith = (tags: object) => ({
+    const near = { register: 'holding', address: 4, type: 'uint16' };
+    const sectionsAt = (scanInterval: string) => ({
       sources: {
         plc: plant.sections('200ms').sources.plc,
-        line: { type: 'modbus', url: device.url, scanInterval: '300ms', timeout: '600ms', tags },
+        line: { type: 'modbus', url: device.url, scanInterval, timeout: '9s', tags: { near } },
       },
       models: { directory: plant.modelDirectory },
     });
-    const near = { register: 'holding', address: 4, type: 'uint16' };
-    folder.configure(sectionsWith({ near }));
+    folder.configure(sectionsAt('300ms'));
     await using agent = await AgentProcess.start(folder.configFile);
     await using stream = await EventStream.open(agent.httpUrl);
-    const valuesOf = (tag: string) =>
-      stream.readings().flatMap(({ tag: name, value }) => (name === tag ? [value] : []));
-    await expect.poll(() => valuesOf('near')).toContain(111);
+    const values = () => stream.readings().flatMap(({ tag, value }) => (tag === 'near' ? [value] : []));
+    await expect.poll(values).toContain(111);
 
-    // The response to the read that is in transit at the reload arrives on the connection after it.
+    // The response to the read in transit arrives on the next connection, while the same read is in transit there.
     const asked = device.requests.length;
-    device.faults.delayMs = () => (device.requests.length === asked + 1 ? 400 : 0);
+    const delaysMs = [3000, 4000];
+    device.faults.delayMs = () => delaysMs[device.requests.length - asked - 1] ?? 0;
     await expect.poll(() => device.requests.length).toBe(asked + 1);
-    folder.configure(sectionsWith({ near, far: { ...near, address: 6 } }));
-    agent.child.kill('SIGHUP');
-    await expect.poll(() => device.connections).toBe(2);
     device.registers[4] = 222;
-    await expect.poll(() => valuesOf('near')).toContain(222);
+    const before = values().length;
+    folder.configure(sectionsAt('310ms'));
+    agent.child.kill('SIGHUP');
+    await expect.poll(values).toContain(222);
 
-    const values = valuesOf('near').filter((value) => value !== null);
-    expect(values.slice(values.indexOf(222))).toEqual(values.slice(values.indexOf(222)).map(() => 222));
+    // The read may fail instead.
+    expect(
+      values()
+        .slice(before)
+        .filter((value) => value !== null && value !== 222),
+    ).toEqual([]);
     expect(plant.plc.connections).toBe(1);
   });
 });
