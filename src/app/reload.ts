@@ -66,9 +66,11 @@ export class ReloadableAgent implements AsyncDisposable {
     const sinceMs = clock.nowMs();
     if (restart.length > 0) log.info({ restart }, `All parts restart, because ${restart.join(', ')} changed.`);
     const applied = await this.#apply(next, changes);
-    const workedBefore = (key: string): boolean => worked.get(key)?.state === 'works';
+    // A key that is no longer trusted must not come back, even if parts stop working without it.
+    const isKept = restart.includes('models.trust');
+    const isAtRisk = (key: string): boolean => !isKept && worked.get(key)?.state === 'works';
     const failure =
-      'code' in applied ? applied : await this.#failureOf(applied.touched.filter(workedBefore), sinceMs, stop);
+      'code' in applied ? applied : await this.#failureOf(applied.touched.filter(isAtRisk), sinceMs, stop);
     if (failure === undefined) {
       this.#health?.remove();
       this.#health = undefined;
