@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { ConfigDocument, isPlainObject, valueAt } from '../config/config-document.ts';
 import { readConfigText } from '../config/config-text.ts';
 import { encodingOf } from '../csv/csv-text.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import type { Finding, ImportedSource, ImportSettings, OpenSetting, TagImport } from '../tag-import/imported-tags.ts';
 import { listColumns } from '../tag-import/list-columns.ts';
@@ -20,6 +20,8 @@ import { tagFilePaths, writeImportedTags, writeSources, type WrittenTagFile } fr
 
 const EXIT_USAGE = 64;
 const EXIT_CONFIG = 78;
+/** Largest export: enough for about 100,000 tags in JSON. */
+const FILE_BYTES_MAX = 50_000_000;
 /** Addresses for documentation (RFC 5737): the device or broker of a configuration that is only checked. */
 const NO_DEVICE = 'tcp://192.0.2.1:502';
 const NO_BROKER = 'mqtt://192.0.2.1:1883';
@@ -268,11 +270,17 @@ function settingOf(answer: ByteOrder | AddressBase): ImportSettings {
   return { byteOrder: byteOrders.find((each) => each === answer) };
 }
 
-/** Reads a file as a spreadsheet program or another tool saved it. */
+/** Reads a file as a spreadsheet program or another tool saved it. @throws {OperatingError} 'import-unreadable' (reject). */
 async function textOf(file: string): Promise<string> {
-  const read = await readConfigText(file, (bytes) => ({ text: new TextDecoder(encodingOf(bytes)).decode(bytes) }));
-  if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${file}: ${read.problem}`);
-  return read.text;
+  const unreadable = (problem: string, cause?: unknown) =>
+    new OperatingError('import-unreadable', 'reject', `${file}: ${problem}`, { cause });
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw unreadable(errorMessage(error), error);
+  });
+  if (bytes.length > FILE_BYTES_MAX) throw unreadable(`is larger than ${FILE_BYTES_MAX / 1e6} MB`);
+  // The first bytes of a ZIP file, which a spreadsheet is.
+  if (bytes.toString('latin1', 0, 4) === 'PK\u0003\u0004') throw unreadable('is a spreadsheet: save it as CSV');
+  return new TextDecoder(encodingOf(bytes.subarray(0, 65_536))).decode(bytes);
 }
 
 function columns(text: string): ReadonlyMap<string, string> {

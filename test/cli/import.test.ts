@@ -143,6 +143,13 @@ describe('andon import', () => {
     expect([ran.code, await readFile(out, 'utf8')]).toEqual([0, '\uFEFFname,topic,value\ncell.rms,a/b,$.rms\n']);
   });
 
+  test('a spreadsheet and a missing file are named', async () => {
+    const sheet = await fileOf('map.xlsx', 'PK\u0003\u0004...');
+    const options = { as: 'csv', out: join(folder, 'x.csv') } as const;
+    await expect(runImport(sheet, options)).rejects.toThrow('map.xlsx: is a spreadsheet: save it as CSV');
+    await expect(runImport(join(folder, 'gone.csv'), options)).rejects.toThrow('ENOENT');
+  });
+
   test('a file without a tag writes nothing and exits 1', async () => {
     const out = join(folder, 'none.csv');
     const ran = await runImport(await fileOf('none-export.csv', 'a;b\n1;2\n'), { ...settings, out });
