@@ -90,18 +90,20 @@ async function finish(file: string, result: TagImport, options: ImportOptions, o
     const nowhere = source.keys['type'] === undefined ? NO_DEVICE : NO_BROKER;
     return hasUrl(source) ? source : { ...source, keys: { url: options.url ?? nowhere, ...source.keys } };
   });
-  const used = await sourceOfConfig(options.config, out);
   const written: WrittenTagFile[] = [];
   const paths = tagFilePaths(out, sources);
+  const bases = await basesOfConfig(isConfig ? undefined : options.config, [...paths.values()]);
   for (const source of sources) {
-    const tags = used?.addressBase === 1 ? countedFromOne(source.tags) : source.tags;
-    written.push(await writeImportedTags(paths.get(source.id) ?? out, source.id, tags));
+    const path = paths.get(source.id) ?? out;
+    const tags = bases.get(path) === 1 ? countedFromOne(source.tags) : source.tags;
+    written.push(await writeImportedTags(path, source.id, tags));
   }
   const kept = isConfig && sources.length > 0 ? await writeSources(out, described, paths) : [];
   const notes = [...result.notes, ...kept, ...written.flatMap(({ notes: each }) => each)];
-  if (options.config !== undefined && used === undefined && !isConfig)
-    notes.push(`no source of ${options.config} uses ${out}: add it with tags: { file: ${out} }`);
-  const config = isConfig ? out : used === undefined ? undefined : options.config;
+  const unused = options.config === undefined || isConfig ? [] : written.filter(({ file: each }) => !bases.has(each));
+  for (const { file: each } of unused)
+    notes.push(`no source of ${options.config} uses ${each}: add it with tags: { file: ${each} }`);
+  const config = isConfig ? out : bases.size === 0 ? undefined : options.config;
   if (options.json !== true) report(file, { findings, notes, written, config: isConfig ? out : undefined }, output);
   const checked = written.length === 0 ? undefined : await checkAndPlan(config, described, paths, options, output);
   const isComplete = findings.length === 0 && written.length > 0;
@@ -185,21 +187,24 @@ async function checkAndPlan(
   }
 }
 
-/** The source of a configuration that uses a tag file. */
-async function sourceOfConfig(
+/** Returns the address base of the source that uses each tag file; without files that no source uses. */
+async function basesOfConfig(
   config: string | undefined,
-  tagFile: string,
-): Promise<{ readonly addressBase: unknown } | undefined> {
-  if (config === undefined) return undefined;
+  tagFiles: readonly string[],
+): Promise<ReadonlyMap<string, unknown>> {
+  if (config === undefined) return new Map();
   const read = await readConfigText(config);
   if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
   const sources = valueAt(new ConfigDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
-  const used = all.find((source) => {
-    const named = valueAt(source, ['tags', 'file']);
-    return typeof named === 'string' && resolve(resolve(config, '..'), named) === resolve(tagFile);
-  });
-  return used === undefined ? undefined : { addressBase: used['addressBase'] };
+  return new Map(
+    all.flatMap((source) => {
+      const named = valueAt(source, ['tags', 'file']);
+      const path = typeof named === 'string' ? resolve(config, '..', named) : undefined;
+      const file = tagFiles.find((each) => resolve(each) === path);
+      return file === undefined ? [] : [[file, source['addressBase']] as const];
+    }),
+  );
 }
 
 function countedFromOne(tags: ImportedSource['tags']): ImportedSource['tags'] {
