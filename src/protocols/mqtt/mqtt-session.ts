@@ -8,9 +8,10 @@ import {
   RECEIVE_MAX,
 } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
-import type { MqttErrorCode } from './mqtt-errors.ts';
+import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
 import { MqttStream } from './mqtt-stream.ts';
+import { takeoverRemedy } from './mqtt-takeover.ts';
 import { openTransport } from './mqtt-transport.ts';
 
 export type MqttPublishOptions = {
@@ -39,6 +40,7 @@ const TOPICS_PER_SUBSCRIBE = 8;
 const CLOSE_TIMEOUT_MS = 1000;
 
 /** Reason codes of MQTT 5. */
+const SESSION_TAKEN_OVER = 0x8e;
 const PACKET_TOO_LARGE = 0x95;
 const PAYLOAD_FORMAT_INVALID = 0x99;
 
@@ -97,9 +99,10 @@ export class MqttSession {
     this.#client.handleMessage = (packet, done) => this.#take(packet, done);
     this.#client.on('connect', () => this.#connected());
     this.#client.on('error', (error) => this.#end(endReason(options, error)));
-    this.#client.on('disconnect', ({ reasonCode }) =>
-      this.#fail('mqtt-closed', `The broker closed the connection: ${reasonText(reasonCode ?? 0)}`),
-    );
+    this.#client.on('disconnect', ({ reasonCode = 0 }) => {
+      const remedy = reasonCode === SESSION_TAKEN_OVER ? `; ${takeoverRemedy(options.clientId)}` : '';
+      this.#fail('mqtt-closed', `The broker closed the connection: ${reasonText(reasonCode)}${remedy}`);
+    });
     this.#client.on('close', () => this.#fail('mqtt-closed', 'The broker closed the connection'));
     this.#expectWithin('the login');
   }
@@ -275,11 +278,9 @@ export class MqttSession {
   #publishRefused(topic: string, error: Error, messageId: number): OperatingError {
     const code = this.#stream.takeReplacedReason(messageId) ?? ('code' in error ? Number(error.code) : 0);
     const text = `The broker refused a message on ${topic}: ${reasonText(code)}`;
-    if (code === PACKET_TOO_LARGE)
-      return new OperatingError('mqtt-publish-too-large', 'reject', text, { cause: error });
-    if (code === PAYLOAD_FORMAT_INVALID)
-      return new OperatingError('mqtt-payload-refused', 'reject', text, { cause: error });
-    return new OperatingError('mqtt-publish-refused', 'retry', text, { cause: error });
+    if (code === PACKET_TOO_LARGE) return mqttFailure('mqtt-publish-too-large', text, { cause: error });
+    if (code === PAYLOAD_FORMAT_INVALID) return mqttFailure('mqtt-payload-refused', text, { cause: error });
+    return mqttFailure('mqtt-publish-refused', text, { cause: error });
   }
 
   /** Sends the held publishes, once for all acknowledgements of a turn: one write to the socket instead of many. */
@@ -295,7 +296,7 @@ export class MqttSession {
   /** Ends the connection: MQTT 3.1.1 allows a message to be sent again on a new connection only (section 4.4). */
   #expire(pending: Pending, topic: string, timeoutMs: number): void {
     const text = `The broker at ${this.#options.url} did not acknowledge a message on ${topic} within ${timeoutMs} ms`;
-    const error = new OperatingError('mqtt-publish-timeout', 'retry', text);
+    const error = mqttFailure('mqtt-publish-timeout', text);
     this.#settle(pending, error);
     this.#end(error);
   }
@@ -324,7 +325,7 @@ export class MqttSession {
   #settleAll(reason: string, cause?: OperatingError): void {
     this.#deadline?.cancel();
     this.#held.length = 0;
-    const error = new OperatingError('mqtt-not-connected', 'retry', `Connection lost: ${reason}`, { cause });
+    const error = mqttFailure('mqtt-not-connected', `Connection lost: ${reason}`, { cause });
     for (const pending of this.#pending) this.#settle(pending, error);
   }
 
