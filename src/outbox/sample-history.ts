@@ -49,8 +49,8 @@ type Series = { readonly name: string; readonly buffer: SeriesBuffer };
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
-  /** By tag number, from the first sample; undefined for a tag that is not kept. */
-  readonly #series = new Map<TagNumber, Series | undefined>();
+  /** By tag number, from the first sample; null for a tag that is not kept. */
+  readonly #series: (Series | null | undefined)[];
   /** By watch. */
   readonly #scores = new Map<string, Series>();
   readonly #taken;
@@ -66,6 +66,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
+    this.#series = options.tags.map(() => undefined);
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#taken = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
@@ -81,8 +82,9 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     let taken = 0;
     let dropped = 0;
     for (let index = 0; index < batch.length; index += 1) {
-      const series = this.#seriesOf(batch.tags[index] ?? -1);
-      if (series === undefined) continue;
+      const tag = batch.tags[index] ?? -1;
+      const series = this.#series[tag] ?? this.#seriesOf(tag);
+      if (series === null) continue;
       const quality = batch.qualities[index] as QualityCode;
       const kept = this.#push(series, batch.timesMs[index] ?? 0, batch.values[index] ?? 0, quality);
       if (quality !== GOOD) continue;
@@ -146,13 +148,14 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     this.#timer?.cancel();
   }
 
-  #seriesOf(number: TagNumber): Series | undefined {
-    const existing = this.#series.get(number);
-    if (existing !== undefined || this.#series.has(number)) return existing;
+  #seriesOf(number: TagNumber): Series | null {
+    const known = this.#series[number];
+    if (known !== undefined) return known;
     const tag = this.#options.tags[number];
-    const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
-    const series = isKept ? { name: tag.name, buffer: new SeriesBuffer() } : undefined;
-    this.#series.set(number, series);
+    if (tag === undefined) return null;
+    const isKept = this.#options.keeps?.(tag) ?? true;
+    const series = isKept ? { name: tag.name, buffer: new SeriesBuffer() } : null;
+    this.#series[number] = series;
     return series;
   }
 
@@ -203,8 +206,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: HistoryBatch[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of [...this.#series.values(), ...this.#scores.values()]) {
-      if (series === undefined || series.buffer.length === 0) continue;
+    for (const series of [...this.#series, ...this.#scores.values()]) {
+      if (series === undefined || series === null || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#batchOf(slice, samples));
         [slice, samples] = [[], 0];
