@@ -3,9 +3,9 @@ import type { Deps } from '../../../platform/deps.ts';
 /**
  * Starts the scans of an agent that are due together one after the other, one in each turn of the event loop.
  *
- * If 64 devices were asked at the same moment, their reads would take turns and every scan would last as long as all of them.
- * So a scan is finished soon after it has begun, its values are of nearly the same time, and the reads of a slow device delay no other:
- * a turn without responses takes microseconds.
+ * If the reads of 64 devices took turns, every scan would last as long as all of them together. In this order a scan ends soon
+ * after it began, and its values are of nearly the same time. A slow device delays no other: a turn without responses takes
+ * microseconds.
  */
 export class ScanQueue {
   static readonly #queues = new WeakMap<Deps, ScanQueue>();
