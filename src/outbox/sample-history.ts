@@ -60,8 +60,8 @@ type Slice = { readonly batch: HistoryBatch; readonly sources: readonly string[]
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
-  /** By tag number, from the first sample; undefined for a tag that is not kept. */
-  readonly #series = new Map<TagNumber, Series | undefined>();
+  /** By tag number, from the first sample; null for a tag that is not kept. */
+  readonly #series: (Series | null | undefined)[];
   /** By watch. */
   readonly #scores = new Map<string, Series>();
   readonly #accepted;
@@ -85,6 +85,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
+    this.#series = options.tags.map(() => undefined);
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#accepted = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
@@ -105,8 +106,9 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     let accepted = 0;
     const dropped: Unstored[] = [];
     for (let index = 0; index < batch.length; index += 1) {
-      const series = this.#seriesOf(batch.tags[index] ?? -1);
-      if (series === undefined) continue;
+      const tag = batch.tags[index] ?? -1;
+      const series = this.#series[tag] ?? this.#seriesOf(tag);
+      if (series === null) continue;
       const quality = batch.qualities[index] as QualityCode;
       const timeMs = batch.timesMs[index] ?? 0;
       const isKept = this.#push(series, timeMs, batch.values[index] ?? 0, quality);
@@ -191,13 +193,14 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return this.#waiting + this.#taken;
   }
 
-  #seriesOf(number: TagNumber): Series | undefined {
-    const existing = this.#series.get(number);
-    if (existing !== undefined || this.#series.has(number)) return existing;
+  #seriesOf(number: TagNumber): Series | null {
+    const known = this.#series[number];
+    if (known !== undefined) return known;
     const tag = this.#options.tags[number];
-    const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
-    const series = isKept ? { name: tag.name, source: tag.source, buffer: new SeriesBuffer() } : undefined;
-    this.#series.set(number, series);
+    if (tag === undefined) return null;
+    const isKept = this.#options.keeps?.(tag) ?? true;
+    const series = isKept ? { name: tag.name, source: tag.source, buffer: new SeriesBuffer() } : null;
+    this.#series[number] = series;
     return series;
   }
 
@@ -293,8 +296,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: Slice[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of [...this.#series.values(), ...this.#scores.values()]) {
-      if (series === undefined || series.buffer.length === 0) continue;
+    for (const series of [...this.#series, ...this.#scores.values()]) {
+      if (series === undefined || series === null || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#sliceOf(slice, samples));
         [slice, samples] = [[], 0];

@@ -5,6 +5,7 @@ import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
+import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
@@ -410,14 +411,21 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
     history?.addScore(verdict);
-    const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
-    const draft = this.#verdicts.draft(verdict, lastRow, readings);
+    const { tagNumbers } = watch;
+    const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
+      this.#table.quality(tagNumbers[position] ?? -1),
+    );
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
-    const tags = blamedTags(verdict, readings, manifest);
+    const tags = (): readonly BlamedTag[] =>
+      blamedTags(
+        verdict,
+        tagNumbers.map((tag) => this.#table.reading(tag)),
+        manifest,
+      );
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 

@@ -1,5 +1,5 @@
 import type { TagReading } from '../contracts/live-events.ts';
-import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
+import { BAD, type Quality, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 
@@ -66,6 +66,10 @@ export class TagTable {
     return readings;
   }
 
+  quality(number: TagNumber): Quality {
+    return qualityOf(this.#qualities[number] ?? BAD);
+  }
+
   reading(number: TagNumber): TagReading {
     const tag = this.#tags[number];
     const value = this.#values[number] ?? Number.NaN;
@@ -76,7 +80,7 @@ export class TagTable {
       ...(text === undefined ? {} : { text }),
       unit: tag?.unit ?? '',
       timestampMs: this.#timesMs[number] ?? 0,
-      quality: qualityOf(this.#qualities[number] ?? BAD),
+      quality: this.quality(number),
       reason: reasonOf(this.#reasons[number] ?? 0),
     };
   }
