@@ -5,7 +5,6 @@ import type { SampleSink } from '../contracts/sample-sink.ts';
 import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
-import type { BlamedTag } from '../domain/alarm/alarm-message.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { qualities } from '../domain/sample/quality.ts';
@@ -444,12 +443,7 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
-    const tags = (): readonly BlamedTag[] =>
-      blamedTags(
-        verdict,
-        tagNumbers.map((tag) => this.#table.reading(tag)),
-        manifest,
-      );
+    const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 

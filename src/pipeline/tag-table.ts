@@ -89,6 +89,10 @@ export class TagTable {
     return qualityOf(this.#qualities[number] ?? BAD);
   }
 
+  readings(numbers: readonly TagNumber[]): readonly TagReading[] {
+    return numbers.map((number) => this.reading(number));
+  }
+
   reading(number: TagNumber): TagReading {
     const tag = this.#tags[number];
     const value = this.#values[number] ?? Number.NaN;
