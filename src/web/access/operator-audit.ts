@@ -9,6 +9,7 @@ import { actorWithAddress, type Caller } from './caller.ts';
 
 const operatorActions = [
   'start',
+  'configuration',
   'login',
   'logout',
   'end-sessions',
