@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
@@ -56,6 +57,7 @@ import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
 import { Watchdog, type WatchedPart } from './watchdog.ts';
+import { WatchStateMonitor } from './watch-state-monitor.ts';
 
 export type AgentDeps = Deps & { readonly clock: SystemClock };
 
@@ -184,6 +186,7 @@ export async function startAgent(
       events,
       ...(config.publish === undefined ? {} : { tagEventsMs: config.publish.tagIntervalMs }),
       sampleRecords: wanted.some(({ kinds }) => kinds.includes('sample')),
+      ...(diagnostic === 'off' ? {} : { blindAfterMs: diagnostic.afterMs }),
       alarms,
       deps,
     }),
@@ -211,6 +214,8 @@ export async function startAgent(
       registry,
       propose: (model, version) => rollouts.propose(model, version),
       board: pipeline,
+      tagsNextTo: tagsNextToWatches(watches, tags),
+      paths: { config: resolve(loaded.file), models: config.models.directory },
       history,
       maxAgeMs: (watch) => windowPlan(watch, 1).maxAgeMs,
       train: (watch, fromMs, toMs, signal) =>
@@ -218,13 +223,14 @@ export async function startAgent(
       deps,
     }),
   );
+  const watchStates = stack.use(new WatchStateMonitor(pipeline, learning, events, deps));
   const uplinks = Object.entries(config.uplinks).map(([id, uplink]) =>
     stack.use(createUplink({ id, agentId, config: uplink, records: outbox, deps })),
   );
   const publisher =
     config.publish === undefined
       ? undefined
-      : stack.use(new Publisher({ agentId, config: config.publish, events, alarms, deps }));
+      : stack.use(new Publisher({ agentId, config: config.publish, events, alarms, watches: watchStates, deps }));
   const edgeNode =
     config.sparkplug === undefined
       ? undefined
@@ -237,7 +243,7 @@ export async function startAgent(
       flood: () => flood.flood(),
       board: pipeline,
       rollouts,
-      learning,
+      summaries: watchStates,
       records: outbox,
       history,
       models: () =>
@@ -298,6 +304,7 @@ export async function startAgent(
   clockMonitor.start();
   for (const source of sources.values()) source.start();
   learning.start();
+  watchStates.start();
   diagnostics?.start();
   watchdog.start();
 
@@ -322,6 +329,18 @@ function neededByWatches(
       ['inference', `model/${formatModelReference(model)}`, ...names.map((name) => `source/${sourceOf.get(name)}`)],
     ]),
   );
+}
+
+/** Returns, by watch, the tags of its sources that it does not use. */
+function tagsNextToWatches(
+  watches: ReadonlyMap<string, WatchConfig>,
+  tags: readonly Tag[],
+): (watch: string) => ReadonlySet<string> {
+  return (id) => {
+    const own = new Set(watches.get(id)?.tags);
+    const sources = new Set(tags.filter(({ name }) => own.has(name)).map(({ source }) => source));
+    return new Set(tags.filter(({ name, source }) => sources.has(source) && !own.has(name)).map(({ name }) => name));
+  };
 }
 
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {

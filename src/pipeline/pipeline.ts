@@ -2,7 +2,8 @@ import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { LiveEvents, TagReading } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
-import type { WatchStatuses, WatchOverview } from '../contracts/watch-statuses.ts';
+import type { WatchOverview, WatchStatuses } from '../contracts/watch-statuses.ts';
+import type { WatchConditions } from '../contracts/watch-summaries.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import type { Judgement, WindowModels } from '../contracts/window-models.ts';
@@ -12,6 +13,7 @@ import { QualityGate } from '../domain/sample/quality-gate.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
+import type { WatchCondition } from '../domain/alarm/watch-state.ts';
 import { type LiveSample, refillSpanMs } from '../domain/window/refill.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
@@ -32,7 +34,7 @@ import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
 import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
-import { Watch, windowPlan } from './watch.ts';
+import { missingTag, Watch, windowPlan } from './watch.ts';
 import { filledWindower } from './warm-start.ts';
 import { WatchTelemetry } from './watch-telemetry.ts';
 
@@ -45,6 +47,7 @@ const TICK_MS_MAX = 1000;
 const REFILL_SAMPLES_MAX = 100_000;
 /** Interval of checks for a model that is not ready yet. */
 const MODEL_CHECK_MS = 100;
+const BLIND_AFTER_MS_DEFAULT = 30_000;
 
 export type PipelineOptions = {
   /** Interval of tag events, at most `TAG_EVENTS_INTERVAL_MS`, which is the default. */
@@ -65,6 +68,8 @@ export type PipelineOptions = {
   readonly events: LiveEvents;
   /** True if an uplink takes sample records. */
   readonly sampleRecords: boolean;
+  /** Time without a verdict after which a watch is blind, ms; 30 s if undefined. */
+  readonly blindAfterMs?: number;
   readonly alarms: AlarmService;
   readonly deps: Deps;
 };
@@ -76,7 +81,7 @@ export type PipelineOptions = {
  * stored each time a watch begins to fill its window (at start, after a clock jump, with a model of another window
  * length), so that the last verdict does not look current.
  */
-export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
+export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, AsyncDisposable {
   readonly #options: PipelineOptions;
   readonly #gate: QualityGate;
   readonly #table: TagTable;
@@ -115,7 +120,9 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     this.#gate = new QualityGate(tags);
     this.#table = new TagTable(tags);
     this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
-    this.#telemetry = this.#watches.map(({ id }) => new WatchTelemetry(id, deps));
+    this.#telemetry = this.#watches.map(
+      (watch) => new WatchTelemetry(watch, options.blindAfterMs ?? BLIND_AFTER_MS_DEFAULT, deps),
+    );
     this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
     this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
     this.limits = new LimitMonitor({
@@ -171,6 +178,16 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
       lastVerdict: watch.lastVerdict(inference, nowMs),
       rollout: rollouts?.rolloutOf(watch.id),
     }));
+  }
+
+  conditions(): readonly (WatchCondition & { readonly watch: string })[] {
+    const nowMs = this.#options.deps.clock.nowMs();
+    return this.#watches.flatMap((watch, index) => {
+      const last = watch.lastVerdict(this.#options.inference, nowMs);
+      const missing = missingTag(watch, (number) => this.#table.reading(number), nowMs);
+      const condition = this.#telemetry[index]?.condition(last, watch.windower?.rows ?? 0, missing);
+      return condition === undefined ? [] : [{ watch: watch.id, ...condition }];
+    });
   }
 
   tags(): readonly TagReading[] {

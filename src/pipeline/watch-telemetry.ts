@@ -1,27 +1,50 @@
 import type { Verdict } from '../domain/alarm/verdict.ts';
+import { type WatchCondition, watchState } from '../domain/alarm/watch-state.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
-import type { Judgement } from '../contracts/window-models.ts';
+import { type Judgement, LEARNING } from '../contracts/window-models.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
+import { type Watch, windowPlan } from './watch.ts';
 
 /** A watch that misses single windows stays degraded, instead of changing its health with each verdict. */
 const OK_AFTER_MS = 10_000;
+/** A watch without a verdict for this long is degraded. Unknown verdicts are reported immediately. */
+const DEGRADED_AFTER_MS = 10_000;
 
-/** Metrics and health (`watch/<id>`) of a watch. */
+/** Metrics, health (`watch/<id>`) and the state for people of a watch. */
 export class WatchTelemetry {
   readonly #watch: string;
+  readonly #maxAgeMs: number;
+  readonly #hopMs: number;
+  readonly #blindAfterMs: number;
   readonly #metrics;
   readonly #health: ComponentHealth;
   readonly #clock: Clock;
   #unknownMs = -Infinity;
+  /** Monotonic times of the last verdicts, and of the last window that was judged or came closer to being full. */
+  #decidedMs = -Infinity;
+  #progressMs: number;
+  #rows = 0;
+  /** Since when a tag has had no value; undefined while all have one. */
+  #missingMs: number | undefined;
+  #condition: WatchCondition;
 
-  constructor(watch: string, deps: Deps) {
-    this.#watch = watch;
+  /** @param blindAfterMs Time without a verdict after which a watch is blind, ms. */
+  constructor({ id, config }: Watch, blindAfterMs: number, deps: Deps) {
+    this.#watch = id;
+    this.#blindAfterMs = blindAfterMs;
+    const { hopMs, maxAgeMs } = windowPlan(config, 1);
+    this.#maxAgeMs = maxAgeMs;
+    // With windows on scans, a window without samples is due after maxAge.
+    this.#hopMs = hopMs === 'scan' ? maxAgeMs : hopMs;
     this.#metrics = deps.metrics.of(pipelineMetrics);
-    this.#health = deps.health.component(`watch/${watch}`);
+    this.#health = deps.health.component(`watch/${id}`);
     this.#health.report('ok');
     this.#clock = deps.clock;
+    this.#progressMs = deps.clock.monotonicMs();
+    this.#condition = { state: 'unknown', reason: '', sinceMs: deps.clock.nowMs(), judgedMs: undefined };
   }
 
   restarted(): void {
@@ -43,15 +66,58 @@ export class WatchTelemetry {
     this.#metrics.andon_verdict_latency_seconds.observe(waitedMs / 1000);
     if (verdict.score !== undefined) this.#metrics.andon_score.set({ watch }, verdict.score);
     const nowMs = this.#clock.monotonicMs();
-    if (verdict.verdict === 'unknown') {
-      this.#unknownMs = nowMs;
-      this.#health.report('degraded', verdict.reason);
-    } else if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
+    this.#decidedMs = nowMs;
+    if (verdict.verdict === 'unknown') return this.#degraded(verdict.reason, nowMs);
+    this.#progressMs = nowMs;
+    this.#condition = { ...this.#condition, judgedMs: verdict.timestampMs };
+    if (nowMs - this.#unknownMs >= OK_AFTER_MS) this.#health.report('ok');
+    return undefined;
+  }
+
+  /**
+   * Returns the state now. Called every second, so that its begin is known and a watch without verdicts is degraded.
+   *
+   * @param last The last verdict, or an unknown one with the reason why there is none.
+   * @param rows Rows of the window.
+   * @param missing Tag without a value now, with its reason; undefined if all have one.
+   */
+  condition(last: Verdict, rows: number, missing: string | undefined): WatchCondition {
+    const nowMs = this.#clock.monotonicMs();
+    const isLearning = last.reason === LEARNING;
+    if (isLearning || rows > this.#rows) this.#progressMs = nowMs;
+    this.#rows = rows;
+    if (missing === undefined) this.#missingMs = undefined;
+    else this.#missingMs ??= nowMs;
+    const ageMs = nowMs - this.#decidedMs;
+    const unjudgedMs = nowMs - this.#progressMs;
+    const next = watchState({
+      isLearning,
+      last,
+      ageMs,
+      hopMs: this.#hopMs,
+      missing: nowMs - (this.#missingMs ?? nowMs) > this.#maxAgeMs ? missing : undefined,
+      unjudgedMs,
+      blindAfterMs: this.#blindAfterMs,
+    });
+    const lacksVerdicts = next.state === 'unknown' && last.verdict !== 'unknown' && ageMs > DEGRADED_AFTER_MS;
+    if (next.state === 'blind' || lacksVerdicts) this.#degraded(next.reason, nowMs);
+    return this.#enter(next);
   }
 
   /** Removes the health and the gauges of a watch that no longer exists. */
   remove(): void {
     this.#health.remove();
     this.#metrics.andon_score.remove({ watch: this.#watch });
+  }
+
+  #degraded(reason: string, nowMs: number): void {
+    this.#unknownMs = nowMs;
+    this.#health.report('degraded', reason);
+  }
+
+  #enter({ state, reason }: Pick<WatchCondition, 'state' | 'reason'>): WatchCondition {
+    const sinceMs: EpochMs = state === this.#condition.state ? this.#condition.sinceMs : this.#clock.nowMs();
+    this.#condition = { ...this.#condition, state, reason, sinceMs };
+    return this.#condition;
   }
 }

@@ -4,6 +4,7 @@ import { contributionsOf, judgeScore, type VerdictRule } from '../domain/alarm/v
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { DueListener, Windower, WindowPlan } from '../domain/window/window-plan.ts';
 import { createWindower } from '../domain/window/windower.ts';
+import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
 import type { WatchConfig } from './watch-config.ts';
@@ -99,6 +100,25 @@ export class Watch {
       contributions: judgement.parts === undefined ? [] : contributionsOf(judgement.parts, this.config.tags),
     };
   }
+}
+
+/**
+ * Returns a tag of a watch that has no good value now, with its reason. Undefined if all have one, and for windows that are
+ * closer together than a value counts: their verdicts show it in time.
+ */
+export function missingTag(
+  { config, tagNumbers }: Pick<Watch, 'config' | 'tagNumbers'>,
+  reading: (number: TagNumber) => TagReading,
+  nowMs: EpochMs,
+): string | undefined {
+  const { hopMs, maxAgeMs, minGood } = windowPlan(config, 1);
+  if (hopMs === 'scan' || hopMs <= maxAgeMs || minGood < 1) return undefined;
+  for (const number of tagNumbers) {
+    const { tag, quality, reason, timestampMs } = reading(number);
+    if (quality !== 'good') return `${tag}: ${reason}`;
+    if (nowMs - timestampMs > maxAgeMs) return `${tag}: nothing was received`;
+  }
+  return undefined;
 }
 
 /** Returns the decision rule: the watch's settings, and the model's for the others. */

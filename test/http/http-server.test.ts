@@ -9,6 +9,7 @@ import { LiveEvents } from '../../src/contracts/live-events.ts';
 import type { RecordStore } from '../../src/contracts/record-store.ts';
 import type { SampleHistory } from '../../src/contracts/sample-history.ts';
 import type { WatchStatuses } from '../../src/contracts/watch-statuses.ts';
+import type { WatchSummaries } from '../../src/contracts/watch-summaries.ts';
 import { type AlarmTransition, normalFacts } from '../../src/domain/alarm/alarm.ts';
 import type { Verdict } from '../../src/domain/alarm/verdict.ts';
 import { OperatingError } from '../../src/platform/errors.ts';
@@ -96,6 +97,12 @@ const board: WatchStatuses = {
   ],
 };
 
+const summaries: WatchSummaries = {
+  summaries: () => [
+    { watch: 'pump-1', state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined },
+  ],
+};
+
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch }) => [
     {
@@ -157,7 +164,7 @@ describe('the HTTP endpoint', () => {
       history,
       models: async () => ({ statuses: [status, { ...status, version: 2 }], incomplete: modelServerFault }),
       events,
-      learning: { learningOf: () => undefined },
+      summaries,
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
       deps,

@@ -48,7 +48,14 @@ function publisherOn(
   config: Config = {},
 ): Publisher {
   const parsed = publishSchema.parse({ type: 'mqtt', url, reconnectMin: '10ms', reconnectMax: '20ms', ...config });
-  return new Publisher({ agentId: 'edge-01', config: parsed, events, alarms: deskOf(transitions), deps });
+  return new Publisher({
+    agentId: 'edge-01',
+    config: parsed,
+    events,
+    alarms: deskOf(transitions),
+    watches: { summaries: () => [] },
+    deps,
+  });
 }
 
 function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommands {

@@ -124,6 +124,7 @@ export class SparkplugEdgeNode implements AsyncDisposable {
           ? this.#sendBirthSoon()
           : this.#sendData(alarmMetrics(event.transition));
       case 'tags':
+      case 'watch':
         return undefined;
     }
   }
