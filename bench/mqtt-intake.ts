@@ -97,7 +97,12 @@ async function startSource(
   const storage = stack.use(startHistory(folder, deps));
   const names = Array.from({ length: TOPICS }, (_, topic) => `pump-${topic}.vibration`);
   const history = stack.use(
-    new SampleHistoryStore({ storage, tags: names.map((name) => ({ name, source: 'cell' })), deps }),
+    new SampleHistoryStore({
+      storage,
+      tags: names.map((name) => ({ name, source: 'cell' })),
+      lost: () => undefined,
+      deps,
+    }),
   );
   const reading = { value: '$.rms', time: '$.timestamp_ms' };
   const config = mqttKind.schema.parse({

@@ -52,7 +52,9 @@ export async function samplesAgent({ folder, modelDirectory, measureMs }: PartOp
   );
   const watched = new Set([...watches.values()].flatMap((watch) => watch.tags));
   const storage = stack.use(startHistory(folder, deps));
-  const history = stack.use(new SampleHistoryStore({ storage, tags, keeps: ({ name }) => watched.has(name), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({ storage, tags, keeps: ({ name }) => watched.has(name), lost: () => undefined, deps }),
+  );
   const inference = stack.use(startHost(modelDirectory, deps));
   await modelReady(inference, deps);
   const events = new LiveEvents();

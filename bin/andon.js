@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts andon from its sources in a checkout and from dist/ in an installed package, on the Node that package.json
-// pins (npm's `node` package) if the Node of the machine is older than 24.
+// Starts andon from its sources in a checkout and from dist/ in an installed package. If the Node of the machine is older
+// than 24, it starts on the one that package.json pins: npm installs the package node-<platform>-<arch> for this machine.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -23,14 +23,29 @@ if (major >= 24) {
     process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)]);
   await import(entry.href);
 } else {
-  const node = createRequire(import.meta.url).resolve('node/bin/node');
-  const child = spawn(node, [...flags, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(bundledNode(), [...flags, fileURLToPath(entry), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
-    console.error(`andon needs Node 24 and could not start the one in node_modules: ${error.message}. Run npm ci.`);
-    process.exitCode = 70;
+    fail(`could not start the one in node_modules: ${error.message}. Run npm ci.`);
   });
   child.on('exit', (code, signal) => {
     process.exitCode = code ?? (signal === null ? 70 : 128);
   });
+}
+
+/** Returns the path of Node 24 in node_modules. Ends the process if npm has none for this platform. */
+function bundledNode() {
+  const name = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  const file = process.platform === 'win32' ? 'node.exe' : 'node';
+  try {
+    return createRequire(import.meta.url).resolve(`node-${name}/bin/${file}`);
+  } catch {
+    fail(`found ${process.version}, and no package node-${name} in node_modules. Install Node 24.`);
+    process.exit();
+  }
+}
+
+function fail(reason) {
+  console.error(`andon needs Node 24 and ${reason}`);
+  process.exitCode = 70;
 }

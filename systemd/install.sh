@@ -65,7 +65,7 @@ if [ -n "$previous" ]; then
 fi
 
 [ -e "$bundle/dist/cli/main.js" ] || fail "$bundle has no dist/. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
-[ -x "$bundle/node_modules/node/bin/node" ] || fail "$bundle has no Node in node_modules. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
+[ -x "$bundle/node_modules/.bin/node" ] || fail "$bundle has no Node in node_modules. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
 
 if [ -z "$root" ]; then
   id andon >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/andon --shell /usr/sbin/nologin andon
@@ -98,7 +98,7 @@ cp "$bundle/systemd/andon.service" "$unit"
 # A script and not a link: the box may have no other Node than the one in the bundle.
 cat >"$root/usr/local/bin/andon" <<'WRAPPER'
 #!/bin/sh
-exec /opt/andon/node_modules/node/bin/node /opt/andon/bin/andon.js "$@"
+exec /opt/andon/node_modules/.bin/node /opt/andon/bin/andon.js "$@"
 WRAPPER
 chmod 0755 "$root/usr/local/bin/andon"
 echo "records        $records"

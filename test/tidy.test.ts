@@ -71,6 +71,7 @@ const floors: readonly (readonly string[])[] = [
   ['serving/text'],
   ['serving'],
   ['config'],
+  ['tag-import'],
   ['app', 'offline'],
   ['hosts'],
   ['cli/output'],

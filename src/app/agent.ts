@@ -99,7 +99,15 @@ export async function startAgent(
     new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
   );
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
-  const history = stack.use(new SampleHistoryStore({ storage: historyStorage, tags, keeps: keptTags(config), deps }));
+  const history = stack.use(
+    new SampleHistoryStore({
+      storage: historyStorage,
+      tags,
+      keeps: keptTags(config),
+      lost: (samples, reason) => outbox.lost(samples, reason),
+      deps,
+    }),
+  );
   const inference = stack.use(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
@@ -357,8 +365,10 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
       await history.flush();
       const lostNow = history.lost - lost;
       lost = history.lost;
-      if (lostNow === 0) return;
-      const text = `${lostNow} samples could not be stored in the history`;
+      if (lostNow === 0 && !history.isRefused) return;
+      const text = history.isRefused
+        ? 'The history cannot be written now, and samples wait in memory'
+        : `${lostNow} samples could not be stored in the history`;
       throw new OperatingError('samples-not-stored', 'retry', text);
     },
   };

@@ -70,6 +70,18 @@ const commandErrors = {
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   ),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
+  'import-unreadable': reject(
+    '`andon import` cannot read a file that it was given.',
+    'Check the path and its permissions. A spreadsheet (.xlsx) must be saved as CSV first.',
+  ),
+  'import-undecided': reject(
+    'The file of `andon import` leaves the address base or the byte order open, and there is no terminal to ask at. Nothing is written; the exit code is 64.',
+    'Give the options that the message names. `andon probe URL --expect VALUE` finds both.',
+  ),
+  'file-not-merged': reject(
+    'The file that `andon import` is to merge into cannot be read, or is not a configuration.',
+    'Correct the file, or name another one with `--out`.',
+  ),
   'init-incomplete': reject(
     '`andon init` without a terminal cannot ask for what is missing.',
     'Give `--url`, and `--tags FILE` or `--scan`.',

@@ -17,6 +17,7 @@ import { runCommand } from './run-command.ts';
 import { schemaCommand } from './schema-command.ts';
 import { addInitCommand } from './setup/init-command.ts';
 import { addScanCommand } from './setup/scan-command.ts';
+import { addImportCommand } from './import-command.ts';
 import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -108,6 +109,7 @@ function commands(): Command {
   addInitCommand(program);
   addScanCommand(program);
   addTagsCommands(program);
+  addImportCommand(program);
   addAlarmCommands(program);
   addBackupCommands(program);
   program

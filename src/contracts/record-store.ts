@@ -16,12 +16,12 @@ export interface RecordStore {
   append(drafts: readonly RecordDraft[]): Promise<readonly (string | undefined)[]>;
 
   /**
-   * Reports drafts that `append` refused and that their producer does not keep. They become loss records, once the outbox
-   * stores records again.
+   * Reports drafts that `append` refused and that their producer does not keep, or samples that the history did not store. They
+   * become loss records, once the outbox stores records again.
    *
    * @param reason Code of the error.
    */
-  lost(drafts: readonly RecordDraft[], reason: string): void;
+  lost(losses: readonly Unstored[], reason: string): void;
 
   /** Returns the next records for an uplink in batches, oldest first within its lane; empty if it has them all. */
   read(request: ReadRequest): Promise<readonly RecordBatch[]>;
@@ -46,6 +46,22 @@ export interface RecordStore {
   /** Returns the monotonic time of the worker's last answer. The watchdog is fed only while it advances. */
   lastTickMs(): number;
 }
+
+/** Records that were not stored, or good samples that the history did not store. */
+export type Unstored = {
+  readonly kind: RecordKind | typeof HISTORY;
+  /** Time of the first one. */
+  readonly timestampMs: EpochMs;
+  /** Watch of a record, '' for none; source of samples. */
+  readonly watch: string;
+  /** Number of them. Default: 1. */
+  readonly count?: number;
+  /** Time of the last one. Default: that of the first. */
+  readonly toMs?: EpochMs;
+};
+
+/** Kind of lost samples of the history, which are not records of the outbox. */
+export const HISTORY = 'history';
 
 /**
  * Order in which an uplink reads. `backlog` is strictly in order. `live` skips to the records stored from now on.

@@ -4,11 +4,12 @@ import { historyFormat } from './history/history-database.ts';
 import { historyPath } from './history/history-store.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode } from '../platform/errors.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
 import type {
+  HistoryBacklog,
   HistoryBatch,
   HistoryOptions,
   HistoryPage,
@@ -47,6 +48,9 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
   readonly #metrics;
   readonly #link: WorkerLink<HistoryProtocol, HistoryReport>;
   #disposed = false;
+  /** Error of the last append; undefined after one that succeeded. */
+  #refusal: string | undefined;
+  #backlog: HistoryBacklog = { waiting: 0, dropped: 0 };
 
   constructor({ entry, config, deps }: HistoryStorageOptions) {
     this.#path = historyPath(config);
@@ -61,8 +65,8 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
       workerData: { config } satisfies HistoryOptions,
       restarts: this.#metrics.andon_history_worker_restarts_total,
       onReport: (report) => this.#publish(report),
-      onSlow: (reason) => this.#health.report('degraded', reason),
-      onDown: (reason) => this.#health.report('degraded', reason),
+      onSlow: (reason) => this.#degraded(reason),
+      onDown: (reason) => this.#degraded(reason),
       deps,
     });
   }
@@ -92,11 +96,18 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
     for (let send = 1; ; send += 1) {
       await this.#link.connected();
       try {
-        return await this.#link.call('append', batch);
+        await this.#link.call('append', batch);
+        this.#refusal = undefined;
+        return;
       } catch (error) {
+        this.#refusal = errorMessage(error);
         if (errorCode(error) !== LOST || this.#disposed || send === SENDS_MAX) throw error;
       }
     }
+  }
+
+  reportBacklog(backlog: HistoryBacklog): void {
+    this.#backlog = backlog;
   }
 
   /** False while no worker runs. */
@@ -130,8 +141,20 @@ export class HistoryStorage implements SampleStorage, AsyncDisposable {
   }
 
   #publish({ health, bytes, notices }: HistoryReport): void {
-    this.#health.report(health.status, health.reason);
+    const reason = health.reason ?? this.#refusal ?? this.#slowness;
+    if (reason === undefined) this.#health.report('ok');
+    else this.#degraded(reason);
     for (const notice of notices) this.#deps.log.error({ component: 'history' }, notice);
     this.#metrics.andon_history_bytes.set(bytes);
+  }
+
+  get #slowness(): string | undefined {
+    return this.#backlog.dropped > 0 ? 'The disk accepts fewer samples than arrive' : undefined;
+  }
+
+  #degraded(reason: string): void {
+    const { waiting, dropped } = this.#backlog;
+    const parts = [waiting > 0 && `${waiting} samples wait in memory`, dropped > 0 && `${dropped} were dropped`];
+    this.#health.report('degraded', [reason, ...parts.filter((part) => part !== false)].join('; '));
   }
 }

@@ -1,4 +1,4 @@
-import type { RecordDraft } from '../domain/record/record.ts';
+import type { Unstored } from '../contracts/record-store.ts';
 import { Refusals } from './file/refusals.ts';
 import type { RefusalReport } from './file/storage-protocol.ts';
 
@@ -17,8 +17,8 @@ export class LossTally {
   }
 
   /** @param reason Code of the error. */
-  add(drafts: readonly RecordDraft[], reason: string): void {
-    this.#refusals.add(drafts, reason);
+  add(losses: readonly Unstored[], reason: string): void {
+    this.#refusals.add(losses, reason);
   }
 
   /** Returns the next report; the last one again until `confirm`; undefined if there is nothing to report. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore } from '../contracts/record-store.ts';
+import type { HistoryQuery, OutboxStats, ReadRequest, RecordStore, Unstored } from '../contracts/record-store.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import { RecordBatch } from '../domain/record/record-batch.ts';
 import type { RecordDraft, RecordKind, StoredRecord } from '../domain/record/record.ts';
@@ -11,6 +11,7 @@ import { AppendQueue } from './records/append-queue.ts';
 import type { RecordReaderOptions, RecordReaderProtocol, RecordReaderReport } from './records/record-reader.ts';
 import type { OutboxConfig } from './file/outbox-config.ts';
 import { outboxMetrics } from './file/outbox-metrics.ts';
+import { sizeBudget } from './file/size-budget.ts';
 import { LOCAL } from './records/loss-ledger.ts';
 import { LossTally } from './loss-tally.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -50,6 +51,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #metrics;
   readonly #listeners = new Set<(count: number) => void>();
+  /** Buffers of acknowledged batches. The next read writes into them. */
+  #spare: Uint8Array[] = [];
   #seenEpochs = 0;
   #disposed: Promise<void> | undefined;
 
@@ -85,7 +88,8 @@ export class Outbox implements RecordStore, AsyncDisposable {
       clock: deps.clock,
       commitIntervalMs: config.commitIntervalMs,
       commitRowsMax: config.commitRowsMax,
-      commitBytesMax: config.commitBytesMax,
+      // A commit that fits into a step of the WAL keeps the files within `maxSize`.
+      commitBytesMax: Math.min(config.commitBytesMax, sizeBudget(config.maxSizeBytes).walStepBytes),
       queueRowsMax: config.queueRowsMax,
       queueBytesMax: config.queueBytesMax,
       recordBytesMax: config.recordBytesMax,
@@ -112,16 +116,19 @@ export class Outbox implements RecordStore, AsyncDisposable {
     }
   }
 
-  lost(drafts: readonly RecordDraft[], reason: string): void {
-    this.#tally.add(drafts, reason);
+  lost(losses: readonly Unstored[], reason: string): void {
+    this.#tally.add(losses, reason);
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
     const { uplink, kinds, limits, batchesMax } = request;
     const recordsMax = limits.recordsMax * batchesMax;
     const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
+    const spare = this.#spare;
+    this.#spare = [];
     if (claim.spans.length === 0) return [];
-    const { batches, damaged } = await this.#reader.call('read', { ...claim, uplink, kinds, limits, batchesMax });
+    const wanted = { ...claim, uplink, kinds, limits, batchesMax, spare };
+    const { batches, damaged } = await this.#reader.call('read', wanted);
     if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);
     return batches.map((batch) => new RecordBatch(batch));
@@ -131,6 +138,7 @@ export class Outbox implements RecordStore, AsyncDisposable {
     const [first, last] = [batches[0]?.first, batches.at(-1)?.last];
     if (first === undefined || last === undefined) return;
     await this.#link.call('acknowledge', { uplink, first, last, nowMs: this.#deps.clock.nowMs() });
+    for (const { json } of batches) this.#spare.push(new Uint8Array(json.buffer));
   }
 
   async setAside(uplink: string, batch: RecordBatch, reason: string): Promise<void> {

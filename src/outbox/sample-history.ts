@@ -6,6 +6,7 @@ import {
   scoreSeries,
   type TagSeries,
 } from '../contracts/sample-history.ts';
+import { HISTORY, type RecordStore, type Unstored } from '../contracts/record-store.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
@@ -22,10 +23,16 @@ import type { HistoryBatch, HistoryPage, SampleStorage } from './history/history
 const FLUSH_SAMPLES = 262_144;
 /** Samples of one transaction, so that reads and upkeep run between the slices of a flush. Tags are not split. */
 const SLICE_SAMPLES = 8192;
-/** Limit of waiting samples while a flush is in progress. Newer ones are dropped and counted. */
+/** Limit of waiting samples while the disk is slow, full, locked or failing. Newer ones are dropped and reported. */
 const SAMPLES_MAX = 1_000_000;
-/** Time for the last flush when the agent stops. */
+/** Wait before samples that the storage refused are sent again. */
+const RETRY_MS = 1000;
+/** Time for the last flushes when the agent stops. */
 const LAST_FLUSH_MS = 10_000;
+/** Error after which samples wait and are sent again: the disk failed, not the batch. */
+const RETRY_CODE = 'outbox-unavailable';
+/** Reason of samples that exceed `SAMPLES_MAX`. */
+const QUEUE_FULL = 'history-queue-full';
 
 /** A tag with its source. */
 type HistoryTag = Pick<Tag, 'name' | 'source'>;
@@ -36,16 +43,20 @@ export type SampleHistoryOptions = {
   readonly tags: readonly HistoryTag[];
   /** Returns true for a tag to keep. Samples of other tags are ignored. Default: keeps every tag. */
   readonly keeps?: (tag: HistoryTag) => boolean;
+  /** Receives the good samples that were not stored. */
+  readonly lost: RecordStore['lost'];
   readonly deps: Deps;
 };
 
-type Series = { readonly name: string; readonly buffer: SeriesBuffer };
+type Series = { readonly name: string; readonly source: string; readonly buffer: SeriesBuffer };
+
+/** A batch, and the source of each of its tags. */
+type Slice = { readonly batch: HistoryBatch; readonly sources: readonly string[] };
 
 /**
  * The local historian. Good samples wait in memory, in one pair of columns for each tag, and go to the history worker in slices
- * every `outbox.historyFlushInterval`. A crash of the agent loses the waiting samples. While no worker runs, samples wait up to
- * a limit. A disk that fails loses the samples of its slice and counts them: the history matters less than records and alarms,
- * and never delays them.
+ * every `outbox.historyFlushInterval`. A crash of the agent loses the waiting samples. While the disk is full, locked or failing,
+ * or no worker runs, samples wait up to a limit. What exceeds it, and what a stop leaves, is lost and reported.
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
@@ -53,13 +64,21 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #series = new Map<TagNumber, Series | undefined>();
   /** By watch. */
   readonly #scores = new Map<string, Series>();
-  readonly #taken;
+  readonly #accepted;
   readonly #dropped;
   /** Makes the ids of batches unique across restarts. */
   readonly #run = randomUUID();
   #batches = 0;
+  /** Samples in the columns of the series. */
   #waiting = 0;
+  /** Slices that the storage has not stored, in order. Their samples are not in the series any more. */
+  #slices: Slice[] = [];
+  /** Samples in the slices. */
+  #taken = 0;
+  #isRefused = false;
   #lost = 0;
+  /** Samples dropped since everything was stored. */
+  #droppedNow = 0;
   #flushing: Promise<void> | undefined;
   #timer: Timer | undefined;
   #stopped = false;
@@ -67,7 +86,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
     const metrics = options.deps.metrics.of(outboxMetrics);
-    this.#taken = metrics.andon_history_samples_total.labels();
+    this.#accepted = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
   }
 
@@ -76,38 +95,49 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return this.#lost;
   }
 
+  /** True while the storage refuses samples, which wait. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
   add(batch: SampleBatch): void {
     if (this.#stopped) return;
-    let taken = 0;
-    let dropped = 0;
+    let accepted = 0;
+    const dropped: Unstored[] = [];
     for (let index = 0; index < batch.length; index += 1) {
       const series = this.#seriesOf(batch.tags[index] ?? -1);
       if (series === undefined) continue;
       const quality = batch.qualities[index] as QualityCode;
-      const kept = this.#push(series, batch.timesMs[index] ?? 0, batch.values[index] ?? 0, quality);
+      const timeMs = batch.timesMs[index] ?? 0;
+      const isKept = this.#push(series, timeMs, batch.values[index] ?? 0, quality);
       if (quality !== GOOD) continue;
-      if (kept) taken += 1;
-      else dropped += 1;
+      if (isKept) accepted += 1;
+      else dropped.push({ kind: HISTORY, timestampMs: timeMs, watch: series.source });
     }
-    this.#count(taken, dropped);
+    this.#count(accepted, dropped);
   }
 
   addScore({ watch, timestampMs, score }: Pick<Verdict, 'watch' | 'timestampMs' | 'score'>): void {
     if (this.#stopped) return;
     let series = this.#scores.get(watch);
     if (series === undefined) {
-      series = { name: scoreSeries(watch), buffer: new SeriesBuffer() };
+      const name = scoreSeries(watch);
+      series = { name, source: name, buffer: new SeriesBuffer() };
       this.#scores.set(watch, series);
     }
-    this.#push(series, timestampMs, score ?? Number.NaN, score === undefined ? BAD : GOOD);
-    this.#count(0, 0);
+    const isKept = this.#push(series, timestampMs, score ?? Number.NaN, score === undefined ? BAD : GOOD);
+    const isLost = !isKept && score !== undefined;
+    this.#count(0, isLost ? [{ kind: HISTORY, timestampMs, watch: series.source }] : []);
   }
 
-  /** Sends every added sample to the history worker. Resolves when they are on disk or dropped. */
+  /**
+   * Sends every added sample to the history worker. Resolves when they are on disk, dropped, or refused: then `isRefused` is true,
+   * and they are sent again.
+   */
   async flush(): Promise<void> {
     // A flush in progress took the samples of its start. Later ones go with the next flush, which any caller may begin.
     await this.#flushing;
-    if (this.#waiting > 0) {
+    if (this.#samplesWaiting > 0) {
       this.#timer?.cancel();
       this.#timer = undefined;
       this.#flushing ??= this.#send();
@@ -135,15 +165,30 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return rollups;
   }
 
-  /** Flushes the waiting samples, within a time limit. */
+  /** Flushes the waiting samples, within a time limit. What is left is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     const flushed = new AbortController();
     await Promise.race([
-      this.flush().finally(() => flushed.abort()),
+      this.#flushUntilStored(flushed.signal).finally(() => flushed.abort()),
       sleep(this.#options.deps.clock, LAST_FLUSH_MS, flushed.signal),
     ]);
+    flushed.abort();
     this.#timer?.cancel();
+    for (const slice of [...this.#slices.splice(0), ...this.#takeSlices()]) this.#dropSlice(slice, 'agent-stopped');
+  }
+
+  async #flushUntilStored(end: AbortSignal): Promise<void> {
+    await this.flush();
+    while (this.#samplesWaiting > 0 && !end.aborted) {
+      await sleep(this.#options.deps.clock, RETRY_MS, end);
+      if (!end.aborted) await this.flush();
+    }
+  }
+
+  /** Samples that are not on disk. */
+  get #samplesWaiting(): number {
+    return this.#waiting + this.#taken;
   }
 
   #seriesOf(number: TagNumber): Series | undefined {
@@ -151,73 +196,119 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     if (existing !== undefined || this.#series.has(number)) return existing;
     const tag = this.#options.tags[number];
     const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
-    const series = isKept ? { name: tag.name, buffer: new SeriesBuffer() } : undefined;
+    const series = isKept ? { name: tag.name, source: tag.source, buffer: new SeriesBuffer() } : undefined;
     this.#series.set(number, series);
     return series;
   }
 
   /** @returns False if the buffer is full. */
   #push({ buffer }: Series, timeMs: EpochMs, value: number, quality: QualityCode): boolean {
-    if (this.#waiting >= SAMPLES_MAX) return false;
+    if (this.#waiting + this.#taken >= SAMPLES_MAX) return false;
     buffer.push(timeMs, value, quality);
     this.#waiting += 1;
     return true;
   }
 
   /** Counts good samples, and starts the flush that they are due for. */
-  #count(taken: number, dropped: number): void {
-    this.#taken.inc(taken);
-    if (dropped > 0) this.#drop(dropped, 'buffer-full');
-    if (this.#waiting >= FLUSH_SAMPLES) void this.flush();
-    else if (this.#waiting > 0) this.#timer ??= this.#startTimer();
+  #count(accepted: number, dropped: readonly Unstored[]): void {
+    this.#accepted.inc(accepted);
+    if (dropped.length > 0) this.#drop(dropped, QUEUE_FULL);
+    if (this.#waiting >= FLUSH_SAMPLES && !this.#isRefused) void this.flush();
+    else if (this.#waiting > 0) this.#startTimer(this.#options.storage.flushIntervalMs);
   }
 
-  #startTimer(): Timer {
-    const { deps, storage } = this.#options;
-    return deps.clock.setTimer(() => void this.flush(), storage.flushIntervalMs, { background: true });
+  #startTimer(delayMs: number): void {
+    this.#timer ??= this.#options.deps.clock.setTimer(() => void this.flush(), delayMs, { background: true });
   }
 
   async #send(): Promise<void> {
     try {
-      for (const batch of this.#takeSlices()) await this.#store(batch);
+      // Samples that were refused before go first.
+      const isDrained = await this.#storeSlices();
+      if (!isDrained) return;
+      this.#slices = this.#takeSlices();
+      await this.#storeSlices();
     } finally {
       this.#flushing = undefined;
+      if (this.#samplesWaiting === 0) this.#droppedNow = 0;
+      else if (this.#isRefused && !this.#stopped) this.#startTimer(RETRY_MS);
+      this.#reportBacklog();
     }
   }
 
-  async #store(batch: HistoryBatch): Promise<void> {
+  /** @returns False if the storage refuses samples for now. */
+  async #storeSlices(): Promise<boolean> {
+    for (let slice = this.#slices[0]; slice !== undefined; slice = this.#slices[0]) {
+      const error = await this.#errorOf(this.#options.storage.append(slice.batch));
+      // The agent stopped meanwhile, and has reported the slice.
+      if (this.#slices[0] !== slice) return false;
+      this.#isRefused = error !== undefined && errorCode(error) === RETRY_CODE;
+      if (this.#isRefused) return false;
+      this.#slices.shift();
+      this.#taken -= slice.batch.timesMs.length;
+      if (error !== undefined) this.#dropSlice(slice, errorCode(error));
+    }
+    return true;
+  }
+
+  async #errorOf(work: Promise<void>): Promise<unknown> {
     try {
-      await this.#options.storage.append(batch);
+      await work;
+      return undefined;
     } catch (error) {
-      this.#drop(batch.qualities.filter((quality) => quality === GOOD).length, errorCode(error));
+      return error ?? new Error('rejected without an error');
     }
   }
 
-  #drop(count: number, reason: string): void {
-    this.#lost += count;
-    this.#dropped.inc({ reason }, count);
+  #dropSlice({ batch: { counts, timesMs, qualities }, sources }: Slice, reason: string): void {
+    let end = 0;
+    const lost = counts.flatMap((count, tag) => {
+      end += count;
+      const times = timesMs.subarray(end - count, end).filter((_, index) => qualities[end - count + index] === GOOD);
+      if (times.length === 0) return [];
+      const timestampMs = times.reduce((first, time) => Math.min(first, time));
+      const toMs = times.reduce((last, time) => Math.max(last, time));
+      return [{ kind: HISTORY, timestampMs, toMs, watch: sources[tag] ?? '', count: times.length } as const];
+    });
+    this.#drop(lost, reason);
+  }
+
+  #drop(lost: readonly Unstored[], reason: string): void {
+    if (lost.length === 0) return;
+    const samples = lost.reduce((sum, { count = 1 }) => sum + count, 0);
+    this.#lost += samples;
+    this.#droppedNow += samples;
+    this.#dropped.inc({ reason }, samples);
+    this.#options.lost(lost, reason);
+    this.#reportBacklog();
+  }
+
+  #reportBacklog(): void {
+    const waiting = this.#isRefused ? this.#samplesWaiting : 0;
+    this.#options.storage.reportBacklog({ waiting, dropped: this.#droppedNow });
   }
 
   /** Takes the waiting samples, in slices of at least one tag. */
-  #takeSlices(): readonly HistoryBatch[] {
-    const slices: HistoryBatch[] = [];
+  #takeSlices(): Slice[] {
+    const slices: Slice[] = [];
     let slice: Series[] = [];
     let samples = 0;
     for (const series of [...this.#series.values(), ...this.#scores.values()]) {
       if (series === undefined || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
-        slices.push(this.#batchOf(slice, samples));
+        slices.push(this.#sliceOf(slice, samples));
         [slice, samples] = [[], 0];
       }
       slice.push(series);
       samples += series.buffer.length;
     }
-    if (samples > 0) slices.push(this.#batchOf(slice, samples));
+    if (samples > 0) slices.push(this.#sliceOf(slice, samples));
+    this.#taken += this.#waiting;
     this.#waiting = 0;
     return slices;
   }
 
-  #batchOf(series: readonly Series[], samples: number): HistoryBatch {
+  #sliceOf(series: readonly Series[], samples: number): Slice {
     const timesMs = new Float64Array(samples);
     const values = new Float64Array(samples);
     const qualities = new Uint8Array(samples);
@@ -233,7 +324,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     }
     this.#batches += 1;
     const tags = series.map(({ name }) => name);
-    return { id: `${this.#run}/${this.#batches}`, tags, counts, timesMs, values, qualities };
+    const batch = { id: `${this.#run}/${this.#batches}`, tags, counts, timesMs, values, qualities };
+    return { batch, sources: series.map(({ source }) => source) };
   }
 
   async #readTag(tag: string, fromMs: EpochMs, toMs: EpochMs, limit: number | undefined): Promise<TagSeries> {

@@ -1,24 +1,22 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { walPagesMax } from '../../src/outbox/file/database-file.ts';
+import { sizeBudget } from '../../src/outbox/file/size-budget.ts';
 import { draft, drain, numberOf, openOutbox, openStorage, testFolder } from './outbox-fixture.ts';
-
-const FRAME_BYTES = 4096 + 24;
 
 test('the reader checkpoints the WAL, so that it stays near its limit while records are stored without end', () => {
   const folder = testFolder();
   const config = { maxSize: '20MB' };
   const storage = openStorage(folder, { config, uplinks: [] });
-  const pagesMax = walPagesMax(20e6);
+  const { walStepBytes } = sizeBudget(20e6);
   let most = 0;
   for (let number = 0; number < 8000; number += 20) {
     storage.append(...Array.from({ length: 20 }, (_, index) => draft('verdict', number + index, 500)));
     void storage.reader.upkeep({ nowMs: 0, idle: false });
     most = Math.max(most, statSync(join(folder, 'outbox.db-wal')).size);
   }
-  expect(most).toBeGreaterThan(0.9 * pagesMax * FRAME_BYTES);
-  expect(most).toBeLessThan(1.2 * pagesMax * FRAME_BYTES);
+  expect(most).toBeGreaterThan(0.9 * walStepBytes);
+  expect(most).toBeLessThan(1.2 * walStepBytes);
   storage.stop();
 });
 
@@ -28,11 +26,11 @@ test('the WAL is limited without a reader too, and shrinks after its checkpoint'
   for (let number = 0; number < 1000; number += 1) storage.append(draft('verdict', number, 2000));
   const walBytes = () => statSync(join(folder, 'outbox.db-wal')).size;
   expect(walBytes(), 'without a reader, the connection that commits limits it').toBeLessThan(
-    5 * walPagesMax(4e6) * FRAME_BYTES,
+    4 * sizeBudget(4e6).walStepBytes,
   );
   void storage.reader.upkeep({ nowMs: 0, idle: false });
   storage.append(draft('verdict', 1000));
-  expect(walBytes()).toBeLessThanOrEqual(walPagesMax(4e6) * FRAME_BYTES + FRAME_BYTES);
+  expect(walBytes()).toBeLessThanOrEqual(1.05 * sizeBudget(4e6).walStepBytes);
   storage.stop();
 });
 

@@ -19,6 +19,8 @@ const tags = [
   { name: 'pump-1.current', source: 'plc' },
 ];
 
+const lost = () => undefined;
+
 function batchOf(...samples: readonly (readonly [tag: number, value: number, timeMs: number, quality?: 0 | 1 | 2])[]) {
   const batch = new SampleBatch(samples.length);
   for (const [tag, value, timeMs, quality = GOOD] of samples) batch.add(tag, value, timeMs, quality, 'out-of-range');
@@ -57,7 +59,7 @@ describe('chunks of samples', () => {
 describe('the history', () => {
   test('keeps good samples only, by tag and time', async () => {
     const deps = testDeps();
-    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, deps });
+    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, lost, deps });
     history.add(batchOf([0, 4.5, base], [1, 12, base], [0, 99, base + 1, BAD], [0, 17, base + 2, UNCERTAIN]));
     history.add(batchOf([0, 4.6, base + 3], [7, 1, base + 3]));
     const series = await history.read(['pump-1.pressure', 'pump-1.current', 'unknown'], base, base + 10);
@@ -72,7 +74,7 @@ describe('the history', () => {
   test('keeps minutes of tags with their last quality, and of the scores of watches', async () => {
     const deps = testDeps();
     const folder = testFolder();
-    const history = new SampleHistoryStore({ storage: await readyHistory(folder, deps), tags, deps });
+    const history = new SampleHistoryStore({ storage: await readyHistory(folder, deps), tags, lost, deps });
     const minuteMs = Math.ceil(base / 60_000) * 60_000;
     history.add(batchOf([0, 4, minuteMs], [0, 6, minuteMs + 1], [0, 99, minuteMs + 2, BAD]));
     history.addScore({ watch: 'pump-1', timestampMs: minuteMs, score: 0.5 });
@@ -90,12 +92,12 @@ describe('the history', () => {
     const folder = testFolder();
     const deps = testDeps();
     const first = await readyHistory(folder, deps);
-    const writing = new SampleHistoryStore({ storage: first, tags, deps });
+    const writing = new SampleHistoryStore({ storage: first, tags, lost, deps });
     writing.add(batchOf([0, 1, base], [0, 2, base + 1]));
     await writing[Symbol.asyncDispose]();
     await first[Symbol.asyncDispose]();
     const second = await readyHistory(folder, deps);
-    const reading = new SampleHistoryStore({ storage: second, tags, deps });
+    const reading = new SampleHistoryStore({ storage: second, tags, lost, deps });
     const [pressure] = await reading.read(['pump-1.pressure'], 0, 1e15);
     expect([...(pressure?.values ?? [])]).toEqual([1, 2]);
   });
@@ -105,6 +107,7 @@ describe('the history', () => {
     const storage = {
       flushIntervalMs: 3_600_000,
       isConnected: true,
+      reportBacklog: () => undefined,
       append: () => {
         const send = Promise.withResolvers<void>();
         sends.push(send);
@@ -113,7 +116,7 @@ describe('the history', () => {
       read: () => Promise.reject(new Error('not asked here')),
       rollup: () => Promise.reject(new Error('not asked here')),
     };
-    const history = new SampleHistoryStore({ storage, tags, deps: testDeps() });
+    const history = new SampleHistoryStore({ storage, tags, lost, deps: testDeps() });
     history.add(batchOf([0, 1, base]));
     const first = history.flush();
     await expect.poll(() => sends).toHaveLength(1);
@@ -206,7 +209,7 @@ describe('the history', () => {
 
   test('a thinned read of a long span is even, and within its limit', async () => {
     const deps = testDeps();
-    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, deps });
+    const history = new SampleHistoryStore({ storage: await readyHistory(testFolder(), deps), tags, lost, deps });
     for (let part = 0; part < 5; part += 1) {
       const batch = new SampleBatch(10_000);
       for (let index = 0; index < 10_000; index += 1)
@@ -260,7 +263,13 @@ test('a tag that is not kept is ignored, and a tag that gets its name during the
   const deps = testDeps();
   const growing = [...tags, { name: '', source: 'cell' }];
   const storage = await readyHistory(testFolder(), deps);
-  const history = new SampleHistoryStore({ storage, tags: growing, keeps: ({ source }) => source === 'cell', deps });
+  const history = new SampleHistoryStore({
+    storage,
+    tags: growing,
+    keeps: ({ source }) => source === 'cell',
+    lost,
+    deps,
+  });
   growing[2] = { name: 'pump-2.vibration', source: 'cell' };
   history.add(batchOf([0, 1, base], [2, 2, base]));
   const series = await history.read(['pump-1.pressure', 'pump-2.vibration'], 0, 1e15);

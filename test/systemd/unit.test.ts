@@ -31,7 +31,7 @@ function fakeBundle(folder: string, version = '1'): string {
   const files = {
     'dist/cli/main.js': `// ${version}`,
     'bin/andon.js': '#!/usr/bin/env node',
-    'node_modules/node/bin/node': '#!/bin/sh',
+    'node_modules/.bin/node': '#!/bin/sh',
     'config/andon.yaml': '# the example',
     'models/pump/1/model.yaml': 'name: pump',
   };
@@ -39,7 +39,7 @@ function fakeBundle(folder: string, version = '1'): string {
     mkdirSync(dirname(join(bundle, path)), { recursive: true });
     writeFileSync(join(bundle, path), text);
   }
-  chmodSync(join(bundle, 'node_modules/node/bin/node'), 0o755);
+  chmodSync(join(bundle, 'node_modules/.bin/node'), 0o755);
   cpSync(source, join(bundle, 'systemd'), { recursive: true });
   return bundle;
 }

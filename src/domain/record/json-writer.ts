@@ -16,7 +16,7 @@ const [MINUS, POINT, ZERO] = [45, 46, 48];
  * decimal of a float64, which would be most of the cost of a record.
  */
 export class JsonWriter {
-  #buffer: Uint8Array<ArrayBuffer>;
+  #buffer: Uint8Array;
   #length = 0;
 
   /** @param capacity Bytes of the first buffer. */
@@ -35,14 +35,25 @@ export class JsonWriter {
   }
 
   /** Returns what was written, in a buffer of its own, and begins again. */
-  take(): Uint8Array<ArrayBuffer> {
+  take(): Uint8Array {
     const taken = this.#buffer.slice(0, this.#length);
     this.#length = 0;
     return taken;
   }
 
+  /** Begins again, in this buffer. A larger one of the same kind replaces it if it is too small. */
+  writeInto(buffer: Uint8Array): void {
+    this.#buffer = buffer;
+    this.#length = 0;
+  }
+
+  /** Returns what was written, without a copy. `writeInto` must follow. */
+  handOver(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
   /** Returns a copy of what was written from `start` on. */
-  from(start: number): Uint8Array<ArrayBuffer> {
+  from(start: number): Uint8Array {
     return this.#buffer.slice(start, this.#length);
   }
 
@@ -79,10 +90,12 @@ export class JsonWriter {
     this.#length = at;
   }
 
-  #reserve(bytes: number): void {
-    const needed = this.#length + bytes;
+  #reserve(more: number): void {
+    const needed = this.#length + more;
     if (needed <= this.#buffer.length) return;
-    const grown = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
+    const bytes = Math.max(needed, 2 * this.#buffer.length);
+    const isShared = this.#buffer.buffer instanceof SharedArrayBuffer;
+    const grown = isShared ? new Uint8Array(new SharedArrayBuffer(bytes)) : new Uint8Array(bytes);
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
   }

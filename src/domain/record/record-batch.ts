@@ -3,10 +3,10 @@ import { JsonWriter } from './json-writer.ts';
 /** A record by its id, and by its position in the outbox. */
 export type RecordRef = { readonly id: string; readonly sequence: number };
 
-/** Content of a `RecordBatch`, as it crosses a thread boundary: its buffers are moved, not copied. */
+/** Content of a `RecordBatch`, as it crosses a thread boundary: the JSON is shared, the rest is moved. */
 export type RecordBatchData = {
-  /** JSON array of the records, UTF-8. */
-  readonly json: Uint8Array<ArrayBuffer>;
+  /** JSON array of the records, UTF-8, at the start of a buffer that threads share. */
+  readonly json: Uint8Array;
   /** End of each record in `json`. */
   readonly ends: Uint32Array<ArrayBuffer>;
   readonly sequences: Float64Array<ArrayBuffer>;
@@ -25,7 +25,10 @@ const COMMA = ',';
 const CLOSE = ']';
 const FIRST_BUFFER_BYTES = 65_536;
 
-/** Records of one message, in the order of their sequences: at least one. Their JSON is written once, when they are read. */
+/**
+ * Records of one message, in the order of their sequences: at least one. Their JSON is written once, when they are read, and
+ * must not be used after they are acknowledged: its memory is then used again.
+ */
 export class RecordBatch {
   readonly #data: RecordBatchData;
 
@@ -34,7 +37,7 @@ export class RecordBatch {
   }
 
   /** JSON array of the records, UTF-8. */
-  get json(): Uint8Array<ArrayBuffer> {
+  get json(): Uint8Array {
     return this.#data.json;
   }
 
@@ -46,7 +49,7 @@ export class RecordBatch {
     return this.#data.ends.length;
   }
 
-  get sequences(): Float64Array<ArrayBuffer> {
+  get sequences(): Float64Array {
     return this.#data.sequences;
   }
 
@@ -105,13 +108,19 @@ export class RecordBatch {
 /** Writes records into batches, in order. */
 export class RecordBatchWriter {
   readonly #limits: BatchLimits;
-  readonly #json = new JsonWriter(FIRST_BUFFER_BYTES);
+  readonly #spare: Uint8Array[];
+  readonly #json = new JsonWriter(0);
   readonly #batches: RecordBatchData[] = [];
   #refs: RecordRef[] = [];
   #ends: number[] = [];
 
-  constructor(limits: BatchLimits) {
+  /**
+   * @param spare Buffers of acknowledged batches, which the writer takes before it allocates: to collect a buffer of each
+   *   message as garbage costs as much as to send the message.
+   */
+  constructor(limits: BatchLimits, spare: Uint8Array[] = []) {
     this.#limits = limits;
+    this.#spare = spare;
   }
 
   /** Number of batches that are complete. */
@@ -121,22 +130,24 @@ export class RecordBatchWriter {
 
   /** @param write Writes the JSON of the record; false drops it. @returns False if the record was dropped. */
   add(record: RecordRef, write: (to: JsonWriter) => boolean): boolean {
+    const { recordsMax, bytesMax } = this.#limits;
+    if (this.#refs.length === 0) this.#begin();
     const start = this.#json.length;
-    this.#json.text(this.#refs.length === 0 ? OPEN : COMMA);
+    if (this.#refs.length > 0) this.#json.text(COMMA);
     if (!write(this.#json)) {
       this.#json.truncate(start);
       return false;
     }
-    const { recordsMax, bytesMax } = this.#limits;
-    if (this.#refs.length > 0 && (this.#refs.length >= recordsMax || this.#json.length + 1 > bytesMax)) {
+    if (this.#refs.length > 0 && this.#json.length + 1 > bytesMax) {
       const json = this.#json.from(start + 1);
       this.#json.truncate(start);
       this.#close();
-      this.#json.text(OPEN);
+      this.#begin();
       this.#json.bytes(json);
     }
     this.#refs.push(record);
     this.#ends.push(this.#json.length);
+    if (this.#refs.length >= recordsMax) this.#close();
     return true;
   }
 
@@ -146,10 +157,15 @@ export class RecordBatchWriter {
     return this.#batches;
   }
 
+  #begin(): void {
+    this.#json.writeInto(this.#spare.pop() ?? new Uint8Array(new SharedArrayBuffer(FIRST_BUFFER_BYTES)));
+    this.#json.text(OPEN);
+  }
+
   #close(): void {
     this.#json.text(CLOSE);
     this.#batches.push({
-      json: this.#json.take(),
+      json: this.#json.handOver(),
       ends: Uint32Array.from(this.#ends),
       sequences: Float64Array.from(this.#refs, ({ sequence }) => sequence),
       firstId: this.#refs[0]?.id ?? '',

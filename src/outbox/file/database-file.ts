@@ -12,10 +12,6 @@ export const PAGE_BYTES = 4096;
 const BUSY_MS = 250;
 /** SQLite's own limit. */
 const PAGES_MAX = 4_294_967_294;
-/** Multiple of the limit of the WAL at which a commit checkpoints it itself. */
-const WAL_LIMITS = 4;
-/** Header of a page in the WAL. */
-const WAL_FRAME_BYTES = 24;
 /** Maximum size of the WAL after a checkpoint. */
 const JOURNAL_BYTES_MAX = 16_777_216;
 /** A file up to this size is checked completely when it is opened; a larger one as its pages are read. */
@@ -54,21 +50,6 @@ export function openDatabase(path: string, bytesMax: number): SqliteDatabase {
     database.close();
     throw error;
   }
-}
-
-/** Pages of the WAL of a database of this size, before they are copied into the file. */
-export function walPagesMax(bytesMax: number): number {
-  return Math.max(64, Math.min(4000, Math.floor(bytesMax / PAGE_BYTES / 8)));
-}
-
-/**
- * Lets another connection checkpoint the WAL. This one does it only if the WAL grows to a multiple of its limit.
- * @param bytesMax Maximum size of the file.
- */
-export function leaveCheckpoints(database: SqliteDatabase, bytesMax: number): void {
-  const pagesMax = walPagesMax(bytesMax);
-  database.pragma(`wal_autocheckpoint = ${WAL_LIMITS * pagesMax}`);
-  database.pragma(`journal_size_limit = ${pagesMax * (PAGE_BYTES + WAL_FRAME_BYTES)}`);
 }
 
 /** Opens a second connection to a database of this agent, which reads and checkpoints the WAL. */

@@ -15,7 +15,7 @@ export const outboxConfigSchema = configObject({
     .min(1)
     .default('/var/lib/andon/outbox.db')
     .describe('Path of the outbox database. alarms.db, history.db and a high-water file are in the same folder'),
-  maxSize: sizeOf('Largest size of the outbox database', 1e6, 1e12).prefault('2GB'),
+  maxSize: sizeOf('Largest size of the outbox database, with its -wal and -shm files', 1e6, 1e12).prefault('2GB'),
   onFull: z
     .enum(['drop-samples-first', 'drop-oldest', 'reject-new'])
     .default('drop-samples-first')

@@ -13,6 +13,10 @@ export const outboxErrors = {
     'The history worker ended or hangs, and is being replaced. Samples wait in memory meanwhile; verdicts and alarms are not affected.',
     'andon replaces it automatically. Check the health of `history`, the free space and the kernel log of the disk.',
   ),
+  'history-full': reject(
+    'The samples of one write of the history are more than `outbox.historyMaxSize` holds. They were dropped.',
+    'Raise `outbox.historyMaxSize`, or shorten `outbox.historyFlushInterval`.',
+  ),
   'outbox-full': retry(
     'The outbox reached `outbox.maxSize` and `outbox.onFull` allows no record to be dropped.',
     'Restore the uplinks, raise `outbox.maxSize`, or choose `onFull: drop-samples-first`.',

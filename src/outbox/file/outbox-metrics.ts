@@ -22,7 +22,7 @@ export const outboxMetrics = {
   andon_outbox_epochs_total: counter('Epochs started because the continuity of the sequence could not be proven.'),
   andon_history_samples_total: { type: 'counter', help: 'Good samples accepted by the history.', labels: [] },
   andon_history_samples_dropped_total: counter(
-    'Samples that the history dropped: its buffer was full, or its file could not be written.',
+    'Good samples and scores that the history dropped, by reason. Each is in a loss record with `records` "history".',
     ['reason'],
   ),
   andon_history_worker_restarts_total: counter('Times that the history worker failed or hung and was replaced.'),

@@ -1,21 +1,18 @@
+import type { Unstored } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
-import type { RecordKind } from '../../domain/record/record.ts';
 
 /** Records of one kind that were not stored, and so have no ids. */
 export type Refusal = {
-  readonly kind: RecordKind;
+  readonly kind: Unstored['kind'];
   /** Code of the error. */
   readonly reason: string;
   readonly count: number;
   /** Times of the first and the last record. */
   readonly fromMs: EpochMs;
   readonly toMs: EpochMs;
-  /** Number of records of each watch; empty for samples. */
+  /** Number of records of each watch, empty for records of samples; number of samples of each source for the history. */
   readonly watches: Readonly<Record<string, number>>;
 };
-
-/** The fields of a draft that a refusal counts. */
-export type RefusedDraft = { readonly kind: RecordKind; readonly timestampMs: EpochMs; readonly watch: string };
 
 /** Groups refused records by kind and reason. */
 export class Refusals {
@@ -25,16 +22,9 @@ export class Refusals {
     return this.#byKey.size === 0;
   }
 
-  add(drafts: Iterable<RefusedDraft>, reason: string): void {
-    for (const { kind, timestampMs, watch } of drafts)
-      this.#merge({
-        kind,
-        reason,
-        count: 1,
-        fromMs: timestampMs,
-        toMs: timestampMs,
-        watches: watch === '' ? {} : { [watch]: 1 },
-      });
+  add(losses: Iterable<Unstored>, reason: string): void {
+    for (const { kind, timestampMs: fromMs, watch, count = 1, toMs = fromMs } of losses)
+      this.#merge({ kind, reason, count, fromMs, toMs, watches: watch === '' ? {} : { [watch]: count } });
   }
 
   /** Returns the refusals, and begins again. */

@@ -46,13 +46,21 @@ export type HistoryPage = {
   readonly next: EpochMs | undefined;
 };
 
+/** Samples that the storage has not stored: those that wait, and those that were dropped since it last stored all. */
+export type HistoryBacklog = { readonly waiting: number; readonly dropped: number };
+
 /** Storage of the sample history. */
 export type SampleStorage = {
   readonly flushIntervalMs: number;
   /** False while no worker runs: reads fail immediately, and appends wait. */
   readonly isConnected: boolean;
-  /** Resolves when the batch is on disk. */
+  /**
+   * Resolves when the batch is on disk.
+   * @throws {OperatingError} 'outbox-unavailable' (retry) if the batch may be sent again.
+   */
   append(batch: HistoryBatch): Promise<void>;
+  /** Reports the samples that wait for the storage, and those that were dropped meanwhile, for the health. */
+  reportBacklog(backlog: HistoryBacklog): void;
   read(request: HistoryPageRequest): Promise<HistoryPage>;
   rollup(request: RollupRequest): Promise<Rollup>;
 };

@@ -2,7 +2,8 @@ import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RpcHandlers } from '../../platform/rpc.ts';
-import { makeFolderFor } from '../file/database-file.ts';
+import { OperatingError } from '../../platform/errors.ts';
+import { databaseFault, makeFolderFor } from '../file/database-file.ts';
 import { DatabaseKeeper } from '../file/database-keeper.ts';
 import { HistoryDatabase } from './history-database.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
@@ -17,8 +18,8 @@ const DELETES_MAX = 20;
 
 /**
  * The work of the history worker: the sample history on disk, within its size and age. Synchronous and without timers: the
- * main thread requests each slice of upkeep. Samples matter less than records and alarms: a failure is reported in the health
- * and in the caller's error, and nothing waits for it.
+ * main thread requests each slice of upkeep. A failure is reported in the
+ * health and in the caller's error, and the caller sends the samples again.
  */
 export class HistoryStore {
   readonly #path: string;
@@ -41,8 +42,8 @@ export class HistoryStore {
         return this.#report(true);
       },
       append: (batch) => this.#append(batch),
-      read: (request) => this.#keeper.use(this.#nowMs, (database) => database.page(request)),
-      rollup: (request) => this.#keeper.use(this.#nowMs, (database) => database.rollup(request)),
+      read: (request) => this.#keeper.read(this.#nowMs, (database) => database.page(request)),
+      rollup: (request) => this.#keeper.read(this.#nowMs, (database) => database.rollup(request)),
       upkeep: ({ nowMs }) => {
         this.#ensureOpen(nowMs);
         return this.#report(this.#upkeep());
@@ -58,13 +59,21 @@ export class HistoryStore {
     this.#keeper.ensureOpen(nowMs);
   }
 
-  /** @throws {OperatingError} 'outbox-unavailable': the samples are lost. */
+  /** @throws {OperatingError} 'outbox-unavailable' (retry); 'history-full' (reject) if the batch never fits. */
   #append(batch: HistoryBatch): undefined {
     this.#keeper.use(this.#nowMs, (database) => {
       // Upper bound of the chunks' size; most are a fifth of it.
       const bytes = 16 * batch.timesMs.length + 4096 * (batch.tags.length + 8);
-      this.#makeRoom(database, bytes);
-      database.append(batch);
+      const isRoom = this.#makeRoom(database, bytes);
+      try {
+        database.append(batch);
+      } catch (error) {
+        if (databaseFault(error) !== 'full') throw error;
+        if (!isRoom) throw neverFits(batch, this.#config.historyMaxSizeBytes);
+        // The estimate was too low: the next attempt has more room.
+        if (database.space.atCap) database.deleteOldest();
+        throw error;
+      }
     });
   }
 
@@ -107,18 +116,25 @@ export class HistoryStore {
     };
   }
 
-  #makeRoom(database: HistoryDatabase, bytes: number): void {
+  /** @returns False if the batch is larger than what the file may have. */
+  #makeRoom(database: HistoryDatabase, bytes: number): boolean {
     const { bavail, bsize } = statfsSync(dirname(this.#path));
     const diskShort = bavail * bsize < DISK_BYTES_SPARE + bytes;
     for (let deletes = 0; deletes < DELETES_MAX; deletes += 1) {
       const { bytesUsed, bytesMax, bytesInFile } = database.space;
       const room = (diskShort ? bytesInFile : bytesMax) - bytesUsed;
-      if (room >= bytes) return;
+      if (room >= bytes) return true;
       if (!database.deleteOldest()) break;
     }
     if (diskShort)
       throw unavailable('The disk is nearly full. The sample history leaves the last 64 MB to records and alarms');
+    return false;
   }
+}
+
+function neverFits({ timesMs }: HistoryBatch, bytesMax: number): OperatingError {
+  const text = `${timesMs.length} samples do not fit into outbox.historyMaxSize, which is ${bytesMax} bytes`;
+  return new OperatingError('history-full', 'reject', text);
 }
 
 /** Returns the path of the history, which is in the folder of the outbox. */

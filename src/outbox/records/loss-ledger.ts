@@ -1,3 +1,4 @@
+import { HISTORY } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { Refusal } from '../file/refusals.ts';
@@ -78,10 +79,12 @@ export class LossLedger {
     this.#countTotal(rows, reason);
   }
 
-  /** Records that were never stored. */
+  /** Records that were never stored. Samples of the history concern no uplink. */
   refused(refusals: readonly Refusal[]): void {
     for (const { kind, reason, count, fromMs, toMs, watches } of refusals) {
-      const interested = [...this.#cursors.positions.values()].filter(({ interest }) => interest.kinds.includes(kind));
+      const interested = [...this.#cursors.positions.values()].filter(({ interest }) =>
+        interest.kinds.some((own) => own === kind),
+      );
       const uplinks = interested.length === 0 ? [LOCAL] : interested.map(({ interest }) => interest.id);
       const epoch = this.#epochs.current ?? '';
       const row = { kind, reason, epoch, from_sequence: 0, to_sequence: 0, count, from_ms: fromMs, to_ms: toMs };
@@ -200,7 +203,7 @@ export class LossLedger {
   }
 
   #addTotal(kind: string, reason: string, count: number): void {
-    this.#statements.setMeta.run('lost', String(this.total + count));
+    if (kind !== HISTORY) this.#statements.setMeta.run('lost', String(this.total + count));
     this.#counts.add({ uplink: undefined, kind, reason, count });
   }
 }

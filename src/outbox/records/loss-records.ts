@@ -1,3 +1,4 @@
+import { HISTORY } from '../../contracts/record-store.ts';
 import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { addedCounts } from '../file/refusals.ts';
 import { LOCAL } from './loss-ledger.ts';
@@ -30,6 +31,8 @@ type LossBody = {
   readonly to_ms: number;
   /** Number of lost records of each watch, for records without ids. */
   readonly watches: Readonly<Record<string, number>>;
+  /** Number of lost samples of each source, for samples of the history. */
+  readonly sources?: Readonly<Record<string, number>>;
 };
 
 /**
@@ -90,7 +93,8 @@ function waitingRecord(
 function withRow(body: LossBody | undefined, row: LossRow): LossBody {
   const { from_sequence: from, to_sequence: to, watches } = row;
   // andon wrote the column as JSON.
-  const own = JSON.parse(watches) as Record<string, number>;
+  const names = JSON.parse(watches) as Record<string, number>;
+  const own = row.kind === HISTORY ? { watches: {}, sources: names } : { watches: names };
   if (body === undefined)
     return {
       uplink: row.uplink === LOCAL ? null : row.uplink,
@@ -103,7 +107,7 @@ function withRow(body: LossBody | undefined, row: LossRow): LossBody {
       ranges: from === 0 ? [] : [[from, to]],
       from_ms: row.from_ms,
       to_ms: row.to_ms,
-      watches: own,
+      ...own,
     };
   const last = body.ranges.at(-1);
   const joined = row.joins === 1 && last !== undefined ? ([last[0], to] as const) : ([from, to] as const);
@@ -115,6 +119,7 @@ function withRow(body: LossBody | undefined, row: LossRow): LossBody {
     ranges: from === 0 ? [] : [...(row.joins === 1 ? body.ranges.slice(0, -1) : body.ranges), joined],
     from_ms: Math.min(body.from_ms, row.from_ms),
     to_ms: Math.max(body.to_ms, row.to_ms),
-    watches: addedCounts(body.watches, own),
+    watches: addedCounts(body.watches, own.watches),
+    ...(own.sources === undefined ? {} : { sources: addedCounts(body.sources ?? {}, own.sources) }),
   };
 }

@@ -2,8 +2,9 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import type { RecordKind } from '../../domain/record/record.ts';
 import type { RecordColumns } from '../../domain/record/verdict-columns.ts';
 import { invariant } from '../../platform/errors.ts';
-import { DatabaseDamage, leaveCheckpoints, type SqliteDatabase } from '../file/database-file.ts';
+import { DatabaseDamage, type SqliteDatabase } from '../file/database-file.ts';
 import { openFormatted, openFormattedReadOnly } from '../file/database-format.ts';
+import { leaveCheckpoints, sizeBudget } from '../file/size-budget.ts';
 import { rowChecksum } from '../file/row-checksum.ts';
 import type { UplinkInterest } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
@@ -17,6 +18,7 @@ import { BUCKET_SPAN, bucketOf, RecordCounts } from './record-counts.ts';
 export type OutboxDatabaseOptions = {
   readonly path: string;
   readonly agentId: string;
+  /** Maximum size of the database and its WAL. */
   readonly bytesMax: number;
   readonly uplinks: readonly UplinkInterest[];
   /** Counts losses over several openings of the file. */
@@ -61,9 +63,12 @@ export class OutboxDatabase {
     lossCounts = new LossCounts(),
     readOnly = false,
   }: OutboxDatabaseOptions) {
-    this.sqlite = readOnly ? openFormattedReadOnly(path, outboxFormat) : openFormatted(path, bytesMax, outboxFormat);
+    const budget = sizeBudget(bytesMax);
+    this.sqlite = readOnly
+      ? openFormattedReadOnly(path, outboxFormat)
+      : openFormatted(path, budget.fileBytes, outboxFormat);
     try {
-      if (!readOnly) leaveCheckpoints(this.sqlite, bytesMax);
+      if (!readOnly) leaveCheckpoints(this.sqlite, budget);
       this.statements = prepareStatements(this.sqlite);
       this.epochs = new Epochs(this.sqlite, this.statements, agentId);
       this.rows = new RecordRows(this.statements, this.epochs);

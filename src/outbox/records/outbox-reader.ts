@@ -3,6 +3,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { SpaceGauge } from '../file/database-file.ts';
+import { sizeBudget } from '../file/size-budget.ts';
 import { FormatRefusal } from '../file/database-format.ts';
 import { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxRow } from './outbox-schema.ts';
@@ -72,7 +73,7 @@ export type OutboxStatsOptions = {
 export async function outboxStats({ path, agentId, bytesMax, uplinks }: OutboxStatsOptions): Promise<OutboxStats> {
   const database = open(path, agentId, uplinks);
   try {
-    const space = new SpaceGauge(database.sqlite, bytesMax).read();
+    const space = new SpaceGauge(database.sqlite, sizeBudget(bytesMax).fileBytes).read();
     const perHour = recordsOfLastHour(database);
     const recordBytes = space.bytesUsed / Math.max(1, database.counts.total());
     return outboxStatsOf({ database, lanes: new RecordLanes(database), space: { space } }, (bytesFree) =>

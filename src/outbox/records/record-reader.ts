@@ -4,7 +4,8 @@ import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { Moved, type RpcHandlers } from '../../platform/rpc.ts';
-import { databaseFault, openReader, type SqliteDatabase, walPagesMax } from '../file/database-file.ts';
+import { databaseFault, openReader, type SqliteDatabase } from '../file/database-file.ts';
+import { sizeBudget } from '../file/size-budget.ts';
 import { unavailable } from '../file/outbox-errors.ts';
 import type { SequenceSpans } from '../file/storage-protocol.ts';
 import { Epochs } from './epochs.ts';
@@ -14,8 +15,6 @@ import { RecordRows } from './record-rows.ts';
 
 /** Rows of one SELECT, so that a read of a few records does not load many. */
 const ROWS_MAX = 200;
-/** The WAL may reach this multiple of its limit before commits wait for its end. */
-const WAL_LIMITS_MAX = 2;
 
 export type RecordReaderOptions = {
   readonly agentId: string;
@@ -30,6 +29,8 @@ type RecordReadRequest = SequenceSpans & {
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
+  /** Buffers of acknowledged batches, to be written again. */
+  readonly spare?: readonly Uint8Array[];
 };
 
 export type RecordReadResult = {
@@ -68,6 +69,8 @@ type OpenFile = {
 export class RecordReader {
   readonly #options: RecordReaderOptions;
   #open: OpenFile | undefined;
+  #spare: Uint8Array[] = [];
+  #hasRead = false;
 
   constructor(options: RecordReaderOptions) {
     this.#options = options;
@@ -76,14 +79,22 @@ export class RecordReader {
   handlers(): RpcHandlers<RecordReaderProtocol> {
     return {
       open: () => ({ more: false }),
-      read: (request) => this.#use((file) => read(file, request), request.file),
+      read: (request) => this.#read(request),
       history: (query) => this.#use(({ history }) => history.find(query)),
       upkeep: () => {
         this.#checkpoint();
+        if (!this.#hasRead) this.#spare = [];
+        this.#hasRead = false;
         return { more: false };
       },
       close: () => this.#close(),
     };
+  }
+
+  #read(request: RecordReadRequest): Moved<RecordReadResult> {
+    this.#hasRead = true;
+    this.#spare.push(...(request.spare ?? []));
+    return this.#use((file) => read(file, request, this.#spare), request.file);
   }
 
   /** @throws {OperatingError} 'outbox-unavailable' (retry). The storage worker reports and repairs what is wrong with the file. */
@@ -117,14 +128,14 @@ export class RecordReader {
     }
   }
 
-  /** Copies the WAL into the file when it has reached its limit. Commits wait only if it keeps growing meanwhile. */
+  /** Copies the WAL into the file after its first step. Commits wait only if it has grown to its second step meanwhile. */
   #checkpoint(): void {
-    const pagesMax = walPagesMax(this.#options.bytesMax);
+    const { walStepPages } = sizeBudget(this.#options.bytesMax);
     try {
       this.#use(({ sqlite }) => {
         const before = checkpoint(sqlite, 'NOOP');
-        if (before.log - before.checkpointed < pagesMax) return;
-        if (checkpoint(sqlite, 'PASSIVE').log >= WAL_LIMITS_MAX * pagesMax) checkpoint(sqlite, 'RESTART');
+        if (before.log - before.checkpointed < walStepPages) return;
+        if (checkpoint(sqlite, 'PASSIVE').log >= 2 * walStepPages) checkpoint(sqlite, 'RESTART');
       }, inodeAt(this.#options.path));
     } catch {
       // The storage worker detects a failed disk or a replaced file, and checkpoints a larger WAL itself.
@@ -141,9 +152,10 @@ export class RecordReader {
 function read(
   file: OpenFile,
   { spans, uplink, kinds, limits, batchesMax }: RecordReadRequest,
+  spare: Uint8Array[],
 ): Moved<RecordReadResult> {
   const { statements, epochs, rows } = file;
-  const writer = new RecordBatchWriter(limits);
+  const writer = new RecordBatchWriter(limits, spare);
   const damaged: number[] = [];
   const kindsJson = JSON.stringify(kinds);
   for (const span of spans) {
@@ -162,7 +174,7 @@ function read(
   const batches = writer.end().slice(0, batchesMax);
   return new Moved(
     { batches, damaged },
-    batches.flatMap(({ json, ends, sequences }) => [json.buffer, ends.buffer, sequences.buffer]),
+    batches.flatMap(({ ends, sequences }) => [ends.buffer, sequences.buffer]),
   );
 }
 

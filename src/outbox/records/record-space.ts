@@ -2,6 +2,7 @@ import type { EpochMs } from '../../domain/epoch-ms.ts';
 import { type RecordKind, recordKinds } from '../../domain/record/record.ts';
 import { PAGE_BYTES, type Space, SpaceGauge } from '../file/database-file.ts';
 import type { OutboxConfig } from '../file/outbox-config.ts';
+import { sizeBudget } from '../file/size-budget.ts';
 import type { LostRow } from './loss-ledger.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 
@@ -36,7 +37,7 @@ export class RecordSpace {
   constructor(database: OutboxDatabase, config: OutboxConfig) {
     this.#database = database;
     this.#config = config;
-    this.#gauge = new SpaceGauge(database.sqlite, config.maxSizeBytes);
+    this.#gauge = new SpaceGauge(database.sqlite, sizeBudget(config.maxSizeBytes).fileBytes);
   }
 
   get space(): Space {

@@ -9,6 +9,7 @@ import {
 } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
+import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { openTransport } from './mqtt-transport.ts';
 
@@ -62,6 +63,7 @@ export class MqttSession {
   readonly #events: MqttSessionEvents;
   readonly #stream: MqttStream;
   readonly #client: MqttClient;
+  readonly #outgoing = new MqttOutgoingStore();
   readonly #pending = new Set<Pending>();
   /** Publishes that wait because the broker limits the number of unacknowledged ones. */
   readonly #held: (() => void)[] = [];
@@ -86,7 +88,7 @@ export class MqttSession {
     this.#options = options;
     this.#clock = clock;
     this.#events = events;
-    const clientOptions = mqttClientOptions(options, version);
+    const clientOptions = { ...mqttClientOptions(options, version), outgoingStore: this.#outgoing };
     const stream = new MqttStream(openTransport(options), options.maxMessageSizeBytes);
     // Before mqtt.js, which ignores errors without a code (the refusal of a web server, for example).
     stream.on('error', (error: Error) => this.#streamFailed(error));
@@ -255,6 +257,7 @@ export class MqttSession {
 
   #send(pending: Pending, topic: string, payload: string | Buffer, { qos, retain }: MqttPublishOptions): void {
     if (qos === 1) this.#unacknowledged += 1;
+    if (typeof payload !== 'string') this.#outgoing.protect(payload);
     this.#client.publish(topic, payload, { qos, retain }, (error) => {
       // mqtt.js calls back with 'Connection closed' just before it reports that the connection is lost.
       if (this.#state === 'ended' || (error instanceof Error && !isReasonCode(error))) return;

@@ -1,0 +1,11 @@
+import type { ImportSettings, TagImport } from './imported-tags.ts';
+import { readKepware } from './kepware.ts';
+import { readTelegraf } from './telegraf.ts';
+
+/** Readers of the files of other tools, by the name that `--as` takes. */
+export const tagReaders = {
+  kepware: readKepware,
+  telegraf: readTelegraf,
+} as const satisfies Readonly<Record<string, (text: string, settings: ImportSettings) => TagImport>>;
+
+export type TagReaderName = keyof typeof tagReaders;
