@@ -97,11 +97,8 @@ const board: WatchStatuses = {
   ],
 };
 
-const summaries: WatchSummaries = {
-  summaries: () => [
-    { watch: 'pump-1', state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined },
-  ],
-};
+const state = { state: 'abnormal', reason: '', sinceMs: atMs, judgedMs: atMs, learning: undefined } as const;
+const summaries: WatchSummaries = { summaries: () => [{ watch: 'pump-1', ...state }] };
 
 const records: Pick<RecordStore, 'history'> = {
   history: async ({ kind, watch }) => [
