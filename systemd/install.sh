@@ -64,8 +64,8 @@ if [ -n "$previous" ]; then
   exit 0
 fi
 
-[ -e "$bundle/dist/cli/main.js" ] || fail "$bundle has no dist/. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
-[ -x "$bundle/node_modules/.bin/node" ] || fail "$bundle has no Node in node_modules. Make a bundle with systemd/make-bundle.sh and run install.sh from it"
+[ -e "$bundle/dist/cli/main.js" ] || fail "$bundle has no dist/. Make a bundle with packaging/make-bundle.sh and run install.sh from it"
+[ -x "$bundle/node_modules/.bin/node" ] || fail "$bundle has no Node in node_modules. Make a bundle with packaging/make-bundle.sh and run install.sh from it"
 
 if [ -z "$root" ]; then
   id andon >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/andon --shell /usr/sbin/nologin andon

@@ -69,6 +69,9 @@ export type RunningAgent = AsyncDisposable & {
   readonly summary: string;
 };
 
+/** Time without a verdict after which a watch is blind, if diagnostic alarms are off. */
+const BLIND_AFTER_MS = 30_000;
+
 /**
  * Starts the agent. This composition root shows the whole flow: it creates the parts in the order in which they depend on
  * each other, then starts consumers before producers. Disposal runs in reverse, so that the last samples of the sources
@@ -194,7 +197,6 @@ export async function startAgent(
       events,
       ...(config.publish === undefined ? {} : { tagEventsMs: config.publish.tagIntervalMs }),
       sampleRecords: wanted.some(({ kinds }) => kinds.includes('sample')),
-      ...(diagnostic === 'off' ? {} : { blindAfterMs: diagnostic.afterMs }),
       alarms,
       deps,
     }),
@@ -231,7 +233,15 @@ export async function startAgent(
       deps,
     }),
   );
-  const watchStates = stack.use(new WatchStateMonitor(pipeline, learning, events, deps));
+  const watchStates = stack.use(
+    new WatchStateMonitor({
+      board: pipeline,
+      learning,
+      blindAfterMs: diagnostic === 'off' ? BLIND_AFTER_MS : diagnostic.afterMs,
+      events,
+      deps,
+    }),
+  );
   const uplinks = Object.entries(config.uplinks).map(([id, uplink]) =>
     stack.use(createUplink({ id, agentId, config: uplink, records: outbox, deps })),
   );

@@ -7,31 +7,35 @@ import type { Deps } from '../platform/deps.ts';
 
 const LOOK_MS = 1_000;
 
+export type WatchStateMonitorOptions = {
+  readonly board: WatchConditions;
+  readonly learning: LearningStatuses;
+  /** Time without a verdict after which a watch is blind, ms. */
+  readonly blindAfterMs: number;
+  readonly events: LiveEvents;
+  readonly deps: Deps;
+};
+
 /** Joins the states of watches and their learning, and announces each change to live subscribers within a second. */
 export class WatchStateMonitor implements WatchSummaries, Disposable {
-  readonly #board: WatchConditions;
-  readonly #learning: LearningStatuses;
-  readonly #events: LiveEvents;
-  readonly #deps: Deps;
+  readonly #options: WatchStateMonitorOptions;
   readonly #announced = new Map<string, WatchSummary>();
   #timer: Timer | undefined;
 
-  constructor(board: WatchConditions, learning: LearningStatuses, events: LiveEvents, deps: Deps) {
-    this.#board = board;
-    this.#learning = learning;
-    this.#events = events;
-    this.#deps = deps;
+  constructor(options: WatchStateMonitorOptions) {
+    this.#options = options;
   }
 
   start(): void {
     for (const summary of this.summaries()) this.#announce(summary);
-    this.#timer = this.#deps.clock.setTimer(() => this.start(), LOOK_MS, { background: true });
+    this.#timer = this.#options.deps.clock.setTimer(() => this.start(), LOOK_MS, { background: true });
   }
 
   summaries(): readonly WatchSummary[] {
-    return this.#board
-      .conditions()
-      .map((condition) => ({ ...condition, learning: this.#learning.learningOf(condition.watch) }));
+    const { board, learning, blindAfterMs } = this.#options;
+    return board
+      .conditions(blindAfterMs)
+      .map((condition) => ({ ...condition, learning: learning.learningOf(condition.watch) }));
   }
 
   [Symbol.dispose](): void {
@@ -43,6 +47,6 @@ export class WatchStateMonitor implements WatchSummaries, Disposable {
     // The time of the last window changes with each verdict, which is an event of its own.
     if (before !== undefined && isDeepStrictEqual({ ...before, judgedMs: summary.judgedMs }, summary)) return;
     this.#announced.set(summary.watch, summary);
-    this.#events.emit({ type: 'watch', summary });
+    this.#options.events.emit({ type: 'watch', summary });
   }
 }

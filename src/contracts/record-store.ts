@@ -75,6 +75,8 @@ export type ReadRequest = {
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
+  /** 'columns' writes the values of a verdict without the names of the tags, which the batch has once. Default: 'names'. */
+  readonly values?: 'names' | 'columns' | undefined;
   /** Last sequence of an earlier read whose records are not settled yet. Undefined reads from the cursor. */
   readonly after: number | undefined;
 };

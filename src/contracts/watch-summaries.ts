@@ -13,7 +13,11 @@ export interface WatchSummaries {
   summaries(): readonly WatchSummary[];
 }
 
-/** State of each watch now, in the order of the configuration. */
 export interface WatchConditions {
-  conditions(): readonly (WatchCondition & { readonly watch: string })[];
+  /**
+   * Returns the state of each watch now, in the order of the configuration.
+   *
+   * @param blindAfterMs Time without a verdict after which a watch is blind, ms.
+   */
+  conditions(blindAfterMs: number): readonly (WatchCondition & { readonly watch: string })[];
 }

@@ -2,9 +2,9 @@ import type { DateOrder } from '../domain/time-text.ts';
 import type { TimeUnit } from '../domain/time-unit.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { CsvHead } from './csv-layout.ts';
-import { type Decimal, isAnyNumber, isMissing, provenDecimal, readBoolean, readNumber } from './csv-numbers.ts';
+import { type Decimal, isAnyNumber, isMissing, provenDecimal, readBoolean, readNumber, unitOf } from './csv-numbers.ts';
 import type { CsvRecord } from './csv-records.ts';
-import { isOpenDate, provenOrder, type TimeOptions, type TimeReader } from './csv-times.ts';
+import { isOpenDate, provenOrder, type TimeFault, type TimeOptions, type TimeReader } from './csv-times.ts';
 
 /** How to read what a file leaves open; undefined: as its columns prove. */
 export type CsvNotation = {
@@ -107,15 +107,24 @@ export class CsvColumns {
     const words = await this.#unreadableWords(index);
     const others = words.filter((word) => word !== cell).map((word) => JSON.stringify(word));
     const more = others.length === 0 ? '' : `; the column also holds ${others.join(', ')}`;
-    const option = `--missing '${words.filter((word) => !word.includes(',')).join(',')}' reads them as missing`;
-    throw this.#invalid(line, column, cell, `${kind}${more}. ${option}`);
+    throw this.#invalid(line, column, cell, `${kind}${more}. ${remedyOf(cell, words)}`);
   }
 
   /** @throws {OperatingError} 'csv-value-invalid' (reject). */
   time(reader: TimeReader, line: number, index: number, cell: string): number {
     const time = reader.read(cell);
     if (typeof time === 'number') return time;
-    throw this.#invalid(line, this.#options.head.headers[index] ?? '', cell, time.expected);
+    throw this.#timeInvalid(time, line, index, cell);
+  }
+
+  /**
+   * Checks after the last row that each time has one reading.
+   *
+   * @throws {OperatingError} 'csv-value-invalid' (reject).
+   */
+  timesEnd(reader: TimeReader, line: number, index: number, cell: string): void {
+    const fault = reader.end();
+    if (fault !== undefined) throw this.#timeInvalid(fault, line, index, cell);
   }
 
   /** Returns how the times of a column are read. Searches the whole column if day and month could be each other. */
@@ -179,11 +188,28 @@ export class CsvColumns {
     return [...words];
   }
 
+  #timeInvalid({ expected }: TimeFault, line: number, index: number, cell: string): OperatingError {
+    return this.#invalid(line, this.#options.head.headers[index] ?? '', cell, expected);
+  }
+
   #invalid(line: number, column: string, cell: string, expected: string): OperatingError {
     const found = JSON.stringify(cell.slice(0, SHOWN_MAX));
     const message = `${this.#options.path}:${line}: column '${column}' holds ${found}, expected ${expected}`;
     return new OperatingError('csv-value-invalid', 'reject', message);
   }
+}
+
+/** Returns the option that makes a column of words readable. */
+function remedyOf(cell: string, words: readonly string[]): string {
+  const unit = unitOf(cell);
+  if (unit !== undefined) return `Remove the unit '${unit}' from the cells`;
+  const states = words.filter((word) => readBoolean(word, true) === undefined);
+  const isSwitch = states.length > 0 && states.length < words.length;
+  const named = (isSwitch ? states : words).map((word) =>
+    /[",]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word,
+  );
+  const rest = isSwitch ? ', and ON and OFF as 1 and 0 if the column has no numbers' : '';
+  return `--missing '${named.join(',').replaceAll("'", String.raw`'\''`)}' reads them as missing${rest}`;
 }
 
 function firstProof(cells: readonly string[]): Decimal | undefined {

@@ -1,29 +1,16 @@
 import { nearest } from '../domain/nearest-word.ts';
 import { OperatingError } from '../platform/errors.ts';
 import { CsvColumns, type CsvNotation } from './csv-columns.ts';
+import { withoutFooter } from './csv-footer.ts';
 import { type CsvHead, readHead } from './csv-layout.ts';
 import { findNarrow, type Narrow, pivot } from './csv-narrow.ts';
 import { type Decimal, isAnyNumber } from './csv-numbers.ts';
 import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
 import type { CsvRow } from './csv-row.ts';
 import { isGoodQuality, qualityColumnOf } from './csv-quality.ts';
-import { timeColumnProblem } from './csv-time-column.ts';
+import { timeColumnOf, timeColumnProblem } from './csv-time-column.ts';
 import { type TimeOptions, TimeReader } from './csv-times.ts';
 
-/** Header names of a time column; compared in lower case, the first that a file has. */
-const TIME_NAMES = [
-  'time',
-  'timestamp',
-  'datetime',
-  'ts',
-  'timestring',
-  'date time',
-  'date',
-  'zeit',
-  'datum',
-  'zeitstempel',
-  'horodatage',
-];
 /** Number of rows that are sampled to detect the decimal separator and the columns of numbers. */
 const SAMPLE_ROWS = 1000;
 /** Limit of the sample in a file with very long rows. */
@@ -88,7 +75,11 @@ export class CsvFile {
    * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
    */
   static async open(path: string, options: CsvOptions = {}): Promise<CsvFile> {
-    const head = await readHead(path, options.headerLine);
+    const head = await readHead(path, options.headerLine, [
+      ...(options.columns ?? []),
+      ...(options.texts ?? []),
+      ...(options.timeColumn === undefined ? [] : [options.timeColumn]),
+    ]);
     const { separator, headers } = head;
     const records = () => rowRecords(path, head);
     const sample = await readSample(path, records());
@@ -144,18 +135,13 @@ export class CsvFile {
     const timeIndex = timeColumn === undefined ? undefined : headers.indexOf(timeColumn);
     const times = new TimeReader(await this.#timeOptions());
     let row = -1;
-    let cut: CsvRecord | undefined;
-    for await (const record of rowRecords(path, this.#head)) {
+    let last: CsvRecord | undefined;
+    for await (const record of withoutFooter(rowRecords(path, this.#head), headers.length, timeIndex)) {
       const { line, cells } = record;
-      if (cut !== undefined) throw lengthInvalid(path, cut, headers.length);
-      // Excluded if nothing follows: a footer.
-      if (isFooter(cells, headers.length)) {
-        cut = record;
-        continue;
-      }
       if (cells.length < headers.length || cells.slice(headers.length).some((cell) => cell !== ''))
         throw lengthInvalid(path, record, headers.length);
       row += 1;
+      last = record;
       const timeText = timeIndex === undefined ? '' : (cells[timeIndex] ?? '');
       const timeMs = timeIndex === undefined ? undefined : this.#columns.time(times, line, timeIndex, timeText);
       const texts = textIndexes.map((index) => cells[index] ?? '');
@@ -168,6 +154,8 @@ export class CsvFile {
       }
       yield { row, line, timeMs, timeText, texts, values };
     }
+    if (last !== undefined && timeIndex !== undefined)
+      this.#columns.timesEnd(times, last.line, timeIndex, last.cells[timeIndex] ?? '');
   }
 
   #timeOptions(): Promise<TimeOptions> {
@@ -193,12 +181,6 @@ async function readSample(path: string, records: AsyncIterable<CsvRecord>): Prom
   }
   if (sample.length === 0) throw new OperatingError('csv-empty', 'reject', `${path} has no rows`);
   return sample;
-}
-
-function timeColumnOf(headers: readonly string[]): string | undefined {
-  const lower = headers.map((name) => name.toLowerCase());
-  const name = TIME_NAMES.find((each) => lower.includes(each));
-  return name === undefined ? undefined : headers[lower.indexOf(name)];
 }
 
 function checkHeaders(path: string, head: CsvHead, { columns }: CsvOptions): void {
@@ -234,16 +216,6 @@ function headerInvalid(path: string, { headerLine }: CsvHead, problem: string): 
   return new OperatingError('csv-header-invalid', 'reject', `${path}:${headerLine}: ${problem}`);
 }
 
-/** One text alone, in a file with several columns. */
-function isFooter(cells: readonly string[], columns: number): boolean {
-  return (
-    columns > 1 &&
-    cells.length < columns &&
-    cells.filter((cell) => cell !== '').length === 1 &&
-    !/^[\d.,+-]/.test(cells[0] ?? '')
-  );
-}
-
 function lengthInvalid(path: string, { line, cells }: CsvRecord, columns: number): OperatingError {
   const message = `${path}:${line}: ${cells.length} cells; the header has ${columns} columns`;
   return new OperatingError('csv-row-invalid', 'reject', message);
@@ -267,9 +239,12 @@ function qualityNotes(
   return used.flatMap((name) => (name === undefined ? [] : [`values whose ${name} is not good are missing`]));
 }
 
-function timeNotesOf({ isElapsed, assumesUtc }: TimeReader): readonly string[] {
+function timeNotesOf({ isElapsed, assumesExcel, assumesUtc }: TimeReader): readonly string[] {
   if (isElapsed) return ['times are read as seconds from the start; --time-unit names another unit'];
-  return assumesUtc ? ['times without a zone are read as UTC; --time-zone names another zone'] : [];
+  return [
+    ...(assumesExcel ? ['times are read as days of Excel from 1900; --time-unit excel1904 reads those from 1904'] : []),
+    ...(assumesUtc ? ['times without a zone are read as UTC; --time-zone names another zone'] : []),
+  ];
 }
 
 function medianInterval(times: readonly unknown[]): number | undefined {

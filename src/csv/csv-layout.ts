@@ -1,7 +1,8 @@
 import { OperatingError } from '../platform/errors.ts';
 import { isAnyNumber, isMissing } from './csv-numbers.ts';
-import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
+import { type CsvRecord, csvRecords, type CsvSeparator, csvSeparators } from './csv-records.ts';
 import { csvText } from './csv-text.ts';
+import { timeColumnOf } from './csv-time-column.ts';
 import { isTimeText } from './csv-times.ts';
 
 /** Where the header and the rows of a file are. */
@@ -17,7 +18,6 @@ export type CsvHead = {
   readonly lastHeadLine: number;
 };
 
-const SEPARATORS = ['\t', ';', ','] as const;
 /** Records that are read to find the header. */
 const HEAD_RECORDS = 200;
 /** Rows of units and descriptions below a header. */
@@ -26,20 +26,25 @@ const none: ReadonlySet<string> = new Set();
 
 /**
  * Finds separator and header. `sep=;` in the first line sets the separator. Lines above the header have fewer cells than most
- * records; rows of units below it have neither a number nor a time.
+ * records; rows of units above and below it have neither a number nor a time, nor a name that is sought.
  *
  * @param headerLine Line of the header, if the user names it.
+ * @param names Names of columns that the caller needs.
  * @throws {OperatingError} 'csv-unreadable' | 'csv-empty' | 'csv-header-invalid' (reject).
  */
-export async function readHead(path: string, headerLine: number | undefined): Promise<CsvHead> {
+export async function readHead(
+  path: string,
+  headerLine: number | undefined,
+  names: readonly string[],
+): Promise<CsvHead> {
   const named = await namedSeparator(path);
   const firstLine = Math.max(headerLine ?? 1, named === undefined ? 1 : 2);
   const candidates: Candidate[] = [];
   let failure: unknown;
-  for (const separator of named === undefined ? SEPARATORS : [named]) {
+  for (const separator of named === undefined ? csvSeparators : [named]) {
     try {
       const records = (await firstRecords(path, separator)).filter(({ line }) => line >= firstLine);
-      const header = headerLine === undefined ? findHeader(records) : records[0];
+      const header = headerLine === undefined ? findHeader(records, names) : records[0];
       if (header !== undefined) candidates.push({ separator, records, header });
     } catch (error) {
       failure = error;
@@ -49,18 +54,20 @@ export async function readHead(path: string, headerLine: number | undefined): Pr
   if (best === undefined && failure !== undefined) throw failure;
   if (best === undefined) throw new OperatingError('csv-empty', 'reject', `${path} has no header`);
   const { separator, header, records } = best;
-  if (headerLine !== undefined && header.line !== headerLine)
-    throw new OperatingError(
-      'csv-header-invalid',
-      'reject',
-      `${path}:${headerLine}: this line is blank: --header-line`,
+  if (headerLine !== undefined && header.firstLine !== headerLine)
+    throw invalid(path, headerLine, 'this line is blank: --header-line');
+  if (areSpaces(best))
+    throw invalid(
+      path,
+      header.line,
+      `the columns are separated by spaces, expected ; , | or a tab: sed -E 's/ +/;/g' ${path} > new.csv writes semicolons`,
     );
   const lastHeadLine = lastUnitLine(records.slice(records.indexOf(header) + 1)) ?? header.line;
   return {
     separator,
     headers: used(header.cells),
     headerLine: header.line,
-    preamble: header.line - (named === undefined ? 1 : 2),
+    preamble: header.firstLine - (named === undefined ? 1 : 2),
     lastHeadLine,
   };
 }
@@ -102,11 +109,40 @@ async function firstRecords(path: string, separator: CsvSeparator): Promise<read
   return records;
 }
 
-/** The first record that has as many cells as most records, and names; the first record if there is none. */
-function findHeader(records: readonly CsvRecord[]): CsvRecord | undefined {
+/**
+ * The first record that has as many cells as most records, and names; the first record if there is none. Among the records of
+ * texts that follow it, one with the names that are sought, or of a time column, is preferred: rows of units can be above the names.
+ */
+function findHeader(records: readonly CsvRecord[], names: readonly string[]): CsvRecord | undefined {
   const counts = Map.groupBy(records, ({ cells }) => used(cells).length);
   const [usual] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a)[0] ?? [0];
-  return records.find(({ cells }) => used(cells).length >= usual && hasNames(cells)) ?? records[0];
+  const first = records.findIndex(({ cells }) => used(cells).length >= usual && hasNames(cells));
+  if (first < 0) return records[0];
+  const rows = records.slice(first, first + 1 + UNIT_ROWS_MAX);
+  const values = rows.findIndex(({ cells }) => cells.some(isValue));
+  const fit = ({ cells }: CsvRecord) => [
+    names.filter((name) => cells.includes(name)).length,
+    Number(timeColumnOf(cells) !== undefined),
+  ];
+  const [best] = rows.slice(0, values < 1 ? 1 : values).toSorted((a, b) => {
+    const [namesA = 0, timeA = 0] = fit(a);
+    const [namesB = 0, timeB = 0] = fit(b);
+    return namesB - namesA || timeB - timeA;
+  });
+  return best;
+}
+
+/** True if the only column has the cells of several, with spaces between them. */
+function areSpaces({ header, records }: Candidate): boolean {
+  if (used(header.cells).length > 1) return false;
+  const texts = records.slice(records.indexOf(header) + 1).map(({ cells }) => cells[0] ?? '');
+  const rows = texts.map((text) => text.split(/\s+/));
+  const [width = 1] = rows.map(({ length }) => length);
+  return (
+    width > 1 &&
+    !texts.every(isValue) &&
+    rows.every((cells) => cells.length === width && isAnyNumber(cells[width - 1] ?? ''))
+  );
 }
 
 /** Line of the last row of units; undefined if the first record is a row of values. */
@@ -128,15 +164,29 @@ function used(cells: readonly string[]): readonly string[] {
   return cells.slice(0, cells.findLastIndex((cell) => cell !== '') + 1);
 }
 
-/** Excel's `sep=;`. */
+/**
+ * Excel's `sep=;`.
+ *
+ * @throws {OperatingError} 'csv-header-invalid' (reject).
+ */
 async function namedSeparator(path: string): Promise<CsvSeparator | undefined> {
+  const line = /^"?sep=(.)"?\r?\n/i.exec(await firstText(path));
+  if (line === null) return undefined;
+  const separator = csvSeparators.find((each) => each === line[1]);
+  if (separator !== undefined) return separator;
+  throw invalid(path, 1, `the separator is ${line[1]}, expected ; , | or a tab. Save the file with one of them`);
+}
+
+/** @returns '' if the file cannot be read. Reading the records reports it. */
+async function firstText(path: string): Promise<string> {
   try {
-    for await (const text of csvText(path)) {
-      const separator = /^"?sep=([;,\t])"?\r?\n/i.exec(text)?.[1];
-      return separator === ';' || separator === ',' || separator === '\t' ? separator : undefined;
-    }
+    for await (const text of csvText(path)) return text;
   } catch {
-    // Reading the records reports it.
+    return '';
   }
-  return undefined;
+  return '';
+}
+
+function invalid(path: string, line: number, problem: string): OperatingError {
+  return new OperatingError('csv-header-invalid', 'reject', `${path}:${line}: ${problem}`);
 }

@@ -67,15 +67,15 @@ export async function* pivot(
   const timeIndex = headers.indexOf(layout.timeColumn ?? '');
   const places = new Map(layout.columns.map((name, place) => [name, place]));
   // Each name has its own order: a file may list one name after the other.
-  const readers = new Map<string, TimeReader>();
+  const series = new Map<string, { readonly reader: TimeReader; readonly line: number; readonly timeText: string }>();
   const rows = new Map<number, Omit<CsvRow, 'row'>>();
   for await (const { line, cells } of file.records) {
     const name = cells[nameIndex] ?? '';
     const place = places.get(name);
     if (place === undefined) continue;
     const timeText = cells[timeIndex] ?? '';
-    const reader = readers.get(name) ?? file.readerOf();
-    readers.set(name, reader);
+    const reader = series.get(name)?.reader ?? file.readerOf();
+    series.set(name, { reader, line, timeText });
     const timeMs = file.columns.time(reader, line, timeIndex, timeText);
     const row = rows.get(timeMs) ?? { line, timeMs, timeText, texts: [], values: noValues(places.size) };
     rows.set(timeMs, row);
@@ -89,6 +89,7 @@ export async function* pivot(
     const value = file.columns.number(valueIndex, cell) ?? (await file.columns.decide(valueIndex, cell, line));
     row.values[place] = isGoodQuality(cells[qualityIndex] ?? '') ? value : Number.NaN;
   }
+  for (const { reader, line, timeText } of series.values()) file.columns.timesEnd(reader, line, timeIndex, timeText);
   const sorted = [...rows.values()].toSorted((a, b) => (a.timeMs ?? 0) - (b.timeMs ?? 0));
   for (const [row, each] of sorted.entries()) yield { row, ...each };
 }

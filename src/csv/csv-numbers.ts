@@ -12,6 +12,10 @@ no lab data,trace,dcs failed,not available,unavailable,unknown,stale`
     .split(/[,\n]/)
     .concat(''),
 );
+/** `1242,42 *`, `12.5?`, `12.5 (Q)`: a program marks the number as questionable or replaced. */
+const MARKED = /^([+\u2212-]?\d[\d.,' ]*?)\s*(?:[*?#!~]+|\([A-Za-z]{1,3}\))$/;
+/** `12.5 kPa`, `45 %`, `20,1°C`. */
+const WITH_UNIT = /^([+\u2212-]?[\d.,]*\d)\s*([%°\p{L}][^\d]{0,9}\d?)$/u;
 /** `[-11059] No Good Data For Calculation` of the PI System. */
 const PI_ERROR = /^\[-\d+\]/;
 
@@ -23,6 +27,8 @@ const patterns = {
 } as const;
 const onePoint = new RegExp(String.raw`^[+-]?(\d*|\d{1,3}(?:${GROUP}\d{3})+)([.,])(\d*)(${exponent})$`, 'i');
 const groups = /^[+-]?\d{1,3}([.,])\d{3}(?:\1\d{3})+$/;
+/** 12,34,567.8 in India. */
+const indian = /^[+-]?\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d*)?$/;
 const groupsAndPoint = /^[+-]?\d{1,3}(?:([.,])\d{3})+([.,])\d+$/;
 
 function patternsOf(decimal: Decimal, other: Decimal) {
@@ -35,10 +41,16 @@ function patternsOf(decimal: Decimal, other: Decimal) {
   };
 }
 
-/** True for a word that stands for a missing value. @param more Further words, in lower case. */
+/** True for a word that stands for a missing value, and for a number with a mark. @param more Further words, in lower case. */
 export function isMissing(cell: string, more: ReadonlySet<string>): boolean {
   const word = cell.toLowerCase();
-  return missingWords.has(word) || more.has(word) || PI_ERROR.test(cell);
+  return missingWords.has(word) || more.has(word) || PI_ERROR.test(cell) || isAnyNumber(MARKED.exec(cell)?.[1] ?? '');
+}
+
+/** Returns the unit behind a number; undefined if the cell is anything else. */
+export function unitOf(cell: string): string | undefined {
+  const [, number = '', unit] = WITH_UNIT.exec(cell) ?? [];
+  return isAnyNumber(number) ? unit?.trim() : undefined;
 }
 
 /**
@@ -54,6 +66,7 @@ export function provenDecimal(cell: string): Decimal | 'open' | undefined {
     const isOpen = /^[1-9]\d{0,2}$/.test(whole) && fraction.length === 3 && power === '';
     return isOpen ? 'open' : decimalOf(point);
   }
+  if (indian.test(text)) return '.';
   const [, group] = groups.exec(text) ?? [];
   if (group !== undefined) return group === '.' ? ',' : '.';
   const [, first, last] = groupsAndPoint.exec(text) ?? [];
@@ -71,7 +84,7 @@ export function readNumber(cell: string, decimal: Decimal, hasGroups: boolean): 
   const { plain, spaced, grouped, oneGroup } = patterns[decimal];
   if (plain.test(text)) return numberOf(text, decimal);
   if (spaced.test(text)) return numberOf(text.replaceAll(new RegExp(GROUP, 'g'), ''), decimal);
-  if (!grouped.test(text)) return undefined;
+  if (!grouped.test(text) && !(decimal === '.' && indian.test(text))) return undefined;
   if (!hasGroups && oneGroup.test(text)) return 'open';
   return numberOf(text.replaceAll(decimal === '.' ? ',' : '.', ''), decimal);
 }

@@ -1,17 +1,24 @@
 import { CsvError, parse } from 'csv-parse';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { isAnyNumber } from './csv-numbers.ts';
 import { csvText } from './csv-text.ts';
 
-export type CsvSeparator = ';' | ',' | '\t';
+export const csvSeparators = ['\t', ';', '|', ','] as const;
+
+export type CsvSeparator = (typeof csvSeparators)[number];
 
 /** Longest record in bytes; thousands of columns fit. */
 const RECORD_BYTES_MAX = 1_000_000;
+/** Most lines of a text in one cell. */
+const CELL_LINES_MAX = 5;
 
 export type CsvRecord = {
   /** Without surrounding white space. */
   readonly cells: readonly string[];
-  /** Line in the file, from 1. */
+  /** Last line of the record in the file, from 1. */
   readonly line: number;
+  /** First line of the record; a quoted text may have several. */
+  readonly firstLine: number;
   /** Bytes of the file up to the end of this record. */
   readonly bytes: number;
 };
@@ -19,13 +26,13 @@ export type CsvRecord = {
 /**
  * Reads the records of a file on demand; memory use does not depend on the file's length.
  *
- * Skips blank lines. A quoted cell may contain separators and doubled quotation marks, but not a
- * line break: one missing quotation mark must not join two rows without an error.
+ * Skips blank lines. A quoted cell may contain separators and doubled quotation marks. Line breaks in a short text are read as
+ * spaces. With a separator or a number in it, they are an error: one missing quotation mark must not join two rows.
  *
  * @throws {OperatingError} 'csv-unreadable' | 'csv-row-invalid' | 'csv-line-too-long' (reject).
  */
 export async function* csvRecords(path: string, separator: CsvSeparator): AsyncGenerator<CsvRecord, void> {
-  const records: CsvRecord[] = [];
+  const records: Omit<CsvRecord, 'firstLine'>[] = [];
   const parser = parse({
     delimiter: separator,
     record_delimiter: ['\r\n', '\n'],
@@ -46,11 +53,18 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
   // Errors are also passed to the callbacks of `write` and `end`.
   parser.on('error', () => undefined);
   let line = 1;
+  /** The parser counts the two characters of a line break in quotes as two lines. */
+  let surplus = 0;
   const parsed = function* () {
     for (const record of records.splice(0)) {
-      if (record.cells.some((cell) => cell.includes('\n'))) throw quoteNotClosed(path, line);
-      line = record.line + 1;
-      yield record;
+      const breaks = record.cells.filter((cell) => cell.includes('\n'));
+      if (breaks.some((cell) => !isText(cell, separator))) throw quoteNotClosed(path, line);
+      const cells = breaks.length === 0 ? record.cells : record.cells.map((cell) => cell.replaceAll(/\s*\n\s*/g, ' '));
+      const height = breaks.reduce((sum, cell) => sum + cell.split('\n').length - 1, 1);
+      surplus += breaks.reduce((sum, cell) => sum + cell.split('\r\n').length - 1, 0);
+      const last = record.line - surplus;
+      line = last + 1;
+      yield { ...record, cells, line: last, firstLine: last - height + 1 };
     }
   };
   try {
@@ -74,6 +88,11 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
       { cause: error },
     );
   }
+}
+
+function isText(cell: string, separator: CsvSeparator): boolean {
+  const lines = cell.split('\n');
+  return !cell.includes(separator) && lines.length <= CELL_LINES_MAX && !lines.some((line) => isAnyNumber(line.trim()));
 }
 
 function quoteNotClosed(path: string, line: number, cause?: unknown): OperatingError {

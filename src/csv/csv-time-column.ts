@@ -1,6 +1,20 @@
 import { timeUnitOf } from '../domain/time-unit.ts';
 import type { CsvRecord } from './csv-records.ts';
 
+/** Header names of a time column; compared in lower case, the first that a file has. */
+const TIME_NAMES = [
+  'time',
+  'timestamp',
+  'datetime',
+  'ts',
+  'timestring',
+  'date time',
+  'date',
+  'zeit',
+  'datum',
+  'zeitstempel',
+  'horodatage',
+];
 /** `06:00`, `6:00:00.5`, `06:00 PM`. */
 const CLOCK = /^\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]m)?$/i;
 /** `2026-03-02`, `02.03.2026`, `3/2/26`. */
@@ -36,4 +50,11 @@ export function timeColumnProblem(
   const areDays = numbers.every((cell) => WHOLE.test(cell) && timeUnitOf(Number(cell)) === 'excel');
   if (timeUnit !== undefined || numbers.length < 2 || !areDays) return undefined;
   return `column '${timeColumn}' holds whole numbers such as ${numbers[0]}, which are days of Excel or seconds from a start: --time-unit excel or --time-unit s decides`;
+}
+
+/** Returns the first usual name of a time column. */
+export function timeColumnOf(headers: readonly string[]): string | undefined {
+  const lower = headers.map((name) => name.toLowerCase());
+  const name = TIME_NAMES.find((each) => lower.includes(each));
+  return name === undefined ? undefined : headers[lower.indexOf(name)];
 }

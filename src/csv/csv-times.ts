@@ -1,6 +1,7 @@
+import { ClockChanges, ownTimeZone } from '../domain/clock-changes.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
 import { dateOrdersOf, type DateOrder, parseTimeText } from '../domain/time-text.ts';
-import { epochMsOf, isLocalUnit, timeUnitOf, type TimeUnit } from '../domain/time-unit.ts';
+import { epochMsOf, isLocalUnit, isPlausibleIn, timeUnitOf, type TimeUnit } from '../domain/time-unit.ts';
 import { timesOfLocal } from '../domain/time-zone.ts';
 
 export type TimeOptions = {
@@ -29,6 +30,10 @@ export class TimeReader {
   #unit: TimeUnit | 'elapsed' | undefined;
   /** Whether the times of the rows before have a zone; undefined before the first. */
   #zoned: boolean | undefined;
+  /** Undefined until the first time without a zone, and with an option that names the zone. */
+  #changes: ClockChanges | undefined;
+  /** A cell of the hour that occurs twice, while no row shows that it is the first or the second. */
+  #eitherHour: string | undefined;
 
   constructor(options: TimeOptions) {
     this.#options = options;
@@ -40,57 +45,89 @@ export class TimeReader {
     return this.#unit === 'elapsed';
   }
 
+  /** True if numbers were read as days of Excel and no option names the unit. */
+  get assumesExcel(): boolean {
+    return this.#unit === 'excel' && this.#options.unit === undefined;
+  }
+
   /** True if times without a zone were read as UTC. */
   get assumesUtc(): boolean {
     return this.#zoned === false && this.#options.zone === undefined;
   }
 
+  /** Returns a fault if the rows so far have a time that can be either of two, and no later row can decide. */
+  end(): TimeFault | undefined {
+    if (this.#eitherHour === undefined) return undefined;
+    return {
+      expected: `a row before it that shows in which hour ${JSON.stringify(this.#eitherHour)} is, because it occurs twice in ${this.#options.zone ?? ''}: write the times of this hour with their offset, such as 2025-10-26T02:10:00+02:00, or delete its rows`,
+    };
+  }
+
   read(cell: string): EpochMs | TimeFault {
     const timeMs = this.#parse(cell);
     if (typeof timeMs !== 'number') return timeMs;
-    // Without a zone, the hour that occurs twice in autumn looks as if the file went back by it.
-    const backMs = this.#previousMs + this.#stepMs - timeMs;
-    if (this.assumesUtc && timeMs < this.#previousMs && Math.abs(backMs - HOUR_MS) < this.#stepMs / 2 + 1)
-      return {
-        expected:
-          'a later time than in the row before; in autumn an hour occurs twice: --time-zone Europe/Berlin reads both',
-      };
+    const fault = this.assumesUtc ? this.#clockChange(timeMs) : undefined;
+    if (fault !== undefined) return fault;
     this.#stepMs = timeMs - this.#previousMs;
     this.#previousMs = timeMs;
     return timeMs;
   }
 
+  /** @returns A fault if the times without a zone go over a change of the clocks: an hour is missing or occurs twice. */
+  #clockChange(localMs: number): TimeFault | undefined {
+    this.#changes ??= new ClockChanges(ownTimeZone());
+    const zone = this.#changes.changedZone(localMs);
+    const options = `--time-zone ${zone ?? 'Europe/Berlin'} reads local times, --time-zone UTC reads them as written`;
+    if (zone !== undefined)
+      return {
+        expected: `a time with a zone, because the clocks of ${zone} and of its neighbours change at this time, or since the row before: ${options}`,
+      };
+    // In any other zone, the hour that occurs twice looks as if the rows went back by it.
+    const backMs = this.#previousMs + this.#stepMs - localMs;
+    if (localMs > this.#previousMs || Math.abs(backMs - HOUR_MS) >= this.#stepMs / 2 + 1) return undefined;
+    return { expected: `a later time than in the row before; in autumn an hour occurs twice: ${options}` };
+  }
+
   #parse(cell: string): EpochMs | TimeFault {
     const number = numberOfTime(cell);
-    if (number !== undefined) return this.#parseNumber(number);
+    if (number !== undefined) return this.#parseNumber(number, cell);
     const written = parseTimeText(cell, this.#options.order);
     if (written === undefined) return timeFault(cell);
     const { localMs, offsetMs } = written;
-    return offsetMs === undefined ? this.#atLocal(localMs) : (this.#noteZone(true) ?? localMs - offsetMs);
+    return offsetMs === undefined ? this.#atLocal(localMs, cell) : (this.#noteZone(true) ?? localMs - offsetMs);
   }
 
-  #parseNumber(number: number): EpochMs | TimeFault {
+  #parseNumber(number: number, cell: string): EpochMs | TimeFault {
     const found = timeUnitOf(number) ?? (number < ELAPSED_MAX ? 'elapsed' : undefined);
     this.#unit ??= found;
     const unit = this.#unit;
     if (unit === 'elapsed') return this.#noteZone(true) ?? number * 1000;
     // An option is obeyed; what the first number proved must fit the others.
     if (unit === undefined || (this.#options.unit === undefined && found !== unit)) {
-      const range = 'a time from 2000 to 2064 as a number of s, ms, µs, ns, a FILETIME, or Excel days';
+      const range = 'a time from 2000 to 2064 as a number of s, ms, µs, ns, a FILETIME, ticks of .NET, or Excel days';
       const as = unit === undefined ? '' : `, in ${unit} as in the rows before`;
-      return { expected: `${range}${as}; --time-unit names the unit` };
+      const option = isPlausibleIn(number, 'matlab')
+        ? '--time-unit matlab reads days of MATLAB, which are 366 days more than those of Python'
+        : '--time-unit names the unit';
+      return { expected: `${range}${as}; ${option}` };
     }
     const timeMs = epochMsOf(number, unit);
-    return isLocalUnit(unit) ? this.#atLocal(timeMs) : (this.#noteZone(true) ?? timeMs);
+    return isLocalUnit(unit) ? this.#atLocal(timeMs, cell) : (this.#noteZone(true) ?? timeMs);
   }
 
-  #atLocal(localMs: number): EpochMs | TimeFault {
+  #atLocal(localMs: number, cell: string): EpochMs | TimeFault {
     const { zone } = this.#options;
     if (zone === undefined) return this.#noteZone(false) ?? localMs;
     const times = timesOfLocal(localMs, zone);
     const [first] = times;
     if (first === undefined) return { expected: `a time that exists in ${zone}: clocks were put forward over it` };
-    return times.find((timeMs) => timeMs > this.#previousMs) ?? first;
+    const timeMs = times.find((each) => each > this.#previousMs) ?? first;
+    const fault = times.length === 1 ? this.end() : undefined;
+    if (fault !== undefined) return fault;
+    // Only a row that goes back proves which hour it is.
+    if (timeMs !== first) this.#eitherHour = undefined;
+    else if (times.length > 1) this.#eitherHour ??= cell;
+    return timeMs;
   }
 
   /** @returns A fault if some times of a column have a zone and others have none, and no option names it. */

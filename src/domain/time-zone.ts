@@ -27,8 +27,11 @@ export function isTimeZone(name: string): boolean {
  * @param zone An IANA zone; see `isTimeZone`.
  */
 export function timesOfLocal(localMs: number, zone: string): readonly EpochMs[] {
-  const offsets = new Set([offsetMs(localMs - DAY_MS, zone), offsetMs(localMs + DAY_MS, zone)]);
-  return [...offsets]
+  // The same two times for a whole day, so that the offsets of most times are known.
+  const dayMs = Math.floor(localMs / DAY_MS) * DAY_MS;
+  const [before, after] = [offsetMs(dayMs - DAY_MS, zone), offsetMs(dayMs + 2 * DAY_MS, zone)];
+  if (before === after) return [localMs - before];
+  return [before, after]
     .map((offset) => localMs - offset)
     .filter((timeMs) => timeMs + offsetMs(timeMs, zone) === localMs)
     .toSorted((a, b) => a - b);

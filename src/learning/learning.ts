@@ -59,6 +59,7 @@ type Learner = { readonly learner: ModelLearner; readonly kind: Need['kind']; re
  */
 export class Learning implements LearningStatuses, AsyncDisposable {
   readonly #options: LearningOptions;
+  #watches: ReadonlyMap<string, WatchConfig>;
   /** By model name. */
   readonly #learners = new Map<string, Learner>();
   readonly #stopping = new AbortController();
@@ -68,14 +69,21 @@ export class Learning implements LearningStatuses, AsyncDisposable {
 
   constructor(options: LearningOptions) {
     this.#options = options;
+    this.#watches = options.watches;
   }
 
   start(): void {
     this.#look();
   }
 
+  /** @param ended Watches that ended or start again: what they learn starts again. */
+  change(watches: ReadonlyMap<string, WatchConfig>, ended: ReadonlySet<string>): void {
+    this.#watches = watches;
+    for (const [name, learner] of this.#learners) if (ended.has(learner.learner.watch)) this.#end(name, learner);
+  }
+
   learningOf(watch: string): LearningOverview | undefined {
-    const name = this.#options.watches.get(watch)?.model.name ?? '';
+    const name = this.#watches.get(watch)?.model.name ?? '';
     return this.#learners.get(name)?.learner.overview(this.#options.deps.clock.nowMs());
   }
 
@@ -104,7 +112,7 @@ export class Learning implements LearningStatuses, AsyncDisposable {
 
   async #lookOnce(): Promise<void> {
     const learned = new Set<string>();
-    for (const [id, watch] of this.#options.watches) {
+    for (const [id, watch] of this.#watches) {
       const { name, version } = watch.model;
       if (version !== undefined || learned.has(name)) continue;
       learned.add(name);

@@ -121,13 +121,13 @@ export class Outbox implements RecordStore, AsyncDisposable {
   }
 
   async read(request: ReadRequest): Promise<readonly RecordBatch[]> {
-    const { uplink, kinds, limits, batchesMax } = request;
+    const { uplink, kinds, limits, batchesMax, values } = request;
     const recordsMax = limits.recordsMax * batchesMax;
     const claim = await this.#link.call('claim', { ...request, recordsMax, nowMs: this.#deps.clock.nowMs() });
     const spare = this.#spare;
     this.#spare = [];
     if (claim.spans.length === 0) return [];
-    const wanted = { ...claim, uplink, kinds, limits, batchesMax, spare };
+    const wanted = { ...claim, uplink, kinds, limits, batchesMax, values, spare };
     const { batches, damaged } = await this.#reader.call('read', wanted);
     if (damaged.length > 0) await this.#link.call('damaged', { sequences: damaged });
     if (batches.length === 0 && damaged.length > 0) return await this.read(request);

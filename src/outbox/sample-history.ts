@@ -62,6 +62,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
   /** By tag number, from the first sample; undefined for a tag that is not kept. */
   readonly #series = new Map<TagNumber, Series | undefined>();
+  /** Samples that wait although their tag is another one now. */
+  #ended: Series[] = [];
   /** By watch. */
   readonly #scores = new Map<string, Series>();
   readonly #accepted;
@@ -130,6 +132,16 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     this.#count(0, isLost ? [{ kind: HISTORY, timestampMs, watch: series.source }] : []);
   }
 
+  /** Looks up again which tags are kept, after a change of the tags or of the rule. */
+  change(): void {
+    for (const [number, series] of this.#series) {
+      const tag = this.#keptTag(number);
+      if (series?.name === tag?.name && series?.source === tag?.source) continue;
+      this.#series.delete(number);
+      if (series !== undefined) this.#ended.push(series);
+    }
+  }
+
   /**
    * Sends every added sample to the history worker. Resolves when they are on disk, dropped, or refused: then `isRefused` is true,
    * and they are sent again.
@@ -194,11 +206,15 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   #seriesOf(number: TagNumber): Series | undefined {
     const existing = this.#series.get(number);
     if (existing !== undefined || this.#series.has(number)) return existing;
-    const tag = this.#options.tags[number];
-    const isKept = tag !== undefined && (this.#options.keeps?.(tag) ?? true);
-    const series = isKept ? { name: tag.name, source: tag.source, buffer: new SeriesBuffer() } : undefined;
+    const tag = this.#keptTag(number);
+    const series = tag === undefined ? undefined : { name: tag.name, source: tag.source, buffer: new SeriesBuffer() };
     this.#series.set(number, series);
     return series;
+  }
+
+  #keptTag(number: TagNumber): HistoryTag | undefined {
+    const tag = this.#options.tags[number];
+    return tag !== undefined && (this.#options.keeps?.(tag) ?? true) ? tag : undefined;
   }
 
   /** @returns False if the buffer is full. */
@@ -293,7 +309,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: Slice[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of [...this.#series.values(), ...this.#scores.values()]) {
+    for (const series of [...this.#ended, ...this.#series.values(), ...this.#scores.values()]) {
       if (series === undefined || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#sliceOf(slice, samples));
@@ -305,6 +321,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     if (samples > 0) slices.push(this.#sliceOf(slice, samples));
     this.#taken += this.#waiting;
     this.#waiting = 0;
+    this.#ended = [];
     return slices;
   }
 

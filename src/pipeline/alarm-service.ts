@@ -3,8 +3,6 @@ import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RecordStore } from '../contracts/record-store.ts';
 import {
   acknowledge,
-  type ActionCause,
-  type AlarmStep,
   applyVerdict,
   endSuppression,
   isAction,
@@ -13,7 +11,6 @@ import {
   shelve,
   suppress,
 } from '../domain/alarm/alarm-logic.ts';
-import { actionMessage } from '../domain/alarm/alarm-message.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import {
   type AlarmFacts,
@@ -32,24 +29,11 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { alarmMetrics } from './alarm-metrics.ts';
+import { action, type Alarm, type AlarmDefinition, newAlarm } from './alarm-definition.ts';
 import type { Entry, Recorder } from './recorder.ts';
-import type { AlarmConfig } from './watch-config.ts';
 
 /** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
-
-/** An alarm that may be raised. */
-export type AlarmDefinition = Pick<
-  AlarmConfig,
-  'onDelayMs' | 'offDelayMs' | 'priority' | 'outOfService' | 'suppressWhen'
-> & {
-  /** `watch/<id>`, `limit/<tag>/<level>` or `diagnostic/<kind>/<id>`. */
-  readonly id: string;
-  /** Watch of the alarm; '' for other alarms. */
-  readonly watch: string;
-  /** Name for sentences: `pump-1`, `pump-1.pressure (high)`. */
-  readonly title: string;
-};
 
 /** What raises an alarm, for its record. */
 type AlarmOccasion = Pick<AlarmOnset, 'message' | 'parameters'> & { readonly cause: RaisingCause };
@@ -67,17 +51,6 @@ export type AlarmInput = {
   readonly clears: () => string;
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
   readonly suppressed: boolean | undefined;
-};
-
-type Alarm = {
-  readonly definition: AlarmDefinition;
-  memory: AlarmStep['memory'];
-  last: AlarmTransition;
-  /** Highest number given out. It is above `last.number` if an operator's action could not be stored. */
-  number: number;
-  /** Last transition that is in the outbox: the one that is listed. */
-  stored: AlarmTransition;
-  shelving: Timer | undefined;
 };
 
 /**
@@ -159,9 +132,26 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     return this.#alarms.get(alarm)?.memory.facts.active === true;
   }
 
-  /** Adds an alarm that becomes possible later, such as that of a component. Does nothing if it exists. */
-  define(definition: AlarmDefinition): void {
-    if (!this.#alarms.has(definition.id)) this.#add(newAlarm(definition, this.#deps.clock.nowMs()));
+  /**
+   * Defines alarms after the start. One that is defined already keeps its state.
+   *
+   * @param others 'stay' for alarms that become possible later, such as that of a component. 'end' for another
+   *   configuration: alarms that it does not have end, so that no receiver keeps them.
+   */
+  define(definitions: readonly AlarmDefinition[], others: 'stay' | 'end'): void {
+    const nowMs = this.#deps.clock.nowMs();
+    const entries: Entry[] = [];
+    const defined = new Set<string>();
+    for (const definition of definitions) {
+      const alarm = this.#alarms.get(definition.id);
+      defined.add(definition.id);
+      if (alarm === undefined) this.#add(newAlarm(definition, nowMs));
+      else entries.push(...this.#redefine(alarm, definition));
+    }
+    if (others === 'end')
+      for (const [id, alarm] of this.#alarms)
+        if (!defined.has(id) && this.#definitionOf(alarm.last) === undefined) entries.push(...this.#end(alarm));
+    if (entries.length > 0) this.#recorder.store(entries);
   }
 
   /** @returns Transitions to store, with the record that they belong to. */
@@ -250,7 +240,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const removed: AlarmTransition[] = [];
     for (const transition of stored) {
       const late = this.#alarms.has(transition.alarm) ? undefined : this.#definitionOf(transition);
-      if (late !== undefined) this.define(late);
+      if (late !== undefined) this.define([late], 'stay');
       const alarm = this.#alarms.get(transition.alarm);
       if (alarm === undefined) {
         if (transition.state !== 'normal') removed.push(transition);
@@ -304,6 +294,25 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const entry = this.#ofConfig(alarm, normalFacts, 'returned-to-service');
     this.#metrics.andon_alarms.dec({ state: 'normal', priority });
     return entry;
+  }
+
+  #redefine(alarm: Alarm, definition: AlarmDefinition): readonly Entry[] {
+    const { state } = alarm.last;
+    if (this.#restored) {
+      this.#metrics.andon_alarms.dec({ state, priority: alarm.definition.priority });
+      this.#metrics.andon_alarms.inc({ state, priority: definition.priority });
+    }
+    alarm.definition = definition;
+    return this.#restored ? this.#putInService(alarm) : [];
+  }
+
+  #end(alarm: Alarm): readonly Entry[] {
+    this.#alarms.delete(alarm.definition.id);
+    alarm.shelving?.cancel();
+    if (!this.#restored) return [];
+    const entries = alarm.last.state === 'normal' ? [] : [this.#ofConfig(alarm, normalFacts, 'returned-to-service')];
+    this.#metrics.andon_alarms.dec({ state: 'normal', priority: alarm.definition.priority });
+    return entries;
   }
 
   /** Adds an alarm after the start. */
@@ -421,47 +430,4 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const change = action(alarm, 'shelving-ended', undefined, nowMs, undefined);
     this.#recorder.store([this.#change(alarm, endSuppression(facts), change)]);
   }
-}
-
-/** Returns the change of an alarm by an operator, the clock or the configuration. */
-function action(
-  { definition, last }: Alarm,
-  cause: ActionCause,
-  by: string | undefined,
-  timestampMs: EpochMs,
-  untilMs: EpochMs | undefined,
-) {
-  const message = actionMessage(cause, { alarm: definition.title, by, untilMs });
-  return { cause, message, parameters: {}, by, timestampMs, score: last.score };
-}
-
-/**
- * Creates an alarm without a stored state. If its state was lost, records with its earlier numbers may be in the outbox.
- * An alarm changes less than once a millisecond, so the current time is above all of them.
- */
-function newAlarm(definition: AlarmDefinition, nowMs: EpochMs): Alarm {
-  const number = Math.floor(nowMs);
-  const last: AlarmTransition = {
-    alarm: definition.id,
-    watch: definition.watch,
-    number,
-    state: 'normal',
-    previous: 'normal',
-    priority: definition.priority,
-    cause: 'returned-to-normal',
-    message: `${definition.title} has had no alarm yet.`,
-    parameters: {},
-    by: undefined,
-    timestampMs: nowMs,
-    score: undefined,
-    facts: normalFacts,
-  };
-  return {
-    definition,
-    memory: { facts: normalFacts, delay: noDelay },
-    last,
-    number,
-    stored: last,
-    shelving: undefined,
-  };
 }

@@ -1,3 +1,4 @@
+import { continuedColumn } from '../domain/sample/columns.ts';
 import { BAD, GOOD, type QualityCode, reasonCode, reasonOf } from '../domain/sample/quality.ts';
 import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
@@ -5,6 +6,9 @@ import { invariant } from '../platform/errors.ts';
 import { type Compute, parseExpression } from './expression.ts';
 
 const NOT_READ_YET = reasonCode('not-read-yet');
+
+/** Expressions by tag name. Valid, and without cycles. */
+export type DerivedDefinitions = Readonly<Record<string, { readonly expr: string }>>;
 
 type Derived = {
   readonly number: TagNumber;
@@ -21,31 +25,43 @@ type Derived = {
  */
 export class DerivedTags {
   /** By level: the inputs of a tag are from sources or from lower levels. */
-  readonly #levels: readonly (readonly Derived[])[];
+  #levels: readonly (readonly Derived[])[] = [];
+  #byName = new Map<string, Derived>();
   readonly #users = new Map<TagNumber, Derived[]>();
-  readonly #values: Float64Array;
-  readonly #timesMs: Float64Array;
-  readonly #qualities: Uint8Array;
-  readonly #reasons: Uint8Array;
-  readonly #batch: SampleBatch;
+  #values = new Float64Array(0);
+  #timesMs = new Float64Array(0);
+  #qualities = new Uint8Array(0);
+  #reasons = new Uint8Array(0);
+  #batch = new SampleBatch(0);
 
-  /**
-   * @param definitions Valid expressions without cycles, by tag name.
-   * @param tags In the order of their numbers; they include the derived tags and their inputs.
-   */
-  constructor(definitions: Readonly<Record<string, { readonly expr: string }>>, tags: readonly Tag[]) {
+  /** @param tags In the order of their numbers; they include the derived tags and their inputs. */
+  constructor(definitions: DerivedDefinitions, tags: readonly Tag[]) {
+    this.change(definitions, tags, { tags: new Set(), renewed: new Set() });
+  }
+
+  /** Applies other definitions. A tag that did not change keeps its state, such as an integral. */
+  change(
+    definitions: DerivedDefinitions,
+    tags: readonly Tag[],
+    changed: { readonly tags: ReadonlySet<string>; readonly renewed: ReadonlySet<TagNumber> },
+  ): void {
     const numbers = new Map(tags.map(({ name, number }) => [name, number]));
     const levels: Derived[][] = [];
+    const before = this.#byName;
+    this.#byName = new Map();
+    this.#users.clear();
     for (const [name, depth] of levelsOf(definitions)) {
-      const derived = derivedTag(name, definitions[name]?.expr ?? '', numbers);
+      const kept = changed.tags.has(name) ? undefined : before.get(name);
+      const derived = kept ?? derivedTag(name, definitions[name]?.expr ?? '', numbers);
+      this.#byName.set(name, derived);
       (levels[depth] ??= []).push(derived);
       for (const input of derived.inputs) this.#users.set(input, [...(this.#users.get(input) ?? []), derived]);
     }
     this.#levels = levels;
-    this.#values = new Float64Array(tags.length).fill(Number.NaN);
-    this.#timesMs = new Float64Array(tags.length);
-    this.#qualities = new Uint8Array(tags.length).fill(BAD);
-    this.#reasons = new Uint8Array(tags.length).fill(NOT_READ_YET);
+    this.#values = continuedColumn(this.#values, tags.length, Number.NaN, changed.renewed);
+    this.#timesMs = continuedColumn(this.#timesMs, tags.length, 0, changed.renewed);
+    this.#qualities = continuedColumn(this.#qualities, tags.length, BAD, changed.renewed);
+    this.#reasons = continuedColumn(this.#reasons, tags.length, NOT_READ_YET, changed.renewed);
     this.#batch = new SampleBatch(Object.keys(definitions).length);
   }
 
@@ -98,7 +114,7 @@ export class DerivedTags {
 }
 
 /** Returns the level of each derived tag: one above the highest of its inputs. */
-function levelsOf(definitions: Readonly<Record<string, { readonly expr: string }>>): ReadonlyMap<string, number> {
+function levelsOf(definitions: DerivedDefinitions): ReadonlyMap<string, number> {
   const levels = new Map<string, number>();
   const levelOf = (name: string, path: readonly string[]): number => {
     invariant(!path.includes(name), `The configuration check accepts no cycle; ${name} is in one`);

@@ -3,7 +3,8 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentStatus } from '../platform/health.ts';
-import type { AlarmDefinition, AlarmService } from './alarm-service.ts';
+import type { AlarmDefinition } from './alarm-definition.ts';
+import type { AlarmService } from './alarm-service.ts';
 import type { LimitMonitor } from './limit-monitor.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -58,7 +59,7 @@ export class DiagnosticMonitor implements Disposable {
       all.filter(([id, { sinceMs }]) => nowMs - sinceMs >= config.afterMs || alarms.isActive(id)),
     );
     for (const [id, trouble] of troubles) {
-      alarms.define(diagnosticAlarm(id, config.priority));
+      alarms.define([diagnosticAlarm(id, config.priority)], 'stay');
       this.#apply(id, trouble, nowMs);
     }
     for (const { alarm } of alarms.list())

@@ -76,6 +76,12 @@ export class DriftMonitor {
       this.#conclude(timestampMs);
   }
 
+  /** Removes the health and the gauges of a watch that no longer runs. */
+  remove(): void {
+    this.#health.remove();
+    for (const { tag } of this.#series) this.#gauge.remove({ watch: this.#watch, tag });
+  }
+
   #begin(model: ModelManifest, tags: readonly string[]): void {
     this.#model = model;
     const unknown: Distribution = { edges: [], shares: [] };

@@ -6,7 +6,8 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import { GOOD, reasonCode } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag } from '../domain/sample/tag.ts';
-import type { AlarmDefinition, AlarmInput, AlarmService } from './alarm-service.ts';
+import type { AlarmDefinition } from './alarm-definition.ts';
+import type { AlarmInput, AlarmService } from './alarm-service.ts';
 import { type ConfiguredLimit, limitsOf, type LimitsConfig } from './limit-config.ts';
 import type { Entry } from './recorder.ts';
 
@@ -66,28 +67,25 @@ export type LimitMonitorOptions = {
 export class LimitMonitor {
   readonly #options: LimitMonitorOptions;
   /** By tag number. */
-  readonly #tags = new Map<number, LimitedTag>();
+  #tags: ReadonlyMap<number, LimitedTag> = new Map();
 
   constructor(options: LimitMonitorOptions) {
     this.#options = options;
-    const byName = new Map(options.tags.map((tag) => [tag.name, tag]));
-    for (const [name, config] of Object.entries(options.limits)) {
-      const tag = byName.get(name);
-      if (tag === undefined) continue;
-      const limits = limitsOf(config).map((limit) => ({ ...limit, alarm: limitAlarmId(name, limit.level) }));
-      this.#tags.set(tag.number, {
-        tag,
-        limits,
-        suppressWhen: config.suppressWhen,
-        maxAgeMs: config.maxAgeMs,
-        value: undefined,
-        isDoubtful: false,
-        sampleMs: -Infinity,
-        seenMs: options.nowMs,
-        change: undefined,
-        blindSinceMs: undefined,
-      });
-    }
+    this.change(options.limits, new Set(), options.nowMs);
+  }
+
+  /** @param untouched Tags that are compared on from their last value. */
+  change(limits: LimitMonitorOptions['limits'], untouched: ReadonlySet<string>, nowMs: EpochMs): void {
+    const byName = new Map(this.#options.tags.map((tag) => [tag.name, tag]));
+    const before = this.#tags;
+    this.#tags = new Map(
+      Object.entries(limits).flatMap(([name, config]) => {
+        const tag = byName.get(name);
+        if (tag === undefined) return [];
+        const kept = untouched.has(name) ? before.get(tag.number) : undefined;
+        return [[tag.number, kept ?? limitedTag(tag, config, nowMs)]];
+      }),
+    );
   }
 
   /** @returns Records of the alarms that changed. */
@@ -139,6 +137,21 @@ export class LimitMonitor {
       return alarms.apply(alarmInput(limited.tag, limit, value ?? Number.NaN, state));
     });
   }
+}
+
+function limitedTag(tag: Tag, config: LimitsConfig, nowMs: EpochMs): LimitedTag {
+  return {
+    tag,
+    limits: limitsOf(config).map((limit) => ({ ...limit, alarm: limitAlarmId(tag.name, limit.level) })),
+    suppressWhen: config.suppressWhen,
+    maxAgeMs: config.maxAgeMs,
+    value: undefined,
+    isDoubtful: false,
+    sampleMs: -Infinity,
+    seenMs: nowMs,
+    change: undefined,
+    blindSinceMs: undefined,
+  };
 }
 
 /** Returns the value that a limit is about. A rate falls while no value follows. */

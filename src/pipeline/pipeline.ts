@@ -14,29 +14,32 @@ import { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 import { isFallbackOfRemote, type Verdict } from '../domain/alarm/verdict.ts';
 import type { WatchCondition } from '../domain/alarm/watch-state.ts';
-import { type LiveSample, refillSpanMs } from '../domain/window/refill.ts';
 import type { DueWindow } from '../domain/window/window-plan.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorCode, errorMessage } from '../platform/errors.ts';
 import type { AlarmService } from './alarm-service.ts';
 import { blamedTags } from './blamed-tags.ts';
-import type { DerivedTags } from './derived-tags.ts';
-import { DriftMonitor } from './drift-monitor.ts';
+import type { DerivedDefinitions, DerivedTags } from './derived-tags.ts';
 import type { LimitsConfig } from './limit-config.ts';
 import { LimitMonitor } from './limit-monitor.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
 import type { Entry, Recorder } from './recorder.ts';
 import { sampleDraft } from './sample-record.ts';
-import { numbersOf, tagRoutes } from './tag-routes.ts';
+import { numbersOf, type TagRoutes, tagRoutes } from './tag-routes.ts';
 import { TagTable } from './tag-table.ts';
 import { VerdictRecords } from './verdict-record.ts';
 import type { VersionComparison } from './version-comparison.ts';
 import type { SuppressWhen, WatchConfig } from './watch-config.ts';
 import { verdictAlarm } from './verdict-alarm.ts';
-import { missingTag, Watch, windowPlan } from './watch.ts';
-import { filledWindower } from './warm-start.ts';
-import { WatchTelemetry } from './watch-telemetry.ts';
+import {
+  endWatch,
+  fillFromHistory,
+  missingTag,
+  removeReports,
+  type RunningWatch,
+  runningWatch,
+  type Watch,
+} from './watch.ts';
 
 /** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
 const TAG_EVENTS_INTERVAL_MS = 500;
@@ -47,29 +50,39 @@ const TICK_MS_MAX = 1000;
 const REFILL_SAMPLES_MAX = 100_000;
 /** Interval of checks for a model that is not ready yet. */
 const MODEL_CHECK_MS = 100;
-const BLIND_AFTER_MS_DEFAULT = 30_000;
 
-export type PipelineOptions = {
+/** The part of the configuration that a reload may change. Every tag that it names is in the table. */
+export type PipelineConfig = {
   /** Interval of tag events, at most `TAG_EVENTS_INTERVAL_MS`, which is the default. */
   readonly tagEventsMs?: number;
-  /** In order of their numbers. A tag of a pattern gets its name later, in this same array. */
+  readonly watches: ReadonlyMap<string, WatchConfig>;
+  /** Limits of tags, by tag. */
+  readonly limits?: Readonly<Record<string, LimitsConfig>>;
+  /** True if an uplink takes sample records. */
+  readonly sampleRecords: boolean;
+};
+
+/** What continues in another configuration. */
+export type PipelineChange = {
+  /** Tags whose limits are as before. */
+  readonly untouchedLimits: ReadonlySet<string>;
+  /** Tags whose values mean something else. */
+  readonly changedTags: ReadonlySet<string>;
+  /** Numbers of tags whose earlier samples do not count. */
+  readonly renewed: ReadonlySet<TagNumber>;
+};
+
+export type PipelineOptions = PipelineConfig & {
+  /** In order of their numbers. A tag of a pattern gets its name later, in this same array, and so does a new tag. */
   readonly tags: readonly Tag[];
   /** Tags that are calculated from other tags. Undefined without any, as in a benchmark. */
   readonly derived?: DerivedTags;
-  /** Every tag that they name is in `tags`. */
-  readonly watches: ReadonlyMap<string, WatchConfig>;
-  /** Limits of tags, by tag. Every tag that they name is in `tags`. */
-  readonly limits?: Readonly<Record<string, LimitsConfig>>;
   readonly inference: WindowModels;
   /** Undefined without rollouts, as in a benchmark. */
   readonly rollouts: VersionComparison | undefined;
   readonly recorder: Recorder;
   readonly history: SampleHistory | undefined;
   readonly events: LiveEvents;
-  /** True if an uplink takes sample records. */
-  readonly sampleRecords: boolean;
-  /** Time without a verdict after which a watch is blind, ms; 30 s if undefined. */
-  readonly blindAfterMs?: number;
   readonly alarms: AlarmService;
   readonly deps: Deps;
 };
@@ -85,16 +98,13 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   readonly #options: PipelineOptions;
   readonly #gate: QualityGate;
   readonly #table: TagTable;
-  readonly #watches: readonly Watch[];
+  #config: PipelineConfig;
+  #watches: readonly RunningWatch[] = [];
   /** Compares tags with their limits. */
   readonly limits: LimitMonitor;
-  /** By watch: samples since the history was asked to fill its window; undefined if it was not. */
-  readonly #refilling: (LiveSample[] | undefined)[] = [];
-  readonly #telemetry: readonly WatchTelemetry[];
-  readonly #drift: readonly DriftMonitor[];
-  readonly #numbers: ReadonlyMap<string, TagNumber>;
-  readonly #byId: ReadonlyMap<string, number>;
-  readonly #routes;
+  #numbers: ReadonlyMap<string, TagNumber> = new Map();
+  #byId: ReadonlyMap<string, RunningWatch> = new Map();
+  #routes: TagRoutes = tagRoutes(0, []);
   readonly #verdicts = new VerdictRecords();
   readonly #metrics;
   readonly #sampleCounters;
@@ -103,8 +113,8 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   #gated = new SampleBatch(64);
   #reported = new Uint8Array(64);
   /** Watches with samples in the current batch, each once. */
-  readonly #touched: Int32Array;
-  readonly #isTouched: Uint8Array;
+  #touched = new Int32Array(0);
+  #isTouched = new Uint8Array(0);
   #touchedCount = 0;
   #tick: Timer | undefined;
   #tagEvents: Timer | undefined;
@@ -114,17 +124,12 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   #running = false;
 
   constructor(options: PipelineOptions) {
-    const { tags, watches, inference, rollouts, deps } = options;
+    const { tags, inference, rollouts, deps } = options;
     this.#options = options;
-    this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
+    this.#config = options;
     this.#gate = new QualityGate(tags);
     this.#table = new TagTable(tags);
-    this.#watches = [...watches].map(([id, config]) => new Watch(id, config, numbersOf(id, config, this.#numbers)));
-    this.#telemetry = this.#watches.map(
-      (watch) => new WatchTelemetry(watch, options.blindAfterMs ?? BLIND_AFTER_MS_DEFAULT, deps),
-    );
-    this.#drift = this.#watches.map(({ id, config: { drift } }) => new DriftMonitor(id, drift, deps));
-    this.#byId = new Map(this.#watches.map(({ id }, index) => [id, index]));
+    this.#bind(options);
     this.limits = new LimitMonitor({
       limits: options.limits ?? {},
       tags,
@@ -132,12 +137,6 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       suppressed: (when) => this.#isSuppressedBy(when),
       nowMs: deps.clock.nowMs(),
     });
-    this.#routes = tagRoutes(
-      tags.length,
-      this.#watches.map(({ tagNumbers }) => tagNumbers),
-    );
-    this.#touched = new Int32Array(this.#watches.length);
-    this.#isTouched = new Uint8Array(this.#watches.length);
     inference.onJudged((judgements) => this.#conclude(rollouts?.pass(judgements) ?? judgements));
     rollouts?.onReleased((judgements) => this.#conclude(judgements));
     this.#metrics = deps.metrics.of(pipelineMetrics);
@@ -148,8 +147,25 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     if (this.#running) return;
     this.#running = true;
     const nowMs = this.#options.deps.clock.nowMs();
-    for (const watch of this.#watches) this.#checkModel(watch, nowMs);
-    this.#recordUnknown(this.#watches, nowMs, '');
+    this.#begin(this.#watches, nowMs);
+    this.#check();
+  }
+
+  /** Ends watches before a change. Their due windows are judged and stored; resolves after the last one. */
+  async endWatches(ids: Iterable<string>): Promise<void> {
+    await Promise.all([...ids].flatMap((id) => this.#byId.get(id) ?? []).map(endWatch));
+  }
+
+  /** Applies another configuration. Watches continue unless `endWatches` ended them. */
+  change(config: PipelineConfig, derived: DerivedDefinitions, change: PipelineChange): void {
+    const { tags, deps } = this.#options;
+    const nowMs = deps.clock.nowMs();
+    this.#gate.change(tags, change.renewed);
+    this.#table.change(change.renewed);
+    this.#options.derived?.change(derived, tags, { tags: change.changedTags, renewed: change.renewed });
+    this.limits.change(config.limits ?? {}, change.untouchedLimits, nowMs);
+    for (const running of this.#watches) if (running.ended !== undefined) removeReports(running);
+    this.#begin(this.#bind(config), nowMs);
     this.#check();
   }
 
@@ -167,26 +183,26 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   watches(): readonly WatchOverview[] {
     const { inference, rollouts, alarms, deps } = this.#options;
     const nowMs = deps.clock.nowMs();
-    return this.#watches.map((watch, index) => ({
+    return this.#watches.map(({ watch, drift }) => ({
       watch: watch.id,
       model: formatModelReference(watch.config.model),
       tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
       stepMs: watch.config.window.stepMs,
       hopMs: watch.config.window.hopMs ?? watch.config.window.stepMs,
       alarmState: alarms.stateOf(watch.id),
-      drift: this.#drift[index]?.indexes ?? new Map(),
+      drift: drift.indexes,
       lastVerdict: watch.lastVerdict(inference, nowMs),
       rollout: rollouts?.rolloutOf(watch.id),
     }));
   }
 
-  conditions(): readonly (WatchCondition & { readonly watch: string })[] {
+  conditions(blindAfterMs: number): readonly (WatchCondition & { readonly watch: string })[] {
     const nowMs = this.#options.deps.clock.nowMs();
-    return this.#watches.flatMap((watch, index) => {
+    return this.#watches.map(({ watch, telemetry }) => {
       const last = watch.lastVerdict(this.#options.inference, nowMs);
       const missing = missingTag(watch, (number) => this.#table.reading(number), nowMs);
-      const condition = this.#telemetry[index]?.condition(last, watch.windower?.rows ?? 0, missing);
-      return condition === undefined ? [] : [{ watch: watch.id, ...condition }];
+      const rows = watch.windower?.rows ?? 0;
+      return { watch: watch.id, ...telemetry.condition({ last, rows, missing, blindAfterMs }) };
     });
   }
 
@@ -204,10 +220,10 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     if (!this.#running) return;
     const nowMs = this.#options.deps.clock.nowMs();
     this.#options.alarms.clockJumped();
-    for (const [index, watch] of this.#watches.entries()) {
-      watch.windower?.restart(nowMs);
-      this.#refilling[index] = undefined;
-      this.#telemetry[index]?.restarted();
+    for (const running of this.#watches) {
+      running.watch.windower?.restart(nowMs);
+      running.refilling = undefined;
+      running.telemetry.restarted();
     }
     const direction = leadMs < 0 ? 'back' : 'forward';
     this.#recordUnknown(this.#watches, nowMs, `the clock was set ${direction} by ${Math.round(Math.abs(leadMs))} ms: `);
@@ -221,7 +237,33 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     this.#tagEvents?.cancel();
     await this.#options.inference.settle();
     await this.#options.rollouts?.settle();
-    for (const telemetry of this.#telemetry) telemetry.remove();
+    for (const running of this.#watches) removeReports(running);
+  }
+
+  /** Creates the watches that do not run yet, and the routes to all of them. @returns The new watches. */
+  #bind(config: PipelineConfig): readonly RunningWatch[] {
+    const { tags, deps } = this.#options;
+    this.#config = config;
+    this.#numbers = new Map(tags.map(({ name, number }) => [name, number]));
+    const before = this.#byId;
+    this.#watches = [...config.watches].map(([id, watch]) => {
+      const running = before.get(id);
+      if (running !== undefined && running.ended === undefined) return running;
+      return runningWatch(id, watch, numbersOf(id, watch, this.#numbers), deps);
+    });
+    this.#byId = new Map(this.#watches.map((running) => [running.watch.id, running]));
+    this.#routes = tagRoutes(
+      tags.length,
+      this.#watches.map(({ watch }) => watch.tagNumbers),
+    );
+    this.#touched = new Int32Array(this.#watches.length);
+    this.#isTouched = new Uint8Array(this.#watches.length);
+    return this.#watches.filter((running) => before.get(running.watch.id) !== running);
+  }
+
+  #begin(watches: readonly RunningWatch[], nowMs: EpochMs): void {
+    for (const running of watches) this.#checkModel(running, nowMs);
+    this.#recordUnknown(watches, nowMs, '');
   }
 
   #derive(derived: DerivedTags, nowMs: EpochMs): void {
@@ -259,8 +301,9 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
       const end = first[tag + 1] ?? 0;
       for (let route = first[tag] ?? 0; route < end; route += 1) {
         const number = watches[route] ?? 0;
-        const windower = this.#watches[number]?.windower;
-        if (windower === undefined) continue;
+        const running = this.#watches[number];
+        const windower = running?.watch.windower;
+        if (running === undefined || windower === undefined) continue;
         if (this.#isTouched[number] === 0) {
           this.#isTouched[number] = 1;
           this.#touched[this.#touchedCount] = number;
@@ -271,7 +314,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
         const value = gated.values[index] ?? 0;
         const reason = gated.reasons[index] ?? 0;
         windower.add(column, timeMs, value, quality === 0, reason);
-        this.#refilling[number]?.push([column, timeMs, value, quality === 0, reason]);
+        running.refilling?.push([column, timeMs, value, quality === 0, reason]);
       }
     }
     for (const [code, counter] of this.#sampleCounters.entries()) {
@@ -291,21 +334,22 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   }
 
   #endBatch(number: number, nowMs: EpochMs): void {
-    const watch = this.#watches[number];
-    if (watch?.windower === undefined) return;
+    const running = this.#watches[number];
+    if (running?.watch.windower === undefined) return;
+    const { watch, telemetry } = running;
     // The window length must be that of the version that will judge it.
-    this.#checkModel(watch, nowMs);
-    watch.windower.endBatch();
-    this.#refilling[number]?.push('end of batch');
-    if ((this.#refilling[number]?.length ?? 0) > REFILL_SAMPLES_MAX) this.#refilling[number] = undefined;
-    const late = watch.windower.lateSamples - watch.lateSamplesCounted;
+    this.#checkModel(running, nowMs);
+    watch.windower?.endBatch();
+    running.refilling?.push('end of batch');
+    if ((running.refilling?.length ?? 0) > REFILL_SAMPLES_MAX) running.refilling = undefined;
+    const late = (watch.windower?.lateSamples ?? 0) - watch.lateSamplesCounted;
     if (late === 0) return;
     watch.lateSamplesCounted += late;
-    this.#telemetry[number]?.late(late);
+    telemetry.late(late);
   }
 
   #recordSamples(): void {
-    if (!this.#options.sampleRecords) return;
+    if (!this.#config.sampleRecords) return;
     const draft = sampleDraft(this.#gated, this.#reported, this.#options.tags);
     if (draft !== undefined) this.#options.recorder.store([{ draft, stored: () => undefined }]);
   }
@@ -317,14 +361,15 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     this.#advance(nowMs);
     this.#store(this.limits.tick(nowMs));
     const waitMs = Math.min(Math.max(this.#nextDeadlineMs - nowMs, 1), TICK_MS_MAX);
-    const waits = this.#watches.some(({ windower }) => windower === undefined);
+    const waits = this.#watches.some(({ watch }) => watch.windower === undefined);
     this.#tick = this.#timer(() => this.#check(), waits ? Math.min(waitMs, MODEL_CHECK_MS) : waitMs);
   }
 
   #advance(nowMs: EpochMs): void {
     let nextMs = Infinity;
-    for (const watch of this.#watches) {
-      this.#checkModel(watch, nowMs);
+    for (const running of this.#watches) {
+      const { watch } = running;
+      this.#checkModel(running, nowMs);
       watch.windower?.advance(nowMs);
       nextMs = Math.min(nextMs, watch.windower?.deadlineMs() ?? Infinity);
     }
@@ -332,44 +377,24 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   }
 
   /** Sets the window length of a model that became ready, or that has another length than the one before. */
-  #checkModel(watch: Watch, nowMs: EpochMs): void {
-    const steps = this.#options.inference.ready(watch.config.model)?.manifest.window.steps;
-    if (steps === undefined || steps === watch.steps) return;
+  #checkModel(running: RunningWatch, nowMs: EpochMs): void {
+    const { inference, history, deps } = this.#options;
+    const { watch, telemetry } = running;
+    const steps = inference.ready(watch.config.model)?.manifest.window.steps;
+    if (steps === undefined || steps === watch.steps || running.ended !== undefined) return;
     const replaced = watch.windower !== undefined;
-    watch.plan(steps, nowMs, (window) => this.#enqueue(watch, window));
+    const onDue = (window: DueWindow): void => this.#enqueue(running, window);
+    watch.plan(steps, nowMs, onDue);
     if (!watch.isFilling) return;
-    void this.#refill(watch, nowMs);
-    this.#telemetry[this.#byId.get(watch.id) ?? -1]?.restarted();
-    if (replaced) this.#recordUnknown([watch], nowMs, `the model now uses ${steps} rows: `);
+    if (history !== undefined) void fillFromHistory(running, nowMs, history, onDue, deps);
+    telemetry.restarted();
+    if (replaced) this.#recordUnknown([running], nowMs, `the model now uses ${steps} rows: `);
   }
 
-  /** Fills the window of a watch from the history. Samples that arrive meanwhile follow. */
-  async #refill(watch: Watch, nowMs: EpochMs): Promise<void> {
-    const { history, deps } = this.#options;
-    const number = this.#byId.get(watch.id) ?? -1;
-    if (history === undefined) return;
-    const since: LiveSample[] = [];
-    this.#refilling[number] = since;
-    const startMs = nowMs - refillSpanMs(windowPlan(watch.config, watch.steps));
-    try {
-      const series = await history.read(watch.config.tags, startMs, nowMs);
-      // Another refill, or a jump of the clock, makes this one worthless.
-      if (this.#refilling[number] !== since || !watch.isFilling) return;
-      const times = { startMs, nowMs: deps.clock.nowMs() };
-      const filled = filledWindower(watch, series, since, times, (window) => this.#enqueue(watch, window));
-      if (filled === undefined) return;
-      watch.windower = filled;
-      watch.lateSamplesCounted = filled.lateSamples;
-    } catch (error) {
-      // The window fills from live samples.
-      deps.log.info({ watch: watch.id, code: errorCode(error) }, `No window from the history: ${errorMessage(error)}`);
-    } finally {
-      if (this.#refilling[number] === since) this.#refilling[number] = undefined;
-    }
-  }
-
-  #enqueue(watch: Watch, window: DueWindow): void {
-    this.#telemetry[this.#byId.get(watch.id) ?? -1]?.due();
+  #enqueue(running: RunningWatch, window: DueWindow): void {
+    const { watch, telemetry } = running;
+    telemetry.due();
+    running.pending += 1;
     const job = {
       watch: watch.id,
       number: (this.#windows += 1),
@@ -383,10 +408,10 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     this.#options.rollouts?.enqueue(job);
   }
 
-  #recordUnknown(watches: readonly Watch[], nowMs: EpochMs, because: string): void {
+  #recordUnknown(watches: readonly RunningWatch[], nowMs: EpochMs, because: string): void {
     const { inference, recorder } = this.#options;
     recorder.store(
-      watches.flatMap((watch) => {
+      watches.flatMap(({ watch }) => {
         const verdict = watch.unknown(`${because}${watch.fillingReason(inference)}`, nowMs);
         return this.#entries(watch, verdict, undefined, undefined, true);
       }),
@@ -397,21 +422,23 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   #conclude(judgements: readonly Judgement[]): void {
     const entries: Entry[] = [];
     for (const judgement of judgements) {
-      const number = this.#byId.get(judgement.job.watch) ?? -1;
-      const watch = this.#watches[number];
-      if (watch === undefined) continue;
+      const running = this.#byId.get(judgement.job.watch);
+      if (running === undefined) continue;
+      const { watch, telemetry, drift } = running;
+      running.pending -= 1;
       const verdict = watch.decide(judgement, this.#options.alarms.isActive(watchAlarmId(watch.id)));
       const waitedMs = this.#options.deps.clock.monotonicMs() - judgement.job.dueMs;
-      this.#telemetry[number]?.decided(judgement.outcome, verdict, waitedMs);
+      telemetry.decided(judgement.outcome, verdict, waitedMs);
       const { lastRow, timestampMs } = judgement.job.window;
       const manifest = judgement.outcome === 'judged' ? judgement.manifest : undefined;
       // The few windows of a fallback would restart the drift period of the remote model.
       const isFallback = verdict.judgedBy !== undefined && isFallbackOfRemote(verdict.judgedBy);
       if (manifest !== undefined && verdict.score !== undefined && !isFallback)
-        this.#drift[number]?.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
+        drift.observe(manifest, watch.config.tags, lastRow, verdict.score, timestampMs);
       // A slow model is not a state of the plant: it must not restart an alarm's delay.
       const concernsAlarm = judgement.outcome !== 'superseded';
       entries.push(...this.#entries(watch, verdict, manifest, lastRow, concernsAlarm));
+      if (running.pending === 0) running.ended?.resolve();
     }
     this.#options.recorder.store(entries);
   }
@@ -459,7 +486,7 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   }
 
   get #tagEventsMs(): number {
-    return Math.min(this.#options.tagEventsMs ?? TAG_EVENTS_INTERVAL_MS, TAG_EVENTS_INTERVAL_MS);
+    return Math.min(this.#config.tagEventsMs ?? TAG_EVENTS_INTERVAL_MS, TAG_EVENTS_INTERVAL_MS);
   }
 
   #timer(callback: () => void, delayMs: number): Timer {

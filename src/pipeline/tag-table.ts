@@ -1,4 +1,5 @@
 import type { TagReading } from '../contracts/live-events.ts';
+import { continuedColumn } from '../domain/sample/columns.ts';
 import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
@@ -6,13 +7,13 @@ import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 /** The last sample of every tag, as columns by tag number, and the tags that changed since the last `takeChanged`. */
 export class TagTable {
   readonly #tags: readonly Tag[];
-  readonly #values: Float64Array;
-  readonly #timesMs: Float64Array;
-  readonly #qualities: Uint8Array;
-  readonly #reasons: Uint8Array;
+  #values = new Float64Array(0);
+  #timesMs = new Float64Array(0);
+  #qualities = new Uint8Array(0);
+  #reasons = new Uint8Array(0);
   /** 1 for a tag in `#changed`, a ring of tag numbers. Each tag is in it at most once, so it never overflows. */
-  readonly #isChanged: Uint8Array;
-  readonly #changed: Int32Array;
+  #isChanged = new Uint8Array(0);
+  #changed = new Int32Array(0);
   /** Values of text tags; at most one for each tag. */
   readonly #texts = new Map<TagNumber, string>();
   #changedFirst = 0;
@@ -21,12 +22,30 @@ export class TagTable {
   /** @param tags In order of their numbers. Read at every access, because patterns add names later. */
   constructor(tags: readonly Tag[]) {
     this.#tags = tags;
-    this.#values = new Float64Array(tags.length).fill(Number.NaN);
-    this.#timesMs = new Float64Array(tags.length);
-    this.#qualities = new Uint8Array(tags.length).fill(BAD);
-    this.#reasons = new Uint8Array(tags.length).fill(reasonCode('not-read-yet'));
-    this.#isChanged = new Uint8Array(tags.length);
-    this.#changed = new Int32Array(tags.length);
+    this.change(new Set());
+  }
+
+  /**
+   * Makes room for tags that were added to the array.
+   *
+   * @param renewed Tags whose last sample does not count any more.
+   */
+  change(renewed: ReadonlySet<TagNumber>): void {
+    const { length } = this.#tags;
+    this.#values = continuedColumn(this.#values, length, Number.NaN, renewed);
+    this.#timesMs = continuedColumn(this.#timesMs, length, 0, renewed);
+    this.#qualities = continuedColumn(this.#qualities, length, BAD, renewed);
+    this.#reasons = continuedColumn(this.#reasons, length, reasonCode('not-read-yet'), renewed);
+    for (const tag of renewed) this.#texts.delete(tag);
+    const waiting = Array.from(
+      { length: this.#changedCount },
+      (_, index) => this.#changed[(this.#changedFirst + index) % this.#changed.length] ?? 0,
+    );
+    this.#isChanged = new Uint8Array(length);
+    this.#changed = new Int32Array(length);
+    this.#changedFirst = 0;
+    this.#changedCount = 0;
+    for (const tag of waiting) this.#markChanged(tag);
   }
 
   get changed(): number {

@@ -1,7 +1,8 @@
 import { watchAlarmId } from '../domain/alarm/alarm.ts';
 import { type BlamedTag, scoreMessage } from '../domain/alarm/alarm-message.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
-import type { AlarmDefinition, AlarmInput } from './alarm-service.ts';
+import type { AlarmDefinition } from './alarm-definition.ts';
+import type { AlarmInput } from './alarm-service.ts';
 import type { WatchConfig } from './watch-config.ts';
 
 /** A verdict of a watch with an alarm, and the state of the plant at its time. */

@@ -1,12 +1,12 @@
 import type { Verdict } from '../domain/alarm/verdict.ts';
 import { type WatchCondition, watchState } from '../domain/alarm/watch-state.ts';
 import type { EpochMs } from '../domain/epoch-ms.ts';
+import type { WindowPlan } from '../domain/window/window-plan.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { type Judgement, LEARNING } from '../contracts/window-models.ts';
 import { pipelineMetrics } from './pipeline-metrics.ts';
-import { type Watch, windowPlan } from './watch.ts';
 
 /** A watch that misses single windows stays degraded, instead of changing its health with each verdict. */
 const OK_AFTER_MS = 10_000;
@@ -18,7 +18,6 @@ export class WatchTelemetry {
   readonly #watch: string;
   readonly #maxAgeMs: number;
   readonly #hopMs: number;
-  readonly #blindAfterMs: number;
   readonly #metrics;
   readonly #health: ComponentHealth;
   readonly #clock: Clock;
@@ -31,11 +30,8 @@ export class WatchTelemetry {
   #missingMs: number | undefined;
   #condition: WatchCondition;
 
-  /** @param blindAfterMs Time without a verdict after which a watch is blind, ms. */
-  constructor({ id, config }: Watch, blindAfterMs: number, deps: Deps) {
+  constructor(id: string, { hopMs, maxAgeMs }: Pick<WindowPlan, 'hopMs' | 'maxAgeMs'>, deps: Deps) {
     this.#watch = id;
-    this.#blindAfterMs = blindAfterMs;
-    const { hopMs, maxAgeMs } = windowPlan(config, 1);
     this.#maxAgeMs = maxAgeMs;
     // With windows on scans, a window without samples is due after maxAge.
     this.#hopMs = hopMs === 'scan' ? maxAgeMs : hopMs;
@@ -77,11 +73,18 @@ export class WatchTelemetry {
   /**
    * Returns the state now. Called every second, so that its begin is known and a watch without verdicts is degraded.
    *
-   * @param last The last verdict, or an unknown one with the reason why there is none.
-   * @param rows Rows of the window.
-   * @param missing Tag without a value now, with its reason; undefined if all have one.
+   * @param now.last The last verdict, or an unknown one with the reason why there is none.
+   * @param now.rows Rows of the window.
+   * @param now.missing Tag without a value now, with its reason; undefined if all have one.
+   * @param now.blindAfterMs Time without a verdict after which the watch is blind, ms.
    */
-  condition(last: Verdict, rows: number, missing: string | undefined): WatchCondition {
+  condition(now: {
+    readonly last: Verdict;
+    readonly rows: number;
+    readonly missing: string | undefined;
+    readonly blindAfterMs: number;
+  }): WatchCondition {
+    const { last, rows, missing, blindAfterMs } = now;
     const nowMs = this.#clock.monotonicMs();
     const isLearning = last.reason === LEARNING;
     if (isLearning || rows > this.#rows) this.#progressMs = nowMs;
@@ -97,7 +100,7 @@ export class WatchTelemetry {
       hopMs: this.#hopMs,
       missing: nowMs - (this.#missingMs ?? nowMs) > this.#maxAgeMs ? missing : undefined,
       unjudgedMs,
-      blindAfterMs: this.#blindAfterMs,
+      blindAfterMs,
     });
     const lacksVerdicts = next.state === 'unknown' && last.verdict !== 'unknown' && ageMs > DEGRADED_AFTER_MS;
     if (next.state === 'blind' || lacksVerdicts) this.#degraded(next.reason, nowMs);

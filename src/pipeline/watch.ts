@@ -7,12 +7,96 @@ import { createWindower } from '../domain/window/windower.ts';
 import type { TagReading } from '../contracts/live-events.ts';
 import type { ModelManifest } from '../contracts/model-manifest.ts';
 import { type Judgement, notReadyReason, type WindowModels } from '../contracts/window-models.ts';
+import { type LiveSample, refill, refillSpanMs } from '../domain/window/refill.ts';
+import type { SampleHistory } from '../contracts/sample-history.ts';
+import { errorCode, errorMessage } from '../platform/errors.ts';
+import type { Deps } from '../platform/deps.ts';
+import { DriftMonitor } from './drift-monitor.ts';
 import type { WatchConfig } from './watch-config.ts';
+import { WatchTelemetry } from './watch-telemetry.ts';
 
 const MAX_AGE_MS_DEFAULT = 5000;
 const LATENESS_MS_DEFAULT_MAX = 250;
 
-/** A running watch: its windows, its threshold, and its last verdict. */
+/** A watch with its reports, and the state of its windows. */
+export type RunningWatch = {
+  readonly watch: Watch;
+  readonly telemetry: WatchTelemetry;
+  readonly drift: DriftMonitor;
+  /** Samples since the history was asked to fill the window; undefined if it was not. */
+  refilling: LiveSample[] | undefined;
+  /** Due windows without a verdict. */
+  pending: number;
+  /** Resolved when the last of them has its verdict; undefined while more become due. */
+  ended: PromiseWithResolvers<void> | undefined;
+};
+
+export function runningWatch(
+  id: string,
+  config: WatchConfig,
+  tagNumbers: readonly TagNumber[],
+  deps: Deps,
+): RunningWatch {
+  const reports = {
+    telemetry: new WatchTelemetry(id, windowPlan(config, 1), deps),
+    drift: new DriftMonitor(id, config.drift, deps),
+  };
+  return { watch: new Watch(id, config, tagNumbers), ...reports, refilling: undefined, pending: 0, ended: undefined };
+}
+
+/** Ends a watch: no window becomes due any more. Resolves when each due window has its verdict. */
+export async function endWatch(running: RunningWatch): Promise<void> {
+  running.ended ??= Promise.withResolvers();
+  running.refilling = undefined;
+  running.watch.windower = undefined;
+  if (running.pending === 0) running.ended.resolve();
+  await running.ended.promise;
+}
+
+/**
+ * Fills the window of a watch from the history, so that a restart, a reload or a longer window loses no time. Samples that
+ * arrive meanwhile follow. No window that ended before is due. If the history has a gap up to now, or cannot be read, the
+ * window fills from live samples.
+ */
+export async function fillFromHistory(
+  running: RunningWatch,
+  nowMs: EpochMs,
+  history: SampleHistory,
+  onDue: DueListener,
+  deps: Deps,
+): Promise<void> {
+  const { watch } = running;
+  const since: LiveSample[] = [];
+  running.refilling = since;
+  const plan = windowPlan(watch.config, watch.steps);
+  const startMs = nowMs - refillSpanMs(plan);
+  try {
+    const series = await history.read(watch.config.tags, startMs, nowMs);
+    // Another refill, a jump of the clock or the end of the watch makes this one worthless.
+    if (running.refilling !== since || !watch.isFilling) return;
+    let isLive = false;
+    const windower = createWindower(plan, startMs, (window) => {
+      if (isLive) onDue(window);
+    });
+    const isFilled = refill(windower, plan, series, since, deps.clock.nowMs());
+    isLive = true;
+    if (!isFilled) return;
+    watch.windower = windower;
+    watch.lateSamplesCounted = windower.lateSamples;
+  } catch (error) {
+    deps.log.info({ watch: watch.id, code: errorCode(error) }, `No window from the history: ${errorMessage(error)}`);
+  } finally {
+    if (running.refilling === since) running.refilling = undefined;
+  }
+}
+
+/** Removes the health and the gauges of a watch that no longer runs. */
+export function removeReports({ telemetry, drift }: RunningWatch): void {
+  telemetry.remove();
+  drift.remove();
+}
+
+/** The windows of a watch, its threshold, and its last verdict. */
 export class Watch {
   readonly id: string;
   readonly config: WatchConfig;

@@ -69,7 +69,8 @@ type WatchRollout = {
 export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDisposable {
   readonly #options: RolloutsOptions;
   readonly #deps: Deps;
-  readonly #watches: ReadonlyMap<string, WatchRollout>;
+  #configs: ReadonlyMap<string, WatchConfig>;
+  readonly #watches = new Map<string, WatchRollout>();
   #onReleased: (judgements: readonly Judgement[]) => void = () => undefined;
   /** Tallies from before the restart, until their rollouts begin. */
   readonly #tallies = new Map<string, TallyState>();
@@ -86,19 +87,8 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     const { watches, models, deps } = options;
     this.#options = options;
     this.#deps = deps;
-    this.#watches = new Map(
-      [...watches.keys()].map((id) => [
-        id,
-        {
-          line: new RolloutLine(),
-          telemetry: new RolloutTelemetry(id, deps),
-          rollout: undefined,
-          running: false,
-          planned: { plan: undefined, obstacle: undefined, rejected: false },
-          timer: undefined,
-        },
-      ]),
-    );
+    this.#configs = watches;
+    this.#addWatches();
     models.onJudged((judgements) => this.#release(this.#take('guest', judgements)));
   }
 
@@ -123,6 +113,25 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     if (this.#proposals.get(model) === version) return;
     if (version === undefined) this.#proposals.delete(model);
     else this.#proposals.set(model, version);
+    this.review();
+  }
+
+  /**
+   * Applies another configuration.
+   *
+   * @param ended Watches that ended or start again; none of their windows waits. Figures of the same versions continue.
+   */
+  change(watches: ReadonlyMap<string, WatchConfig>, ended: ReadonlySet<string>): void {
+    for (const id of ended) {
+      const { rollout, telemetry, timer } = this.#watches.get(id) ?? {};
+      if (rollout !== undefined) this.#tallies.set(journalKey(id, rollout.plan), rollout.tally.state);
+      rollout?.end();
+      timer?.cancel();
+      telemetry?.remove();
+      this.#watches.delete(id);
+    }
+    this.#configs = watches;
+    this.#addWatches();
     this.review();
   }
 
@@ -157,7 +166,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     const rollouts: RolloutReport[] = [];
     const obstacles: RolloutObstacle[] = [];
     for (const [id, { rollout, planned }] of this.#watches) {
-      if (this.#options.watches.get(id)?.model.name !== model) continue;
+      if (this.#configs.get(id)?.model.name !== model) continue;
       if (rollout !== undefined) rollouts.push(this.#report(id, rollout));
       if (planned.obstacle !== undefined) obstacles.push({ watch: id, reason: planned.obstacle });
     }
@@ -191,8 +200,22 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
     for (const { telemetry } of this.#watches.values()) telemetry.remove();
   }
 
+  #addWatches(): void {
+    for (const id of this.#configs.keys()) {
+      if (this.#watches.has(id)) continue;
+      this.#watches.set(id, {
+        line: new RolloutLine(),
+        telemetry: new RolloutTelemetry(id, this.#deps),
+        rollout: undefined,
+        running: false,
+        planned: { plan: undefined, obstacle: undefined, rejected: false },
+        timer: undefined,
+      });
+    }
+  }
+
   #names(): ReadonlySet<string> {
-    return new Set([...this.#options.watches.values()].map(({ model }) => model.name));
+    return new Set([...this.#configs.values()].map(({ model }) => model.name));
   }
 
   #running(): readonly Rollout[] {
@@ -210,7 +233,7 @@ export class Rollouts implements VersionComparison, RolloutStatuses, AsyncDispos
       const nowMs = this.#deps.clock.nowMs();
       let nextMs = standings.size < this.#names().size ? REVIEW_AFTER_FAILURE_MS : Number.POSITIVE_INFINITY;
       for (const [id, watch] of this.#watches) {
-        const config = this.#options.watches.get(id);
+        const config = this.#configs.get(id);
         const standing = standings.get(config?.model.name ?? '');
         if (config === undefined || standing === undefined) continue;
         nextMs = Math.min(nextMs, this.#plan(id, watch, config, standing, nowMs));

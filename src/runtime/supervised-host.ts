@@ -9,7 +9,6 @@ import type { Deps } from '../platform/deps.ts';
 import { invariant } from '../platform/errors.ts';
 import { sweepPrivateFolders } from '../platform/private-folder.ts';
 import { ClientHosts } from './client-hosts.ts';
-import type { ModelHost } from './host/model-host.ts';
 import type { Incompatibilities, ModelSlot } from './host/model-slot.ts';
 import { HostPool, type Place, readyAt } from './host-pool.ts';
 import { inferenceMetrics } from './queue/inference-metrics.ts';
@@ -49,15 +48,19 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   readonly #directory: ModelDirectory;
   readonly #metrics;
   readonly #pool: HostPool;
-  /** By label. */
+  readonly #incompatibilities: Incompatibilities | undefined;
+  /** Models of the watches and their fallbacks, by label. */
   readonly #watched = new Map<string, Place>();
-  /** Number of remote models that each fallback, which no watch names, replaces. */
+  /** Labels that a watch names. */
+  #named: ReadonlySet<string> = new Set();
+  /** Number of remote models that each fallback replaces. */
   readonly #fallbacks = new Map<string, number>();
   #onJudged: JudgedListener = () => undefined;
 
   constructor(options: SupervisedInferenceHostOptions) {
     const { config, deps, models, incompatibilities } = options;
     this.#config = config;
+    this.#incompatibilities = incompatibilities;
     this.#directory = ModelDirectory.of(config);
     this.#metrics = deps.metrics.of(inferenceMetrics);
     this.#pool = new HostPool({
@@ -67,7 +70,7 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
     });
     this.clients = new ClientHosts({ ...options, pool: this.#pool, watched: this.#watched });
     if (models !== undefined) this.#pool.named(WATCH_HOST);
-    for (const model of models ?? []) this.#watch(model, incompatibilities);
+    this.#watch(models ?? []);
   }
 
   /** Starts the hosts and loads the models. Returns immediately; reports health under `inference` and `model/<name>`. */
@@ -85,9 +88,12 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   /**
    * Reads the active versions again and retries models that failed or are quarantined. A new version takes over after it has
    * passed its checks in a fresh process; until then, and if it fails, the previous version keeps running.
+   *
+   * @param models Models of the watches from now on: new ones are loaded, those that no watch names any more are unloaded.
    */
-  reload(): void {
+  reload(models?: readonly ModelReference[]): void {
     for (const host of this.#pool.hosts) for (const slot of host.slots) host.reload(slot);
+    if (models !== undefined) this.#watch(models);
   }
 
   ready(model: ModelReference): ReadyModel | undefined {
@@ -131,7 +137,14 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
     await this.#pool[Symbol.asyncDispose]();
   }
 
-  #watch(model: ModelReference, incompatibilities?: Incompatibilities): Place {
+  #watch(models: readonly ModelReference[]): void {
+    const before = this.#named;
+    this.#named = new Set(models.map(formatModelReference));
+    for (const model of models) this.#add(model, this.#incompatibilities);
+    for (const label of before) this.#removeUnused(label);
+  }
+
+  #add(model: ModelReference, incompatibilities?: Incompatibilities): Place {
     const host = this.#pool.named(hostOf(this.#config, model.name, 'watch'));
     const label = formatModelReference(model);
     const slot = host.add(model, `model/${label}`, model.version === undefined ? incompatibilities : undefined);
@@ -150,22 +163,26 @@ export class SupervisedInferenceHost implements WindowModels, AsyncDisposable {
   /** Keeps a model loaded as one of the watches' until it is released. */
   #hold(model: ModelReference): HeldModel {
     const label = formatModelReference(model);
-    const holders = this.#fallbacks.get(label);
-    if (holders !== undefined || !this.#watched.has(label)) this.#fallbacks.set(label, (holders ?? 0) + 1);
-    const { host, slot } = this.#watched.get(label) ?? this.#watch(model);
+    this.#fallbacks.set(label, (this.#fallbacks.get(label) ?? 0) + 1);
+    const { host, slot } = this.#watched.get(label) ?? this.#add(model);
     return {
       ready: () => this.ready(model),
       run: (inputs) => host.jobs.run(slot, inputs, 'watch'),
-      release: () => this.#release(label, host),
+      release: () => this.#release(label),
     };
   }
 
-  #release(label: string, host: ModelHost): void {
-    const holders = this.#fallbacks.get(label);
-    if (holders === undefined) return;
-    if (holders > 1) return void this.#fallbacks.set(label, holders - 1);
-    this.#fallbacks.delete(label);
+  #release(label: string): void {
+    const holders = this.#fallbacks.get(label) ?? 0;
+    if (holders > 1) this.#fallbacks.set(label, holders - 1);
+    else this.#fallbacks.delete(label);
+    this.#removeUnused(label);
+  }
+
+  #removeUnused(label: string): void {
+    if (this.#named.has(label) || this.#fallbacks.has(label)) return;
+    const place = this.#watched.get(label);
     this.#watched.delete(label);
-    if (this.#pool.isRunning) void host.remove(label);
+    if (this.#pool.isRunning) void place?.host.remove(label);
   }
 }

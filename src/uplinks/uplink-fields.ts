@@ -23,6 +23,12 @@ export function uplinkFields(defaults: BatchDefaults) {
       .describe(
         'Order of records. oldest-first: strictly in order. live-first: after an outage new records are sent before the backlog, each of the two in order',
       ),
+    values: z
+      .enum(['names', 'columns'])
+      .default('names')
+      .describe(
+        'Values of a verdict record. names: by the name of each tag. columns: in the order of a list of tags, which each message has once',
+      ),
     batch: configObject({
       recordsMax: z
         .int()

@@ -176,6 +176,7 @@ export class UplinkPump implements Uplink {
       kinds: config.records,
       limits: config.batch,
       batchesMax,
+      values: config.values,
       after,
     });
     this.#storeBackoff.reset();

@@ -4,7 +4,7 @@ import { scan, startLine } from './fakes/start-line.ts';
 
 type Line = Awaited<ReturnType<typeof startLine>>;
 
-const conditionOf = (line: Line) => line.pipeline.conditions()[0];
+const conditionOf = (line: Line) => line.pipeline.conditions(30_000)[0];
 const healthOf = (line: Line) => line.deps.health.components().find(({ name }) => name === 'watch/pump-1');
 
 /** Lets time pass in seconds, and observes the state in each, as the agent does. */

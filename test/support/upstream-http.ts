@@ -37,6 +37,9 @@ export type ReceivedRequest = {
   readonly headers: IncomingHttpHeaders;
   readonly agent: string;
   readonly records: readonly ReceivedRecord[];
+  /** Lists of names, with `values: columns`. */
+  readonly columns?: readonly (readonly string[] | null)[];
+  readonly bytes: number;
 };
 
 /** A receiver of records with fault switches; keeps every record, including repeats. */
@@ -100,9 +103,9 @@ export class UpstreamHttp implements AsyncDisposable {
     }
     const raw = Buffer.concat(chunks);
     const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
-    const { agent, records } = JSON.parse(body.toString('utf8'));
+    const { agent, records, columns } = JSON.parse(body.toString('utf8'));
     const { url = '', method = '', headers } = request;
-    this.requests.push({ url, method, headers, agent, records });
+    this.requests.push({ url, method, headers, agent, records, columns, bytes: body.length });
     this.#behave(records, request, response);
   }
 

@@ -1,12 +1,15 @@
+import { parse } from 'csv-parse/sync';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CsvNotation } from '../../csv/csv-columns.ts';
 import { timeUnits } from '../../domain/time-unit.ts';
 import { isTimeZone } from '../../domain/time-zone.ts';
 
 /** Options of every command that reads a CSV. */
-export type CsvCommandOptions = Pick<CsvNotation, 'decimal' | 'timeUnit' | 'timeZone' | 'dateOrder' | 'headerLine'> & {
+export type CsvCommandOptions = Pick<
+  CsvNotation,
+  'decimal' | 'timeUnit' | 'timeZone' | 'dateOrder' | 'headerLine' | 'missing'
+> & {
   readonly time?: string;
-  readonly missing?: string;
 };
 
 /** Adds the options that decide what a file leaves open. */
@@ -18,7 +21,11 @@ export function addCsvOptions(command: Command): Command {
     .addOption(new Option('--time-zone <zone>', 'zone of times without one; default UTC').argParser(timeZone))
     .addOption(new Option('--date-order <order>', 'order of 03/04/2026').choices(['dmy', 'mdy']))
     .addOption(new Option('--header-line <n>', 'line of the header in the file, from 1').argParser(lineNumber))
-    .option('--missing <words>', 'further words for a missing value: word,word');
+    .addOption(
+      new Option('--missing <words>', `further words for a missing value: word,"word, with a comma"`).argParser(
+        wordList,
+      ),
+    );
 }
 
 export function notationOf({
@@ -29,7 +36,13 @@ export function notationOf({
   dateOrder,
   headerLine,
 }: CsvCommandOptions): CsvNotation {
-  return { decimal, timeUnit, timeZone: zone, dateOrder, headerLine, missing: missing?.split(',') };
+  return { decimal, timeUnit, timeZone: zone, dateOrder, headerLine, missing };
+}
+
+/** Words with a comma are in quotation marks, as in a CSV. */
+function wordList(text: string): readonly string[] {
+  const [words] = parse(text, { relax_quotes: true, trim: true });
+  return words ?? [];
 }
 
 function timeZone(text: string): string {

@@ -1,3 +1,4 @@
+import { ColumnLists, columnsJson, type NameList, type UsedLists } from './column-lists.ts';
 import { JsonWriter } from './json-writer.ts';
 
 /** A record by its id, and by its position in the outbox. */
@@ -12,11 +13,13 @@ export type RecordBatchData = {
   readonly sequences: Float64Array<ArrayBuffer>;
   readonly firstId: string;
   readonly lastId: string;
+  /** Lists of names that the records refer to by position. */
+  readonly columns: UsedLists;
 };
 
 export type BatchLimits = {
   readonly recordsMax: number;
-  /** Bytes of `json`. A larger record is a batch of its own. */
+  /** Bytes of the records and their lists of names. A larger record is a batch of its own. */
   readonly bytesMax: number;
 };
 
@@ -41,8 +44,13 @@ export class RecordBatch {
     return this.#data.json;
   }
 
+  /** JSON array of the lists of names that the records refer to by position. */
+  get columns(): string {
+    return columnsJson(this.#data.columns);
+  }
+
   get bytes(): number {
-    return this.#data.json.length;
+    return this.#data.json.length + this.#columnsBytes;
   }
 
   get length(): number {
@@ -70,14 +78,19 @@ export class RecordBatch {
   /** Divides the batch into batches of at most `bytesMax`. A larger record is a batch of its own. */
   within(bytesMax: number): readonly RecordBatch[] {
     if (this.bytes <= bytesMax) return [this];
+    const columnsBytes = this.#columnsBytes;
     const parts: RecordBatch[] = [];
     let from = 0;
     for (let to = 1; to <= this.length; to += 1) {
-      if (to < this.length && this.#end(to + 1) - this.#start(from) + 2 <= bytesMax) continue;
+      if (to < this.length && this.#end(to + 1) - this.#start(from) + 2 + columnsBytes <= bytesMax) continue;
       parts.push(this.#part(from, to));
       from = to;
     }
     return parts;
+  }
+
+  get #columnsBytes(): number {
+    return this.#data.columns.length === 0 ? 0 : Buffer.byteLength(this.columns);
   }
 
   #start(record: number): number {
@@ -91,9 +104,14 @@ export class RecordBatch {
 
   #part(from: number, to: number): RecordBatch {
     const writer = new RecordBatchWriter({ recordsMax: to - from, bytesMax: Infinity });
+    const used = new Set<number | undefined>();
     for (let record = from; record < to; record += 1) {
       const json = this.#data.json.subarray(this.#start(record), this.#end(record + 1));
-      const { id } = JSON.parse(new TextDecoder().decode(json)) as { readonly id: string };
+      const { id, columns } = JSON.parse(new TextDecoder().decode(json)) as {
+        readonly id: string;
+        readonly columns?: number;
+      };
+      used.add(columns);
       writer.add({ id, sequence: this.#data.sequences[record] ?? 0 }, (target) => {
         target.bytes(json);
         return true;
@@ -101,7 +119,7 @@ export class RecordBatch {
     }
     const [part] = writer.end();
     if (part === undefined) throw new RangeError('A part of a batch has at least one record');
-    return new RecordBatch(part);
+    return new RecordBatch({ ...part, columns: this.#data.columns.map((list, at) => (used.has(at) ? list : null)) });
   }
 }
 
@@ -113,6 +131,7 @@ export class RecordBatchWriter {
   readonly #batches: RecordBatchData[] = [];
   #refs: RecordRef[] = [];
   #ends: number[] = [];
+  readonly #lists = new ColumnLists();
 
   /**
    * @param spare Buffers of acknowledged batches, which the writer takes before it allocates: to collect a buffer of each
@@ -128,23 +147,29 @@ export class RecordBatchWriter {
     return this.#batches.length;
   }
 
-  /** @param write Writes the JSON of the record; false drops it. @returns False if the record was dropped. */
-  add(record: RecordRef, write: (to: JsonWriter) => boolean): boolean {
+  /**
+   * @param write Writes the JSON of the record, which refers to its list by the position; false drops the record.
+   * @param list List of names of the record; undefined if it has its names itself.
+   * @returns False if the record was dropped.
+   */
+  add(record: RecordRef, write: (to: JsonWriter, columns: number | undefined) => boolean, list?: NameList): boolean {
     const { recordsMax, bytesMax } = this.#limits;
+    const columns = list === undefined ? undefined : this.#lists.positionOf(list);
     if (this.#refs.length === 0) this.#begin();
     const start = this.#json.length;
     if (this.#refs.length > 0) this.#json.text(COMMA);
-    if (!write(this.#json)) {
+    if (!write(this.#json, columns)) {
       this.#json.truncate(start);
       return false;
     }
-    if (this.#refs.length > 0 && this.#json.length + 1 > bytesMax) {
+    if (this.#refs.length > 0 && this.#json.length + 1 + this.#lists.bytesWith(columns) > bytesMax) {
       const json = this.#json.from(start + 1);
       this.#json.truncate(start);
       this.#close();
       this.#begin();
       this.#json.bytes(json);
     }
+    this.#lists.use(columns);
     this.#refs.push(record);
     this.#ends.push(this.#json.length);
     if (this.#refs.length >= recordsMax) this.#close();
@@ -170,6 +195,7 @@ export class RecordBatchWriter {
       sequences: Float64Array.from(this.#refs, ({ sequence }) => sequence),
       firstId: this.#refs[0]?.id ?? '',
       lastId: this.#refs.at(-1)?.id ?? '',
+      columns: this.#lists.take(),
     });
     this.#refs = [];
     this.#ends = [];

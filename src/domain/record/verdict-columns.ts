@@ -84,31 +84,42 @@ export function encodeVerdict(tags: readonly string[], fields: VerdictFields): U
 /** Writes the JSON bodies of verdict records from their columns. Texts that depend on the names only are made once. */
 export class VerdictJson {
   readonly names: VerdictNames;
+  /** JSON array of the names of the tags. */
+  readonly tagsJson: string;
   readonly #beforeScore: Uint8Array;
   readonly #beforeVerdict: Uint8Array;
   readonly #afterReason: Uint8Array;
   readonly #beforeTags: Uint8Array;
   /** `"name":`, from the second on after a comma. */
   readonly #keys: readonly Uint8Array[];
+  /** Nothing, from the second on a comma. */
+  readonly #commas: readonly Uint8Array[];
+  readonly #afterFallbacks: Uint8Array;
   readonly #allGood: Uint8Array;
 
   /** @param names JSON text of `VerdictNames`. */
   constructor(names: string) {
     this.names = JSON.parse(names) as VerdictNames;
     const { watch, threshold, model, version, provider, fallbacks, tags } = this.names;
+    this.tagsJson = JSON.stringify(tags);
     const keys = tags.map((tag, index) => `${index === 0 ? '' : ','}${JSON.stringify(tag)}:`);
     this.#beforeScore = utf8(`"watch":${JSON.stringify(watch)},"score":`);
     this.#beforeVerdict = utf8(`,"threshold":${threshold},"verdict":"`);
     this.#afterReason = utf8(`,"model":${JSON.stringify(model)},"version":${version},"contributions":`);
-    this.#beforeTags = utf8(
-      `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)},"tags":{`,
-    );
+    const host = `,"provider":${JSON.stringify(provider)},"fallbacks":${JSON.stringify(fallbacks)}`;
+    this.#beforeTags = utf8(`${host},"tags":{`);
+    this.#afterFallbacks = utf8(host);
     this.#keys = keys.map(utf8);
+    this.#commas = tags.map((_, index) => utf8(index === 0 ? '' : ','));
     this.#allGood = utf8(`${BEFORE_QUALITIES}${keys.map((key) => `${key}"good"`).join('')}${AFTER_QUALITIES}`);
   }
 
-  /** Writes the fields and the closing brace. @returns False if the bytes do not fit the names; then a part may be written. */
-  write(bytes: Uint8Array, to: JsonWriter): boolean {
+  /**
+   * Writes the fields and the closing brace.
+   * @param columns Position of the list of tags in the message; undefined writes the names of the tags.
+   * @returns False if the bytes do not fit the names; then a part may be written.
+   */
+  write(bytes: Uint8Array, to: JsonWriter, columns?: number): boolean {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const qualitiesAt = VALUES_AT + 4 * this.#keys.length;
     if (bytes.length < qualitiesAt) return false;
@@ -124,18 +135,24 @@ export class VerdictJson {
     to.bytes(this.#afterReason);
     const contributions = this.#contributions(view, contributionsAt, reasonAt);
     to.text(contributions.length === 0 ? '[]' : JSON.stringify(contributions));
-    to.bytes(this.#beforeTags);
-    to.float32s(this.#keys, view, VALUES_AT);
-    this.#writeQualities(view, qualitiesAt, contributionsAt, to);
+    const notGood = notGoodOf(view, qualitiesAt, contributionsAt);
+    if (columns === undefined) {
+      to.bytes(this.#beforeTags);
+      to.float32s(this.#keys, view, VALUES_AT);
+      this.#writeQualities(notGood, to);
+      return true;
+    }
+    to.bytes(this.#afterFallbacks);
+    to.text(`,"columns":${columns},"values":[`);
+    to.float32s(this.#commas, view, VALUES_AT);
+    const named = [...notGood].map(([tag, quality]) => [this.names.tags[tag] ?? '', quality]);
+    to.text(`],"quality":${JSON.stringify(Object.fromEntries(named))}}`);
     return true;
   }
 
-  #writeQualities(view: DataView, from: number, to: number, writer: JsonWriter): void {
-    if (from === to) return writer.bytes(this.#allGood);
+  #writeQualities(notGood: ReadonlyMap<number, Quality | undefined>, writer: JsonWriter): void {
+    if (notGood.size === 0) return writer.bytes(this.#allGood);
     writer.text(BEFORE_QUALITIES);
-    const notGood = new Map<number, Quality | undefined>();
-    for (let at = from; at < to; at += QUALITY_BYTES)
-      notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
     for (const [tag, key] of this.#keys.entries()) {
       writer.bytes(key);
       writer.text(`"${notGood.get(tag) ?? 'good'}"`);
@@ -151,6 +168,14 @@ export class VerdictJson {
     }
     return found;
   }
+}
+
+/** Returns the qualities that are not good, by the position of their tag. */
+function notGoodOf(view: DataView, from: number, to: number): ReadonlyMap<number, Quality | undefined> {
+  const notGood = new Map<number, Quality | undefined>();
+  for (let at = from; at < to; at += QUALITY_BYTES)
+    notGood.set(view.getUint16(at, true), qualities[view.getUint8(at + 2)]);
+  return notGood;
 }
 
 function utf8(text: string): Uint8Array {

@@ -1,4 +1,5 @@
 import type { EpochMs } from '../epoch-ms.ts';
+import { continuedColumn } from './columns.ts';
 import { BAD, GOOD, reasonCode, UNCERTAIN } from './quality.ts';
 import type { SampleBatch } from './sample-batch.ts';
 import type { Tag, TagNumber } from './tag.ts';
@@ -11,6 +12,7 @@ export const AHEAD_MS_MAX = 1000;
 const OUT_OF_RANGE = reasonCode('out-of-range');
 const NOT_FINITE = reasonCode('not-finite');
 const STUCK = reasonCode('stuck');
+const NOT_READ_YET = reasonCode('not-read-yet');
 const TIME_INVALID = reasonCode('time-invalid');
 const TIME_IN_FUTURE = reasonCode('time-in-future');
 
@@ -45,31 +47,40 @@ export function takenAt(sentMs: EpochMs, arrivedMs: EpochMs, toleranceMs: number
  * compare.
  */
 export class QualityGate {
-  readonly #low: Float64Array;
-  readonly #high: Float64Array;
-  readonly #deadband: Float64Array;
+  #low = new Float64Array(0);
+  #high = new Float64Array(0);
+  #deadband = new Float64Array(0);
   /** Last reported value; NaN before the first and after a bad one. */
-  readonly #reported: Float64Array;
-  readonly #stuckAfterMs: Float64Array;
-  readonly #stuckBand: Float64Array;
+  #reported = new Float64Array(0);
+  #stuckAfterMs = new Float64Array(0);
+  #stuckBand = new Float64Array(0);
   /** Value and time of the last change by more than the band; NaN after a bad value. */
-  readonly #anchor: Float64Array;
-  readonly #anchoredMs: Float64Array;
-  readonly #qualities: Uint8Array;
-  readonly #reasons: Uint8Array;
+  #anchor = new Float64Array(0);
+  #anchoredMs = new Float64Array(0);
+  #qualities = new Uint8Array(0);
+  #reasons = new Uint8Array(0);
 
   /** @param tags Tags in the order of their numbers. */
   constructor(tags: readonly Tag[]) {
+    this.change(tags, new Set());
+  }
+
+  /**
+   * Applies other rules, to more tags than before.
+   *
+   * @param renewed Tags whose earlier samples do not count.
+   */
+  change(tags: readonly Tag[], renewed: ReadonlySet<TagNumber>): void {
     this.#low = Float64Array.from(tags, (tag) => tag.range?.[0] ?? -Infinity);
     this.#high = Float64Array.from(tags, (tag) => tag.range?.[1] ?? Infinity);
     this.#deadband = Float64Array.from(tags, (tag) => tag.deadband);
     this.#stuckAfterMs = Float64Array.from(tags, (tag) => tag.stuck?.afterMs ?? Infinity);
     this.#stuckBand = Float64Array.from(tags, (tag) => tag.stuck?.band ?? 0);
-    this.#anchor = new Float64Array(tags.length).fill(Number.NaN);
-    this.#anchoredMs = new Float64Array(tags.length);
-    this.#reported = new Float64Array(tags.length).fill(Number.NaN);
-    this.#qualities = new Uint8Array(tags.length).fill(BAD);
-    this.#reasons = new Uint8Array(tags.length).fill(reasonCode('not-read-yet'));
+    this.#anchor = continuedColumn(this.#anchor, tags.length, Number.NaN, renewed);
+    this.#anchoredMs = continuedColumn(this.#anchoredMs, tags.length, 0, renewed);
+    this.#reported = continuedColumn(this.#reported, tags.length, Number.NaN, renewed);
+    this.#qualities = continuedColumn(this.#qualities, tags.length, BAD, renewed);
+    this.#reasons = continuedColumn(this.#reasons, tags.length, NOT_READ_YET, renewed);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
-import type { HistoryQuery } from '../../contracts/record-store.ts';
+import type { HistoryQuery, ReadRequest } from '../../contracts/record-store.ts';
+import type { JsonWriter } from '../../domain/record/json-writer.ts';
 import type { RecordKind, StoredRecord } from '../../domain/record/record.ts';
 import { type BatchLimits, type RecordBatchData, RecordBatchWriter } from '../../domain/record/record-batch.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
@@ -29,6 +30,7 @@ type RecordReadRequest = SequenceSpans & {
   readonly kinds: readonly RecordKind[];
   readonly limits: BatchLimits;
   readonly batchesMax: number;
+  readonly values?: ReadRequest['values'];
   /** Buffers of acknowledged batches, to be written again. */
   readonly spare?: readonly Uint8Array[];
 };
@@ -151,7 +153,7 @@ export class RecordReader {
 
 function read(
   file: OpenFile,
-  { spans, uplink, kinds, limits, batchesMax }: RecordReadRequest,
+  { spans, uplink, kinds, limits, batchesMax, values }: RecordReadRequest,
   spare: Uint8Array[],
 ): Moved<RecordReadResult> {
   const { statements, epochs, rows } = file;
@@ -164,7 +166,9 @@ function read(
       for (const row of found) {
         if (writer.complete >= batchesMax) break;
         const id = epochs.idOf(row);
-        const isAdded = writer.add({ id, sequence: row.sequence }, (to) => rows.write(row, id, to));
+        const list = values === 'columns' ? rows.listOf(row) : undefined;
+        const write = (to: JsonWriter, columns?: number): boolean => rows.write(row, id, to, columns);
+        const isAdded = writer.add({ id, sequence: row.sequence }, write, list);
         if (!isAdded) damaged.push(row.sequence);
       }
       after = found.at(-1)?.sequence ?? span.through;

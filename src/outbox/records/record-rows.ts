@@ -1,4 +1,5 @@
 import { recordHead, type RecordKind, recordKinds, type StoredRecord } from '../../domain/record/record.ts';
+import type { NameList } from '../../domain/record/column-lists.ts';
 import { JsonWriter } from '../../domain/record/json-writer.ts';
 import { isIntact } from '../file/row-checksum.ts';
 import type { Epochs } from './epochs.ts';
@@ -26,14 +27,24 @@ export class RecordRows {
     return { id: this.#epochs.idOf(row), sequence, kind, timestampMs, watch: this.watchOf(row), body };
   }
 
-  /** Writes the JSON of a row for uplinks. @returns False if the row is not what was stored; then a part may be written. */
-  write(row: OutboxRow, id: string, to: JsonWriter): boolean {
+  /**
+   * Writes the JSON of a row for uplinks.
+   * @param columns Position of its list of tags in the message, see `listOf`.
+   * @returns False if the row is not what was stored; then a part may be written.
+   */
+  write(row: OutboxRow, id: string, to: JsonWriter, columns?: number): boolean {
     const kind = this.#kindOf(row);
     if (kind === undefined) return false;
     const head = recordHead(id, kind, row.timestamp);
-    if (row.body !== '{}') return this.#writeBody(`${head},`, row, to);
+    if (row.body !== '{}') return this.#writeBody(`${head},`, row, to, columns);
     to.text(`${head}}`);
     return true;
+  }
+
+  /** Returns the list of tags of a row; undefined if its body has the names. */
+  listOf({ names }: Pick<OutboxRow, 'names'>): NameList | undefined {
+    const reader = names === null ? undefined : this.names.reader(names);
+    return names === null || reader === undefined ? undefined : { key: names, json: reader.tagsJson };
   }
 
   /** Returns the watch of a row; '' for none. */
@@ -49,13 +60,13 @@ export class RecordRows {
   }
 
   /** @param head Text before the first field. */
-  #writeBody(head: string, { body, names }: OutboxRow, to: JsonWriter): boolean {
+  #writeBody(head: string, { body, names }: OutboxRow, to: JsonWriter, columns?: number): boolean {
     if (typeof body === 'string') {
       to.text(head + body.slice(1));
       return names === null;
     }
     to.text(head);
-    return names !== null && this.names.reader(names)?.write(body, to) === true;
+    return names !== null && this.names.reader(names)?.write(body, to, columns) === true;
   }
 }
 

@@ -15,8 +15,8 @@ export type Birth = {
   readonly metrics: readonly BornMetric[];
   /** Name by alias, also of metrics without tags. An alias with two names is absent. */
   readonly aliases: ReadonlyMap<number, string>;
-  /** Aliases with two names, as text for the operator. */
-  readonly ambiguous: readonly string[];
+  /** Names of each alias that has several. A value by such an alias belongs to none of them. */
+  readonly ambiguous: ReadonlyMap<number, readonly string[]>;
   /** Why a metric of the birth cannot make a tag, by its name. */
   readonly unreadable: ReadonlyMap<string, string>;
 };
@@ -27,14 +27,15 @@ export type NamedMetric = { readonly name: string; readonly metric: SparkplugMet
 /** @param tagsOf Returns the tags of a metric by its name. */
 export function readBirth(metrics: readonly SparkplugMetric[], tagsOf: (name: string) => readonly MetricTag[]): Birth {
   const aliases = new Map<number, string>();
-  const ambiguous = new Map<number, string>();
+  const ambiguous = new Map<number, readonly string[]>();
   const unreadable = new Map<string, string>();
   const born: BornMetric[] = [];
   for (const { name, metric } of namedMetrics(metrics, () => undefined)) {
     const { alias, dataType, value } = metric;
     if (alias !== undefined) {
       const other = aliases.get(alias);
-      if (other !== undefined && other !== name) ambiguous.set(alias, `alias ${alias} is ${other} and ${name}`);
+      if (other !== undefined && other !== name)
+        ambiguous.set(alias, [...new Set([...(ambiguous.get(alias) ?? [other]), name])]);
       aliases.set(alias, name);
     }
     if (!isSingleValue(value, dataType)) {
@@ -45,7 +46,15 @@ export function readBirth(metrics: readonly SparkplugMetric[], tagsOf: (name: st
     if (tags.length > 0) born.push({ name, dataType, tags });
   }
   for (const alias of ambiguous.keys()) aliases.delete(alias);
-  return { metrics: born, aliases, ambiguous: [...ambiguous.values()], unreadable };
+  return { metrics: born, aliases, ambiguous, unreadable };
+}
+
+/** Returns the aliases without a name in a message, with those of template members. */
+export function bareAliases(metrics: readonly SparkplugMetric[]): readonly number[] {
+  return metrics.flatMap(({ name, alias, value }) => [
+    ...(alias === undefined || (name !== undefined && name !== '') ? [] : [alias]),
+    ...(value.kind === 'template' ? bareAliases(value.members) : []),
+  ]);
 }
 
 /**

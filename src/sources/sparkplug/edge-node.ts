@@ -6,7 +6,7 @@ import type { ExpectedMetrics } from './metric-router.ts';
 const NAMED_MAX = 3;
 
 /** What is valid since a birth. */
-type LastBirth = Pick<Birth, 'aliases'> & {
+type LastBirth = Pick<Birth, 'aliases' | 'ambiguous'> & {
   /** Metrics that have tags. */
   readonly byName: ReadonlyMap<string, BornMetric>;
   /** Faults of the birth for the operator. */
@@ -127,11 +127,9 @@ export class EdgeNode {
     const name = this.#nameOf(device);
     const faults = [
       ...(missing.length > 0 ? [`the birth of ${name} has no numeric metric ${shown.join(', ')}${more(missing)}`] : []),
-      ...(ambiguous.length > 0
-        ? [`the birth of ${name} uses aliases twice: ${ambiguous.slice(0, NAMED_MAX).join(', ')}${more(ambiguous)}`]
-        : []),
+      ...(ambiguous.size > 0 ? [ambiguityText(name, ambiguous)] : []),
     ];
-    return { byName, aliases, faults };
+    return { byName, aliases, ambiguous, faults };
   }
 
   /** Returns the last birth of a device, or of the edge node itself. */
@@ -174,6 +172,12 @@ export class EdgeNode {
     this.#births.delete(device);
     return birth === undefined ? [] : tagsOf(birth);
   }
+}
+
+function ambiguityText(name: string, ambiguous: Birth['ambiguous']): string {
+  const texts = [...ambiguous].map(([alias, names]) => `alias ${alias} is ${names.join(' and ')}`);
+  const shown = `${texts.slice(0, NAMED_MAX).join(', ')}${more(texts)}`;
+  return `the birth of ${name} uses aliases twice: ${shown}. Their values are read by name only. Give each metric its own alias in the edge node`;
 }
 
 function tagsOf({ byName }: LastBirth): readonly TagNumber[] {

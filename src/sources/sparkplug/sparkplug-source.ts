@@ -18,7 +18,7 @@ import {
   type SparkplugTopic,
 } from '../../protocols/sparkplug/sparkplug-topic.ts';
 import { BrokerSource } from '../broker-source.ts';
-import { type Birth, type BornMetric, namedMetrics, type NamedMetric, readBirth } from './birth.ts';
+import { bareAliases, type Birth, type BornMetric, namedMetrics, type NamedMetric, readBirth } from './birth.ts';
 import { EdgeNode } from './edge-node.ts';
 import { HostState } from './host-state.ts';
 import { MetricRouter } from './metric-router.ts';
@@ -184,6 +184,26 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
     );
   }
 
+  /** A value by an alias with several names is of one of them, so that the values of all of them may be old. */
+  #endAmbiguous(node: EdgeNode, device: string | undefined, metrics: SparkplugPayload['metrics']): void {
+    const birth = node.lastBirth(device);
+    if (birth === undefined || birth.ambiguous.size === 0) return;
+    for (const alias of new Set(bareAliases(metrics))) {
+      const names = birth.ambiguous.get(alias) ?? [];
+      const concerned = [...birth.byName.values()].filter(({ name }) =>
+        names.some((each) => name === each || name.startsWith(`${each}/`)),
+      );
+      const tags = concerned.flatMap((metric) => metric.tags.map(({ tag }) => tag));
+      for (const metric of concerned)
+        for (const { tag } of metric.tags)
+          this.noteContent(
+            tag,
+            `${metric.name}: a value came with alias ${alias} only, which is ${names.join(' and ')}`,
+          );
+      this.sendBad(tags, 'payload-invalid');
+    }
+  }
+
   #processValues(node: EdgeNode, device: string | undefined, { metrics, timestamp }: SparkplugPayload): void {
     const { id, config, sink, history, deps } = this.context;
     const named = namedMetrics(metrics, (alias) => node.lastBirth(device)?.aliases.get(alias));
@@ -200,6 +220,7 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
           this.noteContent(first.tag, fault === undefined ? undefined : `${path}: ${fault}`);
         }),
       );
+    this.#endAmbiguous(node, device, metrics);
     if (past.length === 0) return;
     this.#metrics.andon_sparkplug_historical_total.inc({ source: id }, past.length);
     history.add(batchOf(past, arrival, () => undefined));

@@ -7,6 +7,7 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { messageJson } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { answerError } from './http-answer.ts';
 import type { HttpUplinkConfig } from './http-config.ts';
@@ -37,7 +38,7 @@ export class HttpTransport implements UplinkTransport {
 
   async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     const { compression, timeoutMs, keepStatuses } = this.#config;
-    const json = requestJson(this.#agentId, batch);
+    const json = messageJson(`"agent":${JSON.stringify(this.#agentId)},`, batch, this.#config.values);
     const body = compression === 'gzip' ? await compress(json) : json;
     this.#client ??= this.#connect();
     const answer = await postOnce({
@@ -98,11 +99,6 @@ export class HttpTransport implements UplinkTransport {
     this.#client = undefined;
     await client?.destroy();
   }
-}
-
-/** `{"agent","records":[…]}`; the JSON of the records is not parsed again. */
-function requestJson(agentId: string, { json }: RecordBatch): Buffer {
-  return Buffer.concat([Buffer.from(`{"agent":${JSON.stringify(agentId)},"records":`), json, Buffer.from('}')]);
 }
 
 function readPem(path: string): Buffer {

@@ -5,12 +5,15 @@ import { errorCode, errorMessage, OperatingError } from '../../platform/errors.t
 import { type MqttConfig, mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
 import { isEndedByBroker, SUSPECT_BYTES_MIN } from '../../protocols/mqtt/mqtt-end-reason.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
+import { COLUMNS_MESSAGE_BYTES, messageJson } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
+import type { UplinkFields } from '../uplink-fields.ts';
 
 export type MqttTransportConfig = MqttConfig & {
   readonly topic: string;
   readonly retain: boolean;
   readonly publishTimeoutMs: number;
+  readonly values: UplinkFields['values'];
 };
 
 /** A batch under way; `alone` is false once another one was sent while it was. */
@@ -21,7 +24,7 @@ const STRIKES_MAX = 3;
 /** Accepted batches after which larger ones are tried: the cause may have been the network. */
 const RETRY_LARGER_AFTER = 1000;
 /** A batch without records: a message that every broker and receiver accepts. */
-const NO_RECORDS = '[]';
+const NO_RECORDS = { names: '[]', columns: '{"columns":[],"records":[]}' } as const;
 
 /**
  * One connection; what is published on it arrives in order (MQTT 3.1.1, section 4.6), so several batches may be
@@ -71,7 +74,8 @@ export class MqttTransport implements UplinkTransport {
   bytesMax(): number | undefined {
     const announced = this.#connection.payloadBytesMax(this.#config.topic) ?? Infinity;
     const bytesMax = Math.min(announced, this.#learntMax);
-    return bytesMax === Infinity ? undefined : bytesMax;
+    if (bytesMax === Infinity) return undefined;
+    return this.#config.values === 'columns' ? bytesMax - COLUMNS_MESSAGE_BYTES : bytesMax;
   }
 
   send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
@@ -99,14 +103,13 @@ export class MqttTransport implements UplinkTransport {
   }
 
   async #sendNow(batch: RecordBatch, signal: AbortSignal): Promise<void> {
-    const { json } = batch;
-    const payload = Buffer.from(json.buffer, json.byteOffset, json.length);
+    const payload = this.#payloadOf(batch);
     const sending = { alone: this.#sending.size === 0 };
     for (const other of this.#sending) other.alone = false;
     this.#sending.add(sending);
     try {
       // If the broker does not accept this either, the record is not the cause.
-      if (this.#strikesOf(batch) > 0) await this.#publish(NO_RECORDS, signal);
+      if (this.#strikesOf(batch) > 0) await this.#publish(NO_RECORDS[this.#config.values], signal, false);
       await this.#publish(payload, signal).catch((error: unknown) => {
         throw this.#refusal(error, batch, sending.alone);
       });
@@ -119,10 +122,16 @@ export class MqttTransport implements UplinkTransport {
     }
   }
 
-  #publish(payload: Buffer | string, signal: AbortSignal): Promise<void> {
-    const { topic, retain, publishTimeoutMs } = this.#config;
-    const isRetained = retain && payload !== NO_RECORDS;
-    const options = { qos: 1, retain: isRetained, timeoutMs: publishTimeoutMs } as const;
+  /** A JSON array of records, or with columns an object that has the lists of names too. */
+  #payloadOf(batch: RecordBatch): Buffer {
+    const { json } = batch;
+    if (this.#config.values === 'columns') return messageJson('', batch, 'columns');
+    return Buffer.from(json.buffer, json.byteOffset, json.length);
+  }
+
+  #publish(payload: Buffer | string, signal: AbortSignal, retain = this.#config.retain): Promise<void> {
+    const { topic, publishTimeoutMs } = this.#config;
+    const options = { qos: 1, retain, timeoutMs: publishTimeoutMs } as const;
     return unlessAborted(this.#connection.publish(topic, payload, options), signal);
   }
 

@@ -69,15 +69,56 @@ describe('an alias', () => {
     expect(health()).toMatchObject({ status: 'ok' });
   });
 
-  test('with two names in one birth is not used, and health names both', async () => {
-    const { harness, send, values, health } = await plantWith({ tags: { a: of('A'), b: of('B') } });
+  describe('with two names in one birth', () => {
     const metric = (name: string, double: number) => ({ name, alias: 7, dataType: Double, double });
-    await send('NBIRTH', 0, [metric('A', 1), metric('B', 2)]);
-    await send('NDATA', 1, [{ alias: 7, double: 99 }]);
-    await send('NDATA', 2, [metric('A', 3)]);
-    await harness.batches.when(([first]) => first?.value === 3);
-    expect(values()).toEqual({ a: 3, b: 2 });
-    expect(health()?.reason).toBe('the birth of edge node acme/line-2 uses aliases twice: alias 7 is A and B');
+    const shared = [metric('A', 1), metric('B', 2), { name: 'C', alias: 8, dataType: Double, double: 3 }];
+    const abc = { a: of('A'), b: of('B'), c: of('C') };
+
+    test('makes the tags of both bad when a value comes by the alias alone, until one comes by name', async () => {
+      const { harness, send, values, health, heard } = await plantWith({ tags: abc, rebirth: true });
+      await send('NBIRTH', 0, shared);
+      await send('NDATA', 1, [{ alias: 8, double: 4 }]);
+      await harness.batches.when(([first]) => first?.value === 4);
+      expect(values()).toEqual({ a: 1, b: 2, c: 4 });
+      await send('NDATA', 2, [{ alias: 7, double: 99 }]);
+      await harness.batches.when(([first]) => first?.reason === 'payload-invalid');
+      expect(values()).toEqual({ a: 'bad payload-invalid', b: 'bad payload-invalid', c: 4 });
+      expect(health()?.reason).toBe(
+        'the birth of edge node acme/line-2 uses aliases twice: alias 7 is A and B. Their values are read by name only. ' +
+          'Give each metric its own alias in the edge node; A: a value came with alias 7 only, which is A and B; B: a value came with alias 7 only, which is A and B',
+      );
+      await send('NDATA', 3, [metric('A', 3)]);
+      await harness.batches.when(([first]) => first?.value === 3);
+      expect(values()).toEqual({ a: 3, b: 'bad payload-invalid', c: 4 });
+      // The same birth would come again. The only request is that of the start.
+      expect(heard.items.filter(({ topic }) => topic.includes('/NCMD/'))).toHaveLength(1);
+    });
+
+    test('makes all tags good again at a birth without it', async () => {
+      const { harness, send, values, health } = await plantWith({ tags: abc });
+      await send('NBIRTH', 0, []);
+      await send('DBIRTH', 1, [], 'other');
+      await send('NBIRTH', 0, shared);
+      await send('NDATA', 1, [{ alias: 7, double: 99 }]);
+      await send(
+        'NBIRTH',
+        0,
+        shared.map((each, alias) => ({ ...each, alias })),
+      );
+      await send('NDATA', 1, [{ alias: 1, double: 5 }]);
+      await harness.batches.when(([first]) => first?.value === 5);
+      expect(values()).toEqual({ a: 1, b: 5, c: 3 });
+      expect(health()?.reason).not.toContain('twice');
+    });
+
+    test('does not concern another device with the alias', async () => {
+      const { harness, send, values } = await plantWith({ tags: { ...abc, d: of('D', 'pump') } });
+      await send('NBIRTH', 0, shared);
+      await send('DBIRTH', 1, [metric('D', 6)], 'pump');
+      await send('DDATA', 2, [{ alias: 7, double: 7 }], 'pump');
+      await harness.batches.when(([first]) => first?.value === 7);
+      expect(values()).toEqual({ a: 1, b: 2, c: 3, d: 7 });
+    });
   });
 });
 
