@@ -3,7 +3,7 @@ import { loadConfig } from '../config/config-file.ts';
 import { watchSummaryJson } from '../contracts/watch-json.ts';
 import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
-import { agentNotReached, agentUrl, getFromAgent } from './output/agent-request.ts';
+import { agentNotReached, agentOf, getFromAgent } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -61,18 +61,20 @@ function timeText(timeMs: number): string {
 }
 
 async function readStatus(options: StatusOptions) {
-  const http = options.config === undefined ? undefined : (await loadConfig(options.config)).config.http;
-  const url = options.url ?? (http === undefined ? 'http://127.0.0.1:8080' : agentUrl(http));
-  const secret = options.tokenFile === undefined ? http?.token : { file: options.tokenFile };
-  const token = secret === undefined ? undefined : readSecret(secret);
+  const config = options.config === undefined ? undefined : (await loadConfig(options.config)).config;
+  const known =
+    config === undefined
+      ? { url: options.url ?? 'http://127.0.0.1:8080', token: undefined, certificate: undefined }
+      : agentOf(config, options.url);
+  const agent = options.tokenFile === undefined ? known : { ...known, token: readSecret({ file: options.tokenFile }) };
   try {
-    const health = await getFromAgent(new URL('/healthz', url), token);
-    const watches = await getFromAgent(new URL('/api/v1/watches', url), token);
+    const health = await getFromAgent(agent, '/healthz');
+    const watches = await getFromAgent(agent, '/api/v1/watches');
     return {
       health: healthJson.parse(await health.body.json()),
       watches: watches.statusCode === 401 ? undefined : watchesJson.parse(await watches.body.json()).watches,
     };
   } catch (error) {
-    return agentNotReached(url, error);
+    return agentNotReached(agent.url, error);
   }
 }
