@@ -33,7 +33,8 @@ describeWith(['chromium'], 'the page', () => {
   });
 
   async function start(watches: Readonly<Record<string, object>> = { level: watch }): Promise<AgentProcess> {
-    folder.configure({ ...plant.sections('100ms'), watches });
+    const http = { listen: '127.0.0.1:0', anonymous: 'operator' };
+    folder.configure({ ...plant.sections('100ms'), watches, http });
     return stack.use(await AgentProcess.start(folder.configFile));
   }
 
