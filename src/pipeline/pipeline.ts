@@ -1,4 +1,3 @@
-import { formatModelReference } from '../domain/model/model-reference.ts';
 import type { LiveEvents, TagReading } from '../contracts/live-events.ts';
 import type { SampleHistory } from '../contracts/sample-history.ts';
 import type { SampleSink } from '../contracts/sample-sink.ts';
@@ -34,11 +33,12 @@ import { verdictAlarm } from './verdict-alarm.ts';
 import {
   endWatch,
   fillFromHistory,
-  missingTag,
   removeReports,
   type RunningWatch,
   runningWatch,
   type Watch,
+  watchCondition,
+  watchOverview,
 } from './watch.ts';
 
 /** Interval and maximum number of tag values sent to live subscribers. Only changed values are sent. */
@@ -181,29 +181,14 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   }
 
   watches(): readonly WatchOverview[] {
-    const { inference, rollouts, alarms, deps } = this.#options;
-    const nowMs = deps.clock.nowMs();
-    return this.#watches.map(({ watch, drift }) => ({
-      watch: watch.id,
-      model: formatModelReference(watch.config.model),
-      tags: watch.tagNumbers.map((number) => this.#table.reading(number)),
-      stepMs: watch.config.window.stepMs,
-      hopMs: watch.config.window.hopMs ?? watch.config.window.stepMs,
-      alarmState: alarms.stateOf(watch.id),
-      drift: drift.indexes,
-      lastVerdict: watch.lastVerdict(inference, nowMs),
-      rollout: rollouts?.rolloutOf(watch.id),
-    }));
+    const nowMs = this.#options.deps.clock.nowMs();
+    return this.#watches.map((running) => watchOverview(running, this.#table, this.#options, nowMs));
   }
 
   conditions(blindAfterMs: number): readonly (WatchCondition & { readonly watch: string })[] {
-    const nowMs = this.#options.deps.clock.nowMs();
-    return this.#watches.map(({ watch, telemetry }) => {
-      const last = watch.lastVerdict(this.#options.inference, nowMs);
-      const missing = missingTag(watch, (number) => this.#table.reading(number), nowMs);
-      const rows = watch.windower?.rows ?? 0;
-      return { watch: watch.id, ...telemetry.condition({ last, rows, missing, blindAfterMs }) };
-    });
+    const { inference, deps } = this.#options;
+    const nowMs = deps.clock.nowMs();
+    return this.#watches.map((running) => watchCondition(running, this.#table, inference, nowMs, blindAfterMs));
   }
 
   tags(): readonly TagReading[] {
