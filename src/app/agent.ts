@@ -23,7 +23,6 @@ import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
 import { limitAlarms } from '../pipeline/limit-monitor.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
 import type { WatchConfig } from '../pipeline/watch-config.ts';
@@ -54,6 +53,7 @@ import {
 import { createSource, createUplink } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
+import { neededComponents } from './needed-components.ts';
 import { recordInterests } from './record-interests.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
@@ -219,7 +219,7 @@ export async function startAgent(
       : stack.use(
           new DiagnosticMonitor({
             config: diagnostic,
-            neededBy: neededByWatches(watches, tags),
+            neededBy: neededComponents({ watches, tags, derived: config.derived }),
             limits: pipeline.limits,
             alarms,
             recorder,
@@ -346,20 +346,6 @@ export async function startAgent(
     'Started.',
   );
   return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
-/** Returns the health components that each watch needs to judge: its sources and its model. */
-function neededByWatches(
-  watches: ReadonlyMap<string, WatchConfig>,
-  tags: readonly Tag[],
-): Map<string, readonly string[]> {
-  const sourceOf = new Map(tags.map(({ name, source }) => [name, source]));
-  return new Map(
-    [...watches].map(([id, { tags: names, model }]) => [
-      `watch/${id}`,
-      ['inference', `model/${formatModelReference(model)}`, ...names.map((name) => `source/${sourceOf.get(name)}`)],
-    ]),
-  );
 }
 
 /** Returns, by watch, the tags of its sources that it does not use. */
