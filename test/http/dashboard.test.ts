@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { andon } from '../cli/run-andon.ts';
 import { BrowserPage, launchChromium } from '../support/browser.ts';
 import { TcpProxy } from '../support/broker-proxy.ts';
 import { CrashPlant } from '../support/crash-plant.ts';
@@ -32,9 +34,11 @@ describeWith(['chromium'], 'the page', () => {
     if (browser.errors.length > 0) throw new Error(`Errors on the page: ${browser.errors.join('; ')}`);
   });
 
-  async function start(watches: Readonly<Record<string, object>> = { level: watch }): Promise<AgentProcess> {
-    const http = { listen: '127.0.0.1:0', anonymous: 'operator' };
-    folder.configure({ ...plant.sections('100ms'), watches, http });
+  async function start(
+    watches: Readonly<Record<string, object>> = { level: watch },
+    access: object = { anonymous: 'operator' },
+  ): Promise<AgentProcess> {
+    folder.configure({ ...plant.sections('100ms'), watches, http: { listen: '127.0.0.1:0', ...access } });
     return stack.use(await AgentProcess.start(folder.configFile));
   }
 
@@ -119,6 +123,28 @@ describeWith(['chromium'], 'the page', () => {
     await browser.page.getByRole('button', { name: 'acknowledge' }).click();
     await expect.poll(() => browser.text('.alarm span')).toBe('acknowledged');
     expect(await browser.lamp()).toBe('amber');
+  });
+
+  test('asks for a login before an alarm is acknowledged, and goes on with it', async () => {
+    writeFileSync(folder.configFile, 'agent: { id: edge }\nhttp: { users: users.yaml }\n');
+    const added = await andon('users', 'add', 'anna', '--role', 'operator', '--generate', '-c', folder.configFile);
+    const password = /once: (\S+)/.exec(added.stdout)?.[1] ?? '';
+    const agent = await start({ level: watch }, { users: 'users.yaml', anonymous: 'viewer' });
+    plant.plc.registers[0] = 5;
+    await browser.page.goto(agent.httpUrl);
+    const acknowledge = browser.page.getByRole('button', { name: 'acknowledge' });
+    await acknowledge.click();
+    await expect.poll(() => browser.text('#login-reason')).toContain('This needs a login with the role operator');
+    await browser.page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await browser.text('.alarm span')).toBe('unacknowledged');
+    await acknowledge.click();
+    await browser.page.getByLabel('User').fill('anna');
+    await browser.page.locator('#secret').fill('wrong');
+    await browser.page.getByRole('button', { name: 'Log in' }).click();
+    await expect.poll(() => browser.text('#login-reason')).toContain('the password is wrong');
+    await browser.page.locator('#secret').fill(password);
+    await browser.page.getByRole('button', { name: 'Log in' }).click();
+    await expect.poll(() => browser.text('.alarm span')).toBe('acknowledged');
   });
 
   test('groups a flood of alarms by cause, and says that it is one', async () => {

@@ -1,4 +1,5 @@
 // The dashboard: the HTTP API and its event stream as a page. No framework, nothing from elsewhere.
+import { api, json } from './agent-api.js';
 import { openStream } from './live-stream.js';
 import { clock, element, make } from './page-elements.js';
 import {
@@ -15,8 +16,6 @@ import {
 const HEALTH_REFRESH_MS = 3000;
 const ROLLOUTS_REFRESH_MS = 10_000;
 const RECONNECT_MS = 1000;
-/** Longest wait for an answer: a request into a cut network gets none. */
-const ANSWER_MS_MAX = 15_000;
 /** The number of alarms in the last minutes is read again this long after an alarm, as floods have many. */
 const FLOOD_REFRESH_MS = 500;
 
@@ -25,39 +24,6 @@ let health = { status: 'starting', components: [] };
 let flood = { is_flood: false, raised: 0, by_cause: {} };
 let floodTimer;
 let isLive = false;
-
-async function api(path, options = {}) {
-  const token = sessionStorage.getItem('token');
-  const headers = { ...options.headers, ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
-  const signal = options.signal ?? AbortSignal.timeout(ANSWER_MS_MAX);
-  const answer = await fetch(path, { ...options, headers, signal });
-  if (answer.status === 401) {
-    await askForToken();
-    return api(path, options);
-  }
-  if (!answer.ok) throw new Error((await answer.json()).error);
-  return answer;
-}
-
-const json = async (path) => (await api(path)).json();
-
-let asking;
-function askForToken() {
-  asking ??= new Promise((resolve) => {
-    const dialog = element('login');
-    dialog.addEventListener(
-      'close',
-      () => {
-        sessionStorage.setItem('token', element('token').value);
-        asking = undefined;
-        resolve();
-      },
-      { once: true },
-    );
-    dialog.showModal();
-  });
-  return asking;
-}
 
 function takeAlarm(alarm) {
   // An event from before the list was read, or a late answer, has a lower number.
