@@ -1,5 +1,5 @@
 /** A value of a tag with few values, such as a status, and how long it was seen. */
-export type ModeSeen = {
+type ModeSeen = {
   readonly tag: string;
   readonly value: number;
   /** Name of the value; undefined for a plain number. */

@@ -3,7 +3,7 @@ import { watchStates } from '../domain/alarm/watch-state.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import type { WatchSummary } from './watch-summaries.ts';
 
-export const learningJson = z
+const learningJson = z
   .object({
     phase: z.enum(['collecting', 'training', 'proposed', 'failed']),
     progress: z.number().describe('Share of learn.for that is covered, 0 to 1'),

@@ -104,6 +104,8 @@ export class WatchTelemetry {
     });
     const lacksVerdicts = next.state === 'unknown' && last.verdict !== 'unknown' && ageMs > DEGRADED_AFTER_MS;
     if (next.state === 'blind' || lacksVerdicts) this.#degraded(next.reason, nowMs);
+    // A watch that learns has no verdicts that would end its trouble.
+    if (isLearning) this.#health.report('ok');
     return this.#enter(next);
   }
 

@@ -102,6 +102,17 @@ describe('the state of a watch', () => {
     expect(conditionOf(line)?.state).toBe('normal');
   });
 
+  test('that was blind while its model was loading is ok when it turns out to learn', async () => {
+    const inference = new FakeInferenceHost();
+    inference.state = 'loading';
+    const line = await startLine({ inference });
+    await wait(line, 40);
+    expect([conditionOf(line)?.state, healthOf(line)?.status]).toEqual(['blind', 'degraded']);
+    inference.state = 'absent';
+    await wait(line, 1);
+    expect([conditionOf(line)?.state, healthOf(line)?.status]).toEqual(['learning', 'ok']);
+  });
+
   test('is learning while its model is absent, for any time', async () => {
     const inference = new FakeInferenceHost();
     inference.state = 'absent';

@@ -9,7 +9,7 @@ import type { Verdict } from './verdict.ts';
  * - blind: no present verdict for so long that it is an alarm
  */
 export const watchStates = ['normal', 'abnormal', 'unknown', 'learning', 'blind'] as const;
-export type WatchState = (typeof watchStates)[number];
+type WatchState = (typeof watchStates)[number];
 
 /** Shortest age at which a verdict is too old, so that a short delay of the agent changes no state, ms. */
 const STALE_MS_MIN = 2_000;
