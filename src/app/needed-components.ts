@@ -5,7 +5,7 @@ import type { WatchConfig } from '../pipeline/watch-config.ts';
 
 export type NeededComponentsOptions = {
   readonly watches: ReadonlyMap<string, WatchConfig>;
-  readonly tags: readonly Tag[];
+  readonly tags: readonly Pick<Tag, 'name' | 'source'>[];
   /** `derived:` of the configuration: valid expressions without cycles, by tag. */
   readonly derived: Readonly<Record<string, { readonly expr: string }>>;
 };

@@ -11,7 +11,7 @@ export type WatchStateMonitorOptions = {
   readonly board: WatchConditions;
   readonly learning: LearningStatuses;
   /** Time without a verdict after which a watch is blind, ms. */
-  readonly blindAfterMs: number;
+  readonly blindAfterMs: () => number;
   readonly events: LiveEvents;
   readonly deps: Deps;
 };
@@ -27,14 +27,18 @@ export class WatchStateMonitor implements WatchSummaries, Disposable {
   }
 
   start(): void {
-    for (const summary of this.summaries()) this.#announce(summary);
+    const summaries = this.summaries();
+    for (const summary of summaries) this.#announce(summary);
+    // A watch that a reload removed and that returns is announced again.
+    const present = new Set(summaries.map(({ watch }) => watch));
+    for (const watch of this.#announced.keys()) if (!present.has(watch)) this.#announced.delete(watch);
     this.#timer = this.#options.deps.clock.setTimer(() => this.start(), LOOK_MS, { background: true });
   }
 
   summaries(): readonly WatchSummary[] {
     const { board, learning, blindAfterMs } = this.#options;
     return board
-      .conditions(blindAfterMs)
+      .conditions(blindAfterMs())
       .map((condition) => ({ ...condition, learning: learning.learningOf(condition.watch) }));
   }
 

@@ -181,14 +181,13 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
   }
 
   watches(): readonly WatchOverview[] {
-    const nowMs = this.#options.deps.clock.nowMs();
-    return this.#watches.map((running) => watchOverview(running, this.#table, this.#options, nowMs));
+    return this.#watches.map((running) => watchOverview(running, this.#table, this.#options));
   }
 
   conditions(blindAfterMs: number): readonly (WatchCondition & { readonly watch: string })[] {
     const { inference, deps } = this.#options;
-    const nowMs = deps.clock.nowMs();
-    return this.#watches.map((running) => watchCondition(running, this.#table, inference, nowMs, blindAfterMs));
+    const condition = { table: this.#table, inference, nowMs: deps.clock.nowMs(), blindAfterMs };
+    return this.#watches.map((running) => watchCondition(running, condition));
   }
 
   tags(): readonly TagReading[] {
@@ -439,14 +438,16 @@ export class Pipeline implements SampleSink, WatchStatuses, WatchConditions, Asy
     const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
     history?.addScore(verdict);
-    const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
-    const draft = this.#verdicts.draft(verdict, lastRow, readings);
+    const { tagNumbers } = watch;
+    const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
+      this.#table.quality(tagNumbers[position] ?? -1),
+    );
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
-    const tags = blamedTags(verdict, readings, manifest);
+    const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 

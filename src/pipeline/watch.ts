@@ -199,8 +199,8 @@ export function watchOverview(
     readonly inference: WindowModels;
     readonly rollouts: VersionComparison | undefined;
     readonly alarms: Pick<AlarmService, 'stateOf'>;
+    readonly deps: Pick<Deps, 'clock'>;
   },
-  nowMs: EpochMs,
 ): WatchOverview {
   const { id, config, tagNumbers } = watch;
   return {
@@ -211,7 +211,7 @@ export function watchOverview(
     hopMs: config.window.hopMs ?? config.window.stepMs,
     alarmState: parts.alarms.stateOf(id),
     drift: drift.indexes,
-    lastVerdict: watch.lastVerdict(parts.inference, nowMs),
+    lastVerdict: watch.lastVerdict(parts.inference, parts.deps.clock.nowMs()),
     rollout: parts.rollouts?.rolloutOf(id),
   };
 }
@@ -219,11 +219,14 @@ export function watchOverview(
 /** Returns the state of a watch for people. @param blindAfterMs Time without a verdict after which it is blind, ms. */
 export function watchCondition(
   { watch, telemetry }: RunningWatch,
-  table: Pick<TagTable, 'reading'>,
-  inference: WindowModels,
-  nowMs: EpochMs,
-  blindAfterMs: number,
+  now: {
+    readonly table: Pick<TagTable, 'reading'>;
+    readonly inference: WindowModels;
+    readonly nowMs: EpochMs;
+    readonly blindAfterMs: number;
+  },
 ): WatchCondition & { readonly watch: string } {
+  const { table, inference, nowMs, blindAfterMs } = now;
   const last = watch.lastVerdict(inference, nowMs);
   const rows = watch.windower?.rows ?? 0;
   const missing = missingTag(watch, table, nowMs);
