@@ -55,13 +55,13 @@ async function cutPower(): Promise<Figures> {
 }
 
 async function simulate(): Promise<Figures> {
-  const totals = { seeds: 0, appended: 0, stored: 0, refused: 0, crashes: 0, faults: 0 };
+  const totals = { seeds: 0, appended: 0, stored: 0, refused: 0, crashes: 0, faults: 0, lost: 0 };
   const failed: string[] = [];
   for (let from = seed; from < seed + seeds; from += SEEDS_PER_PROCESS) {
     const results = await runSimulations(from, Math.min(SEEDS_PER_PROCESS, seed + seeds - from));
     failed.push(...failures(results));
     totals.seeds += results.length;
-    for (const key of ['appended', 'stored', 'refused', 'crashes', 'faults'] as const)
+    for (const key of ['appended', 'stored', 'refused', 'crashes', 'faults', 'lost'] as const)
       totals[key] += results.reduce((sum, result) => sum + result[key], 0);
   }
   if (failed.length > 0) throw new Error(`${failed.length} seeds failed:\n${failed.join('\n')}`);

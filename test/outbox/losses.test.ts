@@ -111,6 +111,7 @@ describe('an outbox that overflows', () => {
     let refused = 0;
     let nowMs = start;
     const upkeep = (): void => {
+      counted.clear();
       for (const { uplink = '', count } of storage.upkeep(nowMs).lost)
         counted.set(uplink, (counted.get(uplink) ?? 0) + count);
     };
@@ -282,6 +283,17 @@ describe('records that are never stored', () => {
     expect(second.stats().lost).toBe(6);
     second.stop();
   });
+});
+
+test('losses are reported within seconds after the clock was set back', () => {
+  const storage = openStorage(testFolder());
+  const losses = [{ kind: 'verdict', reason: 'outbox-queue-full', count: 1, fromMs: 1, toMs: 1, watches: {} }] as const;
+  for (const [number, nowMs] of [start, start - 3_600_000].entries()) {
+    void storage.handlers.lost({ life: 'a', number, losses, nowMs });
+    storage.upkeep(nowMs);
+  }
+  expect(lossesOf(storage.read())).toMatchObject([{ count: 2 }]);
+  storage.stop();
 });
 
 test('dead letters above their limit are a loss of their uplink, with their ids', () => {

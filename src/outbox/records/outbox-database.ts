@@ -52,6 +52,8 @@ export class OutboxDatabase {
   readonly cursors: OutboxCursors;
   readonly rows: RecordRows;
   #sequence = 0;
+  /** Last sequence when the file was opened. An uplink may have received the records up to it, without their acknowledgement. */
+  readonly openedAt: number;
   #counts = new RecordCounts();
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
@@ -60,7 +62,7 @@ export class OutboxDatabase {
     agentId,
     bytesMax,
     uplinks,
-    lossCounts = new LossCounts(),
+    lossCounts = new LossCounts(''),
     readOnly = false,
   }: OutboxDatabaseOptions) {
     const budget = sizeBudget(bytesMax);
@@ -76,6 +78,7 @@ export class OutboxDatabase {
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       this.cursors.load();
       this.#load();
+      this.openedAt = this.#sequence;
     } catch (error) {
       this.sqlite.close();
       throw error;
@@ -98,6 +101,7 @@ export class OutboxDatabase {
     try {
       const result = work();
       this.cursors.save();
+      this.losses.save();
       this.#saveCounts();
       this.sqlite.exec('COMMIT');
       this.losses.committed();
