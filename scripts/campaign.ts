@@ -1,3 +1,7 @@
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { Command } from 'commander';
 import { brokenPromises, FaultLab } from '../test/faults/fault-lab.ts';
 import { type Figures, faultCases } from '../test/faults/fault-cases.ts';
@@ -37,6 +41,11 @@ for (const { name, needsRoot, run } of faultRuns.filter(isWanted)) {
 }
 await report('power cuts', Number(isWanted({ name: 'power cuts' })), cutPower);
 await report('simulation', Number(isWanted({ name: 'simulation' })), simulate);
+// They download 4 GB.
+if (only === 'exporters') {
+  await report('exporter of PyTorch', 1, () => exportModels(['torch', 'onnxscript', 'onnx', 'numpy']));
+  await report('exporter of Keras', 1, () => exportModels(['tensorflow-cpu', 'tf2onnx', 'onnx']));
+}
 
 /** The faults follow each other on one daemon. The oracle checks all of them at the end. */
 async function manyFaults(): Promise<Figures> {
@@ -66,6 +75,22 @@ async function simulate(): Promise<Figures> {
   }
   if (failed.length > 0) throw new Error(`${failed.length} seeds failed:\n${failed.join('\n')}`);
   return { ...totals, 'broken promises': 0 };
+}
+
+/** Runs the recipes of docs/your-own-model.md in a Python environment of their own. */
+function exportModels(packages: readonly string[]): Promise<Figures> {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-exporters-'));
+  try {
+    const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'ignore', 'inherit'] };
+    const bin = join(folder, 'bin');
+    execFileSync('python3', ['-m', 'venv', folder], quiet);
+    execFileSync(join(bin, 'pip'), ['install', '-q', '--disable-pip-version-check', ...packages], quiet);
+    const env = { ...process.env, PATH: [bin, process.env['PATH'] ?? ''].join(delimiter) };
+    execFileSync('npx', ['vitest', 'run', 'test/compat/deep-models.test.ts'], { stdio: 'inherit', env });
+    return Promise.resolve({ packages: packages.length });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 async function report(name: string, count: number, run: () => Promise<Figures>): Promise<void> {

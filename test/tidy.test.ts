@@ -66,6 +66,7 @@ const floors: readonly (readonly string[])[] = [
   ['uplinks/http', 'uplinks/mqtt', 'uplinks/sparkplug'],
   ['learning'],
   ['plant'],
+  ['web/access'],
   ['web'],
   ['http', 'serving/v2'],
   ['serving/text'],
@@ -75,7 +76,7 @@ const floors: readonly (readonly string[])[] = [
   ['app', 'offline'],
   ['hosts'],
   ['cli/output'],
-  ['cli/models', 'cli/demo', 'cli/setup'],
+  ['cli/models', 'cli/demo', 'cli/setup', 'cli/access'],
   ['cli/training'],
   ['cli'],
 ];

@@ -2,6 +2,7 @@ import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { SourceHistory, Source } from '../contracts/source.ts';
 import { modelServerConfig } from '../serving/serving-config.ts';
+import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
@@ -91,6 +92,7 @@ export async function startAgent(
   const { diagnostic } = config.alarms;
   const tagNumbers = register.numbers();
   const wanted = recordInterests(config);
+  const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
 
   const outbox = stack.use(
@@ -123,7 +125,14 @@ export async function startAgent(
       : stack.use(
           new ModelServer({
             entry: modelServerEntry,
-            settings: { ...identity, serving, models: config.models, watched, logLevel: config.log.level },
+            settings: {
+              ...identity,
+              serving,
+              localToken: localToken.secret,
+              models: config.models,
+              watched,
+              logLevel: config.log.level,
+            },
             agent: {
               models: () => inference.clients.snapshot(),
               run: async ({ model, inputs }) => {
@@ -256,6 +265,7 @@ export async function startAgent(
       events,
       modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
       modelServerAddress: () => modelServer?.address,
+      localToken: localToken.secret,
       deps,
     }),
   );
@@ -301,6 +311,7 @@ export async function startAgent(
   for (const uplink of uplinks) uplink.start();
   publisher?.start();
   edgeNode?.start();
+  await localToken.write();
   await http.start();
   modelServer?.start();
   clockMonitor.start();

@@ -4,6 +4,8 @@ import { alarmMetrics } from '../pipeline/alarm-metrics.ts';
 import { driftMetrics } from '../pipeline/drift-monitor.ts';
 import { pipelineMetrics } from '../pipeline/pipeline-metrics.ts';
 import { rolloutMetrics } from '../rollout/rollout-metrics.ts';
+import { accessErrors } from '../web/access/access-errors.ts';
+import { accessMetrics } from '../web/access/access-metrics.ts';
 import { httpErrors } from '../web/http-errors.ts';
 import { httpMetrics } from '../web/http-metrics.ts';
 import { apiErrors } from '../http/api-errors.ts';
@@ -69,6 +71,19 @@ const commandErrors = {
     'The command found no running agent at the URL it was given, or one that does not answer it as it should.',
     'Check that the agent runs (`systemctl status andon`) and that `http.listen` is the address, or pass it with `--url`. The command sends `http.token`: its user must be able to read it.',
   ),
+  'account-exists': reject(
+    'A token with this name exists.',
+    'Remove it with `andon tokens remove NAME`, or use another name: several tokens are valid at the same time.',
+  ),
+  'account-invalid': reject(
+    'The name or the validity of a user or token is wrong.',
+    'Names are 1 to 64 letters, digits and . _ @ -; validity is a duration such as 365d.',
+  ),
+  'account-unknown': reject('There is no such user or token.', '`andon users list` and `andon tokens list` show them.'),
+  'password-refused': reject(
+    'The new password is too short, contains the name of the user, or could not be asked for.',
+    'Use 12 characters or more, or `--generate`.',
+  ),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
   'import-unreadable': reject(
     '`andon import` cannot read a file that it was given.',
@@ -126,7 +141,7 @@ export const errorCatalogues: readonly Titled<ErrorCatalogue>[] = [
   { title: 'Alarms', catalogue: alarmErrors },
   { title: 'Outbox', catalogue: outboxErrors },
   { title: 'Uplinks', catalogue: uplinkErrors },
-  { title: 'HTTP', catalogue: { ...httpErrors, ...apiErrors } },
+  { title: 'HTTP', catalogue: { ...httpErrors, ...accessErrors, ...apiErrors } },
   { title: 'Models as a service', catalogue: v2Errors },
   { title: 'Training', catalogue: trainingErrors },
   { title: 'Simulated plant', catalogue: plantErrors },
@@ -151,5 +166,5 @@ export const metricCatalogues: readonly Titled<MetricCatalogue>[] = [
   { title: 'Local subscribers', catalogue: publishMetrics },
   { title: 'Sparkplug edge node', catalogue: sparkplugPublishMetrics },
   { title: 'Uplinks', catalogue: uplinkMetrics },
-  { title: 'HTTP', catalogue: { ...httpMetrics, ...apiMetrics, ...v2Metrics } },
+  { title: 'HTTP', catalogue: { ...httpMetrics, ...accessMetrics, ...apiMetrics, ...v2Metrics } },
 ];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
 import { alarmJson } from '../http/api-schemas.ts';
-import { agentNotReached, agentUrl, askAgent } from './output/agent-request.ts';
+import { agentNotReached, agentOf, askAgent } from './output/agent-request.ts';
 import { configOption, jsonOption, runs } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { table } from './output/table.ts';
@@ -70,11 +70,10 @@ async function ask<Answer>(
   schema: z.ZodType<Answer>,
   body?: object,
 ): Promise<Answer> {
-  const { http } = (await loadConfig(options.config, { checkModels: false })).config;
-  const url = options.url ?? agentUrl(http);
-  return askAgent(http, path, url, body)
+  const agent = agentOf((await loadConfig(options.config, { checkModels: false })).config, options.url);
+  return askAgent(agent, path, body)
     .then((answer) => schema.parse(answer))
-    .catch((error: unknown) => agentNotReached(url, error));
+    .catch((error: unknown) => agentNotReached(agent.url, error));
 }
 
 const HEAD = ['alarm', 'state', 'priority', 'since (UTC)', 'message'];

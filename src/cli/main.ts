@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { recordKinds } from '../domain/record/record.ts';
 import { packageVersion } from '../platform/package-version.ts';
 import { ConfigError, errorMessage, InvariantError, OperatingError } from '../platform/errors.ts';
+import { addAccessCommands } from './access/access-commands.ts';
 import { addBackupCommands } from './backup-command.ts';
 import { addAlarmCommands } from './alarms-command.ts';
 import { checkCommand } from './setup/check-command.ts';
@@ -111,6 +112,7 @@ function commands(): Command {
   addTagsCommands(program);
   addImportCommand(program);
   addAlarmCommands(program);
+  addAccessCommands(program);
   addBackupCommands(program);
   program
     .command('status')

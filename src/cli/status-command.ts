@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
 import { healthJson } from '../http/api-schemas.ts';
 import { readSecret } from '../platform/config-fields.ts';
-import { agentNotReached, agentUrl, getFromAgent } from './output/agent-request.ts';
+import { agentNotReached, agentOf, getFromAgent } from './output/agent-request.ts';
 import type { Output } from './output/output.ts';
 import { table } from './output/table.ts';
 
@@ -35,14 +35,16 @@ export async function statusCommand(options: StatusOptions, output: Output): Pro
 }
 
 async function readHealth(options: StatusOptions): Promise<z.infer<typeof healthJson>> {
-  const http = options.config === undefined ? undefined : (await loadConfig(options.config)).config.http;
-  const url = options.url ?? (http === undefined ? 'http://127.0.0.1:8080' : agentUrl(http));
-  const secret = options.tokenFile === undefined ? http?.token : { file: options.tokenFile };
-  const token = secret === undefined ? undefined : readSecret(secret);
+  const config = options.config === undefined ? undefined : (await loadConfig(options.config)).config;
+  const known =
+    config === undefined
+      ? { url: options.url ?? 'http://127.0.0.1:8080', token: undefined, certificate: undefined }
+      : agentOf(config, options.url);
+  const agent = options.tokenFile === undefined ? known : { ...known, token: readSecret({ file: options.tokenFile }) };
   try {
-    const { body } = await getFromAgent(new URL('/healthz', url), token);
+    const { body } = await getFromAgent(agent, '/healthz');
     return healthJson.parse(await body.json());
   } catch (error) {
-    return agentNotReached(url, error);
+    return agentNotReached(agent.url, error);
   }
 }

@@ -1,3 +1,8 @@
+import { statSync } from 'node:fs';
+import { errorCode, errorMessage } from '../platform/errors.ts';
+import { modelServerConfig } from '../serving/serving-config.ts';
+import { readUsers } from '../web/access/users-file.ts';
+import type { EndpointConfig } from '../web/endpoint-config.ts';
 import { listenAddress } from '../web/listen-address.ts';
 import { type CheckContext, duplicates, error, type Finding, warning } from './config-finding.ts';
 import { isPlainObject } from './config-document.ts';
@@ -6,18 +11,73 @@ import { SECRET_IN_CLEAR } from './config-messages.ts';
 /** Checks what crosses the network: access from outside, client ids, and secrets in clear text. */
 export function networkFindings(context: CheckContext): readonly Finding[] {
   return [
-    ...listenFindings(context),
+    ...accessFindings(context),
     ...clientIdFindings(context),
     ...headerFindings(context),
     ...clearTextFindings(context),
   ];
 }
 
-function listenFindings({ config }: CheckContext): readonly Finding[] {
-  const address = config.http === undefined ? undefined : listenAddress(config.http.listen);
-  if (address === undefined || address.loopback || config.http?.token !== undefined) return [];
-  const reason = `anyone who reaches ${address.host} over the network could acknowledge alarms and load models`;
-  return [error(['http', 'listen'], `requires http.token: ${reason}; set token: { env: NAME } or listen on 127.0.0.1`)];
+/** Checks who can reach the agent and the model server, and who may use them. */
+function accessFindings({ config: { http, serving, models } }: CheckContext): readonly Finding[] {
+  if (http === undefined) return [];
+  const server = models === undefined ? undefined : modelServerConfig({ http, serving, models });
+  return [
+    ...endpointFindings('http', http),
+    ...(server === undefined ? [] : endpointFindings('serving', server)),
+    ...usersFileFindings(http.users),
+  ];
+}
+
+function endpointFindings(section: 'http' | 'serving', endpoint: EndpointConfig): readonly Finding[] {
+  const address = listenAddress(endpoint.listen);
+  if (address === undefined || address.loopback) return [];
+  const at = [section, 'listen'];
+  const { users, token, tls, insecure, anonymous } = endpoint;
+  const reached = `${address.host} can be reached from the network`;
+  const clearText = 'passwords, tokens and values can be read on the way';
+  return [
+    ...(users === undefined && token === undefined
+      ? [
+          error(
+            at,
+            `${reached}, and there is no login for it: set http.users, and run andon users add NAME --role admin`,
+          ),
+        ]
+      : []),
+    ...(tls === undefined && !insecure
+      ? [
+          error(
+            at,
+            `${reached} without TLS: ${clearText}. Set ${section}.tls (andon tls init makes a certificate), listen on 127.0.0.1, or set http.insecure: true`,
+          ),
+        ]
+      : []),
+    ...(tls === undefined && insecure ? [warning(at, `${reached} without TLS: ${clearText}`)] : []),
+    ...(section === 'http' && anonymous !== undefined && anonymous !== 'none'
+      ? [
+          error(
+            ['http', 'anonymous'],
+            `has no effect on ${address.host}: requests without a login are only for a loopback address`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+function usersFileFindings(path: string | undefined): readonly Finding[] {
+  if (path === undefined) return [];
+  const at = ['http', 'users'];
+  try {
+    const { users, tokens } = readUsers(path);
+    if (Object.keys(users).length + Object.keys(tokens).length === 0)
+      return [warning(at, `${path} has no user: run andon users add NAME --role admin`)];
+    const isOpen = (statSync(path).mode & 0o077) !== 0;
+    return isOpen ? [warning(at, `other Unix users may read or change ${path}: run chmod 600 ${path}`)] : [];
+  } catch (problem) {
+    // The command that checks may be one of another Unix user.
+    return errorCode((problem as Error).cause) === 'EACCES' ? [] : [error(at, errorMessage(problem))];
+  }
 }
 
 /** A connection to a peer, in any section. */

@@ -3,7 +3,7 @@ import { isPlainObject } from './config-document.ts';
 import type { AgentConfig } from './config-schema.ts';
 
 /** Keys with the path of a file or folder. In tags and headers, the same words may be names that the user chose. */
-const PATH_KEYS = new Set(['directory', 'path', 'ca', 'cert', 'key', 'file']);
+const PATH_KEYS = new Set(['directory', 'path', 'ca', 'cert', 'key', 'clientCa', 'users', 'file']);
 
 /**
  * Makes each relative path absolute, so that it does not depend on the working directory.

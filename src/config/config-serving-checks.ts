@@ -83,10 +83,7 @@ function addressFindings({ http, serving, models }: Partial<AgentConfig>): reado
       return [warning(['http', 'listen'], `${text}, so models are not served; set serving.listen`)];
     return [error(['serving', 'listen'], `${text}; give them two ports`)];
   }
-  if (address.loopback || server.token !== undefined) return [];
-  const reason = `${address.host} can be reached from the network, and anyone who reaches it could run models`;
-  const text = `refused without serving.token or http.token: ${reason}; set token: { env: NAME } or listen on 127.0.0.1`;
-  return [error(['serving', 'listen'], text)];
+  return [];
 }
 
 function isSamePort(one: ListenAddress, other: ListenAddress): boolean {

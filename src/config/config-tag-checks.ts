@@ -53,8 +53,18 @@ function boundFindings({ name, source, pattern, range, deadband }: Tag): readonl
 const MODICON_FROM: Readonly<Record<string, number>> = { holding: 40_001, input: 30_001, discrete: 10_001 };
 const MODICON_COUNT = 9_999;
 
+/** Returns the space and the address on the wire of a number from a manual. */
+function modiconPlace(address: number): { readonly kind: string; readonly onTheWire: number } | undefined {
+  const [kind, from] = Object.entries(MODICON_FROM).find(([, first]) => isWithin(address, first)) ?? [];
+  return kind === undefined || from === undefined ? undefined : { kind, onTheWire: address - from };
+}
+
+function isWithin(address: number, from: number): boolean {
+  return address >= from && address < from + MODICON_COUNT;
+}
+
 function addressFindings(context: CheckContext): readonly Finding[] {
-  return modbusSources(context).flatMap(([source, { tags }]) =>
+  return modbusSources(context).flatMap(([source, { tags, addressBase }]) =>
     Object.entries(tags).flatMap(([name, { register, address }]) => {
       const text = context.textAt([...tagPath({ name, source }), 'address']) ?? '';
       if (register === undefined && /^0[xo]/i.test(text)) {
@@ -62,11 +72,15 @@ function addressFindings(context: CheckContext): readonly Finding[] {
         const path = [...tagPath({ name, source }), 'address'];
         return [error(path, `${why}; add register: holding, input, coil or discrete`)];
       }
-      const from = register === undefined ? undefined : MODICON_FROM[register];
-      if (from === undefined || address < from || address >= from + MODICON_COUNT) return [];
-      const path = ['sources', source, 'tags', name, 'address'];
-      const onTheWire = `${address} in a manual is ${register} address ${address - from} on the wire`;
-      return [warning(path, `${address} looks like a number from a manual: ${onTheWire}`)];
+      const place = register === undefined ? undefined : modiconPlace(address);
+      if (place === undefined) return [];
+      const path = [...tagPath({ name, source }), 'address'];
+      const meant = `${address} in a manual is ${place.kind} address ${place.onTheWire} on the wire`;
+      const remedy =
+        place.kind === register
+          ? `write address: ${place.onTheWire + addressBase}, or leave register out`
+          : `this reads ${register} address ${address}; leave register out if the number is from a manual`;
+      return [warning(path, `${address} looks like a number from a manual: ${meant}; ${remedy}`)];
     }),
   );
 }

@@ -2,9 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AlarmCommands, AlarmFlood } from '../contracts/alarm-commands.ts';
 import type { LiveEvents } from '../contracts/live-events.ts';
 import type { RolloutStatuses } from '../contracts/rollout-statuses.ts';
+import { registerLogin } from '../web/access/login-routes.ts';
 import { HttpServer } from '../web/http-server.ts';
 import { registerAlarmRoutes } from './alarm-routes.ts';
-import { dashboardPaths, registerDashboard } from './dashboard-routes.ts';
+import { registerDashboard } from './dashboard-routes.ts';
 import { registerEventStream } from './event-stream.ts';
 import { type AgentIdentity, registerHealthRoutes } from './health-routes.ts';
 import type { HttpConfig } from './http-config.ts';
@@ -21,15 +22,14 @@ export type AgentEndpointOptions = WatchRoutesOptions & {
   readonly rollouts: RolloutStatuses;
   readonly events: LiveEvents;
   /** Undefined if the models cannot be managed. */
-  readonly modelRegistry: Omit<ModelRegistryRoutesOptions, 'adminToken'> | undefined;
+  readonly modelRegistry: ModelRegistryRoutesOptions | undefined;
+  /** Token of the commands on this box. */
+  readonly localToken: string | undefined;
   readonly modelServerAddress: () => string | undefined;
 };
 
 /** Requests of this API have bodies of a few hundred bytes; a package of a model is a stream with a limit of its own. */
 const BODY_BYTES_MAX = 65_536;
-
-/** Supervisors and load balancers check health without a secret; the dashboard's page contains no data. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', ...dashboardPaths]);
 
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'alarm-unknown': 404,
@@ -41,19 +41,20 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
 
 /** The agent's own HTTP endpoint: health, metrics, alarms, watches, live events, management of models and the dashboard. */
 export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
-  const { config, identity, modelRegistry, deps } = options;
+  const { config, identity, modelRegistry, localToken, deps } = options;
   return new HttpServer({
     component: 'http',
     config,
+    localToken,
     title: `andon agent ${identity.agentId}`,
     version: identity.version,
     descriptionPath: '/api/v1/openapi.json',
     bodyBytesMax: BODY_BYTES_MAX,
     receiveDeadlineMs: modelRegistry?.receiveDeadlineMs ?? 0,
-    openPaths: OPEN_PATHS,
     statusOfCode: STATUS_OF_CODE,
-    routes: async (app, adminToken) => {
+    routes: async (app, access) => {
       new TurnBudget(deps).limit(app);
+      await registerLogin(app, { access, config, deps });
       registerHealthRoutes(app, identity, deps);
       registerAlarmRoutes(app, options.alarms, options.flood, deps);
       registerWatchRoutes(app, options);
@@ -61,7 +62,7 @@ export function agentEndpoint(options: AgentEndpointOptions): HttpServer {
       registerDashboard(app);
       registerEventStream(app, options.events, deps);
       registerModelServerNotice(app, options.modelServerAddress);
-      if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, { ...modelRegistry, adminToken });
+      if (modelRegistry !== undefined) await registerModelRegistryRoutes(app, modelRegistry);
     },
     deps,
   });
@@ -72,7 +73,12 @@ function registerModelServerNotice(app: FastifyInstance, address: () => string |
   const onRequest = async (_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     reply.code(404).send({ error: modelServerNotice(address()) });
   for (const path of ['/v2', '/v2/*'])
-    app.all(path, { schema: { hide: true }, onRequest, handler: async () => undefined });
+    app.all(path, {
+      config: { permission: 'open' },
+      schema: { hide: true },
+      onRequest,
+      handler: async () => undefined,
+    });
 }
 
 function modelServerNotice(address: string | undefined): string {

@@ -8,6 +8,7 @@ import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
+import { actorName } from '../web/access/caller.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { alarmJson, floodJson } from './api-schemas.ts';
 
@@ -23,8 +24,8 @@ const actor = z
   // Not `min` and `max`, which also accept an object that has a length.
   .refine((name) => name.length >= 1 && name.length <= 100, { error: 'expected 1 to 100 characters' })
   .meta({ minLength: 1, maxLength: 100 })
-  .default('operator')
-  .describe('Name of the operator, for the record');
+  .optional()
+  .describe('Person for whom a program with a token acts. Ignored for users: their name comes from the login');
 
 /** `GET /api/v1/alarms` and `POST /api/v1/alarms/<id>/acknowledge|shelve|unshelve`. */
 export function registerAlarmRoutes(
@@ -59,6 +60,7 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
   app.post(
     `/api/v1/alarms/${path}/acknowledge`,
     {
+      config: { permission: 'operate' },
       schema: {
         summary: 'Acknowledge an alarm',
         params: alarmParams,
@@ -66,11 +68,13 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
         response: answers,
       },
     },
-    async ({ params, body }) => alarmToJson(await alarms.acknowledge(idOf(params), body.by, body.comment)),
+    async ({ params, body, caller }) =>
+      alarmToJson(await alarms.acknowledge(idOf(params), actorName(caller, body.by), body.comment)),
   );
   app.post(
     `/api/v1/alarms/${path}/shelve`,
     {
+      config: { permission: 'operate' },
       schema: {
         summary: 'Shelve an alarm until a time',
         params: alarmParams,
@@ -78,16 +82,19 @@ function registerAlarmCommands(instance: FastifyInstance, path: string, alarms: 
         response: { ...answers, 400: errorJson },
       },
     },
-    async ({ params, body }) => {
+    async ({ params, body, caller }) => {
       const untilMs = body.until_ms ?? deps.clock.nowMs() + (body.duration ?? 0);
       checkShelving(untilMs - deps.clock.nowMs());
-      return alarmToJson(await alarms.shelve(idOf(params), untilMs, body.by));
+      return alarmToJson(await alarms.shelve(idOf(params), untilMs, actorName(caller, body.by)));
     },
   );
   app.post(
     `/api/v1/alarms/${path}/unshelve`,
-    { schema: { summary: 'End shelving', params: alarmParams, body: z.object({ by: actor }), response: answers } },
-    async ({ params, body }) => alarmToJson(await alarms.unshelve(idOf(params), body.by)),
+    {
+      config: { permission: 'operate' },
+      schema: { summary: 'End shelving', params: alarmParams, body: z.object({ by: actor }), response: answers },
+    },
+    async ({ params, body, caller }) => alarmToJson(await alarms.unshelve(idOf(params), actorName(caller, body.by))),
   );
 }
 

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { LiveEvent, LiveEvents, TagReading } from '../contracts/live-events.ts';
 import { alarmPayload } from '../domain/record/alarm-payload.ts';
@@ -29,6 +30,7 @@ export function registerEventStream(app: FastifyInstance, events: LiveEvents, de
     }
     const stream = reply.hijack().raw;
     stream.writeHead(200, {
+      ...(reply.getHeaders() as OutgoingHttpHeaders),
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import type { Deps } from '../platform/deps.ts';
@@ -12,20 +12,30 @@ export type AgentIdentity = { readonly agentId: string; readonly version: string
  */
 export function registerHealthRoutes(instance: FastifyInstance, identity: AgentIdentity, deps: Deps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const report = () =>
+  // Supervisors and load balancers check health without a secret. Reasons contain addresses and names of files.
+  const config = { permission: 'open' } as const;
+  const report = ({ caller }: FastifyRequest) =>
     snakeJson({
       status: deps.health.overall(),
       agent: identity.agentId,
       version: identity.version,
-      components: deps.health.components().map((each) => ({ ...each, sinceMs: Math.round(each.sinceMs) })),
+      components: deps.health.components().map(({ reason, sinceMs, ...each }) => ({
+        ...each,
+        reason: caller === undefined ? '' : reason,
+        sinceMs: Math.round(sinceMs),
+      })),
     });
 
-  app.get('/healthz', { schema: { summary: 'Liveness: the agent runs', response: { 200: healthJson } } }, report);
+  app.get(
+    '/healthz',
+    { config, schema: { summary: 'Liveness: the agent runs', response: { 200: healthJson } } },
+    (request) => report(request),
+  );
   app.get(
     '/readyz',
-    { schema: { summary: 'Readiness of the agent', response: { 200: healthJson, 503: healthJson } } },
-    async (_request, reply) => {
-      const health = report();
+    { config, schema: { summary: 'Readiness of the agent', response: { 200: healthJson, 503: healthJson } } },
+    async (request, reply) => {
+      const health = report(request);
       const ready = health.status === 'ok' || health.status === 'degraded';
       reply.code(ready ? 200 : 503);
       return health;

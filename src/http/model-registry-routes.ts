@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -12,12 +11,11 @@ import {
 } from '../contracts/model-registry.ts';
 import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
-import { adminCheck } from '../web/access.ts';
+import { actorWithAddress } from '../web/access/caller.ts';
 import { errorJson } from '../web/http-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
-  readonly adminToken: string | undefined;
   readonly receiveDeadlineMs: number;
 };
 
@@ -87,8 +85,9 @@ const auditJson = z.object({
 
 const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };
 const tags = ['Management of models'];
+const permission = 'models';
 
-/** The commands of `andon models` over HTTP, for callers with the admin token. */
+/** The commands of `andon models` over HTTP, for engineers. */
 export async function registerModelRegistryRoutes(
   root: FastifyInstance,
   options: ModelRegistryRoutesOptions,
@@ -96,7 +95,6 @@ export async function registerModelRegistryRoutes(
   // A scope of its own: bodies may be archives, and errors have their own statuses.
   await root.register(async (scope) => {
     const app = scope.withTypeProvider<ZodTypeProvider>();
-    app.addHook('onRequest', adminCheck(options.adminToken));
     // No idle limit: nothing is sent between the last byte of a package and the answer, while the version is proved.
     app.addHook('onRequest', async ({ raw }) => void raw.socket.setTimeout(0));
     app.addContentTypeParser(ARCHIVE_TYPES, (_request, payload, done) => done(null, payload));
@@ -112,7 +110,7 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/v1/models/install',
     {
-      config: { arrivalTimeoutMs: receiveDeadlineMs },
+      config: { permission, arrivalTimeoutMs: receiveDeadlineMs },
       schema: {
         summary: 'Verify a model package and install it in the model directory',
         description: 'The body is the archive itself, or JSON with the URL of one.',
@@ -126,9 +124,12 @@ function registerInstall(app: FastifyInstance, { desk, receiveDeadlineMs }: Mode
         response: { 200: installedJson, 201: installedJson, ...errors, 408: errorJson, 413: errorJson, 502: errorJson },
       },
     },
-    async ({ query, body, raw }, reply) => {
+    async ({ query, body, caller }, reply) => {
       const order = { ...packageOf(body), activate: query.activate };
-      const installed = await desk.install({ ...order, sha256: query.sha256 ?? order.sha256 }, actorAt(raw));
+      const installed = await desk.install(
+        { ...order, sha256: query.sha256 ?? order.sha256 },
+        actorWithAddress(caller),
+      );
       return reply.code(installed.fresh ? 201 : 200).send(installedToJson(installed));
     },
   );
@@ -156,19 +157,24 @@ function registerActivation(instance: FastifyInstance, desk: ModelRegistry): voi
   app.post(
     '/api/v1/models/:name/activate',
     {
+      config: { permission },
       schema: { summary: 'Verify a version and activate it', tags, params: modelParams, body: versionBody, response },
     },
-    async ({ params, body, raw }) =>
-      activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorAt(raw))),
+    async ({ params, body, caller }) =>
+      activatedToJson(await desk.activate({ name: params.name, version: body.version }, actorWithAddress(caller))),
   );
   app.post(
     '/api/v1/models/:name/rollback',
-    { schema: { summary: 'Activate the previous version again', tags, params: modelParams, response } },
-    async ({ params, raw }) => activatedToJson(await desk.rollback(params.name, actorAt(raw))),
+    {
+      config: { permission },
+      schema: { summary: 'Activate the previous version again', tags, params: modelParams, response },
+    },
+    async ({ params, caller }) => activatedToJson(await desk.rollback(params.name, actorWithAddress(caller))),
   );
   app.delete(
     '/api/v1/models/:name/versions/:version',
     {
+      config: { permission },
       schema: {
         summary: 'Delete a version that is not active, pinned or in use',
         tags,
@@ -179,8 +185,8 @@ function registerActivation(instance: FastifyInstance, desk: ModelRegistry): voi
         response: { 200: z.object({ model: z.string(), version: z.number() }), ...errors },
       },
     },
-    async ({ params, query, raw }) => {
-      await desk.remove(params, { force: query.force }, actorAt(raw));
+    async ({ params, query, caller }) => {
+      await desk.remove(params, { force: query.force }, actorWithAddress(caller));
       return { model: params.name, version: params.version };
     },
   );
@@ -191,17 +197,20 @@ function registerPins(instance: FastifyInstance, desk: ModelRegistry): void {
   const response = { 200: z.object({ model: z.string(), pinned: z.number().nullable() }), 400: errorJson, ...errors };
   app.post(
     '/api/v1/models/:name/pin',
-    { schema: { summary: 'Pin the active version', tags, params: modelParams, body: versionBody, response } },
-    async ({ params, body, raw }) => {
-      await desk.pin({ name: params.name, version: body.version }, actorAt(raw));
+    {
+      config: { permission },
+      schema: { summary: 'Pin the active version', tags, params: modelParams, body: versionBody, response },
+    },
+    async ({ params, body, caller }) => {
+      await desk.pin({ name: params.name, version: body.version }, actorWithAddress(caller));
       return { model: params.name, pinned: body.version };
     },
   );
   app.post(
     '/api/v1/models/:name/unpin',
-    { schema: { summary: 'Unpin the version', tags, params: modelParams, response } },
-    async ({ params, raw }) => {
-      await desk.unpin(params.name, actorAt(raw));
+    { config: { permission }, schema: { summary: 'Unpin the version', tags, params: modelParams, response } },
+    async ({ params, caller }) => {
+      await desk.unpin(params.name, actorWithAddress(caller));
       return { model: params.name, pinned: null };
     },
   );
@@ -211,6 +220,7 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
   app.withTypeProvider<ZodTypeProvider>().get(
     '/api/v1/models/audit',
     {
+      config: { permission },
       schema: {
         summary: 'Audit log of the model directory, with the result of its verification',
         tags,
@@ -233,16 +243,9 @@ function registerAudit(app: FastifyInstance, desk: ModelRegistry): void {
   );
 }
 
-/** The admin token does not identify a person, so the audit log gets the address of the client. */
-function actorAt(request: IncomingMessage): string {
-  return `http:${request.socket.remoteAddress ?? 'unknown'}`;
-}
-
 /** HTTP status by error code, if it is not 422 (the request is valid, the version is not). */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
-  'admin-token-needed': 401,
   'model-server-away': 503,
-  'repository-off': 403,
   'model-version-unknown': 404,
   'model-no-previous': 409,
   'model-pinned': 409,
@@ -265,7 +268,6 @@ function answerError(error: unknown, reply: FastifyReply): FastifyReply {
   // The endpoint's own error handler answers the others.
   if (!(error instanceof OperatingError)) throw error;
   const status = STATUS_OF_CODE[error.code] ?? 422;
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
   // The rest of a package is not read.
   if (!reply.request.raw.complete) reply.header('connection', 'close');

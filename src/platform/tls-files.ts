@@ -4,7 +4,7 @@ import { configObject, readSecret, type SecretReference, secretReference } from 
 import { errorMessage } from './errors.ts';
 
 /** Path of a PEM file, or a secret that holds the PEM text. */
-type PemSource = string | SecretReference;
+export type PemSource = string | SecretReference;
 
 /** Certificates and key of a TLS connection. Read again for each connection, so that a renewed certificate applies. */
 export type TlsFiles = {
@@ -13,11 +13,12 @@ export type TlsFiles = {
   readonly key?: PemSource | undefined;
 };
 
-const pem = (description: string) =>
-  z
-    .union([z.string().min(1), secretReference], { error: 'expected a path, { file: PATH } or { env: NAME }' })
-    .optional()
-    .describe(description);
+/** Path of a PEM file, or a secret that holds its text. */
+export const pemSource = z.union([z.string().min(1), secretReference], {
+  error: 'expected a path, { file: PATH } or { env: NAME }',
+});
+
+const pem = (description: string) => pemSource.optional().describe(description);
 
 /** Schema of the section `tls`. @param peer Other end of the connection: `the broker`. */
 export function tlsSchema(peer: string) {
@@ -42,7 +43,8 @@ export function readTlsFiles({ ca, cert, key }: TlsFiles): Partial<Record<'ca' |
   };
 }
 
-function readPem(source: PemSource): Buffer {
+/** @throws {Error} A file cannot be read. {OperatingError} 'secret-missing'. */
+export function readPem(source: PemSource): Buffer {
   if (typeof source !== 'string') return Buffer.from(readSecret(source));
   try {
     return readFileSync(source);

@@ -10,5 +10,7 @@ export type ModelServerSettings<M = unknown> = {
   readonly models: M;
   /** Models that the configuration's watches name. */
   readonly watched: readonly ModelReference[];
+  /** Token of the commands on this box. */
+  readonly localToken: string | undefined;
   readonly logLevel: LogLevel;
 };

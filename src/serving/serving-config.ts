@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { byteSize, configObject, secretReference } from '../platform/config-fields.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { type EndpointConfig, maxConnectionsField, requestTimeoutField } from '../web/endpoint-config.ts';
+import { serverTlsSchema } from '../web/server-tls.ts';
 import { listenField } from '../web/listen-address.ts';
 import { generationSchema } from './text/generation-config.ts';
 
@@ -10,14 +11,15 @@ const maxBodyField = byteSize('Largest request body. A larger one is answered wi
 /** Section `serving`. Tokens, timeout and connections that are left out are those of `http`. */
 export const servingConfigSchema = configObject({
   listen: listenField('127.0.0.1:8081'),
+  tls: serverTlsSchema.optional().describe('TLS of the model server. Default: http.tls'),
   token: secretReference
     .optional()
     .describe(
-      'Bearer token that every request except /v2/health/live and /v2/health/ready must have. Default: http.token. One of the two is required for an address other than loopback',
+      'Bearer token that may run models, and everything else except to manage them. Default: http.token. Users and other tokens are those of http.users',
     ),
   adminToken: secretReference
     .optional()
-    .describe('Bearer token for the model repository (/v2/repository). Default: http.adminToken'),
+    .describe('Bearer token that may also use the model repository (/v2/repository). Default: http.adminToken'),
   requestTimeout: requestTimeoutField
     .optional()
     .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
@@ -53,7 +55,9 @@ export function modelServerConfig({ http, serving, models }: Sections): ModelSer
   if (serving === undefined && !hasMovedKey && models.serve === 'none') return undefined;
   const own = serving ?? servingConfigSchema.parse({});
   return {
+    ...http,
     listen: own.listen,
+    tls: own.tls ?? http.tls,
     token: own.token ?? http.token,
     adminToken: own.adminToken ?? http.adminToken,
     requestTimeoutMs: own.requestTimeoutMs ?? http.requestTimeoutMs,

@@ -3,6 +3,7 @@ import type { ClientInference } from '../contracts/inference.ts';
 import { formatByteSize } from '../domain/byte-size.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorCode } from '../platform/errors.ts';
+import type { AccessControl } from '../web/access/access-control.ts';
 import { HttpServer } from '../web/http-server.ts';
 import type { ModelServerSettings } from './model-server-settings.ts';
 import { registerGenerateRoutes } from './text/generate-routes.ts';
@@ -18,7 +19,7 @@ import { v2Failure } from './v2/v2-errors.ts';
 import { v2Metrics } from './v2/v2-metrics.ts';
 
 export type ServingEndpointOptions = {
-  readonly settings: Pick<ModelServerSettings, 'agentId' | 'version' | 'serving'>;
+  readonly settings: Pick<ModelServerSettings, 'agentId' | 'version' | 'serving' | 'localToken'>;
   readonly models: ClientInference;
   /** URL of hosts/tensor-codec.ts. */
   readonly codecEntry: URL;
@@ -26,8 +27,6 @@ export type ServingEndpointOptions = {
   readonly deps: Deps;
 };
 
-/** Load balancers and supervisors check health without a secret. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/v2/health/live', '/v2/health/ready']);
 /** Requests of the largest size that may be in progress together. */
 const LARGEST_BODIES_MAX = 8;
 
@@ -38,14 +37,14 @@ export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
   return new HttpServer({
     component: 'serving/http',
     config: serving,
+    localToken: settings.localToken,
     title: `andon model server of ${agentId}`,
     version,
     descriptionPath: '/openapi.json',
     bodyBytesMax: serving.maxBodyBytes,
     receiveDeadlineMs: 0,
-    openPaths: OPEN_PATHS,
     statusOfCode: {},
-    routes: (root, adminToken) => registerV2Routes(root, options, adminToken),
+    routes: (root, access) => registerV2Routes(root, options, access),
     ...(onListening === undefined ? {} : { onListening }),
     deps,
   });
@@ -60,7 +59,7 @@ export function servingEndpoint(options: ServingEndpointOptions): HttpServer {
 async function registerV2Routes(
   root: FastifyInstance,
   { settings, models: inference, codecEntry, deps }: ServingEndpointOptions,
-  adminToken: string | undefined,
+  access: AccessControl,
 ): Promise<void> {
   const { version, serving } = settings;
   const bodyBytesMax = serving.maxBodyBytes;
@@ -78,9 +77,9 @@ async function registerV2Routes(
       refused.inc({ code: errorCode(failure) });
       return sendError(reply, failure);
     });
-    registerServerRoutes(app, inference, version, adminToken);
+    registerServerRoutes(app, inference, version, access);
     registerModelRoutes(app, inference);
-    registerRepositoryRoutes(app, { inference, adminToken });
+    registerRepositoryRoutes(app, inference);
     const budget = new MemoryBudget(bodyBytesMax * LARGEST_BODIES_MAX, bytes, (used) =>
       v2Failure('infer-busy', `Requests in progress use ${used}`),
     );
@@ -88,7 +87,12 @@ async function registerV2Routes(
     const preParsing = async (request: FastifyRequest, reply: FastifyReply) => {
       reply.raw.once('close', budget.take(bytesAhead(request)));
     };
-    const infer = { schema: operation('Run a model'), preParsing, handler: inferHandler({ inference, codec }) };
+    const infer = {
+      config: { permission: 'infer' as const },
+      schema: operation('Run a model'),
+      preParsing,
+      handler: inferHandler({ inference, codec }),
+    };
     for (const path of MODEL_PATHS) app.post(`${path}/infer`, infer);
     registerGenerateRoutes(app, { inference, limits: serving.generation, preParsing, bodyBytesMax, deps });
   });
@@ -98,15 +102,19 @@ function registerServerRoutes(
   app: FastifyInstance,
   inference: ClientInference,
   version: string,
-  adminToken: string | undefined,
+  access: AccessControl,
 ): void {
   const extensions = ['binary_tensor_data', 'statistics', 'model_configuration', 'parameters', 'generate'];
-  if (adminToken !== undefined) extensions.push('model_repository');
-  const metadata = { name: 'andon', version, extensions };
-  for (const path of ['/v2', '/v2/'])
-    app.get(path, { schema: operation('Metadata of the server') }, async () => metadata);
-  app.get('/v2/health/live', { schema: operation('Liveness of the server') }, async () => ({ live: true }));
-  app.get('/v2/health/ready', { schema: operation('Readiness of all models') }, async (_request, reply) => {
+  const metadata = () => ({
+    name: 'andon',
+    version,
+    extensions: access.hasEngineer ? [...extensions, 'model_repository'] : extensions,
+  });
+  for (const path of ['/v2', '/v2/']) app.get(path, { schema: operation('Metadata of the server') }, metadata);
+  // Load balancers and supervisors check health without a secret.
+  const config = { permission: 'open' } as const;
+  app.get('/v2/health/live', { config, schema: operation('Liveness of the server') }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { config, schema: operation('Readiness of all models') }, async (_request, reply) => {
     const ready = (await inference.models()).statuses().every(({ state }) => state === 'ready');
     return reply.code(ready ? 200 : 503).send({ ready });
   });

@@ -21,7 +21,15 @@ export const tagFields = {
     .min(0)
     .default(0)
     .describe('For stuckAfter: a change of this size or less, in engineering units, does not count as a change'),
-  scale: z.number().default(1).describe('Factor from the raw value to engineering units'),
+  scale: z
+    .number({
+      error: ({ input }) =>
+        typeof input === 'string' && !Number.isFinite(Number(input.replace(',', '.')))
+          ? `expected a number (derived: calculates with the value of another tag: { expr: "tag('power_raw') * 10 ^ tag('power_sf')" })`
+          : '',
+    })
+    .default(1)
+    .describe('Factor from the raw value to engineering units'),
   offset: z.number().default(0).describe('Value added after scaling, in engineering units'),
 } as const;
 

@@ -1,12 +1,14 @@
 import * as z from 'zod';
-import { duration, type SecretReference } from '../platform/config-fields.ts';
+import { duration } from '../platform/config-fields.ts';
+import type { AccessConfig } from './access/access-config.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** Settings that every HTTP endpoint has. */
-export type EndpointConfig = {
+export type EndpointConfig = AccessConfig & {
   readonly listen: string;
-  readonly token?: SecretReference | undefined;
-  /** Grants everything that `token` grants, and the management of models. */
-  readonly adminToken?: SecretReference | undefined;
+  readonly tls?: ServerTls | undefined;
+  /** Allows clear text on an address other than loopback. */
+  readonly insecure: boolean;
   readonly requestTimeoutMs: number;
   readonly maxConnections: number;
 };

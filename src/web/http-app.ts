@@ -1,3 +1,5 @@
+import type { SecureContextOptions } from 'node:tls';
+import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import {
@@ -6,17 +8,18 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
-import { readSecret } from '../platform/config-fields.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { accessCheck } from './access.ts';
+import { errorMessage, invariant, OperatingError } from '../platform/errors.ts';
+import type { AccessControl } from './access/access-control.ts';
+import { accessStatuses } from './access/access-errors.ts';
+import { readCookies } from './access/login-routes.ts';
 import { limitArrival } from './arrival-deadline.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { httpMetrics } from './http-metrics.ts';
-import { listenAddress } from './listen-address.ts';
+import { securityHeaders } from './security-headers.ts';
 
-/** Adds paths to an endpoint. @param adminToken Undefined if models cannot be managed over HTTP. */
-type Routes = (app: FastifyInstance, adminToken: string | undefined) => void | Promise<void>;
+/** Adds paths to an endpoint. Each route that is not a GET states its permission. */
+type Routes = (app: FastifyInstance, access: AccessControl) => void | Promise<void>;
 
 export type HttpAppOptions = {
   readonly config: EndpointConfig;
@@ -28,7 +31,9 @@ export type HttpAppOptions = {
   readonly bodyBytesMax: number;
   /** Longest time that a request on any path may take to arrive; `requestTimeout` if that is longer. */
   readonly receiveDeadlineMs: number;
-  readonly openPaths: ReadonlySet<string>;
+  readonly access: AccessControl;
+  /** Options of the TLS server; undefined for clear text. */
+  readonly tls: SecureContextOptions | undefined;
   /** HTTP status by error code, if it is not 503 for errors that pass and 400 for the others. */
   readonly statusOfCode: Readonly<Record<string, number>>;
   readonly routes: Routes;
@@ -37,18 +42,17 @@ export type HttpAppOptions = {
 
 /** Builds what all HTTP endpoints have in common: limits, access, the form of errors, metrics and the OpenAPI description. */
 export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { config, descriptionPath, routes, deps } = options;
-  const token = config.token === undefined ? undefined : readSecret(config.token);
-  const adminToken = config.adminToken === undefined ? undefined : readSecret(config.adminToken);
+  const { config, descriptionPath, access, routes, deps } = options;
   // Fastify's own limits default to none at all.
   const app = fastify({
     logger: false,
     bodyLimit: options.bodyBytesMax,
     connectionTimeout: config.requestTimeoutMs * 2,
     requestTimeout: Math.max(config.requestTimeoutMs, options.receiveDeadlineMs),
-    http: { headersTimeout: config.requestTimeoutMs },
+    ...protocolOptions(options),
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
+    trustProxy: [...config.trustedProxies],
     routerOptions: { maxParamLength: 200 },
   });
   app.server.maxConnections = config.maxConnections;
@@ -63,8 +67,11 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see ${descriptionPath}` });
   });
   acceptEmptyJson(app);
-  const loopback = listenAddress(config.listen)?.loopback === true;
-  app.addHook('onRequest', accessCheck({ token, adminToken, loopback, openPaths: options.openPaths }));
+  requirePermissions(app);
+  // First, so that refused requests have the headers, too.
+  await app.register(helmet, securityHeaders());
+  await readCookies(app);
+  app.addHook('onRequest', access.check);
   limitArrival(app, config.requestTimeoutMs, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
@@ -72,8 +79,29 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     transform: jsonSchemaTransform,
   });
   app.get(descriptionPath, { schema: { hide: true } }, () => app.swagger());
-  await routes(app, adminToken);
+  await routes(app, access);
   return app;
+}
+
+/** Node looks for connections that exceed their time this often. */
+const CONNECTIONS_LOOK_MS = 1_000;
+
+function protocolOptions({ config, tls }: HttpAppOptions): object {
+  const limits = { headersTimeout: config.requestTimeoutMs, connectionsCheckingInterval: CONNECTIONS_LOOK_MS };
+  if (tls === undefined) return { http: limits };
+  // A client without a certificate gets an answer with the reason, from `AccessControl`.
+  const handshakeTimeout = config.requestTimeoutMs;
+  return {
+    https: { ...limits, ...tls, handshakeTimeout, requestCert: tls.ca !== undefined, rejectUnauthorized: false },
+  };
+}
+
+/** A route that changes something must state who may. */
+function requirePermissions(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ method, url, config }) => {
+    const isRead = [method].flat().every((each) => each === 'GET' || each === 'HEAD');
+    invariant(isRead || config?.permission !== undefined, `${String(method)} ${url} states its permission`);
+  });
 }
 
 function measure(app: FastifyInstance, { metrics }: Deps): void {
@@ -107,7 +135,8 @@ function errorAnswer(
     return { status: 400, message: problems.join('; ') };
   }
   if (error instanceof OperatingError) {
-    const status = statusOfCode[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
+    const status =
+      statusOfCode[error.code] ?? accessStatuses[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
     return { status, message: error.message };
   }
   return { status: error.statusCode ?? 500, message: errorMessage(error) };

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Disposition, type ErrorCatalogue, OperatingError, reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, retry } from '../platform/errors.ts';
 
 /** Errors of every HTTP endpoint. */
 export const httpErrors = {
@@ -7,20 +7,7 @@ export const httpErrors = {
     'An HTTP endpoint could not listen on its address. Everything else continues, and it retries.',
     'Find the program that uses the address, or change `http.listen` or `serving.listen`.',
   ),
-  'repository-off': reject(
-    'Models can be managed over HTTP only if `http.adminToken` is configured.',
-    'Set `http.adminToken`, or use `andon models` on the box.',
-  ),
-  'admin-token-needed': reject(
-    'A request to manage models came without the admin token, or with a wrong one.',
-    'Send `Authorization: Bearer <http.adminToken>`.',
-  ),
 } as const satisfies ErrorCatalogue;
-
-export function httpFailure(code: keyof typeof httpErrors, message: string, options?: ErrorOptions): OperatingError {
-  const disposition: Disposition = httpErrors[code].disposition;
-  return new OperatingError(code, disposition, message, options);
-}
 
 /** Body of every error answer. */
 export const errorJson = z.object({ error: z.string() });

@@ -1,4 +1,4 @@
-import { durationBuckets, histogram, type MetricCatalogue } from '../platform/metrics.ts';
+import { durationBuckets, gauge, histogram, type MetricCatalogue } from '../platform/metrics.ts';
 
 export const httpMetrics = {
   andon_http_request_duration_seconds: histogram(
@@ -6,4 +6,7 @@ export const httpMetrics = {
     ['route', 'status'],
     durationBuckets,
   ),
+  andon_http_certificate_expiry_seconds: gauge('End of validity of the certificate of an endpoint, Unix time.', [
+    'component',
+  ]),
 } as const satisfies MetricCatalogue;

@@ -1,14 +1,19 @@
 import type { Server } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import { errorMessage, invariant } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
+import { AccessControl } from './access/access-control.ts';
 import { httpApp, type HttpAppOptions } from './http-app.ts';
 import { type ListenAddress, listenAddress } from './listen-address.ts';
+import { ServerCertificate } from './server-tls.ts';
 
-export type HttpServerOptions = HttpAppOptions & {
+export type HttpServerOptions = Omit<HttpAppOptions, 'access' | 'tls'> & {
   readonly component: string;
+  /** Token of the commands on this box; undefined if there is none. */
+  readonly localToken: string | undefined;
   readonly onListening?: (url: string) => void;
 };
 
@@ -18,6 +23,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #health: ComponentHealth;
   readonly #backoff: Backoff;
   readonly #address: ListenAddress;
+  readonly #access: AccessControl;
+  readonly #certificate: ServerCertificate | undefined;
   #app: FastifyInstance | undefined;
   #retry: Timer | undefined;
   #stopped = false;
@@ -27,6 +34,13 @@ export class HttpServer implements AsyncDisposable {
     const address = listenAddress(options.config.listen);
     invariant(address !== undefined, `the address '${options.config.listen}' passed the schema`);
     this.#address = address;
+    const { tls } = options.config;
+    this.#access = new AccessControl({
+      ...options,
+      clientCertificates: tls?.clientCa !== undefined,
+      loopback: address.loopback,
+    });
+    this.#certificate = tls === undefined ? undefined : new ServerCertificate(tls, options.component, options.deps);
     this.#health = options.deps.health.component(options.component);
     this.#backoff = new Backoff({ firstMs: 500, maxMs: 30_000, random: options.deps.random });
   }
@@ -34,10 +48,11 @@ export class HttpServer implements AsyncDisposable {
   /** Listens. If the address is in use, reports it and retries with backoff. */
   async start(): Promise<void> {
     try {
-      const app = await httpApp(this.#options);
+      const app = await httpApp({ ...this.#options, access: this.#access, tls: this.#certificate?.read() });
       this.#app = app;
       await app.listen({ host: this.#address.host, port: this.#address.port });
       if (this.#stopped) return await app.close();
+      this.#certificate?.watch((options) => (app.server as Server as TlsServer).setSecureContext(options));
       this.#backoff.reset();
       this.#health.report('ok');
       this.#options.onListening?.(this.url ?? '');
@@ -50,7 +65,8 @@ export class HttpServer implements AsyncDisposable {
 
   /** URL of the endpoint; undefined until it listens. */
   get url(): string | undefined {
-    return this.#app === undefined ? undefined : urlOf(this.#app.server);
+    const scheme = this.#certificate === undefined ? 'http' : 'https';
+    return this.#app === undefined ? undefined : urlOf(this.#app.server, scheme);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,6 +75,8 @@ export class HttpServer implements AsyncDisposable {
     const app = this.#app;
     this.#app = undefined;
     await app?.close();
+    this.#access.dispose();
+    this.#certificate?.dispose();
   }
 
   #startLater(error: unknown): void {
@@ -71,9 +89,9 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function urlOf(server: Server): string | undefined {
+function urlOf(server: Server, scheme: string): string | undefined {
   const address = server.address();
   if (address === null || typeof address === 'string') return undefined;
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `http://${host}:${address.port}`;
+  return `${scheme}://${host}:${address.port}`;
 }

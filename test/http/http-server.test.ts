@@ -146,7 +146,7 @@ describe('the HTTP endpoint', () => {
     settings: { readonly listen?: string; readonly token?: { readonly file: string } } = {},
   ): Promise<string> {
     server = agentEndpoint({
-      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', ...settings }),
+      config: httpConfigSchema.parse({ listen: '127.0.0.1:0', anonymous: 'operator', ...settings }),
       identity: { agentId: 'edge', version: '0.0.0' },
       alarms: desk,
       board,
@@ -160,6 +160,7 @@ describe('the HTTP endpoint', () => {
       learning: { learningOf: () => undefined },
       modelRegistry: undefined,
       modelServerAddress: () => modelServerAddress,
+      localToken: undefined,
       deps,
     });
     await server.start();
@@ -204,7 +205,7 @@ describe('the HTTP endpoint', () => {
   test('an acknowledgement names who did it and needs no body', async () => {
     const url = await serve();
     const plain = await fetch(`${url}/api/v1/alarms/pump-1/acknowledge`, { method: 'POST' });
-    expect(await plain.json()).toMatchObject({ watch: 'pump-1', state: 'acknowledged', by: 'operator' });
+    expect(await plain.json()).toMatchObject({ watch: 'pump-1', state: 'acknowledged', by: 'anonymous' });
     const empty = await fetch(`${url}/api/v1/alarms/pump-1/acknowledge`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -213,8 +214,8 @@ describe('the HTTP endpoint', () => {
     const named = await post(`${url}/api/v1/alarms/pump-1/acknowledge`, { by: 'anna' });
     expect(await named.json()).toMatchObject({ by: 'anna' });
     expect(desk.asked).toEqual([
-      ['acknowledge', 'pump-1', 'operator'],
-      ['acknowledge', 'pump-1', 'operator'],
+      ['acknowledge', 'pump-1', 'anonymous'],
+      ['acknowledge', 'pump-1', 'anonymous'],
       ['acknowledge', 'pump-1', 'anna'],
     ]);
   });

@@ -205,6 +205,34 @@ describe('a graph that cannot judge windows is refused with what to set or expor
     );
   });
 
+  test.each<[string, Dims, { steps: number; tags: number; flat?: boolean }, RegExp]>([
+    [
+      'no batch',
+      [2, 3],
+      { steps: 2, tags: 3 },
+      /takes 'X' as \[2, 3\], expected \[\?, 2, 3\].*no dimension for the batch: export it with an input of the shape \[1, 2, 3\], or, if it judges 2 single rows, set window: \{ steps: 1 \}/,
+    ],
+    [
+      'no batch, with the rows joined',
+      [6],
+      { steps: 2, tags: 3, flat: true },
+      /takes 'X' as \[6\], expected \[\?, 6\].*export it with an input of the shape \[1, 6\]/,
+    ],
+    [
+      'other steps',
+      ['N', 5, 3],
+      { steps: 2, tags: 3 },
+      /takes 'X' as \[\?, 5, 3\], expected \[\?, 2, 3\].*or set window\.steps and tags in model\.yaml to those of the graph/,
+    ],
+  ])('%s', async (_what, dims, shape, message) => {
+    const bytes = sumGraph(
+      { dims },
+      [1],
+      dims.map((_, axis) => axis),
+    );
+    expect(await refusal(foreign(bytes, shape, { window: [1, 2, 3, 4, 5, 6], scores: [21] }))).toMatch(message);
+  });
+
   test('other names', async () => {
     const bytes = sumGraph({ dims: ['N', 3] }, ['N', 1], [1]);
     const sound = foreign(bytes, three, { window: row, scores: [1.25] });

@@ -6,6 +6,7 @@ export function brokerOptions(url: string, overrides: Partial<MqttConnectionOpti
     name: 'test',
     url,
     clientId: `test-${crypto.randomUUID()}`,
+    isClientIdChosen: false,
     protocolVersion: 'auto',
     keepaliveMs: 15_000,
     username: undefined,

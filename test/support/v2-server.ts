@@ -28,7 +28,7 @@ export class V2Server implements AsyncDisposable {
     const serving = modelServerConfig(config);
     if (serving === undefined) throw new Error('section serving was not read');
     const server = servingEndpoint({
-      settings: { agentId: 'edge', version: '1.2.3', serving },
+      settings: { agentId: 'edge', version: '1.2.3', serving, localToken: undefined },
       models,
       codecEntry: tensorCodecEntry,
       deps,

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/config-file.ts';
 import { type ComparisonJson, comparisonJson, type RolloutJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { agentNotReached, agentUrl, askAgent } from '../output/agent-request.ts';
+import { agentNotReached, agentOf, askAgent } from '../output/agent-request.ts';
 import { configOption, jsonOption, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
@@ -33,13 +33,13 @@ export function addCompareCommand(models: Command): void {
  */
 async function compareCommand(text: string, options: CompareOptions, output: Output): Promise<number> {
   const { name } = referenceOf(text);
-  const { http, watches } = (await loadConfig(options.config)).config;
-  const url = options.url ?? agentUrl(http);
+  const { config } = await loadConfig(options.config);
+  const agent = agentOf(config, options.url);
   const path = `/api/v1/models/${encodeURIComponent(name)}/compare`;
-  const comparison = await askAgent(http, path, url)
+  const comparison = await askAgent(agent, path)
     .then((answer) => comparisonJson.parse(answer))
-    .catch((error: unknown) => agentNotReached(url, error));
-  const users = Object.values(watches).filter(({ model }) => model.name === name).length;
+    .catch((error: unknown) => agentNotReached(agent.url, error));
+  const users = Object.values(config.watches).filter(({ model }) => model.name === name).length;
   printResult(output, options, { document: comparison, text: comparisonText(comparison, users) });
   return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;
 }

@@ -8,7 +8,7 @@ import { OutboxLock } from '../../outbox/file/outbox-lock.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
-import { agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
+import { agentOf, agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
 import { systemDeps } from '../output/system-deps.ts';
 
 /** `incomplete` is missing in the answer of an older agent. */
@@ -36,13 +36,14 @@ export function openRegistry({ config }: Pick<LoadedConfig, 'config'>): VersionR
  *
  * @throws {OperatingError} 'agent-not-reached' if an agent may be running and its models are unknown.
  */
-async function loadedModels({ http, outbox }: AgentConfig): Promise<readonly ExactModel[]> {
+async function loadedModels(config: AgentConfig): Promise<readonly ExactModel[]> {
+  const { http, outbox } = config;
   if (listenAddress(http.listen)?.port === 0) {
     checkNoAgent(outbox.path, 'http.listen has port 0, so its address is unknown');
     return [];
   }
   try {
-    const { models, incomplete } = loadedSchema.parse(await askAgent(http, '/api/v1/models'));
+    const { models, incomplete } = loadedSchema.parse(await askAgent(agentOf(config), '/api/v1/models'));
     if (incomplete === undefined || incomplete === null) return models;
     throw new Error(`its model server: ${incomplete}`);
   } catch (error) {

@@ -4,9 +4,9 @@ import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import type { AnyManifest, ModelManifest } from '../../contracts/model-manifest.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import type { HttpConfig } from '../../http/http-config.ts';
+import type { AgentConfig } from '../../config/config-schema.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
-import { askAgent } from '../output/agent-request.ts';
+import { agentOf, askAgent } from '../output/agent-request.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { referenceOf } from './model-argument.ts';
@@ -17,9 +17,10 @@ export async function modelsShowCommand(
   options: { readonly config: string; readonly json?: boolean },
   output: Output,
 ): Promise<number> {
-  const { models, http } = (await loadConfig(options.config)).config;
+  const { config } = await loadConfig(options.config);
+  const { models } = config;
   const { manifest } = await ModelDirectory.of(models).find(referenceOf(text));
-  const drift = await liveDrift(http, manifest.name);
+  const drift = await liveDrift(config, manifest.name);
   printResult(output, options, {
     document: { ...manifest, drift: drift?.map(({ watch, drift: indexes }) => ({ watch, indexes })) ?? null },
     text: [...manifestText(manifest), driftText(drift)].join('\n'),
@@ -83,9 +84,9 @@ const watchesSchema = z.object({
 type WatchDrift = z.infer<typeof watchesSchema>['watches'][number];
 
 /** Returns the drift of the watches that use a model, from the running agent; undefined if no agent answers. */
-async function liveDrift(http: HttpConfig, modelName: string): Promise<readonly WatchDrift[] | undefined> {
+async function liveDrift(config: AgentConfig, modelName: string): Promise<readonly WatchDrift[] | undefined> {
   try {
-    const { watches } = watchesSchema.parse(await askAgent(http, '/api/v1/watches'));
+    const { watches } = watchesSchema.parse(await askAgent(agentOf(config), '/api/v1/watches'));
     return watches.filter(({ model }) => model.split('@')[0] === modelName);
   } catch {
     // The command shows a file, so it also works while no agent runs.

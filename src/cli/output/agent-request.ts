@@ -1,22 +1,50 @@
-import { type Dispatcher, request } from 'undici';
+import { X509Certificate } from 'node:crypto';
+import { Agent, type Dispatcher, request } from 'undici';
 import * as z from 'zod';
 import { formatDuration } from '../../domain/duration.ts';
 import type { HttpConfig } from '../../http/http-config.ts';
 import { errorJson } from '../../web/http-errors.ts';
 import { listenAddress } from '../../web/listen-address.ts';
 import { readSecret } from '../../platform/config-fields.ts';
+import { readPem } from '../../platform/tls-files.ts';
+import type { AgentConfig } from '../../config/config-schema.ts';
+import { LOCAL_USER_HEADER } from '../../web/access/access-control.ts';
+import { readLocalToken } from '../../web/access/local-token.ts';
+import { commandUser } from './command-user.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
+const LOOPBACK_HOST = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+/** The running agent, for the commands on its box. */
+export type RunningAgentAddress = {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Certificate that the agent must have; undefined for clear text, or for an authority that the system knows. */
+  readonly certificate: Buffer | undefined;
+};
 
 /**
- * Sends a request to the running agent, with the token and the address of its configuration, and returns the JSON.
+ * Returns the address and the token of the agent of a configuration. The token is the local one, or `http.token` if this
+ * Unix user may not read that.
+ *
+ * @param url Another address. It gets the local token only if it is on this box.
+ */
+export function agentOf({ http, outbox }: Pick<AgentConfig, 'http' | 'outbox'>, url?: string): RunningAgentAddress {
+  const address = url ?? agentUrl(http);
+  const isLocal = LOOPBACK_HOST.test(URL.parse(address)?.hostname ?? '');
+  const local = isLocal ? readLocalToken(outbox.path) : undefined;
+  const token = local ?? (http.token === undefined ? undefined : readSecret(http.token));
+  return { url: address, token, certificate: isLocal && http.tls !== undefined ? readPem(http.tls.cert) : undefined };
+}
+
+/**
+ * Sends a request to the running agent and returns the JSON.
  *
  * @param body Sent with POST; undefined sends a GET.
  */
-export async function askAgent(http: HttpConfig, path: string, url = agentUrl(http), body?: object): Promise<unknown> {
-  const token = http.token === undefined ? undefined : readSecret(http.token);
-  const { statusCode, statusText, body: answer } = await getFromAgent(new URL(path, url), token, body);
+export async function askAgent(agent: RunningAgentAddress, path: string, body?: object): Promise<unknown> {
+  const { statusCode, statusText, body: answer } = await getFromAgent(agent, path, body);
   if (statusCode >= 200 && statusCode < 300) return answer.json();
   const { error = statusText } = errorJson
     .partial()
@@ -26,15 +54,33 @@ export async function askAgent(http: HttpConfig, path: string, url = agentUrl(ht
 }
 
 /** Sends a request to an agent, as `askAgent`. The deadline of 5 s includes the body; redirects are not followed. */
-export function getFromAgent(url: URL, token: string | undefined, body?: object): Promise<Dispatcher.ResponseData> {
-  return request(url, {
+export function getFromAgent(
+  { url, token, certificate }: RunningAgentAddress,
+  path: string,
+  body?: object,
+): Promise<Dispatcher.ResponseData> {
+  return request(new URL(path, url), {
     method: body === undefined ? 'GET' : 'POST',
     body: body === undefined ? null : JSON.stringify(body),
     headers: {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}`, [LOCAL_USER_HEADER]: commandUser() }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    ...(certificate === undefined ? {} : { dispatcher: pinned(certificate) }),
+  });
+}
+
+/** Accepts exactly this certificate. Its names need not contain the loopback address. */
+function pinned(certificate: Buffer): Dispatcher {
+  const expected = new X509Certificate(certificate).fingerprint256;
+  return new Agent({
+    connect: {
+      ca: certificate,
+      allowPartialTrustChain: true,
+      checkServerIdentity: (_host, { fingerprint256 }) =>
+        fingerprint256 === expected ? undefined : new Error('the agent has another certificate than http.tls.cert'),
+    },
   });
 }
 
@@ -62,8 +108,9 @@ export function agentNotReached(url: string, error: unknown): never {
 /** The address of the agent of a configuration, for a client on this machine. */
 export function agentUrl(http: HttpConfig): string {
   const address = listenAddress(http.listen);
-  if (address === undefined) return `http://${http.listen}`;
+  const scheme = http.tls === undefined ? 'http' : 'https';
+  if (address === undefined) return `${scheme}://${http.listen}`;
   // An agent that listens on all addresses is reached at the loopback address.
   const host = address.loopback ? address.host : '127.0.0.1';
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }

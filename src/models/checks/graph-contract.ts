@@ -9,14 +9,16 @@ import { scoreName, windowTypes } from './window-scores.ts';
  * Checks the inputs and outputs of a graph against its manifest. If the graph judges no windows, only the names in the
  * golden vectors are checked.
  *
+ * @param declared Inputs as the graph declares them, with a fixed batch if it has one.
  * @throws {OperatingError} 'model-load-failed'
  */
 export function checkGraphContract(
   manifest: AnyManifest,
   inputs: readonly TensorSpec[],
   outputs: readonly TensorSpec[],
+  declared: readonly TensorSpec[] = inputs,
 ): void {
-  if (judgesWindows(manifest)) checkWindowContract(manifest, inputs, outputs);
+  if (judgesWindows(manifest)) checkWindowContract(manifest, inputs, outputs, declared);
   else checkGoldenNames(manifest, inputs, outputs);
 }
 
@@ -43,6 +45,7 @@ function checkWindowContract(
   manifest: ModelManifest,
   inputs: readonly TensorSpec[],
   outputs: readonly TensorSpec[],
+  declared: readonly TensorSpec[],
 ): void {
   const window = inputs.find(({ name }) => name === manifest.input);
   if (inputs.length > 1)
@@ -54,8 +57,10 @@ function checkWindowContract(
       `has inputs ${names(inputs)}, expected '${manifest.input}' only. Set input: in model.yaml to its name`,
     );
   if (!windowTypes.includes(window.type))
-    throw mismatch(`takes '${window.name}' as ${window.type}, expected ${windowTypes.join(', ')}`);
-  checkWindowShape(manifest, window);
+    throw mismatch(
+      `takes '${window.name}' as ${window.type}, expected ${windowTypes.join(', ')}. Export the graph with one of them; it can convert the input itself`,
+    );
+  checkWindowShape(manifest, window, declared.find(({ name }) => name === window.name)?.dims ?? []);
   const score = outputOf(outputs, scoreName(manifest));
   if (score.type === 'string' || score.type === 'bool')
     throw mismatch(`gives '${score.name}' as ${score.type}, expected numbers`);
@@ -65,12 +70,20 @@ function checkWindowContract(
   if (type !== 'float32') throw mismatch(`gives '${name}' as ${type}, expected float32`);
 }
 
-function checkWindowShape({ window: { steps, flat }, tags }: ModelManifest, { name, dims }: TensorSpec): void {
+function checkWindowShape(
+  { window: { steps, flat }, tags }: ModelManifest,
+  { name, dims }: TensorSpec,
+  declared: readonly number[],
+): void {
   const columns = tags.length;
   const wanted = flat ? [-1, steps * columns] : [-1, steps, columns];
   // Dimensions of 1 change neither the number nor the order of the values.
   if (agrees(dims, wanted) || agrees(withoutOnes(dims), withoutOnes(wanted))) return;
   const found = `takes '${name}' as ${shapeText(dims)}, expected ${shapeText(wanted)}: ${steps} steps of ${columns} tags`;
+  if (!declared.includes(-1) && shapeText(declared) === shapeText(wanted.slice(1)))
+    throw mismatch(
+      `takes '${name}' as ${shapeText(declared)}, expected ${shapeText(wanted)}: ${steps} steps of ${columns} tags. The graph has no dimension for the batch: export it with an input of the shape ${shapeText([1, ...declared])}${flat ? '' : `, or, if it judges ${steps} single rows, set window: { steps: 1 }`}`,
+    );
   const [, row] = withoutOnes(dims);
   if (agrees(withoutOnes(dims), withoutOnes([-1, steps * columns])))
     throw mismatch(
@@ -80,7 +93,9 @@ function checkWindowShape({ window: { steps, flat }, tags }: ModelManifest, { na
     throw mismatch(`${found}. For a graph that judges one row, set window: { steps: 1 }`);
   if (agrees(withoutOnes(dims), withoutOnes([-1, columns, steps])))
     throw mismatch(`${found}. The graph has the tags before the steps: transpose its input before the export`);
-  throw mismatch(found);
+  throw mismatch(
+    `${found}. Export the graph with this input, or set window.steps and tags in model.yaml to those of the graph`,
+  );
 }
 
 /** Returns a shape without the dimensions of 1 after the batch. */

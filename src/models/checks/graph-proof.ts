@@ -25,7 +25,7 @@ export async function proveGraph(
   const batch = judgesWindows(manifest) ? fixedBatch(inputs) : undefined;
   const seen =
     batch === undefined ? { inputs, outputs } : { inputs: withAnyBatch(inputs), outputs: withAnyBatch(outputs) };
-  checkGraphContract(manifest, seen.inputs, seen.outputs);
+  checkGraphContract(manifest, seen.inputs, seen.outputs, inputs);
   const golden = await checkGolden(manifest, seen.inputs, async (feeds) => {
     const found = await run(feeds, batch);
     if (judgesWindows(manifest)) checkScores(manifest, feeds, found);

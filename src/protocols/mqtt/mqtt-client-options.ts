@@ -22,6 +22,8 @@ export type MqttConnectionOptions = {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`, without user and password. */
   readonly url: string;
   readonly clientId: string;
+  /** True if a user chose the client id, so that another client may have it too. */
+  readonly isClientIdChosen: boolean;
   /** 'auto' starts with MQTT 5 and falls back to 3.1.1 if the broker does not support it. */
   readonly protocolVersion: MqttProtocolVersion | 'auto';
   /** The connection ends after 1.5 times this without a packet. Sent in whole seconds, at least one. */

@@ -84,6 +84,7 @@ export function mqttConnectionOptions(
     name: owner.name,
     url: config.url,
     clientId: config.clientId ?? owner.clientId,
+    isClientIdChosen: config.clientId !== undefined,
     protocolVersion: config.protocolVersion === 'auto' ? 'auto' : config.protocolVersion === '3.1.1' ? 4 : 5,
     keepaliveMs: config.keepaliveMs,
     username: config.username,

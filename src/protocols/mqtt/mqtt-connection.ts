@@ -6,6 +6,7 @@ import { type MqttConnectionOptions, type MqttProtocolVersion, STRING_BYTES_MAX 
 import { mqttMetrics } from './mqtt-metrics.ts';
 import { isPlainTopic, matchesTopicFilter, parseTopicFilter, type TopicFilter } from './mqtt-topic-filter.ts';
 import { type MqttPublishOptions, MqttSession, type RefusedTopics } from './mqtt-session.ts';
+import { EARLY_MS, TakeoverMonitor } from './mqtt-takeover.ts';
 
 export type MqttState =
   | {
@@ -21,7 +22,7 @@ export type MqttState =
     }
   | {
       readonly connected: true;
-      /** Subscriptions that the broker refused; undefined if none. */
+      /** Subscriptions that the broker refused, or that connections ended soon; undefined if neither. */
       readonly reason: string | undefined;
       /** True once the broker has answered every subscription of this connection. */
       readonly subscribed: boolean;
@@ -72,6 +73,9 @@ export class MqttConnection implements AsyncDisposable {
   #connectedAtMs: number | undefined;
   #answersOpen = 0;
   #timer: Timer | undefined;
+  readonly #takeovers: TakeoverMonitor;
+  /** Runs while a new connection may end as the ones before it. */
+  #lasting: Timer | undefined;
   #phase: 'new' | 'started' | 'disposed' = 'new';
 
   constructor(options: MqttConnectionOptions, deps: Deps) {
@@ -84,6 +88,7 @@ export class MqttConnection implements AsyncDisposable {
       random: deps.random,
     });
     this.#metrics = metricsOf(deps, options.name);
+    this.#takeovers = new TakeoverMonitor(options.clientId, options.isClientIdChosen);
   }
 
   /** Starts to connect and returns; call it once. */
@@ -164,6 +169,7 @@ export class MqttConnection implements AsyncDisposable {
     this.#phase = 'disposed';
     this.#listeners.length = 0;
     this.#timer?.cancel();
+    this.#lasting?.cancel();
     const session = this.#session;
     this.#session = undefined;
     this.#metrics.connected.set(0);
@@ -199,6 +205,11 @@ export class MqttConnection implements AsyncDisposable {
   #whenConnected(): void {
     this.#connectedAtMs = this.#deps.clock.monotonicMs();
     this.#metrics.connected.set(1);
+    if (this.#takeovers.suspicion !== undefined)
+      this.#lasting = this.#deps.clock.setTimer(() => {
+        this.#takeovers.lasted();
+        this.#notifyConnected();
+      }, EARLY_MS);
     if (this.#subscriptions.length === 0) this.#notifyConnected();
     else this.#subscribe(this.#subscriptions);
   }
@@ -208,17 +219,21 @@ export class MqttConnection implements AsyncDisposable {
     this.#session = undefined;
     this.#connectedAtMs = undefined;
     this.#timer?.cancel();
+    this.#lasting?.cancel();
     this.#metrics.connected.set(0);
     if (this.#fallsBack(reason)) return;
     this.#metrics.losses.inc({ connection: this.#options.name, code: reason.code });
-    if (connectedAtMs !== undefined && this.#deps.clock.monotonicMs() - connectedAtMs >= STABLE_MS)
-      this.#backoff.reset();
     if (connectedAtMs === undefined) this.#switchVersion(reason);
+    else {
+      const livedMs = this.#deps.clock.monotonicMs() - connectedAtMs;
+      this.#takeovers.ended(reason.code, livedMs);
+      if (livedMs >= STABLE_MS) this.#backoff.reset();
+    }
     const retryInMs = this.#backoff.nextMs();
     this.#timer = this.#deps.clock.setTimer(() => this.#attempt(), retryInMs);
     this.#notify({
       connected: false,
-      reason: reason.message,
+      reason: joined(reason.message, this.#takeovers.suspicion) ?? '',
       retainRefused: reasonCodeOf(reason) === RETAIN_NOT_SUPPORTED,
       retryInMs,
       subscribed: false,
@@ -317,7 +332,7 @@ export class MqttConnection implements AsyncDisposable {
   #notifyConnected(): void {
     this.#notify({
       connected: true,
-      reason: refusalText(this.#refused),
+      reason: joined(refusalText(this.#refused), this.#takeovers.suspicion),
       subscribed: this.#answersOpen === 0,
       refusedTopics: [...this.#refused.keys()],
     });
@@ -349,6 +364,11 @@ function refusalText(refused: ReadonlyMap<string, string>): string | undefined {
   if (first.length === 0) return undefined;
   const more = refused.size > first.length ? ` and ${refused.size - first.length} more` : '';
   return `The broker refused the subscription to ${first.join(', ')}${more}`;
+}
+
+function joined(...texts: readonly (string | undefined)[]): string | undefined {
+  const present = texts.filter((text) => text !== undefined);
+  return present.length === 0 ? undefined : present.join('. ');
 }
 
 function metricsOf(deps: Deps, connection: string) {

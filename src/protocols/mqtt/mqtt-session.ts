@@ -11,6 +11,7 @@ import { endReason } from './mqtt-end-reason.ts';
 import type { MqttErrorCode } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
 import { MqttStream } from './mqtt-stream.ts';
+import { takeoverRemedy } from './mqtt-takeover.ts';
 import { openTransport } from './mqtt-transport.ts';
 
 export type MqttPublishOptions = {
@@ -39,6 +40,7 @@ const TOPICS_PER_SUBSCRIBE = 8;
 const CLOSE_TIMEOUT_MS = 1000;
 
 /** Reason codes of MQTT 5. */
+const SESSION_TAKEN_OVER = 0x8e;
 const PACKET_TOO_LARGE = 0x95;
 const PAYLOAD_FORMAT_INVALID = 0x99;
 
@@ -97,9 +99,10 @@ export class MqttSession {
     this.#client.handleMessage = (packet, done) => this.#take(packet, done);
     this.#client.on('connect', () => this.#connected());
     this.#client.on('error', (error) => this.#end(endReason(options, error)));
-    this.#client.on('disconnect', ({ reasonCode }) =>
-      this.#fail('mqtt-closed', `The broker closed the connection: ${reasonText(reasonCode ?? 0)}`),
-    );
+    this.#client.on('disconnect', ({ reasonCode = 0 }) => {
+      const remedy = reasonCode === SESSION_TAKEN_OVER ? `; ${takeoverRemedy(options.clientId)}` : '';
+      this.#fail('mqtt-closed', `The broker closed the connection: ${reasonText(reasonCode)}${remedy}`);
+    });
     this.#client.on('close', () => this.#fail('mqtt-closed', 'The broker closed the connection'));
     this.#expectWithin('the login');
   }

@@ -61,6 +61,7 @@ export function registerGenerateRoutes(app: FastifyInstance, options: GenerateRo
   const generations = new Generations(options);
   const body = generateBody(options.limits.maxTokens);
   const common = {
+    config: { permission: 'infer' as const },
     bodyLimit: Math.min(GENERATE_BODY_BYTES_MAX, options.bodyBytesMax),
     preParsing: options.preParsing,
     preValidation: async (request: FastifyRequest) => void (request.body = readBody(request.body)),

@@ -6,8 +6,6 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'model-unknown': 404,
   'model-version-unknown': 404,
   'infer-request-too-large': 413,
-  'repository-off': 403,
-  'admin-token-needed': 401,
   'model-in-use': 409,
   // The request was valid; the output of the model was not.
   'model-output-invalid': 500,
@@ -20,7 +18,6 @@ const RETRY_AFTER_S = 1;
 export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   const status = statusOf(error);
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
   return reply
     .code(status)
     .type('application/json')

@@ -1,32 +1,25 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ClientInference, RepositoryEntry } from '../../contracts/inference.ts';
 import { type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
-import { adminCheck } from '../../web/access.ts';
 import { type JsonObject, objectOf } from '../../protocols/open-inference/json-fields.ts';
 import { parseJson } from '../../protocols/open-inference/json-text.ts';
 import { operation } from './operation.ts';
 import { v2Failure } from './v2-errors.ts';
 
-type RepositoryOptions = {
-  readonly inference: ClientInference;
-  /** Undefined if the repository is closed over HTTP. */
-  readonly adminToken: string | undefined;
-};
-
 type LoadRoute = { readonly Params: { readonly model: string } };
 
 /** The model repository extension: index, load, unload. `NAME@VERSION` instead of the name selects that version. */
-export function registerRepositoryRoutes(app: FastifyInstance, { inference, adminToken }: RepositoryOptions): void {
-  const onRequest = adminCheck(adminToken);
+export function registerRepositoryRoutes(app: FastifyInstance, inference: ClientInference): void {
+  const config = { permission: 'models' } as const;
 
-  app.post('/v2/repository/index', { onRequest, schema: operation('Models on disk') }, async (request, reply) => {
+  app.post('/v2/repository/index', { config, schema: operation('Models on disk') }, async (request, reply) => {
     const onlyReady = bodyOf(request)['ready'] === true;
     const entries = await inference.repository();
     return reply.send(entries.filter(({ state }) => !onlyReady || state === 'ready').map(entryJson));
   });
   app.post<LoadRoute>(
     '/v2/repository/models/:model/load',
-    { onRequest, schema: operation('Load a model, or load it again') },
+    { config, schema: operation('Load a model, or load it again') },
     async (request, reply) => {
       checkLoadParameters(bodyOf(request));
       await inference.load(referenceOf(request.params.model));
@@ -35,7 +28,7 @@ export function registerRepositoryRoutes(app: FastifyInstance, { inference, admi
   );
   app.post<LoadRoute>(
     '/v2/repository/models/:model/unload',
-    { onRequest, schema: operation('Unload a model') },
+    { config, schema: operation('Unload a model') },
     async (request, reply) => {
       await inference.unload(referenceOf(request.params.model));
       return reply.send({});

@@ -404,3 +404,41 @@ describe('disposal', () => {
     expect((await settled)[0]).toMatchObject({ status: 'rejected', reason: { code: 'mqtt-not-connected' } });
   });
 });
+
+describe('a client id that another client uses', () => {
+  const remedy =
+    /another client uses the client id 'box'\. Give each its own clientId, or leave clientId out for a random one/;
+
+  /** Ends a number of connections shortly after their login. */
+  async function closeEarly(times: number, overrides: Partial<MqttConnectionOptions>) {
+    if (overrides.protocolVersion === 5) broker.connack = [0x20, 3, 0, 0, 0];
+    const { states } = await connected({ clientId: 'box', ...overrides });
+    for (let close = 0; close < times; close += 1) {
+      const from = states.items.length;
+      broker.sockets.items.at(-1)?.destroy();
+      await states.when((state) => state.connected, from);
+    }
+    return states.items.map(({ reason }) => reason ?? '');
+  }
+
+  test('is named by the reason code of MQTT 5', async () => {
+    broker.connack = [0x20, 3, 0, 0, 0];
+    const { states } = await connected({ protocolVersion: 5, clientId: 'box' });
+    broker.send([0xe0, 1, 0x8e]);
+    const { reason } = await states.when(({ connected: isConnected }) => !isConnected);
+    expect(reason).toMatch(/Session taken over; /);
+    expect(reason).toMatch(remedy);
+  });
+
+  test.each([4, 5] as const)('is named after three short connections, with version %d', async (protocolVersion) => {
+    const reasons = await closeEarly(3, { protocolVersion, isClientIdChosen: true });
+    // Also while connected: the next connection may end as well.
+    expect(reasons.filter((reason) => remedy.test(reason))).toHaveLength(2);
+    expect(reasons.at(-1)).toMatch(remedy);
+  });
+
+  test('is not suspected before, or if the client id is random', async () => {
+    expect((await closeEarly(2, { isClientIdChosen: true })).join()).not.toMatch(remedy);
+    expect((await closeEarly(5, { isClientIdChosen: false })).join()).not.toMatch(remedy);
+  });
+});

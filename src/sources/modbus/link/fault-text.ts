@@ -1,14 +1,23 @@
 import type { AnswerFault } from '../frame/framing.ts';
 import type { ReadRequest } from '../frame/read-pdu.ts';
+import { rtuFraming } from '../frame/rtu-frame.ts';
 
 /** Bytes in a message; the first ones show the fault. */
 const BYTES_SHOWN_MAX = 32;
 
+const RTU_ADVICE = '. These bytes are a valid frame of Modbus RTU: write rtu+tcp:// instead of tcp:// in url';
+
 /** Describes a response that does not match its request, with all that was received and what to do. */
-export function faultText(fault: AnswerFault, { unitId, functionCode }: ReadRequest, received: string): string {
+export function faultText(
+  fault: AnswerFault,
+  { unitId, functionCode }: ReadRequest,
+  bytes: Buffer,
+  length: number,
+): string {
   const { kind, expected, found } = fault;
   const what = `${kind.startsWith('bytes') ? '' : 'a '}${kind.replaceAll('-', ' ')}`;
-  const advice = adviceOn(fault);
+  const received = receivedText(bytes, length);
+  const advice = isMbapFault(fault) && isRtuFrame(bytes, length, unitId) ? RTU_ADVICE : adviceOn(fault);
   return `answered function ${functionCode} of unit ${unitId} with ${what}: expected ${expected}, found ${found}; ${received}${advice}`;
 }
 
@@ -18,6 +27,15 @@ export function receivedText(bytes: Buffer, length: number): string {
     .map((byte) => byte.toString(16).padStart(2, '0'))
     .join(' ');
   return `received ${length} byte${length === 1 ? '' : 's'}: ${shown}${length > BYTES_SHOWN_MAX ? ' …' : ''}`;
+}
+
+/** The header of Modbus TCP has two numbers that no other framing checks. */
+function isMbapFault({ kind }: AnswerFault): boolean {
+  return kind === 'wrong-transaction-id' || kind === 'wrong-protocol-id';
+}
+
+function isRtuFrame(bytes: Buffer, length: number, unitId: number): boolean {
+  return bytes[0] === unitId && rtuFraming.isUnsolicitedFrame(bytes, length);
 }
 
 function adviceOn({ kind, found }: AnswerFault): string {

@@ -192,7 +192,7 @@ export class ModbusClient {
     const [bytes, count] = isFirst ? [chunk, length] : [this.#pieces, this.#piecesLength];
     const check = framing.check(bytes, count, this.#transactionId, read.request);
     if (isFault(check)) {
-      const text = faultText(check, read.request, receivedText(bytes, count));
+      const text = faultText(check, read.request, bytes, count);
       return this.#fail('modbus-garbled-answer', text, check.kind === 'wrong-checksum');
     }
     if (check.kind === 'data' || check.kind === 'exception') {
@@ -323,12 +323,12 @@ export class ModbusClient {
       const what = `did not accept a connection within ${this.#options.connectTimeoutMs} ms`;
       return this.#end('modbus-connect-failed', what);
     }
-    const received = this.#piecesLength === 0 ? undefined : receivedText(this.#pieces, this.#piecesLength);
-    if (this.#mismatch !== undefined && received !== undefined)
-      return void this.#fail('modbus-garbled-answer', faultText(this.#mismatch, request, received));
+    const [bytes, length] = [this.#pieces, this.#piecesLength];
+    if (this.#mismatch !== undefined && length > 0)
+      return void this.#fail('modbus-garbled-answer', faultText(this.#mismatch, request, bytes, length));
     const { unitId, functionCode, address, count } = request;
     const withinMs = Math.round((this.#read?.timeoutMs ?? 0) + this.#options.wireMs(request));
     const what = `unit ${unitId} did not answer function ${functionCode}, ${count} from ${address}, within ${withinMs} ms`;
-    this.#fail('modbus-timeout', received === undefined ? what : `${what}; ${received}`);
+    this.#fail('modbus-timeout', length === 0 ? what : `${what}; ${receivedText(bytes, length)}`);
   }
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { nearest } from '../../../domain/nearest-word.ts';
 import { configObject, duration } from '../../../platform/config-fields.ts';
 import { tagFields } from '../../tag-fields.ts';
 import { DURATION_MS_MAX } from '../frame/modbus-limits.ts';
@@ -28,6 +29,8 @@ export const invalidField = z
     'Raw values that mean "not available", such as 0x8000, or a named set: sunspec, sma, abb. The tag is then bad with reason not-available. Without it, a raw value that is usually such a code is uncertain with reason not-available?. none: every raw value is real',
   );
 
+const tagTypes = [...valueTypes, 'string', 'bytes'] as const;
+
 /** A value, or an array of values, in the registers or bits of a device. */
 export const modbusTagSchema = configObject({
   register: z
@@ -42,7 +45,12 @@ export const modbusTagSchema = configObject({
       'Address, counted from addressBase (by default 0, as on the wire). Without register: the number from a manual, such as 40001 or 400001 (holding), 30001 (input) or 10001 (discrete)',
     ),
   type: z
-    .enum([...valueTypes, 'string', 'bytes'])
+    .enum(tagTypes, {
+      error: ({ input }) =>
+        typeof input === 'string' && nearest(input, tagTypes) === undefined
+          ? `expected one of ${tagTypes.join(', ')} (derived: calculates other formats from raw registers)`
+          : '',
+    })
     .describe(
       'Data type of the registers; bool for coils and discrete inputs. bytes: raw bytes, shown as hexadecimal text',
     ),

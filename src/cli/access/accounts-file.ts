@@ -1,0 +1,47 @@
+import { basename } from 'node:path';
+import { stringify } from 'yaml';
+import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { readUsers, type Users } from '../../web/access/users-file.ts';
+import type { Output } from '../output/output.ts';
+import { accessPaths } from './access-paths.ts';
+import { writePrivateFile } from './private-file.ts';
+
+const HEADER = '# Users and tokens of andon. Written by `andon users` and `andon tokens`; contains hashes only.\n';
+
+/** The file with users and tokens that a configuration names. */
+export class AccountsFile {
+  readonly path: string;
+  readonly #outboxPath: string;
+  readonly #isConfigured: boolean;
+
+  private constructor(path: string, outboxPath: string, isConfigured: boolean) {
+    this.path = path;
+    this.#outboxPath = outboxPath;
+    this.#isConfigured = isConfigured;
+  }
+
+  /** If the configuration names no file, it is `users.yaml` next to it. */
+  static async of(configFile: string): Promise<AccountsFile> {
+    const { usersFile, outboxPath, hasUsersKey } = await accessPaths(configFile);
+    return new AccountsFile(usersFile, outboxPath, hasUsersKey);
+  }
+
+  /** @throws {OperatingError} 'users-file-invalid' (reject). */
+  read(): Users {
+    try {
+      return readUsers(this.path);
+    } catch (error) {
+      throw new OperatingError('users-file-invalid', 'reject', errorMessage(error), { cause: error });
+    }
+  }
+
+  async write(users: Users): Promise<void> {
+    await writePrivateFile(this.path, HEADER + stringify(users), this.#outboxPath);
+  }
+
+  /** Says what the configuration lacks, on standard error, so that scripts are not disturbed. */
+  remind(output: Output): void {
+    if (this.#isConfigured) return;
+    output.err(`The configuration does not use ${this.path} yet. Add to section http: users: ${basename(this.path)}`);
+  }
+}

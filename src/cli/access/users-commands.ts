@@ -1,0 +1,102 @@
+import { type Command, Option } from 'commander';
+import { OperatingError } from '../../platform/errors.ts';
+import { hashPassword } from '../../web/access/password.ts';
+import { type Role, roles } from '../../web/access/roles.ts';
+import { isAccountName } from '../../web/access/users-file.ts';
+import { configOption, jsonOption, runs } from '../output/command.ts';
+import { type Output, printResult } from '../output/output.ts';
+import { table } from '../output/table.ts';
+import { AccountsFile } from './accounts-file.ts';
+import { newPassword, type PasswordOptions } from './password-input.ts';
+
+type Options = PasswordOptions & { readonly config: string; readonly json?: boolean };
+
+/** Adds `andon users add | passwd | remove | list`. */
+export function addUsersCommands(program: Command): void {
+  const users = program.command('users').description('who may log in; a change applies without a restart');
+  const add = (name: string, description: string) =>
+    users.command(name).description(description).addOption(configOption).addOption(jsonOption);
+  const withPassword = (command: Command) =>
+    command
+      .argument('<name>', 'name of the user')
+      .addOption(new Option('--password-file <file>', 'file with the password').conflicts('generate'))
+      .option('--generate', 'make a password and print it once');
+  withPassword(add('add', 'adds a user, or changes the role of one'))
+    .addOption(new Option('--role <role>', 'what the user may do').choices([...roles]).makeOptionMandatory())
+    .action(runs(addCommand));
+  withPassword(add('passwd', 'sets a new password and ends the sessions of the user')).action(runs(passwdCommand));
+  add('remove', 'removes a user and ends the sessions')
+    .argument('<name>', 'name of the user')
+    .action(runs(removeCommand));
+  add('list', 'users and their roles').action(runs(listCommand));
+}
+
+async function addCommand(name: string, options: Options & { readonly role: Role }, output: Output): Promise<number> {
+  if (!isAccountName(name))
+    throw new OperatingError('account-invalid', 'reject', `'${name}' is not 1 to 64 letters, digits and . _ @ -`);
+  const accounts = await AccountsFile.of(options.config);
+  const { users, tokens } = accounts.read();
+  const known = Object.hasOwn(users, name) ? users[name] : undefined;
+  const keepsPassword = known !== undefined && options.generate !== true && options.passwordFile === undefined;
+  const password = keepsPassword ? undefined : await newPassword(name, options);
+  const hash = password === undefined ? known?.password : await hashPassword(password);
+  await accounts.write({ users: { ...users, [name]: { role: options.role, password: hash ?? '' } }, tokens });
+  const done = known === undefined ? 'may log in' : 'is changed';
+  return finish(accounts, options, output, {
+    text: `${name} ${done} with the role ${options.role}.`,
+    document: { user: name, role: options.role },
+    password: options.generate === true ? password : undefined,
+  });
+}
+
+async function passwdCommand(name: string, options: Options, output: Output): Promise<number> {
+  const accounts = await AccountsFile.of(options.config);
+  const { users, tokens } = accounts.read();
+  const user = existing(users, name, accounts);
+  const password = await newPassword(name, options);
+  await accounts.write({ users: { ...users, [name]: { ...user, password: await hashPassword(password) } }, tokens });
+  return finish(accounts, options, output, {
+    text: `${name} has a new password.`,
+    document: { user: name, role: user.role },
+    password: options.generate === true ? password : undefined,
+  });
+}
+
+async function removeCommand(name: string, options: Options, output: Output): Promise<number> {
+  const accounts = await AccountsFile.of(options.config);
+  const { users, tokens } = accounts.read();
+  existing(users, name, accounts);
+  const { [name]: _, ...others } = users;
+  await accounts.write({ users: others, tokens });
+  return finish(accounts, options, output, { text: `${name} is removed.`, document: { user: name } });
+}
+
+async function listCommand(options: Options, output: Output): Promise<number> {
+  const accounts = await AccountsFile.of(options.config);
+  const users = Object.entries(accounts.read().users).map(([name, { role }]) => ({ name, role }));
+  const rows = users.map(({ name, role }) => [name, role]);
+  const text =
+    rows.length === 0 ? 'There is no user. Add one: andon users add NAME --role admin' : table(['user', 'role'], rows);
+  printResult(output, options, { document: { users }, text });
+  accounts.remind(output);
+  return 0;
+}
+
+function existing<User>(users: Readonly<Record<string, User>>, name: string, { path }: AccountsFile): User {
+  const user = Object.hasOwn(users, name) ? users[name] : undefined;
+  if (user === undefined)
+    throw new OperatingError('account-unknown', 'reject', `There is no user '${name}' in ${path}`);
+  return user;
+}
+
+type Done = { readonly text: string; readonly document: object; readonly password?: string | undefined };
+
+function finish(accounts: AccountsFile, options: Options, output: Output, { text, document, password }: Done): number {
+  const shown = password === undefined ? '' : `\nPassword, shown this once: ${password}`;
+  printResult(output, options, {
+    document: { ok: true, ...document, ...(password === undefined ? {} : { password }) },
+    text: text + shown,
+  });
+  accounts.remind(output);
+  return 0;
+}

@@ -1,0 +1,53 @@
+import * as z from 'zod';
+import { duration, type SecretReference, secretReference } from '../../platform/config-fields.ts';
+import { type Role, roles } from './roles.ts';
+
+/** Who may use an HTTP endpoint. */
+export type AccessConfig = {
+  /** Path of the file with users and tokens. */
+  readonly users?: string | undefined;
+  readonly token?: SecretReference | undefined;
+  readonly adminToken?: SecretReference | undefined;
+  readonly anonymous?: Role | 'none' | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly sessionIdleMs: number;
+  readonly sessionMaxMs: number;
+};
+
+export const accessFields = {
+  users: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File with users and tokens, which `andon users` and `andon tokens` write. A change applies without a restart',
+    )
+    .meta({ examples: ['users.yaml'] }),
+  token: secretReference
+    .optional()
+    .describe('Bearer token with the role operator. `andon tokens add` creates tokens with names, roles and an expiry'),
+  adminToken: secretReference.optional().describe('Bearer token with the role admin'),
+  anonymous: z
+    .enum(['none', ...roles])
+    .optional()
+    .describe(
+      'Role of requests from this box without a login, on a loopback address only. Default: viewer if neither users nor token are configured, otherwise none',
+    ),
+  trustedProxies: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'Addresses of reverse proxies whose X-Forwarded-For names the client, for the login limit and the audit log',
+    )
+    .meta({ examples: [['127.0.0.1']] }),
+  sessionIdle: duration('A login on the page ends after this time without a request', { minMs: 60_000 }).prefault(
+    '12h',
+  ),
+  sessionMax: duration('A login on the page ends after this time in any case', { minMs: 60_000 }).prefault('7d'),
+};
+
+/** Returns the role of requests without a login on a loopback address. */
+export function anonymousRole({ users, token, anonymous }: AccessConfig): Role | undefined {
+  const role = anonymous ?? (users === undefined && token === undefined ? 'viewer' : 'none');
+  return role === 'none' ? undefined : role;
+}

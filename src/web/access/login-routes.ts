@@ -1,0 +1,160 @@
+import cookie from '@fastify/cookie';
+import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import type { Deps } from '../../platform/deps.ts';
+import type { AccessConfig } from './access-config.ts';
+import { type AccessControl, SESSION_COOKIE } from './access-control.ts';
+import { accessFailure } from './access-errors.ts';
+import { accessMetrics } from './access-metrics.ts';
+import { mayDo, type Permission, permissions, roles } from './roles.ts';
+
+const PASSWORD_LENGTH_MAX = 1_000;
+const WINDOW_MS = 300_000;
+/** Logins of one user from one address. Another address is not affected, so an attacker cannot lock a user out. */
+const LOGINS_PER_USER_MAX = 10;
+/** Logins from one address. */
+const LOGINS_PER_ADDRESS_MAX = 60;
+
+const loginBody = z.strictObject({
+  user: z.string().min(1).max(100),
+  password: z.string().min(1).max(PASSWORD_LENGTH_MAX),
+});
+const errorJson = z.object({ error: z.string() });
+const sessionJson = z.object({
+  user: z.string().nullable().describe('Name of the user or token; null without a login'),
+  role: z.enum(roles).nullable(),
+  permissions: z.array(z.string()).describe('What this login may do'),
+  login: z.boolean().describe('True if users can log in'),
+});
+
+/** Reads the cookies of every request, for `AccessControl`. */
+export async function readCookies(app: FastifyInstance): Promise<void> {
+  app.decorateRequest('caller', undefined);
+  await app.register(cookie);
+}
+
+export type LoginOptions = {
+  readonly access: AccessControl;
+  readonly config: AccessConfig;
+  readonly deps: Deps;
+};
+
+/** `POST /api/v1/login`, `POST /api/v1/logout`, `GET /api/v1/session`, and the accounts for administrators. */
+export async function registerLogin(instance: FastifyInstance, { access, config, deps }: LoginOptions): Promise<void> {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  await app.register(rateLimit, { global: false });
+  const logins = deps.metrics.of(accessMetrics).andon_http_logins_total;
+  const limit = loginLimit(app);
+  // 'auto': over TLS the cookie is never sent in clear text.
+  const cookieOptions = { httpOnly: true, sameSite: 'strict', secure: 'auto', path: '/' } as const;
+
+  app.post(
+    '/api/v1/login',
+    {
+      config: { permission: 'open' },
+      schema: {
+        summary: 'Log in with user and password',
+        body: loginBody,
+        response: { 200: sessionJson, 401: errorJson, 429: errorJson },
+      },
+    },
+    async (request, reply) => {
+      const { user, password } = request.body;
+      const from = { user, address: request.ip };
+      const waitS = await limit(request);
+      if (waitS > 0) {
+        logins.inc({ outcome: 'throttled' });
+        deps.log.warn(from, 'Login refused: too many logins.');
+        reply.header('retry-after', String(waitS));
+        throw accessFailure(
+          'login-throttled',
+          `Too many logins of this user or from this address. Try again in ${waitS} s`,
+        );
+      }
+      const session = await access.logIn(user, password, request.ip);
+      if (session === undefined) {
+        logins.inc({ outcome: 'failed' });
+        deps.log.warn(from, 'Login failed.');
+        throw accessFailure('login-failed', 'The user does not exist, or the password is wrong');
+      }
+      logins.inc({ outcome: 'ok' });
+      deps.log.info({ ...from, role: session.role }, 'Logged in.');
+      const before = request.cookies[SESSION_COOKIE];
+      if (before !== undefined) access.logOut(before);
+      reply.setCookie(SESSION_COOKIE, session.id, cookieOptions);
+      return { user, role: session.role, permissions: permissionsOf(session.role), login: true };
+    },
+  );
+  app.post(
+    '/api/v1/logout',
+    { config: { permission: 'open' }, schema: { summary: 'End the session' } },
+    async (request, reply) => {
+      const id = request.cookies[SESSION_COOKIE];
+      if (id !== undefined) access.logOut(id);
+      reply.clearCookie(SESSION_COOKIE, cookieOptions);
+      return {};
+    },
+  );
+  app.get(
+    '/api/v1/session',
+    {
+      config: { permission: 'open' },
+      schema: { summary: 'Who is logged in, and what they may do', response: { 200: sessionJson } },
+    },
+    async ({ caller }) => ({
+      user: caller === undefined || caller.kind === 'anonymous' ? null : caller.name,
+      role: caller?.role ?? null,
+      permissions: caller === undefined ? [] : permissionsOf(caller.role),
+      login: config.users !== undefined,
+    }),
+  );
+  registerAccounts(instance, access, deps);
+}
+
+function registerAccounts(instance: FastifyInstance, access: AccessControl, deps: Deps): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  app.get(
+    '/api/v1/accounts',
+    { config: { permission: 'administer' }, schema: { summary: 'Users, tokens and sessions, without secrets' } },
+    () => access.accounts(),
+  );
+  app.delete(
+    '/api/v1/accounts/:user/sessions',
+    {
+      config: { permission: 'administer' },
+      schema: { summary: 'End the sessions of a user', params: z.object({ user: z.string() }) },
+    },
+    ({ params, caller }) => {
+      const ended = access.endSessions(params.user);
+      deps.log.info({ user: params.user, ended, by: caller?.name }, 'Sessions ended.');
+      return { ended };
+    },
+  );
+}
+
+/**
+ * Returns a function that counts a login and returns how long it must wait, in seconds; 0 if it may be tried. All logins
+ * count, not the failed ones alone: otherwise many at the same time would all be tried.
+ */
+function loginLimit(app: FastifyInstance): (request: FastifyRequest) => Promise<number> {
+  const addressOf = ({ ip }: FastifyRequest) => normalizeIP(ip, 64);
+  const userOf = ({ body }: FastifyRequest) => (body as z.infer<typeof loginBody>).user;
+  const limits = [
+    app.createRateLimit({ max: LOGINS_PER_ADDRESS_MAX, timeWindow: WINDOW_MS, keyGenerator: addressOf }),
+    app.createRateLimit({
+      max: LOGINS_PER_USER_MAX,
+      timeWindow: WINDOW_MS,
+      keyGenerator: (request) => `${addressOf(request)} ${userOf(request)}`,
+    }),
+  ];
+  return async (request) => {
+    const states = await Promise.all(limits.map((limit) => limit(request)));
+    return Math.max(0, ...states.map((state) => (!state.isAllowed && state.isExceeded ? state.ttlInSeconds : 0)));
+  };
+}
+
+function permissionsOf(role: (typeof roles)[number]): string[] {
+  return (Object.keys(permissions) as Permission[]).filter((permission) => mayDo(role, permission));
+}
