@@ -285,17 +285,6 @@ describe('records that are never stored', () => {
   });
 });
 
-test('losses are reported within seconds after the clock was set back', () => {
-  const storage = openStorage(testFolder());
-  const losses = [{ kind: 'verdict', reason: 'outbox-queue-full', count: 1, fromMs: 1, toMs: 1, watches: {} }] as const;
-  for (const [number, nowMs] of [start, start - 3_600_000].entries()) {
-    void storage.handlers.lost({ life: 'a', number, losses, nowMs });
-    storage.upkeep(nowMs);
-  }
-  expect(lossesOf(storage.read())).toMatchObject([{ count: 2 }]);
-  storage.stop();
-});
-
 test('dead letters above their limit are a loss of their uplink, with their ids', () => {
   const storage = openStorage(testFolder(), { config: { deadLettersMax: 2 } });
   storage.append(...[1, 2, 3, 4].map((number) => draft('verdict', number)));
