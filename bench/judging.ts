@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { wpcaAlgorithm } from '../src/training/wpca/wpca-algorithm.ts';
+import { wpcaAlgorithm } from '../src/training/wpca/wpca-detector.ts';
 import { anomalyDecision, trainModel } from '../src/training/report/train-model.ts';
 import { trainingRows } from '../src/training/core/training-rows.ts';
 import { writeModel } from '../src/training/report/model-writer.ts';

@@ -7,7 +7,7 @@ import { evaluate } from '../src/offline/evaluate.ts';
 import { csvRecording } from '../src/offline/recording.ts';
 import { trainFromRecording, writeTrainedModel } from '../src/offline/train.ts';
 import { bindWatch } from '../src/config/watch-binding.ts';
-import { systemDeps } from '../src/cli/output/system-deps.ts';
+import { systemDeps } from '../src/platform/deps.ts';
 import { CsvFile } from '../src/csv/csv-file.ts';
 
 /*

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TrainingAlgorithm } from '../src/training/core/algorithm.ts';
-import { boostedTreesAlgorithm } from '../src/training/boosted-trees/boosted-trees-algorithm.ts';
+import { boostedTreesAlgorithm } from '../src/training/boosted-trees/boosted-trees.ts';
 import { type ClassMetrics, classMetrics, naiveProbabilities } from '../src/training/report/class-metrics.ts';
-import { mlpAlgorithm } from '../src/training/mlp/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../src/training/softmax/softmax-algorithm.ts';
+import { mlpAlgorithm } from '../src/training/mlp/mlp.ts';
+import { softmaxAlgorithm } from '../src/training/softmax/softmax.ts';
 import { sliceRows, type TrainingRows } from '../src/training/core/training-rows.ts';
 
 /*

@@ -35,6 +35,7 @@ import type { AgentConfig } from '../config/config-schema.ts';
 import { bindWatch } from '../config/watch-binding.ts';
 import { Rollouts } from '../rollout/rollouts.ts';
 import type { SystemClock } from '../platform/clock.ts';
+import { environmentWithout } from '../platform/child-environment.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import type { ServiceManager } from '../platform/systemd-notify.ts';
@@ -125,6 +126,7 @@ export async function startAgent(
       : stack.use(
           new ModelServer({
             entry: modelServerEntry,
+            env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
             settings: {
               ...identity,
               serving,

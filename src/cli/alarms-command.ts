@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import * as z from 'zod';
 import { loadConfig } from '../config/config-file.ts';
 import { alarmJson } from '../http/api-schemas.ts';
-import { agentNotReached, agentOf, askAgent } from './output/agent-request.ts';
-import { configOption, jsonOption, runs } from './output/command.ts';
+import { agentOf, queryAgent } from './output/agent-request.ts';
+import { runs, subcommand } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { table } from './output/table.ts';
 import { commandUser } from './output/command-user.ts';
@@ -21,12 +21,10 @@ type Alarm = z.infer<typeof alarmJson>;
 export function addAlarmCommands(program: Command): void {
   const alarms = program.command('alarms').description('alarms of the running agent');
   const add = (name: string, description: string) =>
-    alarms
-      .command(name)
-      .description(description)
-      .addOption(configOption)
-      .option('--url <url>', 'URL of the running agent, if it differs from the configuration')
-      .addOption(jsonOption);
+    subcommand(alarms, name, description).option(
+      '--url <url>',
+      'URL of the running agent, if it differs from the configuration',
+    );
   add('list', 'every alarm and its state; exit 1 if one is active').action(runs(alarmsListCommand));
   const id = ['<alarm>', 'watch/ID, limit/TAG/LEVEL or diagnostic/KIND/ID'] as const;
   add('ack', 'acknowledges an alarm')
@@ -71,9 +69,7 @@ async function ask<Answer>(
   body?: object,
 ): Promise<Answer> {
   const agent = agentOf((await loadConfig(options.config, { checkModels: false })).config, options.url);
-  return askAgent(agent, path, body)
-    .then((answer) => schema.parse(answer))
-    .catch((error: unknown) => agentNotReached(agent.url, error));
+  return queryAgent(agent, path, schema, body);
 }
 
 const HEAD = ['alarm', 'state', 'priority', 'since (UTC)', 'message'];

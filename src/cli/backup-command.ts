@@ -6,7 +6,7 @@ import { restoreBackup } from '../offline/restore.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { readSecret } from '../platform/config-fields.ts';
 import { OperatingError } from '../platform/errors.ts';
-import { configOption, jsonOption, runs } from './output/command.ts';
+import { runs, subcommand } from './output/command.ts';
 import { type Output, printResult } from './output/output.ts';
 import { statSync } from 'node:fs';
 
@@ -28,20 +28,20 @@ export function addBackupCommands(program: Command): void {
     new Option('--passphrase-env <name>', 'environment variable with the passphrase').conflicts('passphraseFile'),
     new Option('--passphrase-file <file>', 'file with the passphrase'),
   ];
-  const backup = program
-    .command('backup')
-    .description('copies records, alarms, history, models and configuration to one file, also while the agent runs')
+  const backup = subcommand(
+    program,
+    'backup',
+    'copies records, alarms, history, models and configuration to one file, also while the agent runs',
+  )
     .option('--out <file>', 'the new file; by default andon-<agent>-<time>.tar.gz in this folder')
     .option('--no-history', 'leaves the sample history out')
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(backupCommand));
-  const restore = program
-    .command('restore')
+  const restore = subcommand(
+    program,
+    'restore',
+    'puts the content of a backup in place of the present one, which is kept; the agent must be stopped',
+  )
     .argument('<file>', 'a file of `andon backup`')
-    .description('puts the content of a backup in place of the present one, which is kept; the agent must be stopped')
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(restoreCommand));
   for (const option of passphrase) {
     backup.addOption(option);
@@ -50,6 +50,8 @@ export function addBackupCommands(program: Command): void {
 }
 
 async function backupCommand(options: BackupOptions, output: Output): Promise<number> {
+  // A backup has everything in it.
+  process.umask(0o077);
   const passphrase = passphraseOf(options);
   if (passphrase !== undefined && passphrase.length < PASSPHRASE_LENGTH_MIN)
     throw new OperatingError(

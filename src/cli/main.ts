@@ -10,7 +10,7 @@ import { addCompletionCommand } from './completion-command.ts';
 import { demoCommand } from './demo/demo-command.ts';
 import { addModelsCommands } from './models/models-commands.ts';
 import { outboxExportCommand, outboxRewindCommand, outboxStatsCommand } from './outbox-command.ts';
-import { configOption, jsonOption, output, runs } from './output/command.ts';
+import { configOption, jsonOption, output, runs, subcommand } from './output/command.ts';
 import { planCommand } from './plan-command.ts';
 import { addProbeCommand } from './probe-command.ts';
 import { addCsvOptions } from './output/csv-options.ts';
@@ -79,21 +79,13 @@ function commands(): Command {
     .addOption(configOption)
     .option('--once', 'print one window of every watch and exit; stores and publishes nothing')
     .action(runs(runCommand));
-  program
-    .command('check')
+  subcommand(program, 'check', 'every problem of a configuration at once, with line and suggestion')
     .argument('[file]', 'configuration file')
-    .addOption(configOption)
-    .description('every problem of a configuration at once, with line and suggestion')
     .option('--strict', 'exit 1 also for warnings, such as a model that cannot be used')
     .option('--live', 'also connect to each device and broker, and read each tag once')
-    .addOption(jsonOption)
     .action(runs(checkCommand));
-  program
-    .command('plan')
+  subcommand(program, 'plan', 'what would run: requests, bus time against the scan interval, windows, models')
     .argument('[file]', 'configuration file')
-    .addOption(configOption)
-    .description('what would run: requests, bus time against the scan interval, windows, models')
-    .addOption(jsonOption)
     .action(runs(planCommand));
   addCsvOptions(program.command('simulate'))
     .argument('<csv>', "a historian's CSV")
@@ -132,12 +124,9 @@ function commands(): Command {
 
 function addOutboxCommands(program: Command): void {
   const outbox = program.command('outbox').description('records on the box');
-  outbox
-    .command('stats')
-    .description('records waiting for each uplink, and hours until the outbox is full')
-    .addOption(configOption)
-    .addOption(jsonOption)
-    .action(runs(outboxStatsCommand));
+  subcommand(outbox, 'stats', 'records waiting for each uplink, and hours until the outbox is full').action(
+    runs(outboxStatsCommand),
+  );
   outbox
     .command('export')
     .description('records as JSON lines, oldest first')
@@ -145,13 +134,10 @@ function addOutboxCommands(program: Command): void {
     .option('--from <sequence>', 'first sequence number', positiveNumber)
     .addOption(new Option('--kind <kinds...>', 'only these').choices([...recordKinds]))
     .action(runs(outboxExportCommand));
-  outbox
-    .command('rewind')
-    .description('makes an uplink send delivered records again; the agent must be stopped')
+
+  subcommand(outbox, 'rewind', 'makes an uplink send delivered records again; the agent must be stopped')
     .requiredOption('--uplink <id>', 'uplink of the configuration')
     .requiredOption('--from <sequence|time>', 'first record: its sequence number, or an ISO time')
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(outboxRewindCommand));
 }
 

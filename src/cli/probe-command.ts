@@ -17,7 +17,7 @@ import { likelyTags } from '../sources/modbus/probe/likely-tags.ts';
 import { isPlausible, isUsual } from '../sources/modbus/probe/plausibility.ts';
 import { finiteNumber, jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
-import { systemDeps } from './output/system-deps.ts';
+import { systemDeps } from '../platform/deps.ts';
 import { table } from './output/table.ts';
 
 const UNIT_ID_MAX = 255;

@@ -23,6 +23,8 @@ export async function runCommand(
   output: Output,
 ): Promise<number> {
   if (once === true) return runOnce(file, output);
+  // Records, samples and models are for the agent's Unix user alone, also without systemd's UMask.
+  process.umask(0o077);
   const loaded = await loadConfig(file);
   const clock = new SystemClock();
   const metrics = new Metrics();

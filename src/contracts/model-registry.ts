@@ -1,4 +1,4 @@
-import type { EpochMs } from '../domain/epoch-ms.ts';
+import * as z from 'zod';
 import type { GoldenReport } from './model-session.ts';
 
 /** The source of a package: a folder, or an archive of one. */
@@ -59,28 +59,23 @@ export type Activated = ExactModel & {
   readonly proof: ModelProof;
 };
 
-export const modelActions = ['train', 'install', 'activate', 'rollback', 'pin', 'unpin', 'remove', 'mend'] as const;
+const modelActions = ['train', 'install', 'activate', 'rollback', 'pin', 'unpin', 'remove', 'mend'] as const;
 export type ModelAction = (typeof modelActions)[number];
 
 /** A record of the audit log. */
-export type AuditEntry = {
-  /** Starts at 1, without gaps. */
-  readonly sequence: number;
-  readonly timestamp_ms: EpochMs;
-  /** `cli:<user>`, `http:<address>` or `agent`. */
-  readonly actor: string;
-  readonly action: ModelAction;
-  /** Empty if the package was refused before its name was known. */
-  readonly model: string;
-  readonly version: number | null;
-  readonly outcome: 'ok' | 'refused';
-  /** Reason of a refusal, and measured values. */
-  readonly detail: Readonly<Record<string, unknown>>;
-  /** Hash of the previous record; 64 zeros for the first. */
-  readonly previous: string;
-  /** SHA-256 of the line without this field, 64 hexadecimal digits. */
-  readonly hash: string;
-};
+export const auditEntrySchema = z.strictObject({
+  sequence: z.int().min(1).describe('Starts at 1, without gaps'),
+  timestamp_ms: z.number(),
+  actor: z.string().describe('`cli:<user>`, `http:<address>` or `agent`'),
+  action: z.enum(modelActions),
+  model: z.string().describe('Empty if the package was refused before its name was known'),
+  version: z.int().nullable(),
+  outcome: z.enum(['ok', 'refused']),
+  detail: z.record(z.string(), z.unknown()).describe('Reason of a refusal, and measured values'),
+  previous: z.string().describe('Hash of the previous record; 64 zeros for the first'),
+  hash: z.string().describe('SHA-256 of the line without this field, 64 hexadecimal digits'),
+});
+export type AuditEntry = Readonly<z.infer<typeof auditEntrySchema>>;
 
 export type AuditReport = {
   /** All readable records before the first fault, oldest first. */

@@ -2,7 +2,16 @@ import type { DateOrder } from '../domain/time-text.ts';
 import type { TimeUnit } from '../domain/time-unit.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { CsvHead } from './csv-layout.ts';
-import { type Decimal, isAnyNumber, isMissing, provenDecimal, readBoolean, readNumber, unitOf } from './csv-numbers.ts';
+import {
+  type Decimal,
+  isAnyNumber,
+  isMissing,
+  isOtherMinus,
+  provenDecimal,
+  readBoolean,
+  readNumber,
+  unitOf,
+} from './csv-numbers.ts';
 import type { CsvRecord } from './csv-records.ts';
 import { isOpenDate, provenOrder, type TimeFault, type TimeOptions, type TimeReader } from './csv-times.ts';
 
@@ -107,7 +116,7 @@ export class CsvColumns {
     const words = await this.#unreadableWords(index);
     const others = words.filter((word) => word !== cell).map((word) => JSON.stringify(word));
     const more = others.length === 0 ? '' : `; the column also holds ${others.join(', ')}`;
-    throw this.#invalid(line, column, cell, `${kind}${more}. ${remedyOf(cell, words)}`);
+    throw this.#invalid(line, column, cell, `${kind}${more}. ${this.#remedy(index, cell, words)}`);
   }
 
   /** @throws {OperatingError} 'csv-value-invalid' (reject). */
@@ -142,7 +151,8 @@ export class CsvColumns {
     if (name === undefined) return 'no column holds numbers';
     const index = head.headers.indexOf(name);
     const cell = sample.map(({ cells }) => cells[index] ?? '').find((each) => !this.isMissing(each)) ?? '';
-    return `no column holds numbers; '${name}' holds ${JSON.stringify(cell.slice(0, SHOWN_MAX))}`;
+    const remedy = unitOf(cell) === undefined ? '' : `. ${this.#remedy(index, cell, [])}`;
+    return `no column holds numbers; '${name}' holds ${JSON.stringify(cell.slice(0, SHOWN_MAX))}${remedy}`;
   }
 
   #decimalOf(index: number): Decimal {
@@ -188,6 +198,19 @@ export class CsvColumns {
     return [...words];
   }
 
+  /** Returns what makes a column with words readable. */
+  #remedy(index: number, cell: string, words: readonly string[]): string {
+    const unit = unitOf(cell);
+    if (unit !== undefined) return `Remove the unit '${unit}' from the cells`;
+    if (isOtherMinus(cell)) return 'Write a negative number with a minus in front';
+    const states = words.filter((word) => readBoolean(word, true) === undefined);
+    const isSwitch = states.length > 0 && states.length < words.length;
+    if (!isSwitch && this.holdsText(index))
+      return 'The column holds words only: replace them by numbers, or leave it out';
+    const rest = isSwitch ? ', and ON and OFF as 1 and 0 if the column has no numbers' : '';
+    return `--missing '${wordList(isSwitch ? states : words)}' reads them as missing${rest}`;
+  }
+
   #timeInvalid({ expected }: TimeFault, line: number, index: number, cell: string): OperatingError {
     return this.#invalid(line, this.#options.head.headers[index] ?? '', cell, expected);
   }
@@ -199,17 +222,10 @@ export class CsvColumns {
   }
 }
 
-/** Returns the option that makes a column of words readable. */
-function remedyOf(cell: string, words: readonly string[]): string {
-  const unit = unitOf(cell);
-  if (unit !== undefined) return `Remove the unit '${unit}' from the cells`;
-  const states = words.filter((word) => readBoolean(word, true) === undefined);
-  const isSwitch = states.length > 0 && states.length < words.length;
-  const named = (isSwitch ? states : words).map((word) =>
-    /[",]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word,
-  );
-  const rest = isSwitch ? ', and ON and OFF as 1 and 0 if the column has no numbers' : '';
-  return `--missing '${named.join(',').replaceAll("'", String.raw`'\''`)}' reads them as missing${rest}`;
+/** Returns words for `--missing` in a shell. */
+function wordList(words: readonly string[]): string {
+  const quoted = words.map((word) => (/[",]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word));
+  return quoted.join(',').replaceAll("'", String.raw`'\''`);
 }
 
 function firstProof(cells: readonly string[]): Decimal | undefined {

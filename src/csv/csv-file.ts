@@ -9,7 +9,7 @@ import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts'
 import type { CsvRow } from './csv-row.ts';
 import { isGoodQuality, qualityColumnOf } from './csv-quality.ts';
 import { timeColumnOf, timeColumnProblem } from './csv-time-column.ts';
-import { type TimeOptions, TimeReader } from './csv-times.ts';
+import { isTimeText, type TimeOptions, TimeReader } from './csv-times.ts';
 
 /** Number of rows that are sampled to detect the decimal separator and the columns of numbers. */
 const SAMPLE_ROWS = 1000;
@@ -185,18 +185,23 @@ async function readSample(path: string, records: AsyncIterable<CsvRecord>): Prom
 
 function checkHeaders(path: string, head: CsvHead, { columns }: CsvOptions): void {
   const { headers } = head;
-  if (headers.every((name) => name === '' || isAnyNumber(name)))
+  if (headers.every((name) => name === '' || isAnyNumber(name)) || headers.some(isTimeText))
     throw headerInvalid(
       path,
       head,
-      'this line holds numbers; expected the names of the columns (--header-line names their line)',
+      'this line holds values; expected the names of the columns. --header-line names their line; a file without names needs a first line such as time;power',
     );
   if (columns === undefined && headers.length > COLUMNS_MAX)
     throw headerInvalid(path, head, `${headers.length} columns; at most ${COLUMNS_MAX} are read`);
   const duplicate = (columns ?? headers).find(
     (name) => name !== '' && headers.indexOf(name) !== headers.lastIndexOf(name),
   );
-  if (duplicate !== undefined) throw headerInvalid(path, head, `column '${duplicate}' occurs twice`);
+  if (duplicate !== undefined)
+    throw headerInvalid(
+      path,
+      head,
+      `column '${duplicate}' occurs twice. Rename one of them, or read other columns (--columns)`,
+    );
 }
 
 function checkKnown(path: string, head: CsvHead, names: readonly string[], known: readonly string[]): void {

@@ -110,25 +110,17 @@ async function firstRecords(path: string, separator: CsvSeparator): Promise<read
 }
 
 /**
- * The first record that has as many cells as most records, and names; the first record if there is none. Among the records of
- * texts that follow it, one with the names that are sought, or of a time column, is preferred: rows of units can be above the names.
+ * The first record that has as many cells as most records, and names; the first record if there is none. One with names that are
+ * sought, or with a time column, is preferred: lines about the report and rows of units can be above the names.
  */
 function findHeader(records: readonly CsvRecord[], names: readonly string[]): CsvRecord | undefined {
   const counts = Map.groupBy(records, ({ cells }) => used(cells).length);
   const [usual] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a)[0] ?? [0];
-  const first = records.findIndex(({ cells }) => used(cells).length >= usual && hasNames(cells));
-  if (first < 0) return records[0];
-  const rows = records.slice(first, first + 1 + UNIT_ROWS_MAX);
-  const values = rows.findIndex(({ cells }) => cells.some(isValue));
-  const fit = ({ cells }: CsvRecord) => [
-    names.filter((name) => cells.includes(name)).length,
-    Number(timeColumnOf(cells) !== undefined),
-  ];
-  const [best] = rows.slice(0, values < 1 ? 1 : values).toSorted((a, b) => {
-    const [namesA = 0, timeA = 0] = fit(a);
-    const [namesB = 0, timeB = 0] = fit(b);
-    return namesB - namesA || timeB - timeA;
-  });
+  const sought = ({ cells }: CsvRecord) => names.filter((name) => cells.includes(name)).length;
+  const timed = ({ cells }: CsvRecord) => Number(timeColumnOf(cells) !== undefined);
+  const [best = records[0]] = records
+    .filter(({ cells }) => used(cells).length >= usual && hasNames(cells))
+    .toSorted((a, b) => sought(b) - sought(a) || timed(b) - timed(a));
   return best;
 }
 

@@ -89,16 +89,22 @@ export function readNumber(cell: string, decimal: Decimal, hasGroups: boolean): 
   return numberOf(text.replaceAll(decimal === '.' ? ',' : '.', ''), decimal);
 }
 
+/** True for `12.5-` and `(12.5)`, which are negative in some programs and marked in others. */
+export function isOtherMinus(cell: string): boolean {
+  const [, number = ''] = /^\((.+)\)$/.exec(cell) ?? /^(.+)-$/.exec(cell) ?? [];
+  return isAnyNumber(number);
+}
+
 /** True for a number with either decimal separator. */
 export function isAnyNumber(cell: string): boolean {
   return readNumber(cell, '.', true) !== undefined || readNumber(cell, ',', true) !== undefined;
 }
 
-/** Reads `true` and `false` as 1 and 0; with `onOff`, `on` and `off` too. */
+/** Reads `true` and `false` as 1 and 0; with `onOff`, `on` and `off`, `yes` and `no` too. */
 export function readBoolean(cell: string, onOff: boolean): number | undefined {
   const word = cell.toLowerCase();
-  if (word === 'true' || (onOff && word === 'on')) return 1;
-  return word === 'false' || (onOff && word === 'off') ? 0 : undefined;
+  if (word === 'true' || (onOff && (word === 'on' || word === 'yes'))) return 1;
+  return word === 'false' || (onOff && (word === 'off' || word === 'no')) ? 0 : undefined;
 }
 
 function numberOf(text: string, decimal: Decimal): number {

@@ -35,7 +35,7 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
   const records: Omit<CsvRecord, 'firstLine'>[] = [];
   const parser = parse({
     delimiter: separator,
-    record_delimiter: ['\r\n', '\n'],
+    record_delimiter: ['\r\n', '\n', '\r'],
     max_record_size: RECORD_BYTES_MAX,
     relax_column_count: true,
     relax_quotes: true,
@@ -46,7 +46,7 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
     trim: true,
     // The parser's own output would lose the records before an error.
     on_record: (cells: string[], { lines, bytes }) => {
-      records.push({ cells: cells.map((cell) => cell.trim()), line: lines, bytes });
+      records.push({ cells: cells.map(plainText), line: lines, bytes });
       return null;
     },
   });
@@ -88,6 +88,14 @@ export async function* csvRecords(path: string, separator: CsvSeparator): AsyncG
       { cause: error },
     );
   }
+}
+
+/** Spreadsheets write a number that must stay as it is as ="12.5" or '12.5. */
+function plainText(cell: string): string {
+  return cell
+    .trim()
+    .replace(/^="(.*)"$/, '$1')
+    .replace(/^'(?=[\d+-])/, '');
 }
 
 function isText(cell: string, separator: CsvSeparator): boolean {

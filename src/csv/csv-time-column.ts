@@ -54,7 +54,7 @@ export function timeColumnProblem(
 
 /** Returns the first usual name of a time column. */
 export function timeColumnOf(headers: readonly string[]): string | undefined {
-  const lower = headers.map((name) => name.toLowerCase());
+  const lower = headers.map((name) => name.toLowerCase().replace(/^#\s*/, ''));
   const name = TIME_NAMES.find((each) => lower.includes(each));
   return name === undefined ? undefined : headers[lower.indexOf(name)];
 }

@@ -77,7 +77,7 @@ export class TimeReader {
   #clockChange(localMs: number): TimeFault | undefined {
     this.#changes ??= new ClockChanges(ownTimeZone());
     const zone = this.#changes.changedZone(localMs);
-    const options = `--time-zone ${zone ?? 'Europe/Berlin'} reads local times, --time-zone UTC reads them as written`;
+    const options = `--time-zone names the zone of the times, such as ${zone ?? 'Europe/Berlin'}; --time-zone UTC reads them as written`;
     if (zone !== undefined)
       return {
         expected: `a time with a zone, because the clocks of ${zone} and of its neighbours change at this time, or since the row before: ${options}`,
@@ -89,7 +89,7 @@ export class TimeReader {
   }
 
   #parse(cell: string): EpochMs | TimeFault {
-    const number = numberOfTime(cell);
+    const number = numberOfTime(cell, this.#options.unit);
     if (number !== undefined) return this.#parseNumber(number, cell);
     const written = parseTimeText(cell, this.#options.order);
     if (written === undefined) return timeFault(cell);
@@ -121,6 +121,10 @@ export class TimeReader {
     const times = timesOfLocal(localMs, zone);
     const [first] = times;
     if (first === undefined) return { expected: `a time that exists in ${zone}: clocks were put forward over it` };
+    if (times.length > 1 && times.every((each) => each < this.#previousMs))
+      return {
+        expected: `rows in the order of time, because an hour occurs twice in ${zone}: sort the rows, or write the times of this hour with their offset`,
+      };
     const timeMs = times.find((each) => each > this.#previousMs) ?? first;
     const fault = times.length === 1 ? this.end() : undefined;
     if (fault !== undefined) return fault;
@@ -156,9 +160,13 @@ export function isTimeText(cell: string): boolean {
   return numberOfTime(cell) === undefined && (parseTimeText(cell) !== undefined || dateOrdersOf(cell).length > 0);
 }
 
-/** A number of days or a count; 14 digits are a date and time. */
-function numberOfTime(cell: string): number | undefined {
-  return /^\d+([.,]\d+)?$/.test(cell) && !/^\d{14}$/.test(cell) ? Number(cell.replace(',', '.')) : undefined;
+/** A number of days or a count. Digits that are a date, such as 20260302, and no time in any unit are a text. */
+function numberOfTime(cell: string, unit?: TimeUnit): number | undefined {
+  if (!/^\d+([.,]\d+)?$/.test(cell)) return undefined;
+  const number = Number(cell.replace(',', '.'));
+  const isDate = unit === undefined && cell.length >= 8 && timeUnitOf(number) === undefined;
+  const written = isDate ? parseTimeText(cell) : undefined;
+  return written !== undefined && isPlausibleIn(written.localMs, 'ms') ? undefined : number;
 }
 
 function timeFault(cell: string): TimeFault {

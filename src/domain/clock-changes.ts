@@ -11,6 +11,7 @@ const ZONES = [
   'America/New_York',
   'America/Santiago',
   'Australia/Sydney',
+  'Australia/Lord_Howe',
   'Pacific/Auckland',
 ];
 /** Clocks change at half hours or full hours. */

@@ -24,8 +24,8 @@ const pattern = (date: RegExp) => new RegExp(`^${date.source}(?:(?:\\s*[Tt]|,?\\
 const ymd = pattern(dates.ymd);
 const numbers = pattern(dates.numbers);
 const named = pattern(dates.name);
-/** `20260302060000`. */
-const compact = /^(\d{8})(\d{6}(?:[.,]\d{1,9})?)$/;
+/** `202603020600`, `20260302060000`, `20260302060000250`. */
+const compact = /^(\d{8})(\d{4}(?:\d{2}(?:[.,]\d{1,9}|\d{3})?)?)$/;
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 
 /**
@@ -37,7 +37,7 @@ const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
  */
 export function parseTimeText(written: string, order?: DateOrder): WrittenTime | undefined {
   if (written.length > CHARACTERS_MAX) return undefined;
-  const text = written.replace(compact, '$1T$2');
+  const text = written.replace(compact, '$1T$2').replace(/^(\d{8}T\d{6})(\d{3})$/, '$1.$2');
   const first = ymd.exec(text);
   if (first !== null) {
     const [, year, , month, day, ...clock] = first;

@@ -1,10 +1,22 @@
 import type { EpochMs } from './epoch-ms.ts';
 
 /** Units of a time as a number, from the short names that configuration and command line use. */
-export const timeUnits = ['s', 'ms', 'us', 'ns', 'filetime', 'ticks', 'excel', 'excel1904', 'wincc', 'matlab'] as const;
+export const timeUnits = [
+  's',
+  'ms',
+  'us',
+  'ns',
+  'filetime',
+  'ticks',
+  'labview',
+  'excel',
+  'excel1904',
+  'wincc',
+  'matlab',
+] as const;
 
 /**
- * `s`, `ms`, `us`, `ns`: since 1970, UTC. `filetime`: 100 ns since 1601, UTC (Windows). The others are local time. `ticks`: 100 ns
+ * `s`, `ms`, `us`, `ns`: since 1970, UTC. `filetime`: 100 ns since 1601, UTC (Windows). `labview`: s since 1904, UTC. The others are local time. `ticks`: 100 ns
  * since the year 1 (.NET). `excel`: days since 1899-12-30; `excel1904`: since 1904-01-01 (Excel for Mac). `wincc`: Excel days times
  * 1,000,000. `matlab`: days of datenum.
  */
@@ -33,6 +45,7 @@ const toMs: Readonly<Record<TimeUnit, (value: number) => EpochMs>> = {
   // A day number has about 15 digits: 0.1 ms is its rounding error.
   excel: (value) => Math.round(value * DAY_MS) + EXCEL_EPOCH_MS,
   ticks: (value) => value / 1e4 + TICKS_EPOCH_MS,
+  labview: (value) => value * 1000 + EXCEL_1904_EPOCH_MS,
   excel1904: (value) => Math.round(value * DAY_MS) + EXCEL_1904_EPOCH_MS,
   matlab: (value) => Math.round(value * DAY_MS) + MATLAB_EPOCH_MS,
   wincc: (value) => Math.round((value / 1e6) * DAY_MS) + EXCEL_EPOCH_MS,

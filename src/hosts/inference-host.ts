@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads';
 import type { HostProtocol } from '../runtime/session/host-protocol.ts';
 import { SessionRunner } from '../runtime/session/session-runner.ts';
 import { entryFile } from '../platform/entry-file.ts';
-import { invariant } from '../platform/errors.ts';
-import { type RpcPort, serveRpc } from '../platform/rpc.ts';
+import { serveRpc } from '../platform/rpc.ts';
+import { parentProcessPort } from '../platform/rpc-ports.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
@@ -21,7 +21,7 @@ setOomScore(500);
 new Worker(entryFile(import.meta.url, './parent-monitor.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
 const runner = new SessionRunner();
-serveRpc<HostProtocol>(agentPort(), {
+serveRpc<HostProtocol>(parentProcessPort(), {
   load: (params) => runner.load(params),
   run: (params) => runner.run(params),
   unload: async ({ key }) => {
@@ -32,14 +32,3 @@ serveRpc<HostProtocol>(agentPort(), {
 });
 
 function stayUntilDisconnected(): void {}
-
-function agentPort(): RpcPort {
-  invariant(process.send !== undefined, 'the inference host is started by fork');
-  const send = process.send.bind(process);
-  return {
-    post: (message) => {
-      send(message);
-    },
-    onMessage: (listener) => process.on('message', listener),
-  };
-}

@@ -4,13 +4,13 @@ import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-serv
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import { sharedWithWatches } from '../models/store/serving.ts';
 import { SystemClock } from '../platform/clock.ts';
-import { type Deps, systemRandom } from '../platform/deps.ts';
+import { type Deps, systemDeps } from '../platform/deps.ts';
 import { inferenceHostEntry, tensorCodecEntry } from '../platform/entries.ts';
-import { invariant } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
 import { relayingLogger, silentLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
-import { RpcClient, type RpcPort, serveRpc } from '../platform/rpc.ts';
+import { RpcClient, serveRpc } from '../platform/rpc.ts';
+import { parentProcessPort } from '../platform/rpc-ports.ts';
 import { WallClockMonitor } from '../platform/wall-clock-monitor.ts';
 import { ActivationMonitor } from '../runtime/activation-monitor.ts';
 import { SupervisedInferenceHost } from '../runtime/supervised-host.ts';
@@ -45,7 +45,7 @@ type Serving = {
   readonly stack: AsyncDisposableStack;
 };
 
-const port = agentPort();
+const port = parentProcessPort();
 const agent = new RpcClient<AgentProtocol>(port, new SystemClock());
 let serving: Serving | undefined;
 serveRpc<ModelServerProtocol>(port, {
@@ -102,7 +102,7 @@ async function start(settings: Settings): Promise<Serving> {
 
 /** Log lines and health go to the agent. */
 function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps {
-  const clock = new SystemClock();
+  const { clock, random } = systemDeps();
   const log = relayingLogger(logLevel, (line) => send(agent.call('log', line)));
   const metrics = new Metrics();
   // The agent has a metric for each component that is reported to it; a second one here would be added to that.
@@ -111,21 +111,10 @@ function relayingDeps({ logLevel }: Settings, stack: AsyncDisposableStack): Deps
     new WallClockMonitor({ clock, log: silentLogger(), metrics: new Metrics(), onJump: () => undefined }),
   );
   clockMonitor.start();
-  return { clock, random: systemRandom, log, metrics, health };
+  return { clock, random, log, metrics, health };
 }
 
 /** Without an agent there is no receiver, and this process is about to end. */
 function send(call: Promise<void>): void {
   call.catch(() => undefined);
-}
-
-function agentPort(): RpcPort {
-  invariant(process.send !== undefined, 'the model server is started by fork');
-  const post = process.send.bind(process);
-  return {
-    post: (message) => {
-      if (process.connected) post(message, () => undefined);
-    },
-    onMessage: (listener) => process.on('message', listener),
-  };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { serveRpc } from '../platform/rpc.ts';
-import { invariant } from '../platform/errors.ts';
+import { parentThreadPort } from '../platform/rpc-ports.ts';
 import { behindLock, OutboxLock } from '../outbox/file/outbox-lock.ts';
 import { Storage } from '../outbox/storage.ts';
 import type { StorageOptions, StorageProtocol } from '../outbox/file/storage-protocol.ts';
@@ -10,9 +10,6 @@ import type { StorageOptions, StorageProtocol } from '../outbox/file/storage-pro
  * Entry file of the storage worker: the thread that owns all SQLite connections. An fsync of 300 ms blocks its thread for 304 ms,
  * so it must not be the thread with the sockets.
  */
-const port = parentPort;
-invariant(port !== null, 'storage-worker.ts is started as a worker thread');
-
 // Created by Outbox, which starts this file.
 const options = workerData as StorageOptions;
 const storage = new Storage({
@@ -21,7 +18,4 @@ const storage = new Storage({
   newEpoch: (nowMs) => `${Math.floor(nowMs).toString(36).padStart(9, '0')}${randomBytes(4).toString('hex')}`,
 });
 
-serveRpc<StorageProtocol>(
-  { post: (message) => port.postMessage(message), onMessage: (listener) => port.on('message', listener) },
-  behindLock(new OutboxLock(options.config.path), storage.handlers()),
-);
+serveRpc<StorageProtocol>(parentThreadPort(), behindLock(new OutboxLock(options.config.path), storage.handlers()));

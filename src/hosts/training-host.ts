@@ -2,12 +2,8 @@ import { setPriority } from 'node:os';
 import process from 'node:process';
 import type { TrainingJob, TrainingOutcome } from '../learning/training-job.ts';
 import { runTrainingJob } from '../offline/training-job.ts';
-import { systemRandom } from '../platform/deps.ts';
-import { SystemClock } from '../platform/clock.ts';
+import { systemDeps } from '../platform/deps.ts';
 import { errorCode, errorMessage } from '../platform/errors.ts';
-import { Health } from '../platform/health.ts';
-import { silentLogger } from '../platform/log.ts';
-import { Metrics } from '../platform/metrics.ts';
 import { setOomScore } from './set-oom-score.ts';
 
 /*
@@ -31,12 +27,8 @@ process.once('message', (message) => {
 });
 
 async function train(job: TrainingJob): Promise<TrainingOutcome> {
-  const clock = new SystemClock();
-  const log = silentLogger();
-  const metrics = new Metrics();
   try {
-    const deps = { clock, random: systemRandom, log, metrics, health: new Health({ clock, log, metrics }) };
-    return { trained: await runTrainingJob(job, deps) };
+    return { trained: await runTrainingJob(job, systemDeps()) };
   } catch (error) {
     return { failure: { code: errorCode(error), reason: errorMessage(error) } };
   }

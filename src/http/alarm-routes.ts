@@ -7,10 +7,11 @@ import { alarmPayload } from '../domain/record/alarm-payload.ts';
 import type { AlarmTransition } from '../domain/alarm/alarm.ts';
 import type { Deps } from '../platform/deps.ts';
 import { duration } from '../platform/config-fields.ts';
-import { OperatingError } from '../platform/errors.ts';
 import { actorName } from '../web/access/caller.ts';
 import { errorJson } from '../web/http-errors.ts';
 import { alarmJson, floodJson } from './api-schemas.ts';
+import { alarmFailure } from '../pipeline/alarm-errors.ts';
+import { apiFailure } from './api-errors.ts';
 
 const COMMENT_LENGTH_MAX = 500;
 /** ISA-18.2 requires that shelving ends; one week is the limit here. */
@@ -44,8 +45,7 @@ export function registerAlarmRoutes(
       },
     },
     () => {
-      if (!alarms.restored)
-        throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
+      if (!alarms.restored) throw alarmFailure('alarms-not-restored', 'The stored alarms could not be read yet');
       return { alarms: alarms.list().map(alarmToJson), flood: snakeJson(flood()) };
     },
   );
@@ -110,9 +110,8 @@ const shelveBody = z
 
 function checkShelving(forMs: number): void {
   if (forMs > 0 && forMs <= SHELVE_MS_MAX) return;
-  throw new OperatingError(
+  throw apiFailure(
     'alarm-shelving-invalid',
-    'reject',
     `Shelving must end within 7d from now, not after ${Math.round(forMs / 1000)} s`,
   );
 }

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../platform/errors.ts';
 
 /** Errors of the agent's own API. */
 export const apiErrors = {
@@ -11,3 +11,6 @@ export const apiErrors = {
     'Shelve for a shorter time. If an alarm is unwanted for longer, put it out of service in the configuration.',
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const apiFailure = failures(apiErrors);

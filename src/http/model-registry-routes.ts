@@ -5,7 +5,7 @@ import * as z from 'zod';
 import {
   type Activated,
   type Installed,
-  modelActions,
+  auditEntrySchema,
   type ModelRegistry,
   type PackageSource,
 } from '../contracts/model-registry.ts';
@@ -13,6 +13,7 @@ import { snakeJson } from '../domain/record/snake-json.ts';
 import { errorCode, OperatingError } from '../platform/errors.ts';
 import { actorWithAddress } from '../web/access/caller.ts';
 import { errorJson } from '../web/http-errors.ts';
+import { registryFailure } from '../models/errors/registry-errors.ts';
 
 export type ModelRegistryRoutesOptions = {
   readonly desk: ModelRegistry;
@@ -67,20 +68,7 @@ const installedJson = z.object({
 const auditJson = z.object({
   intact: z.boolean(),
   broken: z.object({ file: z.string(), line: z.number(), reason: z.string() }).nullable(),
-  entries: z.array(
-    z.object({
-      sequence: z.number(),
-      timestamp_ms: z.number(),
-      actor: z.string(),
-      action: z.enum(modelActions),
-      model: z.string(),
-      version: z.number().nullable(),
-      outcome: z.enum(['ok', 'refused']),
-      detail: z.record(z.string(), z.unknown()),
-      previous: z.string(),
-      hash: z.string(),
-    }),
-  ),
+  entries: z.array(auditEntrySchema),
 });
 
 const errors = { 401: errorJson, 403: errorJson, 404: errorJson, 409: errorJson, 422: errorJson, 503: errorJson };
@@ -144,11 +132,7 @@ function packageOf(body: unknown): { readonly source: PackageSource; readonly sh
     return { source: { kind: 'url', url, headers }, sha256: parsed.data.sha256 };
   }
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`);
-  throw new OperatingError(
-    'model-package-invalid',
-    'reject',
-    `Neither an archive nor JSON with its URL: ${problems.join('; ')}`,
-  );
+  throw registryFailure('model-package-invalid', `Neither an archive nor JSON with its URL: ${problems.join('; ')}`);
 }
 
 function registerActivation(instance: FastifyInstance, desk: ModelRegistry): void {

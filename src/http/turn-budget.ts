@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
 import { apiMetrics } from './api-metrics.ts';
+import { apiFailure } from './api-errors.ts';
 
 /** Requests that start in one turn of the event loop, with about 50 µs of work each. */
 const TAKEN_UP_MAX = 4;
@@ -35,8 +35,7 @@ export class TurnBudget {
   limit(app: FastifyInstance): void {
     app.addHook('preHandler', (_request, _reply, done) => {
       if (this.#waiting.length < WAITING_MAX) this.#enter(done);
-      else
-        done(new OperatingError('http-busy', 'retry', `${WAITING_MAX} requests are waiting already; try again later`));
+      else done(apiFailure('http-busy', `${WAITING_MAX} requests are waiting already; try again later`));
     });
   }
 

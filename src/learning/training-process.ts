@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { trainingFailure } from '../training/core/training-errors.ts';
+import { childEnvironment } from '../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../platform/heap-flags.ts';
 import type { TrainedVersion, TrainingJob, TrainingOutcome } from './training-job.ts';
 
@@ -21,6 +22,7 @@ function start(entry: URL, job: TrainingJob, signal: AbortSignal): ChildProcess 
   const child = fork(entry, {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: childEnvironment(),
     signal,
     killSignal: 'SIGKILL',
     execArgv: [...childFlags(YOUNG_MB)],

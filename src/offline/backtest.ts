@@ -9,12 +9,13 @@ import { type Judgement, notReadyReason, type WindowModels } from '../contracts/
 import { Watch, windowPlan } from '../pipeline/watch.ts';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
 import type { AgentConfig } from '../config/config-schema.ts';
 import { inferenceHostEntry } from '../platform/entries.ts';
 import { type Pacing, RecordedFeed } from './recorded-feed.ts';
 import type { RecordedRow, Recording, RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
+import { inferenceFailure } from '../models/errors/inference-failure.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
 
 /** Windows of one run of the model; the same as in the live agent. */
 const WINDOWS_AT_ONCE = 16;
@@ -206,7 +207,7 @@ async function readyModel(inference: SupervisedInferenceHost, model: ModelRefere
   while (inference.statuses().some(({ state }) => state === 'loading')) await sleep(deps.clock, LOOK_MS);
   const ready = inference.ready(model);
   if (ready !== undefined) return ready;
-  throw new OperatingError('model-not-ready', 'retry', notReadyReason(inference, model));
+  throw inferenceFailure('model-not-ready', notReadyReason(inference, model));
 }
 
 /** Columns in another order would be judged without a complaint, and wrongly. */
@@ -216,9 +217,8 @@ function checkColumns({ manifest }: ReadyModel, { id, watch }: WatchBinding): vo
   const fits =
     columns.length === watch.tags.length && !(sameNames && columns.some((name, at) => name !== watch.tags[at]));
   if (fits) return;
-  throw new OperatingError(
+  throw trainingFailure(
     'model-incompatible',
-    'reject',
     `${formatModelReference(manifest)} has the columns ${columns.join(', ')}; watch ${id} binds ${watch.tags.join(', ')}`,
   );
 }

@@ -1,9 +1,9 @@
 import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
 import type { ModelDirectory } from '../models/store/model-directory.ts';
-import { OperatingError } from '../platform/errors.ts';
 import { backtest, type BacktestOrder, type JudgedRow } from './backtest.ts';
 import { type BacktestMetrics, BacktestTally } from './backtest-metrics.ts';
 import { isNormalLabel } from './recording.ts';
+import { inferenceFailure } from '../models/errors/inference-failure.ts';
 
 export type EvaluationOrder = BacktestOrder & {
   readonly labelled: boolean;
@@ -62,12 +62,11 @@ export async function chooseModel(directory: ModelDirectory, wanted: ModelRefere
   const versions = await directory.versions(name);
   const newest = versions.at(-1);
   if (newest === undefined)
-    throw new OperatingError('model-file-invalid', 'reject', `There is no model '${name}' yet: andon train makes one`);
+    throw inferenceFailure('model-file-invalid', `There is no model '${name}' yet: andon train makes one`);
   if (wanted.version !== undefined) {
     if (versions.includes(wanted.version)) return { model: wanted, note: '' };
-    throw new OperatingError(
+    throw inferenceFailure(
       'model-file-invalid',
-      'reject',
       `There is no version ${wanted.version} of '${name}'; there is ${versions.join(', ')}`,
     );
   }

@@ -5,8 +5,8 @@ import { parseDurationMs } from '../domain/duration.ts';
 import { HistoryReader } from '../outbox/history/history-reader.ts';
 import { parseTimeText } from '../domain/time-text.ts';
 import { plausibleEpochMs } from '../domain/time-unit.ts';
-import { OperatingError } from '../platform/errors.ts';
 import type { RecordedRow, Recording } from './recording.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
 
 /** Time span of one read: 50 tags at ten samples a second are 1.8 million samples. */
 const SLICE_MS = 3_600_000;
@@ -54,9 +54,8 @@ function extentOf(reader: HistoryReader, order: HistoryOrder): { readonly fromMs
   const kept = order.tags.map((tag) => ({ tag, extent: reader.extent(tag) }));
   const without = kept.filter(({ extent }) => extent === undefined).map(({ tag }) => tag);
   if (without.length > 0)
-    throw new OperatingError(
+    throw trainingFailure(
       'history-empty',
-      'reject',
       `The history has no sample of ${without.join(', ')}; it has ${reader.tags().join(', ') || 'nothing yet'}`,
     );
   const first = Math.min(...kept.map(({ extent }) => extent?.fromMs ?? Infinity));
@@ -96,9 +95,8 @@ export function parseMoment(text: string | undefined, nowMs: EpochMs): EpochMs |
   const ageMs = parseDurationMs(text);
   const timeMs = ageMs === undefined ? momentOf(text) : nowMs - ageMs;
   if (timeMs !== undefined) return timeMs;
-  throw new OperatingError(
+  throw trainingFailure(
     'rows-invalid',
-    'reject',
     `'${text}' is no time: expected such as 2026-01-31T08:00:00Z, or an age such as 24h`,
   );
 }

@@ -3,6 +3,8 @@ import type { CsvNotation } from '../csv/csv-columns.ts';
 import { CsvFile, type CsvOptions } from '../csv/csv-file.ts';
 import { readBoolean, readNumber } from '../csv/csv-numbers.ts';
 import { OperatingError } from '../platform/errors.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
+import { plantFailure } from '../plant/plant-errors.ts';
 
 /** One line of a recording. */
 export type RecordedRow = {
@@ -103,7 +105,7 @@ export function parseRowRange(text: string | undefined): RowRange {
   const first = Number(match?.[1] ?? '');
   const last = match?.[2] === '' ? Infinity : Number(match?.[2] ?? '');
   if (match !== null && text.trim() !== '-' && last >= first) return { first, last };
-  throw new OperatingError('rows-invalid', 'reject', `--rows ${text}: expected such as 0-399, 400- or -399`);
+  throw trainingFailure('rows-invalid', `--rows ${text}: expected such as 0-399, 400- or -399`);
 }
 
 /**
@@ -131,5 +133,5 @@ export function isNormalLabel(label: string): boolean | undefined {
 }
 
 function headerInvalid(message: string): OperatingError {
-  return new OperatingError('csv-header-invalid', 'reject', message);
+  return plantFailure('csv-header-invalid', message);
 }

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatModelReference } from '../domain/model/model-reference.ts';
-import { OperatingError } from '../platform/errors.ts';
 import type { Deps } from '../platform/deps.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
 import { algorithmFor, algorithms } from '../training/catalogue/algorithms.ts';
@@ -24,6 +23,7 @@ import type { Pacing } from './recorded-feed.ts';
 import type { Recording, RowRange } from './recording.ts';
 import { type ReadRows, readTrainingRows } from './training-rows-reader.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
 
 export type TrainOrder = {
   readonly binding: WatchBinding;
@@ -58,9 +58,8 @@ export async function trainFromRecording(order: TrainOrder): Promise<TrainResult
   const task = taskOf(order);
   const algorithm = algorithmFor(task, order.algorithm);
   if (task !== 'anomaly' && !order.labelled)
-    throw new OperatingError(
+    throw trainingFailure(
       'training-labels-invalid',
-      'reject',
       `${algorithm.name} learns a ${task} from labelled rows: name the column with --label`,
     );
   const rows = await readTrainingRows({ ...order, task, onProgress: (done) => onProgress('reading', done) });
@@ -117,9 +116,8 @@ export async function writeTrainedModel(
   const [status] = await probeModels({ ...models, trust: undefined }, [{ name, version }], deps);
   if (status?.state === 'ready') return { model, version, provider: status.provider };
   await rm(join(models.directory, name, String(version)), { recursive: true, force: true });
-  throw new OperatingError(
+  throw trainingFailure(
     'model-not-proven',
-    'reject',
     `${model} was not kept: the runtime does not reproduce the fit: ${status?.reason ?? 'it was not loaded'}`,
   );
 }
@@ -165,5 +163,5 @@ function measuredRange({ targets = [] }: ReadRows) {
       if (value > high) high = value;
     }
   if (low <= high) return { low, high };
-  throw new OperatingError('training-labels-invalid', 'reject', 'No row has a label that is a number');
+  throw trainingFailure('training-labels-invalid', 'No row has a label that is a number');
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { windowPlan } from '../pipeline/watch.ts';
-import { OperatingError } from '../platform/errors.ts';
 import type { TrainingTask } from '../training/core/algorithm.ts';
 import { DataCheck, type DataFinding } from '../training/report/data-check.ts';
 import type { LabelledRows } from '../training/core/labelled-rows.ts';
@@ -9,6 +8,7 @@ import type { TrainingRows } from '../training/core/training-rows.ts';
 import { type Pacing, RecordedFeed } from './recorded-feed.ts';
 import { isNormalLabel, type Recording, type RowRange } from './recording.ts';
 import type { WatchBinding } from '../config/watch-binding.ts';
+import { trainingFailure } from '../training/core/training-errors.ts';
 
 /**
  * Rows × tags that a model is fitted on. More are read and checked, and an even selection of them is kept: it bounds
@@ -89,7 +89,7 @@ export async function readTrainingRows(order: ReadOrder): Promise<ReadRows> {
   }
   feed.end();
   if (rowsRead === 0)
-    throw new OperatingError('training-too-few-rows', 'reject', `${recording.name} has no row in the requested range`);
+    throw trainingFailure('training-too-few-rows', `${recording.name} has no row in the requested range`);
   const runs = collector.runs();
   const segments = runs.map((run) => columnsOf(run, 0, tags.length));
   return {
@@ -133,9 +133,8 @@ class LabelCodes {
       this.#codes.set(label, code);
       return code;
     }
-    throw new OperatingError(
+    throw trainingFailure(
       'training-labels-invalid',
-      'reject',
       `The label column of ${recording.name} has more than ${CLASSES_MAX} different texts: that is no classification`,
     );
   }
@@ -144,9 +143,8 @@ class LabelCodes {
   classes(): readonly string[] {
     const names = [...this.#codes.keys()].toSorted();
     if (names.length < 2)
-      throw new OperatingError(
+      throw trainingFailure(
         'training-labels-invalid',
-        'reject',
         `The label column of ${this.#order.recording.name} has ${names.length} classes (${names.join(', ')}); two or more are needed`,
       );
     const normal = names.find((name) => isNormalLabel(name) === true) ?? names[0];

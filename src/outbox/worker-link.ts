@@ -4,7 +4,8 @@ import { Backoff } from '../platform/backoff.ts';
 import { sleep, type Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage, OperatingError } from '../platform/errors.ts';
-import { RpcClient, type RpcPort, type RpcProtocol } from '../platform/rpc.ts';
+import { RpcClient, type RpcProtocol } from '../platform/rpc.ts';
+import { threadPort } from '../platform/rpc-ports.ts';
 
 /** Time between two slices of upkeep, and the shorter time while more work is due. */
 const UPKEEP_MS = 1000;
@@ -136,7 +137,7 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
   async #connect(): Promise<void> {
     const { name, entry, workerData, deps } = this.#options;
     const worker = new Worker(entry, { workerData, name });
-    const rpc = new RpcClient<WorkerLife<R>>(workerPort(worker), deps.clock);
+    const rpc = new RpcClient<WorkerLife<R>>(threadPort(worker), deps.clock);
     const connection = { worker, rpc };
     worker.on('error', (error) => this.#lost(connection, `failed: ${errorMessage(error)}`));
     worker.on('exit', (code) => this.#lost(connection, `ended with code ${code}`));
@@ -229,13 +230,4 @@ export class WorkerLink<P extends RpcProtocol & WorkerLife<R>, R extends WorkerR
     const { name, lostCode } = this.#options;
     return new OperatingError(lostCode, 'retry', `The ${name} worker ${fate}`);
   }
-}
-
-function workerPort(worker: Worker): RpcPort {
-  return {
-    // The lint rule is for browser windows. A worker thread has no origin.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin
-    post: (message) => worker.postMessage(message),
-    onMessage: (listener) => worker.on('message', listener),
-  };
 }

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../platform/errors.ts';
 
 export const alarmErrors = {
   'alarm-unknown': reject(
@@ -22,3 +22,6 @@ export const alarmErrors = {
     'Check the health of `outbox`. The agent retries automatically.',
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const alarmFailure = failures(alarmErrors);

@@ -26,11 +26,12 @@ import type { EpochMs } from '../domain/epoch-ms.ts';
 import { Backoff } from '../platform/backoff.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import type { ComponentHealth } from '../platform/health.ts';
 import { alarmMetrics } from './alarm-metrics.ts';
 import { action, type Alarm, type AlarmDefinition, newAlarm } from './alarm-definition.ts';
 import type { Entry, Recorder } from './recorder.ts';
+import { alarmFailure } from './alarm-errors.ts';
 
 /** Limit of verdicts that wait while the stored alarms cannot be read. Above it, the oldest is dropped and counted. */
 const UNAPPLIED_MAX = 10_000;
@@ -173,23 +174,21 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     const alarm = this.#alarm(id);
     const timestampMs = this.#deps.clock.nowMs();
     const facts = acknowledge(alarm.memory.facts, { by, timestampMs, comment });
-    if (facts === undefined)
-      throw new OperatingError('alarm-not-acknowledgeable', 'reject', `The alarm ${id} is ${alarm.last.state}`);
+    if (facts === undefined) throw alarmFailure('alarm-not-acknowledgeable', `The alarm ${id} is ${alarm.last.state}`);
     return this.#act(alarm, facts, 'acknowledged', by);
   }
 
   async shelve(id: string, untilMs: EpochMs, by: string): Promise<AlarmTransition> {
     const alarm = this.#alarm(id);
     const facts = shelve(alarm.memory.facts, untilMs);
-    if (facts === undefined)
-      throw new OperatingError('alarm-out-of-service', 'reject', `The alarm ${id} is out of service`);
+    if (facts === undefined) throw alarmFailure('alarm-out-of-service', `The alarm ${id} is out of service`);
     return this.#act(alarm, facts, 'shelved', by);
   }
 
   async unshelve(id: string, by: string): Promise<AlarmTransition> {
     const alarm = this.#alarm(id);
     if (alarm.memory.facts.suppression !== 'shelved')
-      throw new OperatingError('alarm-not-shelved', 'reject', `The alarm ${id} is ${alarm.last.state}`);
+      throw alarmFailure('alarm-not-shelved', `The alarm ${id} is ${alarm.last.state}`);
     return this.#act(alarm, endSuppression(alarm.memory.facts), 'unshelved', by);
   }
 
@@ -326,9 +325,8 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   #alarm(id: string): Alarm {
     // Before alarms had ids, an alarm was addressed by its watch.
     const alarm = this.#alarms.get(id) ?? this.#alarms.get(watchAlarmId(id));
-    if (alarm === undefined) throw new OperatingError('alarm-unknown', 'reject', `There is no alarm '${id}'`);
-    if (!this.#restored)
-      throw new OperatingError('alarms-not-restored', 'retry', 'The stored alarms could not be read yet');
+    if (alarm === undefined) throw alarmFailure('alarm-unknown', `There is no alarm '${id}'`);
+    if (!this.#restored) throw alarmFailure('alarms-not-restored', 'The stored alarms could not be read yet');
     return alarm;
   }
 

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sleep } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { OperatingError } from '../platform/errors.ts';
 import type { CsvFile } from '../csv/csv-file.ts';
 import type { CsvRow } from '../csv/csv-row.ts';
 import { ModbusDevice } from './modbus-device.ts';
 import { emptyImage, putFloat32, putUint32 } from './register-image.ts';
 import { replayTopics, ROW_INTERVAL_MS, rowCounterAddress } from './replay-sources.ts';
 import { ValuePublisher } from './value-publisher.ts';
+import { plantFailure } from './plant-errors.ts';
 
 /** Longest replayed gap between two rows. Shortens a night's standstill. */
 const GAP_MS_MAX = 60_000;
@@ -117,11 +117,7 @@ export class CsvReplay implements AsyncDisposable {
         await this.#show(row);
       }
       if (previous === undefined)
-        throw new OperatingError(
-          'csv-empty',
-          'reject',
-          `${this.#file.layout.path} has lost its rows since it was opened`,
-        );
+        throw plantFailure('csv-empty', `${this.#file.layout.path} has lost its rows since it was opened`);
     } while (this.#options.loop);
   }
 

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { ServerTCP } from 'modbus-serial';
-import { errorMessage, OperatingError } from '../platform/errors.ts';
+import { errorMessage } from '../platform/errors.ts';
 import { emptyImage, type RegisterImage } from './register-image.ts';
+import { plantFailure } from './plant-errors.ts';
 
 /** Modbus exception codes (Modbus Application Protocol 1.1b3, section 7). */
 const ILLEGAL_FUNCTION = 1;
@@ -37,7 +38,7 @@ export class ModbusDevice implements AsyncDisposable {
       server.once('initialized', resolve);
       server.once('serverError', (error) => {
         const message = `Modbus device on ${host}:${port}: ${errorMessage(error)}`;
-        reject(new OperatingError('modbus-listen-failed', 'retry', message, { cause: error }));
+        reject(plantFailure('modbus-listen-failed', message, { cause: error }));
       });
     });
     return listeningPort(server);

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, reject, retry } from '../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../platform/errors.ts';
 
 export const plantErrors = {
   'modbus-listen-failed': retry(
@@ -31,3 +31,6 @@ export const plantErrors = {
     'The message names line, column, text and the option that decides: --decimal, --time-unit, --time-zone, --date-order or --missing. See docs/csv.md.',
   ),
 } as const satisfies ErrorCatalogue;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const plantFailure = failures(plantErrors);

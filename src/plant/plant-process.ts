@@ -5,6 +5,7 @@ import { entryFile } from '../platform/entry-file.ts';
 import { OperatingError } from '../platform/errors.ts';
 import type { PlantMessage, PlantOptions } from './plant-protocol.ts';
 import type { PumpPhase } from './pump-scenario.ts';
+import { plantFailure } from './plant-errors.ts';
 
 /** Time to say goodbye; then the process is killed. */
 const STOP_MS_MAX = 2000;
@@ -59,11 +60,11 @@ function listening(child: ChildProcess): Promise<number> {
     });
     child.once('exit', (code, signal) => reject(exited(code, signal)));
     child.once('error', (error) =>
-      reject(new OperatingError('plant-exited', 'retry', `The plant can not be started: ${error.message}`)),
+      reject(plantFailure('plant-exited', `The plant can not be started: ${error.message}`)),
     );
   });
 }
 
 function exited(code: number | null, signal: NodeJS.Signals | null): OperatingError {
-  return new OperatingError('plant-exited', 'retry', `The simulated plant ended with ${signal ?? `code ${code}`}`);
+  return plantFailure('plant-exited', `The simulated plant ended with ${signal ?? `code ${code}`}`);
 }

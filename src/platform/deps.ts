@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import type { Clock } from './clock.ts';
-import type { Health } from './health.ts';
-import type { Logger } from './log.ts';
-import type { Metrics } from './metrics.ts';
+import { type Clock, SystemClock } from './clock.ts';
+import { Health } from './health.ts';
+import { type Logger, silentLogger } from './log.ts';
+import { Metrics } from './metrics.ts';
 
 /** Time, randomness and telemetry, passed in so that tests can replace them. */
 export type Deps = {
@@ -14,7 +13,11 @@ export type Deps = {
   readonly health: Health;
 };
 
-/** Returns a random number of at least 0 and less than 1. */
-export function systemRandom(): number {
-  return randomBytes(4).readUInt32LE() / 2 ** 32;
+/** Returns the dependencies of a process: the real clock and random numbers. A short command discards its telemetry. */
+export function systemDeps(
+  log: Logger = silentLogger(),
+  metrics = new Metrics(),
+): Deps & { readonly clock: SystemClock } {
+  const clock = new SystemClock();
+  return { clock, random: Math.random, log, metrics, health: new Health({ clock, log, metrics }) };
 }

@@ -36,34 +36,26 @@ export type ClientModelsOptions = {
  * first request for it. Only a model that the configuration puts into a host of watches runs there, by RPC to the agent.
  */
 export class ClientModels implements ClientInference {
-  readonly #own: ClientHosts;
-  readonly #agent: RpcClient<AgentProtocol>;
-  readonly #directory: ModelDirectory;
-  readonly #watched: readonly ModelReference[];
+  readonly #options: ClientModelsOptions;
   readonly #isShared: (name: string) => boolean;
-  readonly #clock: Clock;
   /** The latest snapshot of the agent's models. */
   #agents: { readonly models: ModelsSnapshot; readonly atMs: number } | undefined;
 
-  constructor({ own, agent, config, watched, clock }: ClientModelsOptions) {
-    this.#own = own;
-    this.#agent = agent;
-    this.#directory = ModelDirectory.of(config);
-    this.#watched = watched;
-    this.#isShared = sharedWithWatches(config, watched);
-    this.#clock = clock;
+  constructor(options: ClientModelsOptions) {
+    this.#options = options;
+    this.#isShared = sharedWithWatches(options.config, options.watched);
   }
 
   served(model: ModelReference): ServedModel | undefined {
-    if (!this.#isShared(model.name)) return this.#own.served(model);
+    if (!this.#isShared(model.name)) return this.#options.own.served(model);
     const latest = this.#agents;
-    const isFresh = latest !== undefined && this.#clock.monotonicMs() - latest.atMs < SNAPSHOT_MS;
+    const isFresh = latest !== undefined && this.#options.clock.monotonicMs() - latest.atMs < SNAPSHOT_MS;
     return isFresh ? findLoaded(latest.models.loaded, model)?.served : undefined;
   }
 
   async models(): Promise<LoadedModels> {
     const { loaded, statuses, statistics } = await this.#agentsModels();
-    const own = this.#own;
+    const own = this.#options.own;
     return {
       served: (model) => own.served(model) ?? findLoaded(loaded, model)?.served,
       statuses: () => [...statuses, ...own.statuses()],
@@ -72,38 +64,38 @@ export class ClientModels implements ClientInference {
   }
 
   run(model: ModelReference, inputs: Tensors): Promise<RunResult> {
-    if (this.#isShared(model.name)) return this.#agent.call('run', { model, inputs });
-    if (this.#own.has(model)) return this.#own.run(model, inputs);
-    return this.#addClientCopy(model).then(() => this.#own.run(model, inputs));
+    if (this.#isShared(model.name)) return this.#options.agent.call('run', { model, inputs });
+    if (this.#options.own.has(model)) return this.#options.own.run(model, inputs);
+    return this.#addClientCopy(model).then(() => this.#options.own.run(model, inputs));
   }
 
   async load(model: ModelReference): Promise<void> {
-    if (this.#isShared(model.name)) await this.#agent.call('load', model);
-    else await this.#own.load(model);
+    if (this.#isShared(model.name)) await this.#options.agent.call('load', model);
+    else await this.#options.own.load(model);
   }
 
   async unload(model: ModelReference): Promise<void> {
-    if (this.#isShared(model.name)) return this.#agent.call('unload', model);
+    if (this.#isShared(model.name)) return this.#options.agent.call('unload', model);
     const label = formatModelReference(model);
-    if (this.#watched.some((watched) => formatModelReference(watched) === label))
+    if (this.#options.watched.some((watched) => formatModelReference(watched) === label))
       throw inferenceFailure('model-in-use', `A watch uses model '${label}'`);
-    await this.#own.unload(model);
+    await this.#options.own.unload(model);
   }
 
   async repository(): Promise<readonly RepositoryEntry[]> {
-    return repositoryEntries(this.#directory, (await this.models()).statuses());
+    return repositoryEntries(ModelDirectory.of(this.#options.config), (await this.models()).statuses());
   }
 
   /** Loads a copy of a watch's model for clients, at the first request. */
   async #addClientCopy(model: ModelReference): Promise<void> {
     const { loaded } = await this.#agentsModels();
     const watched = findLoaded(loaded, model);
-    if (watched !== undefined) this.#own.add(watched.reference);
+    if (watched !== undefined) this.#options.own.add(watched.reference);
   }
 
   async #agentsModels(): Promise<ModelsSnapshot> {
-    const atMs = this.#clock.monotonicMs();
-    const models = await this.#agent.call('models', undefined);
+    const atMs = this.#options.clock.monotonicMs();
+    const models = await this.#options.agent.call('models', undefined);
     this.#agents = { models, atMs };
     return models;
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { ModelStatus } from '../contracts/inference.ts';
 import type { AgentProtocol, ModelServerProtocol } from '../contracts/model-server.ts';
 import { Backoff } from '../platform/backoff.ts';
-import { childPort } from '../platform/child-port.ts';
+import { childPort } from '../platform/rpc-ports.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
@@ -28,6 +28,8 @@ const YOUNG_MB = 8;
 export type ModelServerOptions = {
   /** URL of hosts/model-server.ts. */
   readonly entry: URL;
+  /** Environment of the process. */
+  readonly env: NodeJS.ProcessEnv;
   readonly settings: ModelServerSettings;
   /** The agent's own models, for the process to call. */
   readonly agent: Omit<RpcHandlers<AgentProtocol>, 'log' | 'health' | 'listening'>;
@@ -72,10 +74,11 @@ export class ModelServer implements AsyncDisposable {
   }
 
   start(): void {
-    const { entry, agent, deps } = this.#options;
+    const { entry, env, agent, deps } = this.#options;
     const child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env,
       execArgv: [...childFlags(YOUNG_MB)],
     });
     const port = childPort(child);

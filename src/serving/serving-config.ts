@@ -23,9 +23,7 @@ export const servingConfigSchema = configObject({
   requestTimeout: requestTimeoutField
     .optional()
     .describe('Longest time for a request to arrive, headers and body. Default: http.requestTimeout'),
-  maxConnections: maxConnectionsField
-    .optional()
-    .describe('Most connections at a time. One more is refused. Default: http.maxConnections'),
+  maxConnections: maxConnectionsField.optional().describe('Most connections at a time. Default: http.maxConnections'),
   maxBody: maxBodyField.prefault('4MB'),
   generation: generationSchema.prefault({}),
 }).describe(

@@ -10,7 +10,7 @@ import { registerGenerateRoutes } from './text/generate-routes.ts';
 import { contentCoding, decompress } from './v2/body-encoding.ts';
 import { sendError } from './v2/error-answer.ts';
 import { inferHandler } from './v2/infer-route.ts';
-import { MemoryBudget } from './v2/memory-budget.ts';
+import { memoryBudget } from './v2/memory-budget.ts';
 import { MODEL_PATHS, registerModelRoutes } from './v2/model-routes.ts';
 import { operation } from './v2/operation.ts';
 import { registerRepositoryRoutes } from './v2/repository-routes.ts';
@@ -80,12 +80,12 @@ async function registerV2Routes(
     registerServerRoutes(app, inference, version, access);
     registerModelRoutes(app, inference);
     registerRepositoryRoutes(app, inference);
-    const budget = new MemoryBudget(bodyBytesMax * LARGEST_BODIES_MAX, bytes, (used) =>
+    const takeMemory = memoryBudget(bodyBytesMax * LARGEST_BODIES_MAX, bytes, (used) =>
       v2Failure('infer-busy', `Requests in progress use ${used}`),
     );
     // Reserves memory before a body is read. 'close' is emitted however the request ends.
     const preParsing = async (request: FastifyRequest, reply: FastifyReply) => {
-      reply.raw.once('close', budget.take(bytesAhead(request)));
+      reply.raw.once('close', takeMemory(bytesAhead(request)));
     };
     const infer = {
       config: { permission: 'infer' as const },

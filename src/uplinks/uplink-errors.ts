@@ -42,7 +42,7 @@ export const uplinkErrors = {
     'Raise `timeout`, or lower `batch.recordsMax` so that a batch takes less time.',
   ),
   'uplink-tls-file': retry(
-    'A certificate or key file of the uplink could not be read.',
+    'A certificate or key of the uplink could not be read.',
     'Check path and permissions of the files under `tls`.',
   ),
   'uplink-stopped': retry(

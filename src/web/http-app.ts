@@ -9,12 +9,14 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod';
 import type { Deps } from '../platform/deps.ts';
-import { errorMessage, invariant, OperatingError } from '../platform/errors.ts';
+import { errorMessage, invariant } from '../platform/errors.ts';
 import type { AccessControl } from './access/access-control.ts';
 import { accessStatuses } from './access/access-errors.ts';
 import { readCookies } from './access/login-routes.ts';
 import { limitArrival } from './arrival-deadline.ts';
+import { ConnectionBudget } from './connection-budget.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
+import { httpStatus } from './http-errors.ts';
 import { httpMetrics } from './http-metrics.ts';
 import { securityHeaders } from './security-headers.ts';
 
@@ -55,13 +57,12 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
     trustProxy: [...config.trustedProxies],
     routerOptions: { maxParamLength: 200 },
   });
-  app.server.maxConnections = config.maxConnections;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  const statusOfCode = { ...accessStatuses, ...options.statusOfCode };
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
-    const { status, message } = errorAnswer(error, options.statusOfCode);
     if (error.code === 'http-busy') reply.header('retry-after', '1');
-    void reply.code(status).send({ error: message });
+    void reply.code(httpStatus(error, statusOfCode)).send({ error: errorText(error) });
   });
   app.setNotFoundHandler((request, reply) => {
     void reply.code(404).send({ error: `There is no ${request.method} ${request.url}; see ${descriptionPath}` });
@@ -72,6 +73,7 @@ export async function httpApp(options: HttpAppOptions): Promise<FastifyInstance>
   await app.register(helmet, securityHeaders());
   await readCookies(app);
   app.addHook('onRequest', access.check);
+  new ConnectionBudget(config.maxConnections, deps).limit(app);
   limitArrival(app, config.requestTimeoutMs, deps.clock);
   measure(app, deps);
   await app.register(swagger, {
@@ -124,20 +126,9 @@ function acceptEmptyJson(app: FastifyInstance): void {
   });
 }
 
-function errorAnswer(
-  error: FastifyError,
-  statusOfCode: HttpAppOptions['statusOfCode'],
-): { readonly status: number; readonly message: string } {
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const problems = error.validation.map(
-      ({ instancePath, message }) => `${instancePath.slice(1) || 'body'}: ${message}`,
-    );
-    return { status: 400, message: problems.join('; ') };
-  }
-  if (error instanceof OperatingError) {
-    const status =
-      statusOfCode[error.code] ?? accessStatuses[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
-    return { status, message: error.message };
-  }
-  return { status: error.statusCode ?? 500, message: errorMessage(error) };
+function errorText(error: FastifyError): string {
+  if (!hasZodFastifySchemaValidationErrors(error)) return errorMessage(error);
+  return error.validation
+    .map(({ instancePath, message }) => `${instancePath.slice(1) || 'body'}: ${message}`)
+    .join('; ');
 }

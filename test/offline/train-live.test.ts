@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config/config-file.ts';
 import { historyRecording } from '../../src/offline/history-recording.ts';
 import { csvRecording, type Recording } from '../../src/offline/recording.ts';
 import { historyExportCommand } from '../../src/cli/training/history-command.ts';
-import { systemDeps } from '../../src/cli/output/system-deps.ts';
+import { systemDeps } from '../../src/platform/deps.ts';
 import { trainCommand } from '../../src/cli/training/train-command.ts';
 import { exportRecords } from '../../src/outbox/records/outbox-reader.ts';
 import { CsvFile } from '../../src/csv/csv-file.ts';

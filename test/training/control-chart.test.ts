@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { chartScores, trainControlChart } from '../../src/training/control-chart/control-chart.ts';
-import { controlChartAlgorithm } from '../../src/training/control-chart/control-chart-algorithm.ts';
+import {
+  controlChartAlgorithm,
+  chartScores,
+  trainControlChart,
+} from '../../src/training/control-chart/control-chart.ts';
 import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import { machineRows } from './machine.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { FittedModel, TrainingAlgorithm } from '../../src/training/core/algorithm.ts';
-import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees-algorithm.ts';
+import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees.ts';
 import { classMetrics, naiveProbabilities } from '../../src/training/report/class-metrics.ts';
-import { mlpAlgorithm } from '../../src/training/mlp/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../../src/training/softmax/softmax-algorithm.ts';
+import { mlpAlgorithm } from '../../src/training/mlp/mlp.ts';
+import { softmaxAlgorithm } from '../../src/training/softmax/softmax.ts';
 import { sliceRows } from '../../src/training/core/training-rows.ts';
 import { parityGap } from './graph-parity.ts';
 import { classification, type LabelledTable, labelledTable, regression } from './labelled-tables.ts';

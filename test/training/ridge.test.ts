@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { predictRidge, trainRidge } from '../../src/training/ridge/ridge.ts';
-import { ridgeGraph } from '../../src/training/ridge/ridge-algorithm.ts';
+import { ridgeGraph, predictRidge, trainRidge } from '../../src/training/ridge/ridge.ts';
 import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';

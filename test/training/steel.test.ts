@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { naiveSteelResult, steelFile, steelResult } from '../../scripts/steel.ts';
-import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees-algorithm.ts';
-import { mlpAlgorithm } from '../../src/training/mlp/mlp-algorithm.ts';
-import { softmaxAlgorithm } from '../../src/training/softmax/softmax-algorithm.ts';
+import { boostedTreesAlgorithm } from '../../src/training/boosted-trees/boosted-trees.ts';
+import { mlpAlgorithm } from '../../src/training/mlp/mlp.ts';
+import { softmaxAlgorithm } from '../../src/training/softmax/softmax.ts';
 import { describeWith } from '../support/programs.ts';
 
 /*

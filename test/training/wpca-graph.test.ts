@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sliceRows, type TrainingRows } from '../../src/training/core/training-rows.ts';
 import { windowRows, wpcaContributions, wpcaStatistics } from '../../src/training/wpca/wpca.ts';
-import { detectorScores, trainWpca, type WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
-import { wpcaGraph } from '../../src/training/wpca/wpca-graph.ts';
+import { wpcaGraph, detectorScores, trainWpca, type WpcaDetector } from '../../src/training/wpca/wpca-detector.ts';
 import { machineRows } from './machine.ts';
 import { runGraph } from './run-graph.ts';
 import { skabFiles, skabRows } from './skab.ts';

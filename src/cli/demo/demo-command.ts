@@ -13,7 +13,7 @@ import { systemdServiceManager } from '../../platform/systemd-notify.ts';
 import { type DemoSetup, prepareDemo } from './demo-setup.ts';
 import { DemoStory } from './demo-story.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 
 const BEAT_MS = 3_000;
 /** How long the demo's operator takes to walk to the screen. */

@@ -6,7 +6,7 @@ import { sleep } from '../../platform/clock.ts';
 import { OperatingError } from '../../platform/errors.ts';
 import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 
 const PROGRESS_MS = 2_000;
 

@@ -3,8 +3,8 @@ import { loadConfig } from '../../config/config-file.ts';
 import { type ComparisonJson, comparisonJson, type RolloutJson } from '../../contracts/rollout-json.ts';
 import { MAJOR_DRIFT } from '../../domain/model/drift.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
-import { agentNotReached, agentOf, askAgent } from '../output/agent-request.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
+import { agentOf, queryAgent } from '../output/agent-request.ts';
+import { runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { table } from '../output/table.ts';
 import { referenceOf } from './model-argument.ts';
@@ -16,13 +16,9 @@ type CompareOptions = { readonly config: string; readonly url?: string; readonly
 
 /** Adds `andon models compare`. */
 export function addCompareCommand(models: Command): void {
-  models
-    .command('compare')
+  subcommand(models, 'compare', 'compares versions that judge the same windows (shadow, canary, probation)')
     .argument('<model>', 'NAME')
-    .description('compares versions that judge the same windows (shadow, canary, probation)')
-    .addOption(configOption)
     .option('--url <url>', 'URL of the running agent, if it differs from the configuration')
-    .addOption(jsonOption)
     .action(runs(compareCommand));
 }
 
@@ -34,11 +30,8 @@ export function addCompareCommand(models: Command): void {
 async function compareCommand(text: string, options: CompareOptions, output: Output): Promise<number> {
   const { name } = referenceOf(text);
   const { config } = await loadConfig(options.config);
-  const agent = agentOf(config, options.url);
   const path = `/api/v1/models/${encodeURIComponent(name)}/compare`;
-  const comparison = await askAgent(agent, path)
-    .then((answer) => comparisonJson.parse(answer))
-    .catch((error: unknown) => agentNotReached(agent.url, error));
+  const comparison = await queryAgent(agentOf(config, options.url), path, comparisonJson);
   const users = Object.values(config.watches).filter(({ model }) => model.name === name).length;
   printResult(output, options, { document: comparison, text: comparisonText(comparison, users) });
   return comparison.rollouts.some(({ stopped }) => stopped !== null) ? 1 : 0;

@@ -8,7 +8,7 @@ import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { registryFailure } from '../../models/errors/registry-errors.ts';
 import { errorMessage } from '../../platform/errors.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { openRegistry } from './open-registry.ts';
 import { commandUser } from '../output/command-user.ts';
 import { activatedJson, activatedText, proofJson, proofText } from './proof-text.ts';

@@ -8,7 +8,7 @@ import { ConfigError, OperatingError } from '../../platform/errors.ts';
 import { readableRejections } from '../../registry/operations/rejected-versions.ts';
 import { pinnedVersion } from '../../registry/operations/version-pointers.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { table } from '../output/table.ts';
 
 type ListedModel = {

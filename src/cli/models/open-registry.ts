@@ -9,7 +9,7 @@ import { listenAddress } from '../../web/listen-address.ts';
 import { VersionRegistry } from '../../registry/version-registry.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { agentOf, agentUrl, askAgent, isRefusedConnection, requestFault } from '../output/agent-request.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 
 /** `incomplete` is missing in the answer of an older agent. */
 const loadedSchema = z.object({

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/config-file.ts';
 import type { Activated } from '../../contracts/model-registry.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import type { VersionRegistry } from '../../registry/version-registry.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
+import { configOption, jsonOption, runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { modelsAuditCommand } from './audit-command.ts';
 import { modelsInstallCommand } from './install-command.ts';
@@ -19,15 +19,11 @@ type Run = (registry: VersionRegistry, text: string, options: OperationOptions) 
 
 /** `andon models install | activate | rollback | pin | unpin | remove | audit`. */
 export function addOperationCommands(models: Command): void {
-  models
-    .command('install')
+  subcommand(models, 'install', 'proves a package and adds it to the model directory; does not activate it')
     .argument('<package>', 'a folder, a .tgz, or the http:// or https:// URL of one')
-    .description('proves a package and adds it to the model directory; does not activate it')
     .option('--activate', 'activate the version too')
     .option('--sha256 <hash>', 'SHA-256 that the archive must have', sha256)
     .option('--header <name: value>', 'sent with the request for a URL; may be given several times', header)
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(modelsInstallCommand));
   addOperation(models, ['activate', 'NAME@VERSION', 'proves a version and makes it the active one'], activate);
   addOperation(models, ['rollback', 'NAME', 'proves and activates the previous version'], rollback);
@@ -37,12 +33,8 @@ export function addOperationCommands(models: Command): void {
     '--force',
     'also the previous version, after which no rollback is possible',
   );
-  models
-    .command('audit')
-    .description('the audit log of the model directory, checked; exit 1 if it was changed')
+  subcommand(models, 'audit', 'the audit log of the model directory, checked; exit 1 if it was changed')
     .option('--contains <hash>', 'a hash stored elsewhere, which the log must still contain', sha256)
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(modelsAuditCommand));
 }
 

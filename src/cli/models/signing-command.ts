@@ -7,7 +7,7 @@ import { trustedKeys } from '../../models/signing/trusted-keys.ts';
 import { ModelDirectory } from '../../models/store/model-directory.ts';
 import { signVersion } from '../../models/store/sign-version.ts';
 import { readSecret } from '../../platform/config-fields.ts';
-import { configOption, jsonOption, runs } from '../output/command.ts';
+import { jsonOption, runs, subcommand } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
 
@@ -16,14 +16,14 @@ type SignOptions = KeygenOptions & { readonly config: string; readonly key: stri
 
 /** `models keygen` and `models sign`. */
 export function addSigningCommands(models: Command): void {
-  models
-    .command('sign')
+  subcommand(
+    models,
+    'sign',
+    'signs the files of a version: writes model.sig, in the bundle format of OpenSSF model signing',
+  )
     .argument('<model>', 'NAME, NAME@VERSION, or the folder of a version (./1), which needs no configuration')
-    .description('signs the files of a version: writes model.sig, in the bundle format of OpenSSF model signing')
     .requiredOption('--key <file>', 'private key in PEM')
     .option('--passphrase-file <file>', 'file with the passphrase of the key')
-    .addOption(configOption)
-    .addOption(jsonOption)
     .action(runs(modelsSignCommand));
   models
     .command('keygen')

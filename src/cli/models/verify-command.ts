@@ -11,8 +11,9 @@ import { inferenceHostEntry } from '../../platform/entries.ts';
 import { ConfigError, formatConfigProblem, OperatingError } from '../../platform/errors.ts';
 import { type ModelVerification, verifyModel } from '../../registry/proof/model-verification.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { namesFolder, referenceOf } from './model-argument.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 export type VerifyOptions = { readonly config: string; readonly key?: string; readonly json?: boolean };
 
@@ -64,7 +65,7 @@ async function verifyFolder(text: string, options: VerifyOptions, output: Output
     (found) => found.isDirectory(),
     () => false,
   );
-  if (!isFolder) throw new OperatingError('model-file-invalid', 'reject', `${text}: there is no such folder`);
+  if (!isFolder) throw inferenceFailure('model-file-invalid', `${text}: there is no such folder`);
   // Without a configuration there is no limit for the size of a model.
   const signature = await signatureReport(folder, keys, Infinity);
   printResult(output, options, { document: { folder, signature }, text: `${text}: ${signatureText(signature)}` });

@@ -105,6 +105,20 @@ export function agentNotReached(url: string, error: unknown): never {
   });
 }
 
+/** Sends a request as `askAgent` does, and parses the answer. @throws {OperatingError} 'agent-not-reached' with the reason. */
+export async function queryAgent<Answer>(
+  agent: RunningAgentAddress,
+  path: string,
+  schema: z.ZodType<Answer>,
+  body?: object,
+): Promise<Answer> {
+  try {
+    return schema.parse(await askAgent(agent, path, body));
+  } catch (error) {
+    return agentNotReached(agent.url, error);
+  }
+}
+
 /** The address of the agent of a configuration, for a client on this machine. */
 export function agentUrl(http: HttpConfig): string {
   const address = listenAddress(http.listen);

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { legible, type Output } from './output.ts';
 
 export const output: Output = {
@@ -13,6 +13,11 @@ function lines(text: string): string {
 export const DEFAULT_CONFIG = '/etc/andon/andon.yaml';
 export const configOption = new Option('-c, --config <file>', 'configuration file').default(DEFAULT_CONFIG);
 export const jsonOption = new Option('--json', 'one JSON document and nothing else on standard output');
+
+/** Adds a command with the options `--config` and `--json`. */
+export function subcommand(parent: Command, name: string, description: string): Command {
+  return parent.command(name).description(description).addOption(configOption).addOption(jsonOption);
+}
 
 /**
  * Returns the action of a command. Its result becomes the exit code of the process.

@@ -5,11 +5,10 @@ import { formatDuration } from '../../domain/duration.ts';
 import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { LiveReading, type TagValue, type WatchWindow } from '../../offline/live-reading.ts';
 import { sleep } from '../../platform/clock.ts';
-import type { Deps } from '../../platform/deps.ts';
 import { mqttConnectionOptions, randomClientId } from '../../protocols/mqtt/mqtt-config.ts';
 import { MqttConnection } from '../../protocols/mqtt/mqtt-connection.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { type Deps, systemDeps } from '../../platform/deps.ts';
 import { table } from '../output/table.ts';
 
 /** A device answers within this time, unless its timeout is longer; a topic may be silent for longer. */

@@ -18,7 +18,7 @@ import {
 import { ScanConnection } from '../../sources/modbus/probe/scan-connection.ts';
 import { jsonOption, runs } from '../output/command.ts';
 import { type Output, printResult } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { table } from '../output/table.ts';
 import { writeTagFile } from './tag-file.ts';
 

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
 
 /**
  * Writes a tag file, with a byte order mark, by which Excel reads it as UTF-8.
@@ -9,6 +10,6 @@ export async function writeTagFile(path: string, text: string): Promise<void> {
   try {
     await writeFile(path, `\uFEFF${text}`);
   } catch (error) {
-    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+    throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
   }
 }

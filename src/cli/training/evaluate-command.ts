@@ -7,13 +7,15 @@ import type { JudgedRow } from '../../offline/backtest.ts';
 import { loadConfig } from '../../config/config-file.ts';
 import { chooseModel, evaluate, type Evaluation } from '../../offline/evaluate.ts';
 import { EvaluationPlot, evaluationReport, evaluationRows } from '../../offline/evaluation-report.ts';
-import { formatModelReference, type ModelReference, parseModelReference } from '../../domain/model/model-reference.ts';
+import { formatModelReference, type ModelReference } from '../../domain/model/model-reference.ts';
 import { ModelDirectory, type StoredModel } from '../../models/store/model-directory.ts';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { chooseRecording, type ChosenRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
+import { referenceOf } from '../models/model-argument.ts';
 
 export type EvaluateOptions = RecordingOptions & {
   readonly config: string;
@@ -104,7 +106,7 @@ class PredictionFile {
       this.#stream.end();
       await finished(this.#stream);
     } catch (error) {
-      throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+      throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
     }
   }
 }
@@ -120,12 +122,6 @@ async function writeReport(
     for (const [name, text] of evaluationReport(evaluations, plot, recording.name))
       await writeFile(join(folder, name), text);
   } catch (error) {
-    throw new OperatingError('file-not-written', 'retry', errorMessage(error), { cause: error });
+    throw trainingFailure('file-not-written', errorMessage(error), { cause: error });
   }
-}
-
-function referenceOf(text: string): ModelReference {
-  const model = parseModelReference(text);
-  if (model !== undefined) return model;
-  throw new OperatingError('model-file-invalid', 'reject', `'${text}' names no model: expected NAME or NAME@VERSION`);
 }

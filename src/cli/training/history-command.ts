@@ -5,7 +5,8 @@ import { historyRows, parseMoment } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { writeParquet } from './history-parquet.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
 
 export type HistoryExportOptions = {
   readonly config: string;
@@ -65,7 +66,7 @@ async function writeLines(path: string, lines: AsyncIterable<string>): Promise<v
     await pipeline(lines, createWriteStream(path));
   } catch (error) {
     if (error instanceof OperatingError) throw error;
-    throw new OperatingError('file-not-written', 'retry', `${path}: ${errorMessage(error)}`, { cause: error });
+    throw trainingFailure('file-not-written', `${path}: ${errorMessage(error)}`, { cause: error });
   }
 }
 

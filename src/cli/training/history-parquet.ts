@@ -1,6 +1,7 @@
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
 import type { historyRows } from '../../offline/history-recording.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
 
 /** Rows of a row group: what is held in memory at once, times the number of tags. */
 const ROWS_AT_ONCE = 50_000;
@@ -43,6 +44,6 @@ export async function writeParquet(
     await parquet.finish();
   } catch (error) {
     if (error instanceof OperatingError) throw error;
-    throw new OperatingError('file-not-written', 'retry', `${path}: ${errorMessage(error)}`, { cause: error });
+    throw trainingFailure('file-not-written', `${path}: ${errorMessage(error)}`, { cause: error });
   }
 }

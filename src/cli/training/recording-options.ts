@@ -4,8 +4,9 @@ import type { Pacing } from '../../offline/recorded-feed.ts';
 import { csvRecording, parseColumns, parseRowRange, type Recording, type RowRange } from '../../offline/recording.ts';
 import { bindWatch, type WatchBinding } from '../../config/watch-binding.ts';
 import { parseDurationMs } from '../../domain/duration.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { type CsvCommandOptions, notationOf } from '../output/csv-options.ts';
+import { trainingFailure } from '../../training/core/training-errors.ts';
 
 /** Options of `train` and `evaluate` that say which rows are meant. */
 export type RecordingOptions = CsvCommandOptions & {
@@ -80,5 +81,5 @@ function withStep(binding: WatchBinding, text: string): WatchBinding {
 }
 
 function invalid(message: string): OperatingError {
-  return new OperatingError('rows-invalid', 'reject', message);
+  return trainingFailure('rows-invalid', message);
 }

@@ -6,7 +6,7 @@ import { countRows } from '../../training/core/training-rows.ts';
 import { openRegistry } from '../models/open-registry.ts';
 import { commandUser } from '../output/command-user.ts';
 import type { Output } from '../output/output.ts';
-import { systemDeps } from '../output/system-deps.ts';
+import { systemDeps } from '../../platform/deps.ts';
 import { chooseRecording, recordingNotes, type RecordingOptions } from './recording-options.ts';
 import { table } from '../output/table.ts';
 

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { algorithms } from '../../training/catalogue/algorithms.ts';
 import { evaluateCommand } from './evaluate-command.ts';
 import { historyExportCommand } from './history-command.ts';
-import { configOption, finiteNumber, jsonOption, runs } from '../output/command.ts';
+import { configOption, finiteNumber, runs, subcommand } from '../output/command.ts';
 import { addCsvOptions } from '../output/csv-options.ts';
 import { trainCommand } from './train-command.ts';
 
@@ -25,10 +25,11 @@ export function addTrainingCommands(program: Command): void {
 function addTrain(program: Command): void {
   const names = algorithms.map(({ name, tasks, description }) => `${name} (${tasks.join(', ')}): ${description}`);
   recordingOptions(
-    program
-      .command('train')
-      .description('fits a model on the box, writes the next version and says how good it is; activates nothing')
-      .addOption(configOption),
+    subcommand(
+      program,
+      'train',
+      'fits a model on the box, writes the next version and says how good it is; activates nothing',
+    ),
   )
     .addOption(
       new Option('--algorithm <name>', 'how to learn; the default suits the task').choices(
@@ -43,23 +44,18 @@ function addTrain(program: Command): void {
       'rows that a judgement looks back on, where the algorithm leaves it open',
       finiteNumber,
     )
-    .addOption(jsonOption)
     .addHelpText('after', `\nAlgorithms:\n${names.map((name) => `  ${name}`).join('\n')}`)
     .action(runs(trainCommand));
 }
 
 function addEvaluate(program: Command): void {
   recordingOptions(
-    program
-      .command('evaluate')
-      .description('backtest of a model on recorded data, through the same code as live')
-      .addOption(configOption),
+    subcommand(program, 'evaluate', 'backtest of a model on recorded data, through the same code as live'),
   )
     .option('--model <name>', "NAME or NAME@VERSION; the watch's own where left out")
     .option('--against <name>', 'a second model, side by side')
     .option('--out <file>', 'time;score;prediction, a line a row')
     .option('--report <folder>', 'report.md and its plots')
-    .addOption(jsonOption)
     .action(runs(evaluateCommand));
 }
 

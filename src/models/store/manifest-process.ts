@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { entryFile } from '../../platform/entry-file.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { type ManifestReading, readManifest } from './manifest-file.ts';
 
@@ -45,6 +46,7 @@ function readInProcess(manifest: ManifestText): Promise<ManifestReading> {
     const child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      env: childEnvironment(),
       timeout: READ_DEADLINE_MS,
       killSignal: 'SIGKILL',
       execArgv: [...childFlags(YOUNG_MB), `--max-old-space-size=${heapMb}`],

@@ -6,6 +6,7 @@ import { type MqttConnectionOptions, type MqttProtocolVersion, STRING_BYTES_MAX 
 import { mqttMetrics } from './mqtt-metrics.ts';
 import { isPlainTopic, matchesTopicFilter, parseTopicFilter, type TopicFilter } from './mqtt-topic-filter.ts';
 import { type MqttPublishOptions, MqttSession, type RefusedTopics } from './mqtt-session.ts';
+import { mqttFailure } from './mqtt-errors.ts';
 import { EARLY_MS, TakeoverMonitor } from './mqtt-takeover.ts';
 
 export type MqttState =
@@ -197,7 +198,7 @@ export class MqttConnection implements AsyncDisposable {
       this.#whenEnded(
         error instanceof OperatingError
           ? error
-          : new OperatingError('mqtt-unreachable', 'retry', errorMessage(error), { cause: error }),
+          : mqttFailure('mqtt-unreachable', errorMessage(error), { cause: error }),
       );
     }
   }
@@ -308,25 +309,21 @@ export class MqttConnection implements AsyncDisposable {
     if (session?.connected !== true) return this.#notConnected();
     if (session.inFlight >= IN_FLIGHT_MAX) {
       const text = `${IN_FLIGHT_MAX} messages already wait for the acknowledgement of ${this.#options.url}`;
-      return new OperatingError('mqtt-too-many-in-flight', 'retry', text);
+      return mqttFailure('mqtt-too-many-in-flight', text);
     }
     if (!isTopicName(topic))
-      return new OperatingError(
-        'mqtt-message-invalid',
-        'reject',
-        `${JSON.stringify(topic)} is not a valid topic to publish on`,
-      );
+      return mqttFailure('mqtt-message-invalid', `${JSON.stringify(topic)} is not a valid topic to publish on`);
     const bytesMax = session.packetBytesMax;
     if (bytesMax === undefined) return undefined;
     // A broker closes the connection if a packet exceeds its limit, at each attempt to send it.
     const bytes = PUBLISH_HEAD_BYTES + Buffer.byteLength(topic) + Buffer.byteLength(payload);
     if (bytes <= bytesMax) return undefined;
     const text = `A message of ${bytes} bytes on ${topic} exceeds the limit of the broker, ${bytesMax} bytes`;
-    return new OperatingError('mqtt-publish-too-large', 'reject', text);
+    return mqttFailure('mqtt-publish-too-large', text);
   }
 
   #notConnected(): OperatingError {
-    return new OperatingError('mqtt-not-connected', 'retry', `Not connected to ${this.#options.url}`);
+    return mqttFailure('mqtt-not-connected', `Not connected to ${this.#options.url}`);
   }
 
   #notifyConnected(): void {

@@ -1,4 +1,4 @@
-import { type ErrorCatalogue, reject, retry } from '../../platform/errors.ts';
+import { type ErrorCatalogue, failures, reject, retry } from '../../platform/errors.ts';
 
 /** Errors of an MQTT connection; shared by source, uplink and publisher. */
 export const mqttErrors = {
@@ -69,3 +69,6 @@ export const mqttErrors = {
 } as const satisfies ErrorCatalogue;
 
 export type MqttErrorCode = keyof typeof mqttErrors;
+
+/** Creates an OperatingError with the disposition of its code in the catalogue. */
+export const mqttFailure = failures(mqttErrors);

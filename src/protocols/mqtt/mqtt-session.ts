@@ -8,7 +8,7 @@ import {
   RECEIVE_MAX,
 } from './mqtt-client-options.ts';
 import { endReason } from './mqtt-end-reason.ts';
-import type { MqttErrorCode } from './mqtt-errors.ts';
+import { type MqttErrorCode, mqttFailure } from './mqtt-errors.ts';
 import { MqttOutgoingStore } from './mqtt-outgoing-store.ts';
 import { MqttStream } from './mqtt-stream.ts';
 import { takeoverRemedy } from './mqtt-takeover.ts';
@@ -278,11 +278,9 @@ export class MqttSession {
   #publishRefused(topic: string, error: Error, messageId: number): OperatingError {
     const code = this.#stream.takeReplacedReason(messageId) ?? ('code' in error ? Number(error.code) : 0);
     const text = `The broker refused a message on ${topic}: ${reasonText(code)}`;
-    if (code === PACKET_TOO_LARGE)
-      return new OperatingError('mqtt-publish-too-large', 'reject', text, { cause: error });
-    if (code === PAYLOAD_FORMAT_INVALID)
-      return new OperatingError('mqtt-payload-refused', 'reject', text, { cause: error });
-    return new OperatingError('mqtt-publish-refused', 'retry', text, { cause: error });
+    if (code === PACKET_TOO_LARGE) return mqttFailure('mqtt-publish-too-large', text, { cause: error });
+    if (code === PAYLOAD_FORMAT_INVALID) return mqttFailure('mqtt-payload-refused', text, { cause: error });
+    return mqttFailure('mqtt-publish-refused', text, { cause: error });
   }
 
   /** Sends the held publishes, once for all acknowledgements of a turn: one write to the socket instead of many. */
@@ -298,7 +296,7 @@ export class MqttSession {
   /** Ends the connection: MQTT 3.1.1 allows a message to be sent again on a new connection only (section 4.4). */
   #expire(pending: Pending, topic: string, timeoutMs: number): void {
     const text = `The broker at ${this.#options.url} did not acknowledge a message on ${topic} within ${timeoutMs} ms`;
-    const error = new OperatingError('mqtt-publish-timeout', 'retry', text);
+    const error = mqttFailure('mqtt-publish-timeout', text);
     this.#settle(pending, error);
     this.#end(error);
   }
@@ -327,7 +325,7 @@ export class MqttSession {
   #settleAll(reason: string, cause?: OperatingError): void {
     this.#deadline?.cancel();
     this.#held.length = 0;
-    const error = new OperatingError('mqtt-not-connected', 'retry', `Connection lost: ${reason}`, { cause });
+    const error = mqttFailure('mqtt-not-connected', `Connection lost: ${reason}`, { cause });
     for (const pending of this.#pending) this.#settle(pending, error);
   }
 

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
-import { OperatingError } from '../../platform/errors.ts';
 import { MqttPacketGuard } from './mqtt-packet-guard.ts';
+import { mqttFailure } from './mqtt-errors.ts';
 
 const PUBACK = 4;
 
@@ -80,12 +80,12 @@ export class MqttStream extends Duplex {
       case 'too-large': {
         const topic = breach.topic === undefined ? '' : ` on ${breach.topic}`;
         const text = `The broker sent a message of ${breach.bytes} bytes${topic}; maxMessageSize is ${maxMessageSizeBytes}`;
-        this.destroy(new OperatingError('mqtt-message-too-large', 'retry', text));
+        this.destroy(mqttFailure('mqtt-message-too-large', text));
         return;
       }
       case 'malformed': {
         const text = `The broker sent bytes that are not MQTT: ${breach.what}`;
-        this.destroy(new OperatingError('mqtt-malformed-packet', 'retry', text));
+        this.destroy(mqttFailure('mqtt-malformed-packet', text));
       }
     }
   }

@@ -5,6 +5,7 @@ import { createWebSocketStream, WebSocket } from 'ws';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
 import { readTlsFiles } from '../../platform/tls-files.ts';
 import type { MqttConnectionOptions } from './mqtt-client-options.ts';
+import { mqttFailure } from './mqtt-errors.ts';
 
 /** Largest fixed header of a packet: one byte for the type, four for the length. */
 const HEADER_BYTES_MAX = 5;
@@ -29,7 +30,7 @@ export function openTransport(options: MqttConnectionOptions): Duplex {
     case 'wss:':
       return openTls(options.url, () => openWebSocket(options));
     default:
-      throw new OperatingError('mqtt-unreachable', 'retry', `'${protocol}' is not a scheme of an MQTT broker`);
+      throw mqttFailure('mqtt-unreachable', `'${protocol}' is not a scheme of an MQTT broker`);
   }
 }
 
@@ -45,6 +46,6 @@ function openTls(url: string, open: () => Duplex): Duplex {
     return open();
   } catch (error) {
     if (error instanceof OperatingError) throw error;
-    throw new OperatingError('mqtt-unreachable', 'retry', `${url}: ${errorMessage(error)}`, { cause: error });
+    throw mqttFailure('mqtt-unreachable', `${url}: ${errorMessage(error)}`, { cause: error });
   }
 }

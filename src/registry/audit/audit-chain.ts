@@ -1,5 +1,5 @@
-import * as z from 'zod';
-import { type AuditEntry, modelActions } from '../../contracts/model-registry.ts';
+import type * as z from 'zod';
+import { type AuditEntry, auditEntrySchema } from '../../contracts/model-registry.ts';
 import { sha256 } from '../../platform/sha256.ts';
 
 /** `previous` of the first record. */
@@ -9,22 +9,13 @@ export const CHAIN_BEGIN = '0'.repeat(64);
 const linePattern = /^(\{.*),"hash":"([0-9a-f]{64})"\}$/s;
 
 /** The content of a record; the log adds its position in the chain. */
-export const auditRecordSchema = z.strictObject({
-  actor: z.string(),
-  action: z.enum(modelActions),
-  model: z.string(),
-  version: z.int().nullable(),
-  outcome: z.enum(['ok', 'refused']),
-  detail: z.record(z.string(), z.unknown()),
+export const auditRecordSchema = auditEntrySchema.omit({
+  sequence: true,
+  timestamp_ms: true,
+  previous: true,
+  hash: true,
 });
 export type AuditRecord = Readonly<z.infer<typeof auditRecordSchema>>;
-
-const entrySchema = auditRecordSchema.extend({
-  sequence: z.int().min(1),
-  timestamp_ms: z.number(),
-  previous: z.string(),
-  hash: z.string(),
-});
 
 /** Position in the chain: `sequence` and `previous` of the next record. */
 export type ChainPosition = { readonly sequence: number; readonly previous: string };
@@ -46,7 +37,7 @@ export function readAuditLine(line: string): AuditEntry | string {
   if (match === null) return 'is not a line of an audit log';
   if (textHash(`${match[1]}}`) !== match[2]) return 'was changed: its hash does not match its text';
   try {
-    return entrySchema.parse(JSON.parse(line));
+    return auditEntrySchema.parse(JSON.parse(line));
   } catch {
     return 'lacks a field of an audit log, or has a wrong one';
   }

@@ -2,15 +2,15 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
-import { env } from 'node:process';
 import { stripVTControlCharacters } from 'node:util';
-import { childPort } from '../../platform/child-port.ts';
+import { childPort } from '../../platform/rpc-ports.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode, errorMessage } from '../../platform/errors.ts';
 import { RpcClient } from '../../platform/rpc.ts';
 import { isLoss } from '../../models/errors/host-loss.ts';
 import type { HostProtocol } from '../session/host-protocol.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
+import { childEnvironment } from '../../platform/child-environment.ts';
 import { childFlags, YOUNG_MB } from '../../platform/heap-flags.ts';
 import { makePrivateFolder } from '../../platform/private-folder.ts';
 
@@ -55,9 +55,7 @@ export class HostProcess {
     this.#child = fork(entry, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      // Since 1.29 ONNX Runtime's Linux builds report models and machine to Microsoft unless this is set before they are
-      // loaded. The rest of the environment is passed on: drivers and libraries need it.
-      env: { ...env, ORT_DISABLE_TELEMETRY: '1' },
+      env: childEnvironment(),
       execArgv: [...childFlags(YOUNG_MB)],
     });
     if (niceness > 0) lowerPriority(this.#child.pid, niceness);

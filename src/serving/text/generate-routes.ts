@@ -19,7 +19,7 @@ import {
 } from './generate-request.ts';
 import { generationPlaces } from './generation-places.ts';
 import { findModel } from '../v2/model-lookup.ts';
-import { MODEL_PATHS } from '../v2/model-routes.ts';
+import { MODEL_PATHS, type ModelParams } from '../v2/model-routes.ts';
 import { operation } from '../v2/operation.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 
@@ -31,8 +31,6 @@ export type GenerateRoutesOptions = {
   readonly bodyBytesMax: number;
   readonly deps: Deps;
 };
-
-type ModelParams = { readonly model: string; readonly version?: string };
 
 /** A generation that has its place. */
 type Begun = {

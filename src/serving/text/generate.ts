@@ -1,8 +1,8 @@
 import type { RunResult, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { type Decoder, emptyCaches, lastLogits, nextCaches, stepInputs } from '../v2/decoder.ts';
 import { type DrawOptions, drawToken } from './token-draw.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 export type GenerateOptions = DrawOptions & {
   readonly reference: ModelReference;
@@ -54,5 +54,5 @@ function checkVersion({ served }: Decoder, { manifest }: RunResult): void {
   const { name, version, sha256 } = served.manifest;
   if (manifest.version === version && manifest.sha256 === sha256) return;
   const text = `Version ${manifest.version} of model '${name}' replaced version ${version} during the generation; start again`;
-  throw new OperatingError('model-not-ready', 'retry', text);
+  throw inferenceFailure('model-not-ready', text);
 }

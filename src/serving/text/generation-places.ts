@@ -1,6 +1,6 @@
 import { formatByteSize } from '../../domain/byte-size.ts';
 import type { Deps } from '../../platform/deps.ts';
-import { MemoryBudget } from '../v2/memory-budget.ts';
+import { memoryBudget } from '../v2/memory-budget.ts';
 import { v2Failure } from '../v2/v2-errors.ts';
 import { v2Metrics } from '../v2/v2-metrics.ts';
 import type { GenerationConfig } from './generation-config.ts';
@@ -14,7 +14,7 @@ import { malformed } from '../../protocols/open-inference/malformed.ts';
  */
 export function generationPlaces({ maxConcurrent, maxMemoryBytes }: GenerationConfig, deps: Deps) {
   const { andon_http_generations: places, andon_http_generation_bytes: bytesGauge } = deps.metrics.of(v2Metrics);
-  const memory = new MemoryBudget(maxMemoryBytes, bytesGauge, (used) =>
+  const takeMemory = memoryBudget(maxMemoryBytes, bytesGauge, (used) =>
     v2Failure('generate-busy', `Generations in progress use ${used} (serving.generation.maxMemory)`),
   );
   let taken = 0;
@@ -28,7 +28,7 @@ export function generationPlaces({ maxConcurrent, maxMemoryBytes }: GenerationCo
         'generate-busy',
         `${taken} generations are in progress already (serving.generation.maxConcurrent)`,
       );
-    const release = memory.take(bytes);
+    const release = takeMemory(bytes);
     places.set((taken += 1));
     let held = 1;
     return () => {

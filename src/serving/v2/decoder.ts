@@ -1,10 +1,11 @@
 import type { ServedModel, Tensor, Tensors, TensorSpec, TensorType } from '../../contracts/inference.ts';
 import type { GraphManifest } from '../../contracts/model-manifest.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { elementBytesOf, numbersOver, readable } from '../../contracts/tensor-data.ts';
 import { elementCount } from '../../contracts/tensor-shape.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 /** A model that writes text token by token, with the inputs and outputs of one step. */
 export type Decoder = {
@@ -125,7 +126,7 @@ export function lastLogits({ generation }: Decoder, outputs: Tensors): Logits {
 }
 
 export function wrongOutput(message: string): OperatingError {
-  return new OperatingError('model-output-invalid', 'reject', message);
+  return inferenceFailure('model-output-invalid', message);
 }
 
 /** Returns the shape of a cache for one text of this length. */

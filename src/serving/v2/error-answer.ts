@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
-import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import { errorMessage } from '../../platform/errors.ts';
+import { httpStatus } from '../../web/http-errors.ts';
 
 /** HTTP status by error code, if it is not 503 for errors that pass and 400 for the others. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
@@ -16,17 +17,10 @@ const RETRY_AFTER_S = 1;
 
 /** Sends the protocol's error object: 4xx if the client must change the request, 503 if it may retry. */
 export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
-  const status = statusOf(error);
+  const status = httpStatus(error, STATUS_OF_CODE);
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
   return reply
     .code(status)
     .type('application/json')
     .send({ error: errorMessage(error) });
-}
-
-function statusOf(error: unknown): number {
-  if (error instanceof OperatingError) return STATUS_OF_CODE[error.code] ?? (error.disposition === 'retry' ? 503 : 400);
-  // Fastify's own errors: a body above the limit, an aborted request.
-  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
-  return 500;
 }

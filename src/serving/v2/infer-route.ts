@@ -1,11 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunResult, ServedModel, ClientInference } from '../../contracts/inference.ts';
-import { OperatingError } from '../../platform/errors.ts';
 import { acceptedCoding, compress } from './body-encoding.ts';
 import { type InferRequest, rawInferRequest, type RequestedOutput } from './infer-request.ts';
 import { findModel, type FoundModel } from './model-lookup.ts';
+import type { ModelParams } from './model-routes.ts';
 import type { TensorCodec } from './tensor-codec.ts';
 import { malformed } from '../../protocols/open-inference/malformed.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 /** Number of bytes of JSON in a body; the rest are tensors in binary form. */
 const HEADER_LENGTH = 'inference-header-content-length';
@@ -18,7 +19,7 @@ export type InferRouteOptions = {
 /** `POST /v2/models/<name>[/versions/<version>]/infer`. The body is already decompressed. */
 export function inferHandler({ inference, codec }: InferRouteOptions) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const { model: name, version } = request.params as { readonly model: string; readonly version?: string };
+    const { model: name, version } = request.params as ModelParams;
     const model = await findModel(inference, name, version);
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     const headerLength = headerLengthOf(request);
@@ -70,5 +71,5 @@ function requestedOutputs(asked: InferRequest, { outputs }: ServedModel): readon
 function checkVersion({ reference }: FoundModel, { judgedBy }: RunResult, version: string | undefined): void {
   if (version === undefined || version === String(judgedBy.version)) return;
   const text = `Version ${judgedBy.version} of model '${reference.name}' replaced version ${version} during the request`;
-  throw new OperatingError('model-not-ready', 'retry', text);
+  throw inferenceFailure('model-not-ready', text);
 }

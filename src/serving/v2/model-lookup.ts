@@ -1,7 +1,8 @@
 import type { LoadedModels, ModelStatus, ServedModel, ClientInference } from '../../contracts/inference.ts';
 import type { ModelReference } from '../../domain/model/model-reference.ts';
-import { OperatingError } from '../../platform/errors.ts';
+import type { OperatingError } from '../../platform/errors.ts';
 import { v2Failure } from './v2-errors.ts';
+import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 
 export type FoundModel = { readonly reference: ModelReference; readonly served: ServedModel };
 
@@ -84,9 +85,5 @@ export function servedVersions(models: Models, name: string): readonly FoundMode
 
 function notReady(label: string, { state, reason }: ModelStatus): OperatingError {
   const why = reason === '' ? '' : `: ${reason}`;
-  return new OperatingError(
-    'model-not-ready',
-    'retry',
-    `Model ${label} is ${state === 'ready' ? 'loading' : state}${why}`,
-  );
+  return inferenceFailure('model-not-ready', `Model ${label} is ${state === 'ready' ? 'loading' : state}${why}`);
 }

@@ -6,7 +6,8 @@ import { lookUpModel, modelLabel, ofVersion, servedVersions } from './model-look
 import { operation } from './operation.ts';
 import { v2Failure } from './v2-errors.ts';
 
-type ModelParams = { readonly model: string; readonly version?: string };
+/** Parameters of the paths of a model. */
+export type ModelParams = { readonly model: string; readonly version?: string };
 type ModelRoute = { readonly Params: ModelParams };
 
 /** Paths of a model, without and with a version. */

@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
-import { RpcClient, type RpcPort } from '../../platform/rpc.ts';
+import { RpcClient } from '../../platform/rpc.ts';
+import { threadPort } from '../../platform/rpc-ports.ts';
 import { type InferRequest, parseInferRequest } from './infer-request.ts';
 import type { EncodedMessage } from '../../protocols/open-inference/write-tensors.ts';
 import { encodeInferResponse, type InferAnswer, textElements } from './infer-response.ts';
@@ -77,7 +78,7 @@ export class TensorCodec implements AsyncDisposable {
     const { entry, bodyBytesMax, deps } = this.#options;
     const heapMb = Math.max(HEAP_MB_MIN, Math.ceil((bodyBytesMax * HEAP_PER_BODY_BYTE) / 1e6));
     const worker = new Worker(entry, { name: 'tensor-codec', resourceLimits: { maxOldGenerationSizeMb: heapMb } });
-    const thread = { worker, rpc: new RpcClient<CodecProtocol>(workerPort(worker), deps.clock) };
+    const thread = { worker, rpc: new RpcClient<CodecProtocol>(threadPort(worker), deps.clock) };
     const lost = (reason: string): void => {
       thread.rpc.close(v2Failure('infer-busy', `The request could not be read or answered: ${reason}`));
       if (this.#thread !== thread) return;
@@ -104,11 +105,4 @@ function isSmallHeader(body: Uint8Array, headerLength: number | undefined): bool
 /** Returns the memory of a body if it contains nothing else. */
 function ownBuffer({ buffer, byteLength }: Uint8Array): readonly ArrayBuffer[] {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
-}
-
-function workerPort(worker: Worker): RpcPort {
-  return {
-    post: (message, moved = []) => worker.postMessage(message, moved),
-    onMessage: (listener) => worker.on('message', listener),
-  };
 }

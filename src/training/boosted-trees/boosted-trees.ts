@@ -1,10 +1,58 @@
 import { SeededDraws } from '../../domain/seeded-draws.ts';
+import type { TrainingInput } from '../core/algorithm.ts';
 import { fitTemperature, meanLoss, softmax } from '../core/calibration.ts';
 import { folds, type LabelledFeatures, pickRows } from '../core/labelled-features.ts';
 import { columnOf, concatenated, mean } from '../core/statistics.ts';
 import type { FeatureRows } from '../core/window-features.ts';
 import { binFeatures, type FeatureBins } from './feature-bins.ts';
-import { addTree, growTree, type RegressionTree } from './regression-tree.ts';
+import { addTree, growTree, type RegressionTree, LEAVES_MAX, LEARNING_RATE } from './regression-tree.ts';
+import { labelledAlgorithm } from '../graph/labelled-algorithm.ts';
+
+/** Gradient-boosted trees, for classes and for qualities. */
+export const boostedTreesAlgorithm = labelledAlgorithm<BoostedTrees>({
+  name: 'boosted-trees',
+  description: 'learns from labelled rows with many small trees; the most accurate if tags act together',
+  tasks: ['classification', 'regression'],
+  fit: fitBoostedTrees,
+  outputs: boostedSums,
+  // The ensemble returns logits for classifications too, so that the calibration is plain arithmetic after it.
+  addOutputs: (graph, features, model) =>
+    graph.learned(
+      'TreeEnsembleRegressor',
+      'trees',
+      [graph.cast('tree_features', features, 'float32')],
+      ensemble(model),
+    ),
+  details: ({ rounds, trees }) => ({
+    rounds,
+    trees: trees.length,
+    leavesMax: LEAVES_MAX,
+    learningRate: LEARNING_RATE,
+  }),
+});
+
+/** Attributes of TreeEnsembleRegressor: every node of every tree, one after the other. */
+function ensemble({ trees, outputs, base }: BoostedTrees) {
+  const nodes = trees.flatMap((tree, id) => tree.map((node, index) => ({ ...node, id, index })));
+  const leaves = nodes.filter(({ feature }) => feature < 0);
+  return {
+    n_targets: outputs,
+    aggregate_function: { text: 'SUM' },
+    post_transform: { text: 'NONE' },
+    base_values: { floats: [...base] },
+    nodes_treeids: nodes.map(({ id }) => id),
+    nodes_nodeids: nodes.map(({ index }) => index),
+    nodes_modes: { strings: nodes.map(({ feature }) => (feature < 0 ? 'LEAF' : 'BRANCH_LEQ')) },
+    nodes_featureids: nodes.map(({ feature }) => Math.max(feature, 0)),
+    nodes_values: { floats: nodes.map(({ threshold }) => threshold) },
+    nodes_truenodeids: nodes.map(({ left }) => left),
+    nodes_falsenodeids: nodes.map(({ right }) => right),
+    target_treeids: leaves.map(({ id }) => id),
+    target_nodeids: leaves.map(({ index }) => index),
+    target_ids: leaves.map(({ id }) => id % outputs),
+    target_weights: { floats: leaves.map(({ value }) => value) },
+  };
+}
 
 /** Shares of rows and features drawn in each round. */
 const ROW_SHARE = 0.8;
@@ -32,11 +80,7 @@ export type BoostedTrees = {
  *
  * @see Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29(5), 2001.
  */
-export function fitBoostedTrees(
-  rows: LabelledFeatures,
-  seed: number,
-  onProgress: (share: number) => void,
-): BoostedTrees {
+function fitBoostedTrees(rows: LabelledFeatures, { seed, onProgress }: TrainingInput): BoostedTrees {
   const trials = folds(rows).map(({ fit, heldOut }, index) => new Boosting(fit, heldOut, seed + 1 + index));
   let best = { loss: Number.POSITIVE_INFINITY, rounds: 0, sums: trials.map(({ heldOutSums }) => heldOutSums) };
   for (let round = 1; round <= ROUNDS_MAX && round - best.rounds <= PATIENCE_ROUNDS; round += 1) {
@@ -63,7 +107,7 @@ export function fitBoostedTrees(
 }
 
 /** The outputs of every row, before any temperature; shape [rows, outputs]. */
-export function boostedSums({ outputs, base, trees }: BoostedTrees, rows: FeatureRows): Float64Array {
+function boostedSums({ outputs, base, trees }: BoostedTrees, rows: FeatureRows): Float64Array {
   const sums = startingSums(base, rows.count);
   trees.forEach((tree, index) => addTree(tree, rows, sums, { stride: outputs, offset: index % outputs }));
   return sums;

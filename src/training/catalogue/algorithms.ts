@@ -1,11 +1,11 @@
 import { trainingFailure } from '../core/training-errors.ts';
 import type { TrainingAlgorithm, TrainingTask } from '../core/algorithm.ts';
-import { boostedTreesAlgorithm } from '../boosted-trees/boosted-trees-algorithm.ts';
-import { controlChartAlgorithm } from '../control-chart/control-chart-algorithm.ts';
-import { mlpAlgorithm } from '../mlp/mlp-algorithm.ts';
-import { ridgeAlgorithm } from '../ridge/ridge-algorithm.ts';
-import { softmaxAlgorithm } from '../softmax/softmax-algorithm.ts';
-import { wpcaAlgorithm } from '../wpca/wpca-algorithm.ts';
+import { boostedTreesAlgorithm } from '../boosted-trees/boosted-trees.ts';
+import { controlChartAlgorithm } from '../control-chart/control-chart.ts';
+import { mlpAlgorithm } from '../mlp/mlp.ts';
+import { ridgeAlgorithm } from '../ridge/ridge.ts';
+import { softmaxAlgorithm } from '../softmax/softmax.ts';
+import { wpcaAlgorithm } from '../wpca/wpca-detector.ts';
 
 /** Every way to learn; the first that has a task is its default. */
 export const algorithms: readonly TrainingAlgorithm[] = [

@@ -1,13 +1,16 @@
 import { trainingFailure } from '../core/training-errors.ts';
 import { independence } from '../core/autocorrelation.ts';
 import { despike } from '../core/despike.ts';
-import { columnOf, concatenated, quantile } from '../core/statistics.ts';
+import { columnOf, concatenated, quantile, rounded, sharesOf } from '../core/statistics.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
 import { heldOutBlocks } from '../core/training-blocks.ts';
 import { checkTrainingRows, countRows, type TrainingRows } from '../core/training-rows.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { OnnxGraph } from '../graph/onnx-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 
 /** Fewest rows that a chart is made from. */
-export const CHART_ROWS_MIN = 200;
+const CHART_ROWS_MIN = 200;
 /** Default window in rows: a smoothing weight of about 0.2. */
 const CHART_WINDOW_ROWS = 21;
 /** Weight of the row before the window, relative to the newest row. */
@@ -18,6 +21,51 @@ const LIMIT_MARGIN = 1.5;
 /** Limit of a tag that is constant except for rounding: it never alarms. Finite in float32. */
 const NO_LIMIT = 1e30;
 const LIMIT_MIN = 1e-6;
+
+/** A control chart of each tag for itself: an exponentially weighted moving average between limits. */
+export const controlChartAlgorithm: TrainingAlgorithm = {
+  name: 'control-chart',
+  description: 'notices that a tag leaves its usual place; for one or two tags, needs normal running only',
+  tasks: ['anomaly'],
+  rowsMin: CHART_ROWS_MIN,
+  fit: async ({ segments, windowRows }: TrainingInput) => fittedChart(trainControlChart(segments, windowRows)),
+};
+
+function fittedChart(chart: ControlChart): FittedModel {
+  return {
+    windowRows: chart.weights.length,
+    graph: () => controlChartGraph(chart),
+    judge: (rows) => ({ scores: chartScores(chart, rows) }),
+    explain: (window) => sharesOf(chartRatios(chart, window).subarray(0, chart.tags)),
+    details: {
+      newestRowWeight: rounded(chart.weights.at(-1) ?? 1, 4),
+      limitDeviations: Array.from(chart.limits, (limit) => rounded(limit, 4)),
+      independentSpans: rounded(chart.independentSpans, 4),
+    },
+    warnings: chart.warnings,
+  };
+}
+
+/**
+ * The chart as one graph, from raw values to the score.
+ *
+ * - `window`: float32 [batch, rows, tags], engineering units, oldest row first.
+ * - `score`: float32 [batch], the worst tag's moving average over its limit; abnormal above 1.
+ * - `contributions`: float32 [batch, tags], each tag's share in the sum of those ratios.
+ */
+function controlChartGraph({ tags, standardisation, weights, limits }: ControlChart): Uint8Array {
+  const graph = new OnnxGraph('control-chart');
+  const window = graph.input('window', ['batch', weights.length, tags]);
+  const standardised = addStandardisation(graph, window, standardisation);
+  const row = graph.floats('weights', [1, weights.length], weights);
+  const averages = graph.node('MatMul', 'averages', [row, standardised]);
+  const byTag = graph.node('Squeeze', 'averages_by_tag', [averages, graph.integers('row_axis', [1])]);
+  const sizes = graph.node('Abs', 'sizes', [byTag]);
+  const ratios = graph.node('Div', 'ratios', [sizes, graph.floats('limits', [tags], limits)]);
+  graph.output('score', graph.node('ReduceMax', 'worst', [ratios], { axes: [1], keepdims: 0 }), ['batch']);
+  graph.output('contributions', addShares(graph, ratios), ['batch', tags]);
+  return graph.bytes();
+}
 
 /** Exponentially weighted moving average of each tag, over its limit; the worst tag decides. */
 export type ControlChart = {
@@ -58,7 +106,7 @@ export function trainControlChart(segments: readonly TrainingRows[], windowRows 
 }
 
 /** |average| over the limit, of each tag and every row with a full window; shape [rows, tags], row-major. */
-export function chartRatios(chart: ControlChart, rows: TrainingRows): Float64Array {
+function chartRatios(chart: ControlChart, rows: TrainingRows): Float64Array {
   return movingAverages(rows, chart.standardisation, chart.weights).map(
     (average, index) => Math.abs(average) / (chart.limits[index % chart.tags] ?? NO_LIMIT),
   );

@@ -9,9 +9,8 @@ import {
 import { rounded } from '../core/statistics.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import { type FeatureRows, windowFeatures } from '../core/window-features.ts';
-import { addClassOutputs } from './class-graph.ts';
 import { OnnxGraph } from './onnx-graph.ts';
-import { addWindowFeatures } from './window-features-graph.ts';
+import { addWindowFeatures, addClassOutputs } from './graph-parts.ts';
 
 /** Parts of an algorithm that learns from the features of labelled windows. */
 type LabelledParts<Model extends { readonly temperature: number }> = Pick<

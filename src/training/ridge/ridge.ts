@@ -1,16 +1,66 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { type LabelledFeatures, labelledFeatures, pickRows } from '../core/labelled-features.ts';
 import { fitStandardisation, type Standardisation, standardise } from '../core/standardisation.ts';
-import { mean } from '../core/statistics.ts';
+import { mean, sharesOf } from '../core/statistics.ts';
 import type { TrainingRows } from '../core/training-rows.ts';
 import type { FeatureRows } from '../core/window-features.ts';
+import type { FittedModel, TrainingAlgorithm, TrainingInput } from '../core/algorithm.ts';
+import { OnnxGraph } from '../graph/onnx-graph.ts';
+import { addShares, addStandardisation } from '../graph/graph-parts.ts';
 
 /** Fewest rows that a regression is fitted on. */
-export const RIDGE_ROWS_MIN = 60;
+const RIDGE_ROWS_MIN = 60;
 /** Penalties tried, as a share of the number of rows; the best on the validation rows is kept. */
 const PENALTIES = [1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1] as const;
 /** Share of the rows, from the start, for the fit; the last rows choose the penalty. Never shuffled. */
 const FIT_SHARE = 0.75;
+
+/** Default number of averaged rows. */
+const WINDOW_ROWS = 10;
+
+/** Ridge regression: predicts a quality from the tags' means over a window. */
+export const ridgeAlgorithm: TrainingAlgorithm = {
+  name: 'ridge',
+  description: 'predicts a quality as a weighted sum of the tags; the first choice with few rows',
+  tasks: ['regression'],
+  rowsMin: RIDGE_ROWS_MIN,
+  fit: async ({ segments, targets, windowRows }: TrainingInput) =>
+    fittedRidge(trainRidge(segments, targets ?? [], windowRows ?? WINDOW_ROWS)),
+};
+
+function fittedRidge({ model, penalty }: TrainedRidge): FittedModel {
+  return {
+    windowRows: model.windowRows,
+    graph: () => ridgeGraph(model),
+    judge: (rows) => ({ scores: predictRidge(model, rows) }),
+    explain: (window) => sharesOf(ridgeTerms(model, window).map(Math.abs)),
+    details: { penalty },
+    warnings: [],
+  };
+}
+
+/**
+ * The regression as one graph, from raw values to the prediction.
+ *
+ * - `window`: float32 [batch, windowRows, tags], engineering units, oldest row first.
+ * - `score`: float32 [batch], the predicted quality in its own unit.
+ * - `contributions`: float32 [batch, tags], each tag's share in the distance from the intercept, |coefficient · z|.
+ */
+export function ridgeGraph(model: RidgeModel): Uint8Array {
+  const { windowRows, coefficients, intercept } = model;
+  const tags = coefficients.length;
+  const graph = new OnnxGraph('ridge');
+  const window = graph.input('window', ['batch', windowRows, tags]);
+  // The order matters for float32: standardised first, the mean over the window is one of small numbers.
+  const standardised = addStandardisation(graph, window, model.standardisation);
+  const means = graph.node('ReduceMean', 'means', [standardised], { axes: [1], keepdims: 0 });
+  const terms = graph.node('Mul', 'terms', [means, graph.floats('coefficient', [tags], coefficients)]);
+  const sum = graph.node('ReduceSum', 'sum', [terms, graph.integers('tag_axis', [1])], { keepdims: 0 });
+  const prediction = graph.node('Add', 'prediction', [sum, graph.floats('intercept', [], [intercept])]);
+  graph.output('score', prediction, ['batch']);
+  graph.output('contributions', addShares(graph, graph.node('Abs', 'sizes', [terms])), ['batch', tags]);
+  return graph.bytes();
+}
 
 /** prediction = intercept + Σ coefficient · z, where z is the standardised mean of a tag over the window. */
 export type RidgeModel = {
@@ -56,10 +106,7 @@ export function predictRidge(model: RidgeModel, rows: TrainingRows): Float64Arra
 }
 
 /** Returns the contribution of each tag to the prediction of one window: coefficient · z, in the unit of the quality. */
-export function ridgeTerms(
-  { coefficients, standardisation, windowRows }: RidgeModel,
-  window: TrainingRows,
-): Float64Array {
+function ridgeTerms({ coefficients, standardisation, windowRows }: RidgeModel, window: TrainingRows): Float64Array {
   const z = standardise(windowMeans(window, windowRows).values, standardisation);
   return coefficients.map((coefficient, tag) => coefficient * (z[tag] ?? 0));
 }

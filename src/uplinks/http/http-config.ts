@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { configObject, duration, additionalHeaders, httpUrl } from '../../platform/config-fields.ts';
+import { tlsSchema } from '../../platform/tls-files.ts';
 import { uplinkFields } from '../uplink-fields.ts';
 
 /** Headers that the uplink sets itself. */
@@ -13,14 +14,6 @@ const ownHeaders: ReadonlySet<string> = new Set([
   'idempotency-key',
   'transfer-encoding',
 ]);
-
-const tlsSchema = configObject({
-  ca: z.string().min(1).optional().describe('PEM file with the certificate authority of the receiver'),
-  cert: z.string().min(1).optional().describe('PEM file with the client certificate of the agent'),
-  key: z.string().min(1).optional().describe('PEM file with the private key of cert'),
-}).refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
-  error: 'cert and key must be set together',
-});
 
 export const httpUplinkSchema = configObject({
   type: z.literal('http'),
@@ -42,7 +35,7 @@ export const httpUplinkSchema = configObject({
     .describe(
       '4xx statuses after which the batch is kept and retried, because they concern the agent and not the records (such as an expired token). 408 and 429 are always retried',
     ),
-  tls: tlsSchema.prefault({}).describe('Certificates for https'),
+  tls: tlsSchema('the receiver').prefault({}).describe('Certificates for https'),
   ...uplinkFields({ recordsMax: 200, bytesMax: '256kB', linger: '100ms' }),
 });
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Client } from 'undici';
@@ -7,6 +6,7 @@ import type { RecordBatch } from '../../domain/record/record-batch.ts';
 import { readSecret } from '../../platform/config-fields.ts';
 import type { Deps } from '../../platform/deps.ts';
 import { errorMessage } from '../../platform/errors.ts';
+import { readTlsFiles } from '../../platform/tls-files.ts';
 import { messageJson } from '../message-json.ts';
 import { UplinkError } from '../uplink-errors.ts';
 import { answerError } from './http-answer.ts';
@@ -89,24 +89,17 @@ export class HttpTransport implements UplinkTransport {
     });
   }
 
-  #tls(): { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } {
-    const files = Object.entries(this.#config.tls).filter(([, path]) => path !== undefined);
-    return Object.fromEntries(files.map(([name, path]) => [name, readPem(path)]));
+  #tls() {
+    try {
+      return readTlsFiles(this.#config.tls);
+    } catch (error) {
+      throw new UplinkError('uplink-tls-file', errorMessage(error), { cause: error });
+    }
   }
 
   async #disconnect(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
     await client?.destroy();
-  }
-}
-
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new UplinkError('uplink-tls-file', `The TLS file ${path} cannot be read: ${errorMessage(error)}`, {
-      cause: error,
-    });
   }
 }
