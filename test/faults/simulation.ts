@@ -115,6 +115,8 @@ export class Simulation {
 
   #step(step: number): void {
     this.#nowMs += Math.floor(this.#random() * 500);
+    // A failed disk may have closed the file without an error that the caller gets.
+    if (this.#faultSteps > 0) for (const losses of this.#losses.values()) losses.reopened();
     if (this.#faultSteps > 0 && (this.#faultSteps -= 1) === 0) this.#endFaults();
     const choice = this.#random();
     if (choice < 0.4) this.#append();
@@ -176,7 +178,9 @@ export class Simulation {
         this.#counts.refused += 1;
         return;
       }
-      for (const losses of this.#losses.values()) losses.saved();
+      // A retry may find its records, and a batch without room is not a commit.
+      const isCommit = tries === 0 && outcome.ids.some((id) => id !== undefined);
+      if (isCommit) for (const losses of this.#losses.values()) losses.saved();
       this.#pending.shift();
       for (const [index, id] of outcome.ids.entries())
         this.#stored(id, numbers[index] ?? -1, batch.kinds[index] ?? 'verdict');

@@ -52,8 +52,6 @@ export class OutboxDatabase {
   readonly cursors: OutboxCursors;
   readonly rows: RecordRows;
   #sequence = 0;
-  /** Last sequence when the file was opened. An uplink may have received the records up to it, without their acknowledgement. */
-  readonly openedAt: number;
   #counts = new RecordCounts();
 
   /** @throws {Error} SqliteError or DatabaseDamage if the file is not a sound outbox. */
@@ -78,7 +76,7 @@ export class OutboxDatabase {
       this.losses = new LossLedger(this.statements, this.epochs, this.cursors, lossCounts);
       this.cursors.load();
       this.#load();
-      this.openedAt = this.#sequence;
+      this.cursors.handedOut.openedAt = this.#sequence;
     } catch (error) {
       this.sqlite.close();
       throw error;
