@@ -186,6 +186,8 @@ export class FaultLab implements AsyncDisposable {
     const stored = await outboxRecords(this.folder);
     const ids = new Set(stored.map(({ id }) => id));
     const uplinks = this.#atUplinks();
+    // A loss of the history stays on the box.
+    const sent = stored.filter(({ kind, uplink }) => kind !== 'loss' || uplink !== null);
     return {
       stored: stored.length,
       lost: [...new Set(this.received().map(({ id }) => id))].filter((id) => !ids.has(id)),
@@ -195,8 +197,8 @@ export class FaultLab implements AsyncDisposable {
         uplinks.map(({ uplink, records }) => {
           const arrived = new Set(records.map(({ id }) => id));
           // A record that the last life stored at its end waits for the next life.
-          const last = stored.findLastIndex(({ id }) => arrived.has(id));
-          return [uplink, stored.slice(0, last).flatMap(({ id }) => (arrived.has(id) ? [] : [id]))];
+          const last = sent.findLastIndex(({ id }) => arrived.has(id));
+          return [uplink, sent.slice(0, last).flatMap(({ id }) => (arrived.has(id) ? [] : [id]))];
         }),
       ),
       reportedLosses: stored
