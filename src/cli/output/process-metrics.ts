@@ -1,10 +1,10 @@
 import { counter, type MetricCatalogue } from '../../platform/metrics.ts';
 
-/** What the process itself counts, beside the agent in it. */
+/** Metrics of the process, in addition to those of the agent. */
 export const processMetrics = {
-  andon_log_lines_dropped_total: counter('Log lines dropped because the reader of the log stood still.'),
+  andon_log_lines_dropped_total: counter('Log lines dropped because the reader of the log did not read.'),
   andon_config_reloads_total: counter(
-    'Times that SIGHUP was obeyed (`applied`) or the new configuration refused (`refused`).',
+    'Reloads by SIGHUP, by outcome: applied, or refused (the new configuration is invalid).',
     ['outcome'],
   ),
 } as const satisfies MetricCatalogue;
