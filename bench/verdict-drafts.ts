@@ -23,14 +23,6 @@ export function verdictDrafts(
       judgedBy: { model: MODEL, version: 1, provider: 'cpu', fallbacks: [] },
       contributions,
     } as const;
-    const readings = Array.from(row, (value, tag) => ({
-      tag: names[tag] ?? '',
-      value,
-      unit: 'bar',
-      timestampMs: verdict.timestampMs,
-      quality: 'good' as const,
-      reason: 'none' as const,
-    }));
-    return verdicts.draft(verdict, row, readings);
+    return verdicts.draft(verdict, row, names, () => 'good');
   });
 }

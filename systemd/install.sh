@@ -95,17 +95,16 @@ else
 fi
 cp -Rn "$bundle/models/." "$records/models/"
 cp "$bundle/systemd/andon.service" "$unit"
-# A script and not a link: the box may have no other Node than the one in the bundle.
-cat >"$root/usr/local/bin/andon" <<'WRAPPER'
-#!/bin/sh
-exec /opt/andon/node_modules/.bin/node /opt/andon/bin/andon.js "$@"
-WRAPPER
+cp "$bundle/systemd/andon" "$root/usr/local/bin/andon"
 chmod 0755 "$root/usr/local/bin/andon"
 echo "records        $records"
 
 if [ -z "$root" ]; then
   chown -R andon:andon /var/lib/andon
   chgrp -R andon /etc/andon && chmod -R g+rX /etc/andon && chmod 0700 /etc/andon/credentials
+  # Opens the sandbox to what the kept configuration needs.
+  printf 'sandbox        '
+  "$root/usr/local/bin/andon" unit --write || true
 fi
 
 # With a running service this is an upgrade.

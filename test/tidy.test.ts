@@ -73,7 +73,7 @@ const floors: readonly (readonly string[])[] = [
   ['serving'],
   ['config'],
   ['tag-import'],
-  ['app', 'offline'],
+  ['app', 'offline', 'service'],
   ['hosts'],
   ['cli/output'],
   ['cli/models', 'cli/demo', 'cli/setup', 'cli/access'],

@@ -84,6 +84,11 @@ const commandErrors = {
     'The new password is too short, contains the name of the user, or could not be asked for.',
     'Use 12 characters or more, or `--generate`.',
   ),
+  'unit-missing': reject(
+    'The command needs the systemd unit of andon, which is not installed.',
+    'Install the service: docs/install.md.',
+  ),
+  'unit-not-written': retry('The drop-in of the systemd unit cannot be written.', 'Run the command with sudo.'),
   'file-exists': reject('The command would overwrite a file.', 'Give another name, or move the file away.'),
   'import-unreadable': reject(
     '`andon import` cannot read a file that it was given.',

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -7,9 +7,10 @@ import { stringify } from 'yaml';
 import { ConfigDocument, isPlainObject, valueAt } from '../config/config-document.ts';
 import { readConfigText } from '../config/config-text.ts';
 import { encodingOf } from '../csv/csv-text.ts';
-import { OperatingError } from '../platform/errors.ts';
+import { errorMessage, OperatingError } from '../platform/errors.ts';
 import { type ByteOrder, byteOrders } from '../sources/modbus/frame/register-decode.ts';
 import type { Finding, ImportedSource, ImportSettings, OpenSetting, TagImport } from '../tag-import/imported-tags.ts';
+import { listColumns } from '../tag-import/list-columns.ts';
 import { type TagReaderName, tagReaders } from '../tag-import/readers.ts';
 import { jsonOption, runs } from './output/command.ts';
 import type { Output } from './output/output.ts';
@@ -19,15 +20,22 @@ import { tagFilePaths, writeImportedTags, writeSources, type WrittenTagFile } fr
 
 const EXIT_USAGE = 64;
 const EXIT_CONFIG = 78;
-/** Device of the configuration that is only checked: an address for documentation (RFC 5737). */
+/** Largest export: enough for about 100,000 tags in JSON. */
+const FILE_BYTES_MAX = 50_000_000;
+/** Addresses for documentation (RFC 5737): the device or broker of a configuration that is only checked. */
 const NO_DEVICE = 'tcp://192.0.2.1:502';
+const NO_BROKER = 'mqtt://192.0.2.1:1883';
+
+/** 40001: the numbers of a manual. */
+const addressBases = ['0', '1', '40001'] as const;
+type AddressBase = (typeof addressBases)[number];
 
 export type ImportOptions = {
   readonly as: TagReaderName;
   readonly out?: string;
   readonly config?: string;
   readonly url?: string;
-  readonly addressBase?: '0' | '1';
+  readonly addressBase?: AddressBase;
   readonly byteOrder?: ByteOrder;
   readonly columns?: ReadonlyMap<string, string>;
   readonly json?: boolean;
@@ -43,7 +51,7 @@ export function addImportCommand(program: Command): void {
     .option('--out <file>', 'tag file (.csv) or configuration (.yaml) to write; one that exists is merged')
     .option('-c, --config <file>', 'configuration that uses the tag file, or gets the sources of the file')
     .option('--url <url>', 'device, if the file does not name it: tcp://10.0.0.7:502')
-    .addOption(new Option('--address-base <n>', 'number of the first register in the file').choices(['0', '1']))
+    .addOption(new Option('--address-base <n>', 'number of the first register in the file').choices(addressBases))
     .addOption(new Option('--byte-order <order>', 'of values in several registers').choices([...byteOrders]))
     .option('--columns <key=header,…>', 'columns of a CSV: name=Tag,address=Adresse,type=Typ', columns)
     .addOption(jsonOption)
@@ -59,15 +67,16 @@ export async function importCommand(file: string, options: ImportOptions, output
   const text = await textOf(file);
   const read = (settings: ImportSettings) => tagReaders[options.as](text, settings);
   const given: ImportSettings = {
-    addressBase: options.addressBase === undefined ? undefined : options.addressBase === '0' ? 0 : 1,
+    ...(options.addressBase === undefined ? {} : countedFrom(options.addressBase)),
     byteOrder: options.byteOrder,
     columns: options.columns,
   };
   let result = read(given);
   if (result.open.length > 0) {
     const isTerminal = process.stdin.isTTY && process.stdout.isTTY && options.json !== true;
-    if (!isTerminal) return refuse(result.open, options, output);
-    result = read(await ask(result.open, given));
+    const answered = isTerminal ? await ask(result.open, given, options.as) : undefined;
+    if (answered === undefined) return refuse(result.open, options, output);
+    result = read(answered);
   }
   return finish(file, result, options, output);
 }
@@ -77,21 +86,24 @@ async function finish(file: string, result: TagImport, options: ImportOptions, o
   const isConfig = options.out === undefined ? sources.some(hasUrl) : /\.ya?ml$/i.test(options.out);
   const stem = basename(file, extname(file));
   const out = options.out ?? (isConfig ? (options.config ?? `${stem}.andon.yaml`) : `${stem}.tags.csv`);
-  const described = sources.map((source) =>
-    hasUrl(source) ? source : { ...source, keys: { url: options.url ?? NO_DEVICE, ...source.keys } },
-  );
-  const used = await sourceOfConfig(options.config, out);
+  const described = sources.map((source) => {
+    const nowhere = source.keys['type'] === undefined ? NO_DEVICE : NO_BROKER;
+    return hasUrl(source) ? source : { ...source, keys: { url: options.url ?? nowhere, ...source.keys } };
+  });
   const written: WrittenTagFile[] = [];
   const paths = tagFilePaths(out, sources);
+  const bases = await basesOfConfig(isConfig ? undefined : options.config, [...paths.values()]);
   for (const source of sources) {
-    const tags = used?.addressBase === 1 ? countedFromOne(source.tags) : source.tags;
-    written.push(await writeImportedTags(paths.get(source.id) ?? out, source.id, tags));
+    const path = paths.get(source.id) ?? out;
+    const tags = bases.get(path) === 1 ? countedFromOne(source.tags) : source.tags;
+    written.push(await writeImportedTags(path, source.id, tags));
   }
   const kept = isConfig && sources.length > 0 ? await writeSources(out, described, paths) : [];
   const notes = [...result.notes, ...kept, ...written.flatMap(({ notes: each }) => each)];
-  if (options.config !== undefined && used === undefined && !isConfig)
-    notes.push(`no source of ${options.config} uses ${out}: add it with tags: { file: ${out} }`);
-  const config = isConfig ? out : used === undefined ? undefined : options.config;
+  const unused = options.config === undefined || isConfig ? [] : written.filter(({ file: each }) => !bases.has(each));
+  for (const { file: each } of unused)
+    notes.push(`no source of ${options.config} uses ${each}: add it with tags: { file: ${each} }`);
+  const config = isConfig ? out : bases.size === 0 ? undefined : options.config;
   if (options.json !== true) report(file, { findings, notes, written, config: isConfig ? out : undefined }, output);
   const checked = written.length === 0 ? undefined : await checkAndPlan(config, described, paths, options, output);
   const isComplete = findings.length === 0 && written.length > 0;
@@ -175,21 +187,24 @@ async function checkAndPlan(
   }
 }
 
-/** The source of a configuration that uses a tag file. */
-async function sourceOfConfig(
+/** Returns the address base of the source that uses each tag file; without files that no source uses. */
+async function basesOfConfig(
   config: string | undefined,
-  tagFile: string,
-): Promise<{ readonly addressBase: unknown } | undefined> {
-  if (config === undefined) return undefined;
+  tagFiles: readonly string[],
+): Promise<ReadonlyMap<string, unknown>> {
+  if (config === undefined) return new Map();
   const read = await readConfigText(config);
   if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${config}: ${read.problem}`);
   const sources = valueAt(new ConfigDocument(read.text).value, ['sources']);
   const all = isPlainObject(sources) ? Object.values(sources).filter(isPlainObject) : [];
-  const used = all.find((source) => {
-    const named = valueAt(source, ['tags', 'file']);
-    return typeof named === 'string' && resolve(resolve(config, '..'), named) === resolve(tagFile);
-  });
-  return used === undefined ? undefined : { addressBase: used['addressBase'] };
+  return new Map(
+    all.flatMap((source) => {
+      const named = valueAt(source, ['tags', 'file']);
+      const path = typeof named === 'string' ? resolve(config, '..', named) : undefined;
+      const file = tagFiles.find((each) => resolve(each) === path);
+      return file === undefined ? [] : [[file, source['addressBase']] as const];
+    }),
+  );
 }
 
 function countedFromOne(tags: ImportedSource['tags']): ImportedSource['tags'] {
@@ -202,10 +217,21 @@ function countedFromOne(tags: ImportedSource['tags']): ImportedSource['tags'] {
   );
 }
 
-const optionOf = { addressBase: '--address-base 0|1', byteOrder: '--byte-order ABCD|CDAB|BADC|DCBA' } as const;
+function countedFrom(base: AddressBase): Pick<ImportSettings, 'addressBase' | 'manualNumbers'> {
+  return { addressBase: base === '0' ? 0 : 1, manualNumbers: base === '40001' };
+}
 
-function refuse(open: readonly OpenSetting[], { json }: ImportOptions, output: Output): number {
-  const decisions = open.map(({ setting, reason }) => ({ option: optionOf[setting], reason }));
+/** Choices of `--address-base`. Numbers of manuals are certain in the exports of tools. */
+function basesOf(as: TagReaderName): readonly AddressBase[] {
+  return as === 'csv' ? addressBases : ['0', '1'];
+}
+
+function optionOf(setting: OpenSetting['setting'], as: TagReaderName): string {
+  return setting === 'byteOrder' ? `--byte-order ${byteOrders.join('|')}` : `--address-base ${basesOf(as).join('|')}`;
+}
+
+function refuse(open: readonly OpenSetting[], { json, as }: ImportOptions, output: Output): number {
+  const decisions = open.map(({ setting, reason }) => ({ option: optionOf(setting, as), reason }));
   if (json === true) output.out(JSON.stringify({ ok: false, code: 'import-undecided', open: decisions }, undefined, 2));
   else {
     for (const { option, reason } of decisions) output.err(`${option}: ${reason}`);
@@ -216,38 +242,57 @@ function refuse(open: readonly OpenSetting[], { json }: ImportOptions, output: O
   return EXIT_USAGE;
 }
 
-async function ask(open: readonly OpenSetting[], given: ImportSettings): Promise<ImportSettings> {
+/** Asks at the terminal. @returns Undefined if the user ends the input. */
+async function ask(
+  open: readonly OpenSetting[],
+  given: ImportSettings,
+  as: TagReaderName,
+): Promise<ImportSettings | undefined> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });
-  const choose = async <Choice extends string>(reason: string, choices: readonly Choice[]): Promise<Choice> => {
+  const answers = lines[Symbol.asyncIterator]();
+  const choose = async <Choice extends string>(reason: string, choices: readonly Choice[]) => {
     for (;;) {
-      const answer = (await lines.question(`${reason}\n${choices.join(' or ')}? `)).trim().toUpperCase();
-      const choice = choices.find((each) => each === answer);
+      process.stdout.write(`${reason}\n${choices.join(' or ')}? `);
+      const { done, value } = await answers.next();
+      if (done === true) return undefined;
+      const choice = choices.find((each) => each === value.trim().toUpperCase());
       if (choice !== undefined) return choice;
     }
   };
-  try {
-    let settings = given;
-    for (const { setting, reason } of open)
-      settings =
-        setting === 'addressBase'
-          ? { ...settings, addressBase: (await choose(reason, ['0', '1'])) === '0' ? 0 : 1 }
-          : { ...settings, byteOrder: await choose(reason, byteOrders) };
-    return settings;
-  } finally {
-    lines.close();
+  const settings: ImportSettings = { ...given };
+  for (const { setting, reason } of open) {
+    const answer = await choose(reason, setting === 'byteOrder' ? byteOrders : basesOf(as));
+    if (answer === undefined) return undefined;
+    Object.assign(settings, settingOf(answer));
   }
+  lines.close();
+  return settings;
 }
 
-/** Reads a file as a spreadsheet program or another tool saved it. */
+function settingOf(answer: ByteOrder | AddressBase): ImportSettings {
+  const base = addressBases.find((each) => each === answer);
+  if (base !== undefined) return countedFrom(base);
+  return { byteOrder: byteOrders.find((each) => each === answer) };
+}
+
+/** Reads a file as a spreadsheet program or another tool saved it. @throws {OperatingError} 'import-unreadable' (reject). */
 async function textOf(file: string): Promise<string> {
-  const read = await readConfigText(file, (bytes) => ({ text: new TextDecoder(encodingOf(bytes)).decode(bytes) }));
-  if ('problem' in read) throw new OperatingError('import-unreadable', 'reject', `${file}: ${read.problem}`);
-  return read.text;
+  const unreadable = (problem: string, cause?: unknown) =>
+    new OperatingError('import-unreadable', 'reject', `${file}: ${problem}`, { cause });
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw unreadable(errorMessage(error), error);
+  });
+  if (bytes.length > FILE_BYTES_MAX) throw unreadable(`is larger than ${FILE_BYTES_MAX / 1e6} MB`);
+  // The first bytes of a ZIP file, which a spreadsheet is.
+  if (bytes.toString('latin1', 0, 4) === 'PK\u0003\u0004') throw unreadable('is a spreadsheet: save it as CSV');
+  return new TextDecoder(encodingOf(bytes.subarray(0, 65_536))).decode(bytes);
 }
 
 function columns(text: string): ReadonlyMap<string, string> {
   const pairs = text.split(',').map((pair) => /^\s*([A-Za-z]+)\s*=\s*(.+?)\s*$/.exec(pair));
-  if (pairs.some((pair) => pair === null))
-    throw new InvalidArgumentError('expected key=header, such as name=Tag,address=Adresse');
-  return new Map(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
+  const named = pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''] as const);
+  const keys: readonly string[] = listColumns;
+  const wrong = named.find(([key]) => !keys.includes(key));
+  if (wrong === undefined) return new Map(named);
+  throw new InvalidArgumentError(`Expected key=header,… with the keys ${listColumns.join(', ')}.`);
 }

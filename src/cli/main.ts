@@ -19,6 +19,7 @@ import { schemaCommand } from './schema-command.ts';
 import { addInitCommand } from './setup/init-command.ts';
 import { addScanCommand } from './setup/scan-command.ts';
 import { addImportCommand } from './import-command.ts';
+import { addUnitCommand } from './setup/unit-command.ts';
 import { addTagsCommands } from './setup/tags-command.ts';
 import { simulateCommand } from './demo/simulate-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -102,6 +103,7 @@ function commands(): Command {
   addInitCommand(program);
   addScanCommand(program);
   addTagsCommands(program);
+  addUnitCommand(program);
   addImportCommand(program);
   addAlarmCommands(program);
   addAccessCommands(program);

@@ -20,15 +20,6 @@ process.on('SIGTERM', stayUntilDisconnected);
 setOomScore(500);
 new Worker(entryFile(import.meta.url, './parent-monitor.ts'), { workerData: { parentPid: process.ppid } }).unref();
 
-const runner = new SessionRunner();
-serveRpc<HostProtocol>(parentProcessPort(), {
-  load: (params) => runner.load(params),
-  run: (params) => runner.run(params),
-  unload: async ({ key }) => {
-    await runner.unload(key);
-    return undefined;
-  },
-  ping: () => ({ residentBytes: process.memoryUsage.rss() }),
-});
+serveRpc<HostProtocol>(parentProcessPort(), new SessionRunner().handlers());
 
 function stayUntilDisconnected(): void {}

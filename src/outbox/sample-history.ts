@@ -60,8 +60,8 @@ type Slice = { readonly batch: HistoryBatch; readonly sources: readonly string[]
  */
 export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
   readonly #options: SampleHistoryOptions;
-  /** By tag number, from the first sample; undefined for a tag that is not kept. */
-  readonly #series = new Map<TagNumber, Series | undefined>();
+  /** By tag number, from the first sample; null for a tag that is not kept. */
+  readonly #series: (Series | null | undefined)[];
   /** Samples that wait although their tag is another one now. */
   #ended: Series[] = [];
   /** By watch. */
@@ -87,6 +87,7 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   constructor(options: SampleHistoryOptions) {
     this.#options = options;
+    this.#series = options.tags.map(() => undefined);
     const metrics = options.deps.metrics.of(outboxMetrics);
     this.#accepted = metrics.andon_history_samples_total.labels();
     this.#dropped = metrics.andon_history_samples_dropped_total;
@@ -107,8 +108,9 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     let accepted = 0;
     const dropped: Unstored[] = [];
     for (let index = 0; index < batch.length; index += 1) {
-      const series = this.#seriesOf(batch.tags[index] ?? -1);
-      if (series === undefined) continue;
+      const tag = batch.tags[index] ?? -1;
+      const series = this.#series[tag] ?? this.#seriesOf(tag);
+      if (series === null) continue;
       const quality = batch.qualities[index] as QualityCode;
       const timeMs = batch.timesMs[index] ?? 0;
       const isKept = this.#push(series, timeMs, batch.values[index] ?? 0, quality);
@@ -134,11 +136,12 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
 
   /** Looks up again which tags are kept, after a change of the tags or of the rule. */
   change(): void {
-    for (const [number, series] of this.#series) {
+    for (const [number, series] of this.#series.entries()) {
+      if (series === undefined) continue;
       const tag = this.#keptTag(number);
       if (series?.name === tag?.name && series?.source === tag?.source) continue;
-      this.#series.delete(number);
-      if (series !== undefined) this.#ended.push(series);
+      this.#series[number] = undefined;
+      if (series !== null) this.#ended.push(series);
     }
   }
 
@@ -203,12 +206,12 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     return this.#waiting + this.#taken;
   }
 
-  #seriesOf(number: TagNumber): Series | undefined {
-    const existing = this.#series.get(number);
-    if (existing !== undefined || this.#series.has(number)) return existing;
+  #seriesOf(number: TagNumber): Series | null {
+    const known = this.#series[number];
+    if (known !== undefined) return known;
     const tag = this.#keptTag(number);
-    const series = tag === undefined ? undefined : { name: tag.name, source: tag.source, buffer: new SeriesBuffer() };
-    this.#series.set(number, series);
+    const series = tag === undefined ? null : { name: tag.name, source: tag.source, buffer: new SeriesBuffer() };
+    this.#series[number] = series;
     return series;
   }
 
@@ -309,8 +312,8 @@ export class SampleHistoryStore implements SampleHistory, AsyncDisposable {
     const slices: Slice[] = [];
     let slice: Series[] = [];
     let samples = 0;
-    for (const series of [...this.#ended, ...this.#series.values(), ...this.#scores.values()]) {
-      if (series === undefined || series.buffer.length === 0) continue;
+    for (const series of [...this.#ended, ...this.#series, ...this.#scores.values()]) {
+      if (series === undefined || series === null || series.buffer.length === 0) continue;
       if (samples > 0 && samples + series.buffer.length > SLICE_SAMPLES) {
         slices.push(this.#sliceOf(slice, samples));
         [slice, samples] = [[], 0];

@@ -434,14 +434,16 @@ export class Pipeline implements SampleSink, WatchStatuses, AsyncDisposable {
     const { alarms, events, history, inference } = this.#options;
     const { alarm } = watch.config;
     history?.addScore(verdict);
-    const readings = watch.tagNumbers.map((tag) => this.#table.reading(tag));
-    const draft = this.#verdicts.draft(verdict, lastRow, readings);
+    const { tagNumbers } = watch;
+    const draft = this.#verdicts.draft(verdict, lastRow, watch.config.tags, (position) =>
+      this.#table.quality(tagNumbers[position] ?? -1),
+    );
     const stored = (id: string): void => events.emit({ type: 'verdict', verdict, id });
     const entry: Entry = { draft, stored };
     if (!concernsAlarm || alarm === undefined) return [entry];
     const manifest = judgedBy ?? inference.ready(watch.config.model)?.manifest;
     const abnormal = alarm.abnormal ?? manifest?.abnormal ?? 'above';
-    const tags = blamedTags(verdict, readings, manifest);
+    const tags = () => blamedTags(verdict, this.#table.readings(tagNumbers), manifest);
     return [entry, ...alarms.apply(verdictAlarm({ verdict, abnormal, tags, suppressed: this.#isSuppressed(watch) }))];
   }
 

@@ -1,6 +1,6 @@
 import type { TagReading } from '../contracts/live-events.ts';
 import { continuedColumn } from '../domain/sample/columns.ts';
-import { BAD, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
+import { BAD, type Quality, qualityOf, reasonCode, reasonOf } from '../domain/sample/quality.ts';
 import type { SampleBatch } from '../domain/sample/sample-batch.ts';
 import type { Tag, TagNumber } from '../domain/sample/tag.ts';
 
@@ -85,6 +85,14 @@ export class TagTable {
     return readings;
   }
 
+  quality(number: TagNumber): Quality {
+    return qualityOf(this.#qualities[number] ?? BAD);
+  }
+
+  readings(numbers: readonly TagNumber[]): readonly TagReading[] {
+    return numbers.map((number) => this.reading(number));
+  }
+
   reading(number: TagNumber): TagReading {
     const tag = this.#tags[number];
     const value = this.#values[number] ?? Number.NaN;
@@ -95,7 +103,7 @@ export class TagTable {
       ...(text === undefined ? {} : { text }),
       unit: tag?.unit ?? '',
       timestampMs: this.#timesMs[number] ?? 0,
-      quality: qualityOf(this.#qualities[number] ?? BAD),
+      quality: this.quality(number),
       reason: reasonOf(this.#reasons[number] ?? 0),
     };
   }

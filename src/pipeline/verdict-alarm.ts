@@ -10,8 +10,8 @@ export type AlarmVerdict = {
   readonly verdict: Verdict;
   /** Abnormal side of the watch's threshold. */
   readonly abnormal: 'above' | 'below';
-  /** Tags for the alarm's message. */
-  readonly tags: readonly BlamedTag[];
+  /** Returns the tags for the message of an alarm that is raised or clears. */
+  readonly tags: () => readonly BlamedTag[];
   /** True if the state of the plant suppresses the alarm by design; undefined if the state is unknown. */
   readonly suppressed: boolean | undefined;
 };
@@ -26,7 +26,6 @@ export function watchAlarms(watches: ReadonlyMap<string, WatchConfig>): readonly
 /** Returns a verdict as the condition of its watch's alarm. */
 export function verdictAlarm({ verdict, abnormal, tags, suppressed }: AlarmVerdict): AlarmInput {
   const { watch, timestampMs, score, threshold } = verdict;
-  const occasion = { watch, score, threshold, tags };
   return {
     alarm: watchAlarmId(watch),
     condition: verdict.verdict,
@@ -35,11 +34,12 @@ export function verdictAlarm({ verdict, abnormal, tags, suppressed }: AlarmVerdi
     suppressed,
     raises: () => {
       const cause = `score-${abnormal}-threshold` as const;
-      const [blamed] = tags;
+      const occasion = { watch, score, threshold, tags: tags() };
+      const [blamed] = occasion.tags;
       const values = { watch, score, threshold, tag: blamed?.tag, value: blamed?.value, unit: blamed?.unit };
       return { cause, message: scoreMessage(cause, occasion), parameters: defined(values) };
     },
-    clears: () => scoreMessage('returned-to-normal', occasion),
+    clears: () => scoreMessage('returned-to-normal', { watch, score, threshold, tags: tags() }),
   };
 }
 

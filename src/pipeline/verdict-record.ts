@@ -1,7 +1,7 @@
-import type { TagReading } from '../contracts/live-events.ts';
 import type { RecordDraft } from '../domain/record/record.ts';
 import { encodeVerdict, type VerdictNames } from '../domain/record/verdict-columns.ts';
 import type { Verdict } from '../domain/alarm/verdict.ts';
+import type { Quality } from '../domain/sample/quality.ts';
 
 /** Sets of names kept. More than two of one watch are rare: its model judges or does not. */
 const NAMES_MAX = 10_000;
@@ -15,14 +15,21 @@ export class VerdictRecords {
 
   /**
    * @param lastRow NaN for a missing value; undefined without a window.
-   * @param readings Current readings of the watch's tags, in the order of the row.
+   * @param tags Names of the watch's tags, in the order of the row.
+   * @param qualityOf Returns the present quality of a tag, by its position in `tags`.
    */
-  draft(verdict: Verdict, lastRow: Float32Array | undefined, readings: readonly TagReading[]): RecordDraft {
-    const { tags, text } = this.#namesOf(verdict, readings);
+  draft(
+    verdict: Verdict,
+    lastRow: Float32Array | undefined,
+    tags: readonly string[],
+    qualityOf: (position: number) => Quality,
+  ): RecordDraft {
+    const text = this.#namesOf(verdict, tags);
     const values = lastRow ?? new Float32Array(tags.length).fill(Number.NaN);
-    const qualities = readings.map(({ quality }, tag) => {
-      if (!Number.isNaN(values[tag] ?? Number.NaN)) return 'good';
+    const qualities = tags.map((_, position) => {
+      if (!Number.isNaN(values[position] ?? Number.NaN)) return 'good';
       // A value that is too old for the row is not good, although its last sample was.
+      const quality = qualityOf(position);
       return quality === 'good' ? 'bad' : quality;
     });
     return {
@@ -35,19 +42,18 @@ export class VerdictRecords {
     };
   }
 
-  #namesOf(verdict: Verdict, readings: readonly TagReading[]) {
+  /** @returns The JSON text of the names. */
+  #namesOf(verdict: Verdict, tags: readonly string[]): string {
     const { watch, judgedBy } = verdict;
     const threshold = verdict.threshold ?? null;
     const { model = null, version = null, provider = null, fallbacks = [] } = judgedBy ?? {};
     const key = JSON.stringify([watch, threshold, model, version, provider, fallbacks]);
     const known = this.#names.get(key);
-    if (known?.tags.length === readings.length && readings.every(({ tag }, index) => known.tags[index] === tag))
-      return known;
-    const tags = readings.map(({ tag }) => tag);
+    if (known?.tags === tags) return known.text;
     const names: VerdictNames = { watch, threshold, model, version, provider, fallbacks, tags };
     const added = { tags, text: JSON.stringify(names) };
     if (this.#names.size >= NAMES_MAX) this.#names.clear();
     this.#names.set(key, added);
-    return added;
+    return added.text;
   }
 }

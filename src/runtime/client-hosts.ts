@@ -18,8 +18,8 @@ import type { Deps } from '../platform/deps.ts';
 import { errorMessage } from '../platform/errors.ts';
 import { standingOf } from './host/model-status.ts';
 import { type HostPool, type Place, placeOf } from './host-pool.ts';
-import { inferenceMetrics } from './queue/inference-metrics.ts';
-import { countedRun, mergeStatistics } from './queue/model-counts.ts';
+import { countedRun, inferenceMetrics } from './queue/inference-metrics.ts';
+import { mergeStatistics } from './queue/model-use.ts';
 import { repositoryEntries } from './repository.ts';
 
 export type ClientHostsOptions = {

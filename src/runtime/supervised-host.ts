@@ -11,8 +11,7 @@ import { sweepPrivateFolders } from '../platform/private-folder.ts';
 import { ClientHosts } from './client-hosts.ts';
 import type { Incompatibilities, ModelSlot } from './host/model-slot.ts';
 import { HostPool, type Place, readyAt } from './host-pool.ts';
-import { inferenceMetrics } from './queue/inference-metrics.ts';
-import { countedRun } from './queue/model-counts.ts';
+import { countedRun, inferenceMetrics } from './queue/inference-metrics.ts';
 import { FallbackModel, type HeldModel } from './remote/fallback-model.ts';
 
 export type SupervisedInferenceHostOptions = {

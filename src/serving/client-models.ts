@@ -11,7 +11,7 @@ import { formatModelReference, type ModelReference } from '../domain/model/model
 import type { Clock } from '../platform/clock.ts';
 import type { RpcClient } from '../platform/rpc.ts';
 import { inferenceFailure } from '../models/errors/inference-failure.ts';
-import { mergeStatistics } from '../runtime/queue/model-counts.ts';
+import { mergeStatistics } from '../runtime/queue/model-use.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
 import type { ModelsConfig } from '../models/store/models-config.ts';
 import type { ClientHosts } from '../runtime/client-hosts.ts';

@@ -41,6 +41,8 @@ export type OpenSetting = { readonly setting: 'addressBase' | 'byteOrder'; reado
 export type ImportSettings = {
   /** Number of the first register of the device in the file. */
   readonly addressBase?: 0 | 1 | undefined;
+  /** True if the addresses of a register list are numbers of a manual: 40001 is the first holding register. */
+  readonly manualNumbers?: boolean | undefined;
   /** Byte order of values in several registers. */
   readonly byteOrder?: ByteOrder | undefined;
   /** Header of each column of a CSV file, by key. */

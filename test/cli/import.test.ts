@@ -101,6 +101,55 @@ describe('andon import', () => {
     expect((await runImport(await fileOf('e.csv', kepware), { ...settings, out, config: broken })).code).toBe(78);
   });
 
+  test('describes the devices of Telegraf in a configuration, and adds to one that exists', async () => {
+    const meter = (name: string) =>
+      `[[inputs.modbus]]\nname = "${name}"\ncontroller = "tcp://10.0.0.7:502"\ncoils = [ { name = "on", address = [0] } ]\n`;
+    const out = join(folder, 'line.yaml');
+    const first = await runImport(await fileOf('one.conf', meter('m1')), { as: 'telegraf', out });
+    expect([first.code, (await loadConfig(out)).config.sources]).toMatchObject([
+      0,
+      { m1: { url: 'tcp://10.0.0.7:502', unitId: 0, tags: { 'm1.on': { register: 'coil', address: 0 } } } },
+    ]);
+    await writeFile(
+      out,
+      (await readFile(out, 'utf8')).replace('url: tcp://10.0.0.7:502', 'url: tcp://10.0.0.8:502 # moved'),
+    );
+    const second = await runImport(await fileOf('two.conf', `${meter('m1')}${meter('m2')}`), { as: 'telegraf', out });
+    expect(second.err).toContain(`source m1 of ${out} stays as it is`);
+    expect(await readFile(out, 'utf8')).toContain('tcp://10.0.0.8:502 # moved');
+    expect(Object.keys((await loadConfig(out)).config.sources)).toEqual(['m1', 'm2']);
+  });
+
+  test('an export of andon tags export, imported into its own file, changes no byte', async () => {
+    const text =
+      '\uFEFFname;register;address;type;scale\npress.oil;holding;7;int16;0,5\n# spare\npress.run;coil;3;bool;\n';
+    const file = await fileOf('own.csv', text);
+    await fileOf(
+      'own.yaml',
+      'agent: { id: a }\nsources: { plc: { type: modbus, url: tcp://10.0.0.7, tags: { file: own.csv } } }\n',
+    );
+    const exported = join(folder, 'exported.csv');
+    expect((await andon('tags', 'export', '-c', join(folder, 'own.yaml'), '--out', exported)).code).toBe(0);
+    const ran = await runImport(exported, { as: 'csv', out: file, config: join(folder, 'own.yaml') });
+    expect([ran.code, await readFile(file, 'utf8')]).toEqual([0, text]);
+  });
+
+  test('reads the tags of a broker as a tag file', async () => {
+    const out = join(folder, 'cell.csv');
+    const ran = await runImport(await fileOf('topics.csv', 'name,topic,value\ncell.rms,a/b,$.rms\n'), {
+      as: 'csv',
+      out,
+    });
+    expect([ran.code, await readFile(out, 'utf8')]).toEqual([0, '\uFEFFname,topic,value\ncell.rms,a/b,$.rms\n']);
+  });
+
+  test('a spreadsheet and a missing file are named', async () => {
+    const sheet = await fileOf('map.xlsx', 'PK\u0003\u0004...');
+    const options = { as: 'csv', out: join(folder, 'x.csv') } as const;
+    await expect(runImport(sheet, options)).rejects.toThrow('map.xlsx: is a spreadsheet: save it as CSV');
+    await expect(runImport(join(folder, 'gone.csv'), options)).rejects.toThrow('ENOENT');
+  });
+
   test('a file without a tag writes nothing and exits 1', async () => {
     const out = join(folder, 'none.csv');
     const ran = await runImport(await fileOf('none-export.csv', 'a;b\n1;2\n'), { ...settings, out });

@@ -1,4 +1,5 @@
 import { liveCheck } from './live-commands.ts';
+import { sandboxWarnings } from './unit-command.ts';
 import { loadConfig, type LoadedConfig } from '../../config/config-file.ts';
 import { agentTags } from '../../config/config-tags.ts';
 import { ConfigError, formatConfigProblem } from '../../platform/errors.ts';
@@ -29,7 +30,8 @@ export async function checkCommand(
 ): Promise<number> {
   const file = argument ?? options.config ?? DEFAULT_CONFIG;
   try {
-    const loaded = await loadConfig(file);
+    const read = await loadConfig(file);
+    const loaded = { ...read, warnings: [...read.warnings, ...(await sandboxWarnings(read))] };
     const isLive = options.live === true;
     if (options.json && !isLive)
       output.out(json({ ok: true, file, ...counts(loaded), problems: [], warnings: loaded.warnings }));

@@ -7,11 +7,12 @@ import type { Command } from 'commander';
 import { readConfigText } from '../../config/config-text.ts';
 import { parseCsvTable } from '../../csv/csv-table.ts';
 import { simplified } from '../../domain/nearest-word.ts';
-import { errorCode, OperatingError } from '../../platform/errors.ts';
+import { ConfigError, errorCode, OperatingError } from '../../platform/errors.ts';
 import { checkCommand } from './check-command.ts';
-import { runs } from '../output/command.ts';
+import { DEFAULT_CONFIG, runs } from '../output/command.ts';
 import type { Output } from '../output/output.ts';
 import { scanCommand } from './scan-command.ts';
+import { fitUnit } from './unit-command.ts';
 
 export type InitOptions = {
   readonly url?: string;
@@ -54,8 +55,14 @@ export async function initCommand(file: string, options: InitOptions, output: Ou
   const tagFile = resolve(tags);
   const watched = await watchedTags(tagFile);
   const shown = relative(directory, tagFile);
-  const text = configText(answers, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
+  const text = configText(answers, directory, shown.startsWith('..') || isAbsolute(shown) ? tagFile : shown, watched);
   await writeFile(file, text, { flag: 'wx' });
+  try {
+    await fitUnit(file, output);
+  } catch (error) {
+    // The check below reports the problems.
+    if (!(error instanceof ConfigError)) throw error;
+  }
   const code = await checkCommand(file, { json: false, strict: false }, output);
   if (code === 0) output.out(`${file} is written. Next: andon check --live ${file}, then andon run -c ${file}`);
   else {
@@ -120,7 +127,14 @@ async function watchedTags(tags: string): Promise<readonly string[]> {
     .slice(0, WATCHED_TAGS_MAX);
 }
 
-function configText({ url, unit, machine, agent }: Answers, tagFile: string, watched: readonly string[]): string {
+function configText(
+  { url, unit, machine, agent }: Answers,
+  directory: string,
+  tagFile: string,
+  watched: readonly string[],
+): string {
+  // The service may write to its state folder only.
+  const state = directory === dirname(DEFAULT_CONFIG) ? '/var/lib/andon/' : '';
   const isBroker = /^(mqtts?|wss?):/.test(url);
   const scanKeys = isBroker
     ? ''
@@ -142,7 +156,7 @@ ${scanKeys}    tags:
       file: ${quoted(tagFile)}   # edit it in a spreadsheet; tags may also be given here
 
 models:
-  directory: models              # relative to this file; models that are learned are stored here
+  directory: ${state}models              # relative to this file; models that are learned are stored here
 
 watches:
   ${quoted(machine)}:
@@ -152,7 +166,7 @@ watches:
     alarm: { threshold: model, onDelay: 3s, offDelay: 10s, priority: medium }
 
 outbox:
-  path: outbox.db                # records and samples on this box
+  path: ${state}outbox.db                # records and samples on this box
 
 # publish: { type: mqtt, url: mqtt://127.0.0.1:1883 }   # verdicts and alarms for subscribers in the plant
 http:

@@ -57,7 +57,7 @@ export function encodeVerdict(tags: readonly string[], fields: VerdictFields): U
   const { score, verdict, reason, contributions, values } = fields;
   if (tags.length > TAGS_MAX) throw new RangeError(`A verdict record has at most ${TAGS_MAX} tags, not ${tags.length}`);
   const notGood: number[] = [];
-  for (const [tag, quality] of fields.qualities.entries()) if (quality !== 'good') notGood.push(tag);
+  for (let tag = 0; tag < tags.length; tag += 1) if (fields.qualities[tag] !== 'good') notGood.push(tag);
   const text = reason === '' ? undefined : new TextEncoder().encode(reason);
   const qualitiesAt = VALUES_AT + 4 * tags.length;
   const contributionsAt = qualitiesAt + QUALITY_BYTES * notGood.length;

@@ -40,6 +40,8 @@ export class Epochs {
 
   /** Undefined for a sequence before the first epoch, which only a damaged file has. */
   at(sequence: number): string | undefined {
+    const current = this.#rows.at(-1);
+    if (current === undefined || current.first_sequence <= sequence) return current?.epoch;
     return this.#rows.findLast(({ first_sequence }) => first_sequence <= sequence)?.epoch;
   }
 

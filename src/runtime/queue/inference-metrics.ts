@@ -1,4 +1,13 @@
-import { counter, durationBuckets, gauge, histogram, type MetricCatalogue } from '../../platform/metrics.ts';
+import type { RunResult } from '../../contracts/inference.ts';
+import { errorCode } from '../../platform/errors.ts';
+import {
+  counter,
+  durationBuckets,
+  gauge,
+  histogram,
+  type MetricCatalogue,
+  type MetricsOf,
+} from '../../platform/metrics.ts';
 
 export const inferenceMetrics = {
   andon_inference_duration_seconds: histogram(
@@ -45,3 +54,19 @@ export const inferenceMetrics = {
     ['action', 'outcome'],
   ),
 } as const satisfies MetricCatalogue;
+
+/** Runs a model, and counts how it ended. */
+export async function countedRun(
+  { andon_inference_runs_total: runs }: Pick<MetricsOf<typeof inferenceMetrics>, 'andon_inference_runs_total'>,
+  model: string,
+  run: () => Promise<RunResult>,
+): Promise<RunResult> {
+  try {
+    const result = await run();
+    runs.inc({ model, outcome: 'ok' });
+    return result;
+  } catch (error) {
+    runs.inc({ model, outcome: errorCode(error) });
+    throw error;
+  }
+}

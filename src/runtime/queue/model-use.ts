@@ -7,11 +7,39 @@ import { rowShape } from '../../models/checks/golden.ts';
 import type { Batching } from '../../contracts/model-session.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { inferenceMetrics } from './inference-metrics.ts';
-import { noTotals, reportTotals, statisticsOf, type Totals } from './model-counts.ts';
 import { nvInferenceMetrics } from './nv-inference-metrics.ts';
 import type { StoredModel } from '../../models/store/model-directory.ts';
 import type { ModelsConfig } from '../../models/store/models-config.ts';
 import { type Serving, servingOf } from '../../models/store/serving.ts';
+
+const NS_PER_MS = 1_000_000;
+const US_PER_MS = 1_000;
+
+/** Counts and times of one version, as the Open Inference Protocol defines them. */
+const noTotals = {
+  inferences: 0,
+  executions: 0,
+  succeeded: 0,
+  succeededMs: 0,
+  failed: 0,
+  failedMs: 0,
+  queuedMs: 0,
+  computedMs: 0,
+};
+type Totals = Readonly<typeof noTotals>;
+
+/** Metric of a total, and the number of its units in one of the total. */
+const metricOfTotal = {
+  succeeded: ['nv_inference_request_success', 1],
+  failed: ['nv_inference_request_failure', 1],
+  inferences: ['nv_inference_count', 1],
+  executions: ['nv_inference_exec_count', 1],
+  succeededMs: ['nv_inference_request_duration_us', US_PER_MS],
+  queuedMs: ['nv_inference_queue_duration_us', US_PER_MS],
+  computedMs: ['nv_inference_compute_infer_duration_us', US_PER_MS],
+} as const satisfies Partial<Record<keyof Totals, readonly [keyof typeof nvInferenceMetrics, number]>>;
+
+type ModelVersion = { readonly name: string; readonly version: number };
 
 /** A request that ran, as the counts need it. */
 type ExecutedRequest = { readonly rows: number; readonly queuedMs: number; readonly priority: RunPriority };
@@ -111,9 +139,59 @@ export class ModelUse implements Disposable {
     this.#stopReporting();
   }
 
+  /** Adds what is new to the metrics: two copies of a model count under the same labels. */
   #report(): void {
     if (this.#version === undefined) return;
-    reportTotals(this.#metrics, this.#version, this.#totals, this.#reported);
+    const labels = { model: this.#version.name, version: String(this.#version.version) };
+    for (const total of Object.keys(metricOfTotal) as (keyof typeof metricOfTotal)[]) {
+      const [metric, factor] = metricOfTotal[total];
+      this.#metrics[metric].inc(labels, (this.#totals[total] - this.#reported[total]) * factor);
+    }
     this.#reported = { ...this.#totals };
   }
+}
+
+function statisticsOf({ name, version }: ModelVersion, totals: Totals, lastInferenceMs: EpochMs): ModelStatistics {
+  const { inferences, executions, succeeded, succeededMs, failed, failedMs, queuedMs, computedMs } = totals;
+  const total = (count: number, ms: number) => ({ count, ns: Math.round(ms * NS_PER_MS) });
+  return {
+    name,
+    version,
+    lastInferenceMs,
+    inferences,
+    executions,
+    succeeded: total(succeeded, succeededMs),
+    failed: total(failed, failedMs),
+    queued: total(succeeded, queuedMs),
+    computed: total(succeeded, computedMs),
+  };
+}
+
+/** Adds up those of the same version. */
+export function mergeStatistics(all: readonly ModelStatistics[]): readonly ModelStatistics[] {
+  const byModel = new Map<string, ModelStatistics>();
+  for (const found of all) {
+    const key = `${found.name}@${found.version}`;
+    const other = byModel.get(key);
+    byModel.set(key, other === undefined ? found : addStatistics(other, found));
+  }
+  return [...byModel.values()];
+}
+
+function addStatistics(a: ModelStatistics, b: ModelStatistics): ModelStatistics {
+  const both = (key: 'succeeded' | 'failed' | 'queued' | 'computed') => ({
+    count: a[key].count + b[key].count,
+    ns: a[key].ns + b[key].ns,
+  });
+  return {
+    name: a.name,
+    version: a.version,
+    lastInferenceMs: Math.max(a.lastInferenceMs, b.lastInferenceMs),
+    inferences: a.inferences + b.inferences,
+    executions: a.executions + b.executions,
+    succeeded: both('succeeded'),
+    failed: both('failed'),
+    queued: both('queued'),
+    computed: both('computed'),
+  };
 }

@@ -13,8 +13,7 @@ import { formatModelReference } from '../../domain/model/model-reference.ts';
 import { scoresOf } from '../../models/checks/window-scores.ts';
 import { errorCode, errorMessage, OperatingError } from '../../platform/errors.ts';
 import type { Metrics } from '../../platform/metrics.ts';
-import { inferenceMetrics } from './inference-metrics.ts';
-import { countedRun } from './model-counts.ts';
+import { countedRun, inferenceMetrics } from './inference-metrics.ts';
 import { deservesExplanation, occlude, OCCLUSION_ROWS_MAX, occlusionParts } from './occlusion.ts';
 
 /**

@@ -1,15 +1,16 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cpuUsage } from 'node:process';
+import { cpuUsage, memoryUsage } from 'node:process';
 import * as ort from 'onnxruntime-node';
 import type { Tensor, Tensors, TensorSpec } from '../../contracts/inference.ts';
 import { errorMessage, OperatingError } from '../../platform/errors.ts';
+import type { RpcHandlers } from '../../platform/rpc.ts';
 import { judgesWindows } from '../../contracts/manifest-kind.ts';
 import { fixedBatch, runRowByRow } from '../../models/checks/batch-rows.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { type GraphSpecs, proveGraph } from '../../models/checks/graph-proof.ts';
 import type { HostRun, LoadedSession, RunParams } from '../../contracts/model-session.ts';
-import type { LoadParams } from './host-protocol.ts';
+import type { HostProtocol, LoadParams } from './host-protocol.ts';
 import { inferenceFailure } from '../../models/errors/inference-failure.ts';
 import { readModelFile } from '../../models/store/model-file.ts';
 import { nodesByProvider, ranOn } from './provider-proof.ts';
@@ -32,6 +33,18 @@ type Runnable = {
 /** ONNX Runtime's sessions. Lives in the host's process only: `session.run` blocks its thread. */
 export class SessionRunner {
   readonly #sessions = new Map<string, Runnable>();
+
+  handlers(): RpcHandlers<HostProtocol> {
+    return {
+      load: (params) => this.load(params),
+      run: (params) => this.run(params),
+      unload: async ({ key }) => {
+        await this.unload(key);
+        return undefined;
+      },
+      ping: () => ({ residentBytes: memoryUsage.rss() }),
+    };
+  }
 
   /**
    * Loads a model on one provider and proves it: graph against manifest, golden vectors, provider in use. A session

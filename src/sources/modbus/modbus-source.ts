@@ -10,6 +10,7 @@ import type { ModbusLink } from './link/modbus-link.ts';
 import { ModbusMeters } from './link/modbus-metrics.ts';
 import { parseModbusUrl } from './frame/modbus-url.ts';
 import { ScanClass } from './scan/scan-class.ts';
+import { ScanQueue } from './scan/scan-queue.ts';
 import { planScanClasses, readLimits } from './plan/scan-plan.ts';
 import { Scanner } from './scan/scanner.ts';
 import { SuspectTags } from './scan/suspect-tags.ts';
@@ -78,6 +79,7 @@ export class ModbusSource implements Source {
     this.#state = 'disposed';
     for (const { scanner } of this.#classes) scanner.stop();
     await this.#link[Symbol.asyncDispose]();
+    this.#meters.close();
     this.#health?.remove();
     this.#health = undefined;
   }
@@ -88,6 +90,7 @@ export class ModbusSource implements Source {
       const scanner = new Scanner({
         scanIntervalMs,
         clock: deps.clock,
+        queue: ScanQueue.of(deps),
         onMissed: (scans) => this.#meters.missedScans(scans),
       });
       const scanClass = new ScanClass({
@@ -144,10 +147,10 @@ export class ModbusSource implements Source {
   }
 
   #suspectProblems(): readonly string[] {
-    const { tagNumbers } = this.#context;
     const numbers = new Set(this.#suspects.numbers());
-    const names = [...tagNumbers].flatMap(([name, number]) => (numbers.has(number) ? [name] : []));
-    if (names.length === 0) return [];
+    if (numbers.size === 0) return [];
+    const tags = Object.keys(this.#context.config.tags);
+    const names = tags.filter((name) => numbers.has(numberOf(name, this.#context.tagNumbers)));
     return [
       `${nameSome(names)} uncertain (not-available?): the raw value is usually a code for "not available". ${INVALID_ADVICE}`,
     ];

@@ -13,13 +13,15 @@ export type TimeFormat = {
 
 /** 2000-01-01. A time before it is from a device with an unset clock. */
 const EARLIEST_MS = 946_684_800_000;
+/** Of the two times of an hour, one is taken if the message arrives at most this long after it. Stored messages can be of either. */
+const EITHER_MS = 1_800_000;
 const NUMBER = /^[+-]?\d{1,20}(?:\.\d{1,20})?$/;
 
 /**
  * Decodes a time of a payload: a number in the unit, or a date and time.
  *
- * @param arrivalMs Of the two times of an hour that occurs twice in autumn, the nearer one is meant.
- * @returns Undefined if it is not a time, before the year 2000, or without a zone.
+ * @param arrivalMs Of the two times of an hour that occurs twice in autumn, the nearer one is meant if it is within 30 minutes.
+ * @returns Undefined if it is not a time, before the year 2000, without a zone, or can be in either of two hours.
  */
 export function decodeTime(value: unknown, { unit, zone }: TimeFormat, arrivalMs: EpochMs): EpochMs | undefined {
   const number =
@@ -47,6 +49,7 @@ export function decodeTime(value: unknown, { unit, zone }: TimeFormat, arrivalMs
   function nearest(localMs: number): EpochMs | undefined {
     if (zone === undefined) return undefined;
     const distance = (candidateMs: EpochMs) => Math.abs(candidateMs - arrivalMs);
-    return timesOfLocal(localMs, zone).toSorted((a, b) => distance(a) - distance(b))[0];
+    const [first, other] = timesOfLocal(localMs, zone).toSorted((a, b) => distance(a) - distance(b));
+    return other !== undefined && first !== undefined && distance(first) > EITHER_MS ? undefined : first;
   }
 }

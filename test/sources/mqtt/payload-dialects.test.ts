@@ -215,6 +215,13 @@ describe('the time', () => {
     const payload = '{"v":1,"ts":"2025-10-26T02:30:00"}';
     const at = (hour: number) => decodePayloads([payload], tags, Date.UTC(2025, 9, 26, hour, 31)).samples['t']?.timeMs;
     expect([at(0), at(1)]).toEqual([Date.UTC(2025, 9, 26, 0, 30), Date.UTC(2025, 9, 26, 1, 30)]);
+    // A stored message can be of either hour.
+    const arrivedMs = Date.UTC(2025, 9, 26, 9);
+    expect(decodePayloads([payload], tags, arrivedMs).samples['t']).toMatchObject({
+      quality: 'uncertain',
+      reason: 'time-invalid',
+      timeMs: arrivedMs,
+    });
   });
 
   test.each<[unknown, object]>([

@@ -17,7 +17,7 @@ export function faultText(
   const { kind, expected, found } = fault;
   const what = `${kind.startsWith('bytes') ? '' : 'a '}${kind.replaceAll('-', ' ')}`;
   const received = receivedText(bytes, length);
-  const advice = isMbapFault(fault) && isRtuFrame(bytes, length, unitId) ? RTU_ADVICE : adviceOn(fault);
+  const advice = isMbapFault(fault) && rtuFraming.isUnsolicitedFrame(bytes, length) ? RTU_ADVICE : adviceOn(fault);
   return `answered function ${functionCode} of unit ${unitId} with ${what}: expected ${expected}, found ${found}; ${received}${advice}`;
 }
 
@@ -32,10 +32,6 @@ export function receivedText(bytes: Buffer, length: number): string {
 /** The header of Modbus TCP has two numbers that no other framing checks. */
 function isMbapFault({ kind }: AnswerFault): boolean {
   return kind === 'wrong-transaction-id' || kind === 'wrong-protocol-id';
-}
-
-function isRtuFrame(bytes: Buffer, length: number, unitId: number): boolean {
-  return bytes[0] === unitId && rtuFraming.isUnsolicitedFrame(bytes, length);
 }
 
 function adviceOn({ kind, found }: AnswerFault): string {

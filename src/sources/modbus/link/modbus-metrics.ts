@@ -33,18 +33,29 @@ export class ModbusMeters {
   readonly #source: string;
   readonly #metrics: MetricsOf<typeof modbusMetrics>;
   readonly #duration;
+  /** Not yet added to the metrics: a number costs less than a look-up of the labels with each request. */
+  #scans = 0;
+  #requests = 0;
+  readonly #stopUpdates;
 
   constructor(metrics: Metrics, source: string) {
     this.#source = source;
     this.#metrics = metrics.of(modbusMetrics);
+    this.#stopUpdates = metrics.beforeText(() => this.#update());
     this.#duration = this.#metrics.andon_modbus_request_duration_seconds.labels(source);
     this.connected(false);
     this.tagsDisabledState(0);
     this.unitsAway(0);
   }
 
+  /** Adds the last counts. */
+  close(): void {
+    this.#update();
+    this.#stopUpdates();
+  }
+
   scan(): void {
-    this.#metrics.andon_modbus_scans_total.inc({ source: this.#source });
+    this.#scans += 1;
   }
 
   missedScans(count: number): void {
@@ -52,7 +63,7 @@ export class ModbusMeters {
   }
 
   request(): void {
-    this.#metrics.andon_modbus_requests_total.inc({ source: this.#source });
+    this.#requests += 1;
   }
 
   answer(durationMs: number): void {
@@ -77,5 +88,13 @@ export class ModbusMeters {
 
   unitsAway(count: number): void {
     this.#metrics.andon_modbus_units_away.set({ source: this.#source }, count);
+  }
+
+  #update(): void {
+    const labels = { source: this.#source };
+    this.#metrics.andon_modbus_scans_total.inc(labels, this.#scans);
+    this.#metrics.andon_modbus_requests_total.inc(labels, this.#requests);
+    this.#scans = 0;
+    this.#requests = 0;
   }
 }

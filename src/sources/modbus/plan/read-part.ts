@@ -20,13 +20,16 @@ export type NumberedTag = LocatedTag & { readonly number: TagNumber };
 type Slot = {
   readonly tag: TagNumber;
   readonly decode: Decoder;
+  /** True for a float32 in the usual byte order. */
+  readonly isFloat32: boolean;
   readonly byteOffset: number;
   readonly scale: number;
   /** 10 for a scale of 0.1: 101 / 10 is 10.1, and 101 * 0.1 is 10.100000000000001. 1 if there is no such number. */
   readonly divisor: number;
   readonly offset: number;
   readonly mayLosePrecision: boolean;
-  readonly codes: NotAvailableCodes;
+  /** Undefined without any. */
+  readonly codes: NotAvailableCodes | undefined;
 };
 
 /** A text tag with the last content of its registers: only a changed text is decoded. */
@@ -56,6 +59,8 @@ export class ReadPart {
   readonly #textSlots: readonly TextSlot[];
   readonly #backoff: Backoff;
   #disabled: DisabledState | undefined;
+  /** View of the last response: a transport uses the same buffer again. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(block: ReadBlock<NumberedTag>, planned: ReadBlock<NumberedTag>, random: () => number) {
     this.block = block;
@@ -81,17 +86,28 @@ export class ReadPart {
 
   /** Adds the scaled value of every tag. Hot path: allocates nothing. */
   decode(bytes: Buffer, offset: number, timeMs: number, batch: SampleBatch): void {
+    const view = this.#viewOf(bytes);
     for (const slot of this.#slots) {
-      const raw = slot.decode(bytes, offset + slot.byteOffset);
+      const at = offset + slot.byteOffset;
+      // A decoder's result is a number on the heap unless it is a small integer.
+      const raw = slot.isFloat32 ? view.getFloat32(at) : slot.decode(bytes, at);
       const value = (slot.divisor === 1 ? raw * slot.scale : raw / slot.divisor) + slot.offset;
-      if (slot.codes.known.includes(raw)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-available');
+      if (slot.codes?.known.includes(raw) === true) batch.add(slot.tag, NaN, timeMs, BAD, 'not-available');
       else if (!Number.isFinite(value)) batch.add(slot.tag, NaN, timeMs, BAD, 'not-finite');
-      else if (slot.codes.suspected.includes(raw)) batch.add(slot.tag, value, timeMs, UNCERTAIN, 'not-available?');
+      else if (slot.codes?.suspected.includes(raw) === true)
+        batch.add(slot.tag, value, timeMs, UNCERTAIN, 'not-available?');
       else if (slot.mayLosePrecision && !Number.isSafeInteger(raw))
         batch.add(slot.tag, value, timeMs, UNCERTAIN, 'precision-lost');
       else batch.add(slot.tag, value, timeMs, GOOD, 'none');
     }
     for (const slot of this.#textSlots) batch.add(slot.tag, readText(slot, bytes, offset, batch), timeMs, GOOD, 'none');
+  }
+
+  #viewOf(bytes: Buffer): DataView {
+    const { buffer, byteOffset, length } = bytes;
+    if (this.#view.buffer !== buffer || this.#view.byteOffset !== byteOffset || this.#view.byteLength !== length)
+      this.#view = new DataView(buffer, byteOffset, length);
+    return this.#view;
   }
 
   /** Adds every tag with quality bad and no value. */
@@ -109,13 +125,14 @@ function slotOf(tag: NumberedTag, block: ReadBlock<NumberedTag>): readonly Slot[
   return [
     {
       tag: tag.number,
+      isFloat32: meaning.type === 'float32' && meaning.byteOrder === 'ABCD',
       decode: isBit ? bitDecoder(distance) : registerDecoder(meaning.type, meaning.byteOrder, meaning.bit),
       byteOffset: isBit ? 0 : distance * registerBytes(block),
       scale: tag.scale,
       divisor: divisorOf(tag.scale),
       offset: tag.offset,
       mayLosePrecision: mayLosePrecision(meaning.type),
-      codes: meaning.codes,
+      codes: meaning.codes.known.length + meaning.codes.suspected.length === 0 ? undefined : meaning.codes,
     },
   ];
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
+import type { ScanQueue } from './scan-queue.ts';
 import { ScanSchedule } from './scan-schedule.ts';
 
 /** Pause of a continuous scan class after a scan without any response, so that it does not spin. */
@@ -11,6 +12,8 @@ export type ScannerOptions = {
   /** 0 scans without a pause: the next scan starts one turn of the event loop after the last one ended. */
   readonly scanIntervalMs: number;
   readonly clock: Clock;
+  /** Starts the scans of all sources in turn. Undefined starts a scan when it is due. */
+  readonly queue?: ScanQueue;
   readonly onMissed: (scans: number) => void;
 };
 
@@ -59,17 +62,19 @@ export class Scanner {
   }
 
   #wait(delayMs: number): void {
-    const { clock } = this.#options;
+    const { clock, queue } = this.#options;
     this.#dueMs = clock.monotonicMs() + delayMs;
-    this.#timer = clock.setTimer(() => this.#begin(), delayMs);
+    const begin = (): void => this.#begin();
+    this.#timer = clock.setTimer(() => (queue === undefined ? begin() : queue.add(begin)), delayMs);
   }
 
   #begin(): void {
+    if (this.#scanClass === undefined) return;
     const { scanIntervalMs, clock, onMissed } = this.#options;
     const nowMs = clock.monotonicMs();
     this.#dueMs = Infinity;
     this.#lastTickMs = nowMs;
     if (scanIntervalMs > 0) onMissed(this.#schedule.begin(nowMs));
-    this.#scanClass?.begin();
+    this.#scanClass.begin();
   }
 }
