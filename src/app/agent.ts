@@ -1,7 +1,7 @@
 import { LiveEvents } from '../contracts/live-events.ts';
 import type { ModelStatus } from '../contracts/inference.ts';
-import type { SourceHistory, Source } from '../contracts/source.ts';
-import { modelServerConfig } from '../serving/serving-config.ts';
+import type { TagNumber } from '../domain/sample/tag.ts';
+import type { Source, SourceHistory } from '../contracts/source.ts';
 import { LocalToken } from '../web/access/local-token.ts';
 import { agentEndpoint } from '../http/agent-endpoint.ts';
 import { ModelServer } from '../serving/model-server.ts';
@@ -18,15 +18,10 @@ import { AlarmService } from '../pipeline/alarm-service.ts';
 import { DerivedTags } from '../pipeline/derived-tags.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import { windowPlan } from '../pipeline/watch.ts';
-import { watchAlarms } from '../pipeline/verdict-alarm.ts';
 import { AlarmFloodMonitor } from '../pipeline/alarm-flood.ts';
 import { DiagnosticMonitor, storedDiagnosticAlarm } from '../pipeline/diagnostic-monitor.ts';
-import { limitAlarms } from '../pipeline/limit-monitor.ts';
-import { formatModelReference } from '../domain/model/model-reference.ts';
 import { Recorder } from '../pipeline/recorder.ts';
 import { Learning } from '../learning/learning.ts';
-import type { WatchConfig } from '../pipeline/watch-config.ts';
-import type { Tag } from '../domain/sample/tag.ts';
 import type { TrainingJob } from '../learning/training-job.ts';
 import { trainInProcess } from '../learning/training-process.ts';
 import { ModelDirectory } from '../models/store/model-directory.ts';
@@ -50,10 +45,21 @@ import {
   storageWorkerEntry,
   trainingHostEntry,
 } from '../platform/entries.ts';
-import { createSource, createUplink } from '../config/kinds.ts';
+import { createSource, createUplink, type SourceConfig, type UplinkConfig } from '../config/kinds.ts';
 import { modelUses, watchIncompatibilities } from '../config/model-watches.ts';
 import { packageVersion } from '../platform/package-version.ts';
+import type { ConfigChanges } from './config-changes.ts';
+import { Parts } from './parts.ts';
 import { recordInterests } from './record-interests.ts';
+import {
+  alarmsOf,
+  delivering,
+  diagnosticSettings,
+  modelServerSettings,
+  modelsOf,
+  pipelineConfig,
+  watchesOf,
+} from './part-settings.ts';
 import { keptTags } from '../config/config-tags.ts';
 import { TagRegister } from '../config/tag-register.ts';
 import { rolloutJournal } from './rollout-journal.ts';
@@ -65,8 +71,17 @@ export type AgentDeps = Deps & { readonly clock: SystemClock };
 export type RunningAgent = AsyncDisposable & {
   /** URL of the HTTP endpoint; undefined while it is not listening. */
   readonly httpUrl: () => string | undefined;
-  /** One line for `systemctl status`. */
-  readonly summary: string;
+  /** Returns one line for `systemctl status`. */
+  readonly summary: () => string;
+  /**
+   * Applies another configuration to the parts that it changes. The others keep running.
+   *
+   * @param changes From the present configuration to `next`; `restart` is empty.
+   * @returns Keys of the parts that were ended or replaced.
+   */
+  readonly change: (next: AgentConfig, changes: ConfigChanges) => Promise<readonly string[]>;
+  /** Returns the sources with a good value that is not older than `sinceMs`. */
+  readonly delivering: (sinceMs: EpochMs) => ReadonlySet<string>;
 };
 
 /**
@@ -83,28 +98,25 @@ export async function startAgent(
   manager: ServiceManager,
   events = new LiveEvents(),
 ): Promise<RunningAgent> {
-  const { config } = loaded;
+  // Replaced when the agent changes. `agent`, `models` and `outbox` stay the same until it ends.
+  let { config } = loaded;
+  let keeps = keptTags(config);
   const agentId = config.agent.id;
-  const watches = new Map(Object.entries(config.watches));
-  const watched = [...watches.values()].map(({ model }) => model);
   const identity = { agentId, version: packageVersion };
   const register = new TagRegister(config);
   const { tags } = register;
-  const { diagnostic } = config.alarms;
-  const tagNumbers = register.numbers();
-  const wanted = recordInterests(config);
   const localToken = new LocalToken(config.outbox.path, deps.log);
   await using stack = new AsyncDisposableStack();
 
   const outbox = stack.use(
-    new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: wanted, deps }),
+    new Outbox({ agentId, entry: storageWorkerEntry, config: config.outbox, uplinks: recordInterests(config), deps }),
   );
   const historyStorage = stack.use(new HistoryStorage({ entry: historyWorkerEntry, config: config.outbox, deps }));
   const history = stack.use(
     new SampleHistoryStore({
       storage: historyStorage,
       tags,
-      keeps: keptTags(config),
+      keeps: (tag) => keeps(tag),
       lost: (samples, reason) => outbox.lost(samples, reason),
       deps,
     }),
@@ -113,41 +125,35 @@ export async function startAgent(
     new SupervisedInferenceHost({
       entry: inferenceHostEntry,
       config: config.models,
-      models: watched,
+      models: modelsOf(config),
       incompatibilities: (manifest) => watchIncompatibilities(config, manifest),
-      serves: sharedWithWatches(config.models, watched),
+      serves: sharedWithWatches(config.models, modelsOf(config)),
       deps,
     }),
   );
-  const serving = modelServerConfig(config);
-  const modelServer =
-    serving === undefined
-      ? undefined
-      : stack.use(
-          new ModelServer({
-            entry: modelServerEntry,
-            env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
-            settings: {
-              ...identity,
-              serving,
-              localToken: localToken.secret,
-              models: config.models,
-              watched,
-              logLevel: config.log.level,
+  const modelServers = stack.use(
+    new Parts({
+      wanted: (next) => ({ serving: modelServerSettings(next) }),
+      create: (settings) =>
+        new ModelServer({
+          entry: modelServerEntry,
+          env: environmentWithout({ ...config, http: undefined, serving: undefined, models: undefined }),
+          settings: { ...identity, ...settings, localToken: localToken.secret },
+          agent: {
+            models: () => inference.clients.snapshot(),
+            run: async ({ model, inputs }) => {
+              const result = await inference.clients.run(model, inputs);
+              return { ...result, manifest: { ...result.manifest, golden: [] } };
             },
-            agent: {
-              models: () => inference.clients.snapshot(),
-              run: async ({ model, inputs }) => {
-                const result = await inference.clients.run(model, inputs);
-                return { ...result, manifest: { ...result.manifest, golden: [] } };
-              },
-              load: (model) => inference.clients.load(model),
-              unload: (model) => inference.clients.unload(model),
-            },
-            deps,
-          }),
-        );
-  const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer?.statuses()) ?? [];
+            load: (model) => inference.clients.load(model),
+            unload: (model) => inference.clients.unload(model),
+          },
+          deps,
+        }),
+    }),
+  );
+  const modelServer = (): ModelServer | undefined => modelServers.get('serving');
+  const clientModels = async (): Promise<readonly ModelStatus[]> => (await modelServer()?.statuses()) ?? [];
   const rolloutHosts = stack.use(new RolloutHosts({ entry: inferenceHostEntry, config: config.models, deps }));
   const activations = stack.use(
     new ActivationMonitor({
@@ -170,7 +176,7 @@ export async function startAgent(
   const ledger = versionLedger(config.models.directory, registry, deps.clock);
   const rollouts = stack.use(
     new Rollouts({
-      watches,
+      watches: watchesOf(config),
       inference,
       models: rolloutHosts,
       ledger,
@@ -182,8 +188,8 @@ export async function startAgent(
   const recorder = stack.use(new Recorder({ records: outbox, deps }));
   const alarms = stack.use(
     new AlarmService({
-      definitions: [...watchAlarms(watches), ...limitAlarms(config.limits)],
-      definitionOf: diagnostic === 'off' ? () => undefined : storedDiagnosticAlarm,
+      definitions: alarmsOf(config),
+      definitionOf: (stored) => (config.alarms.diagnostic === 'off' ? undefined : storedDiagnosticAlarm(stored)),
       records: outbox,
       recorder,
       events,
@@ -194,36 +200,26 @@ export async function startAgent(
     new Pipeline({
       tags,
       derived: new DerivedTags(config.derived, tags),
-      watches,
-      limits: config.limits,
+      ...pipelineConfig(config),
       inference,
       rollouts,
       recorder,
       history,
       events,
-      ...(config.publish === undefined ? {} : { tagEventsMs: config.publish.tagIntervalMs }),
-      sampleRecords: wanted.some(({ kinds }) => kinds.includes('sample')),
       alarms,
       deps,
     }),
   );
   const flood = stack.use(new AlarmFloodMonitor(events, deps));
-  const diagnostics =
-    diagnostic === 'off'
-      ? undefined
-      : stack.use(
-          new DiagnosticMonitor({
-            config: diagnostic,
-            neededBy: neededByWatches(watches, tags),
-            limits: pipeline.limits,
-            alarms,
-            recorder,
-            deps,
-          }),
-        );
+  const diagnostics = stack.use(
+    new Parts({
+      wanted: (next) => ({ alarms: diagnosticSettings(next) }),
+      create: (settings) => new DiagnosticMonitor({ ...settings, limits: pipeline.limits, alarms, recorder, deps }),
+    }),
+  );
   const learning = stack.use(
     new Learning({
-      watches,
+      watches: watchesOf(config),
       inference,
       directory: ModelDirectory.of(config.models),
       ledger,
@@ -237,38 +233,51 @@ export async function startAgent(
       deps,
     }),
   );
-  const uplinks = Object.entries(config.uplinks).map(([id, uplink]) =>
-    stack.use(createUplink({ id, agentId, config: uplink, records: outbox, deps })),
+  const uplinks = stack.use(
+    new Parts({
+      section: 'uplinks',
+      wanted: (next) => next.uplinks,
+      create: (uplink: UplinkConfig, id) => createUplink({ id, agentId, config: uplink, records: outbox, deps }),
+    }),
   );
-  const publisher =
-    config.publish === undefined
-      ? undefined
-      : stack.use(new Publisher({ agentId, config: config.publish, events, alarms, deps }));
-  const edgeNode =
-    config.sparkplug === undefined
-      ? undefined
-      : stack.use(new SparkplugEdgeNode({ agentId, config: config.sparkplug, events, board: pipeline, alarms, deps }));
-  const http = stack.use(
-    agentEndpoint({
-      config: config.http,
-      identity,
-      alarms,
-      flood: () => flood.flood(),
-      board: pipeline,
-      rollouts,
-      learning,
-      records: outbox,
-      history,
-      models: () =>
-        clientModels().then(
-          (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
-          (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
-        ),
-      events,
-      modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
-      modelServerAddress: () => modelServer?.address,
-      localToken: localToken.secret,
-      deps,
+  const publishers = stack.use(
+    new Parts({
+      wanted: ({ publish }) => ({ publish }),
+      create: (publish) => new Publisher({ agentId, config: publish, events, alarms, deps }),
+    }),
+  );
+  const edgeNodes = stack.use(
+    new Parts({
+      wanted: ({ sparkplug }) => ({ sparkplug }),
+      create: (sparkplug) =>
+        new SparkplugEdgeNode({ agentId, config: sparkplug, events, board: pipeline, alarms, deps }),
+    }),
+  );
+  const endpoints = stack.use(
+    new Parts({
+      wanted: ({ http }) => ({ http }),
+      create: (http) =>
+        agentEndpoint({
+          config: http,
+          identity,
+          alarms,
+          flood: () => flood.flood(),
+          board: pipeline,
+          rollouts,
+          learning,
+          records: outbox,
+          history,
+          models: () =>
+            clientModels().then(
+              (clients) => ({ statuses: [...ownModels(), ...clients], incomplete: undefined }),
+              (error: unknown) => ({ statuses: ownModels(), incomplete: errorMessage(error) }),
+            ),
+          events,
+          modelRegistry: { desk: registry, receiveDeadlineMs: config.models.receiveDeadlineMs },
+          modelServerAddress: () => modelServer()?.address,
+          localToken: localToken.secret,
+          deps,
+        }),
     }),
   );
   const clockMonitor = stack.use(
@@ -279,23 +288,26 @@ export async function startAgent(
       onJump: (leadMs) => pipeline.clockJumped(leadMs),
     }),
   );
-  const sources = new Map(
-    Object.entries(config.sources).map(([id, source]) => [
-      id,
-      stack.use(
+  const sources = stack.use(
+    new Parts({
+      section: 'sources',
+      wanted: (next) => next.sources,
+      create: (source: SourceConfig, id) =>
         createSource({
           id,
           config: source,
-          tagNumbers,
+          tagNumbers: register.numbers(),
           bindTag: (pattern, name) => register.bind(id, pattern, name),
           sink: pipeline,
           history: sourceHistory(history),
           deps,
         }),
-      ),
-    ]),
+    }),
   );
-  const watchdog = stack.use(new Watchdog(parts(outbox, inference, sources), manager, deps));
+  const watchdog = stack.use(new Watchdog(() => monitored(outbox, inference, sources.entries()), manager, deps));
+  // Consumers before producers, as they start. They end in reverse order.
+  const replaceable = [uplinks, publishers, edgeNodes, endpoints, modelServers, sources, diagnostics];
+  for (const parts of replaceable) parts.create(config);
 
   await outbox.start();
   historyStorage.start();
@@ -305,44 +317,66 @@ export async function startAgent(
   inference.start();
   activations.start(() => {
     inference.reload();
-    modelServer?.reload();
+    modelServer()?.reload();
     rollouts.review();
   });
   recorder.start();
   pipeline.start();
-  for (const uplink of uplinks) uplink.start();
-  publisher?.start();
-  edgeNode?.start();
   await localToken.write();
-  await http.start();
-  modelServer?.start();
   clockMonitor.start();
-  for (const source of sources.values()) source.start();
+  for (const parts of replaceable) await parts.start();
   learning.start();
-  diagnostics?.start();
   watchdog.start();
 
+  /** Applies another configuration. Everything between the first and the last `await` happens in one turn of the event loop. */
+  const change: RunningAgent['change'] = async (next, changes) => {
+    const endedWatches = new Set([...changes.watches.changed, ...changes.watches.removed]);
+    const ended: string[] = [];
+    for (const parts of replaceable.toReversed()) ended.push(...(await parts.end(next)));
+    await pipeline.endWatches(endedWatches);
+    config = next;
+    keeps = keptTags(config);
+    const renewed = register.change(config);
+    history.change();
+    inference.reload(modelsOf(config));
+    alarms.define(alarmsOf(config), 'end');
+    rollouts.change(watchesOf(config), endedWatches);
+    pipeline.change(pipelineConfig(config), config.derived, {
+      untouchedLimits: changes.limits.untouched,
+      changedTags: changes.tags,
+      renewed: new Set([...renewed, ...numbersOf(changes.tags, register)]),
+    });
+    learning.change(watchesOf(config), endedWatches);
+    for (const parts of replaceable) parts.create(config);
+    modelServer()?.reload();
+    edgeNodes.get('sparkplug')?.rebirth();
+    for (const parts of replaceable) await parts.start();
+    return [...ended, ...[...endedWatches].map((id) => `watches.${id}`)];
+  };
+
   const started = stack.move();
-  const summary = `${watches.size} watches on ${tagNumbers.size} tags from ${sources.size} sources`;
-  deps.log.info(
-    { agent: agentId, http: http.url, sources: sources.size, tags: tagNumbers.size, watches: watches.size },
-    'Started.',
-  );
-  return { httpUrl: () => http.url, summary, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  const httpUrl = (): string | undefined => endpoints.get('http')?.url;
+  const sizes = () => ({
+    sources: sources.entries().length,
+    tags: register.numbers().size,
+    watches: Object.keys(config.watches).length,
+  });
+  deps.log.info({ agent: agentId, http: httpUrl(), ...sizes() }, 'Started.');
+  return {
+    httpUrl,
+    summary: () => {
+      const { watches, tags: tagCount, sources: sourceCount } = sizes();
+      return `${watches} watches on ${tagCount} tags from ${sourceCount} sources`;
+    },
+    change,
+    delivering: (sinceMs) => delivering(tags, pipeline.tags(), sinceMs),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
 }
 
-/** Returns the health components that each watch needs to judge: its sources and its model. */
-function neededByWatches(
-  watches: ReadonlyMap<string, WatchConfig>,
-  tags: readonly Tag[],
-): Map<string, readonly string[]> {
-  const sourceOf = new Map(tags.map(({ name, source }) => [name, source]));
-  return new Map(
-    [...watches].map(([id, { tags: names, model }]) => [
-      `watch/${id}`,
-      ['inference', `model/${formatModelReference(model)}`, ...names.map((name) => `source/${sourceOf.get(name)}`)],
-    ]),
-  );
+function numbersOf(names: Iterable<string>, register: TagRegister): readonly TagNumber[] {
+  const numbers = register.numbers();
+  return [...names].flatMap((name) => numbers.get(name) ?? []);
 }
 
 function trainingJob(config: AgentConfig, watch: string, fromMs: EpochMs, toMs: EpochMs): TrainingJob {
@@ -369,14 +403,14 @@ function sourceHistory(history: SampleHistoryStore): SourceHistory {
 }
 
 /** Returns the parts that the watchdog monitors. */
-function parts(
+function monitored(
   outbox: Outbox,
   inference: SupervisedInferenceHost,
-  sources: ReadonlyMap<string, Source>,
+  sources: readonly (readonly [id: string, source: Source])[],
 ): readonly WatchedPart[] {
   return [
     { name: 'outbox', lastTickMs: () => outbox.lastTickMs() },
     { name: 'inference', lastTickMs: () => inference.lastTickMs() },
-    ...[...sources].map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
+    ...sources.map(([id, source]) => ({ name: `source/${id}`, lastTickMs: () => source.lastTickMs() })),
   ];
 }

@@ -29,7 +29,7 @@ const CHECK_MS_DEFAULT = 5_000;
  * answer. A part that stands still for a whole watchdog period starves it, and systemd restarts the agent.
  */
 export class Watchdog implements Disposable {
-  readonly #parts: readonly WatchedPart[];
+  readonly #parts: () => readonly WatchedPart[];
   readonly #manager: ServiceManager;
   readonly #deps: Deps;
   readonly #metrics;
@@ -38,7 +38,8 @@ export class Watchdog implements Disposable {
   #timer: Timer | undefined;
   #dueMs = 0;
 
-  constructor(parts: readonly WatchedPart[], manager: ServiceManager, deps: Deps) {
+  /** @param parts Called at each check. */
+  constructor(parts: () => readonly WatchedPart[], manager: ServiceManager, deps: Deps) {
     this.#parts = parts;
     this.#manager = manager;
     this.#deps = deps;
@@ -60,7 +61,7 @@ export class Watchdog implements Disposable {
   #check(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     this.#metrics.andon_event_loop_delay_seconds.set((nowMs - this.#dueMs) / 1000);
-    const still = this.#parts.filter((part) => nowMs - part.lastTickMs() > this.#stillMsMax);
+    const still = this.#parts().filter((part) => nowMs - part.lastTickMs() > this.#stillMsMax);
     if (still.length === 0) {
       this.#metrics.andon_watchdog_feeds_total.inc();
       this.#manager.notify('WATCHDOG=1');

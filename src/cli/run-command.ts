@@ -1,13 +1,13 @@
-import { type AgentDeps, type RunningAgent, startAgent } from '../app/agent.ts';
+import { ReloadableAgent } from '../app/reload.ts';
 import { loadConfig, type LoadedConfig } from '../config/config-file.ts';
 import { runOnce } from './setup/live-commands.ts';
 import { SystemClock } from '../platform/clock.ts';
 import type { Deps } from '../platform/deps.ts';
-import { ConfigError, errorMessage, OperatingError } from '../platform/errors.ts';
+import { ConfigError, errorMessage } from '../platform/errors.ts';
 import { Health } from '../platform/health.ts';
 import { createLogger } from '../platform/log.ts';
 import { Metrics } from '../platform/metrics.ts';
-import { type ServiceManager, systemdServiceManager } from '../platform/systemd-notify.ts';
+import { systemdServiceManager } from '../platform/systemd-notify.ts';
 import type { Output } from './output/output.ts';
 import { processMetrics } from './output/process-metrics.ts';
 
@@ -40,64 +40,29 @@ export async function runCommand(
 
   // From here on a signal is obeyed, not deadly: one that comes during the start ends the agent once it is up.
   const ending = nextEnding();
-  let current: Running = { loaded, agent: await startAgent(loaded, { ...deps, clock }, manager) };
-  manager.notify('READY=1', `STATUS=${current.agent.summary}`);
+  const agent = await ReloadableAgent.start(loaded, { ...deps, clock }, manager);
+  manager.notify('READY=1', `STATUS=${agent.summary}`);
+  const stopping = new AbortController();
   const reloads = reloadOnHangup(async () => {
-    const before = current.loaded;
-    current = await reloadConfig(file, current, { ...deps, clock }, manager);
-    counters.andon_config_reloads_total.inc({ outcome: current.loaded === before ? 'refused' : 'applied' });
+    const next = await reread(file, deps);
+    if (next !== undefined) manager.notify('RELOADING=1');
+    const outcome = next === undefined ? 'refused' : (await agent.reload(next, stopping.signal)).outcome;
+    counters.andon_config_reloads_total.inc({ outcome });
+    if (next !== undefined && !stopping.signal.aborted) manager.notify('READY=1', `STATUS=${agent.summary}`);
   }, deps);
 
   const reason = await ending;
+  stopping.abort();
   log.info({ reason: reason.text }, 'Stopping.');
   manager.notify('STOPPING=1');
   const limit = clock.setTimer(() => process.exit(70), STOP_TIMEOUT_MS, { background: true });
   // A reload that failed permanently has ended the agent; the remaining parts still stop in order.
   await reloads.idle().catch(() => undefined);
-  await current.agent[Symbol.asyncDispose]();
+  await agent[Symbol.asyncDispose]();
   limit.cancel();
   log.info({ reason: reason.text }, 'Stopped.');
   await flush();
   return reason.exitCode;
-}
-
-type Running = { readonly loaded: LoadedConfig; readonly agent: RunningAgent };
-
-/** @returns The configuration in use: the new one, or the old one if the new one is invalid or does not start. */
-async function reloadConfig(
-  file: string,
-  running: Running,
-  deps: AgentDeps,
-  manager: ServiceManager,
-): Promise<Running> {
-  const next = await reread(file, deps);
-  if (next === undefined) return running;
-  manager.notify('RELOADING=1');
-  await running.agent[Symbol.asyncDispose]();
-  const started = await startOrGoBack(next, running.loaded, deps, manager);
-  deps.log.level = started.loaded.config.log.level;
-  manager.notify('READY=1', `STATUS=${started.agent.summary}`);
-  if (started.loaded === next) deps.log.info({ file }, 'The new configuration is in use.');
-  return started;
-}
-
-/** Starts the new configuration, or the old one if it fails: faults such as a folder without permission show only at the start. */
-async function startOrGoBack(
-  next: LoadedConfig,
-  before: LoadedConfig,
-  deps: AgentDeps,
-  manager: ServiceManager,
-): Promise<Running> {
-  try {
-    return { loaded: next, agent: await startAgent(next, deps, manager) };
-  } catch (error) {
-    if (!(error instanceof OperatingError)) throw error;
-    deps.log.error(
-      { file: next.file, code: error.code },
-      `The new configuration cannot be started, the old one stays: ${error.message}`,
-    );
-    return { loaded: before, agent: await startAgent(before, deps, manager) };
-  }
 }
 
 /** Returns the new configuration; undefined if it is invalid. Then nothing changes, and the log has the reason. */

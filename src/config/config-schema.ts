@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { httpFields } from '../http/http-config.ts';
 import { movedHttpKeys, servingConfigSchema } from '../serving/serving-config.ts';
-import { configObject } from '../platform/config-fields.ts';
+import { configObject, duration } from '../platform/config-fields.ts';
 import { logLevels } from '../platform/log.ts';
 import { modelsConfigSchema } from '../models/store/models-config.ts';
 import { diagnosticSchema } from '../pipeline/diagnostic-config.ts';
@@ -82,6 +82,17 @@ const logSchema = z
   .prefault({})
   .describe('Log on standard output, one JSON object a line');
 
+const reloadSchema = configObject({
+  revertAfter: z
+    .union([z.literal('never'), duration('Time that a part may take to work again', { minMs: 1_000 })], {
+      error: 'expected never or a duration of 1s or more',
+    })
+    .prefault('30s')
+    .describe(
+      'A reload is reverted as a whole if a part that it ended or replaced worked before and is degraded or failed this long after it. never: a reload stays',
+    ),
+}).describe('Reload of this file (SIGHUP)');
+
 /** The whole configuration. Each section is defined next to the code that it configures. */
 export const configSchema = z.strictObject({
   agent: agentSchema,
@@ -119,6 +130,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('HTTP endpoint of the agent: health, metrics, alarms, management of models and dashboard'),
   serving: servingConfigSchema.optional(),
+  reload: reloadSchema.prefault({}),
   log: logSchema,
 });
 

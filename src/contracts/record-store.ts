@@ -40,8 +40,12 @@ export interface RecordStore {
 
   stats(): Promise<OutboxStats>;
 
-  /** Calls `listener` after each commit with its number of records. Uplinks wake up on it. */
-  onCommit(listener: (count: number) => void): void;
+  /**
+   * Calls `listener` after each commit with its number of records. Uplinks wake up on it.
+   *
+   * @returns Ends the calls.
+   */
+  onCommit(listener: (count: number) => void): () => void;
 
   /** Returns the monotonic time of the worker's last answer. The watchdog is fed only while it advances. */
   lastTickMs(): number;

@@ -3,7 +3,7 @@ import { OperatingError } from '../platform/errors.ts';
 import { CsvColumns, type CsvNotation } from './csv-columns.ts';
 import { withoutFooter } from './csv-footer.ts';
 import { type CsvHead, readHead } from './csv-layout.ts';
-import { findNarrow, type Narrow, pivot } from './csv-narrow.ts';
+import { findNarrow, lacksTime, type Narrow, pivot } from './csv-narrow.ts';
 import { type Decimal, isAnyNumber } from './csv-numbers.ts';
 import { type CsvRecord, csvRecords, type CsvSeparator } from './csv-records.ts';
 import type { CsvRow } from './csv-row.ts';
@@ -86,6 +86,12 @@ export class CsvFile {
     const columns = new CsvColumns({ path, head, sample, notation: options, records });
     checkHeaders(path, head, options);
     const timeColumn = options.timeColumn ?? timeColumnOf(headers);
+    if (lacksTime(headers, timeColumn))
+      throw headerInvalid(
+        path,
+        head,
+        'this looks like one value a line, and no column is known to hold the times: --time names it',
+      );
     const narrow = findNarrow({ headers, sample, timeColumn, wanted: options.columns, columns });
     const others = headers.filter((name) => name !== timeColumn && name !== '');
     const numbers = narrow?.names ?? others.filter((name) => !columns.holdsText(headers.indexOf(name)));

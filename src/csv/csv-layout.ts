@@ -118,8 +118,10 @@ function findHeader(records: readonly CsvRecord[], names: readonly string[]): Cs
   const [usual] = [...counts].toSorted(([a, { length: n }], [b, { length: m }]) => m - n || b - a)[0] ?? [0];
   const sought = ({ cells }: CsvRecord) => names.filter((name) => cells.includes(name)).length;
   const timed = ({ cells }: CsvRecord) => Number(timeColumnOf(cells) !== undefined);
-  const [best = records[0]] = records
-    .filter(({ cells }) => used(cells).length >= usual && hasNames(cells))
+  const named = records.filter(({ cells }) => used(cells).length >= usual && hasNames(cells));
+  // A later line with a number is a row: in a file with one value a line, it has a name that is sought.
+  const [best = records[0]] = named
+    .filter(({ cells }, index) => index === 0 || !cells.some(isValue))
     .toSorted((a, b) => sought(b) - sought(a) || timed(b) - timed(a));
   return best;
 }

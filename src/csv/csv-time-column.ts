@@ -14,6 +14,8 @@ const TIME_NAMES = [
   'datum',
   'zeitstempel',
   'horodatage',
+  'last_changed',
+  'last_updated',
 ];
 /** `06:00`, `6:00:00.5`, `06:00 PM`. */
 const CLOCK = /^\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]m)?$/i;

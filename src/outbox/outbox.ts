@@ -159,8 +159,9 @@ export class Outbox implements RecordStore, AsyncDisposable {
     return this.#link.call('stats', undefined);
   }
 
-  onCommit(listener: (count: number) => void): void {
+  onCommit(listener: (count: number) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   lastTickMs(): number {

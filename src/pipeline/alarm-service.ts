@@ -137,7 +137,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
    * Defines alarms after the start. One that is defined already keeps its state.
    *
    * @param others 'stay' for alarms that become possible later, such as that of a component. 'end' for another
-   *   configuration: alarms that it does not have end, so that no receiver keeps them.
+   *   configuration: alarms that it does not have end, so that no receiver keeps them, and new ones are announced.
    */
   define(definitions: readonly AlarmDefinition[], others: 'stay' | 'end'): void {
     const nowMs = this.#deps.clock.nowMs();
@@ -146,8 +146,11 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     for (const definition of definitions) {
       const alarm = this.#alarms.get(definition.id);
       defined.add(definition.id);
-      if (alarm === undefined) this.#add(newAlarm(definition, nowMs));
-      else entries.push(...this.#redefine(alarm, definition));
+      if (alarm !== undefined) entries.push(...this.#redefine(alarm, definition));
+      else {
+        const added = this.#add(newAlarm(definition, nowMs));
+        if (others === 'end') this.#announceNow(added);
+      }
     }
     if (others === 'end')
       for (const [id, alarm] of this.#alarms)
@@ -252,8 +255,7 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
     }
     this.#restored = true;
     // Earlier subscribers received an empty list.
-    if (this.#late)
-      for (const transition of this.list()) this.#events.emit({ type: 'alarm', transition, id: undefined });
+    if (this.#late) for (const alarm of this.#alarms.values()) this.#announceNow(alarm);
     const entries: Entry[] = [];
     for (const alarm of this.#alarms.values()) {
       this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority: alarm.definition.priority });
@@ -296,13 +298,18 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   #redefine(alarm: Alarm, definition: AlarmDefinition): readonly Entry[] {
-    const { state } = alarm.last;
-    if (this.#restored) {
-      this.#metrics.andon_alarms.dec({ state, priority: alarm.definition.priority });
-      this.#metrics.andon_alarms.inc({ state, priority: definition.priority });
-    }
+    const { state, priority: before } = alarm.last;
+    const { priority } = definition;
     alarm.definition = definition;
-    return this.#restored ? this.#putInService(alarm) : [];
+    if (!this.#restored) return [];
+    if (priority !== before) {
+      this.#metrics.andon_alarms.dec({ state, priority: before });
+      this.#metrics.andon_alarms.inc({ state, priority });
+      alarm.last = { ...alarm.last, priority };
+      alarm.stored = { ...alarm.stored, priority };
+      this.#announceNow(alarm);
+    }
+    return this.#putInService(alarm);
   }
 
   #end(alarm: Alarm): readonly Entry[] {
@@ -315,10 +322,16 @@ export class AlarmService implements AlarmCommands, AsyncDisposable {
   }
 
   /** Adds an alarm after the start. */
-  #add(alarm: Alarm): void {
+  #add(alarm: Alarm): Alarm {
     const { id, priority } = alarm.definition;
     this.#alarms.set(id, alarm);
     if (this.#restored) this.#metrics.andon_alarms.inc({ state: alarm.last.state, priority });
+    return alarm;
+  }
+
+  /** Announces the stored state, for subscribers that have an earlier one or none. */
+  #announceNow({ stored }: Alarm): void {
+    if (this.#restored) this.#events.emit({ type: 'alarm', transition: stored, id: undefined });
   }
 
   /** @throws {OperatingError} 'alarm-unknown', 'alarms-not-restored' */

@@ -59,6 +59,7 @@ export class UplinkPump implements Uplink {
   #disposed: Promise<void> | undefined;
   /** The next read, begun while the batches of the last one are sent. */
   #ahead: Promise<readonly RecordBatch[] | undefined> | undefined;
+  #unsubscribe: (() => void) | undefined;
   #liveInARow = 0;
   #refusedInARow = 0;
 
@@ -85,7 +86,7 @@ export class UplinkPump implements Uplink {
   start(): void {
     if (this.#running !== undefined || this.#disposed !== undefined) return;
     const { records, transport } = this.#options;
-    records.onCommit(() => this.#committed.set());
+    this.#unsubscribe = records.onCommit(() => this.#committed.set());
     transport.onConnection?.((state) => {
       this.#report.connection(state);
       if (state.connected) this.#again.set();
@@ -102,6 +103,7 @@ export class UplinkPump implements Uplink {
 
   async #dispose(): Promise<void> {
     this.#stopping.abort();
+    this.#unsubscribe?.();
     this.#ackWriter.stop();
     this.#committed.set();
     this.#again.set();

@@ -59,3 +59,42 @@ test.each(['speed', 'a/b', 'a+b', '$SYS', '', ' a', 'a\u001b', 'x'.repeat(129)])
     expect(register.tags.filter((tag) => tag.name !== '')).toHaveLength(1);
   },
 );
+
+test('after a change tags keep their numbers, also those that data created, and no number gets another name', () => {
+  const register = registerOf({ any });
+  const { tags } = register;
+  const numberOf = (name: string) => register.numbers().get(name);
+  const [speed, rms] = [numberOf('speed'), register.bind('cell', 'any', 'pump-1.rms')];
+  const changed = { ...any, maxTags: 2 };
+  const config = (cell: object) =>
+    configSchema.parse({ agent: { id: 'edge' }, sources: { cell: { type: 'mqtt', url: 'mqtt://b', ...cell } } });
+
+  const first = { first: { topic: 'a/first' } };
+  register.change(config({ tags: { ...first, speed: { topic: 'a/speed' } }, patterns: { any: changed } }));
+  expect(register.tags).toBe(tags);
+  expect([numberOf('speed'), numberOf('pump-1.rms')]).toEqual([speed, rms]);
+  expect(tags.map(({ number }) => number)).toEqual(tags.map((_, index) => index));
+  const free = ['a', 'b'].map((name) => register.bind('cell', 'any', name));
+  expect(free).toEqual([expect.any(Number), 'too-many']);
+
+  const gone = register.change(config({ tags: first }));
+  expect(gone).toEqual(new Set([speed, rms, free[0]]));
+  for (const number of gone) expect(tags[number]).toMatchObject({ name: '', source: '' });
+  register.change(config({ tags: { ...first, other: { topic: 'a/other' } }, patterns: { any } }));
+  expect([speed, rms, free[0]]).not.toContain(numberOf('other'));
+
+  register.change(config({ tags: { speed: { topic: 'a/speed' } }, patterns: { any } }));
+  expect(numberOf('speed')).toBe(speed);
+  expect([speed, free[0]]).not.toContain(register.bind('cell', 'any', 'pump-1.rms'));
+});
+
+test('a change names the numbers whose tag is new or has other rules', () => {
+  const config = (unit: string) =>
+    configSchema.parse({
+      agent: { id: 'edge' },
+      sources: { cell: { type: 'mqtt', url: 'mqtt://b', tags: { speed: { topic: 'a/speed', unit } } } },
+    });
+  const register = new TagRegister(config(''));
+  expect(register.change(config(''))).toEqual(new Set());
+  expect(register.change(config('rpm'))).toEqual(new Set([register.numbers().get('speed')]));
+});

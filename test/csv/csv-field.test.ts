@@ -255,6 +255,20 @@ describe('a file with one value a line', () => {
     }
   });
 
+  test('without a known time column is refused: it would mix the values of all names', async () => {
+    const content = 'entity_id,state,when\nsensor.a,1.5,2026-03-02T06:00:00Z\nsensor.b,2.5,2026-03-02T06:00:00Z\n';
+    expect(await errorOf(content)).toContain(
+      'FILE:1: this looks like one value a line, and no column is known to hold the times: --time names it',
+    );
+    expect((await read(content, { timeColumn: 'when' })).rows).toEqual([[1.5, 2.5]]);
+    expect((await read(content.replace('when', 'last_changed'))).rows).toEqual([[1.5, 2.5]]);
+  });
+
+  test('with times as numbers has its header in the first line', async () => {
+    const content = 'name;time;value\npower;1772431200;1,5\npressure;1772431200;2,5\n';
+    expect((await read(content, wanted)).rows).toEqual([[1.5, 2.5]]);
+  });
+
   test('has missing values if a name has none, or an invalid one', async () => {
     const lines = [line('power', 0, '1,5'), line('power', 1, '3,5', 0), line('pressure', 1, '4,5')].join('');
     expect((await read(`${header}${lines}`, wanted)).rows).toEqual([

@@ -219,6 +219,12 @@ describe('a graph that cannot judge windows is refused with what to set or expor
       /takes 'X' as \[6\], expected \[\?, 6\].*export it with an input of the shape \[1, 6\]/,
     ],
     [
+      'a batch of 0',
+      [0, 2, 3],
+      { steps: 2, tags: 3 },
+      /takes 'X' as \[0, 2, 3\], expected \[\?, 2, 3\]: a dimension of 0 has no values\. Export the graph with a dynamic batch/,
+    ],
+    [
       'other steps',
       ['N', 5, 3],
       { steps: 2, tags: 3 },

@@ -137,8 +137,9 @@ export class MemoryRecordStore implements RecordStore {
     };
   }
 
-  onCommit(listener: (count: number) => void): void {
+  onCommit(listener: (count: number) => void): () => void {
     this.#listeners.push(listener);
+    return () => void this.#listeners.splice(this.#listeners.indexOf(listener), 1);
   }
 
   lastTickMs(): number {

@@ -63,7 +63,7 @@ function checkWindowContract(
   checkWindowShape(manifest, window, declared.find(({ name }) => name === window.name)?.dims ?? []);
   const score = outputOf(outputs, scoreName(manifest));
   if (score.type === 'string' || score.type === 'bool')
-    throw mismatch(`gives '${score.name}' as ${score.type}, expected numbers`);
+    throw mismatch(`gives '${score.name}' as ${score.type}, expected numbers. Convert it to float32 before the export`);
   const { contributions } = manifest.output;
   if (contributions === undefined) return;
   const { name, type } = outputOf(outputs, contributions);
@@ -77,6 +77,10 @@ function checkWindowShape(
 ): void {
   const columns = tags.length;
   const wanted = flat ? [-1, steps * columns] : [-1, steps, columns];
+  if (declared.includes(0))
+    throw mismatch(
+      `takes '${name}' as ${shapeText(declared)}, expected ${shapeText(wanted)}: a dimension of 0 has no values. Export the graph with a dynamic batch, or with a batch of 1`,
+    );
   // Dimensions of 1 change neither the number nor the order of the values.
   if (agrees(dims, wanted) || agrees(withoutOnes(dims), withoutOnes(wanted))) return;
   const found = `takes '${name}' as ${shapeText(dims)}, expected ${shapeText(wanted)}: ${steps} steps of ${columns} tags`;

@@ -30,8 +30,11 @@ export function readBirth(metrics: readonly SparkplugMetric[], tagsOf: (name: st
   const ambiguous = new Map<number, readonly string[]>();
   const unreadable = new Map<string, string>();
   const born: BornMetric[] = [];
+  const seen = new Set<string>();
   for (const { name, metric } of namedMetrics(metrics, () => undefined)) {
     const { alias, dataType, value } = metric;
+    if (seen.has(name)) unreadable.set(name, 'there twice');
+    seen.add(name);
     if (alias !== undefined) {
       const other = aliases.get(alias);
       if (other !== undefined && other !== name)
@@ -46,7 +49,7 @@ export function readBirth(metrics: readonly SparkplugMetric[], tagsOf: (name: st
     if (tags.length > 0) born.push({ name, dataType, tags });
   }
   for (const alias of ambiguous.keys()) aliases.delete(alias);
-  return { metrics: born, aliases, ambiguous, unreadable };
+  return { metrics: born.filter(({ name }) => !unreadable.has(name)), aliases, ambiguous, unreadable };
 }
 
 /** Returns the aliases without a name in a message, with those of template members. */

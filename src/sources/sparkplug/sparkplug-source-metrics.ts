@@ -6,7 +6,7 @@ export const sparkplugSourceMetrics = {
     ['source', 'reason'],
   ),
   andon_sparkplug_metrics_left_out_total: counter(
-    'Dropped metrics, by reason: data-set, bytes, extension; and of births, those that match a pattern and create no tag: too-many (maxTags), name-taken, name-unfit.',
+    'Dropped metrics, by reason: data-set, bytes, extension, unknown-alias (not in the birth); and of births, those that match a pattern and create no tag: too-many (maxTags), name-taken, name-unfit.',
     ['source', 'reason'],
   ),
   andon_sparkplug_historical_total: counter(

@@ -184,12 +184,23 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
     );
   }
 
+  #noteUnknown(node: EdgeNode, device: string | undefined, alias: number): void {
+    const path = [node.group, node.id, ...(device === undefined ? [] : [device])].join('/');
+    this.#metrics.andon_sparkplug_metrics_left_out_total.inc({ source: this.context.id, reason: 'unknown-alias' });
+    this.note(
+      `${path} alias`,
+      `${path}: alias ${alias} is not in its birth, so its values are left out. Restart the edge node, or send it a rebirth request`,
+    );
+  }
+
   /** A value by an alias with several names is of one of them, so that the values of all of them may be old. */
-  #endAmbiguous(node: EdgeNode, device: string | undefined, metrics: SparkplugPayload['metrics']): void {
+  #checkAliases(node: EdgeNode, device: string | undefined, metrics: SparkplugPayload['metrics']): void {
     const birth = node.lastBirth(device);
-    if (birth === undefined || birth.ambiguous.size === 0) return;
+    if (birth === undefined) return;
     for (const alias of new Set(bareAliases(metrics))) {
+      if (birth.aliases.has(alias)) continue;
       const names = birth.ambiguous.get(alias) ?? [];
+      if (names.length === 0) this.#noteUnknown(node, device, alias);
       const concerned = [...birth.byName.values()].filter(({ name }) =>
         names.some((each) => name === each || name.startsWith(`${each}/`)),
       );
@@ -220,7 +231,7 @@ export class SparkplugSource extends BrokerSource<SparkplugSourceConfig> {
           this.noteContent(first.tag, fault === undefined ? undefined : `${path}: ${fault}`);
         }),
       );
-    this.#endAmbiguous(node, device, metrics);
+    this.#checkAliases(node, device, metrics);
     if (past.length === 0) return;
     this.#metrics.andon_sparkplug_historical_total.inc({ source: id }, past.length);
     history.add(batchOf(past, arrival, () => undefined));

@@ -83,6 +83,11 @@ export class SparkplugEdgeNode implements AsyncDisposable {
     this.#connection.start();
   }
 
+  /** Sends a birth, after a change of the watches or alarms. */
+  rebirth(): void {
+    this.#sendBirthSoon();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;

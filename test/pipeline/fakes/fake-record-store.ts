@@ -73,7 +73,9 @@ export class FakeRecordStore implements RecordStore {
     return Promise.reject(new OperatingError('outbox-unavailable', 'retry', 'no statistics here'));
   }
 
-  onCommit(): void {}
+  onCommit(): () => void {
+    return () => undefined;
+  }
 
   lastTickMs(): number {
     return 0;

@@ -69,6 +69,19 @@ describe('an alias', () => {
     expect(health()).toMatchObject({ status: 'ok' });
   });
 
+  test('that is not in the birth is left out, and health names it', async () => {
+    const { harness, send, values, health } = await plantWith({ tags: { ...tags, n: of('N') } });
+    await send('NBIRTH', 0, [{ name: 'N', alias: 1, dataType: Double, double: 1 }]);
+    await send('DBIRTH', 1, [{ name: 'Pressure', alias: 2, dataType: Double, double: 10 }], 'pump-a');
+    await send('DDATA', 2, [{ alias: 1, double: 99 }], 'pump-a');
+    await send('NDATA', 3, [{ alias: 1, double: 3 }]);
+    await harness.batches.when(([first]) => first?.value === 3);
+    expect(values()).toMatchObject({ a: 10, n: 3 });
+    expect(health()?.reason).toContain(
+      'acme/line-2/pump-a: alias 1 is not in its birth, so its values are left out. Restart the edge node, or send it a rebirth request',
+    );
+  });
+
   describe('with two names in one birth', () => {
     const metric = (name: string, double: number) => ({ name, alias: 7, dataType: Double, double });
     const shared = [metric('A', 1), metric('B', 2), { name: 'C', alias: 8, dataType: Double, double: 3 }];
@@ -120,6 +133,20 @@ describe('an alias', () => {
       expect(values()).toEqual({ a: 1, b: 2, c: 3, d: 7 });
     });
   });
+});
+
+test('a metric that is twice in a birth is not read', async () => {
+  const { harness, send, values, health } = await plantWith({ tags: { a: of('A'), b: of('B') } });
+  const metric = (name: string, alias: number, double: number) => ({ name, alias, dataType: Double, double });
+  await send('NBIRTH', 0, [metric('A', 1, 10), metric('A', 2, 20), metric('B', 3, 30)]);
+  await send('NDATA', 1, [
+    { alias: 1, double: 11 },
+    { alias: 3, double: 31 },
+  ]);
+  await harness.batches.when(([first]) => first?.value === 31);
+  expect(values()).toMatchObject({ b: 31 });
+  expect(harness.last('a')?.quality).not.toBe('good');
+  expect(health()?.reason).toBe('the birth of edge node acme/line-2 has no numeric metric A (it is there twice)');
 });
 
 /** Values and the faults in health of a birth with the metric X. */

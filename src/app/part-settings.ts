@@ -1,0 +1,78 @@
+import type { TagReading } from '../contracts/live-events.ts';
+import type { AgentConfig } from '../config/config-schema.ts';
+import { agentTags } from '../config/config-tags.ts';
+import type { EpochMs } from '../domain/epoch-ms.ts';
+import { formatModelReference, type ModelReference } from '../domain/model/model-reference.ts';
+import type { Tag } from '../domain/sample/tag.ts';
+import type { AlarmDefinition } from '../pipeline/alarm-definition.ts';
+import type { DiagnosticMonitorOptions } from '../pipeline/diagnostic-monitor.ts';
+import { limitAlarms } from '../pipeline/limit-monitor.ts';
+import type { PipelineConfig } from '../pipeline/pipeline.ts';
+import { watchAlarms } from '../pipeline/verdict-alarm.ts';
+import type { WatchConfig } from '../pipeline/watch-config.ts';
+import type { ModelServerSettings } from '../serving/model-server-settings.ts';
+import { modelServerConfig } from '../serving/serving-config.ts';
+import { recordInterests } from './record-interests.ts';
+
+/** Settings of the agent's parts, each from the sections that concern it. */
+
+export function watchesOf({ watches }: AgentConfig): ReadonlyMap<string, WatchConfig> {
+  return new Map(Object.entries(watches));
+}
+
+export function modelsOf({ watches }: AgentConfig): readonly ModelReference[] {
+  return Object.values(watches).map(({ model }) => model);
+}
+
+export function alarmsOf(config: AgentConfig): readonly AlarmDefinition[] {
+  return [...watchAlarms(watchesOf(config)), ...limitAlarms(config.limits)];
+}
+
+export function pipelineConfig(config: AgentConfig): PipelineConfig {
+  return {
+    watches: watchesOf(config),
+    limits: config.limits,
+    ...(config.publish === undefined ? {} : { tagEventsMs: config.publish.tagIntervalMs }),
+    sampleRecords: recordInterests(config).some(({ kinds }) => kinds.includes('sample')),
+  };
+}
+
+/** @returns Undefined if no models are served. */
+export function modelServerSettings(
+  config: AgentConfig,
+): Omit<ModelServerSettings<AgentConfig['models']>, 'agentId' | 'version' | 'localToken'> | undefined {
+  const serving = modelServerConfig(config);
+  if (serving === undefined) return undefined;
+  return { serving, models: config.models, watched: modelsOf(config), logLevel: config.log.level };
+}
+
+/** @returns Undefined if the agent raises no alarms of its own. */
+export function diagnosticSettings(
+  config: AgentConfig,
+): Pick<DiagnosticMonitorOptions, 'config' | 'neededBy'> | undefined {
+  const { diagnostic } = config.alarms;
+  return diagnostic === 'off' ? undefined : { config: diagnostic, neededBy: neededByWatches(config) };
+}
+
+/** Returns the health components that each watch needs to judge: its sources and its model. */
+function neededByWatches(config: AgentConfig): ReadonlyMap<string, readonly string[]> {
+  const sourceOf = new Map(agentTags(config).map(({ name, source }) => [name, source]));
+  return new Map(
+    Object.entries(config.watches).map(([id, { tags, model }]) => [
+      `watch/${id}`,
+      ['inference', `model/${formatModelReference(model)}`, ...tags.map((name) => `source/${sourceOf.get(name)}`)],
+    ]),
+  );
+}
+
+/** Returns the sources with a good value that is not older than `sinceMs`. */
+export function delivering(
+  tags: readonly Tag[],
+  readings: readonly TagReading[],
+  sinceMs: EpochMs,
+): ReadonlySet<string> {
+  const good = new Set(
+    readings.flatMap(({ tag, quality, timestampMs }) => (quality === 'good' && timestampMs >= sinceMs ? [tag] : [])),
+  );
+  return new Set(tags.flatMap(({ name, source }) => (good.has(name) ? [source] : [])));
+}
