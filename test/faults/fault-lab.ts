@@ -173,8 +173,10 @@ export class FaultLab implements AsyncDisposable {
 
   /** Records that a subscriber or uplink has received so far. */
   received(): readonly SeenRecord[] {
-    const told = ['verdict', 'alarm'].flatMap((kind) => this.broker.on(`andon/v1/edge/${kind}/level`)) as SeenRecord[];
-    return [...told.filter(({ id }) => id !== undefined), ...this.#atUplinks().flatMap(({ records }) => records)];
+    const published = ['verdict', 'alarm'].flatMap((kind) =>
+      this.broker.on(`andon/v1/edge/${kind}/level`),
+    ) as SeenRecord[];
+    return [...published.filter(({ id }) => id !== undefined), ...this.#atUplinks().flatMap(({ records }) => records)];
   }
 
   /** Stops the agent, lets another life drain, and compares. */
