@@ -38,11 +38,26 @@ problems=$(systemd-analyze verify --man=no /usr/lib/systemd/system/andon.service
 PATH=/usr/bin:/bin andon check /etc/andon/andon.yaml
 runuser -u andon -- andon demo --seconds 15 | grep -q ' verdicts (' || fail "the demo gave no verdicts"
 
+# The sandbox follows the configuration: check names what it blocks, an upgrade opens it.
+drop_in=/etc/systemd/system/andon.service.d/50-configuration.conf
+lacks "$drop_in"
+sed -i 's#tcp://10.0.0.7:502#serial:///dev/ttyUSB0#' /etc/andon/andon.yaml
+andon check 2>&1 | grep -q 'no access to the serial port /dev/ttyUSB0: run sudo andon unit --write' || fail "check does not name the blocked port"
+install
+grep -q '^DeviceAllow=char-ttyUSB rw$' "$drop_in" || fail "the upgrade wrote no drop-in"
+if andon check 2>&1 | grep -q ttyUSB0; then fail "check names a port that the drop-in opens"; fi
+mv /etc/andon/andon.yaml /tmp/andon.yaml
+printf 'name,register,address,type\nload,holding,0,float32\n' >/etc/andon/press.csv
+andon init /etc/andon/andon.yaml --url tcp://203.0.113.7 --unit 1 --tags /etc/andon/press.csv --machine press >/dev/null 2>&1
+grep -q '^IPAddressAllow=203.0.113.7$' "$drop_in" || fail "init wrote no drop-in"
+if andon check 2>&1 | grep warning; then fail "the sandbox blocks what init wrote"; fi
+mv /tmp/andon.yaml /etc/andon/andon.yaml
+rm /etc/andon/press.csv
+
 echo '# changed by the administrator' >>/etc/andon/andon.yaml
 runuser -u andon -- touch /var/lib/andon/outbox.db
 install
 grep -q 'changed by the administrator' /etc/andon/andon.yaml || fail "the configuration is not kept"
-# A program that systemd would start is not left behind without its files.
 dpkg -r andon >/dev/null 2>&1
 has /var/lib/andon/outbox.db
 has /etc/andon/andon.yaml
@@ -50,6 +65,6 @@ lacks /usr/lib/andon
 lacks /usr/bin/andon
 install
 dpkg -P andon >/dev/null 2>&1
-for path in /var/lib/andon /etc/andon /usr/lib/andon /etc/systemd/system/multi-user.target.wants/andon.service; do lacks "$path"; done
+for path in /var/lib/andon /etc/andon "$drop_in" /usr/lib/andon /etc/systemd/system/multi-user.target.wants/andon.service; do lacks "$path"; done
 if getent passwd andon >/dev/null; then fail "the user andon is still there"; fi
 echo "ok: $(basename "$package") installs, checks, runs, upgrades, is removed and purged"

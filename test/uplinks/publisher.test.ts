@@ -59,13 +59,13 @@ function publisherOn(
 }
 
 function deskOf(transitions: ReadonlyMap<string, AlarmTransition>): AlarmCommands {
-  const nobody = () => Promise.reject(new Error('no alarm commands in this test'));
+  const refused = () => Promise.reject(new Error('no alarm commands in this test'));
   return {
     restored: true,
     list: () => [...transitions.values()],
-    acknowledge: nobody,
-    shelve: nobody,
-    unshelve: nobody,
+    acknowledge: refused,
+    shelve: refused,
+    unshelve: refused,
   };
 }
 
